@@ -1,0 +1,70 @@
+# Two commands: `make demo` and `make test`. Both work from a fresh clone with Python 3.11 and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
+PORT ?= 8000
+
+.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics lock clean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo   the whole path on this machine, then the site at http://127.0.0.1:$(PORT)"
+	@echo "make test   everything that the continuous integration checks"
+	@echo "make bench  the benchmarks, each printing its table"
+	@echo "make lock   the pinned versions, anew from the environment as it is"
+	@echo "make clean  removes the environment; what was made stays in data/ (or EARWITNESS_DATA)"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else f"Python 3.11 is needed; $(PYTHON) is {sys.version.split()[0]}. Say which: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# What the demo needs; a second call does nothing.
+$(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
+	@echo "Installing the environment (about 1.5 GB, once) ..."
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo]"
+	$(PIP) install --quiet --no-deps --requirement requirements/no-deps.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,test]"
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(BIN)/python manage.py demo --port $(PORT)
+
+test: $(VENV)/.test chromium lint unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.django makemigrations --check --dry-run
+	$(BIN)/python -m tests.django check --fail-level WARNING
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The browser tests drive Debian's Chromium; where this user may install it, this does.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
+
+bench: bench-simulated bench-statistics
+
+bench-simulated: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.simulated_coverage
+
+bench-statistics: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.statistics_coverage
+
+lock: $(VENV)/.test
+	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

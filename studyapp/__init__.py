@@ -1,0 +1,1 @@
+"""The Django project and its one app: everything that touches a request or a row."""

@@ -1,0 +1,10 @@
+"""The app's configuration."""
+
+from django.apps import AppConfig
+
+
+class StudyAppConfig(AppConfig):
+    """The one app of the project."""
+
+    name = "studyapp"
+    verbose_name = "Earwitness"

@@ -1,0 +1,172 @@
+"""What participants do: participations, trials, responses, events."""
+
+from django.db import models
+from django.db.models import Q
+
+from studyapp.models.studies import Condition, Item, Study
+
+
+class Participation(models.Model):
+    """One passage of one pseudonymous participant through one study."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "active"
+        COMPLETE = "complete", "complete"
+        REFUSED = "refused", "refused"
+        SCREENED_OUT = "screened_out", "screened out"
+        RETURNED = "returned", "returned"
+        TIMED_OUT = "timed_out", "timed out"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="participations")
+    condition = models.ForeignKey(
+        Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
+    )
+    """Drawn with the trials, when the participant consents."""
+    identifier = models.CharField(max_length=20, unique=True)
+    """Pseudonym, random; the `participation` of every export."""
+    external_key = models.CharField(max_length=64, blank=True)
+    """Keyed hash of PROLIFIC_PID and SESSION_ID, which are not stored; empty on a generic link."""
+    status = models.CharField(max_length=15, choices=Status.choices, default=Status.ACTIVE)
+    simulated = models.BooleanField(default=False)
+    seed = models.PositiveBigIntegerField()
+    algorithm = models.CharField(max_length=20)
+    """Version of the assignment algorithm that drew the trials from the seed."""
+    completion_code = models.CharField(max_length=20, blank=True)
+    """Made in the transaction that commits the last answer; empty before."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    consented_at = models.DateTimeField(null=True, blank=True)
+    instructed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    """Until then an unfinished participation holds its place in the quota."""
+
+    class Meta:
+        ordering = ["study", "created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "external_key"],
+                condition=~Q(external_key=""),
+                name="one_participation_per_external_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="complete") | Q(completion_code=""),
+                name="no_code_before_completion",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+
+class Trial(models.Model):
+    """One item shown in one participation, with the stored order of its options."""
+
+    class Kind(models.TextChoices):
+        MAIN = "main", "main"
+        PRACTICE = "practice", "practice"
+        CATCH = "catch", "catch"
+        REPEAT = "repeat", "repeat"
+
+    participation = models.ForeignKey(
+        Participation, on_delete=models.CASCADE, related_name="trials"
+    )
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
+    number = models.PositiveSmallIntegerField()
+    """Counts from 1 in the order shown."""
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.MAIN)
+    repeat_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE)
+    token = models.CharField(max_length=32, unique=True)
+    """Opaque name of the trial in pages and URLs."""
+    key = models.CharField(max_length=32)
+    """Opaque idempotency key that goes with the answer."""
+    option_order = models.JSONField()
+    """Five indices into the item's options: position 1 shows `options[option_order[0]]`."""
+    shown_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["participation", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["participation", "number"], name="one_trial_per_number"
+            ),
+            models.UniqueConstraint(
+                fields=["participation", "item"],
+                condition=~Q(kind="repeat"),
+                name="an_item_at_most_once_per_participation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participation} trial {self.number}"
+
+
+class Response(models.Model):
+    """The answer to a trial. One, whatever the network does."""
+
+    trial = models.OneToOneField(Trial, on_delete=models.CASCADE, related_name="response")
+    choice = models.PositiveSmallIntegerField()
+    """Position chosen, 1–5, in the order shown."""
+    confidence = models.PositiveSmallIntegerField()
+    """5 completely, 4 fairly, 3 somewhat, 2 slightly, 1 not confident at all."""
+    free_text = models.TextField(blank=True, max_length=500)
+    response_ms = models.PositiveBigIntegerField()
+    """From the trial's first showing to its answer, by the server's clock."""
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(choice__gte=1, choice__lte=5), name="choice_is_1_to_5"
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=1, confidence__lte=5), name="confidence_is_1_to_5"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trial}: {self.choice}, confidence {self.confidence}"
+
+
+class Event(models.Model):
+    """An append-only record of what happened on a participant's page."""
+
+    class Type(models.TextChoices):
+        SHOWN = "shown", "shown"
+        PLAY = "play", "play"
+        PAUSE = "pause", "pause"
+        SEEK = "seek", "seek"
+        HEARD = "heard", "heard"
+        ENDED = "ended", "ended"
+        HIDDEN = "hidden", "hidden"
+        VISIBLE = "visible", "visible"
+        FIRST_INTERACTION = "first_interaction", "first interaction"
+        ERROR = "error", "error"
+
+    participation = models.ForeignKey(
+        Participation, on_delete=models.CASCADE, related_name="events"
+    )
+    trial = models.ForeignKey(
+        Trial, null=True, blank=True, on_delete=models.CASCADE, related_name="events"
+    )
+    type = models.CharField(max_length=20, choices=Type.choices)
+    clip = models.PositiveSmallIntegerField(null=True, blank=True)
+    """1–3, where the event concerns a clip."""
+    at_ms = models.PositiveBigIntegerField()
+    """Milliseconds since the page was opened, by the page's monotonic clock."""
+    value = models.PositiveBigIntegerField(null=True, blank=True)
+    """`heard`: milliseconds of sound since the last such event; `visible`: milliseconds hidden."""
+    sequence = models.CharField(max_length=40)
+    """Opaque, made by the page: the same event sent twice is stored once."""
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["participation", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["participation", "sequence"], name="one_event_per_sequence"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participation} {self.type}"

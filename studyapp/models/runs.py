@@ -1,0 +1,166 @@
+"""A run and what a study needs of it: stages, features, exemplars, labels.
+
+The run's directory stays the source; these rows are its index, made by `services/runs.py` once the
+run is done.
+"""
+
+from django.conf import settings
+from django.db import models
+
+
+class Run(models.Model):
+    """One execution of the pipeline under one frozen config: a directory and this row."""
+
+    class State(models.TextChoices):
+        NEW = "new", "new"
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    name = models.CharField(max_length=100, unique=True)
+    identifier = models.CharField(max_length=12, blank=True, db_index=True)
+    """First twelve characters of the run's key, the `run` of every export; empty until it began."""
+    directory = models.CharField(max_length=500, unique=True)
+    """Path of the run directory, absolute or counted from `EARWITNESS_DATA`."""
+    config = models.JSONField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
+    error = models.TextField(blank=True)
+    """The one line that says why the run failed."""
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StageRecord(models.Model):
+    """The progress of one stage of one run, written by the worker, read by the run's page."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stages")
+    stage = models.CharField(max_length=30)
+    order = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(default=0)
+    unit = models.CharField(max_length=30, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    summary = models.JSONField(default=dict, blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["order"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "stage"], name="one_record_per_stage")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.stage}"
+
+
+class Clip(models.Model):
+    """A stored excerpt of a track: the audio of an exemplar."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="clips")
+    sha256 = models.CharField(max_length=64)
+    path = models.CharField(max_length=500)
+    """Path counted from the run directory."""
+    track = models.CharField(max_length=200)
+    start_seconds = models.FloatField()
+    seconds = models.FloatField()
+    tags = models.JSONField(default=list, blank=True)
+    """The corpus's tags of the track; known to simulated listeners as what the clip sounds like."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "sha256"], name="one_clip_per_hash")]
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class Feature(models.Model):
+    """One kept dictionary direction of one SAE of one run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="features")
+    identifier = models.CharField(max_length=100)
+    """`SAE/INDEX`, as in the run's Parquet files."""
+    sae = models.CharField(max_length=80)
+    hookpoint = models.CharField(max_length=80)
+    index = models.PositiveIntegerField()
+    rate = models.FloatField()
+    """Share of validation tracks in which the feature fires, 0 to 1."""
+    mean_activation = models.FloatField()
+    max_activation = models.FloatField()
+    neighbours = models.JSONField(default=list, blank=True)
+    """Identifiers of the kept features nearest by decoder cosine, nearest first."""
+
+    class Meta:
+        ordering = ["run", "sae", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "identifier"], name="one_feature_per_identifier")
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+
+class Exemplar(models.Model):
+    """A strongly activating clip of a feature; rank 1 is the strongest."""
+
+    feature = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="exemplars")
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="exemplars")
+    rank = models.PositiveSmallIntegerField()
+    mean_activation = models.FloatField()
+    peak_seconds = models.FloatField()
+
+    class Meta:
+        ordering = ["feature", "rank"]
+        constraints = [
+            models.UniqueConstraint(fields=["feature", "rank"], name="one_exemplar_per_rank")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} #{self.rank}"
+
+
+class LabelCandidate(models.Model):
+    """One text from one method for one feature; rank 1 is the method's best."""
+
+    class Status(models.TextChoices):
+        OK = "ok", "ok"
+        FAILED = "failed", "failed"
+
+    feature = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="labels")
+    method = models.CharField(max_length=60)
+    rank = models.PositiveSmallIntegerField()
+    text = models.CharField(max_length=300, blank=True)
+    confidence = models.FloatField(null=True, blank=True)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.OK)
+    reason = models.CharField(max_length=300, blank=True)
+    scores = models.JSONField(default=dict, blank=True)
+    """Scorer → score, where the scorer gave one."""
+
+    class Meta:
+        ordering = ["feature", "method", "rank"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["feature", "method", "rank"], name="one_label_per_method_and_rank"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} {self.method} #{self.rank}: {self.text}"

@@ -1,0 +1,1 @@
+"""HTTP only: a view holds no rule and no query."""
