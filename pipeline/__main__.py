@@ -1,0 +1,99 @@
+"""The command line: `python -m pipeline run | recovery | verify`.
+
+A refusal is one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import load_config
+from pipeline.errors import PipelineError
+from pipeline.progress import TqdmProgress
+from pipeline.run import STAGES, execute
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "interrupted; the same command continues after the last finished stage", file=sys.stderr
+        )
+        return 130
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options.config)
+    if options.corpus is not None:
+        config = config.with_corpus(options.corpus)
+    directory = execute(config, options.out, progress=TqdmProgress(), until=options.until)
+    for stage, entry in directory.manifest()["stages"].items():
+        print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
+    return 0
+
+
+def _recovery(options: argparse.Namespace) -> int:
+    from pipeline.recovery import recover
+    from pipeline.recovery.report import print_report, write_json
+
+    result = recover(
+        options.dir, control=options.control, probe=options.probe, progress=TqdmProgress()
+    )
+    print_report(result)
+    if options.json is not None:
+        write_json(result, options.json)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from pipeline.verify import verify
+
+    problems = verify(options.dir, progress=TqdmProgress())
+    for problem in problems:
+        print(problem)
+    print("sound" if not problems else f"{len(problems)} problems", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    run = commands.add_parser("run", help="one run, resumable")
+    run.add_argument("config", type=Path, metavar="CONFIG.toml")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    run.add_argument("--corpus", type=Path, metavar="DIR", help="stands in for [corpus] path")
+    run.add_argument("--until", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    run.set_defaults(command=_run)
+
+    recovery = commands.add_parser("recovery", help="which planted concepts the features found")
+    recovery.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    recovery.add_argument(
+        "--control", action=argparse.BooleanOptionalAction, default=True,
+        help="the same pipeline on a randomly initialised subject",
+    )  # fmt: skip
+    recovery.add_argument(
+        "--probe", action=argparse.BooleanOptionalAction, default=True,
+        help="the ceiling of a linear probe",
+    )  # fmt: skip
+    recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    recovery.set_defaults(command=_recovery)
+
+    check = commands.add_parser("verify", help="every hash, and every hookpoint against its SAE")
+    check.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    check.set_defaults(command=_verify)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""The only writer inside a run directory: atomic, hashed, and done when the manifest says so.
+
+A stage writes each file under a temporary name in `.partial/`, renames it into place, and notes
+its SHA-256; the stage's entry enters `manifest.json` last, itself by rename. A stage that was
+killed has no entry, so the next call does it again from its beginning, over what it left.
+
+Bytes depend on contents alone: tables and tensors written twice have equal hashes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+RUN_FILE = "run.json"
+MANIFEST_FILE = "manifest.json"
+PARTIAL = ".partial"
+LOCK_FILE = ".lock"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; constant memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class RunDirectory:
+    """One run's files: what is there, and the way to add to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has its `run.json` here."""
+        return (self.path / RUN_FILE).is_file()
+
+    def begin(self, description: Mapping[str, Any]) -> None:
+        """Write `run.json` into a new or empty folder.
+
+        Raises `PipelineError` if the folder holds anything that a run did not put there.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise PipelineError(f"{self.path} is a file; a run needs a directory")
+        strangers = [entry.name for entry in self.path.glob("*") if entry.name != PARTIAL]
+        if any(not name.startswith(".") for name in strangers):
+            raise PipelineError(
+                f"{self.path} is not empty and holds no run ({', '.join(sorted(strangers)[:3])}); "
+                "give an empty or new directory"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write_json_atomically(self.path / RUN_FILE, description)
+
+    def path_of(self, relative: str) -> Path:
+        """Absolute path of a file of the run; it need not exist.
+
+        Raises `PipelineError` if `relative` leads out of the run directory.
+        """
+        path = (self.path / relative).resolve()
+        if not path.is_relative_to(self.path):
+            raise PipelineError(f"{relative!r} leads out of the run directory {self.path}")
+        return path
+
+    def read_json(self, relative: str) -> Any:
+        """The JSON in a file of the run; raises `PipelineError` if it is missing or broken."""
+        path = self.path_of(relative)
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise PipelineError(f"{path} is missing; is {self.path} a run directory?") from error
+        except ValueError as error:
+            raise PipelineError(f"{path} is not JSON: {error}") from error
+
+    def read_table(self, relative: str) -> pa.Table:
+        """The Parquet table in a file of the run; raises `PipelineError` if it cannot be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.path_of(relative)
+        try:
+            return pq.read_table(path, partitioning=None)
+        except FileNotFoundError as error:
+            raise PipelineError(f"{path} is missing; was its stage run?") from error
+        except pa.ArrowException as error:
+            raise PipelineError(f"{path} is not a Parquet table: {error}") from error
+
+    def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and metadata of a safetensors file of the run."""
+        with self._opened(relative) as opened:
+            names = list(opened.keys())
+            return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+
+    def read_metadata(self, relative: str) -> dict[str, str]:
+        """Metadata of a safetensors file of the run, without its tensors."""
+        with self._opened(relative) as opened:
+            return opened.metadata() or {}
+
+    @contextmanager
+    def _opened(self, relative: str) -> Iterator[Any]:
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path_of(relative)
+        try:
+            with safe_open(path, framework="np") as opened:
+                yield opened
+        except (FileNotFoundError, SafetensorError) as error:
+            raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+    def manifest(self) -> dict[str, Any]:
+        """`{"stages": {STAGE: {"files": {relative: sha256}, "seconds", "finished_at",
+        "summary"}}}`; no stages if none is done."""
+        if not (self.path / MANIFEST_FILE).is_file():
+            return {"stages": {}}
+        manifest: dict[str, Any] = self.read_json(MANIFEST_FILE)
+        return manifest
+
+    def is_done(self, stage: str) -> bool:
+        """Whether the manifest has the stage's entry."""
+        return stage in self.manifest()["stages"]
+
+    def summary(self, stage: str) -> dict[str, Any]:
+        """What a finished stage says of itself; raises `PipelineError` if it is not done."""
+        entry = self.manifest()["stages"].get(stage)
+        if entry is None:
+            raise PipelineError(f"stage {stage} of {self.path} is not done")
+        summary: dict[str, Any] = entry["summary"]
+        return summary
+
+    def sae_names(self) -> tuple[str, ...]:
+        """Names of the run's SAEs, in the config's order, once the stage `sae` is done."""
+        return tuple(self.summary("sae")["saes"])
+
+    def writer(self, stage: str) -> StageWriter:
+        """A context in which the stage writes its files."""
+        return StageWriter(self, stage)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process out of this run while the context lasts.
+
+        Raises `PipelineError` at once if another process is in it. The lock goes with the
+        process, so a killed one leaves none behind.
+        """
+        with (self.path / LOCK_FILE).open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise PipelineError(f"another process is working on the run {self.path}") from error
+            yield
+
+
+class StageWriter:
+    """Writes a stage's files; on leaving the context without an error, the stage is done.
+
+    `summary` is what the stage says of itself in the manifest: counts, chosen values.
+    """
+
+    def __init__(self, directory: RunDirectory, stage: str) -> None:
+        self.directory = directory
+        self.stage = stage
+        self.summary: dict[str, Any] = {}
+        self._files: dict[str, str] = {}
+        self._partial = directory.path / PARTIAL / stage
+
+    def __enter__(self) -> StageWriter:
+        self._started = time.monotonic()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        if kind is None:
+            self._enter_manifest()
+
+    def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a temporary path, then rename it to `relative`; its path there."""
+        final = self.directory.path_of(relative)
+        # The suffix stays last: soundfile and others choose the format by it.
+        temporary = self._partial / f"{len(self._files):06d}-{final.name}"
+        write(temporary)
+        _flush_to_disk(temporary)
+        self._files[relative] = sha256_of(temporary)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(temporary, final)
+        return final
+
+    def write_bytes(self, relative: str, data: bytes) -> Path:
+        """Write `data` as it is."""
+
+        def write(path: Path) -> None:
+            path.write_bytes(data)
+
+        return self.write_file(relative, write)
+
+    def write_json(self, relative: str, value: Any) -> Path:
+        """Write JSON, two spaces deep, keys in the given order."""
+        return self.write_bytes(relative, _json_bytes(value))
+
+    def write_table(self, relative: str, table: pa.Table) -> Path:
+        """Write a Parquet table."""
+        import pyarrow.parquet as pq
+
+        def write(path: Path) -> None:
+            pq.write_table(table, path)
+
+        return self.write_file(relative, write)
+
+    def write_tensors(
+        self,
+        relative: str,
+        tensors: Mapping[str, np.ndarray],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write a safetensors file from numpy arrays; metadata values are text."""
+        return self.write_bytes(relative, safetensors_bytes(tensors, metadata or {}))
+
+    def _enter_manifest(self) -> None:
+        manifest = self.directory.manifest()
+        manifest["stages"][self.stage] = {
+            "files": dict(sorted(self._files.items())),
+            "seconds": round(time.monotonic() - self._started, 3),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "summary": self.summary,
+        }
+        _write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
+
+
+SAFETENSORS_DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16",
+    "int64": "I64", "int32": "I32", "int16": "I16", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+
+
+def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file whose bytes depend on its contents alone.
+
+    The library's own writer puts metadata in the order of a hash map that differs between
+    processes, so equal contents get unequal hashes. Format: eight bytes of header length, JSON
+    header padded by spaces to a multiple of eight, tensors in C order, little endian
+    (huggingface/safetensors, README).
+    """
+    import numpy as np
+
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    arrays = [np.ascontiguousarray(tensors[name]) for name in sorted(tensors)]
+    offset = 0
+    for name, array in zip(sorted(tensors), arrays, strict=True):
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
+            "shape": list(np.shape(tensors[name])),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
+
+
+def _json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_json_atomically(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(_json_bytes(value))
+    _flush_to_disk(temporary)
+    os.replace(temporary, path)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make the bytes safe before a rename or a manifest speaks of them."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

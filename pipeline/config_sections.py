@@ -1,0 +1,283 @@
+"""The sections of a run's config. Each field has its meaning and unit under it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.errors import PipelineError
+
+HOOKPOINT_PATTERN = re.compile(r"decoder\.layers\.(\d+)\.(resid_pre|resid_post)")
+PRECISIONS = ("float32", "bfloat16", "float16")
+CONTROLS = ("none", "random")
+CENTRES = ("geometric_median", "mean")
+THRESHOLD_UNITS = ("normalised", "relative")
+
+FEATURE_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"threshold": 0.0, "threshold_unit": "normalised", "min_rate": 0.01, "max_rate": 0.25},
+    "small": {"threshold": 3.0, "threshold_unit": "normalised", "min_rate": 0.01, "max_rate": 0.25},
+}
+"""`paper`: Singh, Cherep and Maes (arXiv 2505.18186), a latent fires where its maximum is over 0;
+made for dictionaries of 65,536. `small`: the same rates with a threshold of three times the RMS
+of the input, for dictionaries of a few thousand, where any latent exceeds 0 somewhere in most
+tracks. Both were fixed without looking at what the features stand for."""
+
+
+def parse_hookpoint(name: str) -> tuple[int, str]:
+    """Block (from 0) and site of a hookpoint such as `decoder.layers.3.resid_post`.
+
+    Raises `PipelineError` if the name is of another form.
+    """
+    match = HOOKPOINT_PATTERN.fullmatch(name)
+    if match is None:
+        raise PipelineError(
+            f"hookpoint {name!r} is not of the form decoder.layers.BLOCK.resid_post "
+            "(or resid_pre), blocks counted from 0"
+        )
+    return int(match.group(1)), match.group(2)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise PipelineError(message)
+
+
+def _require_choice(value: str, choices: tuple[str, ...], where: str) -> None:
+    _require(value in choices, f"{where} is {value!r}; known: {', '.join(choices)}")
+
+
+def _require_positive(section: object, where: str, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        _require(value > 0, f"[{where}] {name} is {value}; it must be over 0")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Which recordings, and how they are cut and split."""
+
+    path: Path | None = None
+    """Folder of the corpus; `--corpus` on the command line stands in for it."""
+    adapter: str = "folder"
+    """How the folder is read; a name in `pipeline.corpora.ADAPTERS`."""
+    clip_seconds: float = 10.0
+    """Excerpt taken from the middle of a longer track, seconds."""
+    min_seconds: float = 3.0
+    """Shorter tracks are set aside, seconds."""
+    silence_db: float = -60.0
+    """A track whose loudest sample is under this is set aside as silent, dB of full scale."""
+    train_share: float = 0.5
+    """Expected share of artists (else tracks) that the SAE learns on."""
+    validation_share: float = 0.25
+    """Expected share for rates, filter and exemplars; what is left is the test split."""
+    split_salt: str = "earwitness"
+    """Mixed into the hash that splits, so that another salt makes another split."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "corpus", "clip_seconds", "min_seconds")
+        shares = (self.train_share, self.validation_share, self.test_share)
+        _require(
+            all(share > 0 for share in shares),
+            f"[corpus] train_share {self.train_share} and validation_share "
+            f"{self.validation_share} leave {self.test_share:.3g} for test; each must be over 0",
+        )
+
+    @property
+    def test_share(self) -> float:
+        """Expected share that labels and recovery are graded on."""
+        return 1.0 - self.train_share - self.validation_share
+
+
+@dataclass(frozen=True)
+class SubjectConfig:
+    """The frozen generator that is studied."""
+
+    REQUIRED: ClassVar[tuple[str, ...]] = ("model", "hookpoints")
+
+    model: str = ""
+    """A local folder, else a name on the model hub (`facebook/musicgen-small`)."""
+    hookpoints: tuple[str, ...] = ()
+    """Where activations are read, e.g. `decoder.layers.3.resid_post`."""
+    backend: str = "transformers"
+    """A name in `pipeline.subjects.SUBJECTS`."""
+    precision: str = "float32"
+    """Number format of the decoder's forward: float32, bfloat16 or float16."""
+    control: str = "none"
+    """`random`: the same architecture with a freshly initialised decoder."""
+    control_seed: int = 0
+    """Seed of that initialisation."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model), "[subject] model is empty: give a folder or a hub name")
+        _require(bool(self.hookpoints), "[subject] hookpoints is empty: name at least one")
+        for name in self.hookpoints:
+            parse_hookpoint(name)
+        _require(
+            len(set(self.hookpoints)) == len(self.hookpoints),
+            f"[subject] hookpoints names one twice: {', '.join(self.hookpoints)}",
+        )
+        _require_choice(self.precision, PRECISIONS, "[subject] precision")
+        _require_choice(self.control, CONTROLS, "[subject] control")
+
+
+@dataclass(frozen=True)
+class SaeConfig:
+    """The sparse autoencoders: one for each hookpoint, expansion and k."""
+
+    expansions: tuple[int, ...] = (8,)
+    """Latents over the width of the activations."""
+    ks: tuple[int, ...] = (16,)
+    """Latents kept a frame."""
+    steps: int = 2000
+    """Optimiser steps."""
+    batch_frames: int = 1024
+    """Frames in a step."""
+    learning_rate: float = 1e-3
+    """Adam's peak learning rate."""
+    warmup_share: float = 0.05
+    """Share of the steps in which the learning rate rises from 0."""
+    decay_share: float = 0.2
+    """Share of the steps, at the end, in which it falls to 0."""
+    centre: str = "geometric_median"
+    """Start of the decoder's bias: `geometric_median` or `mean` of train frames."""
+    aux_k: int = 64
+    """Dead latents that AuxK lets explain the error; 0 switches it off."""
+    aux_weight: float = 1 / 32
+    """Weight of that loss (Gao et al., arXiv 2406.04093)."""
+    dead_after_frames: int = 100_000
+    """A latent that fired in none of the last so many frames counts as dead."""
+    seed: int = 0
+    """Seed of the initialisation and of the order of frames."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.expansions) and bool(self.ks), "[sae] expansions or ks is empty")
+        for name in ("expansions", "ks"):
+            values = getattr(self, name)
+            _require(
+                min(values) > 0 and len(set(values)) == len(values),
+                f"[sae] {name} is {list(values)}; each must be over 0 and named once",
+            )
+        _require_positive(
+            self, "sae", "steps", "batch_frames", "learning_rate", "dead_after_frames"
+        )
+        _require(
+            min(self.warmup_share, self.decay_share) >= 0
+            and self.warmup_share + self.decay_share <= 1,
+            f"[sae] warmup_share {self.warmup_share} and decay_share {self.decay_share} "
+            "must be shares of the steps that together are at most 1",
+        )  # fmt: skip
+        _require(self.aux_k >= 0, f"[sae] aux_k is {self.aux_k}; it must be 0 or more")
+        _require_choice(self.centre, CENTRES, "[sae] centre")
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Which latents count as features. What is not given comes from the preset."""
+
+    preset: str = "small"
+    """`small` or `paper`; see `FEATURE_PRESETS`."""
+    threshold: float | None = None
+    """τ: a latent fires in a track if its maximum there exceeds this."""
+    threshold_unit: str | None = None
+    """`normalised`: the RMS of a centred activation is 1. `relative`: share of the latent's own
+    maximum over validation tracks."""
+    min_rate: float | None = None
+    """A latent that fires in a smaller share of validation tracks is dropped."""
+    max_rate: float | None = None
+    """A latent that fires in a larger share of validation tracks is dropped."""
+    min_tracks: int = 10
+    """A latent that fires in fewer validation tracks is dropped."""
+    neighbours: int = 10
+    """Nearest kept decoder directions listed for each kept feature."""
+
+    def __post_init__(self) -> None:
+        _require_choice(self.preset, tuple(FEATURE_PRESETS), "[features] preset")
+        for name, value in FEATURE_PRESETS[self.preset].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        _require_choice(str(self.threshold_unit), THRESHOLD_UNITS, "[features] threshold_unit")
+        threshold, low, high = self.filter
+        _require(threshold >= 0, f"[features] threshold is {threshold}; it must be 0 or more")
+        _require(
+            self.threshold_unit != "relative" or threshold < 1,
+            f"[features] threshold is {threshold}, a share of a latent's maximum: under 1",
+        )
+        _require(
+            0 <= low < high <= 1,
+            f"[features] rates from {low} to {high} are not shares with low under high",
+        )
+        _require_positive(self, "features", "min_tracks", "neighbours")
+
+    @property
+    def filter(self) -> tuple[float, float, float]:
+        """Threshold, smallest rate, largest rate."""
+        if self.threshold is None or self.min_rate is None or self.max_rate is None:
+            raise PipelineError("[features] a preset left a value open")
+        return self.threshold, self.min_rate, self.max_rate
+
+
+@dataclass(frozen=True)
+class ExemplarsConfig:
+    """The tracks that stand for a feature."""
+
+    count: int = 10
+    """Validation tracks kept a feature, strongest mean activation first."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "exemplars", "count")
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """Which methods name the features."""
+
+    methods: tuple[str, ...] = ("descriptors", "corpus-tags")
+    """Names in `pipeline.labelers.LABELERS`."""
+    candidates: int = 10
+    """Candidates at most for a feature under a method."""
+    seed: int = 0
+    """Seed of what a method draws."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "labels", "candidates")
+
+
+@dataclass(frozen=True)
+class ScoresConfig:
+    """How labels are graded."""
+
+    scorers: tuple[str, ...] = ("detection",)
+    """Names in `pipeline.scorers.SCORERS`."""
+    min_tracks: int = 5
+    """Test tracks that must fire, and that must not, for a score."""
+    interval_level: float = 0.95
+    """Coverage of the interval beside a score."""
+    seed: int = 0
+    """Seed of what a scorer draws."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "scores", "min_tracks")
+        _require(
+            0 < self.interval_level < 1,
+            f"[scores] interval_level is {self.interval_level}; it must lie between 0 and 1",
+        )
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """How fast, not what: no part of a run's key."""
+
+    device: str = "cpu"
+    """torch's device: `cpu` or `cuda`."""
+    workers: int = 2
+    """Tracks, or SAEs, that are worked on side by side."""
+    threads: int = 1
+    """torch's threads in each of them; 0 leaves it to torch. On CPUs workers are worth more."""
+    batch_tracks: int = 1
+    """Tracks that codec and decoder take at once; 16 or more feed a GPU."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "machine", "workers", "batch_tracks")
+        _require(self.threads >= 0, f"[machine] threads is {self.threads}; 0 or more")

@@ -1,0 +1,124 @@
+"""`corpus-tags`: the corpus's own tags, by how enriched they are among a feature's exemplars.
+
+On the demo corpus, whose tags are the planted truth, this method reads that truth: it is the
+ceiling there, not a competitor.
+
+For each tag, its log-odds among the exemplars less those among the background, both smoothed by
+an informative Dirichlet prior made of the background itself, over their standard deviation
+(Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 2008, equations 16, 20, 22; a
+document is a track here, so a tag counts at most once in each, and odds are those of a track to
+have it):
+
+    y  number of exemplars with the tag, of n;  Y  number of background tracks with it, of N
+    p = (Y + 1/2) / (N + 1),  a = A p,  b = A (1 − p)                      A = `PRIOR_TRACKS`
+    δ = log((y + a) / (n − y + b)) − log((Y + a) / (N − Y + b))
+    z = δ / sqrt(1/(y + a) + 1/(n − y + b) + 1/(Y + a) + 1/(N − Y + b))
+
+The background is the validation split, from which the exemplars come, without them. Confidence is
+2Φ(z) − 1 for enriched tags and 0 for the others: 0 where the tag is as common as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import PipelineError
+from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext, failed
+from pipeline.records import FeatureRecord
+
+PRIOR_TRACKS = 2.0
+"""Weight of the prior, in tracks."""
+
+
+class CorpusTags:
+    """Names features by the corpus's tags."""
+
+    def prepare(self, context: LabelingContext) -> None:
+        """Nothing: the tags are in the corpus table."""
+
+    def label(
+        self, context: LabelingContext, features: Sequence[FeatureRecord]
+    ) -> Iterator[LabelCandidate]:
+        """The most enriched tags of each feature's exemplars; see the module."""
+        names, present = tag_matrix(context)
+        background = context.in_split("validation")
+        for feature in features:
+            places = context.exemplar_places(feature.feature)
+            if not len(places) or not names:
+                reason = "the corpus has no tags" if len(places) else "the feature has no exemplars"
+                yield failed(feature.feature, reason)
+                continue
+            yield from _candidates(
+                feature.feature, names, present, places, background,
+                context.config.labels.candidates,
+            )  # fmt: skip
+
+    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
+        """1 where the track has the tag, else 0 [text, track]."""
+        names, present = tag_matrix(context)
+        place = {name: row for row, name in enumerate(names)}
+        unknown = sorted(set(texts) - set(place))
+        if unknown:
+            raise PipelineError(f"no track has the tag {unknown[0]!r}")
+        return present[[place[text] for text in texts]].astype(np.float64)
+
+
+def tag_matrix(context: LabelingContext) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """The tags of all usable tracks, sorted, and which track has which [tag, track]."""
+    names = sorted({tag for record in context.tracks for tag in record.tags})
+    row = {name: place for place, name in enumerate(names)}
+    present = np.zeros((len(names), len(context.tracks)), dtype=bool)
+    for column, record in enumerate(context.tracks):
+        present[[row[tag] for tag in record.tags], column] = True
+    return names, present
+
+
+def weighted_log_odds(
+    with_tag: npt.NDArray[np.integer],
+    tracks: int,
+    background_with_tag: npt.NDArray[np.integer],
+    background_tracks: int,
+    prior_tracks: float = PRIOR_TRACKS,
+) -> Floats:
+    """z of each tag [tag]; the formula is the module's, the counts are its y, n, Y, N."""
+    y, n = with_tag.astype(np.float64), float(tracks)
+    big_y, big_n = background_with_tag.astype(np.float64), float(background_tracks)
+    share = (big_y + 0.5) / (big_n + 1.0)
+    a, b = prior_tracks * share, prior_tracks * (1.0 - share)
+    cells = (y + a, n - y + b, big_y + a, big_n - big_y + b)
+    delta = np.log(cells[0] / cells[1]) - np.log(cells[2] / cells[3])
+    return np.asarray(delta / np.sqrt(sum(1.0 / cell for cell in cells)))
+
+
+def _candidates(
+    feature: str,
+    names: list[str],
+    present: npt.NDArray[np.bool_],
+    places: npt.NDArray[np.intp],
+    background: npt.NDArray[np.bool_],
+    count: int,
+) -> Iterator[LabelCandidate]:
+    """The `count` tags with the largest z, in that order; equal ones by name."""
+    from scipy.special import ndtr
+
+    others = background.copy()
+    others[places] = False
+    y, big_y = present[:, places].sum(axis=1), present[:, others].sum(axis=1)
+    z = weighted_log_odds(y, len(places), big_y, int(others.sum()))
+    # Rounded, so that a last bit that differs between machines cannot swap two equal tags.
+    order = np.lexsort((np.arange(len(names)), -np.round(z, 9)))[:count]
+    for rank, tag in enumerate(order, start=1):
+        yield LabelCandidate(
+            feature=feature,
+            rank=rank,
+            text=names[tag],
+            confidence=float(max(0.0, 2.0 * ndtr(z[tag]) - 1.0)),
+            description=(
+                f"{y[tag]} of {len(places)} exemplars have the tag, "
+                f"{big_y[tag]} of {others.sum()} other validation tracks; "
+                f"weighted log-odds z = {z[tag]:.2f}"
+            ),
+        )

@@ -1,0 +1,174 @@
+"""What stages hand on: each table's columns, with meaning and unit, stated once.
+
+A table is a frozen dataclass; its Parquet schema is made from the fields, and the meaning and
+unit of each column are stored in the file. `table_of` and `records_from` go both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Record = TypeVar("Record")
+
+
+def column(meaning: str, unit: str = "", *, default: Any = MISSING) -> Any:
+    """A column of a table: what it means, and in what unit if it has one."""
+    metadata = {"meaning": meaning, "unit": unit}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(metadata=metadata, default=default)
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """`corpus.parquet`: one recording of the corpus."""
+
+    track: str = column("identifier, the same in every file of the run")
+    path: str = column("where the audio is, from the corpus folder")
+    sha256: str = column("of the audio file's bytes; empty if it could not be read")
+    seconds: float = column("length of the excerpt used", "s")
+    start_seconds: float = column("where the excerpt begins in the file", "s")
+    sample_rate: int = column("of the file", "Hz")
+    artist: str = column("who made it; empty if not known. Splits never part an artist")
+    split: str = column("train, validation or test; empty if set aside")
+    tags: tuple[str, ...] = column("the corpus's own tags")
+    caption: str = column("the corpus's own description")
+    license: str = column("of the recording")
+    status: str = column("ok or set_aside")
+    reason: str = column("why it was set aside")
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """`sae/NAME/training.parquet`: how the training went."""
+
+    step: int = column("optimiser steps done")
+    mse: float = column("mean squared error a dimension", "squared normalised activation")
+    variance_explained: float = column("1 − error over variance of the batch")
+    dead_share: float = column("latents that did not fire in the config's window, over all")
+
+
+@dataclass(frozen=True)
+class FeatureRecord:
+    """`features/NAME.parquet`: one latent, kept or dropped."""
+
+    feature: str = column("NAME/INDEX")
+    sae: str = column("name of the SAE")
+    hookpoint: str = column("where the SAE reads")
+    index: int = column("of the latent, from 0")
+    rate: float = column("firing_tracks over usable validation tracks")
+    firing_tracks: int = column("validation tracks whose maximum exceeds the threshold")
+    mean_activation: float = column("over all frames of validation", "normalised activation")
+    max_activation: float = column("over all frames of validation", "normalised activation")
+    kept: bool = column("whether it passed the filter")
+    reason: str = column("why it was dropped")
+
+
+@dataclass(frozen=True)
+class NeighbourRecord:
+    """`features/NAME.neighbours.parquet`: a kept feature near a kept feature."""
+
+    feature: str = column("NAME/INDEX")
+    neighbour: str = column("NAME/INDEX of another kept feature of the same SAE")
+    rank: int = column("1 is the nearest")
+    cosine: float = column("of the two decoder directions")
+
+
+@dataclass(frozen=True)
+class ExemplarRecord:
+    """`exemplars/NAME.parquet`: a clip that stands for a kept feature."""
+
+    feature: str = column("NAME/INDEX")
+    rank: int = column("1 is the strongest mean activation")
+    track: str = column("of the corpus")
+    clip: str = column("SHA-256 of exemplars/NAME/clips/CLIP.flac")
+    mean_activation: float = column("over the frames of the track", "normalised activation")
+    peak_seconds: float = column("where in the clip the feature is strongest", "s")
+    start_seconds: float = column("where the clip begins in the corpus's file", "s")
+    seconds: float = column("length of the clip", "s")
+
+
+@dataclass(frozen=True)
+class LabelCandidate:
+    """`labels/NAME/METHOD.parquet`: one text from one method for one feature."""
+
+    feature: str = column("NAME/INDEX")
+    rank: int = column("1 is the method's best")
+    text: str = column("the label; empty if status is failed")
+    confidence: float = column("the method's own, 0 to 1")
+    description: str = column("what the method adds, for people")
+    status: str = column("ok or failed", default="ok")
+    reason: str = column("why it failed", default="")
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """`scores/NAME/SCORER.parquet`: how well one label does on held-out tracks."""
+
+    feature: str = column("NAME/INDEX")
+    method: str = column("whose label")
+    rank: int = column("the label's rank under the method")
+    score: float | None = column("the scorer's figure; null if status is not ok")
+    low: float | None = column("lower end of the score's interval")
+    high: float | None = column("upper end of the score's interval")
+    contrast: float | None = column("score less that of what the scorer compares with")
+    n_positive: int = column("test tracks where the feature fires")
+    n_negative: int = column("test tracks where it does not")
+    comparable: bool = column("whether scores of different methods may be compared")
+    status: str = column("ok or failed", default="ok")
+    reason: str = column("why it failed", default="")
+
+
+def schema_of(cls: type) -> pa.Schema:
+    """The Parquet schema of a record class, meaning and unit in each field's metadata."""
+    import pyarrow as pa
+
+    hints = get_type_hints(cls)
+    return pa.schema(
+        [
+            pa.field(f.name, _arrow_type(hints[f.name]), metadata=dict(f.metadata))
+            for f in fields(cls)
+        ]
+    )
+
+
+def table_of(cls: type[Record], records: Iterable[Record]) -> pa.Table:
+    """The records as a Parquet table."""
+    import pyarrow as pa
+
+    rows = list(records)
+    names = [f.name for f in fields(cast(Any, cls))]
+    columns = {name: [_plain(getattr(row, name)) for row in rows] for name in names}
+    return pa.table(columns, schema=schema_of(cls))
+
+
+def records_from(cls: type[Record], table: pa.Table) -> list[Record]:
+    """The rows of a table as records; columns that the class does not know are left out."""
+    names = [f.name for f in fields(cast(Any, cls))]
+    rows = table.select(names).to_pylist()
+    return [cls(**{name: _frozen(value) for name, value in row.items()}) for row in rows]
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    import pyarrow as pa
+
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = [option for option in get_args(hint) if option is not type(None)]
+    if get_origin(hint) is tuple:
+        return pa.list_(_arrow_type(get_args(hint)[0]))
+    plain = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return plain[hint]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,144 @@
+"""The ordered stages, and how a run is begun, continued and refused.
+
+A run directory belongs to one configuration: `run.json`, written first, has its key. A stage is
+done when the manifest says so, so a run that was killed continues after its last finished stage.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from pipeline import fingerprints
+from pipeline.artifacts import RunDirectory
+from pipeline.config import RunConfig, identity, key_of
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+from pipeline.registry import resolve
+
+# To add a stage: its file in pipeline/stages, a line here in its place, its files' columns in
+# pipeline/records.py, a row in the table of ARCHITECTURE.md.
+STAGE_FUNCTIONS: dict[str, str] = {
+    "corpus": "pipeline.stages.corpus.run",
+    "activations": "pipeline.stages.activations.run",
+    "sae": "pipeline.stages.sae.run",
+    "features": "pipeline.stages.features.run",
+    "exemplars": "pipeline.stages.exemplars.run",
+    "labels": "pipeline.stages.labels.run",
+    "scores": "pipeline.stages.scores.run",
+}
+STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
+
+RECORDED_PACKAGES = (
+    "numpy", "torch", "transformers", "safetensors", "pyarrow", "soundfile", "soxr",
+    "librosa", "scikit-learn",
+)  # fmt: skip
+"""Libraries that can change a run's numbers; their versions go into `run.json`."""
+
+
+def execute(
+    config: RunConfig, out: Path, *, progress: Progress, until: str | None = None
+) -> RunDirectory:
+    """Run what the manifest of `out` does not call done, up to and including `until`.
+
+    Raises `PipelineError` if `out` holds a run of another config, or if a stage refuses.
+    """
+    if until is not None:
+        _check_stage(until)
+    directory = prepare(config, out)
+    with directory.lock():
+        for stage in STAGES:
+            if not directory.is_done(stage):
+                resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=progress)
+            if stage == until:
+                break
+    return directory
+
+
+def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progress) -> RunDirectory:
+    """Run one stage; nothing happens if the manifest calls it done.
+
+    Raises `PipelineError` if an earlier stage is not done.
+    """
+    _check_stage(stage)
+    directory = prepare(config, out)
+    with directory.lock():
+        for earlier in STAGES[: STAGES.index(stage)]:
+            if not directory.is_done(earlier):
+                raise PipelineError(f"stage {stage} needs stage {earlier}, which is not done")
+        if not directory.is_done(stage):
+            resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=progress)
+    return directory
+
+
+def prepare(config: RunConfig, out: Path) -> RunDirectory:
+    """The run directory at `out`, begun if it is new, checked to be this config's if it is not.
+
+    Raises `PipelineError` if `out` holds anything else, naming what differs.
+    """
+    corpus_print = fingerprints.corpus(config.corpus)
+    subject_print = fingerprints.subject(config.subject)
+    parts = identity(config, corpus_fingerprint=corpus_print, subject_fingerprint=subject_print)
+    directory = RunDirectory(out)
+    if directory.begun:
+        _refuse_another(directory, parts)
+        return directory
+    directory.begin(
+        {
+            "config": config.to_dict(),
+            "key": key_of(parts),
+            "identity": parts,
+            "subject_fingerprint": subject_print,
+            "corpus_fingerprint": corpus_print,
+            "seeds": config.seeds(),
+            "versions": library_versions(),
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    )
+    return directory
+
+
+def library_versions() -> dict[str, str]:
+    """Version of Python and of each library that can change a number; "absent" if not installed."""
+    versions = {"python": python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def _check_stage(stage: str) -> None:
+    if stage not in STAGES:
+        raise PipelineError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+
+
+def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
+    """Raise if the run in `directory` has another identity than `parts`."""
+    theirs = _flat(directory.read_json("run.json")["identity"])
+    ours = _flat(parts)
+    differing = [
+        f"{name} ({theirs.get(name, 'absent')} there, {ours.get(name, 'absent')} here)"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]
+    if differing:
+        raise PipelineError(
+            f"{directory.path} holds a run of another config and is left as it is; "
+            f"what differs: {'; '.join(differing)}. Give another --out."
+        )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested dict as one level with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,1 @@
+"""Sparse autoencoders: the model, its training, and the format it is kept in."""

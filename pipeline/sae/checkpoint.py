@@ -1,0 +1,124 @@
+"""An SAE on disk, in the layout that SAELens loads as it is (architecture `topk`).
+
+`cfg.json` and `sae_weights.safetensors` with W_enc [d, n], b_enc [n], W_dec [n, d], b_dec [d].
+The scale of the training is folded in: both biases are multiplied by it, so the stored SAE reads
+raw activations, gives raw ones back, keeps its unit-norm decoder, and picks the same latents.
+A stored latent's value is the normalised one times `activation_scale`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.artifacts import RunDirectory, StageWriter
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.sae.model import TopKSae
+
+LAYOUT_VERSION = "6.0.0"
+"""Version of SAELens whose configuration format this is."""
+
+
+@dataclass(frozen=True)
+class SaeFacts:
+    """Where an SAE reads, on which subject, and in what units. Part of `cfg.json`'s metadata."""
+
+    hookpoint: str
+    subject_fingerprint: str
+    delay_mapping: str
+    frame_rate: float
+    """Frames a second."""
+    first_frame: int
+    """Audio frame of an activation file's first row."""
+    activation_scale: float
+    """A raw activation is a normalised one times this."""
+    variance_explained: float
+    """On the last batch of the training."""
+
+
+@dataclass(frozen=True)
+class StoredSae:
+    """An SAE read back; `sae` works on raw activations."""
+
+    name: str
+    sae: TopKSae
+    facts: SaeFacts
+
+
+def cfg_path(name: str) -> str:
+    """Of an SAE's configuration, from the run directory."""
+    return f"sae/{name}/cfg.json"
+
+
+def save(writer: StageWriter, name: str, sae: TopKSae, facts: SaeFacts) -> None:
+    """Write a trained SAE (in normalised units) for raw activations."""
+    arrays = {
+        "W_enc": sae.encoder.detach().T,
+        "b_enc": sae.encoder_bias.detach() * facts.activation_scale,
+        "W_dec": sae.decoder.detach(),
+        "b_dec": sae.centre.detach() * facts.activation_scale,
+    }
+    tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
+    writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
+    writer.write_json(cfg_path(name), _cfg(sae, facts))
+
+
+def load(directory: RunDirectory, name: str) -> StoredSae:
+    """Read an SAE of the run; raises `PipelineError` if it is missing or of another kind."""
+    import torch
+
+    from pipeline.sae.model import TopKSae
+
+    cfg = directory.read_json(cfg_path(name))
+    if cfg.get("architecture") != "topk":
+        raise PipelineError(f"SAE {name} is of architecture {cfg.get('architecture')!r}, not topk")
+    tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
+    sae = TopKSae(cfg["d_in"], cfg["d_sae"], cfg["k"])
+    with torch.no_grad():
+        sae.encoder.copy_(torch.from_numpy(tensors["W_enc"]).T)
+        sae.encoder_bias.copy_(torch.from_numpy(tensors["b_enc"]))
+        sae.decoder.copy_(torch.from_numpy(tensors["W_dec"]))
+        sae.centre.copy_(torch.from_numpy(tensors["b_dec"]))
+    return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
+
+
+def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
+    """What `cfg.json` says of where an SAE belongs, without loading its weights."""
+    metadata = directory.read_json(cfg_path(name))["metadata"]
+    return SaeFacts(**{key: metadata[key] for key in SaeFacts.__dataclass_fields__})
+
+
+def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:
+    """Raise `PipelineError` if activations are not those that the SAE was trained on.
+
+    `found` has `subject_fingerprint`, `hookpoint` or `delay_mapping` of what it should read.
+    """
+    for key, value in found.items():
+        wanted = getattr(facts, key)
+        if value != wanted:
+            raise PipelineError(
+                f"SAE {name} belongs to {key} {wanted} and cannot read activations of {value}"
+            )
+
+
+def _cfg(sae: TopKSae, facts: SaeFacts) -> dict[str, Any]:
+    return {
+        "architecture": "topk",
+        "d_in": sae.decoder.shape[1],
+        "d_sae": sae.n_latents,
+        "k": sae.k,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "rescale_acts_by_decoder_norm": False,
+        "metadata": {
+            "sae_lens_version": LAYOUT_VERSION,
+            "sae_lens_training_version": None,
+            "hook_name": facts.hookpoint,
+            **asdict(facts),
+        },
+    }

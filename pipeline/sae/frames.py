@@ -1,0 +1,88 @@
+"""The frames that an SAE learns on: those of train tracks, shuffled, with memory that stays flat.
+
+Shards are drawn in random order and gathered into pools of at most `POOL_FRAMES` frames; frames
+are shuffled within a pool. A corpus that fits one pool is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pipeline.activation_files import ShardFacts, shard_paths
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+
+POOL_FRAMES = 1_000_000
+
+
+class TrainingFrames:
+    """Batches of train frames [frame, d] float16 of one hookpoint, without end."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        hookpoint: str,
+        tracks: frozenset[str],
+        *,
+        pool_frames: int = POOL_FRAMES,
+    ) -> None:
+        self._directory = directory
+        self._tracks = tracks
+        self._pool_frames = pool_frames
+        self._paths = shard_paths(directory, hookpoint)
+        self._cached: Tensor | None = None
+
+    def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Shuffled batches of `size` frames; what is left of a pool is left out.
+
+        A pool smaller than `size` is a batch of its own. Raises `PipelineError` if there is no
+        train frame at all.
+        """
+        while True:
+            found = False
+            for pool in self._pools(generator):
+                found = True
+                size_here = min(size, len(pool))
+                order = torch.randperm(len(pool), generator=generator)
+                for rows in torch.split(order, size_here):
+                    if len(rows) == size_here:
+                        yield pool[rows]
+            if not found:
+                raise PipelineError("no train track has activations: the SAE has nothing to learn")
+
+    def sample(self, size: int, generator: torch.Generator) -> Tensor:
+        """Up to `size` frames [frame, d] float32 from the first pool."""
+        for pool in self._pools(generator):
+            rows = torch.randperm(len(pool), generator=generator)[:size]
+            return pool[rows].float()
+        raise PipelineError("no train track has activations: the SAE has nothing to learn")
+
+    def _pools(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Frames of train tracks in pools; each shard once."""
+        if self._cached is not None:
+            yield self._cached
+            return
+        held: list[Tensor] = []
+        n_pools = 0
+        for number in torch.randperm(len(self._paths), generator=generator).tolist():
+            frames = self._read(self._paths[number])
+            if held and sum(map(len, held)) + len(frames) > self._pool_frames:
+                yield torch.cat(held)
+                held, n_pools = [], n_pools + 1
+            if len(frames):
+                held.append(frames)
+        if held:
+            pool = torch.cat(held)
+            if n_pools == 0:
+                self._cached = pool
+            yield pool
+
+    def _read(self, path: str) -> Tensor:
+        """Frames of a shard's train tracks, [frame, d] float16."""
+        tensors, metadata = self._directory.read_tensors(path)
+        tracks = ShardFacts.from_metadata(metadata).tracks
+        rows = [i for i, track in enumerate(tracks) if track in self._tracks]
+        return torch.from_numpy(tensors["activations"][rows]).flatten(0, 1)

@@ -1,0 +1,176 @@
+"""Stage `corpus`: what the folder lists, checked file by file and split.
+
+Input: the corpus folder. Parameters: `[corpus]`. Output: `corpus.parquet`, a row a track, and
+`concepts.json`. A file that cannot be used is set aside with its reason and counted; it never
+stops the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from math import log10
+from pathlib import Path
+
+from pipeline.artifacts import RunDirectory, sha256_of
+from pipeline.audio import AudioError, AudioFacts, probe
+from pipeline.config import CorpusConfig, RunConfig
+from pipeline.corpora import ADAPTERS
+from pipeline.corpora.base import Corpus, CorpusEntry
+from pipeline.errors import PipelineError
+from pipeline.parallel import map_in_threads
+from pipeline.progress import Progress
+from pipeline.records import TrackRecord, table_of
+from pipeline.registry import resolve
+
+SPLITS = ("train", "validation", "test")
+
+
+def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
+    """Check every file, split what is usable, write the table.
+
+    Raises `PipelineError` if nothing is listed or a split is left without a usable track.
+    """
+    folder = _folder(config)
+    corpus: Corpus = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
+    with directory.writer("corpus") as writer:
+        entries = corpus.entries(folder)
+        checked = list(_check_all(entries, folder, config, progress))
+        records = set_duplicates_aside(checked)
+        counts = _count(records)
+        _require_every_split(counts, records)
+        writer.write_table("corpus.parquet", table_of(TrackRecord, records))
+        concepts = corpus.concepts(folder)
+        if concepts is not None:
+            writer.write_json("concepts.json", concepts)
+        writer.summary.update(counts)
+    for reason, n in counts["set_aside"].items():
+        progress.note(f"set aside: {n} × {reason}")
+
+
+def split_of(group: str, config: CorpusConfig) -> str:
+    """The split of an artist or track: train, validation or test.
+
+    A salted hash of the name alone, so no other track of the corpus can change it.
+    """
+    digest = hashlib.sha256(f"{config.split_salt}\0{group}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    if place < config.train_share:
+        return "train"
+    return "validation" if place < config.train_share + config.validation_share else "test"
+
+
+def set_duplicates_aside(records: list[TrackRecord]) -> list[TrackRecord]:
+    """The records with all but the first usable one of equal files set aside."""
+    first: dict[str, str] = {}
+    kept = []
+    for record in records:
+        original = first.get(record.sha256) if record.status == "ok" else None
+        if original is not None:
+            record = _set_aside(record, f"duplicate of {original}")
+        elif record.status == "ok":
+            first[record.sha256] = record.track
+        kept.append(record)
+    return kept
+
+
+def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> TrackRecord:
+    """What one file turned out to be: usable and split, or set aside with the reason."""
+    blank = TrackRecord(
+        track=entry.track, path=entry.path, sha256="", seconds=0.0, start_seconds=0.0,
+        sample_rate=0, artist=entry.artist, split="", tags=entry.tags, caption=entry.caption,
+        license=entry.license, status="ok", reason="",
+    )  # fmt: skip
+    path = folder / entry.path
+    try:
+        facts = probe(path)
+        digest = sha256_of(path)
+    except (AudioError, OSError) as error:
+        return _set_aside(blank, str(error))
+    start, seconds = window(facts.seconds, config.clip_seconds)
+    record = replace(
+        blank,
+        sha256=digest,
+        seconds=seconds,
+        start_seconds=start,
+        sample_rate=facts.sample_rate,
+    )
+    reason = _unusable(entry, facts, digest, config)
+    if reason:
+        return _set_aside(record, reason)
+    return replace(record, split=split_of(_group(entry), config))
+
+
+def window(seconds: float, clip_seconds: float) -> tuple[float, float]:
+    """Start and length in seconds of the excerpt: the middle of a longer track, else all."""
+    if seconds <= clip_seconds:
+        return 0.0, seconds
+    return (seconds - clip_seconds) / 2, clip_seconds
+
+
+def _folder(config: RunConfig) -> Path:
+    if config.corpus.path is None:
+        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
+    return config.corpus.path
+
+
+def _check_all(
+    entries: list[CorpusEntry], folder: Path, config: RunConfig, progress: Progress
+) -> Iterator[TrackRecord]:
+    """`check` over all entries, in their order."""
+    progress.start("corpus", len(entries), "track")
+    look = partial(check, folder=folder, config=config.corpus)
+    for record in map_in_threads(look, entries, config.machine.workers):
+        progress.advance()
+        yield record
+    progress.finish()
+
+
+def _unusable(
+    entry: CorpusEntry, facts: AudioFacts, digest: str, config: CorpusConfig
+) -> str | None:
+    """Why a decodable file is not used, or None."""
+    if entry.sha256 and entry.sha256 != digest:
+        return "differs from the SHA-256 that the corpus lists"
+    if facts.seconds < config.min_seconds:
+        return f"is shorter than {config.min_seconds:g} s"
+    if facts.peak == 0 or 20 * log10(facts.peak) < config.silence_db:
+        return f"is silent: never over {config.silence_db:g} dB"
+    return None
+
+
+def _group(entry: CorpusEntry) -> str:
+    """What must not be parted by the split; an artist and a track of one name are two groups."""
+    return f"artist {entry.artist}" if entry.artist else f"track {entry.track}"
+
+
+def _set_aside(record: TrackRecord, reason: str) -> TrackRecord:
+    return replace(record, split="", status="set_aside", reason=reason)
+
+
+def _count(records: list[TrackRecord]) -> dict[str, dict[str, int]]:
+    """Usable tracks a split, and set-aside ones a reason (without what the reason names)."""
+    usable = Counter(record.split for record in records if record.status == "ok")
+    reasons = Counter(
+        "duplicate" if record.reason.startswith("duplicate of") else record.reason
+        for record in records
+        if record.status != "ok"
+    )
+    return {
+        "usable": {split: usable[split] for split in SPLITS},
+        "set_aside": dict(sorted(reasons.items())),
+    }
+
+
+def _require_every_split(counts: dict[str, dict[str, int]], records: list[TrackRecord]) -> None:
+    empty = [split for split, n in counts["usable"].items() if n == 0]
+    if empty:
+        aside = sum(counts["set_aside"].values())
+        why = "; ".join(f"{n} × {reason}" for reason, n in counts["set_aside"].items())
+        raise PipelineError(
+            f"no usable track in the split {', '.join(empty)}: {len(records)} tracks listed, "
+            f"{aside} set aside{f' ({why})' if why else ''}; a corpus needs some in each"
+        )

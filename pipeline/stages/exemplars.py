@@ -1,0 +1,133 @@
+"""Stage `exemplars`: the tracks that stand for each kept feature, cut to clips.
+
+Input: `features/`, `activations/`, `sae/`, `corpus.parquet`, the corpus's audio. Parameters:
+`[exemplars]`. Output, for each SAE: `exemplars/NAME.parquet` and `exemplars/NAME/clips/SHA.flac`,
+a clip that several features share stored once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline import audio
+from pipeline.artifacts import RunDirectory, StageWriter
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError
+from pipeline.parallel import torch_threads
+from pipeline.progress import Progress
+from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, records_from, table_of
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import StoredSae
+from pipeline.sae.names import feature_key
+from pipeline.sae.summary import checked_shards, frames_of
+from pipeline.stages.activations import usable_tracks
+
+Choice = dict[int, list[tuple[str, float]]]
+"""Latent to its tracks with their mean activation, strongest first."""
+
+
+def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
+    """Choose, cut and time the exemplars of every SAE."""
+    if config.corpus.path is None:
+        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
+    tracks = {track.track: track for track in usable_tracks(directory)}
+    with directory.writer("exemplars") as writer, torch_threads(config.machine):
+        for name in directory.sae_names():
+            chosen = choose(directory, name, tracks, config.exemplars.count)
+            stored = checkpoint.load(directory, name)
+            names = sorted({track for rows in chosen.values() for track, _ in rows})
+            progress.start(f"exemplars {name}", len(names), "clip")
+            clips = {}
+            for track in names:
+                clips[track] = _store_clip(writer, name, tracks[track], config.corpus.path)
+                progress.advance()
+            progress.finish()
+            peaks = peak_seconds(directory, stored, chosen)
+            records = _records(name, chosen, tracks, clips, peaks)
+            writer.write_table(f"exemplars/{name}.parquet", table_of(ExemplarRecord, records))
+            writer.summary[name] = {"features": len(chosen), "clips": len(set(clips.values()))}
+
+
+def choose(
+    directory: RunDirectory, name: str, tracks: dict[str, TrackRecord], count: int
+) -> Choice:
+    """The `count` validation tracks with the largest mean activation, for each kept feature.
+
+    Tracks where a feature is never active are no exemplars of it; ties go to the first name.
+    """
+    features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
+    tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
+    names = np.array(json.loads(metadata["tracks"]))
+    validation = np.array([tracks[track].split == "validation" for track in names])
+    mean, names = tensors["mean"][validation], names[validation]
+    chosen: Choice = {}
+    for latent in (feature.index for feature in features if feature.kept):
+        order = np.argsort(-mean[:, latent], kind="stable")[:count]
+        chosen[latent] = [
+            (str(names[i]), float(mean[i, latent])) for i in order if mean[i, latent] > 0
+        ]
+    return chosen
+
+
+def peak_seconds(
+    directory: RunDirectory, stored: StoredSae, chosen: Choice
+) -> dict[tuple[int, str], float]:
+    """Where in a track's excerpt a latent is strongest, seconds: the middle of that frame.
+
+    Rows of an activation file are audio frames already (the delay is undone when they are
+    written), the first of them frame `first_frame`.
+    """
+    wanted: dict[str, list[int]] = {}
+    for latent, rows in chosen.items():
+        for track, _ in rows:
+            wanted.setdefault(track, []).append(latent)
+    peaks: dict[tuple[int, str], float] = {}
+    for facts, array in checked_shards(directory, stored):
+        for row, track in enumerate(facts.tracks):
+            if track not in wanted:
+                continue
+            latents = torch.tensor(wanted[track])
+            found = frames_of(stored.sae, torch.from_numpy(array[row]).float(), latents)
+            for latent, frame in zip(wanted[track], found.argmax(dim=0).tolist(), strict=True):
+                seconds = (facts.first_frame + frame + 0.5) / facts.frame_rate
+                peaks[latent, track] = round(seconds, 6)
+    return peaks
+
+
+def _store_clip(writer: StageWriter, name: str, track: TrackRecord, corpus: Path) -> str:
+    """Cut a track's excerpt, store it under its hash, and give the hash."""
+    samples, rate = audio.read_clip(
+        corpus / track.path, start_seconds=track.start_seconds, seconds=track.seconds
+    )
+    data = audio.flac_bytes(samples, rate)
+    clip = hashlib.sha256(data).hexdigest()
+    writer.write_bytes(f"exemplars/{name}/clips/{clip}.flac", data)
+    return clip
+
+
+def _records(
+    name: str,
+    chosen: Choice,
+    tracks: dict[str, TrackRecord],
+    clips: dict[str, str],
+    peaks: dict[tuple[int, str], float],
+) -> list[ExemplarRecord]:
+    return [
+        ExemplarRecord(
+            feature=feature_key(name, latent),
+            rank=rank,
+            track=track,
+            clip=clips[track],
+            mean_activation=mean,
+            peak_seconds=peaks[latent, track],
+            start_seconds=tracks[track].start_seconds,
+            seconds=tracks[track].seconds,
+        )
+        for latent, rows in chosen.items()
+        for rank, (track, mean) in enumerate(rows, start=1)
+    ]

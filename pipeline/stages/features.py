@@ -1,0 +1,112 @@
+"""Stage `features`: what each latent does in each track, and which latents are kept.
+
+Input: `activations/`, `sae/`, `corpus.parquet`. Parameters: `[features]`. Output, for each SAE
+under `features/`: `NAME.parquet`, `NAME.neighbours.parquet`, `NAME.activations.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.artifacts import RunDirectory, StageWriter
+from pipeline.config import FeaturesConfig, RunConfig
+from pipeline.firing import drop_reasons, fires, thresholds
+from pipeline.parallel import torch_threads
+from pipeline.progress import Progress
+from pipeline.records import FeatureRecord, NeighbourRecord, table_of
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import StoredSae
+from pipeline.sae.names import feature_key
+from pipeline.sae.summary import TrackSummary, track_summary
+from pipeline.stages.activations import usable_tracks
+
+
+def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
+    """Summarise, filter and list neighbours for every SAE of the run."""
+    split = {track.track: track.split for track in usable_tracks(directory)}
+    with directory.writer("features") as writer, torch_threads(config.machine):
+        for name in directory.sae_names():
+            stored = checkpoint.load(directory, name)
+            progress.start(f"features {name}", len(split), "track")
+            summary = track_summary(
+                directory, stored, workers=config.machine.workers, progress=progress
+            )
+            progress.finish()
+            validation = np.array([split[t] == "validation" for t in summary.tracks])
+            records = feature_records(stored, summary, validation, config.features)
+            _write(writer, stored, summary, records, config.features.neighbours)
+            counts = Counter(record.reason or "kept" for record in records)
+            writer.summary[name] = dict(sorted(counts.items()))
+            progress.note(f"{name}: {counts['kept']} of {len(records)} features kept")
+
+
+def feature_records(
+    stored: StoredSae, summary: TrackSummary, validation: np.ndarray, config: FeaturesConfig
+) -> list[FeatureRecord]:
+    """One row a latent, from its validation tracks; `validation` [track] says which they are."""
+    mean, peak = summary.mean[validation], summary.max[validation]
+    largest = peak.max(axis=0)
+    firing = fires(peak, thresholds(config, largest)).sum(axis=0)
+    reasons = drop_reasons(config, firing, len(peak))
+    average = mean.mean(axis=0, dtype=np.float64)
+    return [
+        FeatureRecord(
+            feature=feature_key(stored.name, index),
+            sae=stored.name,
+            hookpoint=stored.facts.hookpoint,
+            index=index,
+            rate=int(firing[index]) / len(peak),
+            firing_tracks=int(firing[index]),
+            mean_activation=float(average[index]),
+            max_activation=float(largest[index]),
+            kept=not reason,
+            reason=reason,
+        )
+        for index, reason in enumerate(reasons)
+    ]
+
+
+def neighbours(
+    directions: np.ndarray, kept: Sequence[int], count: int
+) -> list[tuple[int, int, int, float]]:
+    """Latent, neighbour, rank and cosine of the nearest kept directions of each kept latent.
+
+    `directions` [latent, d] have unit norm. Ties go to the smaller index.
+    """
+    chosen = np.asarray(kept, dtype=np.intp)
+    rows: list[tuple[int, int, int, float]] = []
+    for latent in chosen:
+        cosines = directions[chosen] @ directions[latent]
+        order = np.argsort(-cosines, kind="stable")
+        nearest = [place for place in order if chosen[place] != latent][:count]
+        for rank, place in enumerate(nearest, start=1):
+            rows.append((int(latent), int(chosen[place]), rank, float(cosines[place])))
+    return rows
+
+
+def _write(
+    writer: StageWriter,
+    stored: StoredSae,
+    summary: TrackSummary,
+    records: list[FeatureRecord],
+    n_neighbours: int,
+) -> None:
+    name = stored.name
+    kept = [record.index for record in records if record.kept]
+    near = [
+        NeighbourRecord(feature_key(name, latent), feature_key(name, other), rank, cosine)
+        for latent, other, rank, cosine in neighbours(
+            stored.sae.decoder.numpy(), kept, n_neighbours
+        )
+    ]
+    writer.write_table(f"features/{name}.parquet", table_of(FeatureRecord, records))
+    writer.write_table(f"features/{name}.neighbours.parquet", table_of(NeighbourRecord, near))
+    writer.write_tensors(
+        f"features/{name}.activations.safetensors",
+        {"mean": summary.mean, "max": summary.max},
+        {"tracks": json.dumps(summary.tracks)},
+    )

@@ -1,0 +1,62 @@
+"""Stage `scores`: every label is graded on tracks that made none of it.
+
+Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output, a SAE and scorer:
+`scores/NAME/SCORER.parquet`, methods one after another. A label that cannot be graded has a row
+of status `failed` and is counted.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from pipeline.artifacts import RunDirectory
+from pipeline.config import RunConfig
+from pipeline.labelers.base import LabelingContext, SharedTables, open_context
+from pipeline.progress import Progress
+from pipeline.records import ScoreRecord, table_of
+from pipeline.scorers import scorer
+from pipeline.scorers.base import Scorer
+
+
+def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
+    """Grade the labels of every SAE and method by every scorer of the config."""
+    scorers = {name: scorer(name) for name in config.scores.scorers}
+    with directory.writer("scores") as writer:
+        tables = SharedTables(directory)
+        for sae in directory.sae_names():
+            context = open_context(config, directory, sae, progress=progress, tables=tables)
+            writer.summary[sae] = {}
+            for name, grading in scorers.items():
+                graded = {
+                    method: score_labels(context, method, name, grading)
+                    for method in config.labels.methods
+                }
+                rows = [row for records in graded.values() for row in records]
+                writer.write_table(f"scores/{sae}/{name}.parquet", table_of(ScoreRecord, rows))
+                writer.summary[sae][name] = {
+                    method: counted(records) for method, records in graded.items()
+                }
+
+
+def score_labels(
+    context: LabelingContext, method: str, name: str, grading: Scorer
+) -> list[ScoreRecord]:
+    """Every label of one method for one SAE, graded."""
+    context.progress.start(f"scores {context.sae} {name} {method}", 0, "label")
+    rows = []
+    for record in grading.score(context, method):
+        rows.append(record)
+        context.progress.advance()
+    context.progress.finish()
+    return rows
+
+
+def counted(records: list[ScoreRecord]) -> dict[str, Any]:
+    """What the manifest says: labels, those without a score, the median of the best labels'."""
+    best = [row.score for row in records if row.rank == 1 and row.score is not None]
+    return {
+        "labels": len(records),
+        "failed": sum(row.status == "failed" for row in records),
+        "median_score_of_rank_1": round(median(best), 4) if best else None,
+    }

@@ -1,0 +1,73 @@
+"""Where a subject's files are: a local folder, or a model hub's copy on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import sha256_of
+from pipeline.config import SubjectConfig
+from pipeline.errors import PipelineError
+
+CONFIG_FILE = "config.json"
+INIT_FILE = "init.json"
+WEIGHTS = "*.safetensors"
+HUB_FILES = [CONFIG_FILE, INIT_FILE, WEIGHTS, "model.safetensors.index.json"]
+
+
+def folder_of(model: str) -> Path:
+    """The folder with a subject's config and weights, fetched from the hub if it is a hub name.
+
+    Raises `PipelineError` if it lacks what is needed, or the hub cannot be reached.
+    """
+    folder = Path(model) if Path(model).is_absolute() else _from_hub(model)
+    if not folder.is_dir():
+        raise PipelineError(f"subject folder {folder} does not exist")
+    if not (folder / CONFIG_FILE).is_file():
+        raise PipelineError(f"subject folder {folder} has no {CONFIG_FILE}")
+    if not any(folder.glob(WEIGHTS)):
+        raise PipelineError(
+            f"subject folder {folder} has no safetensors weights; other formats may run code "
+            "when they are opened and are not read"
+        )
+    return folder
+
+
+def fingerprint_of(config: SubjectConfig) -> str:
+    """SHA-256 over config and weights; a control's initialisation makes another one of it."""
+    folder = folder_of(config.model)
+    digest = hashlib.sha256(f"{CONFIG_FILE} {sha256_of(folder / CONFIG_FILE)}\n".encode())
+    for path in sorted(folder.glob(WEIGHTS)):
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    if config.control == "random":
+        recipe = json.dumps(initialisation(folder), sort_keys=True)
+        digest.update(f"random {config.control_seed} {recipe}\n".encode())
+    return digest.hexdigest()
+
+
+def initialisation(folder: Path) -> dict[str, Any]:
+    """The decoder's initialisation that the folder's `init.json` states; empty if it has none."""
+    path = folder / INIT_FILE
+    if not path.is_file():
+        return {}
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(stated[name]) for name in ("embedding_std", "initializer_factor")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"{path} does not state the initialisation: {error!r}") from error
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"subject model {name!r} is no folder here and could not be fetched from the model "
+            f"hub ({type(error).__name__}); on a machine with a connection download "
+            f"{CONFIG_FILE} and {WEIGHTS} from https://huggingface.co/{name}, put them into one "
+            "folder here and name that folder in [subject] model"
+        ) from error

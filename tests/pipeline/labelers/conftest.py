@@ -1,0 +1,14 @@
+"""One run, shared by the labelers' tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.labelers.base import LabelingContext
+from tests.pipeline.labelers.factory import make_context
+
+
+@pytest.fixture(scope="package")
+def context(tmp_path_factory: pytest.TempPathFactory) -> LabelingContext:
+    """A context on five features, of which the last has no exemplars."""
+    return make_context(tmp_path_factory.mktemp("labelers"))

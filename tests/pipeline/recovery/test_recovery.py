@@ -1,0 +1,124 @@
+"""Recovery on a tiny run: what is computed, kept, and said."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pipeline.__main__ import main
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from pipeline.progress import SilentProgress
+from pipeline.recovery import ConceptRow, Recovery, from_json, recover
+from pipeline.recovery.detection import Detection, detections
+from pipeline.recovery.planted import planted_concepts
+from pipeline.recovery.probe import Probe, probes
+from pipeline.recovery.report import found, meaning, report_lines
+
+
+def scores_of(directory: RunDirectory, feature: str, split: str) -> tuple[np.ndarray, list[str]]:
+    sae, _, index = feature.partition("/")
+    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
+    rows = directory.read_table("corpus.parquet").to_pylist()
+    inside = {row["track"] for row in rows if row["split"] == split}
+    names = json.loads(metadata["tracks"])
+    mask = [name in inside for name in names]
+    return tensors["mean"][mask][:, int(index)], [n for n in names if n in inside]
+
+
+def test_the_feature_is_the_best_on_train_and_graded_on_test(finished_run: Path) -> None:
+    directory = RunDirectory(finished_run)
+    tags = {r["track"]: r["tags"] for r in directory.read_table("corpus.parquet").to_pylist()}
+    for name, detection in detections(directory, planted_concepts(directory)).items():
+        for split, value in (("train", detection.train_auroc), ("test", detection.auroc)):
+            scores, tracks = scores_of(directory, detection.feature, split)
+            expected = roc_auc_score([name in tags[track] for track in tracks], scores)
+            assert value == pytest.approx(expected)
+        best = 0.0
+        for sae in directory.sae_names():
+            for index in range(128):
+                scores, tracks = scores_of(directory, f"{sae}/{index}", "train")
+                best = max(best, roc_auc_score([name in tags[t] for t in tracks], scores))
+        assert detection.train_auroc == pytest.approx(best)
+        break
+
+
+def test_the_probe_hears_what_is_linearly_there(finished_run: Path) -> None:
+    directory = RunDirectory(finished_run)
+    found_probes = probes(directory, planted_concepts(directory), SilentProgress())
+    assert set(found_probes) == {"low", "mid", "high"}
+    assert max(probe.auroc for probe in found_probes.values()) > 0.8
+
+
+def test_a_second_call_reads_what_the_first_computed(run_copy: Path) -> None:
+    first = recover(run_copy, control=True, probe=True, progress=SilentProgress())
+    started = time.monotonic()
+    second = recover(run_copy, control=True, probe=True, progress=SilentProgress())
+    assert time.monotonic() - started < 0.5
+    assert second == first
+    assert first.has_control
+    assert first.has_probe
+    control = RunDirectory(run_copy / "recovery" / "random-decoder")
+    theirs = RunDirectory(run_copy)
+    assert control.is_done("features")
+    assert control.read_json("run.json")["config"]["subject"]["control"] == "random"
+    assert control.read_table("corpus.parquet") == theirs.read_table("corpus.parquet")
+    assert main(["verify", str(run_copy)]) == 0
+
+
+def test_the_command_prints_every_concept_and_writes_every_figure(
+    run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.json"
+    assert main(["recovery", str(run_copy), "--no-control", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("low", "mid", "high", "pitch"))
+    assert "without the control nothing says" in out
+    stored = json.loads(path.read_text())
+    assert [row["concept"] for row in stored["rows"]] == ["low", "mid", "high"]
+    counts = stored.pop("counts")
+    assert set(counts) == {"feature", "probe", "control", "control probe"}
+    assert from_json(stored).rows[0].detection is not None
+
+
+def test_a_corpus_without_planted_concepts_is_refused(run_copy: Path) -> None:
+    (run_copy / "concepts.json").unlink()
+    with pytest.raises(PipelineError, match="no planted concepts to recover"):
+        recover(run_copy, control=False, probe=False, progress=SilentProgress())
+
+
+DETECTION = Detection("s/0", 0.9, 0.9, 0.8, 0.95, "DeLong, logit scale", 0.8)
+PROBE = Probe("decoder.layers.0.resid_post", 0.03, 0.9, 0.95, 0.9, 0.98)
+
+
+def table(n_positive: int = 30, control: float = 0.6) -> Recovery:
+    weak = replace(DETECTION, auroc=control)
+    row = ConceptRow("harp", "instrument", n_positive, 40, DETECTION, PROBE, weak, None)
+    return Recovery((row, replace(row, concept="bell")), "all", True, True)
+
+
+def test_only_concepts_with_enough_test_tracks_are_counted() -> None:
+    assert found(table(), "feature") == 2
+    assert found(table(n_positive=19), "feature") == 0
+
+
+def test_the_sentence_says_whether_training_brought_it() -> None:
+    assert "2 more than on an untrained decoder" in meaning(table())
+    assert "nothing here shows that the training brought it" in meaning(table(control=0.9))
+
+
+def test_a_concept_with_too_few_tracks_is_shown_and_said() -> None:
+    result = table()
+    empty = replace(result.rows[0], detection=None, probe=None, control=None)
+    lines = list(report_lines(replace(result, rows=(empty,))))
+    assert "too few train or test tracks" in lines[1]
+
+
+def test_a_result_comes_back_from_json() -> None:
+    assert from_json(json.loads(json.dumps(asdict(table())))) == table()

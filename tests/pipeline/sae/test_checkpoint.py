@@ -1,0 +1,101 @@
+"""Stored SAEs read raw activations, belong to one place, and have SAELens' layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import SaeFacts, refuse_mismatch
+from pipeline.sae.model import TopKSae
+
+FACTS = SaeFacts(
+    hookpoint="decoder.layers.0.resid_post", subject_fingerprint="s", delay_mapping="d",
+    frame_rate=50.0, first_frame=3, activation_scale=4.0, variance_explained=0.9,
+)  # fmt: skip
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    directory = RunDirectory(tmp_path / "run")
+    directory.begin({})
+    return directory
+
+
+def random_sae() -> TopKSae:
+    generator = torch.Generator().manual_seed(0)
+    sae = TopKSae(6, 20, 3)
+    sae.initialise(generator, torch.randn(6, generator=generator))
+    with torch.no_grad():
+        sae.encoder_bias.normal_(generator=generator)
+    return sae
+
+
+def test_a_stored_sae_does_on_raw_activations_what_it_did_on_normalised_ones(
+    directory: RunDirectory,
+) -> None:
+    sae = random_sae()
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", sae, FACTS)
+    stored = checkpoint.load(directory, "x")
+    raw = torch.randn(40, 6, generator=torch.Generator().manual_seed(1)) * 4.0
+    normalised, restored = sae.encode(raw / 4.0), stored.sae.encode(raw)
+    torch.testing.assert_close(restored.dense(20), 4.0 * normalised.dense(20))
+    torch.testing.assert_close(stored.sae.decode(restored), 4.0 * sae.decode(normalised))
+    assert stored.facts == FACTS
+
+
+def sae_lens_topk(folder: Path, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """SAELens 6's TopKSAE (sae_lens/saes/topk_sae.py) on the two files, in its own words."""
+    cfg = json.loads((folder / "cfg.json").read_text())
+    w = load_file(folder / "sae_weights.safetensors")
+    sae_in = x - w["b_dec"] * cfg["apply_b_dec_to_input"]
+    hidden_pre = sae_in @ w["W_enc"] + w["b_enc"]
+    values, indices = torch.topk(hidden_pre, k=cfg["k"], dim=-1, sorted=False)
+    acts = torch.zeros_like(hidden_pre).scatter(-1, indices, values.relu())
+    return acts, acts @ w["W_dec"] + w["b_dec"]
+
+
+def test_sae_lens_reads_the_files_as_we_do(finished_run: Path) -> None:
+    name = "layer0-n128-k4"
+    stored = checkpoint.load(RunDirectory(finished_run), name)
+    x = torch.randn(30, 32, generator=torch.Generator().manual_seed(2))
+    acts, restored = sae_lens_topk(finished_run / "sae" / name, x)
+    latents = stored.sae.encode(x)
+    torch.testing.assert_close(latents.dense(128), acts)
+    torch.testing.assert_close(stored.sae.decode(latents), restored)
+    torch.testing.assert_close(stored.sae.decoder.norm(dim=1), torch.ones(128))
+
+
+def test_the_configuration_has_what_sae_lens_asks_for(finished_run: Path) -> None:
+    cfg = json.loads((finished_run / "sae" / "layer0-n128-k4" / "cfg.json").read_text())
+    metadata = cfg.pop("metadata")
+    assert cfg == {
+        "architecture": "topk", "d_in": 32, "d_sae": 128, "k": 4, "dtype": "float32",
+        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
+        "reshape_activations": "none", "rescale_acts_by_decoder_norm": False,
+    }  # fmt: skip
+    assert metadata["hook_name"] == "decoder.layers.0.resid_post"
+    # Without a version of 6 or later SAELens would rewrite the configuration as an old one.
+    assert metadata["sae_lens_version"] == "6.0.0"
+
+
+@pytest.mark.parametrize("key", ["subject_fingerprint", "hookpoint", "delay_mapping"])
+def test_an_sae_is_refused_where_it_does_not_belong_naming_both(key: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        refuse_mismatch("x", FACTS, **{key: "elsewhere"})
+    assert str(getattr(FACTS, key)) in str(caught.value)
+    assert "elsewhere" in str(caught.value)
+
+
+def test_an_sae_of_another_architecture_is_refused(directory: RunDirectory) -> None:
+    with directory.writer("sae") as writer:
+        writer.write_json("sae/x/cfg.json", {"architecture": "gated"})
+    with pytest.raises(PipelineError, match="architecture 'gated', not topk"):
+        checkpoint.load(directory, "x")

@@ -1,0 +1,67 @@
+"""What every scorer must keep to, on the labels of every method."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.labelers import LABELERS
+from pipeline.labelers.base import LabelingContext
+from pipeline.records import ScoreRecord
+from pipeline.scorers import SCORERS, scorer
+
+every_pair = pytest.mark.parametrize(
+    ("name", "method"), [(name, method) for name in SCORERS for method in LABELERS]
+)
+
+
+def scores(context: LabelingContext, name: str, method: str) -> list[ScoreRecord]:
+    return list(scorer(name).score(context, method))
+
+
+@every_pair
+def test_every_label_has_one_record_in_its_order(
+    labelled: LabelingContext, name: str, method: str
+) -> None:
+    rows = scores(labelled, name, method)
+    expected = [(r.feature, r.rank) for r in labelled.labels(method) if r.status == "ok"]
+    assert [(row.feature, row.rank) for row in rows] == expected
+    assert {row.method for row in rows} == {method}
+
+
+@every_pair
+def test_a_score_lies_in_its_interval_and_a_failure_has_a_reason_and_no_figures(
+    labelled: LabelingContext, name: str, method: str
+) -> None:
+    statuses = set()
+    for row in scores(labelled, name, method):
+        statuses.add(row.status)
+        figures = (row.score, row.low, row.high)
+        if row.status == "ok":
+            assert None not in figures
+            assert row.low <= row.score <= row.high
+            assert not row.reason
+        else:
+            assert figures == (None, None, None)
+            assert row.contrast is None
+            assert row.reason
+    assert statuses == {"ok", "failed"}
+
+
+@every_pair
+def test_counts_are_those_of_test_tracks(labelled: LabelingContext, name: str, method: str) -> None:
+    held_out = int(labelled.in_split("test").sum())
+    for row in scores(labelled, name, method):
+        assert row.n_positive + row.n_negative == held_out
+
+
+@every_pair
+def test_the_same_context_gives_the_same_records(
+    labelled: LabelingContext, name: str, method: str
+) -> None:
+    assert scores(labelled, name, method) == scores(labelled, name, method)
+
+
+def test_an_unknown_scorer_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(PipelineError, match=r"gut feeling.*detection"):
+        scorer("gut feeling")

@@ -1,0 +1,82 @@
+"""Threads side by side: order, errors, and who tells the progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from pipeline.parallel import Advance, map_in_threads, run_jobs
+from pipeline.progress import SilentProgress
+
+
+class Counting(SilentProgress):
+    """Counts steps and notes which threads told them; stops the work at `limit`."""
+
+    def __init__(self, limit: int = 10**9) -> None:
+        self.steps, self.limit = 0, limit
+        self.threads: set[int] = set()
+
+    def advance(self, n: int = 1) -> None:
+        self.steps += n
+        self.threads.add(threading.get_ident())
+        if self.steps > self.limit:
+            raise KeyboardInterrupt
+
+
+def job(number: int, steps: int, advance: Advance) -> int:
+    for _ in range(steps):
+        time.sleep(0.001)
+        advance(1)
+    return number
+
+
+def failing(advance: Advance) -> int:
+    advance(1)
+    raise ValueError("no")
+
+
+def test_results_keep_the_order_of_items() -> None:
+    def slow_first(n: int) -> int:
+        time.sleep(0.02 if n == 0 else 0)
+        return n * n
+
+    assert list(map_in_threads(slow_first, range(6), 3)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_an_error_is_raised_and_the_rest_is_left() -> None:
+    done = []
+
+    def work(n: int) -> int:
+        if n == 0:
+            raise ValueError("no")
+        time.sleep(0.005)
+        done.append(n)
+        return n
+
+    with pytest.raises(ValueError, match="no"):
+        list(map_in_threads(work, range(1000), 2))
+    assert len(done) < 10
+
+
+def test_every_step_is_told_by_the_calling_thread() -> None:
+    progress = Counting()
+    assert run_jobs([partial(job, n, 20) for n in range(3)], 2, progress) == [0, 1, 2]
+    assert progress.steps == 60
+    assert progress.threads == {threading.get_ident()}
+
+
+def test_a_failing_job_ends_the_others() -> None:
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="no"):
+        run_jobs([partial(job, 0, 10_000), failing], 2, Counting())
+    assert time.monotonic() - started < 5
+
+
+def test_an_interrupt_in_the_progress_ends_the_jobs() -> None:
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs([partial(job, n, 10_000) for n in range(3)], 2, Counting(limit=5))
+    assert time.monotonic() - started < 5
