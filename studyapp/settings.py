@@ -1,7 +1,7 @@
 """Settings of the one Django project; environment variables decide, each with a loud, named error.
 
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
-in the data folder), `REDIS_URL` (default: the embedded broker's socket there), `EARWITNESS_SECRET_KEY`
+in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
 (default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from studyapp.broker import socket_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -147,7 +149,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-EMBEDDED_BROKER_SOCKET = DATA / "broker" / "redis.sock"
+EMBEDDED_BROKER_SOCKET = socket_for(DATA)
 """Socket of the Redis that `manage.py serve` starts where `REDIS_URL` is not set."""
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{EMBEDDED_BROKER_SOCKET}"

@@ -90,7 +90,7 @@ class Condition(models.Model):
 class Stimulus(models.Model):
     """A clip as a participant hears it: loudness-matched, stripped of tags, one encoding."""
 
-    sha256 = models.CharField(max_length=64, unique=True)
+    sha256 = models.CharField(max_length=64)
     clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="stimuli")
     path = models.CharField(max_length=500)
     """Path counted from `EARWITNESS_DATA`."""
@@ -102,6 +102,12 @@ class Stimulus(models.Model):
 
     class Meta:
         verbose_name_plural = "stimuli"
+        constraints = [
+            # Two runs over one corpus share audio, so the same bytes can come from two clips.
+            models.UniqueConstraint(
+                fields=["clip", "sha256"], name="one_stimulus_per_clip_and_hash"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.sha256[:12]

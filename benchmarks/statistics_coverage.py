@@ -1,0 +1,140 @@
+"""Coverage of the recommended intervals and false alarms of the confirmatory test, measured.
+
+    python -m benchmarks.statistics_coverage [--studies 1000] [--seed 0]
+
+Two methods, 40 participants a method with 10 trials each, over participant SD 0 to 0.8, feature SD
+0 to 0.9 (latent; a rating's own noise is 1), one and five ratings a feature. In each simulated
+study: does the recommended 95 % interval hold the true mean, share >= 4 and difference; and, with
+two equal methods, does the confirmatory test falsely find a difference at 5 %? Beside them what
+pooled ratings would say, as if all were independent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from analysis.clustering import BOTH, Linear
+from analysis.comparisons import Pair, independent_interval
+from analysis.intervals import Floats, mean_interval, stream
+from analysis.methods import Ratings, rating_share
+from analysis.results import Interval
+from analysis.simulation import Design, simulate
+from analysis.verdicts import mean_test
+
+PARTICIPANT_SDS = (0.0, 0.4, 0.8)
+FEATURE_SDS = (0.0, 0.45, 0.9)
+RATINGS = (1, 5)
+RESAMPLES = 499
+"""Bootstrap resamples inside each simulated study."""
+COLUMNS = ("mean", "share", "difference", "false", "pooled", "pooled_false")
+
+
+@dataclass
+class Cell:
+    """Counts of one cell of the grid."""
+
+    hits: dict[str, int]
+    studies: int
+
+    def percent(self, name: str) -> float:
+        """A count as a percentage."""
+        return 100 * self.hits[name] / self.studies
+
+
+def holds(interval: Interval, truth: float) -> bool:
+    """Whether there is an interval and the truth is in it."""
+    return interval.low is not None and interval.high is not None and (
+        interval.low <= truth <= interval.high
+    )
+
+
+def side(pair: Pair, first: bool) -> Ratings:
+    """One method's ratings of a simulated pair."""
+    mask = pair.is_a == first
+    people = pair.participant[mask] - pair.participant[mask].min()
+    return Ratings("m", pair.values[mask], people, pair.feature[mask], int(people.max()) + 1,
+                   pair.n_features)
+
+
+def recommended_mean(ratings: Ratings, rng: np.random.Generator) -> Interval:
+    """The interval that the report recommends for the mean."""
+    linear = ratings.linear(ratings.values)
+    if linear.recommended == BOTH:
+        return linear.student(BOTH, 0.95, (1.0, 5.0))
+    return mean_interval(ratings.by_participant(), rng=rng, resamples=RESAMPLES, bounds=(1.0, 5.0))
+
+
+def recommended_difference(pair: Pair, linear: Linear, rng: np.random.Generator) -> Interval:
+    """The interval that the report recommends for the difference."""
+    if linear.recommended == BOTH:
+        return linear.student(BOTH, 0.95, (-4.0, 4.0))
+    return independent_interval(*pair.sides(pair.values), rng, RESAMPLES, 0.95)
+
+
+def pooled(values: Floats, truth: float) -> bool:
+    """Student's interval over ratings, as if they were independent."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return bool(abs(values.mean() - truth) <= half)
+
+
+def measure(design: Design, studies: int, seed: int) -> Cell:
+    """One cell of the grid."""
+    rng = stream(seed, repr(design))
+    cell = Cell(dict.fromkeys(COLUMNS, 0), studies)
+    null = replace(design, effect=0.0)
+    truth = design.mean(0.0)
+    for _ in range(studies):
+        pair = simulate(design, rng)
+        low, linear = side(pair, first=False), pair.linear(pair.values)
+        hits = (low.values >= 4).astype(np.float64)
+        share = next(e for e in rating_share(low, hits, "s", "s") if e.recommended)
+        shares = Interval(share.low, share.high, share.interval)
+        cell.hits["mean"] += holds(recommended_mean(low, rng), truth)
+        cell.hits["share"] += holds(shares, design.share(0.0))
+        cell.hits["difference"] += holds(recommended_difference(pair, linear, rng), design.effect)
+        cell.hits["pooled"] += pooled(low.values, truth)
+        same = simulate(null, rng)
+        p = mean_test(same).p
+        cell.hits["false"] += p is not None and p < 0.05
+        a, b = same.values[same.is_a], same.values[~same.is_a]
+        cell.hits["pooled_false"] += bool(stats.ttest_ind(a, b).pvalue < 0.05)
+    return cell
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=1000, help="simulated studies a cell")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    start = time.perf_counter()
+    print("Coverage of 95 % intervals and false alarms at 5 %, in per cent; "
+          f"{given.studies} studies a cell.")
+    print(f"Monte Carlo error at 95 %: {100 * math.sqrt(0.95 * 0.05 / given.studies):.2f}.")
+    print(f"{'ratings':>8}{'SD part.':>9}{'SD feat.':>9} |{'mean':>7}{'share':>7}{'diff.':>7}"
+          f"{'false':>7} |{'pooled: mean':>14}{'false':>7}")
+    cells = []
+    for ratings in RATINGS:
+        for participant_sd in PARTICIPANT_SDS:
+            for feature_sd in FEATURE_SDS:
+                design = Design(ratings=ratings, participant_sd=participant_sd,
+                                feature_sd=feature_sd, effect=0.5)
+                cell = measure(design, given.studies, given.seed)
+                cells.append(cell)
+                print(f"{ratings:>8}{participant_sd:>9.2f}{feature_sd:>9.2f} |" + "".join(
+                    f"{cell.percent(name):>7.1f}" for name in COLUMNS[:4])
+                    + f" |{cell.percent('pooled'):>14.1f}{cell.percent('pooled_false'):>7.1f}",
+                    flush=True)
+    covered = [cell.percent(name) for cell in cells for name in COLUMNS[:3]]
+    alarms = [cell.percent("false") for cell in cells]
+    print(f"Coverage from {min(covered):.1f} to {max(covered):.1f} %, false alarms at most "
+          f"{max(alarms):.1f} %; {time.perf_counter() - start:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""How long the heavy computations take.
+
+    python -m benchmarks.statistics_speed
+
+10,000 two-way (pigeonhole) bootstrap resamples of 800 and of 1,000,000 responses, and the
+cumulative link mixed model of 8,000 responses with crossed participants and features.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from analysis.models import fit, prepare
+from analysis.pigeonhole import pigeonhole_mean
+from analysis.simulation import Design, simulate
+
+
+def bootstrap(responses: int, features: int) -> None:
+    """10,000 two-way resamples of a mean; ten responses a participant."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 6, responses).astype(np.float64)
+    participant = np.repeat(np.arange(responses // 10), 10)
+    feature = rng.permutation(np.arange(responses) % features)
+    pigeonhole_mean(values, participant, feature, rng=rng, resamples=10_000, level=0.95)
+
+
+def mixed_model() -> None:
+    """800 participants with ten ratings each, 800 features with five a method."""
+    pair = simulate(Design(participants=400, ratings=5), np.random.default_rng(0))
+    x = pair.is_a.astype(np.float64)[:, None]
+    fit(prepare(pair.values, x, [pair.participant, pair.feature]))
+
+
+TASKS: tuple[tuple[str, Callable[[], None], float], ...] = (
+    ("10,000 two-way resamples of 800 responses", lambda: bootstrap(800, 400), 1),
+    ("cumulative link mixed model of 8,000 responses", mixed_model, 10),
+    ("10,000 two-way resamples of 1,000,000 responses", lambda: bootstrap(1_000_000, 20_000), 60),
+)
+
+
+def main() -> None:
+    print(f"{'task':<50}{'seconds':>9}{'of CPU':>9}{'wished':>9}")
+    for name, task, wished in TASKS:
+        start, cpu = time.perf_counter(), time.process_time()
+        task()
+        spent, used = time.perf_counter() - start, time.process_time() - cpu
+        print(f"{name:<50}{spent:>9.2f}{used:>9.2f}{f'< {wished:g}':>9}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Django's administration: looking at every row. What a study has fixed cannot be changed here."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models import Model
+from django.http import HttpRequest
+
+from studyapp import models
+from studyapp.errors import StudyError
+from studyapp.services import studies
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Model]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class ReadOnly(ModelAdmin):
+    """Rows to look at: written by services alone."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never; looking stays allowed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(models.Run)
+class RunAdmin(ReadOnly):
+    """Runs."""
+
+    list_display = ("name", "state", "identifier", "created_at", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("name", "identifier")
+
+
+@admin.register(models.StageRecord)
+class StageRecordAdmin(ReadOnly):
+    """Progress of stages."""
+
+    list_display = ("run", "stage", "state", "done", "total", "unit", "seconds")
+    list_filter = ("state", "stage")
+    list_select_related = ("run",)
+
+
+@admin.register(models.Clip)
+class ClipAdmin(ReadOnly):
+    """Stored excerpts."""
+
+    list_display = ("sha256", "run", "track", "seconds")
+    search_fields = ("sha256", "track")
+    list_select_related = ("run",)
+
+
+@admin.register(models.Feature)
+class FeatureAdmin(ReadOnly):
+    """Kept features."""
+
+    list_display = ("identifier", "run", "hookpoint", "rate", "max_activation")
+    list_filter = ("run", "sae")
+    search_fields = ("identifier",)
+    list_select_related = ("run",)
+
+
+@admin.register(models.Exemplar)
+class ExemplarAdmin(ReadOnly):
+    """Strongly activating clips."""
+
+    list_display = ("feature", "rank", "clip", "mean_activation", "peak_seconds")
+    list_select_related = ("feature", "clip")
+
+
+@admin.register(models.LabelCandidate)
+class LabelCandidateAdmin(ReadOnly):
+    """Labels of every method."""
+
+    list_display = ("feature", "method", "rank", "text", "confidence", "status")
+    list_filter = ("method", "status")
+    search_fields = ("text", "feature__identifier")
+    list_select_related = ("feature",)
+
+
+@admin.register(models.Study)
+class StudyAdmin(ReadOnly):
+    """Studies. The texts and numbers of a draft can be changed; what is frozen cannot."""
+
+    list_display = ("slug", "version", "title", "state", "frozen_at")
+    list_filter = ("state",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A draft alone, and never the list."""
+        is_draft = isinstance(obj, models.Study) and obj.state == models.Study.State.DRAFT
+        return is_draft and admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """All that the items were drawn from, and the state, which services move."""
+        names = [field.name for field in models.Study._meta.get_fields() if field.concrete]
+        return tuple(name for name in names if name not in studies.EDITABLE)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """By the service, which alone knows the rules."""
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        try:
+            studies.update_study(study=obj, **changes)
+        except StudyError as error:
+            messages.set_level(request, messages.ERROR)
+            messages.error(request, f"Not saved: {error}.")
+
+
+@admin.register(models.Condition)
+class ConditionAdmin(ReadOnly):
+    """Levels of a study's factor."""
+
+    list_display = ("study", "method")
+    list_select_related = ("study",)
+
+
+@admin.register(models.Stimulus)
+class StimulusAdmin(ReadOnly):
+    """Clips as participants hear them."""
+
+    list_display = ("sha256", "clip", "seconds", "loudness_lufs")
+    list_select_related = ("clip",)
+
+
+@admin.register(models.Item)
+class ItemAdmin(ReadOnly):
+    """Features under conditions."""
+
+    list_display = ("identifier", "study", "condition", "feature")
+    list_filter = ("study",)
+    list_select_related = ("study", "condition__study", "feature")
+
+
+@admin.register(models.Participation)
+class ParticipationAdmin(ReadOnly):
+    """Passages of participants."""
+
+    list_display = ("identifier", "study", "status", "simulated", "created_at", "finished_at")
+    list_filter = ("study", "status", "simulated")
+    search_fields = ("identifier",)
+    list_select_related = ("study",)
+
+
+@admin.register(models.Trial)
+class TrialAdmin(ReadOnly):
+    """Items shown in participations."""
+
+    list_display = ("participation", "number", "kind", "item", "shown_at")
+    list_filter = ("kind",)
+    list_select_related = ("participation", "item__study")
+
+
+@admin.register(models.Response)
+class ResponseAdmin(ReadOnly):
+    """Answers. They are never edited."""
+
+    list_display = ("trial", "choice", "confidence", "response_ms", "answered_at")
+    list_select_related = ("trial__participation",)
+
+
+@admin.register(models.Event)
+class EventAdmin(ReadOnly):
+    """What happened on participants' pages. Append-only."""
+
+    list_display = ("participation", "trial", "type", "clip", "at_ms", "value", "received_at")
+    list_filter = ("type",)
+    list_select_related = ("participation", "trial__participation")

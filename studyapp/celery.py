@@ -1,0 +1,33 @@
+"""The Celery application: `celery -A studyapp.celery worker` serves it."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_init, worker_ready
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")
+
+app = Celery("earwitness")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["studyapp"])
+# A request that rings the bell must not hang on a broker that is away: the row waits for it.
+app.conf.broker_transport_options = {"socket_connect_timeout": 3}
+
+
+@worker_process_init.connect
+def _die_with_the_worker(**_: Any) -> None:
+    """A pool process whose worker was killed must not go on writing beside its successor."""
+    import signal
+
+    from studyapp.supervisor import die_with_parent
+
+    die_with_parent(signal.SIGKILL)
+
+
+@worker_ready.connect
+def _watch_for_abandoned_runs(**_: Any) -> None:
+    """Ring the bell again for runs that a lost worker or a lost broker left behind."""
+    from studyapp.services.runs import start_recovery
+
+    start_recovery()

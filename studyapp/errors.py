@@ -1,0 +1,27 @@
+"""What the site refuses. Every message is the one line that a person reads."""
+
+from __future__ import annotations
+
+
+class StudyError(Exception):
+    """A study cannot be made, changed, opened or entered as asked."""
+
+
+class StudyUnavailableError(StudyError):
+    """The study takes nobody just now: it is not open."""
+
+
+class StudyFullError(StudyUnavailableError):
+    """Every place of the study is taken."""
+
+
+class ParticipationError(StudyError):
+    """A participant's request does not fit where the participation stands."""
+
+
+class NotHeardError(ParticipationError):
+    """An answer came before all three sounds of its trial were heard to the end."""
+
+
+class PlaceLostError(ParticipationError):
+    """The lease ran out and somebody else has the place now."""

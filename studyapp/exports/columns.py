@@ -1,0 +1,256 @@
+"""The columns of every exported file, defined once: name, type, unit, levels, meaning, source.
+
+The CSV files and the codebook are both made from these definitions. Cells are raw and exact: a text
+is exported as it was typed, never altered to please a spreadsheet.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from studyapp.models import Event, LabelCandidate, Participation, Trial
+from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
+
+Row = TypeVar("Row", contravariant=True)
+
+CONFIDENCE_LEVELS = (
+    "5 Completely confident",
+    "4 Fairly confident",
+    "3 Somewhat confident",
+    "2 Slightly confident",
+    "1 Not confident at all",
+)
+STATUS_LEVELS = tuple(s for s in Participation.Status.values if s != "withdrawn")
+POSITIONS = ("1", "2", "3", "4", "5")
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column of a file."""
+
+    name: str
+    type: str
+    """text, integer, number, boolean or time."""
+    meaning: str
+    value: Callable[[Row], Any]
+    unit: str = ""
+    levels: tuple[str, ...] = ()
+    """Every value that a cell can have, where that is known; an empty cell does not apply."""
+
+
+@dataclass(frozen=True)
+class File(Generic[Row]):
+    """A file of an export: its columns, and what one row is."""
+
+    name: str
+    row_is: str
+    columns: Sequence[Column[Row]]
+
+    def header(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
+
+    def cells(self, row: Row) -> list[str]:
+        """One row as text."""
+        return [cell(column.value(row)) for column in self.columns]
+
+
+def cell(value: Any) -> str:
+    """A value as its cell: times in UTC, ISO 8601; numbers unrounded; nothing as an empty cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)
+
+
+def _clip(n: int) -> Column[TrialRow]:
+    return Column(f"clip_{n}", "text", f"SHA-256 of the audio file that was played as clip {n}.",
+                  lambda r: r.item.clips[n - 1])  # fmt: skip
+
+
+def _shown(name: str, key: str, type_: str, meaning: str) -> list[Column[TrialRow]]:
+    """One column a position, for what `key` says of the option shown there."""
+    return [Column(f"{name}_{n}", type_, meaning.format(n=n), _option(key, n)) for n in range(1, 6)]
+
+
+def _plays(n: int) -> Column[ResponseRow]:
+    return Column(f"plays_{n}", "integer", f"How often clip {n} was started.",
+                  lambda r: r.listening.plays[n])  # fmt: skip
+
+
+def _heard(n: int) -> Column[ResponseRow]:
+    return Column(f"heard_ms_{n}", "integer",
+                  f"Sound of clip {n} that was played, repetitions included.",
+                  lambda r: r.listening.heard_ms[n], unit="ms")  # fmt: skip
+
+
+def _option(key: str, number: int) -> Callable[[TrialRow], Any]:
+    return lambda row: row.options[number - 1][key]
+
+
+def _chosen(row: ResponseRow) -> dict[str, Any]:
+    option: dict[str, Any] = row.options[row.response.choice - 1]
+    return option
+
+
+def _flags(row: ResponseRow) -> str:
+    return "|".join(row.listening.flags)
+
+
+IDENTITY: list[Column[TrialRow]] = [
+    Column("study", "text", "Short name of the study.", lambda r: r.study.slug),
+    Column("study_version", "integer", "Version of the frozen protocol.",
+           lambda r: r.study.version),
+    Column("participation", "text", "Pseudonym of one passage of one participant.",
+           lambda r: r.participation.identifier),
+    Column("method", "text", "Labeling method of the participation's condition.",
+           lambda r: r.item.method),
+    Column("run", "text", "Identifier of the pipeline run.", lambda r: r.item.run),
+    Column("sae", "text", "Name of the sparse autoencoder.", lambda r: r.item.sae),
+    Column("hookpoint", "text", "Where in the subject model the autoencoder reads.",
+           lambda r: r.item.hookpoint),
+    Column("feature", "text", "The feature, SAE/INDEX; unique within a run.",
+           lambda r: r.item.feature),
+    Column("item", "text", "The feature under the condition; unique within the study.",
+           lambda r: r.item.item),
+    Column("trial", "integer", "Counts from 1 in the order shown.", lambda r: r.trial.number),
+    Column("kind", "text", "Only main trials enter estimates.", lambda r: r.trial.kind,
+           levels=tuple(Trial.Kind.values)),
+    Column("repeat_of", "integer", "For a repeat: the trial that it repeats.",
+           lambda r: r.repeat_of),
+]  # fmt: skip
+
+SHOWN: list[Column[TrialRow]] = [
+    *[_clip(n) for n in (1, 2, 3)],
+    *_shown("option", "text", "text", "Text of the option shown at position {n}."),
+    *_shown("option_source", "source", "text",
+            "Source of option {n}: the method, or feature:SAE/INDEX for another feature's label."),
+    *_shown("option_rank", "rank", "integer",
+            "The method's own rank of option {n}, 1 its best; empty for another feature's label."),
+    Column("target_position", "integer",
+           "Where the feature's own label stands; filled under identification only.",
+           lambda r: None, levels=POSITIONS),
+]  # fmt: skip
+
+ANSWER: list[Column[ResponseRow]] = [
+    Column("chosen_position", "integer", "Position of the option that was chosen.",
+           lambda r: r.response.choice, levels=POSITIONS),
+    Column("chosen_label", "text", "Text of the option that was chosen.",
+           lambda r: _chosen(r)["text"]),
+    Column("chosen_rank", "integer",
+           "The method's own rank of the chosen label; empty for another feature's label.",
+           lambda r: _chosen(r)["rank"]),
+    Column("confidence", "integer", "How confident the participant is that the name fits.",
+           lambda r: r.response.confidence, levels=CONFIDENCE_LEVELS),
+    Column("free_text", "text", "A name of the participant's own; optional.",
+           lambda r: r.response.free_text),
+    Column("response_ms", "integer",
+           "From the trial's first showing to its answer, by the server's clock.",
+           lambda r: r.response.response_ms, unit="ms"),
+    *[_plays(n) for n in (1, 2, 3)],
+    *[_heard(n) for n in (1, 2, 3)],
+    Column("hidden_ms", "integer", "How long the page was hidden while the trial was open.",
+           lambda r: r.listening.hidden_ms, unit="ms"),
+    Column("shown_at", "time", "When the trial was first shown, UTC.", lambda r: r.trial.shown_at),
+    Column("answered_at", "time", "When the answer was stored, UTC.",
+           lambda r: r.response.answered_at),
+    Column("participation_status", "text", "How the participation stands.",
+           lambda r: r.participation.status, levels=STATUS_LEVELS),
+    Column("flags", "text", "What a reader should know of this answer, joined by |.",
+           _flags, levels=("audio_error", "not_heard_to_the_end")),
+]  # fmt: skip
+
+RESPONSES: File[ResponseRow] = File("responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER])
+
+TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered or not", [
+    *IDENTITY, *SHOWN,
+    Column("shown_at", "time", "When the trial was first shown, UTC; empty if never.",
+           lambda r: r.trial.shown_at),
+    Column("answered", "boolean", "Whether there is a response.",
+           lambda r: hasattr(r.trial, "response"), levels=("true", "false")),
+])  # fmt: skip
+
+PARTICIPANTS: File[Participation] = File("participants.csv", "one participation", [
+    Column("study", "text", "Short name of the study.", lambda p: p.study.slug),
+    Column("study_version", "integer", "Version of the frozen protocol.",
+           lambda p: p.study.version),
+    Column("participation", "text", "Pseudonym, the same in every file.", lambda p: p.identifier),
+    Column("method", "text", "Method of the condition; empty before consent.",
+           lambda p: p.condition.method if p.condition else None),
+    Column("participation_status", "text", "How the participation stands.", lambda p: p.status,
+           levels=STATUS_LEVELS),
+    Column("simulated", "boolean", "Whether a simulated listener answered, not a person.",
+           lambda p: p.simulated, levels=("true", "false")),
+    Column("trials_drawn", "integer", "Trials that were drawn for the participation.",
+           lambda p: getattr(p, "trials_drawn")),  # noqa: B009 - annotated by the selector
+    Column("trials_answered", "integer", "Trials that were answered.",
+           lambda p: getattr(p, "trials_answered")),  # noqa: B009 - annotated by the selector
+    Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
+           lambda p: p.algorithm),
+    Column("assignment_seed", "integer", "Seed from which the trials and their order were drawn.",
+           lambda p: p.seed),
+    Column("created_at", "time", "When the link was first followed, UTC.", lambda p: p.created_at),
+    Column("consented_at", "time", "When consent was given, UTC.", lambda p: p.consented_at),
+    Column("instructed_at", "time", "When the instructions were read, UTC.",
+           lambda p: p.instructed_at),
+    Column("finished_at", "time", "When the participation ended, UTC.", lambda p: p.finished_at),
+])  # fmt: skip
+
+EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
+    Column("participation", "text", "Pseudonym, the same in every file.",
+           lambda e: e.participation.identifier),
+    Column("trial", "integer", "The trial's number; empty outside trials.",
+           lambda e: e.trial.number if e.trial else None),
+    Column("type", "text", "What happened.", lambda e: e.type, levels=tuple(Event.Type.values)),
+    Column("clip", "integer", "Which clip it concerns.", lambda e: e.clip,
+           levels=("1", "2", "3")),
+    Column("at_ms", "integer", "Since the page was opened, by the page's clock.",
+           lambda e: e.at_ms, unit="ms"),
+    Column("value", "integer",
+           "For heard: sound played since the last such event. For visible: time hidden.",
+           lambda e: e.value, unit="ms"),
+    Column("received_at", "time", "When the server stored it, UTC.", lambda e: e.received_at),
+])  # fmt: skip
+
+STIMULI: File[StimulusRow] = File("stimuli.csv", "one stimulus of one feature", [
+    Column("clip", "text", "SHA-256 of the audio file that is played.",
+           lambda r: r.stimulus.sha256),
+    Column("run", "text", "Identifier of the pipeline run.",
+           lambda r: r.exemplar.feature.run.identifier),
+    Column("feature", "text", "The feature that it stands for.",
+           lambda r: r.exemplar.feature.identifier),
+    Column("track", "text", "The corpus's track from which it was cut.",
+           lambda r: r.exemplar.clip.track),
+    Column("exemplar_rank", "integer", "1 is the feature's strongest exemplar.",
+           lambda r: r.exemplar.rank),
+    Column("seconds", "number", "Length.", lambda r: r.stimulus.seconds, unit="s"),
+    Column("loudness", "number", "Integrated loudness of the stored audio, ITU-R BS.1770.",
+           lambda r: r.stimulus.loudness_lufs, unit="LUFS"),
+])  # fmt: skip
+
+
+def labels_file(scorers: Sequence[str]) -> File[LabelCandidate]:
+    """`labels.csv`, with one column for each scorer that graded a label."""
+
+    def score(name: str) -> Callable[[LabelCandidate], Any]:
+        return lambda label: label.scores.get(name)
+
+    return File("labels.csv", "one label candidate of a drawn feature", [
+        Column("run", "text", "Identifier of the pipeline run.",
+               lambda c: c.feature.run.identifier),
+        Column("sae", "text", "Name of the sparse autoencoder.", lambda c: c.feature.sae),
+        Column("feature", "text", "The feature, SAE/INDEX.", lambda c: c.feature.identifier),
+        Column("method", "text", "Labeling method.", lambda c: c.method),
+        Column("rank", "integer", "1 is the method's best.", lambda c: c.rank),
+        Column("text", "text", "The label; empty if the method failed.", lambda c: c.text),
+        Column("confidence", "number", "The method's own confidence, 0 to 1.",
+               lambda c: c.confidence),
+        Column("status", "text", "Whether the method gave a label.", lambda c: c.status,
+               levels=tuple(LabelCandidate.Status.values)),
+        *[Column(f"score_{name}", "number", f"Grade by the scorer {name}; empty if it gave none.",
+                 score(name)) for name in scorers],
+    ])  # fmt: skip

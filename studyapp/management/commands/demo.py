@@ -1,0 +1,151 @@
+"""`manage.py demo`: corpus, run, study and site, from nothing; what is there already is kept.
+
+Every step can be cut off and is continued by the next call: the corpus and the run know what is
+done, and the study is made in one transaction.
+"""
+
+import subprocess
+import sys
+from argparse import BooleanOptionalAction
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from studyapp.errors import StudyError
+from studyapp.management import serving
+from studyapp.management.run_bars import RunBars
+from studyapp.management.study_bar import create_with_bar
+from studyapp.models import Run, Study
+from studyapp.selectors import runs as run_selectors
+from studyapp.selectors import study_progress
+from studyapp.services import runs, studies
+from studyapp.services.accounts import machine_login
+from studyapp.serving import Site
+
+NAME = "demo"
+METHODS = ("descriptors", "corpus-tags")
+STUDY: dict[str, Any] = {
+    "slug": NAME,
+    "title": "What do these sounds share?",
+    "seed": 2026,
+    "features_wanted": 100,
+    "ratings_per_item": 4,
+    "trials_per_participation": 10,
+}
+"""100 features under 2 methods, 4 ratings each, 10 trials a participation: 80 participations."""
+POLL_SECONDS = 0.3
+
+
+class Command(BaseCommand):
+    """Makes the demo and serves it."""
+
+    help = "Make the demo (corpus, run, study) and serve it; a second call opens what is there."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where to serve, and which config."""
+        serving.add_arguments(parser)
+        config = Path(settings.BASE_DIR) / "fixtures" / "demo.toml"
+        parser.add_argument("--config", type=Path, default=config, help="config of the run, TOML")
+        parser.add_argument(
+            "--serve", action=BooleanOptionalAction, default=True, help="keep serving at the end"
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """All steps, then the links."""
+        corpus = _make_corpus()
+        config = _config(options["config"], corpus)
+        asked = {name: options[name] for name in ("host", "port", "workers")}
+        with serving.served(**asked, say=tqdm.write) as (site, over):
+            run = _make_run(config)
+            _await_run(run, site, over.is_set)
+            study = _make_study(run)
+            self._tell(site, study, machine_login(path=settings.DATA / "researcher.json"))
+            if options["serve"]:
+                site.watch()
+
+    def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
+        lines = [
+            f"The study is open: {study_progress.overview(study).wished} ratings wished.",
+            f"  participants   {site.url}/s/{study.slug}/",
+            f"  researchers    {site.url}/",
+            f"  login          {login[0]} / {login[1]}   (made for this machine)",
+            f"  simulated listeners, from a second terminal:  manage.py simulate {study.slug} "
+            f"--participants 80 --url {site.url}",
+            "Ctrl-C ends it; all that was made stays in " + str(settings.DATA),
+        ]
+        for line in lines:
+            self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _make_corpus() -> Path:
+    """The demo corpus, by its own command: the site does not import the fixtures."""
+    out = Path(settings.DATA) / "corpora" / NAME
+    command = [sys.executable, "-m", "fixtures.corpus", "--out", str(out)]
+    made = subprocess.run(command, cwd=settings.BASE_DIR, check=False)  # noqa: S603 - our own
+    if made.returncode != 0:
+        raise CommandError(f"the demo corpus could not be made in {out}; see the line above")
+    return out
+
+
+def _config(path: Path, corpus: Path) -> dict[str, Any]:
+    """The config of the run, reading the demo corpus."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        config = runs.config_from_toml(text=text, base=path.resolve().parent)
+    except OSError as error:
+        raise CommandError(f"config {path} cannot be read: {error.strerror}") from error
+    except runs.RunError as error:
+        raise CommandError(f"config {path}: {error}") from error
+    config["corpus"]["path"] = str(corpus)
+    return config
+
+
+def _make_run(config: dict[str, Any]) -> Run:
+    """The demo's run, queued unless it is done or on its way."""
+    run = run_selectors.named(NAME)
+    try:
+        if run is None:
+            run = runs.create_run(name=NAME, config=config, created_by=None)
+        if run.state in runs.STARTABLE:
+            runs.change_config(run=run, config=config)  # Folders may have moved since it was made.
+            runs.queue_run(run=run)
+    except runs.RunError as error:
+        raise CommandError(str(error)) from error
+    return run
+
+
+def _await_run(run: Run, site: Site, is_over: Callable[[], bool]) -> None:
+    """Show the run's bars until it is done; its rows are all that is looked at."""
+    with RunBars() as bars:
+        while True:
+            state, error = run_selectors.state_of(run)
+            bars.show(run_selectors.stages_of(run))
+            if state == Run.State.DONE:
+                break
+            if state == Run.State.FAILED:
+                raise CommandError(f"the run failed: {error}")
+            if is_over():
+                raise CommandError("ended; the next call continues where this one stopped")
+            site.check()
+            bars.wait(POLL_SECONDS)
+    run.refresh_from_db()
+
+
+def _make_study(run: Run) -> Study:
+    """The demo's study, open."""
+    study = study_progress.newest(NAME)
+    try:
+        if study is None:
+            study = create_with_bar(run=run, methods=METHODS, **STUDY)
+        if study.state == Study.State.DRAFT:
+            study = studies.freeze(study)
+        if study.state in (Study.State.FROZEN, Study.State.PAUSED):
+            study = studies.open_study(study)
+    except StudyError as error:
+        raise CommandError(str(error)) from error
+    return study

@@ -1,0 +1,34 @@
+"""`manage.py export STUDY --out DIR`: everything of a study as files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from studyapp import exports
+
+
+class Command(BaseCommand):
+    """Writes responses.csv, its companions and the codebook."""
+
+    help = "Export a study: responses.csv, its companions, and the codebook."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which study, and where to."""
+        parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
+        parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """All files or none."""
+        try:
+            study = exports.study_named(options["study"])
+            out = exports.export_study(study=study, out=options["out"], watch=_bar)
+        except exports.ExportError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{study} is in {out}")
+
+
+def _bar(name: str, rows: Iterable[Any]) -> Iterable[Any]:
+    return tqdm(rows, desc=name.ljust(16), unit=" row", delay=1.0)

@@ -1,0 +1,27 @@
+"""`manage.py import_run DIR --name NAME`: a finished run directory, made elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studyapp.services import runs
+
+
+class Command(BaseCommand):
+    """Imports a run by its directory, every hash checked."""
+
+    help = "Import a finished run directory; every hash in its manifest is checked."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which directory, under what name."""
+        parser.add_argument("directory", type=Path)
+        parser.add_argument("--name", required=True)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Check, index, say what is there."""
+        try:
+            run = runs.import_run(directory=options["directory"], name=options["name"])
+        except runs.RunError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"run {run.name} ({run.identifier}): {run.features.count()} features")

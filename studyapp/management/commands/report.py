@@ -1,0 +1,31 @@
+"""`manage.py report STUDY --out DIR`: the export of a study and its report, side by side."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studyapp import exports
+from studyapp.services import results
+
+
+class Command(BaseCommand):
+    """Exports into DIR/export and reports into DIR/report."""
+
+    help = "Export a study into DIR/export and make its report in DIR/report."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which study, and where to."""
+        parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
+        parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Export, then report."""
+        out = options["out"]
+        try:
+            study = exports.study_named(options["study"])
+            made = exports.export_study(study=study, out=out / "export")
+            page = results.make_report(responses=made / "responses.csv", out=out / "report")
+        except (exports.ExportError, results.ReportError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{study} is in {made}, its report in {page}")

@@ -1,0 +1,81 @@
+"""`manage.py simulate STUDY --participants N`: simulated listeners over real HTTP."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
+from tqdm import tqdm
+
+from studyapp import access, exports
+from studyapp.models import Study
+from studyapp.simulation import crowd
+from studyapp.simulation.knowledge import expected_by_method, knowledge_of
+from studyapp.simulation.listener import ListenerModel
+
+SPEEDS = ("instant", "real")
+
+
+class Command(BaseCommand):
+    """Sends listeners of known ability and bias through an open study."""
+
+    help = "Send simulated listeners through the pages of an open study that is being served."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which study, how many, where, how."""
+        model = ListenerModel()
+        parser.add_argument("study", help="SLUG, or SLUG@VERSION")
+        parser.add_argument("--participants", type=int, required=True, metavar="N")
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the site answers")
+        parser.add_argument("--seed", type=int, default=0, help="the same seed resumes")
+        parser.add_argument("--concurrency", type=int, default=8, help="listeners at once")
+        parser.add_argument("--speed", choices=SPEEDS, default="instant")
+        parser.add_argument("--ability", type=float, default=model.ability)
+        parser.add_argument("--bias", type=float, default=model.bias, help="SD of leanings")
+        parser.add_argument("--log", type=Path, help="file for every acknowledged answer, JSON")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Send them, then say what came of it."""
+        study = _open_study(options["study"])
+        for name in ("participants", "concurrency"):
+            if options[name] < 1:
+                raise CommandError(f"--{name} is {options[name]}; at least 1 is needed")
+        model = ListenerModel(ability=options["ability"], bias=options["bias"])
+        plan = crowd.Plan(
+            link=urljoin(options["url"], reverse("start", args=[study.slug])),
+            token=access.simulation_token(study),
+            participants=options["participants"],
+            seed=options["seed"],
+            concurrency=options["concurrency"],
+            real_time=options["speed"] == "real",
+            model=model,
+            log=options["log"],
+        )
+        total = plan.participants * study.trials_per_participation
+        with tqdm(total=total, desc="listeners", unit=" answer") as bar:
+            outcome = crowd.send(plan, knowledge_of(study), bar.update)
+        self._tell(outcome, study, model)
+
+    def _tell(self, outcome: crowd.Outcome, study: Study, model: ListenerModel) -> None:
+        say = self.stdout.write
+        say(f"completed  {len(outcome.codes)} participations, each with a code")
+        say(f"answers    {outcome.answers} acknowledged")
+        say(f"codes      {len(set(outcome.codes))} different: {', '.join(outcome.codes[:3])} …")
+        say(f"seconds    {outcome.seconds:.1f}")
+        for ending, count in outcome.endings.items():
+            say(f"ended      {count} × {ending}")
+        for method, value in expected_by_method(study, model).items():
+            say(f"expected   mean confidence {value:.3f} for {method}")
+        if outcome.troubles:
+            raise CommandError(f"{len(outcome.troubles)} stopped; the first: {outcome.troubles[0]}")
+
+
+def _open_study(name: str) -> Study:
+    try:
+        study = exports.study_named(name)
+    except exports.ExportError as error:
+        raise CommandError(str(error)) from error
+    if study.state != Study.State.OPEN:
+        raise CommandError(f"{study} is {study.state}: listeners need an open study")
+    return study

@@ -1,0 +1,261 @@
+"""What an export reads, as streams: memory does not grow with the number of responses.
+
+Nothing of a participation that was withdrawn is ever read here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from studyapp.models import (
+    Event,
+    Exemplar,
+    Item,
+    LabelCandidate,
+    Participation,
+    Response,
+    Stimulus,
+    Study,
+    Trial,
+)
+
+CHUNK = 1000
+NOT_WITHDRAWN = ~Q(status=Participation.Status.WITHDRAWN)
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What every trial of an item shares."""
+
+    item: str
+    method: str
+    run: str
+    sae: str
+    hookpoint: str
+    feature: str
+    clips: tuple[str, str, str]
+    options: list[dict[str, Any]]
+    """In the method's order."""
+
+
+@dataclass
+class Listening:
+    """What the events of one trial say."""
+
+    plays: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    heard_ms: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    hidden_ms: int = 0
+    ended: set[int] = field(default_factory=set)
+    """Clips that were played to their end."""
+    errors: int = 0
+
+    @property
+    def flags(self) -> list[str]:
+        """What a reader should know of the answer."""
+        found = ["audio_error"] if self.errors else []
+        return found + (["not_heard_to_the_end"] if self.ended != {1, 2, 3} else [])
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial with its participation and its item's facts; options in the order shown."""
+
+    study: Study
+    trial: Trial
+    participation: Participation
+    item: ItemFacts
+    options: list[dict[str, Any]]
+    repeat_of: int | None
+
+
+@dataclass(frozen=True)
+class ResponseRow(TrialRow):
+    """A trial that was answered."""
+
+    response: Response
+    listening: Listening
+
+
+@dataclass(frozen=True)
+class StimulusRow:
+    """A stimulus of the study and one feature that it stands for."""
+
+    stimulus: Stimulus
+    exemplar: Exemplar
+
+
+def studies_named(slug: str, version: int | None = None) -> list[Study]:
+    """The study's versions, the newest first; only `version` where given."""
+    found = Study.objects.filter(slug=slug).order_by("-version")
+    return list(found if version is None else found.filter(version=version))
+
+
+def responses(study: Study) -> Iterator[ResponseRow]:
+    """Every response of the study, participation by participation, in the order shown."""
+    facts = _item_facts(study)
+    query = (
+        Response.objects.filter(trial__participation__in=_participations(study))
+        .select_related("trial__participation", "trial__repeat_of")
+        .order_by("trial__participation_id", "trial__number")
+    )
+    for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
+        listening = _listening([response.trial_id for response in chunk])
+        for response in chunk:
+            shared = _trial_parts(study, response.trial, facts)
+            heard = listening.get(response.trial_id, Listening())
+            yield ResponseRow(**shared, response=response, listening=heard)
+
+
+def trials(study: Study) -> Iterator[TrialRow]:
+    """Every trial that was drawn, answered or not."""
+    facts = _item_facts(study)
+    query = (
+        Trial.objects.filter(participation__in=_participations(study))
+        .select_related("participation", "repeat_of", "response")
+        .order_by("participation_id", "number")
+    )
+    for trial in query.iterator(chunk_size=CHUNK):
+        yield TrialRow(**_trial_parts(study, trial, facts))
+
+
+def participations(study: Study) -> Iterator[Participation]:
+    """Every participation that was not withdrawn, with counts of its trials and answers."""
+    query = (
+        _participations(study)
+        .select_related("condition", "study")
+        .annotate(trials_drawn=Count("trials"), trials_answered=Count("trials__response"))
+        .order_by("pk")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def events(study: Study) -> Iterator[Event]:
+    """Every event, in the order received within a participation."""
+    query = (
+        Event.objects.filter(participation__in=_participations(study))
+        .select_related("participation", "trial")
+        .order_by("participation_id", "pk")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def labels(study: Study) -> Iterator[LabelCandidate]:
+    """Every candidate of every method for the features that the study drew."""
+    query = (
+        LabelCandidate.objects.filter(feature__in=study.items.values("feature"))
+        .select_related("feature__run")
+        .order_by("feature__run", "feature__sae", "feature__index", "method", "rank")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def scorers(study: Study) -> list[str]:
+    """Names of the scorers that graded any of these labels."""
+    names: set[str] = set()
+    for label in labels(study):
+        names.update(label.scores)
+    return sorted(names)
+
+
+def stimuli(study: Study) -> Iterator[StimulusRow]:
+    """Every stimulus of the study, once for each drawn feature that it stands for."""
+    chosen: dict[tuple[int, int], Stimulus] = {}
+    features: set[int] = set()
+    for item in _items(study):
+        features.add(item.feature_id)
+        for stimulus in item.stimuli:
+            chosen[item.feature_id, stimulus.clip_id] = stimulus
+    query = (
+        Exemplar.objects.filter(feature__in=study.items.values("feature"))
+        .select_related("feature__run", "clip")
+        .order_by("feature__run", "feature__sae", "feature__index", "rank")
+    )
+    for exemplar in query.iterator(chunk_size=CHUNK):
+        stimulus_of = chosen.get((exemplar.feature_id, exemplar.clip_id))
+        if stimulus_of is not None:
+            yield StimulusRow(stimulus=stimulus_of, exemplar=exemplar)
+
+
+def participation_counts(study: Study) -> dict[str, dict[str, int]]:
+    """Status → {"real", "simulated"}: how many participations, withdrawn ones left out."""
+    counts: dict[str, dict[str, int]] = {}
+    rows = _participations(study).values("status", "simulated").annotate(n=Count("pk"))
+    for row in rows.order_by("status"):
+        kinds = counts.setdefault(row["status"], {"real": 0, "simulated": 0})
+        kinds["simulated" if row["simulated"] else "real"] = row["n"]
+    return counts
+
+
+def _participations(study: Study) -> QuerySet[Participation]:
+    return study.participations.filter(NOT_WITHDRAWN)
+
+
+def _items(study: Study) -> QuerySet[Item]:
+    return study.items.select_related(
+        "condition", "feature__run", "stimulus_1", "stimulus_2", "stimulus_3"
+    )
+
+
+def _item_facts(study: Study) -> dict[int, ItemFacts]:
+    """Loaded once: a study has thousands of items at most, and may have millions of responses."""
+    return {
+        item.pk: ItemFacts(
+            item=item.identifier,
+            method=item.condition.method,
+            run=item.feature.run.identifier,
+            sae=item.feature.sae,
+            hookpoint=item.feature.hookpoint,
+            feature=item.feature.identifier,
+            clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
+            options=item.options,
+        )
+        for item in _items(study)
+    }
+
+
+def _trial_parts(study: Study, trial: Trial, facts: dict[int, ItemFacts]) -> dict[str, Any]:
+    item = facts[trial.item_id]
+    return {
+        "study": study,
+        "trial": trial,
+        "participation": trial.participation,
+        "item": item,
+        "options": [item.options[index] for index in trial.option_order],
+        "repeat_of": trial.repeat_of.number if trial.repeat_of else None,
+    }
+
+
+def _listening(trials: list[int]) -> dict[int, Listening]:
+    """Trial → what its events add up to."""
+    figures: defaultdict[int, Listening] = defaultdict(Listening)
+    rows = (
+        Event.objects.filter(trial__in=trials)
+        .values("trial_id", "clip", "type")
+        .annotate(n=Count("pk"), ms=Sum("value"))
+        .order_by()
+    )
+    for row in rows:
+        trial, clip = figures[row["trial_id"]], row["clip"]
+        if row["type"] == Event.Type.PLAY and clip:
+            trial.plays[clip] = row["n"]
+        elif row["type"] == Event.Type.HEARD and clip:
+            trial.heard_ms[clip] = row["ms"] or 0
+        elif row["type"] == Event.Type.ENDED and clip:
+            trial.ended.add(clip)
+        elif row["type"] == Event.Type.VISIBLE:
+            trial.hidden_ms += row["ms"] or 0
+        elif row["type"] == Event.Type.ERROR:
+            trial.errors += row["n"]
+    return dict(figures)
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk

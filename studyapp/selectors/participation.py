@@ -1,0 +1,173 @@
+"""Reads for participations: where one stands, its current trial, who holds places."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Count, Q
+
+from studyapp.models import Condition, Event, Item, Participation, Response, Stimulus, Study, Trial
+
+ANSWERING_SECONDS = 20.0
+"""Guess of what a trial takes beside its sounds, until the participant's own pace is known."""
+
+
+class Step(StrEnum):
+    """Where a participation stands: the page that it sees."""
+
+    CONSENT = "consent"
+    INSTRUCTIONS = "instructions"
+    TRIAL = "trial"
+    THANKS = "thanks"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A participation's way through its trials."""
+
+    trials: tuple[Trial, ...]
+    """In the order shown, each with its response at hand."""
+    answered: tuple[Response, ...]
+
+    @property
+    def current(self) -> Trial | None:
+        """The first unanswered trial; None when all are answered."""
+        return next((trial for trial in self.trials if not _has_response(trial)), None)
+
+    @property
+    def following(self) -> Trial | None:
+        """The unanswered trial after the current one."""
+        return next(iter([trial for trial in self.trials if not _has_response(trial)][1:]), None)
+
+    def minutes_left(self, *, seconds_of_sound: float) -> int:
+        """Whole minutes to the end, at least 1: by the median of the own pace, else by a guess."""
+        pace = seconds_of_sound + ANSWERING_SECONDS
+        if self.answered:
+            pace = statistics.median(answer.response_ms for answer in self.answered) / 1000
+        return max(1, math.ceil((len(self.trials) - len(self.answered)) * pace / 60))
+
+
+def step_of(participation: Participation) -> Step:
+    """The page where the participation stands, by its row and its study's state."""
+    if participation.status == Participation.Status.COMPLETE:
+        return Step.THANKS
+    closed = participation.study.state == Study.State.CLOSED
+    if closed or participation.status != Participation.Status.ACTIVE:
+        return Step.ENDED
+    if participation.consented_at is None:
+        is_open = participation.study.state == Study.State.OPEN
+        return Step.CONSENT if is_open else Step.ENDED
+    return Step.INSTRUCTIONS if participation.instructed_at is None else Step.TRIAL
+
+
+def by_identifier(*, slug: str, identifier: str) -> Participation | None:
+    """The participation of that pseudonym in any version of the study, with its study."""
+    found = Participation.objects.select_related("study")
+    return found.filter(identifier=identifier, study__slug=slug).first()
+
+
+def by_external_key(*, slug: str, key: str) -> Participation | None:
+    """The newest participation with that keyed hash in any version of the study, with its study."""
+    found = Participation.objects.select_related("study").order_by("-study__version")
+    return found.filter(external_key=key, study__slug=slug).first() if key else None
+
+
+def passage(participation: Participation) -> Passage:
+    """All trials of the participation with their responses, in one query."""
+    trials = tuple(
+        Trial.objects.filter(participation=participation)
+        .select_related("response")
+        .order_by("number")
+    )
+    return Passage(trials, tuple(trial.response for trial in trials if _has_response(trial)))
+
+
+def trial_by_token(*, participation: Participation, token: str) -> Trial | None:
+    """The participation's own trial of that token, with item and stimuli; None for any other."""
+    related = ("item__stimulus_1", "item__stimulus_2", "item__stimulus_3")
+    trials = Trial.objects.filter(participation=participation, token=token)
+    trial = trials.select_related("response", *related).first()
+    if trial is not None:
+        trial.participation = participation
+    return trial
+
+
+def playable(*, participation: Participation, token: str, number: int) -> Stimulus | None:
+    """Sound `number` of a trial of that token, up to one trial after the current; else None."""
+    trial = trial_by_token(participation=participation, token=token)
+    if trial is None or not 1 <= number <= 3:
+        return None
+    earlier = participation.trials.filter(number__lt=trial.number, response=None)
+    # One unanswered trial before it: the next one, whose sounds the page loads ahead.
+    return trial.item.stimuli[number - 1] if earlier.count() <= 1 else None
+
+
+def item_of(trial: Trial) -> Item:
+    """The trial's item with its three stimuli, in one query."""
+    return Item.objects.select_related("stimulus_1", "stimulus_2", "stimulus_3").get(
+        pk=trial.item_id
+    )
+
+
+def heard_clips(trial: Trial) -> set[int]:
+    """Numbers of the trial's clips that were played to the end, by the recorded events."""
+    ended = Event.objects.filter(trial=trial, type=Event.Type.ENDED, clip__isnull=False)
+    return {clip for clip in ended.values_list("clip", flat=True).distinct() if clip is not None}
+
+
+def heard_by_token(*, participation: Participation, tokens: set[str]) -> dict[str, list[int]]:
+    """Token → numbers of the clips heard to the end, for those of the participation's trials."""
+    ended = Event.objects.filter(
+        participation=participation, trial__token__in=tokens, type=Event.Type.ENDED
+    )
+    heard: dict[str, list[int]] = {}
+    rows = ended.order_by("clip").values_list("trial__token", "clip").distinct()
+    for token, clip in rows:
+        if clip is not None:
+            heard.setdefault(token, []).append(clip)
+    return heard
+
+
+def shown_options(trial: Trial) -> list[tuple[int, str]]:
+    """Position and text of the five options as this trial shows them."""
+    options = trial.item.options
+    return [(place, options[index]["text"]) for place, index in enumerate(trial.option_order, 1)]
+
+
+def holds_place(now: datetime, prefix: str = "") -> Q:
+    """Participations that count against the quota: complete, or active under an unexpired lease."""
+    active = Q(
+        **{
+            f"{prefix}status": Participation.Status.ACTIVE,
+            f"{prefix}lease_expires_at__gt": now,
+        }
+    )
+    return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
+
+
+def places_by_condition(*, study: Study, now: datetime) -> dict[Condition, int]:
+    """How many participations hold a place under each condition of the study."""
+    held = Count("participations", filter=holds_place(now, "participations__"))
+    conditions = study.conditions.annotate(held=held).order_by("method")
+    return {condition: condition.held for condition in conditions}
+
+
+def ratings_by_item(*, condition: Condition, now: datetime) -> Mapping[int, tuple[int, int]]:
+    """Item id → (main trials that hold a place, main trials that lost theirs), every item there."""
+    main = Q(trials__kind=Trial.Kind.MAIN)
+    held = holds_place(now, "trials__participation__")
+    items = condition.items.annotate(
+        held=Count("trials", filter=main & held), lost=Count("trials", filter=main & ~held)
+    )
+    rows = items.order_by("identifier").values_list("pk", "held", "lost")
+    return {pk: (held_count, lost_count) for pk, held_count, lost_count in rows}
+
+
+def _has_response(trial: Trial) -> bool:
+    return hasattr(trial, "response")

@@ -1,0 +1,85 @@
+"""Reads for researchers' pages of runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from studyapp.models import Run, StageRecord
+
+MOVING = (Run.State.QUEUED, Run.State.RUNNING)
+"""States in which the page of a run is worth reloading."""
+
+
+@dataclass(frozen=True)
+class RunOverview:
+    """What a run's page shows."""
+
+    run: Run
+    stages: list[StageRecord]
+    features: int
+    set_aside: dict[str, int]
+    """Reason → how many tracks the corpus stage set aside for it."""
+
+    summaries: list[tuple[str, list[tuple[str, str]]]]
+    """Stage → what it says of itself, as names and values."""
+    config: list[tuple[str, str]]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the worker has, or will have, the run in hand."""
+        return self.run.state in MOVING
+
+    @property
+    def tracks_set_aside(self) -> int:
+        """How many tracks are set aside, for whatever reason."""
+        return sum(self.set_aside.values())
+
+
+def all_runs() -> QuerySet[Run]:
+    """Every run, the newest first, with its number of features."""
+    return Run.objects.annotate(feature_count=Count("features")).order_by("-created_at")
+
+
+def by_id(pk: int) -> Run | None:
+    """The run of that number."""
+    return Run.objects.filter(pk=pk).first()
+
+
+def named(name: str) -> Run | None:
+    """The run of that name."""
+    return Run.objects.filter(name=name).first()
+
+
+def stages_of(run: Run) -> list[StageRecord]:
+    """The run's stages in order, read anew."""
+    return list(StageRecord.objects.filter(run=run).order_by("order"))
+
+
+def state_of(run: Run) -> tuple[str, str]:
+    """The run's state and error, read anew."""
+    return Run.objects.values_list("state", "error").get(pk=run.pk)
+
+
+def overview(run: Run) -> RunOverview:
+    """Everything that the run's page shows."""
+    stages = stages_of(run)
+    corpus: dict[str, Any] = next((s.summary for s in stages if s.stage == "corpus"), {})
+    set_aside = corpus.get("set_aside") or {}
+    summaries = [(s.stage, facts(s.summary)) for s in stages if s.summary]
+    return RunOverview(run, stages, run.features.count(), set_aside, summaries, facts(run.config))
+
+
+def facts(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """A nested mapping as one list of names and values, in words rather than in brackets."""
+    flat: list[tuple[str, str]] = []
+    for name, value in tree.items():
+        full = f"{above} · {name}" if above else str(name)
+        if isinstance(value, Mapping):
+            flat += facts(value, full) or [(full, "none")]
+        elif isinstance(value, list):
+            flat.append((full, ", ".join(map(str, value)) or "none"))
+        else:
+            flat.append((full, str(value)))
+    return flat

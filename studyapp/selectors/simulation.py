@@ -1,0 +1,47 @@
+"""What simulated listeners may know of a study: the clips' truth by their bytes, and the names."""
+
+from dataclasses import dataclass
+
+from studyapp.models import Run, Study
+
+
+@dataclass(frozen=True)
+class ItemTruth:
+    """One item: what its three clips are tagged with, and the names that it offers."""
+
+    item: int
+    method: str
+    tags: tuple[list[str], list[str], list[str]]
+    names: tuple[str, ...]
+    """In the stored order."""
+
+
+def items(study: Study) -> list[ItemTruth]:
+    """Every item of the study."""
+    found = study.items.select_related(
+        "condition", "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
+    )
+    return [
+        ItemTruth(
+            item=item.pk,
+            method=item.condition.method,
+            tags=(
+                item.stimulus_1.clip.tags,
+                item.stimulus_2.clip.tags,
+                item.stimulus_3.clip.tags,
+            ),
+            names=tuple(option["text"] for option in item.options),
+        )
+        for item in found.order_by("pk")
+    ]
+
+
+def tags_by_sound(study: Study) -> dict[str, list[str]]:
+    """SHA-256 of a stimulus's bytes → the tags of the track that it was cut from."""
+    found = study.items.select_related("stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip")
+    return {stimulus.sha256: stimulus.clip.tags for item in found for stimulus in item.stimuli}
+
+
+def runs(study: Study) -> list[Run]:
+    """The runs that the study was made of."""
+    return list(study.runs.order_by("pk"))

@@ -1,0 +1,89 @@
+"""Reads for studies: by link, and the pool of features that a study is drawn from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from studyapp.models import Clip, Exemplar, Feature, Item, LabelCandidate, Run, Study
+
+TOP_EXEMPLARS = 10
+"""A feature's clips are drawn from its this many strongest exemplars."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One text of one method for one feature; rank 1 is the method's best."""
+
+    text: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class PooledFeature:
+    """A kept feature with what an item needs of it."""
+
+    feature: Feature
+    clips: tuple[Clip, ...]
+    """Of the top exemplars, strongest first."""
+    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    """Method → its successful candidates, best first, texts distinct but for case and spacing."""
+
+
+def fold(text: str) -> str:
+    """The form in which two texts count as the same name."""
+    return " ".join(text.split()).casefold()
+
+
+def by_link(slug: str) -> Study | None:
+    """The study that a participant's link means: the open version, else the newest frozen one."""
+    versions = list(Study.objects.filter(slug=slug).exclude(state=Study.State.DRAFT))
+    is_open = [study for study in versions if study.state == Study.State.OPEN]
+    return next(iter(is_open or versions), None)
+
+
+def methods_of(run: Run) -> list[str]:
+    """Every method that labelled at least one feature of the run, in alphabetical order."""
+    labels = LabelCandidate.objects.filter(feature__run=run, status=LabelCandidate.Status.OK)
+    return sorted(labels.order_by().values_list("method", flat=True).distinct())
+
+
+def pool(*, run: Run, methods: Sequence[str]) -> list[PooledFeature]:
+    """Every kept feature of the run with its clips and candidates, ordered by SAE and index."""
+    clips = _clips_by_feature(run)
+    candidates = _candidates_by_feature(run, methods)
+    return [
+        PooledFeature(feature, tuple(clips[feature.pk]), candidates[feature.pk])
+        for feature in Feature.objects.filter(run=run).order_by("sae", "index")
+    ]
+
+
+def items_of(study: Study) -> list[Item]:
+    """The study's items with feature, condition and stimuli, ordered by identifier."""
+    related = ("condition", "feature", "stimulus_1", "stimulus_2", "stimulus_3")
+    return list(Item.objects.filter(study=study).select_related(*related).order_by("identifier"))
+
+
+def _clips_by_feature(run: Run) -> dict[int, list[Clip]]:
+    exemplars = Exemplar.objects.filter(feature__run=run, rank__lte=TOP_EXEMPLARS)
+    clips: dict[int, list[Clip]] = defaultdict(list)
+    for exemplar in exemplars.select_related("clip").order_by("feature_id", "rank"):
+        if exemplar.clip not in clips[exemplar.feature_id]:
+            clips[exemplar.feature_id].append(exemplar.clip)
+    return clips
+
+
+def _candidates_by_feature(
+    run: Run, methods: Sequence[str]
+) -> dict[int, dict[str, tuple[Candidate, ...]]]:
+    labels = LabelCandidate.objects.filter(
+        feature__run=run, method__in=methods, status=LabelCandidate.Status.OK
+    ).exclude(text="")
+    found: dict[int, dict[str, tuple[Candidate, ...]]] = defaultdict(dict)
+    for label in labels.order_by("feature_id", "method", "rank"):
+        known = found[label.feature_id].get(label.method, ())
+        if fold(label.text) not in {fold(candidate.text) for candidate in known}:
+            candidate = Candidate(" ".join(label.text.split()), label.rank)
+            found[label.feature_id][label.method] = (*known, candidate)
+    return found

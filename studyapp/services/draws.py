@@ -1,0 +1,135 @@
+"""The draws that make a study of a run: features, clips, options. The same seed, the same study.
+
+Every draw has a stream of its own, named in its seed, so that adding one does not shift the others.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from studyapp.errors import StudyError
+from studyapp.models import Clip
+from studyapp.selectors.studies import Candidate, PooledFeature, fold
+
+OPTIONS = 5
+OWN_CANDIDATES = 3
+"""A feature needs this many distinct candidates of every method's own."""
+CLIPS = 3
+
+
+class Option(TypedDict):
+    """One option as stored: `rank` is the method's own, null for another feature's label."""
+
+    text: str
+    source: str
+    rank: int | None
+
+
+def stream(seed: int, name: str) -> random.Random:
+    """The stream of random numbers of that name under the seed; Python keeps it over versions."""
+    return random.Random(f"{seed}:{name}")  # noqa: S311 - a draw to be repeated, not a secret
+
+
+def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
+    """Why the feature cannot be in a study of these methods; empty if it can."""
+    reasons = [
+        f"fewer than {OWN_CANDIDATES} candidates by {method}"
+        for method in methods
+        if len(pooled.candidates.get(method, ())) < OWN_CANDIDATES
+    ]
+    if len(pooled.clips) < CLIPS:
+        reasons.append(f"fewer than {CLIPS} exemplars")
+    return reasons
+
+
+def shares(*, kept: Mapping[str, int], eligible: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """How many features each SAE gives: in proportion to `kept`, at most `eligible`.
+
+    By largest remainder. What an SAE cannot give goes to the others in the same way.
+    """
+    given = dict.fromkeys(sorted(eligible), 0)
+    while (missing := wanted - sum(given.values())) > 0:
+        room = [sae for sae in given if given[sae] < eligible[sae]]
+        if not room:
+            raise StudyError(f"{wanted} features wanted, {sum(given.values())} are eligible")
+        for sae, more in _largest_remainder({sae: kept[sae] for sae in room}, missing).items():
+            given[sae] = min(given[sae] + more, eligible[sae])
+    return given
+
+
+def draw_features(
+    *, pool: Sequence[PooledFeature], methods: Sequence[str], wanted: int, seed: int
+) -> list[PooledFeature]:
+    """`wanted` eligible features, stratified by SAE, in an order that says nothing.
+
+    Raises `StudyError` if fewer are eligible.
+    """
+    eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]
+    given = shares(
+        kept=Counter(pooled.feature.sae for pooled in pool),
+        eligible=Counter(pooled.feature.sae for pooled in eligible),
+        wanted=wanted,
+    )
+    drawn: list[PooledFeature] = []
+    for sae, count in given.items():
+        stratum = [pooled for pooled in eligible if pooled.feature.sae == sae]
+        drawn += stream(seed, f"features:{sae}").sample(stratum, count)
+    stream(seed, "order").shuffle(drawn)
+    return drawn
+
+
+def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
+    """Three of the top exemplars' clips, in random order, so that order says nothing of rank."""
+    return stream(seed, f"clips:{pooled.feature.identifier}").sample(pooled.clips, CLIPS)
+
+
+def options_by_candidates(
+    *, pooled: PooledFeature, method: str, pool: Mapping[str, PooledFeature], seed: int
+) -> list[Option]:
+    """The method's own five best candidates, filled from its candidates for other features.
+
+    Donors come nearest decoder neighbours first, then any other in seeded order, and give one text
+    each, their best that is not there yet. Raises `StudyError` if the method has no five distinct
+    texts at all.
+    """
+    own = pooled.candidates[method][:OPTIONS]
+    options = [Option(text=one.text, source=method, rank=one.rank) for one in own]
+    for donor in _donors(pooled, pool, seed):
+        if len(options) == OPTIONS:
+            break
+        text = _best_new(donor.candidates.get(method, ()), options)
+        if text:
+            source = f"feature:{donor.feature.identifier}"
+            options.append(Option(text=text, source=source, rank=None))
+    if len(options) < OPTIONS:
+        raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
+    return options
+
+
+def _donors(
+    pooled: PooledFeature, pool: Mapping[str, PooledFeature], seed: int
+) -> Iterable[PooledFeature]:
+    here = pooled.feature.identifier
+    near = [name for name in pooled.feature.neighbours if name in pool and name != here]
+    others = sorted(set(pool) - set(near) - {here})
+    stream(seed, f"donors:{here}").shuffle(others)
+    return (pool[name] for name in (*near, *others))
+
+
+def _best_new(candidates: Sequence[Candidate], options: Sequence[Option]) -> str | None:
+    taken = {fold(option["text"]) for option in options}
+    return next((one.text for one in candidates if fold(one.text) not in taken), None)
+
+
+def _largest_remainder(weights: Mapping[str, int], total: int) -> dict[str, int]:
+    """`total` whole things shared in proportion to the weights; ties go to the earlier name."""
+    whole = sum(weights.values())
+    exact = {name: total * weight / whole for name, weight in weights.items()}
+    given = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: (given[name] - exact[name], name))
+    for name in by_remainder[: total - sum(given.values())]:
+        given[name] += 1
+    return given

@@ -1,0 +1,287 @@
+"""Studies: made from a run, frozen, opened, paused, closed. What is frozen never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from studyapp import texts
+from studyapp.errors import StudyError
+from studyapp.models import Clip, Condition, Item, Run, Stimulus, Study
+from studyapp.selectors import studies as selectors
+from studyapp.selectors.studies import PooledFeature
+from studyapp.services import draws
+from studyapp.services.stimuli import common_length, make_stimulus
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+Progress = Callable[[int, int], None]
+"""Called with how many stimuli are made and how many there will be."""
+
+HASHED = (
+    "slug", "version", "title", "seed", "option_policy", "features_wanted", "ratings_per_item",
+    "trials_per_participation", "lease_minutes", "loudness_lufs", "consent_text",
+    "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
+    "left_out",
+)  # fmt: skip
+"""Fields of a study that its design hash covers, beside runs, conditions and items."""
+EDITABLE = frozenset(
+    {
+        "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
+        "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
+    }
+)  # fmt: skip
+"""What a draft may still change; the rest is what its items were drawn from."""
+
+
+def create_study(
+    *,
+    slug: str,
+    title: str,
+    run: Run,
+    methods: Sequence[str],
+    seed: int,
+    features_wanted: int = 100,
+    ratings_per_item: int = 1,
+    trials_per_participation: int = 10,
+    lease_minutes: int = 90,
+    loudness_lufs: float = -23.0,
+    consent_text: str | None = None,
+    instructions_text: str | None = None,
+    contact: str = "",
+    ethics_approval: str = "",
+    exclusion_rules: Mapping[str, Any] | None = None,
+    analysis_plan: Mapping[str, Any] | None = None,
+    created_by: User | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """A draft of the next version of `slug`; its items are written in one transaction.
+
+    `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
+    unknown method, a number out of range, too few eligible features, or a clip without sound.
+    """
+    study = Study(
+        slug=slug,
+        title=title,
+        seed=seed,
+        features_wanted=features_wanted,
+        ratings_per_item=ratings_per_item,
+        trials_per_participation=trials_per_participation,
+        lease_minutes=lease_minutes,
+        loudness_lufs=loudness_lufs,
+        consent_text=consent_text or texts.default("consent"),
+        instructions_text=instructions_text or texts.default("instructions"),
+        contact=contact,
+        ethics_approval=ethics_approval,
+        exclusion_rules=dict(exclusion_rules or {}),
+        analysis_plan=dict(analysis_plan or {}),
+        created_by=created_by,
+    )
+    _check_numbers(study)
+    _check_methods(run, methods)
+    _check_words(study, methods)
+    pool = selectors.pool(run=run, methods=methods)
+    study.left_out = _left_out(pool, methods)
+    drawn = draws.draw_features(pool=pool, methods=methods, wanted=features_wanted, seed=seed)
+    clips = {one.feature.pk: draws.draw_clips(pooled=one, seed=seed) for one in drawn}
+    stimuli = _make_stimuli(clips, loudness_lufs, progress)
+    with transaction.atomic():
+        study.version = _next_version(slug)
+        study.save()
+        study.runs.add(run)
+        _write_items(study, methods, pool, drawn, clips, stimuli)
+    return study
+
+
+def update_study(*, study: Study, **changes: Any) -> Study:
+    """Change a draft. Raises `StudyError` if it is frozen or the field is not of `EDITABLE`."""
+    unknown = sorted(set(changes) - EDITABLE)
+    if unknown:
+        raise StudyError(f"cannot change {', '.join(unknown)}: only {', '.join(sorted(EDITABLE))}")
+    for name, value in changes.items():
+        setattr(study, name, value)
+    _check_numbers(study)
+    changed = Study.objects.filter(pk=study.pk, state=Study.State.DRAFT).update(**changes)
+    if not changed:
+        raise StudyError(f"{study} is frozen: an edit needs a new version")
+    return study
+
+
+def freeze(study: Study) -> Study:
+    """Fix the draft for good and store the hash of all it is; `StudyError` if it is no draft."""
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state != Study.State.DRAFT:
+            raise StudyError(f"{study} is {locked.state}: only a draft can be frozen")
+        locked.state = Study.State.FROZEN
+        locked.frozen_at = timezone.now()
+        locked.design_hash = design_hash(locked)
+        locked.save(update_fields=["state", "frozen_at", "design_hash"])
+    study.refresh_from_db()
+    return study
+
+
+def open_study(study: Study) -> Study:
+    """Let participants in; `StudyError` unless frozen or paused, unchanged, the slug's only one."""
+    study.refresh_from_db()
+    if study.design_hash and design_hash(study) != study.design_hash:
+        raise StudyError(f"{study} is not what was frozen: its design hash differs")
+    try:
+        return _move(study, (Study.State.FROZEN, Study.State.PAUSED), Study.State.OPEN)
+    except IntegrityError as error:
+        raise StudyError(f"another version of {study.slug} is open: close it first") from error
+
+
+def pause(study: Study) -> Study:
+    """Let nobody new in; who has a place may finish. `StudyError` unless open."""
+    return _move(study, (Study.State.OPEN,), Study.State.PAUSED)
+
+
+def close(study: Study) -> Study:
+    """End the study for good, for those under way too; `StudyError` if a draft or closed."""
+    return _move(
+        study, (Study.State.FROZEN, Study.State.OPEN, Study.State.PAUSED), Study.State.CLOSED
+    )
+
+
+def design_hash(study: Study) -> str:
+    """SHA-256 over texts, numbers, rules, plan, conditions, items, their options and stimuli."""
+    design: dict[str, Any] = {name: getattr(study, name) for name in HASHED}
+    design["runs"] = sorted(study.runs.values_list("name", flat=True))
+    design["conditions"] = sorted(study.conditions.values_list("method", flat=True))
+    design["items"] = [_described(item) for item in selectors.items_of(study)]
+    text = json.dumps(design, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _described(item: Item) -> dict[str, Any]:
+    return {
+        "identifier": item.identifier,
+        "method": item.condition.method,
+        "feature": item.feature.identifier,
+        "stimuli": [stimulus.sha256 for stimulus in item.stimuli],
+        "options": item.options,
+    }
+
+
+def _move(study: Study, before: Sequence[str], after: str) -> Study:
+    """One conditional update, so that two hands on one study cannot both move it."""
+    with transaction.atomic():
+        moved = Study.objects.filter(pk=study.pk, state__in=before).update(state=after)
+    study.refresh_from_db()
+    if not moved:
+        raise StudyError(f"{study} is {study.state}: it must be {' or '.join(before)}")
+    return study
+
+
+def _check_numbers(study: Study) -> None:
+    """Every number in its range; the message names value and limit."""
+    limits = {
+        "features_wanted": (1, 10_000),
+        "ratings_per_item": (1, 1_000),
+        "trials_per_participation": (1, 200),
+        "lease_minutes": (5, 10_000),
+        "loudness_lufs": (-40, -10),
+    }
+    for name, (low, high) in limits.items():
+        value = getattr(study, name)
+        if not low <= value <= high:
+            raise StudyError(f"{name} is {value}: it must be from {low} to {high}")
+    if study.trials_per_participation > study.features_wanted:
+        raise StudyError(
+            f"{study.trials_per_participation} trials need as many different features, "
+            f"but features_wanted is {study.features_wanted}"
+        )
+
+
+def _check_methods(run: Run, methods: Sequence[str]) -> None:
+    known = selectors.methods_of(run)
+    unknown = [method for method in methods if method not in known]
+    if unknown:
+        have = ", ".join(known) or "none"
+        raise StudyError(f"{run} has no labels by {', '.join(unknown)}: it has {have}")
+    if not methods or len(set(methods)) != len(methods):
+        raise StudyError(f"methods must be one or more different names, not {list(methods)}")
+
+
+def _check_words(study: Study, methods: Sequence[str]) -> None:
+    """A slug that is one, and a slug and title that do not tell participants what is compared."""
+    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,60}", study.slug):
+        raise StudyError(f"slug is {study.slug!r}: up to 60 letters, digits, hyphens, underscores")
+    for name in ("slug", "title"):
+        value = getattr(study, name)
+        told = [method for method in methods if method.casefold() in value.casefold()]
+        if told:
+            raise StudyError(f"participants read the {name} {value!r}: it names {told[0]}")
+
+
+def _left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
+    """Counts of what could not be drawn; a feature with two reasons counts under both."""
+    reasons = [draws.reasons_against(pooled, methods) for pooled in pool]
+    counts = Counter(reason for found in reasons for reason in found)
+    eligible = sum(not found for found in reasons)
+    return {
+        "features": len(pool),
+        "eligible": eligible,
+        "left_out": len(pool) - eligible,
+        "reasons": dict(sorted(counts.items())),
+    }
+
+
+def _make_stimuli(
+    clips: Mapping[int, Sequence[Clip]], loudness_lufs: float, progress: Progress | None
+) -> dict[int, Stimulus]:
+    """Clip id → stimulus, each made once, all of one length."""
+    wanted = {clip.pk: clip for drawn in clips.values() for clip in drawn}
+    seconds = common_length([clip.seconds for clip in wanted.values()])
+    stimuli: dict[int, Stimulus] = {}
+    for done, (pk, clip) in enumerate(wanted.items(), start=1):
+        stimuli[pk] = make_stimulus(clip=clip, loudness_lufs=loudness_lufs, seconds=seconds)
+        if progress:
+            progress(done, len(wanted))
+    return stimuli
+
+
+def _next_version(slug: str) -> int:
+    newest = Study.objects.filter(slug=slug).order_by("-version").first()
+    return newest.version + 1 if newest else 1
+
+
+def _write_items(
+    study: Study,
+    methods: Sequence[str],
+    pool: Sequence[PooledFeature],
+    drawn: Sequence[PooledFeature],
+    clips: Mapping[int, Sequence[Clip]],
+    stimuli: Mapping[int, Stimulus],
+) -> None:
+    """One item for each drawn feature under each condition, with the same three stimuli."""
+    by_name = {pooled.feature.identifier: pooled for pooled in pool}
+    items: list[Item] = []
+    for method in sorted(methods):
+        condition = Condition.objects.create(study=study, method=method)
+        for pooled in drawn:
+            first, second, third = (stimuli[clip.pk] for clip in clips[pooled.feature.pk])
+            items.append(
+                Item(
+                    study=study,
+                    condition=condition,
+                    feature=pooled.feature,
+                    identifier=f"i{len(items) + 1:04d}",
+                    stimulus_1=first,
+                    stimulus_2=second,
+                    stimulus_3=third,
+                    options=draws.options_by_candidates(
+                        pooled=pooled, method=method, pool=by_name, seed=study.seed
+                    ),
+                )
+            )
+    Item.objects.bulk_create(items)

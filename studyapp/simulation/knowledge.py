@@ -1,0 +1,59 @@
+"""What the listeners of one study know, and what their population is expected to answer."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studyapp.models import Study
+from studyapp.selectors import simulation as rows
+from studyapp.services.runs import directory_of
+from studyapp.simulation.hearing import Vocabulary
+from studyapp.simulation.listener import ListenerModel
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """The truth of the study's sounds, by their bytes, and what names mean."""
+
+    tags: dict[str, list[str]]
+    vocabulary: Vocabulary
+
+
+def knowledge_of(study: Study) -> Knowledge:
+    """What listeners of the study know."""
+    return Knowledge(rows.tags_by_sound(study), vocabulary_of(study))
+
+
+def vocabulary_of(study: Study) -> Vocabulary:
+    """What names mean, by the concepts of the study's runs; tags alone where a run has none."""
+    concepts = [c for run in rows.runs(study) for c in _concepts(directory_of(run=run))]
+    return Vocabulary(concepts)
+
+
+def expected_by_method(study: Study, model: ListenerModel) -> dict[str, float]:
+    """Method → mean confidence expected over the study's items and the population of listeners."""
+    vocabulary = vocabulary_of(study)
+    expected: dict[str, list[float]] = {}
+    for item in rows.items(study):
+        value = model.expected_confidence(vocabulary.fits(item.tags, item.names))
+        expected.setdefault(item.method, []).append(value)
+    return {method: sum(values) / len(values) for method, values in sorted(expected.items())}
+
+
+def true_difference(study: Study, model: ListenerModel) -> float:
+    """Expected mean confidence of the first method less that of the second, in alphabetical order.
+
+    Exact for the study's items under the listener model; see `listener.expected_confidence`.
+    """
+    first, second = expected_by_method(study, model).values()
+    return first - second
+
+
+def _concepts(directory: Path) -> list[dict[str, Any]]:
+    try:
+        text = (directory / "concepts.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    concepts: list[dict[str, Any]] = json.loads(text)["concepts"]
+    return concepts

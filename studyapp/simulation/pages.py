@@ -1,0 +1,86 @@
+"""A participant's page as a listener needs it: its kind, its form, its options and its sounds."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+
+@dataclass
+class Page:
+    """What stands on a page."""
+
+    kind: str = ""
+    """The step that the page is: consent, instructions, trial, thanks; empty on an ending."""
+    heading: str = ""
+    action: str = ""
+    """Where the form goes; empty for the page's own address."""
+    has_form: bool = False
+    fields: dict[str, str] = field(default_factory=dict)
+    """Hidden inputs."""
+    options: dict[int, str] = field(default_factory=dict)
+    """Position → text, of the radios `choice`."""
+    sounds: list[str] = field(default_factory=list)
+    """Addresses of the audio elements, in order."""
+    seconds: list[float] = field(default_factory=list)
+    events: str = ""
+    """Where events go."""
+    code: str = ""
+
+
+def parse(html: str) -> Page:
+    """Read a page."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.page
+
+
+class _Reader(HTMLParser):
+    """Collects what `Page` holds; `_text` names what the text between two tags belongs to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+        self._text = ""
+        self._position = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        classes = given.get("class", "").split()
+        if tag == "body":
+            self.page.kind = given.get("data-page", "")
+        elif tag == "h1":
+            self._text = "heading"
+        elif tag == "form" and given.get("method", "").lower() == "post":
+            self.page.has_form, self.page.action = True, given.get("action", "")
+            self.page.events = given.get("data-events", "")
+        elif tag == "audio":
+            self.page.sounds.append(given.get("src", ""))
+        elif tag == "li" and "player" in classes:
+            self.page.seconds.append(float(given.get("data-seconds", "0")))
+        elif tag == "input":
+            self._input(given)
+        elif tag == "span" and "text" in classes and self._position:
+            self._text = "option"
+        elif tag == "span" and "code" in classes:
+            self._text = "code"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("h1", "span"):
+            self._text = ""
+        if tag == "label":
+            self._position = 0
+
+    def handle_data(self, data: str) -> None:
+        if self._text == "heading":
+            self.page.heading += data.strip()
+        elif self._text == "code":
+            self.page.code += data.strip()
+        elif self._text == "option":
+            self.page.options[self._position] = self.page.options.get(self._position, "") + data
+
+    def _input(self, given: dict[str, str]) -> None:
+        kind, name = given.get("type", "text"), given.get("name", "")
+        if kind == "hidden":
+            self.page.fields[name] = given.get("value", "")
+        elif kind == "radio" and name == "choice":
+            self._position = int(given["value"])

@@ -1,0 +1,72 @@
+"""The pages on which a passage ends or does not begin: one template, one text each."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+
+from studyapp.models import Study
+
+TEXTS = {
+    "unknown": (
+        _("There is no study at this address"),
+        _("Please check the link that you were given: a part of it may be missing."),
+    ),
+    "frozen": (
+        _("This study has not begun yet"),
+        _("Please open the same link again later."),
+    ),
+    "paused": (
+        _("This study is paused"),
+        _("It takes nobody new just now. Please open the same link again later."),
+    ),
+    "closed": (
+        _("This study has ended"),
+        _("It takes no more answers. Thank you for your interest."),
+    ),
+    "full": (
+        _("This study is full"),
+        _("Every place is taken just now. A place may become free: you can try again later."),
+    ),
+    "lost": (
+        _("We cannot find your place"),
+        _(
+            "Please open the link that you were given again, in the same browser and with cookies "
+            "allowed: they are how this page knows where you were. Your saved answers are safe."
+        ),
+    ),
+    "refused": (
+        _("You chose not to take part"),
+        _("Nothing more is recorded. Thank you for reading; you can close this page."),
+    ),
+    "screened_out": (
+        _("This study does not fit"),
+        _("Thank you for your time; you can close this page."),
+    ),
+    "returned": (
+        _("You have left this study"),
+        _("Thank you for your time; you can close this page."),
+    ),
+    "timed_out": (
+        _("Your time has run out"),
+        _(
+            "Your place was held for a while and has gone to somebody else. "
+            "The answers that were saved are kept. Thank you."
+        ),
+    ),
+    "withdrawn": (
+        _("You have withdrawn"),
+        _("Your answers were erased. Thank you; you can close this page."),
+    ),
+}
+"""Kind of ending → heading and text."""
+
+
+def ending(
+    request: HttpRequest, kind: str, *, study: Study | None = None, status: int = 200
+) -> HttpResponse:
+    """The page of that ending; `kind` is a key of `TEXTS`."""
+    heading, text = TEXTS[kind]
+    context = {"page": kind, "study": study, "heading": heading, "text": text}
+    return render(request, "participant/ending.html", context, status=status)

@@ -1,0 +1,139 @@
+"""Researchers' pages: runs, studies, exports. HTTP only; behind a login."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from studyapp import exports
+from studyapp.errors import StudyError
+from studyapp.models import Run, Study
+from studyapp.researcher_forms import RunForm
+from studyapp.selectors import runs as run_selectors
+from studyapp.selectors import study_progress
+from studyapp.services import runs as run_services
+from studyapp.services import studies as study_services
+
+STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
+    "freeze": study_services.freeze,
+    "open": study_services.open_study,
+    "pause": study_services.pause,
+    "close": study_services.close,
+}
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """All runs and all studies."""
+    context = {"runs": run_selectors.all_runs(), "studies": study_progress.all_studies()}
+    return render(request, "researcher/home.html", context)
+
+
+@never_cache
+@login_required
+@require_GET
+def run_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: its stages, summaries, and what was set aside."""
+    overview = run_selectors.overview(_run(pk))
+    return render(request, "researcher/run.html", {"overview": overview, "run": overview.run})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new_run(request: HttpRequest) -> HttpResponse:
+    """Start a run from a config."""
+    form = RunForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        user = request.user if request.user.is_authenticated else None
+        try:
+            run = run_services.create_run(name=data["name"], config=data["parsed"], created_by=user)
+            run_services.queue_run(run=run)
+        except run_services.RunError as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("run", pk=run.pk)
+    status = 422 if form.errors else 200
+    return render(request, "researcher/run_new.html", {"form": form}, status=status)
+
+
+@login_required
+@require_POST
+def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue a new or failed run; what its stages finished before is kept."""
+    run = _run(pk)
+    try:
+        run_services.queue_run(run=run)
+    except run_services.RunError as error:
+        messages.error(request, str(error))
+    return redirect("run", pk=run.pk)
+
+
+@never_cache
+@login_required
+@require_GET
+def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """One version of a study: its state, who takes part, how full its cells are."""
+    study = _study(slug, version)
+    link = request.build_absolute_uri(reverse("start", args=[study.slug]))
+    context = {"overview": study_progress.overview(study), "study": study, "link": link}
+    return render(request, "researcher/study.html", context)
+
+
+@login_required
+@require_POST
+def study_action(request: HttpRequest, slug: str, version: int, action: str) -> HttpResponse:
+    """Freeze, open, pause or close."""
+    study = _study(slug, version)
+    try:
+        study = STUDY_ACTIONS[action](study)
+        messages.success(request, f"{study} is {study.get_state_display()}.")
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    return redirect("study", slug=slug, version=version)
+
+
+@login_required
+@require_GET
+def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
+    """`responses.csv`, streamed."""
+    study = _study(slug, version)
+    rows = exports.responses_as_csv(study)
+    response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
+    name = f"{study.slug}-v{study.version}-responses.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@login_required
+@require_GET
+def export_zip(request: HttpRequest, slug: str, version: int) -> FileResponse:
+    """The whole export as one zip file."""
+    study = _study(slug, version)
+    name = f"{study.slug}-v{study.version}.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        archive = exports.zip_study(study=study, archive=Path(folder) / name)
+        # The open handle outlives the folder: the file goes when it has been sent.
+        return FileResponse(archive.open("rb"), as_attachment=True, filename=name)
+
+
+def _run(pk: int) -> Run:
+    run = run_selectors.by_id(pk)
+    if run is None:
+        raise Http404(f"There is no run {pk}.")
+    return run
+
+
+def _study(slug: str, version: int) -> Study:
+    study = study_progress.version_of(slug, version)
+    if study is None:
+        raise Http404(f"There is no version {version} of a study {slug}.")
+    return study

@@ -1,0 +1,68 @@
+"""A passage and many simultaneous assignments, on whatever DATABASE_URL says; prints what came out.
+
+python -m tests.e2e.on_postgresql
+"""
+
+import json
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+ARRIVALS = 16
+
+
+def main() -> None:
+    """Migrate, make a study, let sixteen arrive at once, walk one to the end."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+    from django.test import Client
+
+    from studyapp import exports
+    from tests.studyapp import factories, passages
+
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    # 8 features × 2 conditions × 4 ratings in participations of 4 trials: 16 places.
+    study = factories.make_study(features=8, ratings_per_item=4, trials_per_participation=4)
+    with ThreadPoolExecutor(8) as pool:
+        identifiers = list(pool.map(_arrive, [study.pk] * ARRIVALS))
+    cells = Counter(trial_item for trial_item in _items_given(study))
+    one = factories.make_study(features=6, slug="walked")
+    client = Client()
+    participation = passages.reach_trials(client, one)
+    passages.finish(client, one, participation)
+    participation.refresh_from_db()
+    rows = list(exports.responses_as_csv(one))
+    said = {
+        "vendor": connection.vendor,
+        "arrived": len(set(identifiers)),
+        "cells": sorted(cells.values()),
+        "code": bool(participation.completion_code),
+        "rows": len(rows) - 1,
+    }
+    json.dump(said, sys.stdout)
+
+
+def _arrive(study_pk: int) -> str:
+    from django.db import connection
+
+    from studyapp.models import Study
+    from studyapp.services import participation as services
+
+    study = Study.objects.get(pk=study_pk)
+    participation = services.consent(participation=services.begin(study=study))
+    connection.close()
+    return participation.identifier
+
+
+def _items_given(study: object) -> list[int]:
+    from studyapp.models import Trial
+
+    return list(Trial.objects.filter(participation__study=study).values_list("item_id", flat=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Puts rows into another data folder: run as a process of its own, with that folder's environment.
+
+python -m tests.e2e.prepare study SLUG   an open study of 12 features with real sounds of 0.5 s
+python -m tests.e2e.prepare run FILE     a run under the config in FILE (JSON), queued
+python -m tests.e2e.prepare login        the machine's researcher; prints name and password
+"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def study(slug: str) -> None:
+    """Twelve features under two methods, five trials a participation, room for 24."""
+    from tests.studyapp.factories import make_features, make_run, make_study
+
+    run = make_run(clips=12, seconds=0.5)
+    make_features(run, count=12)
+    made = make_study(
+        run=run, slug=slug, features=12, ratings_per_item=5, trials_per_participation=5
+    )
+    sys.stdout.write(made.state)
+
+
+def run(config: str) -> None:
+    """The run `tiny`, its bell rung at the broker of this environment."""
+    from studyapp.services import runs
+
+    made = runs.create_run(
+        name="tiny", config=json.loads(Path(config).read_text()), created_by=None
+    )
+    runs.queue_run(run=made)
+    sys.stdout.write(str(made.pk))
+
+
+def login() -> None:
+    """Name and password."""
+    from django.conf import settings
+
+    from studyapp.services.accounts import machine_login
+
+    json.dump(machine_login(path=settings.DATA / "researcher.json"), sys.stdout)
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    {"study": study, "run": run, "login": login}[sys.argv[1]](*sys.argv[2:])

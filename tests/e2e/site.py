@@ -1,0 +1,149 @@
+"""A served site in a data folder of its own, as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 90.0
+
+
+def environment(data: Path, **changes: str) -> dict[str, str]:
+    """The environment of processes that use the data folder `data`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EARWITNESS_", "PYTEST_"))}
+    return kept | {
+        "EARWITNESS_DATA": str(data),
+        "DJANGO_SETTINGS_MODULE": "studyapp.settings",
+        "EARWITNESS_HOSTS": "127.0.0.1,testserver",
+        "OMP_NUM_THREADS": "1",
+        **changes,
+    }
+
+
+def python(data: Path, *arguments: str, **changes: str) -> str:
+    """Run Python in the project's folder; what it printed. Fails with its errors."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(data, **changes),
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def until(ready: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait until `ready()` is truthy, and give that."""
+    deadline = time.monotonic() + seconds
+    while not (found := ready()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LiveSite:
+    """`manage.py serve`, started and ended."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = data / "serve.out"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.output.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve", "--port", str(self.port)],
+                cwd=ROOT, env=environment(self.data), stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        until(self.answers, START_SECONDS, "the site answers")
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def answers(self) -> bool:
+        """Whether the web server answers."""
+        assert self.process.poll() is None, self.output.read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command in this data folder."""
+        return python(self.data, "manage.py", *arguments)
+
+    def prepare(self, *arguments: str) -> str:
+        """Run `tests.e2e.prepare` in this data folder."""
+        return python(self.data, "-m", "tests.e2e.prepare", *arguments)
+
+    def login(self) -> tuple[str, str]:
+        """Name and password of a researcher."""
+        name, password = json.loads(self.prepare("login"))
+        return name, password
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the site's database."""
+        with closing(sqlite3.connect(self.data / "earwitness.sqlite3", timeout=20)) as database:
+            return database.execute(sql).fetchall()
+
+    def web_processes(self) -> list[int]:
+        """The web server's master and its workers."""
+        return [pid for pid, line in _processes() if "gunicorn" in line and str(self.port) in line]
+
+    def kill_web(self) -> list[int]:
+        """kill -9 of master and workers at once; their process ids."""
+        killed = self.web_processes()
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return killed
+
+    def kill_worker(self) -> None:
+        """kill -9 of the Celery worker, in whatever it does."""
+        [worker] = [
+            pid
+            for pid, line in _processes()
+            if "studyapp.celery" in line and _parent(pid) == self.process.pid
+        ]
+        os.kill(worker, signal.SIGKILL)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _processes() -> list[tuple[int, str]]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            found.append((int(entry.name), line))
+    return found

@@ -1,0 +1,95 @@
+"""A run through the broker and the worker, a study of it, and its pages in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.e2e.site import LiveSite, python
+
+pytestmark = pytest.mark.xdist_group("e2e")
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def test_a_queued_run_becomes_rows_although_its_worker_was_killed(
+    site: LiveSite, finished: int
+) -> None:
+    stages = site.query(
+        f'SELECT stage, state FROM studyapp_stagerecord WHERE run_id = {finished} ORDER BY "order"'
+    )
+    assert [stage for stage, _ in stages] == [
+        "corpus", "activations", "sae", "features", "exemplars", "labels", "scores",
+    ]  # fmt: skip
+    assert {state for _, state in stages} == {"done"}
+    [(features,)] = site.query("SELECT count(*) FROM studyapp_feature f WHERE run_id ="
+                               f" {finished}")  # fmt: skip
+    assert features >= 10
+    methods = site.query("SELECT DISTINCT method FROM studyapp_labelcandidate WHERE status = 'ok'")
+    assert {("descriptors",), ("corpus-tags",)} <= set(methods)
+    assert "worker was killed by signal 9; starting it again" in site.output.read_text()
+
+
+def test_a_second_bell_does_not_run_a_done_run_again(site: LiveSite, finished: int) -> None:
+    before = site.query(f"SELECT finished_at FROM studyapp_run WHERE id = {finished}")
+    script = f"from studyapp.tasks import run_pipeline; run_pipeline({finished})"
+    python(site.data, "-c", f"import django; django.setup(); {script}")
+    assert site.query(f"SELECT finished_at FROM studyapp_run WHERE id = {finished}") == before
+
+
+def test_the_study_of_the_run_is_served(site: LiveSite, finished: int) -> None:
+    answer = httpx.get(f"{site.url}/s/tiny/", follow_redirects=False, timeout=10)
+    with httpx.Client(cookies=answer.cookies, timeout=10) as client:
+        page = client.get(f"{site.url}{answer.headers['location']}")
+    assert 'data-page="consent"' in page.text
+
+
+def test_researcher_and_participant_in_a_browser(
+    site: LiveSite, finished: int, tmp_path: Path
+) -> None:
+    name, password = site.login()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        page = browser.new_context().new_page()
+        page.goto(site.url)
+        page.fill("#id_username", name)
+        page.fill("#id_password", password)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("link", name="tiny", exact=True).click()
+        assert page.get_by_role("heading", name="tiny").is_visible()
+        assert page.locator(".badge.good", has_text="done").count() == 8
+        page.get_by_role("link", name="Runs and studies").first.click()
+        page.get_by_role("link", name="tiny v1").click()
+        _first_trial(browser.new_context().new_page(), page.locator("#link + p a").inner_text())
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Everything (zip)").click()
+        download.value.save_as(tmp_path / "export.zip")
+        browser.close()
+    with zipfile.ZipFile(tmp_path / "export.zip") as archive:
+        text = archive.read("tiny-v1/responses.csv").decode()
+        names = {Path(entry).name for entry in archive.namelist()}
+    [row] = csv.DictReader(io.StringIO(text))
+    assert (row["confidence"], row["chosen_position"], row["kind"]) == ("4", "2", "main")
+    assert row["free_text"] == "Käfer, „summend“"
+    assert names >= {"participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",
+                     "study.json", "codebook.json", "codebook.md"}  # fmt: skip
+
+
+def _first_trial(page: Page, link: str) -> None:
+    """Consent, instructions, three sounds heard, an answer."""
+    page.goto(link)
+    page.get_by_role("button", name="I agree").click()
+    page.get_by_role("button", name="Start").click()
+    for number in (1, 2, 3):
+        page.get_by_role("button", name=f"Play sound {number}").click()
+        page.locator(f".player[data-clip='{number}'].heard").wait_for(timeout=30_000)
+    page.locator("input[name=choice]").nth(1).check(force=True)
+    page.locator("input[name=confidence][value='4']").check(force=True)
+    page.fill("#free_text", "Käfer, „summend“")
+    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_text("Trial 2 of 2").first.wait_for()

@@ -1,0 +1,95 @@
+"""Serves every page once in this process and prints which heavy modules it then holds.
+
+python -m tests.e2e.visit, in an environment with a run, an open study and a researcher.
+"""
+
+import json
+import sys
+
+HEAVY = (
+    "torch", "transformers", "librosa", "statsmodels", "matplotlib", "essentia", "laion_clap",
+    "sklearn", "numba",
+)  # fmt: skip
+ADMIN_MODELS = (
+    "run", "stagerecord", "clip", "feature", "exemplar", "labelcandidate", "study", "condition",
+    "stimulus", "item", "participation", "trial", "response", "event",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Visit, then print the names of the views that were served and the heavy modules."""
+    from studyapp.wsgi import application  # noqa: F401 - what the web server loads
+
+    served = {*_participant(), *_researcher()}
+    said = {"served": sorted(served), "heavy": [m for m in HEAVY if m in sys.modules]}
+    json.dump(said, sys.stdout)
+
+
+def _participant() -> list[str]:
+    """The whole passage of a simulated participation, an ending among it."""
+    from django.test import Client
+
+    from studyapp.models import Participation, Study
+    from tests.studyapp import passages
+
+    study = Study.objects.get(slug="tiny")
+    client = Client()
+    participation = passages.reach_trials(client, study)
+    Participation.objects.filter(pk=participation.pk).update(simulated=True)
+    trial = passages.current(participation)
+    for number in (1, 2, 3):
+        assert client.get(f"/s/tiny/audio/{trial.token}/{number}").status_code == 200
+    passages.finish(client, study, participation)
+    assert client.get("/s/tiny/thanks/").status_code == 200
+    other = Client()
+    passages.enter(other, study)
+    other.post("/s/tiny/consent/", {"decision": "refuse"})
+    assert other.get("/s/tiny/ended/").status_code == 200
+    return ["start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio"]
+
+
+def _researcher() -> list[str]:
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+    from django.urls import reverse
+
+    from studyapp.models import Run, Study
+
+    run, study = Run.objects.get(name="tiny"), Study.objects.get(slug="tiny")
+    client = Client()
+    pages: dict[str, list[object]] = {
+        "health": [], "login": [], "home": [], "new-run": [], "look": [], "run": [run.pk],
+        "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
+        "export-zip": [study.slug, study.version],
+    }  # fmt: skip
+    assert client.get(reverse("login")).status_code == 200
+    client.force_login(get_user_model().objects.get(username="researcher"))
+    for name, arguments in pages.items():
+        response = client.get(reverse(name, args=arguments))
+        _ = b"".join(response.streaming_content) if response.streaming else response.content
+        assert response.status_code == (302 if name == "login" else 200), name
+    served = [*pages, *_actions(client, run, study), "logout"]
+    for model in ADMIN_MODELS:
+        assert client.get(f"/admin/studyapp/{model}/").status_code == 200, model
+    client.post(reverse("logout"))
+    return served
+
+
+def _actions(client: object, run: object, study: object) -> list[str]:
+    """Every button; the new run is refused a worker's time by a missing corpus."""
+    from django.urls import reverse
+
+    config = '[subject]\nmodel = "nowhere"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+    made = client.post(reverse("new-run"), {"name": "visited", "config": config})  # type: ignore[attr-defined]
+    assert made.status_code == 302, made.content
+    again = client.post(reverse("queue-run", args=[run.pk]))  # type: ignore[attr-defined]
+    assert again.status_code == 302
+    place = [study.slug, study.version]  # type: ignore[attr-defined]
+    for action in ("freeze", "pause", "open", "close"):
+        done = client.post(reverse(f"{action}-study", args=place))  # type: ignore[attr-defined]
+        assert done.status_code == 302
+    return ["queue-run", "freeze-study", "pause-study", "open-study", "close-study"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""The participant's pages in a real Chromium: by mouse, by keyboard, through lost connections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
+
+from studyapp.models import Event, Participation, Response, Study
+from tests.studyapp.factories import make_features, make_run, make_study
+
+WATCH_SHIFTS = """
+window.shift = 0;
+const add = (list) => list.getEntries().forEach((entry) => { window.shift += entry.value; });
+new PerformanceObserver(add).observe({type: 'layout-shift', buffered: true});
+"""
+LOADED = """
+() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+  .map((entry) => [entry.name, entry.decodedBodySize])
+"""
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any) -> Iterator[Page]:
+    """A page in a fresh context; an error in it, a request elsewhere, a 5xx each fail the test."""
+    context = browser.new_context(base_url=live_server.url, reduced_motion="reduce")
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 500 else None)
+    page.on(
+        "request",
+        lambda sent: None if sent.url.startswith(live_server.url) else wrong.append(sent.url),
+    )
+    page.on(
+        "console",
+        lambda line: wrong.append(line.text) if "Content Security" in line.text else None,
+    )
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def study(db: None) -> Study:
+    return study_of(seconds=0.6)
+
+
+def study_of(*, seconds: float) -> Study:
+    """A study of short sounds: two trials of three features."""
+    run = make_run(seconds=seconds, clips=6)
+    make_features(run, count=3, exemplars=6)
+    return make_study(run=run, features=3, trials_per_participation=2, ratings_per_item=9)
+
+
+def check_accessibility(page: Page) -> None:
+    """No violation that axe finds."""
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def to_first_trial(page: Page, study: Study) -> None:
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("Trial 1 of 2")).to_be_visible()
+    # The page's script has run when the waveforms are drawn.
+    expect(page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
+
+
+def listen(page: Page) -> None:
+    """Play what was not heard, one after the other, to the end."""
+    for number in (1, 2, 3):
+        player = page.locator(f".player[data-clip='{number}']")
+        if "heard" not in (player.get_attribute("class") or ""):
+            page.get_by_role("button", name=f"Play sound {number}").click()
+        expect(player).to_have_class(re.compile("heard"))
+
+
+def choose(page: Page, *, choice: int = 2) -> None:
+    page.locator(f"input[name=choice][value='{choice}']").check()
+    page.get_by_label("Fairly confident").check()
+
+
+def test_a_whole_study_by_mouse(page: Page, study: Study) -> None:
+    page.goto(f"/s/{study.slug}/?PROLIFIC_PID=p&STUDY_ID=s&SESSION_ID=x")
+    assert "PROLIFIC" not in page.url
+    check_accessibility(page)
+    page.get_by_role("button", name="I agree and take part").click()
+    check_accessibility(page)
+    page.get_by_role("button", name="Start").click()
+    for number in (1, 2):
+        expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
+        check_accessibility(page)
+        listen(page)
+        choose(page)
+        page.get_by_label("Another name").fill("a gong")
+        check_accessibility(page)
+        page.get_by_role("button", name=re.compile("Save and")).click()
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    check_accessibility(page)
+    participation = Participation.objects.get()
+    expect(page.locator(".code")).to_have_text(participation.completion_code)
+    answers = Response.objects.values_list("choice", "confidence", "free_text")
+    assert list(answers) == [(2, 4, "a gong")] * 2
+    kinds = set(Event.objects.values_list("type", flat=True))
+    assert {"shown", "play", "heard", "ended", "first_interaction"} <= kinds
+    for trial in participation.trials.all():
+        for clip in (1, 2, 3):
+            heard = sum(
+                trial.events.filter(type="heard", clip=clip).values_list("value", flat=True)
+            )
+            assert 500 <= heard <= 700
+
+
+def test_a_whole_study_by_keyboard(page: Page, study: Study) -> None:
+    page.goto(f"/s/{study.slug}/")
+    press_on(page, "I agree and take part")
+    press_on(page, "Start")
+    for number in (1, 2):
+        expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
+        for clip in (1, 2, 3):
+            page.keyboard.press("Space")
+            expect(page.locator(f".player[data-clip='{clip}']")).to_have_class(re.compile("heard"))
+        page.keyboard.press("4")
+        expect(page.locator("input[name=choice][value='4']")).to_be_checked()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.get_by_label("Completely confident")).to_be_checked()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Tab")
+        page.keyboard.type("12 3 gongs")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    answers = Response.objects.values_list("choice", "confidence", "free_text")
+    assert list(answers) == [(3, 4, "12 3 gongs")] * 2
+
+
+def press_on(page: Page, name: str) -> None:
+    """Tab to the button and press it; its focus can be seen."""
+    button = page.get_by_role("button", name=name)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if button.evaluate("node => node === document.activeElement"):
+            break
+    assert button.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+
+
+def test_answering_too_early_says_so_and_sends_nothing(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    choose(page)
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.locator("#saving")).to_have_text(
+        "Please listen to all three sounds to the end first."
+    )
+    expect(page.get_by_role("button", name="Play sound 1")).to_be_focused()
+    assert not Response.objects.exists()
+
+
+def test_a_reload_keeps_what_was_heard_and_what_was_typed(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    with page.expect_response("**/events"):
+        page.get_by_role("button", name="Play sound 2").click()
+        expect(page.locator(".player[data-clip='2']")).to_have_class(re.compile("heard"))
+    expect_stored_end(page, clip=2)
+    choose(page, choice=5)
+    page.get_by_label("Another name").fill("half a wo")
+    page.reload()
+    expect(page.locator(".player[data-clip='2']")).to_have_class(re.compile("heard"))
+    expect(page.locator(".player[data-clip='1']")).not_to_have_class(re.compile("heard"))
+    expect(page.locator("input[name=choice][value='5']")).to_be_checked()
+    expect(page.get_by_label("Another name")).to_have_value("half a wo")
+
+
+def expect_stored_end(page: Page, *, clip: int) -> None:
+    """Wait until the server has the clip's end."""
+    for _ in range(100):
+        if Event.objects.filter(type="ended", clip=clip).exists():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the end was not stored")
+
+
+def test_a_sound_whose_middle_was_skipped_is_not_heard(page: Page) -> None:
+    study = study_of(seconds=1.5)
+    to_first_trial(page, study)
+    expect(page.locator(".player[data-clip='1'] audio")).to_have_js_property("readyState", 4)
+    page.locator(".player[data-clip='1'] input").evaluate(
+        "node => { node.value = 1.4; node.dispatchEvent(new Event('input')); }"
+    )
+    page.get_by_role("button", name="Play sound 1").click()
+    expect(page.locator(".player[data-clip='1'] .player-state")).to_have_text("Part skipped")
+    page.get_by_role("button", name="Play sound 1").click()
+    expect(page.locator(".player[data-clip='1']")).to_have_class(re.compile("heard"))
+    expect_stored_end(page, clip=1)
+    heard = Event.objects.filter(type="heard", clip=1).values_list("value", flat=True)
+    assert 1800 <= sum(heard) <= 2100
+
+
+def test_one_sound_at_a_time(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    page.get_by_role("button", name="Play sound 1").click()
+    page.get_by_role("button", name="Play sound 2").click()
+    playing = page.evaluate(
+        "() => [...document.querySelectorAll('audio')].filter((a) => !a.paused).length"
+    )
+    assert playing <= 1
+    expect(page.locator(".player[data-clip='2']")).to_have_class(re.compile("heard"))
+    expect(page.locator(".player[data-clip='1']")).not_to_have_class(re.compile("heard"))
+
+
+def test_a_double_click_saves_once(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    listen(page)
+    choose(page)
+    page.get_by_role("button", name="Save and go on").dblclick()
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
+    assert Response.objects.count() == 1
+
+
+def test_the_back_button_leads_on(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    listen(page)
+    choose(page)
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
+
+
+def test_two_tabs_count_one_answer(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    other = page.context.new_page()
+    other.goto(f"/s/{study.slug}/")
+    for tab in (page, other):
+        listen(tab)
+    choose(page, choice=1)
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
+    # The other tab learns of it from the storage that both share.
+    expect(other.get_by_text("Trial 2 of 2")).to_be_visible()
+    assert [one.choice for one in Response.objects.all()] == [1]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_lost_connection_is_said_and_mended(page: Page, study: Study, when: str) -> None:
+    """Requests fail before the server gets them, or after it has committed."""
+    to_first_trial(page, study)
+    failures = 3
+
+    def cut(route: Route) -> None:
+        nonlocal failures
+        if route.request.method != "POST" or failures == 0:
+            route.continue_()
+            return
+        failures -= 1
+        if when == "after":
+            route.fetch()
+        route.abort()
+
+    listen(page)
+    choose(page, choice=3)
+    page.route("**/trial/", cut)
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.locator("#saving")).to_contain_text("Not saved yet, trying again")
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible(timeout=15_000)
+    assert [one.choice for one in Response.objects.all()] == [3]
+
+
+def test_an_answer_on_its_way_survives_a_closed_page(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    listen(page)
+    expect_stored_end(page, clip=3)
+    choose(page, choice=3)
+    page.route("**/trial/", lambda route: route.abort())
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.locator("#saving")).to_contain_text("Not saved yet")
+    page.close(run_before_unload=False)
+    again = page.context.new_page()
+    again.goto(f"/s/{study.slug}/")
+    expect(again.get_by_text("Trial 2 of 2")).to_be_visible()
+    assert [one.choice for one in Response.objects.all()] == [3]
+
+
+def test_events_wait_for_the_connection(page: Page, study: Study) -> None:
+    to_first_trial(page, study)
+    page.route("**/events", lambda route: route.abort())
+    listen(page)
+    page.reload()
+    page.unroute("**/events")
+    page.reload()
+    for clip in (1, 2, 3):
+        expect_stored_end(page, clip=clip)
+
+
+def test_first_paint_is_light_and_nothing_shifts(page: Page, study: Study) -> None:
+    """Under 60 kB without sound, uncompressed; no layout shift while the sounds load."""
+    to_first_trial(page, study)
+    page.add_init_script(WATCH_SHIFTS)
+    page.reload()
+    page.wait_for_load_state("networkidle")
+    loaded = dict(page.evaluate(LOADED))
+    assert {"earwitness.css", "trial.js"} <= {url.rsplit("/", 1)[-1] for url in loaded}
+    assert 20_000 < sum(size for url, size in loaded.items() if "/audio/" not in url) < 60_000
+    assert page.evaluate("window.shift") == 0
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_targets_are_large_and_nothing_overflows(page: Page, study: Study, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    to_first_trial(page, study)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    small = page.evaluate(
+        "() => [...document.querySelectorAll('button, .option, textarea, .wave')].filter("
+        "(node) => { const box = node.getBoundingClientRect();"
+        " return box.height < 44 || box.width < 44; }).map((node) => node.outerHTML)"
+    )
+    assert small == []

@@ -1,0 +1,270 @@
+"""The export: the contract's columns, everything as it was shown and answered, all or nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from studyapp import exports
+from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
+from tests.studyapp import factories, passages
+
+pytestmark = pytest.mark.django_db
+
+CONTRACT = [
+    "study",
+    "study_version",
+    "participation",
+    "method",
+    "run",
+    "sae",
+    "hookpoint",
+    "feature",
+    "item",
+    "trial",
+    "kind",
+    "repeat_of",
+    "clip_1",
+    "clip_2",
+    "clip_3",
+    "option_1",
+    "option_2",
+    "option_3",
+    "option_4",
+    "option_5",
+    "option_source_1",
+    "option_source_2",
+    "option_source_3",
+    "option_source_4",
+    "option_source_5",
+    "option_rank_1",
+    "option_rank_2",
+    "option_rank_3",
+    "option_rank_4",
+    "option_rank_5",
+    "target_position",
+    "chosen_position",
+    "chosen_label",
+    "chosen_rank",
+    "confidence",
+    "free_text",
+    "response_ms",
+    "plays_1",
+    "plays_2",
+    "plays_3",
+    "heard_ms_1",
+    "heard_ms_2",
+    "heard_ms_3",
+    "hidden_ms",
+    "shown_at",
+    "answered_at",
+    "participation_status",
+    "flags",
+]
+FILES = {
+    "responses.csv", "participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",
+    "study.json", "codebook.json", "codebook.md",
+}  # fmt: skip
+
+
+@pytest.fixture
+def study(client: Client) -> Study:
+    """An open study with one complete participation, one refused, one withdrawn."""
+    made = factories.make_study()
+    LabelCandidate.objects.filter(rank=1).update(scores={"detection": 0.75})
+    participation = passages.reach_trials(client, made)
+    passages.finish(client, made, participation)
+    refused = Client()
+    passages.enter(refused, made)
+    refused.post(f"/s/{made.slug}/consent/", {"decision": "refuse"})
+    gone = Client()
+    withdrawn = passages.reach_trials(gone, made)
+    passages.hear(gone, made, passages.current(withdrawn))
+    passages.answer(gone, made, passages.current(withdrawn))
+    Participation.objects.filter(pk=withdrawn.pk).update(status="withdrawn")
+    return made
+
+
+def _table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(study: Study, tmp_path: Path) -> Path:
+    """The export of `study`."""
+    return exports.export_study(study=study, out=tmp_path / "out")
+
+
+def test_the_columns_are_the_contracts_in_its_order(folder: Path) -> None:
+    header = (folder / "responses.csv").read_bytes().split(b"\r\n")[0].decode().split(",")
+    assert header == CONTRACT
+    assert {path.name for path in folder.iterdir()} == FILES
+
+
+def test_options_are_in_the_order_shown(study: Study, folder: Path) -> None:
+    for row in _table(folder, "responses.csv"):
+        trial = Trial.objects.get(
+            participation__identifier=row["participation"], number=row["trial"]
+        )
+        shown = [trial.item.options[index] for index in trial.option_order]
+        assert [row[f"option_{n}"] for n in range(1, 6)] == [o["text"] for o in shown]
+        assert [row[f"option_source_{n}"] for n in range(1, 6)] == [o["source"] for o in shown]
+        chosen = shown[trial.response.choice - 1]
+        assert row["chosen_label"] == chosen["text"]
+        assert row["chosen_rank"] == str(chosen["rank"] or "")
+        assert row["clip_2"] == trial.item.stimulus_2.sha256
+        assert row["method"] == trial.item.condition.method
+
+
+def test_listening_is_summed_from_the_events(study: Study, tmp_path: Path) -> None:
+    response = Response.objects.filter(trial__participation__status="complete").earliest("pk")
+    trial = response.trial
+    told: list[tuple[str, int | None, int | None]] = [
+        ("play", 1, None), ("play", 1, None), ("heard", 1, 700), ("heard", 1, 400),
+        ("visible", None, 90), ("visible", None, 10),
+    ]  # fmt: skip
+    for number, (kind, clip, value) in enumerate(told):
+        Event.objects.create(
+            participation=trial.participation, trial=trial, type=kind, clip=clip, value=value,
+            at_ms=number, sequence=f"x{number}",
+        )  # fmt: skip
+    made = exports.export_study(study=study, out=tmp_path / "again")
+    row = _table(made, "responses.csv")[0]
+    assert (row["plays_1"], row["heard_ms_1"], row["hidden_ms"]) == ("2", "1100", "100")
+    assert (row["plays_2"], row["heard_ms_2"], row["flags"]) == ("0", "0", "")
+
+
+def test_an_answer_without_all_sounds_heard_is_flagged(study: Study, tmp_path: Path) -> None:
+    trial = Response.objects.filter(trial__participation__status="complete").earliest("pk").trial
+    trial.events.filter(type="ended", clip=2).delete()
+    Event.objects.create(
+        participation=trial.participation, trial=trial, type="error", at_ms=1, sequence="e"
+    )
+    made = exports.export_study(study=study, out=tmp_path / "again")
+    assert _table(made, "responses.csv")[0]["flags"] == "audio_error|not_heard_to_the_end"
+
+
+def test_the_withdrawn_are_in_no_file(folder: Path) -> None:
+    [withdrawn] = Participation.objects.filter(status="withdrawn")
+    for path in folder.iterdir():
+        assert withdrawn.identifier not in path.read_text(encoding="utf-8"), path.name
+    assert len(_table(folder, "responses.csv")) == 3
+    statuses = [row["participation_status"] for row in _table(folder, "participants.csv")]
+    assert statuses == ["complete", "refused"]
+
+
+def test_companions_name_the_same_things(study: Study, folder: Path) -> None:
+    responses, trials = _table(folder, "responses.csv"), _table(folder, "trials.csv")
+    assert [row["answered"] for row in trials] == ["true"] * 3
+    keys = {(row["run"], row["feature"]) for row in responses}
+    assert keys <= {(row["run"], row["feature"]) for row in _table(folder, "labels.csv")}
+    clips = {row[f"clip_{n}"] for row in responses for n in (1, 2, 3)}
+    assert clips <= {row["clip"] for row in _table(folder, "stimuli.csv")}
+    first = _table(folder, "labels.csv")[0]
+    assert (first["rank"], first["score_detection"]) == ("1", "0.75")
+    assert {row["participation"] for row in _table(folder, "events.csv")} == {
+        row["participation"] for row in responses
+    }
+
+
+def test_simulated_participations_are_said(study: Study, tmp_path: Path) -> None:
+    Participation.objects.filter(status="complete").update(simulated=True)
+    made = exports.export_study(study=study, out=tmp_path / "simulated")
+    assert [row["simulated"] for row in _table(made, "participants.csv")] == ["true", "false"]
+    protocol = json.loads((made / "study.json").read_text())
+    assert protocol["simulated_participations"] == 1
+    assert protocol["participations"]["complete"] == {"real": 0, "simulated": 1}
+    assert protocol["design_hash"] == study.design_hash != ""
+
+
+def test_the_codebook_has_every_column_of_every_file(folder: Path) -> None:
+    book = json.loads((folder / "codebook.json").read_text())["files"]
+    text = (folder / "codebook.md").read_text()
+    for name in sorted(FILES):
+        if name.endswith(".csv"):
+            header = (folder / name).read_text().splitlines()[0].split(",")
+            assert [column["name"] for column in book[name]["columns"]] == header
+            assert all(column["meaning"] for column in book[name]["columns"])
+            assert all(f"| {column} |" in text for column in header)
+
+
+def test_cells_keep_to_their_levels(folder: Path) -> None:
+    book = json.loads((folder / "codebook.json").read_text())["files"]
+    for name, file in book.items():
+        for row in _table(folder, name):
+            for column in file["columns"]:
+                levels = {level.split(" ")[0] for level in column["levels"]}
+                parts = row[column["name"]].split("|")
+                assert not levels or set(parts) <= levels | {""}, (name, column["name"], parts)
+
+
+def test_difficult_texts_come_back_as_typed(study: Study, tmp_path: Path) -> None:
+    typed = '=1+1, "quoted"\r\nsecond line; ʻŌ 鼓 \N{BELL}'
+    Response.objects.filter(trial__participation__status="complete").update(free_text=typed)
+    made = exports.export_study(study=study, out=tmp_path / "texts")
+    assert [row["free_text"] for row in _table(made, "responses.csv")] == [typed] * 3
+
+
+def test_an_existing_folder_is_left_alone(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    with pytest.raises(exports.ExportError, match="not an empty folder"):
+        exports.export_study(study=study, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_failure_leaves_nothing(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> Any:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("studyapp.selectors.exports.events", broken)
+    with pytest.raises(OSError, match="full"):
+        exports.export_study(study=study, out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_stream_is_the_file(study: Study, folder: Path) -> None:
+    streamed = "".join(exports.responses_as_csv(study))
+    assert streamed.encode() == (folder / "responses.csv").read_bytes()
+
+
+def test_more_responses_need_no_more_queries(study: Study, client: Client) -> None:
+    with CaptureQueriesContext(connection) as few:
+        assert len(list(exports.responses_as_csv(study))) == 4
+    other = Client()
+    passages.finish(other, study, passages.reach_trials(other, study))
+    with CaptureQueriesContext(connection) as more:
+        assert len(list(exports.responses_as_csv(study))) == 7
+    assert len(more) == len(few)
+
+
+def test_the_zip_holds_every_file(study: Study, tmp_path: Path) -> None:
+    archive = exports.zip_study(study=study, archive=tmp_path / "out.zip")
+    with zipfile.ZipFile(archive) as packed:
+        assert {Path(name).name for name in packed.namelist()} == FILES
+        text = io.TextIOWrapper(packed.open(f"{study.slug}-v1/responses.csv"), newline="")
+        assert len(list(csv.reader(text))) == 4
+
+
+def test_the_command_exports_a_version_by_name(study: Study, tmp_path: Path) -> None:
+    call_command("export", f"{study.slug}@1", "--out", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "responses.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing@x"])
+def test_the_command_refuses_what_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nothing"):
+        call_command("export", name, "--out", str(tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,139 @@
+"""Runs, features and studies for tests: real rows, real small FLAC clips, no pipeline.
+
+`make_run` makes a finished run with a pool of clips; `make_features` gives it labelled features;
+`make_study` makes a study of a run (made if none is given), frozen and open unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from django.conf import settings
+
+from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
+from studyapp.services import studies
+
+METHODS = ("descriptors", "corpus-tags")
+SAMPLE_RATE = 32_000
+WORDS = tuple(
+    f"{first} {second}"
+    for first, second in itertools.product(
+        ("warm", "bright", "slow", "rapid", "dry", "distant", "hushed", "rough"),
+        ("strings", "brass", "drums", "bells", "voices", "pads", "plucks", "organs"),
+    )
+)
+"""64 names that say nothing of the method."""
+
+
+def make_run(*, name: str | None = None, clips: int = 12, seconds: float = 1.0) -> Run:
+    """A finished run with `clips` real FLAC clips of `seconds` under `EARWITNESS_DATA`."""
+    name = name or f"run-{secrets.token_hex(3)}"
+    run = Run.objects.create(
+        name=name,
+        identifier=hashlib.sha256(name.encode()).hexdigest()[:12],
+        directory=f"runs/{name}",
+        config={"subject": {"hookpoints": ["decoder.layers.2.resid_post"]}},
+        state=Run.State.DONE,
+    )
+    for number in range(clips):
+        make_clip(run, number=number, seconds=seconds)
+    return run
+
+
+def make_clip(run: Run, *, number: int = 0, seconds: float = 1.0, level: float = 0.2) -> Clip:
+    """One clip: a decaying chord of its own, written as the pipeline writes exemplars' audio."""
+    rng = np.random.default_rng([number, int(run.identifier, 16)])
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tones = sum(np.sin(2 * np.pi * f * time) for f in 110 * 2 ** rng.uniform(0, 3, size=3))
+    samples = level * np.exp(-time) * tones / 3 + 0.01 * rng.standard_normal(len(time))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
+    path = f"exemplars/layer2-n64-k4/clips/{sha256}.flac"
+    target = Path(settings.DATA) / run.directory / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(buffer.getvalue())
+    return Clip.objects.create(
+        run=run, sha256=sha256, path=path, track=f"track-{number:04d}", start_seconds=0.0,
+        seconds=seconds, tags=[WORDS[number % len(WORDS)], WORDS[(number + 9) % len(WORDS)]],
+    )  # fmt: skip
+
+
+def make_features(
+    run: Run,
+    *,
+    count: int = 6,
+    methods: Sequence[str] = METHODS,
+    candidates: int = 5,
+    exemplars: int = 10,
+    sae: str = "layer2-n64-k4",
+) -> list[Feature]:
+    """`count` kept features, each with `exemplars` clips and `candidates` by every method."""
+    clips = list(run.clips.order_by("pk"))
+    features = [_feature(run, sae, index, count) for index in range(count)]
+    Feature.objects.bulk_create(features)
+    Exemplar.objects.bulk_create(
+        Exemplar(
+            feature=feature, clip=clips[(feature.index + rank) % len(clips)], rank=rank + 1,
+            mean_activation=1.0 / (rank + 1), peak_seconds=0.1,
+        )
+        for feature in features
+        for rank in range(min(exemplars, len(clips)))
+    )  # fmt: skip
+    LabelCandidate.objects.bulk_create(
+        LabelCandidate(
+            feature=feature, method=method, rank=rank + 1, confidence=0.9 - 0.1 * rank,
+            text=WORDS[(5 * feature.index + 17 * shift + rank) % len(WORDS)],
+        )
+        for feature in features
+        for shift, method in enumerate(methods)
+        for rank in range(candidates)
+    )  # fmt: skip
+    return features
+
+
+def _feature(run: Run, sae: str, index: int, count: int) -> Feature:
+    neighbours = [f"{sae}/{(index + step) % count}" for step in range(1, min(count, 4))]
+    return Feature(
+        run=run, identifier=f"{sae}/{index}", sae=sae, hookpoint="decoder.layers.2.resid_post",
+        index=index, rate=0.05, mean_activation=0.1, max_activation=2.0, neighbours=neighbours,
+    )  # fmt: skip
+
+
+def make_study(
+    *, run: Run | None = None, state: str = Study.State.OPEN, features: int = 6, **options: Any
+) -> Study:
+    """A study of `run` (default: a new one with `features` features), in that state.
+
+    By default every feature is wanted, each participation has three trials, each item one rating.
+    """
+    if run is None:
+        run = make_run()
+        make_features(run, count=features, methods=options.get("methods", METHODS))
+    given = {
+        "slug": f"study-{secrets.token_hex(3)}",
+        "title": "What do you hear?",
+        "methods": METHODS,
+        "seed": 1,
+        "features_wanted": features,
+        "trials_per_participation": min(3, features),
+        "contact": "the researchers at listening@example.org",
+    } | options
+    study = studies.create_study(run=run, **given)
+    if state != Study.State.DRAFT:
+        studies.freeze(study)
+    if state in (Study.State.OPEN, Study.State.PAUSED):
+        studies.open_study(study)
+    if state == Study.State.PAUSED:
+        studies.pause(study)
+    if state == Study.State.CLOSED:
+        studies.close(study)
+    return study

@@ -1,0 +1,152 @@
+"""The commands' own refusals: one clear line each. Serving and simulating are tested end to end."""
+
+from __future__ import annotations
+
+import json
+import stat
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.core.management import CommandError, call_command
+
+from studyapp.management.commands import demo
+from studyapp.management.run_bars import RunBars
+from studyapp.models import Run, StageRecord, Study
+from studyapp.services import runs
+from studyapp.services.accounts import machine_login
+from studyapp.serving import ServingError, Site
+from tests.studyapp import factories, run_directories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_study_is_made_frozen_and_opened() -> None:
+    run = factories.make_run()
+    factories.make_features(run, count=6)
+    out = StringIO()
+    call_command(
+        "create_study", run.name, "--slug", "made", "--features", "4", "--trials", "2", "--open",
+        stdout=out,
+    )  # fmt: skip
+    study = Study.objects.get(slug="made")
+    assert (study.state, study.items.count()) == (Study.State.OPEN, 8)
+    assert out.getvalue() == "made v1 is open: 8 items\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nothing"], "there is no run 'nothing'"),
+        (["known", "--methods", "gemini"], "has no labels by gemini"),
+        (["known", "--features", "99"], "99"),
+    ],
+)
+def test_a_study_that_cannot_be_made(arguments: list[str], line: str) -> None:
+    factories.make_features(factories.make_run(name="known"), count=6)
+    with pytest.raises(CommandError, match=line):
+        call_command("create_study", *arguments, "--slug", "made")
+    assert not Study.objects.exists()
+
+
+def test_a_run_is_imported_and_a_stranger_refused(tmp_path: Path) -> None:
+    run_directories.make(tmp_path / "run")
+    out = StringIO()
+    call_command("import_run", str(tmp_path / "run"), "--name", "theirs", stdout=out)
+    assert out.getvalue() == "run theirs (kkkkkkkkkkkk): 3 features\n"
+    with pytest.raises(CommandError, match=r"is missing; is .* a run directory"):
+        call_command("import_run", str(tmp_path), "--name", "other")
+
+
+def test_the_machines_login_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "researcher.json"
+    name, password = machine_login(path=path)
+    assert machine_login(path=path) == (name, password)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    user = authenticate(username=name, password=password)
+    assert user is not None
+    assert user.is_active
+
+
+def test_a_login_changed_in_its_file_is_the_accounts(tmp_path: Path) -> None:
+    path = tmp_path / "researcher.json"
+    machine_login(path=path)
+    path.write_text(json.dumps({"name": "researcher", "password": "another-one"}))
+    machine_login(path=path)
+    assert authenticate(username="researcher", password="another-one") is not None
+
+
+def _site(port: int) -> Site:
+    import threading
+
+    return Site(
+        host="127.0.0.1", port=port, web_workers=1, say=lambda _: None, over=threading.Event()
+    )
+
+
+def test_a_data_folder_is_served_once(tmp_path: Path) -> None:
+    first, second = _site(0), _site(0)
+    first.reserve()
+    with pytest.raises(ServingError, match=r"is served at http://127\.0\.0\.1:0 by process \d+"):
+        second.reserve()
+    first.stop()
+    second.reserve()
+    second.stop()
+
+
+def test_a_port_in_use_is_said() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        site = _site(taken.getsockname()[1])
+        with pytest.raises(ServingError, match="is in use; give another --port"):
+            site.reserve()
+        site.stop()
+
+
+def test_the_demo_study_has_eighty_places() -> None:
+    design = demo.STUDY
+    answers = design["features_wanted"] * len(demo.METHODS) * design["ratings_per_item"]
+    assert answers == 80 * design["trials_per_participation"]
+
+
+def test_the_demo_config_is_read_with_the_corpus_that_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_text('[subject]\nmodel = "./nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n')
+    config = demo._config(path, tmp_path / "corpus")
+    assert config["subject"]["model"] == str(tmp_path / "nano")
+    assert config["corpus"]["path"] == str(tmp_path / "corpus")
+    path.write_text("[subject]\nmodell = 1\n")
+    with pytest.raises(CommandError, match=r"demo\.toml: \[subject\] unknown key 'modell'"):
+        demo._config(path, tmp_path)
+    with pytest.raises(CommandError, match="cannot be read: No such file"):
+        demo._config(tmp_path / "none.toml", tmp_path)
+
+
+def test_a_failed_demo_run_takes_the_config_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_ring", lambda _: None)
+    run = demo._make_run(run_directories.CONFIG)
+    assert (run.name, run.state) == ("demo", Run.State.QUEUED)
+    Run.objects.update(state=Run.State.FAILED)
+    demo._make_run({**run_directories.CONFIG, "sae": {"steps": 9}})
+    assert Run.objects.get().config["sae"]["steps"] == 9
+
+
+def test_bars_follow_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.objects.create(name="r", directory="runs/r", config={})
+    old = StageRecord.objects.create(run=run, stage="corpus", order=0, state="done")
+    stage = StageRecord.objects.create(run=run, stage="sae", order=1, state="running")
+    stage.done, stage.total, stage.unit = 3, 4, "step"
+    with RunBars() as bars:
+        bars.show([old, stage])
+        stage.done, stage.state = 4, StageRecord.State.DONE
+        bars.show([old, stage])
+        bars.show([old, stage])
+    said = capsys.readouterr().err
+    assert "corpus" not in said
+    assert "4/4" in said
+    assert settings.DATA.exists()

@@ -1,0 +1,152 @@
+"""One process of `test_arrivals`: prepares the study, lets participants arrive, or reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402 - after the setup
+from django.db import connection  # noqa: E402
+
+from studyapp.errors import StudyFullError  # noqa: E402
+from studyapp.models import Event, Participation, Response, Study, Trial  # noqa: E402
+from studyapp.selectors import participation as selectors  # noqa: E402
+from studyapp.services import participation as services  # noqa: E402
+from studyapp.services.participation import EventData  # noqa: E402
+from tests.studyapp.factories import make_study  # noqa: E402
+
+
+def say(line: str) -> None:
+    """A line to the test that started this process."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def prepare() -> None:
+    """A study of 10 features × 2 conditions × 4 ratings in trials of 2: 40 places."""
+    call_command("migrate", verbosity=0)
+    make_study(features=10, trials_per_participation=2, ratings_per_item=4, slug="rush")
+    say("ready")
+
+
+def twice_at_once(call: Callable[[], object]) -> None:
+    """The call in two threads that start together; an error in one is an error here."""
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            call()
+        except StudyFullError:
+            pass
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def arrive(study: Study, key: str) -> str:
+    """One arrival with the link, the consent and the first answer each sent twice at once."""
+    twice_at_once(lambda: services.begin(study=study, external_key=key))
+    someone = Participation.objects.filter(external_key=key).first()
+    if someone is None:
+        return "full"
+
+    def consent() -> None:
+        services.consent(participation=Participation.objects.get(pk=someone.pk))
+
+    twice_at_once(consent)
+    someone.refresh_from_db()
+    if someone.condition_id is None:
+        return "full"
+    Participation.objects.filter(pk=someone.pk).update(simulated=True)
+    services.instructed(participation=someone)
+    trial = selectors.passage(someone).current
+    assert trial is not None
+    services.show_trial(trial=trial)
+    events = [EventData(trial.token, "ended", 1, f"e{clip}", clip) for clip in (1, 2, 3)]
+    twice_at_once(lambda: services.record_events(participation=someone, events=events))
+
+    def answer() -> None:
+        own = Trial.objects.get(pk=trial.pk)
+        services.record_response(trial=own, choice=1, confidence=1, key=own.key)
+
+    twice_at_once(answer)
+    return "assigned"
+
+
+def hands(threads: int, rounds: int, name: str) -> None:
+    """`threads` hands that each let `rounds` participants arrive; the outcomes as JSON."""
+    study = Study.objects.get(slug="rush")
+    say("waiting")
+    sys.stdin.readline()
+    outcomes: list[str] = []
+    failures: list[BaseException] = []
+
+    def run(hand: int) -> None:
+        try:
+            outcomes.extend(arrive(study, f"{name}-{hand}-{one}") for one in range(rounds))
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    running = [threading.Thread(target=run, args=(hand,)) for hand in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if failures:
+        raise failures[0]
+    say(json.dumps(Counter(outcomes)))
+
+
+def report() -> None:
+    """What the database holds at the end, as JSON."""
+    assigned = Participation.objects.exclude(condition=None)
+    trials = Trial.objects.all()
+    answered = Event.objects.values_list("trial", flat=True)
+    say(
+        json.dumps(
+            {
+                "participations": assigned.count(),
+                "per_condition": sorted(
+                    Counter(assigned.values_list("condition", flat=True)).values()
+                ),
+                "ratings_per_cell": sorted(
+                    set(Counter(trials.values_list("item", flat=True)).values())
+                ),
+                "trials_per_participation": sorted(
+                    set(Counter(trials.values_list("participation", flat=True)).values())
+                ),
+                "answers": Response.objects.count(),
+                "events_per_trial": sorted(set(Counter(answered).values())),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    command, *rest = sys.argv[1:]
+    if command == "prepare":
+        prepare()
+    elif command == "report":
+        report()
+    else:
+        hands(int(rest[0]), int(rest[1]), rest[2])

@@ -1,0 +1,258 @@
+"""Runs: made, queued, claimed, executed, indexed, imported, recovered."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from studyapp.models import Clip, Exemplar, LabelCandidate, Run, StageRecord
+from studyapp.services import runs
+from studyapp.services.run_progress import RowProgress
+from studyapp.tasks import run_pipeline as task
+from tests.studyapp import run_directories
+from tests.studyapp.run_directories import CONFIG, SAE
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Which runs the bell was rung for; there is no broker here."""
+    numbers: list[int] = []
+    monkeypatch.setattr(runs, "_ring", numbers.append)
+    return numbers
+
+
+def _queued(name: str = "") -> Run:
+    # A name of its own: run directories outlive a test's rows.
+    name = name or f"run {secrets.token_hex(4)}"
+    run = runs.create_run(name=name, config=CONFIG, created_by=None)
+    runs.queue_run(run=run)
+    run.refresh_from_db()
+    return run
+
+
+def _execute(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None:
+    monkeypatch.setattr("pipeline.run.execute_stage", stage)
+
+
+def test_a_run_gets_the_whole_config_and_a_directory() -> None:
+    run = runs.create_run(name="My run!", config=CONFIG, created_by=None)
+    assert (run.directory, run.state) == ("runs/my-run", Run.State.NEW)
+    assert run.config["sae"]["steps"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "line"),
+    [
+        ("a", {"subjekt": {}}, "unknown section 'subjekt'; known: subject, corpus"),
+        ("!", CONFIG, "holds no letter or digit"),
+        ("taken", CONFIG, "is already there"),
+        ("TAKEN", CONFIG, "is already there"),
+    ],
+)
+def test_what_makes_no_run(name: str, config: dict[str, Any], line: str) -> None:
+    runs.create_run(name="taken", config=CONFIG, created_by=None)
+    with pytest.raises(runs.RunError, match=line):
+        runs.create_run(name=name, config=config, created_by=None)
+    assert Run.objects.count() == 1
+
+
+def test_a_config_that_is_not_toml_gets_one_line() -> None:
+    with pytest.raises(runs.RunError, match=r"not TOML: .*line 1") as refused:
+        runs.config_from_toml(text="steps = = 3")
+    assert "\n" not in str(refused.value)
+
+
+def test_queueing_lays_out_the_stages_and_rings_after_the_commit(
+    rung: list[int], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        run = _queued()
+        assert rung == []
+    assert rung == [run.pk]
+    assert run.state == Run.State.QUEUED
+    assert list(run.stages.values_list("stage", flat=True)) == [
+        "corpus", "activations", "sae", "features", "exemplars", "labels", "scores",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done"])
+def test_only_a_new_or_failed_run_can_be_queued(state: str) -> None:
+    run = runs.create_run(name="a", config=CONFIG, created_by=None)
+    Run.objects.update(state=state)
+    with pytest.raises(runs.RunError, match=f"is {state}; only a new or failed run"):
+        runs.queue_run(run=run)
+
+
+def test_the_config_changes_only_until_the_run_is_queued() -> None:
+    run = runs.create_run(name="a", config=CONFIG, created_by=None)
+    other = {"subject": CONFIG["subject"], "sae": {"steps": 7}}
+    runs.change_config(run=run, config=other)
+    assert Run.objects.get().config["sae"]["steps"] == 7
+    runs.queue_run(run=run)
+    with pytest.raises(runs.RunError, match="is queued; its config cannot change any more"):
+        runs.change_config(run=run, config=CONFIG)
+    assert Run.objects.get().config["sae"]["steps"] == 7
+
+
+def test_a_run_is_executed_and_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, seen = _queued(), []
+    run_directories.make(runs.directory_of(run=run))
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        seen.append(name)
+        progress.start(name, 3, "track")
+        progress.advance(2)
+        progress.finish()
+        return RunDirectory(out)
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error, run.identifier) == (Run.State.DONE, "", "k" * 12)
+    assert seen == list(run.stages.values_list("stage", flat=True))
+    first = run.stages.get(stage="corpus")
+    assert (first.state, first.done, first.total, first.unit) == ("done", 3, 3, "track")
+    assert first.summary["set_aside"] == {"silent": 2}
+
+
+def test_a_second_delivery_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _queued()
+    Run.objects.update(state=Run.State.RUNNING)
+
+    def stage(*_: Any, **__: Any) -> Any:
+        raise AssertionError("executed twice")
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    task(run.pk + 1)
+    run.refresh_from_db()
+    assert run.state == Run.State.RUNNING
+
+
+def test_a_refusal_of_the_pipeline_fails_the_run_with_its_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = _queued()
+
+    def stage(*_: Any, **__: Any) -> Any:
+        raise PipelineError("corpus folder /x does not exist")
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.FAILED, "corpus folder /x does not exist")
+    assert run.stages.get(stage="corpus").state == StageRecord.State.FAILED
+    assert run.stages.get(stage="sae").state == StageRecord.State.WAITING
+
+
+def test_an_unforeseen_error_fails_the_run_and_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _queued()
+
+    def stage(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("division by zero\nand more")
+
+    _execute(monkeypatch, stage)
+    with pytest.raises(ZeroDivisionError):
+        task(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.FAILED, "ZeroDivisionError: division by zero")
+
+
+def test_indexing_makes_the_rows_and_a_second_time_changes_nothing() -> None:
+    run = _queued()
+    run_directories.make(runs.directory_of(run=run), features=3, tracks=10)
+    for _ in range(2):
+        assert runs.index_run(run=run) == 3
+        assert Clip.objects.count() == 10
+        assert Exemplar.objects.count() == 30
+        assert LabelCandidate.objects.filter(status="ok").count() == 30
+    feature = run.features.get(identifier=f"{SAE}/1")
+    assert feature.neighbours == [f"{SAE}/0", f"{SAE}/2"]
+    exemplar = feature.exemplars.get(rank=2)
+    assert (exemplar.clip.track, exemplar.clip.tags) == ("t1", ["low", "tag 1"])
+    assert (settings.DATA / run.directory / exemplar.clip.path).exists()
+
+
+def test_scores_stand_with_their_labels_and_failures_have_no_text() -> None:
+    run = _queued()
+    run_directories.make(runs.directory_of(run=run))
+    runs.index_run(run=run)
+    feature = run.features.get(index=0)
+    best, second = feature.labels.filter(method="descriptors", rank__lte=2)
+    assert (best.scores, second.scores) == ({"detection": 0.8}, {})
+    failed = feature.labels.get(method="descriptors", status="failed")
+    assert (failed.text, failed.reason) == ("", "text of 301 characters, over the limit of 300")
+
+
+def test_a_finished_directory_is_imported(tmp_path: Path) -> None:
+    run_directories.make(tmp_path / "elsewhere")
+    run = runs.import_run(directory=tmp_path / "elsewhere", name="imported")
+    assert (run.state, run.features.count()) == (Run.State.DONE, 3)
+    assert {stage.state for stage in run.stages.all()} == {StageRecord.State.DONE}
+    with pytest.raises(runs.RunError, match="is already there"):
+        runs.import_run(directory=tmp_path / "elsewhere", name="again")
+
+
+def test_a_directory_with_a_changed_file_is_refused(tmp_path: Path) -> None:
+    run_directories.make(tmp_path / "changed")
+    (tmp_path / "changed" / "corpus.parquet").write_bytes(b"other")
+    with pytest.raises(runs.RunError, match=r"corpus\.parquet is missing or differs from its hash"):
+        runs.import_run(directory=tmp_path / "changed", name="changed")
+    assert Run.objects.count() == 0
+
+
+def test_an_unfinished_directory_is_refused(tmp_path: Path) -> None:
+    RunDirectory(tmp_path / "begun").begin({"config": CONFIG, "key": "k" * 64})
+    with pytest.raises(runs.RunError, match="not a finished run: corpus, activations"):
+        runs.import_run(directory=tmp_path / "begun", name="begun")
+
+
+def test_a_run_without_a_sign_of_life_is_queued_again(rung: list[int]) -> None:
+    lost, alive = _queued("lost"), _queued("alive")
+    Run.objects.update(state=Run.State.RUNNING)
+    now = timezone.now()
+    lost.stages.update(heartbeat_at=now - 2 * runs.ABANDONED_AFTER)
+    alive.stages.update(heartbeat_at=now - timedelta(seconds=1))
+    assert runs.recover_runs() == 1
+    states = dict(Run.objects.values_list("name", "state"))
+    assert states == {"lost": Run.State.QUEUED, "alive": Run.State.RUNNING}
+    assert rung == [lost.pk]
+
+
+def test_the_only_worker_takes_up_all_that_was_left(rung: list[int]) -> None:
+    running, waiting = _queued("running"), _queued("waiting")
+    Run.objects.filter(pk=running.pk).update(state=Run.State.RUNNING)
+    running.stages.update(heartbeat_at=timezone.now())
+    assert runs.recover_runs(sole_worker=True) == 2
+    assert sorted(rung) == sorted([running.pk, waiting.pk])
+
+
+def test_progress_writes_seldom_and_ends_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _queued().stages.get(stage="sae")
+    clock = [100.0]
+    monkeypatch.setattr("studyapp.services.run_progress.time.monotonic", lambda: clock[0])
+    progress = RowProgress(record)
+    progress.start("sae", 100, "step")
+    for _ in range(10):
+        progress.advance(5)
+    assert StageRecord.objects.get(pk=record.pk).done == 0
+    clock[0] += 1
+    progress.advance(5)
+    assert StageRecord.objects.get(pk=record.pk).done == 55
+    progress.advance(45)
+    progress.note("x" * 400)
+    progress.finish()
+    row = StageRecord.objects.get(pk=record.pk)
+    assert (row.done, row.total, row.unit, len(row.note)) == (100, 100, "step", 300)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from studyapp.errors import StudyError
+from studyapp.models import Exemplar, Item, LabelCandidate, Run, Stimulus, Study
+from studyapp.services import studies
+from tests.studyapp.factories import METHODS, make_features, make_run, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def run() -> Run:
+    run = make_run()
+    make_features(run, count=6)
+    return run
+
+
+def create(run: Run, **changes: Any) -> Study:
+    given = {
+        "slug": "demo", "title": "What do you hear?", "methods": METHODS, "seed": 3,
+        "features_wanted": 4, "trials_per_participation": 2,
+    }  # fmt: skip
+    return studies.create_study(run=run, **(given | changes))
+
+
+def test_every_method_gets_the_same_features_and_the_same_three_stimuli(run: Run) -> None:
+    study = create(run)
+    cells = {
+        condition.method: {
+            item.feature.identifier: [stimulus.sha256 for stimulus in item.stimuli]
+            for item in study.items.filter(condition=condition)
+        }
+        for condition in study.conditions.all()
+    }
+    assert set(cells) == set(METHODS)
+    assert cells[METHODS[0]] == cells[METHODS[1]]
+    assert len(cells[METHODS[0]]) == 4
+    assert all(len(set(stimuli)) == 3 for stimuli in cells[METHODS[0]].values())
+
+
+def test_a_draft_says_who_was_left_out_and_why(run: Run) -> None:
+    make_features(run, count=3, candidates=2, sae="layer3-n64-k4")
+    Exemplar.objects.filter(feature__identifier="layer2-n64-k4/0", rank__gt=2).delete()
+    assert create(run).left_out == {
+        "features": 9,
+        "eligible": 5,
+        "left_out": 4,
+        "reasons": {
+            "fewer than 3 candidates by corpus-tags": 3,
+            "fewer than 3 candidates by descriptors": 3,
+            "fewer than 3 exemplars": 1,
+        },
+    }
+
+
+def test_candidates_that_differ_in_case_or_spacing_are_one(run: Run) -> None:
+    labels = LabelCandidate.objects.filter(feature__index=0, method="descriptors")
+    for rank, text in ((1, "Warm  Strings"), (2, "warm strings"), (3, "drums")):
+        labels.filter(rank=rank).update(text=text)
+    labels.filter(rank__gt=3).delete()
+    assert create(run).left_out["reasons"] == {"fewer than 3 candidates by descriptors": 1}
+
+
+def test_failed_labels_are_no_candidates(run: Run) -> None:
+    LabelCandidate.objects.filter(feature__index=0, rank__gt=2).update(status="failed")
+    assert create(run).left_out["left_out"] == 1
+
+
+def test_options_come_from_the_method_and_its_neighbours(run: Run) -> None:
+    LabelCandidate.objects.filter(rank__gt=3).delete()
+    study = create(run)
+    for item in study.items.select_related("condition", "feature"):
+        own = [option for option in item.options if option["source"] == item.condition.method]
+        lent = [option for option in item.options if option["source"] != item.condition.method]
+        assert [option["rank"] for option in own] == [1, 2, 3]
+        nearest = item.feature.neighbours[:2]
+        assert [option["source"] for option in lent] == [f"feature:{name}" for name in nearest]
+        assert [option["rank"] for option in lent] == [None, None]
+        assert len({option["text"].casefold() for option in item.options}) == 5
+
+
+def test_features_are_drawn_in_proportion_to_what_each_sae_kept() -> None:
+    run = make_run()
+    make_features(run, count=12)
+    make_features(run, count=6, sae="layer3-n64-k4")
+    study = create(run, features_wanted=9, methods=["descriptors"])
+    drawn = Counter(item.feature.sae for item in study.items.select_related("feature"))
+    assert drawn == {"layer2-n64-k4": 6, "layer3-n64-k4": 3}
+
+
+def test_the_seed_decides(run: Run) -> None:
+    def cells(study: Study) -> list[Any]:
+        rows = study.items.order_by("identifier")
+        return list(rows.values_list("feature__identifier", "stimulus_1__sha256", "options"))
+
+    assert cells(create(run)) == cells(create(run))
+    assert cells(create(run)) != cells(create(run, seed=4))
+
+
+def test_stimuli_are_reported_and_made_once(run: Run) -> None:
+    seen: list[tuple[int, int]] = []
+    create(run, progress=lambda done, total: seen.append((done, total)))
+    count = Stimulus.objects.count()
+    assert seen == [(done, count) for done in range(1, count + 1)]
+    create(run)
+    assert Stimulus.objects.count() == count
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["gemini"]}, "no labels by gemini: it has corpus-tags, descriptors"),
+        ({"methods": []}, "one or more different names"),
+        ({"methods": ["descriptors", "descriptors"]}, "one or more different names"),
+        ({"features_wanted": 7}, "7 features wanted, 6 are eligible"),
+        ({"features_wanted": 0, "trials_per_participation": 0}, "features_wanted is 0"),
+        ({"trials_per_participation": 5}, "5 trials need as many different features"),
+        ({"ratings_per_item": 0}, "ratings_per_item is 0: it must be from 1 to 1000"),
+        ({"loudness_lufs": 0.0}, "loudness_lufs is 0.0"),
+        ({"slug": "no/slug"}, "slug"),
+        ({"slug": "descriptors-study"}, "participants read the slug"),
+        ({"title": "Corpus-Tags or not"}, "participants read the title"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    run: Run, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StudyError, match=message) as refused:
+        create(run, **changes)
+    assert "\n" not in str(refused.value)
+    assert not Study.objects.exists()
+
+
+def test_a_clip_that_cannot_be_read_leaves_no_study(run: Run) -> None:
+    run.clips.update(path="nowhere.flac")
+    with pytest.raises(StudyError, match="cannot be read"):
+        create(run)
+    assert not Study.objects.exists()
+
+
+def test_the_next_study_of_a_slug_is_the_next_version(run: Run) -> None:
+    assert [create(run).version, create(run).version] == [1, 2]
+
+
+def test_only_one_version_of_a_slug_is_open(run: Run) -> None:
+    first, second = (studies.freeze(create(run)) for _ in range(2))
+    studies.open_study(first)
+    with pytest.raises(StudyError, match="another version of demo is open"):
+        studies.open_study(second)
+    studies.close(first)
+    assert studies.open_study(second).state == Study.State.OPEN
+
+
+def test_a_frozen_study_is_not_changed(run: Run) -> None:
+    study = create(run)
+    studies.update_study(study=study, title="Another title")
+    studies.freeze(study)
+    with pytest.raises(StudyError, match="is frozen: an edit needs a new version"):
+        studies.update_study(study=study, title="A third title")
+    study.refresh_from_db()
+    assert study.title == "Another title"
+    assert len(study.design_hash) == 64
+
+
+def test_what_items_were_drawn_from_cannot_be_changed_even_in_a_draft(run: Run) -> None:
+    with pytest.raises(StudyError, match="cannot change seed"):
+        studies.update_study(study=create(run), seed=9)
+
+
+@pytest.mark.parametrize("field", ["title", "consent_text", "ratings_per_item", "analysis_plan"])
+def test_the_design_hash_covers_texts_and_numbers(run: Run, field: str) -> None:
+    study = create(run)
+    before = studies.design_hash(study)
+    setattr(study, field, 7)
+    assert studies.design_hash(study) != before
+
+
+def test_a_study_that_is_not_what_was_frozen_does_not_open(run: Run) -> None:
+    study = studies.freeze(create(run))
+    Item.objects.filter(study=study, identifier="i0001").update(options=[])
+    with pytest.raises(StudyError, match="its design hash differs"):
+        studies.open_study(study)
+
+
+@pytest.mark.parametrize(
+    ("state", "allowed"),
+    [
+        ("draft", {"freeze"}),
+        ("frozen", {"open_study", "close"}),
+        ("open", {"pause", "close"}),
+        ("paused", {"open_study", "close"}),
+        ("closed", set()),
+    ],
+)
+def test_a_study_moves_only_as_it_may(run: Run, state: str, allowed: set[str]) -> None:
+    for action in ("freeze", "open_study", "pause", "close"):
+        study = make_study(run=run, state=state, slug=f"{state}-{action[:4]}")
+        if action in allowed:
+            getattr(studies, action)(study)
+        else:
+            with pytest.raises(StudyError, match=f"is {state}"):
+                getattr(studies, action)(study)
+
+
+def test_the_database_itself_keeps_one_item_a_cell(run: Run) -> None:
+    item = create(run).items.get(identifier="i0001")
+    item.pk, item.identifier = None, "i9999"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        item.save()

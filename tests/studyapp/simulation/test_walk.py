@@ -1,0 +1,81 @@
+"""Listeners over a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from studyapp.models import Participation, Response, Study, Trial
+from studyapp.simulation.knowledge import expected_by_method, knowledge_of, true_difference
+from studyapp.simulation.listener import ListenerModel
+from tests.studyapp import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _simulate(live_server: Any, study: Study, *more: str) -> str:
+    out = StringIO()
+    arguments = ["--participants", "4", "--url", live_server.url, *more]
+    call_command("simulate", study.slug, *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
+    study = factories.make_study(features=6, ratings_per_item=1, trials_per_participation=3)
+    log = tmp_path / "log"
+    said = _simulate(live_server, study, "--log", str(log))
+    assert "completed  4 participations" in said
+    assert Participation.objects.filter(simulated=True, status="complete").count() == 4
+    stored = set(Response.objects.values_list("trial__token", "choice", "confidence"))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    answers = {(n["trial"], n["answer"]["choice"], n["answer"]["confidence"]) for n in lines}
+    assert stored == answers
+    assert len(lines) == 12
+
+
+def test_the_same_seed_comes_back_to_its_place(live_server: Any) -> None:
+    study = factories.make_study(features=6, ratings_per_item=1, trials_per_participation=3)
+    first, again = _simulate(live_server, study), _simulate(live_server, study)
+    assert "answers    12 " in first
+    assert "answers    0 " in again
+    assert "completed  4 " in again
+    assert Participation.objects.count() == 4
+
+
+def test_who_finds_the_study_full_is_counted_with_the_reason(live_server: Any) -> None:
+    study = factories.make_study(features=3, ratings_per_item=1, trials_per_participation=3)
+    said = _simulate(live_server, study, "--concurrency", "1")
+    assert "completed  2 participations" in said
+    assert "ended      2 × " in said
+
+
+def test_only_an_open_study_takes_listeners(live_server: Any) -> None:
+    study = factories.make_study(state=Study.State.PAUSED)
+    with pytest.raises(CommandError, match="is paused: listeners need an open study"):
+        _simulate(live_server, study)
+
+
+def test_the_name_of_a_method_changes_no_answer(live_server: Any) -> None:
+    """Two conditions with the same names: the expectations are equal, whatever they are called."""
+    run = factories.make_run()
+    factories.make_features(run, count=6)
+    study = factories.make_study(run=run, features=6)
+    for item in study.items.all():
+        item.options = [option | {"text": f"name {n}"} for n, option in enumerate(item.options)]
+        item.save()
+    expected = expected_by_method(study, ListenerModel())
+    assert expected["corpus-tags"] == expected["descriptors"]
+    assert true_difference(study, ListenerModel()) == 0
+
+
+def test_listeners_know_the_truth_by_the_bytes_alone() -> None:
+    study = factories.make_study()
+    known = knowledge_of(study).tags
+    stimuli = {s.sha256: s.clip.tags for item in study.items.all() for s in item.stimuli}
+    assert known == stimuli
+    assert Trial.objects.count() == 0

@@ -1,0 +1,51 @@
+"""Query counts, pinned for short and long passages, so that no page grows with its study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.studyapp import passages
+from tests.studyapp.factories import make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def queries(call: Any) -> int:
+    """Queries but for savepoints."""
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        call()
+    return sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries)
+
+
+@pytest.mark.parametrize("trials", [2, 6])
+def test_queries_of_every_page(client: Client, trials: int) -> None:
+    study = make_study(features=6, trials_per_participation=trials)
+    base = f"/s/{study.slug}/"
+    counts = {"start": queries(lambda: client.get(base))}
+    counts["consent"] = queries(lambda: client.get(f"{base}consent/"))
+    counts["agree"] = queries(lambda: client.post(f"{base}consent/", {"decision": "agree"}))
+    client.post(f"{base}instructions/")
+    counts["first showing"] = queries(lambda: client.get(f"{base}trial/"))
+    counts["showing"] = queries(lambda: client.get(f"{base}trial/"))
+    participation = study.participations.get()
+    trial = passages.current(participation)
+    counts["sound"] = queries(lambda: client.get(f"{base}audio/{trial.token}/1"))
+    counts["events"] = queries(lambda: passages.hear(client, study, trial)) - 1
+    counts["answer"] = queries(lambda: passages.answer(client, study, trial))
+    assert counts == {
+        "start": 3,
+        "consent": 1,
+        "agree": 10,
+        "first showing": 6,
+        "showing": 4,
+        "sound": 3,
+        "events": 4,
+        "answer": 9,
+    }

@@ -1,0 +1,223 @@
+"""Researchers' pages: behind a login, every refusal a line, no list an N+1."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from studyapp.models import Run, StageRecord, Study
+from studyapp.selectors.runs import facts
+from studyapp.services import runs
+from tests.studyapp import factories, passages
+
+pytestmark = pytest.mark.django_db
+CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_ring", lambda _: None)
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    """A logged-in researcher's browser."""
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+def _text(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def test_every_page_asks_for_a_login(client: Client) -> None:
+    study = factories.make_study()
+    run = study.runs.get()
+    place = [study.slug, study.version]
+    gets = [reverse("home"), reverse("new-run"), reverse("run", args=[run.pk])]
+    gets += [reverse(name, args=place) for name in ("study", "responses-csv", "export-zip")]
+    posts = [reverse("queue-run", args=[run.pk])]
+    posts += [reverse(f"{name}-study", args=place) for name in ("freeze", "open", "pause", "close")]
+    for response in [*map(client.get, gets), *map(client.post, posts)]:
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/login/?next=")
+    study.refresh_from_db()
+    assert study.state == Study.State.OPEN
+
+
+def test_login_leads_home_and_logout_back(client: Client) -> None:
+    User.objects.create_user("ada", password="right")
+    wrong = client.post(reverse("login"), {"username": "ada", "password": "wrong"})
+    assert 'role="alert"' in _text(wrong)
+    right = client.post(reverse("login"), {"username": "ada", "password": "right"})
+    assert right.headers["Location"] == reverse("home")
+    assert "Log out ada" in _text(client.get(reverse("home")))
+    client.post(reverse("logout"))
+    assert client.get(reverse("home")).status_code == 302
+
+
+def test_home_lists_runs_and_studies_without_a_query_a_row(researcher: Client) -> None:
+    first = factories.make_study()
+    with CaptureQueriesContext(connection) as one:
+        page = _text(researcher.get(reverse("home")))
+    assert str(first) in page
+    assert first.runs.get().name in page
+    for _ in range(2):
+        factories.make_study()
+    with CaptureQueriesContext(connection) as three:
+        researcher.get(reverse("home"))
+    assert len(one) == len(three)
+
+
+def test_a_run_is_started_from_typed_toml(researcher: Client) -> None:
+    response = researcher.post(reverse("new-run"), {"name": "typed", "config": CONFIG})
+    run = Run.objects.get()
+    assert response.headers["Location"] == reverse("run", args=[run.pk])
+    assert (run.state, run.created_by and run.created_by.get_username()) == ("queued", "ada")
+
+
+def test_a_run_is_started_from_a_file(researcher: Client) -> None:
+    file = SimpleUploadedFile("run.toml", CONFIG.encode())
+    researcher.post(reverse("new-run"), {"name": "from a file", "config_file": file})
+    assert Run.objects.get().config["subject"]["hookpoints"] == ["decoder.layers.0.resid_post"]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"config": CONFIG + "[sae]\nsteppes = 3\n"}, "unknown key &#x27;steppes&#x27;"),
+        ({"config": "= 3"}, "not TOML"),
+        ({"config": ""}, "Give a config"),
+        ({"config": CONFIG, "config_file": "both"}, "not both"),
+        ({"config_file": "\udcff"}, "not UTF-8"),
+        ({"config": CONFIG, "name": "taken"}, "is already there"),
+    ],
+)
+def test_a_config_that_is_refused_gets_its_line(
+    researcher: Client, given: dict[str, Any], line: str
+) -> None:
+    runs.create_run(name="taken", config=runs.config_from_toml(text=CONFIG), created_by=None)
+    if "config_file" in given:
+        raw = given["config_file"].encode("utf-8", "surrogateescape")
+        given = given | {"config_file": SimpleUploadedFile("x.toml", raw)}
+    response = researcher.post(reverse("new-run"), {"name": "new", "config": ""} | given)
+    assert response.status_code == 422
+    assert line in _text(response)
+    assert Run.objects.count() == 1
+
+
+def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) -> None:
+    run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
+    runs.queue_run(run=run)
+    run.stages.filter(stage="sae").update(
+        state=StageRecord.State.RUNNING, done=840, total=2000, unit="step", note="loss 0.2"
+    )
+    run.stages.filter(stage="corpus").update(
+        state="done", summary={"set_aside": {"cannot be decoded": 2, "silent": 1}}
+    )
+    page = _text(researcher.get(reverse("run", args=[run.pk])))
+    assert '<meta http-equiv="refresh" content="3">' in page
+    assert "840 of 2000 steps" in page
+    assert 'value="840" max="2000"' in page
+    assert "loss 0.2" in page
+    assert "2 × cannot be decoded" in page
+    Run.objects.update(state="failed", error="the corpus is gone")
+    page = _text(researcher.get(reverse("run", args=[run.pk])))
+    assert "http-equiv" not in page
+    assert "the corpus is gone" in page
+    assert "Try again" in page
+
+
+def test_facts_are_flat_and_in_words() -> None:
+    tree = {"a": {"b": [1, 2], "c": {}}, "d": "x", "e": []}
+    assert facts(tree) == [("a · b", "1, 2"), ("a · c", "none"), ("d", "x"), ("e", "none")]
+
+
+def test_a_failed_run_is_queued_again_and_a_done_one_is_not(researcher: Client) -> None:
+    run = factories.make_run()
+    refused = researcher.post(reverse("queue-run", args=[run.pk]), follow=True)
+    assert "only a new or failed run can be queued" in _text(refused)
+    Run.objects.update(state="failed")
+    researcher.post(reverse("queue-run", args=[run.pk]))
+    assert Run.objects.get().state == Run.State.QUEUED
+
+
+def test_a_study_is_moved_by_its_buttons(researcher: Client) -> None:
+    study = factories.make_study(state=Study.State.DRAFT)
+    place = [study.slug, study.version]
+    for action, state in (
+        ("freeze", "frozen"), ("open", "open"), ("pause", "paused"), ("open", "open"),
+        ("close", "closed"),
+    ):  # fmt: skip
+        page = researcher.post(reverse(f"{action}-study", args=place), follow=True)
+        assert f"{study} is {state}." in _text(page)
+    refused = researcher.post(reverse("open-study", args=place), follow=True)
+    assert "must be frozen or paused" in _text(refused)
+
+
+def test_a_study_page_counts_answers_against_the_wish(researcher: Client) -> None:
+    study = factories.make_study(ratings_per_item=1)
+    other = Client()
+    passages.finish(other, study, passages.reach_trials(other, study))
+    page = _text(researcher.get(reverse("study", args=[study.slug, 1])))
+    assert "<strong>3</strong> of 12 ratings wished" in page
+    assert f"http://testserver/s/{study.slug}/" in page
+    assert "complete" in page
+
+
+def test_what_is_not_there_is_a_404(researcher: Client) -> None:
+    assert researcher.get(reverse("run", args=[99])).status_code == 404
+    assert researcher.get(reverse("study", args=["none", 1])).status_code == 404
+
+
+def test_downloads(researcher: Client) -> None:
+    study = factories.make_study()
+    place = [study.slug, study.version]
+    table = researcher.get(reverse("responses-csv", args=place))
+    text = b"".join(table.streaming_content).decode()  # type: ignore[attr-defined]
+    assert next(csv.reader(io.StringIO(text)))[:2] == ["study", "study_version"]
+    assert table.headers["Content-Disposition"].endswith('-v1-responses.csv"')
+    archive = researcher.get(reverse("export-zip", args=place))
+    data = io.BytesIO(b"".join(archive.streaming_content))  # type: ignore[attr-defined]
+    assert f"{study.slug}-v1/study.json" in zipfile.ZipFile(data).namelist()
+
+
+def test_administration_changes_a_draft_by_its_rules_and_nothing_frozen(
+    researcher: Client,
+) -> None:
+    study = factories.make_study(state=Study.State.DRAFT)
+    address = reverse("admin:studyapp_study_change", args=[study.pk])
+    form = {
+        "title": "Another title", "ratings_per_item": "2", "trials_per_participation": "3",
+        "lease_minutes": "90", "consent_text": "c", "instructions_text": "i", "contact": "",
+        "ethics_approval": "", "exclusion_rules": "{}", "analysis_plan": "{}",
+    }  # fmt: skip
+    assert researcher.post(address, form).status_code == 302
+    study.refresh_from_db()
+    assert (study.title, study.ratings_per_item) == ("Another title", 2)
+    refused = researcher.post(address, form | {"trials_per_participation": "99"}, follow=True)
+    assert "Not saved: 99 trials need as many different features" in _text(refused)
+    Study.objects.update(state=Study.State.FROZEN)
+    assert researcher.post(address, form | {"title": "Late"}).status_code == 403
+    study.refresh_from_db()
+    assert (study.title, study.trials_per_participation) == ("Another title", 3)
+
+
+def test_administration_shows_answers_and_changes_none(researcher: Client) -> None:
+    study = factories.make_study()
+    other = Client()
+    passages.finish(other, study, passages.reach_trials(other, study))
+    for model in ("response", "event", "participation", "trial", "item", "run"):
+        page = researcher.get(reverse(f"admin:studyapp_{model}_changelist"))
+        assert page.status_code == 200
+        assert researcher.get(reverse(f"admin:studyapp_{model}_add")).status_code == 403
