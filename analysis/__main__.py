@@ -1,0 +1,75 @@
+"""`python -m analysis responses.csv --out DIR` makes the report of a responses table.
+
+`python -m analysis design …` plans a study: power, width, the cheapest design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.errors import AnalysisError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="The report of a table of responses."
+    )
+    parser.add_argument("table", type=Path, help="responses.csv")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the report")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples")
+    parser.add_argument(
+        "--compare", nargs=2, metavar=("A", "B"), default=None,
+        help="compare A − B alone (default: all pairs, alphabetically)",
+    )
+    parser.add_argument(
+        "--status", nargs="+", default=["complete"], metavar="STATUS",
+        help="participation statuses that enter the estimates (default: complete)",
+    )
+    parser.add_argument(
+        "--equivalence", type=float, default=0.5, metavar="STEPS",
+        help="steps of the scale within which two means count as equivalent (default: 0.5)",
+    )
+    parser.add_argument(
+        "--exclusions", type=Path, default=None, metavar="RULES.json",
+        help="exclusion rules in place of the plan’s (marked as a deviation)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when the report is written, 2 with one line when it cannot be."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _design(words[1:]) if words[:1] == ["design"] else _report(words)
+    except AnalysisError as error:
+        print(f"analysis: {error}", file=sys.stderr)
+        return 2
+
+
+def _design(words: Sequence[str]) -> int:
+    from analysis.design import run
+
+    print(run(words))
+    return 0
+
+
+def _report(words: Sequence[str]) -> int:
+    given = _parser().parse_args(words)
+    from analysis.report import build_report
+
+    summary = build_report(
+        given.table, given.out, seed=given.seed, resamples=given.resamples,
+        compare=tuple(given.compare) if given.compare else None, statuses=given.status,
+        bound=given.equivalence, exclusions=given.exclusions,
+    )
+    print(f"{given.out / 'report.html'}: {summary.accounting['n_ratings']} ratings, "
+          f"{len(summary.methods)} methods")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The columns of `responses.csv` that the analysis reads, and what each of their cells may hold.
+
+A cell is text. A `Level` says which texts are allowed and what they mean; everything else refuses
+the file. Columns that are not named here are free text or identifiers and are taken as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+REQUIRED = ("participation", "method", "feature", "trial", "confidence")
+KINDS = ("main", "practice", "catch", "repeat")
+STATUSES = ("active", "complete", "refused", "screened_out", "returned", "timed_out")
+CONFIDENCE_NAMES = {
+    5: "Completely confident",
+    4: "Fairly confident",
+    3: "Somewhat confident",
+    2: "Slightly confident",
+    1: "Not confident at all",
+}
+
+_WHOLE = re.compile(r"[0-9]{1,15}(\.0+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a column's cells may hold."""
+
+    allows: Callable[[str], bool]
+    meaning: str
+    """How a message names the allowed values."""
+
+
+def whole(text: str) -> int | None:
+    """The whole number that a cell holds ("4" and "4.0" alike), or None."""
+    return int(text.split(".")[0]) if _WHOLE.fullmatch(text) else None
+
+
+def _between(low: int, high: int) -> Level:
+    def allows(text: str) -> bool:
+        number = whole(text)
+        return text == "" or (number is not None and low <= number <= high)
+
+    return Level(allows, f"a whole number from {low} to {high}")
+
+
+def _one_of(words: tuple[str, ...]) -> Level:
+    return Level(lambda text: text in words, "one of " + ", ".join(words))
+
+
+def _is_time(text: str) -> bool:
+    if text == "":
+        return True
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_MILLISECONDS = _between(0, 10**11)
+_COUNT = _between(0, 10**9)
+_RANK = _between(1, 10**6)
+_POSITION = _between(1, 5)
+
+LEVELS: dict[str, Level] = {
+    "confidence": _between(1, 5),
+    "trial": _between(1, 10**6),
+    "kind": _one_of(KINDS),
+    "participation_status": _one_of(STATUSES),
+    "repeat_of": _between(1, 10**6),
+    "target_position": _POSITION,
+    "chosen_position": _POSITION,
+    "chosen_rank": _RANK,
+    **{f"option_rank_{i}": _RANK for i in range(1, 6)},
+    **{f"plays_{i}": _COUNT for i in range(1, 4)},
+    **{f"heard_ms_{i}": _MILLISECONDS for i in range(1, 4)},
+    "response_ms": _MILLISECONDS,
+    "hidden_ms": _MILLISECONDS,
+    "shown_at": Level(_is_time, "an ISO 8601 time"),
+    "answered_at": Level(_is_time, "an ISO 8601 time"),
+}
+"""Columns with levels. To add one, add its line here and its test in tests/analysis."""

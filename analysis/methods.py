@@ -1,0 +1,232 @@
+"""Per method: mean confidence, its spread and distribution, and shares, each with its interval.
+
+A share is always named by exactly what is counted: ratings, feature means or participant means,
+and ≥ 4 or > 4. With whole ratings "> 4" of a rating means 5; of a mean it is another number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.clustering import BOTH, FEATURE, PARTICIPANT, Linear
+from analysis.intervals import (
+    LEVEL,
+    ONE_PARTICIPANT,
+    ClusterSums,
+    Floats,
+    Ints,
+    cluster_sums,
+    codes,
+    mean_interval,
+    stream,
+    wilson_interval,
+)
+from analysis.pigeonhole import PIGEONHOLE, pigeonhole_mean
+from analysis.results import Counts, Estimate, Interval, estimate, not_estimable
+from analysis.table import Responses
+
+SCALE = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """One method's ratings: values and the participant and feature of each, as numbers from 0."""
+
+    method: str
+    values: Floats
+    participant: Ints
+    feature: Ints
+    n_participants: int
+    n_features: int
+
+    @property
+    def counts(self) -> Counts:
+        """Ratings, participants and features behind a number of this method."""
+        return Counts(len(self.values), self.n_participants, self.n_features)
+
+    def by_participant(self, values: Floats | None = None) -> ClusterSums:
+        """Per-participant sums of the ratings, or of other values [rating]."""
+        return cluster_sums(
+            self.values if values is None else values, self.participant, self.n_participants
+        )
+
+    def linear(self, values: Floats) -> Linear:
+        """The mean of `values` [rating] with each rating's influence."""
+        centre = float(values.mean())
+        return Linear(centre, (values - centre) / len(values), self.participant, self.feature)
+
+    def by_feature(self) -> ClusterSums:
+        """Per-feature sums of the ratings."""
+        return cluster_sums(self.values, self.feature, self.n_features)
+
+
+def ratings_of(rated: Responses | pd.DataFrame, method: str) -> Ratings:
+    """The ratings of one method, of a table or of a part of its `ratings`."""
+    frame = rated if isinstance(rated, pd.DataFrame) else rated.ratings
+    frame = frame[frame["method"] == method]
+    participant, n_participants = codes(frame["participation"])
+    feature, n_features = codes(frame["feature_key"])
+    values = frame["rating"].to_numpy(dtype=np.float64)
+    return Ratings(method, values, participant, feature, n_participants, n_features)
+
+
+def describe(
+    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Every estimate of one method."""
+    at_least_4 = (ratings.values >= 4).astype(np.float64)
+    return [
+        *mean_confidence(ratings, seed=seed, resamples=resamples, level=level),
+        sd_confidence(ratings, level=level),
+        *(e for step in SCALE for e in _share_of_ratings(ratings, step, level)),
+        *rating_share(
+            ratings, at_least_4, "share_at_least_4", "share of ratings that are 4 or 5 (≥ 4)", level
+        ),
+        feature_mean_share(ratings, strict=False, level=level),
+        feature_mean_share(ratings, strict=True, level=level),
+        participant_mean_share(ratings, strict=False, level=level),
+        participant_mean_share(ratings, strict=True, level=level),
+    ]
+
+
+def mean_confidence(
+    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Mean of all ratings: by participant, by feature, by both, and by pigeonhole bootstrap.
+
+    By participant the interval is `intervals.mean_interval`; else Student's t on the clustered
+    standard error. `clustering` says which is recommended.
+    """
+    sums, linear = ratings.by_participant(), ratings.linear(ratings.values)
+    intervals = {
+        PARTICIPANT: mean_interval(
+            sums, rng=stream(seed, f"mean {ratings.method}"), resamples=resamples, level=level,
+            bounds=(1.0, 5.0),
+        ),
+        FEATURE: linear.student(FEATURE, level, (1.0, 5.0)),
+        BOTH: linear.student(BOTH, level, (1.0, 5.0)),
+        PIGEONHOLE: pigeonhole_mean(
+            ratings.values, ratings.participant, ratings.feature, level=level,
+            rng=stream(seed, f"pigeonhole {ratings.method}"), resamples=resamples,
+        ),
+    }
+    return [
+        estimate(
+            name="mean_confidence", label="mean confidence, 1 to 5", method=ratings.method,
+            unit="scale", value=sums.mean, interval=interval, level=level, counts=ratings.counts,
+            clustered_by=way, recommended=way == linear.recommended,
+        )
+        for way, interval in intervals.items()
+    ]
+
+
+def sd_confidence(ratings: Ratings, level: float = LEVEL) -> Estimate:
+    """Standard deviation of the ratings (n − 1 below), pooled over listeners and features.
+
+    Interval: Student's t on the logarithm of the variance, whose standard error is that of the mean
+    squared deviation, clustered by participant (delta method). Needs two ratings for a value.
+    """
+    name, label = "sd_confidence", "standard deviation of the ratings"
+    n = len(ratings.values)
+    if n < 2:
+        return not_estimable(
+            name=name, label=label, method=ratings.method, unit="scale", level=level,
+            reason="one rating has no spread", counts=ratings.counts,
+        )
+    squares = (ratings.values - ratings.values.mean()) ** 2
+    return estimate(
+        name=name, label=label, method=ratings.method, unit="scale",
+        value=math.sqrt(squares.sum() / (n - 1)),
+        interval=_sd_interval(ratings.by_participant(squares), n, level), level=level,
+        counts=ratings.counts,
+    )
+
+
+def _sd_interval(squares: ClusterSums, n: int, level: float) -> Interval:
+    if squares.n < 2:
+        return Interval.none(ONE_PARTICIPANT)
+    mean, variance = squares.mean, squares.variance()
+    if mean <= 0:
+        return Interval.none("every rating is the same")
+    half = float(stats.t.ppf((1 + level) / 2, squares.n - 1)) * math.sqrt(variance) / mean
+    centre = math.log(mean * n / (n - 1))
+    # The ratings lie in 1–5, so their SD (n − 1) cannot pass 2 √(n / (n − 1)).
+    most = 2.0 * math.sqrt(n / (n - 1))
+    low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
+    return Interval(low, min(high, most), "t on the log variance, clustered by participant")
+
+
+def _share_of_ratings(ratings: Ratings, step: int, level: float) -> list[Estimate]:
+    hits = (ratings.values == step).astype(np.float64)
+    label = f"share of ratings that are {step} (= {step})"
+    return rating_share(ratings, hits, f"share_equal_{step}", label, level)
+
+
+def rating_share(
+    ratings: Ratings, hits: Floats, name: str, label: str, level: float = LEVEL
+) -> list[Estimate]:
+    """A share of ratings, with `intervals.share_interval` by participant, by feature and by both.
+
+    `hits` [rating] is 1 or 0.
+    """
+    linear = ratings.linear(hits)
+    return [
+        estimate(
+            name=name, label=label, method=ratings.method, unit="share", value=linear.value,
+            interval=linear.wilson(way, len(hits), level), level=level, counts=ratings.counts,
+            count=int(hits.sum()), of=len(hits), clustered_by=way,
+            recommended=way == linear.recommended,
+        )
+        for way in (PARTICIPANT, FEATURE, BOTH)
+    ]
+
+
+def feature_mean_share(ratings: Ratings, *, strict: bool, level: float = LEVEL) -> Estimate:
+    """Share of features whose mean rating is ≥ 4 (`strict`: > 4).
+
+    With one rating a feature this is the share of ratings. Interval: Wilson's on the effective
+    number of features; the variance is two-way (`intervals.two_way_variance`), each rating carrying
+    an equal part of its feature's verdict, so that listeners whom features share are counted for.
+    With one rating a feature that is the interval by participant.
+    """
+    sums = ratings.by_feature()
+    verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
+    share = float(verdict.mean())
+    parts = (verdict - share)[ratings.feature] / sums.weight[ratings.feature] / sums.n
+    linear = Linear(share, parts, ratings.participant, ratings.feature)
+    sign, word = (">", "above") if strict else ("≥", "at_least")
+    return estimate(
+        name=f"share_feature_means_{word}_4",
+        label=f"share of features whose mean rating is {sign} 4",
+        method=ratings.method, unit="share", value=share,
+        interval=linear.wilson(linear.recommended, sums.n, level), level=level,
+        counts=ratings.counts, count=int(verdict.sum()), of=sums.n,
+        clustered_by=linear.recommended,
+    )
+
+
+def participant_mean_share(ratings: Ratings, *, strict: bool, level: float = LEVEL) -> Estimate:
+    """Share of participants whose mean rating is ≥ 4 (`strict`: > 4); Wilson, independent units."""
+    sums = ratings.by_participant()
+    verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
+    share = float(verdict.mean())
+    sign, word = (">", "above") if strict else ("≥", "at_least")
+    interval = (
+        wilson_interval(share, sums.n, level) if sums.n > 1 else Interval.none(ONE_PARTICIPANT)
+    )
+    return estimate(
+        name=f"share_participant_means_{word}_4",
+        label=f"share of participants whose mean rating is {sign} 4",
+        method=ratings.method, unit="share", value=share, interval=interval, level=level,
+        counts=ratings.counts, count=int(verdict.sum()), of=sums.n,
+    )
+
+
+def _verdict(total: Floats, limit: Floats, strict: bool) -> Floats:
+    """Compared as sums of whole ratings, so that a mean of exactly 4 is exactly 4."""
+    return (total > limit if strict else total >= limit).astype(np.float64)

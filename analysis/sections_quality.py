@@ -1,0 +1,79 @@
+"""The report on quality: flags, repeats, exclusions, and the results without these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analysis.cells import first_up, many, per_method_table, stacked
+from analysis.page import heading, paragraph, table
+from analysis.quality import FLAGS
+from analysis.results import Summary
+from analysis.text import escape
+
+REPEATS = ("repeat_same_choice", "repeat_same_confidence")
+SOURCES = {
+    "plan": "The rules are those that the study fixed beforehand.",
+    "given": "The rules were given with the command; there is no plan beside the table.",
+    "deviation": "<b>Deviation from the plan:</b> the rules were given with the command in place "
+    "of those that the study fixed beforehand.",
+}
+
+
+def quality(summary: Summary) -> Iterator[str]:
+    """Nothing is hidden: who is flagged, what was excluded, and what it changes."""
+    yield heading("Quality of the answers", "quality")
+    yield from _flags(summary)
+    yield per_method_table(
+        summary, "<b>Table #.</b> The same trial asked twice: agreement of listeners with "
+        "themselves.", REPEATS,
+    )
+    yield from _exclusions(summary)
+
+
+def _flags(summary: Summary) -> Iterator[str]:
+    methods = sorted({method for counts in summary.flags.values() for method in counts})
+    rows = [
+        [first_up(FLAGS[flag]), *(_share(counts.get(method)) for method in methods)]
+        for flag, counts in summary.flags.items()
+    ]
+    if rows:
+        caption = (
+            "<b>Table #.</b> Participations that a reader should look at (each is in "
+            "<code>tables/participations.csv</code>). A flag excludes nobody."
+        )
+        yield table(caption, ["", *(escape(m) for m in methods)], rows)
+
+
+def _share(counts: tuple[int, int] | None) -> str:
+    return "—" if counts is None else f"{counts[0]} of {counts[1]}"
+
+
+def _exclusions(summary: Summary) -> Iterator[str]:
+    if not summary.exclusions:
+        yield paragraph("No exclusion rule was fixed beforehand, and none was applied.")
+        return
+    yield paragraph(SOURCES[summary.exclusion_source])
+    rows = [
+        [first_up(e["meaning"]),
+         many(e["n_participations"], "participation") if e["applied"] else "not applied",
+         many(e["n_responses"], "response") if e["applied"] else escape(e["reason"])]
+        for e in summary.exclusions
+    ]
+    caption = "<b>Table #.</b> Exclusion rules and what each drops (rules may overlap)."
+    yield table(caption, ["", "drops", "with"], rows)
+    if not summary.without_exclusions:
+        yield paragraph("The rules dropped nothing: every result is the same without them.")
+        return
+    rows = [
+        [f"{escape(e.method)}: {escape(e.label)}", _with(summary, e.name, e.method), stacked(e)]
+        for e in summary.without_exclusions
+    ]
+    yield table("<b>Table #.</b> Main results with and without the exclusions.",
+                ["", "with exclusions", "without"], rows)
+
+
+def _with(summary: Summary, name: str, method: str) -> str:
+    try:
+        return stacked(summary.find(name, method))
+    except KeyError:
+        return "no response left"

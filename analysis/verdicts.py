@@ -1,0 +1,169 @@
+"""The tests between two methods, and their correction over all of them.
+
+Confirmatory, one a comparison: the difference in mean confidence against zero, by Student's t on
+the recommended clustered standard error; adjusted by Holm. Everything else is exploration, adjusted
+by Benjamini and Hochberg. A plan that names other tests beforehand is to be preferred to this rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from analysis.clustering import PARTICIPANT
+from analysis.comparisons import Pair, welch_df
+from analysis.hypotheses import (
+    Permutation,
+    benjamini_hochberg,
+    equivalence,
+    holm,
+    permutation_test,
+    sign_flip_test,
+    welch,
+)
+from analysis.intervals import NO_SPREAD, ONE_PARTICIPANT, Floats, stream
+from analysis.results import HypothesisTest
+from analysis.superiority import SEPARATED, brunner_munzel
+
+CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
+EQUIVALENCE_BOUND = 0.5
+"""Steps of the scale within which two means count as equivalent, unless another bound is given."""
+
+
+def verdicts_of(
+    pair: Pair, *, seed: int, resamples: int, bound: float = EQUIVALENCE_BOUND
+) -> list[HypothesisTest]:
+    """Every test of one comparison, not yet adjusted."""
+    main = mean_test(pair)
+    found = [main, _equivalence_test(pair, bound)]
+    rng = stream(seed, f"permutation {pair.name}")
+    if pair.crossed:
+        return [*found, _sign_flips(pair, rng, resamples)]
+    a, b = (side.total / side.weight for side in pair.sides(pair.values))
+    return [*found, _permutations(pair, a, b, rng, resamples), _welch(pair, a, b),
+            _brunner_munzel(pair, a, b)]
+
+
+
+
+def standard_error(pair: Pair) -> tuple[float, float] | None:
+    """The recommended standard error of the difference in means and its degrees of freedom.
+
+    Between participants with one rating a feature: both sides' variances by participant, with
+    Welch–Satterthwaite degrees of freedom. Else the recommended clustering of the pair.
+    """
+    a, b = pair.sides(pair.values)
+    if min(a.n, b.n) < 2:
+        return None
+    linear = pair.linear(pair.values)
+    if linear.recommended == PARTICIPANT and not pair.crossed:
+        variance = a.variance() + b.variance()
+        return (float(np.sqrt(variance)), welch_df(a, b)) if variance > 1e-24 else None
+    variance = linear.variance(linear.recommended)
+    df = linear.clusters(linear.recommended) - 1
+    return (float(np.sqrt(variance)), float(df)) if variance > 1e-24 and df > 0 else None
+
+
+def mean_test(pair: Pair) -> HypothesisTest:
+    """The confirmatory test: no difference in mean confidence."""
+    found = standard_error(pair)
+    name, label = "difference_mean_confidence", "difference in mean confidence is zero"
+    if found is None:
+        return _none(pair, name, label, _why(pair), family=CONFIRMATORY)
+    se, df = found
+    linear = pair.linear(pair.values)
+    t = linear.value / se
+    return _made(
+        pair, name, label, t, df, float(2 * stats.t.sf(abs(t), df)), family=CONFIRMATORY,
+        note=f"Student's t, clustered by {linear.recommended}",
+    )
+
+
+def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
+    name = "equivalence_mean_confidence"
+    label = f"difference in mean confidence is {bound:g} or more, either way (equivalence, TOST)"
+    found = standard_error(pair)
+    if found is None:
+        return _none(pair, name, label, _why(pair))
+    tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
+    t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
+    return _made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
+
+
+def _permutations(
+    pair: Pair, a: Floats, b: Floats, rng: np.random.Generator, resamples: int
+) -> HypothesisTest:
+    found = permutation_test(a, b, rng=rng, resamples=resamples)
+    return _rearranged(pair, "permutation_participant_means",
+                       "participants’ means come from one distribution (permutation)", found)
+
+
+def _sign_flips(pair: Pair, rng: np.random.Generator, resamples: int) -> HypothesisTest:
+    a, b = pair.side(True, pair.values), pair.side(False, pair.values)
+    both = (a.weight > 0) & (b.weight > 0)
+    gaps = a.total[both] / a.weight[both] - b.total[both] / b.weight[both]
+    found = sign_flip_test(gaps, rng=rng, resamples=resamples)
+    return _rearranged(pair, "sign_flip_participant_means",
+                       "participants’ own differences are symmetric about zero (sign flips)", found)
+
+
+def _rearranged(pair: Pair, name: str, label: str, found: Permutation | None) -> HypothesisTest:
+    if found is None:
+        return _none(pair, name, label, _why(pair))
+    kind = "all" if found.exact else "a random sample of"
+    note = f"{'exact, ' if found.exact else ''}{kind} {found.n_rearrangements} rearrangements"
+    return _made(pair, name, label, found.statistic, None, found.p, note=note)
+
+
+def _welch(pair: Pair, a: Floats, b: Floats) -> HypothesisTest:
+    name, label = "welch_participant_means", "participants’ means are equal on average (Welch)"
+    found = welch(a, b)
+    if found is None:
+        return _none(pair, name, label, _why(pair))
+    return _made(pair, name, label, found.statistic, found.df, found.p)
+
+
+def _brunner_munzel(pair: Pair, a: Floats, b: Floats) -> HypothesisTest:
+    name = "brunner_munzel_participant_means"
+    label = "superiority of participants’ means is one half (Brunner and Munzel)"
+    found = brunner_munzel(a, b)
+    if found is None:
+        return _none(pair, name, label, ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
+    return _made(pair, name, label, found.statistic, found.df, found.p)
+
+
+def _why(pair: Pair) -> str:
+    a, b = pair.sides(pair.values)
+    return ONE_PARTICIPANT if min(a.n, b.n) < 2 else NO_SPREAD
+
+
+def _made(
+    pair: Pair, name: str, label: str, statistic: float, df: float | None, p: float, *,
+    family: str = EXPLORATORY, note: str = "",
+) -> HypothesisTest:
+    return HypothesisTest(
+        name=name, label=label, method=pair.name, family=family, statistic=float(statistic), df=df,
+        p=float(p), p_adjusted=None, n_participants=pair.n_participants, note=note,
+    )
+
+
+def _none(
+    pair: Pair, name: str, label: str, reason: str, family: str = EXPLORATORY
+) -> HypothesisTest:
+    return HypothesisTest(
+        name=name, label=label, method=pair.name, family=family, statistic=None, df=None, p=None,
+        p_adjusted=None, n_participants=pair.n_participants, reason=reason,
+    )
+
+
+def adjusted(tests: Sequence[HypothesisTest]) -> list[HypothesisTest]:
+    """The tests with their p-values adjusted within each family over all comparisons."""
+    done: dict[int, float] = {}
+    for family, correct in ((CONFIRMATORY, holm), (EXPLORATORY, benjamini_hochberg)):
+        places = [i for i, t in enumerate(tests) if t.family == family and t.p is not None]
+        corrected = correct([p for i in places if (p := tests[i].p) is not None])
+        done.update(zip(places, corrected, strict=True))
+    return [dataclasses.replace(t, p_adjusted=done.get(i)) for i, t in enumerate(tests)]
