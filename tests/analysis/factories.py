@@ -16,7 +16,11 @@ Row = dict[str, object]
 
 
 def paper_rows(
-    *, seed: int = 0, participants: int = 40, trials: int = 10, participant_sd: float = 0.8,
+    *,
+    seed: int = 0,
+    participants: int = 40,
+    trials: int = 10,
+    participant_sd: float = 0.8,
     shares: dict[str, tuple[float, ...]] | None = None,
 ) -> list[Row]:
     """One rating a feature: `participants` a method, each with `trials` of its own features.
@@ -32,17 +36,27 @@ def paper_rows(
             own = rng.normal(0, participant_sd)
             for trial in range(1, trials + 1):
                 rating = 1 + int(np.searchsorted(cuts, own + rng.normal()))
-                rows.append({
-                    "participation": f"{method[:2]}{person:03d}", "method": method,
-                    "feature": f"layer3-n1536-k16/{person * trials + trial}", "trial": trial,
-                    "confidence": rating,
-                })
+                rows.append(
+                    {
+                        "participation": f"{method[:2]}{person:03d}",
+                        "method": method,
+                        "feature": f"layer3-n1536-k16/{person * trials + trial}",
+                        "trial": trial,
+                        "confidence": rating,
+                    }
+                )
     return rows
 
 
 def full_rows(
-    *, seed: int = 0, participants: int = 40, trials: int = 10, ratings_a_feature: int = 5,
-    participant_sd: float = 0.8, feature_sd: float = 0.6, catch: bool = True,
+    *,
+    seed: int = 0,
+    participants: int = 40,
+    trials: int = 10,
+    ratings_a_feature: int = 5,
+    participant_sd: float = 0.8,
+    feature_sd: float = 0.6,
+    catch: bool = True,
 ) -> list[Row]:
     """The contract's columns for a study of shared features, each rated several times a method.
 
@@ -59,36 +73,61 @@ def full_rows(
         order = np.concatenate([rng.permutation(features) for _ in range(ratings_a_feature)])
         for person in range(participants):
             own = rng.normal(0, participant_sd)
-            mine = order[person * trials:(person + 1) * trials]
+            mine = order[person * trials : (person + 1) * trials]
             for trial, feature in enumerate(mine, start=1):
                 rating = 1 + int(np.searchsorted(cuts, own + level[feature] + rng.normal()))
                 rank = 1 if rng.random() < 0.15 + 0.12 * rating else int(rng.integers(2, 6))
                 rows.append(_row(method, person, trial, int(feature), rating, rank, rng))
             if catch:
-                rows.append(_row(method, person, trials + 1, 0, 5, int(rng.random() < 0.9) or 2,
-                                 rng) | {"kind": "catch"})
+                rows.append(
+                    _row(method, person, trials + 1, 0, 5, int(rng.random() < 0.9) or 2, rng)
+                    | {"kind": "catch"}
+                )
                 first = rows[-1 - trials]
                 rows.append(first | {"kind": "repeat", "trial": trials + 2, "repeat_of": 1})
     return rows
 
 
 def _row(
-    method: str, person: int, trial: int, feature: int, rating: int, rank: int,
+    method: str,
+    person: int,
+    trial: int,
+    feature: int,
+    rating: int,
+    rank: int,
     rng: np.random.Generator,
 ) -> Row:
     labels = {f"option_{i}": f"{method} {feature} label {i}" for i in range(1, 6)}
     return {
-        "study": "names", "study_version": 1, "participation": f"{method[:2]}{person:03d}",
-        "method": method, "run": "run-1", "sae": "layer3-n1536-k16",
-        "feature": f"layer3-n1536-k16/{feature}", "item": f"{method}-{feature}", "trial": trial,
-        "kind": "main", "repeat_of": "", **{f"clip_{i}": f"{feature:04d}{i}" for i in range(1, 4)},
-        **labels, **{f"option_source_{i}": method for i in range(1, 6)},
-        **{f"option_rank_{i}": i for i in range(1, 6)}, "target_position": "",
-        "chosen_position": rank, "chosen_label": labels[f"option_{rank}"], "chosen_rank": rank,
-        "confidence": rating, "free_text": "", "response_ms": int(rng.integers(20_000, 60_000)),
-        **{f"plays_{i}": 1 for i in range(1, 4)}, **{f"heard_ms_{i}": 10_000 for i in range(1, 4)},
-        "hidden_ms": 0, "shown_at": "2026-11-20T18:00:00Z", "answered_at": "2026-11-20T18:01:00Z",
-        "participation_status": "complete", "flags": "",
+        "study": "names",
+        "study_version": 1,
+        "participation": f"{method[:2]}{person:03d}",
+        "method": method,
+        "run": "run-1",
+        "sae": "layer3-n1536-k16",
+        "feature": f"layer3-n1536-k16/{feature}",
+        "item": f"{method}-{feature}",
+        "trial": trial,
+        "kind": "main",
+        "repeat_of": "",
+        **{f"clip_{i}": f"{feature:04d}{i}" for i in range(1, 4)},
+        **labels,
+        **{f"option_source_{i}": method for i in range(1, 6)},
+        **{f"option_rank_{i}": i for i in range(1, 6)},
+        "target_position": "",
+        "chosen_position": rank,
+        "chosen_label": labels[f"option_{rank}"],
+        "chosen_rank": rank,
+        "confidence": rating,
+        "free_text": "",
+        "response_ms": int(rng.integers(20_000, 60_000)),
+        **{f"plays_{i}": 1 for i in range(1, 4)},
+        **{f"heard_ms_{i}": 10_000 for i in range(1, 4)},
+        "hidden_ms": 0,
+        "shown_at": "2026-11-20T18:00:00Z",
+        "answered_at": "2026-11-20T18:01:00Z",
+        "participation_status": "complete",
+        "flags": "",
     }
 
 

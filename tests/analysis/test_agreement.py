@@ -24,7 +24,9 @@ from analysis.agreement import (
 from analysis.intervals import Floats, stream
 
 KRIPPENDORFF_2011 = [
-    "1 2 3 3 2 1 4 1 2 . . .", "1 2 3 3 2 2 4 1 2 5 . 3", ". 3 3 3 2 3 4 2 2 5 1 .",
+    "1 2 3 3 2 1 4 1 2 . . .",
+    "1 2 3 3 2 2 4 1 2 5 . 3",
+    ". 3 3 3 2 3 4 2 2 5 1 .",
     "1 2 3 3 2 4 4 1 2 5 1 .",
 ]
 """Observers A to D, units 1 to 12, a point where a value is missing."""
@@ -35,8 +37,14 @@ FLEISS_1971 = """0 0 0 6 0|0 3 0 0 3|0 1 4 0 1|0 0 0 0 6|0 3 0 3 0|2 0 4 0 0|0 0
 4 0 0 0 2|0 2 0 4 0|1 0 5 0 0|0 0 0 0 6"""
 """30 patients, 6 psychiatrists each, 5 diagnoses."""
 
-SHROUT_FLEISS_1979 = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
-                      [6, 2, 4, 7]]
+SHROUT_FLEISS_1979 = [
+    [9, 2, 5, 8],
+    [6, 1, 3, 2],
+    [8, 4, 6, 8],
+    [7, 1, 2, 6],
+    [10, 5, 6, 9],
+    [6, 2, 4, 7],
+]
 
 
 def krippendorff_counts() -> Floats:
@@ -102,8 +110,14 @@ def test_brennan_prediger_is_agreement_beyond_one_in_five() -> None:
 
 def test_intraclass_correlations_as_in_shrout_fleiss_1979() -> None:
     found = shrout_fleiss(SHROUT_FLEISS_1979)
-    values = (found.icc_1_1, found.icc_2_1, found.icc_3_1, found.icc_1_k, found.icc_2_k,
-              found.icc_3_k)
+    values = (
+        found.icc_1_1,
+        found.icc_2_1,
+        found.icc_3_1,
+        found.icc_1_k,
+        found.icc_2_k,
+        found.icc_3_k,
+    )
     assert values == pytest.approx((0.17, 0.29, 0.71, 0.44, 0.62, 0.91), abs=5e-3)
 
 

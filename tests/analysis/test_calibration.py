@@ -32,8 +32,18 @@ def export(folder: Path, *, informative: bool = True) -> Responses:
     for method, feature in sorted({(str(r["method"]), str(r["feature"])) for r in rows}):
         for rank in range(1, 6):
             clap = 0.5 - 0.05 * rank + rng.normal(0, 0.01) if informative else rng.random()
-            labels.append({"run": "run-1", "sae": "s", "feature": feature, "method": method,
-                           "rank": rank, "text": f"label {rank}", "confidence": 0.5, "clap": clap})
+            labels.append(
+                {
+                    "run": "run-1",
+                    "sae": "s",
+                    "feature": feature,
+                    "method": method,
+                    "rank": rank,
+                    "text": f"label {rank}",
+                    "confidence": 0.5,
+                    "clap": clap,
+                }
+            )
     write_csv(folder / "labels.csv", labels)
     return read_responses(write_csv(folder / "responses.csv", rows))
 
@@ -85,23 +95,33 @@ def test_correction_for_noise_divides_by_the_root_of_the_reliability(tmp_path: P
     level = {(str(r["method"]), str(r["feature"])): [] for r in rows}
     for r in rows:
         level[str(r["method"]), str(r["feature"])].append(int(str(r["confidence"])))
-    write_csv(tmp_path / "labels.csv", [
-        {"feature": feature, "method": method, "rank": rank, "clap": np.mean(seen)}
-        for (method, feature), seen in level.items() for rank in range(1, 6)
-    ])
+    write_csv(
+        tmp_path / "labels.csv",
+        [
+            {"feature": feature, "method": method, "rank": rank, "clap": np.mean(seen)}
+            for (method, feature), seen in level.items()
+            for rank in range(1, 6)
+        ],
+    )
     responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
     estimates = found(tmp_path, responses)
     plain = estimates["spearman_clap_confidence"].value or 0
     corrected = estimates["spearman_clap_confidence_corrected"].value or 0
-    icc = next(e for e in describe_agreement(ratings_of(responses, "gemini"), seed=0, resamples=200)
-               if e.name == "icc_1")
+    icc = next(
+        e
+        for e in describe_agreement(ratings_of(responses, "gemini"), seed=0, resamples=200)
+        if e.name == "icc_1"
+    )
     assert corrected == pytest.approx(min(1.0, plain / np.sqrt(icc.value or 1)), abs=1e-12)
 
 
 def test_without_reliability_there_is_no_correction(tmp_path: Path) -> None:
     rows = full_rows(participants=20, feature_sd=0.0)
-    labels = [{"feature": f, "method": m, "rank": k, "clap": 0.1 * k}
-              for m, f in {(r["method"], r["feature"]) for r in rows} for k in range(1, 6)]
+    labels = [
+        {"feature": f, "method": m, "rank": k, "clap": 0.1 * k}
+        for m, f in {(r["method"], r["feature"]) for r in rows}
+        for k in range(1, 6)
+    ]
     write_csv(tmp_path / "labels.csv", labels)
     responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
     corrected = found(tmp_path, responses)["spearman_clap_confidence_corrected"]
@@ -141,7 +161,8 @@ def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match=r"labels\.csv: row 2: score_clap is 'high'"):
         read_scores(tmp_path, responses)
     (tmp_path / "labels.csv").write_text(
-        "feature,method,rank,score_clap,note,plain\nf,m,1,0.2,high,3\nf,m,2,,,\n")
+        "feature,method,rank,score_clap,note,plain\nf,m,1,0.2,high,3\nf,m,2,,,\n"
+    )
     scores = read_scores(tmp_path, responses)
     assert scores is not None
     assert scores.names == ["clap", "plain"]
@@ -156,8 +177,15 @@ def test_the_report_has_a_section_on_scores(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "report.html").read_text()
     assert "Machine against listener" in text
     drawn = {p.stem for p in (tmp_path / "out" / "figures").iterdir()}
-    assert drawn == {"distribution", "means", "differences", "features", "consensus", "score",
-                     "reliability"}
+    assert drawn == {
+        "distribution",
+        "means",
+        "differences",
+        "features",
+        "consensus",
+        "score",
+        "reliability",
+    }
     assert [int(n) for n in re.findall("<b>Figure ([0-9]+)", text)] == list(range(1, 8))
     tables = [int(n) for n in re.findall("<b>Table ([0-9]+)", text)]
     assert tables == list(range(1, len(tables) + 1))

@@ -27,8 +27,14 @@ def found(tmp_path: Path, rows: list[Row], method: str = "m") -> dict[str, Estim
 
 
 def row(person: str, feature: str, trial: int, **more: object) -> Row:
-    return {"participation": person, "method": "m", "feature": feature, "trial": trial,
-            "confidence": 3, **more}
+    return {
+        "participation": person,
+        "method": "m",
+        "feature": feature,
+        "trial": trial,
+        "confidence": 3,
+        **more,
+    }
 
 
 @pytest.mark.parametrize(("n", "options"), [(2, 5), (3, 5), (5, 3), (6, 2)])
@@ -50,8 +56,9 @@ def test_chance_of_many_listeners_is_one_in_the_options() -> None:
 
 def test_share_of_first_labels_beside_chance(tmp_path: Path) -> None:
     ranks = ["1", "1", "", "3", "1"]
-    rows = [row(f"p{i}", f"f{i}", 1, chosen_label=f"l{i}", chosen_rank=r)
-            for i, r in enumerate(ranks)]
+    rows = [
+        row(f"p{i}", f"f{i}", 1, chosen_label=f"l{i}", chosen_rank=r) for i, r in enumerate(ranks)
+    ]
     estimates = found(tmp_path, rows)
     assert (estimates["share_first_label"].count, estimates["share_first_label"].of) == (3, 5)
     assert estimates["share_first_label_chance"].value == 0.2
@@ -60,8 +67,18 @@ def test_share_of_first_labels_beside_chance(tmp_path: Path) -> None:
 
 
 def test_identification_is_judged_by_position_and_kept_out_of_first_labels(tmp_path: Path) -> None:
-    rows = [row(f"p{i}", "f", 1, chosen_label=f"l{i}", chosen_rank="1", chosen_position=position,
-                target_position=2) for i, position in enumerate((2, 2, 3, 2))]
+    rows = [
+        row(
+            f"p{i}",
+            "f",
+            1,
+            chosen_label=f"l{i}",
+            chosen_rank="1",
+            chosen_position=position,
+            target_position=2,
+        )
+        for i, position in enumerate((2, 2, 3, 2))
+    ]
     estimates = found(tmp_path, rows)
     assert estimates["identification_accuracy"].value == 0.75
     assert estimates["identification_chance"].value == 0.2
@@ -70,8 +87,11 @@ def test_identification_is_judged_by_position_and_kept_out_of_first_labels(tmp_p
 
 def test_consensus_by_hand(tmp_path: Path) -> None:
     chosen = {"f": "aab", "g": "aa", "h": "b"}
-    rows = [row(f"p{i}", feature, ord(feature), chosen_label=label)
-            for feature, labels in chosen.items() for i, label in enumerate(labels)]
+    rows = [
+        row(f"p{i}", feature, ord(feature), chosen_label=label)
+        for feature, labels in chosen.items()
+        for i, label in enumerate(labels)
+    ]
     estimates = found(tmp_path, rows)
     modal = estimates["consensus_modal_share"]
     assert modal.value == pytest.approx((2 / 3 + 1) / 2)
@@ -107,8 +127,10 @@ def test_a_full_study_has_every_choice_and_agreement(tmp_path: Path) -> None:
     modal = by_name["consensus_modal_share"]
     assert modal.low is not None
     assert modal.low > (by_name["consensus_modal_share_chance"].value or 1)
-    agreed = {e.name: e for e in describe_agreement(ratings_of(responses, "gemini"), seed=0,
-                                                    resamples=200)}
+    agreed = {
+        e.name: e
+        for e in describe_agreement(ratings_of(responses, "gemini"), seed=0, resamples=200)
+    }
     assert 0 < (agreed["icc_1"].value or 0) < 0.4
     assert agreed["alpha_ordinal"].n_features == 80
     assert all(e.low is not None for e in agreed.values())

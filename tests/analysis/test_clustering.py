@@ -44,8 +44,9 @@ def test_two_way_variance_is_that_of_simulated_means() -> None:
 def test_pigeonhole_is_wider_than_two_way() -> None:
     values, participant, feature = crossed(1, 0.3, 0.3)
     two_way = mean_of(values, participant, feature).student(BOTH, 0.95, (-9, 9))
-    wide = pigeonhole_mean(values, participant, feature, rng=stream(0, "x"), resamples=2000,
-                           level=0.95)
+    wide = pigeonhole_mean(
+        values, participant, feature, rng=stream(0, "x"), resamples=2000, level=0.95
+    )
     assert (wide.low or 0) < (two_way.low or 0) < (two_way.high or 0) < (wide.high or 0)
 
 
@@ -86,8 +87,15 @@ def test_ten_thousand_two_way_resamples_of_800_responses_take_under_a_second() -
 def test_pigeonhole_difference_of_methods() -> None:
     values, participant, feature = crossed(2, 0.3, 0.3)
     first = (participant < 20).astype(float)
-    found = pigeonhole_difference(values + 2 * first, first, participant, feature,
-                                  rng=stream(0, "x"), resamples=1000, level=0.95)
+    found = pigeonhole_difference(
+        values + 2 * first,
+        first,
+        participant,
+        feature,
+        rng=stream(0, "x"),
+        resamples=1000,
+        level=0.95,
+    )
     assert (found.low or 0) > 1
     assert (found.high or 9) < 3
 

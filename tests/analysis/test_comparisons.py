@@ -44,10 +44,14 @@ def by_participant(both: Pair, resamples: int = 100) -> Estimate:
 @pytest.mark.parametrize(
     ("x", "m", "y", "n", "low", "high"),
     [
-        (56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090),
-        (6, 7, 2, 7, 0.0582, 0.8062), (5, 56, 0, 29, -0.0381, 0.1926),
-        (0, 10, 0, 20, -0.1611, 0.2775), (0, 10, 0, 10, -0.2775, 0.2775),
-        (10, 10, 0, 20, 0.6791, 1.0), (10, 10, 0, 10, 0.6075, 1.0),
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1.0),
+        (10, 10, 0, 10, 0.6075, 1.0),
     ],
 )
 def test_difference_of_shares_as_in_newcombe_1998_table_2(
@@ -108,8 +112,15 @@ def test_participants_who_rated_both_methods_are_one_cluster(tmp_path: Path) -> 
 
 def test_joint_roots_are_those_of_repeating_participants_by_hand() -> None:
     rng = np.random.default_rng(2)
-    terms = np.stack([rng.integers(2, 20, 6), rng.integers(1, 5, 6), rng.integers(2, 20, 6),
-                      rng.integers(1, 5, 6)], axis=1).astype(float)
+    terms = np.stack(
+        [
+            rng.integers(2, 20, 6),
+            rng.integers(1, 5, 6),
+            rng.integers(2, 20, 6),
+            rng.integers(1, 5, 6),
+        ],
+        axis=1,
+    ).astype(float)
     drawn = rng.multinomial(6, np.full(6, 1 / 6), size=4).astype(float)
     means, variances = _joint_roots(terms, drawn)
     for row in range(4):
@@ -151,8 +162,9 @@ def test_paired_interval_is_wider_where_differences_vary_by_feature(tmp_path: Pa
         for trial in range(5):
             feature = (person % 20 + 4 * trial) % 20
             likes = feature % 2 if method == "a" else 1 - feature % 2
-            ratings.append((f"p{person}", method, f"f{feature}", int(2 + 2 * likes
-                            + rng.integers(0, 2))))
+            ratings.append(
+                (f"p{person}", method, f"f{feature}", int(2 + 2 * likes + rng.integers(0, 2)))
+            )
     found = paired_difference(pair(tmp_path, ratings))
     assert found.value == pytest.approx(0, abs=0.3)
     assert (found.high or 0) - (found.low or 0) > 1.5  # the feature's SD of differences is 4
@@ -203,8 +215,11 @@ def test_the_confirmatory_test_is_welch_s_on_participants_for_one_rating_a_featu
     )
     assert main.p_adjusted == main.p
     assert {t.name for t in tests} == {
-        "difference_mean_confidence", "equivalence_mean_confidence", "welch_participant_means",
-        "permutation_participant_means", "brunner_munzel_participant_means",
+        "difference_mean_confidence",
+        "equivalence_mean_confidence",
+        "welch_participant_means",
+        "permutation_participant_means",
+        "brunner_munzel_participant_means",
     }
 
 
@@ -218,8 +233,9 @@ def test_within_participants_signs_are_flipped(tmp_path: Path) -> None:
 
 
 def test_adjustment_is_within_each_family_and_leaves_out_what_has_no_p(tmp_path: Path) -> None:
-    one = verdicts_of(pair(tmp_path, [("p", "a", "f", 5), ("q", "b", "f", 2)]), seed=0,
-                      resamples=200)
+    one = verdicts_of(
+        pair(tmp_path, [("p", "a", "f", 5), ("q", "b", "f", 2)]), seed=0, resamples=200
+    )
     assert all(t.p is None and t.reason == ONE_PARTICIPANT for t in one)
     assert adjusted(one) == one
     ratings = [(f"p{i}", "ab"[i % 2], f"f{i}", 1 + i % 5) for i in range(30)]

@@ -38,8 +38,10 @@ def test_features_are_rated_as_often_as_stated(ratings: int) -> None:
 
 def test_power_of_independent_ratings_is_that_of_the_t_test() -> None:
     design = Design(participants=30, trials=1, participant_sd=0, feature_sd=0, effect=0.8)
-    sides = [np.array([1.0, *(design.share(s, k) for k in range(2, 6)), 0.0])
-             for s in (0.0, design.shift)]
+    sides = [
+        np.array([1.0, *(design.share(s, k) for k in range(2, 6)), 0.0])
+        for s in (0.0, design.shift)
+    ]
     spread = []
     for tail in sides:
         p, steps = -np.diff(tail), np.arange(1, 6)
@@ -88,8 +90,18 @@ def test_a_pilot_gives_the_defaults(tmp_path: Path) -> None:
 
 
 def test_the_command_says_power_width_and_error(tmp_path: Path) -> None:
-    told = run(["--participants", "20", "--effect", "0.7", "--simulations", "50",
-                "--json", str(tmp_path / "d.json")])
+    told = run(
+        [
+            "--participants",
+            "20",
+            "--effect",
+            "0.7",
+            "--simulations",
+            "50",
+            "--json",
+            str(tmp_path / "d.json"),
+        ]
+    )
     assert "power 0." in told
     assert "Monte Carlo error" in told
     answer = json.loads((tmp_path / "d.json").read_text())

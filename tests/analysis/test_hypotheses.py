@@ -23,8 +23,23 @@ PAIN_X = np.array([1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 1, 1], dtype=float)
 PAIN_Y = np.array([3, 3, 4, 3, 1, 2, 3, 1, 1, 5, 4], dtype=float)
 
 # Benjamini and Hochberg (1995), section 4: 15 p-values of a study of thrombolysis.
-BH_1995 = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262,
-           0.5719, 0.6528, 0.7590, 1.0000]
+BH_1995 = [
+    0.0001,
+    0.0004,
+    0.0019,
+    0.0095,
+    0.0201,
+    0.0278,
+    0.0298,
+    0.0344,
+    0.0459,
+    0.3240,
+    0.4262,
+    0.5719,
+    0.6528,
+    0.7590,
+    1.0000,
+]
 
 
 def test_brunner_munzel_on_neubert_and_brunner_s_pain_scores() -> None:
@@ -83,7 +98,9 @@ def test_exact_permutations_are_all_labelings() -> None:
     found = permutation_test(a, b, rng=stream(0, "x"), resamples=100)
     assert found is not None
     expected = stats.permutation_test(
-        (a, b), lambda x, y: stats.ttest_ind(x, y, equal_var=False).statistic, vectorized=False,
+        (a, b),
+        lambda x, y: stats.ttest_ind(x, y, equal_var=False).statistic,
+        vectorized=False,
         n_resamples=np.inf,
     )
     assert (found.exact, found.n_rearrangements) == (True, 126)
@@ -103,8 +120,9 @@ def test_random_permutations_agree_with_exact_ones() -> None:
 
 
 def test_permutations_of_separated_and_of_equal_values() -> None:
-    apart = permutation_test(np.array([5.0, 5, 5]), np.array([1.0, 1, 1]), rng=stream(0, "x"),
-                             resamples=100)
+    apart = permutation_test(
+        np.array([5.0, 5, 5]), np.array([1.0, 1, 1]), rng=stream(0, "x"), resamples=100
+    )
     assert apart is not None
     assert apart.p == pytest.approx(2 / 20)
     same = np.array([3.0, 3])

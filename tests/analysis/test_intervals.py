@@ -33,8 +33,12 @@ def sample(participants: int, trials: int, seed: int = 0) -> ClusterSums:
 
 @pytest.mark.parametrize(
     ("hits", "n", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-     (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
 def test_wilson_as_in_newcombe_1998_table_1(hits: int, n: int, low: float, high: float) -> None:
     interval = wilson_interval(hits / n, n)
@@ -123,8 +127,9 @@ def test_two_way_variance_is_a_sum_over_pairs_that_share_a_cluster() -> None:
     both = len(set(zip(first, second, strict=True)))
 
     def slow(same: object, n: int) -> float:
-        return float(sum(u[i] * u[j] for i in range(60) for j in range(60)
-                         if same(i, j)) * n / (n - 1))  # type: ignore[operator]
+        return float(
+            sum(u[i] * u[j] for i in range(60) for j in range(60) if same(i, j)) * n / (n - 1)
+        )  # type: ignore[operator]
 
     parts = (
         slow(lambda i, j: first[i] == first[j], 12),

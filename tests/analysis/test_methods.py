@@ -29,13 +29,22 @@ def test_values_and_counts_by_hand(tmp_path: Path) -> None:
     found = estimates(tmp_path, FOUR)
     assert all(e.clustered_by for e in found.values() if e.name.startswith("share_equal"))
     values = {name: e.value for name, e in found.items()}
-    assert values == pytest.approx({
-        "mean_confidence": 3.75, "sd_confidence": (19 / 12) ** 0.5,
-        "share_equal_1": 0, "share_equal_2": 0.25, "share_equal_3": 0, "share_equal_4": 0.5,
-        "share_equal_5": 0.25, "share_at_least_4": 0.75,
-        "share_feature_means_at_least_4": 2 / 3, "share_feature_means_above_4": 1 / 3,
-        "share_participant_means_at_least_4": 0.5, "share_participant_means_above_4": 0.5,
-    })
+    assert values == pytest.approx(
+        {
+            "mean_confidence": 3.75,
+            "sd_confidence": (19 / 12) ** 0.5,
+            "share_equal_1": 0,
+            "share_equal_2": 0.25,
+            "share_equal_3": 0,
+            "share_equal_4": 0.5,
+            "share_equal_5": 0.25,
+            "share_at_least_4": 0.75,
+            "share_feature_means_at_least_4": 2 / 3,
+            "share_feature_means_above_4": 1 / 3,
+            "share_participant_means_at_least_4": 0.5,
+            "share_participant_means_above_4": 0.5,
+        }
+    )
     assert (found["share_at_least_4"].count, found["share_at_least_4"].of) == (3, 4)
     share = found["share_feature_means_at_least_4"]
     assert (share.count, share.of, share.n_participants, share.n_features) == (2, 3, 2, 3)
@@ -45,8 +54,13 @@ def test_values_and_counts_by_hand(tmp_path: Path) -> None:
 def test_every_share_says_exactly_what_it_counts(tmp_path: Path) -> None:
     for name, e in estimates(tmp_path, FOUR).items():
         if name.startswith("share"):
-            assert e.label.startswith(("share of ratings that are", "share of features whose mean",
-                                       "share of participants whose mean"))
+            assert e.label.startswith(
+                (
+                    "share of ratings that are",
+                    "share of features whose mean",
+                    "share of participants whose mean",
+                )
+            )
             assert any(sign in e.label for sign in ("= ", "≥ 4", "> 4"))
 
 

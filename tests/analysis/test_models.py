@@ -23,8 +23,9 @@ def wine() -> Data:
     ratings = np.array([float(c) for c in WINE.replace(" ", "")])
     warm = np.tile([0, 0, 0, 0, 1, 1, 1, 1], 9)
     contact = np.tile([0, 0, 1, 1, 0, 0, 1, 1], 9)
-    return prepare(ratings, np.stack([warm, contact], axis=1).astype(float),
-                   [np.repeat(np.arange(9), 8)])
+    return prepare(
+        ratings, np.stack([warm, contact], axis=1).astype(float), [np.repeat(np.arange(9), 8)]
+    )
 
 
 def crossed(seed: int, people: int, things: int, each: int, effect: float = 0.7) -> Data:
@@ -67,9 +68,11 @@ def test_the_gradient_is_exact(link: Link, factors: int) -> None:
     data = crossed(0, 20, 25, 10)
     data = Data(data.y, data.x, data.factors[:factors])
     laplace = Laplace(data, link)
-    at = np.array([-1.0, 0.3, 0.4, 0.5, 0.2, 0.9, 0.7][:5 + factors])
-    numeric = [(laplace.objective(at + m)[0] - laplace.objective(at - m)[0]) / 2e-5
-               for m in np.eye(len(at)) * 1e-5]
+    at = np.array([-1.0, 0.3, 0.4, 0.5, 0.2, 0.9, 0.7][: 5 + factors])
+    numeric = [
+        (laplace.objective(at + m)[0] - laplace.objective(at - m)[0]) / 2e-5
+        for m in np.eye(len(at)) * 1e-5
+    ]
     assert laplace.gradient(at) == pytest.approx(numeric, abs=2e-5)
 
 
@@ -159,8 +162,12 @@ def test_the_model_of_two_methods_as_estimates(tmp_path: Path) -> None:
     responses = read_responses(write_csv(tmp_path / "r.csv", full_rows()))
     found, tests = describe_mixed(pair_of(responses, "essentia", "gemini"))
     names = {e.name: e for e in found}
-    assert {"clmm_logit_effect", "clmm_probit_effect", "clmm_logit_sd_participant",
-            "clmm_logit_sd_feature"} <= set(names)
+    assert {
+        "clmm_logit_effect",
+        "clmm_probit_effect",
+        "clmm_logit_sd_participant",
+        "clmm_logit_sd_feature",
+    } <= set(names)
     effect = names["clmm_probit_effect"]
     assert effect.low is not None
     assert effect.low > 0
@@ -179,8 +186,14 @@ def test_features_rated_once_in_all_have_no_random_effect(tmp_path: Path) -> Non
 
 def test_a_model_without_anything_repeated_is_not_estimable(tmp_path: Path) -> None:
     rows: list[Row] = [
-        {"participation": f"p{i}", "method": "ab"[i % 2], "feature": f"f{i}", "trial": 1,
-         "confidence": 1 + i % 5} for i in range(20)
+        {
+            "participation": f"p{i}",
+            "method": "ab"[i % 2],
+            "feature": f"f{i}",
+            "trial": 1,
+            "confidence": 1 + i % 5,
+        }
+        for i in range(20)
     ]
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
     found, tests = describe_mixed(pair_of(responses, "a", "b"))

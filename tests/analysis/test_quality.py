@@ -39,8 +39,12 @@ def test_a_clean_study_has_no_flags(tmp_path: Path) -> None:
     rows = small()
     for r in rows:
         if r["kind"] == "repeat":
-            r.update({k: of(rows, str(r["participation"]))[0][k]
-                      for k in ("chosen_label", "chosen_rank", "confidence")})
+            r.update(
+                {
+                    k: of(rows, str(r["participation"]))[0][k]
+                    for k in ("chosen_label", "chosen_rank", "confidence")
+                }
+            )
         if r["kind"] == "main":
             r["confidence"] = 1 + int(str(r["trial"])) % 3
     counts = flag_counts(participations(study(tmp_path, rows)))
@@ -60,8 +64,9 @@ def test_each_flag_is_raised_by_what_it_says(tmp_path: Path) -> None:
         r["chosen_label"] = "another"
     for r in of(rows, "ge001"):
         r["response_ms"] = 9_000
-    (tmp_path / "stimuli.csv").write_text("clip,seconds\n" + "".join(
-        f"{r[f'clip_{i}']},10\n" for r in rows for i in (1, 2, 3)))
+    (tmp_path / "stimuli.csv").write_text(
+        "clip,seconds\n" + "".join(f"{r[f'clip_{i}']},10\n" for r in rows for i in (1, 2, 3))
+    )
     table = participations(study(tmp_path, rows), tmp_path).set_index("participation")
     assert set(FLAGS) <= set(table.columns)
     assert table.loc["es000", "failed_catch"]
@@ -82,11 +87,16 @@ def test_repeats_are_compared_with_the_trial_they_repeat(tmp_path: Path) -> None
     rows = small()
     for r in rows:
         if r["kind"] == "repeat":
-            r.update({k: of(rows, str(r["participation"]))[0][k]
-                      for k in ("chosen_label", "chosen_rank", "confidence")})
+            r.update(
+                {
+                    k: of(rows, str(r["participation"]))[0][k]
+                    for k in ("chosen_label", "chosen_rank", "confidence")
+                }
+            )
     of(rows, "es000", "repeat")[0]["chosen_label"] = "another"
-    found = {e.name: e for e in describe_repeats(study(tmp_path, rows), "essentia")
-             if e.recommended}
+    found = {
+        e.name: e for e in describe_repeats(study(tmp_path, rows), "essentia") if e.recommended
+    }
     assert (found["repeat_same_choice"].count, found["repeat_same_choice"].of) == (2, 3)
     assert found["repeat_same_confidence"].value == 1
 
@@ -138,7 +148,8 @@ def test_rules_that_are_no_rules_are_refused(tmp_path: Path) -> None:
     responses = study(tmp_path, small())
     given = tmp_path / "mine.json"
     for text, message in (
-        ("[1]", "not a JSON object"), ("{", "not readable as JSON"),
+        ("[1]", "not a JSON object"),
+        ("{", "not readable as JSON"),
         ('{"mood": 1}', "unknown exclusion rule 'mood'; known: max_failed_catch"),
         ('{"min_response_ms": "fast"}', "min_response_ms is 'fast', expected a number"),
         ('{"min_response_ms": NaN}', "expected a number"),
@@ -157,8 +168,9 @@ def test_rules_that_are_no_rules_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", [*RULES, *RESPONSE_RULES])
 def test_every_rule_can_be_applied_to_a_full_export(tmp_path: Path, rule: str) -> None:
     rows = small()
-    (tmp_path / "stimuli.csv").write_text("clip,seconds\n" + "".join(
-        f"{r[f'clip_{i}']},10\n" for r in rows for i in (1, 2, 3)))
+    (tmp_path / "stimuli.csv").write_text(
+        "clip,seconds\n" + "".join(f"{r[f'clip_{i}']},10\n" for r in rows for i in (1, 2, 3))
+    )
     limit = 1 if rule in ("same_confidence", "same_position", "inconsistent") else 0
     responses = study(tmp_path, rows, {rule: limit})
     try:

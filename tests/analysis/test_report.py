@@ -33,8 +33,15 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def test_the_report_is_a_page_a_summary_a_table_and_pictures(built: tuple[Path, Summary]) -> None:
     files = set(contents(built[0]))
-    assert {"report.html", "summary.json", "estimates.csv", "figures/distribution.svg",
-            "figures/means.svg", "figures/differences.svg", "tests.csv"} <= files
+    assert {
+        "report.html",
+        "summary.json",
+        "estimates.csv",
+        "figures/distribution.svg",
+        "figures/means.svg",
+        "figures/differences.svg",
+        "tests.csv",
+    } <= files
 
 
 def test_the_same_table_and_seed_give_the_same_bytes(
@@ -47,8 +54,16 @@ def test_the_same_table_and_seed_give_the_same_bytes(
 
 def test_another_process_gives_the_same_bytes(built: tuple[Path, Summary], tmp_path: Path) -> None:
     table = write_csv(tmp_path / "responses.csv", paper_rows())
-    command = [sys.executable, "-m", "analysis", str(table), "--out", str(tmp_path / "o"),
-               "--resamples", "500"]
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        str(table),
+        "--out",
+        str(tmp_path / "o"),
+        "--resamples",
+        "500",
+    ]
     environment = os.environ | {"PYTHONHASHSEED": "123"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,8 +123,16 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     rows: list[Row] = []
     names = ["<script>alert(1)</script>", "$\\frac{", "\x01\x07\u202e", "=1+1", "方法", "a" * 5000]
     for i, name in enumerate(names):
-        rows += [{"participation": f"p{i}{j}", "method": name, "feature": "<b>&", "trial": 1,
-                  "confidence": 1 + j} for j in range(4)]
+        rows += [
+            {
+                "participation": f"p{i}{j}",
+                "method": name,
+                "feature": "<b>&",
+                "trial": 1,
+                "confidence": 1 + j,
+            }
+            for j in range(4)
+        ]
     table = write_csv(tmp_path / "<i>.csv", rows)
     build_report(table, tmp_path / "out", seed=0, resamples=100)
     text = (tmp_path / "out" / "report.html").read_text()
@@ -171,7 +194,9 @@ def test_one_method_and_many_methods_both_make_a_report(tmp_path: Path) -> None:
 
 
 def test_the_analysis_loads_no_matplotlib_before_it_draws() -> None:
-    code = ("import sys, analysis.report, analysis.__main__; "
-            "print(sorted({'matplotlib', 'torch', 'django', 'statsmodels'} & set(sys.modules)))")
+    code = (
+        "import sys, analysis.report, analysis.__main__; "
+        "print(sorted({'matplotlib', 'torch', 'django', 'statsmodels'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

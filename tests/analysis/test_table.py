@@ -9,7 +9,11 @@ from analysis.table import Responses, read_responses
 from tests.analysis.factories import Row, write_csv
 
 GOOD: Row = {
-    "participation": "p1", "method": "m", "feature": "s/1", "trial": 1, "confidence": 4,
+    "participation": "p1",
+    "method": "m",
+    "feature": "s/1",
+    "trial": 1,
+    "confidence": 4,
 }
 
 
@@ -42,30 +46,40 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_nothing_is_said_of_columns_that_are_there(tmp_path: Path) -> None:
     whole: Row = {
-        "kind": "main", "participation_status": "complete", "run": "r", "chosen_label": "piano",
+        "kind": "main",
+        "participation_status": "complete",
+        "run": "r",
+        "chosen_label": "piano",
     }
     assert read(tmp_path, [GOOD | whole]).notes == ()
 
 
 def test_only_main_trials_are_ratings(tmp_path: Path) -> None:
-    rows = [GOOD | {"trial": i, "kind": kind} for i, kind in
-            enumerate(("practice", "main", "catch", "repeat", "main"), start=1)]
+    rows = [
+        GOOD | {"trial": i, "kind": kind}
+        for i, kind in enumerate(("practice", "main", "catch", "repeat", "main"), start=1)
+    ]
     responses = read(tmp_path, rows)
     assert responses.ratings["trial"].tolist() == ["2", "5"]
     assert responses.accounting.rows_by_kind == {
-        "catch": 1, "main": 2, "practice": 1, "repeat": 1,
+        "catch": 1,
+        "main": 2,
+        "practice": 1,
+        "repeat": 1,
     }
 
 
 def test_only_complete_participations_count_and_the_rest_is_counted(tmp_path: Path) -> None:
     rows = [
-        GOOD | {"participation": f"p{i}", "participation_status": status} for i, status in
-        enumerate(("complete", "active", "returned", "returned", "timed_out"))
+        GOOD | {"participation": f"p{i}", "participation_status": status}
+        for i, status in enumerate(("complete", "active", "returned", "returned", "timed_out"))
     ]
     responses = read(tmp_path, rows)
     assert responses.accounting.n_participants == 1
     assert responses.accounting.left_out_by_status == {
-        "active": (1, 1), "returned": (2, 2), "timed_out": (1, 1),
+        "active": (1, 1),
+        "returned": (2, 2),
+        "timed_out": (1, 1),
     }
     more = read(tmp_path, rows, statuses=("complete", "active"))
     assert more.accounting.n_participants == 2
@@ -90,19 +104,42 @@ def test_whole_numbers_written_as_floats_and_a_byte_order_mark_are_read(tmp_path
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("confidence", "6"), ("confidence", "0"), ("confidence", "4.5"), ("confidence", "high"),
-        ("confidence", "-1"), ("confidence", "٤"), ("confidence", "nan"), ("trial", "0"),
-        ("trial", "one"), ("trial", "9" * 30), ("kind", "Main"), ("kind", ""),
-        ("participation_status", "withdrawn"), ("participation_status", ""),
-        ("chosen_position", "6"), ("chosen_rank", "0"), ("response_ms", "1e3"),
-        ("shown_at", "yesterday"), ("plays_1", "-1"), ("target_position", "0"),
+        ("confidence", "6"),
+        ("confidence", "0"),
+        ("confidence", "4.5"),
+        ("confidence", "high"),
+        ("confidence", "-1"),
+        ("confidence", "٤"),
+        ("confidence", "nan"),
+        ("trial", "0"),
+        ("trial", "one"),
+        ("trial", "9" * 30),
+        ("kind", "Main"),
+        ("kind", ""),
+        ("participation_status", "withdrawn"),
+        ("participation_status", ""),
+        ("chosen_position", "6"),
+        ("chosen_rank", "0"),
+        ("response_ms", "1e3"),
+        ("shown_at", "yesterday"),
+        ("plays_1", "-1"),
+        ("target_position", "0"),
     ],
 )
 def test_a_value_outside_its_levels_names_row_and_value(
     tmp_path: Path, column: str, value: str
 ) -> None:
-    fine = GOOD | ({} if column in GOOD else {column: {"kind": "main", "participation_status":
-                   "complete", "shown_at": "2026-11-20T18:00:00Z"}.get(column, "1")})
+    fine = GOOD | (
+        {}
+        if column in GOOD
+        else {
+            column: {
+                "kind": "main",
+                "participation_status": "complete",
+                "shown_at": "2026-11-20T18:00:00Z",
+            }.get(column, "1")
+        }
+    )
     with pytest.raises(AnalysisError) as caught:
         read(tmp_path, [fine, fine | {"trial": 2, column: value}])
     message = str(caught.value)
@@ -117,8 +154,10 @@ def test_who_what_and_when_must_be_known(tmp_path: Path, column: str) -> None:
 
 
 def test_a_catch_trial_needs_no_method_or_feature(tmp_path: Path) -> None:
-    rows = [GOOD | {"kind": "main"},
-            GOOD | {"kind": "catch", "trial": 2, "method": "", "feature": ""}]
+    rows = [
+        GOOD | {"kind": "main"},
+        GOOD | {"kind": "catch", "trial": 2, "method": "", "feature": ""},
+    ]
     assert read(tmp_path, rows).accounting.n_ratings == 1
 
 

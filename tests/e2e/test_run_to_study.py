@@ -9,12 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.e2e.site import LiveSite, python
 
 pytestmark = pytest.mark.xdist_group("e2e")
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def test_a_queued_run_becomes_rows_although_its_worker_was_killed(
@@ -50,26 +49,28 @@ def test_the_study_of_the_run_is_served(site: LiveSite, finished: int) -> None:
 
 
 def test_researcher_and_participant_in_a_browser(
-    site: LiveSite, finished: int, tmp_path: Path
+    site: LiveSite, finished: int, browser: Browser, tmp_path: Path
 ) -> None:
     name, password = site.login()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        page = browser.new_context().new_page()
-        page.goto(site.url)
-        page.fill("#id_username", name)
-        page.fill("#id_password", password)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("link", name="tiny", exact=True).click()
-        assert page.get_by_role("heading", name="tiny").is_visible()
-        assert page.locator(".badge.good", has_text="done").count() == 8
-        page.get_by_role("link", name="Runs and studies").first.click()
-        page.get_by_role("link", name="tiny v1").click()
-        _first_trial(browser.new_context().new_page(), page.locator("#link + p a").inner_text())
-        with page.expect_download() as download:
-            page.get_by_role("link", name="Everything (zip)").click()
-        download.value.save_as(tmp_path / "export.zip")
-        browser.close()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(site.url)
+    page.fill("#id_username", name)
+    page.fill("#id_password", password)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="tiny", exact=True).click()
+    assert page.get_by_role("heading", name="tiny").is_visible()
+    assert page.locator(".badge.good", has_text="done").count() == 8
+    page.get_by_role("link", name="Runs and studies").first.click()
+    page.get_by_role("link", name="tiny v1").click()
+    link = page.locator("#link + p a").inner_text()
+    participant = browser.new_context()
+    _first_trial(participant.new_page(), link)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Everything (zip)").click()
+    download.value.save_as(tmp_path / "export.zip")
+    participant.close()
+    context.close()
     with zipfile.ZipFile(tmp_path / "export.zip") as archive:
         text = archive.read("tiny-v1/responses.csv").decode()
         names = {Path(entry).name for entry in archive.namelist()}

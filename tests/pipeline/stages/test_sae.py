@@ -1,0 +1,63 @@
+"""Which SAEs a run trains, and that none depends on the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.artifacts import RunDirectory
+from pipeline.config import config_from_dict
+from pipeline.progress import SilentProgress
+from pipeline.records import TrainingRecord, records_from
+from pipeline.run import execute
+from pipeline.sae.names import feature_key, specs
+from pipeline.stages.sae import seed_of
+
+
+def test_an_saes_name_says_block_site_size_and_k() -> None:
+    config = config_from_dict(
+        {
+            "subject": {
+                "model": "a/b",
+                "hookpoints": ["decoder.layers.2.resid_post", "decoder.layers.2.resid_pre"],
+            },
+            "sae": {"expansions": [4, 8], "ks": [16]},
+        }
+    )
+    assert [spec.name for spec in specs(config, 192)] == [
+        "layer2-n768-k16", "layer2-n1536-k16", "layer2pre-n768-k16", "layer2pre-n1536-k16",
+    ]  # fmt: skip
+    assert feature_key("layer2-n768-k16", 7) == "layer2-n768-k16/7"
+
+
+def test_each_sae_has_a_seed_of_its_own() -> None:
+    assert len({seed_of(seed, name) for seed in (0, 1) for name in ("a", "b")}) == 4
+
+
+def test_the_history_is_stored_beside_the_weights(finished_run: Path) -> None:
+    directory = RunDirectory(finished_run)
+    for name in directory.sae_names():
+        table = directory.read_table(f"sae/{name}/training.parquet")
+        rows = records_from(TrainingRecord, table)
+        assert rows[-1].step == 60
+        assert rows[-1].variance_explained > rows[0].variance_explained
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_more_saes_or_workers_leave_the_others_as_they_were(
+    workers: int, small_config: dict[str, Any], finished_run: Path, tmp_path: Path
+) -> None:
+    more = {
+        **small_config,
+        "sae": {**small_config["sae"], "ks": [4, 8]},
+        "machine": {**small_config["machine"], "workers": workers},
+    }
+    directory = execute(
+        config_from_dict(more), tmp_path / "run", progress=SilentProgress(), until="sae"
+    )
+    ours = directory.manifest()["stages"]["sae"]["files"]
+    theirs = RunDirectory(finished_run).manifest()["stages"]["sae"]["files"]
+    assert len(directory.sae_names()) == 4
+    assert {name: ours[name] for name in theirs} == theirs
