@@ -22,19 +22,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples")
     parser.add_argument(
-        "--compare", nargs=2, metavar=("A", "B"), default=None,
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        default=None,
         help="compare A − B alone (default: all pairs, alphabetically)",
     )
     parser.add_argument(
-        "--status", nargs="+", default=["complete"], metavar="STATUS",
+        "--status",
+        nargs="+",
+        default=["complete"],
+        metavar="STATUS",
         help="participation statuses that enter the estimates (default: complete)",
     )
     parser.add_argument(
-        "--equivalence", type=float, default=0.5, metavar="STEPS",
+        "--equivalence",
+        type=float,
+        default=0.5,
+        metavar="STEPS",
         help="steps of the scale within which two means count as equivalent (default: 0.5)",
     )
     parser.add_argument(
-        "--exclusions", type=Path, default=None, metavar="RULES.json",
+        "--exclusions",
+        type=Path,
+        default=None,
+        metavar="RULES.json",
         help="exclusion rules in place of the plan’s (marked as a deviation)",
     )
     return parser
@@ -62,12 +74,19 @@ def _report(words: Sequence[str]) -> int:
     from analysis.report import build_report
 
     summary = build_report(
-        given.table, given.out, seed=given.seed, resamples=given.resamples,
-        compare=tuple(given.compare) if given.compare else None, statuses=given.status,
-        bound=given.equivalence, exclusions=given.exclusions,
+        given.table,
+        given.out,
+        seed=given.seed,
+        resamples=given.resamples,
+        compare=tuple(given.compare) if given.compare else None,
+        statuses=given.status,
+        bound=given.equivalence,
+        exclusions=given.exclusions,
     )
-    print(f"{given.out / 'report.html'}: {summary.accounting['n_ratings']} ratings, "
-          f"{len(summary.methods)} methods")
+    print(
+        f"{given.out / 'report.html'}: {summary.accounting['n_ratings']} ratings, "
+        f"{len(summary.methods)} methods"
+    )
     return 0
 
 

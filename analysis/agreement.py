@@ -175,7 +175,11 @@ class Agreement:
 
 
 def agree(
-    coefficient: Coefficient, counts: Floats, *, rng: np.random.Generator, resamples: int,
+    coefficient: Coefficient,
+    counts: Floats,
+    *,
+    rng: np.random.Generator,
+    resamples: int,
     level: float = LEVEL,
 ) -> Agreement:
     """A coefficient over the units of `counts`, with a percentile bootstrap of units.

@@ -116,8 +116,11 @@ def read_scores(folder: Path, responses: Responses) -> Scores | None:
 def _score_columns(rows: list[dict[str, str]]) -> list[str]:
     """The machine's confidence, what is named a score, and what else holds numbers alone."""
     named = [c for c in (rows[0] if rows else ()) if c not in IDENTITY]
-    return [c for c in named
-            if c == "confidence" or c.startswith(PREFIX) or all(_numeric(r[c]) for r in rows)]
+    return [
+        c
+        for c in named
+        if c == "confidence" or c.startswith(PREFIX) or all(_numeric(r[c]) for r in rows)
+    ]
 
 
 def _numeric(text: str) -> bool:
@@ -128,7 +131,12 @@ def _numeric(text: str) -> bool:
 
 
 def describe_scores(
-    responses: Responses, scores: Scores | None, method: str, *, seed: int, resamples: int,
+    responses: Responses,
+    scores: Scores | None,
+    method: str,
+    *,
+    seed: int,
+    resamples: int,
     level: float = LEVEL,
 ) -> list[Estimate]:
     """Every estimate of one method's scores; nothing without scores or chosen ranks."""
@@ -148,14 +156,21 @@ def describe_scores(
 def _lookup(frame: pd.DataFrame, values: Mapping[Key, float], method: str, rank: object) -> Floats:
     """The score of one label a rating: of the rank in a column, or of a fixed rank."""
     ranks = frame[rank] if isinstance(rank, str) else [rank] * len(frame)
-    return np.array([
-        values.get((feature, method, int(r)), math.nan) if pd.notna(r) else math.nan
-        for feature, r in zip(frame["feature_key"], ranks, strict=True)
-    ], dtype=np.float64)
+    return np.array(
+        [
+            values.get((feature, method, int(r)), math.nan) if pd.notna(r) else math.nan
+            for feature, r in zip(frame["feature_key"], ranks, strict=True)
+        ],
+        dtype=np.float64,
+    )
 
 
 def _against_confidence(
-    frame: pd.DataFrame, values: Mapping[Key, float], method: str, name: str, seed: int,
+    frame: pd.DataFrame,
+    values: Mapping[Key, float],
+    method: str,
+    name: str,
+    seed: int,
     level: float,
 ) -> Iterator[Estimate]:
     score = _lookup(frame, values, method, "rank_number")
@@ -170,22 +185,47 @@ def _against_confidence(
         yield _no(key, label, ratings, "the score or the confidence is the same everywhere", level)
         return
     interval = _fisher(linear, level)
-    yield estimate(name=key, label=label, method=method, unit="none", value=linear.value,
-                   interval=interval, level=level, counts=ratings.counts)
+    yield estimate(
+        name=key,
+        label=label,
+        method=method,
+        unit="none",
+        value=linear.value,
+        interval=interval,
+        level=level,
+        counts=ratings.counts,
+    )
     reliability = _reliability(ratings, stream(seed, f"reliability {name} {method}"))
     corrected = f"{label}, corrected for the listeners’ noise"
     if reliability is None:
-        yield _no(f"{key}_corrected", corrected, ratings,
-                  "the reliability of a rating (ICC) cannot be told from 0", level)
+        yield _no(
+            f"{key}_corrected",
+            corrected,
+            ratings,
+            "the reliability of a rating (ICC) cannot be told from 0",
+            level,
+        )
         return
     scale = math.sqrt(reliability)
-    stretched = Interval.none(interval.reason) if interval.low is None else Interval(
-        max(-1.0, interval.low / scale), min(1.0, (interval.high or 0.0) / scale),
-        f"{interval.kind}, reliability {reliability:.3f} taken as known",
+    stretched = (
+        Interval.none(interval.reason)
+        if interval.low is None
+        else Interval(
+            max(-1.0, interval.low / scale),
+            min(1.0, (interval.high or 0.0) / scale),
+            f"{interval.kind}, reliability {reliability:.3f} taken as known",
+        )
     )
-    yield estimate(name=f"{key}_corrected", label=corrected, method=method, unit="none",
-                   value=max(-1.0, min(1.0, linear.value / scale)), interval=stretched, level=level,
-                   counts=ratings.counts)
+    yield estimate(
+        name=f"{key}_corrected",
+        label=corrected,
+        method=method,
+        unit="none",
+        value=max(-1.0, min(1.0, linear.value / scale)),
+        interval=stretched,
+        level=level,
+        counts=ratings.counts,
+    )
 
 
 def spearman(score: Floats, ratings: Ratings) -> Linear | None:
@@ -212,14 +252,16 @@ def _fisher(linear: Linear, level: float) -> Interval:
     se = math.sqrt(linear.variance(way)) / (1 - r * r)
     half = float(stats.t.ppf((1 + level) / 2, linear.clusters(way) - 1)) * se
     z = math.atanh(r)
-    return Interval(math.tanh(z - half), math.tanh(z + half),
-                    f"Student's t on Fisher's z, clustered by {way}")
+    return Interval(
+        math.tanh(z - half), math.tanh(z + half), f"Student's t on Fisher's z, clustered by {way}"
+    )
 
 
 def _reliability(ratings: Ratings, rng: np.random.Generator) -> float | None:
     """ICC(1): the share of a rating's variance between features; None if not told from 0."""
-    counts = counts_table(ratings.feature, ratings.values.astype(np.int64) - 1,
-                          ratings.n_features, 5)
+    counts = counts_table(
+        ratings.feature, ratings.values.astype(np.int64) - 1, ratings.n_features, 5
+    )
     found = agree(icc_oneway, counts, rng=rng, resamples=RELIABILITY_RESAMPLES)
     low = found.interval.low
     return found.value if low is not None and low > 0 else None
@@ -251,9 +293,14 @@ def _against_choice(
     ratings = ratings_of(frame[usable], method)
     linear = ratings.linear(share)
     yield estimate(
-        name=f"choice_{name}", label=f"how often {name} of the chosen label is above that of "
-        "another option (ties half; ½ by chance)", method=method, unit="share", value=linear.value,
-        interval=linear.student(linear.recommended, level, (0.0, 1.0)), level=level,
+        name=f"choice_{name}",
+        label=f"how often {name} of the chosen label is above that of "
+        "another option (ties half; ½ by chance)",
+        method=method,
+        unit="share",
+        value=linear.value,
+        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
+        level=level,
         counts=ratings.counts,
     )
 
@@ -269,25 +316,43 @@ def _own_confidence(
     ratings = ratings_of(kept, method)
     brier = ratings.linear((p - hit) ** 2)
     yield estimate(
-        name="brier", label="Brier score of the machine’s confidence in its first label",
-        method=method, unit="none", value=brier.value, level=level, counts=ratings.counts,
+        name="brier",
+        label="Brier score of the machine’s confidence in its first label",
+        method=method,
+        unit="none",
+        value=brier.value,
+        level=level,
+        counts=ratings.counts,
         interval=brier.student(brier.recommended, level, (0.0, 1.0)),
     )
     yield estimate(
-        name="ece", label=f"expected calibration error ({BINS} bins of equal width)", method=method,
-        unit="none", value=calibration_error(p, hit), level=level, counts=ratings.counts,
+        name="ece",
+        label=f"expected calibration error ({BINS} bins of equal width)",
+        method=method,
+        unit="none",
+        value=calibration_error(p, hit),
+        level=level,
+        counts=ratings.counts,
         interval=_ece_interval(p, hit, ratings, stream(seed, f"ece {method}"), resamples, level),
     )
     label = "AUROC of the machine’s confidence for its first label being chosen"
     if hit.min() == hit.max():
-        yield _no("auroc_confidence", label, ratings, "the first label was chosen always or never",
-                  level)
+        yield _no(
+            "auroc_confidence", label, ratings, "the first label was chosen always or never", level
+        )
         return
     auroc = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
     linear = Linear(auroc.value, auroc.influence, ratings.participant, ratings.feature)
-    yield estimate(name="auroc_confidence", label=label, method=method, unit="none",
-                   value=linear.value, level=level, counts=ratings.counts,
-                   interval=linear.student(linear.recommended, level, (0.0, 1.0)))
+    yield estimate(
+        name="auroc_confidence",
+        label=label,
+        method=method,
+        unit="none",
+        value=linear.value,
+        level=level,
+        counts=ratings.counts,
+        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
+    )
 
 
 def predictions(
@@ -316,8 +381,11 @@ def reliability_bins(p: Floats, hit: Floats) -> list[Bin]:
     """Mean prediction and share of hits in each bin that holds any."""
     place = _bin(p)
     n, sum_p, sum_hit = (sums_within(v, place, BINS) for v in (np.ones_like(p), p, hit))
-    return [Bin(float(sum_p[i] / n[i]), float(sum_hit[i] / n[i]), int(n[i]))
-            for i in range(BINS) if n[i] > 0]
+    return [
+        Bin(float(sum_p[i] / n[i]), float(sum_hit[i] / n[i]), int(n[i]))
+        for i in range(BINS)
+        if n[i] > 0
+    ]
 
 
 def calibration_error(p: Floats, hit: Floats) -> float:
@@ -335,14 +403,23 @@ def _ece_interval(
     cell = ratings.participant * BINS + _bin(p)
     gaps = sums_within(p - hit, cell, n * BINS).reshape(n, BINS)
     size = sums_within(np.ones_like(p), ratings.participant, n)
-    values = np.concatenate([
-        np.abs(drawn @ gaps).sum(axis=1) / (drawn @ size)
-        for drawn in multinomial_weights(rng, n, resamples)
-    ])
+    values = np.concatenate(
+        [
+            np.abs(drawn @ gaps).sum(axis=1) / (drawn @ size)
+            for drawn in multinomial_weights(rng, n, resamples)
+        ]
+    )
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), f"percentile bootstrap by {PARTICIPANT}")
 
 
 def _no(name: str, label: str, ratings: Ratings, reason: str, level: float) -> Estimate:
-    return not_estimable(name=name, label=label, method=ratings.method, unit="none", reason=reason,
-                         level=level, counts=ratings.counts)
+    return not_estimable(
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="none",
+        reason=reason,
+        level=level,
+        counts=ratings.counts,
+    )

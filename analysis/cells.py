@@ -26,17 +26,19 @@ def per_method_table(summary: Summary, caption: str, names: Sequence[str], few: 
         return table(caption, ["", *(escape(m) for m in summary.methods)], rows)
     rows = [
         [f"{escape(method)}: {escape(found[name, method].label)}", stacked(found[name, method])]
-        for method in summary.methods for name in present[:few] if (name, method) in found
+        for method in summary.methods
+        for name in present[:few]
+        if (name, method) in found
     ]
     return table(caption, ["", "value"], rows)
 
 
-def _row(
-    name: str, found: dict[tuple[str, str], Estimate], methods: Sequence[str]
-) -> list[str]:
+def _row(name: str, found: dict[tuple[str, str], Estimate], methods: Sequence[str]) -> list[str]:
     label = next(found[name, m].label for m in methods if (name, m) in found)
-    return [first_up(label), *(stacked(found[name, m]) if (name, m) in found else "—"
-                               for m in methods)]
+    return [
+        first_up(label),
+        *(stacked(found[name, m]) if (name, m) in found else "—" for m in methods),
+    ]
 
 
 def stacked(e: Estimate) -> str:
@@ -55,8 +57,10 @@ def _counts(e: Estimate) -> str:
     if e.of is not None:
         return f'<span class="under">{e.count} of {e.of}</span>'
     if e.name in ("mean_confidence", "difference_mean_confidence"):
-        return (f'<span class="under">{many(e.n_ratings, "rating")}</span>'
-                f'<span class="under">{many(e.n_participants, "participant")}</span>')
+        return (
+            f'<span class="under">{many(e.n_ratings, "rating")}</span>'
+            f'<span class="under">{many(e.n_participants, "participant")}</span>'
+        )
     if e.name == "difference_paired_by_feature":
         return f'<span class="under">{many(e.n_features, "shared feature")}</span>'
     if e.name.startswith(("alpha", "gwet", "icc", "consensus", "brennan")) and e.low is not None:

@@ -66,8 +66,11 @@ def choices_of(responses: Responses, method: str) -> Choices | None:
     if kept.empty:
         return None
     label, n_labels = codes(chosen[chosen != ""])
-    rank = (kept["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
-            if "chosen_rank" in kept.columns else np.zeros(len(kept), dtype=np.int64))
+    rank = (
+        kept["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
+        if "chosen_rank" in kept.columns
+        else np.zeros(len(kept), dtype=np.int64)
+    )
     return Choices(ratings_of(kept, method), label, n_labels, rank, _options(kept))
 
 
@@ -118,12 +121,14 @@ def _first_label(responses: Responses, method: str, level: float) -> Iterator[Es
     rank = frame["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
     ratings = ratings_of(frame, method)
     label = "share of choices that are the method’s first label"
-    yield from rating_share(ratings, (rank == 1).astype(np.float64), "share_first_label", label,
-                            level)
+    yield from rating_share(
+        ratings, (rank == 1).astype(np.float64), "share_first_label", label, level
+    )
     yield _chance(ratings, "share_first_label_chance", label, _options(frame), level)
     label = "share of choices that are a label from another feature"
-    yield from rating_share(ratings, (rank == 0).astype(np.float64), "share_label_elsewhere", label,
-                            level)
+    yield from rating_share(
+        ratings, (rank == 0).astype(np.float64), "share_label_elsewhere", label, level
+    )
 
 
 def _identification(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
@@ -138,22 +143,26 @@ def _identification(responses: Responses, method: str, level: float) -> Iterator
     right = frame["chosen_position"].map(whole) == frame["target_position"].map(whole)
     ratings = ratings_of(frame, method)
     label = "share of identification trials answered with the feature’s own label"
-    yield from rating_share(ratings, np.asarray(right, dtype=np.float64), "identification_accuracy",
-                            label, level)
+    yield from rating_share(
+        ratings, np.asarray(right, dtype=np.float64), "identification_accuracy", label, level
+    )
     yield _chance(ratings, "identification_chance", label, _options(frame), level)
 
 
 def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float) -> Estimate:
     return estimate(
-        name=name, label=f"{label}: expected under chance", method=ratings.method, unit="share",
-        value=float(np.mean(1.0 / options)), level=level, counts=ratings.counts,
+        name=name,
+        label=f"{label}: expected under chance",
+        method=ratings.method,
+        unit="share",
+        value=float(np.mean(1.0 / options)),
+        level=level,
+        counts=ratings.counts,
         interval=Interval.none("a fixed value: one in the number of options"),
     )
 
 
-def _consensus(
-    choices: Choices, seed: int, resamples: int, level: float
-) -> Iterator[Estimate]:
+def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
     """Modal share and normalised entropy of the choices on a feature, averaged over features.
 
     Beside each its value if every listener chose among the options blindly: with few listeners a
@@ -166,8 +175,15 @@ def _consensus(
     size = _per_feature_options(choices)
     if not many.any():
         for name, label in (("consensus_modal_share", MODAL), ("consensus_entropy", ENTROPY)):
-            yield not_estimable(name=name, label=label, method=ratings.method, unit="share",
-                                reason=ONE_CHOICE, level=level, counts=ratings.counts)
+            yield not_estimable(
+                name=name,
+                label=label,
+                method=ratings.method,
+                unit="share",
+                reason=ONE_CHOICE,
+                level=level,
+                counts=ratings.counts,
+            )
         return
     counts = Counts(int(n[many].sum()), ratings.n_participants, int(many.sum()))
     pairs = list(zip(n[many].astype(int).tolist(), size[many].tolist(), strict=True))
@@ -178,15 +194,25 @@ def _consensus(
     for name, (label, values, by_chance) in observed.items():
         rng = stream(seed, f"{name} {ratings.method}")
         yield estimate(
-            name=name, label=label, method=ratings.method, unit="share",
-            value=float(values.mean()), level=level, counts=counts,
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="share",
+            value=float(values.mean()),
+            level=level,
+            counts=counts,
             interval=_by_feature(values, rng, resamples, level),
         )
         expected = {pair: by_chance(*pair) for pair in sorted(set(pairs))}
         yield estimate(
-            name=f"{name}_chance", label=f"{label}: expected under chance", method=ratings.method,
-            unit="share", value=float(np.mean([expected[pair] for pair in pairs])), level=level,
-            counts=counts, interval=Interval.none("a fixed value: choices made blindly"),
+            name=f"{name}_chance",
+            label=f"{label}: expected under chance",
+            method=ratings.method,
+            unit="share",
+            value=float(np.mean([expected[pair] for pair in pairs])),
+            level=level,
+            counts=counts,
+            interval=Interval.none("a fixed value: choices made blindly"),
         )
 
 
@@ -207,11 +233,12 @@ def _entropy(table: Floats, size: Ints) -> Floats:
     return np.asarray(np.abs((share * logs).sum(axis=1)) / np.log(size))
 
 
-def _by_feature(
-    values: Floats, rng: np.random.Generator, resamples: int, level: float
-) -> Interval:
+def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level: float) -> Interval:
     found = mean_interval(
-        ClusterSums(values, np.ones_like(values)), rng=rng, resamples=resamples, level=level,
+        ClusterSums(values, np.ones_like(values)),
+        rng=rng,
+        resamples=resamples,
+        level=level,
         bounds=(0.0, 1.0),
     )
     if found.low is None:
@@ -246,9 +273,7 @@ def entropy_by_chance(n: int, options: int) -> float:
     return float(options * terms.sum() / math.log(options))
 
 
-def _agreement(
-    choices: Choices, seed: int, resamples: int, level: float
-) -> Iterator[Estimate]:
+def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
     """Krippendorff's alpha of the chosen labels, and agreement beyond one in the options."""
     ratings = choices.ratings
     table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
@@ -263,7 +288,10 @@ def _agreement(
     }
     for name, (label, coefficient) in found.items():
         result = agree(
-            coefficient, table, rng=stream(seed, f"{name} {ratings.method}"),
-            resamples=min(resamples, MOST_LABEL_RESAMPLES), level=level,
+            coefficient,
+            table,
+            rng=stream(seed, f"{name} {ratings.method}"),
+            resamples=min(resamples, MOST_LABEL_RESAMPLES),
+            level=level,
         )
         yield agreement_estimate(name, label, ratings, result, level)

@@ -60,5 +60,7 @@ def clip_seconds(folder: Path) -> dict[str, float] | None:
     rows = read_table(folder, "stimuli.csv", ("clip", "seconds"))
     if rows is None:
         return None
-    return {row["clip"]: decimal("stimuli.csv", i, "seconds", row["seconds"])
-            for i, row in enumerate(rows, start=2)}
+    return {
+        row["clip"]: decimal("stimuli.csv", i, "seconds", row["seconds"])
+        for i, row in enumerate(rows, start=2)
+    }

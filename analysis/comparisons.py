@@ -93,9 +93,7 @@ class Pair:
         """mean(A) − mean(B) of `values` [rating] with each rating's influence."""
         a, b = values[self.is_a], values[~self.is_a]
         mean_a, mean_b = float(a.mean()), float(b.mean())
-        influence = np.where(
-            self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b)
-        )
+        influence = np.where(self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b))
         sides = self.is_a.astype(np.int64)
         return Linear(mean_a - mean_b, influence, self.participant, self.feature, sides)
 
@@ -117,9 +115,14 @@ def pair_of(responses: Responses, a: str, b: str) -> Pair:
     participant, n_participants = codes(frame["participation"])
     feature, n_features = codes(frame["feature_key"])
     return Pair(
-        a=a, b=b, values=frame["rating"].to_numpy(dtype=np.float64),
-        is_a=(frame["method"] == a).to_numpy(dtype=bool), participant=participant,
-        feature=feature, n_participants=n_participants, n_features=n_features,
+        a=a,
+        b=b,
+        values=frame["rating"].to_numpy(dtype=np.float64),
+        is_a=(frame["method"] == a).to_numpy(dtype=bool),
+        participant=participant,
+        feature=feature,
+        n_participants=n_participants,
+        n_features=n_features,
     )
 
 
@@ -131,12 +134,18 @@ def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> l
         *mean_difference(pair, seed=seed, resamples=resamples, level=level),
         paired_difference(pair, level=level),
         share_difference(
-            pair, at_least_4, "difference_share_at_least_4",
-            "difference in the share of ratings that are 4 or 5 (≥ 4)", level,
+            pair,
+            at_least_4,
+            "difference_share_at_least_4",
+            "difference in the share of ratings that are 4 or 5 (≥ 4)",
+            level,
         ),
         share_difference(
-            pair, equal_5, "difference_share_equal_5",
-            "difference in the share of ratings that are 5 (= 5)", level,
+            pair,
+            equal_5,
+            "difference_share_equal_5",
+            "difference in the share of ratings that are 5 (= 5)",
+            level,
         ),
         *superiorities(pair, level),
     ]
@@ -159,15 +168,27 @@ def mean_difference(
         FEATURE: linear.student(FEATURE, level, bounds),
         BOTH: _two_sided(pair) or linear.student(BOTH, level, bounds),
         PIGEONHOLE: pigeonhole_difference(
-            pair.values, pair.is_a.astype(np.float64), pair.participant, pair.feature, level=level,
-            rng=stream(seed, f"pigeonhole {pair.name}"), resamples=resamples,
+            pair.values,
+            pair.is_a.astype(np.float64),
+            pair.participant,
+            pair.feature,
+            level=level,
+            rng=stream(seed, f"pigeonhole {pair.name}"),
+            resamples=resamples,
         ),
     }
     return [
         estimate(
-            name="difference_mean_confidence", label="difference in mean confidence",
-            method=pair.name, unit="scale", value=linear.value, interval=interval, level=level,
-            counts=pair.counts, clustered_by=way, recommended=way == linear.recommended,
+            name="difference_mean_confidence",
+            label="difference in mean confidence",
+            method=pair.name,
+            unit="scale",
+            value=linear.value,
+            interval=interval,
+            level=level,
+            counts=pair.counts,
+            clustered_by=way,
+            recommended=way == linear.recommended,
         )
         for way, interval in intervals.items()
     ]
@@ -211,9 +232,7 @@ def welch_df(a: ClusterSums, b: ClusterSums) -> float:
     return float((v_a + v_b) ** 2 / (v_a**2 / (a.n - 1) + v_b**2 / (b.n - 1)))
 
 
-def _joint_interval(
-    pair: Pair, rng: np.random.Generator, resamples: int, level: float
-) -> Interval:
+def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level: float) -> Interval:
     a, b = pair.side(True, pair.values), pair.side(False, pair.values)
     if a.n < 2:
         return Interval.none(ONE_PARTICIPANT)
@@ -226,9 +245,7 @@ def _joint_interval(
     parts = [_joint_roots(terms, drawn) for drawn in multinomial_weights(rng, a.n, resamples)]
     means = np.concatenate([part[0] for part in parts])
     variances = np.concatenate([part[1] for part in parts])
-    return studentised(
-        value, math.sqrt(variance), means, variances, a.n - 1, level, (-4.0, 4.0)
-    )
+    return studentised(value, math.sqrt(variance), means, variances, a.n - 1, level, (-4.0, 4.0))
 
 
 def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
@@ -270,8 +287,15 @@ def share_difference(
         side_b = share_interval(b.mean, b.variance(), b.weight.sum(), b.n, level=level)
         interval = square_and_add(a.mean, side_a, b.mean, side_b)
     return estimate(
-        name=name, label=label, method=pair.name, unit="share", value=linear.value,
-        interval=interval, level=level, counts=pair.counts, clustered_by=linear.recommended,
+        name=name,
+        label=label,
+        method=pair.name,
+        unit="share",
+        value=linear.value,
+        interval=interval,
+        level=level,
+        counts=pair.counts,
+        clustered_by=linear.recommended,
     )
 
 
@@ -288,8 +312,10 @@ def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
     if not pair.crossed:
         a, b = (side.total / side.weight for side in pair.sides(pair.values))
         by_means = brunner_munzel(a, b)
-        interval = by_means.interval(level) if by_means else Interval.none(
-            ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED
+        interval = (
+            by_means.interval(level)
+            if by_means
+            else Interval.none(ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
         )
         theta = float(placements(a, b).mean())
         found += _theta_and_delta(pair, "participant means", theta, interval, level)
@@ -301,18 +327,31 @@ def _theta_and_delta(
 ) -> list[Estimate]:
     delta = Interval(
         None if interval.low is None else 2 * interval.low - 1,
-        None if interval.high is None else 2 * interval.high - 1, interval.kind, interval.reason,
+        None if interval.high is None else 2 * interval.high - 1,
+        interval.kind,
+        interval.reason,
     )
     suffix = of.replace(" ", "_")
     return [
         estimate(
-            name=f"superiority_{suffix}", label=f"probability of superiority, {of} (ties half)",
-            method=pair.name, unit="share", value=theta, interval=interval, level=level,
+            name=f"superiority_{suffix}",
+            label=f"probability of superiority, {of} (ties half)",
+            method=pair.name,
+            unit="share",
+            value=theta,
+            interval=interval,
+            level=level,
             counts=pair.counts,
         ),
         estimate(
-            name=f"cliffs_delta_{suffix}", label=f"Cliff’s delta, {of}", method=pair.name,
-            unit="none", value=2 * theta - 1, interval=delta, level=level, counts=pair.counts,
+            name=f"cliffs_delta_{suffix}",
+            label=f"Cliff’s delta, {of}",
+            method=pair.name,
+            unit="none",
+            value=2 * theta - 1,
+            interval=delta,
+            level=level,
+            counts=pair.counts,
         ),
     ]
 
@@ -339,7 +378,12 @@ def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
     if shared.sum() < 2:
         reason = f"features rated under both methods: {int(shared.sum())}; pairing needs two"
         return not_estimable(
-            name=name, label=label, method=pair.name, unit="scale", reason=reason, level=level,
+            name=name,
+            label=label,
+            method=pair.name,
+            unit="scale",
+            reason=reason,
+            level=level,
             counts=counts,
         )
     keep = shared[pair.feature]
@@ -352,8 +396,14 @@ def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
     )
     n_participants = int(participant.max()) + 1
     return estimate(
-        name=name, label=label, method=pair.name, unit="scale", value=value, interval=interval,
-        level=level, counts=Counts(counts.n_ratings, n_participants, counts.n_features),
+        name=name,
+        label=label,
+        method=pair.name,
+        unit="scale",
+        value=value,
+        interval=interval,
+        level=level,
+        counts=Counts(counts.n_ratings, n_participants, counts.n_features),
     )
 
 
@@ -377,5 +427,3 @@ def _paired_interval(
     if variance <= 1e-24:
         return Interval.none(NO_SPREAD)
     return t_interval(value, math.sqrt(variance), clusters - 1, level, (-4.0, 4.0), STUDENT_TWO_WAY)
-
-

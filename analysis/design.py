@@ -73,8 +73,14 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
 
 
 def cheapest(
-    design: Design, *, wished: float, trials: Sequence[int], simulations: int, seed: int = 0,
-    cost_participant: float = 1.0, cost_trial: float = 0.1,
+    design: Design,
+    *,
+    wished: float,
+    trials: Sequence[int],
+    simulations: int,
+    seed: int = 0,
+    cost_participant: float = 1.0,
+    cost_trial: float = 0.1,
 ) -> tuple[Power, float] | None:
     """The design with the lowest cost that reaches the wished power, over numbers of trials.
 
@@ -86,8 +92,13 @@ def cheapest(
         raise AnalysisError(f"the wished power is {wished:g}; it must be between 0 and 1")
     best: tuple[Power, float] | None = None
     for number in trials:
-        found = _fewest(dataclasses.replace(design, trials=number, ratings=1), design.ratings,
-                        wished, simulations, seed)
+        found = _fewest(
+            dataclasses.replace(design, trials=number, ratings=1),
+            design.ratings,
+            wished,
+            simulations,
+            seed,
+        )
         if found is None:
             continue
         cost = 2 * found.design.participants * (cost_participant + number * cost_trial)
@@ -96,9 +107,7 @@ def cheapest(
     return best
 
 
-def _fewest(
-    base: Design, ratings: int, wished: float, simulations: int, seed: int
-) -> Power | None:
+def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: int) -> Power | None:
     """Fewest participants that reach the wished power, by bisection with common random numbers."""
 
     def of(participants: int) -> Power:
@@ -142,7 +151,8 @@ def from_pilot(path: Path) -> Design:
     counts = np.bincount(lower.astype(np.int64), minlength=6)[1:] + 0.5
     return Design(
         participant_sd=min(5.0, sigma.get("participant", 0.0)),
-        feature_sd=min(5.0, sigma.get("feature", 0.0)), effect=abs(means[0] - means[1]),
+        feature_sd=min(5.0, sigma.get("feature", 0.0)),
+        effect=abs(means[0] - means[1]),
         shares=tuple(float(share) for share in counts / counts.sum()),
     )
 
@@ -154,12 +164,21 @@ def _parser() -> argparse.ArgumentParser:
     for field in dataclasses.fields(Design):
         if field.name != "shares":
             kind = int if field.name in ("participants", "trials", "ratings") else float
-            parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=None,
-                                help=f"default {field.default}, or the pilot's")
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=kind,
+                default=None,
+                help=f"default {field.default}, or the pilot's",
+            )
     parser.add_argument("--pilot", type=Path, default=None, help="a pilot's responses.csv")
     parser.add_argument("--power", type=float, default=None, help="find the cheapest design")
-    parser.add_argument("--trials-tried", type=int, nargs="+", default=[5, 10, 15, 20],
-                        help="trials a participant that the search tries")
+    parser.add_argument(
+        "--trials-tried",
+        type=int,
+        nargs="+",
+        default=[5, 10, 15, 20],
+        help="trials a participant that the search tries",
+    )
     parser.add_argument("--cost-participant", type=float, default=1.0)
     parser.add_argument("--cost-trial", type=float, default=0.1)
     parser.add_argument("--simulations", type=int, default=1000)
@@ -172,21 +191,29 @@ def run(arguments: Sequence[str]) -> str:
     """The command's answer as text."""
     given = _parser().parse_args(arguments)
     base = from_pilot(given.pilot) if given.pilot else Design()
-    asked = {field.name: getattr(given, field.name) for field in dataclasses.fields(Design)
-             if getattr(given, field.name, None) is not None}
+    asked = {
+        field.name: getattr(given, field.name)
+        for field in dataclasses.fields(Design)
+        if getattr(given, field.name, None) is not None
+    }
     design = dataclasses.replace(base, **asked)
     found = power(design, simulations=given.simulations, seed=given.seed)
     answer: dict[str, object] = {"stated": dataclasses.asdict(found)}
     lines = [_described(found)]
     if given.power is not None:
         best = cheapest(
-            design, wished=given.power, trials=given.trials_tried, seed=given.seed,
-            simulations=given.simulations, cost_participant=given.cost_participant,
+            design,
+            wished=given.power,
+            trials=given.trials_tried,
+            seed=given.seed,
+            simulations=given.simulations,
+            cost_participant=given.cost_participant,
             cost_trial=given.cost_trial,
         )
         lines.append(_cheapest_described(best, given.power))
-        answer["cheapest"] = None if best is None else dataclasses.asdict(best[0]) | {
-            "cost": best[1]}
+        answer["cheapest"] = (
+            None if best is None else dataclasses.asdict(best[0]) | {"cost": best[1]}
+        )
     if given.json is not None:
         _write(given.json, answer)
     return "\n".join(lines)
@@ -216,4 +243,5 @@ def _cheapest_described(best: tuple[Power, float] | None, wished: float) -> str:
     if best is None:
         return f"No design up to {MOST_PARTICIPANTS} participants a method reaches {wished:g}."
     return f"Cheapest design found for power {wished:g} (cost {best[1]:.1f}):\n" + _described(
-        best[0])
+        best[0]
+    )

@@ -60,27 +60,33 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "max_failed_catch": Rule(
-        ("catch_passed", "catch_trials"), _at_most("catch_passed", "catch_trials"),
+        ("catch_passed", "catch_trials"),
+        _at_most("catch_passed", "catch_trials"),
         "participations that failed more than {} catch trials",
     ),
     "min_median_response_ms": Rule(
-        ("median_response_ms",), _under("median_response_ms"),
+        ("median_response_ms",),
+        _under("median_response_ms"),
         "participations whose median answer took less than {} ms",
     ),
     "max_share_under_clip_length": Rule(
-        ("share_under_clip_length",), _over("share_under_clip_length"),
+        ("share_under_clip_length",),
+        _over("share_under_clip_length"),
         "participations that answered more than a share of {} in less than the clips’ length",
     ),
     "same_confidence": Rule(
-        ("same_confidence",), _flagged("same_confidence"),
+        ("same_confidence",),
+        _flagged("same_confidence"),
         "participations with one and the same confidence throughout",
     ),
     "same_position": Rule(
-        ("same_position",), _flagged("same_position"),
+        ("same_position",),
+        _flagged("same_position"),
         "participations that chose one and the same place throughout",
     ),
     "inconsistent": Rule(
-        ("inconsistent",), _flagged("inconsistent"),
+        ("inconsistent",),
+        _flagged("inconsistent"),
         "participations that chose another label in every repeat",
     ),
 }
@@ -137,7 +143,8 @@ def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Ex
     if kept.empty:
         raise AnalysisError(f"{responses.name}: the exclusion rules leave no response")
     after = dataclasses.replace(
-        responses, ratings=kept.reset_index(drop=True),
+        responses,
+        ratings=kept.reset_index(drop=True),
         accounting=accounting_of(responses.accounting, kept),
     )
     return Excluded(after, tuple(done), source)

@@ -53,11 +53,21 @@ def canvas(height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Can
     from matplotlib.figure import Figure as Made
 
     style: dict[Any, Any] = {
-        "svg.fonttype": "none", "text.parse_math": False, "font.family": "sans-serif",
-        "font.size": 9.0, "text.color": INK, "axes.edgecolor": MUTED, "axes.labelcolor": INK,
-        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.unicode_minus": True, "svg.hashsalt": "earwitness",
+        "svg.fonttype": "none",
+        "text.parse_math": False,
+        "font.family": "sans-serif",
+        "font.size": 9.0,
+        "text.color": INK,
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.unicode_minus": True,
+        "svg.hashsalt": "earwitness",
     }
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # A name in a script that the measuring font lacks is still drawn by the reader's font.
@@ -75,7 +85,7 @@ def svg_of(figure: Canvas, name: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg"):]
+    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     return re.sub(r'(url\(#|href="#)', rf"\1{name}-", text)
@@ -102,8 +112,14 @@ def distribution(methods: Sequence[Ratings]) -> Figure:
         plain(ax)
         handles: list[Any] = [ax.barh([0], [0], color=colour) for colour in STEPS]
         figure.legend(
-            handles, ["1 not at all", "2", "3", "4", "5 completely"], loc="outside upper center",
-            ncols=5, frameon=False, handlelength=0.9, handleheight=0.9, columnspacing=1.1,
+            handles,
+            ["1 not at all", "2", "3", "4", "5 completely"],
+            loc="outside upper center",
+            ncols=5,
+            frameon=False,
+            handlelength=0.9,
+            handleheight=0.9,
+            columnspacing=1.1,
         )
         svg = svg_of(figure, "distribution")
     alt = "Shares of the answers 1 to 5. " + " ".join(
@@ -140,8 +156,9 @@ def means(methods: Sequence[Ratings], estimates: Sequence[Estimate]) -> Figure:
             colour = method_colour(row)
             sums = ratings.by_participant()
             x, lift = _stacked(sums.total / sums.weight)
-            ax.plot(x, row + 0.28 - lift, "o", color=colour, alpha=0.45, markersize=3,
-                    markeredgewidth=0)
+            ax.plot(
+                x, row + 0.28 - lift, "o", color=colour, alpha=0.45, markersize=3, markeredgewidth=0
+            )
             whisker(ax, estimate, row - 0.18, colour)
         ax.set_yticks(range(len(shown)), [short(r.method) for r, _ in shown])
         ax.set_ylim(len(shown) - 0.5, -0.55)
@@ -177,8 +194,13 @@ def whisker(ax: Axes, estimate: Estimate, row: float, colour: str) -> None:
     if estimate.value is None:
         return
     if estimate.low is not None and estimate.high is not None:
-        ax.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2.2,
-                solid_capstyle="round")
+        ax.plot(
+            [estimate.low, estimate.high],
+            [row, row],
+            color=colour,
+            linewidth=2.2,
+            solid_capstyle="round",
+        )
     ax.plot([estimate.value], [row], "o", color=colour, markersize=6.5)
 
 
@@ -190,8 +212,12 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
         for row, estimate in enumerate(shown):
             whisker(ax, estimate, row, INK)
             ax.annotate(
-                short(estimate.method, 48), (estimate.value or 0.0, row), xytext=(0, 6),
-                textcoords="offset points", ha="center", va="bottom",
+                short(estimate.method, 48),
+                (estimate.value or 0.0, row),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
             )
         reach = max([0.5, *(abs(v) for e in shown for v in (e.low, e.high, e.value) if v)])
         ax.set_xlim(-1.12 * reach, 1.12 * reach)
@@ -206,7 +232,9 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
         f"{clean(e.method)}: {_said(e)}." for e in shown
     )
     return Figure(
-        "differences", svg, alt,
+        "differences",
+        svg,
+        alt,
         "Differences in mean confidence with their intervals; the line is no difference.",
     )
 
@@ -217,10 +245,20 @@ def reliability(curves: Sequence[tuple[str, Sequence[Bin]]]) -> Figure:
         ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for row, (method, bins) in enumerate(curves[:MOST_ROWS]):
             most = max(b.n for b in bins)
-            ax.plot([b.predicted for b in bins], [b.observed for b in bins],
-                    color=method_colour(row), linewidth=1.4, label=short(method))
-            ax.scatter([b.predicted for b in bins], [b.observed for b in bins],
-                       s=[12 + 60 * b.n / most for b in bins], color=method_colour(row), zorder=3)
+            ax.plot(
+                [b.predicted for b in bins],
+                [b.observed for b in bins],
+                color=method_colour(row),
+                linewidth=1.4,
+                label=short(method),
+            )
+            ax.scatter(
+                [b.predicted for b in bins],
+                [b.observed for b in bins],
+                s=[12 + 60 * b.n / most for b in bins],
+                color=method_colour(row),
+                zorder=3,
+            )
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)
         ax.set_xlabel("the machine’s confidence in its first label")
@@ -230,8 +268,9 @@ def reliability(curves: Sequence[tuple[str, Sequence[Bin]]]) -> Figure:
         ax.legend(frameon=False, loc="upper left")
         svg = svg_of(figure, "reliability")
     alt = "Reliability diagram. " + " ".join(
-        f"{clean(method)}: " + ", ".join(
-            f"at {number(b.predicted)} chosen {percent(b.observed)}" for b in bins) + "."
+        f"{clean(method)}: "
+        + ", ".join(f"at {number(b.predicted)} chosen {percent(b.observed)}" for b in bins)
+        + "."
         for method, bins in curves[:MOST_ROWS]
     )
     caption = (

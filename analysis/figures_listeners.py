@@ -69,15 +69,19 @@ def _caterpillar(ax: Axes, ratings: Ratings, colour: str) -> None:
 
 def consensus(observed: Sequence[Estimate], by_chance: Sequence[Estimate]) -> Figure | None:
     """Modal share of each method beside its value under blind choice; None where not estimable."""
-    shown = [(o, c) for o, c in zip(observed, by_chance, strict=True)
-             if o.value is not None and c.value is not None][:MOST_ROWS]
+    shown = [
+        (o, c)
+        for o, c in zip(observed, by_chance, strict=True)
+        if o.value is not None and c.value is not None
+    ][:MOST_ROWS]
     if not shown:
         return None
     with canvas(0.9 + 0.42 * len(shown)) as (figure, (ax,)):
         for row, (found, chance) in enumerate(shown):
             whisker(ax, found, row, method_colour(row))
-            ax.plot([chance.value or 0.0], [row], "|", color=INK, markersize=13,
-                    markeredgewidth=1.6)
+            ax.plot(
+                [chance.value or 0.0], [row], "|", color=INK, markersize=13, markeredgewidth=1.6
+            )
         ax.set_yticks(range(len(shown)), [short(found.method) for found, _ in shown])
         ax.set_ylim(len(shown) - 0.5, -0.6)
         ax.set_xlim(0, 1)
@@ -103,11 +107,19 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
     with canvas(3.3) as (figure, (ax,)):
         for row, found in enumerate(points[:MOST_ROWS]):
             colour = method_colour(row)
-            ax.plot(found.score, found.confidence, "o", color=colour, alpha=0.3, markersize=3,
-                    markeredgewidth=0)
+            ax.plot(
+                found.score,
+                found.confidence,
+                "o",
+                color=colour,
+                alpha=0.3,
+                markersize=3,
+                markeredgewidth=0,
+            )
             x, y = _groups(found.score, found.confidence)
-            ax.plot(x, y, "-o", color=colour, markersize=4.5, linewidth=1.6,
-                    label=short(found.method))
+            ax.plot(
+                x, y, "-o", color=colour, markersize=4.5, linewidth=1.6, label=short(found.method)
+            )
         ax.set_ylim(0.8, 5.2)
         ax.set_xlabel(f"{short(name)} of the chosen label, mean over a feature’s ratings")
         ax.set_ylabel("mean confidence")
@@ -117,7 +129,8 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
         svg = svg_of(figure, "score")
     alt = f"{clean(name)} against confidence. " + " ".join(
         f"{clean(p.method)}: mean confidence from the lowest to the highest fifth of features "
-        + ", ".join(number(float(v)) for v in _groups(p.score, p.confidence)[1]) + "."
+        + ", ".join(number(float(v)) for v in _groups(p.score, p.confidence)[1])
+        + "."
         for p in points[:MOST_ROWS]
     )
     caption = (
@@ -129,5 +142,7 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
 
 def _groups(x: Floats, y: Floats, groups: int = 5) -> tuple[Floats, Floats]:
     parts = [part for part in np.array_split(np.argsort(x, kind="stable"), groups) if len(part)]
-    return (np.array([x[part].mean() for part in parts]),
-            np.array([y[part].mean() for part in parts]))
+    return (
+        np.array([x[part].mean() for part in parts]),
+        np.array([y[part].mean() for part in parts]),
+    )

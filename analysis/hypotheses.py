@@ -47,8 +47,9 @@ def permutation_test(
     exact = count <= EXACT_LIMIT
     observed = float(_welch(np.arange(n)[None, :] < n_a, values)[0])
     drawn = _labelings(n, n_a) if exact else _random_labelings(rng, n, n_a, resamples)
-    extreme = sum(int(np.sum(np.abs(_welch(block, values)) >= abs(observed) * (1 - 1e-9)))
-                  for block in drawn)
+    extreme = sum(
+        int(np.sum(np.abs(_welch(block, values)) >= abs(observed) * (1 - 1e-9))) for block in drawn
+    )
     p = extreme / count if exact else (extreme + 1) / (resamples + 1)
     shown = observed if math.isfinite(observed) else math.copysign(1e9, observed)
     return Permutation(shown, min(1.0, p), exact, count if exact else resamples)
@@ -100,8 +101,11 @@ def sign_flip_test(
         return None
     exact = 2**n <= EXACT_LIMIT
     observed = float(differences.mean())
-    signs = (np.array(list(product((-1.0, 1.0), repeat=n))) if exact
-             else rng.choice((-1.0, 1.0), size=(resamples, n)))
+    signs = (
+        np.array(list(product((-1.0, 1.0), repeat=n)))
+        if exact
+        else rng.choice((-1.0, 1.0), size=(resamples, n))
+    )
     extreme = int(np.sum(np.abs(signs @ differences) / n >= abs(observed) * (1 - 1e-9)))
     p = extreme / len(signs) if exact else (extreme + 1) / (resamples + 1)
     return Permutation(observed, min(1.0, p), exact, len(signs))
@@ -143,8 +147,9 @@ def welch(a: Floats, b: Floats) -> Welch | None:
     """Welch's test of two samples of independent values."""
     if min(len(a), len(b)) < 2:
         return None
-    return welch_from(float(a.mean()), float(a.std(ddof=1)), len(a),
-                      float(b.mean()), float(b.std(ddof=1)), len(b))
+    return welch_from(
+        float(a.mean()), float(a.std(ddof=1)), len(a), float(b.mean()), float(b.std(ddof=1)), len(b)
+    )
 
 
 @dataclass(frozen=True)

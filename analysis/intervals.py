@@ -162,7 +162,12 @@ def mean_interval(
 
 
 def studentised(
-    value: float, se: float, means: Floats, variances: Floats, df: float, level: float,
+    value: float,
+    se: float,
+    means: Floats,
+    variances: Floats,
+    df: float,
+    level: float,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
     """The bootstrap-t interval from resampled statistics and their variances.
@@ -179,7 +184,11 @@ def studentised(
 
 
 def _t_interval(
-    value: float, se: float, df: float, level: float, bounds: tuple[float, float],
+    value: float,
+    se: float,
+    df: float,
+    level: float,
+    bounds: tuple[float, float],
     kind: str = STUDENT,
 ) -> Interval:
     half = float(stats.t.ppf((1 + level) / 2, df)) * se
@@ -214,7 +223,12 @@ def wilson_interval(share: float, n: float, level: float = LEVEL) -> Interval:
 
 
 def share_interval(
-    share: float, variance: float, n: float, clusters: int, *, level: float = LEVEL,
+    share: float,
+    variance: float,
+    n: float,
+    clusters: int,
+    *,
+    level: float = LEVEL,
     kind: str = WILSON_CLUSTERED,
 ) -> Interval:
     """Interval of a share whose `n` units cluster.

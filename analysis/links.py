@@ -53,10 +53,16 @@ def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
     a1_u, a1_l = g_u / p - a1 * b_u, -g_l / p - a1 * b_l
     a2_u, a2_l = h_u / p - a2 * b_u, -h_l / p - a2 * b_l
     return Terms(
-        log_p=np.log(p), slope=-a1, weight=np.maximum(a1**2 - a2, 0.0),
-        weight_slope=2 * a1**3 - 3 * a1 * a2 + a3, upper=b_u, lower=b_l,
-        slope_upper=-a1_u, slope_lower=-a1_l,
-        weight_upper=2 * a1 * a1_u - a2_u, weight_lower=2 * a1 * a1_l - a2_l,
+        log_p=np.log(p),
+        slope=-a1,
+        weight=np.maximum(a1**2 - a2, 0.0),
+        weight_slope=2 * a1**3 - 3 * a1 * a2 + a3,
+        upper=b_u,
+        lower=b_l,
+        slope_upper=-a1_u,
+        slope_lower=-a1_l,
+        weight_upper=2 * a1 * a1_u - a2_u,
+        weight_lower=2 * a1 * a1_l - a2_l,
     )
 
 

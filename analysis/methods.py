@@ -105,21 +105,35 @@ def mean_confidence(
     sums, linear = ratings.by_participant(), ratings.linear(ratings.values)
     intervals = {
         PARTICIPANT: mean_interval(
-            sums, rng=stream(seed, f"mean {ratings.method}"), resamples=resamples, level=level,
+            sums,
+            rng=stream(seed, f"mean {ratings.method}"),
+            resamples=resamples,
+            level=level,
             bounds=(1.0, 5.0),
         ),
         FEATURE: linear.student(FEATURE, level, (1.0, 5.0)),
         BOTH: linear.student(BOTH, level, (1.0, 5.0)),
         PIGEONHOLE: pigeonhole_mean(
-            ratings.values, ratings.participant, ratings.feature, level=level,
-            rng=stream(seed, f"pigeonhole {ratings.method}"), resamples=resamples,
+            ratings.values,
+            ratings.participant,
+            ratings.feature,
+            level=level,
+            rng=stream(seed, f"pigeonhole {ratings.method}"),
+            resamples=resamples,
         ),
     }
     return [
         estimate(
-            name="mean_confidence", label="mean confidence, 1 to 5", method=ratings.method,
-            unit="scale", value=sums.mean, interval=interval, level=level, counts=ratings.counts,
-            clustered_by=way, recommended=way == linear.recommended,
+            name="mean_confidence",
+            label="mean confidence, 1 to 5",
+            method=ratings.method,
+            unit="scale",
+            value=sums.mean,
+            interval=interval,
+            level=level,
+            counts=ratings.counts,
+            clustered_by=way,
+            recommended=way == linear.recommended,
         )
         for way, interval in intervals.items()
     ]
@@ -135,14 +149,23 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> Estimate:
     n = len(ratings.values)
     if n < 2:
         return not_estimable(
-            name=name, label=label, method=ratings.method, unit="scale", level=level,
-            reason="one rating has no spread", counts=ratings.counts,
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="scale",
+            level=level,
+            reason="one rating has no spread",
+            counts=ratings.counts,
         )
     squares = (ratings.values - ratings.values.mean()) ** 2
     return estimate(
-        name=name, label=label, method=ratings.method, unit="scale",
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="scale",
         value=math.sqrt(squares.sum() / (n - 1)),
-        interval=_sd_interval(ratings.by_participant(squares), n, level), level=level,
+        interval=_sd_interval(ratings.by_participant(squares), n, level),
+        level=level,
         counts=ratings.counts,
     )
 
@@ -177,9 +200,17 @@ def rating_share(
     linear = ratings.linear(hits)
     return [
         estimate(
-            name=name, label=label, method=ratings.method, unit="share", value=linear.value,
-            interval=linear.wilson(way, len(hits), level), level=level, counts=ratings.counts,
-            count=int(hits.sum()), of=len(hits), clustered_by=way,
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="share",
+            value=linear.value,
+            interval=linear.wilson(way, len(hits), level),
+            level=level,
+            counts=ratings.counts,
+            count=int(hits.sum()),
+            of=len(hits),
+            clustered_by=way,
             recommended=way == linear.recommended,
         )
         for way in (PARTICIPANT, FEATURE, BOTH)
@@ -203,9 +234,14 @@ def feature_mean_share(ratings: Ratings, *, strict: bool, level: float = LEVEL) 
     return estimate(
         name=f"share_feature_means_{word}_4",
         label=f"share of features whose mean rating is {sign} 4",
-        method=ratings.method, unit="share", value=share,
-        interval=linear.wilson(linear.recommended, sums.n, level), level=level,
-        counts=ratings.counts, count=int(verdict.sum()), of=sums.n,
+        method=ratings.method,
+        unit="share",
+        value=share,
+        interval=linear.wilson(linear.recommended, sums.n, level),
+        level=level,
+        counts=ratings.counts,
+        count=int(verdict.sum()),
+        of=sums.n,
         clustered_by=linear.recommended,
     )
 
@@ -222,8 +258,14 @@ def participant_mean_share(ratings: Ratings, *, strict: bool, level: float = LEV
     return estimate(
         name=f"share_participant_means_{word}_4",
         label=f"share of participants whose mean rating is {sign} 4",
-        method=ratings.method, unit="share", value=share, interval=interval, level=level,
-        counts=ratings.counts, count=int(verdict.sum()), of=sums.n,
+        method=ratings.method,
+        unit="share",
+        value=share,
+        interval=interval,
+        level=level,
+        counts=ratings.counts,
+        count=int(verdict.sum()),
+        of=sums.n,
     )
 
 

@@ -23,16 +23,23 @@ def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], li
     """The method's effect by logit and probit, the random effects' spread, and a Wald test."""
     try:
         data, names = model_data(pair)
-        fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1)
-                for link in LINKS}
+        fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1) for link in LINKS}
     except NotFitted as reason:
         return [
-            not_estimable(name=f"clmm_{link}_effect", label=_label(link), method=pair.name,
-                          unit="coefficient", reason=str(reason), level=level, counts=pair.counts)
+            not_estimable(
+                name=f"clmm_{link}_effect",
+                label=_label(link),
+                method=pair.name,
+                unit="coefficient",
+                reason=str(reason),
+                level=level,
+                counts=pair.counts,
+            )
             for link in LINKS
         ], []
-    found = [e for link, fitted in fits.items()
-             for e in _estimates(pair, link, fitted, names, level)]
+    found = [
+        e for link, fitted in fits.items() for e in _estimates(pair, link, fitted, names, level)
+    ]
     return found, [_test(pair, fits["logit"])]
 
 
@@ -66,23 +73,43 @@ def _estimates(
 ) -> list[Estimate]:
     beta, se = float(fitted.beta[0]), float(fitted.beta_se[0])
     half = float(stats.norm.ppf((1 + level) / 2)) * se
-    found = [estimate(
-        name=f"clmm_{link}_effect", label=_label(link), method=pair.name, unit="coefficient",
-        value=beta, interval=Interval(beta - half, beta + half, WALD), level=level,
-        counts=pair.counts,
-    )]
+    found = [
+        estimate(
+            name=f"clmm_{link}_effect",
+            label=_label(link),
+            method=pair.name,
+            unit="coefficient",
+            value=beta,
+            interval=Interval(beta - half, beta + half, WALD),
+            level=level,
+            counts=pair.counts,
+        )
+    ]
     for name, sigma in zip(names, fitted.sigma, strict=True):
-        found.append(estimate(
-            name=f"clmm_{link}_sd_{name}",
-            label=f"standard deviation of {name}s on the latent scale ({link})", method=pair.name,
-            unit="coefficient", value=float(sigma), level=level, counts=pair.counts,
-            interval=Interval.none("given without an interval"),
-        ))
-    found.append(estimate(
-        name=f"clmm_{link}_log_likelihood", label=f"log-likelihood ({link})", method=pair.name,
-        unit="coefficient", value=fitted.log_likelihood, level=level, counts=pair.counts,
-        interval=Interval.none("not a parameter"),
-    ))
+        found.append(
+            estimate(
+                name=f"clmm_{link}_sd_{name}",
+                label=f"standard deviation of {name}s on the latent scale ({link})",
+                method=pair.name,
+                unit="coefficient",
+                value=float(sigma),
+                level=level,
+                counts=pair.counts,
+                interval=Interval.none("given without an interval"),
+            )
+        )
+    found.append(
+        estimate(
+            name=f"clmm_{link}_log_likelihood",
+            label=f"log-likelihood ({link})",
+            method=pair.name,
+            unit="coefficient",
+            value=fitted.log_likelihood,
+            level=level,
+            counts=pair.counts,
+            interval=Interval.none("not a parameter"),
+        )
+    )
     return found
 
 
@@ -91,7 +118,12 @@ def _test(pair: Pair, fitted: Fit) -> HypothesisTest:
     return HypothesisTest(
         name="clmm_logit_wald",
         label="the method has no effect on the latent scale (mixed model, logit)",
-        method=pair.name, family="exploratory", statistic=z, df=None,
-        p=float(2 * stats.norm.sf(abs(z))), p_adjusted=None, n_participants=pair.n_participants,
+        method=pair.name,
+        family="exploratory",
+        statistic=z,
+        df=None,
+        p=float(2 * stats.norm.sf(abs(z))),
+        p_adjusted=None,
+        n_participants=pair.n_participants,
         note="Wald",
     )

@@ -94,7 +94,10 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
         quadrature = Quadrature(laplace, nodes)
         gradient = quadrature.gradient
         found = optimize.minimize(
-            quadrature.value, found.x, jac=gradient, method="BFGS",
+            quadrature.value,
+            found.x,
+            jac=gradient,
+            method="BFGS",
             options={"gtol": 1e-4, "maxiter": 200},
         )
     _check(found, data)
@@ -102,8 +105,13 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
     theta, beta, sigma = _unpack(found.x, data)
     k = data.n_theta
     return Fit(
-        link=link, beta=beta, beta_se=np.sqrt(np.diag(covariance)[k:k + len(beta)]),
-        sigma=np.abs(sigma), theta=theta, log_likelihood=-float(found.fun), n_ratings=len(data.y),
+        link=link,
+        beta=beta,
+        beta_se=np.sqrt(np.diag(covariance)[k : k + len(beta)]),
+        sigma=np.abs(sigma),
+        theta=theta,
+        log_likelihood=-float(found.fun),
+        n_ratings=len(data.y),
     )
 
 
@@ -122,7 +130,7 @@ def _unpack(parameters: Floats, data: Data) -> tuple[Floats, Floats, Floats]:
     k, n = data.n_theta, data.x.shape[1]
     gaps = np.exp(np.clip(parameters[1:k], -30, 30))
     theta = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
-    return theta, parameters[k:k + n], parameters[k + n:]
+    return theta, parameters[k : k + n], parameters[k + n :]
 
 
 def _check(found: optimize.OptimizeResult, data: Data) -> None:
@@ -201,8 +209,10 @@ class Laplace:
         value, found = self._at(theta, fixed, sigma, b)
         for _ in range(100):
             curvature = Curvature(found.weight, self.levels, self.sizes, sigma)
-            score = [s * sums_within(found.slope, at, n) - e for s, at, n, e in
-                     zip(sigma, self.levels, self.sizes, b, strict=True)]
+            score = [
+                s * sums_within(found.slope, at, n) - e
+                for s, at, n, e in zip(sigma, self.levels, self.sizes, b, strict=True)
+            ]
             step = curvature.solve(score)
             gain = sum(float(s @ d) for s, d in zip(score, step, strict=True))
             scale = 1.0
@@ -236,8 +246,10 @@ class Laplace:
         found, curvature, sigma = mode.terms, mode.curvature, self.sigma(parameters)
         a, at_levels = curvature.leverages()
         push = a * found.weight_slope
-        t = [s * sums_within(push, at, n)
-             for s, at, n in zip(sigma, self.levels, self.sizes, strict=True)]
+        t = [
+            s * sums_within(push, at, n)
+            for s, at, n in zip(sigma, self.levels, self.sizes, strict=True)
+        ]
         m = curvature.solve(t)
         along = sum(s * e[at] for s, e, at in zip(sigma, m, self.levels, strict=True))
         by_eta = found.slope - 0.5 * push + 0.5 * found.weight * along
@@ -250,13 +262,19 @@ class Laplace:
         return self._assemble(parameters, by_eta, by_sigma, np.asarray(upper), np.asarray(lower))
 
     def _assemble(
-        self, parameters: Floats, by_eta: Floats, by_sigma: list[float], upper: Floats,
+        self,
+        parameters: Floats,
+        by_eta: Floats,
+        by_sigma: list[float],
+        upper: Floats,
         lower: Floats,
     ) -> Floats:
         """The gradient by (first threshold, log gaps, effects, standard deviations)."""
         y, k = self.data.y, self.data.n_theta
-        by_theta = (np.bincount(y, weights=upper, minlength=k + 1)[:k]
-                    + np.bincount(y, weights=lower, minlength=k + 1)[1:])
+        by_theta = (
+            np.bincount(y, weights=upper, minlength=k + 1)[:k]
+            + np.bincount(y, weights=lower, minlength=k + 1)[1:]
+        )
         gaps = np.exp(np.clip(parameters[1:k], -30, 30))
         tails = np.cumsum(by_theta[::-1])[::-1]
         ordered = np.zeros(len(by_sigma))
@@ -275,8 +293,10 @@ class Curvature:
         self, weight: Floats, levels: list[Ints], sizes: list[int], sigma: list[float]
     ) -> None:
         self.levels, self.sigma = levels, sigma
-        self.diagonals = [1 + s**2 * sums_within(weight, at, n)
-                          for s, at, n in zip(sigma, levels, sizes, strict=True)]
+        self.diagonals = [
+            1 + s**2 * sums_within(weight, at, n)
+            for s, at, n in zip(sigma, levels, sizes, strict=True)
+        ]
         self.log_det = float(np.log(self.diagonals[-1]).sum())
         if len(levels) == 2:
             product = sigma[0] * sigma[1] * weight
@@ -339,5 +359,6 @@ class Quadrature:
     def gradient(self, parameters: Floats) -> Floats:
         """Central differences: the points move with the parameters."""
         moves = np.eye(len(parameters)) * 1e-5
-        return np.array([(self.value(parameters + m) - self.value(parameters - m)) / 2e-5
-                         for m in moves])
+        return np.array(
+            [(self.value(parameters + m) - self.value(parameters - m)) / 2e-5 for m in moves]
+        )

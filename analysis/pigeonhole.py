@@ -23,7 +23,10 @@ DENSE_LIMIT = 200_000
 
 
 def pigeonhole_sums(
-    columns: Sequence[Floats], participant: Ints, feature: Ints, rng: np.random.Generator,
+    columns: Sequence[Floats],
+    participant: Ints,
+    feature: Ints,
+    rng: np.random.Generator,
     resamples: int,
 ) -> Floats:
     """Σ over ratings of (participant's draws × feature's draws × column), [resample, column].
@@ -59,7 +62,12 @@ def _sparse_block(p: Floats, f: Floats, tables: Sequence[Table]) -> Floats:
 
 
 def pigeonhole_mean(
-    values: Floats, participant: Ints, feature: Ints, *, rng: np.random.Generator, resamples: int,
+    values: Floats,
+    participant: Ints,
+    feature: Ints,
+    *,
+    rng: np.random.Generator,
+    resamples: int,
     level: float,
 ) -> Interval:
     """Percentile interval of a mean."""
@@ -69,8 +77,14 @@ def pigeonhole_mean(
 
 
 def pigeonhole_difference(
-    values: Floats, first: Floats, participant: Ints, feature: Ints, *,
-    rng: np.random.Generator, resamples: int, level: float,
+    values: Floats,
+    first: Floats,
+    participant: Ints,
+    feature: Ints,
+    *,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float,
 ) -> Interval:
     """Percentile interval of mean(first) − mean(rest); `first` [rating] is 1 or 0."""
     second = 1.0 - first

@@ -46,7 +46,10 @@ def participations(responses: Responses, folder: Path | None = None) -> pd.DataF
     table = pd.DataFrame({"main_trials": main.groupby("participation").size()})
     table.insert(0, "method", main.groupby("participation")["method"].agg(_all_of))
     for column, values in {
-        **_catch(rows), **_repeats(rows), **_lines(main), **_times(main, folder),
+        **_catch(rows),
+        **_repeats(rows),
+        **_lines(main),
+        **_times(main, folder),
     }.items():
         table[column] = values.reindex(table.index)
     return table.sort_index().reset_index()
@@ -65,9 +68,7 @@ def flag_counts(table: pd.DataFrame) -> dict[str, dict[str, tuple[int, int]]]:
     return found
 
 
-def describe_repeats(
-    responses: Responses, method: str, level: float = LEVEL
-) -> Iterator[Estimate]:
+def describe_repeats(responses: Responses, method: str, level: float = LEVEL) -> Iterator[Estimate]:
     """Within-listener agreement: share of repeats with the same choice, and the same confidence."""
     pairs = _repeat_pairs(_counted(responses))
     pairs = pairs[pairs["method"] == method] if len(pairs) else pairs
@@ -117,8 +118,11 @@ def _catch(rows: pd.DataFrame) -> Figures:
     if right is None:
         return {}
     by = right.astype(float).groupby(catch["participation"])
-    return {"catch_trials": by.size().astype(float), "catch_passed": by.sum(),
-            "failed_catch": by.min() < 1}
+    return {
+        "catch_trials": by.size().astype(float),
+        "catch_passed": by.sum(),
+        "failed_catch": by.min() < 1,
+    }
 
 
 def _repeat_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -151,8 +155,11 @@ def _repeats(rows: pd.DataFrame) -> Figures:
     if pairs.empty or "same_choice" not in pairs.columns:
         return {}
     by = pairs["same_choice"].astype(float).groupby(pairs["participation"])
-    return {"repeats": by.size().astype(float), "repeats_same_choice": by.sum(),
-            "inconsistent": by.max() < 1}
+    return {
+        "repeats": by.size().astype(float),
+        "repeats_same_choice": by.sum(),
+        "inconsistent": by.max() < 1,
+    }
 
 
 def _lines(main: pd.DataFrame) -> Figures:
@@ -193,6 +200,8 @@ def _lengths(timed: pd.DataFrame, folder: Path | None) -> pd.Series[float] | Non
     seconds = clip_seconds(folder)
     if seconds is None:
         return None
-    total = sum((timed[clip].map(seconds).astype(float) for clip in clips),
-                start=pd.Series(0.0, index=timed.index))
+    total = sum(
+        (timed[clip].map(seconds).astype(float) for clip in clips),
+        start=pd.Series(0.0, index=timed.index),
+    )
     return None if total.isna().any() else 1000 * total

@@ -38,9 +38,16 @@ def describe_agreement(
     counts = counts_table(ratings.feature[first], steps, ratings.n_features, 5)
     return [
         agreement_estimate(
-            name, label, ratings,
-            agree(coefficient, counts, rng=stream(seed, f"{name} {ratings.method}"),
-                  resamples=resamples, level=level),
+            name,
+            label,
+            ratings,
+            agree(
+                coefficient,
+                counts,
+                rng=stream(seed, f"{name} {ratings.method}"),
+                resamples=resamples,
+                level=level,
+            ),
             level,
         )
         for name, (label, coefficient) in COEFFICIENTS.items()
@@ -54,10 +61,21 @@ def agreement_estimate(
     counts = Counts(len(ratings.values), ratings.n_participants, result.n_units)
     if result.value is None:
         return not_estimable(
-            name=name, label=label, method=ratings.method, unit="none",
-            reason=result.interval.reason, level=level, counts=counts,
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="none",
+            reason=result.interval.reason,
+            level=level,
+            counts=counts,
         )
     return estimate(
-        name=name, label=label, method=ratings.method, unit="none", value=result.value,
-        interval=result.interval, level=level, counts=counts,
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="none",
+        value=result.value,
+        interval=result.interval,
+        level=level,
+        counts=counts,
     )

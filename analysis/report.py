@@ -40,7 +40,11 @@ def build_report(
     Raises `AnalysisError`, before anything is written, with the one line that the user reads.
     """
     settings = Settings(
-        seed=seed, resamples=resamples, compare=compare, statuses=tuple(statuses), bound=bound,
+        seed=seed,
+        resamples=resamples,
+        compare=compare,
+        statuses=tuple(statuses),
+        bound=bound,
         exclusions=exclusions,
     )
     analysis = analyse(table_path, settings)
@@ -53,8 +57,9 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
     summary = analysis.summary
     means = [summary.find("mean_confidence", ratings.method) for ratings in analysis.methods]
     drawn = [figures.distribution(analysis.methods), figures.means(analysis.methods, means)]
-    differences = [e for e in summary.estimates
-                   if e.name == "difference_mean_confidence" and e.recommended]
+    differences = [
+        e for e in summary.estimates if e.name == "difference_mean_confidence" and e.recommended
+    ]
     if differences:
         drawn.append(figures.differences(differences))
     drawn += [f for f in (figures_listeners.features(analysis.methods), _consensus(summary)) if f]
@@ -70,8 +75,7 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
 def _consensus(summary: Summary) -> figures.Figure | None:
     found = {(e.name, e.method): e for e in summary.estimates}
     name = "consensus_modal_share"
-    methods = [m for m in summary.methods
-               if (name, m) in found and (f"{name}_chance", m) in found]
+    methods = [m for m in summary.methods if (name, m) in found and (f"{name}_chance", m) in found]
     return figures_listeners.consensus(
         [found[name, m] for m in methods], [found[f"{name}_chance", m] for m in methods]
     )

@@ -100,11 +100,23 @@ def estimate(
 ) -> Estimate:
     """An `Estimate` from a value and its interval."""
     return Estimate(
-        name=name, label=label, method=method, unit=unit, value=float(value),
-        low=interval.low, high=interval.high, interval=interval.kind, level=level,
-        n_ratings=counts.n_ratings, n_participants=counts.n_participants,
-        n_features=counts.n_features, count=count, of=of, reason=interval.reason,
-        clustered_by=clustered_by, recommended=recommended,
+        name=name,
+        label=label,
+        method=method,
+        unit=unit,
+        value=float(value),
+        low=interval.low,
+        high=interval.high,
+        interval=interval.kind,
+        level=level,
+        n_ratings=counts.n_ratings,
+        n_participants=counts.n_participants,
+        n_features=counts.n_features,
+        count=count,
+        of=of,
+        reason=interval.reason,
+        clustered_by=clustered_by,
+        recommended=recommended,
     )
 
 
@@ -113,9 +125,19 @@ def not_estimable(
 ) -> Estimate:
     """An `Estimate` without a value, because of `reason`."""
     return Estimate(
-        name=name, label=label, method=method, unit=unit, value=None, low=None, high=None,
-        interval="none", level=level, n_ratings=counts.n_ratings,
-        n_participants=counts.n_participants, n_features=counts.n_features, reason=reason,
+        name=name,
+        label=label,
+        method=method,
+        unit=unit,
+        value=None,
+        low=None,
+        high=None,
+        interval="none",
+        level=level,
+        n_ratings=counts.n_ratings,
+        n_participants=counts.n_participants,
+        n_features=counts.n_features,
+        reason=reason,
     )
 
 

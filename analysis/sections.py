@@ -34,18 +34,20 @@ PER_METHOD = (
 def report(summary: Summary, drawings: Sequence[Figure]) -> tuple[str, list[str]]:
     """The page's title and its HTML parts."""
     pictures = {d.name: figure(d) for d in drawings}
-    body = "\n".join([
-        *_opening(summary),
-        *_data(summary),
-        *_confidence(summary, pictures),
-        *between(summary, pictures),
-        *choices(summary, pictures),
-        *agreement(summary),
-        *machine(summary, pictures),
-        *quality(summary),
-        *_methods_text(summary),
-        *_every_estimate(summary),
-    ])
+    body = "\n".join(
+        [
+            *_opening(summary),
+            *_data(summary),
+            *_confidence(summary, pictures),
+            *between(summary, pictures),
+            *choices(summary, pictures),
+            *agreement(summary),
+            *machine(summary, pictures),
+            *quality(summary),
+            *_methods_text(summary),
+            *_every_estimate(summary),
+        ]
+    )
     for kind in ("Table", "Figure"):
         body = _numbered(body, kind)
     return f"Results: {summary.table}", [body]
@@ -82,8 +84,9 @@ def _headline(summary: Summary) -> str:
             f"<b>{escape(ranked[-1].method)}</b> to {with_interval(ranked[0])} for "
             f"<b>{escape(ranked[0].method)}</b>."
         )
-    found = [e for e in summary.estimates
-             if e.name == "difference_mean_confidence" and e.recommended]
+    found = [
+        e for e in summary.estimates if e.name == "difference_mean_confidence" and e.recommended
+    ]
     return text + (f" {_verdict(found[0])}" if len(found) == 1 else "")
 
 
@@ -92,7 +95,8 @@ def _verdict(e: Estimate) -> str:
         return f"The difference has no interval: {escape(e.reason)}."
     reading = (
         "the interval holds zero, so the data do not tell the methods apart"
-        if e.low <= 0 <= e.high else "the interval excludes zero"
+        if e.low <= 0 <= e.high
+        else "the interval excludes zero"
     )
     return f"The difference, {escape(e.method)}, is {with_interval(e)}: {reading}."
 
@@ -154,7 +158,8 @@ def _methods_text(summary: Summary) -> Iterator[str]:
     versions = ", ".join(f"{escape(name)} {escape(v)}" for name, v in summary.versions.items())
     yield paragraph(
         f"Seed {summary.seed}. {versions}. SHA-256 of the table: "
-        f"<code>{summary.table_sha256}</code>.", "quiet",
+        f"<code>{summary.table_sha256}</code>.",
+        "quiet",
     )
 
 
@@ -162,8 +167,14 @@ def _every_estimate(summary: Summary) -> Iterator[str]:
     yield heading("Every estimate", "estimates")
     yield "<details><summary>All values with their intervals and counts</summary>"
     rows = [
-        [f"{escape(e.method)}: {escape(e.label)}", _short_value(e), escape(e.interval),
-         str(e.n_ratings), str(e.n_participants), str(e.n_features)]
+        [
+            f"{escape(e.method)}: {escape(e.label)}",
+            _short_value(e),
+            escape(e.interval),
+            str(e.n_ratings),
+            str(e.n_participants),
+            str(e.n_features),
+        ]
         for e in summary.estimates
     ]
     head = ["", "value", "interval", "ratings", "participants", "features"]

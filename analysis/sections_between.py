@@ -64,8 +64,10 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str]) -> Iterator[st
         return
     one = len(names) == 1
     rows = [
-        [(first_up(t.label) if one else f"{escape(t.method)}: {escape(t.label)}") + _small(t),
-         *_numbers(t)]
+        [
+            (first_up(t.label) if one else f"{escape(t.method)}: {escape(t.label)}") + _small(t),
+            *_numbers(t),
+        ]
         for t in shown
     ]
     caption = (
@@ -90,9 +92,11 @@ def _numbers(t: HypothesisTest) -> list[str]:
 def _clusterings(summary: Summary) -> Iterator[str]:
     """The same value under each kind of clustering, the recommended one marked."""
     names = ("mean_confidence", "share_at_least_4", "difference_mean_confidence")
-    ways = list(dict.fromkeys(
-        e.clustered_by for e in summary.estimates if e.name in names and e.clustered_by
-    ))
+    ways = list(
+        dict.fromkeys(
+            e.clustered_by for e in summary.estimates if e.name in names and e.clustered_by
+        )
+    )
     keys = list(dict.fromkeys((e.name, e.method) for e in summary.estimates if e.name in names))
     if len(summary.methods) > MOST_PAIRS:
         return
@@ -101,8 +105,12 @@ def _clusterings(summary: Summary) -> Iterator[str]:
     for name, method in keys:
         cells = [found.get((name, method, way)) for way in ways]
         first = next(e for e in cells if e is not None)
-        rows.append([f"{escape(method)}: {escape(first.label)}<br>{value(first)}",
-                     *(_clustered(e) for e in cells)])
+        rows.append(
+            [
+                f"{escape(method)}: {escape(first.label)}<br>{value(first)}",
+                *(_clustered(e) for e in cells),
+            ]
+        )
     yield heading("The same numbers under other clusterings", "clusterings", 3)
     yield paragraph(
         "Bold is what is recommended for this design: by participant where each feature was rated "

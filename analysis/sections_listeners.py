@@ -48,13 +48,18 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
 
 def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     """Scores and the machine's own confidence beside what listeners said."""
-    names = list(dict.fromkeys(
-        e.name for e in summary.estimates
-        if e.name.startswith(("spearman_", "choice_")) or e.name in CALIBRATION
-    ))
+    names = list(
+        dict.fromkeys(
+            e.name
+            for e in summary.estimates
+            if e.name.startswith(("spearman_", "choice_")) or e.name in CALIBRATION
+        )
+    )
     shown = per_method_table(
-        summary, "<b>Table #.</b> Machine scores beside the listeners’ choice and confidence.",
-        names, few=len(names),
+        summary,
+        "<b>Table #.</b> Machine scores beside the listeners’ choice and confidence.",
+        names,
+        few=len(names),
     )
     if not shown:
         return

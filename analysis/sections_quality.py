@@ -24,8 +24,9 @@ def quality(summary: Summary) -> Iterator[str]:
     yield heading("Quality of the answers", "quality")
     yield from _flags(summary)
     yield per_method_table(
-        summary, "<b>Table #.</b> The same trial asked twice: agreement of listeners with "
-        "themselves.", REPEATS,
+        summary,
+        "<b>Table #.</b> The same trial asked twice: agreement of listeners with themselves.",
+        REPEATS,
     )
     yield from _exclusions(summary)
 
@@ -54,9 +55,11 @@ def _exclusions(summary: Summary) -> Iterator[str]:
         return
     yield paragraph(SOURCES[summary.exclusion_source])
     rows = [
-        [first_up(e["meaning"]),
-         many(e["n_participations"], "participation") if e["applied"] else "not applied",
-         many(e["n_responses"], "response") if e["applied"] else escape(e["reason"])]
+        [
+            first_up(e["meaning"]),
+            many(e["n_participations"], "participation") if e["applied"] else "not applied",
+            many(e["n_responses"], "response") if e["applied"] else escape(e["reason"]),
+        ]
         for e in summary.exclusions
     ]
     caption = "<b>Table #.</b> Exclusion rules and what each drops (rules may overlap)."
@@ -68,8 +71,11 @@ def _exclusions(summary: Summary) -> Iterator[str]:
         [f"{escape(e.method)}: {escape(e.label)}", _with(summary, e.name, e.method), stacked(e)]
         for e in summary.without_exclusions
     ]
-    yield table("<b>Table #.</b> Main results with and without the exclusions.",
-                ["", "with exclusions", "without"], rows)
+    yield table(
+        "<b>Table #.</b> Main results with and without the exclusions.",
+        ["", "with exclusions", "without"],
+        rows,
+    )
 
 
 def _with(summary: Summary, name: str, method: str) -> str:

@@ -43,8 +43,12 @@ class Design:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("participants", 2, 100_000), ("trials", 1, 1000), ("ratings", 1, 1000),
-            ("participant_sd", 0, 5), ("feature_sd", 0, 5), ("effect", 0, 4),
+            ("participants", 2, 100_000),
+            ("trials", 1, 1000),
+            ("ratings", 1, 1000),
+            ("participant_sd", 0, 5),
+            ("feature_sd", 0, 5),
+            ("effect", 0, 4),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -99,8 +103,13 @@ def simulate(design: Design, rng: np.random.Generator) -> Pair:
     participant = np.repeat(np.arange(2 * design.participants), design.trials)
     feature = np.tile(_features(per_side, design.n_features), 2)
     return Pair(
-        a="a", b="b", values=values, is_a=np.arange(2 * per_side) < per_side,
-        participant=participant, feature=feature, n_participants=2 * design.participants,
+        a="a",
+        b="b",
+        values=values,
+        is_a=np.arange(2 * per_side) < per_side,
+        participant=participant,
+        feature=feature,
+        n_participants=2 * design.participants,
         n_features=design.n_features,
     )
 

@@ -92,14 +92,21 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     scores = read_scores(folder, responses)
     estimates, tests = _estimates(responses, scores, settings)
     summary = Summary(
-        table=responses.name, table_sha256=responses.sha256, seed=settings.seed,
-        resamples=settings.resamples, level=LEVEL, methods=tuple(responses.methods),
+        table=responses.name,
+        table_sha256=responses.sha256,
+        seed=settings.seed,
+        resamples=settings.resamples,
+        level=LEVEL,
+        methods=tuple(responses.methods),
         accounting=dataclasses.asdict(responses.accounting) | {"statuses": responses.statuses},
-        estimates=tuple(estimates), tests=tuple(adjusted(tests)), notes=responses.notes,
+        estimates=tuple(estimates),
+        tests=tuple(adjusted(tests)),
+        notes=responses.notes,
         exclusions=tuple(dataclasses.asdict(e) for e in excluded.exclusions),
         exclusion_source=excluded.source,
         without_exclusions=_without(read, excluded, settings),
-        flags=flag_counts(quality), versions=_versions(),
+        flags=flag_counts(quality),
+        versions=_versions(),
     )
     methods = tuple(ratings_of(responses, method) for method in responses.methods)
     return Analysis(
@@ -155,9 +162,7 @@ def _without(read: Responses, excluded: Excluded, settings: Settings) -> tuple[E
     return tuple(e for e in found if e.recommended and e.name in COMPARED)
 
 
-def _curves(
-    responses: Responses, scores: Scores | None
-) -> tuple[tuple[str, tuple[Bin, ...]], ...]:
+def _curves(responses: Responses, scores: Scores | None) -> tuple[tuple[str, tuple[Bin, ...]], ...]:
     if scores is None or not responses.has("chosen_rank"):
         return ()
     curves = []

@@ -197,11 +197,13 @@ def _check_identifiers(name: str, rows: pd.DataFrame) -> None:
 
 
 def _check_doubles(name: str, rows: pd.DataFrame) -> None:
-    key = pd.DataFrame({
-        "participation": rows["participation"],
-        "trial": rows["trial"].map(whole),
-        "kind": rows["kind"] if "kind" in rows.columns else "main",
-    })
+    key = pd.DataFrame(
+        {
+            "participation": rows["participation"],
+            "trial": rows["trial"].map(whole),
+            "kind": rows["kind"] if "kind" in rows.columns else "main",
+        }
+    )
     doubled = key.duplicated()
     if doubled.any():
         second = rows[doubled].iloc[0]
@@ -228,9 +230,7 @@ def _with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(feature_key=key, rating=rating)
 
 
-def _ratings(
-    rows: pd.DataFrame, statuses: tuple[str, ...]
-) -> tuple[pd.DataFrame, Accounting]:
+def _ratings(rows: pd.DataFrame, statuses: tuple[str, ...]) -> tuple[pd.DataFrame, Accounting]:
     main = rows[_is_main(rows)]
     kinds = rows["kind"] if "kind" in rows.columns else pd.Series("main", index=rows.index)
     counted = main
@@ -256,7 +256,9 @@ def _ratings(
 def accounting_of(before: Accounting, kept: pd.DataFrame) -> Accounting:
     """The accounting of a table of which only the rows `kept` enter the estimates."""
     return dataclasses.replace(
-        before, n_ratings=len(kept), n_participants=kept["participation"].nunique(),
+        before,
+        n_ratings=len(kept),
+        n_participants=kept["participation"].nunique(),
         n_features=kept["feature_key"].nunique(),
     )
 

@@ -43,10 +43,12 @@ def verdicts_of(
     if pair.crossed:
         return [*found, _sign_flips(pair, rng, resamples)]
     a, b = (side.total / side.weight for side in pair.sides(pair.values))
-    return [*found, _permutations(pair, a, b, rng, resamples), _welch(pair, a, b),
-            _brunner_munzel(pair, a, b)]
-
-
+    return [
+        *found,
+        _permutations(pair, a, b, rng, resamples),
+        _welch(pair, a, b),
+        _brunner_munzel(pair, a, b),
+    ]
 
 
 def standard_error(pair: Pair) -> tuple[float, float] | None:
@@ -77,7 +79,13 @@ def mean_test(pair: Pair) -> HypothesisTest:
     linear = pair.linear(pair.values)
     t = linear.value / se
     return _made(
-        pair, name, label, t, df, float(2 * stats.t.sf(abs(t), df)), family=CONFIRMATORY,
+        pair,
+        name,
+        label,
+        t,
+        df,
+        float(2 * stats.t.sf(abs(t), df)),
+        family=CONFIRMATORY,
         note=f"Student's t, clustered by {linear.recommended}",
     )
 
@@ -97,8 +105,12 @@ def _permutations(
     pair: Pair, a: Floats, b: Floats, rng: np.random.Generator, resamples: int
 ) -> HypothesisTest:
     found = permutation_test(a, b, rng=rng, resamples=resamples)
-    return _rearranged(pair, "permutation_participant_means",
-                       "participants’ means come from one distribution (permutation)", found)
+    return _rearranged(
+        pair,
+        "permutation_participant_means",
+        "participants’ means come from one distribution (permutation)",
+        found,
+    )
 
 
 def _sign_flips(pair: Pair, rng: np.random.Generator, resamples: int) -> HypothesisTest:
@@ -106,8 +118,12 @@ def _sign_flips(pair: Pair, rng: np.random.Generator, resamples: int) -> Hypothe
     both = (a.weight > 0) & (b.weight > 0)
     gaps = a.total[both] / a.weight[both] - b.total[both] / b.weight[both]
     found = sign_flip_test(gaps, rng=rng, resamples=resamples)
-    return _rearranged(pair, "sign_flip_participant_means",
-                       "participants’ own differences are symmetric about zero (sign flips)", found)
+    return _rearranged(
+        pair,
+        "sign_flip_participant_means",
+        "participants’ own differences are symmetric about zero (sign flips)",
+        found,
+    )
 
 
 def _rearranged(pair: Pair, name: str, label: str, found: Permutation | None) -> HypothesisTest:
@@ -141,12 +157,27 @@ def _why(pair: Pair) -> str:
 
 
 def _made(
-    pair: Pair, name: str, label: str, statistic: float, df: float | None, p: float, *,
-    family: str = EXPLORATORY, note: str = "",
+    pair: Pair,
+    name: str,
+    label: str,
+    statistic: float,
+    df: float | None,
+    p: float,
+    *,
+    family: str = EXPLORATORY,
+    note: str = "",
 ) -> HypothesisTest:
     return HypothesisTest(
-        name=name, label=label, method=pair.name, family=family, statistic=float(statistic), df=df,
-        p=float(p), p_adjusted=None, n_participants=pair.n_participants, note=note,
+        name=name,
+        label=label,
+        method=pair.name,
+        family=family,
+        statistic=float(statistic),
+        df=df,
+        p=float(p),
+        p_adjusted=None,
+        n_participants=pair.n_participants,
+        note=note,
     )
 
 
@@ -154,8 +185,16 @@ def _none(
     pair: Pair, name: str, label: str, reason: str, family: str = EXPLORATORY
 ) -> HypothesisTest:
     return HypothesisTest(
-        name=name, label=label, method=pair.name, family=family, statistic=None, df=None, p=None,
-        p_adjusted=None, n_participants=pair.n_participants, reason=reason,
+        name=name,
+        label=label,
+        method=pair.name,
+        family=family,
+        statistic=None,
+        df=None,
+        p=None,
+        p_adjusted=None,
+        n_participants=pair.n_participants,
+        reason=reason,
     )
 
 

@@ -49,8 +49,10 @@ class Cell:
 
 def holds(interval: Interval, truth: float) -> bool:
     """Whether there is an interval and the truth is in it."""
-    return interval.low is not None and interval.high is not None and (
-        interval.low <= truth <= interval.high
+    return (
+        interval.low is not None
+        and interval.high is not None
+        and (interval.low <= truth <= interval.high)
     )
 
 
@@ -58,8 +60,9 @@ def side(pair: Pair, first: bool) -> Ratings:
     """One method's ratings of a simulated pair."""
     mask = pair.is_a == first
     people = pair.participant[mask] - pair.participant[mask].min()
-    return Ratings("m", pair.values[mask], people, pair.feature[mask], int(people.max()) + 1,
-                   pair.n_features)
+    return Ratings(
+        "m", pair.values[mask], people, pair.feature[mask], int(people.max()) + 1, pair.n_features
+    )
 
 
 def recommended_mean(ratings: Ratings, rng: np.random.Generator) -> Interval:
@@ -113,27 +116,39 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     start = time.perf_counter()
-    print("Coverage of 95 % intervals and false alarms at 5 %, in per cent; "
-          f"{given.studies} studies a cell.")
+    print(
+        "Coverage of 95 % intervals and false alarms at 5 %, in per cent; "
+        f"{given.studies} studies a cell."
+    )
     print(f"Monte Carlo error at 95 %: {100 * math.sqrt(0.95 * 0.05 / given.studies):.2f}.")
-    print(f"{'ratings':>8}{'SD part.':>9}{'SD feat.':>9} |{'mean':>7}{'share':>7}{'diff.':>7}"
-          f"{'false':>7} |{'pooled: mean':>14}{'false':>7}")
+    print(
+        f"{'ratings':>8}{'SD part.':>9}{'SD feat.':>9} |{'mean':>7}{'share':>7}{'diff.':>7}"
+        f"{'false':>7} |{'pooled: mean':>14}{'false':>7}"
+    )
     cells = []
     for ratings in RATINGS:
         for participant_sd in PARTICIPANT_SDS:
             for feature_sd in FEATURE_SDS:
-                design = Design(ratings=ratings, participant_sd=participant_sd,
-                                feature_sd=feature_sd, effect=0.5)
+                design = Design(
+                    ratings=ratings,
+                    participant_sd=participant_sd,
+                    feature_sd=feature_sd,
+                    effect=0.5,
+                )
                 cell = measure(design, given.studies, given.seed)
                 cells.append(cell)
-                print(f"{ratings:>8}{participant_sd:>9.2f}{feature_sd:>9.2f} |" + "".join(
-                    f"{cell.percent(name):>7.1f}" for name in COLUMNS[:4])
+                print(
+                    f"{ratings:>8}{participant_sd:>9.2f}{feature_sd:>9.2f} |"
+                    + "".join(f"{cell.percent(name):>7.1f}" for name in COLUMNS[:4])
                     + f" |{cell.percent('pooled'):>14.1f}{cell.percent('pooled_false'):>7.1f}",
-                    flush=True)
+                    flush=True,
+                )
     covered = [cell.percent(name) for cell in cells for name in COLUMNS[:3]]
     alarms = [cell.percent("false") for cell in cells]
-    print(f"Coverage from {min(covered):.1f} to {max(covered):.1f} %, false alarms at most "
-          f"{max(alarms):.1f} %; {time.perf_counter() - start:.0f} s.")
+    print(
+        f"Coverage from {min(covered):.1f} to {max(covered):.1f} %, false alarms at most "
+        f"{max(alarms):.1f} %; {time.perf_counter() - start:.0f} s."
+    )
 
 
 if __name__ == "__main__":

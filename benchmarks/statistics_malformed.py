@@ -24,38 +24,111 @@ from analysis.summaries import Settings, analyse
 
 Table = list[list[str]]
 CELLS = (
-    "", " ", "0", "1", "2", "3", "4", "5", "6", "-1", "4.0", "4.5", "NaN", "inf", "1e9", "9" * 40,
-    "=1+1", "<script>alert(1)</script>", "‮", "𝟒", "🎵", "a\nb", '"', "'; DROP TABLE", "$x^2$",
-    "\\", "None", "TRUE", "main", "catch", "repeat", "complete", "active", "returned", "\x07",
-    "x" * 999, "2026-11-20T18:00:00Z", "a,b", "٤", "1_000",
+    "",
+    " ",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "-1",
+    "4.0",
+    "4.5",
+    "NaN",
+    "inf",
+    "1e9",
+    "9" * 40,
+    "=1+1",
+    "<script>alert(1)</script>",
+    "‮",
+    "𝟒",
+    "🎵",
+    "a\nb",
+    '"',
+    "'; DROP TABLE",
+    "$x^2$",
+    "\\",
+    "None",
+    "TRUE",
+    "main",
+    "catch",
+    "repeat",
+    "complete",
+    "active",
+    "returned",
+    "\x07",
+    "x" * 999,
+    "2026-11-20T18:00:00Z",
+    "a,b",
+    "٤",
+    "1_000",
 )
 HEADERS = (
-    "kind", "participation_status", "run", "chosen_label", "chosen_rank", "chosen_position",
-    "target_position", "response_ms", "hidden_ms", "repeat_of", "shown_at", "flags", "rating",
-    "row", "option_1", "option_rank_1", "method", "", "Confidence", "clip_1",
+    "kind",
+    "participation_status",
+    "run",
+    "chosen_label",
+    "chosen_rank",
+    "chosen_position",
+    "target_position",
+    "response_ms",
+    "hidden_ms",
+    "repeat_of",
+    "shown_at",
+    "flags",
+    "rating",
+    "row",
+    "option_1",
+    "option_rank_1",
+    "method",
+    "",
+    "Confidence",
+    "clip_1",
 )
 
 
 def good(rng: random.Random) -> Table:
     """A table of one to three methods, a few participants each, sometimes with more columns."""
     methods = rng.choice((["a"], ["a", "b"], ["a", "b"], ["x y", "ß", "c"]))
-    extra = rng.choice(([], [], ["kind"], ["kind", "participation_status"],
-                        ["chosen_label", "chosen_rank"], ["kind", "chosen_rank", "repeat_of"]))
+    extra = rng.choice(
+        (
+            [],
+            [],
+            ["kind"],
+            ["kind", "participation_status"],
+            ["chosen_label", "chosen_rank"],
+            ["kind", "chosen_rank", "repeat_of"],
+        )
+    )
     table: Table = [["participation", "method", "feature", "trial", "confidence", *extra]]
     steps = rng.choice(("12345", "45", "3", "15"))
     for method in methods:
         for person in range(rng.choice((1, 2, 3, 9))):
             for trial in range(1, rng.choice((1, 3, 6)) + 1):
                 feature = rng.choice((f"f{trial}", f"f{person}-{trial}", "f"))
-                table.append([f"{method}{person}", method, feature, str(trial), rng.choice(steps),
-                              *(_extra(rng, name) for name in extra)])
+                table.append(
+                    [
+                        f"{method}{person}",
+                        method,
+                        feature,
+                        str(trial),
+                        rng.choice(steps),
+                        *(_extra(rng, name) for name in extra),
+                    ]
+                )
     return table
 
 
 def _extra(rng: random.Random, name: str) -> str:
-    values = {"kind": ["main"] * 6 + ["catch", "repeat"], "participation_status":
-              ["complete"] * 5 + ["active"], "chosen_label": ["piano", "drums", ""],
-              "chosen_rank": ["1", "2", "5", ""], "repeat_of": ["", "1"]}
+    values = {
+        "kind": ["main"] * 6 + ["catch", "repeat"],
+        "participation_status": ["complete"] * 5 + ["active"],
+        "chosen_label": ["piano", "drums", ""],
+        "chosen_rank": ["1", "2", "5", ""],
+        "repeat_of": ["", "1"],
+    }
     return rng.choice(values[name])
 
 
@@ -82,7 +155,7 @@ def _whole_column(rng: random.Random, table: Table) -> None:
 def _drop_column(rng: random.Random, table: Table) -> None:
     place = rng.randrange(max(1, len(table[0])))
     for row in table:
-        del row[place:place + 1]
+        del row[place : place + 1]
 
 
 def _drop_cell(rng: random.Random, table: Table) -> None:
@@ -106,12 +179,23 @@ def _rename(rng: random.Random, table: Table) -> None:
 
 
 def _empty(rng: random.Random, table: Table) -> None:
-    del table[rng.choice((0, 1)):]
+    del table[rng.choice((0, 1)) :]
 
 
 MUTATIONS: tuple[Callable[[random.Random, Table], None], ...] = (
-    _cell, _cell, _cell, _cell, _column, _column, _whole_column, _drop_column, _drop_cell,
-    _double_row, _shuffle, _rename, _empty,
+    _cell,
+    _cell,
+    _cell,
+    _cell,
+    _column,
+    _column,
+    _whole_column,
+    _drop_column,
+    _drop_cell,
+    _double_row,
+    _shuffle,
+    _rename,
+    _empty,
 )
 
 
@@ -147,14 +231,21 @@ def write_case(folder: Path, seed: int) -> Path:
     path = folder / "responses.csv"
     path.write_bytes(_bytes(rng, text.getvalue().encode()))
     if rng.random() < 0.15:
-        choices: tuple[object, ...] = ({"min_response_ms": 5}, {"mood": []}, [1], "x",
-                            {"same_confidence": "?"}, {"max_failed_catch": 0})
+        choices: tuple[object, ...] = (
+            {"min_response_ms": 5},
+            {"mood": []},
+            [1],
+            "x",
+            {"same_confidence": "?"},
+            {"max_failed_catch": 0},
+        )
         plan = json.dumps({"exclusion_rules": rng.choice(choices)})
-        (folder / "study.json").write_text(plan[:rng.choice((3, 999))])
+        (folder / "study.json").write_text(plan[: rng.choice((3, 999))])
     if rng.random() < 0.15:
         value = rng.choice(("0.4", "high", "", "nan", "-3"))
         (folder / "labels.csv").write_text(
-            f"feature,method,rank,confidence,clap\nf1,a,1,{value},0.2\nf,b,{value},0.3,1\n")
+            f"feature,method,rank,confidence,clap\nf1,a,1,{value},0.2\nf,b,{value},0.3,1\n"
+        )
     return path
 
 
@@ -181,8 +272,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = write_case(Path(folder), given.seed + i)
             found["report" if outcome(path) == "report" else "refused in one line"] += 1
-    print(f"{given.tables} tables: " + ", ".join(f"{n} {what}" for what, n in found.items())
-          + ", 0 tracebacks")
+    print(
+        f"{given.tables} tables: "
+        + ", ".join(f"{n} {what}" for what, n in found.items())
+        + ", 0 tracebacks"
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -191,6 +191,8 @@ class StageWriter:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
+        with suppress(OSError):  # another stage's is there still
+            self._partial.parent.rmdir()
         if kind is None:
             self._enter_manifest()
 

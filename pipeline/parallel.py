@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
@@ -69,22 +69,23 @@ def run_jobs(jobs: Sequence[Job[Result]], workers: int, progress: Progress) -> l
         futures = [pool.submit(job, advance) for job in jobs]
         try:
             _watch(futures, steps, progress)
-            return [future.result() for future in futures]
         finally:
             cancelled.set()
             for future in futures:
                 future.cancel()
+    for future in futures:
+        error = None if future.cancelled() else future.exception()
+        if error is not None and not isinstance(error, _Cancelled):
+            raise error
+    return [future.result() for future in futures]
 
 
 def _watch(futures: list[Future[Result]], steps: SimpleQueue[int], progress: Progress) -> None:
     """Hand steps on until every job is over or one has failed."""
-    while True:
-        over = [future for future in futures if future.done()]
-        while not steps.empty():
-            progress.advance(steps.get())
-        if len(over) == len(futures) or any(future.exception() for future in over):
+    while not all(future.done() for future in futures):
+        if any(future.done() and future.exception() for future in futures):
             return
-        try:
+        with suppress(Empty):
             progress.advance(steps.get(timeout=0.05))
-        except Empty:
-            continue
+    while not steps.empty():
+        progress.advance(steps.get())

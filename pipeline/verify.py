@@ -11,12 +11,13 @@ from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.recovery import CONTROL_FOLDER
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
 from pipeline.sae.names import SaeSpec, specs
 
 
 def verify(path: Path, *, progress: Progress) -> list[str]:
-    """Every problem found, a line each; none if the run is sound.
+    """Every problem found, a line each; none if the run and its control are sound.
 
     Raises `PipelineError` if `path` is no run directory.
     """
@@ -32,6 +33,10 @@ def verify(path: Path, *, progress: Progress) -> list[str]:
     progress.finish()
     broken = {problem.partition(":")[0] for problem in problems}
     problems.extend(_wrong_saes(directory, run, broken))
+    control = directory.path_of(CONTROL_FOLDER)
+    if RunDirectory(control).begun:
+        found = verify(control, progress=progress)
+        problems.extend(f"{CONTROL_FOLDER}/{problem}" for problem in found)
     return problems
 
 

@@ -22,9 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         researcher.responses_csv,
         name="responses-csv",
     ),
-    path(
-        "studies/<slug:slug>/<int:version>/export.zip", researcher.export_zip, name="export-zip"
-    ),
+    path("studies/<slug:slug>/<int:version>/export.zip", researcher.export_zip, name="export-zip"),
     *(
         path(
             f"studies/<slug:slug>/<int:version>/{action}",

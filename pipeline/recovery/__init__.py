@@ -81,8 +81,8 @@ def recover(path: Path, *, control: bool, probe: bool, progress: Progress) -> Re
     cached = _cached(directory, control=control, probe=probe)
     if cached is not None:
         return cached
-    result = _compute(directory, config, control=control, probe=probe, progress=progress)
     with directory.lock(), directory.writer("recovery") as writer:
+        result = _compute(directory, config, control=control, probe=probe, progress=progress)
         writer.write_json(RESULT, asdict(result))
         writer.summary.update(has_probe=probe, has_control=control, concepts=len(result.rows))
     return result

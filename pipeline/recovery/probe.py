@@ -55,14 +55,17 @@ def probes(
     directory: RunDirectory, concepts: Sequence[Planted], progress: Progress
 ) -> dict[str, Probe]:
     """The probe of each gradable concept, by the concept's name."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
     gradable = [concept for concept in concepts if concept.gradable()]
     hookpoints = directory.read_json("run.json")["config"]["subject"]["hookpoints"]
     means = {hookpoint: _means(directory, hookpoint) for hookpoint in hookpoints}
     progress.start("probe", len(gradable), "concept")
     found = {}
-    for concept in gradable:
-        found[concept.name] = _best_probe(concept, means)
-        progress.advance()
+    with threadpool_limits(limits=1):  # the matrices are too small to share among threads
+        for concept in gradable:
+            found[concept.name] = _best_probe(concept, means)
+            progress.advance()
     progress.finish()
     return found
 

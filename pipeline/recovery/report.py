@@ -27,15 +27,16 @@ def report_lines(result: Recovery) -> Iterator[str]:
     """The whole report, line by line."""
     width = max([len(row.concept) for row in result.rows], default=8)
     yield (
-        f"{'concept':{width}} {'group':12} {'test +/-':>9}  {'AUROC [95 %]':20} {'AP':>4}  "
+        f" {'concept':{width}} {'group':12} {'test +/-':>9}  {'AUROC [95 %]':20} {'AP':>4}  "
         f"{'probe':>5} {'control':>7} {'c.probe':>7}  feature"
     )
     for row in sorted(result.rows, key=_best_first):
         yield _line(row, width)
     yield ""
     yield (
-        f"AUROC of a track's mean activation on test tracks; features chosen on train tracks from "
-        f"{result.candidates}; intervals by DeLong."
+        f"* reaches {FOUND:g}. AUROC of a track's mean activation on test tracks; its interval is "
+        "DeLong's on the logit scale (Wilson's where all positives come first). Features are "
+        f"chosen on train tracks from {result.candidates}."
     )
     yield from _counts(result)
     yield meaning(result)
@@ -108,12 +109,13 @@ def _best_first(row: ConceptRow) -> tuple[bool, float]:
 def _line(row: ConceptRow, width: int) -> str:
     head = f"{row.concept:{width}} {row.group:12} {row.n_positive:4}/{row.n_negative:<4}"
     if row.detection is None:
-        return f"{head}  too few train or test tracks"
+        return f" {head}  too few train or test tracks"
     d = row.detection
     beside = " ".join(
         f"{f'{entry.auroc:.2f}' if entry else '–':>{n}}"
         for entry, n in ((row.probe, 5), (row.control, 7), (row.control_probe, 7))
     )
     few = "" if row.counted else "  (few tracks)"
+    mark = "*" if row.counted and d.auroc >= FOUND else " "
     interval = f"{d.auroc:.3f} [{d.low:.2f}, {d.high:.2f}]"
-    return f"{head}  {interval:20} {d.average_precision:.2f}  {beside}  {d.feature}{few}"
+    return f"{mark}{head}  {interval:20} {d.average_precision:.2f}  {beside}  {d.feature}{few}"
