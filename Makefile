@@ -62,6 +62,8 @@ bench-simulated: $(VENV)/.demo
 
 bench-statistics: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_coverage
+	$(BIN)/python -m benchmarks.statistics_speed
+	$(BIN)/python -m benchmarks.statistics_malformed
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
