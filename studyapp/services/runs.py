@@ -195,8 +195,7 @@ def start_recovery() -> None:
             close_old_connections()
             try:
                 recover_runs(sole_worker=sole)
-            except Exception:
-                # The database may be away for a moment; the next look is in seconds.
+            except Exception:  # The database may be away: logged, and the next look is in seconds.
                 logger.exception("looking for abandoned runs failed; trying again")
             sole = False
             over.wait(RECOVERY_SECONDS)
