@@ -160,6 +160,15 @@ class TrialAdmin(ReadOnly):
     list_select_related = ("participation", "item__study")
 
 
+@admin.register(models.StepRecord)
+class StepRecordAdmin(ReadOnly):
+    """Sound checks, questionnaires, feedback: what happened in them."""
+
+    list_display = ("participation", "step", "begun_at", "done_at")
+    list_filter = ("step",)
+    list_select_related = ("participation",)
+
+
 @admin.register(models.Response)
 class ResponseAdmin(ReadOnly):
     """Answers. They are never edited."""

@@ -97,6 +97,11 @@ def _chosen(row: ResponseRow) -> dict[str, Any]:
     return option
 
 
+def _target(row: TrialRow) -> int | None:
+    target = row.item.target
+    return None if target is None else row.trial.option_order.index(target) + 1
+
+
 def _flags(row: ResponseRow) -> str:
     return "|".join(row.listening.flags)
 
@@ -108,12 +113,13 @@ IDENTITY: list[Column[TrialRow]] = [
     Column("participation", "text", "Pseudonym of one passage of one participant.",
            lambda r: r.participation.identifier),
     Column("method", "text", "Labeling method of the participation's condition.",
-           lambda r: r.item.method),
+           lambda r: r.participation.condition.method if r.participation.condition else None),
     Column("run", "text", "Identifier of the pipeline run.", lambda r: r.item.run),
     Column("sae", "text", "Name of the sparse autoencoder.", lambda r: r.item.sae),
     Column("hookpoint", "text", "Where in the subject model the autoencoder reads.",
            lambda r: r.item.hookpoint),
-    Column("feature", "text", "The feature, SAE/INDEX; unique within a run.",
+    Column("feature", "text",
+           "The feature, SAE/INDEX; unique within a run. Empty in practice and catch trials.",
            lambda r: r.item.feature),
     Column("item", "text", "The feature under the condition; unique within the study.",
            lambda r: r.item.item),
@@ -132,8 +138,8 @@ SHOWN: list[Column[TrialRow]] = [
     *_shown("option_rank", "rank", "integer",
             "The method's own rank of option {n}, 1 its best; empty for another feature's label."),
     Column("target_position", "integer",
-           "Where the feature's own label stands; filled under identification only.",
-           lambda r: None, levels=POSITIONS),
+           "Where the right answer stands: under identification, in practice and in catch trials.",
+           _target, levels=POSITIONS),
 ]  # fmt: skip
 
 ANSWER: list[Column[ResponseRow]] = [

@@ -1,6 +1,6 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
-from studyapp.models.participation import Event, Participation, Response, Trial
+from studyapp.models.participation import Event, Participation, Response, StepRecord, Trial
 from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
 from studyapp.models.studies import Condition, Item, Stimulus, Study
 
@@ -16,6 +16,7 @@ __all__ = [
     "Response",
     "Run",
     "StageRecord",
+    "StepRecord",
     "Stimulus",
     "Study",
     "Trial",

@@ -18,6 +18,10 @@ class Participation(models.Model):
         TIMED_OUT = "timed_out", "timed out"
         WITHDRAWN = "withdrawn", "withdrawn"
 
+    class Screening(models.TextChoices):
+        DEVICE = "device", "the browser cannot play the sounds"
+        HEADPHONES = "headphones", "the headphone check was failed"
+
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="participations")
     condition = models.ForeignKey(
         Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
@@ -34,6 +38,14 @@ class Participation(models.Model):
     """Version of the assignment algorithm that drew the trials from the seed."""
     completion_code = models.CharField(max_length=20, blank=True)
     """Made in the transaction that commits the last answer; empty before."""
+    ending_code = models.CharField(max_length=20, blank=True)
+    """Of who refused or was screened out: made in the transaction that ended it."""
+    screened_for = models.CharField(max_length=20, choices=Screening.choices, blank=True)
+    """Why the participation was screened out; empty otherwise."""
+    language = models.CharField(max_length=10, default="en")
+    """Of the pages; one of the study's."""
+    consent_version = models.CharField(max_length=64, blank=True)
+    """SHA-256 of the consent text that was agreed to, in the language in which it was read."""
     created_at = models.DateTimeField(auto_now_add=True)
     consented_at = models.DateTimeField(null=True, blank=True)
     instructed_at = models.DateTimeField(null=True, blank=True)
@@ -57,6 +69,34 @@ class Participation(models.Model):
 
     def __str__(self) -> str:
         return self.identifier
+
+
+class StepRecord(models.Model):
+    """What happened in a step that is neither consent, instructions nor trials.
+
+    What the participant must not know, such as which of three tones is the target, stands in `data`
+    and never reaches a page.
+    """
+
+    participation = models.ForeignKey(
+        Participation, on_delete=models.CASCADE, related_name="steps_taken"
+    )
+    step = models.CharField(max_length=40)
+    """A name of `steps.STEPS`, or `feedback-N` for the feedback to practice trial N."""
+    data = models.JSONField(default=dict, blank=True)
+    begun_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["participation", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["participation", "step"], name="one_record_per_participation_and_step"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participation} {self.step}"
 
 
 class Trial(models.Model):

@@ -5,6 +5,12 @@ from django.db import models
 from django.db.models import Q
 
 from studyapp.models.runs import Clip, Feature, Run
+from studyapp.steps import default_steps
+
+
+def default_languages() -> list[str]:
+    """A study is in English unless it says otherwise."""
+    return ["en"]
 
 
 class Study(models.Model):
@@ -19,6 +25,13 @@ class Study(models.Model):
 
     class OptionPolicy(models.TextChoices):
         CANDIDATES = "candidates", "the method's own candidates"
+
+    class HeadphoneCheck(models.TextChoices):
+        NONE = "none", "none"
+        HUGGINS = "huggins", "Huggins pitch"
+        ANTIPHASE = "antiphase", "antiphase loudness"
+        EITHER = "either", "either: antiphase after a failed Huggins pitch"
+        BOTH = "both", "both, one after the other"
 
     slug = models.SlugField(max_length=60)
     version = models.PositiveIntegerField(default=1)
@@ -38,8 +51,27 @@ class Study(models.Model):
     """How long an unfinished participation holds its place."""
     loudness_lufs = models.FloatField(default=-23.0)
     """Integrated loudness of every stimulus, ITU-R BS.1770, in LUFS."""
+    steps = models.JSONField(default=default_steps)
+    """Names of `steps.STEPS`, in their order: the pages that a participant meets."""
+    headphone_check = models.CharField(
+        max_length=10, choices=HeadphoneCheck.choices, default=HeadphoneCheck.EITHER
+    )
+    headphones_required = models.BooleanField(default=False)
+    """Whether who fails the headphone check is screened out; otherwise it is only recorded."""
+    practice_trials = models.PositiveSmallIntegerField(default=2)
+    languages = models.JSONField(default=default_languages)
+    """Codes of `settings.LANGUAGES`. Title and texts of the columns here are in the first; the
+    others' stand in `texts`."""
+    texts = models.JSONField(default=dict, blank=True)
+    """Further language → {"title", "consent_text", "instructions_text", "debrief_text"}."""
     consent_text = models.TextField()
+    """Markdown, as are the other texts."""
     instructions_text = models.TextField()
+    debrief_text = models.TextField(blank=True)
+    """What the study was about; shown with the completion code."""
+    questions = models.JSONField(default=dict, blank=True)
+    """The questionnaire's own part: {"musical_training": "own" or "gold-msi", "wording": {language:
+    {item number: text}}}; empty for ours. See `questionnaire.py`."""
     contact = models.CharField(max_length=200, blank=True)
     ethics_approval = models.CharField(max_length=100, blank=True)
     exclusion_rules = models.JSONField(default=dict, blank=True)
@@ -91,7 +123,10 @@ class Stimulus(models.Model):
     """A clip as a participant hears it: loudness-matched, stripped of tags, one encoding."""
 
     sha256 = models.CharField(max_length=64)
-    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="stimuli")
+    clip = models.ForeignKey(
+        Clip, null=True, blank=True, on_delete=models.CASCADE, related_name="stimuli"
+    )
+    """Where it was cut from; null for a sound that was synthesised (practice, catch)."""
     path = models.CharField(max_length=500)
     """Path counted from `EARWITNESS_DATA`."""
     seconds = models.FloatField()
@@ -106,19 +141,45 @@ class Stimulus(models.Model):
             # Two runs over one corpus share audio, so the same bytes can come from two clips.
             models.UniqueConstraint(
                 fields=["clip", "sha256"], name="one_stimulus_per_clip_and_hash"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["sha256"],
+                condition=Q(clip=None),
+                name="one_synthesised_stimulus_per_hash",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.sha256[:12]
 
+    @property
+    def tags(self) -> list[str]:
+        """What is known of the recording; nothing of a synthesised sound."""
+        return list(self.clip.tags) if self.clip else []
+
 
 class Item(models.Model):
-    """A feature under a condition, with its three stimuli and its five options."""
+    """A feature under a condition, with its three stimuli and its five options.
+
+    Practice and catch items stand beside them: of synthesised sounds, with a right answer, without
+    feature and condition, the same for everybody.
+    """
+
+    class Role(models.TextChoices):
+        MAIN = "main", "main"
+        PRACTICE = "practice", "practice"
+        CATCH = "catch", "catch"
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="items")
-    condition = models.ForeignKey(Condition, on_delete=models.CASCADE, related_name="items")
-    feature = models.ForeignKey(Feature, on_delete=models.PROTECT, related_name="items")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MAIN)
+    condition = models.ForeignKey(
+        Condition, null=True, blank=True, on_delete=models.CASCADE, related_name="items"
+    )
+    feature = models.ForeignKey(
+        Feature, null=True, blank=True, on_delete=models.PROTECT, related_name="items"
+    )
+    target = models.PositiveSmallIntegerField(null=True, blank=True)
+    """Index in `options` of the right answer, where there is one: practice and catch items."""
     identifier = models.CharField(max_length=40)
     """Stable text identifier within the study, e.g. `i0042`; the `item` of every export."""
     stimulus_1 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
@@ -134,6 +195,14 @@ class Item(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["condition", "feature"], name="one_item_per_cell"),
             models.UniqueConstraint(fields=["study", "identifier"], name="one_item_per_identifier"),
+            models.CheckConstraint(
+                condition=~Q(role="main") | Q(condition__isnull=False, feature__isnull=False),
+                name="a_main_item_has_feature_and_condition",
+            ),
+            models.CheckConstraint(
+                condition=Q(role="main") | Q(target__isnull=False),
+                name="practice_and_catch_have_a_right_answer",
+            ),
         ]
 
     def __str__(self) -> str:

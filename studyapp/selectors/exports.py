@@ -22,6 +22,7 @@ from studyapp.models import (
     Study,
     Trial,
 )
+from studyapp.selectors.studies import main_items
 
 CHUNK = 1000
 NOT_WITHDRAWN = ~Q(status=Participation.Status.WITHDRAWN)
@@ -34,7 +35,6 @@ class ItemFacts:
     """What every trial of an item shares."""
 
     item: str
-    method: str
     run: str
     sae: str
     hookpoint: str
@@ -42,6 +42,8 @@ class ItemFacts:
     clips: tuple[str, str, str]
     options: list[dict[str, Any]]
     """In the method's order."""
+    target: int | None
+    """Index in `options` of the right answer, where there is one."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ def responses(study: Study) -> Iterator[ResponseRow]:
     facts = _item_facts(study)
     query = (
         Response.objects.filter(trial__participation__in=_participations(study))
-        .select_related("trial__participation", "trial__repeat_of")
+        .select_related("trial__participation__condition", "trial__repeat_of")
         .order_by("trial__participation_id", "trial__number")
     )
     for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
@@ -117,7 +119,7 @@ def trials(study: Study) -> Iterator[TrialRow]:
     facts = _item_facts(study)
     query = (
         Trial.objects.filter(participation__in=_participations(study))
-        .select_related("participation", "repeat_of", "response")
+        .select_related("participation__condition", "repeat_of", "response")
         .order_by("participation_id", "number")
     )
     for trial in query.iterator(chunk_size=CHUNK):
@@ -148,7 +150,7 @@ def events(study: Study) -> Iterator[Event]:
 def labels(study: Study) -> Iterator[LabelCandidate]:
     """Every candidate of every method for the features that the study drew."""
     query = (
-        LabelCandidate.objects.filter(feature__in=study.items.values("feature"))
+        LabelCandidate.objects.filter(feature__in=main_items(study).values("feature"))
         .select_related("feature__run")
         .order_by("feature__run", "feature__sae", "feature__index", "method", "rank")
     )
@@ -165,14 +167,12 @@ def scorers(study: Study) -> list[str]:
 
 def stimuli(study: Study) -> Iterator[StimulusRow]:
     """Every stimulus of the study, once for each drawn feature that it stands for."""
-    chosen: dict[tuple[int, int], Stimulus] = {}
-    features: set[int] = set()
-    for item in _items(study):
-        features.add(item.feature_id)
+    chosen: dict[tuple[int | None, int | None], Stimulus] = {}
+    for item in _items(study).filter(role=Item.Role.MAIN):
         for stimulus in item.stimuli:
             chosen[item.feature_id, stimulus.clip_id] = stimulus
     query = (
-        Exemplar.objects.filter(feature__in=study.items.values("feature"))
+        Exemplar.objects.filter(feature__in=main_items(study).values("feature"))
         .select_related("feature__run", "clip")
         .order_by("feature__run", "feature__sae", "feature__index", "rank")
     )
@@ -207,11 +207,11 @@ def _item_facts(study: Study) -> dict[int, ItemFacts]:
     return {
         item.pk: ItemFacts(
             item=item.identifier,
-            method=item.condition.method,
-            run=item.feature.run.identifier,
-            sae=item.feature.sae,
-            hookpoint=item.feature.hookpoint,
-            feature=item.feature.identifier,
+            run=item.feature.run.identifier if item.feature else "",
+            sae=item.feature.sae if item.feature else "",
+            hookpoint=item.feature.hookpoint if item.feature else "",
+            feature=item.feature.identifier if item.feature else "",
+            target=item.target,
             clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
             options=item.options,
         )

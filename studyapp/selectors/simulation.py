@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from studyapp.models import Run, Study
+from studyapp.selectors.studies import main_items
 
 
 @dataclass(frozen=True)
@@ -18,17 +19,17 @@ class ItemTruth:
 
 def items(study: Study) -> list[ItemTruth]:
     """Every item of the study."""
-    found = study.items.select_related(
+    found = main_items(study).select_related(
         "condition", "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
     )
     return [
         ItemTruth(
             item=item.pk,
-            method=item.condition.method,
+            method=item.condition.method if item.condition else "",
             tags=(
-                item.stimulus_1.clip.tags,
-                item.stimulus_2.clip.tags,
-                item.stimulus_3.clip.tags,
+                item.stimulus_1.tags,
+                item.stimulus_2.tags,
+                item.stimulus_3.tags,
             ),
             names=tuple(option["text"] for option in item.options),
         )
@@ -38,8 +39,10 @@ def items(study: Study) -> list[ItemTruth]:
 
 def tags_by_sound(study: Study) -> dict[str, list[str]]:
     """SHA-256 of a stimulus's bytes → the tags of the track that it was cut from."""
-    found = study.items.select_related("stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip")
-    return {stimulus.sha256: stimulus.clip.tags for item in found for stimulus in item.stimuli}
+    found = main_items(study).select_related(
+        "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
+    )
+    return {stimulus.sha256: stimulus.tags for item in found for stimulus in item.stimuli}
 
 
 def runs(study: Study) -> list[Run]:

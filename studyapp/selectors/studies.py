@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.db.models import QuerySet
+
 from studyapp.models import Clip, Exemplar, Feature, Item, LabelCandidate, Run, Study
 
 TOP_EXEMPLARS = 10
@@ -57,6 +59,11 @@ def pool(*, run: Run, methods: Sequence[str]) -> list[PooledFeature]:
         PooledFeature(feature, tuple(clips[feature.pk]), candidates[feature.pk])
         for feature in Feature.objects.filter(run=run).order_by("sae", "index")
     ]
+
+
+def main_items(study: Study) -> QuerySet[Item]:
+    """The study's items but for practice and catch: each has a feature and a condition."""
+    return study.items.filter(role=Item.Role.MAIN)
 
 
 def items_of(study: Study) -> list[Item]:

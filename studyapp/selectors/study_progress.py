@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from studyapp.models import Participation, Study, Trial
+from studyapp.selectors.studies import main_items
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _cells(study: Study) -> list[Cells]:
         trials__participation__status=Participation.Status.COMPLETE,
         trials__response__isnull=False,
     )
-    items = study.items.annotate(ratings=Count("trials", filter=answered))
+    items = main_items(study).annotate(ratings=Count("trials", filter=answered))
     by_method: dict[str, list[int]] = {}
     for method, ratings in items.values_list("condition__method", "ratings"):
         by_method.setdefault(method, []).append(ratings)

@@ -163,10 +163,11 @@ def design_hash(study: Study) -> str:
 
 
 def _described(item: Item) -> dict[str, Any]:
-    return {
+    cell = {} if item.role == Item.Role.MAIN else {"role": item.role, "target": item.target}
+    return cell | {
         "identifier": item.identifier,
-        "method": item.condition.method,
-        "feature": item.feature.identifier,
+        "method": item.condition.method if item.condition else "",
+        "feature": item.feature.identifier if item.feature else "",
         "stimuli": [stimulus.sha256 for stimulus in item.stimuli],
         "options": item.options,
     }

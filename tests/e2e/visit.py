@@ -12,7 +12,7 @@ HEAVY = (
 )  # fmt: skip
 ADMIN_MODELS = (
     "run", "stagerecord", "clip", "feature", "exemplar", "labelcandidate", "study", "condition",
-    "stimulus", "item", "participation", "trial", "response", "event",
+    "stimulus", "item", "participation", "trial", "response", "event", "steprecord",
 )  # fmt: skip
 
 
