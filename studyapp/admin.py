@@ -151,6 +151,32 @@ class ParticipationAdmin(ReadOnly):
     list_select_related = ("study",)
 
 
+@admin.register(models.Recruitment)
+class RecruitmentAdmin(ModelAdmin):
+    """Where participants come from; it may change while a study is open."""
+
+    list_display = ("study", "entry", "service", "external_study", "reconciled_at")
+    list_select_related = ("study",)
+    readonly_fields = ("reconciled_at",)
+
+
+@admin.register(models.EntryToken)
+class EntryTokenAdmin(ReadOnly):
+    """Tokens by which participants enter; made by `manage.py entry_links`."""
+
+    list_display = ("study", "kind", "note", "uses", "max_uses", "revoked_at", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("study",)
+
+
+@admin.register(models.Delivery)
+class DeliveryAdmin(ReadOnly):
+    """Messages of recruiting services."""
+
+    list_display = ("service", "event", "type", "outcome", "received_at")
+    list_filter = ("service", "type")
+
+
 @admin.register(models.Trial)
 class TrialAdmin(ReadOnly):
     """Items shown in participations."""

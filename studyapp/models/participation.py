@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from studyapp.models.recruitment import EntryToken
+from studyapp.models.runs import Feature
 from studyapp.models.studies import Condition, Item, Study
 
 
@@ -26,16 +28,25 @@ class Participation(models.Model):
     condition = models.ForeignKey(
         Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
-    """Drawn with the trials, when the participant consents."""
+    """Drawn with the trials, when the participant consents; none where a participation has all."""
     identifier = models.CharField(max_length=20, unique=True)
     """Pseudonym, random; the `participation` of every export."""
     external_key = models.CharField(max_length=64, blank=True)
     """Keyed hash of PROLIFIC_PID and SESSION_ID, which are not stored; empty on a generic link."""
+    entry = models.ForeignKey(
+        EntryToken, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
+    )
+    """The token that it came by, where the study asks for one."""
     status = models.CharField(max_length=15, choices=Status.choices, default=Status.ACTIVE)
     simulated = models.BooleanField(default=False)
     seed = models.PositiveBigIntegerField()
     algorithm = models.CharField(max_length=20)
     """Version of the assignment algorithm that drew the trials from the seed."""
+    draw = models.JSONField(default=dict, blank=True)
+    """What the draw stood on beside the seed: places and ratings held at that moment. With seed and
+    version it rebuilds the trials (`manage.py replay`)."""
+    assigned_at = models.DateTimeField(null=True, blank=True)
+    """When trials and place were given; empty before consent."""
     completion_code = models.CharField(max_length=20, blank=True)
     """Made in the transaction that commits the last answer; empty before."""
     ending_code = models.CharField(max_length=20, blank=True)
@@ -112,6 +123,10 @@ class Trial(models.Model):
         Participation, on_delete=models.CASCADE, related_name="trials"
     )
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="trials")
+    feature = models.ForeignKey(
+        Feature, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    """The item's, in a main trial; here so that the database can hold that none comes twice."""
     number = models.PositiveSmallIntegerField()
     """Counts from 1 in the order shown."""
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.MAIN)
@@ -134,6 +149,16 @@ class Trial(models.Model):
                 fields=["participation", "item"],
                 condition=~Q(kind="repeat"),
                 name="an_item_at_most_once_per_participation",
+            ),
+            models.UniqueConstraint(
+                fields=["participation", "feature"],
+                condition=Q(kind="main"),
+                name="a_feature_at_most_once_per_participation",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="repeat", repeat_of__isnull=False)
+                | (~Q(kind="repeat") & Q(repeat_of=None)),
+                name="a_repeat_says_what_it_repeats",
             ),
         ]
 

@@ -13,6 +13,11 @@ def default_languages() -> list[str]:
     return ["en"]
 
 
+def default_quality_rules() -> dict[str, float]:
+    """`services.quality` says what each means."""
+    return {"fast_seconds": 2.0, "straight_line": 5}
+
+
 class Study(models.Model):
     """A protocol. A draft may change; what is frozen never does: an edit makes the next version."""
 
@@ -25,6 +30,11 @@ class Study(models.Model):
 
     class OptionPolicy(models.TextChoices):
         CANDIDATES = "candidates", "the method's own candidates"
+        IDENTIFICATION = "identification", "the best candidate among those of other features"
+
+    class Design(models.TextChoices):
+        BETWEEN = "between", "one condition a participation"
+        WITHIN = "within", "every condition in a participation, each feature once"
 
     class HeadphoneCheck(models.TextChoices):
         NONE = "none", "none"
@@ -43,10 +53,18 @@ class Study(models.Model):
     option_policy = models.CharField(
         max_length=20, choices=OptionPolicy.choices, default=OptionPolicy.CANDIDATES
     )
+    design = models.CharField(max_length=10, choices=Design.choices, default=Design.BETWEEN)
     features_wanted = models.PositiveIntegerField(default=100)
     """How many features are drawn; each becomes one item under every condition."""
     ratings_per_item = models.PositiveIntegerField(default=1)
     trials_per_participation = models.PositiveIntegerField(default=10)
+    """Main trials, each of another feature; catch trials and repeats come on top."""
+    catch_trials = models.PositiveSmallIntegerField(default=0)
+    """An obvious sound with four absurd options; strewn among the main trials."""
+    repeat_trials = models.PositiveSmallIntegerField(default=0)
+    """Main trials that are shown once more, with their options in another order."""
+    quality_rules = models.JSONField(default=default_quality_rules)
+    """When an answer or a participation is flagged. A flag rejects nobody and deletes nothing."""
     lease_minutes = models.PositiveIntegerField(default=90)
     """How long an unfinished participation holds its place."""
     loudness_lufs = models.FloatField(default=-23.0)
@@ -72,6 +90,9 @@ class Study(models.Model):
     questions = models.JSONField(default=dict, blank=True)
     """The questionnaire's own part: {"musical_training": "own" or "gold-msi", "wording": {language:
     {item number: text}}}; empty for ours. See `questionnaire.py`."""
+    codes = models.JSONField(default=dict, blank=True)
+    """Fixed codes that a recruiting service was told, by ending: `complete`, `screened_out`,
+    `no_consent`, `incompatible_device`. Where there is none, a code is made for each passage."""
     contact = models.CharField(max_length=200, blank=True)
     ethics_approval = models.CharField(max_length=100, blank=True)
     exclusion_rules = models.JSONField(default=dict, blank=True)

@@ -32,7 +32,7 @@ def assign(*, participation: Participation) -> Participation:
     with transaction.atomic():
         study = Study.objects.select_for_update().get(pk=participation.study_id)
         participation.refresh_from_db()
-        if participation.condition_id is not None:
+        if participation.assigned_at is not None:
             return participation
         if study.state != Study.State.OPEN:
             raise StudyUnavailableError(f"{study} is {study.state}")
@@ -42,8 +42,11 @@ def assign(*, participation: Participation) -> Participation:
         Trial.objects.bulk_create(_trials(participation, items))
         participation.condition = condition
         participation.algorithm = ALGORITHM
+        participation.assigned_at = now
         participation.lease_expires_at = now + lease(study)
-        participation.save(update_fields=["condition", "algorithm", "lease_expires_at"])
+        participation.save(
+            update_fields=["condition", "algorithm", "assigned_at", "lease_expires_at"]
+        )
     return participation
 
 
