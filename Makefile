@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics lock clean help
+.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -55,7 +55,11 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics
+bench: bench-simulated bench-statistics bench-browser
+
+bench-browser: $(VENV)/.test
+	$(BIN)/python -m benchmarks.feature_browser --database sqlite
+	$(BIN)/python -m benchmarks.feature_browser --database postgresql
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

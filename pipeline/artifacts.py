@@ -106,6 +106,20 @@ class RunDirectory:
             names = list(opened.keys())
             return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
 
+    def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
+        """One row of the tensor `name`'s first axis, without reading the others."""
+        with self._opened(relative) as opened:
+            array: np.ndarray = opened.get_slice(name)[row]
+            return array
+
+    def read_column(
+        self, relative: str, name: str, column: int
+    ) -> tuple[np.ndarray, dict[str, str]]:
+        """One column of the two-dimensional tensor `name`, and the file's metadata."""
+        with self._opened(relative) as opened:
+            array: np.ndarray = opened.get_slice(name)[:, column]
+            return array, opened.metadata() or {}
+
     def read_metadata(self, relative: str) -> dict[str, str]:
         """Metadata of a safetensors file of the run, without its tensors."""
         with self._opened(relative) as opened:

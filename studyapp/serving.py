@@ -136,6 +136,7 @@ class Site:
 
     def _worker(self) -> Child:
         arguments = ["-A", "studyapp.celery", "worker", "--pool", "prefork", "--concurrency", "1"]
+        arguments += ["--queues", "cpu,gpu,api"]
         quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         return Child(
             "worker",

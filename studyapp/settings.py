@@ -62,6 +62,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "django_filters",
+    "django_htmx",
     "studyapp.apps.StudyAppConfig",
 ]
 
@@ -76,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "studyapp.urls"
@@ -149,6 +152,14 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+MEDIA = env.str("EARWITNESS_MEDIA", default="site")
+"""`x-accel` where nginx stands before the site and serves the data folder under `/protected/`."""
+if MEDIA not in ("site", "x-accel"):
+    raise ImproperlyConfigured(f"EARWITNESS_MEDIA is {MEDIA!r}: it must be site or x-accel")
+SENDFILE_BACKEND = f"django_sendfile.backends.{'nginx' if MEDIA == 'x-accel' else 'simple'}"
+SENDFILE_ROOT = str(DATA)
+SENDFILE_URL = "/protected"
+
 EMBEDDED_BROKER_SOCKET = socket_for(DATA)
 """Socket of the Redis that `manage.py serve` starts where `REDIS_URL` is not set."""
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -158,6 +169,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "cpu"
 
 LOGGING = {
     "version": 1,

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, path
 
-from studyapp.views import health, look, media, participant, researcher
+from studyapp.views import features, health, look, media, participant, researcher
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
@@ -16,6 +16,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/new/", researcher.new_run, name="new-run"),
     path("runs/<int:pk>/", researcher.run_page, name="run"),
     path("runs/<int:pk>/queue", researcher.queue_run, name="queue-run"),
+    path("runs/<int:pk>/features/", features.browser, name="features"),
+    path("runs/<int:pk>/features/<str:sae>/<int:index>/", features.feature_page, name="feature"),
+    path(
+        "runs/<int:pk>/features/<str:sae>/<int:index>/material",
+        features.feature_material,
+        name="feature-material",
+    ),
+    path(
+        "runs/<int:pk>/features/<str:sae>/<int:index>/redraw",
+        features.feature_redraw,
+        name="feature-redraw",
+    ),
+    path("runs/<int:pk>/clips/<slug:sha256>.flac", features.clip_audio, name="clip-audio"),
+    path("runs/<int:pk>/tracks/<slug:name>.flac", features.track_audio, name="track-audio"),
+    path("runs/<int:pk>/pictures/<slug:name>.png", features.picture, name="picture"),
     path("studies/<slug:slug>/<int:version>/", researcher.study_page, name="study"),
     path(
         "studies/<slug:slug>/<int:version>/responses.csv",

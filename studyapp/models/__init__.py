@@ -1,11 +1,17 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
+from studyapp.models.browsing import FeatureView
+from studyapp.models.jobs import Job
 from studyapp.models.participation import Event, Participation, Response, StepRecord, Trial
+from studyapp.models.plans import StudyPlan
+from studyapp.models.projects import ApiToken, AuditRecord, Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
 from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
 from studyapp.models.studies import Condition, Item, Stimulus, Study
 
 __all__ = [
+    "ApiToken",
+    "AuditRecord",
     "Clip",
     "Condition",
     "Delivery",
@@ -13,15 +19,22 @@ __all__ = [
     "Event",
     "Exemplar",
     "Feature",
+    "FeatureView",
+    "Invitation",
     "Item",
+    "Job",
     "LabelCandidate",
+    "Membership",
     "Participation",
+    "Project",
     "Recruitment",
     "Response",
+    "Role",
     "Run",
     "StageRecord",
     "StepRecord",
     "Stimulus",
     "Study",
+    "StudyPlan",
     "Trial",
 ]

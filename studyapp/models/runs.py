@@ -7,6 +7,8 @@ run is done.
 from django.conf import settings
 from django.db import models
 
+from studyapp.models.projects import Project
+
 
 class Run(models.Model):
     """One execution of the pipeline under one frozen config: a directory and this row."""
@@ -17,7 +19,12 @@ class Run(models.Model):
         RUNNING = "running", "running"
         DONE = "done", "done"
         FAILED = "failed", "failed"
+        STOPPED = "stopped", "stopped"
 
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    """Whose run it is; null for one that the command line made: for administrators alone."""
     name = models.CharField(max_length=100, unique=True)
     identifier = models.CharField(max_length=12, blank=True, db_index=True)
     """First twelve characters of the run's key, the `run` of every export; empty until it began."""
@@ -27,6 +34,9 @@ class Run(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
     error = models.TextField(blank=True)
     """The one line that says why the run failed."""
+    facets = models.JSONField(default=dict, blank=True)
+    """What the features can be filtered by, noted when the run is indexed: `saes`, `layers`,
+    `methods`, `scorers`, and `features`, their number."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -48,6 +58,7 @@ class StageRecord(models.Model):
         RUNNING = "running", "running"
         DONE = "done", "done"
         FAILED = "failed", "failed"
+        STOPPED = "stopped", "stopped"
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stages")
     stage = models.CharField(max_length=30)
@@ -60,6 +71,10 @@ class StageRecord(models.Model):
     summary = models.JSONField(default=dict, blank=True)
     seconds = models.FloatField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    """When the piece of work that is counted began."""
+    lines = models.JSONField(default=list, blank=True)
+    """The stage's log, the last lines of it: [time, text]."""
 
     class Meta:
         ordering = ["order"]
@@ -106,15 +121,36 @@ class Feature(models.Model):
     max_activation = models.FloatField()
     neighbours = models.JSONField(default=list, blank=True)
     """Identifiers of the kept features nearest by decoder cosine, nearest first."""
+    layer = models.PositiveSmallIntegerField(default=0)
+    """Block of the hookpoint, counted from 0."""
+    score = models.FloatField(null=True, blank=True)
+    """Best detection score of any method's best label; null if none was scored."""
+    agreement = models.FloatField(null=True, blank=True)
+    """How far the methods' names share words, 0 to 1; null with fewer than two methods."""
+    label_text = models.TextField(blank=True)
+    """Every label's text, folded, for searching."""
 
     class Meta:
         ordering = ["run", "sae", "index"]
         constraints = [
             models.UniqueConstraint(fields=["run", "identifier"], name="one_feature_per_identifier")
         ]
+        # The browser pages by (value, number) within a run: each order is an index read along.
+        indexes = [
+            models.Index(fields=["run", "id"], name="features_by_place"),
+            models.Index(fields=["run", "rate", "id"], name="features_by_rate"),
+            models.Index(fields=["run", "max_activation", "id"], name="features_by_strength"),
+            models.Index(fields=["run", "score", "id"], name="features_by_score"),
+            models.Index(fields=["run", "agreement", "id"], name="features_by_agreement"),
+        ]
 
     def __str__(self) -> str:
         return self.identifier
+
+    @property
+    def percent(self) -> float:
+        """The rate in per cent."""
+        return self.rate * 100
 
 
 class Exemplar(models.Model):

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from studyapp.models.projects import Project
 from studyapp.models.runs import Clip, Feature, Run
 from studyapp.steps import default_steps
 
@@ -101,6 +102,12 @@ class Study(models.Model):
     """Why features were not eligible, with counts."""
     design_hash = models.CharField(max_length=64, blank=True)
     """SHA-256 over design, items, texts, exclusion rules and analysis plan; empty while a draft."""
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.PROTECT, related_name="studies"
+    )
+    """Whose study it is; null for one that the command line made: for administrators alone."""
+    unblinded_at = models.DateTimeField(null=True, blank=True)
+    """When somebody asked, before the closing, to see answers by method."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from django.db import transaction
 
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run
+from studyapp.services import feature_index
 
 BATCH = 1000
 TEXT_LENGTH = 300
@@ -47,6 +48,7 @@ def make_rows(*, run: Run, files: Files) -> int:
         features = _make_features(run, sae, files)
         _make_exemplars(run, sae, files, features)
         _make_labels(sae, files, features)
+    feature_index.fill(run)
     return run.features.count()
 
 

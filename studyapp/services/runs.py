@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 
 from studyapp.celery import app
 from studyapp.models import Run, StageRecord
-from studyapp.services import run_index, run_progress
+from studyapp.services import jobs, run_index, run_progress
 
 if TYPE_CHECKING:
     from pipeline.artifacts import RunDirectory
@@ -195,6 +195,7 @@ def start_recovery() -> None:
             close_old_connections()
             try:
                 recover_runs(sole_worker=sole)
+                jobs.sweep(sole_worker=sole)
             except Exception:  # The database may be away: logged, and the next look is in seconds.
                 logger.exception("looking for abandoned runs failed; trying again")
             sole = False

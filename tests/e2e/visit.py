@@ -61,7 +61,7 @@ def _researcher() -> list[str]:
     pages: dict[str, list[object]] = {
         "health": [], "login": [], "home": [], "new-run": [], "look": [], "run": [run.pk],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
-        "export-zip": [study.slug, study.version],
+        "export-zip": [study.slug, study.version], **_feature_pages(run),
     }  # fmt: skip
     assert client.get(reverse("login")).status_code == 200
     client.force_login(get_user_model().objects.get(username="researcher"))
@@ -76,6 +76,23 @@ def _researcher() -> list[str]:
     return served
 
 
+def _feature_pages(run: object) -> dict[str, list[object]]:
+    """The browser, a feature whose view a worker has made, its sounds and pictures."""
+    from studyapp.models import Feature
+    from studyapp.services import feature_views
+
+    feature = Feature.objects.filter(run=run, view__isnull=False)[0]
+    clip = feature.exemplars.select_related("clip")[0].clip
+    track = feature_views.track_name("one at a quantile")
+    feature_views.write(feature_views.sound(feature.run, track), b"sound")
+    own = [feature.run_id, feature.sae, feature.index]
+    return {
+        "features": [feature.run_id], "feature": own, "feature-material": own,
+        "clip-audio": [feature.run_id, clip.sha256], "picture": [feature.run_id, clip.sha256],
+        "track-audio": [feature.run_id, track],
+    }  # fmt: skip
+
+
 def _actions(client: object, run: object, study: object) -> list[str]:
     """Every button; the new run is refused a worker's time by a missing corpus."""
     from django.urls import reverse
@@ -85,11 +102,21 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     assert made.status_code == 302, made.content
     again = client.post(reverse("queue-run", args=[run.pk]))  # type: ignore[attr-defined]
     assert again.status_code == 302
+    feature = run.features.all()[0]  # type: ignore[attr-defined]
+    own = [run.pk, feature.sae, feature.index]  # type: ignore[attr-defined]
+    assert client.post(reverse("feature-redraw", args=own)).status_code == 302  # type: ignore[attr-defined]
     place = [study.slug, study.version]  # type: ignore[attr-defined]
     for action in ("freeze", "pause", "open", "close"):
         done = client.post(reverse(f"{action}-study", args=place))  # type: ignore[attr-defined]
         assert done.status_code == 302
-    return ["queue-run", "freeze-study", "pause-study", "open-study", "close-study"]
+    return [
+        "queue-run",
+        "feature-redraw",
+        "freeze-study",
+        "pause-study",
+        "open-study",
+        "close-study",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,197 @@
+"""One feature's figures: histogram over tracks, activation along a clip, tracks at its quantiles.
+
+Everything is in the run's normalised activation; time is seconds from the beginning of the clip.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pipeline.activation_files import ShardFacts, shard_paths
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from pipeline.records import NeighbourRecord, TrackRecord, records_from
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BINS = 24
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+LEVELS = 255
+"""A timeline's values are whole numbers from 0 to this."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """How strong a feature is along a clip. The delay of the codebooks is undone already."""
+
+    values: tuple[int, ...]
+    """One a frame, 0 to `LEVELS`, where `LEVELS` is `scale`."""
+    scale: float
+    """Activation that `LEVELS` stands for: the largest of the frames."""
+    frame_rate: float
+    """Frames a second."""
+    first_frame: int
+    """Audio frame of the first value: frame i lasts from i / rate to (i + 1) / rate seconds."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Mean activation of the validation tracks where the feature is active at all."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    silent: int
+    """Validation tracks where it is never active."""
+
+
+@dataclass(frozen=True)
+class QuantileTrack:
+    """The validation track whose mean activation is nearest to a quantile of the active ones."""
+
+    quantile: float
+    track: str
+    mean_activation: float
+
+
+@dataclass(frozen=True)
+class FeatureFacts:
+    """All of it; `timelines` by track."""
+
+    histogram: Histogram
+    quantiles: tuple[QuantileTrack, ...]
+    timelines: dict[str, Timeline]
+    neighbours: tuple[tuple[str, float], ...]
+    """Identifier and cosine of the decoder directions, nearest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON keeps them."""
+        return asdict(self)
+
+
+class SaeReader:
+    """Reads features of one SAE of a finished run; what they share is read once."""
+
+    def __init__(self, directory: RunDirectory, sae: str) -> None:
+        self.directory, self.sae = directory, sae
+
+    def facts(self, index: int, exemplars: Sequence[str]) -> FeatureFacts:
+        """The figures of latent `index`, with timelines of `exemplars` and of its quantile tracks.
+
+        Raises `PipelineError` if a file of the run is missing or broken.
+        """
+        tracks, means = self._validation_means(index)
+        quantiles = quantile_tracks(tracks, means)
+        wanted = dict.fromkeys([*exemplars, *(row.track for row in quantiles)])
+        return FeatureFacts(
+            histogram=histogram(means),
+            quantiles=quantiles,
+            timelines=self._timelines(index, list(wanted)),
+            neighbours=tuple(self._neighbours.get(f"{self.sae}/{index}", ())),
+        )
+
+    @cached_property
+    def tracks(self) -> dict[str, TrackRecord]:
+        """Every usable track of the run."""
+        rows = records_from(TrackRecord, self.directory.read_table("corpus.parquet"))
+        return {row.track: row for row in rows if row.status == "ok"}
+
+    def _validation_means(self, index: int) -> tuple[list[str], np.ndarray]:
+        import numpy as np
+
+        relative = f"features/{self.sae}.activations.safetensors"
+        column, metadata = self.directory.read_column(relative, "mean", index)
+        names: list[str] = json.loads(metadata["tracks"])
+        here = np.array(
+            [name in self.tracks and self.tracks[name].split == "validation" for name in names],
+            dtype=bool,
+        )
+        return [name for name, keep in zip(names, here, strict=True) if keep], column[here]
+
+    def _timelines(self, index: int, wanted: Sequence[str]) -> dict[str, Timeline]:
+        import torch
+
+        from pipeline.sae.summary import frames_of
+
+        latent = torch.tensor([index])
+        found: dict[str, Timeline] = {}
+        for track in wanted:
+            if track in self._places:
+                path, row, facts = self._places[track]
+                array = torch.from_numpy(self.directory.read_row(path, "activations", row)).float()
+                values = frames_of(self._stored.sae, array, latent)[:, 0].numpy()
+                scale = self._stored.facts.activation_scale
+                found[track] = timeline(values / scale, facts)
+        return found
+
+    @cached_property
+    def _stored(self) -> Any:
+        from pipeline.sae import checkpoint
+
+        return checkpoint.load(self.directory, self.sae)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int, ShardFacts]]:
+        """Track → its shard, its row there, and what the shard says. Checked to be the SAE's."""
+        from pipeline.sae.checkpoint import refuse_mismatch
+
+        places: dict[str, tuple[str, int, ShardFacts]] = {}
+        for path in shard_paths(self.directory, self._stored.facts.hookpoint):
+            if not self.directory.path_of(path).is_file():
+                raise PipelineError(f"{path} is not there: the run's activations were removed")
+            facts = ShardFacts.from_metadata(self.directory.read_metadata(path))
+            refuse_mismatch(
+                self.sae,
+                self._stored.facts,
+                subject_fingerprint=facts.subject_fingerprint,
+                hookpoint=facts.hookpoint,
+                delay_mapping=facts.delay_mapping,
+            )
+            places.update({track: (path, row, facts) for row, track in enumerate(facts.tracks)})
+        return places
+
+    @cached_property
+    def _neighbours(self) -> dict[str, list[tuple[str, float]]]:
+        table = self.directory.read_table(f"features/{self.sae}.neighbours.parquet")
+        near: dict[str, list[tuple[str, float]]] = {}
+        for row in sorted(records_from(NeighbourRecord, table), key=lambda r: (r.feature, r.rank)):
+            near.setdefault(row.feature, []).append((row.neighbour, row.cosine))
+        return near
+
+
+def histogram(means: np.ndarray) -> Histogram:
+    """Counts of the active tracks' means [track] in `BINS` equal bins from 0 to the largest."""
+    import numpy as np
+
+    active = means[means > 0]
+    top = float(active.max()) if len(active) else 1.0
+    counts, edges = np.histogram(active, bins=BINS, range=(0.0, top))
+    return Histogram(
+        edges=tuple(round(float(edge), 6) for edge in edges),
+        counts=tuple(int(count) for count in counts),
+        silent=int((means <= 0).sum()),
+    )
+
+
+def quantile_tracks(tracks: Sequence[str], means: np.ndarray) -> tuple[QuantileTrack, ...]:
+    """For each of `QUANTILES` the active track nearest to it; a track is named once."""
+    import numpy as np
+
+    active = [(float(mean), track) for mean, track in zip(means, tracks, strict=True) if mean > 0]
+    chosen: dict[str, QuantileTrack] = {}
+    for quantile in QUANTILES if active else ():
+        level = float(np.quantile([mean for mean, _ in active], quantile))
+        mean, track = min(active, key=lambda pair: (abs(pair[0] - level), pair[1]))
+        chosen.setdefault(track, QuantileTrack(quantile, track, round(mean, 6)))
+    return tuple(chosen.values())
+
+
+def timeline(values: np.ndarray, facts: ShardFacts) -> Timeline:
+    """Activations [frame] ≥ 0 as whole levels of their largest."""
+    scale = float(values.max()) if len(values) else 0.0
+    levels = (values / scale * LEVELS).round().astype(int).tolist() if scale else [0] * len(values)
+    return Timeline(tuple(levels), round(scale, 6), facts.frame_rate, facts.first_frame)

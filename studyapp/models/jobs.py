@@ -1,0 +1,53 @@
+"""Work for the workers. The row is the truth and the broker a bell that says: look at this row."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class Job(models.Model):
+    """One piece of work: whose turn it is, who holds it until when, how it ended."""
+
+    class Queue(models.TextChoices):
+        CPU = "cpu", "cpu"
+        GPU = "gpu", "gpu"
+        API = "api", "api"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        STOPPED = "stopped", "stopped"
+
+    kind = models.CharField(max_length=30)
+    """Key of `studyapp.tasks.WORK`."""
+    target = models.PositiveBigIntegerField()
+    """Number of the row that the work is about."""
+    queue = models.CharField(max_length=5, choices=Queue.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    fence = models.PositiveBigIntegerField(default=0)
+    """Grows with every claim: who holds an older number may write nothing any more."""
+    attempts = models.PositiveIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    """Pushed on by the worker's heartbeat; past it, anybody may claim the job."""
+    worker = models.CharField(max_length=100, blank=True)
+    """Host and process that claimed it last."""
+    error = models.TextField(blank=True)
+    """The one line that says why it failed."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "target"],
+                condition=Q(state__in=("waiting", "running")),
+                name="one_unfinished_job_per_kind_and_target",
+            )
+        ]
+        indexes = [models.Index(fields=["state", "lease_expires_at"], name="jobs_to_sweep")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"

@@ -1,0 +1,95 @@
+"""What the feature browser filters and sorts by, computed once from a run's labels.
+
+`agreement` is the mean over pairs of methods of the Jaccard overlap of the words in their three
+best labels: 1 if they use the same words, 0 if they share none. It compares words, not meanings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations, islice
+from typing import TypeVar
+
+from studyapp.models import Feature, LabelCandidate, Run
+
+BATCH = 500
+BEST = 3
+SCORER = "detection"
+"""The scorer whose figures can be compared between features."""
+SMALL_WORDS = frozenset({"a", "an", "and", "at", "in", "of", "on", "or", "the", "to", "with"})
+LAYER = re.compile(r"layers\.(\d+)")
+
+Thing = TypeVar("Thing")
+
+
+def fill(run: Run) -> None:
+    """Write the browsing columns of every feature of the run, and the run's facets."""
+    saes: dict[str, int] = {}
+    methods: set[str] = set()
+    scorers: set[str] = set()
+    features = run.features.order_by("pk").only("pk", "sae", "hookpoint")
+    for batch in _batches(features.iterator(chunk_size=BATCH)):
+        labels = _labels(batch)
+        for feature in batch:
+            _fill_one(feature, labels[feature.pk])
+            saes.setdefault(feature.sae, feature.layer)
+            methods.update(label.method for label in labels[feature.pk])
+            scorers.update(name for label in labels[feature.pk] for name in label.scores)
+        Feature.objects.bulk_update(batch, ["layer", "score", "agreement", "label_text"])
+    run.facets = {
+        "saes": sorted(saes),
+        "layers": sorted(set(saes.values())),
+        "methods": sorted(methods),
+        "scorers": sorted(scorers),
+        "features": run.features.count(),
+    }
+    run.save(update_fields=["facets"])
+
+
+def agreement(texts: Iterable[Iterable[str]]) -> float | None:
+    """Mean overlap between methods of the words in their labels; None with fewer than two."""
+    words = [found for labels in texts if (found := _words(labels))]
+    if len(words) < 2:
+        return None
+    overlaps = [len(a & b) / len(a | b) for a, b in combinations(words, 2)]
+    return round(sum(overlaps) / len(overlaps), 4)
+
+
+def fold(text: str) -> str:
+    """The form in which texts are searched."""
+    return " ".join(text.split()).casefold()
+
+
+def _fill_one(feature: Feature, labels: list[LabelCandidate]) -> None:
+    best: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        if len(best[label.method]) < BEST:
+            best[label.method].append(label.text)
+    scores = [
+        label.scores[SCORER] for label in labels if label.rank == 1 and SCORER in label.scores
+    ]
+    layer = LAYER.search(feature.hookpoint)
+    feature.layer = int(layer[1]) if layer else 0
+    feature.score = max(scores, default=None)
+    feature.agreement = agreement(best.values())
+    feature.label_text = " | ".join(dict.fromkeys(fold(label.text) for label in labels))
+
+
+def _labels(features: list[Feature]) -> dict[int, list[LabelCandidate]]:
+    found: dict[int, list[LabelCandidate]] = defaultdict(list)
+    query = LabelCandidate.objects.filter(feature__in=features, status=LabelCandidate.Status.OK)
+    for label in query.order_by("feature_id", "method", "rank"):
+        found[label.feature_id].append(label)
+    return found
+
+
+def _words(labels: Iterable[str]) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", fold(" ".join(labels)))) - SMALL_WORDS
+
+
+def _batches(things: Iterable[Thing]) -> Iterator[list[Thing]]:
+    things = iter(things)
+    while batch := list(islice(things, BATCH)):
+        yield batch

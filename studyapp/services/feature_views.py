@@ -1,0 +1,62 @@
+"""What a feature's page shows beyond rows: asked for by the page, made by a worker, kept.
+
+Pictures and the quantile tracks' sounds lie in `EARWITNESS_DATA/views/RUN/`, outside the run
+directory, which only the pipeline writes; all of it can be thrown away and is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from studyapp.models import Feature, FeatureView, Job, Run
+from studyapp.services import jobs
+
+KIND = "feature_view"
+QUEUE = Job.Queue.CPU
+
+
+def request(feature: Feature) -> Job:
+    """Have the feature's view made; harmless if it is on its way."""
+    return jobs.enqueue(kind=KIND, target=feature.pk, queue=QUEUE)
+
+
+def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -> FeatureView:
+    """Keep a view; what was there is replaced."""
+    view, _ = FeatureView.objects.update_or_create(
+        feature=feature, defaults={"facts": dict(facts), "notes": list(notes)}
+    )
+    return view
+
+
+def folder(run: Run) -> Path:
+    """Where the run's pictures and extra sounds lie."""
+    return Path(settings.DATA) / "views" / str(run.pk)
+
+
+def picture(run: Run, name: str) -> Path:
+    """The spectrogram of a clip (its hash) or of a track (`track_name`)."""
+    return folder(run) / f"{name}.png"
+
+
+def sound(run: Run, name: str) -> Path:
+    """The sound of a track that is no exemplar (`track_name`)."""
+    return folder(run) / f"{name}.flac"
+
+
+def track_name(track: str) -> str:
+    """A track's name as a file's: opaque, always valid."""
+    return "t" + hashlib.sha256(track.encode()).hexdigest()[:32]
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

@@ -1,0 +1,58 @@
+"""Celery tasks: an id in, a piece of work called, the outcome in a row.
+
+Beside `services/runs.py` the one room of the site that reaches the pipeline.
+"""
+
+import logging
+from collections.abc import Callable
+
+from django.utils.module_loading import import_string
+
+from studyapp.celery import app
+from studyapp.models import Run
+from studyapp.services import jobs, runs
+
+logger = logging.getLogger(__name__)
+
+# To add a kind of work: a function `(Held) -> None` in a module of this package, and a line here.
+# It raises `jobs.WorkError` with the one line that a person reads, or `jobs.LostError`.
+WORK: dict[str, str] = {
+    "feature_view": "studyapp.tasks.feature_views.work",
+}
+
+
+@app.task(name=runs.RUN_TASK)
+def run_pipeline(run_id: int) -> None:
+    """Execute the run with this id. A second delivery finds the run claimed and does nothing."""
+    run = Run.objects.filter(pk=run_id).first()
+    if run is not None:
+        runs.run_pipeline(run=run)
+
+
+@app.task(name=jobs.TASK)
+def work(job_id: int) -> None:
+    """Do the job with this id. A second delivery finds it claimed and does nothing."""
+    held = jobs.claim(job_id)
+    if held is None:
+        return
+    do: Callable[[jobs.Held], None] = import_string(WORK[held.job.kind])
+    try:
+        with jobs.heartbeat(held):
+            do(held)
+        jobs.finish(held)
+    except jobs.LostError as error:
+        logger.warning("%s: %s", held.job, error)
+    except jobs.WorkError as error:
+        _failed(held, str(error))
+    except Exception as error:
+        # The row must say it too: the worker's log is not what a researcher looks at.
+        _failed(held, f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
+
+
+def _failed(held: jobs.Held, reason: str) -> None:
+    logger.warning("%s failed: %s", held.job, reason)
+    try:
+        jobs.fail(held, reason)
+    except jobs.LostError as error:
+        logger.warning("%s: %s", held.job, error)

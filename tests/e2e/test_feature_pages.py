@@ -1,0 +1,80 @@
+"""The feature browser in a real browser, its pictures made by the real worker from a real run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.site import LiveSite, until
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+
+@pytest.fixture
+def page(site: LiveSite, finished: int, browser: Browser) -> Page:
+    """The feature browser of the finished run, as a researcher who logged in."""
+    name, password = site.login()
+    page = browser.new_context().new_page()
+    page.goto(f"{site.url}/login/?next=/runs/{finished}/features/")
+    page.get_by_label("Name", exact=False).first.fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("main").get_by_role("button").first.click()
+    page.get_by_role("heading", name="Features").wait_for()
+    return page
+
+
+def test_from_the_list_to_a_feature_and_on_by_keyboard(site: LiveSite, page: Page) -> None:
+    assert Axe().run(page).violations_count == 0
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    chosen = page.locator("tr.current th a").inner_text()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=chosen, exact=True).wait_for()
+    page.locator(".strip .timeline").first.wait_for(timeout=60_000)
+    page.locator(".strip img").first.wait_for()
+    assert Axe().run(page).violations_count == 0
+    page.keyboard.press("1")
+    line = page.locator(".playhead line").first
+    until(lambda: float(line.get_attribute("x1") or 0) > 50, 20, "the playhead moves")
+    page.keyboard.press("j")
+    page.get_by_role("heading", name=chosen, exact=True).wait_for(state="detached")
+    page.keyboard.press("u")
+    page.get_by_role("heading", name="Features").wait_for()
+
+
+def test_a_filter_is_in_the_address_and_keeps_its_place(page: Page) -> None:
+    page.get_by_label("Sort").select_option("Rarest first")
+    page.wait_for_url("**order=rate*")
+    rates = [
+        float(text.split()[0]) for text in page.locator("tbody td:nth-child(6)").all_inner_texts()
+    ]
+    assert rates == sorted(rates)
+    page.fill("#id_q", "zzzz")
+    page.get_by_text("No feature fits").wait_for()
+    assert "q=zzzz" in page.url
+
+
+def test_a_timeline_is_strongest_where_the_pipeline_says(
+    site: LiveSite, finished: int, page: Page
+) -> None:
+    """Both undo the codebooks' delay: they must name the same moment."""
+    rows = until(
+        lambda: site.query(
+            "SELECT v.facts, e.peak_seconds, c.track FROM studyapp_featureview v"
+            " JOIN studyapp_exemplar e ON e.feature_id = v.feature_id"
+            " JOIN studyapp_clip c ON c.id = e.clip_id"
+        ),
+        60,
+        "a view is made",
+    )
+    for facts, peak, track in rows:
+        line = json.loads(facts)["timelines"][track]
+        strongest = {
+            round((line["first_frame"] + i + 0.5) / line["frame_rate"], 6)
+            for i, value in enumerate(line["values"])
+            if value == max(line["values"])
+        }
+        assert round(peak, 6) in strongest

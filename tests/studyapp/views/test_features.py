@@ -1,0 +1,253 @@
+"""The feature browser and a feature's page: pages by key, filters, query counts, failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from studyapp.models import Feature, Job, LabelCandidate, Run, Study
+from studyapp.selectors import features as selectors
+from studyapp.services import feature_index, feature_views, jobs
+from tests.studyapp import factories, passages
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Jobs that the bell was rung for; there is no broker here."""
+    numbers: list[int] = []
+    monkeypatch.setattr(jobs, "ring", lambda pk, _: numbers.append(pk))
+    return numbers
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    """A logged-in researcher's browser."""
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+@pytest.fixture
+def run() -> Run:
+    """A run of 23 features, some with equal scores and some with none."""
+    made = factories.make_run(clips=12, seconds=0.2)
+    features = factories.make_features(made, count=23)
+    for feature in features:
+        feature.rate = 0.01 + 0.01 * (feature.index % 7)
+        feature.max_activation = float(feature.index % 5)
+        score = None if feature.index % 4 == 3 else (feature.index % 3) / 4
+        scores = {} if score is None else {"detection": score}
+        feature.labels.filter(rank=1).update(scores=scores)
+    Feature.objects.bulk_update(features, ["rate", "max_activation"])
+    feature_index.fill(made)
+    made.refresh_from_db()
+    return made
+
+
+def _walk(run: Run, name: str, size: int) -> tuple[list[int], list[int]]:
+    """All features forwards, then all backwards from the end."""
+    order, found = selectors.ORDERS[name], selectors.of_run(run)
+    pages = [selectors.page(found, order=order, size=size)]
+    while pages[-1].after:
+        pages.append(selectors.page(found, order=order, after=pages[-1].after, size=size))
+    back = [pages[-1]]
+    while back[-1].before:
+        back.append(selectors.page(found, order=order, before=back[-1].before, size=size))
+    forwards = [f.pk for page in pages for f in page.features]
+    return forwards, [f.pk for page in reversed(back) for f in page.features]
+
+
+@pytest.mark.parametrize("name", selectors.ORDERS)
+@pytest.mark.parametrize("size", [1, 4, 23])
+def test_pages_hold_every_feature_once_in_order_both_ways(run: Run, name: str, size: int) -> None:
+    order = selectors.ORDERS[name]
+    rows = list(run.features.all())
+
+    def key(feature: Feature) -> tuple[bool, float, int]:
+        value = feature.pk if order.column == "pk" else getattr(feature, order.column)
+        sign = -1 if order.descending else 1
+        return (value is None, sign * (value or 0.0), sign * feature.pk)
+
+    expected = [f.pk for f in sorted(rows, key=key)]
+    assert _walk(run, name, size) == (expected, expected)
+
+
+def test_beside_walks_the_same_way(run: Run) -> None:
+    order, found = selectors.ORDERS["score"], selectors.of_run(run)
+    all_of_them = selectors.page(found, order=order, size=100).features
+    for before, here, after in zip(all_of_them, all_of_them[1:], all_of_them[2:], strict=False):
+        assert selectors.beside(found, here, order=order) == (before.identifier, after.identifier)
+    assert selectors.beside(found, all_of_them[0], order=order)[0] == ""
+    assert selectors.beside(found, all_of_them[-1], order=order)[1] == ""
+
+
+@pytest.mark.parametrize("text", ["", "x", "1~", "nan~3", "1~-2", "1~9999999999999999999999"])
+def test_a_place_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(selectors.CursorError, match="is no place"):
+        selectors.Cursor.read(text)
+
+
+def test_filters_narrow_and_are_kept_in_every_link(researcher: Client, run: Run) -> None:
+    address = reverse("features", args=[run.pk])
+    wanted = run.features.filter(rate__lte=0.02, label_text__contains="warm")
+    page = researcher.get(address, {"q": "WARM", "rate_max": "2", "sae": "layer2-n64-k4"})
+    text = page.content.decode()
+    assert wanted.exists()
+    assert {row.feature.pk for row in page.context["rows"]} == {f.pk for f in wanted}
+    one = page.context["rows"][0].feature
+    link = f"{reverse('feature', args=[run.pk, one.sae, one.index])}?q=WARM&amp;rate_max=2"
+    assert link in text
+    none = researcher.get(address, {"score_min": "2"})
+    assert "No feature fits" in none.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [({"rate_min": "x"}, 422), ({"sae": "none"}, 422), ({"after": "nonsense"}, 302)],
+)
+def test_what_is_no_filter_gets_its_line(
+    researcher: Client, run: Run, asked: dict[str, str], status: int
+) -> None:
+    assert researcher.get(reverse("features", args=[run.pk]), asked).status_code == status
+
+
+def test_a_page_of_results_alone_for_htmx(researcher: Client, run: Run) -> None:
+    part = researcher.get(reverse("features", args=[run.pk]), headers={"HX-Request": "true"})
+    assert b"<html" not in part.content
+    assert b"data-rows" in part.content
+
+
+def test_query_counts_do_not_grow(researcher: Client, run: Run) -> None:
+    few = factories.make_run(clips=10, seconds=0.1)
+    factories.make_features(few, count=4)
+    feature_index.fill(few)
+    counts = []
+    for one in (few, run):
+        feature = one.features.order_by("pk")[0]
+        own = [one.pk, feature.sae, feature.index]
+        feature_views.store(feature=feature, facts=_facts(), notes=[])
+        asked = {
+            "browser": reverse("features", args=[one.pk]),
+            "filtered": reverse("features", args=[one.pk]) + "?q=a&order=rate",
+            "feature": reverse("feature", args=own) + "?order=rate",
+            "material": reverse("feature-material", args=own),
+        }
+        counts.append({name: _queries(researcher, address) for name, address in asked.items()})
+    # Two for who asks, one for the run; the browser: a page (two where it reaches those without
+    # a score), labels, clips.
+    assert counts[0] == counts[1]
+    assert counts[1] == {"browser": 7, "filtered": 6, "feature": 11, "material": 5}
+
+
+def _queries(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def _facts() -> dict[str, Any]:
+    return {
+        "histogram": {"edges": [0, 1, 2], "counts": [3, 1], "silent": 2},
+        "quantiles": [{"quantile": 0.5, "track": "track-0001", "mean_activation": 0.2}],
+        "timelines": {
+            "track-0001": {
+                "values": [0, 255, 10], "scale": 1.5, "frame_rate": 50.0, "first_frame": 1,
+            }
+        },
+        "neighbours": [["layer2-n64-k4/1", 0.91]],
+    }  # fmt: skip
+
+
+def test_a_page_asks_for_its_view_once_and_shows_why_it_failed(
+    researcher: Client, run: Run
+) -> None:
+    feature = run.features.order_by("pk")[0]
+    own = [run.pk, feature.sae, feature.index]
+    first = researcher.get(reverse("feature", args=own)).content.decode()
+    assert 'hx-trigger="load delay:1500ms"' in first
+    researcher.get(reverse("feature-material", args=own))
+    job = Job.objects.get()
+    assert (job.kind, job.target, job.queue) == ("feature_view", feature.pk, "cpu")
+    Job.objects.update(state="failed", error="the activations were removed")
+    page = researcher.get(reverse("feature", args=own)).content.decode()
+    assert "the activations were removed" in page
+    assert "hx-trigger" not in page
+    assert Job.objects.count() == 1
+    researcher.post(reverse("feature-redraw", args=own))
+    assert Job.objects.filter(state="waiting").count() == 1
+
+
+def test_a_view_is_shown(researcher: Client, run: Run) -> None:
+    feature = run.features.order_by("pk")[0]
+    feature_views.store(feature=feature, facts=_facts(), notes=["Cannot be played here."])
+    page = researcher.get(reverse("feature", args=[run.pk, feature.sae, feature.index]))
+    text = page.content.decode()
+    assert text.count('class="timeline"') == 2  # The track is an exemplar and at a quantile.
+    assert "0.910" in text
+    assert "Cannot be played here." in text
+    assert "0 to 1: 3 tracks" in text
+
+
+def test_sounds_and_pictures_are_for_those_who_logged_in(
+    researcher: Client, client: Client, run: Run
+) -> None:
+    clip = run.clips.order_by("pk")[0]
+    sound = reverse("clip-audio", args=[run.pk, clip.sha256])
+    part = researcher.get(sound, headers={"Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"fLaC")
+    feature_views.write(feature_views.picture(run, "abc"), b"png")
+    picture = reverse("picture", args=[run.pk, "abc"])
+    assert researcher.get(picture).content == b"png"
+    assert researcher.get(reverse("picture", args=[run.pk, "none"])).status_code == 404
+    assert researcher.get(reverse("track-audio", args=[run.pk, "none"])).status_code == 404
+    assert researcher.get(reverse("clip-audio", args=[run.pk, "0"])).status_code == 404
+    stranger = Client()
+    assert {stranger.get(a).status_code for a in (sound, picture)} == {302}
+
+
+def test_a_proxy_gets_an_address_and_no_bytes(researcher: Client, run: Run, settings: Any) -> None:
+    settings.SENDFILE_BACKEND = "django_sendfile.backends.nginx"
+    from django_sendfile.utils import _get_sendfile
+
+    _get_sendfile.cache_clear()
+    clip = run.clips.order_by("pk")[0]
+    answer = researcher.get(reverse("clip-audio", args=[run.pk, clip.sha256]))
+    _get_sendfile.cache_clear()
+    assert answer.headers["X-Accel-Redirect"] == f"/protected/{run.directory}/{clip.path}"
+    assert answer.content == b""
+
+
+def test_listeners_answers_are_shown_of_closed_studies_alone(researcher: Client) -> None:
+    study = factories.make_study()
+    other = Client()
+    passages.finish(other, study, passages.reach_trials(other, study))
+    feature = Feature.objects.filter(items__trials__response__isnull=False).first()
+    assert feature is not None
+    assert selectors.heard(feature) == []
+    Study.objects.update(state=Study.State.CLOSED)
+    [row] = selectors.heard(feature)
+    assert (row.study, row.ratings) == (study, 1)
+
+
+def test_agreement_compares_words() -> None:
+    assert feature_index.agreement([["warm strings"], ["the Strings"]]) == 0.5
+    assert feature_index.agreement([["warm"], []]) is None
+    assert feature_index.agreement([["a"], ["the"]]) is None
+
+
+def test_failed_labels_are_neither_searched_nor_counted(run: Run) -> None:
+    feature = run.features.order_by("pk")[0]
+    feature.labels.update(status=LabelCandidate.Status.FAILED)
+    feature_index.fill(run)
+    feature.refresh_from_db()
+    assert (feature.label_text, feature.score, feature.agreement) == ("", None, None)
+    assert run.facets["saes"] == ["layer2-n64-k4"]
+    assert Path(feature_views.picture(run, "x")).name == "x.png"
