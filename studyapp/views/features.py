@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -30,7 +31,7 @@ def browser(request: HttpRequest, pk: int) -> HttpResponse:
     filters, order, query = _asked(request, run)
     try:
         page = selectors.page(
-            filters.qs,
+            _found(run, filters),
             order=selectors.ORDERS[order],
             after=request.GET.get("after", ""),
             before=request.GET.get("before", ""),
@@ -60,7 +61,9 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
     """One feature; the filters of the list it came from say which is next."""
     feature = _feature(pk, sae, index)
     filters, order, query = _asked(request, feature.run)
-    before, after = selectors.beside(filters.qs, feature, order=selectors.ORDERS[order])
+    before, after = selectors.beside(
+        _found(feature.run, filters), feature, order=selectors.ORDERS[order]
+    )
     labels = selectors.labels(feature)
     scorers = selectors.scorers(labels)
     selectors.with_cells(labels, scorers)
@@ -135,6 +138,12 @@ def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
         order = selectors.DEFAULT_ORDER
     filters = FeatureFilter(request.GET, queryset=selectors.of_run(run), facets=run.facets)
     return filters, order, urlencode(kept)
+
+
+def _found(run: Run, filters: FeatureFilter) -> QuerySet[Feature]:
+    """The features that fit; what cannot be read as a filter filters nothing."""
+    asked = filters.is_valid() and any(filters.form.cleaned_data.values())
+    return selectors.matching(run, filters.qs) if asked else selectors.of_run(run)
 
 
 def _material(feature: Feature) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def test_a_timeline_is_strongest_where_the_pipeline_says(
     site: LiveSite, finished: int, page: Page
 ) -> None:
     """Both undo the codebooks' delay: they must name the same moment."""
+    page.locator("tbody th a").first.click()
+    page.locator(".strip .timeline").first.wait_for(timeout=60_000)
     rows = until(
         lambda: site.query(
             "SELECT v.facts, e.peak_seconds, c.track FROM studyapp_featureview v"
