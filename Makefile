@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
+LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt pyproject.toml
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser lock clean help
@@ -30,7 +30,8 @@ $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,test]"
+	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,test]"
+	$(PIP) install --quiet --no-deps --requirement requirements/audiocraft.txt
 	@touch $@
 
 demo: $(VENV)/.demo
@@ -70,7 +71,7 @@ bench-statistics: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_malformed
 
 lock: $(VENV)/.test
-	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
+	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | recovery | verify`.
+"""The command line: `python -m pipeline run | recovery | verify | convert`.
 
 A refusal is one line on standard error and exit code 2.
 """
@@ -65,6 +65,15 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _convert(options: argparse.Namespace) -> int:
+    from pipeline.subjects.formats.convert import convert
+
+    model = Path(options.model).expanduser()
+    convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
+    print(f"{options.out}: {options.to}'s layout")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -92,6 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("verify", help="every hash, and every hookpoint against its SAE")
     check.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
     check.set_defaults(command=_verify)
+
+    convert = commands.add_parser(
+        "convert", help="a subject's weights in the other library's layout"
+    )
+    convert.add_argument("model", metavar="SUBJECT", help="a folder, or a name on the model hub")
+    convert.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    convert.add_argument("--to", choices=("transformers", "audiocraft"), required=True)
+    convert.set_defaults(command=_convert)
     return parser
 
 

@@ -12,6 +12,16 @@ from pipeline.errors import PipelineError
 HOOKPOINT_PATTERN = re.compile(r"decoder\.layers\.(\d+)\.(resid_pre|resid_post)")
 PRECISIONS = ("float32", "bfloat16", "float16")
 CONTROLS = ("none", "random")
+
+HOOKPOINT_PRESETS = {
+    name: tuple(f"decoder.layers.{block}.resid_post" for block in blocks)
+    for name, blocks in (
+        ("paper-small", (2, 6, 12, 18, 22)),
+        ("paper-large", (2, 12, 24, 36, 46)),
+    )
+}
+"""The hookpoints of Singh, Cherep and Maes (arXiv 2505.18186) by name: what leaves these blocks,
+counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
 THRESHOLD_UNITS = ("normalised", "relative")
 
@@ -34,7 +44,7 @@ def parse_hookpoint(name: str) -> tuple[int, str]:
     if match is None:
         raise PipelineError(
             f"hookpoint {name!r} is not of the form decoder.layers.BLOCK.resid_post "
-            "(or resid_pre), blocks counted from 0"
+            f"(or resid_pre), blocks counted from 0, nor one of {', '.join(HOOKPOINT_PRESETS)}"
         )
     return int(match.group(1)), match.group(2)
 
@@ -63,7 +73,10 @@ class CorpusConfig:
     adapter: str = "folder"
     """How the folder is read; a name in `pipeline.corpora.ADAPTERS`."""
     clip_seconds: float = 10.0
-    """Excerpt taken from the middle of a longer track, seconds."""
+    """Length of an excerpt, seconds."""
+    windows: int = 1
+    """Excerpts of a longer track, spread evenly over it without overlap: 1 is its middle, 0 is as
+    many as fit. With another number than 1 each excerpt is a track of its own, `TRACK@SECONDS`."""
     min_seconds: float = 3.0
     """Shorter tracks are set aside, seconds."""
     silence_db: float = -60.0
@@ -77,6 +90,7 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "corpus", "clip_seconds", "min_seconds")
+        _require(self.windows >= 0, f"[corpus] windows is {self.windows}; it must be 0 or more")
         shares = (self.train_share, self.validation_share, self.test_share)
         _require(
             all(share > 0 for share in shares),
@@ -99,7 +113,8 @@ class SubjectConfig:
     model: str = ""
     """A local folder, else a name on the model hub (`facebook/musicgen-small`)."""
     hookpoints: tuple[str, ...] = ()
-    """Where activations are read, e.g. `decoder.layers.3.resid_post`."""
+    """Where activations are read, e.g. `decoder.layers.3.resid_post`; or `paper-small` or
+    `paper-large`, see `HOOKPOINT_PRESETS`."""
     backend: str = "transformers"
     """A name in `pipeline.subjects.SUBJECTS`."""
     precision: str = "float32"
@@ -112,6 +127,10 @@ class SubjectConfig:
     def __post_init__(self) -> None:
         _require(bool(self.model), "[subject] model is empty: give a folder or a hub name")
         _require(bool(self.hookpoints), "[subject] hookpoints is empty: name at least one")
+        spelt_out = [
+            one for name in self.hookpoints for one in HOOKPOINT_PRESETS.get(name, (name,))
+        ]
+        object.__setattr__(self, "hookpoints", tuple(spelt_out))
         for name in self.hookpoints:
             parse_hookpoint(name)
         _require(

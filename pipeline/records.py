@@ -42,6 +42,14 @@ class TrackRecord:
     license: str = column("of the recording")
     status: str = column("ok or set_aside")
     reason: str = column("why it was set aside")
+    group: str = column(
+        "what the split does not part, where it is another than the artist", default=""
+    )
+    peak: float | None = column("largest absolute sample, full scale is 1", default=None)
+    loudness_lufs: float | None = column(
+        "integrated loudness (ITU-R BS.1770); null for silence", "LUFS", default=None
+    )
+    clipped_share: float | None = column("samples at full scale, of all", default=None)
 
 
 @dataclass(frozen=True)
@@ -149,8 +157,15 @@ def table_of(cls: type[Record], records: Iterable[Record]) -> pa.Table:
 
 
 def records_from(cls: type[Record], table: pa.Table) -> list[Record]:
-    """The rows of a table as records; columns that the class does not know are left out."""
-    names = [f.name for f in fields(cast(Any, cls))]
+    """The rows of a table as records; columns that the class does not know are left out.
+
+    A column with a default may be missing: tables of earlier versions have fewer.
+    """
+    names = [
+        f.name
+        for f in fields(cast(Any, cls))
+        if f.default is MISSING or f.name in table.column_names
+    ]
     rows = table.select(names).to_pylist()
     return [cls(**{name: _frozen(value) for name, value in row.items()}) for row in rows]
 

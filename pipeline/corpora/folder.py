@@ -1,25 +1,26 @@
-"""A folder of audio, with a `corpus.parquet` beside it or without.
+"""A folder of audio, with a listing beside it or without.
 
-`corpus.parquet` has a row a track: `track` and `path` (from the folder), and where known
-`sha256`, `artist`, `tags`, `caption`, `license`. Without it every audio file under the folder is
-a track named by its path. `concepts.json` states planted concepts, where there are any.
+The listing is `corpus.parquet` or `corpus.csv`: a row a track with `track` and `path` (from the
+folder), and where known `sha256`, `artist`, `group`, `tags` (in a CSV joined by `|`), `caption`,
+`license`. Without it every audio file under the folder is a track named by its path.
+`concepts.json` states planted concepts, where there are any.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-import itertools
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import sha256_of
-from pipeline.corpora.base import CorpusEntry
+from pipeline.corpora.base import CorpusEntry, audio_files, read_concepts, sorted_entries
 from pipeline.errors import PipelineError
 
 LISTING = "corpus.parquet"
+CSV_LISTING = "corpus.csv"
 CONCEPTS = "concepts.json"
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"})
 
 
 class FolderCorpus:
@@ -32,10 +33,11 @@ class FolderCorpus:
         Audio is not read here: a listing has its hashes, and the stage `corpus` checks them.
         """
         digest = hashlib.sha256()
-        if (folder / LISTING).is_file():
-            digest.update(sha256_of(folder / LISTING).encode())
+        listing = _listing_of(folder)
+        if listing is not None:
+            digest.update(sha256_of(listing).encode())
         else:
-            for path in _audio_files(folder):
+            for path in audio_files(folder):
                 name = path.relative_to(folder).as_posix()
                 digest.update(f"{name}\0{path.stat().st_size}\n".encode())
         if (folder / CONCEPTS).is_file():
@@ -48,43 +50,49 @@ class FolderCorpus:
 
         Raises `PipelineError` if there is none, two share a name, or the listing is unreadable.
         """
-        listing = folder / LISTING
-        found = _listed(listing) if listing.is_file() else _unlisted(folder)
+        listing = _listing_of(folder)
+        if listing is None:
+            found = _unlisted(folder)
+        else:
+            found = _listed(listing, *_READERS[listing.suffix](listing))
         if not found:
-            raise PipelineError(f"corpus folder {folder} has no {LISTING} and no audio files")
-        found.sort(key=lambda entry: entry.track)
-        for one, next_one in itertools.pairwise(found):
-            if one.track == next_one.track:
-                raise PipelineError(f"{listing} names the track {one.track!r} twice")
-        return found
+            raise PipelineError(
+                f"corpus folder {folder} has no {LISTING}, no {CSV_LISTING} and no audio files"
+            )
+        return sorted_entries(found, listing or folder)
 
     @staticmethod
     def concepts(folder: Path) -> dict[str, Any] | None:
-        """`{"concepts": [{"name", "group", "synonyms", "description"}]}`, or None."""
-        path = folder / CONCEPTS
-        if not path.is_file():
-            return None
-        try:
-            concepts = json.loads(path.read_text(encoding="utf-8"))
-            names = [concept["name"] for concept in concepts["concepts"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise PipelineError(f"{path} is not a list of named concepts: {error!r}") from error
-        if len(set(names)) != len(names):
-            raise PipelineError(f"{path} names a concept twice")
-        return dict(concepts)
+        """What the folder's `concepts.json` says, or None."""
+        return read_concepts(folder / CONCEPTS)
 
 
-def _audio_files(folder: Path) -> list[Path]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return sorted(path for path in found if path.is_file())
+Rows = tuple[list[str], Iterable[dict[str, Any]]]
+"""Column names, and the rows."""
+
+
+def _listing_of(folder: Path) -> Path | None:
+    found = [folder / name for name in (LISTING, CSV_LISTING) if (folder / name).is_file()]
+    if len(found) > 1:
+        raise PipelineError(f"corpus folder {folder} has both {LISTING} and {CSV_LISTING}")
+    return found[0] if found else None
 
 
 def _unlisted(folder: Path) -> list[CorpusEntry]:
-    names = [path.relative_to(folder).as_posix() for path in _audio_files(folder)]
+    names = [path.relative_to(folder).as_posix() for path in audio_files(folder)]
     return [CorpusEntry(track=name, path=name) for name in names]
 
 
-def _listed(listing: Path) -> list[CorpusEntry]:
+def _listed(listing: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> list[CorpusEntry]:
+    missing = {"track", "path"} - set(columns)
+    if missing:
+        raise PipelineError(
+            f"{listing} lacks the column {', '.join(sorted(missing))}; it has {', '.join(columns)}"
+        )
+    return [_entry(row) for row in rows]
+
+
+def _parquet_rows(listing: Path) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -92,13 +100,23 @@ def _listed(listing: Path) -> list[CorpusEntry]:
         table = pq.read_table(listing, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise PipelineError(f"{listing} is not a Parquet table: {error}") from error
-    missing = {"track", "path"} - set(table.column_names)
-    if missing:
-        raise PipelineError(
-            f"{listing} lacks the column {', '.join(sorted(missing))}; "
-            f"it has {', '.join(table.column_names)}"
-        )
-    return [_entry(row) for row in table.to_pylist()]
+    return list(table.column_names), table.to_pylist()
+
+
+def _csv_rows(listing: Path) -> Rows:
+    try:
+        with listing.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+            columns = list(reader.fieldnames or ())
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise PipelineError(f"{listing} is not a CSV in UTF-8: {error}") from error
+    for row in rows:
+        row["tags"] = [tag.strip() for tag in (row.get("tags") or "").split("|") if tag.strip()]
+    return columns, rows
+
+
+_READERS = {".parquet": _parquet_rows, ".csv": _csv_rows}
 
 
 def _entry(row: dict[str, Any]) -> CorpusEntry:
@@ -110,4 +128,5 @@ def _entry(row: dict[str, Any]) -> CorpusEntry:
         tags=tuple(row.get("tags") or ()),
         caption=row.get("caption") or "",
         license=row.get("license") or "",
+        group=row.get("group") or "",
     )

@@ -14,9 +14,11 @@ from dataclasses import replace
 from functools import partial
 from math import log10
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from pipeline.artifacts import RunDirectory, sha256_of
-from pipeline.audio import AudioError, AudioFacts, probe
+from pipeline.artifacts import RunDirectory
+from pipeline.audio import AudioError, Levels, levels_of, probe, read_clip
 from pipeline.config import CorpusConfig, RunConfig
 from pipeline.corpora import ADAPTERS
 from pipeline.corpora.base import Corpus, CorpusEntry
@@ -25,6 +27,7 @@ from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
 from pipeline.records import TrackRecord, table_of
 from pipeline.registry import resolve
+from pipeline.sounds import sha256_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -64,51 +67,84 @@ def split_of(group: str, config: CorpusConfig) -> str:
 
 
 def set_duplicates_aside(records: list[TrackRecord]) -> list[TrackRecord]:
-    """The records with all but the first usable one of equal files set aside."""
-    first: dict[str, str] = {}
+    """The records with all but the first usable one of equal excerpts of equal files set aside."""
+    first: dict[tuple[str, float], str] = {}
     kept = []
     for record in records:
-        original = first.get(record.sha256) if record.status == "ok" else None
+        excerpt = (record.sha256, record.start_seconds)
+        original = first.get(excerpt) if record.status == "ok" else None
         if original is not None:
             record = _set_aside(record, f"duplicate of {original}")
         elif record.status == "ok":
-            first[record.sha256] = record.track
+            first[excerpt] = record.track
         kept.append(record)
     return kept
 
 
-def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> TrackRecord:
-    """What one file turned out to be: usable and split, or set aside with the reason."""
+def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
+    """What one file turned out to be: its excerpts, usable and split, or set aside with the
+    reason."""
     blank = TrackRecord(
         track=entry.track, path=entry.path, sha256="", seconds=0.0, start_seconds=0.0,
         sample_rate=0, artist=entry.artist, split="", tags=entry.tags, caption=entry.caption,
-        license=entry.license, status="ok", reason="",
+        license=entry.license, status="ok", reason="", group=entry.group,
     )  # fmt: skip
     path = folder / entry.path
     try:
         facts = probe(path)
         digest = sha256_of(path)
+        whole = replace(
+            blank, sha256=digest, seconds=facts.seconds, sample_rate=facts.sample_rate,
+            split=split_of(_group(entry), config),
+        )  # fmt: skip
+        if entry.sha256 and entry.sha256 != digest:
+            return [_set_aside(whole, "differs from the SHA-256 that the corpus lists")]
+        if facts.seconds < config.min_seconds:
+            return [_set_aside(whole, f"is shorter than {config.min_seconds:g} s")]
+        return [_excerpt(whole, window, path, config) for window in windows(facts.seconds, config)]
     except (AudioError, OSError) as error:
-        return _set_aside(blank, str(error))
-    start, seconds = window(facts.seconds, config.clip_seconds)
+        return [_set_aside(blank, str(error))]
+
+
+def windows(seconds: float, config: CorpusConfig) -> list[tuple[float, float]]:
+    """Start and length in seconds of the excerpts of a track, as `[corpus] windows` says.
+
+    Each lies in the middle of its equal share of the track; a track that is no longer than one
+    excerpt is one.
+    """
+    fitting = int(seconds / config.clip_seconds)
+    if fitting < 1:
+        return [(0.0, seconds)]
+    count = min(config.windows, fitting) or fitting
+    share = seconds / count
+    return [
+        ((number + 0.5) * share - config.clip_seconds / 2, config.clip_seconds)
+        for number in range(count)
+    ]
+
+
+def _excerpt(
+    whole: TrackRecord, window: tuple[float, float], path: Path, config: CorpusConfig
+) -> TrackRecord:
+    """One excerpt of a track, measured; set aside if it is silent."""
+    start, seconds = window
+    levels = levels_of(*read_clip(path, start_seconds=start, seconds=seconds))
     record = replace(
-        blank,
-        sha256=digest,
-        seconds=seconds,
+        whole,
+        track=whole.track if config.windows == 1 else f"{whole.track}@{start:.2f}",
         start_seconds=start,
-        sample_rate=facts.sample_rate,
+        seconds=seconds,
+        peak=levels.peak,
+        loudness_lufs=levels.loudness_lufs,
+        clipped_share=levels.clipped_share,
     )
-    reason = _unusable(entry, facts, digest, config)
-    if reason:
-        return _set_aside(record, reason)
-    return replace(record, split=split_of(_group(entry), config))
+    if _is_silent(levels, config):
+        return _set_aside(record, f"is silent: never over {config.silence_db:g} dB")
+    return record
 
 
-def window(seconds: float, clip_seconds: float) -> tuple[float, float]:
-    """Start and length in seconds of the excerpt: the middle of a longer track, else all."""
-    if seconds <= clip_seconds:
-        return 0.0, seconds
-    return (seconds - clip_seconds) / 2, clip_seconds
+def _is_silent(levels: Levels, config: CorpusConfig) -> bool:
+    return levels.peak == 0 or 20 * log10(levels.peak) < config.silence_db
 
 
 def _folder(config: RunConfig) -> Path:
@@ -123,36 +159,25 @@ def _check_all(
     """`check` over all entries, in their order."""
     progress.start("corpus", len(entries), "track")
     look = partial(check, folder=folder, config=config.corpus)
-    for record in map_in_threads(look, entries, config.machine.workers):
+    for records in map_in_threads(look, entries, config.machine.workers):
         progress.advance()
-        yield record
+        yield from records
     progress.finish()
-
-
-def _unusable(
-    entry: CorpusEntry, facts: AudioFacts, digest: str, config: CorpusConfig
-) -> str | None:
-    """Why a decodable file is not used, or None."""
-    if entry.sha256 and entry.sha256 != digest:
-        return "differs from the SHA-256 that the corpus lists"
-    if facts.seconds < config.min_seconds:
-        return f"is shorter than {config.min_seconds:g} s"
-    if facts.peak == 0 or 20 * log10(facts.peak) < config.silence_db:
-        return f"is silent: never over {config.silence_db:g} dB"
-    return None
 
 
 def _group(entry: CorpusEntry) -> str:
     """What must not be parted by the split; an artist and a track of one name are two groups."""
-    return f"artist {entry.artist}" if entry.artist else f"track {entry.track}"
+    if entry.artist:
+        return f"artist {entry.artist}"
+    return entry.group or f"track {entry.track}"
 
 
 def _set_aside(record: TrackRecord, reason: str) -> TrackRecord:
     return replace(record, split="", status="set_aside", reason=reason)
 
 
-def _count(records: list[TrackRecord]) -> dict[str, dict[str, int]]:
-    """Usable tracks a split, and set-aside ones a reason (without what the reason names)."""
+def _count(records: list[TrackRecord]) -> dict[str, dict[str, Any]]:
+    """Usable tracks a split, set-aside ones a reason (without what the reason names), levels."""
     usable = Counter(record.split for record in records if record.status == "ok")
     reasons = Counter(
         "duplicate" if record.reason.startswith("duplicate of") else record.reason
@@ -162,10 +187,19 @@ def _count(records: list[TrackRecord]) -> dict[str, dict[str, int]]:
     return {
         "usable": {split: usable[split] for split in SPLITS},
         "set_aside": dict(sorted(reasons.items())),
+        "levels": _levels(records),
     }
 
 
-def _require_every_split(counts: dict[str, dict[str, int]], records: list[TrackRecord]) -> None:
+def _levels(records: list[TrackRecord]) -> dict[str, int | float]:
+    """Middle loudness of the usable tracks in LUFS, and how many reach full scale."""
+    usable = [record for record in records if record.status == "ok"]
+    loudness = [record.loudness_lufs for record in usable if record.loudness_lufs is not None]
+    found: dict[str, int | float] = {"clipped": sum(bool(r.clipped_share) for r in usable)}
+    return found | ({"median_lufs": round(median(loudness), 2)} if loudness else {})
+
+
+def _require_every_split(counts: dict[str, dict[str, Any]], records: list[TrackRecord]) -> None:
     empty = [split for split, n in counts["usable"].items() if n == 0]
     if empty:
         aside = sum(counts["set_aside"].values())

@@ -23,3 +23,9 @@ def delayed_ids(codes: torch.Tensor, special: int) -> torch.Tensor:
 def frames_of_steps(hidden: torch.Tensor) -> torch.Tensor:
     """Hidden states [batch, 1 + frame, d] over steps as [batch, frame, d] over audio frames."""
     return hidden[:, 1:]
+
+
+def codes_of(steps: torch.Tensor, frames: int) -> torch.Tensor:
+    """Codes [codebook, frame] of what was drawn over steps [codebook, step], start token first:
+    the inverse of `delayed_ids`, for steps that go on until the last codebook is done."""
+    return torch.stack([row[1 + q : 1 + q + frames] for q, row in enumerate(steps)])

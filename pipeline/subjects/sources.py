@@ -10,21 +10,33 @@ from typing import Any
 from pipeline.artifacts import sha256_of
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
+from pipeline.subjects.formats.files import CODEC_FILE, LM_FILE, is_audiocraft
 
 CONFIG_FILE = "config.json"
 INIT_FILE = "init.json"
 WEIGHTS = "*.safetensors"
-HUB_FILES = [CONFIG_FILE, INIT_FILE, WEIGHTS, "model.safetensors.index.json"]
+HUB_FILES = [
+    CONFIG_FILE, INIT_FILE, WEIGHTS, "model.safetensors.index.json", "generation_config.json",
+    "tokenizer.json", "tokenizer_config.json", "spiece.model",
+]  # fmt: skip
+
+
+def is_transformers(folder: Path) -> bool:
+    """Whether a folder holds transformers' files."""
+    return (folder / CONFIG_FILE).is_file() and any(folder.glob(WEIGHTS))
 
 
 def folder_of(model: str) -> Path:
-    """The folder with a subject's config and weights, fetched from the hub if it is a hub name.
+    """The folder with a subject's config and weights, fetched from the hub if it is a hub name:
+    transformers' layout, or audiocraft's two files. Where both are, transformers' counts.
 
     Raises `PipelineError` if it lacks what is needed, or the hub cannot be reached.
     """
     folder = Path(model) if Path(model).is_absolute() else _from_hub(model)
     if not folder.is_dir():
         raise PipelineError(f"subject folder {folder} does not exist")
+    if is_audiocraft(folder):
+        return folder
     if not (folder / CONFIG_FILE).is_file():
         raise PipelineError(f"subject folder {folder} has no {CONFIG_FILE}")
     if not any(folder.glob(WEIGHTS)):
@@ -38,8 +50,12 @@ def folder_of(model: str) -> Path:
 def fingerprint_of(config: SubjectConfig) -> str:
     """SHA-256 over config and weights; a control's initialisation makes another one of it."""
     folder = folder_of(config.model)
-    digest = hashlib.sha256(f"{CONFIG_FILE} {sha256_of(folder / CONFIG_FILE)}\n".encode())
-    for path in sorted(folder.glob(WEIGHTS)):
+    if is_transformers(folder):
+        paths = [folder / CONFIG_FILE, *sorted(folder.glob(WEIGHTS))]
+    else:
+        paths = [folder / LM_FILE, folder / CODEC_FILE]
+    digest = hashlib.sha256()
+    for path in paths:
         digest.update(f"{path.name} {sha256_of(path)}\n".encode())
     if config.control == "random":
         recipe = json.dumps(initialisation(folder), sort_keys=True)
@@ -68,6 +84,7 @@ def _from_hub(name: str) -> Path:
         raise PipelineError(
             f"subject model {name!r} is no folder here and could not be fetched from the model "
             f"hub ({type(error).__name__}); on a machine with a connection download "
-            f"{CONFIG_FILE} and {WEIGHTS} from https://huggingface.co/{name}, put them into one "
+            f"{CONFIG_FILE}, {WEIGHTS} and tokenizer.json (or audiocraft's {LM_FILE} and "
+            f"{CODEC_FILE}) from https://huggingface.co/{name}, put them into one "
             "folder here and name that folder in [subject] model"
         ) from error

@@ -1,55 +1,34 @@
 """MusicGen as transformers has it (`MusicgenForConditionalGeneration`).
 
 Source: transformers' modeling_musicgen.py; Copet et al., arXiv 2306.05284. Heavy libraries are
-imported where they are used, so that a fingerprint costs no import of torch.
+imported where they are used, so that a fingerprint costs no import of torch. A folder of
+audiocraft's own files is converted as it is loaded.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import SubjectConfig
-from pipeline.config_sections import parse_hookpoint
 from pipeline.errors import PipelineError
 from pipeline.subjects import sources
-from pipeline.subjects.base import SubjectFacts
+from pipeline.subjects.base import (
+    DEFAULT_SAMPLING,
+    Generated,
+    Intervention,
+    Sampling,
+    SubjectFacts,
+)
+from pipeline.subjects.formats.files import is_audiocraft
 
 if TYPE_CHECKING:
     import torch
 
-
-Place = tuple[int, bool]
-"""Block, and whether after it: places compare in the order in which a forward passes them."""
-
-
-class _DeepestReached(Exception):  # noqa: N818 - no error: it ends a forward early
-    """Everything asked for was read; the blocks further on need not run."""
-
-
-class _Reading(threading.local):
-    """What the forward of the current thread is to read. Hooks are made once, with the model, so
-    that threads that share it neither see each other's forwards nor change hooks under them."""
-
-    wanted: frozenset[Place] = frozenset()
-
-    def begin(self, places: Iterable[Place]) -> None:
-        self.wanted = frozenset(places)
-        self.found: dict[Place, torch.Tensor] = {}
-
-    def end(self) -> dict[Place, torch.Tensor]:
-        self.wanted = frozenset()
-        return self.found
-
-    def pass_by(self, place: Place, hidden: torch.Tensor) -> None:
-        """Keep what is wanted; raise `_DeepestReached` after the last of it."""
-        if place in self.wanted:
-            self.found[place] = hidden
-            if place == max(self.wanted):
-                raise _DeepestReached
+    from pipeline.subjects.formats.build import Parts
+    from pipeline.subjects.text import TextEncoder
 
 
 class TransformersSubject:
@@ -58,17 +37,23 @@ class TransformersSubject:
     def __init__(self, config: SubjectConfig, *, device: str = "cpu") -> None:
         import torch
 
-        folder = sources.folder_of(config.model)
+        from pipeline.subjects.hooks import ResidualStream
+
+        self._folder = sources.folder_of(config.model)
         self._device = device
-        self._model = _load(folder)
+        self._whole: Any = None
+        self._parts: Parts | None = None
+        self._tokenizer: Any = None
+        language_model = self._load(config)
+        self._precision: torch.dtype = getattr(torch, config.precision)
+        language_model.to(device, self._precision).eval().requires_grad_(False)
+        self._codec.to(device)
+        language_model.register_forward_pre_hook(self._in_our_precision, with_kwargs=True)
+        self._language_model = language_model
+        self._decoder = language_model.model.decoder
         self._check_supported()
-        if config.control == "random":
-            self._model = _randomised(self._model, folder, config.control_seed)
-        self._model.to(device).eval().requires_grad_(False)
-        self._decoder = self._model.decoder.model.decoder.to(getattr(torch, config.precision))
         self.facts = self._read_facts(sources.fingerprint_of(config))
-        self._reading = _Reading()
-        self._hook()
+        self._stream = ResidualStream(self._decoder.layers)
 
     @staticmethod
     def fingerprint_of(config: SubjectConfig) -> str:
@@ -79,11 +64,10 @@ class TransformersSubject:
         """Codes [batch, codebook, frame] int64 of mono audio [batch, sample] at `sample_rate`."""
         import torch
 
-        codec = self._model.audio_encoder
         # Residual quantisation: the first K codebooks of the highest bandwidth are those of K.
-        bandwidth = max(codec.config.target_bandwidths)
+        bandwidth = max(self._codec.config.target_bandwidths)
         with torch.inference_mode():
-            output = codec.encode(audio[:, None].to(self._device), bandwidth=bandwidth)
+            output = self._codec.encode(audio[:, None].to(self._device), bandwidth=bandwidth)
         codes: torch.Tensor = output.audio_codes[0, :, : self.facts.n_codebooks]
         return codes.cpu()
 
@@ -92,58 +76,124 @@ class TransformersSubject:
     ) -> dict[str, torch.Tensor]:
         """Residual stream [batch, frame, d] float32 at each hookpoint, on the CPU.
 
-        Unconditional: no encoder states are given, so blocks leave cross-attention out. MusicGen's
-        null condition is zeros and its attention has no biases: it would add zeros. Raises
-        `PipelineError` if a hookpoint lies deeper than the decoder.
+        Unconditional: MusicGen's null condition is zeros and its attention has no biases, so
+        cross-attention would add zeros; no encoder states are given, and blocks leave it out.
+        Raises `PipelineError` if a hookpoint lies deeper than the decoder.
         """
         import torch
 
         from pipeline.subjects.delay import delayed_ids, frames_of_steps
 
-        places = {name: self._place(name) for name in hookpoints}
-        ids = delayed_ids(codes, special=int(self._model.config.decoder.pad_token_id))
-        self._reading.begin(places.values())
-        try:
-            with torch.inference_mode():
-                self._decoder(input_ids=ids.flatten(0, 1).to(self._device), use_cache=False)
-        except _DeepestReached:
-            pass
-        finally:
-            found = self._reading.end()
-        return {name: frames_of_steps(found[place]).float().cpu() for name, place in places.items()}
+        ids = delayed_ids(codes, special=int(self._decoder.config.pad_token_id))
+        given = {"input_ids": ids.flatten(0, 1).to(self._device), "use_cache": False}
+        if not getattr(self._decoder.config, "pre_norm", True):
+            given["encoder_hidden_states"] = torch.zeros(
+                (len(codes), 1, self.facts.width), dtype=self._precision, device=self._device
+            )
+        with torch.inference_mode():
+            found = self._stream.read(hookpoints, lambda: self._decoder(**given))
+        return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
-    def _hook(self) -> None:
-        """Let every block show what enters it and what leaves it."""
-        reading = self._reading
-        for block, layer in enumerate(self._decoder.layers):
-            before, after = (block, False), (block, True)
-            layer.register_forward_pre_hook(
-                lambda _module, inputs, place=before: reading.pass_by(place, inputs[0])
-            )
-            # A block hands on a bare tensor, not a tuple: output[0] would be batch item 0.
-            layer.register_forward_hook(
-                lambda _module, _inputs, output, place=after: reading.pass_by(place, output)
-            )
+    def generate(
+        self,
+        prompt: str,
+        seconds: float,
+        seed: int,
+        interventions: Sequence[Intervention] = (),
+        *,
+        sampling: Sampling = DEFAULT_SAMPLING,
+    ) -> Generated:
+        """Music for a prompt; an empty prompt is the unconditional model."""
+        import torch
 
-    def _place(self, hookpoint: str) -> Place:
-        block, site = parse_hookpoint(hookpoint)
-        if block >= self.facts.n_blocks:
-            raise PipelineError(
-                f"hookpoint {hookpoint}: the subject has {self.facts.n_blocks} blocks, counted "
-                f"from 0 to {self.facts.n_blocks - 1}"
+        from pipeline.subjects.delay import codes_of
+        from pipeline.subjects.hooks import refuse_foreign
+
+        refuse_foreign(interventions, self.facts)
+        model, inputs = self._ready(prompt, sampling)
+        frames = max(1, round(seconds * self.facts.frame_rate))
+        drawn = _Drawn()
+        with (
+            torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),
+            torch.inference_mode(),
+            self._stream.steered(interventions),
+        ):
+            torch.manual_seed(seed)
+            audio = model.generate(
+                **inputs,
+                **_drawing(sampling),
+                stopping_criteria=[drawn],
+                # The start token, and the steps by which the last codebook is late.
+                max_length=frames + self.facts.n_codebooks,
             )
-        return block, site == "resid_post"
+        samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
+        return Generated(audio[0, 0, :samples].float().cpu(), codes_of(drawn.steps, frames))
+
+    def _ready(self, prompt: str, sampling: Sampling) -> tuple[Any, dict[str, Any]]:
+        """The whole model and what it is given for a prompt."""
+        model = self._whole_model(prompt)
+        if not prompt:
+            return model, dict(model.get_unconditional_inputs(num_samples=1))
+        tokens = self._tokenizer([prompt], return_tensors="pt").to(self._device)
+        return model, {
+            "input_ids": tokens["input_ids"],
+            "attention_mask": tokens["attention_mask"],
+            "guidance_scale": sampling.guidance,
+        }
+
+    def _whole_model(self, prompt: str) -> Any:
+        """Language model, codec and text encoder in one, made when first needed."""
+        from pipeline.subjects.text import beside, tokenizer_of
+
+        if self._whole is None:
+            if self._parts is None or not self._parts.text_name:
+                raise PipelineError(
+                    f"subject {self._folder} has no text encoder: it cannot generate"
+                )
+            text = beside(self._folder, self._parts.text_name)
+            self._whole = whole_model(self._parts, text)
+            self._tokenizer = text.tokenizer
+        if prompt and self._tokenizer is None:
+            self._tokenizer = tokenizer_of(self._folder)
+        return self._whole.to(self._device)
+
+    def _in_our_precision(
+        self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Text states in the decoder's number format; the text encoder stays in float32."""
+        states = kwargs.get("encoder_hidden_states")
+        if states is not None:
+            kwargs["encoder_hidden_states"] = states.to(self._precision)
+        return args, kwargs
+
+    def _load(self, config: SubjectConfig) -> Any:
+        """The language model; codec and the rest are kept."""
+        if is_audiocraft(self._folder) and not sources.is_transformers(self._folder):
+            from pipeline.subjects.formats.build import checkpoints_in, parts_of
+
+            if config.control == "random":
+                raise PipelineError(
+                    "a random control needs transformers' layout: python -m pipeline convert"
+                )
+            self._parts = parts_of(checkpoints_in(self._folder))
+            self._codec = self._parts.codec
+            return self._parts.decoder
+        self._whole = load(self._folder)
+        if config.control == "random":
+            self._whole = _randomised(self._whole, self._folder, config.control_seed)
+        self._whole.eval().requires_grad_(False)
+        self._codec = self._whole.audio_encoder
+        return self._whole.decoder
 
     def _check_supported(self) -> None:
-        config = self._model.config
-        channels = getattr(config.decoder, "audio_channels", 1)
+        channels = getattr(self._decoder.config, "audio_channels", 1)
         if channels != 1:
             raise PipelineError(f"the subject has {channels} audio channels; only mono is read")
-        if config.audio_encoder.chunk_length_s is not None:
+        if self._codec.config.chunk_length_s is not None:
             raise PipelineError("the subject's codec works in chunks, which is not supported")
 
     def _read_facts(self, fingerprint: str) -> SubjectFacts:
-        codec, decoder = self._model.config.audio_encoder, self._model.config.decoder
+        codec, decoder = self._codec.config, self._decoder.config
         return SubjectFacts(
             fingerprint=fingerprint,
             sample_rate=int(codec.sampling_rate),
@@ -154,8 +204,58 @@ class TransformersSubject:
         )
 
 
-def _load(folder: Path) -> Any:
-    """The model in a local folder, all of it in float32.
+class _Drawn:
+    """What transformers draws in each step: asked after each whether to stop, it never says so.
+
+    (MusicGen's own `generate` decodes what it drew and gives the codes to nobody.)
+    """
+
+    steps: torch.Tensor
+    """[codebook, step], the start token first."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        import torch
+
+        self.steps = input_ids.cpu()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+def _drawing(sampling: Sampling) -> dict[str, Any]:
+    """transformers' arguments; it warns of what it does not use."""
+    if sampling.top_k == 1:
+        return {"do_sample": False}
+    return {"do_sample": True, "top_k": sampling.top_k, "temperature": sampling.temperature}
+
+
+def whole_model(parts: Parts, text: TextEncoder) -> Any:
+    """One `MusicgenForConditionalGeneration` from its parts.
+
+    Raises `PipelineError` if transformers has no place for the checkpoint's text projection.
+    """
+    import torch
+    from transformers import MusicgenForConditionalGeneration
+
+    model = MusicgenForConditionalGeneration(
+        text_encoder=text.model, audio_encoder=parts.codec, decoder=parts.decoder
+    )
+    if not hasattr(model, "enc_to_dec_proj"):
+        raise PipelineError(
+            f"the text encoder is as wide as the decoder ({text.model.config.d_model}): "
+            "transformers then leaves out the text projection that this checkpoint has"
+        )
+    with torch.no_grad():
+        model.enc_to_dec_proj.weight.copy_(parts.projection["weight"])
+        model.enc_to_dec_proj.bias.copy_(parts.projection["bias"])
+    special = parts.decoder.config.pad_token_id
+    model.generation_config.update(
+        pad_token_id=special, bos_token_id=special, decoder_start_token_id=special,
+        guidance_scale=parts.guidance,
+    )  # fmt: skip
+    return model.eval().requires_grad_(False)
+
+
+def load(folder: Path) -> Any:
+    """The model in a local folder of transformers' layout, all of it in float32.
 
     Raises `PipelineError` if the folder holds another kind of model or broken weights.
     """

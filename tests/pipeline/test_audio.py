@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from pipeline.audio import AudioError, flac_bytes, probe, read_clip, read_mono
+from pipeline.audio import AudioError, flac_bytes, levels_of, probe, read_clip, read_mono
 
 RATE = 16_000
 
@@ -90,3 +90,55 @@ def test_more_than_two_channels_become_one() -> None:
     six = np.stack([sine(0.2)] * 6)
     with sf.SoundFile(BytesIO(flac_bytes(six, RATE))) as file:
         assert file.channels == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("x.m4a", "aac"), ("x.opus", "libopus"), ("x.webm", "libopus")]
+)
+def test_what_soundfile_does_not_know_is_decoded_by_pyav(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    rate = 48_000
+    encode(
+        tmp_path / name,
+        codec,
+        np.concatenate([sine(1.0, rate, 440.0), sine(1.0, rate, 880.0)]),
+        rate,
+    )
+    facts = probe(tmp_path / name)
+    assert facts.sample_rate == rate
+    assert facts.seconds == pytest.approx(2.0, abs=0.1)
+    second = read_mono(tmp_path / name, sample_rate=RATE, start_seconds=1.25, seconds=0.5)
+    assert second.shape == (RATE // 2,)
+    assert int(np.abs(np.fft.rfft(second)).argmax()) == 440  # bins of 2 Hz
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"truncated|cannot be decoded"):
+        probe(tmp_path / name)
+
+
+def encode(path: Path, codec: str, samples: np.ndarray, rate: int) -> None:
+    """A mono sound through FFmpeg."""
+    import av
+
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = rate
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 960
+        )
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+
+
+def test_loudness_is_that_of_the_standard() -> None:
+    # ITU-R BS.1770: a full-scale 997 Hz sine in one channel reads -3.01 LUFS.
+    tone = 2 * sine(2.0, 48_000, 997.0)
+    levels = levels_of(tone[None], 48_000)
+    assert levels.loudness_lufs == pytest.approx(-3.01, abs=0.05)
+    assert levels_of(np.zeros((1, 48_000), "f4"), 48_000).loudness_lufs is None
+    assert levels_of(np.stack([tone / 6] * 6), 48_000).loudness_lufs == pytest.approx(
+        -18.57, abs=0.1
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.records import TrackRecord, records_from
 from pipeline.run import execute
-from pipeline.stages.corpus import check, split_of, window
+from pipeline.stages.corpus import check, split_of, windows
 
 CONFIG = CorpusConfig(min_seconds=1.0)
 
@@ -90,19 +91,63 @@ def test_a_corpus_with_nothing_usable_is_refused_with_the_reasons(
 
 def test_a_file_that_is_not_the_listed_one_is_set_aside(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", noise(2.0), 8000)
-    record = check(CorpusEntry(track="a", path="a.wav", sha256="0" * 64), tmp_path, CONFIG)
+    (record,) = check(CorpusEntry(track="a", path="a.wav", sha256="0" * 64), tmp_path, CONFIG)
     assert record.reason == "differs from the SHA-256 that the corpus lists"
 
 
 def test_a_long_track_is_cut_in_its_middle() -> None:
-    assert window(30.0, 10.0) == (10.0, 10.0)
-    assert window(8.0, 10.0) == (0.0, 8.0)
+    assert windows(30.0, CONFIG) == [(10.0, 10.0)]
+    assert windows(8.0, CONFIG) == [(0.0, 8.0)]
+
+
+def test_windows_are_spread_evenly_and_never_overlap() -> None:
+    assert windows(36.0, replace(CONFIG, windows=0)) == [(1.0, 10.0), (13.0, 10.0), (25.0, 10.0)]
+    assert windows(40.0, replace(CONFIG, windows=2)) == [(5.0, 10.0), (25.0, 10.0)]
+    assert windows(12.0, replace(CONFIG, windows=5)) == [(1.0, 10.0)]
+
+
+def test_every_window_is_a_track_of_its_artists_split_and_is_measured(tmp_path: Path) -> None:
+    sound = noise(3.0)
+    sound[8000:16000] = 0
+    sf.write(tmp_path / "a.wav", sound, 8000)
+    config = replace(CONFIG, windows=0, clip_seconds=1.0)
+    records = check(CorpusEntry(track="a", path="a.wav", artist="X"), tmp_path, config)
+    assert [record.track for record in records] == ["a@0.00", "a@1.00", "a@2.00"]
+    assert [record.status for record in records] == ["ok", "set_aside", "ok"]
+    assert len({record.split for record in records if record.status == "ok"}) == 1
+    loud = records[0]
+    assert loud.loudness_lufs == pytest.approx(-20, abs=3)
+    assert loud.peak == pytest.approx(float(np.abs(sound[:8000]).max()), abs=1e-4)
+    assert (loud.clipped_share, records[1].loudness_lufs) == (0, None)
+
+
+def test_samples_at_full_scale_are_counted(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", np.clip(20 * noise(2.0), -1, 1), 8000)
+    (record,) = check(CorpusEntry(track="a", path="a.wav"), tmp_path, CONFIG)
+    assert record.status == "ok"
+    assert record.clipped_share is not None
+    assert 0.4 < record.clipped_share < 0.8
+
+
+def test_copies_of_a_recording_share_a_split(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", noise(2.0), 8000)
+    entries = [CorpusEntry(track=f"t{n}", path="a.wav", group="youtube X") for n in range(20)]
+    assert len({check(entry, tmp_path, CONFIG)[0].split for entry in entries}) == 1
+
+
+def test_a_growing_corpus_moves_no_track(tmp_path: Path) -> None:
+    names = [f"t{n}" for n in range(30)]
+    for n, name in enumerate(names):
+        sf.write(tmp_path / f"{name}.wav", noise(1.5, n), 8000)
+    few = {name: check(CorpusEntry(name, f"{name}.wav"), tmp_path, CONFIG) for name in names[::3]}
+    many = {name: check(CorpusEntry(name, f"{name}.wav"), tmp_path, CONFIG) for name in names}
+    assert all(many[name] == few[name] for name in few)
 
 
 def test_tracks_of_one_artist_share_a_split(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", noise(2.0), 8000)
     splits = {
-        check(CorpusEntry(track=f"t{n}", path="a.wav", artist="X"), tmp_path, CONFIG).split
+        check(CorpusEntry(track=f"t{n}", path="a.wav", artist="X"), tmp_path, CONFIG)[0].split
         for n in range(20)
     }
     assert len(splits) == 1

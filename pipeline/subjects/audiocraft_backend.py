@@ -1,0 +1,270 @@
+"""MusicGen as audiocraft has it (`LMModel`, `EncodecModel`).
+
+Source: audiocraft 1.3.0; Copet et al., arXiv 2306.05284. A folder of its own files is loaded as
+it is; one of transformers' layout is converted as it is loaded. `pipeline.subjects.standins` says
+how audiocraft runs on current packages.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import SubjectConfig
+from pipeline.errors import PipelineError
+from pipeline.subjects import sources
+from pipeline.subjects.base import (
+    DEFAULT_SAMPLING,
+    Generated,
+    Intervention,
+    Sampling,
+    SubjectFacts,
+)
+from pipeline.subjects.formats import codec as codec_format
+from pipeline.subjects.formats import language_model as lm_format
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.subjects.formats.build import Checkpoints
+    from pipeline.subjects.text import TextEncoder
+
+BUILT_OTHERWISE = {"memory_efficient": False, "custom": True}
+"""Attention is computed by audiocraft's own plain code: its fast one wants xformers. The tensors
+are the same."""
+
+
+class AudiocraftSubject:
+    """The backend `audiocraft`: see `pipeline.subjects.base.Subject`."""
+
+    def __init__(self, config: SubjectConfig, *, device: str = "cpu") -> None:
+        import torch
+
+        from pipeline.subjects.hooks import ResidualStream
+
+        self._folder = sources.folder_of(config.model)
+        self._device = device
+        self._text: TextEncoder | None = None
+        self._conditioned = False
+        checkpoints = self._read(config)
+        self._cfg = checkpoints.lm.cfg
+        self._precision: torch.dtype = getattr(torch, config.precision)
+        self._codec = _codec(checkpoints).to(device)
+        self._lm = _language_model(checkpoints).to(device, self._precision)
+        self.facts = self._read_facts(sources.fingerprint_of(config), checkpoints)
+        self._stream = ResidualStream(self._lm.transformer.layers)
+
+    @staticmethod
+    def fingerprint_of(config: SubjectConfig) -> str:
+        """Hash of weights, config and control, without loading the model."""
+        return sources.fingerprint_of(config)
+
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Codes [batch, codebook, frame] int64 of mono audio [batch, sample] at `sample_rate`."""
+        import torch
+
+        with torch.inference_mode():
+            codes, _ = self._codec.encode(audio[:, None].to(self._device))
+        kept: torch.Tensor = codes[:, : self.facts.n_codebooks].cpu()
+        return kept
+
+    def activations(
+        self, codes: torch.Tensor, hookpoints: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Residual stream [batch, frame, d] float32 at each hookpoint, on the CPU.
+
+        Unconditional: under the null condition, zeros in the place of a text. Raises
+        `PipelineError` if a hookpoint lies deeper than the decoder.
+        """
+        import torch
+
+        from pipeline.subjects.delay import delayed_ids, frames_of_steps
+
+        ids = delayed_ids(codes, special=self._lm.special_token_id).to(self._device)
+        null = self._null_condition(len(codes))
+        with torch.inference_mode():
+            found = self._stream.read(hookpoints, lambda: self._lm(ids, [], null))
+        return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
+
+    def generate(
+        self,
+        prompt: str,
+        seconds: float,
+        seed: int,
+        interventions: Sequence[Intervention] = (),
+        *,
+        sampling: Sampling = DEFAULT_SAMPLING,
+    ) -> Generated:
+        """Music for a prompt; an empty prompt is the unconditional model."""
+        import torch
+
+        from pipeline.subjects.hooks import refuse_foreign
+
+        refuse_foreign(interventions, self.facts)
+        self._give_text()
+        frames = max(1, round(seconds * self.facts.frame_rate))
+        with (
+            torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),
+            torch.inference_mode(),
+            self._stream.steered(interventions),
+        ):
+            torch.manual_seed(seed)
+            codes = self._lm.generate(
+                conditions=[self._condition(prompt)], max_gen_len=frames,
+                use_sampling=sampling.top_k > 1, top_k=min(sampling.top_k, self._lm.card),
+                temp=sampling.temperature,
+                cfg_coef=sampling.guidance if prompt else 1.0, two_step_cfg=False,
+            )  # fmt: skip
+            audio = self._codec.decode(codes)
+        samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
+        return Generated(audio[0, 0, :samples].float().cpu(), codes[0].cpu())
+
+    def _condition(self, prompt: str) -> Any:
+        from pipeline.subjects.standins import audiocraft
+
+        attributes = audiocraft().modules.conditioners.ConditioningAttributes
+        return attributes(text={"description": prompt or None})
+
+    def _null_condition(self, batch: int) -> dict[str, Any]:
+        import torch
+
+        zeros = torch.zeros(
+            (batch, 1, self.facts.width), dtype=self._precision, device=self._device
+        )
+        return {"description": (zeros, zeros[..., 0])}
+
+    def _give_text(self) -> None:
+        """Let the language model have its text conditioner, when it is first needed."""
+        if self._conditioned:
+            return
+        from pipeline.subjects.formats.build import text_name_of
+        from pipeline.subjects.text import beside
+
+        if self._text is None:
+            name = text_name_of(self._cfg)
+            if not name:
+                raise PipelineError(
+                    f"subject {self._folder} has no text encoder: it cannot generate"
+                )
+            self._text = beside(self._folder, name)
+        self._lm.condition_provider.conditioners["description"].give(self._text, self._device)
+        self._conditioned = True
+
+    def _read(self, config: SubjectConfig) -> Checkpoints:
+        from pipeline.subjects.formats.build import checkpoints_in, checkpoints_of
+
+        if config.control == "random":
+            raise PipelineError("a random control runs on the backend transformers")
+        if not sources.is_transformers(self._folder):
+            return checkpoints_in(self._folder)
+        from pipeline.subjects.text import TextEncoder, tokenizer_of
+        from pipeline.subjects.transformers_backend import load
+
+        model = load(self._folder).eval().requires_grad_(False)
+        if any((self._folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
+            self._text = TextEncoder(model.text_encoder, tokenizer_of(self._folder))
+        return checkpoints_of(model)
+
+    def _read_facts(self, fingerprint: str, checkpoints: Checkpoints) -> SubjectFacts:
+        seanet = codec_format.seanet_arguments(checkpoints.codec.cfg)
+        return SubjectFacts(
+            fingerprint=fingerprint,
+            sample_rate=int(self._codec.sample_rate),
+            frame_rate=self._codec.sample_rate / prod(seanet["ratios"]),
+            n_codebooks=int(self._lm.n_q),
+            n_blocks=len(self._lm.transformer.layers),
+            width=int(self._lm.dim),
+        )
+
+
+def _codec(checkpoints: Checkpoints) -> Any:
+    """audiocraft's `EncodecModel` from its checkpoint."""
+    from pipeline.subjects.standins import audiocraft
+
+    cfg = checkpoints.codec.cfg
+    seanet = codec_format.seanet_arguments(cfg)
+    trim = seanet.pop("trim_right_ratio", 1.0)
+    package = audiocraft()
+    with warnings.catch_warnings():
+        # It uses the older of torch's two weight normalisations, which is deprecated.
+        warnings.simplefilter("ignore", FutureWarning)
+        encoder = package.modules.SEANetEncoder(**seanet)
+        decoder = package.modules.SEANetDecoder(**seanet, trim_right_ratio=trim)
+    quantizer = package.quantization.ResidualVectorQuantizer(
+        dimension=encoder.dimension, **cfg["rvq"]
+    )
+    model = package.models.encodec.EncodecModel(
+        encoder, decoder, quantizer,
+        frame_rate=cfg["encodec"]["sample_rate"] // prod(seanet["ratios"]),
+        sample_rate=cfg["encodec"]["sample_rate"], channels=cfg["encodec"]["channels"],
+        causal=cfg["encodec"].get("causal", False),
+        renormalize=cfg["encodec"].get("renormalize", False),
+    )  # fmt: skip
+    return _loaded(model, checkpoints.codec.state, "codec")
+
+
+def _language_model(checkpoints: Checkpoints) -> Any:
+    """audiocraft's `LMModel` from its checkpoint, its text conditioner without an encoder yet."""
+    from pipeline.subjects.standins import audiocraft
+
+    cfg, package = checkpoints.lm.cfg, audiocraft()
+    lm_format.decoder_config(cfg)  # refuses what is not MusicGen's kind
+    arguments = {**cfg["transformer_lm"], **BUILT_OTHERWISE}
+    arguments.pop("q_modeling", None)
+    conditioners = package.modules.conditioners
+    weight = checkpoints.lm.state.get(f"{lm_format.CONDITIONER}output_proj.weight")
+    width = arguments["dim"] if weight is None else weight.shape[1]
+    fuser = {"cross": ["description"], "prepend": [], "sum": [], "input_interpolate": []}
+    patterns = package.modules.codebooks_patterns
+    model = package.models.lm.LMModel(
+        patterns.DelayedPatternProvider(arguments["n_q"]),
+        conditioners.ConditioningProvider(
+            {"description": _text_conditioner_class()(width, arguments["dim"])}
+        ),
+        conditioners.ConditionFuser(fuser),
+        **arguments | {"cross_attention": True},
+    )
+    # A conditioner of another kind (the debug model's table of words) is left out.
+    state = {
+        name: tensor
+        for name, tensor in checkpoints.lm.state.items()
+        if not name.startswith("condition_provider.") or ".output_proj." in name
+    }
+    return _loaded(model, state, "language model")
+
+
+def _loaded(model: Any, state: dict[str, Any], what: str) -> Any:
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    except RuntimeError as error:
+        first_lines = " ".join(str(error).split())[:200]
+        raise PipelineError(
+            f"the {what}'s tensors are not those of its config: {first_lines}"
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def _text_conditioner_class() -> Any:
+    """audiocraft's `T5Conditioner`, but for its start, which downloads a T5 by its name."""
+    from pipeline.subjects.standins import audiocraft
+
+    package = audiocraft()
+    conditioners = package.modules.conditioners
+
+    class LocalT5Conditioner(conditioners.T5Conditioner):  # type: ignore[misc] # untyped base
+        """Gets its encoder later, by `give`."""
+
+        def __init__(self, width: int, output_width: int) -> None:
+            conditioners.TextConditioner.__init__(self, width, output_width)
+            self.device, self.finetune, self.word_dropout = "cpu", False, 0.0
+            self.normalize_text = False
+            self.autocast = package.utils.autocast.TorchAutocast(enabled=False)
+
+        def give(self, text: TextEncoder, device: str) -> None:
+            """Encode with this T5, which is no part of the module's own weights."""
+            self.device, self.t5_tokenizer = device, text.tokenizer
+            self.__dict__["t5"] = text.model.to(device)
+
+    return LocalT5Conditioner

@@ -1,0 +1,140 @@
+"""Reading and changing the residual stream of a decoder's blocks, whichever library they are from.
+
+Both backends' blocks take the stream [batch, step, d] as their first argument and hand it on as a
+bare tensor. Hooks are made once, with the model: threads that share it neither see each other's
+forwards nor change hooks under them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config_sections import parse_hookpoint
+from pipeline.errors import PipelineError
+from pipeline.subjects.base import Intervention, SubjectFacts
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Place = tuple[int, bool]
+"""Block, and whether after it: places compare in the order in which a forward passes them."""
+
+
+class _DeepestReached(Exception):  # noqa: N818 - no error: it ends a forward early
+    """Everything asked for was read; the blocks further on need not run."""
+
+
+class _ThisThread(threading.local):
+    """What the forwards of the current thread are to read and to add."""
+
+    wanted: frozenset[Place] = frozenset()
+    deepest: Place | None = None
+    added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
+    found: dict[Place, torch.Tensor] = {}
+
+
+class ResidualStream:
+    """The residual stream of a list of blocks."""
+
+    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+        self._n_blocks = len(blocks)
+        self._thread = _ThisThread()
+        for block, module in enumerate(blocks):
+            self._watch(module, (block, False), (block, True))
+
+    def place(self, hookpoint: str) -> Place:
+        """Where a hookpoint is; raises `PipelineError` if it lies deeper than the decoder."""
+        block, site = parse_hookpoint(hookpoint)
+        if block >= self._n_blocks:
+            raise PipelineError(
+                f"hookpoint {hookpoint}: the subject has {self._n_blocks} blocks, counted "
+                f"from 0 to {self._n_blocks - 1}"
+            )
+        return block, site == "resid_post"
+
+    def read(
+        self, hookpoints: Iterable[str], forward: Callable[[], object]
+    ) -> dict[str, torch.Tensor]:
+        """The stream [batch, step, d] at each hookpoint; `forward` ends at the deepest one."""
+        places = {name: self.place(name) for name in hookpoints}
+        thread = self._thread
+        thread.wanted, thread.deepest = frozenset(places.values()), max(places.values())
+        thread.found = {}
+        try:
+            forward()
+        except _DeepestReached:
+            pass
+        finally:
+            found = thread.found
+            thread.wanted, thread.deepest, thread.found = frozenset(), None, {}
+        return {name: found[place] for name, place in places.items()}
+
+    @contextmanager
+    def steered(self, interventions: Sequence[Intervention]) -> Iterator[None]:
+        """While this lasts, forwards of this thread add the interventions' vectors."""
+        added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
+        for one in interventions:
+            step = one.strength * one.vector.direction
+            added.setdefault(self.place(one.vector.hookpoint), []).append((step, one.halves))
+        self._thread.added = added
+        try:
+            yield
+        finally:
+            self._thread.added = {}
+
+    def _watch(self, module: nn.Module, before: Place, after: Place) -> None:
+        def entering(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            changed = self._pass_by(before, inputs[0])
+            return None if changed is None else (changed, *inputs[1:])
+
+        # A block hands on a bare tensor, not a tuple: output[0] would be batch item 0.
+        def leaving(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor | None:
+            return self._pass_by(after, output)
+
+        module.register_forward_pre_hook(entering)
+        module.register_forward_hook(leaving)
+
+    def _pass_by(self, place: Place, hidden: torch.Tensor) -> torch.Tensor | None:
+        """Add and keep what is wanted here; the changed stream, None if it is as it was."""
+        thread = self._thread
+        changed = None
+        for step, halves in thread.added.get(place, ()):
+            hidden = changed = _plus(hidden, step, halves)
+        if place in thread.wanted:
+            thread.found[place] = hidden
+            if place == thread.deepest:
+                raise _DeepestReached
+        return changed
+
+
+def _plus(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch.Tensor:
+    step = step.to(hidden)
+    # With guidance the batch is [conditional; unconditional], the conditional half first.
+    if halves == "conditional" and len(hidden) > 1:
+        conditional = len(hidden) // 2
+        hidden = hidden.clone()
+        hidden[:conditional] += step
+        return hidden
+    return hidden + step
+
+
+def refuse_foreign(interventions: Sequence[Intervention], facts: SubjectFacts) -> None:
+    """Raise `PipelineError` if a steering vector is of another subject, delay mapping or width."""
+    from pipeline.subjects.base import DELAY_MAPPING
+
+    for one in interventions:
+        vector = one.vector
+        for what, theirs, ours in (
+            ("subject", vector.subject_fingerprint, facts.fingerprint),
+            ("delay mapping", vector.delay_mapping, DELAY_MAPPING),
+            ("width", str(len(vector.direction)), str(facts.width)),
+        ):
+            if theirs != ours:
+                raise PipelineError(
+                    f"steering vector of {vector.hookpoint} belongs to {what} {theirs} and cannot "
+                    f"steer {what} {ours}"
+                )

@@ -1,0 +1,72 @@
+"""The text encoder of a subject: T5, from where the subject's files have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.errors import PipelineError
+
+FOLDER = "t5"
+"""Beside audiocraft's files, which hold no text encoder, a folder of this name may."""
+
+
+class TextEncoder(NamedTuple):
+    """A T5 encoder and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+def tokenizer_of(folder: Path) -> Any:
+    """The tokenizer in a subject's folder.
+
+    Raises `PipelineError` if there is none: with the hub out of reach transformers may hand out
+    one of a few tokens, which would turn every prompt into noise.
+    """
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
+        raise PipelineError(
+            f"{folder} has no tokenizer.json or spiece.model: it cannot read a prompt"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
+
+
+def beside(folder: Path, name: str) -> TextEncoder:
+    """T5 for a folder of audiocraft's files: from its subfolder `t5`, else from the hub.
+
+    `name` is what the checkpoint's config calls it (`t5-base`). Raises `PipelineError` if it is in
+    neither, saying what to put where.
+    """
+    import torch
+    from transformers import T5EncoderModel
+
+    place = folder / FOLDER
+    if not place.is_dir():
+        place = _from_hub(name, place)
+    try:
+        model = T5EncoderModel.from_pretrained(place, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise PipelineError(f"text encoder {place} cannot be loaded: {first_line}") from error
+    return TextEncoder(model.eval().requires_grad_(False), tokenizer_of(place))
+
+
+def _from_hub(name: str, place: Path) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+              "spiece.model"]  # fmt: skip
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"the text encoder {name!r} is not in {place} and could not be fetched from the model "
+            f"hub ({type(error).__name__}); on a machine with a connection download config.json, "
+            f"model.safetensors and tokenizer.json from https://huggingface.co/{name} and put them "
+            "there"
+        ) from error

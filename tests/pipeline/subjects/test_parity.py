@@ -1,0 +1,104 @@
+"""The same weights in both backends give the same codes, stream and music."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.made_subjects import write_debug_subject
+from benchmarks.parity import LIMIT, NANO, compare
+from pipeline.config import SubjectConfig
+from pipeline.errors import PipelineError
+from pipeline.subjects.audiocraft_backend import AudiocraftSubject
+from pipeline.subjects.base import Sampling
+from pipeline.subjects.formats.convert import convert
+from pipeline.subjects.transformers_backend import TransformersSubject
+
+POINT = ("decoder.layers.1.resid_post",)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The nano subject as audiocraft's files."""
+    out = tmp_path_factory.mktemp("converted") / "nano"
+    convert(str(NANO), out, "audiocraft")
+    return out
+
+
+@pytest.fixture(scope="module")
+def debug(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_debug_subject(tmp_path_factory.mktemp("debug"))
+
+
+def test_the_nano_weights_agree_at_every_layer(converted: Path) -> None:
+    rows = list(compare(NANO, converted, seconds=1.0))
+    assert rows[0].difference == 0
+    assert max(row.difference for row in rows) <= LIMIT
+    assert len(rows) == 2 + TransformersSubject(SubjectConfig(str(NANO), POINT)).facts.n_blocks
+
+
+def test_audiocrafts_debug_model_agrees_at_every_layer(debug: Path) -> None:
+    rows = list(compare(debug, debug, seconds=2.0))
+    assert rows[0].difference == 0
+    assert max(row.difference for row in rows) <= LIMIT
+    assert min(row.scale for row in rows) > 0.1
+
+
+def test_one_folder_has_one_fingerprint_in_both(converted: Path) -> None:
+    config = SubjectConfig(model=str(converted), hookpoints=POINT)
+    assert AudiocraftSubject(config).facts == TransformersSubject(config).facts
+
+
+def test_there_and_back_gives_the_same_tensors(converted: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    back = tmp_path / "back"
+    convert(str(converted), back, "transformers")
+    before = load_file(NANO / "model.safetensors")
+    after = load_file(back / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("prompt", ["", "a slow piano"])
+@pytest.mark.parametrize("layout", ["transformers", "audiocraft"])
+def test_both_draw_the_same_codes_and_the_same_sound(
+    speaking_folder: Path, tmp_path: Path, layout: str, prompt: str
+) -> None:
+    folder = speaking_folder
+    if layout == "audiocraft":
+        folder = tmp_path / "converted"
+        convert(str(speaking_folder), folder, layout)
+    config = SubjectConfig(model=str(folder), hookpoints=POINT)
+    made = [
+        backend(config).generate(prompt, 0.4, seed=3, sampling=Sampling(top_k=50))
+        for backend in (TransformersSubject, AudiocraftSubject)
+    ]
+    assert made[0].codes.shape == (4, 20)
+    assert torch.equal(made[0].codes, made[1].codes)
+    torch.testing.assert_close(made[0].audio, made[1].audio, atol=1e-4, rtol=0)
+
+
+def test_half_precision_comes_close_in_audiocraft_too(converted: Path) -> None:
+    config = SubjectConfig(model=str(converted), hookpoints=POINT)
+    codes = torch.randint(0, 100, (1, 4, 30), generator=torch.Generator().manual_seed(0))
+    full = AudiocraftSubject(config).activations(codes, POINT)[POINT[0]]
+    half = AudiocraftSubject(replace(config, precision="bfloat16")).activations(codes, POINT)
+    assert (half[POINT[0]] - full).norm() / full.norm() < 0.1
+
+
+def test_what_a_layout_cannot_express_is_refused(
+    debug: Path, converted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PipelineError, match="norms after its parts"):
+        convert(str(debug), tmp_path / "a", "transformers")
+    with pytest.raises(PipelineError, match="already"):
+        convert(str(debug), tmp_path / "a", "audiocraft")
+    with pytest.raises(PipelineError, match="is not empty"):
+        convert(str(NANO), converted, "audiocraft")
+    subject = AudiocraftSubject(SubjectConfig(model=str(debug), hookpoints=POINT))
+    with pytest.raises(PipelineError, match="has no text encoder: it cannot generate"):
+        subject.generate("", 0.2, seed=0)
