@@ -58,7 +58,9 @@ def _recovery(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from pipeline.verify import verify
 
-    problems = verify(options.dir, progress=TqdmProgress())
+    problems = verify(
+        options.dir, progress=TqdmProgress(), sample=options.sample, corpus=options.corpus
+    )
     for problem in problems:
         print(problem)
     print("sound" if not problems else f"{len(problems)} problems", file=sys.stderr)
@@ -72,6 +74,14 @@ def _convert(options: argparse.Namespace) -> int:
     convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
     print(f"{options.out}: {options.to}'s layout")
     return 0
+
+
+def _count(text: str) -> int:
+    """A whole number from 0 on."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,8 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     recovery.set_defaults(command=_recovery)
 
-    check = commands.add_parser("verify", help="every hash, and every hookpoint against its SAE")
+    check = commands.add_parser(
+        "verify", help="every hash, every hookpoint against its SAE, a sample of activations"
+    )
     check.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    check.add_argument(
+        "--sample", type=_count, default=3, metavar="N",
+        help="tracks whose activations are computed again; 0 for none",
+    )  # fmt: skip
+    check.add_argument("--corpus", type=Path, metavar="DIR", help="where the corpus is now")
     check.set_defaults(command=_verify)
 
     convert = commands.add_parser(

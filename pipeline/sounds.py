@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 SHARD_SUFFIX = ".tar"
 
@@ -27,7 +26,7 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if member is None else member[2]
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader | BytesIO:
     """The file or member, at its start; raises `FileNotFoundError` if it is neither."""
     if path.is_file():
         return path.open("rb")

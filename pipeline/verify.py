@@ -1,4 +1,5 @@
-"""Is a run directory what it says it is? Hashes, and each SAE against what it reads."""
+"""Is a run directory what it says it is? Hashes, each SAE against what it reads, and a sample of
+activations against the subject."""
 
 from __future__ import annotations
 
@@ -11,15 +12,21 @@ from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.recompute import wrong_activations
 from pipeline.recovery import CONTROL_FOLDER
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
 from pipeline.sae.names import SaeSpec, specs
 
+SAMPLE_TRACKS = 3
 
-def verify(path: Path, *, progress: Progress) -> list[str]:
+
+def verify(
+    path: Path, *, progress: Progress, sample: int = SAMPLE_TRACKS, corpus: Path | None = None
+) -> list[str]:
     """Every problem found, a line each; none if the run and its control are sound.
 
-    Raises `PipelineError` if `path` is no run directory.
+    The activations of `sample` tracks are computed again; `corpus` says where the corpus is now,
+    if it is no longer where the run read it. Raises `PipelineError` if `path` is no run directory.
     """
     directory = RunDirectory(path)
     run = directory.read_json("run.json")
@@ -33,9 +40,13 @@ def verify(path: Path, *, progress: Progress) -> list[str]:
     progress.finish()
     broken = {problem.partition(":")[0] for problem in problems}
     problems.extend(_wrong_saes(directory, run, broken))
+    if not any(name.startswith(("activations/", "corpus.parquet")) for name in broken):
+        config = config_from_dict(run["config"])
+        config = config if corpus is None else config.with_corpus(corpus)
+        problems.extend(wrong_activations(directory, config, sample=sample, progress=progress))
     control = directory.path_of(CONTROL_FOLDER)
     if RunDirectory(control).begun:
-        found = verify(control, progress=progress)
+        found = verify(control, progress=progress, sample=sample, corpus=corpus)
         problems.extend(f"{CONTROL_FOLDER}/{problem}" for problem in found)
     return problems
 

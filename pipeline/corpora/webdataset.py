@@ -106,6 +106,6 @@ def _text(value: Any) -> str:
 
 
 def _tags(facts: dict[str, Any]) -> tuple[str, ...]:
-    found = next((facts[key] for key in TAGS if facts.get(key)), [])
+    found: Any = next((facts[key] for key in TAGS if facts.get(key)), [])
     several = found.split(",") if isinstance(found, str) else found
     return tuple(dict.fromkeys(str(tag).strip() for tag in several if str(tag).strip()))

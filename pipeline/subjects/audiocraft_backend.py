@@ -253,7 +253,9 @@ def _text_conditioner_class() -> Any:
     package = audiocraft()
     conditioners = package.modules.conditioners
 
-    class LocalT5Conditioner(conditioners.T5Conditioner):  # type: ignore[misc] # untyped base
+    base: Any = conditioners.T5Conditioner
+
+    class LocalT5Conditioner(base):  # type: ignore[misc] # audiocraft is imported untyped
         """Gets its encoder later, by `give`."""
 
         def __init__(self, width: int, output_width: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.artifacts import sha256_of
+from pipeline.artifacts import RunDirectory, safetensors_bytes, sha256_of
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.verify import verify
@@ -39,6 +42,76 @@ def test_an_sae_that_does_not_belong_to_its_activations_is_named(run_copy: Path,
     (run_copy / "manifest.json").write_text(json.dumps(manifest))
     problems = verify(run_copy, progress=SilentProgress())
     assert any("layer0-n128-k4" in problem for problem in problems)
+
+
+def rewrite(run: Path, stage: str, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Change a run's tensors so that every hash still agrees."""
+    path = run / name
+    tensors, metadata = RunDirectory(run).read_tensors(name)
+    changed = {"activations": change(tensors["activations"])}
+    path.write_bytes(safetensors_bytes(changed, metadata))
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["stages"][stage]["files"][name] = sha256_of(path)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: np.roll(array, 1, axis=1),  # a frame late: another delay
+        lambda array: np.roll(array, 1, axis=2),  # other dimensions
+        lambda array: (array * 1.05).astype(np.float16),
+    ],
+)
+def test_activations_that_the_subject_does_not_give_are_named(
+    run_copy: Path, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    name = "activations/decoder.layers.1.resid_post/00000.safetensors"
+    rewrite(run_copy, "activations", name, change)
+    problems = verify(run_copy, progress=SilentProgress())
+    assert len(problems) == 3
+    assert all(p.startswith(f"{name}: track t") and "is another" in p for p in problems)
+    assert verify(run_copy, progress=SilentProgress(), sample=0) == []
+
+
+def test_a_subject_that_was_changed_since_is_named(
+    run_copy: Path, subject_folder: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(subject_folder, model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config))
+    run = json.loads((run_copy / "run.json").read_text())
+    run["config"]["subject"]["model"] = str(model)
+    (run_copy / "run.json").write_text(json.dumps(run))
+    (problem,) = verify(run_copy, progress=SilentProgress())
+    assert problem.startswith(f"subject {model}: its fingerprint is ")
+
+
+def test_a_corpus_that_is_elsewhere_is_said_and_can_be_given(
+    run_copy: Path, corpus_folder: Path
+) -> None:
+    run = json.loads((run_copy / "run.json").read_text())
+    run["config"]["corpus"]["path"] = "/nowhere"
+    (run_copy / "run.json").write_text(json.dumps(run))
+    progress = Noting()
+    assert verify(run_copy, progress=progress) == []
+    assert progress.notes == [
+        "activations were not recomputed: corpus folder /nowhere does not exist"
+    ]
+    again = Noting()
+    assert verify(run_copy, progress=again, corpus=corpus_folder) == []
+    assert again.notes == []
+
+
+class Noting(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
