@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser lock clean help
+.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser bench-parity \
+  bench-extraction lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -56,7 +57,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-browser
+bench: bench-simulated bench-statistics bench-browser bench-parity bench-extraction
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -69,6 +70,12 @@ bench-statistics: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_coverage
 	$(BIN)/python -m benchmarks.statistics_speed
 	$(BIN)/python -m benchmarks.statistics_malformed
+
+bench-parity: $(VENV)/.test
+	$(BIN)/python -m benchmarks.parity
+
+bench-extraction: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.extraction --clips 1000
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
