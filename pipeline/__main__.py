@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | recovery | verify | convert`.
+"""The command line: `python -m pipeline run | recovery | verify | convert | steer`.
 
 A refusal is one line on standard error and exit code 2.
 """
@@ -76,6 +76,23 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
+def _steer(options: argparse.Namespace) -> int:
+    from pipeline.artifacts import RunDirectory
+    from pipeline.stages.steering import SteeringConfig, steer
+
+    chosen = {
+        name: getattr(options, name)
+        for name in ("features", "prompt", "seconds", "takes", "halves", "seed")
+        if getattr(options, name) is not None
+    }
+    if options.alpha:
+        chosen["alphas"] = tuple(options.alpha)
+    directory = RunDirectory(options.dir)
+    steer(SteeringConfig(**chosen), directory, progress=TqdmProgress())
+    print(f"{directory.path_of('steering')}: clips with and without")
+    return 0
+
+
 def _count(text: str) -> int:
     """A whole number from 0 on."""
     number = int(text)
@@ -118,6 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     check.add_argument("--corpus", type=Path, metavar="DIR", help="where the corpus is now")
     check.set_defaults(command=_verify)
+
+    steering = commands.add_parser("steer", help="music with features turned up, and without")
+    steering.add_argument("dir", type=Path, metavar="DIR", help="a run directory with exemplars")
+    steering.add_argument("--features", type=int, metavar="N", help="of each SAE, drawn")
+    steering.add_argument("--alpha", type=float, action="append", help="may be given repeatedly")
+    steering.add_argument("--prompt", metavar="TEXT", help='default: "Simple melody"')
+    steering.add_argument("--seconds", type=float)
+    steering.add_argument("--takes", type=int, metavar="N", help="seeds a feature and alpha")
+    steering.add_argument("--halves", choices=("both", "conditional"))
+    steering.add_argument("--seed", type=int)
+    steering.set_defaults(command=_steer)
 
     convert = commands.add_parser(
         "convert", help="a subject's weights in the other library's layout"

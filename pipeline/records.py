@@ -133,6 +133,23 @@ class ScoreRecord:
     reason: str = column("why it failed", default="")
 
 
+@dataclass(frozen=True)
+class SteeringRecord:
+    """`steering/NAME.parquet`: one clip with a feature turned up, and the one without."""
+
+    feature: str = column("NAME/INDEX")
+    hookpoint: str = column("where the vector is added")
+    alpha: float = column("α: how far it is turned up")
+    beta: float = column("β: largest activation over the exemplars", "raw activation")
+    halves: str = column("both or conditional: which half of a guided batch gets it")
+    prompt: str = column("the text that is generated from")
+    seed: int = column("of the drawing, the same with and without")
+    seconds: float = column("length of the clips", "s")
+    clip: str = column("SHA-256 of steering/NAME/clips/CLIP.flac, steered")
+    plain_clip: str = column("SHA-256 of the same without steering")
+    changed_share: float = column("tokens that differ between the two, of all")
+
+
 def schema_of(cls: type) -> pa.Schema:
     """The Parquet schema of a record class, meaning and unit in each field's metadata."""
     import pyarrow as pa

@@ -123,8 +123,9 @@ class TransformersSubject:
                 **inputs,
                 **_drawing(sampling),
                 stopping_criteria=[drawn],
-                # The start token, and the steps by which the last codebook is late.
-                max_length=frames + self.facts.n_codebooks,
+                # The start token, and the steps by which the last codebook is late. transformers
+                # leaves the delay out of what is shorter than twice its codebooks.
+                max_length=max(frames, self.facts.n_codebooks) + self.facts.n_codebooks,
             )
         samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
         return Generated(audio[0, 0, :samples].float().cpu(), codes_of(drawn.steps, frames))

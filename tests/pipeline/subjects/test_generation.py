@@ -45,6 +45,12 @@ def test_length_range_and_seed(subject: Any, plain: Generated) -> None:
     assert not torch.equal(plain.codes, subject.generate("Simple melody", SECONDS, seed=2).codes)
 
 
+def test_even_two_frames_are_music(subject: Any, plain: Generated) -> None:
+    made = subject.generate("Simple melody", 2 / subject.facts.frame_rate, seed=1)
+    assert made.codes.shape == (subject.facts.n_codebooks, 2)
+    assert made.audio.shape == (round(2 * subject.facts.sample_rate / subject.facts.frame_rate),)
+
+
 @pytest.mark.parametrize("halves", ["both", "conditional"])
 def test_strength_zero_changes_no_token(subject: Any, plain: Generated, halves: str) -> None:
     nothing = Intervention(vector(subject), strength=0.0, halves=halves)
