@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser bench-parity \
+.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser bench-export bench-parity \
   bench-extraction lock clean help
 .DELETE_ON_ERROR:
 
@@ -57,11 +57,14 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-browser bench-parity bench-extraction
+bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
 	$(BIN)/python -m benchmarks.feature_browser --database postgresql
+
+bench-export: $(VENV)/.test
+	$(BIN)/python -m benchmarks.export_size
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

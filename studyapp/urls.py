@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, path
 
-from studyapp.views import features, health, look, media, participant, researcher
+from studyapp.views import account, api, features, health, look, media, participant, researcher
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
@@ -16,6 +16,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/new/", researcher.new_run, name="new-run"),
     path("runs/<int:pk>/", researcher.run_page, name="run"),
     path("runs/<int:pk>/queue", researcher.queue_run, name="queue-run"),
+    path("account/", account.account, name="account"),
+    path("account/tokens/", account.make_token, name="make-token"),
+    path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke-token"),
+    path("projects/", account.make_project, name="make-project"),
+    path("projects/<int:pk>/", account.project, name="project"),
+    path("projects/<int:pk>/invite", account.invite, name="invite"),
+    path("projects/<int:pk>/members/<int:member>", account.change_member, name="change-member"),
+    path(
+        "projects/<int:pk>/invitations/<int:invitation>/withdraw",
+        account.withdraw_invitation,
+        name="withdraw-invitation",
+    ),
+    path("join/<str:secret>/", account.invitation, name="invitation"),
+    path("api/v1/studies/", api.studies, name="api-studies"),
+    path("api/v1/studies/<slug:slug>/<int:version>/", api.study, name="api-study"),
+    path("api/v1/studies/<slug:slug>/<int:version>/<slug:name>", api.table, name="api-table"),
     path("runs/<int:pk>/features/", features.browser, name="features"),
     path("runs/<int:pk>/features/<str:sae>/<int:index>/", features.feature_page, name="feature"),
     path(

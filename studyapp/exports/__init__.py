@@ -6,17 +6,23 @@
 from studyapp.exports.columns import RESPONSES
 from studyapp.exports.write import (
     ExportError,
+    Forms,
     export_study,
+    protocol,
     responses_as_csv,
     study_named,
+    tables,
     zip_study,
 )
 
 __all__ = [
     "RESPONSES",
     "ExportError",
+    "Forms",
     "export_study",
+    "protocol",
     "responses_as_csv",
     "study_named",
+    "tables",
     "zip_study",
 ]

@@ -1,14 +1,16 @@
 """The columns of every exported file, defined once: name, type, unit, levels, meaning, source.
 
-The CSV files and the codebook are both made from these definitions. Cells are raw and exact: a text
-is exported as it was typed, never altered to please a spreadsheet.
+CSV, Parquet, JSON and the codebook are all made from these definitions. Cells are raw and exact: a
+text is exported as it was typed. The variant for spreadsheets is another file, and says so.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
 
@@ -51,13 +53,41 @@ class File(Generic[Row]):
         """The names of the columns."""
         return [column.name for column in self.columns]
 
-    def cells(self, row: Row) -> list[str]:
-        """One row as text."""
-        return [cell(column.value(row)) for column in self.columns]
+    def cells(self, row: Row) -> list[Any]:
+        """One row, exact: texts, times as text, and numbers, which `csv` writes unrounded."""
+        return [write(row) for write in self.writers]
+
+    def safe_cells(self, row: Row) -> list[Any]:
+        """One row whose texts no spreadsheet takes for formulas; nothing else is touched."""
+        return [
+            spreadsheet_safe(made) if isinstance(made, str) and column.type == "text" else made
+            for column, made in zip(self.columns, self.cells(row), strict=True)
+        ]
+
+    def record(self, row: Row) -> dict[str, Any]:
+        """One row as names and values; times as text, nothing as null."""
+        return {
+            column.name: cell(found) if isinstance(found := column.value(row), datetime) else found
+            for column in self.columns
+        }
+
+    @cached_property
+    def writers(self) -> list[Callable[[Row], Any]]:
+        """Each column's reader, with what `csv` would not write as the contract says."""
+        return [_writer(column) for column in self.columns]
+
+
+def _writer(column: Column[Row]) -> Callable[[Row], Any]:
+    read = column.value
+    if column.type in ("time", "boolean"):
+        return lambda row: cell(read(row))
+    return read
 
 
 def cell(value: Any) -> str:
     """A value as its cell: times in UTC, ISO 8601; numbers unrounded; nothing as an empty cell."""
+    if type(value) is str:
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -111,7 +141,7 @@ IDENTITY: list[Column[TrialRow]] = [
     Column("study_version", "integer", "Version of the frozen protocol.",
            lambda r: r.study.version),
     Column("participation", "text", "Pseudonym of one passage of one participant.",
-           lambda r: r.participation.identifier),
+           lambda r: pseudonym(r.participation.identifier)),
     Column("method", "text", "Labeling method of the participation's condition.",
            lambda r: r.participation.condition.method if r.participation.condition else None),
     Column("run", "text", "Identifier of the pipeline run.", lambda r: r.item.run),
@@ -184,7 +214,8 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
     Column("study", "text", "Short name of the study.", lambda p: p.study.slug),
     Column("study_version", "integer", "Version of the frozen protocol.",
            lambda p: p.study.version),
-    Column("participation", "text", "Pseudonym, the same in every file.", lambda p: p.identifier),
+    Column("participation", "text", "Pseudonym, the same in every file.",
+           lambda p: pseudonym(p.identifier)),
     Column("method", "text", "Method of the condition; empty before consent.",
            lambda p: p.condition.method if p.condition else None),
     Column("participation_status", "text", "How the participation stands.", lambda p: p.status,
@@ -208,7 +239,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
 
 EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
     Column("participation", "text", "Pseudonym, the same in every file.",
-           lambda e: e.participation.identifier),
+           lambda e: pseudonym(e.participation.identifier)),
     Column("trial", "integer", "The trial's number; empty outside trials.",
            lambda e: e.trial.number if e.trial else None),
     Column("type", "text", "What happened.", lambda e: e.type, levels=tuple(Event.Type.values)),

@@ -10,15 +10,17 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.utils import timezone
 
-from studyapp.exports import codebook, columns
+from studyapp.exports import codebook, columns, parquet, psychds
 from studyapp.exports.columns import File
 from studyapp.models import Study
 from studyapp.selectors import exports as rows
+from studyapp.snapshot import snapshot
 
 Row = TypeVar("Row")
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
@@ -49,8 +51,31 @@ def study_named(name: str) -> Study:
     return found[0]
 
 
-def export_study(*, study: Study, out: Path, watch: Watch = lambda _, stream: stream) -> Path:
+@dataclass(frozen=True)
+class Forms:
+    """How an export is laid out."""
+
+    spreadsheet: bool = False
+    """Also `*.spreadsheet.csv`, whose texts no spreadsheet takes for formulas."""
+    parquet: bool = False
+    """Also each table as Parquet."""
+    psych_ds: bool = False
+    """The tables in `data/` under the names that Psych-DS asks for."""
+
+
+EXACT = Forms()
+
+
+def export_study(
+    *,
+    study: Study,
+    out: Path,
+    watch: Watch = lambda _, stream: stream,
+    forms: Forms = EXACT,
+) -> Path:
     """Write the whole export of `study` into the folder `out`, all of it or nothing.
+
+    All of it is one state of the database, however many answers come in meanwhile.
 
     Raises `ExportError` if `out` holds anything, is a file, or cannot be written.
     """
@@ -63,7 +88,8 @@ def export_study(*, study: Study, out: Path, watch: Watch = lambda _, stream: st
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     try:
-        _write_files(study, temporary, watch)
+        with snapshot():
+            _write_files(study, temporary, watch, forms)
         temporary.chmod(0o755)
         os.replace(temporary, out)
     finally:
@@ -71,37 +97,58 @@ def export_study(*, study: Study, out: Path, watch: Watch = lambda _, stream: st
     return out
 
 
-def zip_study(*, study: Study, archive: Path) -> Path:
+def zip_study(*, study: Study, archive: Path, forms: Forms = EXACT) -> Path:
     """The whole export as one zip file, under a folder named after the study and its version."""
     folder = f"{study.slug}-v{study.version}"
     with tempfile.TemporaryDirectory() as temporary:
-        made = export_study(study=study, out=Path(temporary) / folder)
+        made = export_study(study=study, out=Path(temporary) / folder, forms=forms)
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-            for file in sorted(made.iterdir()):
-                packed.write(file, f"{folder}/{file.name}")
+            for file in sorted(found for found in made.rglob("*") if found.is_file()):
+                packed.write(file, f"{folder}/{file.relative_to(made)}")
     return archive
 
 
-def responses_as_csv(study: Study) -> Iterator[str]:
-    """`responses.csv`, line by line."""
-    return _lines(columns.RESPONSES, rows.responses(study))
+def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[str]:
+    """`responses.csv`, line by line, of one state of the database."""
+    with snapshot():
+        yield from _lines(columns.RESPONSES, rows.responses(study), safe)
 
 
-def _write_files(study: Study, folder: Path, watch: Watch) -> None:
+def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
+    """Table → its columns, and its rows anew at every call."""
     labels = columns.labels_file(rows.scorers(study))
-    streams: list[tuple[File[Any], Iterable[Any]]] = [
-        (columns.RESPONSES, rows.responses(study)),
-        (columns.PARTICIPANTS, rows.participations(study)),
-        (columns.TRIALS, rows.trials(study)),
-        (columns.EVENTS, rows.events(study)),
-        (labels, rows.labels(study)),
-        (columns.STIMULI, rows.stimuli(study)),
-    ]
-    for file, stream in streams:
-        _write_csv(folder / file.name, file, watch(file.name, stream))
-    files = [file for file, _ in streams]
-    _write_json(folder / "study.json", _protocol(study))
+    return {
+        "responses": (columns.RESPONSES, lambda: rows.responses(study)),
+        "participants": (columns.PARTICIPANTS, lambda: rows.participations(study)),
+        "trials": (columns.TRIALS, lambda: rows.trials(study)),
+        "events": (columns.EVENTS, lambda: rows.events(study)),
+        "labels": (labels, lambda: rows.labels(study)),
+        "stimuli": (columns.STIMULI, lambda: rows.stimuli(study)),
+    }
+
+
+def protocol(study: Study) -> dict[str, Any]:
+    """What `study.json` holds."""
+    return _protocol(study)
+
+
+def _write_files(study: Study, folder: Path, watch: Watch, forms: Forms) -> None:
+    found = tables(study)
+    files = [file for file, _ in found.values()]
+    described = _protocol(study)
+    for file, stream in found.values():
+        place = psychds.table_name(study.slug, study.version, file) if forms.psych_ds else file.name
+        path = folder / place
+        path.parent.mkdir(exist_ok=True)
+        _write_csv(path, file.header(), map(file.cells, watch(file.name, stream())))
+        if forms.spreadsheet:
+            safe = path.with_name(f"{path.stem}.spreadsheet.csv")
+            _write_csv(safe, file.header(), map(file.safe_cells, stream()))
+        if forms.parquet:
+            parquet.write(path.with_suffix(".parquet"), file, stream())
+    _write_json(folder / "study.json", described)
     _write_json(folder / "codebook.json", codebook.as_document(files))
+    _write_json(folder / "dataset_description.json", psychds.description(described, files))
     (folder / "codebook.md").write_text(codebook.as_markdown(files), encoding="utf-8")
 
 
@@ -125,11 +172,11 @@ def _protocol(study: Study) -> dict[str, Any]:
     }
 
 
-def _write_csv(path: Path, file: File[Row], stream: Iterable[Row]) -> None:
+def _write_csv(path: Path, header: list[str], cells: Iterable[list[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(file.header())
-        writer.writerows(file.cells(row) for row in stream)
+        writer.writerow(header)
+        writer.writerows(cells)
 
 
 def _write_json(path: Path, value: Any) -> None:
@@ -145,8 +192,9 @@ class _Line:
         return text
 
 
-def _lines(file: File[Row], stream: Iterable[Row]) -> Iterator[str]:
+def _lines(file: File[Row], stream: Iterable[Row], safe: bool) -> Iterator[str]:
     writer = csv.writer(_Line())
+    cells = file.safe_cells if safe else file.cells
     yield str(writer.writerow(file.header()))
     for row in stream:
-        yield str(writer.writerow(file.cells(row)))
+        yield str(writer.writerow(cells(row)))

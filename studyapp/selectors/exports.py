@@ -6,8 +6,9 @@ Nothing of a participation that was withdrawn is ever read here.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -64,12 +65,43 @@ class Listening:
         return found + (["not_heard_to_the_end"] if self.ended != {1, 2, 3} else [])
 
 
+TRIAL_COLUMNS = (
+    "trial_id", "trial__participation_id", "trial__item_id", "trial__number", "trial__kind",
+    "trial__option_order", "trial__shown_at",
+)  # fmt: skip
+"""The fields of `ShownTrial`, read from a response."""
+ANSWER_COLUMNS = ("choice", "confidence", "free_text", "response_ms", "answered_at")
+"""The fields of `Answer`."""
+
+
+class ShownTrial(NamedTuple):
+    """A trial as an export reads it: a million rows of the model would take minutes to make."""
+
+    pk: int
+    participation_id: int
+    item_id: int
+    number: int
+    kind: str
+    option_order: list[int]
+    shown_at: datetime | None
+
+
+class Answer(NamedTuple):
+    """A response as an export reads it."""
+
+    choice: int
+    confidence: int
+    free_text: str
+    response_ms: int
+    answered_at: datetime
+
+
 @dataclass(frozen=True)
 class TrialRow:
     """A trial with its participation and its item's facts; options in the order shown."""
 
     study: Study
-    trial: Trial
+    trial: Trial | ShownTrial
     participation: Participation
     item: ItemFacts
     options: list[dict[str, Any]]
@@ -80,7 +112,7 @@ class TrialRow:
 class ResponseRow(TrialRow):
     """A trial that was answered."""
 
-    response: Response
+    response: Answer
     listening: Listening
 
 
@@ -103,15 +135,30 @@ def responses(study: Study) -> Iterator[ResponseRow]:
     facts = _item_facts(study)
     query = (
         Response.objects.filter(trial__participation__in=_participations(study))
-        .select_related("trial__participation__condition", "trial__repeat_of")
         .order_by("trial__participation_id", "trial__number")
+        .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, "trial__repeat_of__number")
     )
     for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
-        listening = _listening([response.trial_id for response in chunk])
-        for response in chunk:
-            shared = _trial_parts(study, response.trial, facts)
-            heard = listening.get(response.trial_id, Listening())
-            yield ResponseRow(**shared, response=response, listening=heard)
+        shown = [ShownTrial(*row[len(ANSWER_COLUMNS) : -1]) for row in chunk]
+        listening = _listening([trial.pk for trial in shown])
+        people = _people(trial.participation_id for trial in shown)
+        for row, trial in zip(chunk, shown, strict=True):
+            item = facts[trial.item_id]
+            yield ResponseRow(
+                study=study,
+                trial=trial,
+                participation=people[trial.participation_id],
+                item=item,
+                options=[item.options[index] for index in trial.option_order],
+                repeat_of=row[-1],
+                response=Answer(*row[: len(ANSWER_COLUMNS)]),
+                listening=listening.get(trial.pk) or Listening(),
+            )
+
+
+def _people(wanted: Iterable[int]) -> dict[int, Participation]:
+    """The participations of a chunk, with their conditions."""
+    return Participation.objects.select_related("condition").in_bulk(set(wanted))
 
 
 def trials(study: Study) -> Iterator[TrialRow]:
@@ -236,22 +283,22 @@ def _listening(trials: list[int]) -> dict[int, Listening]:
     figures: defaultdict[int, Listening] = defaultdict(Listening)
     rows = (
         Event.objects.filter(trial__in=trials)
-        .values("trial_id", "clip", "type")
-        .annotate(n=Count("pk"), ms=Sum("value"))
         .order_by()
+        .values_list("trial_id", "clip", "type")
+        .annotate(n=Count("pk"), ms=Sum("value"))
     )
-    for row in rows:
-        trial, clip = figures[row["trial_id"]], row["clip"]
-        if row["type"] == Event.Type.PLAY and clip:
-            trial.plays[clip] = row["n"]
-        elif row["type"] == Event.Type.HEARD and clip:
-            trial.heard_ms[clip] = row["ms"] or 0
-        elif row["type"] == Event.Type.ENDED and clip:
+    for pk, clip, kind, n, ms in rows:
+        trial = figures[pk]
+        if kind == Event.Type.PLAY and clip:
+            trial.plays[clip] = n
+        elif kind == Event.Type.HEARD and clip:
+            trial.heard_ms[clip] = ms or 0
+        elif kind == Event.Type.ENDED and clip:
             trial.ended.add(clip)
-        elif row["type"] == Event.Type.VISIBLE:
-            trial.hidden_ms += row["ms"] or 0
-        elif row["type"] == Event.Type.ERROR:
-            trial.errors += row["n"]
+        elif kind == Event.Type.VISIBLE:
+            trial.hidden_ms += ms or 0
+        elif kind == Event.Type.ERROR:
+            trial.errors += n
     return dict(figures)
 
 

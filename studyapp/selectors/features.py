@@ -181,10 +181,10 @@ def rows(features: Sequence[Feature]) -> list[Row]:
     return [Row(f, names.get(f.pk, {}), clips.get(f.pk)) for f in features]
 
 
-def by_identifier(run: Run, identifier: str) -> Feature | None:
+def by_identifier(run_pk: int, identifier: str) -> Feature | None:
     """One feature of a run, with its view if that has been made."""
     found = Feature.objects.select_related("view", "run")
-    return found.filter(run=run, identifier=identifier).first()
+    return found.filter(run=run_pk, identifier=identifier).first()
 
 
 def view_of(feature: Feature) -> FeatureView | None:

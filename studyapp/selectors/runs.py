@@ -44,7 +44,7 @@ def all_runs() -> QuerySet[Run]:
 
 def by_id(pk: int) -> Run | None:
     """The run of that number."""
-    return Run.objects.filter(pk=pk).first()
+    return Run.objects.select_related("project").filter(pk=pk).first()
 
 
 def named(name: str) -> Run | None:

@@ -51,7 +51,8 @@ def all_studies() -> QuerySet[Study]:
 
 def version_of(slug: str, version: int) -> Study | None:
     """One version of a study."""
-    return Study.objects.filter(slug=slug, version=version).first()
+    found = Study.objects.select_related("project")
+    return found.filter(slug=slug, version=version).first()
 
 
 def newest(slug: str) -> Study | None:

@@ -82,7 +82,14 @@ def enqueue(*, kind: str, target: int, queue: str) -> Job:
 
 
 def ring(pk: int, queue: str) -> None:
-    """Tell the workers of the queue; if the broker is away, the sweeper rings again."""
+    """Tell the workers of the queue; if the broker is away, the sweeper rings again.
+
+    From a thread: a page must not wait for a broker that does not answer (seven seconds, measured).
+    """
+    threading.Thread(target=_ring, args=(pk, queue), name="bell").start()
+
+
+def _ring(pk: int, queue: str) -> None:
     try:
         app.send_task(TASK, args=[pk], queue=queue, retry=False, expires=BELL_SECONDS)
     except OperationalError as error:

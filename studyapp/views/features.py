@@ -16,9 +16,9 @@ from studyapp.feature_filter import FeatureFilter
 from studyapp.models import Feature, Run
 from studyapp.selectors import features as selectors
 from studyapp.selectors import jobs as job_selectors
-from studyapp.selectors import runs as run_selectors
 from studyapp.services import feature_views
 from studyapp.services import runs as run_services
+from studyapp.views.doors import run_for
 from studyapp.views.feature_shapes import Strip, bars, line
 from studyapp.views.files import send
 
@@ -27,7 +27,7 @@ from studyapp.views.files import send
 @require_GET
 def browser(request: HttpRequest, pk: int) -> HttpResponse:
     """The run's features: filtered, sorted, a page at a time."""
-    run = _run(pk)
+    run = run_for(request, pk)
     filters, order, query = _asked(request, run)
     try:
         page = selectors.page(
@@ -59,7 +59,7 @@ def browser(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """One feature; the filters of the list it came from say which is next."""
-    feature = _feature(pk, sae, index)
+    feature = _feature(request, pk, sae, index)
     filters, order, query = _asked(request, feature.run)
     before, after = selectors.beside(
         _found(feature.run, filters), feature, order=selectors.ORDERS[order]
@@ -86,7 +86,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
 @require_GET
 def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """The part of the page that a worker makes; asked for again until it is there."""
-    feature = _feature(pk, sae, index)
+    feature = _feature(request, pk, sae, index)
     context = {"run": feature.run, "feature": feature, **_material(feature)}
     return render(request, "researcher/feature_material.html", context)
 
@@ -95,7 +95,7 @@ def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> Htt
 @require_POST
 def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """Ask for the view once more, after a failure."""
-    feature_views.request(_feature(pk, sae, index))
+    feature_views.request(_feature(request, pk, sae, index))
     return HttpResponseRedirect(reverse("feature", args=[pk, sae, index]))
 
 
@@ -103,6 +103,7 @@ def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpR
 @require_safe
 def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
     """The sound of an exemplar."""
+    run_for(request, pk)
     clip = selectors.clip_of(pk, sha256)
     if clip is None:
         raise Http404
@@ -113,14 +114,14 @@ def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
 @require_safe
 def track_audio(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """The sound of a track at a quantile."""
-    return send(request, feature_views.sound(_run(pk), name), "audio/flac")
+    return send(request, feature_views.sound(run_for(request, pk), name), "audio/flac")
 
 
 @login_required
 @require_safe
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """A spectrogram."""
-    return send(request, feature_views.picture(_run(pk), name), "image/png")
+    return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
 
 
 def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
@@ -227,15 +228,9 @@ def _address(pk: int, identifier: str, query: str) -> str:
     return f"{address}?{query}" if query else address
 
 
-def _run(pk: int) -> Run:
-    run = run_selectors.by_id(pk)
-    if run is None:
-        raise Http404(f"There is no run {pk}.")
-    return run
-
-
-def _feature(pk: int, sae: str, index: int) -> Feature:
-    feature = selectors.by_identifier(_run(pk), f"{sae}/{index}")
+def _feature(request: HttpRequest, pk: int, sae: str, index: int) -> Feature:
+    run_for(request, pk)
+    feature = selectors.by_identifier(pk, f"{sae}/{index}")
     if feature is None:
         raise Http404(f"There is no feature {sae}/{index} of run {pk}.")
     return feature

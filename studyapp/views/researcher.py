@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -14,12 +14,15 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from studyapp import exports
 from studyapp.errors import StudyError
-from studyapp.models import Run, Study
+from studyapp.models import Role, Study
+from studyapp.permissions import visible
 from studyapp.researcher_forms import RunForm
 from studyapp.selectors import runs as run_selectors
 from studyapp.selectors import study_progress
+from studyapp.services import audit
 from studyapp.services import runs as run_services
 from studyapp.services import studies as study_services
+from studyapp.views.doors import run_for, study_for
 
 STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
     "freeze": study_services.freeze,
@@ -33,7 +36,11 @@ STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """All runs and all studies."""
-    context = {"runs": run_selectors.all_runs(), "studies": study_progress.all_studies()}
+    user = request.user
+    context = {
+        "runs": visible(user, run_selectors.all_runs()),
+        "studies": visible(user, study_progress.all_studies()),
+    }
     return render(request, "researcher/home.html", context)
 
 
@@ -42,7 +49,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One run: its stages, summaries, and what was set aside."""
-    overview = run_selectors.overview(_run(pk))
+    overview = run_selectors.overview(run_for(request, pk))
     return render(request, "researcher/run.html", {"overview": overview, "run": overview.run})
 
 
@@ -69,9 +76,10 @@ def new_run(request: HttpRequest) -> HttpResponse:
 @require_POST
 def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a new or failed run; what its stages finished before is kept."""
-    run = _run(pk)
+    run = run_for(request, pk, Role.EDITOR)
     try:
         run_services.queue_run(run=run)
+        audit.note(user=request.user, action="queued", target=run, project=run.project)
     except run_services.RunError as error:
         messages.error(request, str(error))
     return redirect("run", pk=run.pk)
@@ -82,7 +90,7 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """One version of a study: its state, who takes part, how full its cells are."""
-    study = _study(slug, version)
+    study = study_for(request, slug, version)
     link = request.build_absolute_uri(reverse("start", args=[study.slug]))
     context = {"overview": study_progress.overview(study), "study": study, "link": link}
     return render(request, "researcher/study.html", context)
@@ -92,9 +100,10 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 @require_POST
 def study_action(request: HttpRequest, slug: str, version: int, action: str) -> HttpResponse:
     """Freeze, open, pause or close."""
-    study = _study(slug, version)
+    study = study_for(request, slug, version, Role.EDITOR)
     try:
         study = STUDY_ACTIONS[action](study)
+        audit.note(user=request.user, action=action, target=study, project=study.project)
         messages.success(request, f"{study} is {study.get_state_display()}.")
     except StudyError as error:
         messages.error(request, f"{error}.")
@@ -104,36 +113,29 @@ def study_action(request: HttpRequest, slug: str, version: int, action: str) -> 
 @login_required
 @require_GET
 def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
-    """`responses.csv`, streamed."""
-    study = _study(slug, version)
-    rows = exports.responses_as_csv(study)
+    """`responses.csv`, streamed; with `?for=spreadsheet` no text of it is taken for a formula."""
+    study = study_for(request, slug, version)
+    safe = request.GET.get("for") == "spreadsheet"
+    rows = exports.responses_as_csv(study, safe=safe)
     response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
-    name = f"{study.slug}-v{study.version}-responses.csv"
+    suffix = ".spreadsheet" if safe else ""
+    name = f"{study.slug}-v{study.version}-responses{suffix}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
+    audit.note(user=request.user, action="exported", target=study, project=study.project, file=name)
     return response
 
 
 @login_required
 @require_GET
 def export_zip(request: HttpRequest, slug: str, version: int) -> FileResponse:
-    """The whole export as one zip file."""
-    study = _study(slug, version)
+    """The whole export as one zip file; `parquet`, `spreadsheet`, `psych_ds` add to it."""
+    study = study_for(request, slug, version)
     name = f"{study.slug}-v{study.version}.zip"
+    asked = {form: form in request.GET for form in ("parquet", "spreadsheet", "psych_ds")}
+    audit.note(user=request.user, action="exported", target=study, project=study.project, file=name)
     with tempfile.TemporaryDirectory() as folder:
-        archive = exports.zip_study(study=study, archive=Path(folder) / name)
+        archive = exports.zip_study(
+            study=study, archive=Path(folder) / name, forms=exports.Forms(**asked)
+        )
         # The open handle outlives the folder: the file goes when it has been sent.
         return FileResponse(archive.open("rb"), as_attachment=True, filename=name)
-
-
-def _run(pk: int) -> Run:
-    run = run_selectors.by_id(pk)
-    if run is None:
-        raise Http404(f"There is no run {pk}.")
-    return run
-
-
-def _study(slug: str, version: int) -> Study:
-    study = study_progress.version_of(slug, version)
-    if study is None:
-        raise Http404(f"There is no version {version} of a study {slug}.")
-    return study

@@ -67,7 +67,7 @@ def test_researcher_and_participant_in_a_browser(
     participant = browser.new_context()
     _first_trial(participant.new_page(), link)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Everything (zip)").click()
+        page.get_by_role("button", name="Everything (zip)").click()
     download.value.save_as(tmp_path / "export.zip")
     participant.close()
     context.close()

@@ -59,7 +59,8 @@ def _researcher() -> list[str]:
     run, study = Run.objects.get(name="tiny"), Study.objects.get(slug="tiny")
     client = Client()
     pages: dict[str, list[object]] = {
-        "health": [], "login": [], "home": [], "new-run": [], "look": [], "run": [run.pk],
+        "account": [], "health": [], "login": [], "home": [], "new-run": [], "look": [],
+        "run": [run.pk],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
         "export-zip": [study.slug, study.version], **_feature_pages(run),
     }  # fmt: skip
@@ -69,11 +70,51 @@ def _researcher() -> list[str]:
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
         assert response.status_code == (302 if name == "login" else 200), name
-    served = [*pages, *_actions(client, run, study), "logout"]
+    served = [*pages, *_actions(client, run, study), *_projects(client), *_api(study), "logout"]
     for model in ADMIN_MODELS:
         assert client.get(f"/admin/studyapp/{model}/").status_code == 200, model
     client.post(reverse("logout"))
     return served
+
+
+def _projects(client: object) -> list[str]:
+    """A project, an invitation accepted by its maker, a token, and their ends."""
+    from django.urls import reverse
+
+    from studyapp.models import ApiToken, Membership, Project
+
+    def post(name: str, arguments: list[object], **data: str) -> None:
+        assert client.post(reverse(name, args=arguments), data).status_code == 302, name  # type: ignore[attr-defined]
+
+    post("make-project", [], name="visited")
+    project = Project.objects.get(name="visited")
+    post("invite", [project.pk], role="viewer")
+    page = client.get(reverse("project", args=[project.pk])).content.decode()  # type: ignore[attr-defined]
+    secret = page.split("/join/")[1].split("/")[0]
+    assert client.get(reverse("invitation", args=[secret])).status_code == 200  # type: ignore[attr-defined]
+    post("withdraw-invitation", [project.pk, project.invitations.get().pk])
+    post("change-member", [project.pk, Membership.objects.get(project=project).pk], role="owner")
+    post("make-token", [], name="visited")
+    post("revoke-token", [ApiToken.objects.get(name="visited").pk])
+    return ["make-project", "invite", "project", "invitation", "withdraw-invitation",
+            "change-member", "make-token", "revoke-token"]  # fmt: skip
+
+
+def _api(study: object) -> list[str]:
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+    from django.urls import reverse
+
+    from studyapp.services import tokens
+
+    user = get_user_model().objects.get(username="researcher")
+    _, secret = tokens.make(user=user, name="api")
+    client = Client(headers={"authorization": f"Bearer {secret}"})
+    own = [study.slug, study.version]  # type: ignore[attr-defined]
+    asked = {"api-studies": [], "api-study": own, "api-table": [*own, "responses"]}
+    for name, arguments in asked.items():
+        assert client.get(reverse(name, args=arguments)).status_code == 200, name
+    return list(asked)
 
 
 def _feature_pages(run: object) -> dict[str, list[object]]:

@@ -19,12 +19,24 @@ class Command(BaseCommand):
         """Which study, and where to."""
         parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
         parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
+        parser.add_argument("--parquet", action="store_true", help="each table as Parquet too")
+        parser.add_argument(
+            "--spreadsheet", action="store_true", help="copies whose texts are never formulas too"
+        )
+        parser.add_argument(
+            "--psych-ds", action="store_true", help="the tables in data/, named as Psych-DS asks"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         """All files or none."""
         try:
             study = exports.study_named(options["study"])
-            out = exports.export_study(study=study, out=options["out"], watch=_bar)
+            forms = exports.Forms(
+                parquet=options["parquet"],
+                spreadsheet=options["spreadsheet"],
+                psych_ds=options["psych_ds"],
+            )
+            out = exports.export_study(study=study, out=options["out"], watch=_bar, forms=forms)
         except exports.ExportError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{study} is in {out}")

@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from studyapp import exports
+from studyapp.exports.forms_of_text import pseudonym
 from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
 from tests.studyapp import factories, passages
 
@@ -73,7 +74,7 @@ CONTRACT = [
 ]
 FILES = {
     "responses.csv", "participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",
-    "study.json", "codebook.json", "codebook.md",
+    "study.json", "codebook.json", "codebook.md", "dataset_description.json",
 }  # fmt: skip
 
 
@@ -114,9 +115,10 @@ def test_the_columns_are_the_contracts_in_its_order(folder: Path) -> None:
 
 def test_options_are_in_the_order_shown(study: Study, folder: Path) -> None:
     for row in _table(folder, "responses.csv"):
-        trial = Trial.objects.get(
-            participation__identifier=row["participation"], number=row["trial"]
-        )
+        [person] = [
+            p for p in study.participations.all() if pseudonym(p.identifier) == row["participation"]
+        ]
+        trial = Trial.objects.get(participation=person, number=row["trial"])
         shown = [trial.item.options[index] for index in trial.option_order]
         assert [row[f"option_{n}"] for n in range(1, 6)] == [o["text"] for o in shown]
         assert [row[f"option_source_{n}"] for n in range(1, 6)] == [o["source"] for o in shown]

@@ -1,0 +1,55 @@
+"""Who may see and change what. A row without a project is for administrators alone.
+
+An administrator (superuser) counts as owner everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from studyapp.models import Membership, Project, Role
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+Row = TypeVar("Row", bound=Model)
+RANK = {Role.VIEWER: 1, Role.EDITOR: 2, Role.OWNER: 3}
+
+
+def role_in(user: User | AnonymousUser, project: Project | None) -> Role | None:
+    """The user's role in a project; None if they have no business there."""
+    if not user.is_authenticated:
+        return None
+    if user.is_superuser:
+        return Role.OWNER
+    if project is None:
+        return None
+    found = Membership.objects.filter(user=user.pk, project=project).first()
+    return Role(found.role) if found else None
+
+
+def may(user: User | AnonymousUser, project: Project | None, least: Role) -> bool:
+    """Whether the user's role in the project is `least` or more."""
+    role = role_in(user, project)
+    return role is not None and RANK[role] >= RANK[least]
+
+
+def visible(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of `rows` (with a field `project`) that the user may look at."""
+    if not user.is_authenticated:
+        return rows.none()
+    if user.is_superuser:
+        return rows
+    return rows.filter(project__memberships__user=user.pk)
+
+
+def projects_of(user: User | AnonymousUser, least: Role = Role.VIEWER) -> QuerySet[Project]:
+    """The projects where the user has at least that role."""
+    if not user.is_authenticated:
+        return Project.objects.none()
+    if user.is_superuser:
+        return Project.objects.all()
+    wanted: list[Any] = [role for role, rank in RANK.items() if rank >= RANK[least]]
+    return Project.objects.filter(memberships__user=user.pk, memberships__role__in=wanted)

@@ -1,0 +1,122 @@
+"""Projects: who may see and change what, invitations that work once, the audit trail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from studyapp.models import AuditRecord, Invitation, Membership, Project, Role, Study
+from studyapp.services import projects
+from tests.studyapp import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def _client(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def project() -> Project:
+    """A project with an owner, an editor and a viewer."""
+    owner = User.objects.create_user("owner", password="x")
+    made = projects.make(name="Hearing", owner=owner)
+    for name in ("editor", "viewer"):
+        user = User.objects.create_user(name, password="x")
+        Membership.objects.create(project=made, user=user, role=name)
+    User.objects.create_user("stranger", password="x")
+    return made
+
+
+def _as(name: str) -> Client:
+    return _client(User.objects.get(username=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "looks", "moves", "invites"),
+    [("owner", 200, 302, 302), ("editor", 200, 302, 403), ("viewer", 200, 403, 403),
+     ("stranger", 404, 404, 404)],
+)  # fmt: skip
+def test_roles(project: Project, name: str, looks: int, moves: int, invites: int) -> None:
+    study = factories.make_study()
+    run = study.runs.get()
+    Study.objects.update(project=project)
+    type(run).objects.update(project=project)
+    client, own = _as(name), [study.slug, study.version]
+    for page in (reverse("study", args=own), reverse("run", args=[run.pk]),
+                 reverse("features", args=[run.pk]), reverse("responses-csv", args=own),
+                 reverse("project", args=[project.pk])):  # fmt: skip
+        assert client.get(page).status_code == looks, page
+    assert client.post(reverse("pause-study", args=own)).status_code == moves
+    assert client.post(reverse("queue-run", args=[run.pk])).status_code == moves
+    invite = client.post(reverse("invite", args=[project.pk]), {"role": "viewer"})
+    assert invite.status_code == invites
+    home = client.get(reverse("home")).content.decode()
+    assert (str(study) in home) == (looks == 200)
+
+
+def test_what_has_no_project_is_for_administrators(project: Project) -> None:
+    study = factories.make_study()
+    own = [study.slug, study.version]
+    assert _as("owner").get(reverse("study", args=own)).status_code == 404
+    admin = _client(User.objects.create_superuser("root", password="x"))
+    assert admin.get(reverse("study", args=own)).status_code == 200
+
+
+def test_an_invitation_makes_an_account_once(project: Project) -> None:
+    owner = _as("owner")
+    owner.post(reverse("invite", args=[project.pk]), {"role": "editor", "note": "Bo"})
+    page = owner.get(reverse("project", args=[project.pk])).content.decode()
+    link = page.split("<code>http://testserver")[1].split("</code>")[0]
+    assert link not in owner.get(reverse("project", args=[project.pk])).content.decode()
+    form = {"username": "bo", "password1": "a long one 12", "password2": "a long one 12"}
+    guest = Client()
+    assert guest.post(link, form | {"password2": "other"}).status_code == 422
+    joined = guest.post(link, form)
+    assert joined.headers["Location"] == reverse("project", args=[project.pk])
+    assert Membership.objects.get(user__username="bo").role == Role.EDITOR
+    assert Client().get(link).status_code == 404
+    assert AuditRecord.objects.filter(who="bo", action="joined").exists()
+
+
+def test_an_old_or_withdrawn_invitation_is_worth_nothing(project: Project) -> None:
+    owner = User.objects.get(username="owner")
+    made, secret = projects.invite(project=project, role=Role.VIEWER, note="", by=owner)
+    Invitation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert projects.invitation(secret) is None
+    made, secret = projects.invite(project=project, role=Role.VIEWER, note="", by=owner)
+    projects.withdraw_invitation(project=project, pk=made.pk, by=owner)
+    with pytest.raises(projects.ProjectError, match="ask for another"):
+        projects.accept(secret=secret, user=User.objects.get(username="stranger"))
+
+
+def test_an_invitation_never_lowers_a_role(project: Project) -> None:
+    owner = User.objects.get(username="owner")
+    _, secret = projects.invite(project=project, role=Role.VIEWER, note="", by=owner)
+    projects.accept(secret=secret, user=owner)
+    assert Membership.objects.get(user=owner).role == Role.OWNER
+
+
+def test_the_last_owner_stays(project: Project) -> None:
+    owner = User.objects.get(username="owner")
+    own = Membership.objects.get(user=owner)
+    page = _as("owner").post(
+        reverse("change-member", args=[project.pk, own.pk]), {"role": "none"}, follow=True
+    )
+    assert "keeps at least one owner" in page.content.decode()
+    other = Membership.objects.get(user__username="editor")
+    projects.change_role(project=project, member=other, role=None, by=owner)
+    assert not Membership.objects.filter(user__username="editor").exists()
+    assert AuditRecord.objects.filter(action="changed role", target="editor").exists()
+
+
+def test_two_projects_of_one_name_are_refused(project: Project) -> None:
+    page = _as("editor").post(reverse("make-project"), {"name": " Hearing "}, follow=True)
+    assert "already" in page.content.decode()
