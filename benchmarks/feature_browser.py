@@ -194,9 +194,7 @@ def _fill(count: int, exemplars: int) -> Any:
                 )
                 for f in part for method in ("gemini", "clap-tags") for r in range(3)
             )  # fmt: skip
-            FeatureView.objects.bulk_create(
-                FeatureView(feature=f, facts=_facts(rng)) for f in part
-            )
+            FeatureView.objects.bulk_create(FeatureView(feature=f, facts=_facts(rng)) for f in part)
     feature_index.fill(run)
     return run
 
