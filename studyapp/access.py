@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
 from django.utils.crypto import salted_hmac
 
 from studyapp.models import Participation, Study
@@ -48,6 +49,15 @@ def is_simulation(request: HttpRequest, slug: str) -> bool:
         )
     except signing.BadSignature:
         return False
+
+
+def language_of(request: HttpRequest, study: Study) -> str:
+    """The study's language that the link asks for (`?lang=`), else the browser, else its first."""
+    asked = request.GET.get("lang", "")
+    if asked in study.languages:
+        return asked
+    spoken = translation.get_language_from_request(request)
+    return spoken if spoken in study.languages else str(study.languages[0])
 
 
 def remember(response: HttpResponse, participation: Participation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -11,7 +12,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from studyapp.models import Event
+from studyapp.questionnaire import Question
 from studyapp.services.participation import EventData
+from studyapp.services.sounds import TONE_COUNTS
 
 MAX_EVENTS = 200
 """Events in one call."""
@@ -59,6 +62,46 @@ class AnswerForm(forms.Form):
         },
     )
     free_text = forms.CharField(max_length=500, required=False, strip=True)
+
+
+class DeviceForm(forms.Form):
+    """What a browser says of itself; without sound or storage it cannot go on."""
+
+    sound = forms.BooleanField()
+    storage = forms.BooleanField()
+    touch = forms.BooleanField(required=False)
+    width = forms.IntegerField(required=False, min_value=0, max_value=100_000)
+    """Of the window, CSS pixels."""
+
+
+class CountForm(forms.Form):
+    """How many soft tones were counted."""
+
+    token = forms.CharField(max_length=32)
+    count = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(number, str(number)) for number in (*TONE_COUNTS, 0)],
+        error_messages={"required": _("Say how many tones you heard.")},
+    )
+
+
+class PlaceForm(forms.Form):
+    """Which of three it was."""
+
+    token = forms.CharField(max_length=32)
+    choice = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(number, str(number)) for number in (1, 2, 3)],
+        error_messages={"required": _("Choose one of the three.")},
+    )
+
+
+def questionnaire_form(questions: Sequence[Question], data: Mapping[str, Any] | None) -> forms.Form:
+    """A form of these questions; none is required, an answer that is not offered is refused."""
+    form = forms.Form(data)
+    for question in questions:
+        form.fields[question.name] = forms.ChoiceField(choices=question.answers, required=False)
+    return form
 
 
 def parse_events(body: bytes) -> tuple[list[EventData], list[str]]:

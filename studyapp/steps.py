@@ -42,8 +42,8 @@ NEEDED = (Step.CONSENT, Step.INSTRUCTIONS, Step.TRIAL)
 
 
 def default_steps() -> list[str]:
-    """Of a new study."""
-    return paper_steps()
+    """Of a new study: everything."""
+    return all_steps()
 
 
 def all_steps() -> list[str]:

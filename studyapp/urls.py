@@ -4,7 +4,19 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, path
 
-from studyapp.views import account, api, features, health, look, media, participant, researcher
+from studyapp.views import (
+    account,
+    after,
+    api,
+    checks,
+    features,
+    health,
+    look,
+    media,
+    participant,
+    practice,
+    researcher,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
@@ -68,9 +80,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("s/<slug:slug>/", participant.start, name="start"),
     path("s/<slug:slug>/consent/", participant.consent, name="consent"),
     path("s/<slug:slug>/instructions/", participant.instructions, name="instructions"),
+    path("s/<slug:slug>/device/", checks.device, name="device"),
+    path("s/<slug:slug>/volume/", checks.volume, name="volume"),
+    path("s/<slug:slug>/headphones/", checks.headphones, name="headphones"),
+    path("s/<slug:slug>/practice/", practice.practice, name="practice"),
     path("s/<slug:slug>/trial/", participant.trial, name="trial"),
+    path("s/<slug:slug>/questionnaire/", after.questionnaire, name="questionnaire"),
     path("s/<slug:slug>/thanks/", participant.thanks, name="thanks"),
     path("s/<slug:slug>/ended/", participant.ended, name="ended"),
+    path("s/<slug:slug>/language/", participant.language, name="language"),
+    path("s/<slug:slug>/sound/<str:token>", media.sound, name="sound"),
     path("s/<slug:slug>/events", participant.events, name="events"),
     path("s/<slug:slug>/audio/<str:token>/<int:number>", media.audio, name="audio"),
 ]

@@ -7,24 +7,25 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from pathlib import Path
 
 from django.db.models import Count, Q
 
-from studyapp.models import Condition, Event, Item, Participation, Response, Stimulus, Study, Trial
+from studyapp.models import (
+    Condition,
+    Event,
+    Item,
+    Participation,
+    Response,
+    StepRecord,
+    Stimulus,
+    Study,
+    Trial,
+)
+from studyapp.steps import NEEDED, Step
 
 ANSWERING_SECONDS = 20.0
 """Guess of what a trial takes beside its sounds, until the participant's own pace is known."""
-
-
-class Step(StrEnum):
-    """Where a participation stands: the page that it sees."""
-
-    CONSENT = "consent"
-    INSTRUCTIONS = "instructions"
-    TRIAL = "trial"
-    THANKS = "thanks"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Passage:
         """The unanswered trial after the current one."""
         return next(iter([trial for trial in self.trials if not _has_response(trial)][1:]), None)
 
+    def beside(self, trial: Trial) -> tuple[Trial, ...]:
+        """The trials that are counted together with this one: those of practice, or all others."""
+        is_practice = trial.kind == Trial.Kind.PRACTICE
+        return tuple(one for one in self.trials if (one.kind == Trial.Kind.PRACTICE) == is_practice)
+
     def minutes_left(self, *, seconds_of_sound: float) -> int:
         """Whole minutes to the end, at least 1: by the median of the own pace, else by a guess."""
         pace = seconds_of_sound + ANSWERING_SECONDS
@@ -63,7 +69,38 @@ def step_of(participation: Participation) -> Step:
     if participation.consented_at is None:
         is_open = participation.study.state == Study.State.OPEN
         return Step.CONSENT if is_open else Step.ENDED
-    return Step.INSTRUCTIONS if participation.instructed_at is None else Step.TRIAL
+    return _next_step(participation)
+
+
+def _next_step(participation: Participation) -> Step:
+    """The first step after consent that is not done; the trials are, once they have a record."""
+    steps = participation.study.steps
+    done = set() if list(steps) == list(NEEDED) else steps_done(participation)
+    if participation.instructed_at is not None:
+        done.add(Step.INSTRUCTIONS)
+    left = [step for step in steps if step not in done | {Step.CONSENT}]
+    return Step(left[0]) if left else Step.TRIAL
+
+
+def steps_done(participation: Participation) -> set[str]:
+    """Names of the steps whose record is done."""
+    records = StepRecord.objects.filter(participation=participation, done_at__isnull=False)
+    return set(records.values_list("step", flat=True))
+
+
+def sound_of(*, participation: Participation, token: str) -> Path | None:
+    """The file of a sound of a check or an example, by its token there; its path from the data."""
+    for record in StepRecord.objects.filter(participation=participation):
+        if token in record.data.get("sounds", {}):
+            return Path(record.data["sounds"][token])
+    return None
+
+
+def example_of(study: Study) -> Item | None:
+    """The study's example with its stimuli: its first practice item."""
+    related = ("stimulus_1", "stimulus_2", "stimulus_3")
+    items = study.items.filter(role=Item.Role.PRACTICE).select_related(*related)
+    return items.order_by("identifier").first()
 
 
 def by_identifier(*, slug: str, identifier: str) -> Participation | None:

@@ -1,8 +1,9 @@
 """What simulated listeners may know of a study: the clips' truth by their bytes, and the names."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from studyapp.models import Run, Study
+from studyapp.models import Item, Run, Study
 from studyapp.selectors.studies import main_items
 
 
@@ -43,6 +44,26 @@ def tags_by_sound(study: Study) -> dict[str, list[str]]:
         "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
     )
     return {stimulus.sha256: stimulus.tags for item in found for stimulus in item.stimuli}
+
+
+def right_names(study: Study) -> dict[str, str]:
+    """SHA-256 of a sound of practice or a catch trial → the name that is right for it."""
+    items = study.items.exclude(target=None).exclude(role=Item.Role.MAIN)
+    found = items.select_related("stimulus_1", "stimulus_2", "stimulus_3")
+    return {
+        stimulus.sha256: str(item.options[item.target or 0]["text"])
+        for item in found
+        for stimulus in item.stimuli
+    }
+
+
+def check_answers(study: Study) -> dict[str, tuple[str, int]]:
+    """SHA-256 of a sound of the checks → the check and its right answer."""
+    return {
+        Path(sound["path"]).stem: (check, sound["answer"])
+        for check in ("tones", "huggins", "antiphase")
+        for sound in study.check_sounds.get(check, ())
+    }
 
 
 def runs(study: Study) -> list[Run]:

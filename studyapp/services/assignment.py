@@ -18,6 +18,7 @@ from django.utils import timezone
 from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
 from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.selectors import participation as selectors
+from studyapp.services import practice
 from studyapp.services.draws import OPTIONS, stream
 
 ALGORITHM = "least-filled-1"
@@ -39,7 +40,8 @@ def assign(*, participation: Participation) -> Participation:
         now = timezone.now()
         condition = _condition(study, participation, now)
         items = _items(study, condition, participation, now)
-        Trial.objects.bulk_create(_trials(participation, items))
+        practised = practice.trials(participation)
+        Trial.objects.bulk_create(practised + _trials(participation, items, len(practised)))
         participation.condition = condition
         participation.algorithm = ALGORITHM
         participation.assigned_at = now
@@ -111,7 +113,8 @@ def _items(
     return drawn
 
 
-def _trials(participation: Participation, items: Sequence[int]) -> list[Trial]:
+def _trials(participation: Participation, items: Sequence[int], before: int) -> list[Trial]:
+    """The main trials, numbered after the `before` ones of practice."""
     rng = stream(participation.seed, "options")
     return [
         Trial(
@@ -122,7 +125,7 @@ def _trials(participation: Participation, items: Sequence[int]) -> list[Trial]:
             key=secrets.token_urlsafe(18),
             option_order=_order(rng),
         )
-        for number, item in enumerate(items, start=1)
+        for number, item in enumerate(items, start=1 + before)
     ]
 
 

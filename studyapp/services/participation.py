@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from studyapp import texts
 from studyapp.errors import (
     NotHeardError,
     ParticipationError,
@@ -21,11 +22,9 @@ from studyapp.errors import (
 )
 from studyapp.models import Event, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
-from studyapp.services import assignment
+from studyapp.services import assignment, codes, steps
+from studyapp.steps import Step
 
-CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Of completion codes: nothing that is read as something else."""
-CODE_LENGTH = 8
 HEARD_SHARE = 0.9
 """Share of the sounds' length that must pass, by the server's clock, before an answer counts."""
 OBSERVED = frozenset({Participation.Status.ACTIVE, Participation.Status.COMPLETE})
@@ -78,9 +77,11 @@ def consent(*, participation: Participation) -> Participation:
 
     Raises what `assignment.assign` raises, and then nothing is recorded.
     """
+    study, language = participation.study, participation.language
+    version = texts.version_of(texts.of_study(study, "consent_text", language))
     with transaction.atomic():
         assignment.assign(participation=participation)
-        _once(participation, "consented_at")
+        _once(participation, "consented_at", consent_version=version)
     return participation
 
 
@@ -89,7 +90,7 @@ def refuse(*, participation: Participation) -> Participation:
     now = timezone.now()
     Participation.objects.filter(
         pk=participation.pk, status=Participation.Status.ACTIVE, consented_at=None
-    ).update(status=Participation.Status.REFUSED, finished_at=now)
+    ).update(status=Participation.Status.REFUSED, finished_at=now, ending_code=codes.make())
     participation.refresh_from_db()
     return participation
 
@@ -210,7 +211,8 @@ def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str
 def _check_turn(
     participation: Participation, trial: Trial, passage: selectors.Passage, key: str
 ) -> None:
-    if selectors.step_of(participation) != selectors.Step.TRIAL:
+    step = Step.PRACTICE if trial.kind == Trial.Kind.PRACTICE else Step.TRIAL
+    if selectors.step_of(participation) != step:
         raise ParticipationError(f"{participation} takes no answers: {participation.status}")
     if passage.current is None or passage.current.pk != trial.pk:
         raise ParticipationError("the answer is not to the current trial")
@@ -219,17 +221,24 @@ def _check_turn(
 
 
 def _go_on(participation: Participation, *, is_last: bool) -> None:
-    """Renew the lease, or complete: the code is made in the transaction of the last answer."""
-    now = timezone.now()
-    participation.lease_expires_at = now + assignment.lease(participation.study)
-    fields = ["lease_expires_at"]
+    """Renew the lease; after the last trial go on to the next step, or complete."""
+    if is_last and participation.study.steps[-1] == Step.TRIAL:
+        complete(participation)
+        return
+    participation.lease_expires_at = timezone.now() + assignment.lease(participation.study)
+    participation.save(update_fields=["lease_expires_at"])
     if is_last:
-        participation.status = Participation.Status.COMPLETE
-        participation.completion_code = "".join(
-            secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH)
-        )
-        participation.finished_at = now
-        fields += ["status", "completion_code", "finished_at"]
+        steps.pass_step(participation=participation, step=Step.TRIAL, data={})
+
+
+def complete(participation: Participation) -> None:
+    """Complete and make the code; inside the transaction that commits the last answer."""
+    now = timezone.now()
+    participation.status = Participation.Status.COMPLETE
+    participation.completion_code = codes.make()
+    participation.finished_at = now
+    participation.lease_expires_at = now + assignment.lease(participation.study)
+    fields = ["status", "completion_code", "finished_at", "lease_expires_at"]
     participation.save(update_fields=fields)
 
 
@@ -240,9 +249,9 @@ def _elapsed_ms(trial: Trial) -> int:
     return max(0, round((timezone.now() - trial.shown_at).total_seconds() * 1000))
 
 
-def _once(participation: Participation, field: str) -> None:
-    """Set a time that is set only once, whoever comes first."""
+def _once(participation: Participation, field: str, **beside: str) -> None:
+    """Set a time, and what comes with it, only once, whoever comes first."""
     Participation.objects.filter(pk=participation.pk, **{field: None}).update(
-        **{field: timezone.now()}
+        **{field: timezone.now()}, **beside
     )
-    participation.refresh_from_db(fields=[field])
+    participation.refresh_from_db(fields=[field, *beside])

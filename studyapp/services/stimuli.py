@@ -47,7 +47,40 @@ def make_stimulus(
     is silent.
     """
     samples = _fit(_read(clip), seconds if seconds is not None else clip.seconds)
-    data, loudness = _encode_at(samples, loudness_lufs, clip)
+    return _stimulus(samples, loudness_lufs, clip, f"clip {clip.sha256[:12]} of {clip.run}")
+
+
+def make_synthetic_stimulus(
+    *, samples: Samples, loudness_lufs: float = -23.0, seconds: float, name: str
+) -> Stimulus:
+    """The stimulus of a sound made by code (mono, at `SAMPLE_RATE`), made as a clip's is.
+
+    Made once, then found. `name` is for the error of a silent one (`StudyError`).
+    """
+    return _stimulus(_fit(samples, seconds), loudness_lufs, None, name)
+
+
+def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
+    """Write a sound of a check, mono or stereo, as FLAC; gives its path from `EARWITNESS_DATA`.
+
+    At that integrated loudness, or as it is where that is None. The file is named by its hash.
+    """
+    data = _flac(samples) if loudness_lufs is None else _encode_at(samples, loudness_lufs, name)[0]
+    path = Path("stimuli") / f"{hashlib.sha256(data).hexdigest()}.flac"
+    _store(Path(settings.DATA) / path, data)
+    return str(path)
+
+
+def rms_of(path: str) -> float:
+    """Root mean square of a stored sound, 1 being full scale."""
+    import numpy as np
+
+    return float(np.sqrt(np.mean(_decode((Path(settings.DATA) / path).read_bytes()) ** 2)))
+
+
+def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: str) -> Stimulus:
+    """The row of these samples, its file written first."""
+    data, loudness = _encode_at(samples, loudness_lufs, name)
     sha256 = hashlib.sha256(data).hexdigest()
     path = Path("stimuli") / f"{sha256}.flac"
     _store(Path(settings.DATA) / path, data)
@@ -108,7 +141,7 @@ def _fit(samples: Samples, seconds: float) -> Samples:
     return np.pad(kept, (0, length - len(kept)))
 
 
-def _encode_at(samples: Samples, target: float, clip: Clip) -> tuple[bytes, float]:
+def _encode_at(samples: Samples, target: float, name: str) -> tuple[bytes, float]:
     """FLAC bytes at the target loudness and the loudness measured on them, LUFS.
 
     A gain, then the limiter, which can lower the loudness: so measured again on the decoded bytes
@@ -116,7 +149,7 @@ def _encode_at(samples: Samples, target: float, clip: Clip) -> tuple[bytes, floa
     """
     loudness = _loudness(samples)
     if loudness < -70.0:
-        raise StudyError(f"clip {clip.sha256[:12]} of {clip.run} is silent")
+        raise StudyError(f"{name} is silent")
     gain = target - loudness
     for _ in range(5):
         data = _flac(_limit(samples * 10 ** (gain / 20)))
@@ -140,9 +173,8 @@ def _limit(samples: Samples) -> Samples:
     import numpy as np
 
     ceiling = 10 ** (PEAK_DBFS / 20)
-    over = np.abs(samples) > ceiling
-    if not over.any():
-        return samples
+    if samples.ndim == 2 or np.abs(samples).max() <= ceiling:
+        return samples  # stereo sounds are the checks', whose levels a limiter must not change
     wanted = np.minimum(1.0, ceiling / np.maximum(np.abs(samples), ceiling))
     half = round(LIMITER_SECONDS * SAMPLE_RATE)
     padded = np.pad(wanted, 2 * half, constant_values=1.0)

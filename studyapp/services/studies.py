@@ -17,8 +17,9 @@ from studyapp.errors import StudyError
 from studyapp.models import Clip, Condition, Item, Run, Stimulus, Study
 from studyapp.selectors import studies as selectors
 from studyapp.selectors.studies import PooledFeature
-from studyapp.services import draws
+from studyapp.services import draws, protocol, sounds
 from studyapp.services.stimuli import common_length, make_stimulus
+from studyapp.steps import Step, default_steps
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,13 +31,15 @@ HASHED = (
     "slug", "version", "title", "seed", "option_policy", "features_wanted", "ratings_per_item",
     "trials_per_participation", "lease_minutes", "loudness_lufs", "consent_text",
     "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
-    "left_out",
+    "left_out", "steps", "headphone_check", "headphones_required", "practice_trials",
+    "check_sounds", "languages", "texts", "debrief_text", "questions",
 )  # fmt: skip
 """Fields of a study that its design hash covers, beside runs, conditions and items."""
 EDITABLE = frozenset(
     {
         "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
         "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
+        "headphones_required", "languages", "texts", "debrief_text", "questions",
     }
 )  # fmt: skip
 """What a draft may still change; the rest is what its items were drawn from."""
@@ -56,6 +59,14 @@ def create_study(
     loudness_lufs: float = -23.0,
     consent_text: str | None = None,
     instructions_text: str | None = None,
+    debrief_text: str | None = None,
+    steps: Sequence[str] | None = None,
+    headphone_check: str | None = None,
+    headphones_required: bool = False,
+    practice_trials: int = 2,
+    languages: Sequence[str] = ("en",),
+    texts_by_language: Mapping[str, Mapping[str, str]] | None = None,
+    questions: Mapping[str, Any] | None = None,
     contact: str = "",
     ethics_approval: str = "",
     exclusion_rules: Mapping[str, Any] | None = None,
@@ -77,14 +88,24 @@ def create_study(
         trials_per_participation=trials_per_participation,
         lease_minutes=lease_minutes,
         loudness_lufs=loudness_lufs,
-        consent_text=consent_text or texts.default("consent"),
-        instructions_text=instructions_text or texts.default("instructions"),
+        consent_text=consent_text or _default(languages, "consent"),
+        instructions_text=instructions_text or _default(languages, "instructions"),
+        debrief_text=_default(languages, "debrief") if debrief_text is None else debrief_text,
+        steps=list(steps if steps is not None else default_steps()),
+        headphones_required=headphones_required,
+        practice_trials=practice_trials,
+        languages=list(languages),
+        questions=dict(questions or {}),
         contact=contact,
         ethics_approval=ethics_approval,
         exclusion_rules=dict(exclusion_rules or {}),
         analysis_plan=dict(analysis_plan or {}),
         created_by=created_by,
     )
+    has_check = Step.HEADPHONES in study.steps
+    study.headphone_check = headphone_check or ("either" if has_check else "none")
+    study.texts = protocol.default_texts(study, texts_by_language or {})
+    protocol.check(study)
     _check_numbers(study)
     _check_methods(run, methods)
     _check_words(study, methods)
@@ -93,11 +114,14 @@ def create_study(
     drawn = draws.draw_features(pool=pool, methods=methods, wanted=features_wanted, seed=seed)
     clips = {one.feature.pk: draws.draw_clips(pooled=one, seed=seed) for one in drawn}
     stimuli = _make_stimuli(clips, loudness_lufs, progress)
+    study.check_sounds = dict(sounds.make_check_sounds(study))
     with transaction.atomic():
         study.version = _next_version(slug)
         study.save()
         study.runs.add(run)
         _write_items(study, methods, pool, drawn, clips, stimuli)
+        seconds = next(iter(stimuli.values())).seconds
+        Item.objects.bulk_create(sounds.practice_items(study=study, seconds=seconds))
     return study
 
 
@@ -109,6 +133,7 @@ def update_study(*, study: Study, **changes: Any) -> Study:
     for name, value in changes.items():
         setattr(study, name, value)
     _check_numbers(study)
+    protocol.check(study)
     changed = Study.objects.filter(pk=study.pk, state=Study.State.DRAFT).update(**changes)
     if not changed:
         raise StudyError(f"{study} is frozen: an edit needs a new version")
@@ -249,6 +274,12 @@ def _make_stimuli(
         if progress:
             progress(done, len(wanted))
     return stimuli
+
+
+def _default(languages: Sequence[str], name: str) -> str:
+    """The repository's text in the study's first language, in English where it has none."""
+    first = next(iter(languages), "en")
+    return texts.default(name, first if first in texts.LANGUAGES else "en")
 
 
 def _next_version(slug: str) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from studyapp.simulation.ears import Ears
 from studyapp.simulation.knowledge import Knowledge
 from studyapp.simulation.listener import ListenerModel
 from studyapp.simulation.walk import Acknowledged, Passage, Walker, WalkError
@@ -32,6 +33,8 @@ class Plan:
     concurrency: int = 8
     real_time: bool = False
     model: ListenerModel = field(default_factory=ListenerModel)
+    headphones: float = 0.9
+    """Share of the listeners who wear headphones."""
     log: Path | None = None
     """Takes every acknowledged answer as a line of JSON, the moment it is acknowledged."""
 
@@ -87,6 +90,7 @@ def _walk(
             start=f"{plan.link}?{urlencode(identifiers)}",
             listener=plan.model.listener(rng),
             knowledge=knowledge,
+            ears=Ears(has_headphones=rng.random() < plan.headphones),
             real_time=plan.real_time,
             on_answer=lambda acknowledged: note(number, acknowledged),
         )

@@ -1,13 +1,14 @@
 """What the listeners of one study know, and what their population is expected to answer."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studyapp.models import Study
 from studyapp.selectors import simulation as rows
 from studyapp.services.runs import directory_of
+from studyapp.simulation.ears import CheckSound
 from studyapp.simulation.hearing import Vocabulary
 from studyapp.simulation.listener import ListenerModel
 
@@ -18,11 +19,19 @@ class Knowledge:
 
     tags: dict[str, list[str]]
     vocabulary: Vocabulary
+    checks: dict[str, CheckSound] = field(default_factory=dict)
+    """The sound checks' sounds, by their bytes."""
 
 
 def knowledge_of(study: Study) -> Knowledge:
     """What listeners of the study know."""
-    return Knowledge(rows.tags_by_sound(study), vocabulary_of(study))
+    vocabulary = vocabulary_of(study)
+    tags = rows.tags_by_sound(study)
+    for sound, name in rows.right_names(study).items():
+        tags[sound] = [name, *sorted(vocabulary.meaning(name))]
+    answers = rows.check_answers(study)
+    checks = {sound: CheckSound(*known) for sound, known in answers.items()}
+    return Knowledge(tags, vocabulary, checks)
 
 
 def vocabulary_of(study: Study) -> Vocabulary:

@@ -9,7 +9,7 @@ class Page:
     """What stands on a page."""
 
     kind: str = ""
-    """The step that the page is: consent, instructions, trial, thanks; empty on an ending."""
+    """The step that the page is, a name of `steps.Step`; the kind of an ending on an ending."""
     heading: str = ""
     action: str = ""
     """Where the form goes; empty for the page's own address."""
@@ -23,6 +23,12 @@ class Page:
     seconds: list[float] = field(default_factory=list)
     events: str = ""
     """Where events go."""
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    """Name → values of the other radios."""
+    buttons: dict[str, str] = field(default_factory=dict)
+    """Name → value of the buttons that send one; of two of a name, the first."""
+    source: str = ""
+    """Address of the sound that the device check tries."""
     code: str = ""
 
 
@@ -42,17 +48,25 @@ class _Reader(HTMLParser):
         self.page = Page()
         self._text = ""
         self._position = 0
+        self._in_main = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         classes = given.get("class", "").split()
         if tag == "body":
             self.page.kind = given.get("data-page", "")
+        elif tag == "main":
+            self._in_main = True
+        elif not self._in_main:
+            return  # a footer's form, to choose the language
         elif tag == "h1":
             self._text = "heading"
         elif tag == "form" and given.get("method", "").lower() == "post":
             self.page.has_form, self.page.action = True, given.get("action", "")
             self.page.events = given.get("data-events", "")
+            self.page.source = given.get("data-source", "")
+        elif tag == "button" and given.get("name"):
+            self.page.buttons.setdefault(given["name"], given.get("value", ""))
         elif tag == "audio":
             self.page.sounds.append(given.get("src", ""))
         elif tag == "li" and "player" in classes:
@@ -61,7 +75,7 @@ class _Reader(HTMLParser):
             self._input(given)
         elif tag == "span" and "text" in classes and self._position:
             self._text = "option"
-        elif tag == "span" and "code" in classes:
+        elif tag == "span" and "code" in classes and "data-ending" not in given:
             self._text = "code"
 
     def handle_endtag(self, tag: str) -> None:
@@ -69,6 +83,8 @@ class _Reader(HTMLParser):
             self._text = ""
         if tag == "label":
             self._position = 0
+        if tag == "main":
+            self._in_main = False
 
     def handle_data(self, data: str) -> None:
         if self._text == "heading":
@@ -84,3 +100,5 @@ class _Reader(HTMLParser):
             self.page.fields[name] = given.get("value", "")
         elif kind == "radio" and name == "choice":
             self._position = int(given["value"])
+        elif kind == "radio":
+            self.page.answers.setdefault(name, []).append(given.get("value", ""))

@@ -8,10 +8,12 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from urllib.parse import urljoin
 
 import httpx
 
+from studyapp.simulation.ears import CheckSound, Ears
 from studyapp.simulation.knowledge import Knowledge
 from studyapp.simulation.listener import Answer, Listener
 from studyapp.simulation.pages import Page, parse
@@ -58,6 +60,7 @@ class Walker:
     """The link, with the listener's identifiers."""
     listener: Listener
     knowledge: Knowledge
+    ears: Ears = field(default_factory=lambda: Ears(has_headphones=True))
     real_time: bool = False
     on_answer: Callable[[Acknowledged], None] = lambda _: None
 
@@ -71,14 +74,51 @@ class Walker:
             if not page.has_form:
                 passage.ending = page.heading
                 return passage
-            page = self._trial(page, passage) if page.kind == "trial" else self._go_on(page)
+            page = self._trial(page, passage) if page.events else self._step(page)
         raise WalkError(f"no end after {MAX_PAGES} pages of {self.start}")
 
-    def _go_on(self, page: Page) -> Page:
-        """Agree to the consent, leave the instructions."""
-        data = page.fields | ({"decision": "agree"} if page.kind == "consent" else {})
-        self._ask("POST", urljoin(self._here, page.action), data=data)
+    def _step(self, page: Page) -> Page:
+        """Answer a page that is no trial: what it asks, or its first button."""
+        answer = STEPS.get(page.kind, Walker._go_on)(self, page)
+        taken = self._ask("POST", urljoin(self._here, page.action), data=page.fields | answer)
+        if taken.status_code >= 400:
+            raise WalkError(f"the site refused {page.kind} with status {taken.status_code}")
         return self._open(self._place)
+
+    def _go_on(self, page: Page) -> dict[str, str]:
+        """Agree to the consent, leave the instructions and what is said of a practice answer."""
+        return page.buttons
+
+    def _device(self, page: Page) -> dict[str, str]:
+        """A browser that can do everything."""
+        sound = self._ask("GET", urljoin(self._here, page.source))
+        works = sound.status_code == 200 and sound.content[:4] == b"fLaC"
+        return {"sound": "on" if works else "", "storage": "on", "width": "1280"}
+
+    def _volume(self, page: Page) -> dict[str, str]:
+        """Count the tones of the second sound."""
+        return {"count": str(self.ears.count(self._check_sound(page.sounds[1]), self.rng))}
+
+    def _headphones(self, page: Page) -> dict[str, str]:
+        """Find one of three."""
+        return {"choice": str(self.ears.find(self._check_sound(page.sounds[0]), self.rng))}
+
+    def _questionnaire(self, page: Page) -> dict[str, str]:
+        """Any answer to every question."""
+        return {name: self.rng.choice(values) for name, values in page.answers.items()}
+
+    def _check_sound(self, source: str) -> CheckSound:
+        """What the sound at that address is, known by its bytes."""
+        content = self._ask("GET", urljoin(self._here, source)).content
+        known = self.knowledge.checks.get(hashlib.sha256(content).hexdigest())
+        if known is None:
+            raise WalkError("a sound of a check has unknown bytes")
+        return known
+
+    @property
+    def rng(self) -> Random:
+        """The listener's."""
+        return self.listener.rng
 
     def _trial(self, page: Page, passage: Passage) -> Page:
         """Hear all three sounds, answer, and open what comes next."""
@@ -178,3 +218,12 @@ class Walker:
                 raise WalkError(f"{where} gave nothing for {PATIENCE_SECONDS:.0f} s: {trouble}")
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, 2 * pause)
+
+
+STEPS: dict[str, Callable[[Walker, Page], dict[str, str]]] = {
+    "device": Walker._device,
+    "volume": Walker._volume,
+    "headphones": Walker._headphones,
+    "questionnaire": Walker._questionnaire,
+}
+"""Kind of a page → what a listener answers; to the others, what their first button says."""

@@ -1,5 +1,5 @@
 /* Events of a page and its storage: numbered, kept in the browser, sent until the server has them.
-   Used by trial.js, which says what happened. */
+   Used by trial.js and page.js, which say what happened. */
 "use strict";
 const earwitness = {
   /* Storage that may be switched off or full: then the page works, it only forgets on reload. */
@@ -21,6 +21,19 @@ const earwitness = {
     const headers = { Accept: "application/json", "Content-Type": type, "X-CSRFToken": csrf };
     return fetch(url, { method: "POST", body, headers, keepalive: true, signal: stop.signal })
       .finally(() => clearTimeout(limit));
+  },
+
+  /* Tries until `attempt` gives true, waiting longer each time; back online, it does not wait. */
+  async insist(attempt, onFailure) {
+    const { FIRST_WAIT_MS, LONGEST_WAIT_MS } = earwitness;
+    for (let wait = FIRST_WAIT_MS; !(await attempt()); wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
+      onFailure();
+      await new Promise((resolve) => {
+        const timer = setTimeout(done, wait);
+        function done() { clearTimeout(timer); removeEventListener("online", done); resolve(); }
+        addEventListener("online", done);
+      });
+    }
   },
 
   /* The queue of one page of one trial; `onHeard` gets what the server counts as heard. */

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+if TYPE_CHECKING:
+    from studyapp.models import Study
+
 FOLDER = Path(__file__).resolve().parent
-NAMES = ("consent", "instructions")
+NAMES = ("consent", "instructions", "debrief")
+LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/consent.md")))
+"""Languages that have default texts: the folders beside this file."""
 
 
 @cache
-def default(name: str) -> str:
-    """The default text of that name (one of `NAMES`), Markdown."""
-    if name not in NAMES:
-        raise KeyError(f"no text {name!r}: known are {', '.join(NAMES)}")
-    return (FOLDER / f"{name}.md").read_text(encoding="utf-8").strip()
+def default(name: str, language: str = "en") -> str:
+    """The default text of that name (one of `NAMES`) and language (of `LANGUAGES`), Markdown."""
+    if name not in NAMES or language not in LANGUAGES:
+        known = f"{', '.join(NAMES)} in {', '.join(LANGUAGES)}"
+        raise KeyError(f"no text {name!r} in {language!r}: known are {known}")
+    return (FOLDER / language / f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+def of_study(study: Study, field: str, language: str) -> str:
+    """The study's own `title`, `consent_text`, `instructions_text` or `debrief_text`.
+
+    In that language; in the study's first where it has no such text.
+    """
+    own: str = getattr(study, field)
+    return str(study.texts.get(language, {}).get(field) or own)
+
+
+def version_of(text: str) -> str:
+    """What tells two versions of a text apart: SHA-256, hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def render(text: str) -> SafeString:

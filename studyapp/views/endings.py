@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from studyapp.models import Study
+from studyapp import access, texts
+from studyapp.models import Participation, Study
 
 TEXTS = {
     "unknown": (
@@ -44,6 +47,17 @@ TEXTS = {
         _("This study does not fit"),
         _("Thank you for your time; you can close this page."),
     ),
+    "screened_out_device": (
+        _("This browser cannot play the sounds"),
+        _("Thank you for trying. Nothing was lost that you would need; you can close this page."),
+    ),
+    "screened_out_headphones": (
+        _("This study needs headphones"),
+        _(
+            "We could not hear from your answers that you wear headphones. That says nothing about "
+            "your ears. Thank you for your time; you can close this page."
+        ),
+    ),
     "returned": (
         _("You have left this study"),
         _("Thank you for your time; you can close this page."),
@@ -64,9 +78,27 @@ TEXTS = {
 
 
 def ending(
-    request: HttpRequest, kind: str, *, study: Study | None = None, status: int = 200
+    request: HttpRequest,
+    kind: str,
+    *,
+    study: Study | None = None,
+    participation: Participation | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """The page of that ending; `kind` is a key of `TEXTS`."""
-    heading, text = TEXTS[kind]
+    """The page of that ending; `kind` is a key of `TEXTS`. It shows the participation's code."""
+    heading, text = TEXTS[_kind(kind, participation)]
     context = {"page": kind, "study": study, "heading": heading, "text": text}
-    return render(request, "participant/ending.html", context, status=status)
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    if study is not None:
+        language = participation.language if participation else access.language_of(request, study)
+        context["study_title"] = texts.of_study(study, "title", language)
+    if participation is not None:
+        context["code"] = participation.ending_code
+    with translation.override(language):
+        return render(request, "participant/ending.html", context, status=status)
+
+
+def _kind(kind: str, participation: Participation | None) -> str:
+    """Which text: who was screened out reads why."""
+    reason = participation.screened_for if participation else ""
+    return f"{kind}_{reason}" if f"{kind}_{reason}" in TEXTS else kind

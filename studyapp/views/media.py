@@ -1,4 +1,4 @@
-"""The sounds of a trial, by opaque address, with byte ranges (Safari plays nothing without 206)."""
+"""Sounds by opaque address, with byte ranges (Safari plays nothing without 206)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpRespo
     stimulus = selectors.playable(participation=participation, token=token, number=number)
     if stimulus is None:
         raise Http404
-    data = (Path(settings.DATA) / stimulus.path).read_bytes()
+    return _served(request, Path(stimulus.path))
+
+
+@require_safe
+def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
+    """A sound of the participation's own sound check or example."""
+    participation = access.participation_of(request, slug)
+    path = participation and selectors.sound_of(participation=participation, token=token)
+    if not path:
+        raise Http404
+    return _served(request, path)
+
+
+def _served(request: HttpRequest, path: Path) -> HttpResponse:
+    data = (Path(settings.DATA) / path).read_bytes()
     response = ranged(request, data)
     response["Content-Type"] = "audio/flac"
     response["Accept-Ranges"] = "bytes"

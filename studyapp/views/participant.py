@@ -1,38 +1,29 @@
-"""A participant's pages: HTTP only. Every page leads to where the participation stands."""
+"""A participant's way: the link, consent, instructions, trials, the end. HTTP only.
+
+Every page leads to where the participation stands. Sound checks are in `checks.py`, practice in
+`practice.py`, the questionnaire in `after.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
-
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from studyapp import access, texts
-from studyapp.errors import (
-    NotHeardError,
-    ParticipationError,
-    PlaceLostError,
-    StudyFullError,
-    StudyUnavailableError,
-)
-from studyapp.forms import AnswerForm, ConsentForm, parse_events
-from studyapp.models import Participation, Trial
+from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
+from studyapp.forms import ConsentForm, parse_events
+from studyapp.models import Participation
 from studyapp.selectors import participation as selectors
 from studyapp.selectors import studies
-from studyapp.selectors.participation import Step
-from studyapp.services import assignment
+from studyapp.services import assignment, practice, steps
 from studyapp.services import participation as services
-from studyapp.views import trial_page
+from studyapp.steps import Step
+from studyapp.views import answers, examples
 from studyapp.views.endings import ending
-
-PageView = Callable[[HttpRequest, Participation], HttpResponse]
+from studyapp.views.pages import led_on, page, shown, to_current
 
 
 @never_cache
@@ -57,27 +48,24 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
             return ending(request, "full", study=study)
         except StudyUnavailableError:
             return ending(request, study.state, study=study)
-    response = _to_current(participation)
+        steps.choose_language(
+            participation=participation, language=access.language_of(request, study)
+        )
+    response = to_current(participation)
     access.remember(response, participation)
     return response
 
 
-def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
-    """A page of that step, for the cookie's participation; one that stands elsewhere is led on."""
-
-    def decorate(view: PageView) -> Callable[..., HttpResponse]:
-        @wraps(view)
-        def wrapped(request: HttpRequest, slug: str) -> HttpResponse:
-            participation = access.participation_of(request, slug)
-            if participation is None:
-                return ending(request, "lost", study=studies.by_link(slug), status=403)
-            if selectors.step_of(participation) != step:
-                return _led_on(request, participation, saved=False)
-            return view(request, participation)
-
-        return never_cache(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
-
-    return decorate
+@never_cache
+@require_POST
+def language(request: HttpRequest, slug: str) -> HttpResponse:
+    """Read on in another language of the study."""
+    participation = access.participation_of(request, slug)
+    if participation is not None:
+        steps.choose_language(
+            participation=participation, language=request.POST.get("language", "")
+        )
+    return HttpResponseRedirect(reverse("start", args=[slug]))
 
 
 @page(Step.CONSENT)
@@ -86,24 +74,28 @@ def consent(request: HttpRequest, participation: Participation) -> HttpResponse:
     form = ConsentForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["decision"] == "refuse":
-            return _to_current(services.refuse(participation=participation))
+            return to_current(services.refuse(participation=participation))
         try:
-            return _to_current(services.consent(participation=participation))
+            return to_current(services.consent(participation=participation))
         except StudyFullError:
             return ending(request, "full", study=participation.study)
         except StudyUnavailableError:
             return ending(request, participation.study.state, study=participation.study)
-    context = {"text": texts.render(participation.study.consent_text)}
-    return _page(request, Step.CONSENT, participation, context)
+    text = texts.of_study(participation.study, "consent_text", participation.language)
+    context = {"text": texts.render(text), "version": texts.version_of(text)[:8]}
+    return shown(request, Step.CONSENT, participation, context)
 
 
 @page(Step.INSTRUCTIONS)
 def instructions(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """What to do, read before the first trial."""
+    """What to do, with the study's example, read before the first trial."""
     if request.method == "POST":
-        return _to_current(services.instructed(participation=participation))
-    context = {"text": texts.render(participation.study.instructions_text)}
-    return _page(request, Step.INSTRUCTIONS, participation, context)
+        return to_current(services.instructed(participation=participation))
+    text = texts.of_study(participation.study, "instructions_text", participation.language)
+    context = {"text": texts.render(text), "has_practice": practice.count(participation.study)}
+    return shown(
+        request, Step.INSTRUCTIONS, participation, context | examples.context(participation)
+    )
 
 
 @page(Step.TRIAL)
@@ -112,16 +104,17 @@ def trial(request: HttpRequest, participation: Participation) -> HttpResponse:
     try:
         assignment.keep_place(participation=participation)
     except PlaceLostError:
-        return _led_on(request, participation, saved=False)
+        return led_on(request, participation, saved=False)
     if request.method == "POST":
-        return _answer(request, participation)
-    return _trial(request, participation)
+        return answers.take(request, Step.TRIAL, participation)
+    return answers.show(request, Step.TRIAL, participation)
 
 
 @page(Step.THANKS)
 def thanks(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """Thanks with the completion code, which exists only once everything is saved."""
-    return _page(request, Step.THANKS, participation, {})
+    """Thanks with the completion code, which exists only once everything is saved; the debrief."""
+    text = texts.of_study(participation.study, "debrief_text", participation.language)
+    return shown(request, Step.THANKS, participation, {"text": texts.render(text) if text else ""})
 
 
 @page(Step.ENDED)
@@ -129,7 +122,7 @@ def ended(request: HttpRequest, participation: Participation) -> HttpResponse:
     """Any other end of the passage."""
     active = participation.status == Participation.Status.ACTIVE
     kind = participation.study.state if active else participation.status
-    return ending(request, kind, study=participation.study)
+    return ending(request, kind, study=participation.study, participation=participation)
 
 
 @never_cache
@@ -148,79 +141,3 @@ def events(request: HttpRequest, slug: str) -> JsonResponse:
         participation=participation, tokens={event.trial for event in found}
     )
     return JsonResponse({"stored": stored, "ignored": ignored + broken, "heard": heard})
-
-
-def _answer(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """Record the posted answer; one that is not to the current trial leads on, changing nothing."""
-    given = selectors.trial_by_token(
-        participation=participation, token=request.POST.get("trial", "")
-    )
-    current = selectors.passage(participation).current
-    if given is None or current is None or given.pk != current.pk:
-        was_answered = given is not None and hasattr(given, "response")
-        return _led_on(request, participation, saved=was_answered)
-    form = AnswerForm(request.POST)
-    if not form.is_valid():
-        return _refused(request, participation, form)
-    data = form.cleaned_data
-    del data["trial"]
-    try:
-        services.record_response(trial=given, **data)
-    except NotHeardError:
-        form.add_error(None, _("Please listen to all three sounds to the end first."))
-        return _refused(request, participation, form)
-    except ParticipationError:
-        return _led_on(request, participation, saved=False)
-    return _led_on(request, participation, saved=True)
-
-
-def _trial(
-    request: HttpRequest, participation: Participation, form: AnswerForm | None = None
-) -> HttpResponse:
-    passage = selectors.passage(participation)
-    if passage.current is None:
-        return _to_current(participation)
-    shown: Trial = services.show_trial(trial=passage.current)
-    context = trial_page.context(participation.study, passage, shown, form)
-    return _page(request, Step.TRIAL, participation, context, status=422 if form else 200)
-
-
-def _refused(request: HttpRequest, participation: Participation, form: AnswerForm) -> HttpResponse:
-    """The page again with the reason and all that was typed; JSON for the page's own script."""
-    if not _wants_json(request):
-        return _trial(request, participation, form)
-    messages = {
-        "form" if name == NON_FIELD_ERRORS else name: [str(error) for error in errors]
-        for name, errors in form.errors.items()
-    }
-    heard = selectors.heard_by_token(
-        participation=participation, tokens={request.POST.get("trial", "")}
-    )
-    return JsonResponse({"saved": False, "errors": messages, "heard": heard}, status=422)
-
-
-def _led_on(request: HttpRequest, participation: Participation, *, saved: bool) -> HttpResponse:
-    if request.method == "POST" and _wants_json(request):
-        start_page = reverse("start", args=[participation.study.slug])
-        return JsonResponse({"saved": saved, "next": start_page})
-    return HttpResponseRedirect(reverse("start", args=[participation.study.slug]))
-
-
-def _to_current(participation: Participation) -> HttpResponse:
-    step = selectors.step_of(participation)
-    return HttpResponseRedirect(reverse(step.value, args=[participation.study.slug]))
-
-
-def _wants_json(request: HttpRequest) -> bool:
-    return request.headers.get("Accept", "").startswith("application/json")
-
-
-def _page(
-    request: HttpRequest,
-    step: Step,
-    participation: Participation,
-    context: dict[str, Any],
-    status: int = 200,
-) -> HttpResponse:
-    full = {"page": step.value, "study": participation.study, "participation": participation}
-    return render(request, f"participant/{step.value}.html", full | context, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.urls import reverse
@@ -11,28 +12,47 @@ from studyapp.forms import CONFIDENCE, AnswerForm
 from studyapp.models import Study, Trial
 from studyapp.selectors import participation as selectors
 from studyapp.selectors.participation import Passage
+from studyapp.steps import Step
 
 
 def context(
     study: Study, passage: Passage, trial: Trial, form: AnswerForm | None
 ) -> dict[str, Any]:
     """The template's context for a trial; `form` is a refused answer, shown again."""
+    beside = passage.beside(trial)
     trial.item = selectors.item_of(trial)
     heard = selectors.heard_clips(trial)
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
     return {
         "trial": trial,
-        "total": len(passage.trials),
-        "answered": len(passage.answered),
+        "is_practice": trial.kind == Trial.Kind.PRACTICE,
+        "number": beside.index(trial) + 1,
+        "total": len(beside),
+        "answered": sum(hasattr(one, "response") for one in beside),
         "minutes_left": passage.minutes_left(seconds_of_sound=seconds),
-        "players": [_player(study, trial, number, number in heard) for number in (1, 2, 3)],
-        "options": selectors.shown_options(trial),
+        "is_final": len(passage.answered) + 1 == len(passage.trials)
+        and study.steps[-1] == Step.TRIAL,
+        "players": players(study, trial, heard=heard),
+        "options": shown_options(trial),
         "confidences": CONFIDENCE,
         "form": form,
         "given": {name: form[name].value() for name in form.fields} if form else {},
         "ahead": _sounds(study, passage.following),
-        "strings": _strings(),
+        "strings": script_strings(),
     }
+
+
+def players(study: Study, trial: Trial, *, heard: Collection[int]) -> list[dict[str, Any]]:
+    """The trial's three players; `heard` says which sounds were played to the end."""
+    return [_player(study, trial, number, number in heard) for number in (1, 2, 3)]
+
+
+def shown_options(trial: Trial) -> list[tuple[int, str]]:
+    """Position and text; the texts of practice are ours, and in the page's language."""
+    options = selectors.shown_options(trial)
+    if trial.kind != Trial.Kind.PRACTICE:
+        return options
+    return [(position, _(text)) for position, text in options]
 
 
 def _player(study: Study, trial: Trial, number: int, heard: bool) -> dict[str, Any]:
@@ -53,7 +73,7 @@ def _sounds(study: Study, trial: Trial | None) -> list[str]:
     return [reverse("audio", args=[study.slug, trial.token, number]) for number in (1, 2, 3)]
 
 
-def _strings() -> dict[str, str]:
+def script_strings() -> dict[str, str]:
     """What the page's script says."""
     return {
         "play": _("Play sound {n}"),

@@ -70,6 +70,18 @@ def finished(site: LiveSite, tiny_config: Path) -> int:
     site.kill_worker()
     until(done, 400, "the run is done")
     site.manage(
-        "create_study", "tiny", "--slug", "tiny", "--features", "10", "--trials", "2", "--open"
+        "create_study",
+        "tiny",
+        "--slug",
+        "tiny",
+        "--features",
+        "10",
+        "--trials",
+        "2",
+        "--practice",
+        "1",
+        "--languages",
+        "en,de",
+        "--open",
     )
     return number

@@ -74,7 +74,8 @@ def test_researcher_and_participant_in_a_browser(
     with zipfile.ZipFile(tmp_path / "export.zip") as archive:
         text = archive.read("tiny-v1/responses.csv").decode()
         names = {Path(entry).name for entry in archive.namelist()}
-    [row] = csv.DictReader(io.StringIO(text))
+    practised, row = csv.DictReader(io.StringIO(text))
+    assert (practised["kind"], practised["trial"], practised["feature"]) == ("practice", "1", "")
     assert (row["confidence"], row["chosen_position"], row["kind"]) == ("4", "2", "main")
     assert row["free_text"] == "Käfer, „summend“"
     assert names >= {"participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",
@@ -82,10 +83,28 @@ def test_researcher_and_participant_in_a_browser(
 
 
 def _first_trial(page: Page, link: str) -> None:
-    """Consent, instructions, three sounds heard, an answer."""
+    """Consent, checks (answered anyhow), practice, three sounds heard, an answer."""
     page.goto(link)
     page.get_by_role("button", name="I agree").click()
+    page.locator("[data-check=sound] .good").wait_for()
+    page.get_by_role("button", name="Go on").click()
+    while page.locator("body").get_attribute("data-page") in ("volume", "headphones"):
+        before = page.locator("form[data-safe] input[name=token]").get_attribute("value")
+        page.locator("form[data-safe] input[type=radio]").first.check(force=True)
+        page.get_by_role("button", name="Go on").click()
+        gone = f"form[data-safe] input[name=token][value='{before}']"
+        page.locator(gone).wait_for(state="detached")
+        page.locator("h1").wait_for()
+    page.get_by_role("button", name="Practise").click()
+    _answer(page)
     page.get_by_role("button", name="Start").click()
+    _answer(page)
+    page.get_by_text("Trial 2 of 2").first.wait_for()
+
+
+def _answer(page: Page) -> None:
+    """Three sounds heard, an answer."""
+    page.locator(".outline[d*=M]").last.wait_for(state="attached")
     for number in (1, 2, 3):
         page.get_by_role("button", name=f"Play sound {number}").click()
         page.locator(f".player[data-clip='{number}'].heard").wait_for(timeout=30_000)
@@ -93,4 +112,3 @@ def _first_trial(page: Page, link: str) -> None:
     page.locator("input[name=confidence][value='4']").check(force=True)
     page.fill("#free_text", "Käfer, „summend“")
     page.get_by_role("button", name="Save and go on").click()
-    page.get_by_text("Trial 2 of 2").first.wait_for()

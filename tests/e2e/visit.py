@@ -35,6 +35,11 @@ def _participant() -> list[str]:
 
     study = Study.objects.get(slug="tiny")
     client = Client()
+    passages.reach(client, study, "volume")
+    record = study.participations.latest("pk").steps_taken.get(step="volume")
+    for token in record.data["sounds"]:
+        assert client.get(f"/s/tiny/sound/{token}").status_code == 200
+    assert client.post("/s/tiny/language/", {"language": "de"}).status_code == 302
     participation = passages.reach_trials(client, study)
     Participation.objects.filter(pk=participation.pk).update(simulated=True)
     trial = passages.current(participation)
@@ -46,7 +51,11 @@ def _participant() -> list[str]:
     passages.enter(other, study)
     other.post("/s/tiny/consent/", {"decision": "refuse"})
     assert other.get("/s/tiny/ended/").status_code == 200
-    return ["start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio"]
+    steps = ("device", "volume", "headphones", "practice", "questionnaire")
+    return [
+        "start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio",
+        "language", "sound", *steps,
+    ]  # fmt: skip
 
 
 def _researcher() -> list[str]:

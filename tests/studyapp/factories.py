@@ -20,6 +20,7 @@ from django.conf import settings
 
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
 from studyapp.services import studies
+from studyapp.steps import paper_steps
 
 METHODS = ("descriptors", "corpus-tags")
 SAMPLE_RATE = 32_000
@@ -113,7 +114,8 @@ def make_study(
 ) -> Study:
     """A study of `run` (default: a new one with `features` features), in that state.
 
-    By default every feature is wanted, each participation has three trials, each item one rating.
+    By default every feature is wanted, each participation has three trials, each item one rating,
+    and there are no steps but the paper's.
     """
     if run is None:
         run = make_run()
@@ -126,6 +128,7 @@ def make_study(
         "features_wanted": features,
         "trials_per_participation": min(3, features),
         "contact": "the researchers at listening@example.org",
+        "steps": paper_steps(),
     } | options
     study = studies.create_study(run=run, **given)
     if state != Study.State.DRAFT:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from studyapp.models import Participation, Study, Trial
 from studyapp.selectors import participation as selectors
+from studyapp.services import practice
 
 
 def enter(client: Client, study: Study, **parameters: str) -> Participation:
@@ -21,13 +22,48 @@ def enter(client: Client, study: Study, **parameters: str) -> Participation:
 
 
 def reach_trials(client: Client, study: Study, **parameters: str) -> Participation:
-    """Through consent and instructions to the first trial, which is shown."""
-    participation = enter(client, study, **parameters)
-    client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
-    client.post(f"/s/{study.slug}/instructions/")
+    """Through all that comes before it to the first trial, which is shown."""
+    participation = reach(client, study, "trial", **parameters)
     client.get(f"/s/{study.slug}/trial/")
     participation.refresh_from_db()
     return participation
+
+
+def reach(client: Client, study: Study, step: str, **parameters: str) -> Participation:
+    """From the link to that step, every check passed on the way."""
+    participation = enter(client, study, **parameters)
+    while (now := selectors.step_of(participation)) != step:
+        pass_step(client, study, participation, now)
+        participation.refresh_from_db()
+    return participation
+
+
+def pass_step(client: Client, study: Study, participation: Participation, step: str) -> Any:
+    """Do what the current page asks, rightly."""
+    page = f"/s/{study.slug}/{step}/"
+    client.get(page)
+    records = {record.step: record.data for record in participation.steps_taken.all()}
+    if step in ("trial", "practice"):
+        unseen = practice.awaiting_feedback(participation) if step == "practice" else None
+        if unseen:
+            return client.post(page, {"seen": unseen.token})
+        trial = current(participation)
+        hear(client, study, trial)
+        right = trial.option_order.index(trial.item.target or 0) + 1
+        return answer(client, study, trial, page=page, choice=right)
+    if step == "headphones":
+        trials = records[step]["trials"]
+        first = next(trial for trial in trials if trial["given"] is None)
+        return client.post(page, {"token": first["token"], "choice": first["answer"]})
+    given: dict[str, dict[str, Any]] = {
+        "consent": {"decision": "agree"},
+        "device": {"sound": "on", "storage": "on", "width": "800"},
+        "volume": {"token": records.get("volume", {}).get("token"),
+                   "count": records.get("volume", {}).get("target")},
+        "instructions": {},
+        "questionnaire": {"age_band": "25-34", "training_lessons": "2"},
+    }  # fmt: skip
+    return client.post(page, {k: v for k, v in given[step].items() if v is not None})
 
 
 def current(participation: Participation) -> Trial:
@@ -49,18 +85,22 @@ def hear(client: Client, study: Study, trial: Trial, clips: tuple[int, ...] = (1
     Trial.objects.filter(pk=trial.pk).update(shown_at=timezone.now() - timedelta(minutes=10))
 
 
-def answer(client: Client, study: Study, trial: Trial, **changes: Any) -> Any:
+def answer(client: Client, study: Study, trial: Trial, *, page: str = "", **changes: Any) -> Any:
     """Post an answer to the trial as its form would."""
     data = {"trial": trial.token, "key": trial.key, "choice": "2", "confidence": "4"} | changes
-    return client.post(f"/s/{study.slug}/trial/", data)
+    return client.post(page or f"/s/{study.slug}/trial/", data)
 
 
 def finish(client: Client, study: Study, participation: Participation) -> None:
-    """Answer every trial that is left."""
+    """Answer every trial that is left, and what comes after."""
     while (trial := selectors.passage(participation).current) is not None:
         client.get(f"/s/{study.slug}/trial/")
         hear(client, study, trial)
         answer(client, study, trial)
+    participation.refresh_from_db()
+    while (step := selectors.step_of(participation)) != "thanks":
+        pass_step(client, study, participation, step)
+        participation.refresh_from_db()
 
 
 def page_of(response: Any) -> str:

@@ -6,13 +6,14 @@ from studyapp import texts
 
 
 @pytest.mark.parametrize("name", texts.NAMES)
-def test_the_default_texts_are_there(name: str) -> None:
-    assert len(texts.default(name)) > 200
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_default_texts_are_there(name: str, language: str) -> None:
+    assert len(texts.default(name, language)) > 200
 
 
 def test_an_unknown_text_names_the_known_ones() -> None:
     with pytest.raises(KeyError, match="consent, instructions"):
-        texts.default("debrief")
+        texts.default("privacy")
 
 
 @pytest.mark.parametrize(

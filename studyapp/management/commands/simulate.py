@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from studyapp import access, exports
 from studyapp.models import Study
+from studyapp.services import practice
 from studyapp.simulation import crowd
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of
 from studyapp.simulation.listener import ListenerModel
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--speed", choices=SPEEDS, default="instant")
         parser.add_argument("--ability", type=float, default=model.ability)
         parser.add_argument("--bias", type=float, default=model.bias, help="SD of leanings")
+        parser.add_argument("--headphones", type=float, default=0.9, help="share who wear them")
         parser.add_argument("--log", type=Path, help="file for every acknowledged answer, JSON")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -50,9 +52,11 @@ class Command(BaseCommand):
             concurrency=options["concurrency"],
             real_time=options["speed"] == "real",
             model=model,
+            headphones=options["headphones"],
             log=options["log"],
         )
-        total = plan.participants * study.trials_per_participation
+        trials = study.trials_per_participation + practice.count(study)
+        total = plan.participants * trials
         with tqdm(total=total, desc="listeners", unit=" answer") as bar:
             outcome = crowd.send(plan, knowledge_of(study), bar.update)
         self._tell(outcome, study, model)

@@ -32,7 +32,7 @@ def test_a_study_is_made_frozen_and_opened() -> None:
         stdout=out,
     )  # fmt: skip
     study = Study.objects.get(slug="made")
-    assert (study.state, study.items.count()) == (Study.State.OPEN, 8)
+    assert (study.state, study.items.filter(role="main").count()) == (Study.State.OPEN, 8)
     assert out.getvalue() == "made v1 is open: 8 items\n"
 
 

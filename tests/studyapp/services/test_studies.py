@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from studyapp.errors import StudyError
 from studyapp.models import Exemplar, Item, LabelCandidate, Run, Stimulus, Study
 from studyapp.services import studies
+from studyapp.steps import paper_steps
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def run() -> Run:
 def create(run: Run, **changes: Any) -> Study:
     given = {
         "slug": "demo", "title": "What do you hear?", "methods": METHODS, "seed": 3,
-        "features_wanted": 4, "trials_per_participation": 2,
+        "features_wanted": 4, "trials_per_participation": 2, "steps": paper_steps(),
     }  # fmt: skip
     return studies.create_study(run=run, **(given | changes))
 
@@ -124,6 +125,13 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
         ({"ratings_per_item": 0}, "ratings_per_item is 0: it must be from 1 to 1000"),
         ({"loudness_lufs": 0.0}, "loudness_lufs is 0.0"),
         ({"slug": "no/slug"}, "slug"),
+        ({"steps": ["consent", "trial"]}, "every study needs the step instructions"),
+        ({"steps": ["trial", "consent", "instructions"]}, "in this order"),
+        ({"steps": [*paper_steps(), "dance"]}, "there is no step 'dance'"),
+        ({"headphone_check": "huggins"}, "does not fit the steps"),
+        ({"languages": ["en", "xx"]}, "must be different ones of en, de"),
+        ({"languages": ["en", "de"], "consent_text": "Own."}, "consent_text is missing in de"),
+        ({"questions": {"musical_training": "gold-msi"}}, "your wording of item 14 in en"),
         ({"slug": "descriptors-study"}, "participants read the slug"),
         ({"title": "Corpus-Tags or not"}, "participants read the title"),
     ],

@@ -201,6 +201,7 @@ def test_administration_changes_a_draft_by_its_rules_and_nothing_frozen(
         "title": "Another title", "ratings_per_item": "2", "trials_per_participation": "3",
         "lease_minutes": "90", "consent_text": "c", "instructions_text": "i", "contact": "",
         "ethics_approval": "", "exclusion_rules": "{}", "analysis_plan": "{}",
+        "languages": '["en"]', "texts": "{}", "debrief_text": "d", "questions": "{}",
     }  # fmt: skip
     assert researcher.post(address, form).status_code == 302
     study.refresh_from_db()

@@ -1,0 +1,29 @@
+"""The questionnaire's answers; where it is the last step, they complete the participation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from studyapp.models import Participation
+from studyapp.services import steps
+from studyapp.services.participation import complete
+from studyapp.steps import Step
+
+
+def begin_questionnaire(*, participation: Participation) -> None:
+    """The page was opened."""
+    steps.begin(participation=participation, step=Step.QUESTIONNAIRE, make=dict)
+
+
+def record_questionnaire(*, participation: Participation, answers: Mapping[str, str]) -> None:
+    """Store the answers and complete, in one transaction. Answers that were left out are absent."""
+    with transaction.atomic():
+        steps.locked(participation=participation, step=Step.QUESTIONNAIRE)
+        steps.pass_step(
+            participation=participation,
+            step=Step.QUESTIONNAIRE,
+            data={"answers": {name: code for name, code in answers.items() if code}},
+        )
+        complete(participation)

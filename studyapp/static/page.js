@@ -1,0 +1,81 @@
+/* Pages beside the trial's: sound checks, the example, feedback, the questionnaire.
+   A form marked `data-safe` goes to the server until it has answered, and says whether it is safe. */
+"use strict";
+(() => {
+  const { storage, post, insist } = earwitness;
+  const form = document.querySelector("form[data-safe]");
+  if (document.querySelector(".player")) {
+    const name = form && form.querySelector("input[name='choice']") ? "choice" : "count";
+    earwitness.players().keys(form, name);
+  }
+  if (form) keepSafe(form);
+  const device = document.getElementById("device");
+  if (device) tryDevice(device);
+
+  function keepSafe(form) {
+    const text = earwitness.strings();
+    const line = form.querySelector(".saving");
+    const draftKey = form.dataset.draft && `earwitness:${form.dataset.slug}:draft:${form.dataset.draft}`;
+    let sending = false;
+    const say = (state) => { line.dataset.state = state; line.textContent = text(state); };
+    const chosen = () => Object.fromEntries(new FormData(form));
+
+    if (draftKey) {
+      const draft = storage.get(draftKey) || {};
+      for (const radio of form.querySelectorAll("input[type='radio']")) {
+        if (draft[radio.name] === radio.value) radio.checked = true;
+      }
+      form.addEventListener("input", () => {
+        const { csrfmiddlewaretoken, ...kept } = chosen();
+        storage.set(draftKey, kept);
+      });
+    }
+
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (sending) return;
+      sending = true;
+      say("saving");
+      const body = new URLSearchParams(new FormData(form)).toString();
+      await insist(() => attempt(body), () => say("failing"));
+    });
+    addEventListener("beforeunload", (event) => { if (line.dataset.state === "failing") event.preventDefault(); });
+
+    async function attempt(body) {
+      let response;
+      try {
+        response = await post(location.href, body, "application/x-www-form-urlencoded", form.elements.csrfmiddlewaretoken.value);
+        if (response.status >= 500 || response.status === 429) return false;
+        const answer = await response.json();
+        if (draftKey) storage.remove(draftKey);
+        say("saved");
+        location.assign(answer.next);
+      } catch (error) {
+        if (!response) return false;
+        form.submit(); // an answer that this script does not understand: let the browser show it
+      }
+      return true;
+    }
+  }
+
+  function tryDevice(form) {
+    const set = (name, value) => { form.elements[name].value = value; };
+    const show = (name, works) => {
+      set(name, works ? "on" : "");
+      const badge = form.querySelector(`[data-check="${name}"] .badge`);
+      badge.textContent = works ? badge.dataset.yes : badge.dataset.no;
+      badge.classList.add(works ? "good" : "bad");
+    };
+    storage.set("earwitness:try", 1);
+    show("storage", storage.get("earwitness:try") === 1);
+    storage.remove("earwitness:try");
+    set("touch", matchMedia("(pointer: coarse)").matches ? "on" : "");
+    set("width", innerWidth);
+    const audio = new Audio();
+    audio.preload = "auto";
+    audio.addEventListener("canplaythrough", () => show("sound", true), { once: true });
+    audio.addEventListener("error", () => show("sound", false), { once: true });
+    audio.src = form.dataset.source;
+    audio.load();
+  }
+})();

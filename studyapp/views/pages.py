@@ -1,0 +1,99 @@
+"""What every participant's page shares: whose it is, in which language, where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import translation
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from studyapp import access, texts
+from studyapp.models import Participation, Study
+from studyapp.selectors import participation as selectors
+from studyapp.selectors import studies
+from studyapp.steps import Step
+from studyapp.views.endings import ending
+
+PageView = Callable[[HttpRequest, Participation], HttpResponse]
+
+
+def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
+    """A page of that step, for the cookie's participation; one that stands elsewhere is led on."""
+
+    def decorate(view: PageView) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def wrapped(request: HttpRequest, slug: str) -> HttpResponse:
+            participation = access.participation_of(request, slug)
+            if participation is None:
+                return ending(request, "lost", study=studies.by_link(slug), status=403)
+            if selectors.step_of(participation) != step:
+                return led_on(request, participation, saved=False)
+            return in_language(participation.language, view, request, participation)
+
+        return never_cache(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
+
+    return decorate
+
+
+def in_language(language: str, view: PageView, *arguments: Any) -> HttpResponse:
+    """The view's answer in that language, whatever the browser asks for."""
+    with translation.override(language):
+        response = view(*arguments)
+    response.headers["Content-Language"] = language
+    return response
+
+
+def shown(
+    request: HttpRequest,
+    step: Step,
+    participation: Participation,
+    context: dict[str, Any],
+    *,
+    template: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The page of a step."""
+    study = participation.study
+    full = frame(study, participation.language) | {
+        "page": step.value,
+        "participation": participation,
+    }
+    name = f"participant/{template or step.value}.html"
+    return render(request, name, full | context, status=status)
+
+
+def frame(study: Study, language: str) -> dict[str, Any]:
+    """What stands around every page of a study: its title, the languages that it can be read in."""
+    names = dict(settings.LANGUAGES)
+    return {
+        "study": study,
+        "study_title": texts.of_study(study, "title", language),
+        "label_language": study.languages[0],
+        "other_languages": [(one, names[one]) for one in study.languages if one != language],
+    }
+
+
+def led_on(request: HttpRequest, participation: Participation, *, saved: bool) -> HttpResponse:
+    """On to where the participation stands; JSON for the page's own script."""
+    start_page = reverse("start", args=[participation.study.slug])
+    if request.method == "POST" and wants_json(request):
+        return JsonResponse({"saved": saved, "next": start_page})
+    return HttpResponseRedirect(start_page)
+
+
+def to_current(participation: Participation) -> HttpResponse:
+    """A redirection to the page of the current step."""
+    step = selectors.step_of(participation)
+    return HttpResponseRedirect(reverse(step.value, args=[participation.study.slug]))
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the page's script asks, not the browser."""
+    return request.headers.get("Accept", "").startswith("application/json")

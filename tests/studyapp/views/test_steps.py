@@ -1,0 +1,158 @@
+"""The pages beside consent and trials, by HTTP."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from studyapp.models import Participation, Study
+from studyapp.steps import all_steps
+from tests.studyapp import passages
+from tests.studyapp.factories import make_features, make_run, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    run = make_run(clips=4, seconds=0.5)
+    make_features(run, count=2, exemplars=4)
+    return make_study(run=run, features=2, steps=all_steps(), languages=["en", "de"])
+
+
+def test_a_whole_passage_through_every_step(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "thanks")
+    taken = {record.step for record in participation.steps_taken.all() if record.done_at}
+    assert taken == {"device", "volume", "headphones", "practice", "trial", "questionnaire"}
+    assert participation.consented_at
+    assert participation.instructed_at
+    kinds = participation.trials.order_by("number").values_list("number", "kind")
+    assert list(kinds) == [(1, "practice"), (2, "practice"), (3, "main"), (4, "main")]
+    assert len(participation.completion_code) == 8
+    page = client.get(f"/s/{study.slug}/thanks/").content.decode()
+    assert "What this was about" in page
+
+
+def test_no_code_before_the_questionnaire_is_saved(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "questionnaire")
+    assert participation.completion_code == ""
+    assert passages.page_of(client.get(f"/s/{study.slug}/thanks/", follow=True)) == "questionnaire"
+    answered = client.post(
+        f"/s/{study.slug}/questionnaire/", {"age_band": "25-34"},
+        headers={"Accept": "application/json"},
+    )  # fmt: skip
+    assert answered.json() == {"saved": True, "next": f"/s/{study.slug}/"}
+    participation.refresh_from_db()
+    assert participation.completion_code
+
+
+def test_an_answer_that_was_not_offered_is_refused(client: Client, study: Study) -> None:
+    passages.reach(client, study, "questionnaire")
+    answered = client.post(f"/s/{study.slug}/questionnaire/", {"age_band": "12"})
+    assert answered.status_code == 422
+
+
+def test_refusing_ends_with_a_code_of_its_own(client: Client, study: Study) -> None:
+    participation = passages.enter(client, study)
+    page = client.post(f"/s/{study.slug}/consent/", {"decision": "refuse"}, follow=True)
+    participation.refresh_from_db()
+    assert participation.status == Participation.Status.REFUSED
+    assert len(participation.ending_code) == 8
+    assert participation.ending_code in page.content.decode()
+    assert participation.completion_code == ""
+
+
+def test_the_consent_page_names_its_version_and_what_was_agreed_to(
+    client: Client, study: Study
+) -> None:
+    Study.objects.update(ethics_approval="IRB 77/2026")
+    participation = passages.enter(client, study)
+    page = client.get(f"/s/{study.slug}/consent/").content.decode()
+    assert "Ethics approval: IRB 77/2026" in page
+    [version] = re.findall(r"text ([0-9a-f]{8})", page)
+    client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+    participation.refresh_from_db()
+    assert participation.consent_version.startswith(version)
+
+
+def test_a_browser_that_cannot_play_may_end_with_a_code(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "device")
+    page = client.post(f"/s/{study.slug}/device/", {"storage": "on"})
+    assert page.status_code == 422
+    assert "End here" in page.content.decode()
+    page = client.post(f"/s/{study.slug}/device/", {"leave": "1"}, follow=True)
+    participation.refresh_from_db()
+    assert (participation.status, participation.screened_for) == ("screened_out", "device")
+    assert participation.ending_code in page.content.decode()
+
+
+@pytest.mark.parametrize("step", ["volume", "headphones"])
+def test_a_check_page_does_not_tell_its_answer(client: Client, study: Study, step: str) -> None:
+    """Two pages of different answers differ in nothing but tokens."""
+    pages = set()
+    answers = set()
+    for _ in range(4):
+        visitor = Client()
+        participation = passages.reach(visitor, study, step)
+        page = visitor.get(f"/s/{study.slug}/{step}/").content.decode()
+        data = participation.steps_taken.get(step=step).data
+        answers.add(data["target"] if step == "volume" else data["trials"][0]["answer"])
+        for token in data["sounds"]:
+            page = page.replace(token, "TOKEN")
+        pages.add(re.sub(r'csrfmiddlewaretoken" value="\w+', "CSRF", page))
+        Participation.objects.filter(pk=participation.pk).update(status="returned")
+    assert len(pages) == 1
+    assert answers
+
+
+def test_a_sound_of_a_check_is_its_participations_alone(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "headphones")
+    client.get(f"/s/{study.slug}/headphones/")
+    token = next(iter(participation.steps_taken.get(step="headphones").data["sounds"]))
+    sound = client.get(f"/s/{study.slug}/sound/{token}")
+    assert (sound.status_code, sound["Content-Type"], sound.content[:4]) == (
+        200, "audio/flac", b"fLaC",
+    )  # fmt: skip
+    other = Client()
+    passages.enter(other, study)
+    assert other.get(f"/s/{study.slug}/sound/{token}").status_code == 404
+
+
+def test_practice_says_what_was_right_and_only_then_goes_on(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "practice")
+    client.get(f"/s/{study.slug}/practice/")
+    trial = passages.current(participation)
+    passages.hear(client, study, trial)
+    wrong = trial.option_order.index(1) + 1
+    page = f"/s/{study.slug}/practice/"
+    answered = client.post(
+        page,
+        {"trial": trial.token, "key": trial.key, "choice": wrong, "confidence": 3},
+        follow=True,
+    )
+    assert "Another name is closer" in answered.content.decode()
+    assert "“a steady drum beat” was closest." in answered.content.decode()
+    early = passages.current(participation)
+    passages.answer(client, study, early)
+    assert not hasattr(early, "response")
+    after = client.post(page, {"seen": trial.token}, follow=True)
+    assert "Practice 2 of 2" in after.content.decode()
+
+
+def test_the_browsers_language_is_taken_and_can_be_changed(client: Client, study: Study) -> None:
+    german = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+    page = client.get(f"/s/{study.slug}/", follow=True, headers=german)
+    assert 'lang="de"' in page.content.decode()[:60]
+    assert "Was wir speichern" in page.content.decode()
+    assert page["Content-Language"] == "de"
+    page = client.post(f"/s/{study.slug}/language/", {"language": "en"}, follow=True)
+    assert "What we record" in page.content.decode()
+    assert Participation.objects.get().language == "en"
+
+
+def test_a_language_that_the_study_lacks_is_its_first(client: Client, study: Study) -> None:
+    french = {"Accept-Language": "fr"}
+    page = client.get(f"/s/{study.slug}/", follow=True, headers=french)
+    assert 'lang="en"' in page.content.decode()[:60]
