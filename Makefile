@@ -78,7 +78,7 @@ bench-parity: $(VENV)/.test
 	$(BIN)/python -m benchmarks.parity
 
 bench-extraction: $(VENV)/.demo
-	$(BIN)/python -m benchmarks.extraction --clips 1000
+	$(BIN)/python -m benchmarks.extraction --clips 1000 --clip-seconds 2
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt

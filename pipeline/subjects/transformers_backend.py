@@ -239,14 +239,16 @@ def whole_model(parts: Parts, text: TextEncoder) -> Any:
     model = MusicgenForConditionalGeneration(
         text_encoder=text.model, audio_encoder=parts.codec, decoder=parts.decoder
     )
-    if not hasattr(model, "enc_to_dec_proj"):
+    weight, bias = parts.projection["weight"], parts.projection["bias"]
+    if hasattr(model, "enc_to_dec_proj"):
+        with torch.no_grad():
+            model.enc_to_dec_proj.weight.copy_(weight)
+            model.enc_to_dec_proj.bias.copy_(bias)
+    elif bias.any() or not torch.equal(weight, torch.eye(len(weight))):
         raise PipelineError(
             f"the text encoder is as wide as the decoder ({text.model.config.d_model}): "
             "transformers then leaves out the text projection that this checkpoint has"
         )
-    with torch.no_grad():
-        model.enc_to_dec_proj.weight.copy_(parts.projection["weight"])
-        model.enc_to_dec_proj.bias.copy_(parts.projection["bias"])
     special = parts.decoder.config.pad_token_id
     model.generation_config.update(
         pad_token_id=special, bos_token_id=special, decoder_start_token_id=special,

@@ -102,3 +102,26 @@ def test_what_a_layout_cannot_express_is_refused(
     subject = AudiocraftSubject(SubjectConfig(model=str(debug), hookpoints=POINT))
     with pytest.raises(PipelineError, match="has no text encoder: it cannot generate"):
         subject.generate("", 0.2, seed=0)
+
+
+def test_a_text_encoder_as_wide_as_the_decoder_goes_there_and_back(
+    speaking_folder: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+    from transformers import MusicgenForConditionalGeneration, T5Config, T5EncoderModel
+
+    model = MusicgenForConditionalGeneration.from_pretrained(speaking_folder)
+    text = T5EncoderModel(T5Config(vocab_size=32, d_model=32, d_kv=4, d_ff=16, num_layers=1))
+    wide = MusicgenForConditionalGeneration(
+        text_encoder=text, audio_encoder=model.audio_encoder, decoder=model.decoder
+    )
+    assert not hasattr(wide, "enc_to_dec_proj")
+    wide.save_pretrained(tmp_path / "wide")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "wide" / name).write_bytes((speaking_folder / name).read_bytes())
+    convert(str(tmp_path / "wide"), tmp_path / "there", "audiocraft")
+    convert(str(tmp_path / "there"), tmp_path / "back", "transformers")
+    before = load_file(tmp_path / "wide" / "model.safetensors")
+    after = load_file(tmp_path / "back" / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
