@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from pipeline.subjects.formats.build import Checkpoints
     from pipeline.subjects.text import TextEncoder
 
-BUILT_OTHERWISE = {"memory_efficient": False, "custom": True}
-"""Attention is computed by audiocraft's own plain code: its fast one wants xformers. The tensors
-are the same."""
+BUILT_OTHERWISE = {
+    "memory_efficient": False, "custom": True, "checkpointing": "none",
+    "weight_init": None, "depthwise_init": None, "zero_bias_init": False,
+}  # fmt: skip
+"""Attention is computed by audiocraft's own plain code (its fast one wants xformers), nothing is
+kept for a gradient, nothing is drawn that is loaded right after. The tensors are the same."""
 
 
 class AudiocraftSubject:

@@ -40,7 +40,10 @@ SEANET_DEFAULTS: dict[str, Any] = {
     "dilation_base": 2, "causal": False, "pad_mode": "reflect", "compress": 2, "lstm": 0,
     "true_skip": True, "norm": "none",
 }  # fmt: skip
-PLAIN = {"activation": "ELU", "disable_norm_outer_blocks": 0, "final_activation": None}
+PLAIN = {
+    "activation": "ELU", "activation_params": {"alpha": 1.0}, "disable_norm_outer_blocks": 0,
+    "final_activation": None,
+}  # fmt: skip
 
 
 def seanet_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
 from pipeline.subjects.base import Sampling
+from pipeline.subjects.formats import files
 from pipeline.subjects.formats.convert import convert
 from pipeline.subjects.transformers_backend import TransformersSubject
 
@@ -80,6 +81,37 @@ def test_both_draw_the_same_codes_and_the_same_sound(
     assert made[0].codes.shape == (4, 20)
     assert torch.equal(made[0].codes, made[1].codes)
     torch.testing.assert_close(made[0].audio, made[1].audio, atol=1e-4, rtol=0)
+
+
+def test_a_published_checkpoints_config_is_understood(converted: Path, tmp_path: Path) -> None:
+    """With the keys, the references and the half precision that facebook's exports have."""
+    lm, codec = files.read(converted / files.LM_FILE), files.read(converted / files.CODEC_FILE)
+    lm.cfg["transformer_lm"] |= {
+        "emb_lr": None, "past_context": None, "custom": False, "memory_efficient": True,
+        "attention_as_float32": False, "layer_scale": None, "xpos": False,
+        "checkpointing": "torch", "weight_init": "gaussian", "depthwise_init": "current",
+        "zero_bias_init": True, "cross_attention": False, "qk_layer_norm": False,
+        "attention_dropout": None, "kv_repeat": 1, "two_step_cfg": False, "q_modeling": None,
+    }  # fmt: skip
+    lm.cfg["conditioners"]["args"] = {"merge_text_conditions_p": 0.25, "drop_desc_p": 0.5}
+    codec.cfg.update(sample_rate=codec.cfg["encodec"]["sample_rate"], channels=1)
+    codec.cfg["encodec"] |= {"sample_rate": "${sample_rate}", "channels": "${channels}"}
+    codec.cfg["seanet"] |= {
+        "channels": "${channels}", "causal": "${encodec.causal}", "activation": "ELU",
+        "activation_params": {"alpha": 1.0}, "norm_params": {}, "disable_norm_outer_blocks": 0,
+        "decoder": {"trim_right_ratio": 1.0, "final_activation": None,
+                    "final_activation_params": None},
+    }  # fmt: skip
+    codec.cfg["rvq"] |= {
+        "decay": 0.99, "kmeans_init": True, "kmeans_iters": 50, "threshold_ema_dead_code": 2,
+        "orthogonal_reg_weight": 0.0, "orthogonal_reg_active_codes_only": False,
+    }  # fmt: skip
+    halves = {name: tensor.half() for name, tensor in lm.state.items()}
+    files.write(tmp_path / files.LM_FILE, files.Checkpoint(lm.cfg, halves))
+    files.write(tmp_path / files.CODEC_FILE, codec)
+    rows = list(compare(tmp_path, tmp_path, seconds=0.5))
+    assert rows[0].difference == 0
+    assert max(row.difference for row in rows) <= LIMIT
 
 
 def test_half_precision_comes_close_in_audiocraft_too(converted: Path) -> None:
