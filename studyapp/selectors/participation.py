@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from django.db.models import Count, Q
-
 from studyapp.models import (
-    Condition,
     Event,
     Item,
     Participation,
@@ -175,35 +170,6 @@ def shown_options(trial: Trial) -> list[tuple[int, str]]:
     """Position and text of the five options as this trial shows them."""
     options = trial.item.options
     return [(place, options[index]["text"]) for place, index in enumerate(trial.option_order, 1)]
-
-
-def holds_place(now: datetime, prefix: str = "") -> Q:
-    """Participations that count against the quota: complete, or active under an unexpired lease."""
-    active = Q(
-        **{
-            f"{prefix}status": Participation.Status.ACTIVE,
-            f"{prefix}lease_expires_at__gt": now,
-        }
-    )
-    return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
-
-
-def places_by_condition(*, study: Study, now: datetime) -> dict[Condition, int]:
-    """How many participations hold a place under each condition of the study."""
-    held = Count("participations", filter=holds_place(now, "participations__"))
-    conditions = study.conditions.annotate(held=held).order_by("method")
-    return {condition: condition.held for condition in conditions}
-
-
-def ratings_by_item(*, condition: Condition, now: datetime) -> Mapping[int, tuple[int, int]]:
-    """Item id → (main trials that hold a place, main trials that lost theirs), every item there."""
-    main = Q(trials__kind=Trial.Kind.MAIN)
-    held = holds_place(now, "trials__participation__")
-    items = condition.items.annotate(
-        held=Count("trials", filter=main & held), lost=Count("trials", filter=main & ~held)
-    )
-    rows = items.order_by("identifier").values_list("pk", "held", "lost")
-    return {pk: (held_count, lost_count) for pk, held_count, lost_count in rows}
 
 
 def _has_response(trial: Trial) -> bool:

@@ -1,8 +1,9 @@
-"""Who hears what: condition, items, their order, the order of options, from the stored seed.
+"""Who gets a place, and the rows of what `plans.draw` drew for them.
 
 Places are counted under a lock on the study's row, so that simultaneous arrivals queue up and no
-place is given twice. A participation takes the condition with the fewest places held and the items
-with the fewest ratings there; as every draw levels the counts, cells stay within one of even.
+place is given twice. A place is leased: it is held while the lease runs, each answer renews it, and
+who does not come back loses it to the next. What the draw stood on is stored beside the seed, so
+that `replay` can draw again and compare.
 """
 
 from __future__ import annotations
@@ -10,19 +11,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from random import Random
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
+from studyapp.errors import PlaceLostError, StudyError, StudyFullError, StudyUnavailableError
 from studyapp.models import Condition, Participation, Study, Trial
-from studyapp.selectors import participation as selectors
-from studyapp.services import practice
-from studyapp.services.draws import OPTIONS, stream
-
-ALGORITHM = "least-filled-1"
-"""Version of the draw; a change of anything below needs a new one."""
+from studyapp.selectors import assignment as selectors
+from studyapp.selectors.studies import fold
+from studyapp.services import plans, practice
+from studyapp.services.plans import ALGORITHM, Cell, Frame, Plan, State
 
 
 def assign(*, participation: Participation) -> Participation:
@@ -38,22 +37,24 @@ def assign(*, participation: Participation) -> Participation:
         if study.state != Study.State.OPEN:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = timezone.now()
-        condition = _condition(study, participation, now)
-        items = _items(study, condition, participation, now)
-        practised = practice.trials(participation)
-        Trial.objects.bulk_create(practised + _trials(participation, items, len(practised)))
-        participation.condition = condition
+        if not _has_room(study, now):
+            raise StudyFullError(f"{study} is full")
+        state = state_of(study, now)
+        plan = plans.draw(frame_of(study), state, participation.seed)
+        _write(participation, study, plan)
+        participation.condition = _condition(study, plan)
         participation.algorithm = ALGORITHM
+        participation.draw = stored(state)
         participation.assigned_at = now
         participation.lease_expires_at = now + lease(study)
         participation.save(
-            update_fields=["condition", "algorithm", "assigned_at", "lease_expires_at"]
+            update_fields=["condition", "algorithm", "draw", "assigned_at", "lease_expires_at"]
         )
     return participation
 
 
 def keep_place(*, participation: Participation) -> None:
-    """Renew a lease that ran out, while its condition still has room.
+    """Renew a lease that ran out, while there is still room.
 
     Raises `PlaceLostError` when others have the places now; the participation is then timed out.
     """
@@ -63,27 +64,37 @@ def keep_place(*, participation: Participation) -> None:
     with transaction.atomic():
         study = Study.objects.select_for_update().get(pk=participation.study_id)
         participation.refresh_from_db()
-        held = selectors.places_by_condition(study=study, now=now)
-        has_room = participation.condition is not None and (
-            held[participation.condition] < places_per_condition(study)
-        )
-        if has_room:
+        if participation.status != Participation.Status.ACTIVE:
+            return
+        expired = participation.lease_expires_at
+        still_held = expired is not None and expired > now - selectors.GRACE
+        keeps = still_held or _has_room(study, now, participation.condition)
+        if keeps:
             participation.lease_expires_at = now + lease(study)
         else:
             participation.status = Participation.Status.TIMED_OUT
-        participation.save(update_fields=["lease_expires_at", "status"])
-    if not has_room:
+            participation.finished_at = now
+        participation.save(update_fields=["lease_expires_at", "status", "finished_at"])
+    if not keeps:
         raise PlaceLostError(f"{participation} lost its place in {study}")
 
 
 def is_full(study: Study) -> bool:
     """Whether every place of the study is held just now."""
-    held = selectors.places_by_condition(study=study, now=timezone.now())
-    return all(count >= places_per_condition(study) for count in held.values())
+    return not _has_room(study, timezone.now())
+
+
+def places(study: Study) -> int:
+    """Participations that the study needs for the wished ratings of every item."""
+    count = study.conditions.count()
+    if study.design == Study.Design.BETWEEN:
+        return count * places_per_condition(study)
+    ratings = count * study.features_wanted * study.ratings_per_item
+    return -(-ratings // study.trials_per_participation)
 
 
 def places_per_condition(study: Study) -> int:
-    """Participations that a condition needs for the wished ratings of every item, rounded up."""
+    """Between participants: those that a condition needs, rounded up."""
     return -(-study.features_wanted * study.ratings_per_item // study.trials_per_participation)
 
 
@@ -92,42 +103,98 @@ def lease(study: Study) -> timedelta:
     return timedelta(minutes=study.lease_minutes)
 
 
-def _condition(study: Study, participation: Participation, now: datetime) -> Condition:
-    held = selectors.places_by_condition(study=study, now=now)
-    if not held or min(held.values()) >= places_per_condition(study):
-        raise StudyFullError(f"{study} is full")
-    fewest = [condition for condition, count in held.items() if count == min(held.values())]
-    return stream(participation.seed, "condition").choice(fewest)
+def frame_of(study: Study) -> Frame:
+    """What the study fixes of every draw."""
+    identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
+    items = selectors.offered_items(study)
+    return Frame(
+        methods=tuple(sorted({item.method for item in items})),
+        cells=tuple(_cell(item, identification) for item in items),
+        trials=study.trials_per_participation,
+        within=study.design == Study.Design.WITHIN,
+        catch=tuple(selectors.catch_items(study)),
+        catch_trials=study.catch_trials,
+        repeats=study.repeat_trials,
+    )
 
 
-def _items(
-    study: Study, condition: Condition, participation: Participation, now: datetime
-) -> list[int]:
-    """The least rated items, ties by those fewest dropouts met and then by lot, in random order."""
-    counts = selectors.ratings_by_item(condition=condition, now=now)
-    items = list(counts)
-    stream(participation.seed, "items").shuffle(items)
-    items.sort(key=lambda item: counts[item])
-    drawn = sorted(items[: study.trials_per_participation])
-    stream(participation.seed, "trials").shuffle(drawn)
-    return drawn
+def state_of(study: Study, now: datetime) -> State:
+    """What is held at this moment."""
+    return State(
+        held=selectors.places_by_method(study=study, now=now),
+        ratings=selectors.ratings_by_item(study=study, now=now),
+    )
 
 
-def _trials(participation: Participation, items: Sequence[int], before: int) -> list[Trial]:
-    """The main trials, numbered after the `before` ones of practice."""
-    rng = stream(participation.seed, "options")
-    return [
-        Trial(
-            participation=participation,
-            item_id=item,
-            number=number,
-            token=secrets.token_urlsafe(18),
-            key=secrets.token_urlsafe(18),
-            option_order=_order(rng),
-        )
-        for number, item in enumerate(items, start=1 + before)
+def stored(state: State) -> dict[str, Any]:
+    """The state as a row keeps it: ratings as one list, in the order of the items' identifiers."""
+    ratings = [list(state.ratings[item]) for item in sorted(state.ratings)]
+    return {"held": dict(state.held), "ratings": ratings}
+
+
+def restored(study: Study, draw: dict[str, Any]) -> State:
+    """The state that was stored. Raises `StudyError` if it is not one of this study."""
+    items = sorted(item.identifier for item in selectors.offered_items(study))
+    if len(draw.get("ratings", ())) != len(items):
+        raise StudyError("no state of the draw was stored: it was drawn before there was one")
+    ratings = {
+        item: (held, lost) for item, (held, lost) in zip(items, draw["ratings"], strict=True)
+    }
+    return State(held=dict(draw["held"]), ratings=ratings)
+
+
+def _has_room(study: Study, now: datetime, condition: Condition | None = None) -> bool:
+    """Whether a place is free, in that condition where one is given."""
+    if study.design == Study.Design.WITHIN:
+        return selectors.places_held(study=study, now=now) < places(study)
+    held = selectors.places_by_method(study=study, now=now)
+    asked = [condition.method] if condition is not None else list(held)
+    return any(held[method] < places_per_condition(study) for method in asked)
+
+
+def _condition(study: Study, plan: Plan) -> Condition | None:
+    return study.conditions.get(method=plan.method) if plan.method else None
+
+
+def _cell(item: selectors.OfferedItem, identification: bool) -> Cell:
+    if not identification or item.target is None:
+        return Cell(item.identifier, item.feature, item.method)
+    texts = [fold(option["text"]) for option in item.options]
+    target = texts.pop(item.target)
+    return Cell(item.identifier, item.feature, item.method, target, frozenset(texts))
+
+
+def _write(participation: Participation, study: Study, plan: Plan) -> None:
+    """Practice, then the plan's rows; repeats after what they repeat, whose keys they need."""
+    practised = practice.trials(participation)
+    keys = selectors.keys_of_items(study)
+    trials = [
+        _trial(participation, number, keys[one.item], one)
+        for number, one in enumerate(plan.trials, start=1 + len(practised))
     ]
+    first = [trial for trial in trials if trial.kind != Trial.Kind.REPEAT]
+    Trial.objects.bulk_create(practised + first)
+    _point_back(plan, trials)
+    Trial.objects.bulk_create(trial for trial in trials if trial.kind == Trial.Kind.REPEAT)
 
 
-def _order(rng: Random) -> list[int]:
-    return rng.sample(range(OPTIONS), OPTIONS)
+def _trial(
+    participation: Participation, number: int, keys: tuple[int, int | None], one: plans.Planned
+) -> Trial:
+    item, feature = keys
+    return Trial(
+        participation=participation,
+        item_id=item,
+        feature_id=feature if one.kind == plans.MAIN else None,
+        kind=one.kind,
+        number=number,
+        token=secrets.token_urlsafe(18),
+        key=secrets.token_urlsafe(18),
+        option_order=list(one.order),
+    )
+
+
+def _point_back(plan: Plan, trials: Sequence[Trial]) -> None:
+    for one, trial in zip(plan.trials, trials, strict=True):
+        if one.repeats is not None:
+            trial.repeat_of = trials[one.repeats]

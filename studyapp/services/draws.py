@@ -109,6 +109,63 @@ def options_by_candidates(
     return options
 
 
+def label_halves(
+    *, drawn: Sequence[PooledFeature], methods: Sequence[str], seed: int
+) -> dict[str, int]:
+    """Folded target text → 0 or 1, so that each half has about as many items.
+
+    A participation that keeps to one half sees no target of its own as a distractor, as long as
+    every distractor is from the other half or no target at all.
+    """
+    counts = Counter(fold(best(one, method).text) for one in drawn for method in methods)
+    texts = sorted(counts)
+    stream(seed, "halves").shuffle(texts)
+    texts.sort(key=lambda text: -counts[text])
+    sizes, halves = [0, 0], dict[str, int]()
+    for text in texts:
+        halves[text] = int(sizes[1] < sizes[0])
+        sizes[halves[text]] += counts[text]
+    return halves
+
+
+def options_by_identification(
+    *,
+    pooled: PooledFeature,
+    method: str,
+    pool: Mapping[str, PooledFeature],
+    halves: Mapping[str, int],
+    seed: int,
+) -> list[Option]:
+    """The method's best candidate for the feature, first, and its best of four other features.
+
+    The others are drawn at random among those whose text is none of the feature's own candidates;
+    those that are no target of the item's own half come first. Raises `StudyError` if the method
+    has too few different texts.
+    """
+    target = best(pooled, method)
+    options = [Option(text=target.text, source=method, rank=target.rank)]
+    own = {fold(one.text) for one in pooled.candidates[method]}
+    others = sorted(set(pool) - {pooled.feature.identifier})
+    stream(seed, f"distractors:{method}:{pooled.feature.identifier}").shuffle(others)
+    donors = [pool[name] for name in others if pool[name].candidates.get(method)]
+    half = halves[fold(target.text)]
+    donors.sort(key=lambda donor: halves.get(fold(best(donor, method).text)) == half)
+    for donor in donors:
+        text = best(donor, method).text
+        if len(options) < OPTIONS and fold(text) not in own:
+            own.add(fold(text))
+            source = f"feature:{donor.feature.identifier}"
+            options.append(Option(text=text, source=source, rank=None))
+    if len(options) < OPTIONS:
+        raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
+    return options
+
+
+def best(pooled: PooledFeature, method: str) -> Candidate:
+    """The method's best candidate for the feature."""
+    return pooled.candidates[method][0]
+
+
 def _donors(
     pooled: PooledFeature, pool: Mapping[str, PooledFeature], seed: int
 ) -> Iterable[PooledFeature]:

@@ -195,6 +195,7 @@ def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str
     if trial.pk in {answer.trial_id for answer in passage.answered}:
         return Response.objects.get(trial=trial)
     _check_turn(participation, trial, passage, key)
+    _check_lease(participation)
     check_heard(trial=trial)
     response = Response.objects.create(
         trial=trial,
@@ -218,6 +219,13 @@ def _check_turn(
         raise ParticipationError("the answer is not to the current trial")
     if not constant_time_compare(trial.key, key):
         raise ParticipationError("the answer's key is not the trial's")
+
+
+def _check_lease(participation: Participation) -> None:
+    """Again, under the lock: only a lease that runs may be renewed without asking for room."""
+    expires = participation.lease_expires_at
+    if expires is None or expires <= timezone.now():
+        raise ParticipationError(f"the lease of {participation} ran out meanwhile")
 
 
 def _go_on(participation: Participation, *, is_last: bool) -> None:

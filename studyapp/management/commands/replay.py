@@ -1,0 +1,47 @@
+"""`manage.py replay PARTICIPATION`: what was shown, drawn again from the seed."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from studyapp.errors import StudyError
+from studyapp.selectors.replay import by_pseudonym
+from studyapp.services import replay
+
+
+class Command(BaseCommand):
+    """Draws the participation's trials again and compares them with the stored ones."""
+
+    help = "Rebuild from its seed what a participation was shown, and compare it with the rows."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose."""
+        parser.add_argument("participation", help="pseudonym, as in every export")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """One block a trial, then whether all of it is what is stored."""
+        participation = by_pseudonym(options["participation"])
+        if participation is None:
+            raise CommandError(f"there is no participation {options['participation']!r}")
+        try:
+            shown = replay.replay(participation=participation)
+        except StudyError as error:
+            raise CommandError(str(error)) from error
+        for trial in shown:
+            self._tell(trial)
+        rows = replay.stored(participation=participation)
+        different = [a.number for a, b in zip(shown, rows, strict=False) if a != b]
+        if different or len(shown) != len(rows):
+            where = different[0] if different else min(len(shown), len(rows)) + 1
+            raise CommandError(f"trial {where} is not what is stored")
+        self.stdout.write(
+            f"{len(shown)} trials by {participation.algorithm} from seed {participation.seed}: "
+            "exactly what is stored"
+        )
+
+    def _tell(self, trial: replay.Shown) -> None:
+        again = f" of trial {trial.repeats}" if trial.repeats else ""
+        self.stdout.write(f"{trial.number:>3} {trial.kind}{again}, item {trial.item}")
+        self.stdout.write(f"    clips   {' '.join(clip[:12] for clip in trial.clips)}")
+        for place, text in enumerate(trial.options, start=1):
+            self.stdout.write(f"    {place} {text}")

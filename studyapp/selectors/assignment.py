@@ -1,0 +1,88 @@
+"""Reads for assignment: what a study offers, who holds places, how full its cells are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+
+from studyapp.models import Item, Participation, Study, Trial
+from studyapp.selectors.studies import main_items
+
+GRACE = timedelta(seconds=30)
+"""How long after its lease a place is still not given away: an answer that was checked while the
+lease ran may take that long to be committed."""
+
+
+@dataclass(frozen=True)
+class OfferedItem:
+    """A main item as the draw needs it."""
+
+    identifier: str
+    feature: str
+    """Unique over runs."""
+    method: str
+    options: list[dict[str, Any]]
+    target: int | None
+
+
+def offered_items(study: Study) -> list[OfferedItem]:
+    """The study's main items, ordered by identifier."""
+    rows = main_items(study).order_by("identifier")
+    names = (
+        "identifier", "feature__run__identifier", "feature__identifier", "condition__method",
+        "options", "target",
+    )  # fmt: skip
+    return [
+        OfferedItem(identifier, f"{run}/{feature}", method, options, target)
+        for identifier, run, feature, method, options, target in rows.values_list(*names)
+    ]
+
+
+def catch_items(study: Study) -> list[str]:
+    """Identifiers of the study's catch items, ordered."""
+    found = study.items.filter(role=Item.Role.CATCH).order_by("identifier")
+    return list(found.values_list("identifier", flat=True))
+
+
+def keys_of_items(study: Study) -> dict[str, tuple[int, int | None]]:
+    """Identifier → (primary key of the item, primary key of its feature)."""
+    rows = study.items.values_list("identifier", "pk", "feature_id")
+    return {identifier: (pk, feature) for identifier, pk, feature in rows}
+
+
+def holds_place(now: datetime, prefix: str = "") -> Q:
+    """Participations that count against the quota: complete, or active under a lease."""
+    active = Q(
+        **{
+            f"{prefix}status": Participation.Status.ACTIVE,
+            f"{prefix}lease_expires_at__gt": now - GRACE,
+        }
+    )
+    return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
+
+
+def places_held(*, study: Study, now: datetime) -> int:
+    """How many participations hold a place in the study."""
+    return study.participations.filter(holds_place(now)).count()
+
+
+def places_by_method(*, study: Study, now: datetime) -> dict[str, int]:
+    """Method → how many participations of its condition hold a place."""
+    held = Count("participations", filter=holds_place(now, "participations__"))
+    conditions = study.conditions.annotate(held=held).order_by("method")
+    return dict(conditions.values_list("method", "held"))
+
+
+def ratings_by_item(*, study: Study, now: datetime) -> Mapping[str, tuple[int, int]]:
+    """Item → (main trials that hold a place, main trials that lost theirs), every main item."""
+    counts = Trial.objects.filter(kind=Trial.Kind.MAIN, participation__study=study).values("item")
+    held = Count("pk", filter=holds_place(now, "participation__"))
+    counts = counts.annotate(held=held, drawn=Count("pk")).order_by()
+    rows = counts.values_list("item__identifier", "held", "drawn")
+    found = {item: (n_held, n_drawn - n_held) for item, n_held, n_drawn in rows}
+    items = main_items(study).order_by("identifier").values_list("identifier", flat=True)
+    return {item: found.get(item, (0, 0)) for item in items}

@@ -1,0 +1,43 @@
+"""Reads for a replay: what the items of a study show, and which trials a participation has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studyapp.models import Participation, Study, Trial
+
+
+@dataclass(frozen=True)
+class ShownItem:
+    """What an item shows: its clips' hashes and its options' texts, in the stored order."""
+
+    clips: tuple[str, str, str]
+    options: tuple[str, ...]
+
+
+def by_pseudonym(identifier: str) -> Participation | None:
+    """The participation of that pseudonym, with its study."""
+    return Participation.objects.select_related("study").filter(identifier=identifier).first()
+
+
+def shown_items(study: Study) -> dict[str, ShownItem]:
+    """Identifier → what the item shows."""
+    found = study.items.select_related("stimulus_1", "stimulus_2", "stimulus_3")
+    return {
+        item.identifier: ShownItem(
+            (item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
+            tuple(option["text"] for option in item.options),
+        )
+        for item in found
+    }
+
+
+def drawn_trials(participation: Participation) -> list[Trial]:
+    """All but practice, in the order shown."""
+    trials = participation.trials.exclude(kind=Trial.Kind.PRACTICE)
+    return list(trials.select_related("item", "repeat_of").order_by("number"))
+
+
+def practice_count(participation: Participation) -> int:
+    """How many practice trials come before the others."""
+    return participation.trials.filter(kind=Trial.Kind.PRACTICE).count()
