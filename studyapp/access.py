@@ -11,15 +11,17 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import translation
-from django.utils.crypto import salted_hmac
 
-from studyapp.models import Participation, Study
+from studyapp.errors import NotInvitedError
+from studyapp.models import EntryToken, Participation, Study
 from studyapp.selectors import participation as selectors
+from studyapp.services import external, recruitment
 
 COOKIE = "place"
 COOKIE_SALT = "earwitness.place"
 COOKIE_SECONDS = 60 * 60 * 24 * 30
-EXTERNAL_SALT = "earwitness.external"
+KIOSK_COOKIE = "kiosk"
+KIOSK_SALT = "earwitness.kiosk"
 SIMULATION_SALT = "earwitness.simulation"
 SIMULATION_SECONDS = 60 * 60 * 24
 MAX_IDENTIFIER = 200
@@ -30,9 +32,7 @@ def external_key(request: HttpRequest) -> str:
     """Keyed hash of PROLIFIC_PID and SESSION_ID, hexadecimal; empty without a PROLIFIC_PID."""
     pid = request.GET.get("PROLIFIC_PID", "").strip()[:MAX_IDENTIFIER]
     session = request.GET.get("SESSION_ID", "").strip()[:MAX_IDENTIFIER]
-    if not pid:
-        return ""
-    return salted_hmac(EXTERNAL_SALT, f"{pid}\n{session}", algorithm="sha256").hexdigest()
+    return external.external_key(pid=pid, session=session)
 
 
 def simulation_token(study: Study) -> str:
@@ -80,3 +80,38 @@ def participation_of(request: HttpRequest, slug: str) -> Participation | None:
         COOKIE, default=None, salt=COOKIE_SALT, max_age=COOKIE_SECONDS
     )
     return selectors.by_identifier(slug=slug, identifier=identifier) if identifier else None
+
+
+def forget(response: HttpResponse, slug: str) -> None:
+    """Unbind the browser from its participation."""
+    response.delete_cookie(COOKIE, path=reverse("start", args=[slug]), samesite="Lax")
+
+
+def is_kiosk(token: EntryToken) -> bool:
+    """Whether the token makes a browser a laboratory's machine."""
+    return token.kind == EntryToken.Kind.KIOSK
+
+
+def make_kiosk(response: HttpResponse, slug: str, token: str) -> None:
+    """Let the browser begin one participation after another by that token."""
+    response.set_signed_cookie(
+        KIOSK_COOKIE,
+        token,
+        salt=KIOSK_SALT,
+        max_age=COOKIE_SECONDS,
+        path=reverse("start", args=[slug]),
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def kiosk_token(request: HttpRequest, slug: str) -> EntryToken | None:
+    """The kiosk token that the browser was given, unless it was revoked since."""
+    token = request.get_signed_cookie(
+        KIOSK_COOKIE, default=None, salt=KIOSK_SALT, max_age=COOKIE_SECONDS
+    )
+    try:
+        return recruitment.token_named(slug=slug, token=token) if token else None
+    except NotInvitedError:
+        return None

@@ -25,3 +25,11 @@ class NotHeardError(ParticipationError):
 
 class PlaceLostError(ParticipationError):
     """The lease ran out and somebody else has the place now."""
+
+
+class NotInvitedError(StudyUnavailableError):
+    """The study takes in only who was invited, and this link invites nobody, or nobody more."""
+
+
+class RecruitmentError(StudyError):
+    """The recruiting service, or a message in its name, cannot be understood or believed."""

@@ -172,6 +172,12 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "cpu"
 
+PROLIFIC_API = env.str("PROLIFIC_API", default="https://api.prolific.com").rstrip("/")
+PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
+"""Reads the list of submissions (`manage.py reconcile`); without one there is no such list."""
+PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
+"""Checks the signature of Prolific's messages; without one every message is refused."""
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -9,8 +9,10 @@ from studyapp.views import (
     after,
     api,
     checks,
+    entry,
     features,
     health,
+    hooks,
     look,
     media,
     participant,
@@ -76,8 +78,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for action in researcher.STUDY_ACTIONS
     ),
     path("look/", look.look, name="look"),
+    path("hooks/prolific", hooks.prolific_hook, name="prolific-hook"),
     # Participants
-    path("s/<slug:slug>/", participant.start, name="start"),
+    path("s/<slug:slug>/", entry.start, name="start"),
+    path("s/<slug:slug>/next", entry.next_participant, name="next"),
     path("s/<slug:slug>/consent/", participant.consent, name="consent"),
     path("s/<slug:slug>/instructions/", participant.instructions, name="instructions"),
     path("s/<slug:slug>/device/", checks.device, name="device"),

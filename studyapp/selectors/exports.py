@@ -43,6 +43,8 @@ class ItemFacts:
     clips: tuple[str, str, str]
     options: list[dict[str, Any]]
     """In the method's order."""
+    seconds: float
+    """Of all three sounds together."""
     target: int | None
     """Index in `options` of the right answer, where there is one."""
 
@@ -258,6 +260,7 @@ def _item_facts(study: Study) -> dict[int, ItemFacts]:
             sae=item.feature.sae if item.feature else "",
             hookpoint=item.feature.hookpoint if item.feature else "",
             feature=item.feature.identifier if item.feature else "",
+            seconds=sum(stimulus.seconds for stimulus in item.stimuli),
             target=item.target,
             clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
             options=item.options,

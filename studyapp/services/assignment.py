@@ -118,6 +118,16 @@ def frame_of(study: Study) -> Frame:
     )
 
 
+def check_draw(study: Study) -> None:
+    """Raise `StudyError` unless a first participant could be given trials."""
+    frame = frame_of(study)
+    nothing = State(
+        held=dict.fromkeys(frame.methods, 0),
+        ratings={cell.item: (0, 0) for cell in frame.cells},
+    )
+    plans.draw(frame, nothing, study.seed)
+
+
 def state_of(study: Study, now: datetime) -> State:
     """What is held at this moment."""
     return State(

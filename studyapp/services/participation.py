@@ -20,10 +20,9 @@ from studyapp.errors import (
     StudyFullError,
     StudyUnavailableError,
 )
-from studyapp.models import Event, Participation, Response, Study, Trial
+from studyapp.models import EntryToken, Event, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
-from studyapp.services import assignment, codes, steps
-from studyapp.steps import Step
+from studyapp.services import assignment, recruitment, steps
 
 HEARD_SHARE = 0.9
 """Share of the sounds' length that must pass, by the server's clock, before an answer counts."""
@@ -43,10 +42,17 @@ class EventData:
     value: int | None = None
 
 
-def begin(*, study: Study, external_key: str = "", simulated: bool = False) -> Participation:
+def begin(
+    *,
+    study: Study,
+    external_key: str = "",
+    simulated: bool = False,
+    entry: EntryToken | None = None,
+) -> Participation:
     """A new participation of an open study, or the one that this external key already has.
 
-    Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when it has no place.
+    Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when it has no place,
+    `NotInvitedError` when the token `entry` may begin no more.
     """
     known = selectors.by_external_key(slug=study.slug, key=external_key)
     if known is not None:
@@ -57,7 +63,7 @@ def begin(*, study: Study, external_key: str = "", simulated: bool = False) -> P
         raise StudyFullError(f"{study} is full")
     try:
         with transaction.atomic():
-            return Participation.objects.create(
+            begun = Participation.objects.create(
                 study=study,
                 identifier=f"p{secrets.token_hex(8)}",
                 external_key=external_key,
@@ -65,6 +71,9 @@ def begin(*, study: Study, external_key: str = "", simulated: bool = False) -> P
                 seed=secrets.randbits(63),
                 algorithm=assignment.ALGORITHM,
             )
+            if entry is not None:
+                recruitment.bind(participation=begun, token=entry)
+            return begun
     except IntegrityError:
         # The same link opened twice at once: the other one was first.
         return Participation.objects.select_related("study").get(
@@ -90,7 +99,11 @@ def refuse(*, participation: Participation) -> Participation:
     now = timezone.now()
     Participation.objects.filter(
         pk=participation.pk, status=Participation.Status.ACTIVE, consented_at=None
-    ).update(status=Participation.Status.REFUSED, finished_at=now, ending_code=codes.make())
+    ).update(
+        status=Participation.Status.REFUSED,
+        finished_at=now,
+        ending_code=recruitment.code_for(study=participation.study, ending="no_consent"),
+    )
     participation.refresh_from_db()
     return participation
 
@@ -243,7 +256,9 @@ def complete(participation: Participation) -> None:
     """Complete and make the code; inside the transaction that commits the last answer."""
     now = timezone.now()
     participation.status = Participation.Status.COMPLETE
-    participation.completion_code = codes.make()
+    participation.completion_code = recruitment.code_for(
+        study=participation.study, ending="complete"
+    )
     participation.finished_at = now
     participation.lease_expires_at = now + assignment.lease(participation.study)
     fields = ["status", "completion_code", "finished_at", "lease_expires_at"]

@@ -15,9 +15,10 @@ from django.utils import timezone
 from studyapp import texts
 from studyapp.errors import StudyError
 from studyapp.models import Clip, Condition, Item, Run, Stimulus, Study
+from studyapp.models.studies import default_quality_rules
 from studyapp.selectors import studies as selectors
 from studyapp.selectors.studies import PooledFeature
-from studyapp.services import draws, protocol, sounds
+from studyapp.services import assignment, catch, draws, protocol, quality, recruitment, sounds
 from studyapp.services.stimuli import common_length, make_stimulus
 from studyapp.steps import Step, default_steps
 
@@ -33,6 +34,7 @@ HASHED = (
     "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
     "left_out", "steps", "headphone_check", "headphones_required", "practice_trials",
     "check_sounds", "languages", "texts", "debrief_text", "questions",
+    "left_out", "design", "catch_trials", "repeat_trials", "quality_rules", "codes",
 )  # fmt: skip
 """Fields of a study that its design hash covers, beside runs, conditions and items."""
 EDITABLE = frozenset(
@@ -40,6 +42,7 @@ EDITABLE = frozenset(
         "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
         "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
         "headphones_required", "languages", "texts", "debrief_text", "questions",
+        "design", "repeat_trials", "quality_rules", "codes",
     }
 )  # fmt: skip
 """What a draft may still change; the rest is what its items were drawn from."""
@@ -52,6 +55,12 @@ def create_study(
     run: Run,
     methods: Sequence[str],
     seed: int,
+    option_policy: str = Study.OptionPolicy.CANDIDATES,
+    design: str = Study.Design.BETWEEN,
+    catch_trials: int = 0,
+    repeat_trials: int = 0,
+    quality_rules: Mapping[str, float] | None = None,
+    codes: Mapping[str, str] | None = None,
     features_wanted: int = 100,
     ratings_per_item: int = 1,
     trials_per_participation: int = 10,
@@ -83,6 +92,12 @@ def create_study(
         slug=slug,
         title=title,
         seed=seed,
+        option_policy=option_policy,
+        design=design,
+        catch_trials=catch_trials,
+        repeat_trials=repeat_trials,
+        quality_rules=default_quality_rules() | dict(quality_rules or {}),
+        codes=dict(codes or {}),
         features_wanted=features_wanted,
         ratings_per_item=ratings_per_item,
         trials_per_participation=trials_per_participation,
@@ -122,6 +137,8 @@ def create_study(
         _write_items(study, methods, pool, drawn, clips, stimuli)
         seconds = next(iter(stimuli.values())).seconds
         Item.objects.bulk_create(sounds.practice_items(study=study, seconds=seconds))
+        Item.objects.bulk_create(catch.catch_items(study=study, seconds=seconds))
+        assignment.check_draw(study)
     return study
 
 
@@ -134,6 +151,7 @@ def update_study(*, study: Study, **changes: Any) -> Study:
         setattr(study, name, value)
     _check_numbers(study)
     protocol.check(study)
+    assignment.check_draw(study)
     changed = Study.objects.filter(pk=study.pk, state=Study.State.DRAFT).update(**changes)
     if not changed:
         raise StudyError(f"{study} is frozen: an edit needs a new version")
@@ -221,11 +239,29 @@ def _check_numbers(study: Study) -> None:
         value = getattr(study, name)
         if not low <= value <= high:
             raise StudyError(f"{name} is {value}: it must be from {low} to {high}")
+    quality.check_rules(study.quality_rules)
+    recruitment.check_codes(study.codes)
+    _check_extra_trials(study)
     if study.trials_per_participation > study.features_wanted:
         raise StudyError(
             f"{study.trials_per_participation} trials need as many different features, "
             f"but features_wanted is {study.features_wanted}"
         )
+
+
+def _check_extra_trials(study: Study) -> None:
+    """Words and numbers of the design, and of what comes on top of the main trials."""
+    for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
+        value = getattr(study, name)
+        if value not in choices.values:
+            raise StudyError(f"{name} is {value!r}: known are {', '.join(choices.values)}")
+    limits = {
+        "catch_trials": min(len(catch.CATCHES), study.trials_per_participation),
+        "repeat_trials": study.trials_per_participation // 2,
+    }
+    for name, most in limits.items():
+        if not 0 <= getattr(study, name) <= most:
+            raise StudyError(f"{name} is {getattr(study, name)}: it must be from 0 to {most}")
 
 
 def _check_methods(run: Run, methods: Sequence[str]) -> None:
@@ -296,7 +332,8 @@ def _write_items(
     stimuli: Mapping[int, Stimulus],
 ) -> None:
     """One item for each drawn feature under each condition, with the same three stimuli."""
-    by_name = {pooled.feature.identifier: pooled for pooled in pool}
+    options = _option_drawer(study, methods, pool, drawn)
+    is_identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
     items: list[Item] = []
     for method in sorted(methods):
         condition = Condition.objects.create(study=study, method=method)
@@ -311,9 +348,26 @@ def _write_items(
                     stimulus_1=first,
                     stimulus_2=second,
                     stimulus_3=third,
-                    options=draws.options_by_candidates(
-                        pooled=pooled, method=method, pool=by_name, seed=study.seed
-                    ),
+                    options=options(pooled, method),
+                    target=0 if is_identification else None,
                 )
             )
     Item.objects.bulk_create(items)
+
+
+def _option_drawer(
+    study: Study,
+    methods: Sequence[str],
+    pool: Sequence[PooledFeature],
+    drawn: Sequence[PooledFeature],
+) -> Callable[[PooledFeature, str], list[draws.Option]]:
+    """How the study's policy draws the options of a feature under a method."""
+    by_name = {pooled.feature.identifier: pooled for pooled in pool}
+    if study.option_policy == Study.OptionPolicy.CANDIDATES:
+        return lambda pooled, method: draws.options_by_candidates(
+            pooled=pooled, method=method, pool=by_name, seed=study.seed
+        )
+    halves = draws.label_halves(drawn=drawn, methods=methods, seed=study.seed)
+    return lambda pooled, method: draws.options_by_identification(
+        pooled=pooled, method=method, pool=by_name, halves=halves, seed=study.seed
+    )

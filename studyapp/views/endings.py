@@ -32,6 +32,13 @@ TEXTS = {
         _("This study is full"),
         _("Every place is taken just now. A place may become free: you can try again later."),
     ),
+    "uninvited": (
+        _("This study is by invitation"),
+        _(
+            "Please open the link that you were given, whole. A link that is for one person can be "
+            "used by nobody else."
+        ),
+    ),
     "lost": (
         _("We cannot find your place"),
         _(

@@ -10,50 +10,19 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from studyapp import access, texts
 from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
 from studyapp.forms import ConsentForm, parse_events
 from studyapp.models import Participation
 from studyapp.selectors import participation as selectors
-from studyapp.selectors import studies
 from studyapp.services import assignment, practice, steps
 from studyapp.services import participation as services
 from studyapp.steps import Step
 from studyapp.views import answers, examples
 from studyapp.views.endings import ending
 from studyapp.views.pages import led_on, page, shown, to_current
-
-
-@never_cache
-@require_safe
-def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """The one entry: begins or resumes, and leads to the current page; no parameter stays."""
-    study = studies.by_link(slug)
-    key = access.external_key(request)
-    participation = selectors.by_external_key(slug=slug, key=key)
-    if participation is None and not key:
-        participation = access.participation_of(request, slug)
-    if participation is None:
-        if study is None:
-            return ending(request, "unknown", status=404)
-        if request.method == "HEAD":
-            return HttpResponse()
-        try:
-            participation = services.begin(
-                study=study, external_key=key, simulated=access.is_simulation(request, slug)
-            )
-        except StudyFullError:
-            return ending(request, "full", study=study)
-        except StudyUnavailableError:
-            return ending(request, study.state, study=study)
-        steps.choose_language(
-            participation=participation, language=access.language_of(request, study)
-        )
-    response = to_current(participation)
-    access.remember(response, participation)
-    return response
 
 
 @never_cache

@@ -1,0 +1,56 @@
+"""`manage.py entry_links STUDY`: links with tokens, shown this once."""
+
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
+
+from studyapp import exports
+from studyapp.errors import StudyError
+from studyapp.models import EntryToken, Recruitment
+from studyapp.selectors import recruitment as selectors
+from studyapp.services import recruitment
+
+
+class Command(BaseCommand):
+    """Makes tokens; the study then takes in only who has one, or comes by its service."""
+
+    help = "Make links with single-use, shared or kiosk tokens, and print them, one a line."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """How many of which kind."""
+        parser.add_argument("study", help="SLUG, or SLUG@VERSION")
+        parser.add_argument("--kind", choices=EntryToken.Kind.values, default="single")
+        parser.add_argument("--count", type=int, default=1)
+        parser.add_argument("--max-uses", type=int, help="of a shared or kiosk token")
+        parser.add_argument("--note", default="", help="whom they are for; only for you")
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the site answers")
+        parser.add_argument(
+            "--keep-open", action="store_true", help="who has the bare link still gets in"
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Print them."""
+        try:
+            study = exports.study_named(options["study"])
+            tokens = recruitment.make_tokens(
+                study=study,
+                kind=options["kind"],
+                count=options["count"],
+                max_uses=options["max_uses"],
+                note=options["note"],
+            )
+        except (StudyError, exports.ExportError) as error:
+            raise CommandError(str(error)) from error
+        if not options["keep_open"]:
+            row = selectors.of_study(study)
+            recruitment.configure(
+                study=study,
+                entry=Recruitment.Entry.TOKEN,
+                service=row.service,
+                external_study=row.external_study,
+            )
+        link = urljoin(options["url"], reverse("start", args=[study.slug]))
+        for token in tokens:
+            self.stdout.write(f"{link}?{urlencode({'t': token})}")

@@ -1,0 +1,36 @@
+"""Reads for recruitment: how a study takes participants in, and who came by what."""
+
+from __future__ import annotations
+
+from studyapp.models import EntryToken, Participation, Recruitment, Study
+
+
+def of_study(study: Study) -> Recruitment:
+    """The study's recruitment; one that was never set takes in whoever has the link."""
+    return Recruitment.objects.filter(study=study).first() or Recruitment(study=study)
+
+
+def token_by_digest(*, slug: str, digest: str) -> EntryToken | None:
+    """The token of that digest for any version of the study, unless it was revoked."""
+    found = EntryToken.objects.filter(digest=digest, study__slug=slug, revoked_at=None)
+    return found.select_related("study").first()
+
+
+def bound_to(token: EntryToken) -> Participation | None:
+    """The participation that a single-use token is bound to."""
+    if token.kind != EntryToken.Kind.SINGLE:
+        return None
+    return Participation.objects.select_related("study").filter(entry=token).first()
+
+
+def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
+    """Keyed hash → participation, in any version of the study."""
+    found = Participation.objects.select_related("study")
+    rows = found.filter(study__slug=study.slug, external_key__in=keys)
+    return {row.external_key: row for row in rows.order_by("study__version")}
+
+
+def anywhere_by_external_key(key: str) -> list[Participation]:
+    """Participations of that keyed hash in every study: one person's submission has one study."""
+    found = Participation.objects.select_related("study").filter(external_key=key)
+    return list(found.exclude(external_key="").order_by("pk"))

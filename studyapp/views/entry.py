@@ -1,0 +1,117 @@
+"""How participants come in: the one link of a study, and a laboratory's machine. HTTP only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from studyapp import access
+from studyapp.errors import NotInvitedError, StudyFullError, StudyUnavailableError
+from studyapp.models import EntryToken, Participation
+from studyapp.selectors import participation as selectors
+from studyapp.selectors import recruitment as recruitment_selectors
+from studyapp.selectors import studies
+from studyapp.services import participation as services
+from studyapp.services import recruitment, steps
+from studyapp.views.endings import ending
+from studyapp.views.pages import to_current
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a request to the link brings."""
+
+    key: str
+    """Keyed hash of the outside identifiers; empty without any."""
+    token: EntryToken | None
+    known: Participation | None
+
+
+@never_cache
+@require_safe
+def start(request: HttpRequest, slug: str) -> HttpResponse:
+    """The one entry: begins or resumes, and leads to the current page; no parameter stays."""
+    try:
+        caller = _caller(request, slug)
+        if caller.token is not None and "t" in request.GET and access.is_kiosk(caller.token):
+            return _kiosk(slug, request.GET["t"])
+        participation = caller.known or _begin(request, slug, caller)
+    except NotInvitedError:
+        return ending(request, "uninvited", study=studies.by_link(slug), status=403)
+    except StudyFullError:
+        return ending(request, "full", study=studies.by_link(slug))
+    except StudyUnavailableError:
+        study = studies.by_link(slug)
+        return ending(request, study.state if study else "unknown", study=study)
+    if participation is None:
+        return HttpResponse() if studies.by_link(slug) else ending(request, "unknown", status=404)
+    response = to_current(participation)
+    access.remember(response, participation)
+    return response
+
+
+@never_cache
+@require_POST
+def next_participant(request: HttpRequest, slug: str) -> HttpResponse:
+    """At a laboratory's machine: forget whoever was here, so that the next one can begin."""
+    response = HttpResponseRedirect(reverse("start", args=[slug]))
+    if access.kiosk_token(request, slug) is not None:
+        access.forget(response, slug)
+    return response
+
+
+def _caller(request: HttpRequest, slug: str) -> Caller:
+    """Who comes: known by the service's identifiers, by a bound token, or by the cookie.
+
+    Raises `NotInvitedError` on a token that is unknown or was revoked.
+    """
+    key = access.external_key(request)
+    if key:
+        return Caller(key, None, selectors.by_external_key(slug=slug, key=key))
+    if "t" in request.GET:
+        token = recruitment.token_named(slug=slug, token=request.GET["t"])
+        known = recruitment_selectors.bound_to(token)
+        if known is None and token.kind == EntryToken.Kind.SHARED:
+            known = access.participation_of(request, slug)
+        return Caller("", token, known)
+    known = access.participation_of(request, slug)
+    return Caller("", None if known else access.kiosk_token(request, slug), known)
+
+
+def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | None:
+    """A new participation; None for a mere look at the headers, and where there is no study."""
+    study = studies.by_link(slug)
+    if study is None or request.method == "HEAD":
+        return None
+    simulated = access.is_simulation(request, slug)
+    if not simulated:
+        recruitment.check_invited(
+            study=study,
+            external_study=request.GET.get("STUDY_ID", ""),
+            has_identity=bool(caller.key),
+            has_token=caller.token is not None,
+        )
+    try:
+        begun = services.begin(
+            study=study, external_key=caller.key, simulated=simulated, entry=caller.token
+        )
+        steps.choose_language(participation=begun, language=access.language_of(request, study))
+        return begun
+    except NotInvitedError:
+        # A personal link opened twice at once: the other one was first.
+        known = recruitment_selectors.bound_to(caller.token) if caller.token else None
+        if known is None:
+            raise
+        return known
+
+
+def _kiosk(slug: str, token: str) -> HttpResponse:
+    """Make this browser a laboratory's machine; whoever was here before is forgotten."""
+    response = HttpResponseRedirect(reverse("start", args=[slug]))
+    access.make_kiosk(response, slug, token)
+    access.forget(response, slug)
+    return response

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from studyapp import exports
+from studyapp.errors import ParticipationError
+from studyapp.models import Event, Participation, Response, StepRecord, Trial
+from studyapp.services import assignment, participation
+from studyapp.services.withdrawal import withdraw
+from tests.studyapp import passages
+from tests.studyapp.factories import make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def test_withdrawing_erases_frees_the_place_and_leaves_a_tombstone() -> None:
+    study = make_study(features=3, trials_per_participation=3, repeat_trials=1)
+    client = Client()
+    someone = passages.reach_trials(client, study, PROLIFIC_PID="ann", SESSION_ID="s")
+    StepRecord.objects.create(participation=someone, step="volume", data={"answer": 3})
+    participation.consent(participation=participation.begin(study=study))
+    passages.finish(client, study, someone)
+    someone.refresh_from_db()
+    code, key = someone.completion_code, someone.external_key
+    assert assignment.is_full(study)
+    assert Response.objects.count() == 4
+
+    withdraw(participation=someone)
+
+    assert not assignment.is_full(study)
+    assert not Response.objects.exists()
+    assert not Event.objects.exists()
+    assert not StepRecord.objects.exists()
+    assert not Trial.objects.filter(participation=someone).exists()
+    tombstone = Participation.objects.get(pk=someone.pk)
+    assert (tombstone.status, tombstone.completion_code, tombstone.ending_code) == (
+        "withdrawn", "", code,
+    )  # fmt: skip
+    assert (tombstone.external_key, tombstone.condition, tombstone.draw) == (key, None, {})
+    assert len(list(exports.responses_as_csv(study))) == 1
+
+    page = Client().get(
+        f"/s/{study.slug}/", {"PROLIFIC_PID": "ann", "SESSION_ID": "s"}, follow=True
+    )
+    assert passages.page_of(page) == "withdrawn"
+
+
+def test_withdrawing_twice_changes_nothing() -> None:
+    someone = participation.consent(participation=participation.begin(study=make_study()))
+    first = withdraw(participation=someone).finished_at
+    assert withdraw(participation=someone).finished_at == first
+
+
+def test_who_refused_has_nothing_to_withdraw() -> None:
+    someone = participation.refuse(participation=participation.begin(study=make_study()))
+    with pytest.raises(ParticipationError, match="nothing to withdraw"):
+        withdraw(participation=someone)
+
+
+def test_an_answer_after_the_withdrawal_is_not_taken() -> None:
+    study = make_study()
+    client = Client()
+    someone = passages.reach_trials(client, study)
+    trial = passages.current(someone)
+    passages.hear(client, study, trial)
+    withdraw(participation=someone)
+    passages.answer(client, study, trial)
+    assert not Response.objects.exists()
