@@ -8,7 +8,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser bench-export bench-parity \
-  bench-extraction lock clean help
+  bench-extraction bench-arrivals bench-load lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -57,7 +57,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction
+bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -79,6 +79,12 @@ bench-parity: $(VENV)/.test
 
 bench-extraction: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.extraction --clips 1000 --clip-seconds 2
+
+bench-arrivals: $(VENV)/.test
+	$(BIN)/python -m benchmarks.arrivals
+
+bench-load: $(VENV)/.test
+	$(BIN)/python -m benchmarks.load
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
+from studyapp.services import quality
 
 Row = TypeVar("Row", contravariant=True)
 
@@ -132,8 +133,14 @@ def _target(row: TrialRow) -> int | None:
     return None if target is None else row.trial.option_order.index(target) + 1
 
 
+def _method(row: TrialRow) -> str | None:
+    """The item's; that of the participation for an item without one (practice, catch)."""
+    condition = row.participation.condition
+    return row.item.method or (condition.method if condition else None)
+
+
 def _flags(row: ResponseRow) -> str:
-    return "|".join(row.listening.flags)
+    return "|".join(quality.answer_flags(row))
 
 
 IDENTITY: list[Column[TrialRow]] = [
@@ -142,8 +149,9 @@ IDENTITY: list[Column[TrialRow]] = [
            lambda r: r.study.version),
     Column("participation", "text", "Pseudonym of one passage of one participant.",
            lambda r: pseudonym(r.participation.identifier)),
-    Column("method", "text", "Labeling method of the participation's condition.",
-           lambda r: r.participation.condition.method if r.participation.condition else None),
+    Column("method", "text",
+           "Labeling method of the item; in practice and catch trials that of the participation's "
+           "condition, empty where a participation has every condition.", _method),
     Column("run", "text", "Identifier of the pipeline run.", lambda r: r.item.run),
     Column("sae", "text", "Name of the sparse autoencoder.", lambda r: r.item.sae),
     Column("hookpoint", "text", "Where in the subject model the autoencoder reads.",
@@ -197,7 +205,7 @@ ANSWER: list[Column[ResponseRow]] = [
     Column("participation_status", "text", "How the participation stands.",
            lambda r: r.participation.status, levels=STATUS_LEVELS),
     Column("flags", "text", "What a reader should know of this answer, joined by |.",
-           _flags, levels=("audio_error", "not_heard_to_the_end")),
+           _flags, levels=quality.ANSWER_FLAGS),
 ]  # fmt: skip
 
 RESPONSES: File[ResponseRow] = File("responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER])
@@ -216,7 +224,8 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
            lambda p: p.study.version),
     Column("participation", "text", "Pseudonym, the same in every file.",
            lambda p: pseudonym(p.identifier)),
-    Column("method", "text", "Method of the condition; empty before consent.",
+    Column("method", "text",
+           "Method of the condition; empty before consent, and where a participation has them all.",
            lambda p: p.condition.method if p.condition else None),
     Column("participation_status", "text", "How the participation stands.", lambda p: p.status,
            levels=STATUS_LEVELS),
@@ -226,6 +235,9 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
            lambda p: getattr(p, "trials_drawn")),  # noqa: B009 - annotated by the selector
     Column("trials_answered", "integer", "Trials that were answered.",
            lambda p: getattr(p, "trials_answered")),  # noqa: B009 - annotated by the selector
+    Column("flags", "text",
+           "What a reader should know of the participation, joined by |. Flags exclude nobody.",
+           lambda p: "|".join(getattr(p, "flags", ())), levels=quality.PARTICIPATION_FLAGS),
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),
     Column("assignment_seed", "integer", "Seed from which the trials and their order were drawn.",

@@ -18,8 +18,9 @@ from django.utils import timezone
 
 from studyapp.exports import codebook, columns, parquet, psychds
 from studyapp.exports.columns import File
-from studyapp.models import Study
+from studyapp.models import Participation, Study
 from studyapp.selectors import exports as rows
+from studyapp.services import quality
 from studyapp.snapshot import snapshot
 
 Row = TypeVar("Row")
@@ -27,7 +28,8 @@ Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
 """Sees each file's name and rows pass by: a progress bar."""
 
 DESIGN_FIELDS = (
-    "slug", "version", "title", "state", "seed", "option_policy", "features_wanted",
+    "slug", "version", "title", "state", "seed", "option_policy", "design", "catch_trials",
+    "repeat_trials", "quality_rules", "features_wanted",
     "ratings_per_item", "trials_per_participation", "lease_minutes", "loudness_lufs",
     "consent_text", "instructions_text", "contact", "ethics_approval", "left_out",
 )  # fmt: skip
@@ -119,7 +121,7 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
     labels = columns.labels_file(rows.scorers(study))
     return {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),
-        "participants": (columns.PARTICIPANTS, lambda: rows.participations(study)),
+        "participants": (columns.PARTICIPANTS, lambda: _flagged(study)),
         "trials": (columns.TRIALS, lambda: rows.trials(study)),
         "events": (columns.EVENTS, lambda: rows.events(study)),
         "labels": (labels, lambda: rows.labels(study)),
@@ -150,6 +152,20 @@ def _write_files(study: Study, folder: Path, watch: Watch, forms: Forms) -> None
     _write_json(folder / "codebook.json", codebook.as_document(files))
     _write_json(folder / "dataset_description.json", psychds.description(described, files))
     (folder / "codebook.md").write_text(codebook.as_markdown(files), encoding="utf-8")
+
+
+def _flagged(study: Study) -> Iterator[Participation]:
+    """Every participation with its `flags`; both streams come in the order of the keys."""
+    answers = rows.responses_of(study)
+    key, group = next(answers, (None, []))
+    for participation in rows.participations(study):
+        facts: list[quality.Facts] = []
+        if participation.pk == key:
+            facts = [quality.facts(row) for row in group]
+            key, group = next(answers, (None, []))
+        flags = quality.participation_flags(facts, study.quality_rules)
+        participation.flags = flags  # type: ignore[attr-defined]  # read by its column alone
+        yield participation
 
 
 def _protocol(study: Study) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -43,6 +43,8 @@ class ItemFacts:
     clips: tuple[str, str, str]
     options: list[dict[str, Any]]
     """In the method's order."""
+    method: str
+    """Empty for a practice or catch item, which belong to no condition."""
     seconds: float
     """Of all three sounds together."""
     target: int | None
@@ -59,12 +61,6 @@ class Listening:
     ended: set[int] = field(default_factory=set)
     """Clips that were played to their end."""
     errors: int = 0
-
-    @property
-    def flags(self) -> list[str]:
-        """What a reader should know of the answer."""
-        found = ["audio_error"] if self.errors else []
-        return found + (["not_heard_to_the_end"] if self.ended != {1, 2, 3} else [])
 
 
 TRIAL_COLUMNS = (
@@ -116,6 +112,24 @@ class ResponseRow(TrialRow):
 
     response: Answer
     listening: Listening
+
+    @property
+    def chosen_index(self) -> int:
+        """Index of the chosen option in the item's own order."""
+        index: int = self.trial.option_order[self.response.choice - 1]
+        return index
+
+    @property
+    def chose_target(self) -> bool:
+        """Whether the right answer was chosen, where there is one."""
+        return self.item.target is not None and self.chosen_index == self.item.target
+
+    @property
+    def chosen_before(self) -> int | None:
+        """For a repeat: the index chosen the first time; None where there is no first answer."""
+        first = self.trial.repeat_of
+        answer = getattr(first, "response", None) if first else None
+        return first.option_order[answer.choice - 1] if first and answer else None
 
 
 @dataclass(frozen=True)
@@ -173,6 +187,12 @@ def trials(study: Study) -> Iterator[TrialRow]:
     )
     for trial in query.iterator(chunk_size=CHUNK):
         yield TrialRow(**_trial_parts(study, trial, facts))
+
+
+def responses_of(study: Study) -> Iterator[tuple[int, list[ResponseRow]]]:
+    """Participation's primary key → its responses, for every one that has any, in order of key."""
+    for key, rows in groupby(responses(study), lambda row: row.participation.pk):
+        yield key, list(rows)
 
 
 def participations(study: Study) -> Iterator[Participation]:
@@ -260,6 +280,7 @@ def _item_facts(study: Study) -> dict[int, ItemFacts]:
             sae=item.feature.sae if item.feature else "",
             hookpoint=item.feature.hookpoint if item.feature else "",
             feature=item.feature.identifier if item.feature else "",
+            method=item.condition.method if item.condition else "",
             seconds=sum(stimulus.seconds for stimulus in item.stimuli),
             target=item.target,
             clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),

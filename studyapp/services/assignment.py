@@ -21,7 +21,7 @@ from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.selectors import assignment as selectors
 from studyapp.selectors.studies import fold
 from studyapp.services import plans, practice
-from studyapp.services.plans import ALGORITHM, Cell, Frame, Plan, State
+from studyapp.services.plans import Cell, Frame, Plan, State
 
 
 def assign(*, participation: Participation) -> Participation:
@@ -43,7 +43,7 @@ def assign(*, participation: Participation) -> Participation:
         plan = plans.draw(frame_of(study), state, participation.seed)
         _write(participation, study, plan)
         participation.condition = _condition(study, plan)
-        participation.algorithm = ALGORITHM
+        participation.algorithm = plans.ALGORITHM
         participation.draw = stored(state)
         participation.assigned_at = now
         participation.lease_expires_at = now + lease(study)

@@ -43,15 +43,15 @@ def siren(seconds: float, variant: int) -> Samples:
 
 
 def clock(seconds: float, variant: int) -> Samples:
-    """Short dry clicks at even distances, every second one lower."""
+    """Short strokes at even distances, every second one lower."""
     import numpy as np
 
     each = round((0.5, 0.4, 0.3)[variant] * SAMPLE_RATE)
-    click_time = _time(0.03)
+    click_time = _time(0.1)
     sound = np.zeros(round(seconds * SAMPLE_RATE) + len(click_time))
     for number, start in enumerate(range(0, round(seconds * SAMPLE_RATE), each)):
         pitch = 2400.0 if number % 2 == 0 else 1800.0
-        click = np.sin(2 * np.pi * pitch * click_time) * np.exp(-click_time * 180)
+        click = np.sin(2 * np.pi * pitch * click_time) * np.exp(-click_time * 45)
         sound[start : start + len(click)] += click
     return np.asarray(sound[: round(seconds * SAMPLE_RATE)], dtype=np.float64)
 

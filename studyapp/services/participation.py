@@ -23,6 +23,8 @@ from studyapp.errors import (
 from studyapp.models import EntryToken, Event, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
 from studyapp.services import assignment, recruitment, steps
+from studyapp.services.plans import ALGORITHM
+from studyapp.steps import Step
 
 HEARD_SHARE = 0.9
 """Share of the sounds' length that must pass, by the server's clock, before an answer counts."""
@@ -69,7 +71,7 @@ def begin(
                 external_key=external_key,
                 simulated=simulated,
                 seed=secrets.randbits(63),
-                algorithm=assignment.ALGORITHM,
+                algorithm=ALGORITHM,
             )
             if entry is not None:
                 recruitment.bind(participation=begun, token=entry)

@@ -161,8 +161,9 @@ def _costs(frame: Frame, state: State, seed: int) -> Costs:
     def cost(cell: Cell, lot: int) -> int:
         held, lost = state.ratings[cell.item]
         above = min(totals[cell.feature] - fewest, classes)
-        urgency: int = base**classes - base ** (classes - above)
-        return held**2 * per_rating + urgency * per_feature + lost * per_loss + lot
+        urgency = base**classes - base ** (classes - above)
+        price: int = held**2 * per_rating + urgency * per_feature + lost * per_loss + lot
+        return price
 
     costs = {cell.item: cost(cell, lot) for cell, lot in zip(frame.cells, lots, strict=True)}
     return Costs(costs, per_rating)

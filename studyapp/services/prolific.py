@@ -150,14 +150,15 @@ def _submissions(external_study: str) -> Iterator[dict[str, Any]]:
         raise RecruitmentError("PROLIFIC_TOKEN is not set: the list of submissions cannot be read")
     headers = {"Authorization": f"Token {settings.PROLIFIC_TOKEN}"}
     address = f"{settings.PROLIFIC_API}/api/v1/submissions/"
-    parameters = {"study": external_study, "page_size": PAGE, "page": 1}
+    page = 1
     with httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS) as client:
         while True:
+            parameters = {"study": external_study, "page_size": PAGE, "page": page}
             results = _results(client, address, parameters)
             yield from results
             if len(results) < PAGE:
                 return
-            parameters["page"] = int(parameters["page"]) + 1
+            page += 1
 
 
 def _results(client: Any, address: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from studyapp import access, texts
 from studyapp.models import Participation, Study
+from studyapp.services import recruitment
 
 TEXTS = {
     "unknown": (
@@ -94,13 +97,13 @@ def ending(
 ) -> HttpResponse:
     """The page of that ending; `kind` is a key of `TEXTS`. It shows the participation's code."""
     heading, text = TEXTS[_kind(kind, participation)]
-    context = {"page": kind, "study": study, "heading": heading, "text": text}
+    context: dict[str, Any] = {"page": kind, "study": study, "heading": heading, "text": text}
     language = translation.get_language() or settings.LANGUAGE_CODE
     if study is not None:
         language = participation.language if participation else access.language_of(request, study)
         context["study_title"] = texts.of_study(study, "title", language)
     if participation is not None:
-        context["code"] = participation.ending_code
+        context |= {"code": participation.ending_code, **leaving(request, participation)}
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)
 
@@ -109,3 +112,11 @@ def _kind(kind: str, participation: Participation | None) -> str:
     """Which text: who was screened out reads why."""
     reason = participation.screened_for if participation else ""
     return f"{kind}_{reason}" if f"{kind}_{reason}" in TEXTS else kind
+
+
+def leaving(request: HttpRequest, participation: Participation) -> dict[str, Any]:
+    """How to go on from an end: back to the recruiting service, or the next participant's turn."""
+    return {
+        "way_back": recruitment.way_back(participation=participation),
+        "is_kiosk": access.kiosk_token(request, participation.study.slug) is not None,
+    }

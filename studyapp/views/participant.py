@@ -21,7 +21,7 @@ from studyapp.services import assignment, practice, steps
 from studyapp.services import participation as services
 from studyapp.steps import Step
 from studyapp.views import answers, examples
-from studyapp.views.endings import ending
+from studyapp.views.endings import ending, leaving
 from studyapp.views.pages import led_on, page, shown, to_current
 
 
@@ -83,7 +83,8 @@ def trial(request: HttpRequest, participation: Participation) -> HttpResponse:
 def thanks(request: HttpRequest, participation: Participation) -> HttpResponse:
     """Thanks with the completion code, which exists only once everything is saved; the debrief."""
     text = texts.of_study(participation.study, "debrief_text", participation.language)
-    return shown(request, Step.THANKS, participation, {"text": texts.render(text) if text else ""})
+    context = {"text": texts.render(text) if text else ""}
+    return shown(request, Step.THANKS, participation, context | leaving(request, participation))
 
 
 @page(Step.ENDED)

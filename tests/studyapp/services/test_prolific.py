@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 
 from studyapp.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Study
@@ -27,7 +26,7 @@ SECRET = "a-webhook-secret"
 
 
 @pytest.fixture
-def service(settings: SettingsWrapper) -> Iterator[Prolific]:
+def service(settings: Any) -> Iterator[Prolific]:
     with prolific_server() as server:
         settings.PROLIFIC_API = server.url
         settings.PROLIFIC_TOKEN = TOKEN
@@ -75,9 +74,7 @@ def returned(name: str, status: str = "RETURNED") -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"), [("RETURNED", "returned"), ("TIMED-OUT", "timed_out")]
-)
+@pytest.mark.parametrize(("theirs", "ours"), [("RETURNED", "returned"), ("TIMED-OUT", "timed_out")])
 def test_a_message_frees_the_place_at_once(
     service: Prolific, study: Study, theirs: str, ours: str
 ) -> None:
@@ -113,7 +110,7 @@ def test_a_message_that_is_not_from_there_or_old_changes_nothing(
 
 
 def test_without_a_secret_no_message_is_believed(
-    settings: SettingsWrapper, service: Prolific, study: Study
+    settings: Any, service: Prolific, study: Study
 ) -> None:
     settings.PROLIFIC_WEBHOOK_SECRET = ""
     assert send(returned("ann"), secret="").status_code == 403
@@ -167,10 +164,10 @@ def test_the_list_of_submissions_makes_up_for_lost_messages(
 
 
 def test_a_service_that_fails_is_one_clear_line(
-    service: Prolific, study: Study, settings: SettingsWrapper
+    service: Prolific, study: Study, settings: Any
 ) -> None:
     service.broken = 503
-    with pytest.raises(CommandError, match="^Prolific answers 503$"):
+    with pytest.raises(CommandError, match=r"^Prolific answers 503$"):
         call_command("reconcile", study.slug)
     settings.PROLIFIC_API = "http://127.0.0.1:9"
     with pytest.raises(RecruitmentError, match="cannot be read: ConnectError"):

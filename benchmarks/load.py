@@ -1,0 +1,384 @@
+"""Three hundred participants at fifteen seconds a trial, and the same trial in oTree, side by side.
+
+    python -m benchmarks.load [--participants 300] [--seconds-a-trial 15] [--trials 4]
+
+Both servers run on this machine, one after the other, the load generator beside them on the same
+two cores (`--cores`). Ours is what `manage.py serve` runs (two processes of eight threads, SQLite);
+oTree, from the package index in an environment made by this benchmark, is its own production
+server with its default SQLite. A trial is, in both: the page, its three sounds (the same files),
+the answer and what it leads to; ours also posts the listening events that oTree has no page for.
+Participants begin evenly over one trial's length, wait as a listener would, and never hurry.
+
+Then `--burst` seconds in which a few participants go on without any waiting: pages a second.
+
+Printed: pages a second, percentiles of every page, errors. Only whole pages and answers count as
+pages; sounds, events and static files are requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from benchmarks.served import ROOT, free_port, served, wait_for
+
+OTREE = "otree==6.0.15"
+PEER = ROOT / "benchmarks" / "otree_peer"
+PAGES = ("start", "consent", "instructions", "trial", "answer", "page")
+"""What counts as a page; the rest are requests."""
+LIMIT_MS = 300.0
+PREPARE = """
+from tests.studyapp.factories import make_features, make_run, make_study
+run = make_run(clips=20, seconds={seconds})
+make_features(run, count=100)
+study = make_study(run=run, slug="load", features=100, trials_per_participation={trials},
+                   ratings_per_item={ratings})
+from studyapp.models import Stimulus
+print("\\n".join(Stimulus.objects.values_list("path", flat=True)[:3]))
+"""
+
+
+@dataclass
+class Timings:
+    """What was asked and how long it took, from all threads."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, kind: str, seconds: float, *, good: bool) -> None:
+        """One request."""
+        with self.lock:
+            self.seconds[kind].append(seconds)
+            if not good:
+                self.errors[kind] += 1
+
+    def pages(self) -> list[float]:
+        """Seconds of everything that counts as a page."""
+        return [one for kind in PAGES for one in self.seconds.get(kind, ())]
+
+
+class Visitor:
+    """A browser of few needs: cookies, one connection, no redirects followed."""
+
+    def __init__(self, url: str, timings: Timings) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._timings = timings
+        self._cookies: dict[str, str] = {}
+        self._line: http.client.HTTPConnection | None = None
+
+    def ask(
+        self, kind: str, method: str, path: str, body: bytes = b"", **headers: str
+    ) -> tuple[int, str, bytes]:
+        """Status, location and body of one timed request."""
+        started = time.perf_counter()
+        status, location, data = self._send(method, path, body, headers)
+        self._timings.note(kind, time.perf_counter() - started, good=0 < status < 400)
+        return status, location, data
+
+    def post_form(self, kind: str, path: str, data: dict[str, str], **headers: str) -> str:
+        """Where an answered form leads."""
+        given = {"Content-Type": "application/x-www-form-urlencoded"} | headers
+        return self.ask(kind, "POST", path, urlencode(data).encode(), **given)[1]
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _send(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, str, bytes]:
+        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+        given = {**headers, **({"Cookie": cookie} if cookie else {})}
+        for attempt in (1, 2):
+            fresh = self._line is None
+            if self._line is None:
+                self._line = http.client.HTTPConnection(self._host, self._port, timeout=60)
+            try:
+                self._line.request(method, path, body or None, given)
+                answer = self._line.getresponse()
+                data = answer.read()
+            except (OSError, http.client.HTTPException):
+                self.close()
+                # A kept connection that the server closed meanwhile is opened anew, once.
+                if fresh or attempt == 2:
+                    return 0, "", b""
+                continue
+            self._keep(answer)
+            return answer.status, answer.getheader("Location", ""), data
+        return 0, "", b""
+
+    def _keep(self, answer: http.client.HTTPResponse) -> None:
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            name, _, value = line.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        if answer.getheader("Connection", "").lower() == "close":
+            self.close()
+
+
+Walk = Callable[[Visitor, int, Callable[[float], None]], None]
+"""Sends one visitor through: the visitor, its number, and how it waits."""
+
+
+def main() -> int:
+    """Print both tables; 1 if a page of ours is slower than the limit or any request failed."""
+    options = _options()
+    if options.cores:
+        os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    print(f"{options.participants} participants, {options.trials} trials of "
+          f"{options.seconds_a_trial:g} s; load average before: {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    good = _ours(options)
+    if not options.without_otree:
+        _theirs(options)
+    print(f"load average after: {os.getloadavg()[0]:.1f}")
+    return 0 if good else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--participants", type=int, default=300)
+    parser.add_argument("--seconds-a-trial", type=float, default=15.0)
+    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--burst", type=float, default=10.0, metavar="SECONDS")
+    parser.add_argument("--cores", default="0,1", help="cores of servers and load; empty for all")
+    parser.add_argument("--without-otree", action="store_true")
+    return parser.parse_args()
+
+
+def _ours(options: argparse.Namespace) -> bool:
+    sound = options.seconds_a_trial * 0.8 / 3
+    people = options.participants + 400
+    with served() as site:
+        ratings = -(-people * options.trials // 200) + 1
+        code = PREPARE.format(seconds=sound, trials=options.trials, ratings=ratings)
+        paths = site.python(code).split()
+        sounds = [(site.data / path).read_bytes() for path in paths]
+        walk = _walk_ours(options)
+        timings = _paced(site.url, walk, options)
+        _print("Earwitness", timings, options)
+        _burst(site.url, _walk_ours(options, simulated=_simulation(site.python)), options)
+        options.sounds = sounds
+    pages = [_percentile(values, 95) for kind, values in timings.seconds.items() if kind in PAGES]
+    return max(pages) < LIMIT_MS / 1000 and not timings.errors
+
+
+def _simulation(python: Callable[[str], str]) -> str:
+    """A token that lets the burst's participants answer without listening."""
+    code = (
+        "from studyapp import access; from studyapp.models import Study\n"
+        'print(access.simulation_token(Study.objects.get(slug="load")))'
+    )
+    return python(code).strip()
+
+
+def _walk_ours(options: argparse.Namespace, simulated: str = "") -> Walk:
+    def walk(visitor: Visitor, number: int, wait: Callable[[float], None]) -> None:
+        who = {"PROLIFIC_PID": f"p{number}", "SESSION_ID": "s", "simulated": simulated}
+        visitor.ask("start", "GET", f"/s/load/?{urlencode(who)}")
+        page = visitor.ask("consent", "GET", "/s/load/consent/")[2].decode()
+        for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+            visitor.ask("static", "GET", path)
+        data = {"csrfmiddlewaretoken": _field(page, "csrfmiddlewaretoken")}
+        wait(2)
+        visitor.post_form("consent", "/s/load/consent/", data | {"decision": "agree"})
+        visitor.ask("instructions", "GET", "/s/load/instructions/")
+        wait(2)
+        visitor.post_form("instructions", "/s/load/instructions/", data)
+        for trial in range(options.trials):
+            _trial_ours(visitor, trial, options.seconds_a_trial, wait)
+
+    return walk
+
+
+def _trial_ours(
+    visitor: Visitor, trial: int, seconds: float, wait: Callable[[float], None]
+) -> None:
+    page = visitor.ask("trial", "GET", "/s/load/trial/")[2].decode()
+    if 'name="trial"' not in page:
+        return
+    token, csrf = _field(page, "trial"), _field(page, "csrfmiddlewaretoken")
+    for path in re.findall(r'<audio[^>]* src="([^"]+)"', page):
+        visitor.ask("sound", "GET", path)
+    for part in (1, 2):
+        wait(seconds / 2)
+        events = [
+            {"trial": token, "clip": clip, "type": kind, "at_ms": 1000 * clip,
+             "sequence": f"{token[:20]}-{part}-{clip}-{kind}"}
+            for clip in (1, 2, 3) for kind in ("play", "ended")
+        ]  # fmt: skip
+        body = json.dumps(events).encode()
+        given = {"Content-Type": "application/json", "X-CSRFToken": csrf}
+        visitor.ask("events", "POST", "/s/load/events", body, **given)
+    data = {
+        "trial": token, "key": _field(page, "key"), "csrfmiddlewaretoken": csrf,
+        "choice": str(1 + trial % 5), "confidence": "4", "free_text": "",
+    }  # fmt: skip
+    visitor.post_form("answer", "/s/load/trial/", data, Accept="application/json")
+    visitor.ask("start", "GET", "/s/load/")
+
+
+def _theirs(options: argparse.Namespace) -> None:
+    with _otree(options.sounds, options.participants + 400) as (url, codes):
+        walk = _walk_theirs(options, codes)
+        _print("oTree", _paced(url, walk, options), options)
+        _burst(url, walk, options)
+
+
+def _walk_theirs(options: argparse.Namespace, codes: list[str]) -> Walk:
+    def walk(visitor: Visitor, number: int, wait: Callable[[float], None]) -> None:
+        where = visitor.ask("start", "GET", f"/InitializeParticipant/{codes[number]}")[1]
+        statics: set[str] = set()
+        for trial in range(options.trials):
+            page = visitor.ask("page", "GET", urlsplit(where).path)[2].decode()
+            for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+                if "sound" in path:
+                    visitor.ask("sound", "GET", path)
+                elif path not in statics:
+                    visitor.ask("static", "GET", path)
+                    statics.add(path)
+            wait(options.seconds_a_trial)
+            data = {"choice": str(1 + trial % 5), "confidence": "4", "free_text": ""}
+            path = urlsplit(where).path
+            where = urljoin(path, visitor.post_form("answer", path, data))
+
+    return walk
+
+
+@contextmanager
+def _otree(sounds: list[bytes], people: int) -> Iterator[tuple[str, list[str]]]:
+    """oTree's production server with one session of that many participants; address and codes."""
+    with tempfile.TemporaryDirectory(prefix="ew-otree-") as folder:
+        home = Path(folder)
+        venv.create(home / "env", with_pip=True)
+        program = home / "env" / "bin"
+        pip = [str(program / "python"), "-m", "pip", "install", "--quiet", OTREE]
+        subprocess.run(pip, check=True)
+        project = home / "project"
+        subprocess.run(["cp", "-r", str(PEER), str(project)], check=True)
+        static = project / "_static" / "listening"
+        static.mkdir(parents=True)
+        for number, data in enumerate(sounds, start=1):
+            (static / f"sound{number}.flac").write_bytes(data)
+        environment = {
+            "PATH": f"{program}:{os.environ['PATH']}", "OTREE_PRODUCTION": "1",
+            "OTREE_ADMIN_PASSWORD": "x", "OTREE_REST_KEY": "x",
+        }  # fmt: skip
+        otree = str(program / "otree")
+        run = {"cwd": project, "env": environment}
+        subprocess.run([otree, "resetdb", "--noinput"], check=True, capture_output=True, **run)  # type: ignore[call-overload]  # a shared set of arguments
+        port = free_port()
+        log = (home / "otree.log").open("wb")
+        server = subprocess.Popen(
+            [otree, "prodserver1of2", str(port)], stdout=log, stderr=log, **run
+        )  # type: ignore[call-overload]  # as above
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(f"{url}/api/otree_version")
+            yield url, _session(url, people)
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+            log.close()
+
+
+def _session(url: str, people: int) -> list[str]:
+    """Codes of the participants of a new session."""
+    visitor = Visitor(url, Timings())
+    headers = {"Content-Type": "application/json", "otree-rest-key": "x"}
+    body = json.dumps({"session_config_name": "listening", "num_participants": people}).encode()
+    made = json.loads(visitor.ask("api", "POST", "/api/sessions", body, **headers)[2])
+    path = f"/api/sessions/{made['code']}"
+    listed = json.loads(visitor.ask("api", "GET", path, **headers)[2])
+    return [one["code"] for one in listed["participants"]]
+
+
+def _paced(url: str, walk: Walk, options: argparse.Namespace) -> Timings:
+    """Every participant once, beginning evenly over one trial's length."""
+    timings = Timings()
+
+    def one(number: int) -> None:
+        time.sleep(number * options.seconds_a_trial / options.participants)
+        visitor = Visitor(url, timings)
+        walk(visitor, number, time.sleep)
+        visitor.close()
+
+    _in_threads(one, options.participants)
+    return timings
+
+
+def _burst(url: str, walk: Walk, options: argparse.Namespace) -> None:
+    """Eight visitors without any waiting, one participant after another."""
+    if not options.burst:
+        return
+    timings, numbers, lock = Timings(), iter(range(options.participants, 10**6)), threading.Lock()
+    end = time.monotonic() + options.burst
+    most = options.participants + 390
+
+    def one(_: int) -> None:
+        while time.monotonic() < end:
+            with lock:
+                number = next(numbers)
+            if number >= most:
+                return
+            visitor = Visitor(url, timings)
+            walk(visitor, number, lambda _: None)
+            visitor.close()
+
+    started = time.monotonic()
+    _in_threads(one, 8)
+    seconds = time.monotonic() - started
+    pages = timings.pages()
+    print(f"  without waiting, 8 at once: {len(pages) / seconds:.0f} pages a second, "
+          f"p95 {1000 * _percentile(pages, 95):.0f} ms, errors {sum(timings.errors.values())}\n")  # fmt: skip
+
+
+def _in_threads(work: Callable[[int], None], count: int) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _print(name: str, timings: Timings, options: argparse.Namespace) -> None:
+    seconds = options.seconds_a_trial * (options.trials + 1)
+    pages = timings.pages()
+    everything = sum(len(values) for values in timings.seconds.values())
+    print(f"{name}: {len(pages) / seconds:.1f} pages and {everything / seconds:.1f} requests a "
+          f"second at this pace; p95 of all pages {1000 * _percentile(pages, 95):.0f} ms")  # fmt: skip
+    print(f"  {'':<14}{'n':>7}{'p50':>9}{'p95':>9}{'p99':>9}{'errors':>8}")
+    for kind, values in sorted(timings.seconds.items()):
+        at = [f"{1000 * _percentile(values, share):>6.0f} ms" for share in (50, 95, 99)]
+        print(f"  {kind:<14}{len(values):>7}{''.join(at)}{timings.errors.get(kind, 0):>8}")
+
+
+def _percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)] if ordered else 0.0
+
+
+def _field(page: str, name: str) -> str:
+    return page.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from studyapp.models import Participation, Study, Trial
+from studyapp.selectors import participation as selectors
+from studyapp.services import participation
+from tests.studyapp.factories import make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def arrive(study: Study) -> Participation:
+    return participation.consent(participation=participation.begin(study=study))
+
+
+def replay(someone: Participation) -> str:
+    out = StringIO()
+    call_command("replay", someone.identifier, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"design": "within", "catch_trials": 2, "repeat_trials": 2},
+        {"option_policy": "identification", "trials_per_participation": 3},
+    ],
+)
+def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
+    """For each of several arrivals, whatever came after it."""
+    study = make_study(
+        **{"features": 12, "trials_per_participation": 4, "ratings_per_item": 2} | options
+    )
+    people = [arrive(study) for _ in range(4)]
+    for someone in people:
+        said = replay(someone)
+        assert "exactly what is stored" in said
+        trials = list(someone.trials.select_related("item").order_by("number"))
+        lines = [line for line in said.splitlines() if line.startswith(" " * 4)]
+        shown = [line.split(maxsplit=1)[1] for line in lines if "clips" not in line]
+        assert shown == [text for t in trials for _, text in selectors.shown_options(t)]
+        clips = [line.split()[1:] for line in lines if "clips" in line]
+        assert clips == [[s.sha256[:12] for s in trial.item.stimuli] for trial in trials]
+
+
+def test_a_row_that_was_changed_is_told() -> None:
+    someone = arrive(make_study())
+    trial = someone.trials.get(number=2)
+    Trial.objects.filter(pk=trial.pk).update(option_order=trial.option_order[::-1])
+    with pytest.raises(CommandError, match="trial 2 is not what is stored"):
+        replay(someone)
+
+
+def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
+    study = make_study(ratings_per_item=9)
+    waiting = participation.begin(study=study)
+    with pytest.raises(CommandError, match="was given no trials"):
+        replay(waiting)
+    old, bare = arrive(study), arrive(study)
+    Participation.objects.filter(pk=old.pk).update(algorithm="least-filled-1")
+    with pytest.raises(CommandError, match="was drawn by least-filled-1; this is crossed-1"):
+        replay(old)
+    Participation.objects.filter(pk=bare.pk).update(draw={})
+    with pytest.raises(CommandError, match="no state of the draw was stored"):
+        replay(bare)
+    with pytest.raises(CommandError, match="there is no participation 'nobody'"):
+        call_command("replay", "nobody")

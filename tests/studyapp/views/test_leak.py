@@ -1,0 +1,194 @@
+"""A classifier on all that a browser receives but the options' texts cannot tell the method.
+
+Forty participations, twenty a method, in pairs that heard the same features. What each received is
+turned into two sets of features: figures (how many bytes, which status, how long it took, of each
+kind of address) and character n-grams of all text, headers and sounds' hashes. A logistic
+regression on the best of them is judged on participations that it has not seen. The same must find a
+leak that was planted, else it proves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from numpy.typing import NDArray
+
+from studyapp.models import Participation, Study
+from studyapp.views import media, trial_page
+from tests.studyapp import passages
+from tests.studyapp.factories import METHODS, make_study
+
+pytestmark = pytest.mark.django_db
+PEOPLE = 40
+TRIALS = 3
+CHANCE_LIMIT = 31
+"""Right guesses of 40 that chance exceeds once in 10,000 (binomial, one half)."""
+LEAK_LIMIT = 36
+OWN = re.compile(r'"[\w-]{20,}"|/[\w-]{20,}/|[\w-]{30,}')
+"""Tokens and keys: random, and of one length."""
+
+
+class Recorder(Client):
+    """Keeps what came, with the options' texts taken out, and how long each answer took."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__()
+        self.texts = sorted(
+            {option["text"] for item in study.items.all() for option in item.options}, key=len
+        )[::-1]
+        self.text: list[str] = []
+        self.figures: defaultdict[str, list[tuple[float, ...]]] = defaultdict(list)
+
+    def request(self, **request: Any) -> Any:
+        started = time.perf_counter()
+        response = super().request(**request)
+        seconds = time.perf_counter() - started
+        self._keep(OWN.sub("/TOKEN/", request["PATH_INFO"]), response, seconds)
+        return response
+
+    def _keep(self, path: str, response: HttpResponse, seconds: float) -> None:
+        content = response.content
+        if response.get("Content-Type", "").startswith("text/html"):
+            page = content.decode()
+            for text in self.texts:
+                page = page.replace(f">{text}<", "><")
+            content = page.encode()
+        else:
+            page = hashlib.sha256(content).hexdigest()
+        length = {"content-length"}  # counts the options' texts; the stripped length is kept
+        headers = [f"{k}: {v}" for k, v in response.items() if k.lower() not in length]
+        self.text.append("\n".join([path, *headers, OWN.sub('"TOKEN"', page)]))
+        self.figures[path].append((len(content), response.status_code, len(headers), seconds))
+
+
+def receive(study: Study, number: int) -> tuple[Recorder, str]:
+    """One participation's whole passage: what came, and its method."""
+    client = Recorder(study)
+    someone = passages.reach_trials(client, study, PROLIFIC_PID=f"p{number}", SESSION_ID="s")
+    for trial in someone.trials.order_by("number"):
+        client.get(f"/s/{study.slug}/trial/")
+        for clip in (1, 2, 3):
+            client.get(f"/s/{study.slug}/audio/{trial.token}/{clip}")
+        passages.hear(client, study, trial)
+        passages.answer(client, study, trial)
+    client.get(f"/s/{study.slug}/thanks/")
+    return client, someone.condition.method if someone.condition else ""
+
+
+def guessed_right(study: Study) -> dict[str, int]:
+    """Kind of features → how many of the participations' methods were guessed right."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.feature_selection import SelectKBest
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    received = [receive(study, number) for number in range(PEOPLE)]
+    labels = np.array([method == METHODS[0] for _, method in received])
+    assert labels.sum() == PEOPLE / 2
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    lines = {"token_pattern": r"[^\n<>]+", "lowercase": False, "binary": True, "min_df": 2}
+    models = {
+        "figures": make_pipeline(StandardScaler(), LogisticRegression(C=10.0)),
+        "text": make_pipeline(
+            CountVectorizer(**lines), SelectKBest(_scores, k=20), LogisticRegression(C=10.0)
+        ),
+    }
+    data: dict[str, Any] = {
+        "figures": figures([client for client, _ in received]),
+        "text": ["\n".join(client.text) for client, _ in received],
+    }
+    return {
+        name: int((cross_val_predict(model, data[name], labels, cv=folds) == labels).sum())
+        for name, model in models.items()
+    }
+
+
+def _scores(table: Any, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How differently often a line comes under the two methods; none varies within both."""
+    dense = table.toarray().astype(float)
+    gap = dense[labels].mean(axis=0) - dense[~labels].mean(axis=0)
+    return np.asarray(np.abs(gap))
+
+
+def figures(clients: list[Recorder]) -> NDArray[np.float64]:
+    """One row a participation: of each kind of address the figures' means and extremes."""
+    paths = sorted({path for client in clients for path in client.figures})
+    rows = []
+    for client in clients:
+        row: list[float] = []
+        for path in paths:
+            known = np.array(client.figures.get(path) or [(0.0, 0.0, 0.0, 0.0)])
+            row += [len(known), *known.mean(axis=0), *np.median(known, axis=0), *known.max(axis=0)]
+        rows.append(row)
+    return np.array(rows)
+
+
+@pytest.fixture
+def study() -> Study:
+    """Twenty participations a method, all of the same three features."""
+    return make_study(
+        features=TRIALS, trials_per_participation=TRIALS, ratings_per_item=PEOPLE // 2
+    )
+
+
+def test_what_is_received_tells_the_method_no_better_than_chance(study: Study) -> None:
+    right = guessed_right(study)
+    assert max(right.values()) <= CHANCE_LIMIT, right
+
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def a_longer_page(patch: pytest.MonkeyPatch) -> None:
+    """The page of one method is one space longer."""
+    honest = trial_page.context
+
+    def told(study: Study, passage: Any, trial: Any, *rest: Any) -> dict[str, Any]:
+        context = honest(study, passage, trial, *rest)
+        if method_of(trial.participation_id) == METHODS[0]:
+            context["minutes_left"] = f"{context['minutes_left']} "
+        return context
+
+    patch.setattr(trial_page, "context", told)
+
+
+def a_header(patch: pytest.MonkeyPatch) -> None:
+    """The sounds of one method may be kept a second longer."""
+    honest = media._ranged
+
+    def told(request: Any, data: bytes) -> HttpResponse:
+        response = honest(request, data)
+        token = request.path.split("/")[4]
+        owner = Participation.objects.get(trials__token=token)
+        if method_of(owner.pk) == METHODS[0]:
+            response["X-Kept"] = "1"
+        return response
+
+    patch.setattr(media, "_ranged", told)
+
+
+def method_of(participation: int) -> str:
+    found = Participation.objects.select_related("condition").get(pk=participation).condition
+    return found.method if found else ""
+
+
+@pytest.fixture(params=[a_longer_page, a_header])
+def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+    request.param(monkeypatch)
+    yield request.param
+
+
+def test_a_planted_leak_is_caught(study: Study, planted: Plant) -> None:
+    right = guessed_right(study)
+    assert max(right.values()) >= LEAK_LIMIT, right
