@@ -144,8 +144,8 @@ def main() -> int:
     options = _options()
     if options.cores:
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
-    print(f"{options.participants} participants, {options.trials} trials of "
-          f"{options.seconds_a_trial:g} s; load average before: {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    pace = f"{options.trials} trials of {options.seconds_a_trial:g} s"
+    print(f"{options.participants} participants, {pace}; load average {os.getloadavg()[0]:.1f}\n")
     good = _ours(options)
     if not options.without_otree:
         _theirs(options)
@@ -283,13 +283,12 @@ def _otree(sounds: list[bytes], people: int) -> Iterator[tuple[str, list[str]]]:
             "OTREE_ADMIN_PASSWORD": "x", "OTREE_REST_KEY": "x",
         }  # fmt: skip
         otree = str(program / "otree")
-        run = {"cwd": project, "env": environment}
-        subprocess.run([otree, "resetdb", "--noinput"], check=True, capture_output=True, **run)  # type: ignore[call-overload]  # a shared set of arguments
+        reset = [otree, "resetdb", "--noinput"]
+        subprocess.run(reset, check=True, capture_output=True, cwd=project, env=environment)
         port = free_port()
         log = (home / "otree.log").open("wb")
-        server = subprocess.Popen(
-            [otree, "prodserver1of2", str(port)], stdout=log, stderr=log, **run
-        )  # type: ignore[call-overload]  # as above
+        serve = [otree, "prodserver1of2", str(port)]
+        server = subprocess.Popen(serve, stdout=log, stderr=log, cwd=project, env=environment)
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(f"{url}/api/otree_version")
@@ -347,8 +346,9 @@ def _burst(url: str, walk: Walk, options: argparse.Namespace) -> None:
     _in_threads(one, 8)
     seconds = time.monotonic() - started
     pages = timings.pages()
-    print(f"  without waiting, 8 at once: {len(pages) / seconds:.0f} pages a second, "
-          f"p95 {1000 * _percentile(pages, 95):.0f} ms, errors {sum(timings.errors.values())}\n")  # fmt: skip
+    p95, errors = 1000 * _percentile(pages, 95), sum(timings.errors.values())
+    rate = f"{len(pages) / seconds:.0f} pages a second"
+    print(f"  without waiting, 8 at once: {rate}, p95 {p95:.0f} ms, errors {errors}\n")
 
 
 def _in_threads(work: Callable[[int], None], count: int) -> None:
@@ -363,8 +363,8 @@ def _print(name: str, timings: Timings, options: argparse.Namespace) -> None:
     seconds = options.seconds_a_trial * (options.trials + 1)
     pages = timings.pages()
     everything = sum(len(values) for values in timings.seconds.values())
-    print(f"{name}: {len(pages) / seconds:.1f} pages and {everything / seconds:.1f} requests a "
-          f"second at this pace; p95 of all pages {1000 * _percentile(pages, 95):.0f} ms")  # fmt: skip
+    rates = f"{len(pages) / seconds:.1f} pages, {everything / seconds:.1f} requests a second"
+    print(f"{name}: {rates}; p95 of all pages {1000 * _percentile(pages, 95):.0f} ms")
     print(f"  {'':<14}{'n':>7}{'p50':>9}{'p95':>9}{'p99':>9}{'errors':>8}")
     for kind, values in sorted(timings.seconds.items()):
         at = [f"{1000 * _percentile(values, share):>6.0f} ms" for share in (50, 95, 99)]

@@ -1,4 +1,4 @@
-"""The site as `manage.py serve` runs its web server, in a data folder of its own, for benchmarks."""
+"""The site in a data folder of its own, served as `manage.py serve` does, for benchmarks."""
 
 from __future__ import annotations
 

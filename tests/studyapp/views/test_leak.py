@@ -2,8 +2,8 @@
 
 Forty participations, twenty a method, in pairs that heard the same features. What each received is
 turned into two sets of features: figures (how many bytes, which status, how long it took, of each
-kind of address) and character n-grams of all text, headers and sounds' hashes. A logistic
-regression on the best of them is judged on participations that it has not seen. The same must find a
+kind of address), and which pieces of text came: between tags, headers, the sounds' hashes. A
+logistic regression on them is judged on participations that it has not seen. The same must find a
 leak that was planted, else it proves nothing.
 """
 
@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -184,11 +184,10 @@ def method_of(participation: int) -> str:
 
 
 @pytest.fixture(params=[a_longer_page, a_header])
-def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     request.param(monkeypatch)
-    yield request.param
 
 
-def test_a_planted_leak_is_caught(study: Study, planted: Plant) -> None:
+def test_a_planted_leak_is_caught(study: Study, planted: None) -> None:
     right = guessed_right(study)
     assert max(right.values()) >= LEAK_LIMIT, right
