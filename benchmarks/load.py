@@ -306,7 +306,7 @@ def _session(url: str, people: int) -> list[str]:
     body = json.dumps({"session_config_name": "listening", "num_participants": people}).encode()
     made = json.loads(visitor.ask("api", "POST", "/api/sessions", body, **headers)[2])
     path = f"/api/sessions/{made['code']}"
-    listed = json.loads(visitor.ask("api", "GET", path, **headers)[2])
+    listed = json.loads(visitor.ask("api", "GET", path, b"", **headers)[2])
     return [one["code"] for one in listed["participants"]]
 
 
