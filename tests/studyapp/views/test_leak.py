@@ -151,13 +151,13 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_longer_page(patch: pytest.MonkeyPatch) -> None:
-    """The page of one method is one space longer."""
+    """The page of one method has one space more in a waveform."""
     honest = trial_page.context
 
     def told(study: Study, passage: Any, trial: Any, *rest: Any) -> dict[str, Any]:
         context = honest(study, passage, trial, *rest)
         if method_of(trial.participation_id) == METHODS[0]:
-            context["minutes_left"] = f"{context['minutes_left']} "
+            context["players"][0]["peaks"] += " "
         return context
 
     patch.setattr(trial_page, "context", told)
