@@ -70,6 +70,11 @@ TRIAL_COLUMNS = (
 """The fields of `ShownTrial`, read from a response."""
 ANSWER_COLUMNS = ("choice", "confidence", "free_text", "response_ms", "answered_at")
 """The fields of `Answer`."""
+FIRST_COLUMNS = (
+    "trial__repeat_of__number", "trial__repeat_of__option_order",
+    "trial__repeat_of__response__choice",
+)  # fmt: skip
+"""For a repeat: what is needed of the trial that it repeats, and of the answer to it."""
 
 
 class ShownTrial(NamedTuple):
@@ -112,6 +117,8 @@ class ResponseRow(TrialRow):
 
     response: Answer
     listening: Listening
+    chosen_before: int | None
+    """For a repeat: the index chosen the first time; None where there is no first answer."""
 
     @property
     def chosen_index(self) -> int:
@@ -123,13 +130,6 @@ class ResponseRow(TrialRow):
     def chose_target(self) -> bool:
         """Whether the right answer was chosen, where there is one."""
         return self.item.target is not None and self.chosen_index == self.item.target
-
-    @property
-    def chosen_before(self) -> int | None:
-        """For a repeat: the index chosen the first time; None where there is no first answer."""
-        first = self.trial.repeat_of
-        answer = getattr(first, "response", None) if first else None
-        return first.option_order[answer.choice - 1] if first and answer else None
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ def responses(study: Study) -> Iterator[ResponseRow]:
     query = (
         Response.objects.filter(trial__participation__in=_participations(study))
         .order_by("trial__participation_id", "trial__number")
-        .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, "trial__repeat_of__number")
+        .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, *FIRST_COLUMNS)
     )
     for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
-        shown = [ShownTrial(*row[len(ANSWER_COLUMNS) : -1]) for row in chunk]
+        shown = [ShownTrial(*row[len(ANSWER_COLUMNS) : -len(FIRST_COLUMNS)]) for row in chunk]
         listening = _listening([trial.pk for trial in shown])
         people = _people(trial.participation_id for trial in shown)
         for row, trial in zip(chunk, shown, strict=True):
@@ -166,7 +166,8 @@ def responses(study: Study) -> Iterator[ResponseRow]:
                 participation=people[trial.participation_id],
                 item=item,
                 options=[item.options[index] for index in trial.option_order],
-                repeat_of=row[-1],
+                repeat_of=row[-3],
+                chosen_before=None if row[-1] is None else row[-2][row[-1] - 1],
                 response=Answer(*row[: len(ANSWER_COLUMNS)]),
                 listening=listening.get(trial.pk) or Listening(),
             )

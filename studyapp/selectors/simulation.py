@@ -39,20 +39,11 @@ def items(study: Study) -> list[ItemTruth]:
 
 
 def tags_by_sound(study: Study) -> dict[str, list[str]]:
-    """SHA-256 of a stimulus's bytes → the tags of the track that it was cut from.
-
-    A synthesised sound has the right name as its only tag: everybody hears what it is.
-    """
-    found = study.items.select_related("stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip")
-    return {
-        stimulus.sha256: stimulus.tags if item.role == item.Role.MAIN else [_right_name(item)]
-        for item in found
-        for stimulus in item.stimuli
-    }
-
-
-def _right_name(item: Item) -> str:
-    return str(item.options[item.target or 0]["text"])
+    """SHA-256 of a stimulus's bytes → the tags of the track that it was cut from."""
+    found = main_items(study).select_related(
+        "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
+    )
+    return {stimulus.sha256: stimulus.tags for item in found for stimulus in item.stimuli}
 
 
 def right_names(study: Study) -> dict[str, str]:

@@ -12,10 +12,12 @@ from django.utils import timezone
 from studyapp.errors import ParticipationError
 from studyapp.models import Participation, StepRecord
 from studyapp.selectors import participation as selectors
-from studyapp.services import codes
+from studyapp.services import recruitment
 from studyapp.steps import Step
 
 Data = dict[str, Any]
+ENDINGS = {Participation.Screening.DEVICE.value: "incompatible_device"}
+"""Reason of a screening → the ending whose code it gives; all others are `screened_out`."""
 
 
 def begin(*, participation: Participation, step: str, make: Callable[[], Data]) -> StepRecord:
@@ -60,7 +62,8 @@ def screen_out(*, participation: Participation, reason: str) -> Participation:
         if row.status == Participation.Status.ACTIVE:
             row.status = Participation.Status.SCREENED_OUT
             row.screened_for = reason
-            row.ending_code = codes.make()
+            ending = ENDINGS.get(reason, "screened_out")
+            row.ending_code = recruitment.code_for(study=row.study, ending=ending)
             row.finished_at = timezone.now()
             row.save(update_fields=["status", "screened_for", "ending_code", "finished_at"])
     participation.refresh_from_db()
