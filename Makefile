@@ -31,7 +31,7 @@ $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,test]"
+	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,gemini,essentia,test]"
 	$(PIP) install --quiet --no-deps --requirement requirements/audiocraft.txt
 	@touch $@
 

@@ -160,6 +160,10 @@ class RunDirectory:
         """Names of the run's SAEs, in the config's order, once the stage `sae` is done."""
         return tuple(self.summary("sae")["saes"])
 
+    def ledger(self, relative: str) -> Ledger:
+        """A ledger of the run: lines that outlive a stage that was killed."""
+        return Ledger(self.path_of(relative))
+
     def writer(self, stage: str) -> StageWriter:
         """A context in which the stage writes its files."""
         return StageWriter(self, stage)
@@ -177,6 +181,41 @@ class RunDirectory:
             except BlockingIOError as error:
                 raise PipelineError(f"another process is working on the run {self.path}") from error
             yield
+
+
+class Ledger:
+    """Lines of JSON, only ever added, each on the disk before `add` returns.
+
+    Several processes may add to one. A line that a killed process left unfinished is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add one line."""
+        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # An unfinished last line must not swallow this one.
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                line = line if stream.read(1) == b"\n" else "\n" + line
+            stream.write(line.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All whole lines so far, in order."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_bytes().splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
 
 
 class StageWriter:
@@ -229,6 +268,12 @@ class StageWriter:
             path.write_bytes(data)
 
         return self.write_file(relative, write)
+
+    def keep(self, relative: str) -> Path:
+        """Enter a file that is there already, whole, as one of this stage's."""
+        path = self.directory.path_of(relative)
+        self._files[relative] = sha256_of(path)
+        return path
 
     def write_json(self, relative: str, value: Any) -> Path:
         """Write JSON, two spaces deep, keys in the given order."""

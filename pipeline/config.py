@@ -17,6 +17,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from pipeline.config_methods import (
+    ClapConfig,
+    EnsembleConfig,
+    EssentiaConfig,
+    FreeTextConfig,
+    GeminiConfig,
+)
 from pipeline.config_sections import (
     CorpusConfig,
     ExemplarsConfig,
@@ -30,7 +37,8 @@ from pipeline.config_sections import (
 from pipeline.errors import PipelineError
 
 __all__ = [
-    "CorpusConfig", "ExemplarsConfig", "FeaturesConfig", "LabelsConfig", "MachineConfig",
+    "ClapConfig", "CorpusConfig", "EnsembleConfig", "EssentiaConfig", "ExemplarsConfig",
+    "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig", "MachineConfig",
     "RunConfig", "SaeConfig", "ScoresConfig", "SubjectConfig",
     "config_from_dict", "identity", "key_of", "load_config",
 ]  # fmt: skip
@@ -39,6 +47,13 @@ Section = TypeVar("Section")
 
 PATH_KEYS = (("corpus", "path"), ("subject", "model"))
 """Where a thing lies: left out of the key, its fingerprint stands in."""
+METHOD_SECTIONS = ("clap", "essentia", "gemini", "free_text", "ensemble")
+"""Sections of single methods: part of the key only where one of the run uses them."""
+METHOD_PATHS = (
+    ("essentia", "models"), ("gemini", "prompt"), ("gemini", "ledger"),
+    ("free_text", "responses"), ("ensemble", "responses"),
+)  # fmt: skip
+"""Further paths that count from the config's folder."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,11 @@ class RunConfig:
     exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     scores: ScoresConfig = field(default_factory=ScoresConfig)
+    clap: ClapConfig = field(default_factory=ClapConfig)
+    essentia: EssentiaConfig = field(default_factory=EssentiaConfig)
+    gemini: GeminiConfig = field(default_factory=GeminiConfig)
+    free_text: FreeTextConfig = field(default_factory=FreeTextConfig)
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,16 +134,37 @@ def config_from_dict(mapping: Mapping[str, Any], *, base: Path | None = None) ->
 
 
 def identity(
-    config: RunConfig, *, corpus_fingerprint: str, subject_fingerprint: str
+    config: RunConfig,
+    *,
+    corpus_fingerprint: str,
+    subject_fingerprint: str,
+    outside: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What makes a run the run it is: the config less machine and paths, plus fingerprints."""
+    """What makes a run the run it is: the config less machine and paths, plus fingerprints.
+
+    `outside`: of each section of `METHOD_SECTIONS` that is used, the fingerprint of what it names.
+    """
     parts = config.to_dict()
+    for section in METHOD_SECTIONS:
+        _keep_what_counts(parts, section, getattr(config, section), outside or {})
     del parts["machine"]
     for section, key in PATH_KEYS:
         parts[section].pop(key, None)
     parts["corpus"]["fingerprint"] = corpus_fingerprint
     parts["subject"]["fingerprint"] = subject_fingerprint
     return parts
+
+
+def _keep_what_counts(
+    parts: dict[str, Any], section: str, values: Any, outside: Mapping[str, str]
+) -> None:
+    """Leave of a method's section what decides its labels; all of it goes if nothing uses it."""
+    if section not in outside:
+        del parts[section]
+        return
+    for name in (*getattr(values, "OPERATIONAL", ()), *values.PATHS):
+        parts[section].pop(name, None)
+    parts[section]["fingerprint"] = outside[section]
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -186,6 +227,15 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
     if folder.is_dir() or looks_like_path:
         subject = replace(config.subject, model=str(folder.resolve()))
         config = replace(config, subject=subject)
+    if (base / Path(config.clap.model).expanduser()).exists() and config.clap.model:
+        model = str((base / Path(config.clap.model).expanduser()).resolve())
+        config = replace(config, clap=replace(config.clap, model=model))
+    for section, name in METHOD_PATHS:
+        values = getattr(config, section)
+        path = getattr(values, name)
+        if path is not None:
+            made = replace(values, **{name: (base / path.expanduser()).resolve()})
+            config = replace(config, **{section: made})
     return config
 
 

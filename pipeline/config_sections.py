@@ -24,6 +24,7 @@ HOOKPOINT_PRESETS = {
 counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
 THRESHOLD_UNITS = ("normalised", "relative")
+SYNONYMS = ("words", "clap")
 
 FEATURE_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"threshold": 0.0, "threshold_unit": "normalised", "min_rate": 0.01, "max_rate": 0.25},
@@ -258,16 +259,28 @@ class LabelsConfig:
     """Candidates at most for a feature under a method."""
     seed: int = 0
     """Seed of what a method draws."""
+    random_label_of: str = ""
+    """Whose labels `random-label` deals out anew; empty: the first method that is no control."""
+    synonyms: str = "words"
+    """What makes two texts the same name: `words` (the same words but for form and filling), or
+    `clap` (that, or the text encoder of [clap])."""
+    synonym_cosine: float = 0.95
+    """Texts whose embeddings are at least so near are the same name, under `clap`."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "labels", "candidates")
+        _require_choice(self.synonyms, SYNONYMS, "[labels] synonyms")
+        _require(
+            0 < self.synonym_cosine <= 1,
+            f"[labels] synonym_cosine is {self.synonym_cosine}; it must lie in (0, 1]",
+        )
 
 
 @dataclass(frozen=True)
 class ScoresConfig:
     """How labels are graded."""
 
-    scorers: tuple[str, ...] = ("detection",)
+    scorers: tuple[str, ...] = ("reading",)
     """Names in `pipeline.scorers.SCORERS`."""
     min_tracks: int = 5
     """Test tracks that must fire, and that must not, for a score."""
@@ -275,9 +288,19 @@ class ScoresConfig:
     """Coverage of the interval beside a score."""
     seed: int = 0
     """Seed of what a scorer draws."""
+    per_class: int = 50
+    """Test tracks that fire, and that do not, drawn at most for a feature by CLAP's scorers."""
+    hard_share: float = 0.5
+    """Of those that do not, the share taken where the nearest decoder directions fire."""
+    window_seconds: float = 2.0
+    """Pieces that `fuzzing` tells apart, seconds."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "scores", "min_tracks")
+        _require_positive(self, "scores", "min_tracks", "per_class", "window_seconds")
+        _require(
+            0 <= self.hard_share < 1,
+            f"[scores] hard_share is {self.hard_share}; it must be 0 or more and under 1",
+        )
         _require(
             0 < self.interval_level < 1,
             f"[scores] interval_level is {self.interval_level}; it must lie between 0 and 1",

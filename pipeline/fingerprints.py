@@ -1,15 +1,18 @@
-"""What stands in a run's key for the corpus and the subject: hashes of contents, not of paths."""
+"""What stands in a run's key for corpus, subject and methods' files: hashes of contents, not of paths."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
+from pipeline import clap
 from pipeline.artifacts import sha256_of
-from pipeline.config import CorpusConfig, SubjectConfig
+from pipeline.config import CorpusConfig, RunConfig, SubjectConfig
 from pipeline.corpora import ADAPTERS
 from pipeline.errors import PipelineError
+from pipeline.labelers import in_order
 from pipeline.registry import resolve
+from pipeline.scorers import scorer
 from pipeline.subjects import SUBJECTS
 
 
@@ -30,6 +33,21 @@ def subject(config: SubjectConfig) -> str:
     """Fingerprint of the subject's weights and config, as its backend defines it."""
     fingerprint: str = resolve(SUBJECTS, config.backend, "subject backend").fingerprint_of(config)
     return fingerprint
+
+
+def outside(config: RunConfig) -> dict[str, str]:
+    """Of each config section of a method or scorer that the run uses, what it names.
+
+    Raises `PipelineError` for an unknown method or scorer, and where a file is missing.
+    """
+    found: dict[str, str] = {}
+    for labeler in in_order(config.labels.methods, config).values():
+        found.update(labeler.outside(config))
+    for name in config.scores.scorers:
+        found.update(scorer(name).outside(config))
+    if config.labels.synonyms == "clap" and "clap" not in found:
+        found["clap"] = clap.fingerprint(config.clap)
+    return found
 
 
 def of_files(folder: Path, names: list[str]) -> str:

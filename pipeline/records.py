@@ -113,11 +113,29 @@ class LabelCandidate:
     description: str = column("what the method adds, for people")
     status: str = column("ok or failed", default="ok")
     reason: str = column("why it failed", default="")
+    provenance: str = column(
+        "what made it: a donor feature, the methods combined, a model's version and reply",
+        default="",
+    )
+    name: str = column("the same for near-synonyms, whatever feature or method", default="")
+    merged: tuple[str, ...] = column("near-synonyms that this text stands for", default=())
+
+
+@dataclass(frozen=True)
+class OverallRecord:
+    """`labels/NAME/METHOD/overall.parquet`: one name for all of a feature, which is no option."""
+
+    feature: str = column("NAME/INDEX")
+    name: str = column("what the exemplars share, in a few words")
+    summary: str = column("the same in sentences")
+    confidence: float = column("the method's own, 0 to 1")
+    model_version: str = column("the model that says it answered")
+    reply: str = column("key of the raw reply in replies.jsonl")
 
 
 @dataclass(frozen=True)
 class ScoreRecord:
-    """`scores/NAME/SCORER.parquet`: how well one label does on held-out tracks."""
+    """`scores/NAME/SCORER.parquet`: how well one label does."""
 
     feature: str = column("NAME/INDEX")
     method: str = column("whose label")
@@ -126,11 +144,23 @@ class ScoreRecord:
     low: float | None = column("lower end of the score's interval")
     high: float | None = column("upper end of the score's interval")
     contrast: float | None = column("score less that of what the scorer compares with")
-    n_positive: int = column("test tracks where the feature fires")
-    n_negative: int = column("test tracks where it does not")
+    n_positive: int = column("graded tracks where the feature fires")
+    n_negative: int = column("graded tracks where it does not")
     comparable: bool = column("whether scores of different methods may be compared")
     status: str = column("ok or failed", default="ok")
     reason: str = column("why it failed", default="")
+    held_out: bool = column("whether no graded track had a part in the label", default=True)
+    interval: str = column("kind of the interval from low to high", default="")
+    balanced_accuracy: float | None = column(
+        "mean of hits and right rejections at the threshold best on validation", default=None
+    )
+    hard_score: float | None = column(
+        "the score against tracks where the nearest directions fire alone", default=None
+    )
+    retrieval_rank: int | None = column(
+        "1 + texts of the method that score higher for the feature", default=None
+    )
+    retrieval_of: int | None = column("different texts of the method", default=None)
 
 
 @dataclass(frozen=True)

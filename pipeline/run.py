@@ -16,6 +16,7 @@ from pipeline import fingerprints
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, identity, key_of
 from pipeline.errors import PipelineError
+from pipeline.labelers import in_order
 from pipeline.progress import Progress
 from pipeline.registry import resolve
 
@@ -34,7 +35,7 @@ STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 
 RECORDED_PACKAGES = (
     "numpy", "torch", "transformers", "safetensors", "pyarrow", "soundfile", "soxr",
-    "librosa", "scikit-learn",
+    "librosa", "scikit-learn", "google-genai", "essentia-tensorflow", "laion-clap",
 )  # fmt: skip
 """Libraries that can change a run's numbers; their versions go into `run.json`."""
 
@@ -49,6 +50,10 @@ def execute(
     if until is not None:
         _check_stage(until)
     directory = prepare(config, out)
+    if not directory.is_done("labels") and until not in STAGES[: STAGES.index("labels")]:
+        # A key or package that is missing must not cost the hours of the earlier stages.
+        for labeler in in_order(config.labels.methods, config).values():
+            labeler.ready(config)
     with directory.lock():
         for stage in STAGES:
             if not directory.is_done(stage):
@@ -81,7 +86,12 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
     """
     corpus_print = fingerprints.corpus(config.corpus)
     subject_print = fingerprints.subject(config.subject)
-    parts = identity(config, corpus_fingerprint=corpus_print, subject_fingerprint=subject_print)
+    parts = identity(
+        config,
+        corpus_fingerprint=corpus_print,
+        subject_fingerprint=subject_print,
+        outside=fingerprints.outside(config),
+    )
     directory = RunDirectory(out)
     if directory.begun:
         _refuse_another(directory, parts)

@@ -1,19 +1,20 @@
 """What a labeling method gets, and what it must answer.
 
-A labeler is made without arguments and keeps no state between calls: what it needs is in the
-`LabelingContext`. It names features from their exemplars, and it reads tracks: how strongly, in
-its own way of hearing, does a track say a text? The reading is what scorers hold a label against
-on tracks that had no part in making it.
+A labeler keeps no state between calls: what it needs is in the `LabelingContext`. It names
+features from their exemplars, and it may read tracks: how strongly, in its own way of hearing,
+does a track say a text? The scorer `reading` holds a label against that on tracks that had no
+part in making it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from pipeline.records import (
     ExemplarRecord,
     FeatureRecord,
     LabelCandidate,
+    NeighbourRecord,
     TrackRecord,
     records_from,
 )
@@ -33,7 +35,9 @@ from pipeline.records import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LabelCandidate", "Labeler", "LabelingContext", "SharedTables", "failed", "open_context"]
+__all__ = [
+    "LabelCandidate", "Labeler", "LabelingContext", "SharedTables", "failed", "open_context",
+]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,19 +51,64 @@ class SharedTables:
 
     directory: RunDirectory
     writer: StageWriter | None = None
-    """The writer of the stage `labels`, while it runs."""
+    """The writer of the stage that runs."""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """What one call leaves for the next, by a key that says all of what it depends on."""
     _made: dict[str, pa.Table] = field(default_factory=dict)
 
     def get(self, relative: str, make: Callable[[], pa.Table]) -> pa.Table:
         """The table at `relative` in the run directory, made by `make` if it has to be."""
         if relative not in self._made:
-            if self.writer is None:
+            if self.writer is None or not self._owns(relative):
                 self._made[relative] = self.directory.read_table(relative)
             else:
                 table = make()
                 self.writer.write_table(relative, table)
                 self._made[relative] = table
         return self._made[relative]
+
+    def tensors(
+        self,
+        relative: str,
+        stamp: Mapping[str, str],
+        make: Callable[[], Mapping[str, npt.NDArray[Any]]],
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        """Tensors at `relative`, made and written unless a file of the same stamp is there.
+
+        The stamp says all that they depend on; it is the file's metadata. A stage that was killed
+        finds here what it had made. Without a writer what is not there is made and not kept.
+        """
+        key = (relative, tuple(sorted(stamp.items())))
+        if key not in self.memo:
+            self.memo[key] = self._stored(relative, stamp) or self._written(relative, stamp, make())
+        found: Mapping[str, npt.NDArray[Any]] = self.memo[key]
+        return found
+
+    def _stored(
+        self, relative: str, stamp: Mapping[str, str]
+    ) -> Mapping[str, npt.NDArray[Any]] | None:
+        if not self.directory.path_of(relative).is_file():
+            return None
+        tensors, metadata = self.directory.read_tensors(relative)
+        if metadata != dict(stamp):
+            return None
+        if self.writer is not None and self._owns(relative):
+            self.writer.keep(relative)
+        return tensors
+
+    def _owns(self, relative: str) -> bool:
+        """Whether the file belongs to the stage that runs: stages write into folders of theirs."""
+        return self.writer is not None and relative.startswith(f"{self.writer.stage}/")
+
+    def _written(
+        self,
+        relative: str,
+        stamp: Mapping[str, str],
+        tensors: Mapping[str, npt.NDArray[Any]],
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        if self.writer is not None and self._owns(relative):
+            self.writer.write_tensors(relative, tensors, stamp)
+        return tensors
 
 
 @dataclass(frozen=True)
@@ -88,6 +137,15 @@ class LabelingContext:
     def means(self) -> npt.NDArray[np.float32]:
         """Mean activation [track, kept feature] over each track's frames, normalised."""
         return self._activations("mean")
+
+    @cached_property
+    def neighbours(self) -> dict[str, tuple[str, ...]]:
+        """Feature to the kept features nearest by decoder cosine, nearest first."""
+        table = self.directory.read_table(f"features/{self.sae}.neighbours.parquet")
+        found: dict[str, tuple[str, ...]] = {}
+        for row in sorted(records_from(NeighbourRecord, table), key=lambda r: (r.feature, r.rank)):
+            found[row.feature] = (*found.get(row.feature, ()), row.neighbour)
+        return found
 
     @cached_property
     def place_of(self) -> dict[str, int]:
@@ -123,15 +181,36 @@ class LabelingContext:
         return np.asarray(tensors[name][np.ix_(order, columns)], dtype=np.float32)
 
 
-class Labeler(Protocol):
-    """A labeling method. Its calls are pure: the same context gives the same answer."""
+class Labeler(ABC):
+    """A labeling method. Its calls are pure: the same context gives the same answer.
+
+    A method of one's own needs `label`; all else has an answer that is right for most.
+    """
+
+    takes_variant: ClassVar[bool] = False
+    """Whether the method may be asked for as `METHOD@VARIANT`, each a method of its own."""
+
+    def __init__(self, variant: str = "") -> None:
+        self.variant = variant
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """Of each config section of its own, a fingerprint of the files that it names.
+
+        Part of the run's key. Raises `PipelineError` if a file is missing, naming where it goes.
+        """
+        return {}
+
+    def ready(self, config: RunConfig) -> None:
+        """Raise `PipelineError` if a key, package or the like is missing: before any work."""
+
+    def sources(self, config: RunConfig) -> tuple[str, ...]:
+        """The methods whose labels this one is made of; they are asked first."""
+        return ()
 
     def prepare(self, context: LabelingContext) -> None:
-        """Make what all SAEs of the run share and what takes long, telling the progress.
+        """Make what all SAEs of the run share and what takes long, telling the progress."""
 
-        The stage calls it before `label`; a method that needs nothing of the kind returns.
-        """
-
+    @abstractmethod
     def label(
         self, context: LabelingContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
@@ -141,11 +220,13 @@ class Labeler(Protocol):
         one candidate of status `failed`, with its reason and without a text.
         """
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
+    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
         """How strongly each track says each text, [text, track]: more is more, the unit is free.
 
-        Raises `PipelineError` for a text that the method could not have given.
+        None if the method has no ear of its own. Raises `PipelineError` for a text that the
+        method could not have given.
         """
+        return None
 
 
 def failed(feature: str, reason: str) -> LabelCandidate:

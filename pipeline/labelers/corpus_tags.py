@@ -26,18 +26,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext, failed
+from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
 from pipeline.records import FeatureRecord
 
 PRIOR_TRACKS = 2.0
 """Weight of the prior, in tracks."""
 
 
-class CorpusTags:
+class CorpusTags(Labeler):
     """Names features by the corpus's tags."""
-
-    def prepare(self, context: LabelingContext) -> None:
-        """Nothing: the tags are in the corpus table."""
 
     def label(
         self, context: LabelingContext, features: Sequence[FeatureRecord]

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext, failed
+from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
 from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Words
 from pipeline.records import FeatureRecord
 
@@ -65,7 +65,7 @@ class Scores:
     """[descriptor, descriptor] of normal scores over the reference."""
 
 
-class Descriptors:
+class Descriptors(Labeler):
     """Names features by their exemplars' signal descriptors."""
 
     def prepare(self, context: LabelingContext) -> None:

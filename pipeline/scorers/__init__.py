@@ -9,10 +9,14 @@ from pipeline.registry import resolve
 if TYPE_CHECKING:
     from pipeline.scorers.base import Scorer
 
-# To add a scorer: one file in pipeline/scorers/ whose class follows `base.Scorer`, and a line
+# To add a scorer: one file in pipeline/scorers/ whose class is a `base.Scorer`, and a line
 # here. tests/pipeline/scorers/test_contract.py runs over every entry.
 SCORERS: dict[str, str] = {
+    "reading": "pipeline.scorers.reading.Reading",
+    "clap": "pipeline.scorers.clap_fit.ClapFit",
     "detection": "pipeline.scorers.detection.Detection",
+    "fuzzing": "pipeline.scorers.fuzzing.Fuzzing",
+    "intruder": "pipeline.scorers.intruder.Intruder",
 }
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 
+from pipeline.config import RunConfig
 from pipeline.labelers.base import LabelingContext
 from pipeline.records import ScoreRecord
 
 
-class Scorer(Protocol):
+class Scorer(ABC):
     """A way to grade labels. It is made without arguments and keeps no state between calls."""
 
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """Of each config section of its own, a fingerprint of the files that it names.
+
+        Part of the run's key. Raises `PipelineError` if a file is missing.
+        """
+        return {}
+
+    @abstractmethod
     def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label that `method` gave the SAE's features, in their order.
 

@@ -1,136 +1,130 @@
-"""`detection`: does a label tell the tracks where its feature fires from those where it does not?
+"""`detection`: does a label tell held-out tracks where its feature fires from others? By CLAP.
 
-Graded on test tracks, which made neither feature nor label. A feature fires in a track if its
-largest activation there exceeds the run's τ, as in the stage `features`. The detector is the
-method's own reading of a track (a normal score, a tag), so a score says how well *this method*,
-listening its own way, finds the feature by this label; scores of different methods are therefore
-marked as not comparable.
+One detector for all methods, so scores may be compared: the cosine of label and track. Graded on
+the draw of `held_out`: test tracks, which made no label.
 
-*Score*: the AUROC with the interval of `pipeline.auroc` at the config's level.
-*Contrast*: the score less the mean AUROC that labels of rank 1 to `CONTRAST_RANKS` of the SAE's
-other features, by the same method, reach on this feature. A label that fits anything has none.
+*Score*: AUROC over positives and all negatives, with the interval of `pipeline.auroc`.
+*Hard score*: against the hard negatives alone. *Contrast*: the score less the mean AUROC of other
+features' labels on the same tracks. *Balanced accuracy*: at the threshold that is best on
+validation tracks less the exemplars, so that nothing graded chose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import firing
-from pipeline.auroc import Auroc, auroc, auroc_matrix
-from pipeline.labelers import labeler
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
+from pipeline.auroc import auroc, auroc_matrix
+from pipeline.clap.base import Floats32
+from pipeline.labelers.base import LabelCandidate, LabelingContext
 from pipeline.records import ScoreRecord
+from pipeline.scorers.held_out import Drawn, by_feature, draws, firing_tracks, not_graded
+from pipeline.scorers.similarities import (
+    ClapScorer,
+    Labelled,
+    labelled,
+    rivals,
+    rows_of,
+    track_similarities,
+)
 
-CONTRAST_RANKS = 5
-"""As many options as a trial has."""
 
-
-class Detection:
-    """AUROC of each label's reading on test tracks."""
+class Detection(ClapScorer):
+    """AUROC of CLAP's similarity on held-out tracks."""
 
     def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
-        labels = [label for label in context.labels(method) if label.status == "ok"]
-        if not labels:
+        found = labelled(context, method)
+        if found is None:
             return
-        texts = sorted({label.text for label in labels})
-        test = context.in_split("test")
-        readings = labeler(method).reading(context, texts)[:, test]
-        fires = firing_tracks(context)[test]
-        areas = auroc_matrix(readings.T, fires).T
+        similar = track_similarities(context, found)
+        fires = firing_tracks(context)
         column = {record.feature: place for place, record in enumerate(context.features)}
-        row = {text: place for place, text in enumerate(texts)}
-        rivals = mean_of_others(areas, labels, row, column)
-        for feature, own in _by_feature(labels):
-            place = column[feature]
-            chosen = readings[[row[label.text] for label in own]]
-            yield from _records(context, method, own, chosen, fires[:, place], rivals[place])
+        drawn = draws(context)
+        needed = max(2, context.config.scores.min_tracks)
+        for feature, own in by_feature(found.labels).items():
+            graded = drawn[column[feature]]
+            reason = graded.shortage(needed)
+            if reason:
+                yield from (not_graded(label, method, graded, reason) for label in own)
+                continue
+            fit = _validation(context, feature)
+            truth = fires[fit, column[feature]]
+            rival = _rival_mean(context, found, feature, similar, graded)
+            for label, row in zip(own, rows_of(found, own), strict=True):
+                level = threshold(similar[row, fit], truth)
+                yield _record(context, method, label, similar[row], graded, level, rival)
 
 
-def firing_tracks(context: LabelingContext) -> npt.NDArray[np.bool_]:
-    """Whether each kept feature fires in each usable track [track, feature]."""
-    largest = np.asarray([record.max_activation for record in context.features])
-    tau = firing.thresholds(context.config.features, largest)
-    return firing.fires(context.maxima, tau)
+def threshold(similar: Floats32, truth: npt.NDArray[np.bool_]) -> float:
+    """The similarity at or above which balanced accuracy is largest; NaN if a class is missing.
 
-
-def mean_of_others(
-    areas: Floats,
-    labels: Sequence[LabelCandidate],
-    row: dict[str, int],
-    column: dict[str, int],
-) -> Floats:
-    """Mean AUROC on each feature [feature] of other features' labels of rank ≤ `CONTRAST_RANKS`.
-
-    `areas`: [text, feature]. A text counts as often as other features have it. NaN where there is
-    no other feature.
+    Of several such, the middle between it and the value below, so that no track lies on it.
     """
-    given = np.zeros(areas.shape)
-    for label in labels:
-        if label.rank <= CONTRAST_RANKS:
-            given[row[label.text], column[label.feature]] += 1.0
-    others = given.sum(axis=1, keepdims=True) - given
-    number = others.sum(axis=0)
-    return np.asarray((others * areas).sum(axis=0) / np.where(number > 0, number, np.nan))
+    if truth.all() or not truth.any():
+        return float("nan")
+    order = np.argsort(-similar, kind="stable")
+    values, right = similar[order].astype(np.float64), truth[order]
+    accuracy = np.cumsum(right) / right.sum() - np.cumsum(~right) / (~right).sum()
+    ends = np.flatnonzero(np.append(np.diff(values) != 0, True))
+    best = int(ends[np.argmax(accuracy[ends])])
+    return float(values[best] if best + 1 == len(values) else (values[best] + values[best + 1]) / 2)
 
 
-def _by_feature(
-    labels: Sequence[LabelCandidate],
-) -> Iterator[tuple[str, list[LabelCandidate]]]:
-    """Each feature with its labels, in the order in which features first occur."""
-    grouped: dict[str, list[LabelCandidate]] = {}
-    for label in labels:
-        grouped.setdefault(label.feature, []).append(label)
-    yield from grouped.items()
+def balanced_accuracy(
+    similar: Floats32, truth: npt.NDArray[np.bool_], level: float
+) -> float | None:
+    """Mean of the share of positives at or over `level` and of negatives under it."""
+    if np.isnan(level):
+        return None
+    said = similar >= level
+    return float((said[truth].mean() + (~said[~truth]).mean()) / 2)
 
 
-def _records(
-    context: LabelingContext,
-    method: str,
-    labels: Sequence[LabelCandidate],
-    readings: Floats,
-    fires: npt.NDArray[np.bool_],
-    rival: float,
-) -> Iterator[ScoreRecord]:
-    """The records of one feature; `readings` [label, test track], `fires` [test track]."""
-    n_positive, n_negative = int(fires.sum()), int((~fires).sum())
-    needed = max(2, context.config.scores.min_tracks)
-    if min(n_positive, n_negative) < needed:
-        reason = (
-            f"not estimable: fires in {n_positive} of {len(fires)} test tracks; "
-            f"{needed} that fire and {needed} that do not are needed"
-        )
-        for label in labels:
-            yield _record(label, method, (n_positive, n_negative), reason=reason)
-        return
-    for label, reading in zip(labels, readings, strict=True):
-        found = auroc(reading, fires, level=context.config.scores.interval_level)
-        yield _record(label, method, (n_positive, n_negative), found, rival)
+def _validation(context: LabelingContext, feature: str) -> npt.NDArray[np.intp]:
+    """Places of validation tracks that are no exemplars of the feature."""
+    places = np.flatnonzero(context.in_split("validation"))
+    return np.setdiff1d(places, context.exemplar_places(feature))
+
+
+def _rival_mean(
+    context: LabelingContext, found: Labelled, feature: str, similar: Floats32, graded: Drawn
+) -> float:
+    """Mean AUROC of other features' labels on the feature's tracks; NaN if there are none."""
+    rows = rivals(context, found, feature)
+    if not len(rows):
+        return float("nan")
+    areas = auroc_matrix(similar[np.ix_(rows, graded.all)].T, graded.truth[:, None])
+    return float(areas.mean())
 
 
 def _record(
-    label: LabelCandidate,
+    context: LabelingContext,
     method: str,
-    counts: tuple[int, int],
-    found: Auroc | None = None,
-    rival: float = float("nan"),
-    reason: str = "",
+    label: LabelCandidate,
+    similar: Floats32,
+    graded: Drawn,
+    level: float,
+    rival: float,
 ) -> ScoreRecord:
-    """A label's record; without an AUROC it says why."""
+    seen = similar[graded.all]
+    area = auroc(seen, graded.truth, level=context.config.scores.interval_level)
+    hard = graded.without_easy
+    hard_area = auroc_matrix(seen[hard][:, None], graded.truth[hard][:, None])[0, 0]
     return ScoreRecord(
         feature=label.feature,
         method=method,
         rank=label.rank,
-        score=found.value if found else None,
-        low=found.low if found else None,
-        high=found.high if found else None,
-        contrast=found.value - rival if found and np.isfinite(rival) else None,
-        n_positive=counts[0],
-        n_negative=counts[1],
-        comparable=False,
-        status="failed" if reason else "ok",
-        reason=reason,
+        score=area.value,
+        low=area.low,
+        high=area.high,
+        contrast=None if np.isnan(rival) else area.value - rival,
+        n_positive=area.n_positive,
+        n_negative=area.n_negative,
+        comparable=True,
+        interval=area.interval,
+        balanced_accuracy=balanced_accuracy(seen, graded.truth, level),
+        hard_score=None if np.isnan(hard_area) else float(hard_area),
     )

@@ -1,42 +1,52 @@
 """Stage `labels`: every method names every kept feature.
 
 Input: `corpus.parquet`, `features/`, `exemplars/`, and for some methods the corpus's audio.
-Parameters: `[labels]`. Output, a SAE and method: `labels/NAME/METHOD.parquet`; beside them what a
-method computes once a run (`labels/descriptors.parquet`). A feature that a method cannot name has
-a row of status `failed` and is counted.
+Parameters: `[labels]` and the methods' own sections. Output, a SAE and method:
+`labels/NAME/METHOD.parquet`; beside them what a method computes once a run
+(`labels/descriptors.parquet`) and its raw replies. A feature that a method cannot name has a row
+of status `failed` and is counted with its reason. Candidates that say the same are one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
-from pipeline.labelers import labeler
+from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler, LabelingContext, SharedTables, open_context
 from pipeline.progress import Progress
 from pipeline.records import LabelCandidate, table_of
+from pipeline.synonyms import embedded_groups, word_groups
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Label every SAE of the run by every method of the config."""
     # All of them first: a name that is not known must not cost the work of the others.
-    methods = {method: labeler(method) for method in config.labels.methods}
+    methods = in_order(config.labels.methods, config)
+    for named in methods.values():
+        named.ready(config)
     with directory.writer("labels") as writer:
         tables = SharedTables(directory, writer)
         for sae in directory.sae_names():
             context = open_context(config, directory, sae, progress=progress, tables=tables)
-            writer.summary[sae] = {}
+            counts: dict[str, Any] = {}
             for method, named in methods.items():
                 rows = label_features(context, method, named)
                 writer.write_table(f"labels/{sae}/{method}.parquet", table_of(LabelCandidate, rows))
-                writer.summary[sae][method] = counts = counted(context, rows)
+                counts[method] = counted(context, rows)
                 progress.note(
-                    f"{sae}: {method} gave {counts['candidates']} candidates for "
-                    f"{counts['features']} features, {counts['failed']} failed"
+                    f"{sae}: {method} gave {counts[method]['candidates']} candidates for "
+                    f"{counts[method]['features']} features, {counts[method]['failed']} failed"
                 )
+            writer.summary[sae] = {method: counts[method] for method in config.labels.methods}
 
 
 def label_features(context: LabelingContext, method: str, named: Labeler) -> list[LabelCandidate]:
-    """Every candidate of one method for one SAE, features in their order."""
+    """Every candidate of one method for one SAE, features in their order, names distinct."""
     named.prepare(context)
     context.progress.start(f"labels {context.sae} {method}", len(context.features), "feature")
     rows = []
@@ -44,14 +54,55 @@ def label_features(context: LabelingContext, method: str, named: Labeler) -> lis
         rows.append(candidate)
         context.progress.advance(1 if candidate.rank == 1 else 0)
     context.progress.finish()
-    return rows
+    return distinct(rows, names_of(context, rows))
 
 
-def counted(context: LabelingContext, rows: list[LabelCandidate]) -> dict[str, int]:
-    """What the manifest says of one method: features, features that failed, candidates."""
-    failed = sum(row.status == "failed" for row in rows)
-    return {
+def names_of(context: LabelingContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
+    """Each text's name, the same for near-synonyms of all methods of the run so far.
+
+    A text that was met before keeps its name: what is added later changes nothing.
+    """
+    labels = context.config.labels
+    known: dict[str, str] = context.tables.memo.setdefault("names", {})
+    new = sorted({row.text for row in rows if row.text} - set(known))
+    texts = [*known, *new]
+    if new and labels.synonyms == "clap":
+        from pipeline.clap.store import text_embeddings
+
+        found = embedded_groups(texts, text_embeddings(context, texts), labels.synonym_cosine)
+    else:
+        found = word_groups(texts)
+    for text in new:
+        known[text] = found[text]
+    return known
+
+
+def distinct(rows: Sequence[LabelCandidate], names: Mapping[str, str]) -> list[LabelCandidate]:
+    """The rows without a feature's second text of one name, ranks closed up."""
+    kept: dict[tuple[str, str], LabelCandidate] = {}
+    ranks: Counter[str] = Counter()
+    for row in rows:
+        name = names.get(row.text, "")
+        key = (row.feature, name)
+        if key in kept:
+            kept[key] = replace(kept[key], merged=(*kept[key].merged, row.text))
+            continue
+        ranks[row.feature] += 1
+        kept[key] = replace(row, rank=ranks[row.feature], name=name)
+    return list(kept.values())
+
+
+def counted(context: LabelingContext, rows: Sequence[LabelCandidate]) -> dict[str, Any]:
+    """What the manifest says of one method: features, failures with reasons, candidates."""
+    failed = [row for row in rows if row.status == "failed"]
+    counts: dict[str, Any] = {
         "features": len(context.features),
-        "failed": failed,
-        "candidates": len(rows) - failed,
+        "failed": len(failed),
+        "candidates": len(rows) - len(failed),
     }
+    if failed:
+        counts["reasons"] = dict(sorted(Counter(row.reason for row in failed).items()))
+    merged = sum(len(row.merged) for row in rows)
+    if merged:
+        counts["merged"] = merged
+    return counts

@@ -1,7 +1,8 @@
-"""Stage `scores`: every label is graded on tracks that made none of it.
+"""Stage `scores`: every label is graded, on tracks that made none of it unless its row says so.
 
 Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output, a SAE and scorer:
-`scores/NAME/SCORER.parquet`, methods one after another. A label that cannot be graded has a row
+`scores/NAME/SCORER.parquet`, methods one after another; beside them CLAP's embeddings, where a
+scorer listens by it. A label that cannot be graded has a row
 of status `failed` and is counted.
 """
 
@@ -23,7 +24,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
     """Grade the labels of every SAE and method by every scorer of the config."""
     scorers = {name: scorer(name) for name in config.scores.scorers}
     with directory.writer("scores") as writer:
-        tables = SharedTables(directory)
+        tables = SharedTables(directory, writer)
         for sae in directory.sae_names():
             context = open_context(config, directory, sae, progress=progress, tables=tables)
             writer.summary[sae] = {}

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+if TYPE_CHECKING:
+    from tests.pipeline.labelers.factory import Outside
+
 RATE = 8000
+KEY = "canary-4f1c9e-key"
+"""The secret under which tests call Gemini; nothing that is kept may hold it."""
 TONES = {"low": 220.0, "mid": 440.0, "high": 1100.0}
 
 
@@ -137,3 +144,23 @@ def run_copy(finished_run: Path, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(finished_run, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """What methods need beyond a run: models, a server that speaks the Gemini API, answers."""
+    from tests.pipeline.frozen_graphs import save_tiny_models
+    from tests.pipeline.gemini_server import serving
+    from tests.pipeline.labelers.factory import Outside, write_responses
+    from tests.pipeline.tiny_clap import save_tiny_clap
+
+    folder = tmp_path_factory.mktemp("outside")
+    os.environ["GEMINI_API_KEY"] = KEY
+    with serving() as server:
+        yield Outside(
+            clap=save_tiny_clap(folder / "clap"),
+            essentia=save_tiny_models(folder / "essentia"),
+            gemini_url=server.url,
+            responses=write_responses(folder / "responses.csv"),
+        )
+    del os.environ["GEMINI_API_KEY"]

@@ -13,6 +13,7 @@ from pipeline.records import (
     FeatureRecord,
     LabelCandidate,
     NeighbourRecord,
+    OverallRecord,
     ScoreRecord,
     TrackRecord,
     TrainingRecord,
@@ -23,7 +24,7 @@ from pipeline.records import (
 
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
-    ScoreRecord,
+    OverallRecord, ScoreRecord,
 ]  # fmt: skip
 
 
@@ -60,3 +61,9 @@ def test_a_missing_score_is_null_and_comes_back_as_none() -> None:
 
 def test_an_empty_table_keeps_its_columns() -> None:
     assert table_of(NeighbourRecord, []).schema.names == ["feature", "neighbour", "rank", "cosine"]
+
+
+def test_a_table_from_before_a_column_was_added_is_read() -> None:
+    row = LabelCandidate(feature="f/0", rank=1, text="a", confidence=0.5, description="")
+    table = table_of(LabelCandidate, [row]).drop_columns(["provenance", "name", "merged"])
+    assert records_from(LabelCandidate, table) == [row]

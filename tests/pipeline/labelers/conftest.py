@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.labelers.base import LabelingContext
-from tests.pipeline.labelers.factory import make_context
+from tests.pipeline.labelers.factory import Outside, make_context
 
 
 @pytest.fixture(scope="package")
-def context(tmp_path_factory: pytest.TempPathFactory) -> LabelingContext:
-    """A context on five features, of which the last has no exemplars."""
-    return make_context(tmp_path_factory.mktemp("labelers"))
+def context(tmp_path_factory: pytest.TempPathFactory, outside: Outside) -> LabelingContext:
+    """A context on five features, of which the last has no exemplars, all methods done."""
+    return make_context(tmp_path_factory.mktemp("labelers"), outside)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
 
+from pipeline.activation_files import ShardFacts, shard_path
 from pipeline.artifacts import RunDirectory
+from pipeline.audio import flac_bytes
 from pipeline.config import RunConfig, config_from_dict
-from pipeline.labelers.base import LabelingContext, SharedTables, open_context
+from pipeline.labelers import LABELERS
+from pipeline.labelers.base import LabelingContext, open_context
+from pipeline.listeners import NEEDED
 from pipeline.progress import SilentProgress
-from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, table_of
+from pipeline.records import (
+    ExemplarRecord,
+    FeatureRecord,
+    NeighbourRecord,
+    TrackRecord,
+    table_of,
+)
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import SaeFacts
+from pipeline.stages import labels
+from tests.pipeline.frozen_graphs import HEADS
 from tests.pipeline.signal.sounds import RATE, Sound, noise, pulsing, sine
 
 SAE = "layer0-n8-k2"
@@ -22,6 +40,34 @@ TAGS = ("high", "low", "hiss", "pulsing", "rumble")
 SECONDS = 1.6
 CONCEPTS = ("high", "hiss", "pulsing")
 """What features 0, 1 and 2 fire on; 3 fires nowhere in test, 4 has no exemplars."""
+HOOKPOINT = "decoder.layers.0.resid_post"
+FRAMES = round(50 * SECONDS)
+WINDOW = 0.4
+"""Of `fuzzing`, seconds: a track has four."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What methods need beyond a run."""
+
+    clap: Path
+    essentia: Path
+    gemini_url: str
+    responses: Path
+
+    def config(self) -> dict[str, Any]:
+        """Sections under which every method and scorer works."""
+        return {
+            "labels": {"methods": list(LABELERS)},
+            "scores": {"window_seconds": WINDOW},
+            "clap": {"model": str(self.clap)},
+            "essentia": {"models": str(self.essentia), "heads": list(HEADS)},
+            "gemini": {
+                "base_url": self.gemini_url, "requests_per_minute": 1e6, "timeout_seconds": 20.0,
+            },
+            "free_text": {"responses": str(self.responses)},
+            "ensemble": {"methods": ["descriptors", "corpus-tags"]},
+        }  # fmt: skip
 
 
 def sound_of(tags: tuple[str, ...], number: int) -> Sound:
@@ -42,8 +88,8 @@ def tags_of(number: int) -> tuple[str, ...]:
     return ("high" if bits[0] else "low", *rest)
 
 
-def make_run(folder: Path) -> tuple[RunConfig, RunDirectory]:
-    """A run whose stages up to `exemplars` are done."""
+def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
+    """A run whose stages up to `exemplars` are done; `sections` are added to its config."""
     (folder / "corpus").mkdir(parents=True)
     tracks = [_track(folder / "corpus", number) for number in range(TRACKS)]
     config = config_from_dict(
@@ -51,6 +97,7 @@ def make_run(folder: Path) -> tuple[RunConfig, RunDirectory]:
             "corpus": {"path": str(folder / "corpus")},
             "subject": {"model": str(folder), "hookpoints": ["decoder.layers.0.resid_post"]},
             "machine": {"workers": 1},
+            **sections,
         }
     )
     directory = RunDirectory(folder / "run")
@@ -58,28 +105,94 @@ def make_run(folder: Path) -> tuple[RunConfig, RunDirectory]:
     activations = _activations(tracks)
     with directory.writer("corpus") as writer:
         writer.write_table("corpus.parquet", table_of(TrackRecord, tracks))
+    with directory.writer("activations") as writer:
+        _write_frames(writer, tracks, activations)
     with directory.writer("sae") as writer:
         writer.summary["saes"] = [SAE]
+        _write_sae(writer)
     with directory.writer("features") as writer:
         features = table_of(FeatureRecord, _features(activations))
         writer.write_table(f"features/{SAE}.parquet", features)
+        near = table_of(NeighbourRecord, _neighbours())
+        writer.write_table(f"features/{SAE}.neighbours.parquet", near)
         writer.write_tensors(
             f"features/{SAE}.activations.safetensors",
             {"mean": activations / 10, "max": activations},
             {"tracks": json.dumps([track.track for track in tracks])},
         )
     with directory.writer("exemplars") as writer:
-        exemplars = table_of(ExemplarRecord, _exemplars(tracks, activations))
+        clips = {track.track: _store_clip(writer, folder / "corpus", track) for track in tracks}
+        exemplars = table_of(ExemplarRecord, _exemplars(tracks, activations, clips))
         writer.write_table(f"exemplars/{SAE}.parquet", exemplars)
     return config, directory
 
 
-def make_context(folder: Path) -> LabelingContext:
-    """A context that can make the tables it shares, on a run of its own."""
-    config, directory = make_run(folder)
-    writer = directory.writer("labels").__enter__()
-    tables = SharedTables(directory, writer)
-    return open_context(config, directory, SAE, progress=SilentProgress(), tables=tables)
+def make_context(folder: Path, outside: Outside) -> LabelingContext:
+    """A context on a run that every method has labelled."""
+    config, directory = make_run(folder, **outside.config())
+    labels.run(config, directory, progress=SilentProgress())
+    return open_context(config, directory, SAE, progress=SilentProgress())
+
+
+def write_responses(path: Path, features: int = 4) -> Path:
+    """An earlier study's answers: six listeners' own words for each feature, methods chosen."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.DictWriter(stream, [*NEEDED, "trial"])
+        rows.writeheader()
+        for feature in range(features):
+            for person in range(8):
+                rows.writerow(_response(feature, person))
+    return path
+
+
+def _response(feature: int, person: int) -> dict[str, object]:
+    texts = ("a tone", "Tones", "hissing", "wobble", "beeping", "far away", "", "tone!")
+    return {
+        "participation": f"p{person}", "method": ("descriptors", "corpus-tags")[person % 2],
+        "run": "r", "feature": f"{SAE}/{feature}", "kind": "main",
+        "participation_status": "complete", "confidence": 1 + person % 5,
+        "chosen_rank": 1 + person % 3, "free_text": texts[(person + feature) % len(texts)],
+        "trial": feature + 1,
+    }  # fmt: skip
+
+
+def _write_frames(writer: Any, tracks: list[TrackRecord], activations: np.ndarray) -> None:
+    """One shard: every latent is a dimension, strong in the second half of a track alone."""
+    envelope = np.where(np.arange(FRAMES) < FRAMES // 2, 0.1, 1.0)
+    frames = (activations[:, None, :] * envelope[None, :, None]).astype(np.float16)
+    facts = ShardFacts(tuple(track.track for track in tracks), "s", HOOKPOINT, "d", 50.0, 0)
+    writer.write_tensors(shard_path(HOOKPOINT, 0), {"activations": frames}, facts.to_metadata())
+
+
+def _write_sae(writer: Any) -> None:
+    """The SAE whose latents are the dimensions."""
+    import torch
+
+    from pipeline.sae.model import TopKSae
+
+    sae = TopKSae(8, 8, 8)
+    with torch.no_grad():
+        sae.encoder.copy_(torch.eye(8))
+        sae.decoder.copy_(torch.eye(8))
+    checkpoint.save(writer, SAE, sae, SaeFacts(HOOKPOINT, "s", "d", 50.0, 0, 1.0, 1.0))
+
+
+def _neighbours() -> list[NeighbourRecord]:
+    """Every kept feature is near every other, in the order of their numbers."""
+    rows = []
+    for one in range(5):
+        others = [other for other in range(5) if other != one]
+        for rank, other in enumerate(others, start=1):
+            rows.append(NeighbourRecord(f"{SAE}/{one}", f"{SAE}/{other}", rank, 0.1))
+    return rows
+
+
+def _store_clip(writer: Any, corpus: Path, track: TrackRecord) -> str:
+    samples, rate = sf.read(corpus / track.path, dtype="float32", always_2d=True)
+    data = flac_bytes(samples.T, rate)
+    clip = hashlib.sha256(data).hexdigest()
+    writer.write_bytes(f"exemplars/{SAE}/clips/{clip}.flac", data)
+    return clip
 
 
 def _track(folder: Path, number: int) -> TrackRecord:
@@ -113,7 +226,9 @@ def _features(activations: np.ndarray) -> list[FeatureRecord]:
     ]  # fmt: skip
 
 
-def _exemplars(tracks: list[TrackRecord], activations: np.ndarray) -> list[ExemplarRecord]:
+def _exemplars(
+    tracks: list[TrackRecord], activations: np.ndarray, clips: dict[str, str]
+) -> list[ExemplarRecord]:
     """The eight strongest validation tracks of the first four features."""
     rows = []
     for latent in range(4):
@@ -122,7 +237,8 @@ def _exemplars(tracks: list[TrackRecord], activations: np.ndarray) -> list[Exemp
         for rank, place in enumerate(places[:8], start=1):
             rows.append(
                 ExemplarRecord(
-                    feature=f"{SAE}/{latent}", rank=rank, track=tracks[place].track, clip="",
+                    feature=f"{SAE}/{latent}", rank=rank, track=tracks[place].track,
+                    clip=clips[tracks[place].track],
                     mean_activation=float(activations[place, latent]), peak_seconds=0.0,
                     start_seconds=0.0, seconds=SECONDS,
                 )

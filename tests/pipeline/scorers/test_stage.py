@@ -4,24 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
 from pipeline.records import ScoreRecord, records_from
+from pipeline.scorers import SCORERS
 from pipeline.stages import labels, scores
-from tests.pipeline.labelers.factory import SAE, make_run
+from tests.pipeline.labelers.factory import SAE, Outside, make_run
 
 
-def test_two_runs_have_the_same_bytes_and_failures_are_counted(tmp_path: Path) -> None:
+def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(
+    tmp_path: Path, outside: Outside
+) -> None:
     entries = []
     for name in ("a", "b"):
-        config, directory = make_run(tmp_path / name)
+        sections = outside.config()
+        sections["labels"]["synonyms"] = "clap"
+        sections["scores"]["scorers"] = list(SCORERS)
+        config, directory = make_run(tmp_path / name, **sections)
         labels.run(config, directory, progress=SilentProgress())
         scores.run(config, directory, progress=SilentProgress())
-        entries.append(directory.manifest()["stages"]["scores"])
-    assert entries[0]["files"] == entries[1]["files"]
-    assert list(entries[0]["files"]) == [f"scores/{SAE}/detection.parquet"]
-    assert entries[0]["summary"][SAE]["detection"]["corpus-tags"] == {
+        entries.append(directory.manifest()["stages"])
+    assert entries[0]["labels"]["files"] == entries[1]["labels"]["files"]
+    assert entries[0]["scores"]["files"] == entries[1]["scores"]["files"]
+    assert set(entries[0]["scores"]["files"]) == {
+        "scores/clap-tracks.safetensors",
+        "scores/clap-pieces.safetensors",
+        *(f"scores/{SAE}/{name}.parquet" for name in SCORERS),
+    }
+    assert entries[0]["scores"]["summary"][SAE]["reading"]["corpus-tags"] == {
         "labels": 20, "failed": 5, "median_score_of_rank_1": 1.0,
     }  # fmt: skip
-    rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/detection.parquet"))
-    assert [row.method for row in rows] == sorted((row.method for row in rows), reverse=True)
+    rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/reading.parquet"))
+    assert list(dict.fromkeys(row.method for row in rows)) == list(LABELERS)
     assert sum(row.status == "failed" for row in rows if row.method == "corpus-tags") == 5
+
+
+def test_embeddings_that_are_there_are_not_made_again(tmp_path: Path, outside: Outside) -> None:
+    sections = outside.config()
+    sections["labels"] = {"methods": ["corpus-tags"]}
+    sections["scores"]["scorers"] = ["clap"]
+    config, directory = make_run(tmp_path, **sections)
+    labels.run(config, directory, progress=SilentProgress())
+    scores.run(config, directory, progress=SilentProgress())
+    embeddings = directory.path_of("scores/clap-tracks.safetensors")
+    before = embeddings.stat().st_mtime_ns
+    scores.run(config, directory, progress=SilentProgress())
+    assert embeddings.stat().st_mtime_ns == before
+    assert "scores/clap-tracks.safetensors" in directory.manifest()["stages"]["scores"]["files"]

@@ -1,4 +1,4 @@
-"""`detection`: AUROC and DeLong against references, contrast, what cannot be estimated."""
+"""`reading`: AUROC and DeLong against references, contrast, what cannot be estimated."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pipeline.auroc import auroc, auroc_matrix
 from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelCandidate, LabelingContext
 from pipeline.records import ScoreRecord
-from pipeline.scorers.detection import Detection, firing_tracks, mean_of_others
+from pipeline.scorers.held_out import firing_tracks
+from pipeline.scorers.reading import Reading, mean_of_others
 from tests.pipeline.labelers.factory import CONCEPTS
 
 
 def scores(context: LabelingContext, method: str = "corpus-tags") -> list[ScoreRecord]:
-    return list(Detection().score(context, method))
+    return list(Reading().score(context, method))
 
 
 def label(feature: str, rank: int, text: str) -> LabelCandidate:

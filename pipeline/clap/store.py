@@ -1,0 +1,104 @@
+"""Embeddings of a run's tracks, of pieces of them, and of its labels' texts: made once, kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from pipeline import audio, clap
+from pipeline.clap.base import Clap, Floats32, embed_whole
+from pipeline.labelers.base import LabelingContext
+from pipeline.parallel import torch_threads
+from pipeline.records import TrackRecord
+
+TRACKS_FILE = "scores/clap-tracks.safetensors"
+PIECES_FILE = "scores/clap-pieces.safetensors"
+
+
+def loaded(context: LabelingContext) -> Clap:
+    """The run's CLAP, loaded once a stage."""
+    memo = context.tables.memo
+    if "clap" not in memo:
+        memo["clap"] = clap.load(context.config.clap)
+    found: Clap = memo["clap"]
+    return found
+
+
+def track_embeddings(context: LabelingContext) -> Floats32:
+    """[track, width] of every usable track's excerpt, in the context's order."""
+    stamp = _stamp(context)
+    made = context.tables.tensors(TRACKS_FILE, stamp, partial(_embed_tracks, context))
+    return np.asarray(made["tracks"], dtype=np.float32)
+
+
+def piece_embeddings(context: LabelingContext, seconds: float) -> Floats32:
+    """[test track, piece, width]: pieces of `seconds`, one after another; what is left is not
+    read. Tracks in the context's order; those too short for as many pieces as the longest have
+    zeros there."""
+    stamp = {**_stamp(context), "seconds": repr(seconds)}
+    made = context.tables.tensors(PIECES_FILE, stamp, partial(_embed_pieces, context, seconds))
+    return np.asarray(made["pieces"], dtype=np.float32)
+
+
+def text_embeddings(context: LabelingContext, texts: Sequence[str]) -> Floats32:
+    """[text, width], each text embedded once a stage."""
+    known: dict[str, Floats32] = context.tables.memo.setdefault("clap texts", {})
+    new = sorted(set(texts) - set(known))
+    if new:
+        with torch_threads(context.config.machine):
+            known.update(zip(new, loaded(context).embed_texts(new), strict=True))
+    return np.stack([known[text] for text in texts])
+
+
+def _embed_tracks(context: LabelingContext) -> dict[str, Floats32]:
+    model = loaded(context)
+    context.progress.start("scores clap tracks", len(context.tracks), "track")
+    rows = []
+    with torch_threads(context.config.machine):
+        for record in context.tracks:
+            rows.append(embed_whole(_sound(context, record, model), model))
+            context.progress.advance()
+    context.progress.finish()
+    return {"tracks": np.stack(rows)}
+
+
+def _embed_pieces(context: LabelingContext, seconds: float) -> dict[str, Floats32]:
+    model = loaded(context)
+    tracks = [record for record in context.tracks if record.split == "test"]
+    length = round(seconds * model.sample_rate)
+    context.progress.start("scores clap pieces", len(tracks), "track")
+    rows = []
+    with torch_threads(context.config.machine):
+        for record in tracks:
+            sound = _sound(context, record, model)
+            starts = range(0, max(len(sound) - length, 0) + 1, length)
+            rows.append(model.embed_sounds([sound[start : start + length] for start in starts]))
+            context.progress.advance()
+    context.progress.finish()
+    pieces = max(len(row) for row in rows)
+    padded = [np.pad(row, ((0, pieces - len(row)), (0, 0))) for row in rows]
+    return {"pieces": np.stack(padded)}
+
+
+def _sound(context: LabelingContext, record: TrackRecord, model: Clap) -> Floats32:
+    sound: Floats32 = audio.read_mono(
+        context.audio_path(record), sample_rate=model.sample_rate,
+        start_seconds=record.start_seconds, seconds=record.seconds,
+    )  # fmt: skip
+    return sound
+
+
+def _stamp(context: LabelingContext) -> dict[str, str]:
+    """All that the embeddings depend on; hashed once a stage, for a model may be large."""
+    memo = context.tables.memo
+    if "clap stamp" in memo:
+        stamp: dict[str, str] = memo["clap stamp"]
+        return stamp
+    rows = [[r.track, r.sha256, r.start_seconds, r.seconds] for r in context.tracks]
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    memo["clap stamp"] = {"clap": clap.fingerprint(context.config.clap), "tracks": digest}
+    return _stamp(context)

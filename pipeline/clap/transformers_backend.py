@@ -1,0 +1,111 @@
+"""transformers' `ClapModel`, from a local folder or the hub.
+
+Traps: features are in `.pooler_output`; a fused checkpoint's extractor calls one sound of every
+batch "longer" by lot, which here none is; a tokenizer whose files are missing loads silently with
+five tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.clap.base import Floats32, unit
+from pipeline.errors import PipelineError
+from pipeline.fingerprints import of_files
+
+FILES = ("*.json", "*.safetensors", "*.txt")
+
+
+class TransformersClap:
+    """A `ClapModel` with its extractor and tokenizer."""
+
+    def __init__(self, model: str, *, batch: int = 16) -> None:
+        from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
+
+        folder = folder_of(model)
+        self._batch = batch
+        self._model = ClapModel.from_pretrained(folder, local_files_only=True).float().eval()
+        self._ears = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        self._words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        needed = self._model.config.text_config.vocab_size
+        if len(self._words) < 0.9 * needed:
+            raise PipelineError(
+                f"the tokenizer in {folder} has {len(self._words)} tokens and the model {needed}: "
+                "its files are missing or another model's"
+            )
+        self.sample_rate = int(self._ears.sampling_rate)
+        self.window_seconds = float(self._ears.max_length_s)
+
+    @staticmethod
+    def fingerprint_of(model: str) -> str:
+        """SHA-256 over config, extractor, tokenizer and weights."""
+        folder = folder_of(model)
+        return of_files(folder, [path.name for name in FILES for path in folder.glob(name)])
+
+    def embed_sounds(self, sounds: Sequence[Floats32]) -> Floats32:
+        """[sound, width]; see `pipeline.clap.base.Clap`."""
+        import torch
+
+        parts = []
+        for some in _batches(sounds, self._batch):
+            made = self._ears(list(some), sampling_rate=self.sample_rate, return_tensors="pt")
+            longer = torch.zeros(len(some), 1, dtype=torch.bool)
+            with torch.inference_mode():
+                output = self._model.get_audio_features(
+                    input_features=made["input_features"].float(), is_longer=longer
+                )
+            parts.append(output.pooler_output.float().numpy())
+        return unit(np.concatenate(parts))
+
+    def embed_texts(self, texts: Sequence[str]) -> Floats32:
+        """[text, width]; see `pipeline.clap.base.Clap`."""
+        import torch
+
+        limit = int(self._model.config.text_config.max_position_embeddings) - 2
+        parts = []
+        for some in _batches(texts, self._batch):
+            made = self._words(
+                list(some), padding=True, truncation=True, max_length=limit, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                output = self._model.get_text_features(
+                    input_ids=made["input_ids"], attention_mask=made["attention_mask"]
+                )
+            parts.append(output.pooler_output.float().numpy())
+        return unit(np.concatenate(parts))
+
+
+def folder_of(model: str) -> Path:
+    """The folder with the model's files, fetched from the hub if it is a hub name.
+
+    Raises `PipelineError` if it lacks config or weights, or the hub cannot be reached.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir() and not model.startswith((".", "/", "~")):
+        folder = _from_hub(model)
+    for name in ("config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            raise PipelineError(f"CLAP folder {folder} has no {name}")
+    if not any(folder.glob("*.safetensors")):
+        raise PipelineError(f"CLAP folder {folder} has no safetensors weights")
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+    except (OSError, ValueError) as error:
+        raise PipelineError(
+            f"CLAP model {name!r} is no folder here and could not be fetched from the model hub "
+            f"({type(error).__name__}); put its files into a folder and name it in [clap] model"
+        ) from error
+
+
+def _batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,154 @@
+"""The config's sections of single methods and scorers. Each field has its meaning under it.
+
+A section is part of a run's key only if a method or scorer of the run uses it; `OPERATIONAL` lists
+fields that say how fast or where, not what, and `PATHS` those in whose place a fingerprint stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.config_sections import _require, _require_choice, _require_positive
+
+UNKNOWN = ("fail", "ask")
+
+
+@dataclass(frozen=True)
+class ClapConfig:
+    """The model that says how well a text fits a sound."""
+
+    OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch",)
+    PATHS: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: str = ""
+    """A folder or hub name (backend `transformers`), or a checkpoint file (backend `laion`);
+    `EARWITNESS_CLAP_MODEL` stands in for it."""
+    backend: str = "transformers"
+    """A name in `pipeline.clap.BACKENDS`. Scores of two backends are never comparable."""
+    batch: int = 16
+    """Sounds, or texts, that the model takes at once."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "clap", "batch")
+
+
+@dataclass(frozen=True)
+class EssentiaConfig:
+    """Essentia's classifiers."""
+
+    PATHS: ClassVar[tuple[str, ...]] = ("models",)
+
+    models: Path | None = None
+    """Folder with the .pb and .json files; `EARWITNESS_ESSENTIA_MODEL` stands in for it."""
+    heads: tuple[str, ...] = (
+        "genre_discogs400-discogs-effnet-1",
+        "mtg_jamendo_instrument-discogs-effnet-1",
+        "mtg_jamendo_moodtheme-discogs-effnet-1",
+        "mtg_jamendo_top50tags-discogs-effnet-1",
+        "voice_instrumental-discogs-effnet-1",
+        "danceability-discogs-effnet-1",
+        "tonal_atonal-discogs-effnet-1",
+        "timbre-discogs-effnet-1",
+    )
+    """File names, without ending, of the heads that are asked."""
+    per_head: int = 3
+    """Tags that a head gives a feature at most."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "essentia", "per_head")
+        _require(bool(self.heads), "[essentia] heads is empty: name at least one")
+
+
+@dataclass(frozen=True)
+class GeminiConfig:
+    """Gemini, asked over the network: what is asked, how fast, and for how much."""
+
+    OPERATIONAL: ClassVar[tuple[str, ...]] = (
+        "base_url", "timeout_seconds", "attempts", "backoff_seconds", "concurrency",
+        "requests_per_minute", "budget_dollars", "dollars_per_million_audio",
+        "dollars_per_million_text", "dollars_per_million_output", "batch", "poll_seconds",
+        "unknown",
+    )  # fmt: skip
+    PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
+
+    model: str = "gemini-2.5-flash"
+    """Asked unless the method names another: `gemini@MODEL`."""
+    prompt: Path | None = None
+    """A file in place of the shipped prompt; `{clips}` and `{concepts}` in it are filled in."""
+    concepts: int = 5
+    """Concepts asked for, at least."""
+    temperature: float = 0.0
+    clip_seconds: float = 10.0
+    """Of each exemplar, its middle so long."""
+    base_url: str = ""
+    """Where the API is; empty is Google's own. Else a server that speaks the same."""
+    timeout_seconds: float = 120.0
+    """A call that takes longer is given up and tried again, seconds."""
+    attempts: int = 5
+    """Tries of a call, the first one counted."""
+    backoff_seconds: float = 2.0
+    """Mean wait before the second try, doubled before each further one, seconds."""
+    concurrency: int = 4
+    """Calls under way at once."""
+    requests_per_minute: float = 60.0
+    """Calls begun a minute, at most."""
+    budget_dollars: float = 10.0
+    """The method does not begin if it may cost more, and stops when it has."""
+    dollars_per_million_audio: float = 1.0
+    """Price of a million tokens of sound: see the provider's list for the model asked."""
+    dollars_per_million_text: float = 0.3
+    """Price of a million tokens of prompt."""
+    dollars_per_million_output: float = 2.5
+    """Price of a million tokens of answer, thoughts counted."""
+    batch: bool = False
+    """Ask by batch jobs: half the price, an answer within a day."""
+    poll_seconds: float = 60.0
+    """How often a batch job is looked at, seconds."""
+    unknown: str = "fail"
+    """What becomes of a call that was under way when the process was killed, and may have been
+    paid for: `fail` its feature with that reason, or `ask` again."""
+    ledger: Path | None = None
+    """File of all calls and answers, which runs may share; default: in the run."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.model), "[gemini] model is empty")
+        _require_choice(self.unknown, UNKNOWN, "[gemini] unknown")
+        _require_positive(
+            self, "gemini", "concepts", "clip_seconds", "timeout_seconds", "attempts",
+            "concurrency", "requests_per_minute", "budget_dollars", "poll_seconds",
+        )  # fmt: skip
+        _require(self.backoff_seconds >= 0, "[gemini] backoff_seconds is under 0")
+
+
+@dataclass(frozen=True)
+class FreeTextConfig:
+    """What listeners wrote in an earlier study of the same run."""
+
+    PATHS: ClassVar[tuple[str, ...]] = ("responses",)
+
+    responses: Path | None = None
+    """The earlier study's `responses.csv`."""
+    min_participants: int = 1
+    """A text that fewer wrote is no candidate."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "free_text", "min_participants")
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """How several methods' candidates become one list."""
+
+    PATHS: ClassVar[tuple[str, ...]] = ("responses",)
+
+    methods: tuple[str, ...] = ()
+    """What is combined; empty: every method of the run but controls and other ensembles."""
+    damping: float = 60.0
+    """κ of reciprocal rank fusion."""
+    responses: Path | None = None
+    """An earlier study's `responses.csv`, to weigh methods and ranks by listeners' answers."""
+
+    def __post_init__(self) -> None:
+        _require(self.damping >= 0, f"[ensemble] damping is {self.damping}; it must be 0 or more")

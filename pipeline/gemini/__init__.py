@@ -1,0 +1,1 @@
+"""Asking Gemini: questions, the ledger of calls, answers, their price. Used by the labeler."""

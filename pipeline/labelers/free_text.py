@@ -1,0 +1,96 @@
+"""`free-text`: what listeners themselves wrote for a feature, in an earlier study of the same run.
+
+Texts of a feature that say the same (`pipeline.synonyms`) are one candidate; each participant
+counts once for it, whatever the method that they were shown. More participants rank higher, then
+the commoner wording. Confidence is the share of the feature's writers who wrote it. A candidate's
+text is its commonest wording, the shortest of those, then the first in the alphabet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.artifacts import sha256_of
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError
+from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.listeners import Answer, answers
+from pipeline.records import FeatureRecord
+from pipeline.synonyms import word_groups
+
+LONGEST = 80
+"""Characters: a longer text is a remark, not a name."""
+IDENTIFIER = 12
+"""Characters of a run's key that exports call `run`."""
+
+
+class FreeText(Labeler):
+    """Names features by listeners' own words."""
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """The file with their answers."""
+        path = config.free_text.responses
+        if path is None or not path.is_file():
+            raise PipelineError(
+                "free-text needs an earlier study's answers: set [free_text] responses to its "
+                f"responses.csv ({path or 'nothing'} is no file)"
+            )
+        return {"free_text": sha256_of(path)}
+
+    def label(
+        self, context: LabelingContext, features: Sequence[FeatureRecord]
+    ) -> Iterator[LabelCandidate]:
+        """The names that listeners wrote, by how many did."""
+        path = context.config.free_text.responses
+        if path is None:
+            raise PipelineError("free-text needs [free_text] responses")
+        written: dict[str, list[Answer]] = defaultdict(list)
+        for answer in answers(path):
+            if 0 < len(answer.free_text) <= LONGEST:
+                written[answer.feature].append(answer)
+        for feature in features:
+            own = written[feature.feature]
+            if not context.exemplars.get(feature.feature):
+                yield failed(feature.feature, "the feature has no exemplars")
+            elif not (found := grouped(own, context.config.free_text.min_participants)):
+                yield failed(feature.feature, f"{len(own)} listeners' texts, none often enough")
+            else:
+                everyone = len({answer.participation for answer in own})
+                yield from _candidates(context, feature.feature, found, everyone)
+
+
+def grouped(own: Sequence[Answer], fewest: int) -> list[tuple[str, int, tuple[str, ...]]]:
+    """Name, its number of participants, and its other wordings; most participants first."""
+    name_of = word_groups(sorted({answer.free_text for answer in own}))
+    people: dict[str, set[str]] = defaultdict(set)
+    wordings: dict[str, Counter[str]] = defaultdict(Counter)
+    for answer in own:
+        name = name_of[answer.free_text]
+        people[name].add(answer.participation)
+        wordings[name][answer.free_text] += 1
+    found = []
+    for name, counts in wordings.items():
+        text = min(counts, key=lambda wording: (-counts[wording], len(wording), wording))
+        if len(people[name]) >= fewest:
+            found.append((text, len(people[name]), tuple(sorted(set(counts) - {text}))))
+    return sorted(found, key=lambda row: (-row[1], len(row[0]), row[0]))
+
+
+def _candidates(
+    context: LabelingContext,
+    feature: str,
+    found: Sequence[tuple[str, int, tuple[str, ...]]],
+    everyone: int,
+) -> Iterator[LabelCandidate]:
+    for rank, (text, count, others) in enumerate(
+        found[: context.config.labels.candidates], start=1
+    ):
+        yield LabelCandidate(
+            feature=feature,
+            rank=rank,
+            text=text,
+            confidence=count / everyone,
+            description=f"written by {count} of the {everyone} listeners who wrote something",
+            merged=others,
+        )

@@ -1,0 +1,201 @@
+"""`gemini`: a large model hears a feature's exemplars and proposes concepts.
+
+The exemplars are concatenated in an order drawn from the seed and sent with a prompt and a schema
+(Singh, Cherep and Maes, arXiv 2505.18186). The concepts by confidence are the candidates; the
+overall name is kept in `labels/NAME/METHOD/overall.parquet` and is no option. `gemini@MODEL` asks
+another model than `[gemini] model`, so that several stand side by side.
+
+Every call is in a ledger before it is made, every raw reply is kept in it; see `pipeline.gemini`.
+Gemini reads no tracks: its labels are graded by CLAP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import ClassVar
+
+from pipeline.artifacts import Ledger
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError
+from pipeline.gemini import costs
+from pipeline.gemini.answers import Answer, UnusableAnswer, answer_of, version_of
+from pipeline.gemini.calls import UNKNOWN, Calls
+from pipeline.gemini.questions import SCHEMA, Question, prompt_of, question, sound_of
+from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.records import FeatureRecord, OverallRecord, table_of
+
+VARIABLE = "GEMINI_API_KEY"
+LEDGER = "labels/gemini-ledger.jsonl"
+"""In the run directory, outside its manifest: it grows while the stage is not done."""
+
+
+class Gemini(Labeler):
+    """Names features by asking Gemini."""
+
+    takes_variant: ClassVar[bool] = True
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """The prompt and the schema."""
+        whole = prompt_of(config.gemini) + json.dumps(SCHEMA, sort_keys=True)
+        return {"gemini": hashlib.sha256(whole.encode()).hexdigest()}
+
+    def ready(self, config: RunConfig) -> None:
+        """A key, and the package."""
+        if find_spec("google") is None or find_spec("google.genai") is None:
+            raise PipelineError(
+                "gemini needs the package google-genai: pip install 'earwitness[gemini]'"
+            )
+        _key()
+
+    def prepare(self, context: LabelingContext) -> None:
+        """Ask what was not answered yet; then the overall names and raw replies, as files."""
+        asked = [
+            question(context, feature.feature, self._model(context))
+            for feature in context.features
+            if context.exemplars.get(feature.feature)
+        ]
+        calls = _calls(context)
+        self._ask(context, calls, asked)
+        _keep(context, self._name, calls, asked)
+
+    def label(
+        self, context: LabelingContext, features: Sequence[FeatureRecord]
+    ) -> Iterator[LabelCandidate]:
+        """The concepts of each feature's answer; see the module."""
+        calls = _calls(context)
+        named = [feature.feature for feature in features]
+        asked = {
+            name: question(context, name, self._model(context))
+            for name in named
+            if context.exemplars.get(name)
+        }
+        self._ask(context, calls, list(asked.values()))
+        for name in named:
+            if name not in asked:
+                yield failed(name, "the feature has no exemplars")
+                continue
+            try:
+                answer, provenance = _answer(calls, asked[name])
+            except UnusableAnswer as error:
+                yield failed(name, str(error))
+                continue
+            yield from _candidates(name, answer, provenance, context.config.labels.candidates)
+
+    @property
+    def _name(self) -> str:
+        return f"gemini@{self.variant}" if self.variant else "gemini"
+
+    def _model(self, context: LabelingContext) -> str:
+        return self.variant or context.config.gemini.model
+
+    def _ask(self, context: LabelingContext, calls: Calls, asked: Sequence[Question]) -> None:
+        """Ask what is outstanding, once the budget allows it."""
+        config = context.config.gemini
+        todo = [one for one in asked if _outstanding(calls, one, config.unknown)]
+        if not todo:
+            return
+        spent = sum(costs.paid(config, calls.reply(one.key) or {}) for one in asked)
+        context.progress.note(f"{self._name}, {context.sae}: {costs.summary(config, todo)}")
+        needed = sum(costs.estimated(config, one) for one in todo)
+        if spent + needed > config.budget_dollars:
+            raise PipelineError(
+                f"{self._name} may cost ${needed:.2f} on top of ${spent:.2f}, over "
+                f"[gemini] budget_dollars of {config.budget_dollars:g}; nothing was asked"
+            )
+        context.progress.start(f"labels {context.sae} {self._name} asks", len(todo), "feature")
+        sound = partial(sound_of, context)
+        # Here and not above: the package is an extra.
+        from pipeline.gemini import batches
+        from pipeline.gemini.service import Service, make_client
+
+        client = make_client(config, _key())
+        if config.batch:
+            batches.ask(config, calls, client, todo, sound, context.progress.advance)
+        else:
+            service = Service(config, calls, client, sound)
+            service.ask(todo, spent=spent, advance=context.progress.advance)
+        context.progress.finish()
+
+
+def _key() -> str:
+    key = os.environ.get(VARIABLE, "")
+    if not key:
+        raise PipelineError(f"gemini needs a key: set {VARIABLE}")
+    return key
+
+
+def _calls(context: LabelingContext) -> Calls:
+    """The ledger of the run, or the one that runs share."""
+    memo = context.tables.memo
+    if "gemini" not in memo:
+        path = context.config.gemini.ledger
+        ledger = Ledger(path) if path else context.directory.ledger(LEDGER)
+        memo["gemini"] = Calls(ledger, os.environ.get(VARIABLE, ""))
+    calls: Calls = memo["gemini"]
+    return calls
+
+
+def _outstanding(calls: Calls, asked: Question, unknown: str) -> bool:
+    """Whether the question is to be asked now."""
+    if calls.reply(asked.key) is not None or calls.reason(asked.key):
+        return False
+    in_job = any(asked.key in keys for keys in calls.jobs().values())
+    return in_job or unknown == "ask" or not calls.under_way(asked.key)
+
+
+def _answer(calls: Calls, asked: Question) -> tuple[Answer, str]:
+    """The answer and its provenance; raises `UnusableAnswer`."""
+    reply = calls.reply(asked.key)
+    if reply is None:
+        raise UnusableAnswer(calls.reason(asked.key) or UNKNOWN)
+    return answer_of(reply, asked.model), f"{version_of(reply)}, reply {asked.key}"
+
+
+def _candidates(
+    feature: str, answer: Answer, provenance: str, count: int
+) -> Iterator[LabelCandidate]:
+    for rank, concept in enumerate(answer.concepts[:count], start=1):
+        yield LabelCandidate(
+            feature=feature,
+            rank=rank,
+            text=concept.name,
+            confidence=concept.confidence,
+            description=concept.description,
+            provenance=provenance,
+        )
+
+
+def _keep(context: LabelingContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
+    """Overall names and raw replies beside the labels."""
+    writer = context.tables.writer
+    if writer is None:
+        return
+    rows, lines = [], []
+    for one in asked:
+        reply = calls.reply(one.key)
+        if reply is not None:
+            clips = [clip.clip for clip in one.clips]
+            line = {"key": one.key, "feature": one.feature, "clips": clips, "reply": reply}
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+        try:
+            answer, _ = _answer(calls, one)
+        except UnusableAnswer:
+            continue
+        rows.append(
+            OverallRecord(
+                feature=one.feature,
+                name=answer.overall_name,
+                summary=answer.overall_summary,
+                confidence=answer.overall_confidence,
+                model_version=version_of(reply or {}),
+                reply=one.key,
+            )
+        )
+    folder = f"labels/{context.sae}/{method}"
+    writer.write_table(f"{folder}/overall.parquet", table_of(OverallRecord, rows))
+    writer.write_bytes(f"{folder}/replies.jsonl", "".join(lines).encode())

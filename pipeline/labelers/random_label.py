@@ -1,0 +1,76 @@
+"""`random-label`: another feature's labels. The control that every method must beat.
+
+Features are drawn to a ring by the seed, and each gets the labels of the next one on it, so that
+every feature's labels are given exactly once, never to itself. The donor's ranks count as the
+method's own. `random-label@METHOD` deals out the labels of METHOD; without it those of
+`[labels] random_label_of`, else of the run's first method that is no control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError
+from pipeline.labelers import is_derived, labeler
+from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.records import FeatureRecord
+
+
+class RandomLabel(Labeler):
+    """Names each feature by another one's labels."""
+
+    takes_variant: ClassVar[bool] = True
+
+    def sources(self, config: RunConfig) -> tuple[str, ...]:
+        """The one method whose labels are dealt out."""
+        named = self.variant or config.labels.random_label_of
+        own = [method for method in config.labels.methods if not is_derived(method)]
+        if not named and not own:
+            raise PipelineError("random-label needs another method in [labels] methods")
+        return (named or own[0],)
+
+    def label(
+        self, context: LabelingContext, features: Sequence[FeatureRecord]
+    ) -> Iterator[LabelCandidate]:
+        """The donor's labels under this feature's name."""
+        (source,) = self.sources(context.config)
+        given: dict[str, list[LabelCandidate]] = {}
+        for row in context.labels(source):
+            if row.status == "ok":
+                given.setdefault(row.feature, []).append(row)
+        donor = donors(sorted(given), context.config.labels.seed)
+        for feature in features:
+            name = feature.feature
+            if not context.exemplars.get(name):
+                yield failed(name, "the feature has no exemplars")
+            elif name not in donor:
+                yield failed(name, f"{source} named this feature, or any other one, not at all")
+            else:
+                yield from (_dealt(row, name, source) for row in given[donor[name]])
+
+    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
+        """The source's."""
+        (source,) = self.sources(context.config)
+        return labeler(source).reading(context, texts)
+
+
+def donors(names: Sequence[str], seed: int) -> dict[str, str]:
+    """Each name's donor: another one, each giving once. Empty if there are fewer than two."""
+    if len(names) < 2:
+        return {}
+    ring = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
+    return dict(zip(ring, [*ring[1:], ring[0]], strict=True))
+
+
+def _dealt(row: LabelCandidate, feature: str, source: str) -> LabelCandidate:
+    return replace(
+        row,
+        feature=feature,
+        description=f"a label of another feature; {row.description}",
+        provenance=f"{source} for {row.feature}",
+    )

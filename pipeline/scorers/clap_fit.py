@@ -1,0 +1,149 @@
+"""`clap`: how well a label fits the clips that made it, by CLAP.
+
+*Score*: the mean cosine of the label's text and the feature's exemplars, with Student's interval
+over exemplars. The exemplars made the label, so this is no proof of it: `held_out` is false.
+*Contrast*: the score less the mean that all other features' labels, by the same method, reach on
+these exemplars. *Retrieval rank*: 1 + the number of the method's different texts that score
+higher on them.
+
+Everything is computed from embeddings, a block of features at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.clap.base import Floats32
+from pipeline.clap.store import track_embeddings
+from pipeline.labelers.base import LabelingContext
+from pipeline.records import ScoreRecord
+from pipeline.scorers.similarities import ClapScorer, labelled
+
+BLOCK = 256
+"""Features at a time: 65,000 texts × 256 is 67 MB."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Figures of labels, one entry each [label]."""
+
+    score: Floats32
+    half: Floats32
+    """Half the interval; NaN with fewer than two clips."""
+    contrast: Floats32
+    """NaN where no other feature has a label."""
+    rank: npt.NDArray[np.int64]
+
+
+class ClapFit(ClapScorer):
+    """Cosine of label and exemplars."""
+
+    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+        """One record for each label of `method`; see the module."""
+        found = labelled(context, method)
+        if found is None:
+            return
+        names = list(dict.fromkeys(label.feature for label in found.labels))
+        place = {name: number for number, name in enumerate(names)}
+        row = found.row
+        figures = fit(
+            texts=found.embeddings,
+            clips=track_embeddings(context),
+            clips_of=[context.exemplar_places(name) for name in names],
+            text_of=np.asarray([row[label.text] for label in found.labels]),
+            feature_of=np.asarray([place[label.feature] for label in found.labels]),
+            level=context.config.scores.interval_level,
+        )
+        for number, label in enumerate(found.labels):
+            count = len(context.exemplar_places(label.feature))
+            yield _record(label.feature, label.rank, method, figures, number, count, len(row))
+
+
+def fit(
+    *,
+    texts: Floats32,
+    clips: Floats32,
+    clips_of: Sequence[npt.NDArray[np.intp]],
+    text_of: npt.NDArray[np.intp],
+    feature_of: npt.NDArray[np.intp],
+    level: float = 0.95,
+) -> Fit:
+    """The figures of labels from unit embeddings `texts` [text, width], `clips` [clip, width].
+
+    `clips_of` [feature]: each feature's clips; `text_of`, `feature_of` [label]: each label's text
+    and feature.
+    """
+    labels, features = len(text_of), len(clips_of)
+    score, half, contrast = (np.full(labels, np.nan, dtype=np.float32) for _ in range(3))
+    rank = np.zeros(labels, dtype=np.int64)
+    given = np.bincount(text_of, minlength=len(texts)).astype(np.float32)
+    by_feature = np.argsort(feature_of, kind="stable")
+    bounds = np.searchsorted(feature_of[by_feature], np.arange(features + 1))
+    means = np.stack([_mean(clips, places) for places in clips_of])
+    # The labels of all features but one: all of them, less its own.
+    total = means @ (given @ texts)
+    for start in range(0, features, BLOCK):
+        block = texts @ means[start : start + BLOCK].T
+        for feature in range(start, min(start + BLOCK, features)):
+            own = by_feature[bounds[feature] : bounds[feature + 1]]
+            if not len(own) or not len(clips_of[feature]):
+                continue
+            column = block[:, feature - start]
+            score[own] = column[text_of[own]]
+            half[own] = _half(texts[text_of[own]] @ clips[clips_of[feature]].T, level)
+            others = labels - len(own)
+            if others:
+                contrast[own] = score[own] - (total[feature] - score[own].sum()) / others
+            rank[own] = _ranks(column, score[own])
+    return Fit(score, half, contrast, rank)
+
+
+def _mean(clips: Floats32, places: npt.NDArray[np.intp]) -> Floats32:
+    """Mean of some clips' embeddings: a text's product with it is its mean cosine."""
+    if not len(places):
+        return np.zeros(clips.shape[1], dtype=np.float32)
+    return np.asarray(clips[places].mean(axis=0), dtype=np.float32)
+
+
+def _ranks(column: Floats32, scores: Floats32) -> npt.NDArray[np.int64]:
+    """1 + how many of `column` [text] are over each of `scores` [label]."""
+    return 1 + (column[None, :] > scores[:, None]).sum(axis=1)
+
+
+def _half(cosines: Floats32, level: float) -> Floats32:
+    """Half of Student's interval of each row's mean [label]; cosines [label, clip]."""
+    from scipy.stats import t
+
+    count = cosines.shape[1]
+    if count < 2:
+        return np.full(len(cosines), np.nan, dtype=np.float32)
+    factor = float(t.ppf(0.5 + level / 2, count - 1)) / np.sqrt(count)
+    return np.asarray(factor * cosines.std(axis=1, ddof=1), dtype=np.float32)
+
+
+def _record(
+    feature: str, rank: int, method: str, figures: Fit, number: int, clips: int, texts: int
+) -> ScoreRecord:
+    score, half = float(figures.score[number]), float(figures.half[number])
+    contrast = float(figures.contrast[number])
+    bounded = np.isfinite(half)
+    return ScoreRecord(
+        feature=feature,
+        method=method,
+        rank=rank,
+        score=score,
+        low=score - half if bounded else score,
+        high=score + half if bounded else score,
+        contrast=contrast if np.isfinite(contrast) else None,
+        n_positive=clips,
+        n_negative=0,
+        comparable=True,
+        held_out=False,
+        interval="Student, over exemplars" if bounded else "none: one exemplar",
+        retrieval_rank=int(figures.rank[number]),
+        retrieval_of=texts,
+    )

@@ -1,0 +1,183 @@
+"""`fuzzing`: which second of a clip? Does a label tell the pieces where its feature fires?
+
+Each of up to `CLIPS` held-out tracks where the feature fires is cut into pieces of
+`[scores] window_seconds`; a piece fires if the feature exceeds τ in it. *Score*: the AUROC of
+CLAP's cosine of label and piece within a track, averaged over tracks that have pieces of both
+kinds; Student's interval over tracks. Whole-track similarity cannot help here. *Contrast*: less
+the mean of other features' labels on the same pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t
+
+from pipeline.auroc import auroc_matrix
+from pipeline.clap.base import Floats32
+from pipeline.clap.store import piece_embeddings
+from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
+from pipeline.records import ScoreRecord, TrackRecord
+from pipeline.scorers.held_out import by_feature, draws, tau_of
+from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
+
+CLIPS = 20
+"""Tracks of a feature at most, the strongest first."""
+FEWEST = 3
+"""Tracks with pieces of both kinds that a score needs."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """One feature's graded pieces."""
+
+    tracks: tuple[int, ...]
+    """Places among the test tracks."""
+    fires: tuple[npt.NDArray[np.bool_], ...]
+    """Of each: which pieces fire."""
+
+
+class Fuzzing(ClapScorer):
+    """AUROC of CLAP's similarity among the pieces of a track."""
+
+    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+        """One record for each label of `method`; see the module."""
+        found = labelled(context, method)
+        if found is None:
+            return
+        sounds = piece_embeddings(context, context.config.scores.window_seconds)
+        pieces = pieces_of(context, sounds.shape[1])
+        for feature, own in by_feature(found.labels).items():
+            graded = pieces[feature]
+            if len(graded.tracks) < FEWEST:
+                yield from (_failed(label, method, graded) for label in own)
+                continue
+            others = rivals(context, found, feature)
+            rows = [*rows_of(found, own), *others]
+            areas = areas_within(found.embeddings[rows], sounds, graded)
+            rival = float(areas[len(own) :].mean()) if len(others) else None
+            for label, area in zip(own, areas, strict=False):
+                yield _record(context, method, label, area, rival, graded)
+
+
+def areas_within(texts: Floats32, sounds: Floats32, graded: Pieces) -> Floats:
+    """AUROC [text, track] of each text among the pieces of each graded track."""
+    return np.stack(
+        [
+            auroc_matrix(sounds[track, : len(fires)] @ texts.T, fires[:, None])[0]
+            for track, fires in zip(graded.tracks, graded.fires, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
+    """Each kept feature's graded pieces; made once a stage."""
+    key = ("pieces", context.sae, count)
+    if key not in context.tables.memo:
+        context.tables.memo[key] = _pieces_of(context, count)
+    made: dict[str, Pieces] = context.tables.memo[key]
+    return made
+
+
+def _pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
+    wanted = _wanted(context)
+    fires = _firing_pieces(context, wanted, count)
+    test = {track.track: place for place, track in enumerate(_test_tracks(context))}
+    made = {}
+    for place, record in enumerate(context.features):
+        mixed = [
+            (test[track], fires[track, place])
+            for track, features in wanted.items()
+            if place in features and 0 < fires[track, place].sum() < len(fires[track, place])
+        ]
+        made[record.feature] = Pieces(
+            tuple(track for track, _ in mixed), tuple(which for _, which in mixed)
+        )
+    return made
+
+
+def _wanted(context: LabelingContext) -> dict[str, set[int]]:
+    """Test track to the features, by place, that it grades."""
+    wanted: dict[str, set[int]] = {track.track: set() for track in _test_tracks(context)}
+    for place, drawn in enumerate(draws(context)):
+        strongest = drawn.positive[
+            np.argsort(-context.maxima[drawn.positive, place], kind="stable")
+        ][:CLIPS]
+        for row in strongest:
+            wanted[context.tracks[row].track].add(place)
+    return wanted
+
+
+def _firing_pieces(
+    context: LabelingContext, wanted: dict[str, set[int]], count: int
+) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
+    """(track, feature's place) to which pieces fire, from the frames' activations."""
+    import torch
+
+    from pipeline.sae import checkpoint
+    from pipeline.sae.summary import checked_shards, frames_of
+
+    stored = checkpoint.load(context.directory, context.sae)
+    tau = tau_of(context) * stored.facts.activation_scale
+    seconds = context.config.scores.window_seconds
+    whole = {r.track: max(1, int(r.seconds / seconds + 1e-6)) for r in _test_tracks(context)}
+    found = {}
+    for facts, array in checked_shards(context.directory, stored):
+        for row, track in enumerate(facts.tracks):
+            places = sorted(wanted.get(track, ()))
+            if not places:
+                continue
+            latents = torch.tensor([context.features[place].index for place in places])
+            frames = frames_of(stored.sae, torch.from_numpy(array[row]).float(), latents).numpy()
+            times = (facts.first_frame + np.arange(len(frames)) + 0.5) / facts.frame_rate
+            piece = np.minimum((times / seconds).astype(np.intp), count)
+            for column, place in enumerate(places):
+                fires = np.zeros(count + 1, dtype=bool)
+                np.logical_or.at(fires, piece, frames[:, column] > tau[place])
+                found[track, place] = fires[: min(count, whole[track])]
+    return found
+
+
+def _test_tracks(context: LabelingContext) -> list[TrackRecord]:
+    return [record for record in context.tracks if record.split == "test"]
+
+
+def _failed(label: LabelCandidate, method: str, graded: Pieces) -> ScoreRecord:
+    return ScoreRecord(
+        feature=label.feature, method=method, rank=label.rank, score=None, low=None, high=None,
+        contrast=None, n_positive=len(graded.tracks), n_negative=0, comparable=True,
+        status="failed",
+        reason=f"not estimable: fires in a part of {len(graded.tracks)} test tracks; "
+        f"{FEWEST} are needed",
+    )  # fmt: skip
+
+
+def _record(
+    context: LabelingContext,
+    method: str,
+    label: LabelCandidate,
+    areas: Floats,
+    rival: float | None,
+    graded: Pieces,
+) -> ScoreRecord:
+    """One label's figures from its AUROC in each track [track]."""
+    value, count = float(areas.mean()), len(areas)
+    factor = float(t.ppf(0.5 + context.config.scores.interval_level / 2, count - 1))
+    half = factor * float(areas.std(ddof=1)) / np.sqrt(count)
+    return ScoreRecord(
+        feature=label.feature,
+        method=method,
+        rank=label.rank,
+        score=value,
+        low=max(0.0, value - half),
+        high=min(1.0, value + half),
+        contrast=None if rival is None else value - rival,
+        n_positive=sum(int(which.sum()) for which in graded.fires),
+        n_negative=sum(int((~which).sum()) for which in graded.fires),
+        comparable=True,
+        interval="Student, over tracks",
+    )

@@ -1,0 +1,142 @@
+"""The test tracks that grade a feature's labels, the same for every method.
+
+Positives: test tracks where the feature fires, one from each quantile of their activation, so
+that weak firing is asked about as well as strong. Negatives: test tracks where it does not; a
+share of them *hard*, those where the features nearest by decoder direction fire most strongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import firing
+from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
+from pipeline.records import ScoreRecord
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Places of a feature's graded tracks on the context's axis `track`."""
+
+    positive: Places
+    easy: Places
+    hard: Places
+
+    @property
+    def all(self) -> Places:
+        """Positives first, then easy, then hard negatives."""
+        return np.concatenate([self.positive, self.easy, self.hard])
+
+    @property
+    def truth(self) -> npt.NDArray[np.bool_]:
+        """Of `all`: whether the feature fires."""
+        return np.arange(len(self.all)) < len(self.positive)
+
+    @property
+    def without_easy(self) -> npt.NDArray[np.bool_]:
+        """Of `all`: positives and hard negatives."""
+        place = np.arange(len(self.all))
+        return (place < len(self.positive)) | (place >= len(self.positive) + len(self.easy))
+
+    def shortage(self, needed: int) -> str:
+        """Why the draw cannot grade; empty if it can."""
+        negatives = len(self.easy) + len(self.hard)
+        if min(len(self.positive), negatives) >= needed:
+            return ""
+        return (
+            f"not estimable: {len(self.positive)} test tracks that fire and {negatives} that do "
+            f"not; {needed} of each are needed"
+        )
+
+
+def firing_tracks(context: LabelingContext) -> npt.NDArray[np.bool_]:
+    """Whether each kept feature fires in each usable track [track, feature]."""
+    return firing.fires(context.maxima, tau_of(context))
+
+
+def tau_of(context: LabelingContext) -> Floats:
+    """τ of each kept feature [feature], normalised."""
+    largest = np.asarray([record.max_activation for record in context.features])
+    return np.asarray(firing.thresholds(context.config.features, largest), dtype=np.float64)
+
+
+def draws(context: LabelingContext) -> list[Drawn]:
+    """The draw of each kept feature, in the context's order; made once a stage."""
+    key = ("held-out", context.sae)
+    if key not in context.tables.memo:
+        fires = firing_tracks(context)
+        test = np.flatnonzero(context.in_split("test"))
+        context.tables.memo[key] = [
+            _draw(context, place, fires, test) for place in range(len(context.features))
+        ]
+    made: list[Drawn] = context.tables.memo[key]
+    return made
+
+
+def generator(context: LabelingContext, feature: str, purpose: str) -> np.random.Generator:
+    """Random numbers of one feature for one purpose, whatever other features there are."""
+    seed = context.config.scores.seed
+    return np.random.default_rng([seed, crc32(feature.encode()), crc32(purpose.encode())])
+
+
+def across_quantiles(values: Floats, count: int, rng: np.random.Generator) -> Places:
+    """Places of `count` values, one drawn from each of as many quantiles; all if there are fewer."""
+    order = np.argsort(values, kind="stable")
+    if len(order) <= count:
+        return order
+    return np.asarray([rng.choice(part) for part in np.array_split(order, count)], dtype=np.intp)
+
+
+def _draw(
+    context: LabelingContext, place: int, fires: npt.NDArray[np.bool_], test: Places
+) -> Drawn:
+    scores, feature = context.config.scores, context.features[place].feature
+    rng = generator(context, feature, "held-out")
+    firing_there = test[fires[test, place]]
+    values = context.maxima[firing_there, place].astype(np.float64)
+    positive = firing_there[across_quantiles(values, scores.per_class, rng)]
+    silent = test[~fires[test, place]]
+    strength = _neighbours_strength(context, feature, fires)[silent]
+    wanted = min(round(scores.hard_share * scores.per_class), int((strength > 0).sum()))
+    hard = silent[np.argsort(-strength, kind="stable")[:wanted]]
+    rest = np.setdiff1d(silent, hard)
+    easy = rng.permutation(rest)[: scores.per_class - len(hard)]
+    return Drawn(positive, np.sort(easy), hard)
+
+
+def _neighbours_strength(
+    context: LabelingContext, feature: str, fires: npt.NDArray[np.bool_]
+) -> Floats:
+    """Strongest activation over τ of the neighbours that fire [track]; 0 where none does."""
+    column = {record.feature: place for place, record in enumerate(context.features)}
+    near = [column[name] for name in context.neighbours.get(feature, ()) if name in column]
+    if not near:
+        return np.zeros(len(context.tracks))
+    tau = np.maximum(tau_of(context)[near], 1e-9)
+    strength = np.where(fires[:, near], context.maxima[:, near] / tau, 0.0)
+    return np.asarray(strength.max(axis=1), dtype=np.float64)
+
+
+def by_feature(labels: Sequence[LabelCandidate]) -> dict[str, list[LabelCandidate]]:
+    """Each feature with its labels, in the order in which features first occur."""
+    grouped: dict[str, list[LabelCandidate]] = {}
+    for label in labels:
+        grouped.setdefault(label.feature, []).append(label)
+    return grouped
+
+
+def not_graded(label: LabelCandidate, method: str, drawn: Drawn, reason: str) -> ScoreRecord:
+    """The record of a label that cannot be graded."""
+    return ScoreRecord(
+        feature=label.feature, method=method, rank=label.rank, score=None, low=None, high=None,
+        contrast=None, n_positive=len(drawn.positive),
+        n_negative=len(drawn.easy) + len(drawn.hard), comparable=True, status="failed",
+        reason=reason,
+    )  # fmt: skip

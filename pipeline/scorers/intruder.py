@@ -1,0 +1,100 @@
+"""`intruder`: four clips where the feature fires and one where it does not; is it the odd one?
+
+By CLAP: the intruder is found if its cosine with the label is the smallest of the five. *Score*:
+how often, over all sets of four positives and one negative of the feature's held-out draw, which
+is counted, not sampled; an intruder that ties with n others counts 1/(n + 1). Chance is 0.2.
+*Interval*: jackknife over tracks, normal. *Contrast*: less the mean of other features' labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import comb
+from scipy.stats import norm
+
+from pipeline.labelers.base import Floats, LabelingContext
+from pipeline.records import ScoreRecord
+from pipeline.scorers.held_out import by_feature, draws, not_graded
+from pipeline.scorers.similarities import (
+    ClapScorer,
+    labelled,
+    rivals,
+    rows_of,
+    track_similarities,
+)
+
+COMPANY = 4
+"""Clips beside the intruder."""
+
+
+class Intruder(ClapScorer):
+    """How often the label's similarity finds the intruder."""
+
+    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+        """One record for each label of `method`; see the module."""
+        found = labelled(context, method)
+        if found is None:
+            return
+        similar = track_similarities(context, found).astype(np.float64)
+        column = {record.feature: place for place, record in enumerate(context.features)}
+        drawn = draws(context)
+        z = float(norm.ppf(0.5 + context.config.scores.interval_level / 2))
+        for feature, own in by_feature(found.labels).items():
+            graded = drawn[column[feature]]
+            reason = graded.shortage(max(COMPANY + 1, context.config.scores.min_tracks))
+            if reason:
+                yield from (not_graded(label, method, graded, reason) for label in own)
+                continue
+            places, truth = graded.all, graded.truth
+            rows = rivals(context, found, feature)
+            others = [found_share(similar[row, places], truth) for row in rows]
+            for label, row in zip(own, rows_of(found, own), strict=True):
+                value = found_share(similar[row, places], truth)
+                half = z * jackknife_error(similar[row, places], truth)
+                yield ScoreRecord(
+                    feature=feature,
+                    method=method,
+                    rank=label.rank,
+                    score=value,
+                    low=max(0.0, value - half),
+                    high=min(1.0, value + half),
+                    contrast=value - float(np.mean(others)) if others else None,
+                    n_positive=int(truth.sum()),
+                    n_negative=int((~truth).sum()),
+                    comparable=True,
+                    interval="jackknife over tracks, normal",
+                )
+
+
+def found_share(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:
+    """Share of all sets in which the negative has the smallest similarity of the five."""
+    return float(_shares(similar[truth], similar[~truth]).mean())
+
+
+def _shares(positive: Floats, negative: Floats) -> Floats:
+    """For each negative, the share of sets of `COMPANY` positives among which it is the least."""
+    order = np.sort(positive)
+    over = len(order) - np.searchsorted(order, negative, side="right")
+    tied = len(order) - np.searchsorted(order, negative, side="left") - over
+    found = np.zeros(len(negative))
+    for ties in range(COMPANY + 1):
+        found += comb(tied, ties) * comb(over, COMPANY - ties) / (ties + 1)
+    return np.asarray(found / comb(len(order), COMPANY))
+
+
+def jackknife_error(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:
+    """Standard error of `found_share`, leaving out one positive, and one negative, in turn."""
+    positive, negative = similar[truth], similar[~truth]
+    shares = _shares(positive, negative)
+    n, m = len(negative), len(positive)
+    by_negative = (shares.sum() - shares) / (n - 1)
+    by_positive = np.asarray([_shares(np.delete(positive, i), negative).mean() for i in range(m)])
+    variance = sum(
+        (len(part) - 1) / len(part) * np.square(part - part.mean()).sum()
+        for part in (by_negative, by_positive)
+    )
+    return sqrt(float(variance))

@@ -1,0 +1,78 @@
+"""What CLAP's scorers share: labels, their texts, and the similarity of each text to each track."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import clap
+from pipeline.clap.base import Floats32
+from pipeline.clap.store import text_embeddings, track_embeddings
+from pipeline.config import RunConfig
+from pipeline.labelers.base import LabelCandidate, LabelingContext
+from pipeline.scorers.base import Scorer
+from pipeline.scorers.held_out import generator
+
+CONTRAST_RANKS = 5
+"""A rival label is one that could have been an option of another feature's trial."""
+RIVALS = 200
+"""Labels of other features that a contrast is taken over, at most, drawn by lot."""
+
+
+class ClapScorer(Scorer):
+    """A scorer that listens by CLAP, the same ear for every method."""
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """CLAP's files."""
+        return {"clap": clap.fingerprint(config.clap)}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One method's labels of one SAE, and their texts' embeddings."""
+
+    labels: tuple[LabelCandidate, ...]
+    texts: tuple[str, ...]
+    """Different ones, sorted."""
+    embeddings: Floats32
+    """[text, width]."""
+
+    @property
+    def row(self) -> dict[str, int]:
+        """Text to its row."""
+        return {text: place for place, text in enumerate(self.texts)}
+
+
+def labelled(context: LabelingContext, method: str) -> Labelled | None:
+    """The method's labels, or None if it has none."""
+    labels = tuple(label for label in context.labels(method) if label.status == "ok")
+    if not labels:
+        return None
+    texts = tuple(sorted({label.text for label in labels}))
+    return Labelled(labels, texts, text_embeddings(context, texts))
+
+
+def track_similarities(context: LabelingContext, found: Labelled) -> Floats32:
+    """Cosine [text, track]."""
+    return np.asarray(found.embeddings @ track_embeddings(context).T, dtype=np.float32)
+
+
+def rivals(context: LabelingContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
+    """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`, `RIVALS` of them at most."""
+    row = found.row
+    others = [
+        row[label.text]
+        for label in found.labels
+        if label.feature != feature and label.rank <= CONTRAST_RANKS
+    ]
+    drawn = generator(context, feature, "rivals").permutation(len(others))[:RIVALS]
+    return np.asarray([others[place] for place in sorted(drawn)], dtype=np.intp)
+
+
+def rows_of(found: Labelled, own: Sequence[LabelCandidate]) -> list[int]:
+    """The rows of some labels' texts."""
+    row = found.row
+    return [row[label.text] for label in own]

@@ -1,0 +1,230 @@
+"""A server that speaks as much of the Gemini API as is used: answers, faults, uploads, batches.
+
+What a question gets is decided by the order in which questions are first seen, so that a test
+knows how many of each kind there are. It keeps count of whole answers a question: what is paid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+NAMES = (
+    "steady beat", "bright bells", "low hum", "harsh guitar", "soft flute", "church organ",
+    "quick strings", "dry snare", "wide choir",
+)  # fmt: skip
+
+
+def good_reply(number: int, model: str) -> dict[str, Any]:
+    """A whole answer with six concepts, the same for the same number."""
+    concepts = [
+        {
+            "name": NAMES[(number + place) % len(NAMES)],
+            "confidence": round(0.9 - 0.1 * place, 2),
+            "description": f"hypothesis {place} of question {number}",
+        }
+        for place in (1, 0, 2, 3, 4, 5)
+    ]
+    answer = {
+        "concepts": concepts,
+        "overall_name": f"overall {number}",
+        "overall_summary": "what they share",
+        "overall_confidence": 0.7,
+    }
+    return reply_of(json.dumps(answer), model)
+
+
+def reply_of(text: str, model: str, finish: str = "STOP") -> dict[str, Any]:
+    """A reply around an answer's text."""
+    return {
+        "candidates": [
+            {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": finish}
+        ],
+        "modelVersion": model,
+        "usageMetadata": {
+            "promptTokenCount": 3000,
+            "candidatesTokenCount": 400,
+            "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 2800}],
+        },
+    }
+
+
+class GeminiServer(ThreadingHTTPServer):
+    """`fault(number, tries)` names what goes wrong with the try of a question, if anything."""
+
+    daemon_threads = True
+
+    def __init__(self, fault: Callable[[int, int], str] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fault = fault or (lambda number, tries: "")
+        self.lock = threading.Lock()
+        self.numbers: dict[str, int] = {}
+        self.tries: Counter[int] = Counter()
+        self.paid: Counter[int] = Counter()
+        self.models: Counter[str] = Counter()
+        self.files: dict[str, bytes] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.closing = threading.Event()
+        self.hang_seconds = 30.0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def number_of(self, body: Any) -> tuple[int, int]:
+        """A question's number, by its prompt and sound, and how many tries it had before."""
+        parts = body["contents"][0]["parts"]
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        with self.lock:
+            number = self.numbers.setdefault(digest, len(self.numbers))
+            self.tries[number] += 1
+            return number, self.tries[number] - 1
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed leaves broken connections: nothing to tell."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: GeminiServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        """Quiet."""
+
+    def do_POST(self) -> None:
+        data = self._data()
+        if self.path.startswith("/upload/v1beta/files"):
+            self._upload_begins()
+        elif self.path.startswith("/put/"):
+            self.server.files[self.path.rpartition("/")[2]] = data
+            name = f"files/{self.path.rpartition('/')[2]}"
+            self._send(200, {"file": {"name": name}}, {"X-Goog-Upload-Status": "final"})
+        elif found := re.fullmatch(r"/v1beta/models/(.+):batchGenerateContent", self.path):
+            self._batch(found[1], json.loads(data))
+        elif found := re.fullmatch(r"/v1beta/models/(.+):generateContent", self.path):
+            self._answer(found[1], json.loads(data))
+        else:
+            self._send(404, {"error": {"code": 404, "message": self.path, "status": "NOT_FOUND"}})
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/v1beta/batches/"):
+            self._send(200, self.server.jobs[path.removeprefix("/v1beta/")])
+        elif path == "/v1beta/batches":
+            self._send(200, {"operations": list(self.server.jobs.values())})
+        elif found := re.fullmatch(r"/(?:download/)?v1beta/files/(.+):download", path):
+            self._raw(200, self.server.files[found[1]])
+        else:
+            self._send(404, {"error": {"code": 404, "message": path, "status": "NOT_FOUND"}})
+
+    def _answer(self, model: str, body: Any) -> None:
+        number, tries = self.server.number_of(body)
+        self.server.models[model] += 1
+        fault = self.server.fault(number, tries)
+        key = self.headers.get("x-goog-api-key", "")
+        if fault == "hang":
+            self.server.closing.wait(self.server.hang_seconds)
+            self.close_connection = True
+        elif fault.isdigit():
+            error = {"code": int(fault), "status": "FAULT", "message": f"no, not with {key}"}
+            headers = {"Retry-After": "0.05"} if fault == "429" else {}
+            self._send(int(fault), {"error": error}, headers)
+        elif fault == "broken body":
+            self._paid(number, b'{"candidates": [')
+        else:
+            self._paid(number, json.dumps(self._reply(number, model, fault, key)).encode())
+
+    def _reply(self, number: int, model: str, fault: str, key: str) -> dict[str, Any]:
+        if fault == "broken answer":
+            return reply_of('{"concepts": [{"na', model)
+        if fault == "truncated":
+            return reply_of('{"concepts": [', model, finish="MAX_TOKENS")
+        if fault == "blocked":
+            return {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": model}
+        if fault == "empty":
+            return {"candidates": [], "modelVersion": model}
+        if fault == "wrong model":
+            return good_reply(number, "gemini-0-cheap")
+        if fault == "echo":
+            return reply_of(f"not JSON, but your key is {key}", model)
+        return good_reply(number, model)
+
+    def _paid(self, number: int, data: bytes) -> None:
+        # Counted before it is sent: who computed an answer bills it, heard or not.
+        with self.server.lock:
+            self.server.paid[number] += 1
+        self._raw(200, data)
+
+    def _upload_begins(self) -> None:
+        name = f"up{len(self.server.files)}-{threading.get_ident()}"
+        headers = {
+            "X-Goog-Upload-URL": f"{self.server.url}/put/{name}",
+            "X-Goog-Upload-Status": "active",
+        }
+        self._send(200, {}, headers)
+
+    def _batch(self, model: str, body: Any) -> None:
+        given = body["batch"]["inputConfig"]["fileName"].removeprefix("files/")
+        lines = []
+        for line in self.server.files[given].splitlines():
+            entry = json.loads(line)
+            number, tries = self.server.number_of(entry["request"])
+            if self.server.fault(number, tries) == "400":
+                lines.append({"key": entry["key"], "error": {"code": 400, "message": "no"}})
+                continue
+            with self.server.lock:
+                self.server.paid[number] += 1
+            reply = self._reply(number, model, self.server.fault(number, tries), "")
+            lines.append({"key": entry["key"], "response": reply})
+        result = f"result{len(self.server.jobs)}"
+        self.server.files[result] = "\n".join(map(json.dumps, lines)).encode()
+        name = f"batches/job{len(self.server.jobs)}"
+        self.server.jobs[name] = {
+            "name": name,
+            "done": True,
+            "metadata": {
+                "displayName": body["batch"]["displayName"],
+                "state": "BATCH_STATE_SUCCEEDED",
+                "output": {"responsesFile": f"files/{result}"},
+            },
+        }
+        self._send(200, {"name": name, "metadata": {"state": "BATCH_STATE_PENDING"}})
+
+    def _data(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _send(self, code: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        self._raw(code, json.dumps(content).encode(), headers)
+
+    def _raw(self, code: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        with suppress(OSError):
+            self.send_response(code)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+
+@contextmanager
+def serving(fault: Callable[[int, int], str] | None = None) -> Iterator[GeminiServer]:
+    """A server that runs while the block does."""
+    server = GeminiServer(fault)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
