@@ -1,4 +1,4 @@
-"""What stands in a run's key for corpus, subject and methods' files: hashes of contents, not of paths."""
+"""What stands in a run's key for corpus, subject and methods: hashes of contents, not of paths."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def crops(sound: Floats32, clap: Clap) -> list[Floats32]:
 
 def embed_whole(sound: Floats32, clap: Clap) -> Floats32:
     """[width]: the mean over the sound's crops, of norm 1."""
-    return unit(clap.embed_sounds(crops(sound, clap)).mean(axis=0, keepdims=True))[0]
+    mean = clap.embed_sounds(crops(sound, clap)).mean(axis=0, keepdims=True)
+    return np.asarray(unit(mean)[0], dtype=np.float32)
 
 
 def unit(rows: npt.NDArray[np.floating]) -> Floats32:

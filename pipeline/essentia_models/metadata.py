@@ -106,7 +106,8 @@ def _embedding(folder: Path, name: str, output: str | None) -> Embedding:
         algorithm = str(facts["inference"]["algorithm"])
         if algorithm not in ALGORITHMS:
             raise PipelineError(
-                f"{folder / name}.json names algorithm {algorithm!r}; known: {', '.join(ALGORITHMS)}"
+                f"{folder / name}.json names algorithm {algorithm!r}; "
+                f"known: {', '.join(ALGORITHMS)}"
             )
         return Embedding(
             name=name,

@@ -205,7 +205,7 @@ class Service:
     def _backoff(self, attempt: int) -> float:
         """Twice as long each time, times a random factor around 1."""
         jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads calls, decides nothing
-        return min(LONGEST_WAIT, self._config.backoff_seconds * 2**attempt * jitter)
+        return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
 
 
 def transport_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:

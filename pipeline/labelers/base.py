@@ -200,14 +200,14 @@ class Labeler(ABC):
         """
         return {}
 
-    def ready(self, config: RunConfig) -> None:
+    def ready(self, config: RunConfig) -> None:  # noqa: B027 - most need nothing
         """Raise `PipelineError` if a key, package or the like is missing: before any work."""
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
         """The methods whose labels this one is made of; they are asked first."""
         return ()
 
-    def prepare(self, context: LabelingContext) -> None:
+    def prepare(self, context: LabelingContext) -> None:  # noqa: B027 - most need nothing
         """Make what all SAEs of the run share and what takes long, telling the progress."""
 
     @abstractmethod

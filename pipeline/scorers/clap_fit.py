@@ -111,7 +111,8 @@ def _mean(clips: Floats32, places: npt.NDArray[np.intp]) -> Floats32:
 
 def _ranks(column: Floats32, scores: Floats32) -> npt.NDArray[np.int64]:
     """1 + how many of `column` [text] are over each of `scores` [label]."""
-    return 1 + (column[None, :] > scores[:, None]).sum(axis=1)
+    better = (column[None, :] > scores[:, None]).sum(axis=1)
+    return np.asarray(1 + better, dtype=np.int64)
 
 
 def _half(cosines: Floats32, level: float) -> Floats32:

@@ -87,7 +87,7 @@ def generator(context: LabelingContext, feature: str, purpose: str) -> np.random
 
 
 def across_quantiles(values: Floats, count: int, rng: np.random.Generator) -> Places:
-    """Places of `count` values, one drawn from each of as many quantiles; all if there are fewer."""
+    """Places of `count` values, one drawn from each of as many quantiles; all if fewer."""
     order = np.argsort(values, kind="stable")
     if len(order) <= count:
         return order

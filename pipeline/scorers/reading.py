@@ -1,4 +1,4 @@
-"""`reading`: does a label, read by its own method, tell the tracks where its feature fires from those where it does not?
+"""`reading`: does a label, read by its own method, tell where its feature fires?
 
 Graded on test tracks, which made neither feature nor label. A feature fires in a track if its
 largest activation there exceeds the run's τ, as in the stage `features`. The detector is the

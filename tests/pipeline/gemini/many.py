@@ -81,7 +81,7 @@ def main(folder: Path) -> int:
     try:
         labels.run(config, directory, progress=SilentProgress())
     except PipelineError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 
