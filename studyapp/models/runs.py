@@ -187,6 +187,8 @@ class LabelCandidate(models.Model):
     description = models.TextField(blank=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OK)
     reason = models.CharField(max_length=300, blank=True)
+    name = models.CharField(max_length=300, blank=True)
+    """The same for near-synonyms of all features and methods of a run; empty in older runs."""
     scores = models.JSONField(default=dict, blank=True)
     """Scorer → score, where the scorer gave one."""
 

@@ -20,6 +20,13 @@ class Candidate:
 
     text: str
     rank: int
+    name: str = ""
+    """What near-synonyms of the run share; empty if the run does not say."""
+
+    @property
+    def key(self) -> str:
+        """Equal for candidates that say the same."""
+        return fold(self.name or self.text)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class PooledFeature:
     clips: tuple[Clip, ...]
     """Of the top exemplars, strongest first."""
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
-    """Method → its successful candidates, best first, texts distinct but for case and spacing."""
+    """Method → its successful candidates, best first, near-synonyms once."""
 
 
 def fold(text: str) -> str:
@@ -90,7 +97,7 @@ def _candidates_by_feature(
     found: dict[int, dict[str, tuple[Candidate, ...]]] = defaultdict(dict)
     for label in labels.order_by("feature_id", "method", "rank"):
         known = found[label.feature_id].get(label.method, ())
-        if fold(label.text) not in {fold(candidate.text) for candidate in known}:
-            candidate = Candidate(" ".join(label.text.split()), label.rank)
+        candidate = Candidate(" ".join(label.text.split()), label.rank, label.name)
+        if candidate.key not in {other.key for other in known}:
             found[label.feature_id][label.method] = (*known, candidate)
     return found

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypedDict
 
 from studyapp.errors import StudyError
 from studyapp.models import Clip
-from studyapp.selectors.studies import Candidate, PooledFeature, fold
+from studyapp.selectors.studies import Candidate, PooledFeature
 
 OPTIONS = 5
 OWN_CANDIDATES = 3
@@ -97,13 +97,15 @@ def options_by_candidates(
     """
     own = pooled.candidates[method][:OPTIONS]
     options = [Option(text=one.text, source=method, rank=one.rank) for one in own]
+    taken = {one.key for one in own}
     for donor in _donors(pooled, pool, seed):
         if len(options) == OPTIONS:
             break
-        text = _best_new(donor.candidates.get(method, ()), options)
-        if text:
+        new = _best_new(donor.candidates.get(method, ()), taken)
+        if new:
+            taken.add(new.key)
             source = f"feature:{donor.feature.identifier}"
-            options.append(Option(text=text, source=source, rank=None))
+            options.append(Option(text=new.text, source=source, rank=None))
     if len(options) < OPTIONS:
         raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
     return options
@@ -117,7 +119,7 @@ def label_halves(
     A participation that keeps to one half sees no target of its own as a distractor, as long as
     every distractor is from the other half or no target at all.
     """
-    counts = Counter(fold(best(one, method).text) for one in drawn for method in methods)
+    counts = Counter(best(one, method).key for one in drawn for method in methods)
     texts = sorted(counts)
     stream(seed, "halves").shuffle(texts)
     texts.sort(key=lambda text: -counts[text])
@@ -144,18 +146,18 @@ def options_by_identification(
     """
     target = best(pooled, method)
     options = [Option(text=target.text, source=method, rank=target.rank)]
-    own = {fold(one.text) for one in pooled.candidates[method]}
+    own = {one.key for one in pooled.candidates[method]}
     others = sorted(set(pool) - {pooled.feature.identifier})
     stream(seed, f"distractors:{method}:{pooled.feature.identifier}").shuffle(others)
     donors = [pool[name] for name in others if pool[name].candidates.get(method)]
-    half = halves[fold(target.text)]
-    donors.sort(key=lambda donor: halves.get(fold(best(donor, method).text)) == half)
+    half = halves[target.key]
+    donors.sort(key=lambda donor: halves.get(best(donor, method).key) == half)
     for donor in donors:
-        text = best(donor, method).text
-        if len(options) < OPTIONS and fold(text) not in own:
-            own.add(fold(text))
+        new = best(donor, method)
+        if len(options) < OPTIONS and new.key not in own:
+            own.add(new.key)
             source = f"feature:{donor.feature.identifier}"
-            options.append(Option(text=text, source=source, rank=None))
+            options.append(Option(text=new.text, source=source, rank=None))
     if len(options) < OPTIONS:
         raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
     return options
@@ -176,9 +178,9 @@ def _donors(
     return (pool[name] for name in (*near, *others))
 
 
-def _best_new(candidates: Sequence[Candidate], options: Sequence[Option]) -> str | None:
-    taken = {fold(option["text"]) for option in options}
-    return next((one.text for one in candidates if fold(one.text) not in taken), None)
+def _best_new(candidates: Sequence[Candidate], taken: Set[str]) -> Candidate | None:
+    """The best that says nothing of what is `taken`."""
+    return next((one for one in candidates if one.key not in taken), None)
 
 
 def _largest_remainder(weights: Mapping[str, int], total: int) -> dict[str, int]:

@@ -155,6 +155,7 @@ def _label(
         method=method,
         rank=row["rank"],
         text=text,
+        name=(row.get("name") or "")[:TEXT_LENGTH],
         confidence=row["confidence"],
         description=row["description"] or "",
         status=status,

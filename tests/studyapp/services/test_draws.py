@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,23 @@ def pooled(
     candidates = tuple(Candidate(text, rank) for rank, text in enumerate(texts, 1))
     clips_ = tuple(Clip(pk=n, sha256=f"{n:064d}") for n in range(clips))
     return PooledFeature(feature, clips_, {"m": candidates})
+
+
+def named(index: int, *names: tuple[str, str]) -> PooledFeature:
+    """A feature whose candidates have texts and names."""
+    rows = tuple(Candidate(text, rank, name) for rank, (text, name) in enumerate(names, 1))
+    return replace(pooled(index), candidates={"m": rows})
+
+
+def test_a_near_synonym_is_no_second_option() -> None:
+    pool = {
+        "a/0": named(0, ("hiss", "hiss"), ("low", "low")),
+        "a/1": named(1, ("hissing", "hiss"), ("high", "high")),
+        "a/2": named(2, ("noise", "noise"), ("bells", "bells"), ("x", "x")),
+        "a/3": named(3, ("choir", "choir")),
+    }
+    options = draws.options_by_candidates(pooled=pool["a/0"], method="m", pool=pool, seed=0)
+    assert {option["text"] for option in options} == {"hiss", "low", "high", "noise", "choir"}
 
 
 def test_three_own_candidates_and_three_exemplars_make_a_feature_eligible() -> None:
