@@ -23,8 +23,7 @@ class ClapConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = ""
-    """A folder or hub name (backend `transformers`), or a checkpoint file (backend `laion`);
-    `EARWITNESS_CLAP_MODEL` stands in for it."""
+    """A folder or hub name; `EARWITNESS_CLAP_MODEL` stands in for it."""
     backend: str = "transformers"
     """A name in `pipeline.clap.BACKENDS`. Scores of two backends are never comparable."""
     batch: int = 16

@@ -1,7 +1,7 @@
 """CLAP: one model that places sounds and texts in one space. See `pipeline.clap.base`.
 
 transformers' `ClapModel` and laion-clap's own checkpoints give other numbers for the same names:
-a run has one backend, and its fingerprint says which.
+a run has one backend, and its fingerprint, which is part of the run's key, says which.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # To add a backend: its file here with a class after pipeline.clap.base.Clap, a line below.
 BACKENDS: dict[str, str] = {
     "transformers": "pipeline.clap.transformers_backend.TransformersClap",
-    "laion": "pipeline.clap.laion_backend.LaionClap",
 }
 VARIABLE = "EARWITNESS_CLAP_MODEL"
 
