@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('studyapp', '0005_check_sounds'),
+        ("studyapp", "0005_check_sounds"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='labelcandidate',
-            name='name',
+            model_name="labelcandidate",
+            name="name",
             field=models.CharField(blank=True, max_length=300),
         ),
     ]
