@@ -57,7 +57,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load
+bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-clap bench-detection
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -85,6 +85,15 @@ bench-arrivals: $(VENV)/.test
 
 bench-load: $(VENV)/.test
 	$(BIN)/python -m benchmarks.load
+
+bench-clap: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.clap_scoring
+
+# About six minutes on two cores: the demo's corpus, a run, and who named its features best.
+bench-detection: $(VENV)/.demo
+	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
+	$(BIN)/python -m pipeline run benchmarks/detection.toml --out data/runs/detection --corpus data/corpora/demo
+	$(BIN)/python -m benchmarks.detection_table data/runs/detection
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt

@@ -15,6 +15,7 @@ from pipeline.records import (
     NeighbourRecord,
     OverallRecord,
     ScoreRecord,
+    SteeringRecord,
     TrackRecord,
     TrainingRecord,
     records_from,
@@ -24,7 +25,7 @@ from pipeline.records import (
 
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
-    OverallRecord, ScoreRecord,
+    OverallRecord, ScoreRecord, SteeringRecord,
 ]  # fmt: skip
 
 
