@@ -32,9 +32,7 @@ def main() -> int:
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(
-        "| method | features | best label | 95 % | five best | 95 % | hard ones | balanced |"
-    )
+    print("| method | features | best label | 95 % | five best | 95 % | hard ones | balanced |")
     print("|---|---|---|---|---|---|---|---|")
     for method in dict.fromkeys(row.method for row in rows):
         print(line(method, [row for row in rows if row.method == method]))
