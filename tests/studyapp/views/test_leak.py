@@ -164,8 +164,8 @@ def a_longer_page(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_header(patch: pytest.MonkeyPatch) -> None:
-    """The sounds of one method may be kept a second longer."""
-    honest = media._ranged
+    """The sounds of one method come with a header more."""
+    honest = media.ranged
 
     def told(request: Any, data: bytes) -> HttpResponse:
         response = honest(request, data)
@@ -175,7 +175,7 @@ def a_header(patch: pytest.MonkeyPatch) -> None:
             response["X-Kept"] = "1"
         return response
 
-    patch.setattr(media, "_ranged", told)
+    patch.setattr(media, "ranged", told)
 
 
 def method_of(participation: int) -> str:
