@@ -17,4 +17,5 @@ RUN pip install -c requirements/constraints.txt -e ".[pipeline]" \
 USER earwitness
 VOLUME /data
 EXPOSE 8000
-CMD ["gunicorn", "studyapp.wsgi:application", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "4", "--access-logfile", "-"]
+# No access log: a recruiting service's links carry identifiers of people.
+CMD ["gunicorn", "studyapp.wsgi:application", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "4"]

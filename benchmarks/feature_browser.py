@@ -149,7 +149,6 @@ def _middle(run: Any, order: str) -> str:
 def _fill(count: int, exemplars: int) -> Any:
     """Rows as a run's index makes them, but for the sounds."""
     from studyapp.models import Clip, Exemplar, Feature, FeatureView, LabelCandidate, Run
-    from studyapp.services import feature_index
 
     rng = random.Random(1)
     run = Run.objects.create(name="bench", directory="runs/bench", config={}, state="done")
@@ -174,6 +173,9 @@ def _fill(count: int, exemplars: int) -> Any:
                     rate=rng.uniform(0.01, 0.25), mean_activation=0.1,
                     max_activation=rng.expovariate(0.4),
                     neighbours=[f"{sae}/{rng.randrange(each)}" for _ in range(8)],
+                    layer=layer, agreement=round(rng.random(), 4),
+                    score=rng.random() if rng.random() < 0.8 else None,
+                    label_text=" | ".join(_name(rng) for _ in range(6)),
                 )
                 for n in range(each)
             ],
@@ -189,14 +191,22 @@ def _fill(count: int, exemplars: int) -> Any:
             LabelCandidate.objects.bulk_create(
                 LabelCandidate(
                     feature=f, method=method, rank=r + 1, confidence=0.5,
-                    text=f"{rng.choice(WORDS[:16])} {rng.choices(WORDS, [100] * 16 + [1])[0]}",
+                    text=_name(rng),
                     scores={"detection": rng.random()} if rng.random() < 0.8 else {},
                 )
                 for f in part for method in ("gemini", "clap-tags") for r in range(3)
             )  # fmt: skip
             FeatureView.objects.bulk_create(FeatureView(feature=f, facts=_facts(rng)) for f in part)
-    feature_index.fill(run)
+    run.facets = {
+        "saes": [f"layer{layer}-n16384-k32" for layer in LAYERS], "layers": list(LAYERS),
+        "methods": ["clap-tags", "gemini"], "scorers": ["detection"], "features": count,
+    }  # fmt: skip
+    run.save()
     return run
+
+
+def _name(rng: random.Random) -> str:
+    return f"{rng.choice(WORDS[:16])} {rng.choices(WORDS, [100] * 16 + [1])[0]}"
 
 
 def _facts(rng: random.Random) -> dict[str, Any]:

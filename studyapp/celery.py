@@ -26,8 +26,11 @@ def _die_with_the_worker(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _watch_for_abandoned_runs(**_: Any) -> None:
-    """Ring the bell again for runs that a lost worker or a lost broker left behind."""
-    from studyapp.services.runs import start_recovery
+def _sweep(**_: Any) -> None:
+    """Look again and again for jobs that a lost worker or a lost broker left behind."""
+    from django.conf import settings
 
-    start_recovery()
+    from studyapp.services import jobs, runs
+
+    # The embedded broker has no worker but this one: whatever is called running is abandoned.
+    jobs.start_sweeper(runs.recover_runs, sole_worker=not settings.REDIS_URL)

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
+from studyapp.models import Project
 from studyapp.services.runs import RunError, config_from_toml
 
 MAX_CONFIG_BYTES = 100_000
@@ -15,6 +17,13 @@ class RunForm(forms.Form):
     name = forms.CharField(max_length=100)
     config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
     config_file = forms.FileField(required=False)
+    project = forms.ModelChoiceField(
+        queryset=Project.objects.none(), required=False, empty_label="administrators alone"
+    )
+
+    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["project"].queryset = projects  # type: ignore[attr-defined] # a model choice
 
     def clean(self) -> dict[str, Any]:
         """Exactly one config, valid; `cleaned_data["parsed"]` is its plain dict."""
@@ -43,3 +52,10 @@ class RunForm(forms.Form):
         except UnicodeDecodeError as error:
             raise forms.ValidationError("The file is not UTF-8 text.") from error
         return text
+
+
+class ImportForm(forms.Form):
+    """A run made elsewhere: where its folder lies on this machine, and its name here."""
+
+    name = forms.CharField(max_length=100)
+    directory = forms.CharField(max_length=500)

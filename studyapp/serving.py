@@ -135,7 +135,7 @@ class Site:
         self.supervisor.start(Child("broker", broker.server_command(path), _log("broker")))
 
     def _worker(self) -> Child:
-        arguments = ["-A", "studyapp.celery", "worker", "--pool", "prefork", "--concurrency", "1"]
+        arguments = ["-A", "studyapp.celery", "worker", "--pool", "prefork", "--concurrency", "2"]
         arguments += ["--queues", "cpu,gpu,api"]
         quiet = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         return Child(

@@ -178,11 +178,18 @@ PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
 PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
 """Checks the signature of Prolific's messages; without one every message is refused."""
 
+METRICS_TOKEN = env.str("EARWITNESS_METRICS_TOKEN", default="")
+LOGS = env.str("EARWITNESS_LOGS", default="line")
+if LOGS not in ("line", "json"):
+    raise ImproperlyConfigured(f"EARWITNESS_LOGS is {LOGS!r}: it must be line or json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "studyapp.json_logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOGS}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"studyapp": {"level": "INFO"}},
 }

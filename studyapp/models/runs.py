@@ -85,6 +85,20 @@ class StageRecord(models.Model):
     def __str__(self) -> str:
         return f"{self.run}: {self.stage}"
 
+    @property
+    def throughput(self) -> float | None:
+        """Steps a second of the piece of work that is counted; None before its first step."""
+        if not self.started_at or not self.heartbeat_at or not self.done:
+            return None
+        seconds = (self.heartbeat_at - self.started_at).total_seconds()
+        return self.done / seconds if seconds > 0.2 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this speed; None where it is not known."""
+        speed = self.throughput
+        return (self.total - self.done) / speed if speed and self.total else None
+
 
 class Clip(models.Model):
     """A stored excerpt of a track: the audio of an exemplar."""

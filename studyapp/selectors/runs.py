@@ -71,6 +71,35 @@ def overview(run: Run) -> RunOverview:
     return RunOverview(run, stages, run.features.count(), set_aside, summaries, facts(run.config))
 
 
+def finished() -> QuerySet[Run]:
+    """Runs that are done, the newest first."""
+    return Run.objects.filter(state=Run.State.DONE).order_by("-created_at")
+
+
+def comparison(runs: list[Run]) -> dict[str, Any]:
+    """Runs side by side: outcomes first, then every line of the configs that is not the same."""
+    stages = {run.pk: stages_of(run) for run in runs}
+    outcomes: list[tuple[str, list[str]]] = [
+        ("state", [run.get_state_display() for run in runs]),
+        ("features kept", [str(run.facets.get("features", "–")) for run in runs]),
+        ("identifier", [run.identifier or "–" for run in runs]),
+    ]
+    for place, stage in enumerate(stages[runs[0].pk] if runs else []):
+        rows = [stages[run.pk][place] if place < len(stages[run.pk]) else None for run in runs]
+        seconds = [f"{s.seconds:.1f} s" if s and s.seconds is not None else "–" for s in rows]
+        outcomes.append((f"time of {stage.stage}", seconds))
+    configs = [dict(facts(run.config)) for run in runs]
+    names = dict.fromkeys(name for config in configs for name in config)
+    lines = [(name, [config.get(name, "–") for config in configs]) for name in names]
+    differing = [(name, values) for name, values in lines if len(set(values)) > 1]
+    return {
+        "runs": runs,
+        "outcomes": outcomes,
+        "differing": differing,
+        "same": len(lines) - len(differing),
+    }
+
+
 def facts(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     """A nested mapping as one list of names and values, in words rather than in brackets."""
     flat: list[tuple[str, str]] = []

@@ -14,13 +14,19 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -34,6 +40,7 @@ TASK = "studyapp.work"
 UNFINISHED = (Job.State.WAITING, Job.State.RUNNING)
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5.0
+SWEEP_SECONDS = 10.0
 BELL_SECONDS = 60.0
 """A bell that nobody heard for so long is forgotten; the sweeper rings again."""
 
@@ -125,6 +132,13 @@ def fail(held: Held, reason: str) -> None:
     _end(held, state=Job.State.FAILED, error=reason)
 
 
+def release(held: Held, *, queue: str | None = None) -> None:
+    """Put the job back, on another queue where given; whoever claims it next goes on with it."""
+    queue = queue or held.job.queue
+    _end(held, state=Job.State.WAITING, queue=queue)
+    transaction.on_commit(partial(ring, held.job.pk, queue))
+
+
 def stop(*, kind: str, target: int) -> bool:
     """Stop the unfinished job, if there is one: its holder notices at its next check."""
     unfinished = Job.objects.filter(kind=kind, target=target, state__in=UNFINISHED)
@@ -145,6 +159,28 @@ def sweep(*, sole_worker: bool = False) -> int:
     for pk, queue in waiting:
         ring(pk, queue)
     return len(waiting)
+
+
+def start_sweeper(*others: Callable[[], object], sole_worker: bool) -> None:
+    """In a worker that is ready: sweep now and go on, in a thread that ends with it.
+
+    `others` are called before each sweep; `sole_worker` holds for the first sweep alone.
+    """
+
+    def look() -> None:
+        sole, over = sole_worker, threading.Event()
+        while True:
+            close_old_connections()
+            try:
+                for other in others:
+                    other()
+                sweep(sole_worker=sole)
+            except Exception:  # The database may be away: logged, and the next look is in seconds.
+                logger.exception("looking for abandoned jobs failed; trying again")
+            sole = False
+            over.wait(SWEEP_SECONDS)
+
+    threading.Thread(target=look, daemon=True, name="sweeper").start()
 
 
 @contextmanager

@@ -1,34 +1,34 @@
 """Progress of a run as rows: what the worker writes and the run's page reads."""
 
-import logging
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from django.db import OperationalError, connection
 from django.utils import timezone
 
-from studyapp.models import Run, StageRecord
-
-logger = logging.getLogger(__name__)
+from studyapp.models import StageRecord
 
 WRITE_SECONDS = 0.5
 """A stage's row is written at most so often while it works."""
-HEARTBEAT_SECONDS = 5.0
 NOTE_LENGTH = 300
+LINES_KEPT = 200
+"""Of a stage's log; earlier ones are in the worker's."""
 
 
 class RowProgress:
-    """A `pipeline.progress.Progress` that writes one stage's row."""
+    """A `pipeline.progress.Progress` that writes one stage's row.
 
-    def __init__(self, record: StageRecord) -> None:
+    `check` is called before each writing and raises where the work is not this process's any more.
+    """
+
+    def __init__(self, record: StageRecord, check: Callable[[], None] = lambda: None) -> None:
         self._record = record
+        self._check = check
         self._written = 0.0
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """A piece of work begins; its name is noted where it is not the stage's own."""
         self._record.done, self._record.total, self._record.unit = 0, total, unit[:30]
+        self._record.started_at = timezone.now()
         if stage != self._record.stage:
             self._record.note = stage[:NOTE_LENGTH]
         self._write()
@@ -42,6 +42,8 @@ class RowProgress:
     def note(self, text: str) -> None:
         """Keep the last line that a person may want to read."""
         self._record.note = text[:NOTE_LENGTH]
+        line = [timezone.now().isoformat(timespec="seconds"), text[:NOTE_LENGTH]]
+        self._record.lines = [*self._record.lines[-LINES_KEPT + 1 :], line]
         self._write()
 
     def finish(self) -> None:
@@ -49,31 +51,9 @@ class RowProgress:
         self._write()
 
     def _write(self) -> None:
+        self._check()
         self._record.heartbeat_at = timezone.now()
-        self._record.save(update_fields=["done", "total", "unit", "note", "heartbeat_at"])
+        self._record.save(
+            update_fields=["done", "total", "unit", "note", "heartbeat_at", "started_at", "lines"]
+        )
         self._written = time.monotonic()
-
-
-@contextmanager
-def heartbeat(run: Run) -> Iterator[None]:
-    """Touch the run's stage rows every few seconds, however long a step takes.
-
-    Without it a step of minutes would look like a worker that died.
-    """
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
-            try:
-                run.stages.update(heartbeat_at=timezone.now())
-            except OperationalError as error:
-                logger.warning("no heartbeat for run %s this time: %s", run, error)
-        connection.close()
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

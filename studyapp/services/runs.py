@@ -1,28 +1,23 @@
 """Runs: made, queued, executed by the worker, imported, turned into rows.
 
 The one module of the site, beside `tasks.py`, that reaches the pipeline. The row is the truth and
-the broker a bell: whoever changes a run from queued to running in the database executes it.
+the broker a bell: whoever holds the run's job (`services/jobs.py`) executes it.
 """
 
 import logging
-import threading
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.text import slugify
-from kombu.exceptions import OperationalError
 
-from studyapp.celery import app
-from studyapp.models import Run, StageRecord
+from studyapp.models import Job, Project, Run, StageRecord
 from studyapp.services import jobs, run_index, run_progress
 
 if TYPE_CHECKING:
@@ -31,13 +26,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RUN_TASK = "studyapp.run_pipeline"
-STARTABLE = (Run.State.NEW, Run.State.FAILED)
-ABANDONED_AFTER = timedelta(seconds=60)
-"""A running run whose worker gave no sign of life for so long is queued again."""
-RECOVERY_SECONDS = 15.0
-"""Each worker looks so often for what is abandoned or waits."""
-BELL_SECONDS = 60.0
+KIND, IMPORT_KIND = "run", "import_run"
+STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
+MOVING = (Run.State.QUEUED, Run.State.RUNNING)
+REMOTE_METHODS = frozenset({"gemini"})
+"""Labelers that wait for somebody else's computer: their stage takes no turn of ours."""
+HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
+"""Stages that use the config's device."""
 
 
 class RunError(Exception):
@@ -61,7 +56,13 @@ def directory_of(*, run: Run) -> Path:
     return Path(settings.DATA) / run.directory
 
 
-def create_run(*, name: str, config: Mapping[str, Any], created_by: AbstractBaseUser | None) -> Run:
+def create_run(
+    *,
+    name: str,
+    config: Mapping[str, Any],
+    created_by: AbstractBaseUser | None,
+    project: Project | None = None,
+) -> Run:
     """A new run under `config`, not yet queued.
 
     Raises `RunError` if the config is refused or the name is taken or empty.
@@ -71,6 +72,7 @@ def create_run(*, name: str, config: Mapping[str, Any], created_by: AbstractBase
     if not slug:
         raise RunError(f"the name {name!r} holds no letter or digit; it names the run's directory")
     run = Run(name=name, directory=f"runs/{slug}", config=validated.to_dict())
+    run.project = project
     run.created_by_id = created_by.pk if created_by else None
     try:
         with transaction.atomic():
@@ -94,48 +96,89 @@ def change_config(*, run: Run, config: Mapping[str, Any]) -> None:
 
 @transaction.atomic
 def queue_run(*, run: Run) -> None:
-    """Queue a run that is new or failed, and ring the bell once the row is committed.
+    """Queue a run that is new, failed or stopped; what its stages finished is kept.
 
     Raises `RunError` if the run is queued, running or done.
     """
     startable = Run.objects.filter(pk=run.pk, state__in=STARTABLE)
     if startable.update(state=Run.State.QUEUED, error="") != 1:
         run.refresh_from_db(fields=["state"])
-        raise RunError(f"run {run.name!r} is {run.state}; only a new or failed run can be queued")
+        raise RunError(
+            f"run {run.name!r} is {run.state}; only a new, failed or stopped run can be queued"
+        )
     run.state, run.error = Run.State.QUEUED, ""
     _lay_out_stages(run)
-    transaction.on_commit(partial(_ring, run.pk))
+    jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
 
 
-def run_pipeline(*, run: Run) -> None:
-    """Execute the run's stages and index it; the outcome is in its rows. Called by the task.
+@transaction.atomic
+def stop_run(*, run: Run) -> None:
+    """Stop a queued or running run: its worker leaves the stage at its next sign of progress.
 
-    A run that somebody else has claimed is left alone. What was done before is not done again.
+    Raises `RunError` if it is neither.
     """
-    from pipeline.errors import PipelineError
+    moving = Run.objects.filter(pk=run.pk, state__in=MOVING)
+    if moving.update(state=Run.State.STOPPED, finished_at=timezone.now()) != 1:
+        run.refresh_from_db(fields=["state"])
+        raise RunError(f"run {run.name!r} is {run.state}; only one that moves can be stopped")
+    jobs.stop(kind=KIND, target=run.pk)
+    running = run.stages.filter(state=StageRecord.State.RUNNING)
+    running.update(state=StageRecord.State.STOPPED)
+    run.state = Run.State.STOPPED
 
-    if not _claim(run):
-        return
+
+def queue_of(*, config: Mapping[str, Any], stage: str) -> str:
+    """The queue whose workers a stage belongs to."""
+    methods = config.get("labels", {}).get("methods") or ()
+    if stage == "labels" and REMOTE_METHODS.intersection(methods):
+        return Job.Queue.API
+    device = config.get("machine", {}).get("device", "cpu")
+    return Job.Queue.GPU if stage in HEAVY_STAGES and device != "cpu" else Job.Queue.CPU
+
+
+def run_pipeline(*, run: Run, held: jobs.Held) -> bool:
+    """Execute the run's stages of the job's queue, and index it after the last.
+
+    True if the job was put back: for another queue's workers, or because another process is still
+    in the run directory. Raises `jobs.WorkError` with the pipeline's one line, which is in the
+    run's row then; `jobs.LostError` if the run was stopped or taken over.
+    """
+    from pipeline.errors import BusyError, PipelineError
+
+    _begin(run, held)
     try:
-        with run_progress.heartbeat(run):
-            _execute_stages(run)
-            index_run(run=run)
+        if queue := _execute_stages(run, held):
+            jobs.release(held, queue=queue)
+            return True
+        index_run(run=run, held=held)
+    except BusyError as error:
+        logger.warning("run %s waits: %s", run.name, error)
+        jobs.release(held)
+        return True
     except PipelineError as error:
-        _fail(run, str(error))
+        _fail(run, held, str(error))
+        raise jobs.WorkError(str(error)) from error
+    except jobs.LostError:
+        raise
     except Exception as error:
         # The row must say it too: the worker's log is not what a researcher looks at.
-        _fail(run, f"{type(error).__name__}: {error}".splitlines()[0])
+        _fail(run, held, f"{type(error).__name__}: {error}".splitlines()[0])
         raise
+    return False
 
 
-def index_run(*, run: Run) -> int:
+def index_run(*, run: Run, held: jobs.Held | None = None) -> int:
     """Turn the run's directory into rows and call the run done; the number of its features.
+
+    Where a job does it, only while it is `held`.
 
     Harmless on a run that is indexed. Raises `PipelineError` if a file cannot be read.
     """
     directory = _run_directory(run)
     identifier = directory.read_json("run.json")["key"][:12]
     with transaction.atomic():
+        if held is not None:
+            held.lock()
         made = run_index.make_rows(run=run, files=directory)
         done = {"state": Run.State.DONE, "error": "", "identifier": identifier}
         Run.objects.filter(pk=run.pk).update(**done, finished_at=timezone.now())
@@ -148,60 +191,112 @@ def import_run(*, directory: Path, name: str) -> Run:
 
     Raises `RunError` if the directory is no finished run, a file differs, or the name is taken.
     """
-    from pipeline.artifacts import RunDirectory
     from pipeline.errors import PipelineError
 
-    files = RunDirectory(directory)
     try:
-        config = files.read_json("run.json")["config"]
-        _check_finished(files)
         with transaction.atomic():
-            run = Run.objects.create(name=name, directory=str(files.path), config=config)
-            _lay_out_stages(run)
+            run = _registered(directory, name, Run.State.NEW)
+            _check_files(_run_directory(run))
             index_run(run=run)
     except PipelineError as error:
         raise RunError(str(error)) from error
-    except IntegrityError as error:
-        raise RunError(f"a run named {name!r}, or of this directory, is already there") from error
     return run
 
 
-def recover_runs(*, sole_worker: bool = False) -> int:
-    """Queue again what a lost worker left running, and ring for all that is queued; how many rang.
+def request_import(*, directory: Path, name: str, project: Project | None) -> Run:
+    """As `import_run`, but a worker checks the hashes: a run has gigabytes.
 
-    `sole_worker`: no other worker can exist, so whatever is called running is abandoned.
+    Raises `RunError` at once if the directory is no finished run, or the name is taken.
     """
-    abandoned = Run.objects.filter(state=Run.State.RUNNING)
-    if not sole_worker:
-        alive = StageRecord.objects.filter(
-            run=OuterRef("pk"), heartbeat_at__gte=timezone.now() - ABANDONED_AFTER
-        )
-        abandoned = abandoned.filter(~Exists(alive))
-    lost = list(abandoned.values_list("pk", flat=True))
-    Run.objects.filter(pk__in=lost, state=Run.State.RUNNING).update(state=Run.State.QUEUED)
-    waiting = list(Run.objects.filter(state=Run.State.QUEUED).values_list("pk", flat=True))
-    for pk in waiting:
-        _ring(pk)
-    return len(waiting)
+    from pipeline.errors import PipelineError
+
+    try:
+        with transaction.atomic():
+            run = _registered(directory, name, Run.State.QUEUED)
+            run.project = project
+            run.save(update_fields=["project"])
+            jobs.enqueue(kind=IMPORT_KIND, target=run.pk, queue=Job.Queue.CPU)
+    except PipelineError as error:
+        raise RunError(str(error)) from error
+    return run
 
 
-def start_recovery() -> None:
-    """In a worker that is ready: recover now and go on looking, in a thread that ends with it."""
+def finish_import(*, run: Run, held: jobs.Held) -> None:
+    """Check and index what `request_import` registered. Called by the task."""
+    from pipeline.errors import PipelineError
 
-    def look() -> None:
-        sole = not settings.REDIS_URL
-        over = threading.Event()
-        while True:
-            close_old_connections()
-            try:
-                recover_runs(sole_worker=sole)
-                jobs.sweep(sole_worker=sole)
-            except Exception:  # The database may be away: logged, and the next look is in seconds.
-                logger.exception("looking for abandoned runs failed; trying again")
-            sole = False
-            over.wait(RECOVERY_SECONDS)
+    try:
+        _check_files(_run_directory(run))
+        index_run(run=run, held=held)
+    except (RunError, PipelineError) as error:
+        _fail(run, held, str(error))
+        raise jobs.WorkError(str(error)) from error
 
-    threading.Thread(target=look, daemon=True, name="recovery").start()
+
+def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run under a config will take: sizes from its shapes, hours from the runs done here.
+
+    `hours` is None where no run of the same subject model was done; `remote` names the methods that
+    a remote service charges for. Raises `RunError` if the config or its corpus is refused.
+    """
+    from dataclasses import asdict
+
+    from pipeline.config import config_from_dict
+    from pipeline.errors import PipelineError
+    from pipeline.plan import plan
+
+    try:
+        found = plan(config_from_dict(config))
+    except PipelineError as error:
+        raise RunError(str(error)) from error
+    methods = config.get("labels", {}).get("methods") or ()
+    return {
+        **asdict(found),
+        "total_bytes": found.total_bytes,
+        "hours": _hours(config, found.tracks),
+        "remote": sorted(REMOTE_METHODS.intersection(methods)),
+    }
+
+
+def _hours(config: Mapping[str, Any], tracks: int | None) -> float | None:
+    """Hours, by seconds a track of the newest run of the same subject; None if there is none."""
+    model = config.get("subject", {}).get("model")
+    for run in Run.objects.filter(state=Run.State.DONE).prefetch_related("stages")[:50]:
+        stages = list(run.stages.all())
+        done = next((s.done for s in stages if s.stage == "activations"), 0)
+        seconds = sum(stage.seconds or 0.0 for stage in stages)
+        if tracks and done and seconds and run.config.get("subject", {}).get("model") == model:
+            return seconds / done * tracks / 3600
+    return None
+
+
+def _registered(directory: Path, name: str, state: str) -> Run:
+    """The row of a run directory whose every stage is done."""
+    from pipeline.artifacts import RunDirectory
+
+    files = RunDirectory(directory)
+    config = files.read_json("run.json")["config"]
+    _check_stages(files)
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                name=name, directory=str(files.path), config=config, state=state
+            )
+    except IntegrityError as error:
+        raise RunError(f"a run named {name!r}, or of this directory, is already there") from error
+    _lay_out_stages(run)
+    return run
+
+
+def recover_runs() -> int:
+    """Give a job to every run that is to move and has none; how many there were."""
+    unfinished = Job.objects.filter(
+        kind__in=(KIND, IMPORT_KIND), target=OuterRef("pk"), state__in=jobs.UNFINISHED
+    )
+    lost = list(Run.objects.filter(~Exists(unfinished), state__in=MOVING))
+    for run in lost:
+        jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
+    return len(lost)
 
 
 def _validated(config: Mapping[str, Any], *, base: Path) -> "RunConfig":
@@ -221,26 +316,47 @@ def _run_directory(run: Run) -> "RunDirectory":
 
 
 @transaction.atomic
-def _claim(run: Run) -> bool:
-    """Whether this process is the one that executes the run."""
-    # The heartbeat comes with the claim: a running run without one counts as abandoned.
-    run.stages.update(heartbeat_at=timezone.now())
-    queued = Run.objects.filter(pk=run.pk, state=Run.State.QUEUED)
-    return queued.update(state=Run.State.RUNNING) == 1
+def _begin(run: Run, held: jobs.Held) -> None:
+    """Call the run running; a stage that a lost worker left in the middle waits again."""
+    held.lock()
+    Run.objects.filter(pk=run.pk, state__in=MOVING).update(state=Run.State.RUNNING, error="")
+    left = run.stages.filter(state=StageRecord.State.RUNNING)
+    left.update(state=StageRecord.State.WAITING)
 
 
-def _execute_stages(run: Run) -> None:
+def _next_queue(run: Run) -> str:
+    """The queue of the first stage that is not done."""
+    waiting = run.stages.exclude(state=StageRecord.State.DONE).order_by("order").first()
+    return queue_of(config=run.config, stage=waiting.stage if waiting else "")
+
+
+def _execute_stages(run: Run, held: jobs.Held) -> str:
+    """Run what is not done, up to the first stage of another queue: that one's name, or none."""
     from pipeline.config import config_from_dict
     from pipeline.run import STAGES, execute_stage
 
     config, out = config_from_dict(run.config), directory_of(run=run)
     for stage in STAGES:
         record = run.stages.get(stage=stage)
-        record.state = StageRecord.State.RUNNING
-        record.save(update_fields=["state"])
-        progress = run_progress.RowProgress(record)
+        if record.state == StageRecord.State.DONE:
+            continue
+        queue = queue_of(config=run.config, stage=stage)
+        if queue != held.job.queue:
+            return queue
+        _note_running(record, held)
+        progress = run_progress.RowProgress(record, check=jobs.Checker(held))
         directory = execute_stage(config, out, stage, progress=progress)
-        _note_done(record, directory.manifest()["stages"][stage])
+        with transaction.atomic():
+            held.lock()
+            _note_done(record, directory.manifest()["stages"][stage])
+    return ""
+
+
+def _note_running(record: StageRecord, held: jobs.Held) -> None:
+    with transaction.atomic():
+        held.lock()
+        record.state, record.started_at = StageRecord.State.RUNNING, timezone.now()
+        record.save(update_fields=["state", "started_at"])
 
 
 def _lay_out_stages(run: Run) -> None:
@@ -262,32 +378,30 @@ def _note_done(record: StageRecord, entry: Mapping[str, Any]) -> None:
     record.save()
 
 
-def _fail(run: Run, reason: str) -> None:
+@transaction.atomic
+def _fail(run: Run, held: jobs.Held, reason: str) -> None:
     """Write the one line; the stages' rows keep what they reached."""
+    held.lock()
     logger.warning("run %s failed: %s", run.name, reason)
     run.stages.filter(state=StageRecord.State.RUNNING).update(state=StageRecord.State.FAILED)
     failed = {"state": Run.State.FAILED, "error": reason}
     Run.objects.filter(pk=run.pk).update(**failed, finished_at=timezone.now())
 
 
-def _check_finished(files: "RunDirectory") -> None:
-    from pipeline.artifacts import sha256_of
+def _check_stages(files: "RunDirectory") -> None:
     from pipeline.run import STAGES
 
     stages = files.manifest()["stages"]
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
         raise RunError(f"{files.path} is not a finished run: {', '.join(missing)} not done")
+
+
+def _check_files(files: "RunDirectory") -> None:
+    from pipeline.artifacts import sha256_of
+
+    stages = files.manifest()["stages"]
     for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):
         path = files.path_of(relative)
         if not path.is_file() or sha256_of(path) != sha256:
             raise RunError(f"{path} is missing or differs from its hash in the manifest")
-
-
-def _ring(pk: int) -> None:
-    """Tell a worker; if the broker is away, the recovery of the next worker finds the row."""
-    try:
-        # A bell that nobody heard for long is rung again, so it need not be kept.
-        app.send_task(RUN_TASK, args=[pk], retry=False, expires=BELL_SECONDS)
-    except OperationalError as error:
-        logger.warning("the broker cannot be reached, run %s waits: %s", pk, error)

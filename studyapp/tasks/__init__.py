@@ -9,24 +9,18 @@ from collections.abc import Callable
 from django.utils.module_loading import import_string
 
 from studyapp.celery import app
-from studyapp.models import Run
-from studyapp.services import jobs, runs
+from studyapp.services import jobs
 
 logger = logging.getLogger(__name__)
 
-# To add a kind of work: a function `(Held) -> None` in a module of this package, and a line here.
-# It raises `jobs.WorkError` with the one line that a person reads, or `jobs.LostError`.
+# To add a kind of work: a function of a `Held` in a module of this package, and a line here.
+# It gives True if it put the job back. It raises `jobs.WorkError` with the one line that a person
+# reads, or `jobs.LostError`.
 WORK: dict[str, str] = {
     "feature_view": "studyapp.tasks.feature_views.work",
+    "run": "studyapp.tasks.runs.work",
+    "import_run": "studyapp.tasks.runs.check_import",
 }
-
-
-@app.task(name=runs.RUN_TASK)
-def run_pipeline(run_id: int) -> None:
-    """Execute the run with this id. A second delivery finds the run claimed and does nothing."""
-    run = Run.objects.filter(pk=run_id).first()
-    if run is not None:
-        runs.run_pipeline(run=run)
 
 
 @app.task(name=jobs.TASK)
@@ -35,11 +29,12 @@ def work(job_id: int) -> None:
     held = jobs.claim(job_id)
     if held is None:
         return
-    do: Callable[[jobs.Held], None] = import_string(WORK[held.job.kind])
+    do: Callable[[jobs.Held], bool] = import_string(WORK[held.job.kind])
     try:
         with jobs.heartbeat(held):
-            do(held)
-        jobs.finish(held)
+            put_back = do(held)
+        if not put_back:
+            jobs.finish(held)
     except jobs.LostError as error:
         logger.warning("%s: %s", held.job, error)
     except jobs.WorkError as error:

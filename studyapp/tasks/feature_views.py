@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.viewing.facts import SaeReader
 
 
-def work(held: jobs.Held) -> None:
+def work(held: jobs.Held) -> bool:
     """Make the view of the feature that the job names."""
     from pipeline.artifacts import RunDirectory
     from pipeline.errors import PipelineError
@@ -38,6 +38,7 @@ def work(held: jobs.Held) -> None:
             _cut(feature, reader, row.track, notes)
     held.check()
     views.store(feature=feature, facts=facts.to_dict(), notes=list(dict.fromkeys(notes)))
+    return False
 
 
 def _draw(sound: Path, picture: Path, notes: list[str]) -> None:

@@ -10,19 +10,17 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from studyapp import exports
 from studyapp.errors import StudyError
 from studyapp.models import Role, Study
 from studyapp.permissions import visible
-from studyapp.researcher_forms import RunForm
 from studyapp.selectors import runs as run_selectors
 from studyapp.selectors import study_progress
 from studyapp.services import audit
-from studyapp.services import runs as run_services
 from studyapp.services import studies as study_services
-from studyapp.views.doors import run_for, study_for
+from studyapp.views.doors import study_for
 
 STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
     "freeze": study_services.freeze,
@@ -42,47 +40,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "studies": visible(user, study_progress.all_studies()),
     }
     return render(request, "researcher/home.html", context)
-
-
-@never_cache
-@login_required
-@require_GET
-def run_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run: its stages, summaries, and what was set aside."""
-    overview = run_selectors.overview(run_for(request, pk))
-    return render(request, "researcher/run.html", {"overview": overview, "run": overview.run})
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def new_run(request: HttpRequest) -> HttpResponse:
-    """Start a run from a config."""
-    form = RunForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        user = request.user if request.user.is_authenticated else None
-        try:
-            run = run_services.create_run(name=data["name"], config=data["parsed"], created_by=user)
-            run_services.queue_run(run=run)
-        except run_services.RunError as error:
-            form.add_error(None, str(error))
-        else:
-            return redirect("run", pk=run.pk)
-    status = 422 if form.errors else 200
-    return render(request, "researcher/run_new.html", {"form": form}, status=status)
-
-
-@login_required
-@require_POST
-def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
-    """Queue a new or failed run; what its stages finished before is kept."""
-    run = run_for(request, pk, Role.EDITOR)
-    try:
-        run_services.queue_run(run=run)
-        audit.note(user=request.user, action="queued", target=run, project=run.project)
-    except run_services.RunError as error:
-        messages.error(request, str(error))
-    return redirect("run", pk=run.pk)
 
 
 @never_cache

@@ -2,6 +2,7 @@
 
 python -m tests.e2e.prepare study SLUG   an open study of 12 features with real sounds of 0.5 s
 python -m tests.e2e.prepare run FILE     a run under the config in FILE (JSON), queued
+python -m tests.e2e.prepare again STAGE [NAME]   the run `tiny` once more, done up to STAGE, queued
 python -m tests.e2e.prepare login        the machine's researcher; prints name and password
 """
 
@@ -33,6 +34,27 @@ def run(config: str) -> None:
     sys.stdout.write(str(made.pk))
 
 
+def again(stage: str, name: str = "") -> None:
+    """A copy of the finished run whose manifest ends before `stage`."""
+    import shutil
+
+    from pipeline.run import STAGES
+    from studyapp.models import Run
+    from studyapp.services import runs
+
+    original = Run.objects.get(name="tiny")
+    made = runs.create_run(name=name or f"again-{stage}", config=original.config, created_by=None)
+    folder = runs.directory_of(run=made)
+    shutil.copytree(runs.directory_of(run=original), folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for later in STAGES[STAGES.index(stage) :]:
+        for relative in manifest["stages"].pop(later)["files"]:
+            (folder / relative).unlink()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    runs.queue_run(run=made)
+    sys.stdout.write(str(made.pk))
+
+
 def login() -> None:
     """Name and password."""
     from django.conf import settings
@@ -46,4 +68,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    {"study": study, "run": run, "login": login}[sys.argv[1]](*sys.argv[2:])
+    {"study": study, "run": run, "again": again, "login": login}[sys.argv[1]](*sys.argv[2:])

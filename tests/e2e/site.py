@@ -16,6 +16,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import redis
+
+from studyapp.broker import socket_for
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90.0
 
@@ -47,7 +51,7 @@ def until(ready: Callable[[], Any], seconds: float, what: str) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := ready()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.02)
     return found
 
 
@@ -125,12 +129,21 @@ class LiveSite:
 
     def kill_worker(self) -> None:
         """kill -9 of the Celery worker, in whatever it does."""
-        [worker] = [
-            pid
-            for pid, line in _processes()
-            if "studyapp.celery" in line and _parent(pid) == self.process.pid
+        self._kill("studyapp.celery")
+
+    def kill_broker(self) -> None:
+        """kill -9 of the embedded Redis, which keeps nothing on disk."""
+        self._kill("redis-server")
+
+    def broker(self) -> redis.Redis:
+        """A client of the embedded Redis."""
+        return redis.Redis(unix_socket_path=str(socket_for(self.data)))
+
+    def _kill(self, name: str) -> None:
+        [child] = [
+            pid for pid, line in _processes() if name in line and _parent(pid) == self.process.pid
         ]
-        os.kill(worker, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
 
 
 def _parent(pid: int) -> int:

@@ -59,6 +59,7 @@ def _participant() -> list[str]:
 
 
 def _researcher() -> list[str]:
+    from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.test import Client
     from django.urls import reverse
@@ -68,7 +69,8 @@ def _researcher() -> list[str]:
     run, study = Run.objects.get(name="tiny"), Study.objects.get(slug="tiny")
     client = Client()
     pages: dict[str, list[object]] = {
-        "account": [], "health": [], "login": [], "home": [], "new-run": [], "look": [],
+        "account": [], "health": [], "ready": [], "queues": [], "compare-runs": [],
+        "login": [], "home": [], "new-run": [], "look": [],
         "run": [run.pk],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
         "export-zip": [study.slug, study.version], **_feature_pages(run),
@@ -79,7 +81,17 @@ def _researcher() -> list[str]:
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
         assert response.status_code == (302 if name == "login" else 200), name
-    served = [*pages, *_actions(client, run, study), *_projects(client), *_api(study), "logout"]
+    settings.METRICS_TOKEN = "visit"
+    figures = client.get(reverse("metrics"), headers={"authorization": "Bearer visit"})
+    assert figures.status_code == 200
+    served = [
+        *pages,
+        "metrics",
+        *_actions(client, run, study),
+        *_projects(client),
+        *_api(study),
+        "logout",
+    ]
     for model in ADMIN_MODELS:
         assert client.get(f"/admin/studyapp/{model}/").status_code == 200, model
     client.post(reverse("logout"))
@@ -150,6 +162,12 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     config = '[subject]\nmodel = "nowhere"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
     made = client.post(reverse("new-run"), {"name": "visited", "config": config})  # type: ignore[attr-defined]
     assert made.status_code == 302, made.content
+    checked = client.post(reverse("check-config"), {"config": config})  # type: ignore[attr-defined]
+    assert checked.status_code == 200
+    refused = client.post(reverse("import-run"), {"name": "x", "directory": "/nowhere"})  # type: ignore[attr-defined]
+    assert refused.status_code == 422
+    stopped = client.post(reverse("stop-run", args=[run.pk]))  # type: ignore[attr-defined]
+    assert stopped.status_code == 302
     again = client.post(reverse("queue-run", args=[run.pk]))  # type: ignore[attr-defined]
     assert again.status_code == 302
     feature = run.features.all()[0]  # type: ignore[attr-defined]

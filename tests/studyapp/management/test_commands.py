@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from studyapp.management.commands import demo
 from studyapp.management.run_bars import RunBars
 from studyapp.models import Run, StageRecord, Study
-from studyapp.services import runs
+from studyapp.services import jobs
 from studyapp.services.accounts import machine_login
 from studyapp.serving import ServingError, Site
 from tests.studyapp import factories, run_directories
@@ -128,7 +128,7 @@ def test_the_demo_config_is_read_with_the_corpus_that_was_made(tmp_path: Path) -
 
 
 def test_a_failed_demo_run_takes_the_config_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_ring", lambda _: None)
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
     run = demo._make_run(run_directories.CONFIG)
     assert (run.name, run.state) == ("demo", Run.State.QUEUED)
     Run.objects.update(state=Run.State.FAILED)

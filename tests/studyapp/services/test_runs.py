@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from pipeline.artifacts import RunDirectory
-from pipeline.errors import PipelineError
-from studyapp.models import Clip, Exemplar, LabelCandidate, Run, StageRecord
-from studyapp.services import runs
+from pipeline.errors import BusyError, PipelineError
+from pipeline.run import STAGES
+from studyapp.models import Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
+from studyapp.services import jobs, runs
 from studyapp.services.run_progress import RowProgress
-from studyapp.tasks import run_pipeline as task
+from studyapp.tasks import work
 from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG, SAE
 
@@ -29,8 +28,14 @@ pytestmark = pytest.mark.django_db
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Which runs the bell was rung for; there is no broker here."""
     numbers: list[int] = []
-    monkeypatch.setattr(runs, "_ring", numbers.append)
+    monkeypatch.setattr(jobs, "ring", lambda pk, _: numbers.append(Job.objects.get(pk=pk).target))
     return numbers
+
+
+def task(run_pk: int) -> None:
+    """Do the run's job as a worker does when its bell rings."""
+    job = Job.objects.filter(kind="run", target=run_pk).order_by("-pk").first()
+    work(job.pk if job else 0)
 
 
 def _queued(name: str = "") -> Run:
@@ -91,7 +96,7 @@ def test_queueing_lays_out_the_stages_and_rings_after_the_commit(
 def test_only_a_new_or_failed_run_can_be_queued(state: str) -> None:
     run = runs.create_run(name="a", config=CONFIG, created_by=None)
     Run.objects.update(state=state)
-    with pytest.raises(runs.RunError, match=f"is {state}; only a new or failed run"):
+    with pytest.raises(runs.RunError, match=f"is {state}; only a new, failed or stopped run"):
         runs.queue_run(run=run)
 
 
@@ -129,6 +134,7 @@ def test_a_run_is_executed_and_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_delivery_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     run = _queued()
+    assert jobs.claim(Job.objects.get().pk) is not None
     Run.objects.update(state=Run.State.RUNNING)
 
     def stage(*_: Any, **__: Any) -> Any:
@@ -219,24 +225,92 @@ def test_an_unfinished_directory_is_refused(tmp_path: Path) -> None:
         runs.import_run(directory=tmp_path / "begun", name="begun")
 
 
-def test_a_run_without_a_sign_of_life_is_queued_again(rung: list[int]) -> None:
-    lost, alive = _queued("lost"), _queued("alive")
-    Run.objects.update(state=Run.State.RUNNING)
-    now = timezone.now()
-    lost.stages.update(heartbeat_at=now - 2 * runs.ABANDONED_AFTER)
-    alive.stages.update(heartbeat_at=now - timedelta(seconds=1))
+def test_a_run_that_has_no_job_gets_one(rung: list[int]) -> None:
+    run = _queued()
+    Job.objects.all().delete()
     assert runs.recover_runs() == 1
-    states = dict(Run.objects.values_list("name", "state"))
-    assert states == {"lost": Run.State.QUEUED, "alive": Run.State.RUNNING}
-    assert rung == [lost.pk]
+    assert runs.recover_runs() == 0
+    assert Job.objects.get().target == run.pk
 
 
-def test_the_only_worker_takes_up_all_that_was_left(rung: list[int]) -> None:
-    running, waiting = _queued("running"), _queued("waiting")
-    Run.objects.filter(pk=running.pk).update(state=Run.State.RUNNING)
-    running.stages.update(heartbeat_at=timezone.now())
-    assert runs.recover_runs(sole_worker=True) == 2
-    assert sorted(rung) == sorted([running.pk, waiting.pk])
+def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, seen = _queued(), []
+    run_directories.make(runs.directory_of(run=run))
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        seen.append(name)
+        if seen == ["corpus", "activations"]:
+            runs.stop_run(run=run)
+        progress.start(name, 3, "track")
+        return RunDirectory(out)
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    run.refresh_from_db()
+    assert (run.state, seen) == (Run.State.STOPPED, ["corpus", "activations"])
+    assert run.stages.get(stage="activations").state == StageRecord.State.STOPPED
+    assert Job.objects.get().state == Job.State.STOPPED
+    with pytest.raises(runs.RunError, match="only one that moves can be stopped"):
+        runs.stop_run(run=run)
+    runs.queue_run(run=run)
+    task(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.DONE
+
+
+def test_a_worker_that_lost_its_job_writes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _queued()
+    run_directories.make(runs.directory_of(run=run))
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        # Its lease ran out while it stood still, and another worker has the job now.
+        Job.objects.update(state=Job.State.WAITING)
+        assert jobs.claim(Job.objects.get().pk) is not None
+        return RunDirectory(out)
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    assert run.stages.get(stage="corpus").state == StageRecord.State.RUNNING
+    job = Job.objects.get()
+    assert (job.state, job.fence) == (Job.State.RUNNING, 2)
+
+
+def test_stages_go_to_the_queue_of_their_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {**CONFIG, "machine": {"device": "cuda"}, "labels": {"methods": ["gemini"]}}
+    queues = {stage: runs.queue_of(config=config, stage=stage) for stage in STAGES}
+    assert queues == {
+        "corpus": "cpu", "activations": "gpu", "sae": "gpu", "features": "gpu",
+        "exemplars": "cpu", "labels": "api", "scores": "gpu",
+    }  # fmt: skip
+    run, seen = _queued(), []
+    run_directories.make(runs.directory_of(run=run))
+    monkeypatch.setattr(runs, "queue_of", lambda *, config, stage: queues.get(stage, "cpu"))
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        seen.append((Job.objects.get().queue, name))
+        return RunDirectory(out)
+
+    _execute(monkeypatch, stage)
+    for _ in range(10):
+        task(run.pk)
+    assert seen == [(queues[name], name) for name in STAGES]
+    run.refresh_from_db()
+    assert run.state == Run.State.DONE
+
+
+def test_a_run_directory_in_use_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _queued()
+
+    def stage(*_: Any, **__: Any) -> Any:
+        raise BusyError("another process is working on the run")
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    run.refresh_from_db()
+    assert run.state == Run.State.RUNNING
+    assert Job.objects.get().state == Job.State.WAITING
 
 
 def test_progress_writes_seldom_and_ends_exact(monkeypatch: pytest.MonkeyPatch) -> None:

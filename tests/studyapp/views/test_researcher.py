@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from studyapp.models import Run, StageRecord, Study
+from studyapp.models import Job, Run, StageRecord, Study
 from studyapp.selectors.runs import facts
-from studyapp.services import runs
-from tests.studyapp import factories, passages
+from studyapp.services import jobs, runs
+from studyapp.tasks import work
+from tests.studyapp import factories, passages, run_directories
 
 pytestmark = pytest.mark.django_db
 CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
@@ -26,7 +28,7 @@ CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_ring", lambda _: None)
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
 
 
 @pytest.fixture
@@ -126,16 +128,83 @@ def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) ->
         state="done", summary={"set_aside": {"cannot be decoded": 2, "silent": 1}}
     )
     page = _text(researcher.get(reverse("run", args=[run.pk])))
-    assert '<meta http-equiv="refresh" content="3">' in page
+    assert 'hx-trigger="every 2s"' in page
     assert "840 of 2000 steps" in page
     assert 'value="840" max="2000"' in page
     assert "loss 0.2" in page
     assert "2 × cannot be decoded" in page
     Run.objects.update(state="failed", error="the corpus is gone")
     page = _text(researcher.get(reverse("run", args=[run.pk])))
-    assert "http-equiv" not in page
+    assert "hx-trigger" not in page
     assert "the corpus is gone" in page
     assert "Try again" in page
+
+
+def test_a_config_is_checked_while_it_is_typed(researcher: Client) -> None:
+    address = reverse("check-config")
+    assert "is checked here" in _text(researcher.post(address, {"config": " "}))
+    fault = _text(researcher.post(address, {"config": CONFIG + "[sae]\nsteppes = 3\n"}))
+    assert "unknown key &#x27;steppes&#x27;" in fault
+    good = _text(researcher.post(address, {"config": CONFIG}))
+    assert "The config is valid." in good
+    assert "no run of this subject model was done here" in good
+
+
+def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
+    run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
+    runs.queue_run(run=run)
+    researcher.post(reverse("stop-run", args=[run.pk]))
+    assert Run.objects.get().state == Run.State.STOPPED
+    assert "Go on" in _text(researcher.get(reverse("run", args=[run.pk])))
+    again = researcher.post(reverse("stop-run", args=[run.pk]), follow=True)
+    assert "only one that moves can be stopped" in _text(again)
+
+
+def test_runs_side_by_side_show_what_differs(researcher: Client) -> None:
+    for name, steps in (("a", 7), ("b", 9)):
+        config = runs.config_from_toml(text=CONFIG + f"[sae]\nsteps = {steps}\n")
+        runs.create_run(name=name, config=config, created_by=None)
+    both = {"run": list(Run.objects.values_list("pk", flat=True))}
+    page = researcher.get(reverse("compare-runs"), both)
+    assert [name for name, _ in page.context["table"]["differing"]] == ["sae · steps"]
+    assert "Choose runs" in _text(researcher.get(reverse("compare-runs")))
+
+
+def test_a_folder_is_imported_by_a_worker_and_refused_at_once_if_unfinished(
+    researcher: Client, tmp_path: Path
+) -> None:
+    run_directories.make(tmp_path / "whole")
+    given = {"name": "imported", "directory": str(tmp_path / "whole")}
+    researcher.post(reverse("import-run"), given)
+    [run] = Run.objects.all()
+    work(Job.objects.get().pk)
+    run.refresh_from_db()
+    assert (run.state, run.features.count()) == (Run.State.DONE, 3)
+    bad = researcher.post(reverse("import-run"), {"name": "x", "directory": str(tmp_path / "no")})
+    assert bad.status_code == 422
+    assert "is missing" in _text(bad)
+    run_directories.make(tmp_path / "changed")
+    researcher.post(reverse("import-run"), {"name": "c", "directory": str(tmp_path / "changed")})
+    (tmp_path / "changed" / "corpus.parquet").write_bytes(b"other")
+    work(Job.objects.latest("pk").pk)
+    changed = Run.objects.get(name="c")
+    assert changed.state == Run.State.FAILED
+    assert "differs from its hash" in changed.error
+
+
+def test_health_readiness_and_figures(client: Client, settings: Any) -> None:
+    assert client.get(reverse("health")).content == b"ok"
+    ready = client.get(reverse("ready"))
+    assert ready.json() == {"database": "ok", "broker": "failed", "data_folder": "ok"}
+    assert ready.status_code == 200
+    assert client.get(reverse("metrics")).status_code == 404
+    settings.METRICS_TOKEN = "t0ken"
+    assert client.get(reverse("metrics")).status_code == 404
+    factories.make_study()
+    given = client.get(reverse("metrics"), headers={"authorization": "Bearer t0ken"})
+    text = _text(given)
+    assert 'earwitness_studies{state="open"} 1.0' in text
+    assert "earwitness_oldest_waiting_job_seconds 0.0" in text
 
 
 def test_facts_are_flat_and_in_words() -> None:
@@ -146,7 +215,7 @@ def test_facts_are_flat_and_in_words() -> None:
 def test_a_failed_run_is_queued_again_and_a_done_one_is_not(researcher: Client) -> None:
     run = factories.make_run()
     refused = researcher.post(reverse("queue-run", args=[run.pk]), follow=True)
-    assert "only a new or failed run can be queued" in _text(refused)
+    assert "only a new, failed or stopped run can be queued" in _text(refused)
     Run.objects.update(state="failed")
     researcher.post(reverse("queue-run", args=[run.pk]))
     assert Run.objects.get().state == Run.State.QUEUED

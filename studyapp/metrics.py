@@ -1,0 +1,69 @@
+"""Figures for Prometheus, read from the rows when asked for: every process gives the same ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from studyapp import broker
+from studyapp.selectors import figures
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class RowCollector(Collector):
+    """Gauges over the rows."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Every figure, asked for anew."""
+        yield _gauge("jobs", "Jobs", ("queue", "state"), figures.jobs())
+        yield _gauge("runs", "Runs", ("state",), figures.runs())
+        yield _gauge("studies", "Versions of studies", ("state",), figures.studies())
+        yield _gauge(
+            "participations", "Participations", ("state", "simulated"), figures.participations()
+        )
+        yield _gauge("responses", "Responses stored", (), {(): figures.responses()})
+        yield _gauge(
+            "oldest_waiting_job_seconds", "Age of the job that waits longest", (),
+            {(): figures.oldest_waiting_seconds()},
+        )  # fmt: skip
+
+
+def exposition() -> bytes:
+    """The figures in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(RowCollector())
+    return generate_latest(registry)
+
+
+def readiness() -> dict[str, bool]:
+    """What the site stands on → whether it is there."""
+    return {
+        "database": _database_answers(),
+        "broker": broker.answers(settings.CELERY_BROKER_URL),
+        "data_folder": os.access(settings.DATA, os.W_OK),
+    }
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _gauge(
+    name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"earwitness_{name}", text, labels=labels)
+    for own, value in values.items():
+        family.add_metric(own, value)
+    return family

@@ -1,0 +1,152 @@
+"""Runs: begun from a config checked as it is typed, watched, stopped, compared, imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from studyapp.models import Role
+from studyapp.permissions import projects_of, visible
+from studyapp.researcher_forms import ImportForm, RunForm
+from studyapp.selectors import jobs as job_selectors
+from studyapp.selectors import runs as selectors
+from studyapp.services import audit
+from studyapp.services import runs as services
+from studyapp.views.doors import run_for
+
+MOST_COMPARED = 4
+
+
+@never_cache
+@login_required
+@require_GET
+def run_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: its stages, summaries, and what was set aside; for htmx the moving part alone."""
+    overview = selectors.overview(run_for(request, pk))
+    part = bool(getattr(request, "htmx", False))
+    name = "researcher/run_progress.html" if part else "researcher/run.html"
+    context = {
+        "overview": overview,
+        "run": overview.run,
+        "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
+    }
+    return render(request, name, context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new_run(request: HttpRequest) -> HttpResponse:
+    """Start a run from a config."""
+    projects = projects_of(request.user, Role.EDITOR)
+    if not request.user.is_superuser and not projects.exists():
+        raise PermissionDenied("You are editor in no project.")
+    form = RunForm(request.POST or None, request.FILES or None, projects=projects)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        user = request.user if request.user.is_authenticated else None
+        try:
+            run = services.create_run(
+                name=data["name"],
+                config=data["parsed"],
+                created_by=user,
+                project=data["project"],
+            )
+            services.queue_run(run=run)
+        except services.RunError as error:
+            form.add_error(None, str(error))
+        else:
+            audit.note(user=request.user, action="started", target=run, project=run.project)
+            return redirect("run", pk=run.pk)
+    status = 422 if form.errors else 200
+    context = {"form": form, "imports": ImportForm()}
+    return render(request, "researcher/run_new.html", context, status=status)
+
+
+@login_required
+@require_POST
+def check_config(request: HttpRequest) -> HttpResponse:
+    """What there is to say of a config while it is typed: its fault, or its plan."""
+    text = request.POST.get("config", "")
+    context: dict[str, Any] = {"empty": not text.strip()}
+    if text.strip():
+        try:
+            config = services.config_from_toml(text=text)
+            context |= {"plan": services.plan_of(config), "facts": selectors.facts(config)}
+        except services.RunError as error:
+            context["fault"] = str(error)
+    return render(request, "researcher/run_plan.html", context)
+
+
+@login_required
+@require_POST
+def import_run(request: HttpRequest) -> HttpResponse:
+    """Register a run directory on this machine; administrators alone name paths."""
+    if not request.user.is_superuser:
+        raise PermissionDenied("Only an administrator names a folder of this machine.")
+    form = ImportForm(request.POST)
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            run = services.request_import(
+                directory=Path(data["directory"]), name=data["name"], project=None
+            )
+            audit.note(user=request.user, action="imported", target=run)
+            return redirect("run", pk=run.pk)
+        except services.RunError as error:
+            form.add_error(None, str(error))
+    context = {"form": RunForm(projects=projects_of(request.user, Role.EDITOR)), "imports": form}
+    return render(request, "researcher/run_new.html", context, status=422)
+
+
+@login_required
+@require_POST
+def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue a run that is new, failed or stopped; what its stages finished before is kept."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.queue_run(run=run)
+        audit.note(user=request.user, action="queued", target=run, project=run.project)
+    except services.RunError as error:
+        messages.error(request, str(error))
+    return redirect("run", pk=run.pk)
+
+
+@login_required
+@require_POST
+def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a queued or running run."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.stop_run(run=run)
+        audit.note(user=request.user, action="stopped", target=run, project=run.project)
+    except services.RunError as error:
+        messages.error(request, str(error))
+    return redirect("run", pk=run.pk)
+
+
+@login_required
+@require_GET
+def compare(request: HttpRequest) -> HttpResponse:
+    """Runs side by side: where their configs differ, and what came out."""
+    asked = [int(pk) for pk in request.GET.getlist("run") if pk.isdecimal()][:MOST_COMPARED]
+    runs = [run_for(request, pk) for pk in dict.fromkeys(asked)]
+    return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
+
+
+@never_cache
+@login_required
+@require_GET
+def queues(request: HttpRequest) -> HttpResponse:
+    """What waits, runs and failed, by queue; for administrators."""
+    if not request.user.is_superuser:
+        raise PermissionDenied("The queues are shown to administrators.")
+    context = {"depths": job_selectors.depths(), "jobs": job_selectors.recent()}
+    return render(request, "researcher/queues.html", context)
