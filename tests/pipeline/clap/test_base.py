@@ -1,0 +1,56 @@
+"""Fixed crops, embeddings that are the same twice, folders that lack something."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import clap
+from pipeline.clap.base import crop_starts, embed_whole
+from pipeline.clap.transformers_backend import TransformersClap
+from pipeline.config import ClapConfig
+from pipeline.errors import PipelineError
+from tests.pipeline.labelers.factory import Outside
+from tests.pipeline.tiny_clap import RATE
+
+
+def test_crops_reach_from_the_start_to_the_end_and_leave_nothing_out() -> None:
+    assert crop_starts(7.0, 10.0) == [0.0]
+    assert crop_starts(10.0, 10.0) == [0.0]
+    assert crop_starts(25.0, 10.0) == [0.0, 7.5, 15.0]
+
+
+def test_a_long_sound_is_the_mean_of_its_crops_and_the_same_twice(outside: Outside) -> None:
+    model = TransformersClap(str(outside.clap))
+    sound = np.random.default_rng(0).normal(scale=0.1, size=5 * RATE).astype(np.float32)
+    whole = embed_whole(sound, model)
+    starts = [round(start * RATE) for start in crop_starts(5.0, 2.0)]
+    parts = model.embed_sounds([sound[start : start + 2 * RATE] for start in starts])
+    mean = parts.mean(axis=0)
+    np.testing.assert_allclose(whole, mean / np.linalg.norm(mean), atol=1e-6)
+    np.testing.assert_array_equal(whole, embed_whole(sound, model))
+
+
+def test_another_model_has_another_fingerprint(outside: Outside, tmp_path: Path) -> None:
+    from tests.pipeline.tiny_clap import save_tiny_clap
+
+    other = save_tiny_clap(tmp_path / "other", seed=1)
+    prints = {clap.fingerprint(ClapConfig(model=str(path))) for path in (outside.clap, other)}
+    assert len(prints) == 2
+    assert all(one.startswith("transformers:") for one in prints)
+
+
+def test_a_folder_that_lacks_its_tokenizer_is_refused(outside: Outside, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(outside.clap, tmp_path / "copy"))
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(PipelineError, match=r"has no tokenizer_config\.json"):
+        TransformersClap(str(folder))
+
+
+def test_no_model_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EARWITNESS_CLAP_MODEL", raising=False)
+    with pytest.raises(PipelineError, match="EARWITNESS_CLAP_MODEL"):
+        clap.fingerprint(ClapConfig())

@@ -1,0 +1,79 @@
+"""A secret under which a method worked is in no row and on no page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from pipeline.errors import PipelineError
+from pipeline.progress import SilentProgress
+from pipeline.stages import labels
+from studyapp.models import Feature, Run
+from studyapp.services import runs
+from tests.pipeline.gemini import many
+from tests.pipeline.gemini_server import serving
+
+KEY = "canary-93b7d1-key"
+
+
+def fault(number: int, tries: int) -> str:
+    """Replies and refusals that say the key back."""
+    return {1: "echo", 2: "400", 3: "500"}.get(number, "")
+
+
+def labelled(folder: Path) -> None:
+    """A finished run of six features whose labels came from a server that tells secrets."""
+    with serving(fault) as server:
+        settings = {"base_url": server.url, "attempts": 2, "backoff_seconds": 0.01}
+        many.make(folder, 6, {**settings, "requests_per_minute": 1e6})
+        config, directory = many.opened(folder)
+        labels.run(config, directory, progress=SilentProgress())
+    for stage in ("activations", "scores"):
+        with directory.writer(stage):
+            pass
+
+
+@pytest.mark.django_db
+def test_a_key_is_in_no_row_and_on_no_page(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    labelled(tmp_path)
+    run = runs.import_run(directory=tmp_path / "run", name="told")
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    feature = Feature.objects.filter(run=run).first()
+    assert feature is not None
+    pages = [
+        reverse("home"),
+        reverse("run", args=[run.pk]),
+        reverse("features", args=[run.pk]),
+        reverse("feature", args=[run.pk, feature.sae, feature.index]),
+    ]
+    for page in pages:
+        response = client.get(page)
+        assert response.status_code == 200
+        assert KEY not in response.content.decode()
+    reasons = set(feature.run.features.values_list("labels__reason", flat=True))
+    assert any("HTTP 400" in reason and "[key]" in reason for reason in reasons)
+    for model in apps.get_app_config("studyapp").get_models():
+        assert KEY not in repr(list(model._default_manager.values()))
+
+
+@pytest.mark.django_db
+def test_a_key_that_is_refused_is_not_in_the_runs_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with serving(lambda number, tries: "403") as server:
+        many.make(tmp_path, 2, {"base_url": server.url})
+        config, directory = many.opened(tmp_path)
+        with pytest.raises(PipelineError) as refused:
+            labels.run(config, directory, progress=SilentProgress())
+    assert "[key]" in str(refused.value)
+    assert KEY not in str(refused.value)
+    assert not Run.objects.exists()
