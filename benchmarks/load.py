@@ -23,6 +23,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -288,13 +289,16 @@ def _otree(sounds: list[bytes], people: int) -> Iterator[tuple[str, list[str]]]:
         port = free_port()
         log = (home / "otree.log").open("wb")
         serve = [otree, "prodserver1of2", str(port)]
-        server = subprocess.Popen(serve, stdout=log, stderr=log, cwd=project, env=environment)
+        server = subprocess.Popen(
+            serve, stdout=log, stderr=log, cwd=project, env=environment, start_new_session=True
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(f"{url}/api/otree_version")
             yield url, _session(url, people)
         finally:
-            server.terminate()
+            # Its own helper process too, which outlives it otherwise.
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=60)
             log.close()
 
