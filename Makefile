@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-browser bench-export bench-parity \
+.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
   bench-extraction bench-arrivals bench-load lock clean help
 .DELETE_ON_ERROR:
 
@@ -57,7 +57,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-clap bench-detection
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-clap bench-detection
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -94,6 +94,10 @@ bench-detection: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
 	$(BIN)/python -m pipeline run benchmarks/detection.toml --out data/runs/detection --corpus data/corpora/demo
 	$(BIN)/python -m benchmarks.detection_table data/runs/detection
+
+# Needs R: apt-get install r-base-core r-cran-ordinal
+bench-ordinal: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.statistics_ordinal
 
 lock: $(VENV)/.test
 	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt

@@ -1,5 +1,7 @@
 """`python -m analysis responses.csv --out DIR` makes the report of a responses table.
 
+What an option does not say is as the study's plan says, in `study.json` beside the table.
+
 `python -m analysis design …` plans a study: power, width, the cheapest design.
 """
 
@@ -19,28 +21,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("table", type=Path, help="responses.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples")
+    parser.add_argument("--seed", type=int, default=None, help="default: the plan’s, else 0")
+    parser.add_argument(
+        "--resamples", type=int, default=None, help="bootstrap resamples (the plan’s, else 10,000)"
+    )
     parser.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),
         default=None,
-        help="compare A − B alone (default: all pairs, alphabetically)",
+        help="compare A − B alone (default: the plan’s comparisons, then all pairs)",
     )
     parser.add_argument(
         "--status",
         nargs="+",
-        default=["complete"],
+        default=None,
         metavar="STATUS",
-        help="participation statuses that enter the estimates (default: complete)",
+        help="participation statuses that enter the estimates (the plan’s, else complete)",
     )
     parser.add_argument(
         "--equivalence",
         type=float,
-        default=0.5,
+        default=None,
         metavar="STEPS",
-        help="steps of the scale within which two means count as equivalent (default: 0.5)",
+        help="steps of the scale within which two means are equivalent (the plan’s, else 0.5)",
     )
     parser.add_argument(
         "--exclusions",
@@ -48,6 +52,19 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         metavar="RULES.json",
         help="exclusion rules in place of the plan’s (marked as a deviation)",
+    )
+    parser.add_argument(
+        "--embeddings",
+        type=Path,
+        default=None,
+        metavar="VECTORS.jsonl",
+        help='vectors of free texts and labels, one {"text": …, "vector": […]} a line',
+    )
+    parser.add_argument(
+        "--embed-command",
+        default=None,
+        metavar="COMMAND",
+        help="reads texts, one JSON string a line, and writes vectors, one JSON list a line",
     )
     return parser
 
@@ -82,6 +99,8 @@ def _report(words: Sequence[str]) -> int:
         statuses=given.status,
         bound=given.equivalence,
         exclusions=given.exclusions,
+        embeddings=given.embeddings,
+        embed_command=given.embed_command,
     )
     print(
         f"{given.out / 'report.html'}: {summary.accounting['n_ratings']} ratings, "

@@ -11,6 +11,7 @@ difference more certain. By feature alone is shown, and is right only if listene
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from analysis.intervals import (
     t_interval,
     two_way_variance,
 )
-from analysis.results import Interval
+from analysis.results import Counts, Estimate, Interval, estimate
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
 STUDENT_FEATURE = "Student's t on the standard error clustered by feature"
@@ -106,13 +107,48 @@ class Linear:
         variance = self.variance(clustered_by)
         return share_interval(self.value, variance, n, clusters, level=level, kind=kind)
 
-    def p_value(self, clustered_by: str, df: float) -> tuple[float, float] | None:
-        """t against zero and its two-sided p-value; None without spread."""
+    def p_value(
+        self, clustered_by: str, df: float, null: float = 0.0
+    ) -> tuple[float, float] | None:
+        """t against `null` and its two-sided p-value; None without spread."""
         variance = self.variance(clustered_by)
         if variance <= 1e-24 or df < 1:
             return None
-        t = self.value / math.sqrt(variance)
+        t = (self.value - null) / math.sqrt(variance)
         return t, float(2 * stats.t.sf(abs(t), df))
+
+
+def each_way(
+    linear: Linear,
+    intervals: Mapping[str, Interval],
+    *,
+    name: str,
+    label: str,
+    method: str,
+    unit: str,
+    level: float,
+    counts: Counts,
+    count: int | None = None,
+    of: int | None = None,
+) -> list[Estimate]:
+    """One estimate for each way of clustering in `intervals`, the recommended one marked."""
+    return [
+        estimate(
+            name=name,
+            label=label,
+            method=method,
+            unit=unit,
+            value=linear.value,
+            interval=interval,
+            level=level,
+            counts=counts,
+            count=count,
+            of=of,
+            clustered_by=way,
+            recommended=way == linear.recommended,
+        )
+        for way, interval in intervals.items()
+    ]
 
 
 def _too_few(clustered_by: str) -> str:

@@ -20,13 +20,14 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from analysis.comparisons import pair_of
 from analysis.errors import AnalysisError
 from analysis.intervals import stream
 from analysis.mixed import model_data
 from analysis.models import NotFitted, fit
+from analysis.pairs import pair_of
 from analysis.simulation import Design, simulate
 from analysis.table import read_responses
+from analysis.threads import one_thread
 from analysis.verdicts import standard_error
 
 ALPHA = 0.05
@@ -47,6 +48,7 @@ class Power:
     simulations: int
 
 
+@one_thread()
 def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
     """Power of the confirmatory test at 5 %, two-sided.
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.calibration import Points
+from analysis.features import shrunken
 from analysis.figures import MOST_ROWS, Figure, canvas, plain, short, svg_of, whisker
 from analysis.intervals import Floats
+from analysis.machine import Points
 from analysis.methods import Ratings
 from analysis.palette import GRID, INK, method_colour
 from analysis.results import Estimate
@@ -33,7 +34,7 @@ def features(methods: Sequence[Ratings]) -> Figure | None:
             ax.set_title(short(ratings.method), loc="left", fontsize=9)
             ax.set_ylabel("confidence")
             if row == len(shown) - 1:
-                ax.set_xlabel("features, in the order of their mean")
+                ax.set_xlabel("features, in the order of their level")
         svg = svg_of(figure, "features")
     means = [r.by_feature().total / r.by_feature().weight for r in shown]
     alt = "Mean confidence of each feature, in order. " + " ".join(
@@ -42,24 +43,24 @@ def features(methods: Sequence[Ratings]) -> Figure | None:
         for r, m in zip(shown, means, strict=True)
     )
     caption = (
-        "Each feature’s mean rating (dot), in order, with its lowest and highest rating (line). "
-        "With few ratings a feature much of the slope is chance."
+        "Each feature’s level (dot) with its 95 % interval (line), in order: means drawn towards "
+        "the mean of all features as far as their ratings are few (empirical Bayes); the fainter "
+        "mark is the plain mean. Without dots: the data do not tell the features apart."
     )
     return Figure("features", svg, alt, caption)
 
 
 def _caterpillar(ax: Axes, ratings: Ratings, colour: str) -> None:
-    sums = ratings.by_feature()
-    low, high = np.full(sums.n, 5.0), np.full(sums.n, 1.0)
-    np.minimum.at(low, ratings.feature, ratings.values)
-    np.maximum.at(high, ratings.feature, ratings.values)
+    sums, found = ratings.by_feature(), shrunken(ratings)
     mean = sums.total / sums.weight
-    order = np.lexsort((high, low, mean))
+    order = np.lexsort((mean,)) if found is None else np.lexsort((mean, found.mean))
     if len(order) > MOST_FEATURES:
         order = order[np.linspace(0, len(order) - 1, MOST_FEATURES).astype(int)]
     x = np.arange(len(order))
-    ax.vlines(x, low[order], high[order], color=colour, linewidth=0.8, alpha=0.35)
-    ax.plot(x, mean[order], "o", color=colour, markersize=2.4, markeredgewidth=0)
+    ax.plot(x, mean[order], "_", color=colour, markersize=2.6, alpha=0.55)
+    if found is not None:
+        ax.vlines(x, found.low[order], found.high[order], color=colour, linewidth=0.9, alpha=0.4)
+        ax.plot(x, found.mean[order], "o", color=colour, markersize=2.4, markeredgewidth=0)
     ax.set_ylim(0.8, 5.2)
     ax.set_yticks(range(1, 6))
     ax.set_xticks([])
@@ -134,8 +135,8 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
         for p in points[:MOST_ROWS]
     )
     caption = (
-        f"{clean(name)} of the chosen label beside the confidence in it: a dot a feature, the line "
-        "joins means of equal fifths of the features."
+        f"The score {clean(name)} of the chosen label beside the confidence in it: a dot a "
+        "feature, the line joins means of equal fifths of the features."
     )
     return Figure("score", svg, alt, caption)
 

@@ -6,17 +6,16 @@ and ≥ 4 or > 4. With whole ratings "> 4" of a rating means 5; of a mean it is 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from analysis.clustering import BOTH, FEATURE, PARTICIPANT, Linear
+from analysis.clustering import BOTH, FEATURE, PARTICIPANT, Linear, each_way
 from analysis.intervals import (
     LEVEL,
-    ONE_PARTICIPANT,
     ClusterSums,
     Floats,
     Ints,
@@ -27,10 +26,11 @@ from analysis.intervals import (
     wilson_interval,
 )
 from analysis.pigeonhole import PIGEONHOLE, pigeonhole_mean
-from analysis.results import Counts, Estimate, Interval, estimate, not_estimable
+from analysis.results import Counts, Estimate, Interval, not_estimable
 from analysis.table import Responses
 
 SCALE = (1, 2, 3, 4, 5)
+WAYS = (PARTICIPANT, FEATURE, BOTH)
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,17 @@ def describe(
     at_least_4 = (ratings.values >= 4).astype(np.float64)
     return [
         *mean_confidence(ratings, seed=seed, resamples=resamples, level=level),
-        sd_confidence(ratings, level=level),
+        *sd_confidence(ratings, level=level),
         *(e for step in SCALE for e in _share_of_ratings(ratings, step, level)),
         *rating_share(
             ratings, at_least_4, "share_at_least_4", "share of ratings that are 4 or 5 (≥ 4)", level
         ),
-        feature_mean_share(ratings, strict=False, level=level),
-        feature_mean_share(ratings, strict=True, level=level),
-        participant_mean_share(ratings, strict=False, level=level),
-        participant_mean_share(ratings, strict=True, level=level),
+        *(
+            e
+            for unit in (FEATURE, PARTICIPANT)
+            for strict in (False, True)
+            for e in means_share(ratings, unit, strict=strict, level=level)
+        ),
     ]
 
 
@@ -122,33 +124,28 @@ def mean_confidence(
             resamples=resamples,
         ),
     }
-    return [
-        estimate(
-            name="mean_confidence",
-            label="mean confidence, 1 to 5",
-            method=ratings.method,
-            unit="scale",
-            value=sums.mean,
-            interval=interval,
-            level=level,
-            counts=ratings.counts,
-            clustered_by=way,
-            recommended=way == linear.recommended,
-        )
-        for way, interval in intervals.items()
-    ]
+    return each_way(
+        linear,
+        intervals,
+        name="mean_confidence",
+        label="mean confidence, 1 to 5",
+        method=ratings.method,
+        unit="scale",
+        level=level,
+        counts=ratings.counts,
+    )
 
 
-def sd_confidence(ratings: Ratings, level: float = LEVEL) -> Estimate:
+def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
     """Standard deviation of the ratings (n − 1 below), pooled over listeners and features.
 
     Interval: Student's t on the logarithm of the variance, whose standard error is that of the mean
-    squared deviation, clustered by participant (delta method). Needs two ratings for a value.
+    squared deviation under each clustering (delta method). Needs two ratings for a value.
     """
     name, label = "sd_confidence", "standard deviation of the ratings"
     n = len(ratings.values)
     if n < 2:
-        return not_estimable(
+        none = not_estimable(
             name=name,
             label=label,
             method=ratings.method,
@@ -157,31 +154,32 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> Estimate:
             reason="one rating has no spread",
             counts=ratings.counts,
         )
-    squares = (ratings.values - ratings.values.mean()) ** 2
-    return estimate(
+        return [none]
+    squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
+    found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
+    ways = {way: _sd_interval(squares, way, n, level) for way in WAYS}
+    return each_way(
+        found,
+        ways,
         name=name,
         label=label,
         method=ratings.method,
         unit="scale",
-        value=math.sqrt(squares.sum() / (n - 1)),
-        interval=_sd_interval(ratings.by_participant(squares), n, level),
         level=level,
         counts=ratings.counts,
     )
 
 
-def _sd_interval(squares: ClusterSums, n: int, level: float) -> Interval:
-    if squares.n < 2:
-        return Interval.none(ONE_PARTICIPANT)
-    mean, variance = squares.mean, squares.variance()
-    if mean <= 0:
-        return Interval.none("every rating is the same")
-    half = float(stats.t.ppf((1 + level) / 2, squares.n - 1)) * math.sqrt(variance) / mean
-    centre = math.log(mean * n / (n - 1))
+def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
+    interval = squares.student(way, level, (-math.inf, math.inf))
+    if interval.low is None or interval.high is None:
+        return Interval.none("every rating is the same") if squares.value <= 0 else interval
+    half = (interval.high - squares.value) / squares.value
+    centre = math.log(squares.value * n / (n - 1))
     # The ratings lie in 1–5, so their SD (n − 1) cannot pass 2 √(n / (n − 1)).
     most = 2.0 * math.sqrt(n / (n - 1))
     low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
-    return Interval(low, min(high, most), "t on the log variance, clustered by participant")
+    return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
 
 
 def _share_of_ratings(ratings: Ratings, step: int, level: float) -> list[Estimate]:
@@ -198,70 +196,47 @@ def rating_share(
     `hits` [rating] is 1 or 0.
     """
     linear = ratings.linear(hits)
-    return [
-        estimate(
-            name=name,
-            label=label,
-            method=ratings.method,
-            unit="share",
-            value=linear.value,
-            interval=linear.wilson(way, len(hits), level),
-            level=level,
-            counts=ratings.counts,
-            count=int(hits.sum()),
-            of=len(hits),
-            clustered_by=way,
-            recommended=way == linear.recommended,
-        )
-        for way in (PARTICIPANT, FEATURE, BOTH)
-    ]
-
-
-def feature_mean_share(ratings: Ratings, *, strict: bool, level: float = LEVEL) -> Estimate:
-    """Share of features whose mean rating is ≥ 4 (`strict`: > 4).
-
-    With one rating a feature this is the share of ratings. Interval: Wilson's on the effective
-    number of features; the variance is two-way (`intervals.two_way_variance`), each rating carrying
-    an equal part of its feature's verdict, so that listeners whom features share are counted for.
-    With one rating a feature that is the interval by participant.
-    """
-    sums = ratings.by_feature()
-    verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
-    share = float(verdict.mean())
-    parts = (verdict - share)[ratings.feature] / sums.weight[ratings.feature] / sums.n
-    linear = Linear(share, parts, ratings.participant, ratings.feature)
-    sign, word = (">", "above") if strict else ("≥", "at_least")
-    return estimate(
-        name=f"share_feature_means_{word}_4",
-        label=f"share of features whose mean rating is {sign} 4",
+    return each_way(
+        linear,
+        {way: linear.wilson(way, len(hits), level) for way in WAYS},
+        name=name,
+        label=label,
         method=ratings.method,
         unit="share",
-        value=share,
-        interval=linear.wilson(linear.recommended, sums.n, level),
         level=level,
         counts=ratings.counts,
-        count=int(verdict.sum()),
-        of=sums.n,
-        clustered_by=linear.recommended,
+        count=int(hits.sum()),
+        of=len(hits),
     )
 
 
-def participant_mean_share(ratings: Ratings, *, strict: bool, level: float = LEVEL) -> Estimate:
-    """Share of participants whose mean rating is ≥ 4 (`strict`: > 4); Wilson, independent units."""
-    sums = ratings.by_participant()
+def means_share(
+    ratings: Ratings, unit: str, *, strict: bool, level: float = LEVEL
+) -> list[Estimate]:
+    """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
+
+    With one rating a feature its share is the share of ratings. Interval: Wilson's on the effective
+    number of units; each rating carries an equal part of its unit's verdict, so that listeners whom
+    features share, and features that listeners share, are counted for. The share of participants,
+    clustered by participant, is one of independent units: plain Wilson.
+    """
+    at = ratings.feature if unit == FEATURE else ratings.participant
+    sums = ratings.by_feature() if unit == FEATURE else ratings.by_participant()
     verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
     share = float(verdict.mean())
+    parts = (verdict - share)[at] / sums.weight[at] / sums.n
+    linear = Linear(share, parts, ratings.participant, ratings.feature)
+    ways = {way: linear.wilson(way, sums.n, level) for way in WAYS}
+    if unit == PARTICIPANT and sums.n > 1:
+        ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
-    interval = (
-        wilson_interval(share, sums.n, level) if sums.n > 1 else Interval.none(ONE_PARTICIPANT)
-    )
-    return estimate(
-        name=f"share_participant_means_{word}_4",
-        label=f"share of participants whose mean rating is {sign} 4",
+    return each_way(
+        linear,
+        ways,
+        name=f"share_{unit}_means_{word}_4",
+        label=f"share of {unit}s whose mean rating is {sign} 4",
         method=ratings.method,
         unit="share",
-        value=share,
-        interval=interval,
         level=level,
         counts=ratings.counts,
         count=int(verdict.sum()),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import stats
 
-from analysis.comparisons import Pair
 from analysis.intervals import LEVEL, Floats, Ints
 from analysis.links import LINKS, Link
 from analysis.models import Data, Fit, NotFitted, fit, prepare
+from analysis.pairs import Pair
 from analysis.results import Estimate, HypothesisTest, Interval, estimate, not_estimable
 
 WALD = "Wald, from the observed information of the mixed model"
+WALD_LOG = "Wald on the logarithm, from the observed information of the mixed model"
 NODES = 10
 """Quadrature points where there is one random effect alone."""
 
@@ -85,7 +88,7 @@ def _estimates(
             counts=pair.counts,
         )
     ]
-    for name, sigma in zip(names, fitted.sigma, strict=True):
+    for name, sigma, error in zip(names, fitted.sigma, fitted.sigma_se, strict=True):
         found.append(
             estimate(
                 name=f"clmm_{link}_sd_{name}",
@@ -95,22 +98,35 @@ def _estimates(
                 value=float(sigma),
                 level=level,
                 counts=pair.counts,
-                interval=Interval.none("given without an interval"),
+                interval=_sigma_interval(float(sigma), float(error), level),
             )
         )
-    found.append(
-        estimate(
-            name=f"clmm_{link}_log_likelihood",
-            label=f"log-likelihood ({link})",
-            method=pair.name,
-            unit="coefficient",
-            value=fitted.log_likelihood,
-            level=level,
-            counts=pair.counts,
-            interval=Interval.none("not a parameter"),
+    said = {
+        "effect_se": ("standard error of the effect", se),
+        "log_likelihood": ("log-likelihood", fitted.log_likelihood),
+    }
+    for name, (label, number) in said.items():
+        found.append(
+            estimate(
+                name=f"clmm_{link}_{name}",
+                label=f"{label} ({link})",
+                method=pair.name,
+                unit="coefficient",
+                value=number,
+                level=level,
+                counts=pair.counts,
+                interval=Interval.none("not a parameter"),
+            )
         )
-    )
     return found
+
+
+def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
+    """Wald's on the logarithm, which keeps it above 0; none where the estimate is about 0."""
+    if sigma < 0.05 or error > 2 * sigma:
+        return Interval.none("the estimate is at the border, 0, where Wald’s interval fails")
+    half = float(stats.norm.ppf((1 + level) / 2)) * error / sigma
+    return Interval(sigma * math.exp(-half), sigma * math.exp(half), WALD_LOG)
 
 
 def _test(pair: Pair, fitted: Fit) -> HypothesisTest:

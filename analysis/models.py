@@ -43,6 +43,8 @@ class Fit:
     beta_se: Floats
     sigma: Floats
     """Standard deviations of the random effects, in the order given."""
+    sigma_se: Floats
+    """Their standard errors; without meaning where a standard deviation is at its border, 0."""
     theta: Floats
     """Thresholds."""
     log_likelihood: float
@@ -109,6 +111,7 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
         beta=beta,
         beta_se=np.sqrt(np.diag(covariance)[k : k + len(beta)]),
         sigma=np.abs(sigma),
+        sigma_se=np.sqrt(np.diag(covariance)[k + len(beta) :]),
         theta=theta,
         log_likelihood=-float(found.fun),
         n_ratings=len(data.y),

@@ -42,6 +42,10 @@ thead th { border-bottom: 1.5px solid var(--ink); }
 th { font-weight: 600; }
 tbody th { font-weight: 400; }
 td.n, th.n { text-align: right; padding-right: 0; padding-left: .9rem; }
+caption span { display: block; position: sticky; left: 0; width: 100%;
+  max-width: min(43.5rem, calc(100vw - 2rem)); }
+blockquote { margin: .8rem 0; padding-left: 1rem;
+  border-left: 3px solid var(--grid); white-space: pre-wrap; overflow-wrap: anywhere; }
 td.reason { color: var(--muted); font-size: .9em; min-width: 10rem; white-space: normal; }
 figure { margin: 1.6rem 0; }
 .plot { max-width: 32rem; }
@@ -57,6 +61,12 @@ nav a { margin-right: .9rem; white-space: nowrap; }
 @media (max-width: 30rem) {
   body { font-size: 1rem; } main { padding: 1.5rem 1rem 3rem; } h1 { font-size: 1.55rem; }
   th, td { padding-right: .5rem; } td.n, th.n { padding-left: .5rem; }
+  td.reason { min-width: 0; }
+  table.prose thead { display: none; }
+  table.prose :is(tbody, tr, th, td, caption) { display: block; }
+  table.prose tr { padding: .5rem 0; border-bottom: 1px solid var(--grid); }
+  table.prose th { font-weight: 600; }
+  table.prose :is(th, td) { border: 0; padding: .1rem 0; }
   .interval { display: block; margin: 0; font-size: .9em; }
 }
 @media print { main { max-width: none; } }
@@ -107,8 +117,9 @@ def bullets(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> str:
     """A table of already escaped cells; the first column heads its row, the rest are numbers."""
+    mark = f' class="{style}"' if style else ""
     top = f'<th scope="col">{head[0]}</th>' + "".join(
         f'<th scope="col" class="n">{cell}</th>' for cell in head[1:]
     )
@@ -118,9 +129,14 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
     ]
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(_plain(caption))}">'
-        f"<table><caption>{caption}</caption><thead><tr>{top}</tr></thead>"
+        f"<table{mark}><caption><span>{caption}</span></caption><thead><tr>{top}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def prose_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts, already escaped; the first column heads its row. Stacked on a phone."""
+    return table(caption, head, rows, "prose").replace(' class="n"', "")
 
 
 def _plain(caption: str) -> str:

@@ -1,9 +1,9 @@
 """The report: the files that say what a table holds.
 
 `build_report` is the whole of it, for the command line and the site alike. It writes
-`report.html`, `summary.json`, `estimates.csv`, `tests.csv`, `tables/participations.csv` and
-`figures/*.svg`, and gives the `Summary` back. The same table, companions, seed and number of
-resamples give the same bytes.
+`report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/`,
+`figures/*.svg` and, where mixed models were fitted, `mixed_models.R`, and gives the `Summary` back.
+The same table, companions, seed and number of resamples give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,34 +18,41 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import figures, figures_listeners, page, sections
+from analysis.features import features_table
+from analysis.free_text import COLUMNS, OwnWords
 from analysis.output import write_all
 from analysis.results import Estimate, HypothesisTest, Summary
+from analysis.rscript import r_files
 from analysis.summaries import Analysis, Settings, analyse
-from analysis.verdicts import EQUIVALENCE_BOUND
 
 
 def build_report(
     table_path: Path,
     out: Path,
     *,
-    seed: int = 0,
-    resamples: int = 10_000,
+    seed: int | None = None,
+    resamples: int | None = None,
     compare: tuple[str, str] | None = None,
-    statuses: Sequence[str] = ("complete",),
-    bound: float = EQUIVALENCE_BOUND,
+    statuses: Sequence[str] | None = None,
+    bound: float | None = None,
     exclusions: Path | None = None,
+    embeddings: Path | None = None,
+    embed_command: str | None = None,
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
-    Raises `AnalysisError`, before anything is written, with the one line that the user reads.
+    What is None is as the study's plan says (`study.json`), else the default (`Settings`). Raises
+    `AnalysisError`, before anything is written, with the one line that the user reads.
     """
     settings = Settings(
         seed=seed,
         resamples=resamples,
         compare=compare,
-        statuses=tuple(statuses),
+        statuses=None if statuses is None else tuple(statuses),
         bound=bound,
         exclusions=exclusions,
+        embeddings=embeddings,
+        embed_command=embed_command,
     )
     analysis = analyse(table_path, settings)
     write_all(out, files(analysis, draw(analysis)))
@@ -84,7 +91,7 @@ def _consensus(summary: Summary) -> figures.Figure | None:
 def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:
     """Every file of the report by its path inside the folder."""
     summary = analysis.summary
-    title, body = sections.report(summary, drawings)
+    title, body = sections.report(summary, drawings, analysis.own)
     text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     return {
         "report.html": page.page(title, body),
@@ -92,8 +99,24 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         "estimates.csv": rows_csv(Estimate, summary.estimates),
         "tests.csv": rows_csv(HypothesisTest, summary.tests),
         "tables/participations.csv": frame_csv(analysis.quality),
+        "tables/features.csv": frame_csv(features_table(analysis.responses)),
+        **_own_names(analysis.own),
+        **_without(summary),
+        **r_files(summary, analysis.responses),
         **{f"figures/{drawing.name}.svg": page.standalone(drawing) for drawing in drawings},
     }
+
+
+def _own_names(own: OwnWords | None) -> dict[str, str]:
+    if own is None:
+        return {}
+    return {"tables/free_text.csv": frame_csv(own.names[list(COLUMNS)])}
+
+
+def _without(summary: Summary) -> dict[str, str]:
+    """Every recommended result without the exclusions, where these dropped any."""
+    found = summary.without_exclusions
+    return {"tables/without_exclusions.csv": rows_csv(Estimate, found)} if found else {}
 
 
 def rows_csv(kind: type[Estimate | HypothesisTest], rows: Sequence[object]) -> str:

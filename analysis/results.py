@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 NOT_ESTIMABLE = "Not estimable"
 
@@ -141,6 +141,31 @@ def not_estimable(
     )
 
 
+def no_value(name: str, label: str, ratings: HasCounts, reason: str, level: float) -> Estimate:
+    """`not_estimable` for a number without unit of one method's ratings."""
+    return not_estimable(
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="none",
+        reason=reason,
+        level=level,
+        counts=ratings.counts,
+    )
+
+
+class HasCounts(Protocol):
+    """One method's ratings, as far as a result needs to know them."""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+
+    @property
+    def counts(self) -> Counts:
+        """What stands behind its numbers."""
+
+
 @dataclass(frozen=True)
 class HypothesisTest:
     """One test of one comparison. `p` is None where the data cannot say, and `reason` why."""
@@ -190,6 +215,14 @@ class Summary:
     flags: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     """Flag to method to (flagged, judged) participations."""
     versions: dict[str, str] = field(default_factory=dict)
+    comparisons: tuple[tuple[str, str], ...] = ()
+    """The pairs (A, B) that were compared, A − B."""
+    plan: dict[str, Any] = field(default_factory=dict)
+    """What the study fixed beforehand (`plan.Plan`); empty where there is no plan."""
+    deviations: tuple[str, ...] = ()
+    """Where this analysis departs from what the study fixed beforehand."""
+    text_similarity: str = ""
+    """What the similarity of own names to labels is, where there are own names."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts, numbers and texts, unrounded."""

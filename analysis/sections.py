@@ -8,11 +8,14 @@ from itertools import count
 
 from analysis.cells import MOST_COLUMNS, many, per_method_table, with_interval
 from analysis.figures import Figure
+from analysis.free_text import OwnWords
 from analysis.page import bullets, figure, heading, paragraph, table
 from analysis.results import Estimate, Summary
 from analysis.sections_between import between
 from analysis.sections_listeners import agreement, choices, machine
+from analysis.sections_plan import plan
 from analysis.sections_quality import quality
+from analysis.sections_words import words
 from analysis.text import escape, interval, value
 
 PER_METHOD = (
@@ -31,18 +34,22 @@ PER_METHOD = (
 )
 
 
-def report(summary: Summary, drawings: Sequence[Figure]) -> tuple[str, list[str]]:
+def report(
+    summary: Summary, drawings: Sequence[Figure], own: OwnWords | None = None
+) -> tuple[str, list[str]]:
     """The page's title and its HTML parts."""
     pictures = {d.name: figure(d) for d in drawings}
     body = "\n".join(
         [
             *_opening(summary),
             *_data(summary),
+            *plan(summary),
             *_confidence(summary, pictures),
             *between(summary, pictures),
             *choices(summary, pictures),
             *agreement(summary),
             *machine(summary, pictures),
+            *words(summary, own),
             *quality(summary),
             *_methods_text(summary),
             *_every_estimate(summary),
@@ -150,6 +157,7 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "simulated studies where 95 were promised. The column <i>interval</i> below names the kind "
         "of each."
     )
+    yield paragraph(_tests_text(summary))
     yield paragraph(
         "A share of feature means or participant means counts features or participants, not "
         "ratings; “≥ 4” and “&gt; 4” are never mixed. Intervals describe features and listeners "
@@ -161,6 +169,28 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         f"<code>{summary.table_sha256}</code>.",
         "quiet",
     )
+
+
+def _tests_text(summary: Summary) -> str:
+    """How methods were compared; nothing that was not done."""
+    made = {t.name for t in summary.tests if t.p is not None}
+    parts = {
+        "difference_mean_confidence": "the difference in means by Student’s t on the recommended "
+        "clustered standard error",
+        "difference_paired_by_feature": "the same paired by feature where both methods named it",
+        "superiority_ratings": "the probability of superiority by its placements, clustered "
+        "likewise",
+        "permutation_participant_means": "participants’ means by a permutation test of Welch’s t",
+        "sign_flip_participant_means": "participants’ own differences by flipping their signs",
+        "welch_participant_means": "by Welch’s test",
+        "brunner_munzel_participant_means": "and by Brunner and Munzel’s",
+        "equivalence_mean_confidence": "equivalence by two one-sided tests",
+        "clmm_logit_wald": "a cumulative link mixed model by Laplace’s approximation (adaptive "
+        "Gauss–Hermite quadrature of ten points where there is one random effect), which "
+        "<code>mixed_models.R</code> recomputes with R’s ordinal",
+    }
+    done = [text for name, text in parts.items() if name in made]
+    return f"Methods were compared by {'; '.join(done)}." if done else "No methods were compared."
 
 
 def _every_estimate(summary: Summary) -> Iterator[str]:

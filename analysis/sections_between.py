@@ -37,7 +37,7 @@ def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     yield _differences(found, names)
     if "differences" in pictures:
         yield pictures["differences"]
-    yield from _tests(summary.tests, names)
+    yield from _tests(summary.tests, names, _planned(summary))
     yield from _clusterings(summary)
 
 
@@ -58,7 +58,7 @@ def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
     return table(caption, ["", "difference"], rows)
 
 
-def _tests(tests: Sequence[HypothesisTest], names: Sequence[str]) -> Iterator[str]:
+def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool) -> Iterator[str]:
     shown = [t for t in tests if len(names) <= MOST_PAIRS or t.family == "confirmatory"]
     if not shown:
         return
@@ -71,10 +71,20 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str]) -> Iterator[st
         for t in shown
     ]
     caption = (
-        "<b>Table #.</b> Tests of the statement in the first column. The confirmatory one is "
-        "adjusted by Holm over all comparisons, the exploratory ones by Benjamini and Hochberg."
+        "<b>Table #.</b> Tests of the statement in the first column. Those that "
+        + ("the plan names" if planned else "this program’s rule names")
+        + f" are confirmatory ({_counted(tests)}) and adjusted by Holm, the exploratory ones by "
+        "Benjamini and Hochberg; each over all comparisons."
     )
     yield table(caption, ["", "statistic", "p", "adjusted p"], rows)
+
+
+def _planned(summary: Summary) -> bool:
+    return any(summary.plan.get(key) for key in ("comparisons", "confirmatory"))
+
+
+def _counted(tests: Sequence[HypothesisTest]) -> str:
+    return f"{sum(t.family == 'confirmatory' and t.p is not None for t in tests)} in the family"
 
 
 def _small(t: HypothesisTest) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from analysis.cells import first_up, many, per_method_table, stacked
 from analysis.page import heading, paragraph, table
@@ -10,6 +10,13 @@ from analysis.quality import FLAGS
 from analysis.results import Summary
 from analysis.text import escape
 
+MAIN = (
+    "mean_confidence",
+    "share_at_least_4",
+    "share_first_label",
+    "identification_accuracy",
+    "difference_mean_confidence",
+)
 REPEATS = ("repeat_same_choice", "repeat_same_confidence")
 SOURCES = {
     "plan": "The rules are those that the study fixed beforehand.",
@@ -67,15 +74,24 @@ def _exclusions(summary: Summary) -> Iterator[str]:
     if not summary.without_exclusions:
         yield paragraph("The rules dropped nothing: every result is the same without them.")
         return
+    yield _with_and_without(
+        summary, MAIN, "<b>Table #.</b> Main results with and without the exclusions."
+    )
+    yield "<details><summary>Every result with and without the exclusions</summary>"
+    names = {e.name for e in summary.without_exclusions}
+    yield _with_and_without(
+        summary, names, "Also in <code>tables/without_exclusions.csv</code>, unrounded."
+    )
+    yield "</details>"
+
+
+def _with_and_without(summary: Summary, names: Collection[str], caption: str) -> str:
     rows = [
         [f"{escape(e.method)}: {escape(e.label)}", _with(summary, e.name, e.method), stacked(e)]
         for e in summary.without_exclusions
+        if e.name in names
     ]
-    yield table(
-        "<b>Table #.</b> Main results with and without the exclusions.",
-        ["", "with exclusions", "without"],
-        rows,
-    )
+    return table(caption, ["", "with exclusions", "without"], rows)
 
 
 def _with(summary: Summary, name: str, method: str) -> str:

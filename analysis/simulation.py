@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.comparisons import Pair
 from analysis.errors import AnalysisError
 from analysis.intervals import Floats, Ints
+from analysis.pairs import Pair
 
 PAPER_SHARES = (0.17, 0.18, 0.18, 0.23, 0.24)
 """Answers 1 to 5 with about the mean (3.19) and share ≥ 4 (47 %) of the paper's weaker method."""

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from analysis.clustering import Linear
-from analysis.intervals import Floats, Ints, t_interval
-from analysis.results import Interval
+from analysis.intervals import LEVEL, ONE_PARTICIPANT, Floats, Ints, t_interval
+from analysis.pairs import Pair
+from analysis.results import Estimate, Interval, estimate
 
 BRUNNER_MUNZEL = "Brunner and Munzel's t"
 SEPARATED = "every value of one side is above every value of the other: no variance to learn from"
@@ -85,3 +86,60 @@ def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
         return None
     df = (v_a + v_b) ** 2 / (v_a**2 / (len(a) - 1) + v_b**2 / (len(b) - 1))
     return BrunnerMunzel(float(wins.mean()), math.sqrt(v_a + v_b), float(df))
+
+
+def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
+    """Probability of superiority and Cliff's delta of ratings, and of participants' means.
+
+    Of ratings: Student's t on the recommended clustered standard error (`superiority`). Of
+    participants' means (between participants alone): Brunner and Munzel's interval.
+    """
+    rated = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
+    lost = 1 if pair.crossed else 2
+    over_ratings = pair.too_few or rated.student(rated.recommended, level, (0.0, 1.0), lost)
+    found = _theta_and_delta(pair, "ratings", rated.value, over_ratings, level)
+    if not pair.crossed:
+        a, b = (side.total / side.weight for side in pair.sides(pair.values))
+        by_means = brunner_munzel(a, b)
+        interval = (
+            by_means.interval(level)
+            if by_means
+            else Interval.none(ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
+        )
+        theta = float(placements(a, b).mean())
+        found += _theta_and_delta(pair, "participant means", theta, interval, level)
+    return found
+
+
+def _theta_and_delta(
+    pair: Pair, of: str, theta: float, interval: Interval, level: float
+) -> list[Estimate]:
+    delta = Interval(
+        None if interval.low is None else 2 * interval.low - 1,
+        None if interval.high is None else 2 * interval.high - 1,
+        interval.kind,
+        interval.reason,
+    )
+    suffix = of.replace(" ", "_")
+    return [
+        estimate(
+            name=f"superiority_{suffix}",
+            label=f"probability of superiority, {of} (ties half)",
+            method=pair.name,
+            unit="share",
+            value=theta,
+            interval=interval,
+            level=level,
+            counts=pair.counts,
+        ),
+        estimate(
+            name=f"cliffs_delta_{suffix}",
+            label=f"Cliff’s delta, {of}",
+            method=pair.name,
+            unit="none",
+            value=2 * theta - 1,
+            interval=delta,
+            level=level,
+            counts=pair.counts,
+        ),
+    ]

@@ -1,8 +1,8 @@
 """The tests between two methods, and their correction over all of them.
 
-Confirmatory, one a comparison: the difference in mean confidence against zero, by Student's t on
-the recommended clustered standard error; adjusted by Holm. Everything else is exploration, adjusted
-by Benjamini and Hochberg. A plan that names other tests beforehand is to be preferred to this rule.
+The plan says which are confirmatory (`plan`); where it names none, one a comparison: the difference
+in mean confidence against zero, by Student's t on the recommended clustered standard error. These
+are adjusted by Holm, everything else is exploration and adjusted by Benjamini and Hochberg.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from analysis.clustering import PARTICIPANT
-from analysis.comparisons import Pair, welch_df
+from analysis.clustering import BOTH, PARTICIPANT, Linear
+from analysis.comparisons import welch_df
 from analysis.hypotheses import (
     Permutation,
     benjamini_hochberg,
@@ -25,8 +25,11 @@ from analysis.hypotheses import (
     welch,
 )
 from analysis.intervals import NO_SPREAD, ONE_PARTICIPANT, Floats, stream
+from analysis.paired import paired
+from analysis.pairs import Pair
+from analysis.plan import Plan
 from analysis.results import HypothesisTest
-from analysis.superiority import SEPARATED, brunner_munzel
+from analysis.superiority import SEPARATED, brunner_munzel, superiority
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 EQUIVALENCE_BOUND = 0.5
@@ -38,7 +41,7 @@ def verdicts_of(
 ) -> list[HypothesisTest]:
     """Every test of one comparison, not yet adjusted."""
     main = mean_test(pair)
-    found = [main, _equivalence_test(pair, bound)]
+    found = [main, _paired_test(pair), _superiority_test(pair), _equivalence_test(pair, bound)]
     rng = stream(seed, f"permutation {pair.name}")
     if pair.crossed:
         return [*found, _sign_flips(pair, rng, resamples)]
@@ -88,6 +91,33 @@ def mean_test(pair: Pair) -> HypothesisTest:
         family=CONFIRMATORY,
         note=f"Student's t, clustered by {linear.recommended}",
     )
+
+
+def _paired_test(pair: Pair) -> HypothesisTest:
+    name = "difference_paired_by_feature"
+    label = "difference in mean confidence, paired by feature, is zero"
+    linear = paired(pair)
+    if linear is None:
+        few = "fewer than two features were rated under both methods"
+        return _none(pair, name, label, _why(pair) if pair.too_few else few)
+    return _by_linear(pair, name, label, linear, BOTH, 0.0)
+
+
+def _superiority_test(pair: Pair) -> HypothesisTest:
+    name, label = "superiority_ratings", "superiority of ratings is one half"
+    linear = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
+    return _by_linear(pair, name, label, linear, linear.recommended, 0.5, 1 if pair.crossed else 2)
+
+
+def _by_linear(
+    pair: Pair, name: str, label: str, linear: Linear, way: str, null: float, lost: int = 1
+) -> HypothesisTest:
+    """Student's t on the clustered standard error, clusters − `lost` degrees of freedom."""
+    df = float(linear.clusters(way) - lost)
+    found = None if pair.too_few else linear.p_value(way, df, null)
+    if found is None:
+        return _none(pair, name, label, _why(pair))
+    return _made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
 
 
 def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
@@ -196,6 +226,16 @@ def _none(
         n_participants=pair.n_participants,
         reason=reason,
     )
+
+
+def in_families(
+    tests: Sequence[HypothesisTest], plan: Plan, pair: tuple[str, str]
+) -> list[HypothesisTest]:
+    """The tests of one comparison, each in the family that the plan puts it in."""
+    return [
+        dataclasses.replace(t, family=CONFIRMATORY if plan.family(t.name, pair) else EXPLORATORY)
+        for t in tests
+    ]
 
 
 def adjusted(tests: Sequence[HypothesisTest]) -> list[HypothesisTest]:

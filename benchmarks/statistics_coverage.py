@@ -20,9 +20,10 @@ import numpy as np
 from scipy import stats
 
 from analysis.clustering import BOTH, Linear
-from analysis.comparisons import Pair, independent_interval
+from analysis.comparisons import independent_interval
 from analysis.intervals import Floats, mean_interval, stream
 from analysis.methods import Ratings, rating_share
+from analysis.pairs import Pair
 from analysis.results import Interval
 from analysis.simulation import Design, simulate
 from analysis.verdicts import mean_test

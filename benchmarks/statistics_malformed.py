@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.errors import AnalysisError
+from analysis.rscript import r_files
 from analysis.sections import report
 from analysis.summaries import Settings, analyse
 
@@ -86,6 +87,9 @@ HEADERS = (
     "",
     "Confidence",
     "clip_1",
+    "free_text",
+    "option_source_1",
+    "answered_at",
 )
 
 
@@ -100,6 +104,7 @@ def good(rng: random.Random) -> Table:
             ["kind", "participation_status"],
             ["chosen_label", "chosen_rank"],
             ["kind", "chosen_rank", "repeat_of"],
+            ["free_text", "chosen_label"],
         )
     )
     table: Table = [["participation", "method", "feature", "trial", "confidence", *extra]]
@@ -126,6 +131,7 @@ def _extra(rng: random.Random, name: str) -> str:
         "kind": ["main"] * 6 + ["catch", "repeat"],
         "participation_status": ["complete"] * 5 + ["active"],
         "chosen_label": ["piano", "drums", ""],
+        "free_text": ["piano", "a Piano!", "…", "", "drum loop"],
         "chosen_rank": ["1", "2", "5", ""],
         "repeat_of": ["", "1"],
     }
@@ -239,7 +245,22 @@ def write_case(folder: Path, seed: int) -> Path:
             {"same_confidence": "?"},
             {"max_failed_catch": 0},
         )
-        plan = json.dumps({"exclusion_rules": rng.choice(choices)})
+        plans: tuple[object, ...] = (
+            {},
+            [],
+            {"comparisons": [["b", "a"]], "seed": 3},
+            {"comparisons": [["a", "z"]], "confirmatory": ["welch_participant_means"]},
+            {"equivalence_bound": 0, "text": "<b>"},
+            {"statuses": ["complete", "active"], "alpha": 0.01},
+            {"resamples": "many"},
+        )
+        study: dict[str, object] = {
+            "exclusion_rules": rng.choice(choices),
+            "analysis_plan": rng.choice(plans),
+        }
+        if rng.random() < 0.5:
+            study["frozen_at"] = rng.choice(("", "soon", 5, "2027-01-01T00:00:00Z"))
+        plan = json.dumps(study)
         (folder / "study.json").write_text(plan[: rng.choice((3, 999))])
     if rng.random() < 0.15:
         value = rng.choice(("0.4", "high", "", "nan", "-3"))
@@ -258,7 +279,8 @@ def outcome(path: Path) -> str:
         if not line or "\n" in line or len(line) > 1000:
             raise ValueError(f"not one clear line: {line!r}") from error
         return line
-    report(analysis.summary, [])
+    report(analysis.summary, [], analysis.own)
+    r_files(analysis.summary, analysis.responses)
     return "report"
 
 

@@ -3,11 +3,13 @@
     python -m benchmarks.statistics_speed
 
 10,000 two-way (pigeonhole) bootstrap resamples of 800 and of 1,000,000 responses, and the
-cumulative link mixed model of 8,000 responses with crossed participants and features.
+cumulative link mixed model of 8,000 responses with crossed participants and features; all with
+one thread, as in a report.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -16,6 +18,7 @@ import numpy as np
 from analysis.models import fit, prepare
 from analysis.pigeonhole import pigeonhole_mean
 from analysis.simulation import Design, simulate
+from analysis.threads import one_thread
 
 
 def bootstrap(responses: int, features: int) -> None:
@@ -42,10 +45,12 @@ TASKS: tuple[tuple[str, Callable[[], None], float], ...] = (
 
 
 def main() -> None:
+    print(f"load {os.getloadavg()[0]:.1f}")
     print(f"{'task':<50}{'seconds':>9}{'of CPU':>9}{'wished':>9}")
     for name, task, wished in TASKS:
         start, cpu = time.perf_counter(), time.process_time()
-        task()
+        with one_thread():  # as in a report
+            task()
         spent, used = time.perf_counter() - start, time.process_time() - cpu
         print(f"{name:<50}{spent:>9.2f}{used:>9.2f}{f'< {wished:g}':>9}", flush=True)
 

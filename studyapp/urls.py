@@ -18,6 +18,7 @@ from studyapp.views import (
     participant,
     practice,
     researcher,
+    results,
     runs,
 )
 
@@ -76,6 +77,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="responses-csv",
     ),
     path("studies/<slug:slug>/<int:version>/export.zip", researcher.export_zip, name="export-zip"),
+    path("studies/<slug:slug>/<int:version>/results/", results.results_page, name="results"),
+    path(
+        "studies/<slug:slug>/<int:version>/results/report.html",
+        results.report_document,
+        name="report-document",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/results/files/<path:name>",
+        results.report_file,
+        name="report-file",
+    ),
     *(
         path(
             f"studies/<slug:slug>/<int:version>/{action}",

@@ -1,13 +1,40 @@
-"""The one door to the analysis: a report from an export.
+"""The one door to the analysis: a report from an export, and what a design promises.
 
-Heavy (numpy, scipy, pandas, matplotlib): called by commands and tasks, never by the web process.
+Heavy (numpy, scipy, pandas; a report also matplotlib). A report is made by commands and workers,
+never by the web process, which only shows the files of one that was made.
 """
 
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+from django.conf import settings
+
+from studyapp.models import Job, Study
+from studyapp.services import jobs
+
+KIND = "report"
+"""Of the job that makes a study's report, in `studyapp.tasks.WORK`."""
+PAGE = "report.html"
+TABLES = frozenset({".csv", ".json", ".svg", ".R"})
+"""Endings of what lies beside the page and may be downloaded."""
 
 
 class ReportError(Exception):
-    """A report cannot be made; the message is the one line that the user reads."""
+    """A report or an estimate cannot be made; the message is the one line that the user reads."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was made."""
+
+    page: Path
+    made_at: datetime
+    files: tuple[str, ...]
+    """What lies beside the page, as paths inside its folder."""
 
 
 def make_report(*, responses: Path, out: Path) -> Path:
@@ -22,4 +49,97 @@ def make_report(*, responses: Path, out: Path) -> Path:
         build_report(responses, out)
     except AnalysisError as error:
         raise ReportError(str(error)) from error
-    return out / "report.html"
+    return out / PAGE
+
+
+def may_be_seen(study: Study) -> bool:
+    """Whether answers by method may be looked at: the study is closed, or somebody unblinded it."""
+    return study.state == Study.State.CLOSED or study.unblinded_at is not None
+
+
+def request_report(*, study: Study) -> Job:
+    """Have a worker make the report of this version of the study, anew if there is one.
+
+    Raises `ReportError` while results would unblind the researcher.
+    """
+    if not may_be_seen(study):
+        raise ReportError(f"{study} is not closed: its results would unblind whoever runs it")
+    return jobs.enqueue(kind=KIND, target=study.pk, queue=Job.Queue.CPU)
+
+
+def folder_of(study: Study) -> Path:
+    """Where this version's report lies."""
+    return Path(settings.DATA) / "reports" / f"{study.slug}-v{study.version}"
+
+
+def report_of(study: Study) -> Report | None:
+    """The report that was made last; None where none was, or where none may be seen."""
+    folder = folder_of(study)
+    if not may_be_seen(study) or not (folder / PAGE).is_file():
+        return None
+    made = datetime.fromtimestamp((folder / PAGE).stat().st_mtime, tz=UTC)
+    beside = (path for path in folder.rglob("*") if path.suffix in TABLES and path.is_file())
+    return Report(folder / PAGE, made, tuple(sorted(str(p.relative_to(folder)) for p in beside)))
+
+
+@dataclass(frozen=True)
+class PowerEstimate:
+    """What a design promises, by simulation."""
+
+    power: float
+    """Share of simulated studies whose confirmatory test finds the effect at 5 %."""
+    monte_carlo_error: float
+    """Standard error of `power`."""
+    width: float
+    """Expected width of the 95 % interval of the difference, steps of the confidence scale."""
+    participants: int
+    """Participants a method."""
+    features: int
+    simulations: int
+
+
+def estimate_power(
+    *,
+    participants: int,
+    trials: int,
+    ratings: int,
+    effect: float = 0.5,
+    participant_sd: float | None = None,
+    feature_sd: float | None = None,
+    pilot: Path | None = None,
+    simulations: int = 200,
+    seed: int = 0,
+) -> PowerEstimate:
+    """Power of a design with `participants` a method, `trials` each, `ratings` a feature.
+
+    `effect` is the difference in mean confidence to be found. Standard deviations are on the latent
+    scale of the model, whose noise is 1; what is None comes from the pilot's `responses.csv`, else
+    is the analysis's default. 200 simulations take a fraction of a second for 80 participants.
+    Raises `ReportError` with one line for a design that cannot be.
+    """
+    from analysis.design import from_pilot, power
+    from analysis.errors import AnalysisError
+    from analysis.simulation import Design
+
+    try:
+        base = Design() if pilot is None else from_pilot(pilot)
+        design = dataclasses.replace(
+            base,
+            participants=participants,
+            trials=trials,
+            ratings=ratings,
+            effect=effect,
+            participant_sd=base.participant_sd if participant_sd is None else participant_sd,
+            feature_sd=base.feature_sd if feature_sd is None else feature_sd,
+        )
+        found = power(design, simulations=simulations, seed=seed)
+    except AnalysisError as error:
+        raise ReportError(str(error)) from error
+    return PowerEstimate(
+        power=found.power,
+        monte_carlo_error=found.monte_carlo_error,
+        width=found.width,
+        participants=participants,
+        features=design.n_features,
+        simulations=simulations,
+    )

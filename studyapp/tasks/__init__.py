@@ -20,6 +20,7 @@ WORK: dict[str, str] = {
     "feature_view": "studyapp.tasks.feature_views.work",
     "run": "studyapp.tasks.runs.work",
     "import_run": "studyapp.tasks.runs.check_import",
+    "report": "studyapp.tasks.reports.work",
 }
 
 

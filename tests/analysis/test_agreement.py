@@ -2,6 +2,7 @@
 
 from itertools import permutations
 
+import krippendorff
 import numpy as np
 import pytest
 
@@ -67,6 +68,20 @@ def test_krippendorff_s_alpha_as_in_krippendorff_2011() -> None:
     counts = krippendorff_counts()
     assert krippendorff_nominal(counts, one(counts))[0] == pytest.approx(0.743, abs=5e-4)
     assert krippendorff_ordinal(counts, one(counts))[0] == pytest.approx(0.815, abs=5e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_krippendorff_s_alpha_is_the_package_s(seed: int) -> None:
+    # Ours is kept for its bootstrap in matrix products; the package checks it.
+    rng = np.random.default_rng(seed)
+    level = rng.integers(0, 4, 30)
+    rated = np.clip(level[None, :] + rng.integers(-1, 2, (5, 30)), 0, 4).astype(float)
+    rated[rng.random((5, 30)) < 0.3] = np.nan
+    observer, unit = np.nonzero(np.isfinite(rated))
+    counts = counts_table(unit, rated[observer, unit].astype(np.int64), 30, 5)
+    for ours, name in ((krippendorff_nominal, "nominal"), (krippendorff_ordinal, "ordinal")):
+        theirs = krippendorff.alpha(rated, level_of_measurement=name, value_domain=list(range(5)))
+        assert ours(counts, one(counts))[0] == pytest.approx(theirs, abs=1e-9)
 
 
 def test_fleiss_kappa_as_in_fleiss_1971() -> None:

@@ -1,4 +1,4 @@
-"""Machine against listener: `analysis.calibration`."""
+"""Machine against listener: `analysis.labels`, `analysis.machine`, `analysis.calibration`."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.calibration import (
-    calibration_error,
-    describe_scores,
-    read_scores,
-    reliability_bins,
-    spearman,
-)
+from analysis.calibration import calibration_error, reliability_bins
 from analysis.clustering import PARTICIPANT
 from analysis.errors import AnalysisError
+from analysis.labels import read_labels
+from analysis.machine import describe_scores, spearman
 from analysis.methods import Ratings, ratings_of
 from analysis.reliability import describe_agreement
 from analysis.report import build_report
@@ -49,7 +45,7 @@ def export(folder: Path, *, informative: bool = True) -> Responses:
 
 
 def found(folder: Path, responses: Responses, method: str = "gemini") -> dict[str, Estimate]:
-    scores = read_scores(folder, responses)
+    scores = read_labels(folder, responses)
     return {e.name: e for e in describe_scores(responses, scores, method, seed=0, resamples=200)}
 
 
@@ -152,23 +148,23 @@ def test_without_scores_or_ranks_nothing_is_said(tmp_path: Path) -> None:
     responses = export(tmp_path)
     assert describe_scores(responses, None, "gemini", seed=0, resamples=100) == []
     (tmp_path / "labels.csv").unlink()
-    assert read_scores(tmp_path, responses) is None
+    assert read_labels(tmp_path, responses) is None
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
     responses = export(tmp_path)
     (tmp_path / "labels.csv").write_text("feature,method,rank,score_clap\nf,m,1,high\n")
     with pytest.raises(AnalysisError, match=r"labels\.csv: row 2: score_clap is 'high'"):
-        read_scores(tmp_path, responses)
+        read_labels(tmp_path, responses)
     (tmp_path / "labels.csv").write_text(
         "feature,method,rank,score_clap,note,plain\nf,m,1,0.2,high,3\nf,m,2,,,\n"
     )
-    scores = read_scores(tmp_path, responses)
+    scores = read_labels(tmp_path, responses)
     assert scores is not None
     assert scores.names == ["clap", "plain"]
     (tmp_path / "labels.csv").write_text("feature,method,clap\nf,m,1\n")
     with pytest.raises(AnalysisError, match="column rank is missing"):
-        read_scores(tmp_path, responses)
+        read_labels(tmp_path, responses)
 
 
 def test_the_report_has_a_section_on_scores(tmp_path: Path) -> None:

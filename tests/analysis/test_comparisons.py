@@ -8,19 +8,17 @@ from scipy import stats
 
 from analysis.clustering import BOTH, PARTICIPANT
 from analysis.comparisons import (
-    Pair,
     _joint_roots,
     compare,
     mean_difference,
-    pair_of,
-    paired_difference,
-    pairs,
     share_difference,
     square_and_add,
     welch_df,
 )
 from analysis.errors import AnalysisError
 from analysis.intervals import ONE_PARTICIPANT, STUDENT, STUDENTISED, wilson_interval
+from analysis.paired import paired_difference
+from analysis.pairs import Pair, pair_of, pairs
 from analysis.results import Estimate
 from analysis.table import read_responses
 from analysis.verdicts import adjusted, standard_error, verdicts_of
@@ -217,6 +215,8 @@ def test_the_confirmatory_test_is_welch_s_on_participants_for_one_rating_a_featu
     assert {t.name for t in tests} == {
         "difference_mean_confidence",
         "equivalence_mean_confidence",
+        "difference_paired_by_feature",
+        "superiority_ratings",
         "welch_participant_means",
         "permutation_participant_means",
         "brunner_munzel_participant_means",

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from analysis.comparisons import pair_of
 from analysis.intervals import Floats, Ints
 from analysis.links import Link, log_likelihood, terms
 from analysis.mixed import describe_mixed
 from analysis.models import Data, Laplace, NotFitted, Quadrature, fit, prepare
+from analysis.pairs import pair_of
 from analysis.table import read_responses
 from tests.analysis.factories import Row, full_rows, paper_rows, write_csv
 
