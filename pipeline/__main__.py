@@ -50,9 +50,20 @@ def _recovery(options: argparse.Namespace) -> int:
         options.dir, control=options.control, probe=options.probe, progress=TqdmProgress()
     )
     print_report(result)
+    if options.benchmark:
+        _benchmark(options.dir)
     if options.json is not None:
         write_json(result, options.json)
     return 0
+
+
+def _benchmark(directory: Path) -> None:
+    from pipeline.recovery.benchmark import benchmark
+    from pipeline.recovery.benchmark_report import benchmark_lines
+
+    print()
+    for line in benchmark_lines(benchmark(directory, progress=TqdmProgress())):
+        print(line)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -121,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     recovery.add_argument(
         "--probe", action=argparse.BooleanOptionalAction, default=True,
         help="the ceiling of a linear probe",
+    )  # fmt: skip
+    recovery.add_argument(
+        "--benchmark", action="store_true",
+        help="beside every control, how concepts split, how labels name them, other seeds",
     )  # fmt: skip
     recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     recovery.set_defaults(command=_recovery)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -33,10 +34,10 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class _Candidates:
-    """Mean activations of every latent that fires on train tracks, SAEs side by side."""
+class Candidates:
+    """Scores of whatever a concept's detector is chosen from, on train and on test tracks."""
 
-    features: list[str]
+    names: list[str]
     train: np.ndarray
     """[track, candidate]."""
     test: np.ndarray
@@ -44,57 +45,96 @@ class _Candidates:
     train_tracks: list[str]
     test_tracks: list[str]
 
+    @classmethod
+    def split(
+        cls, directory: RunDirectory, tracks: Sequence[str], names: list[str], scores: np.ndarray
+    ) -> Candidates:
+        """From scores [track, candidate] over all usable tracks."""
+        train, test = (split_mask(directory, tracks, part) for part in ("train", "test"))
+        return cls(
+            names,
+            scores[train],
+            scores[test],
+            list(compress(tracks, train)),
+            list(compress(tracks, test)),
+        )
+
+    def beside(self, other: Candidates) -> Candidates:
+        """These and the other's candidates, over the same tracks."""
+        if (self.train_tracks, self.test_tracks) != (other.train_tracks, other.test_tracks):
+            raise ValueError("candidates over different tracks cannot stand side by side")
+        return Candidates(
+            self.names + other.names,
+            np.concatenate([self.train, other.train], axis=1),
+            np.concatenate([self.test, other.test], axis=1),
+            self.train_tracks,
+            self.test_tracks,
+        )
+
 
 def detections(directory: RunDirectory, concepts: Sequence[Planted]) -> dict[str, Detection]:
     """The best feature of each gradable concept, by the concept's name."""
-    candidates = _candidates(directory)
+    return chosen(latents(directory), concepts)
+
+
+def chosen(candidates: Candidates, concepts: Sequence[Planted]) -> dict[str, Detection]:
+    """The best candidate of each gradable concept on train tracks, graded on test tracks."""
     gradable = [concept for concept in concepts if concept.gradable()]
     if not gradable:
         return {}
-    positive = np.stack([c.present(candidates.train_tracks, "train") for c in gradable], axis=1)
-    on_train = auroc_matrix(candidates.train, positive)
+    on_train = aurocs_on_train(candidates, gradable)
     return {
         concept.name: _grade(concept, candidates, on_train[row])
         for row, concept in enumerate(gradable)
     }
 
 
-def _grade(concept: Planted, candidates: _Candidates, on_train: np.ndarray) -> Detection:
+def aurocs_on_train(candidates: Candidates, concepts: Sequence[Planted]) -> np.ndarray:
+    """AUROC [concept, candidate] on train tracks."""
+    positive = np.stack([c.present(candidates.train_tracks, "train") for c in concepts], axis=1)
+    return auroc_matrix(candidates.train, positive)
+
+
+def aurocs_on_test(candidates: Candidates, concepts: Sequence[Planted]) -> np.ndarray:
+    """AUROC [concept, candidate] on test tracks."""
+    positive = np.stack([c.present(candidates.test_tracks, "test") for c in concepts], axis=1)
+    return auroc_matrix(candidates.test, positive)
+
+
+def latents(directory: RunDirectory, *, kept: bool = False) -> Candidates:
+    """Mean activations of the latents of every SAE: those that fire on train tracks, or `kept`.
+
+    Raises `PipelineError` if there is none.
+    """
+    found: Candidates | None = None
+    for sae in directory.sae_names():
+        tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
+        tracks = json.loads(metadata["tracks"])
+        if kept:
+            rows = directory.read_table(f"features/{sae}.parquet").to_pylist()
+            which = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
+        else:
+            in_train = split_mask(directory, tracks, "train")
+            which = np.flatnonzero(tensors["max"][in_train].max(axis=0) > 0)
+        names = [feature_key(sae, int(index)) for index in which]
+        here = Candidates.split(directory, tracks, names, tensors["mean"][:, which])
+        found = here if found is None else found.beside(here)
+    if found is None or not found.names:
+        raise PipelineError(f"no latent of {directory.path} fires on any train track")
+    return found
+
+
+def _grade(concept: Planted, candidates: Candidates, on_train: np.ndarray) -> Detection:
     best = int(np.argmax(on_train))
     scores = candidates.test[:, best]
     present = concept.present(candidates.test_tracks, "test")
     graded = auroc(scores, present)
     return Detection(
-        feature=candidates.features[best],
+        feature=candidates.names[best],
         train_auroc=float(on_train[best]),
         auroc=graded.value,
         low=graded.low,
         high=graded.high,
         interval=graded.interval,
         average_precision=average_precision(scores, present),
-    )
-
-
-def _candidates(directory: RunDirectory) -> _Candidates:
-    features: list[str] = []
-    train: list[np.ndarray] = []
-    test: list[np.ndarray] = []
-    names: list[str] = []
-    for sae in directory.sae_names():
-        tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-        names = json.loads(metadata["tracks"])
-        in_train = split_mask(directory, names, "train")
-        in_test = split_mask(directory, names, "test")
-        alive = np.flatnonzero(tensors["max"][in_train].max(axis=0) > 0)
-        features.extend(feature_key(sae, int(index)) for index in alive)
-        train.append(tensors["mean"][in_train][:, alive])
-        test.append(tensors["mean"][in_test][:, alive])
-    if not features:
-        raise PipelineError(f"no latent of {directory.path} fires on any train track")
-    return _Candidates(
-        features,
-        np.concatenate(train, axis=1),
-        np.concatenate(test, axis=1),
-        [name for name, inside in zip(names, in_train, strict=True) if inside],
-        [name for name, inside in zip(names, in_test, strict=True) if inside],
     )

@@ -23,7 +23,7 @@ from pipeline.progress import Progress
 from pipeline.records import TrackRecord, records_from
 from pipeline.registry import resolve
 from pipeline.subjects import SUBJECTS
-from pipeline.subjects.base import DELAY_MAPPING, Subject
+from pipeline.subjects.base import DELAY_MAPPING, Reading, Subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,24 +34,35 @@ SHARD_TRACKS = 64
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Encode and extract; `summary` gets the subject's facts and the count of tracks."""
-    corpus = config.corpus.path
-    if corpus is None:
-        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
-    tracks = usable_tracks(directory)
+    _corpus_of(config)
     backend = resolve(SUBJECTS, config.subject.backend, "subject backend")
     subject: Subject = backend(config.subject, device=config.machine.device)
-    extract = partial(extract_tracks, subject, config.subject.hookpoints, corpus)
+    extract(subject, config, directory, progress=progress)
+
+
+def extract(
+    subject: Reading, config: RunConfig, directory: RunDirectory, *, progress: Progress
+) -> None:
+    """The stage with a subject that is loaded already; a control brings one of its own."""
+    tracks = usable_tracks(directory)
+    read = partial(extract_tracks, subject, config.subject.hookpoints, _corpus_of(config))
     with directory.writer("activations") as writer, torch_threads(config.machine):
         progress.start("activations", len(tracks), "track")
         for number, shard in enumerate(shards_of(tracks, subject.facts.sample_rate)):
             parts = []
             batches = _batches(shard, config.machine.batch_tracks)
-            for part in map_in_threads(extract, batches, config.machine.workers):
+            for part in map_in_threads(read, batches, config.machine.workers):
                 parts.append(part)
                 progress.advance(len(part[config.subject.hookpoints[0]]))
             _write_shard(writer, number, shard, parts, subject)
         progress.finish()
         writer.summary.update({"tracks": len(tracks), "subject": asdict(subject.facts)})
+
+
+def _corpus_of(config: RunConfig) -> Path:
+    if config.corpus.path is None:
+        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
+    return config.corpus.path
 
 
 def usable_tracks(directory: RunDirectory) -> list[TrackRecord]:
@@ -73,7 +84,7 @@ def shards_of(tracks: Sequence[TrackRecord], sample_rate: int) -> list[list[Trac
 
 
 def extract_tracks(
-    subject: Subject, hookpoints: Sequence[str], corpus: Path, tracks: Sequence[TrackRecord]
+    subject: Reading, hookpoints: Sequence[str], corpus: Path, tracks: Sequence[TrackRecord]
 ) -> dict[str, np.ndarray]:
     """Activations [track, frame, d] float16 of tracks of equal length at each hookpoint, from
     the first frame on whose step holds no special token.
@@ -102,7 +113,7 @@ def _write_shard(
     number: int,
     tracks: Sequence[TrackRecord],
     parts: Sequence[dict[str, np.ndarray]],
-    subject: Subject,
+    subject: Reading,
 ) -> None:
     """One file a hookpoint for these tracks."""
     import numpy as np

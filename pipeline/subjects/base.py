@@ -114,6 +114,20 @@ class Generated:
     """[codebook, frame] int64: what the language model drew, the delay undone."""
 
 
+class Reading(Protocol):
+    """What the stage `activations` needs of a subject, or of what stands in for one."""
+
+    facts: SubjectFacts
+
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Codes [batch, codebook, frame] of mono audio [batch, sample]."""
+
+    def activations(
+        self, codes: torch.Tensor, hookpoints: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Vectors [batch, frame, d] float32 at each hookpoint, for what `encode` gave."""
+
+
 class Subject(Protocol):
     """A frozen generator, loaded."""
 

@@ -60,6 +60,11 @@ class TransformersSubject:
         """Hash of weights, config and control, without loading the model."""
         return sources.fingerprint_of(config)
 
+    @property
+    def codec(self) -> Any:
+        """transformers' `EncodecModel`."""
+        return self._codec
+
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """Codes [batch, codebook, frame] int64 of mono audio [batch, sample] at `sample_rate`."""
         import torch

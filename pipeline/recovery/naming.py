@@ -1,0 +1,105 @@
+"""Does a label say what drives the feature? Graded by the corpus's own words.
+
+A kept feature is *driven* by the concept that it tells best on train tracks, if it tells it at
+`FOUND` there and on test tracks. A label names a concept if the concept's name or one of its
+synonyms stands in it, word by word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.artifacts import RunDirectory
+from pipeline.recovery.detection import Candidates, aurocs_on_test, aurocs_on_train, latents
+from pipeline.recovery.planted import Planted
+
+CANDIDATES = 5
+"""Labels of a method that a listener may be shown for a feature."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """How features share concepts out, over the kept features."""
+
+    threshold: float
+    driven: dict[str, str]
+    """Feature to the concept that drives it."""
+    splits: dict[str, int]
+    """Concept to how many features it drives; only concepts that drive any."""
+    merging: int
+    """Driven features that tell a second concept as well, on train and on test."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """One method's labels against the concepts that drive the features."""
+
+    method: str
+    n_features: int
+    """Driven features."""
+    first: int
+    """Of those, whose first label names the concept."""
+    any_of_five: int
+    """Of those, one of whose first five does."""
+
+
+def divide(directory: RunDirectory, concepts: Sequence[Planted], *, threshold: float) -> Division:
+    """Which concept drives which kept feature; see the module's docstring."""
+    gradable = [concept for concept in concepts if concept.gradable()]
+    candidates = latents(directory, kept=True)
+    told = _told(candidates, gradable, threshold)
+    train = np.where(told, aurocs_on_train(candidates, gradable), -1.0)
+    driven = {
+        name: gradable[int(train[:, column].argmax())].name
+        for column, name in enumerate(candidates.names)
+        if told[:, column].any()
+    }
+    names = list(driven.values())
+    splits = {c.name: names.count(c.name) for c in gradable if c.name in names}
+    return Division(threshold, driven, splits, int((told.sum(axis=0) > 1).sum()))
+
+
+def _told(candidates: Candidates, concepts: Sequence[Planted], threshold: float) -> np.ndarray:
+    """Whether a candidate tells a concept on both splits, [concept, candidate] bool."""
+    on_train = aurocs_on_train(candidates, concepts) >= threshold
+    told: np.ndarray = on_train & (aurocs_on_test(candidates, concepts) >= threshold)
+    return told
+
+
+def grade_names(
+    directory: RunDirectory, concepts: Sequence[Planted], division: Division
+) -> list[Naming]:
+    """Each labeling method of the run; empty if its stage `labels` is not done."""
+    if not directory.is_done("labels"):
+        return []
+    listed = directory.read_json("concepts.json")["concepts"]
+    words = {entry["name"]: [entry["name"], *entry.get("synonyms", [])] for entry in listed}
+    methods = directory.read_json("run.json")["config"]["labels"]["methods"]
+    return [_grade(directory, method, division, words) for method in methods]
+
+
+def names_concept(text: str, words: Sequence[str]) -> bool:
+    """Whether one of `words` (each may be several) stands in `text`, as whole words."""
+    lower = text.lower()
+    return any(re.search(rf"(?<!\w){re.escape(word.lower())}(?!\w)", lower) for word in words)
+
+
+def _grade(
+    directory: RunDirectory, method: str, division: Division, words: dict[str, list[str]]
+) -> Naming:
+    labels: dict[str, list[tuple[int, str]]] = {}
+    for sae in directory.sae_names():
+        for row in directory.read_table(f"labels/{sae}/{method}.parquet").to_pylist():
+            if row["status"] == "ok" and row["feature"] in division.driven:
+                labels.setdefault(row["feature"], []).append((row["rank"], row["text"]))
+    first = within = 0
+    for feature, concept in division.driven.items():
+        ordered = [text for _, text in sorted(labels.get(feature, []))][:CANDIDATES]
+        right = [names_concept(text, words[concept]) for text in ordered]
+        first += any(right[:1])
+        within += any(right)
+    return Naming(method, len(division.driven), first, within)

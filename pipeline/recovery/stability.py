@@ -1,0 +1,89 @@
+"""Do other seeds find the same features? Decoder cosines between SAEs of different seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.artifacts import RunDirectory
+from pipeline.config import RunConfig
+from pipeline.progress import Progress
+from pipeline.sae import checkpoint
+from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.trainer import train
+from pipeline.stages.activations import usable_tracks
+from pipeline.stages.sae import seed_of
+
+PARTNER = 0.7
+"""Cosine of two decoder directions from which they count as the same feature."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """One SAE against the same with other seeds."""
+
+    sae: str
+    seeds: tuple[int, ...]
+    n_kept: int
+    kept_with_partner: tuple[float, ...]
+    """For each seed, share of the kept features with a partner there."""
+    kept_in_all: float
+    """Share with a partner under every seed."""
+    chance: float
+    """The same share for as many random directions, against the first seed."""
+
+
+def stability(
+    directory: RunDirectory, config: RunConfig, *, seeds: Sequence[int], progress: Progress
+) -> list[Stability]:
+    """Train every SAE of the run again with each of `seeds` and compare decoders."""
+    names = directory.sae_names()
+    progress.start("stability", config.sae.steps * len(names) * len(seeds), "step")
+    found = [_of_sae(directory, config, name, seeds, progress) for name in names]
+    progress.finish()
+    return found
+
+
+def _of_sae(
+    directory: RunDirectory,
+    config: RunConfig,
+    name: str,
+    seeds: Sequence[int],
+    progress: Progress,
+) -> Stability:
+    stored = checkpoint.load(directory, name)
+    rows = directory.read_table(f"features/{name}.parquet").to_pylist()
+    kept = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
+    directions = stored.sae.decoder.detach().numpy()[kept]
+    tracks = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
+    others = []
+    for seed in seeds:
+        again = replace(config.sae, seed=seed)
+        trained = train(
+            again,
+            TrainingFrames(directory, stored.facts.hookpoint, tracks),
+            n_latents=stored.sae.n_latents,
+            k=stored.sae.k,
+            seed=seed_of(seed, name),
+            device=config.machine.device,
+            advance=progress.advance,
+        )
+        others.append(trained.sae.decoder.detach().cpu().numpy())
+    partnered = np.stack([has_partner(directions, other) for other in others])
+    drawn = np.random.default_rng(0).standard_normal(directions.shape).astype(np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return Stability(
+        sae=name,
+        seeds=tuple(seeds),
+        n_kept=len(kept),
+        kept_with_partner=tuple(float(row.mean()) for row in partnered),
+        kept_in_all=float(partnered.all(axis=0).mean()),
+        chance=float(has_partner(drawn, others[0]).mean()),
+    )
+
+
+def has_partner(directions: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether each of `directions` [feature, d] has one among `others` [latent, d] at `PARTNER`."""
+    return np.asarray((directions @ others.T).max(axis=1) >= PARTNER)

@@ -1,0 +1,96 @@
+"""The benchmark: every control is real, chosen on train, graded on test, and said in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from pipeline.progress import SilentProgress
+from pipeline.recovery import benchmark as module
+from pipeline.recovery.benchmark import Benchmark, Column, benchmark, from_json
+from pipeline.recovery.benchmark_report import benchmark_lines
+from pipeline.recovery.directions import KINDS
+from pipeline.recovery.naming import Division, Naming, names_concept
+from pipeline.recovery.stability import Stability, has_partner
+from pipeline.recovery.standins import randomise
+
+
+@pytest.fixture
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny corpus has a handful of test tracks a concept."""
+    monkeypatch.setattr(module, "ENOUGH_TRACKS", 2)
+
+
+@pytest.mark.usefixtures("few_are_enough")
+def test_a_whole_benchmark(run_copy: Path) -> None:
+    result = benchmark(run_copy, progress=SilentProgress())
+    names = [column.name for column in result.columns]
+    assert names == [
+        "features", "random decoder", *KINDS, "phase-randomised corpus", "codec latents",
+        "mel spectrogram", "linear probe", "permuted concepts",
+    ]  # fmt: skip
+    by_name = {column.name: column for column in result.columns}
+    # Three pitches: a mel spectrogram tells them, concepts dealt at random cannot be told.
+    assert by_name["mel spectrogram"].mean > 0.9
+    assert by_name["permuted concepts"].mean < 0.8
+    assert by_name["random dictionary"].n_candidates == by_name["random directions"].n_candidates
+    assert [row.sae for row in result.stability] == list(RunDirectory(run_copy).sae_names())
+    assert from_json(json.loads(json.dumps(asdict(result)))) == result
+    assert benchmark(run_copy, progress=SilentProgress()) == result
+
+
+def test_a_corpus_too_small_to_grade_is_refused(run_copy: Path) -> None:
+    with pytest.raises(PipelineError, match="nothing can be graded"):
+        benchmark(run_copy, progress=SilentProgress())
+
+
+def test_random_phases_keep_the_spectrum_and_nothing_in_time() -> None:
+    track = torch.zeros(8001)
+    track[100] = 1.0
+    made = randomise(track)
+    assert torch.allclose(torch.fft.rfft(made).abs(), torch.fft.rfft(track).abs(), atol=1e-4)
+    assert float(made.abs().max()) < 0.2
+    assert torch.equal(made, randomise(track))
+
+
+def test_a_label_names_a_concept_by_whole_words() -> None:
+    words = ["church organ", "organ", "pipe organ"]
+    assert names_concept("A Church Organ, slowly", words)
+    assert names_concept("organ-like", words)
+    assert not names_concept("well organised", words)
+
+
+def test_a_partner_is_a_direction_nearby() -> None:
+    others = np.eye(3)
+    turned = np.array([[0.8, 0.6, 0.0], [0.577, 0.577, 0.577]])
+    assert has_partner(turned, others).tolist() == [True, False]
+
+
+def result_of(**changes: object) -> Benchmark:
+    column = Column("features", {"a": 0.9}, 1, 0.9, 0.0, 0.0, 0.0, 0, 0, 7)
+    worse = replace(column, name="random decoder", n_found=0, difference=0.2, low=0.1, high=0.3)
+    equal = replace(column, name="neurons", low=-0.1, high=0.1)
+    made = Benchmark(
+        1,
+        (column, worse, equal),
+        Division(0.85, {"s/1": "a", "s/2": "a"}, {"a": 2}, 1),
+        (Naming("corpus-tags", 2, 1, 2),),
+        (Stability("s", (1, 2), 10, (0.5, 0.6), 0.4, 0.01),),
+    )
+    return replace(made, **changes)
+
+
+def test_it_says_what_is_beaten_and_what_is_open() -> None:
+    text = "\n".join(benchmark_lines(result_of()))
+    assert "the features beat: random decoder." in text
+    assert "beaten by: none. Undecided: neurons." in text
+    assert "Concepts split over several features: a 2." in text
+    assert "the first label names the concept in 1, one of the first five in 2" in text
+    assert "50%, 60% (seeds 1, 2); under all 40% of 10; random directions 1%" in text
