@@ -110,7 +110,8 @@ def randomise(track: torch.Tensor) -> torch.Tensor:
     turned[0] = spectrum[0]
     if len(track) % 2 == 0:
         turned[-1] = spectrum[-1]
-    return torch.fft.irfft(turned, n=len(track))
+    made: torch.Tensor = torch.fft.irfft(turned, n=len(track))
+    return made
 
 
 def _facts(subject: Reading, kind: str, width: int) -> SubjectFacts:
