@@ -19,6 +19,7 @@ from typing import Any
 import redis
 
 from studyapp.broker import socket_for
+from studyapp.supervisor import QUICK_DEATHS, QUICK_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90.0
@@ -69,6 +70,7 @@ class LiveSite:
         self.data, self.port = data, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = data / "serve.out"
+        self.kills: list[float] = []
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -139,7 +141,15 @@ class LiveSite:
         """A client of the embedded Redis."""
         return redis.Redis(unix_socket_path=str(socket_for(self.data)))
 
+    def await_calm(self) -> None:
+        """Until two more may be killed: the supervisor gives up a child that dies too often."""
+        until(lambda: self._recent_kills() < QUICK_DEATHS - 2, QUICK_SECONDS + 5, "calmer times")
+
+    def _recent_kills(self) -> int:
+        return sum(time.monotonic() - at < QUICK_SECONDS for at in self.kills)
+
     def _kill(self, name: str) -> None:
+        self.kills.append(time.monotonic())
         [child] = [
             pid for pid, line in _processes() if name in line and _parent(pid) == self.process.pid
         ]

@@ -54,14 +54,15 @@ def _caught(site: LiveSite, run: int, stage: str) -> bool:
 def _killed_in(site: LiveSite, stage: str) -> tuple[str, int]:
     """Name and number of a run whose worker was killed in that stage."""
     for attempt in range(5):
-        # A fresh worker has everything to load, so that its first stage takes longer.
-        site.kill_worker()
+        site.await_calm()
         name = f"again-{stage}-{attempt}"
         run = int(site.prepare("again", stage, name))
         if _caught(site, run, stage):
             site.kill_worker()
             return name, run
         _await_end(site, run)
+        # A fresh worker has everything to load, so that its first stage takes longer.
+        site.kill_worker()
     raise AssertionError(f"{stage} was always over before it was seen")
 
 
@@ -88,6 +89,7 @@ def test_a_worker_killed_in_a_stage_costs_no_result(
 
 def test_redis_emptied_and_killed_costs_no_result(site: LiveSite, finished: int) -> None:
     """The bell is lost while nobody hears it, then the broker goes in the middle of the work."""
+    site.await_calm()
     site.kill_worker()
     run = int(site.prepare("again", "sae", "redis"))
     site.broker().flushall()
