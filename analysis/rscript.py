@@ -54,7 +54,11 @@ recompute <- function(m) {
   found <- c(effect = unname(coef(fit)["is_a"]),
              effect_se = unname(sqrt(diag(vcov(fit)))["is_a"]),
              log_likelihood = as.numeric(logLik(fit)))
-  for (name in random) found[paste0("sd_", name)] <- sqrt(as.numeric(VarCorr(fit)[[name]]))
+  # Where both random effects have as many levels, VarCorr exchanges their names (seen in ordinal
+  # 2022.11-16); those of ranef, in the same order, are right.
+  sds <- sqrt(vapply(VarCorr(fit), as.numeric, 0))
+  names(sds) <- names(ranef(fit))
+  for (name in random) found[paste0("sd_", name)] <- sds[[name]]
   ours <- sapply(names(found), function(name) said(m, name))
   data.frame(a = m$a, b = m$b, link = m$link, parameter = c(names(found), "seconds"),
              clmm = c(found, seconds), report = c(ours, NA), row.names = NULL)
