@@ -36,6 +36,7 @@ def _participant() -> list[str]:
     study = Study.objects.get(slug="tiny")
     client = Client()
     passages.reach(client, study, "volume")
+    client.get("/s/tiny/volume/")  # The step begins when its page is first shown.
     record = study.participations.latest("pk").steps_taken.get(step="volume")
     for token in record.data["sounds"]:
         assert client.get(f"/s/tiny/sound/{token}").status_code == 200
@@ -104,8 +105,8 @@ def _projects(client: object) -> list[str]:
 
     from studyapp.models import ApiToken, Membership, Project
 
-    def post(name: str, arguments: list[object], **data: str) -> None:
-        assert client.post(reverse(name, args=arguments), data).status_code == 302, name  # type: ignore[attr-defined]
+    def post(page: str, arguments: list[object], **data: str) -> None:
+        assert client.post(reverse(page, args=arguments), data).status_code == 302, page  # type: ignore[attr-defined]
 
     post("make-project", [], name="visited")
     project = Project.objects.get(name="visited")
@@ -139,12 +140,15 @@ def _api(study: object) -> list[str]:
 
 
 def _feature_pages(run: object) -> dict[str, list[object]]:
-    """The browser, a feature whose view a worker has made, its sounds and pictures."""
+    """The browser, a feature with a view, its sounds and pictures."""
     from studyapp.models import Feature
     from studyapp.services import feature_views
 
-    feature = Feature.objects.filter(run=run, view__isnull=False)[0]
+    feature = Feature.objects.filter(run=run)[0]
     clip = feature.exemplars.select_related("clip")[0].clip
+    empty = {"histogram": None, "quantiles": [], "timelines": {}, "neighbours": []}
+    feature_views.store(feature=feature, facts=empty, notes=[])
+    feature_views.write(feature_views.picture(feature.run, clip.sha256), b"picture")
     track = feature_views.track_name("one at a quantile")
     feature_views.write(feature_views.sound(feature.run, track), b"sound")
     own = [feature.run_id, feature.sae, feature.index]
@@ -178,6 +182,9 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         done = client.post(reverse(f"{action}-study", args=place))  # type: ignore[attr-defined]
         assert done.status_code == 302
     return [
+        "check-config",
+        "import-run",
+        "stop-run",
         "queue-run",
         "feature-redraw",
         "freeze-study",
