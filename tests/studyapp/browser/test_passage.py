@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from studyapp.models import Event, Participation, Response, Study
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -23,28 +21,6 @@ LOADED = """
   .map((entry) => [entry.name, entry.decodedBodySize])
 """
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any) -> Iterator[Page]:
-    """A page in a fresh context; an error in it, a request elsewhere, a 5xx each fail the test."""
-    context = browser.new_context(base_url=live_server.url, reduced_motion="reduce")
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 500 else None)
-    page.on(
-        "request",
-        lambda sent: None if sent.url.startswith(live_server.url) else wrong.append(sent.url),
-    )
-    page.on(
-        "console",
-        lambda line: wrong.append(line.text) if "Content Security" in line.text else None,
-    )
-    yield page
-    context.close()
-    assert wrong == []
 
 
 @pytest.fixture

@@ -1,0 +1,176 @@
+"""Every page that a participant meets: by mouse, by keyboard, for eyes and for axe, in any size.
+
+The pictures go to `test-output/pages/`, to be looked at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import override_settings
+from playwright.sync_api import Page, expect
+
+from studyapp.models import Response, Study
+from studyapp.services import studies as study_services
+from studyapp.steps import all_steps
+from tests.studyapp.browser.walker import name_of, walk
+from tests.studyapp.factories import make_features, make_run, make_study
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WIDTHS = (360, 768, 1440)
+PICTURES = Path(settings.BASE_DIR) / "test-output" / "pages"
+STEPS = {
+    "consent", "device", "volume", "headphones", "instructions", "practice", "feedback", "trial",
+    "questionnaire", "thanks",
+}  # fmt: skip
+
+
+@pytest.fixture
+def study(db: None) -> Study:
+    return study_of(languages=["en", "de"])
+
+
+def study_of(**options: object) -> Study:
+    """Everything, with sounds of 0.5 s: two practice trials, two of the study's own."""
+    run = make_run(seconds=0.5, clips=4)
+    make_features(run, count=2, exemplars=4)
+    return make_study(
+        run=run, features=2, trials_per_participation=2, ratings_per_item=9, steps=all_steps(),
+        headphone_check="huggins", ethics_approval="IRB 77/2026", **options,
+    )  # fmt: skip
+
+
+def picture(page: Page, name: str) -> None:
+    """The whole page at every width; nothing is wider than the window."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
+        path = PICTURES / f"{name}-{width}.png"
+        page.screenshot(path=path, full_page=True)
+
+
+def check_accessibility(page: Page) -> None:
+    """No violation that axe finds."""
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def check_stillness(page: Page) -> None:
+    """Who asks for reduced motion sees none."""
+    moving = page.evaluate(
+        "() => document.getAnimations().length + [...document.querySelectorAll('*')].filter("
+        "(node) => getComputedStyle(node).transitionDuration !== '0s').length"
+    )
+    assert moving == 0
+
+
+def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study) -> None:
+    seen: set[str] = set()
+
+    def look(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            check_accessibility(page)
+            check_stillness(page)
+            picture(page, name)
+            page.set_viewport_size({"width": 1280, "height": 900})
+
+    participation = walk(page, study, on_page=look)
+    assert seen == STEPS
+    assert participation.completion_code
+    assert Response.objects.filter(trial__kind="main").count() == 2
+    headphones = participation.steps_taken.get(step="headphones").data
+    assert headphones["passed"] == {"huggins": True}
+
+
+def test_every_page_by_keyboard_alone(page: Page, study: Study) -> None:
+    participation = walk(page, study, by="keyboard")
+    assert participation.completion_code
+    answers = Response.objects.filter(trial__kind="main").values_list("choice", "free_text")
+    assert list(answers) == [(3, "12 3 gongs")] * 2
+
+
+def test_endings_are_accessible_and_pictured(page: Page, study: Study) -> None:
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="I do not take part").click()
+    assert name_of(page) == "refused"
+    check_accessibility(page)
+    picture(page, "refused")
+    page.context.clear_cookies()
+    page.goto(f"/s/{study.slug}/trial/")
+    check_accessibility(page)
+    picture(page, "lost")
+    page.goto("/s/nothing-here/")
+    check_accessibility(page)
+    picture(page, "unknown")
+    study_services.close(study)
+    page.goto(f"/s/{study.slug}/")
+    check_accessibility(page)
+    picture(page, "closed")
+
+
+def test_the_same_pages_in_german_and_in_the_dark(page: Page, study: Study) -> None:
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("heading", name="Bevor Sie beginnen")).to_be_visible()
+    check_accessibility(page)
+    picture(page, "consent-german-dark")
+    page.get_by_role("button", name="Ich stimme zu").click()
+    expect(page.locator("[data-check=sound] .good")).to_have_text("geht")
+    check_accessibility(page)
+    picture(page, "device-german-dark")
+    page.get_by_role("button", name="Weiter").click()
+    check_accessibility(page)
+    picture(page, "volume-german-dark")
+
+
+def test_a_page_that_is_read_from_right_to_left(page: Page) -> None:
+    """Arabic has no translation yet; the direction is its own all the same."""
+    with override_settings(LANGUAGES=[*settings.LANGUAGES, ("ar", "العربية")]):
+        study = study_of(languages=["ar"])
+        page.goto(f"/s/{study.slug}/")
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        page.get_by_role("button", name="I agree and take part").click()
+        page.get_by_role("button", name="Go on").wait_for()
+        check_accessibility(page)
+        picture(page, "device-rtl")
+        expect(page.locator("[data-check=sound] .good")).to_be_visible()
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator(".outline").last).to_be_attached()
+        check_accessibility(page)
+        picture(page, "volume-rtl")
+        button = page.locator(".player-button").first.bounding_box()
+        wave = page.locator(".wave").first.bounding_box()
+        assert button
+        assert wave
+        assert button["x"] > wave["x"]
+
+
+def test_the_questionnaire_survives_a_reload_and_a_lost_connection(
+    page: Page, study: Study
+) -> None:
+    walk_to = {"stop": False}
+
+    def stop(name: str) -> None:
+        if name == "questionnaire":
+            walk_to["stop"] = True
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        walk(page, study, on_page=stop)
+    page.locator("input[name=age_band][value='45-54']").check()
+    page.reload()
+    expect(page.locator("input[name=age_band][value='45-54']")).to_be_checked()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Save and finish").click()
+    expect(page.locator(".saving")).to_contain_text("Not saved yet, trying again")
+    page.context.set_offline(False)
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    record = study.participations.get().steps_taken.get(step="questionnaire")
+    assert record.data["answers"] == {"age_band": "45-54"}

@@ -1,0 +1,191 @@
+"""A person in a real browser who passes every step, by mouse or by keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from studyapp.models import Participation, Study
+
+MAX_PAGES = 40
+
+
+def walk(
+    page: Page, study: Study, *, by: str = "mouse", on_page: Callable[[str], None] | None = None
+) -> Participation:
+    """From the link to the end; `on_page` is called with the name of each page once it stands."""
+    page.goto(f"/s/{study.slug}/")
+    hand = Mouse(page, study) if by == "mouse" else Keyboard(page, study)
+    for _ in range(MAX_PAGES):
+        name = name_of(page)
+        if on_page:
+            on_page(name)
+        if name == "thanks":
+            return study.participations.latest("pk")
+        hand.pass_page(name)
+    raise AssertionError(f"no end after {MAX_PAGES} pages, at {name}")
+
+
+def name_of(page: Page) -> str:
+    """The name of the page that stands, `feedback` where practice says what was right."""
+    expect(page.locator("main")).to_be_visible()
+    if page.locator("button[name=seen]").count():
+        return "feedback"
+    return page.locator("body").get_attribute("data-page") or ""
+
+
+class Hand:
+    """What both ways share: what is right, and that the next page has come."""
+
+    def __init__(self, page: Page, study: Study) -> None:
+        self.page, self.study = page, study
+
+    def pass_page(self, name: str) -> None:
+        """Do what the page asks, and wait until another one stands."""
+        if self.page.locator(".player").count():
+            expect(self.page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
+        if name == "device":
+            expect(self.page.locator("[data-check=sound] .good")).to_be_visible()
+        with self.page.expect_navigation():
+            getattr(self, name)()
+
+    def data(self, step: str) -> dict[str, Any]:
+        """What the server alone knows of the step."""
+        record = self.study.participations.latest("pk").steps_taken.get(step=step)
+        return dict(record.data)
+
+    def right_place(self) -> int:
+        """Of the current trial of the headphone check."""
+        trials = self.data("headphones")["trials"]
+        return int(next(trial["answer"] for trial in trials if trial["given"] is None))
+
+    def heard(self, number: int) -> None:
+        """Wait for the end of a sound."""
+        player = self.page.locator(f".player[data-clip='{number}']")
+        expect(player).to_have_class(re.compile("heard"))
+
+
+class Mouse(Hand):
+    """Clicks."""
+
+    def click(self, name: str) -> None:
+        """A button."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def check(self, name: str, value: Any) -> None:
+        """A radio."""
+        self.page.locator(f"input[name={name}][value='{value}']").check()
+
+    def consent(self) -> None:
+        """Agree."""
+        self.click("I agree and take part")
+
+    def device(self) -> None:
+        """Go on."""
+        self.click("Go on")
+
+    def volume(self) -> None:
+        """Count right."""
+        self.check("count", self.data("volume")["target"])
+        self.click("Go on")
+
+    def headphones(self) -> None:
+        """Find the right one."""
+        self.check("choice", self.right_place())
+        self.click("Go on")
+
+    def instructions(self) -> None:
+        """Hear a part of the example."""
+        self.click("Play sound 1")
+        self.heard(1)
+        self.click("Practise")
+
+    def trial(self) -> None:
+        """Hear all, answer."""
+        for number in (1, 2, 3):
+            self.click(f"Play sound {number}")
+            self.heard(number)
+        self.check("choice", 2)
+        self.check("confidence", 4)
+        self.page.locator("#submit").click()
+
+    practice = trial
+
+    def feedback(self) -> None:
+        """Read it."""
+        self.page.locator("button[name=seen]").click()
+
+    def questionnaire(self) -> None:
+        """Answer one question, leave the others out."""
+        self.check("age_band", "25-34")
+        self.click("Save and finish")
+
+
+class Keyboard(Hand):
+    """Tab, space, arrows, digits, Enter; every focus can be seen."""
+
+    def press_on(self, selector: str) -> None:
+        """Tab to it and press it."""
+        self.tab_to(selector)
+        style = "node => getComputedStyle(node).outlineStyle"
+        assert self.page.locator(selector).first.evaluate(style) == "solid"
+        self.page.keyboard.press("Enter")
+
+    def tab_to(self, selector: str) -> None:
+        """Tab until the focus is there."""
+        here = "selector => document.activeElement.matches(selector)"
+        for _ in range(40):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate(here, selector):
+                return
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    def consent(self) -> None:
+        """Agree."""
+        self.press_on("button[value=agree]")
+
+    def device(self) -> None:
+        """Go on."""
+        self.press_on("#device button")
+
+    def volume(self) -> None:
+        """Hear the reference by the space bar, count right by a digit."""
+        self.page.keyboard.press("Space")
+        self.page.keyboard.press(str(self.data("volume")["target"]))
+        self.press_on("form[data-safe] button")
+
+    def headphones(self) -> None:
+        """Find the right one by its digit."""
+        self.page.keyboard.press(str(self.right_place()))
+        self.press_on("form[data-safe] button")
+
+    def instructions(self) -> None:
+        """Go on."""
+        self.press_on("main form .button")
+
+    feedback = instructions
+
+    def trial(self) -> None:
+        """Hear all by the space bar, choose by digit and arrow."""
+        for number in (1, 2, 3):
+            self.page.keyboard.press("Space")
+            self.heard(number)
+        self.page.keyboard.press("4")
+        self.page.keyboard.press("ArrowUp")
+        self.page.keyboard.press("Tab")
+        self.page.keyboard.press("Space")
+        self.page.keyboard.press("ArrowRight")
+        self.tab_to("#free_text")
+        self.page.keyboard.type("12 3 gongs")
+        self.press_on("#submit")
+
+    practice = trial
+
+    def questionnaire(self) -> None:
+        """Choose the first age band, leave the others out."""
+        self.tab_to("input[name=age_band]")
+        self.page.keyboard.press("Space")
+        self.press_on("form[data-safe] button")
