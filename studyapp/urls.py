@@ -112,6 +112,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("s/<slug:slug>/questionnaire/", after.questionnaire, name="questionnaire"),
     path("s/<slug:slug>/thanks/", participant.thanks, name="thanks"),
     path("s/<slug:slug>/ended/", participant.ended, name="ended"),
+    path("s/<slug:slug>/withdraw/", after.withdraw, name="withdraw"),
     path("s/<slug:slug>/language/", participant.language, name="language"),
     path("s/<slug:slug>/sound/<str:token>", media.sound, name="sound"),
     path("s/<slug:slug>/events", participant.events, name="events"),

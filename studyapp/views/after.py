@@ -1,16 +1,25 @@
-"""After the trials: the questionnaire."""
+"""After the trials: the questionnaire. At any time: withdrawal."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from contextlib import suppress
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from studyapp import access
 from studyapp import questionnaire as questions
 from studyapp.errors import ParticipationError
 from studyapp.forms import questionnaire_form
 from studyapp.models import Participation
+from studyapp.selectors import studies
 from studyapp.services import questions as services
+from studyapp.services import withdrawal
 from studyapp.steps import Step
-from studyapp.views.pages import led_on, page, shown
+from studyapp.views.endings import ending
+from studyapp.views.pages import frame, in_language, led_on, page, shown
 from studyapp.views.trial_page import script_strings
 
 
@@ -29,3 +38,23 @@ def questionnaire(request: HttpRequest, participation: Participation) -> HttpRes
     status = 422 if request.method == "POST" else 200
     context = {"questions": asked, "form": form, "strings": script_strings()}
     return shown(request, Step.QUESTIONNAIRE, participation, context, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
+    """Asks once, then erases; from every page, and after the end too."""
+    participation = access.participation_of(request, slug)
+    if participation is None:
+        return ending(request, "lost", study=studies.by_link(slug), status=403)
+    if request.method == "POST":
+        # Who refused gave nothing, so there is nothing to erase: the page says where that stands.
+        with suppress(ParticipationError):
+            withdrawal.withdraw(participation=participation)
+        return led_on(request, participation, saved=True)
+    return in_language(participation.language, _asked, request, participation)
+
+
+def _asked(request: HttpRequest, participation: Participation) -> HttpResponse:
+    context = frame(participation.study, participation.language) | {"page": "withdraw"}
+    return render(request, "participant/withdraw.html", context)

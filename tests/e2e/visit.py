@@ -41,6 +41,9 @@ def _participant() -> list[str]:
     for token in record.data["sounds"]:
         assert client.get(f"/s/tiny/sound/{token}").status_code == 200
     assert client.post("/s/tiny/language/", {"language": "de"}).status_code == 302
+    assert client.get("/s/tiny/withdraw/").status_code == 200
+    assert client.post("/s/tiny/withdraw/").status_code == 302
+    client = Client()
     participation = passages.reach_trials(client, study)
     Participation.objects.filter(pk=participation.pk).update(simulated=True)
     trial = passages.current(participation)
@@ -55,7 +58,7 @@ def _participant() -> list[str]:
     steps = ("device", "volume", "headphones", "practice", "questionnaire")
     return [
         "start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio",
-        "language", "sound", *steps,
+        "language", "sound", "withdraw", *steps,
     ]  # fmt: skip
 
 

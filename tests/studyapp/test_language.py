@@ -51,7 +51,9 @@ def catalogue(language: str) -> dict[str, str]:
     path = SITE / "locale" / language / "LC_MESSAGES" / "django.mo"
     with path.open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
-    plural = {key[0]: text for key, text in compiled.items() if isinstance(key, tuple) and not key[1]}
+    plural = {
+        key[0]: text for key, text in compiled.items() if isinstance(key, tuple) and not key[1]
+    }
     return {key: text for key, text in compiled.items() if isinstance(key, str)} | plural
 
 
