@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from studyapp import questionnaire
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
@@ -218,6 +219,59 @@ TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered 
            lambda r: hasattr(r.trial, "response"), levels=("true", "false")),
 ])  # fmt: skip
 
+
+def _step(participation: Participation, step: str) -> dict[str, Any]:
+    """What is stored of a step that was done; the selector has fetched all of them."""
+    taken = participation.steps_taken.all()
+    return next((dict(one.data) for one in taken if one.step == step and one.done_at), {})
+
+
+def _asked(name: str) -> Callable[[Participation], Any]:
+    return lambda p: _step(p, "questionnaire").get("answers", {}).get(name)
+
+
+def _training(participation: Participation) -> int | None:
+    answers = _step(participation, "questionnaire").get("answers", {})
+    return questionnaire.training_score(answers, participation.study.questions)
+
+
+def _training_answers(participation: Participation) -> str:
+    answers = _step(participation, "questionnaire").get("answers", {})
+    asked = questionnaire.training(participation.study.questions, "")
+    return "|".join(f"{one.name}={answers[one.name]}" for one in asked if one.name in answers)
+
+
+MET: list[Column[Participation]] = [
+    Column("language", "text", "Language of the pages.", lambda p: p.language),
+    Column("consent_version", "text", "SHA-256 of the consent text that was agreed to.",
+           lambda p: p.consent_version),
+    Column("screened_for", "text", "Why it was screened out.", lambda p: p.screened_for,
+           levels=tuple(Participation.Screening.values)),
+    Column("volume_passed", "boolean", "Whether the soft tones were counted right.",
+           lambda p: _step(p, "volume").get("passed"), levels=("true", "false")),
+    Column("volume_attempts", "integer", "How often soft tones were counted.",
+           lambda p: len(_step(p, "volume").get("answers", ())) or None),
+    Column("huggins_passed", "boolean", "Whether five of six Huggins pitches were found.",
+           lambda p: _step(p, "headphones").get("passed", {}).get("huggins"),
+           levels=("true", "false")),
+    Column("antiphase_passed", "boolean", "Whether five of six softest tones were found.",
+           lambda p: _step(p, "headphones").get("passed", {}).get("antiphase"),
+           levels=("true", "false")),
+    Column("headphones", "boolean", "Whether the study's headphone check was passed.",
+           lambda p: _step(p, "headphones").get("headphones"), levels=("true", "false")),
+    Column("age_band", "text", "Age, as answered; empty if left out.", _asked("age_band"),
+           levels=tuple(code for code, _ in questionnaire.AGE.answers)),
+    Column("listening_device", "text", "What was listened with; empty if left out.",
+           _asked("listening_device"),
+           levels=tuple(code for code, _ in questionnaire.DEVICE.answers)),
+    Column("musical_training", "integer",
+           "Sum over the questions on training: ours 0 to 12, Gold-MSI 7 to 49 with its reversed "
+           "items turned; empty if any was left out.", _training),
+    Column("musical_training_answers", "text",
+           "QUESTION=CODE for each question on training that was answered, joined by |.",
+           _training_answers),
+]  # fmt: skip
+
 PARTICIPANTS: File[Participation] = File("participants.csv", "one participation", [
     Column("study", "text", "Short name of the study.", lambda p: p.study.slug),
     Column("study_version", "integer", "Version of the frozen protocol.",
@@ -238,6 +292,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
     Column("flags", "text",
            "What a reader should know of the participation, joined by |. Flags exclude nobody.",
            lambda p: "|".join(getattr(p, "flags", ())), levels=quality.PARTICIPATION_FLAGS),
+    *MET,
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),
     Column("assignment_seed", "integer", "Seed from which the trials and their order were drawn.",

@@ -201,6 +201,7 @@ def participations(study: Study) -> Iterator[Participation]:
     query = (
         _participations(study)
         .select_related("condition", "study")
+        .prefetch_related("steps_taken")
         .annotate(trials_drawn=Count("trials"), trials_answered=Count("trials__response"))
         .order_by("pk")
     )

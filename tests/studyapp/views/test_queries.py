@@ -40,9 +40,9 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
     counts["events"] = queries(lambda: passages.hear(client, study, trial)) - 1
     counts["answer"] = queries(lambda: passages.answer(client, study, trial))
     assert counts == {
-        "start": 3,
+        "start": 4,
         "consent": 1,
-        "agree": 10,
+        "agree": 16,
         "first showing": 6,
         "showing": 4,
         "sound": 3,

@@ -270,6 +270,8 @@ def test_administration_changes_a_draft_by_its_rules_and_nothing_frozen(
         "title": "Another title", "ratings_per_item": "2", "trials_per_participation": "3",
         "lease_minutes": "90", "consent_text": "c", "instructions_text": "i", "contact": "",
         "ethics_approval": "", "exclusion_rules": "{}", "analysis_plan": "{}",
+        "design": "between", "repeat_trials": "0", "codes": "{}",
+        "quality_rules": '{"fast_seconds": 2, "straight_line": 5}',
         "languages": '["en"]', "texts": "{}", "debrief_text": "d", "questions": "{}",
     }  # fmt: skip
     assert researcher.post(address, form).status_code == 302

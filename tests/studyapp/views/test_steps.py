@@ -7,7 +7,9 @@ import re
 import pytest
 from django.test import Client
 
+from studyapp.exports import columns
 from studyapp.models import Participation, Study
+from studyapp.selectors import exports as selectors
 from studyapp.steps import all_steps
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -33,6 +35,27 @@ def test_a_whole_passage_through_every_step(client: Client, study: Study) -> Non
     assert len(participation.completion_code) == 8
     page = client.get(f"/s/{study.slug}/thanks/").content.decode()
     assert "What this was about" in page
+
+
+def test_what_was_met_is_exported(client: Client, study: Study) -> None:
+    participation = passages.reach(client, study, "thanks")
+    row = next(iter(selectors.participations(study)))
+    header, cells = columns.PARTICIPANTS.header(), columns.PARTICIPANTS.cells(row)
+    said = dict(zip(header, cells, strict=True))
+    assert {name: said[name] for name in said if name in {one.name for one in columns.MET}} == {
+        "language": "en",
+        "consent_version": participation.consent_version,
+        "screened_for": "",
+        "volume_passed": "true",
+        "volume_attempts": 1,
+        "huggins_passed": "true",
+        "antiphase_passed": "",
+        "headphones": "true",
+        "age_band": "25-34",
+        "listening_device": None,
+        "musical_training": None,
+        "musical_training_answers": "training_lessons=2",
+    }
 
 
 def test_no_code_before_the_questionnaire_is_saved(client: Client, study: Study) -> None:
