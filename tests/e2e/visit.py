@@ -21,7 +21,7 @@ def main() -> None:
     """Visit, then print the names of the views that were served and the heavy modules."""
     from studyapp.wsgi import application  # noqa: F401 - what the web server loads
 
-    served = {*_participant(), *_researcher()}
+    served = {*_participant(), *_recruitment(), *_researcher()}
     said = {"served": sorted(served), "heavy": [m for m in HEAVY if m in sys.modules]}
     json.dump(said, sys.stdout)
 
@@ -60,6 +60,28 @@ def _participant() -> list[str]:
         "start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio",
         "language", "sound", "withdraw", *steps,
     ]  # fmt: skip
+
+
+def _recruitment() -> list[str]:
+    """A message without a signature, and a laboratory's button without a laboratory."""
+    from django.test import Client
+
+    client = Client()
+    assert client.post("/hooks/prolific", "{}", "application/json").status_code == 403
+    assert client.post("/s/tiny/next").status_code == 302
+    return ["prolific-hook", "next"]
+
+
+def _results(client: object, place: list[object]) -> list[str]:
+    """The results of a closed study before its report is made."""
+    from django.urls import reverse
+
+    pages = {"results": 200, "report-document": 404, "report-file": 404}
+    for name, expected in pages.items():
+        arguments = [*place, "summary.json"] if name == "report-file" else place
+        got = client.get(reverse(name, args=arguments))  # type: ignore[attr-defined]
+        assert got.status_code == expected, name
+    return list(pages)
 
 
 def _researcher() -> list[str]:
@@ -185,6 +207,7 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         done = client.post(reverse(f"{action}-study", args=place))  # type: ignore[attr-defined]
         assert done.status_code == 302
     return [
+        *_results(client, place),
         "check-config",
         "import-run",
         "stop-run",
