@@ -68,6 +68,8 @@ def measure_one(excerpt: Excerpt) -> Measured:
         audio, rate = read_clip(
             excerpt.path, start_seconds=excerpt.start_seconds, seconds=excerpt.seconds
         )
+        if not audio.size:
+            raise AudioError(f"{excerpt.path.name} holds no sound")
         found = describe(audio, rate)
     except (AudioError, ValueError) as error:
         return Measured(excerpt.track, (float("nan"),) * len(DESCRIPTORS), str(error))
