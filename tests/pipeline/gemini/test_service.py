@@ -109,8 +109,8 @@ def check_reasons(rows: list[LabelCandidate]) -> None:
     assert failed["answered by gemini-0-cheap, not by gemini-2.5-flash"] <= 1
     kinds = {"malformed answer", "blocked", "truncated answer", "refused", "empty answer"}
     assert kinds <= set(failed)
-    # Ten of each of seven kinds, one wrong model, one that never came; what was under way at the
-    # kill and at the stop for the wrong model (16 calls each) may add to them or be among them.
+    # Ten of each of seven kinds, one wrong model, one that never came; up to 16 were under way at
+    # the kill. Malformed answers are seen up to ten times more than that explains, hence the slack.
     assert 72 - 16 <= sum(failed.values()) <= 72 + 2 * 16
     assert all(not row.text for row in rows if row.status == "failed")
 
