@@ -45,8 +45,12 @@ def to_first_trial(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/")
     page.get_by_role("button", name="I agree and take part").click()
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_text("Trial 1 of 2")).to_be_visible()
-    # The page's script has run when the waveforms are drawn.
+    expect_trial(page, 1)
+
+
+def expect_trial(page: Page, number: int) -> None:
+    """The trial's page stands and its script has run: a key pressed before that does nothing."""
+    expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
     expect(page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
 
 
@@ -72,7 +76,7 @@ def test_a_whole_study_by_mouse(page: Page, study: Study) -> None:
     check_accessibility(page)
     page.get_by_role("button", name="Start").click()
     for number in (1, 2):
-        expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
+        expect_trial(page, number)
         check_accessibility(page)
         listen(page)
         choose(page)
@@ -100,7 +104,7 @@ def test_a_whole_study_by_keyboard(page: Page, study: Study) -> None:
     press_on(page, "I agree and take part")
     press_on(page, "Start")
     for number in (1, 2):
-        expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
+        expect_trial(page, number)
         for clip in (1, 2, 3):
             page.keyboard.press("Space")
             expect(page.locator(f".player[data-clip='{clip}']")).to_have_class(re.compile("heard"))
