@@ -18,6 +18,10 @@ class StudyPlan(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    step = models.CharField(max_length=20, blank=True)
+    """The step that was answered last; empty before the first."""
+    power = models.JSONField(default=dict, blank=True)
+    """`asked`, the numbers of a design, and what a worker `found` for them."""
     done = models.PositiveIntegerField(default=0)
     """Sounds made so far, while a worker makes the study."""
     total = models.PositiveIntegerField(default=0)

@@ -28,6 +28,10 @@ class Recruitment(models.Model):
     service = models.CharField(max_length=10, choices=Service.choices, default=Service.NONE)
     external_study = models.CharField(max_length=64, blank=True)
     """The service's own identifier of the study; a link with another one is refused."""
+    payment = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    """What a complete participation is paid; empty where the study does not say."""
+    currency = models.CharField(max_length=3, blank=True)
+    """ISO 4217, of the payment."""
     reconciled_at = models.DateTimeField(null=True, blank=True)
     """When the service's list of submissions was last compared with ours."""
 

@@ -19,6 +19,19 @@ def default_quality_rules() -> dict[str, float]:
     return {"fast_seconds": 2.0, "straight_line": 5}
 
 
+def default_strata() -> list[str]:
+    """Features are drawn from each SAE in proportion to how many it kept."""
+    return ["sae"]
+
+
+class Counted(models.Manager["Study"]):
+    """Studies that count: all but the copies that a preview walks through."""
+
+    def get_queryset(self) -> models.QuerySet["Study"]:
+        """Without previews."""
+        return super().get_queryset().filter(preview_of=None)
+
+
 class Study(models.Model):
     """A protocol. A draft may change; what is frozen never does: an edit makes the next version."""
 
@@ -55,6 +68,10 @@ class Study(models.Model):
         max_length=20, choices=OptionPolicy.choices, default=OptionPolicy.CANDIDATES
     )
     design = models.CharField(max_length=10, choices=Design.choices, default=Design.BETWEEN)
+    saes = models.JSONField(default=list, blank=True)
+    """SAEs of the runs whose features can be drawn; all where empty."""
+    strata = models.JSONField(default=default_strata, blank=True)
+    """What the draw of features is stratified by: names of `draws.STRATA`."""
     features_wanted = models.PositiveIntegerField(default=100)
     """How many features are drawn; each becomes one item under every condition."""
     ratings_per_item = models.PositiveIntegerField(default=1)
@@ -110,11 +127,19 @@ class Study(models.Model):
     """Whose study it is; null for one that the command line made: for administrators alone."""
     unblinded_at = models.DateTimeField(null=True, blank=True)
     """When somebody asked, before the closing, to see answers by method."""
+    preview_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    """The study of which this is a copy to be walked through; its answers are no data."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
     created_at = models.DateTimeField(auto_now_add=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
+
+    objects = Counted()
+    everything: models.Manager["Study"] = models.Manager()
+    """Previews too: for what a participant's own pages do."""
 
     class Meta:
         verbose_name_plural = "studies"

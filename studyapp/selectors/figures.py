@@ -29,12 +29,14 @@ def studies() -> Counts:
 
 def participations() -> Counts:
     """(status, whether simulated) → participations."""
-    return _counts(Participation.objects.all(), "status", "simulated")
+    counted = Participation.objects.filter(study__preview_of=None)
+    return _counts(counted, "status", "simulated")
 
 
 def responses() -> float:
-    """All responses."""
-    return Response.objects.count()
+    """All responses, but for those of previews."""
+    previewed = Response.objects.filter(trial__participation__study__preview_of__isnull=False)
+    return Response.objects.count() - previewed.count()
 
 
 def oldest_waiting_seconds() -> float:

@@ -46,8 +46,11 @@ def fold(text: str) -> str:
 
 
 def by_link(slug: str) -> Study | None:
-    """The study that a participant's link means: the open version, else the newest frozen one."""
-    versions = list(Study.objects.filter(slug=slug).exclude(state=Study.State.DRAFT))
+    """The study that a participant's link means: the open version, else the newest frozen one.
+
+    A preview has a slug of its own, which nobody can guess.
+    """
+    versions = list(Study.everything.filter(slug=slug).exclude(state=Study.State.DRAFT))
     is_open = [study for study in versions if study.state == Study.State.OPEN]
     return next(iter(is_open or versions), None)
 
@@ -58,13 +61,24 @@ def methods_of(run: Run) -> list[str]:
     return sorted(labels.order_by().values_list("method", flat=True).distinct())
 
 
-def pool(*, run: Run, methods: Sequence[str]) -> list[PooledFeature]:
-    """Every kept feature of the run with its clips and candidates, ordered by SAE and index."""
+def saes_of(run: Run) -> list[str]:
+    """Every SAE that kept a feature, in alphabetical order."""
+    return sorted(run.features.order_by().values_list("sae", flat=True).distinct())
+
+
+def pool(*, run: Run, methods: Sequence[str], saes: Sequence[str] = ()) -> list[PooledFeature]:
+    """Every kept feature of the run with its clips and candidates, ordered by SAE and index.
+
+    Of these SAEs alone, where any are named.
+    """
     clips = _clips_by_feature(run)
     candidates = _candidates_by_feature(run, methods)
+    features = Feature.objects.filter(run=run).select_related("run").order_by("sae", "index")
+    if saes:
+        features = features.filter(sae__in=saes)
     return [
         PooledFeature(feature, tuple(clips[feature.pk]), candidates[feature.pk])
-        for feature in Feature.objects.filter(run=run).order_by("sae", "index")
+        for feature in features
     ]
 
 

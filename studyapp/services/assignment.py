@@ -30,7 +30,7 @@ def assign(*, participation: Participation) -> Participation:
     Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when no place is left.
     """
     with transaction.atomic():
-        study = Study.objects.select_for_update().get(pk=participation.study_id)
+        study = Study.everything.select_for_update().get(pk=participation.study_id)
         participation.refresh_from_db()
         if participation.assigned_at is not None:
             return participation
@@ -62,7 +62,7 @@ def keep_place(*, participation: Participation) -> None:
     if participation.lease_expires_at is None or participation.lease_expires_at > now:
         return
     with transaction.atomic():
-        study = Study.objects.select_for_update().get(pk=participation.study_id)
+        study = Study.everything.select_for_update().get(pk=participation.study_id)
         participation.refresh_from_db()
         if participation.status != Participation.Status.ACTIVE:
             return

@@ -18,6 +18,9 @@ OPTIONS = 5
 OWN_CANDIDATES = 3
 """A feature needs this many distinct candidates of every method's own."""
 CLIPS = 3
+THIRDS = ("low", "middle", "high")
+STRATA = ("sae", "layer", "rate", "score")
+"""What features can be stratified by; rate and score by the thirds of the kept features."""
 
 
 class Option(TypedDict):
@@ -45,12 +48,22 @@ def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
     return reasons
 
 
-def shares(*, kept: Mapping[str, int], eligible: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """How many features each SAE gives: in proportion to `kept`, at most `eligible`.
+def shares(
+    *,
+    kept: Mapping[str, int],
+    eligible: Mapping[str, int],
+    wanted: int,
+    lot: random.Random | None = None,
+) -> dict[str, int]:
+    """How many features each stratum gives: in proportion to `kept`, at most `eligible`.
 
-    By largest remainder. What an SAE cannot give goes to the others in the same way.
+    By largest remainder. What a stratum cannot give goes to the others in the same way. Equal
+    remainders go to the earlier name, or by lot.
     """
-    given = dict.fromkeys(sorted(eligible), 0)
+    names = sorted(eligible)
+    if lot is not None:
+        lot.shuffle(names)
+    given = dict.fromkeys(names, 0)
     while (missing := wanted - sum(given.values())) > 0:
         room = [sae for sae in given if given[sae] < eligible[sae]]
         if not room:
@@ -61,24 +74,96 @@ def shares(*, kept: Mapping[str, int], eligible: Mapping[str, int], wanted: int)
 
 
 def draw_features(
-    *, pool: Sequence[PooledFeature], methods: Sequence[str], wanted: int, seed: int
+    *,
+    pool: Sequence[PooledFeature],
+    methods: Sequence[str],
+    wanted: int,
+    seed: int,
+    strata: Sequence[str] = ("sae",),
 ) -> list[PooledFeature]:
-    """`wanted` eligible features, stratified by SAE, in an order that says nothing.
+    """`wanted` eligible features, stratified, in an order that says nothing.
 
-    Raises `StudyError` if fewer are eligible.
+    Each stratum gives in proportion to how many of the pool are in it; so does each layer in its
+    SAE, each third in its layer. Raises `StudyError` if fewer are eligible.
     """
+    stratum = strata_of(pool, strata)
     eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]
-    given = shares(
-        kept=Counter(pooled.feature.sae for pooled in pool),
-        eligible=Counter(pooled.feature.sae for pooled in eligible),
+    given = _nested(
+        kept=Counter(stratum[key(pooled)] for pooled in pool),
+        eligible=Counter(stratum[key(pooled)] for pooled in eligible),
         wanted=wanted,
+        seed=seed,
     )
     drawn: list[PooledFeature] = []
-    for sae, count in given.items():
-        stratum = [pooled for pooled in eligible if pooled.feature.sae == sae]
-        drawn += stream(seed, f"features:{sae}").sample(stratum, count)
+    for name, count in given.items():
+        own = [pooled for pooled in eligible if stratum[key(pooled)] == name]
+        drawn += stream(seed, f"features:{', '.join(name)}").sample(own, count)
     stream(seed, "order").shuffle(drawn)
     return drawn
+
+
+Stratum = tuple[str, ...]
+
+
+def _nested(
+    *,
+    kept: Mapping[Stratum, int],
+    eligible: Mapping[Stratum, int],
+    wanted: int,
+    seed: int,
+    above: Stratum = (),
+) -> dict[Stratum, int]:
+    """Shares level by level, so that the many small strata within one do not round it away."""
+    depth = len(above)
+    if depth == len(next(iter(kept), ())):
+        if wanted > eligible.get(above, 0):
+            raise StudyError(f"{wanted} features wanted, {eligible.get(above, 0)} are eligible")
+        return {above: wanted}
+    sums: list[dict[str, int]] = [{}, {}]
+    for total, counts in zip(sums, (kept, eligible), strict=True):
+        for name, count in counts.items():
+            total[name[depth]] = total.get(name[depth], 0) + count
+    lot = stream(seed, f"ties:{', '.join(above)}") if depth else None
+    given: dict[Stratum, int] = {}
+    for name, count in shares(kept=sums[0], eligible=sums[1], wanted=wanted, lot=lot).items():
+        own = [{k: v for k, v in each.items() if k[depth] == name} for each in (kept, eligible)]
+        given |= _nested(
+            kept=own[0], eligible=own[1], wanted=count, seed=seed, above=(*above, name)
+        )
+    return given
+
+
+Key = tuple[int | None, str]
+
+
+def key(pooled: PooledFeature) -> Key:
+    """What tells features of several runs apart."""
+    return (pooled.feature.run_id, pooled.feature.identifier)
+
+
+def strata_of(pool: Sequence[PooledFeature], by: Sequence[str]) -> dict[Key, Stratum]:
+    """Feature → its stratum, one name a level."""
+    several_runs = len({pooled.feature.run_id for pooled in pool}) > 1
+    thirds = {name: _thirds(pool, name) for name in ("rate", "score") if name in by}
+    names: dict[Key, Stratum] = {}
+    for pooled in pool:
+        feature = pooled.feature
+        parts = [feature.run.identifier] if several_runs and "sae" in by else []
+        parts += [feature.sae] if "sae" in by else []
+        parts += [f"layer {feature.layer}"] if "layer" in by else []
+        parts += [f"{name} {of[key(pooled)]}" for name, of in thirds.items()]
+        names[key(pooled)] = tuple(parts)
+    return names
+
+
+def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
+    """Feature → `low`, `middle`, `high` by its rank among all; `none` without a value."""
+    names: dict[Key, str] = {key(pooled): "none" for pooled in pool}
+    having = [pooled for pooled in pool if getattr(pooled.feature, name) is not None]
+    having.sort(key=lambda pooled: (getattr(pooled.feature, name), pooled.feature.identifier))
+    for place, pooled in enumerate(having):
+        names[key(pooled)] = THIRDS[3 * place // len(having)]
+    return names
 
 
 def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
@@ -184,11 +269,11 @@ def _best_new(candidates: Sequence[Candidate], taken: Set[str]) -> Candidate | N
 
 
 def _largest_remainder(weights: Mapping[str, int], total: int) -> dict[str, int]:
-    """`total` whole things shared in proportion to the weights; ties go to the earlier name."""
+    """`total` whole things shared in proportion to the weights; ties go to whoever comes first."""
     whole = sum(weights.values())
     exact = {name: total * weight / whole for name, weight in weights.items()}
     given = {name: int(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: (given[name] - exact[name], name))
+    by_remainder = sorted(exact, key=lambda name: given[name] - exact[name])
     for name in by_remainder[: total - sum(given.values())]:
         given[name] += 1
     return given

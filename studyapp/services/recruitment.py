@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.db import transaction
@@ -33,16 +34,29 @@ def configure(
     entry: str = Recruitment.Entry.LINK,
     service: str = Recruitment.Service.NONE,
     external_study: str = "",
+    payment: Decimal | None = None,
+    currency: str = "",
 ) -> Recruitment:
-    """Set how the study takes participants in. Raises `StudyError` on an unknown word."""
+    """Set how the study takes participants in, and what it pays a complete participation.
+
+    Raises `StudyError` on an unknown word, or a payment without a currency.
+    """
     if entry not in Recruitment.Entry.values:
         raise StudyError(f"entry is {entry!r}: known are {', '.join(Recruitment.Entry.values)}")
     if service not in Recruitment.Service.values:
         known = ", ".join(Recruitment.Service.values)
         raise StudyError(f"service is {service!r}: known are {known}")
+    if payment is not None and (payment < 0 or not re.fullmatch(r"[A-Z]{3}", currency)):
+        raise StudyError(f"payment is {payment} {currency!r}: an amount and three capital letters")
     row, _ = Recruitment.objects.update_or_create(
         study=study,
-        defaults={"entry": entry, "service": service, "external_study": external_study},
+        defaults={
+            "entry": entry,
+            "service": service,
+            "external_study": external_study,
+            "payment": payment,
+            "currency": currency if payment is not None else "",
+        },
     )
     return row
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,24 @@ from django.utils import timezone
 
 from studyapp import texts
 from studyapp.errors import StudyError
-from studyapp.models import Clip, Condition, Item, Run, Stimulus, Study
-from studyapp.models.studies import default_quality_rules
+from studyapp.models import Item, Project, Run, Study
+from studyapp.models.studies import default_quality_rules, default_strata
 from studyapp.selectors import studies as selectors
-from studyapp.selectors.studies import PooledFeature
-from studyapp.services import assignment, catch, draws, protocol, quality, recruitment, sounds
-from studyapp.services.stimuli import common_length, make_stimulus
+from studyapp.services import (
+    assignment,
+    catch,
+    draws,
+    items,
+    protocol,
+    quality,
+    recruitment,
+    sounds,
+)
+from studyapp.services.items import Progress
 from studyapp.steps import Step, default_steps
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-Progress = Callable[[int, int], None]
-"""Called with how many stimuli are made and how many there will be."""
 
 HASHED = (
     "slug", "version", "title", "seed", "option_policy", "features_wanted", "ratings_per_item",
@@ -37,6 +41,8 @@ HASHED = (
     "left_out", "design", "catch_trials", "repeat_trials", "quality_rules", "codes",
 )  # fmt: skip
 """Fields of a study that its design hash covers, beside runs, conditions and items."""
+HASHED_IF_SET: dict[str, list[str]] = {"saes": [], "strata": default_strata()}
+"""Later fields with their default, which is left out: what was frozen before keeps its hash."""
 EDITABLE = frozenset(
     {
         "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
@@ -55,6 +61,9 @@ def create_study(
     run: Run,
     methods: Sequence[str],
     seed: int,
+    more_runs: Sequence[Run] = (),
+    saes: Sequence[str] = (),
+    strata: Sequence[str] | None = None,
     option_policy: str = Study.OptionPolicy.CANDIDATES,
     design: str = Study.Design.BETWEEN,
     catch_trials: int = 0,
@@ -81,17 +90,23 @@ def create_study(
     exclusion_rules: Mapping[str, Any] | None = None,
     analysis_plan: Mapping[str, Any] | None = None,
     created_by: User | None = None,
+    project: Project | None = None,
+    replaces: Study | None = None,
+    within: Callable[[Study], None] | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """A draft of the next version of `slug`; its items are written in one transaction.
 
-    `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
+    It takes the place of the draft `replaces`. `within(study)` is called in the transaction, at its
+    end; `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
     unknown method, a number out of range, too few eligible features, or a clip without sound.
     """
     study = Study(
         slug=slug,
         title=title,
         seed=seed,
+        saes=list(saes),
+        strata=default_strata() if strata is None else list(strata),
         option_policy=option_policy,
         design=design,
         catch_trials=catch_trials,
@@ -116,30 +131,44 @@ def create_study(
         exclusion_rules=dict(exclusion_rules or {}),
         analysis_plan=dict(analysis_plan or {}),
         created_by=created_by,
+        project=project,
     )
     has_check = Step.HEADPHONES in study.steps
     study.headphone_check = headphone_check or ("either" if has_check else "none")
     study.texts = protocol.default_texts(study, texts_by_language or {})
-    protocol.check(study)
-    _check_numbers(study)
-    _check_methods(run, methods)
-    _check_words(study, methods)
-    pool = selectors.pool(run=run, methods=methods)
-    study.left_out = _left_out(pool, methods)
-    drawn = draws.draw_features(pool=pool, methods=methods, wanted=features_wanted, seed=seed)
+    runs = [run, *more_runs]
+    _check(study, runs, methods)
+    pool = [one for own in runs for one in selectors.pool(run=own, methods=methods, saes=saes)]
+    study.left_out = items.left_out(pool, methods)
+    drawn = draws.draw_features(
+        pool=pool, methods=methods, wanted=features_wanted, seed=seed, strata=study.strata
+    )
     clips = {one.feature.pk: draws.draw_clips(pooled=one, seed=seed) for one in drawn}
-    stimuli = _make_stimuli(clips, loudness_lufs, progress)
+    stimuli = items.make_stimuli(clips, loudness_lufs, progress)
     study.check_sounds = dict(sounds.make_check_sounds(study))
     with transaction.atomic():
+        if replaces is not None:
+            discard(replaces)
         study.version = _next_version(slug)
         study.save()
-        study.runs.add(run)
-        _write_items(study, methods, pool, drawn, clips, stimuli)
+        study.runs.add(*runs)
+        items.write_items(study, methods, pool, drawn, clips, stimuli)
         seconds = next(iter(stimuli.values())).seconds
         Item.objects.bulk_create(sounds.practice_items(study=study, seconds=seconds))
         Item.objects.bulk_create(catch.catch_items(study=study, seconds=seconds))
         assignment.check_draw(study)
+        if within is not None:
+            within(study)
     return study
+
+
+def discard(study: Study) -> None:
+    """Delete a draft. Raises `StudyError` if it is frozen: what was frozen stays."""
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().filter(pk=study.pk, state=Study.State.DRAFT)
+        if not locked.exists():
+            raise StudyError(f"{study} is frozen: an edit needs a new version")
+        locked.delete()
 
 
 def update_study(*, study: Study, **changes: Any) -> Study:
@@ -198,6 +227,8 @@ def close(study: Study) -> Study:
 def design_hash(study: Study) -> str:
     """SHA-256 over texts, numbers, rules, plan, conditions, items, their options and stimuli."""
     design: dict[str, Any] = {name: getattr(study, name) for name in HASHED}
+    later = {name: getattr(study, name) for name in HASHED_IF_SET}
+    design |= {name: value for name, value in later.items() if value != HASHED_IF_SET[name]}
     design["runs"] = sorted(study.runs.values_list("name", flat=True))
     design["conditions"] = sorted(study.conditions.values_list("method", flat=True))
     design["items"] = [_described(item) for item in selectors.items_of(study)]
@@ -226,6 +257,26 @@ def _move(study: Study, before: Sequence[str], after: str) -> Study:
     return study
 
 
+def _check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
+    """What can be said before anything is drawn."""
+    protocol.check(study)
+    _check_numbers(study)
+    if len({run.pk for run in runs}) != len(runs):
+        raise StudyError(f"runs must be different ones, not {', '.join(map(str, runs))}")
+    for run in runs:
+        _check_methods(run, methods)
+    _check_saes(runs, study.saes)
+    _check_words(study, methods)
+
+
+def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
+    known = {sae for run in runs for sae in selectors.saes_of(run)}
+    unknown = [sae for sae in saes if sae not in known]
+    if unknown:
+        have = ", ".join(sorted(known)) or "none"
+        raise StudyError(f"there is no SAE {', '.join(unknown)} in these runs: they have {have}")
+
+
 def _check_numbers(study: Study) -> None:
     """Every number in its range; the message names value and limit."""
     limits = {
@@ -239,6 +290,9 @@ def _check_numbers(study: Study) -> None:
         value = getattr(study, name)
         if not low <= value <= high:
             raise StudyError(f"{name} is {value}: it must be from {low} to {high}")
+    unknown = [name for name in study.strata if name not in draws.STRATA]
+    if unknown:
+        raise StudyError(f"strata are of {', '.join(draws.STRATA)}, not {unknown[0]!r}")
     quality.check_rules(study.quality_rules)
     recruitment.check_codes(study.codes)
     _check_extra_trials(study)
@@ -285,33 +339,6 @@ def _check_words(study: Study, methods: Sequence[str]) -> None:
             raise StudyError(f"participants read the {name} {value!r}: it names {told[0]}")
 
 
-def _left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
-    """Counts of what could not be drawn; a feature with two reasons counts under both."""
-    reasons = [draws.reasons_against(pooled, methods) for pooled in pool]
-    counts = Counter(reason for found in reasons for reason in found)
-    eligible = sum(not found for found in reasons)
-    return {
-        "features": len(pool),
-        "eligible": eligible,
-        "left_out": len(pool) - eligible,
-        "reasons": dict(sorted(counts.items())),
-    }
-
-
-def _make_stimuli(
-    clips: Mapping[int, Sequence[Clip]], loudness_lufs: float, progress: Progress | None
-) -> dict[int, Stimulus]:
-    """Clip id → stimulus, each made once, all of one length."""
-    wanted = {clip.pk: clip for drawn in clips.values() for clip in drawn}
-    seconds = common_length([clip.seconds for clip in wanted.values()])
-    stimuli: dict[int, Stimulus] = {}
-    for done, (pk, clip) in enumerate(wanted.items(), start=1):
-        stimuli[pk] = make_stimulus(clip=clip, loudness_lufs=loudness_lufs, seconds=seconds)
-        if progress:
-            progress(done, len(wanted))
-    return stimuli
-
-
 def _default(languages: Sequence[str], name: str) -> str:
     """The repository's text in the study's first language, in English where it has none."""
     first = next(iter(languages), "en")
@@ -321,53 +348,3 @@ def _default(languages: Sequence[str], name: str) -> str:
 def _next_version(slug: str) -> int:
     newest = Study.objects.filter(slug=slug).order_by("-version").first()
     return newest.version + 1 if newest else 1
-
-
-def _write_items(
-    study: Study,
-    methods: Sequence[str],
-    pool: Sequence[PooledFeature],
-    drawn: Sequence[PooledFeature],
-    clips: Mapping[int, Sequence[Clip]],
-    stimuli: Mapping[int, Stimulus],
-) -> None:
-    """One item for each drawn feature under each condition, with the same three stimuli."""
-    options = _option_drawer(study, methods, pool, drawn)
-    is_identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
-    items: list[Item] = []
-    for method in sorted(methods):
-        condition = Condition.objects.create(study=study, method=method)
-        for pooled in drawn:
-            first, second, third = (stimuli[clip.pk] for clip in clips[pooled.feature.pk])
-            items.append(
-                Item(
-                    study=study,
-                    condition=condition,
-                    feature=pooled.feature,
-                    identifier=f"i{len(items) + 1:04d}",
-                    stimulus_1=first,
-                    stimulus_2=second,
-                    stimulus_3=third,
-                    options=options(pooled, method),
-                    target=0 if is_identification else None,
-                )
-            )
-    Item.objects.bulk_create(items)
-
-
-def _option_drawer(
-    study: Study,
-    methods: Sequence[str],
-    pool: Sequence[PooledFeature],
-    drawn: Sequence[PooledFeature],
-) -> Callable[[PooledFeature, str], list[draws.Option]]:
-    """How the study's policy draws the options of a feature under a method."""
-    by_name = {pooled.feature.identifier: pooled for pooled in pool}
-    if study.option_policy == Study.OptionPolicy.CANDIDATES:
-        return lambda pooled, method: draws.options_by_candidates(
-            pooled=pooled, method=method, pool=by_name, seed=study.seed
-        )
-    halves = draws.label_halves(drawn=drawn, methods=methods, seed=study.seed)
-    return lambda pooled, method: draws.options_by_identification(
-        pooled=pooled, method=method, pool=by_name, halves=halves, seed=study.seed
-    )

@@ -30,7 +30,7 @@ def withdraw(*, participation: Participation) -> Participation:
     """
     with transaction.atomic():
         # The study first, as whoever gives away places locks it: the freed place is counted once.
-        Study.objects.select_for_update().get(pk=participation.study_id)
+        Study.everything.select_for_update().get(pk=participation.study_id)
         row = Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
         if row.status == Participation.Status.WITHDRAWN:
             participation.refresh_from_db()

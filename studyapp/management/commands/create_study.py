@@ -1,16 +1,22 @@
 """`manage.py create_study RUN --slug SLUG`: a study of a finished run."""
 
-from typing import Any
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studyapp.errors import StudyError
 from studyapp.management.study_bar import create_with_bar
-from studyapp.models import Study
+from studyapp.models import Recruitment, Run, Study
 from studyapp.selectors import runs as run_selectors
 from studyapp.selectors.studies import main_items, methods_of
-from studyapp.services import studies
+from studyapp.services import draws, quality, recruitment, studies
 from studyapp.steps import STEPS, default_steps, paper_steps
+
+Value = TypeVar("Value", str, float)
 
 
 class Command(BaseCommand):
@@ -30,6 +36,14 @@ class Command(BaseCommand):
         parser.add_argument("--ratings", type=int, default=1, help="wished for each item")
         parser.add_argument("--trials", type=int, default=10, help="of a participation")
         parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")
+        parser.add_argument("--saes", default="", help="comma-separated; every SAE if not given")
+        parser.add_argument(
+            "--strata",
+            default="sae",
+            help=f"what the draw is stratified by, comma-separated, of {','.join(draws.STRATA)}",
+        )
+        _add_design(parser)
         parser.add_argument("--contact", default="")
         parser.add_argument(
             "--steps", help=f"comma-separated, of {','.join(STEPS)}; or 'paper'; all if not given"
@@ -40,37 +54,107 @@ class Command(BaseCommand):
             "--headphones-required", action="store_true", help="screen out who fails the check"
         )
         parser.add_argument("--languages", default="en", help="comma-separated, the first is yours")
+        _add_recruitment(parser)
         parser.add_argument("--open", action="store_true", help="freeze and open it")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Make it."""
-        run = run_selectors.named(options["run"])
-        if run is None:
-            raise CommandError(f"there is no run {options['run']!r}")
-        given = options["methods"]
-        methods = [name.strip() for name in given.split(",")] if given else methods_of(run)
+        run = _run(options["run"])
+        methods = _words(options["methods"]) or methods_of(run)
         try:
             study = create_with_bar(
                 slug=options["slug"],
                 title=options["title"],
                 run=run,
+                more_runs=[_run(name) for name in _words(options["more_runs"])],
                 methods=methods,
+                saes=_words(options["saes"]),
+                strata=_words(options["strata"]),
                 seed=options["seed"],
                 features_wanted=options["features"],
                 ratings_per_item=options["ratings"],
                 trials_per_participation=options["trials"],
+                option_policy=options["policy"],
+                design=options["design"],
+                catch_trials=options["catch"],
+                repeat_trials=options["repeats"],
+                quality_rules=_pairs(options["quality"], float),
+                codes=_pairs(options["code"], str),
                 contact=options["contact"],
                 steps=_steps(options["steps"]),
                 practice_trials=options["practice"],
                 headphone_check=options["headphones"],
                 headphones_required=options["headphones_required"],
                 languages=options["languages"].split(","),
+                within=partial(_recruit, options),
             )
             if options["open"]:
                 study = studies.open_study(studies.freeze(study))
         except StudyError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{study} is {study.state}: {main_items(study).count()} items")
+
+
+def _add_design(parser: CommandParser) -> None:
+    policies, designs = Study.OptionPolicy.values, Study.Design.values
+    parser.add_argument("--policy", choices=policies, default="candidates", help="of options")
+    parser.add_argument("--design", choices=designs, default="between", help="participants")
+    parser.add_argument("--catch", type=int, default=0, help="catch trials of a participation")
+    parser.add_argument("--repeats", type=int, default=0, help="trials that are shown again")
+    rules = ", ".join(quality.RULES)
+    parser.add_argument(
+        "--quality", action="append", default=[], metavar="RULE=NUMBER", help=f"of {rules}"
+    )
+
+
+def _add_recruitment(parser: CommandParser) -> None:
+    endings = ", ".join(recruitment.ENDINGS)
+    parser.add_argument(
+        "--code", action="append", default=[], metavar="ENDING=CODE", help=f"of {endings}"
+    )
+    entries, services = Recruitment.Entry.values, Recruitment.Service.values
+    parser.add_argument("--entry", choices=entries, default="link", help="who may enter")
+    parser.add_argument("--service", choices=services, default="none", help="that recruits")
+    parser.add_argument("--external-study", default="", help="the service's own identifier of it")
+    parser.add_argument("--payment", help="of a complete participation, such as 3.50EUR")
+
+
+def _recruit(options: dict[str, Any], study: Study) -> None:
+    """How participants come, in the transaction that makes the study."""
+    given = re.fullmatch(r"(\d{1,6}(?:\.\d{1,2})?) ?([A-Z]{3})", options["payment"] or "")
+    if options["payment"] and not given:
+        raise StudyError(f"payment is {options['payment']!r}: an amount and a currency, 3.50EUR")
+    recruitment.configure(
+        study=study,
+        entry=options["entry"],
+        service=options["service"],
+        external_study=options["external_study"],
+        payment=Decimal(given[1]) if given else None,
+        currency=given[2] if given else "",
+    )
+
+
+def _run(name: str) -> Run:
+    run = run_selectors.named(name)
+    if run is None:
+        raise CommandError(f"there is no run {name!r}")
+    return run
+
+
+def _words(given: str | None) -> list[str]:
+    return [word.strip() for word in (given or "").split(",") if word.strip()]
+
+
+def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
+    """`NAME=VALUE` each."""
+    pairs: dict[str, Value] = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        try:
+            pairs[name] = kind(value)
+        except ValueError as error:
+            raise CommandError(f"{one!r} is not NAME=VALUE with a number") from error
+    return pairs
 
 
 def _steps(given: str | None) -> list[str]:

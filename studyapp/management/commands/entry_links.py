@@ -50,6 +50,8 @@ class Command(BaseCommand):
                 entry=Recruitment.Entry.TOKEN,
                 service=row.service,
                 external_study=row.external_study,
+                payment=row.payment,
+                currency=row.currency,
             )
         link = urljoin(options["url"], reverse("start", args=[study.slug]))
         for token in tokens:

@@ -36,9 +36,36 @@ def test_a_study_is_made_frozen_and_opened() -> None:
     assert out.getvalue() == "made v1 is open: 8 items\n"
 
 
+def test_a_study_is_made_with_every_setting() -> None:
+    run, other = factories.make_run(name="one"), factories.make_run(name="two")
+    for one in (run, other):
+        factories.make_features(one, count=12)
+        factories.make_features(one, count=6, sae="layer3-n64-k4")
+    call_command(
+        "create_study", "one", "--more-runs", "two", "--slug", "made", "--features", "12",
+        "--trials", "4", "--saes", "layer2-n64-k4", "--strata", "layer,rate", "--design", "within",
+        "--policy", "identification", "--catch", "1", "--repeats", "2", "--quality",
+        "fast_seconds=3", "--code", "complete=DONE", "--entry", "token", "--service", "prolific",
+        "--external-study", "theirs", "--payment", "3.50EUR", "--steps", "paper", stdout=StringIO(),
+    )  # fmt: skip
+    study = Study.objects.get()
+    assert (study.design, study.option_policy, study.saes, study.strata) == (
+        "within", "identification", ["layer2-n64-k4"], ["layer", "rate"],
+    )  # fmt: skip
+    assert (study.catch_trials, study.repeat_trials, study.codes) == (1, 2, {"complete": "DONE"})
+    assert study.quality_rules == {"fast_seconds": 3.0, "straight_line": 5}
+    assert set(study.runs.all()) == {run, other}
+    row = study.recruitment
+    assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
+    assert (str(row.payment), row.currency) == ("3.50", "EUR")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["known", "--features", "4", "--trials", "2", "--payment", "much"], "an amount and a cur"),
+        (["known", "--quality", "fast_seconds=soon"], "is not NAME=VALUE"),
+        (["known", "--strata", "colour"], "strata are of"),
         (["nothing"], "there is no run 'nothing'"),
         (["known", "--methods", "gemini"], "has no labels by gemini"),
         (["known", "--features", "99"], "99"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from typing import Any
 
@@ -95,6 +97,75 @@ def test_features_are_drawn_in_proportion_to_what_each_sae_kept() -> None:
     assert drawn == {"layer2-n64-k4": 6, "layer3-n64-k4": 3}
 
 
+def test_features_are_drawn_from_the_chosen_saes_alone(run: Run) -> None:
+    make_features(run, count=6, sae="layer3-n64-k4")
+    study = create(run, saes=["layer3-n64-k4"])
+    assert {item.feature.sae for item in study.items.all()} == {"layer3-n64-k4"}
+    assert study.left_out["features"] == 6
+
+
+def test_features_are_stratified_by_layer_rate_and_score() -> None:
+    run = make_run()
+    make_features(run, count=12)
+    for index, feature in enumerate(run.features.order_by("index")):
+        feature.rate, feature.layer = index / 100, index % 2
+        feature.score = 0.5 if index < 6 else None
+        feature.save()
+    drawn = create(run, strata=["rate"], features_wanted=6, methods=["descriptors"])
+    thirds = Counter(int(item.feature.rate * 100 + 0.5) // 4 for item in drawn.items.all())
+    assert thirds == {0: 2, 1: 2, 2: 2}
+    drawn = create(run, strata=["layer", "score"], features_wanted=6, methods=["descriptors"])
+    layers = Counter(item.feature.layer for item in drawn.items.all())
+    assert layers == {0: 3, 1: 3}
+    assert sum(item.feature.score is None for item in drawn.items.all()) == 3
+
+
+def test_a_study_of_two_runs_keeps_their_features_apart(run: Run) -> None:
+    other = make_run()
+    make_features(other, count=6)
+    study = create(run, more_runs=[other], features_wanted=8)
+    items = study.items.select_related("feature", "condition")
+    assert Counter(item.feature.run_id for item in items) == {run.pk: 8, other.pk: 8}
+    assert len({(item.feature.pk, item.condition.method) for item in items}) == 16
+    assert set(study.runs.all()) == {run, other}
+
+
+def test_what_was_frozen_before_there_were_strata_keeps_its_hash(run: Run) -> None:
+    plain, other = create(run), create(run, strata=["layer"])
+    document = json.dumps(
+        {name: getattr(plain, name) for name in studies.HASHED}
+        | {
+            "runs": [run.name],
+            "conditions": sorted(METHODS),
+            "items": [studies._described(item) for item in studies.selectors.items_of(plain)],
+        },
+        sort_keys=True, ensure_ascii=False, separators=(",", ":"),
+    )  # fmt: skip
+    assert studies.design_hash(plain) == hashlib.sha256(document.encode()).hexdigest()
+    other.version = plain.version
+    assert studies.design_hash(other) != studies.design_hash(plain)
+
+
+def test_a_draft_is_replaced_and_a_frozen_study_is_not(run: Run) -> None:
+    draft = create(run)
+    again = create(run, replaces=draft, title="Anew")
+    assert [(study.version, study.title) for study in Study.objects.all()] == [(1, "Anew")]
+    studies.freeze(again)
+    with pytest.raises(StudyError, match="is frozen: an edit needs a new version"):
+        create(run, replaces=again)
+    assert Study.objects.get() == again
+
+
+def test_what_is_called_within_the_making_can_undo_it(run: Run) -> None:
+    def refuse(study: Study) -> None:
+        assert study.items.count() == 8
+        raise StudyError("not now")
+
+    with pytest.raises(StudyError, match="not now"):
+        create(run, within=refuse)
+    assert not Study.objects.exists()
+
+
 def test_the_seed_decides(run: Run) -> None:
     def cells(study: Study) -> list[Any]:
         rows = study.items.order_by("identifier")
@@ -120,6 +191,8 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
         ({"methods": []}, "one or more different names"),
         ({"methods": ["descriptors", "descriptors"]}, "one or more different names"),
         ({"features_wanted": 7}, "7 features wanted, 6 are eligible"),
+        ({"features_wanted": 7, "strata": []}, "7 features wanted, 6 are eligible"),
+        ({"features_wanted": 7, "strata": ["layer", "score"]}, "7 features wanted, 6 are eligible"),
         ({"features_wanted": 0, "trials_per_participation": 0}, "features_wanted is 0"),
         ({"trials_per_participation": 5}, "5 trials need as many different features"),
         ({"ratings_per_item": 0}, "ratings_per_item is 0: it must be from 1 to 1000"),
@@ -134,6 +207,8 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
         ({"questions": {"musical_training": "gold-msi"}}, "your wording of item 14 in en"),
         ({"slug": "descriptors-study"}, "participants read the slug"),
         ({"title": "Corpus-Tags or not"}, "participants read the title"),
+        ({"saes": ["layer9"]}, "there is no SAE layer9 in these runs: they have layer2-n64-k4"),
+        ({"strata": ["colour"]}, "strata are of sae, layer, rate, score, not 'colour'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
