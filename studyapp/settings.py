@@ -2,11 +2,13 @@
 
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
-(default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`.
+(default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
+`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROXIES`.
 """
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,12 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "django_htmx",
+    # Before allauth, whose pages have templates of ours.
     "studyapp.apps.StudyAppConfig",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
 ]
 
 MIDDLEWARE = [
@@ -79,6 +86,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "studyapp.second_factor.RequiredMiddleware",
+    # Last: it answers in place of a login that axes has locked out.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "studyapp.urls"
@@ -131,6 +142,45 @@ WHITENOISE_USE_FINDERS = DEBUG
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+SECOND_FACTOR = env.str("EARWITNESS_SECOND_FACTOR", default="optional")
+"""`required`: who has no second factor gets no page but the one that sets it up."""
+if SECOND_FACTOR not in ("optional", "required"):
+    raise ImproperlyConfigured(
+        f"EARWITNESS_SECOND_FACTOR is {SECOND_FACTOR!r}: it must be optional or required"
+    )
+# Accounts come by invitation or createsuperuser; the site sends no mail.
+ACCOUNT_ADAPTER = "studyapp.second_factor.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+# allauth counts in the cache, which is each web process' own; axes counts rows, for all of them.
+ACCOUNT_RATE_LIMITS = False
+MFA_ADAPTER = "studyapp.second_factor.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "studyapp.second_factor_forms.CodeForm",
+    "reauthenticate": "studyapp.second_factor_forms.CodeAgainForm",
+}
+MFA_TOTP_ISSUER = "Earwitness"
+MFA_TOTP_TOLERANCE = 1  # A telephone's clock may be half a minute off.
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+
+PROXIES = env.int("EARWITNESS_PROXIES", default=0)
+"""Proxies before the site that append to X-Forwarded-For; 0: nobody's header is believed."""
+AXES_CLIENT_IP_CALLABLE = "studyapp.access.client_address"
+# By name and address together: by name alone, anybody could lock a researcher out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "account/locked.html"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 
 HTTPS = env.bool("EARWITNESS_HTTPS", default=False)
 """Whether participants reach the site by HTTPS; cookies are then marked secure and HSTS is sent."""

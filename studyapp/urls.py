@@ -1,5 +1,10 @@
 """Every URL of the site."""
 
+from allauth.account import views as allauth_views
+from allauth.account.decorators import secure_admin_login
+from allauth.mfa.base import views as mfa_views
+from allauth.mfa.recovery_codes import views as recovery_views
+from allauth.mfa.totp import views as totp_views
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, path
@@ -22,6 +27,9 @@ from studyapp.views import (
     runs,
 )
 
+# The administration has no login of its own: it would ask for no second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("healthz", health.health, name="health"),
@@ -29,8 +37,26 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", health.prometheus, name="metrics"),
     # Researchers
     path("", researcher.home, name="home"),
-    path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", allauth_views.login, name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    # allauth finds these by the names that it gives them.
+    path("login/", allauth_views.login, name="account_login"),
+    path("login/code/", mfa_views.authenticate, name="mfa_authenticate"),
+    path("account/", account.account, name="mfa_index"),
+    path("account/again/", allauth_views.reauthenticate, name="account_reauthenticate"),
+    path("account/again/code/", mfa_views.reauthenticate, name="mfa_reauthenticate"),
+    path("account/second-factor/", totp_views.activate_totp, name="mfa_activate_totp"),
+    path("account/second-factor/off/", totp_views.deactivate_totp, name="mfa_deactivate_totp"),
+    path(
+        "account/recovery-codes/",
+        recovery_views.view_recovery_codes,
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "account/recovery-codes/new/",
+        recovery_views.generate_recovery_codes,
+        name="mfa_generate_recovery_codes",
+    ),
     path("runs/new/", runs.new_run, name="new-run"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
     path("runs/new/check", runs.check_config, name="check-config"),

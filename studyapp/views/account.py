@@ -21,6 +21,7 @@ from studyapp.permissions import may, projects_of, role_in
 from studyapp.selectors import projects as selectors
 from studyapp.services import projects as services
 from studyapp.services import tokens
+from studyapp.services.second_factor import has_second_factor
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -34,6 +35,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "projects": [(p, role_in(user, p)) for p in projects_of(user)],
         "tokens": selectors.tokens_of(user.pk),
+        "second_factor": has_second_factor(user),
         "secret": request.session.pop("new_token", ""),
     }
     return render(request, "researcher/account.html", context)

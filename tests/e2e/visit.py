@@ -96,7 +96,7 @@ def _researcher() -> list[str]:
     client = Client()
     pages: dict[str, list[object]] = {
         "account": [], "health": [], "ready": [], "queues": [], "compare-runs": [],
-        "login": [], "home": [], "new-run": [], "look": [],
+        "login": [], "account_login": [], "mfa_index": [], "home": [], "new-run": [], "look": [],
         "run": [run.pk],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
         "export-zip": [study.slug, study.version], **_feature_pages(run),
@@ -106,7 +106,7 @@ def _researcher() -> list[str]:
     for name, arguments in pages.items():
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
-        assert response.status_code == (302 if name == "login" else 200), name
+        assert response.status_code == (302 if "login" in name else 200), name
     settings.METRICS_TOKEN = "visit"
     figures = client.get(reverse("metrics"), headers={"authorization": "Bearer visit"})
     assert figures.status_code == 200
@@ -115,6 +115,7 @@ def _researcher() -> list[str]:
         "metrics",
         *_actions(client, run, study),
         *_projects(client),
+        *_second_factor(client),
         *_api(study),
         "logout",
     ]
@@ -122,6 +123,22 @@ def _researcher() -> list[str]:
         assert client.get(f"/admin/studyapp/{model}/").status_code == 200, model
     client.post(reverse("logout"))
     return served
+
+
+def _second_factor(client: object) -> list[str]:
+    """The pages of the second factor, as far as they go without a telephone."""
+    from django.test import Client
+    from django.urls import reverse
+
+    pages = {
+        "account_reauthenticate": 200, "mfa_reauthenticate": 302, "mfa_activate_totp": 302,
+        "mfa_deactivate_totp": 404, "mfa_view_recovery_codes": 404,
+        "mfa_generate_recovery_codes": 302,
+    }  # fmt: skip
+    for name, expected in pages.items():
+        assert client.get(reverse(name)).status_code == expected, name  # type: ignore[attr-defined]
+    assert Client().get(reverse("mfa_authenticate")).status_code == 302
+    return [*pages, "mfa_authenticate"]
 
 
 def _projects(client: object) -> list[str]:

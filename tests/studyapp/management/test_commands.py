@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 
 from studyapp.management.commands import demo
 from studyapp.management.run_bars import RunBars
@@ -92,7 +93,7 @@ def test_the_machines_login_is_made_once_for_its_owner_alone(tmp_path: Path) -> 
     name, password = machine_login(path=path)
     assert machine_login(path=path) == (name, password)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    user = authenticate(username=name, password=password)
+    user = authenticate(RequestFactory().post("/login/"), username=name, password=password)
     assert user is not None
     assert user.is_active
 
@@ -102,7 +103,8 @@ def test_a_login_changed_in_its_file_is_the_accounts(tmp_path: Path) -> None:
     machine_login(path=path)
     path.write_text(json.dumps({"name": "researcher", "password": "another-one"}))
     machine_login(path=path)
-    assert authenticate(username="researcher", password="another-one") is not None
+    at_the_door = RequestFactory().post("/login/")
+    assert authenticate(at_the_door, username="researcher", password="another-one") is not None
 
 
 def _site(port: int) -> Site:

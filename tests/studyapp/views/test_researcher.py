@@ -59,9 +59,9 @@ def test_every_page_asks_for_a_login(client: Client) -> None:
 
 def test_login_leads_home_and_logout_back(client: Client) -> None:
     User.objects.create_user("ada", password="right")
-    wrong = client.post(reverse("login"), {"username": "ada", "password": "wrong"})
+    wrong = client.post(reverse("login"), {"login": "ada", "password": "wrong"})
     assert 'role="alert"' in _text(wrong)
-    right = client.post(reverse("login"), {"username": "ada", "password": "right"})
+    right = client.post(reverse("login"), {"login": "ada", "password": "right"})
     assert right.headers["Location"] == reverse("home")
     assert "Log out ada" in _text(client.get(reverse("home")))
     client.post(reverse("logout"))

@@ -1,0 +1,77 @@
+"""How allauth is fitted in: closed for signing up, secrets sealed, a second factor if required."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from studyapp.services.second_factor import has_second_factor
+
+WITHOUT = frozenset(
+    {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout", "login"}
+)
+"""Pages for those who have no second factor yet where one is required."""
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped
+    """Accounts come by invitation or `createsuperuser`."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Nobody signs up."""
+        return False
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
+    """Secrets are stored under a key that is derived from the site's own."""
+
+    def encrypt(self, text: str) -> str:
+        """The sealed text: a copy of the database alone gives nobody's codes away."""
+        return _seal().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The text; refuses what another secret key has sealed."""
+        try:
+            return _seal().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken as error:
+            raise ImproperlyConfigured(
+                "a second factor was stored under another EARWITNESS_SECRET_KEY: put that key back,"
+                " or remove the account's authenticators in the administration"
+            ) from error
+
+
+class RequiredMiddleware:
+    """Where a second factor is required, leads whoever has none to the page that sets it up."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """None to go on; participants' pages and those of machines ask for no account."""
+        match = request.resolver_match
+        if settings.SECOND_FACTOR != "required" or (match and match.url_name in WITHOUT):
+            return None
+        if request.path.startswith(("/s/", "/api/", "/hooks/")):
+            return None
+        if not request.user.is_authenticated or has_second_factor(request.user):
+            return None
+        return redirect("mfa_activate_totp")
+
+
+def _seal() -> Fernet:
+    key = hashlib.sha256(b"earwitness.second-factor:" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
