@@ -125,8 +125,8 @@ class Service:
                 return
             self._calls.unanswered(asked.key, reason, final=False)
             last = attempt + 1 == self._config.attempts
-            if last or self._stop.wait(wait or self._backoff(attempt)):
-                break
+            if not last and self._stop.wait(wait or self._backoff(attempt)):
+                return  # The method stops: this question has tries left, and is asked again later.
         self._calls.unanswered(
             asked.key, f"no answer in {self._config.attempts} tries: {reason}", final=True
         )

@@ -6,6 +6,7 @@ knows how many of each kind there are. It keeps count of whole answers a questio
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -66,6 +67,8 @@ class GeminiServer(ThreadingHTTPServer):
         self.fault = fault or (lambda number, tries: "")
         self.lock = threading.Lock()
         self.numbers: dict[str, int] = {}
+        self.sounds: dict[str, int] = {}
+        """Questions' numbers by the SHA-256 of their sound."""
         self.tries: Counter[int] = Counter()
         self.paid: Counter[int] = Counter()
         self.models: Counter[str] = Counter()
@@ -83,8 +86,13 @@ class GeminiServer(ThreadingHTTPServer):
         """A question's number, by its prompt and sound, and how many tries it had before."""
         parts = body["contents"][0]["parts"]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        inline = parts[0].get("inlineData") or parts[0]["inline_data"]
+        # The package writes the URL's alphabet, a batch file the other one.
+        data = base64.b64decode(inline["data"].replace("-", "+").replace("_", "/"))
+        sound = hashlib.sha256(data).hexdigest()
         with self.lock:
             number = self.numbers.setdefault(digest, len(self.numbers))
+            self.sounds[sound] = number
             self.tries[number] += 1
             return number, self.tries[number] - 1
 
