@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt pyproject.toml
+LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
@@ -32,7 +32,7 @@ $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 
 $(VENV)/.test: $(VENV)/.demo
 	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,gemini,essentia,test]"
-	$(PIP) install --quiet --no-deps --requirement requirements/audiocraft.txt
+	$(PIP) install --quiet --no-deps --requirement requirements/audiocraft.txt --requirement requirements/laion-clap.txt
 	@touch $@
 
 demo: $(VENV)/.demo
@@ -100,7 +100,7 @@ bench-ordinal: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_ordinal
 
 lock: $(VENV)/.test
-	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
+	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^laion.clap==' -e '^torchlibrosa==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -72,13 +72,15 @@ class GeminiConfig:
     )  # fmt: skip
     PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
 
-    model: str = "gemini-2.5-flash"
-    """Asked unless the method names another: `gemini@MODEL`."""
+    model: str = "gemini-3.5-flash-lite"
+    """Asked unless the method names another: `gemini@MODEL`. Models retire: gemini-2.5-flash on
+    1 December 2026 by https://ai.google.dev/gemini-api/docs/deprecations."""
     prompt: Path | None = None
     """A file in place of the shipped prompt; `{clips}` and `{concepts}` in it are filled in."""
     concepts: int = 5
     """Concepts asked for, at least."""
-    temperature: float = 0.0
+    temperature: float | None = None
+    """None leaves it to the service, which from Gemini 3.5 on advises against any other."""
     clip_seconds: float = 10.0
     """Of each exemplar, its middle so long."""
     base_url: str = ""
@@ -95,8 +97,9 @@ class GeminiConfig:
     """Calls begun a minute, at most."""
     budget_dollars: float = 10.0
     """The method does not begin if it may cost more, and stops when it has."""
-    dollars_per_million_audio: float = 1.0
-    """Price of a million tokens of sound: see the provider's list for the model asked."""
+    dollars_per_million_audio: float = 0.3
+    """Price of a million tokens of sound. The three prices are the default model's, as the list at
+    https://ai.google.dev/gemini-api/docs/pricing had them on 7 October 2026: look there first."""
     dollars_per_million_text: float = 0.3
     """Price of a million tokens of prompt."""
     dollars_per_million_output: float = 2.5

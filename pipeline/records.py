@@ -161,6 +161,11 @@ class ScoreRecord:
         "1 + texts of the method that score higher for the feature", default=None
     )
     retrieval_of: int | None = column("different texts of the method", default=None)
+    heard_by: str = column(
+        "backend and fingerprint of the CLAP that scored, and no other may stand beside it; empty "
+        "for the method's own ear",
+        default="",
+    )
 
 
 @dataclass(frozen=True)

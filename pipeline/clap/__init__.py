@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # To add a backend: its file here with a class after pipeline.clap.base.Clap, a line below.
 BACKENDS: dict[str, str] = {
     "transformers": "pipeline.clap.transformers_backend.TransformersClap",
+    "laion-clap": "pipeline.clap.laion_backend.LaionClap",
 }
 VARIABLE = "EARWITNESS_CLAP_MODEL"
 
@@ -29,7 +30,8 @@ def model_of(config: ClapConfig) -> str:
     if not model:
         raise PipelineError(
             "CLAP is needed and no model is given: set [clap] model, or "
-            f"{VARIABLE}, to a folder with a ClapModel (such as fixtures/nano/clap-nano)"
+            f"{VARIABLE}, to a folder with a ClapModel (such as fixtures/nano/clap-nano) or, for "
+            "the backend laion-clap, with its checkpoint"
         )
     return model
 

@@ -30,8 +30,7 @@ def loaded(context: LabelingContext) -> Clap:
 
 def track_embeddings(context: LabelingContext) -> Floats32:
     """[track, width] of every usable track's excerpt, in the context's order."""
-    stamp = _stamp(context)
-    made = context.tables.tensors(TRACKS_FILE, stamp, partial(_embed_tracks, context))
+    made = context.tables.tensors(TRACKS_FILE, stamp(context), partial(_embed_tracks, context))
     return np.asarray(made["tracks"], dtype=np.float32)
 
 
@@ -39,8 +38,8 @@ def piece_embeddings(context: LabelingContext, seconds: float) -> Floats32:
     """[test track, piece, width]: pieces of `seconds`, one after another; what is left is not
     read. Tracks in the context's order; those too short for as many pieces as the longest have
     zeros there."""
-    stamp = {**_stamp(context), "seconds": repr(seconds)}
-    made = context.tables.tensors(PIECES_FILE, stamp, partial(_embed_pieces, context, seconds))
+    stamped = {**stamp(context), "seconds": repr(seconds)}
+    made = context.tables.tensors(PIECES_FILE, stamped, partial(_embed_pieces, context, seconds))
     return np.asarray(made["pieces"], dtype=np.float32)
 
 
@@ -92,13 +91,13 @@ def _sound(context: LabelingContext, record: TrackRecord, model: Clap) -> Floats
     return sound
 
 
-def _stamp(context: LabelingContext) -> dict[str, str]:
+def stamp(context: LabelingContext) -> dict[str, str]:
     """All that the embeddings depend on; hashed once a stage, for a model may be large."""
     memo = context.tables.memo
     if "clap stamp" in memo:
-        stamp: dict[str, str] = memo["clap stamp"]
-        return stamp
+        found: dict[str, str] = memo["clap stamp"]
+        return found
     rows = [[r.track, r.sha256, r.start_seconds, r.seconds] for r in context.tracks]
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     memo["clap stamp"] = {"clap": clap.fingerprint(context.config.clap), "tracks": digest}
-    return _stamp(context)
+    return stamp(context)

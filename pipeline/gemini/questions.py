@@ -131,11 +131,13 @@ def sound_of(context: LabelingContext, asked: Question) -> bytes:
 def body_of(config: GeminiConfig, asked: Question, sound: bytes) -> dict[str, Any]:
     """The request as the API's JSON has it, for batch jobs."""
     inline = {"mime_type": "audio/flac", "data": base64.b64encode(sound).decode()}
+    generation: dict[str, Any] = {
+        "response_mime_type": "application/json",
+        "response_schema": SCHEMA,
+    }
+    if config.temperature is not None:
+        generation["temperature"] = config.temperature
     return {
         "contents": [{"role": "user", "parts": [{"inline_data": inline}, {"text": asked.prompt}]}],
-        "generation_config": {
-            "temperature": config.temperature,
-            "response_mime_type": "application/json",
-            "response_schema": SCHEMA,
-        },
+        "generation_config": generation,
     }

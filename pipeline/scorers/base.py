@@ -20,6 +20,10 @@ class Scorer(ABC):
         """
         return {}
 
+    def heard_by(self, context: LabelingContext) -> str:
+        """What listened for all methods alike: its fingerprint; empty where each has its own."""
+        return ""
+
     @abstractmethod
     def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label that `method` gave the SAE's features, in their order.

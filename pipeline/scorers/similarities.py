@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline import clap
 from pipeline.clap.base import Floats32
-from pipeline.clap.store import text_embeddings, track_embeddings
+from pipeline.clap.store import stamp, text_embeddings, track_embeddings
 from pipeline.config import RunConfig
 from pipeline.labelers.base import LabelCandidate, LabelingContext
 from pipeline.scorers.base import Scorer
@@ -28,6 +28,10 @@ class ClapScorer(Scorer):
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """CLAP's files."""
         return {"clap": clap.fingerprint(config.clap)}
+
+    def heard_by(self, context: LabelingContext) -> str:
+        """CLAP's backend and fingerprint."""
+        return stamp(context)["clap"]
 
 
 @dataclass(frozen=True)

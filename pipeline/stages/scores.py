@@ -8,6 +8,7 @@ of status `failed` and is counted.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -45,9 +46,9 @@ def score_labels(
 ) -> list[ScoreRecord]:
     """Every label of one method for one SAE, graded."""
     context.progress.start(f"scores {context.sae} {name} {method}", 0, "label")
-    rows = []
+    rows, ear = [], grading.heard_by(context)
     for record in grading.score(context, method):
-        rows.append(record)
+        rows.append(replace(record, heard_by=ear))
         context.progress.advance()
     context.progress.finish()
     return rows

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 RATE = 16_000
+
+
+def byte_tokenizer() -> Any:
+    """RoBERTa's pipeline over single bytes: a `tokenizers.Tokenizer`."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    letters = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    pieces = Tokenizer(models.BPE(vocab={p: i for i, p in enumerate(letters)}, merges=[]))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    pieces.decoder = decoders.ByteLevel()
+    pieces.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return pieces
 
 
 def save_tiny_clap(folder: Path, seed: int = 0) -> Path:
     """A model of two stages that takes two seconds at 16 kHz."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import (
         ClapConfig,
         ClapFeatureExtractor,
@@ -19,14 +32,8 @@ def save_tiny_clap(folder: Path, seed: int = 0) -> Path:
         PreTrainedTokenizerFast,
     )
 
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    letters = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    pieces = Tokenizer(models.BPE(vocab={p: i for i, p in enumerate(letters)}, merges=[]))
-    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    pieces.decoder = decoders.ByteLevel()
-    pieces.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     words = PreTrainedTokenizerFast(
-        tokenizer_object=pieces, bos_token="<s>", cls_token="<s>", pad_token="<pad>",
+        tokenizer_object=byte_tokenizer(), bos_token="<s>", cls_token="<s>", pad_token="<pad>",
         eos_token="</s>", sep_token="</s>", unk_token="<unk>", mask_token="<mask>",
     )  # fmt: skip
     config = ClapConfig(

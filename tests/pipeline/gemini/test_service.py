@@ -27,7 +27,7 @@ from tests.pipeline.gemini import many
 from tests.pipeline.gemini_server import GeminiServer, serving
 
 FEATURES = 200
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-3.5-flash-lite"
 SAYS = {
     "": "",
     "broken answer": "malformed answer: its text is not JSON",
@@ -200,9 +200,9 @@ def test_the_method_stops_when_the_budget_is_spent_and_goes_on_when_it_is_raised
     tmp_path: Path,
 ) -> None:
     with serving() as server:
-        # Estimated at $0.0021 a feature; the server's replies count $0.0039.
-        many.make(tmp_path, 8, settings(server, budget_dollars=0.018, concurrency=1))
-        with pytest.raises(PipelineError, match=r"the budget of \$0\.02 is spent"):
+        # Estimated at $0.0021 a feature; the server's replies count $0.0019.
+        many.make(tmp_path, 8, settings(server, budget_dollars=0.009, concurrency=1))
+        with pytest.raises(PipelineError, match=r"the budget of \$0\.01 is spent"):
             label(tmp_path)
         assert 0 < len(server.paid) < 8
         change(tmp_path, budget_dollars=1.0)
@@ -214,10 +214,10 @@ def test_the_method_stops_when_the_budget_is_spent_and_goes_on_when_it_is_raised
 @pytest.mark.usefixtures("key")
 def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
     with serving() as server:
-        methods = ["gemini@gemini-2.5-pro", "gemini@gemini-2.5-flash"]
+        methods = ["gemini@gemini-3.8-flash", f"gemini@{MODEL}"]
         many.make(tmp_path, 2, settings(server), labels={"methods": methods})
         label(tmp_path)
-    assert set(server.models) == {"gemini-2.5-pro", "gemini-2.5-flash"}
+    assert set(server.models) == {"gemini-3.8-flash", MODEL}
     assert all(row.status == "ok" for method in methods for row in rows_of(tmp_path, method))
 
 

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+from pipeline import clap
+from pipeline.artifacts import RunDirectory
+from pipeline.config import ClapConfig
 from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
 from pipeline.records import ScoreRecord, records_from
 from pipeline.scorers import SCORERS
 from pipeline.stages import labels, scores
+from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.factory import SAE, Outside, make_run
+from tests.pipeline.scorers.elsewhere import labelled_and_graded
+from tests.pipeline.tiny_laion import save_tiny_laion
 
 
 def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(
     tmp_path: Path, outside: Outside
 ) -> None:
-    entries = []
-    for name in ("a", "b"):
-        sections = outside.config()
-        # A random model places all texts near each other: only equal embeddings are one name.
-        sections["labels"] |= {"synonyms": "clap", "synonym_cosine": 1.0}
-        sections["scores"]["scorers"] = list(SCORERS)
-        config, directory = make_run(tmp_path / name, **sections)
-        labels.run(config, directory, progress=SilentProgress())
-        scores.run(config, directory, progress=SilentProgress())
-        entries.append(directory.manifest()["stages"])
+    sections = outside.config()
+    # A random model places all texts near each other: only equal embeddings are one name.
+    sections["labels"] |= {"synonyms": "clap", "synonym_cosine": 1.0}
+    sections["scores"]["scorers"] = list(SCORERS)
+    directory = labelled_and_graded(tmp_path / "a", sections)
+    # The other one in a process of its own, where sets and dictionaries hash otherwise.
+    module = "tests.pipeline.scorers.elsewhere"
+    subprocess.run(
+        [sys.executable, "-m", module, str(tmp_path / "b")], input=json.dumps(sections).encode(),
+        env={**os.environ, "PYTHONHASHSEED": "12345", "GEMINI_API_KEY": KEY}, check=True,
+    )  # fmt: skip
+    other = RunDirectory(tmp_path / "b" / "run")
+    entries = [one.manifest()["stages"] for one in (directory, other)]
     assert entries[0]["labels"]["files"] == entries[1]["labels"]["files"]
     assert entries[0]["scores"]["files"] == entries[1]["scores"]["files"]
     assert set(entries[0]["scores"]["files"]) == {
@@ -37,6 +50,7 @@ def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(
     }  # fmt: skip
     rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/reading.parquet"))
     assert list(dict.fromkeys(row.method for row in rows)) == list(LABELERS)
+    assert {row.heard_by for row in rows} == {""}
     assert sum(row.status == "failed" for row in rows if row.method == "corpus-tags") == 5
 
 
@@ -52,3 +66,18 @@ def test_embeddings_that_are_there_are_not_made_again(tmp_path: Path, outside: O
     scores.run(config, directory, progress=SilentProgress())
     assert embeddings.stat().st_mtime_ns == before
     assert "scores/clap-tracks.safetensors" in directory.manifest()["stages"]["scores"]["files"]
+
+
+def test_a_score_says_which_clap_gave_it(tmp_path: Path, outside: Outside) -> None:
+    models = {"transformers": outside.clap, "laion-clap": save_tiny_laion(tmp_path / "laion")}
+    found = {}
+    for backend, model in models.items():
+        sections = outside.config() | {"clap": {"model": str(model), "backend": backend}}
+        sections["labels"] = {"methods": ["corpus-tags"]}
+        sections["scores"]["scorers"] = ["clap"]
+        directory = labelled_and_graded(tmp_path / backend, sections)
+        rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/clap.parquet"))
+        given = clap.fingerprint(ClapConfig(model=str(model), backend=backend))
+        assert {row.heard_by for row in rows} == {given}
+        found[backend] = [row.score for row in rows]
+    assert found["transformers"] != found["laion-clap"]
