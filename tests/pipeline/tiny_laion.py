@@ -132,9 +132,8 @@ def _renamed(state: dict[str, Any]) -> dict[str, Any]:
             # RoBERTa's names are transformers' already.
             if part == "text_branch" or not old.startswith("text_branch"):
                 name = name.replace(part, other)
-        name = re.sub(
-            r"_projection\.(\d)\.", lambda m: f"_projection.linear{int(m[1]) // 2 + 1}.", name
-        )
+        for place, other in (("0", "linear1"), ("2", "linear2")):
+            name = name.replace(f"_projection.{place}.", f"_projection.{other}.")
         if "qkv" in name:
             for kind, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 found[name.replace("qkv", kind)] = third

@@ -200,9 +200,10 @@ def test_the_method_stops_when_the_budget_is_spent_and_goes_on_when_it_is_raised
     tmp_path: Path,
 ) -> None:
     with serving() as server:
-        # Estimated at $0.0021 a feature; the server's replies count $0.0019.
-        many.make(tmp_path, 8, settings(server, budget_dollars=0.009, concurrency=1))
-        with pytest.raises(PipelineError, match=r"the budget of \$0\.01 is spent"):
+        # Estimated at $0.0021 a feature; the server's replies count $0.0039.
+        prices = {"dollars_per_million_audio": 1.0, "budget_dollars": 0.018}
+        many.make(tmp_path, 8, settings(server, concurrency=1, **prices))
+        with pytest.raises(PipelineError, match=r"the budget of \$0\.02 is spent"):
             label(tmp_path)
         assert 0 < len(server.paid) < 8
         change(tmp_path, budget_dollars=1.0)
