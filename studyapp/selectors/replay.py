@@ -32,12 +32,7 @@ def shown_items(study: Study) -> dict[str, ShownItem]:
     }
 
 
-def drawn_trials(participation: Participation) -> list[Trial]:
-    """All but practice, in the order shown."""
-    trials = participation.trials.exclude(kind=Trial.Kind.PRACTICE)
-    return list(trials.select_related("item", "repeat_of").order_by("number"))
-
-
-def practice_count(participation: Participation) -> int:
-    """How many practice trials come before the others."""
-    return participation.trials.filter(kind=Trial.Kind.PRACTICE).count()
+def shown_trials(participation: Participation) -> list[Trial]:
+    """All of them, practice too, in the order shown."""
+    trials = participation.trials.select_related("item", "repeat_of")
+    return list(trials.order_by("number"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from studyapp.errors import StudyError
 from studyapp.models import Participation, Trial
 from studyapp.selectors import replay as selectors
-from studyapp.services import assignment, plans
+from studyapp.services import assignment, plans, practice
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Shown:
 
 
 def replay(*, participation: Participation) -> list[Shown]:
-    """The participation's drawn trials, rebuilt from seed, version and the state of that moment.
+    """The participation's trials, rebuilt from seed, version and the state of that moment.
 
-    Practice trials, the same for everybody but for the order of their options, are not among them.
+    Practice comes first: the same sounds for everybody, options in an order of the seed's.
     Raises `StudyError` if nothing was drawn, another version drew it, or the study changed since.
     """
     study = participation.study
@@ -41,8 +41,8 @@ def replay(*, participation: Participation) -> list[Shown]:
     state = assignment.restored(study, participation.draw)
     plan = plans.draw(assignment.frame_of(study), state, participation.seed)
     items = selectors.shown_items(study)
-    before = selectors.practice_count(participation)
-    shown = []
+    shown = [_as_stored(trial, items) for trial in practice.trials(participation)]
+    before = len(shown)
     for number, one in enumerate(plan.trials, start=before + 1):
         item = items[one.item]
         repeats = None if one.repeats is None else before + 1 + one.repeats
@@ -54,7 +54,7 @@ def replay(*, participation: Participation) -> list[Shown]:
 def stored(*, participation: Participation) -> list[Shown]:
     """The same trials as their rows have them."""
     items = selectors.shown_items(participation.study)
-    return [_as_stored(trial, items) for trial in selectors.drawn_trials(participation)]
+    return [_as_stored(trial, items) for trial in selectors.shown_trials(participation)]
 
 
 def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem]) -> Shown:

@@ -55,8 +55,8 @@ class Command(BaseCommand):
             headphones=options["headphones"],
             log=options["log"],
         )
-        trials = study.trials_per_participation + practice.count(study)
-        total = plan.participants * trials
+        drawn = study.trials_per_participation + study.catch_trials + study.repeat_trials
+        total = plan.participants * (drawn + practice.count(study))
         with tqdm(total=total, desc="listeners", unit=" answer") as bar:
             outcome = crowd.send(plan, knowledge_of(study), bar.update)
         self._tell(outcome, study, model)

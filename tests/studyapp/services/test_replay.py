@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from studyapp.models import Participation, Study, Trial
 from studyapp.selectors import participation as selectors
 from studyapp.services import participation
+from studyapp.steps import all_steps
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,7 @@ def replay(someone: Participation) -> str:
     [
         {},
         {"design": "within", "catch_trials": 2, "repeat_trials": 2},
+        {"steps": all_steps(), "practice_trials": 2, "catch_trials": 1, "repeat_trials": 1},
         {"option_policy": "identification", "trials_per_participation": 3},
     ],
 )
@@ -49,8 +51,10 @@ def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
         assert clips == [[s.sha256[:12] for s in trial.item.stimuli] for trial in trials]
 
 
-def test_a_row_that_was_changed_is_told() -> None:
-    someone = arrive(make_study())
+@pytest.mark.parametrize("options", [{}, {"steps": all_steps(), "practice_trials": 2}])
+def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
+    """A trial, and one of practice."""
+    someone = arrive(make_study(**options))
     trial = someone.trials.get(number=2)
     Trial.objects.filter(pk=trial.pk).update(option_order=trial.option_order[::-1])
     with pytest.raises(CommandError, match="trial 2 is not what is stored"):

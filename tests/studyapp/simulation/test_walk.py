@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.core.management import CommandError, call_command
 from studyapp.models import Participation, Response, Study, Trial
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of, true_difference
 from studyapp.simulation.listener import ListenerModel
+from studyapp.steps import all_steps
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +38,24 @@ def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
     answers = {(n["trial"], n["answer"]["choice"], n["answer"]["confidence"]) for n in lines}
     assert stored == answers
     assert len(lines) == 12
+
+
+def test_listeners_pass_every_kind_of_trial_and_know_an_obvious_sound(live_server: Any) -> None:
+    """Checks, practice, catch trials and repeats; only who wears no headphones ends before."""
+    study = factories.make_study(
+        features=8, ratings_per_item=2, trials_per_participation=4, catch_trials=2,
+        repeat_trials=2, steps=all_steps(), practice_trials=2,
+    )  # fmt: skip
+    said = _simulate(live_server, study, "--headphones", "1.0")
+    assert "completed  4 participations" in said
+    # 2 of practice, 4, 2 catch trials and 2 repeats.
+    assert "answers    40 " in said
+    kinds = Counter(Response.objects.values_list("trial__kind", flat=True))
+    assert kinds == {"practice": 8, "main": 16, "catch": 8, "repeat": 8}
+    for kind in ("practice", "catch"):
+        answers = Response.objects.filter(trial__kind=kind).select_related("trial__item")
+        right = [a.trial.option_order[a.choice - 1] == a.trial.item.target for a in answers]
+        assert sum(right) >= 7, kind
 
 
 def test_the_same_seed_comes_back_to_its_place(live_server: Any) -> None:
