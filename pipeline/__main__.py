@@ -36,7 +36,9 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
-    directory = execute(config, options.out, progress=TqdmProgress(), until=options.until)
+    directory = execute(
+        config, options.out, progress=TqdmProgress(), until=options.until, redo=options.redo
+    )
     for stage, entry in directory.manifest()["stages"].items():
         print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
     return 0
@@ -121,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--corpus", type=Path, metavar="DIR", help="stands in for [corpus] path")
     run.add_argument("--until", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    run.add_argument(
+        "--redo", choices=STAGES, metavar="STAGE", help="make it anew, and what follows from it"
+    )
     run.set_defaults(command=_run)
 
     recovery = commands.add_parser("recovery", help="which planted concepts the features found")

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,6 +147,20 @@ class RunDirectory:
     def is_done(self, stage: str) -> bool:
         """Whether the manifest has the stage's entry."""
         return stage in self.manifest()["stages"]
+
+    def forget(self, stages: Collection[str]) -> list[str]:
+        """Take stages out of the manifest and remove the files that no other stage has.
+
+        The files removed. The manifest comes first: killed in between, a stage is only not done.
+        """
+        manifest = self.manifest()
+        entries = [manifest["stages"].pop(stage, {"files": {}}) for stage in stages]
+        kept = {name for entry in manifest["stages"].values() for name in entry["files"]}
+        gone = sorted({name for entry in entries for name in entry["files"]} - kept)
+        _write_json_atomically(self.path / MANIFEST_FILE, manifest)
+        for name in gone:
+            self.path_of(name).unlink(missing_ok=True)
+        return gone
 
     def summary(self, stage: str) -> dict[str, Any]:
         """What a finished stage says of itself; raises `PipelineError` if it is not done."""

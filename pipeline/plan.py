@@ -32,6 +32,8 @@ class Plan:
     """Weights and, as the trainer keeps them, nothing else."""
     summary_bytes: int | None
     """Mean and maximum of every latent in every track."""
+    dollars_a_feature: float
+    """What paid methods may cost for one kept feature, US dollars; 0 where none is chosen."""
 
     @property
     def total_bytes(self) -> int | None:
@@ -45,7 +47,7 @@ def plan(config: RunConfig) -> Plan:
     width, tracks = _width(config.subject.model), _tracks(config)
     hookpoints = len(config.subject.hookpoints)
     each = [(expansion, k) for expansion in config.sae.expansions for k in config.sae.ks]
-    latents = width and sum(expansion * width for expansion, _ in each) * hookpoints
+    latents = latents_of(config)
     frames = tracks and round(tracks * config.corpus.clip_seconds * FRAMES_A_SECOND)
     return Plan(
         tracks=tracks,
@@ -54,7 +56,27 @@ def plan(config: RunConfig) -> Plan:
         activation_bytes=frames * width * hookpoints * 2 if frames and width else None,
         sae_bytes=latents * width * 2 * 4 if latents and width else None,
         summary_bytes=tracks * latents * 2 * 4 if tracks and latents else None,
+        dollars_a_feature=_dollars_a_feature(config),
     )
+
+
+def latents_of(config: RunConfig) -> int | None:
+    """Latents of all the config's SAEs; None where the subject's width is not known here."""
+    width = _width(config.subject.model)
+    if width is None:
+        return None
+    each = sum(config.sae.expansions) * len(config.sae.ks) * width
+    return each * len(config.subject.hookpoints)
+
+
+def _dollars_a_feature(config: RunConfig) -> float:
+    """By the prices in the config, for a feature whose every exemplar is as long as may be."""
+    paid = [one for one in config.labels.methods if one.partition("@")[0] == "gemini"]
+    if not paid:
+        return 0.0
+    from pipeline.gemini.costs import a_question
+
+    return len(paid) * a_question(config)
 
 
 def _tracks(config: RunConfig) -> int | None:

@@ -41,15 +41,23 @@ RECORDED_PACKAGES = (
 
 
 def execute(
-    config: RunConfig, out: Path, *, progress: Progress, until: str | None = None
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress,
+    until: str | None = None,
+    redo: str | None = None,
 ) -> RunDirectory:
     """Run what the manifest of `out` does not call done, up to and including `until`.
 
-    Raises `PipelineError` if `out` holds a run of another config, or if a stage refuses.
+    `redo` is first made undone, with what follows from it. Raises `PipelineError` if `out` holds a
+    run of another config, or if a stage refuses.
     """
     if until is not None:
         _check_stage(until)
     directory = prepare(config, out)
+    if redo is not None:
+        forget(out, redo)
     if not directory.is_done("labels") and until not in STAGES[: STAGES.index("labels")]:
         # A key or package that is missing must not cost the hours of the earlier stages.
         for labeler in in_order(config.labels.methods, config).values():
@@ -77,6 +85,25 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
         if not directory.is_done(stage):
             resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=progress)
     return directory
+
+
+def forget(out: Path, stage: str) -> tuple[str, ...]:
+    """Make a finished stage undone, and every stage that stands on it: the next call makes them
+    anew. The stages forgotten, in order.
+
+    Steering goes with the exemplars; what Gemini was paid for is in its ledger and stays there.
+    Raises `PipelineError` if the stage is not done, `BusyError` if a process is in the run.
+    """
+    _check_stage(stage)
+    directory = RunDirectory(out)
+    if not directory.is_done(stage):
+        raise PipelineError(f"stage {stage} of {directory.path} is not done: there is nothing anew")
+    after = STAGES[STAGES.index(stage) :]
+    after += ("steering",) if "exemplars" in after else ()
+    with directory.lock():
+        forgotten = tuple(name for name in after if directory.is_done(name))
+        directory.forget(forgotten)
+    return forgotten
 
 
 def prepare(config: RunConfig, out: Path) -> RunDirectory:

@@ -6,13 +6,14 @@ from django import forms
 from django.db.models import QuerySet
 
 from studyapp.models import Project
+from studyapp.services.run_fields import written
 from studyapp.services.runs import RunError, config_from_toml
 
 MAX_CONFIG_BYTES = 100_000
 
 
 class RunForm(forms.Form):
-    """A new run: its name, and its config as TOML, typed or as a file."""
+    """A new run: its name, and its config as TOML, typed or as a file, else as fields."""
 
     name = forms.CharField(max_length=100)
     config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
@@ -33,9 +34,10 @@ class RunForm(forms.Form):
             if text:
                 raise forms.ValidationError("Give the config as text or as a file, not both.")
             text = self._text_of_file()
-        if not text:
-            raise forms.ValidationError("Give a config, as text or as a file.")
         try:
+            text = text or written("", self.data)
+            if not text:
+                raise forms.ValidationError("Give a config: fill in the fields, or give its text.")
             data["parsed"] = config_from_toml(text=text)
         except RunError as error:
             raise forms.ValidationError(str(error)) from error

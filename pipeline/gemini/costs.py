@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.config import GeminiConfig
-from pipeline.gemini.questions import Question
+from pipeline.config import GeminiConfig, RunConfig
+from pipeline.gemini.questions import GAP_SECONDS, Question, prompt_of
 
 AUDIO_TOKENS = 32
 """A second of sound."""
@@ -36,6 +36,15 @@ def price(config: GeminiConfig, sound: float, prompt: float, answer: float) -> f
 def estimated(config: GeminiConfig, asked: Question) -> float:
     """Dollars that a question may cost."""
     return price(config, *tokens(asked))
+
+
+def a_question(config: RunConfig) -> float:
+    """Dollars that one feature's question may cost, before there is any feature."""
+    count, asked = config.exemplars.count, config.gemini
+    sound = count * min(config.corpus.clip_seconds, asked.clip_seconds)
+    seconds = sound + GAP_SECONDS * (count - 1)
+    prompt = -(-len(prompt_of(asked)) // CHARACTERS_A_TOKEN)
+    return price(asked, round(AUDIO_TOKENS * seconds), prompt, ANSWER_TOKENS)
 
 
 def paid(config: GeminiConfig, reply: Mapping[str, Any]) -> float:

@@ -75,6 +75,8 @@ class StageRecord(models.Model):
     """When the piece of work that is counted began."""
     lines = models.JSONField(default=list, blank=True)
     """The stage's log, the last lines of it: [time, text]."""
+    follows: list[str]
+    """Finished stages after it; set by the selector of the run's page alone."""
 
     class Meta:
         ordering = ["order"]

@@ -26,6 +26,9 @@ class RunOverview:
     """Stage → what it says of itself, as names and values."""
     config: list[tuple[str, str]]
 
+    can_redo: bool
+    """Whether a finished stage may be made anew: nothing stands on it, and it was made here."""
+
     @property
     def is_moving(self) -> bool:
         """Whether the worker has, or will have, the run in hand."""
@@ -68,12 +71,27 @@ def overview(run: Run) -> RunOverview:
     corpus: dict[str, Any] = next((s.summary for s in stages if s.stage == "corpus"), {})
     set_aside = corpus.get("set_aside") or {}
     summaries = [(s.stage, facts(s.summary)) for s in stages if s.summary]
-    return RunOverview(run, stages, run.features.count(), set_aside, summaries, facts(run.config))
+    for place, stage in enumerate(stages):
+        later = stages[place + 1 :]
+        stage.follows = [one.stage for one in later if one.state == StageRecord.State.DONE]
+    can_redo = not run.directory.startswith("/") and not run.studies.exists()
+    features = run.features.count()
+    return RunOverview(run, stages, features, set_aside, summaries, facts(run.config), can_redo)
 
 
 def finished() -> QuerySet[Run]:
     """Runs that are done, the newest first."""
     return Run.objects.filter(state=Run.State.DONE).order_by("-created_at")
+
+
+def known_places(runs: QuerySet[Run]) -> dict[str, list[str]]:
+    """Corpus folders and subject models of these runs, by the field that they stand in."""
+    configs = [*runs.values_list("config", flat=True)[:50]]
+    asked = {"corpus.path": ("corpus", "path"), "subject.model": ("subject", "model")}
+    return {
+        field: [*dict.fromkeys(c[section][key] for c in configs if c.get(section, {}).get(key))]
+        for field, (section, key) in asked.items()
+    }
 
 
 def comparison(runs: list[Run]) -> dict[str, Any]:

@@ -112,6 +112,36 @@ def queue_run(*, run: Run) -> None:
 
 
 @transaction.atomic
+def redo_stage(*, run: Run, stage: str) -> list[str]:
+    """Make a finished stage anew, with what follows from it; the names of what is forgotten.
+
+    The run's rows of features go, and come again with the last stage. Raises `RunError` if the
+    run moves, a study stands on it, it was imported, or the stage is not done.
+    """
+    from pipeline.errors import PipelineError
+    from pipeline.run import forget
+
+    if study := run.studies.first():
+        raise RunError(f"{study} stands on run {run.name!r}: its features stay as they are")
+    if Path(run.directory).is_absolute():
+        raise RunError(f"run {run.name!r} was made elsewhere; make it anew there, import it again")
+    still = Run.objects.filter(pk=run.pk).exclude(state__in=MOVING)
+    queued: dict[str, Any] = {"state": Run.State.QUEUED, "error": "", "facets": {}}
+    if still.update(**queued, finished_at=None) != 1:
+        raise RunError(f"run {run.name!r} moves; stop it first")
+    run.features.all().delete()
+    run.clips.all().delete()
+    try:
+        forgotten = forget(directory_of(run=run), stage)
+    except PipelineError as error:
+        raise RunError(str(error)) from error
+    run.refresh_from_db()
+    _lay_out_stages(run)
+    jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
+    return list(forgotten)
+
+
+@transaction.atomic
 def stop_run(*, run: Run) -> None:
     """Stop a queued or running run: its worker leaves the stage at its next sign of progress.
 
@@ -127,10 +157,15 @@ def stop_run(*, run: Run) -> None:
     run.state = Run.State.STOPPED
 
 
+def is_remote(method: str) -> bool:
+    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) asks a paid remote service."""
+    return method.partition("@")[0] in REMOTE_METHODS
+
+
 def queue_of(*, config: Mapping[str, Any], stage: str) -> str:
     """The queue whose workers a stage belongs to."""
     methods = config.get("labels", {}).get("methods") or ()
-    if stage == "labels" and REMOTE_METHODS.intersection(methods):
+    if stage == "labels" and any(map(is_remote, methods)):
         return Job.Queue.API
     device = config.get("machine", {}).get("device", "cpu")
     return Job.Queue.GPU if stage in HEAVY_STAGES and device != "cpu" else Job.Queue.CPU
@@ -231,43 +266,6 @@ def finish_import(*, run: Run, held: jobs.Held) -> None:
     except (RunError, PipelineError) as error:
         _fail(run, held, str(error))
         raise jobs.WorkError(str(error)) from error
-
-
-def plan_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run under a config will take: sizes from its shapes, hours from the runs done here.
-
-    `hours` is None where no run of the same subject model was done; `remote` names the methods that
-    a remote service charges for. Raises `RunError` if the config or its corpus is refused.
-    """
-    from dataclasses import asdict
-
-    from pipeline.config import config_from_dict
-    from pipeline.errors import PipelineError
-    from pipeline.plan import plan
-
-    try:
-        found = plan(config_from_dict(config))
-    except PipelineError as error:
-        raise RunError(str(error)) from error
-    methods = config.get("labels", {}).get("methods") or ()
-    return {
-        **asdict(found),
-        "total_bytes": found.total_bytes,
-        "hours": _hours(config, found.tracks),
-        "remote": sorted(REMOTE_METHODS.intersection(methods)),
-    }
-
-
-def _hours(config: Mapping[str, Any], tracks: int | None) -> float | None:
-    """Hours, by seconds a track of the newest run of the same subject; None if there is none."""
-    model = config.get("subject", {}).get("model")
-    for run in Run.objects.filter(state=Run.State.DONE).prefetch_related("stages")[:50]:
-        stages = list(run.stages.all())
-        done = next((s.done for s in stages if s.stage == "activations"), 0)
-        seconds = sum(stage.seconds or 0.0 for stage in stages)
-        if tracks and done and seconds and run.config.get("subject", {}).get("model") == model:
-            return seconds / done * tracks / 3600
-    return None
 
 
 def _registered(directory: Path, name: str, state: str) -> Run:

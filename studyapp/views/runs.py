@@ -19,7 +19,9 @@ from studyapp.researcher_forms import ImportForm, RunForm
 from studyapp.selectors import jobs as job_selectors
 from studyapp.selectors import runs as selectors
 from studyapp.services import audit
+from studyapp.services import run_fields as fields
 from studyapp.services import runs as services
+from studyapp.services.run_plan import plan_of
 from studyapp.views.doors import run_for
 
 MOST_COMPARED = 4
@@ -66,23 +68,50 @@ def new_run(request: HttpRequest) -> HttpResponse:
             audit.note(user=request.user, action="started", target=run, project=run.project)
             return redirect("run", pk=run.pk)
     status = 422 if form.errors else 200
-    context = {"form": form, "imports": ImportForm()}
-    return render(request, "researcher/run_new.html", context, status=status)
+    return _new_run(request, form, ImportForm(), status)
 
 
 @login_required
 @require_POST
 def check_config(request: HttpRequest) -> HttpResponse:
-    """What there is to say of a config while it is typed: its fault, or its plan."""
+    """What there is to say of a config while it is typed: its fault or its plan; its fields."""
     text = request.POST.get("config", "")
-    context: dict[str, Any] = {"empty": not text.strip()}
-    if text.strip():
-        try:
-            config = services.config_from_toml(text=text)
-            context |= {"plan": services.plan_of(config), "facts": selectors.facts(config)}
-        except services.RunError as error:
-            context["fault"] = str(error)
-    return render(request, "researcher/run_plan.html", context)
+    context = _said_of(text)
+    if not context.get("unreadable"):
+        context["sections"] = fields.filled(fields.read(text), _known(request))
+    return render(request, "researcher/run_checked.html", context)
+
+
+@login_required
+@require_POST
+def fill_config(request: HttpRequest) -> HttpResponse:
+    """The same of a config whose fields are filled in, and the text that this makes."""
+    given = request.POST.get("config", "")
+    try:
+        text = fields.written(given, request.POST)
+    except services.RunError as error:
+        return render(request, "researcher/run_plan.html", {"fault": str(error)})
+    return render(request, "researcher/run_checked.html", _said_of(text) | {"text": text})
+
+
+def _known(request: HttpRequest) -> dict[str, list[str]]:
+    """Folders and models of the runs that the user may look at."""
+    return selectors.known_places(visible(request.user, selectors.all_runs()))
+
+
+def _said_of(text: str) -> dict[str, Any]:
+    """For `run_plan.html`: nothing to check, the fault, or the plan."""
+    if not text.strip():
+        return {"empty": True}
+    try:
+        fields.read(text)
+    except services.RunError as error:
+        return {"fault": str(error), "unreadable": True}
+    try:
+        config = services.config_from_toml(text=text)
+        return {"plan": plan_of(config), "facts": selectors.facts(config)}
+    except services.RunError as error:
+        return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
 
 
 @login_required
@@ -102,8 +131,19 @@ def import_run(request: HttpRequest) -> HttpResponse:
             return redirect("run", pk=run.pk)
         except services.RunError as error:
             form.add_error(None, str(error))
-    context = {"form": RunForm(projects=projects_of(request.user, Role.EDITOR)), "imports": form}
-    return render(request, "researcher/run_new.html", context, status=422)
+    new = RunForm(projects=projects_of(request.user, Role.EDITOR))
+    return _new_run(request, new, form, 422)
+
+
+def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: int) -> HttpResponse:
+    text = str(form["config"].value() or "")
+    try:
+        config = fields.read(text or fields.written("", request.POST))
+    except services.RunError:
+        config = {}
+    sections = fields.filled(config, _known(request))
+    context = {"form": form, "imports": imports, "text": text, "sections": sections}
+    return render(request, "researcher/run_new.html", context, status=status)
 
 
 @login_required
@@ -116,6 +156,20 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
         audit.note(user=request.user, action="queued", target=run, project=run.project)
     except services.RunError as error:
         messages.error(request, str(error))
+    return redirect("run", pk=run.pk)
+
+
+@login_required
+@require_POST
+def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
+    """Make a finished stage anew, with what follows from it."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.redo_stage(run=run, stage=stage)
+        what = f"had {stage} made anew"
+        audit.note(user=request.user, action=what, target=run, project=run.project)
+    except services.RunError as error:
+        messages.error(request, f"{error}.")
     return redirect("run", pk=run.pk)
 
 

@@ -210,6 +210,10 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     assert made.status_code == 302, made.content
     checked = client.post(reverse("check-config"), {"config": config})  # type: ignore[attr-defined]
     assert checked.status_code == 200
+    filled = client.post(reverse("fill-config"), {"config": config, "labels.methods": "gemini"})  # type: ignore[attr-defined]
+    assert filled.status_code == 200
+    kept = client.post(reverse("redo-stage", args=[run.pk, "labels"]))  # type: ignore[attr-defined]
+    assert kept.status_code == 302
     refused = client.post(reverse("import-run"), {"name": "x", "directory": "/nowhere"})  # type: ignore[attr-defined]
     assert refused.status_code == 422
     stopped = client.post(reverse("stop-run", args=[run.pk]))  # type: ignore[attr-defined]
@@ -226,6 +230,8 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     return [
         *_results(client, place),
         "check-config",
+        "fill-config",
+        "redo-stage",
         "import-run",
         "stop-run",
         "queue-run",

@@ -16,7 +16,7 @@ from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.run import STAGE_FUNCTIONS, STAGES, execute, execute_stage
+from pipeline.run import STAGE_FUNCTIONS, STAGES, execute, execute_stage, forget
 
 LAST = "exemplars"
 
@@ -94,6 +94,47 @@ def test_a_finished_run_is_not_touched_again(
     before = (finished_run / "manifest.json").stat().st_mtime_ns
     execute(config_from_dict(small_config), finished_run, progress=StopAfter(0), until=LAST)
     assert (finished_run / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_stage_made_anew_has_the_old_hashes_and_leaves_the_earlier_ones_alone(
+    run_copy: Path, finished_run: Path, small_config: dict[str, Any]
+) -> None:
+    before = RunDirectory(run_copy).manifest()["stages"]
+    ledger = run_copy / "labels" / "gemini-ledger.jsonl"
+    ledger.parent.mkdir()
+    ledger.write_text("what was paid for")
+    assert forget(run_copy, "features") == ("features", "exemplars")
+    assert list(RunDirectory(run_copy).manifest()["stages"]) == ["corpus", "activations", "sae"]
+    removed = [*before["features"]["files"], *before["exemplars"]["files"]]
+    assert [name for name in removed if (run_copy / name).exists()] == []
+    with pytest.raises(PipelineError, match=r"stage exemplars of .* is not done"):
+        forget(run_copy, "exemplars")
+    config = config_from_dict(small_config)
+    directory = execute(config, run_copy, progress=SilentProgress(), until=LAST)
+    assert hashes(run_copy) == hashes(finished_run)
+    assert ledger.read_text() == "what was paid for"
+    after = directory.manifest()["stages"]
+    assert {n: after[n] for n in STAGES[:3]} == {n: before[n] for n in STAGES[:3]}
+    execute(config, run_copy, progress=StopAfter(0), until=LAST)
+
+
+def test_what_was_steered_goes_with_the_exemplars_alone(run_copy: Path) -> None:
+    for stage in ("steering", "labels"):
+        with RunDirectory(run_copy).writer(stage) as writer:
+            writer.write_bytes(f"{stage}/a.txt", b"a")
+    assert forget(run_copy, "labels") == ("labels",)
+    assert (run_copy / "steering" / "a.txt").exists()
+    assert forget(run_copy, "exemplars") == ("exemplars", "steering")
+    assert not (run_copy / "steering" / "a.txt").exists()
+
+
+def test_redo_of_another_config_forgets_nothing(
+    run_copy: Path, finished_run: Path, small_config: dict[str, Any]
+) -> None:
+    other = config_from_dict({**small_config, "labels": {"seed": 99}})
+    with pytest.raises(PipelineError, match="another config"):
+        execute(other, run_copy, progress=SilentProgress(), redo="exemplars")
+    assert hashes(run_copy) == hashes(finished_run)
 
 
 def test_stage_by_stage_gives_the_same_files(

@@ -150,6 +150,32 @@ def test_a_config_is_checked_while_it_is_typed(researcher: Client) -> None:
     assert "no run of this subject model was done here" in good
 
 
+def test_fields_write_the_text_and_the_text_fills_the_fields(researcher: Client) -> None:
+    filled = {"config": CONFIG, "sae.ks": "4, 8", "sae.seed": "", "labels.methods": ["", "gemini"]}
+    page = _text(researcher.post(reverse("fill-config"), filled))
+    assert "ks = [4, 8]" in page
+    assert "methods = [&quot;gemini&quot;]" in page
+    assert "a kept feature" in page
+    assert 'id="id_config"' in page
+    typed = _text(researcher.post(reverse("check-config"), {"config": CONFIG + "[sae]\nks=[5]\n"}))
+    assert 'name="sae.ks" value="5"' in typed
+    wrong = _text(researcher.post(reverse("fill-config"), {"config": CONFIG, "sae.ks": "many"}))
+    assert 'href="#field-sae-ks"' in wrong
+    broken = _text(researcher.post(reverse("fill-config"), {"config": "= 3", "sae.ks": "4"}))
+    assert "not TOML" in broken
+    assert "id_config" not in broken
+
+
+def test_a_run_is_begun_by_its_fields_alone(researcher: Client) -> None:
+    fields = {"subject.model": "nano", "subject.hookpoints": "decoder.layers.0.resid_post"}
+    given = {"name": "fields", "config": "", "sae.ks": "4, 8", **fields}
+    assert researcher.post(reverse("new-run"), given).status_code == 302
+    config = Run.objects.get().config
+    assert (config["subject"]["hookpoints"], config["sae"]["ks"]) == (
+        ["decoder.layers.0.resid_post"], [4, 8],
+    )  # fmt: skip
+
+
 def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
     run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
     runs.queue_run(run=run)

@@ -1,0 +1,134 @@
+"""A finished stage made anew, with what follows from it; never under a study."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from pipeline.artifacts import RunDirectory
+from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
+from studyapp.services import jobs, runs
+from studyapp.tasks import work
+from tests.studyapp import factories, run_directories
+from tests.studyapp.run_directories import CONFIG
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+
+
+@pytest.fixture
+def run() -> Run:
+    """A finished run of this site, its files and its rows."""
+    made = runs.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
+    run_directories.make(runs.directory_of(run=made))
+    runs.queue_run(run=made)
+    runs.index_run(run=made)
+    Job.objects.all().delete()
+    return made
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+def states(run: Run) -> dict[str, str]:
+    return dict(run.stages.values_list("stage", "state"))
+
+
+def test_what_follows_is_undone_and_the_earlier_stages_stay(run: Run) -> None:
+    assert runs.redo_stage(run=run, stage="exemplars") == ["exemplars", "labels", "scores"]
+    assert states(run) == {
+        "corpus": "done", "activations": "done", "sae": "done", "features": "done",
+        "exemplars": "waiting", "labels": "waiting", "scores": "waiting",
+    }  # fmt: skip
+    assert run.state == Run.State.QUEUED
+    assert not [*run.features.all(), *Clip.objects.all(), *Exemplar.objects.all()]
+    assert not LabelCandidate.objects.exists()
+    files = RunDirectory(runs.directory_of(run=run))
+    assert list(files.manifest()["stages"]) == ["corpus", "activations", "sae", "features"]
+    assert not list(files.path.glob("labels/*/*.parquet"))
+
+
+def test_the_worker_makes_it_anew_and_indexes_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs.redo_stage(run=run, stage="labels")
+    fresh = run_directories.make(tmp_path / "fresh", features=2)
+    made = []
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        """As the pipeline: the stage's files and its entry, last."""
+        directory = RunDirectory(out)
+        made.append(name)
+        with directory.writer(name) as writer:
+            for relative in fresh.manifest()["stages"][name]["files"]:
+                writer.write_bytes(relative, fresh.path_of(relative).read_bytes())
+        return directory
+
+    monkeypatch.setattr("pipeline.run.execute_stage", stage)
+    work(Job.objects.get().pk)
+    run.refresh_from_db()
+    assert made == ["labels", "scores"]
+    assert (run.state, run.features.count(), run.facets["features"]) == (Run.State.DONE, 3, 3)
+    named = LabelCandidate.objects.filter(status="ok").values_list("feature__index", flat=True)
+    assert set(named) == {0, 1}
+
+
+def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
+    study = factories.make_study()
+    study.runs.add(run)
+    with pytest.raises(runs.RunError, match="its features stay as they are"):
+        runs.redo_stage(run=run, stage="labels")
+    assert run.features.count() == 3
+    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"state": "running"}, "stop it first"),
+        ({"directory": "/elsewhere/run"}, "was made elsewhere"),
+    ],
+)
+def test_when_no_stage_can_be_made_anew(run: Run, change: dict[str, str], line: str) -> None:
+    Run.objects.update(**change)
+    run.refresh_from_db()
+    with pytest.raises(runs.RunError, match=line):
+        runs.redo_stage(run=run, stage="labels")
+
+
+def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
+    RunDirectory(runs.directory_of(run=run)).forget(["scores"])
+    with pytest.raises(runs.RunError, match=r"stage scores of .* is not done"):
+        runs.redo_stage(run=run, stage="scores")
+    run.refresh_from_db()
+    assert (run.state, run.features.count()) == (Run.State.DONE, 3)
+    with pytest.raises(runs.RunError, match="unknown stage 'nothing'"):
+        runs.redo_stage(run=run, stage="nothing")
+
+
+def test_the_page_offers_it_and_says_what_goes_with_it(run: Run, researcher: Client) -> None:
+    address = reverse("run", args=[run.pk])
+    page = researcher.get(address).content.decode()
+    assert "Make exemplars anew" in page
+    assert "With it go and come again: labels, scores." in page
+    researcher.post(reverse("redo-stage", args=[run.pk, "scores"]))
+    assert StageRecord.objects.get(run=run, stage="scores").state == "waiting"
+    assert AuditRecord.objects.filter(action="had scores made anew").exists()
+    assert "Make exemplars anew" not in researcher.get(address).content.decode()
+    again = researcher.post(reverse("redo-stage", args=[run.pk, "labels"]), follow=True)
+    assert "stop it first" in again.content.decode()
+    assert (settings.DATA / run.directory / "manifest.json").exists()

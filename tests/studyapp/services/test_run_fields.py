@@ -1,0 +1,117 @@
+"""The run form's fields: what the config's dataclasses say, into the text and out of it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields as fields_of
+from typing import Any, get_type_hints
+
+import pytest
+from django.http import QueryDict
+
+from pipeline.config import RunConfig
+from pipeline.corpora import ADAPTERS
+from pipeline.labelers import LABELERS
+from pipeline.scorers import SCORERS
+from studyapp.services import run_fields
+from studyapp.services.runs import RunError, config_from_toml
+
+TEXT = """
+# a remark
+[subject]
+model = "nano"
+hookpoints = ["decoder.layers.0.resid_post"]
+
+[gemini]
+budget_dollars = 3.5
+batch = true
+
+[labels]
+methods = ["descriptors", "gemini@gemini-2.5-pro"]
+"""
+
+
+def every() -> dict[str, run_fields.Field]:
+    return {one.key: one for _, own in run_fields.sections() for one in own}
+
+
+def test_every_field_is_one_of_the_configs_with_its_default_and_meaning() -> None:
+    sections = get_type_hints(RunConfig)
+    for key, field in every().items():
+        own = {one.name: one for one in fields_of(sections[field.section])}
+        default = own[field.name].default
+        shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default or "")
+        assert field.default == ("0" if default == 0 else shown), key
+    assert every()["sae.ks"].meaning == "Latents kept a frame."
+    assert every()["sae.ks"].kind == "list"
+    assert every()["corpus.clip_seconds"].kind == "number"
+
+
+def test_choices_are_the_registries() -> None:
+    assert every()["labels.methods"].choices == tuple(LABELERS)
+    assert every()["scores.scorers"].choices == tuple(SCORERS)
+    assert every()["corpus.adapter"].choices == tuple(ADAPTERS)
+
+
+def test_fields_read_a_text() -> None:
+    values = run_fields.values_of(run_fields.read(TEXT))
+    assert values["subject.hookpoints"] == "decoder.layers.0.resid_post"
+    assert values["labels.methods"] == ["descriptors", "gemini@gemini-2.5-pro"]
+    assert values["scores.scorers"] == ["reading"]
+    assert values["sae.ks"] == ""
+
+
+def test_fields_write_into_a_text_and_leave_what_they_do_not_show() -> None:
+    data = QueryDict(mutable=True)
+    data.update({"sae.ks": "4, 8", "subject.model": 'a "b"\\c', "corpus.clip_seconds": "2.5"})
+    data.setlist("labels.methods", ["", "corpus-tags"])
+    data["scores.scorers"] = ""
+    text = run_fields.written(TEXT, data)
+    assert tomllib.loads(text) == {
+        "subject": {"model": 'a "b"\\c', "hookpoints": ["decoder.layers.0.resid_post"]},
+        "gemini": {"budget_dollars": 3.5, "batch": True},
+        "labels": {"methods": ["corpus-tags", "gemini@gemini-2.5-pro"]},
+        "sae": {"ks": [4, 8]},
+        "corpus": {"clip_seconds": 2.5},
+        "scores": {"scorers": []},
+    }
+
+
+def test_what_is_empty_or_the_default_is_not_written() -> None:
+    given = {one.key: one.default for one in every().values() if one.kind != "many"}
+    assert run_fields.written("", given) == ""
+    assert (
+        run_fields.written("[sae]\nks = [4]\nsteps = 9\n", {"sae.ks": ""}) == "[sae]\nsteps = 9\n"
+    )
+
+
+def test_a_form_and_its_text_make_the_same_config() -> None:
+    values = run_fields.values_of(run_fields.read(TEXT))
+    data = QueryDict(mutable=True)
+    for key, value in values.items():
+        data.setlist(key, value if isinstance(value, list) else [value])
+    again = run_fields.written(TEXT, data)
+    assert config_from_toml(text=again) == config_from_toml(text=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "at"),
+    [
+        ({"sae.ks": "16, many"}, "[sae] ks must be int, not 'many'", "field-sae-ks"),
+        ({"sae.steps": "0"}, "[sae] steps is 0", "field-sae-steps"),
+        ({"features.preset": "huge"}, "[features] preset is 'huge'", "field-features-preset"),
+        ({"corpus.clip_seconds": "-1"}, "[corpus] clip_seconds", "field-corpus-clip_seconds"),
+        ({"subject.hookpoints": "x"}, "hookpoint 'x'", ""),
+    ],
+)
+def test_the_pipeline_alone_refuses(data: dict[str, Any], line: str, at: str) -> None:
+    text = run_fields.written(TEXT, data)
+    with pytest.raises(RunError) as refused:
+        config_from_toml(text=text)
+    assert str(refused.value).startswith(line)
+    assert run_fields.at_fault(str(refused.value)) == at
+
+
+def test_a_text_that_is_not_toml_is_left_alone() -> None:
+    with pytest.raises(RunError, match="not TOML"):
+        run_fields.written("[sae", {"sae.ks": "4"})

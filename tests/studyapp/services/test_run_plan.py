@@ -1,0 +1,62 @@
+"""What a run will take, in money too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import GeminiConfig
+from pipeline.gemini.costs import price
+from studyapp.services import runs
+from studyapp.services.run_plan import plan_of
+from tests.studyapp import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
+    """Ten exemplars of at most eight seconds: 84.5 s of sound a question."""
+    (folder / "config.json").write_text(json.dumps({"decoder": {"hidden_size": 32}}))
+    return runs.config_from_toml(
+        text=f'[subject]\nmodel = "{folder}"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+        "[corpus]\nclip_seconds = 8.0\n[sae]\nexpansions = [2, 4]\nks = [4]\n"
+        f"[labels]\nmethods = {json.dumps(methods)}\n[gemini]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in gemini.items())
+    )
+
+
+def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
+    plan = plan_of(config(tmp_path, "gemini", "descriptors"))
+    prompt = len((Path(runs.__file__).parents[2] / "pipeline/gemini/prompt.txt").read_text())
+    expected = price(GeminiConfig(), round(32 * 84.5), -(-prompt // 4), 800)
+    assert plan["dollars_a_feature"] == pytest.approx(expected)
+    assert 0.004 < expected < 0.006
+    assert plan["most_dollars"] == pytest.approx(192 * expected)
+    assert plan["remote"] == ["gemini"]
+    assert plan["dollars"] is None
+    assert plan["budget"] == 10.0
+
+
+def test_two_models_cost_twice_and_a_batch_half(tmp_path: Path) -> None:
+    one = plan_of(config(tmp_path, "gemini"))["dollars_a_feature"]
+    both = plan_of(config(tmp_path, "gemini", "gemini@gemini-2.5-pro"))
+    assert both["dollars_a_feature"] == pytest.approx(2 * one)
+    assert both["remote"] == ["gemini", "gemini@gemini-2.5-pro"]
+    assert plan_of(config(tmp_path, "gemini", batch=True))["dollars_a_feature"] == one / 2
+
+
+def test_what_is_free_costs_nothing(tmp_path: Path) -> None:
+    plan = plan_of(config(tmp_path, "descriptors"))
+    assert (plan["dollars_a_feature"], plan["remote"]) == (0.0, [])
+
+
+def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_path: Path) -> None:
+    earlier = config(tmp_path, "descriptors")
+    run = factories.make_run()
+    type(run).objects.update(config=earlier, facets={"features": 48})
+    plan = plan_of(config(tmp_path, "gemini"))
+    assert plan["features"] == 48
+    assert plan["dollars"] == pytest.approx(48 * plan["dollars_a_feature"])
