@@ -97,6 +97,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("runs/<int:pk>/clips/<slug:sha256>.flac", features.clip_audio, name="clip-audio"),
     path("runs/<int:pk>/tracks/<slug:name>.flac", features.track_audio, name="track-audio"),
+    path(
+        "runs/<int:pk>/steered/<str:sae>/<slug:name>.flac",
+        features.steered_audio,
+        name="steered-audio",
+    ),
     path("runs/<int:pk>/pictures/<slug:name>.png", features.picture, name="picture"),
     path("studies/<slug:slug>/<int:version>/", researcher.study_page, name="study"),
     path(

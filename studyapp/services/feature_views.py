@@ -34,6 +34,28 @@ def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -
     return view
 
 
+def steering_made(run: Run, sae: str) -> float:
+    """When the SAE's steering was written, as the file's own time; 0 if there is none."""
+    try:
+        return (_steering(run) / f"{sae}.parquet").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def steered_sound(run: Run, sae: str, clip: str) -> Path:
+    """A clip of the run's steering, by its hash."""
+    return _steering(run) / sae / "clips" / f"{clip}.flac"
+
+
+def is_current(feature: Feature, view: FeatureView) -> bool:
+    """Whether the view knows of the newest steering: that may come long after the run."""
+    return bool(view.facts.get("steering_made", 0.0) == steering_made(feature.run, feature.sae))
+
+
+def _steering(run: Run) -> Path:
+    return Path(settings.DATA) / run.directory / "steering"
+
+
 def folder(run: Run) -> Path:
     """Where the run's pictures and extra sounds lie."""
     return Path(settings.DATA) / "views" / str(run.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,17 @@ def work(held: jobs.Held) -> bool:
     from pipeline.artifacts import RunDirectory
     from pipeline.errors import PipelineError
     from pipeline.viewing.facts import SaeReader
+    from pipeline.viewing.steering import steered
 
     feature = Feature.objects.select_related("run").filter(pk=held.job.target).first()
     if feature is None:
         raise jobs.WorkError("the feature is not there any more")
     reader = SaeReader(RunDirectory(runs.directory_of(run=feature.run)), feature.sae)
     clips = {e.clip.track: e.clip for e in feature.exemplars.select_related("clip")}
+    made = views.steering_made(feature.run, feature.sae)
     try:
         facts = reader.facts(feature.index, list(clips))
+        turned_up = steered(reader.directory, feature.sae, feature.identifier)
     except PipelineError as error:
         raise jobs.WorkError(str(error)) from error
     notes: list[str] = []
@@ -36,8 +40,12 @@ def work(held: jobs.Held) -> bool:
     for row in facts.quantiles:
         if row.track not in clips:
             _cut(feature, reader, row.track, notes)
+    for name in {clip for row in turned_up for clip in (row.clip, row.plain_clip)}:
+        sound = views.steered_sound(feature.run, feature.sae, name)
+        _draw(sound, views.picture(feature.run, name), notes)
     held.check()
-    views.store(feature=feature, facts=facts.to_dict(), notes=list(dict.fromkeys(notes)))
+    steering = {"steering": [asdict(row) for row in turned_up], "steering_made": made}
+    views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
     return False
 
 

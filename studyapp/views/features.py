@@ -119,6 +119,16 @@ def track_audio(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 @login_required
 @require_safe
+def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpResponse:
+    """The sound of a clip that steering made, or of the one beside it."""
+    run = run_for(request, pk)
+    if sae not in run.facets.get("saes", ()):
+        raise Http404
+    return send(request, feature_views.steered_sound(run, sae, name), "audio/flac")
+
+
+@login_required
+@require_safe
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """A spectrogram."""
     return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
@@ -150,6 +160,8 @@ def _found(run: Run, filters: FeatureFilter) -> QuerySet[Feature]:
 def _material(feature: Feature) -> dict[str, Any]:
     """Strips, histogram and what can be said of a view that is not there."""
     view = selectors.view_of(feature)
+    if view is not None and not feature_views.is_current(feature, view):
+        view = None
     facts = view.facts if view else {"timelines": {}, "quantiles": [], "histogram": None}
     exemplars = selectors.exemplars(feature)
     job = None
@@ -166,6 +178,7 @@ def _material(feature: Feature) -> dict[str, Any]:
             _quantile_strip(feature, row, facts["timelines"], exemplars, lengths)
             for row in facts["quantiles"]
         ],
+        "steered": _steered(feature, facts.get("steering", [])),
         "histogram": facts["histogram"],
         "bars": bars(facts["histogram"]) if facts["histogram"] else [],
     }
@@ -205,6 +218,37 @@ def _quantile_strip(
         picture=_picture(feature, name) if there else "",
         seconds=seconds,
         line=line(timeline, seconds) if timeline else "",
+    )
+
+
+def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A prompt and seed each: the music without the feature, then with it turned up."""
+    takes: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        take = takes.setdefault(
+            (row["prompt"], row["seed"]),
+            {
+                "prompt": row["prompt"],
+                "seed": row["seed"],
+                "strips": [_steered_strip(feature, row, "plain_clip", "without", "")],
+            },
+        )
+        detail = f"{row['changed_share']:.0%} of tokens differ"
+        title = f"turned up by α = {row['alpha']:g}"
+        take["strips"].append(_steered_strip(feature, row, "clip", title, detail))
+    return [*takes.values()]
+
+
+def _steered_strip(feature: Feature, row: dict[str, Any], key: str, title: str, detail: str) -> Any:
+    name = row[key]
+    there = feature_views.steered_sound(feature.run, feature.sae, name).exists()
+    own = [feature.run_id, feature.sae, name]
+    return Strip(
+        title=title,
+        detail=detail,
+        audio=reverse("steered-audio", args=own) if there else "",
+        picture=_picture(feature, name),
+        seconds=row["seconds"],
     )
 
 

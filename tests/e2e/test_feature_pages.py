@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.site import LiveSite, until
+from tests.e2e.site import LiveSite, python, until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -80,3 +81,26 @@ def test_a_timeline_is_strongest_where_the_pipeline_says(
             if value == max(line["values"])
         }
         assert round(peak, 6) in strongest
+
+
+def test_what_was_steered_after_the_run_is_played_on_the_features_page(
+    site: LiveSite, finished: int, page: Page
+) -> None:
+    [(folder,)] = site.query(f"SELECT directory FROM studyapp_run WHERE id = {finished}")
+    run = site.data / folder
+    python(site.data, "-m", "pipeline", "steer", str(run), "--features", "1", "--seconds", "1",
+           "--alpha", "0", "--alpha", "2")  # fmt: skip
+    records = pq.read_table(next((run / "steering").glob("*.parquet"))).to_pylist()
+    sae, _, index = records[0]["feature"].partition("/")
+    page.goto(f"{site.url}/runs/{finished}/features/{sae}/{index}/")
+    card = page.get_by_role("region", name="Turned up")
+    card.wait_for(timeout=60_000)
+    strips = card.locator(".strip")
+    assert strips.locator("strong").all_inner_texts() == [
+        "without", "turned up by α = 0", "turned up by α = 2",
+    ]  # fmt: skip
+    assert "0% of tokens differ" in strips.nth(1).inner_text()
+    strips.nth(2).get_by_role("button").click()
+    line = strips.nth(2).locator(".playhead line")
+    until(lambda: float(line.get_attribute("x1") or 0) > 50, 20, "the playhead moves")
+    assert Axe().run(page).violations_count == 0

@@ -194,10 +194,13 @@ def _feature_pages(run: object) -> dict[str, list[object]]:
     track = feature_views.track_name("one at a quantile")
     feature_views.write(feature_views.sound(feature.run, track), b"sound")
     own = [feature.run_id, feature.sae, feature.index]
+    steered = feature_views.steered_sound(feature.run, feature.sae, "0")
+    feature_views.write(steered, b"sound")
     return {
         "features": [feature.run_id], "feature": own, "feature-material": own,
         "clip-audio": [feature.run_id, clip.sha256], "picture": [feature.run_id, clip.sha256],
         "track-audio": [feature.run_id, track],
+        "steered-audio": [feature.run_id, feature.sae, "0"],
     }  # fmt: skip
 
 

@@ -196,6 +196,44 @@ def test_a_view_is_shown(researcher: Client, run: Run) -> None:
     assert "0 to 1: 3 tracks" in text
 
 
+def _steer(feature: Feature) -> list[dict[str, Any]]:
+    """Two α of one seed, as the steering's file and a worker's view of it have them."""
+    for clip in ("plain", "one", "two"):
+        path = feature_views.steered_sound(feature.run, feature.sae, clip)
+        feature_views.write(path, b"fLaC" + clip.encode())
+    table = path.parents[2] / f"{feature.sae}.parquet"
+    table.write_bytes(b"table")
+    made = {"prompt": "Simple melody", "seed": 3, "seconds": 5.0, "plain_clip": "plain"}
+    return [
+        made | {"alpha": 0.5, "clip": "one", "changed_share": 0.25},
+        made | {"alpha": 2.0, "clip": "two", "changed_share": 0.75},
+    ]
+
+
+def test_steered_clips_are_shown_beside_the_music_without(researcher: Client, run: Run) -> None:
+    feature = run.features.order_by("pk")[1]
+    address = reverse("feature", args=[run.pk, feature.sae, feature.index])
+    feature_views.store(feature=feature, facts=_facts(), notes=[])
+    assert "Turned up" not in researcher.get(address).content.decode()
+    rows = _steer(feature)
+    assert "A worker is drawing" in researcher.get(address).content.decode()
+    made = feature_views.steering_made(run, feature.sae)
+    facts = _facts() | {"steering": rows, "steering_made": made}
+    feature_views.store(feature=feature, facts=facts, notes=[])
+    page = researcher.get(address)
+    [take] = page.context["steered"]
+    assert [(strip.title, strip.detail) for strip in take["strips"]] == [
+        ("without", ""),
+        ("turned up by α = 0.5", "25% of tokens differ"),
+        ("turned up by α = 2", "75% of tokens differ"),
+    ]
+    sounds = [researcher.get(strip.audio).content for strip in take["strips"]]
+    assert sounds == [b"fLaCplain", b"fLaCone", b"fLaCtwo"]
+    strange = reverse("steered-audio", args=[run.pk, "elsewhere", "one"])
+    assert researcher.get(strange).status_code == 404
+    assert Client().get(take["strips"][0].audio).status_code == 302
+
+
 def test_sounds_and_pictures_are_for_those_who_logged_in(
     researcher: Client, client: Client, run: Run
 ) -> None:
