@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 20_000
+CHUNK = 1 << 20
+
+
+def chunks(file: File[Any], rows: Iterable[Any]) -> Iterator[bytes]:
+    """The bytes of `rows` as Parquet; its footer needs the whole, so a temporary file holds it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.parquet"
+        write(path, file, rows)
+        with path.open("rb") as written:
+            while chunk := written.read(CHUNK):
+                yield chunk
 
 
 def write(path: Path, file: File[Any], rows: Iterable[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Writing an export: every file into a temporary folder beside the target, then one rename.
+"""Writing an export: into a folder (a temporary one beside it, then a rename), or as a zip stream.
 
 Rows are streamed, so memory does not grow with the number of responses.
 """
@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,12 @@ from studyapp.services import quality
 from studyapp.snapshot import snapshot
 
 Row = TypeVar("Row")
+LINES = 500
+"""Lines of a CSV file that are handed on together."""
+PIECE = 1 << 16
+"""Bytes of a zip file that are handed on together, at least."""
+QUICK = 1
+"""Deflate's least effort: the rows are what is waited for, and half the size is had for it."""
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
 """Sees each file's name and rows pass by: a progress bar."""
 
@@ -91,7 +98,11 @@ def export_study(
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     try:
         with snapshot():
-            _write_files(study, temporary, watch, forms)
+            for place, chunks in _entries(study, watch, forms):
+                path = temporary / place
+                path.parent.mkdir(exist_ok=True)
+                with path.open("wb") as handle:
+                    handle.writelines(chunks)
         temporary.chmod(0o755)
         os.replace(temporary, out)
     finally:
@@ -99,15 +110,27 @@ def export_study(
     return out
 
 
-def zip_study(*, study: Study, archive: Path, forms: Forms = EXACT) -> Path:
-    """The whole export as one zip file, under a folder named after the study and its version."""
+def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
+    """The whole export as one zip file, piece by piece while its rows are read.
+
+    Nothing of it is kept: neither in memory nor on the disk. Its files stand in a folder named
+    after the study and its version; all of it is one state of the database.
+    """
     folder = f"{study.slug}-v{study.version}"
-    with tempfile.TemporaryDirectory() as temporary:
-        made = export_study(study=study, out=Path(temporary) / folder, forms=forms)
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-            for file in sorted(found for found in made.rglob("*") if found.is_file()):
-                packed.write(file, f"{folder}/{file.relative_to(made)}")
-    return archive
+    written = _Taken()
+    with snapshot(), zipfile.ZipFile(written, "w") as packed:  # type: ignore[call-overload] # enough of a file
+        for place, chunks in _entries(study, lambda _, stream: stream, forms):
+            entry = zipfile.ZipInfo(f"{folder}/{place}", timezone.now().timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            # Public from Python 3.13 on, as `compress_level`; the archive's own level is for names.
+            entry._compresslevel = QUICK  # type: ignore[attr-defined]
+            entry.external_attr = 0o644 << 16
+            with packed.open(entry, "w", force_zip64=True) as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    if written.size >= PIECE:
+                        yield written.take()
+    yield written.take()
 
 
 def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[str]:
@@ -134,24 +157,24 @@ def protocol(study: Study) -> dict[str, Any]:
     return _protocol(study)
 
 
-def _write_files(study: Study, folder: Path, watch: Watch, forms: Forms) -> None:
+def _entries(study: Study, watch: Watch, forms: Forms) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Each file's place and its bytes, to be read before the next is asked for."""
     found = tables(study)
     files = [file for file, _ in found.values()]
     described = _protocol(study)
     for file, stream in found.values():
         place = psychds.table_name(study.slug, study.version, file) if forms.psych_ds else file.name
-        path = folder / place
-        path.parent.mkdir(exist_ok=True)
-        _write_csv(path, file.header(), map(file.cells, watch(file.name, stream())))
+        stem = place.removesuffix(".csv")
+        yield place, _csv(file.header(), map(file.cells, watch(file.name, stream())))
         if forms.spreadsheet:
-            safe = path.with_name(f"{path.stem}.spreadsheet.csv")
-            _write_csv(safe, file.header(), map(file.safe_cells, stream()))
+            safe = map(file.safe_cells, stream())
+            yield f"{stem}.spreadsheet.csv", _csv(file.header(), safe)
         if forms.parquet:
-            parquet.write(path.with_suffix(".parquet"), file, stream())
-    _write_json(folder / "study.json", described)
-    _write_json(folder / "codebook.json", codebook.as_document(files))
-    _write_json(folder / "dataset_description.json", psychds.description(described, files))
-    (folder / "codebook.md").write_text(codebook.as_markdown(files), encoding="utf-8")
+            yield f"{stem}.parquet", parquet.chunks(file, stream())
+    yield "study.json", _json(described)
+    yield "codebook.json", _json(codebook.as_document(files))
+    yield "dataset_description.json", _json(psychds.description(described, files))
+    yield "codebook.md", [codebook.as_markdown(files).encode()]
 
 
 def _flagged(study: Study) -> Iterator[Participation]:
@@ -188,16 +211,17 @@ def _protocol(study: Study) -> dict[str, Any]:
     }
 
 
-def _write_csv(path: Path, header: list[str], cells: Iterable[list[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(header)
-        writer.writerows(cells)
+def _json(value: Any) -> list[bytes]:
+    return [(json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()]
 
 
-def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def _csv(header: list[str], cells: Iterable[list[Any]]) -> Iterator[bytes]:
+    """A CSV file's bytes, some hundred lines at a time."""
+    writer = csv.writer(_Line())
+    yield str(writer.writerow(header)).encode()
+    lines = map(writer.writerow, cells)
+    while batch := "".join(islice(lines, LINES)):
+        yield batch.encode()
 
 
 class _Line:
@@ -208,9 +232,28 @@ class _Line:
         return text
 
 
+class _Taken:
+    """A file-like that can only be written to, and whose bytes are taken away as they come."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Keep some bytes until they are taken."""
+        self._parts.append(bytes(data))
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing lies between: the bytes are there at once."""
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        whole, self._parts, self.size = b"".join(self._parts), [], 0
+        return whole
+
+
 def _lines(file: File[Row], stream: Iterable[Row], safe: bool) -> Iterator[str]:
-    writer = csv.writer(_Line())
     cells = file.safe_cells if safe else file.cells
-    yield str(writer.writerow(file.header()))
-    for row in stream:
-        yield str(writer.writerow(cells(row)))
+    yield from (chunk.decode() for chunk in _csv(file.header(), map(cells, stream)))

@@ -1,12 +1,10 @@
 """Researchers' pages: runs, studies, exports. HTTP only; behind a login."""
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -84,15 +82,13 @@ def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHtt
 
 @login_required
 @require_GET
-def export_zip(request: HttpRequest, slug: str, version: int) -> FileResponse:
-    """The whole export as one zip file; `parquet`, `spreadsheet`, `psych_ds` add to it."""
+def export_zip(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
+    """The whole export as a zip file, streamed; `parquet`, `spreadsheet`, `psych_ds` add to it."""
     study = study_for(request, slug, version)
     name = f"{study.slug}-v{study.version}.zip"
     asked = {form: form in request.GET for form in ("parquet", "spreadsheet", "psych_ds")}
     audit.note(user=request.user, action="exported", target=study, project=study.project, file=name)
-    with tempfile.TemporaryDirectory() as folder:
-        archive = exports.zip_study(
-            study=study, archive=Path(folder) / name, forms=exports.Forms(**asked)
-        )
-        # The open handle outlives the folder: the file goes when it has been sent.
-        return FileResponse(archive.open("rb"), as_attachment=True, filename=name)
+    pieces = exports.zip_study(study, exports.Forms(**asked))
+    response = StreamingHttpResponse(pieces, content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from studyapp import exports
+from studyapp.exports import write
 from studyapp.exports.forms_of_text import pseudonym
 from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
 from tests.studyapp import factories, passages
@@ -242,22 +246,58 @@ def test_the_stream_is_the_file(study: Study, folder: Path) -> None:
     assert streamed.encode() == (folder / "responses.csv").read_bytes()
 
 
+def _rows(lines: Iterable[str]) -> int:
+    return len(list(csv.reader(io.StringIO("".join(lines), newline=""))))
+
+
 def test_more_responses_need_no_more_queries(study: Study, client: Client) -> None:
     with CaptureQueriesContext(connection) as few:
-        assert len(list(exports.responses_as_csv(study))) == 4
+        assert _rows(exports.responses_as_csv(study)) == 4
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))
     with CaptureQueriesContext(connection) as more:
-        assert len(list(exports.responses_as_csv(study))) == 7
+        assert _rows(exports.responses_as_csv(study)) == 7
     assert len(more) == len(few)
 
 
-def test_the_zip_holds_every_file(study: Study, tmp_path: Path) -> None:
-    archive = exports.zip_study(study=study, archive=tmp_path / "out.zip")
-    with zipfile.ZipFile(archive) as packed:
-        assert {Path(name).name for name in packed.namelist()} == FILES
-        text = io.TextIOWrapper(packed.open(f"{study.slug}-v1/responses.csv"), newline="")
-        assert len(list(csv.reader(text))) == 4
+def test_the_zip_holds_the_exports_files_byte_by_byte(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 3, 2, 12, tzinfo=UTC))
+    forms = exports.Forms(spreadsheet=True, parquet=True, psych_ds=True)
+    folder = exports.export_study(study=study, out=tmp_path / "out", forms=forms)
+    data = b"".join(exports.zip_study(study, forms))
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        assert packed.testzip() is None
+        held = {name: packed.read(name) for name in packed.namelist()}
+    there = {
+        f"{study.slug}-v1/{path.relative_to(folder)}": path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert held == there
+    assert len(held) == 22
+
+
+def test_the_zip_leaves_piece_by_piece_while_rows_are_read(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "PIECE", 1)
+    monkeypatch.setattr(write, "LINES", 1)
+    read: list[int] = []
+    responses = write.rows.responses
+
+    def counted(asked: Study) -> Iterator[Any]:
+        for number, row in enumerate(responses(asked)):
+            read.append(number)
+            yield row
+
+    monkeypatch.setattr(write.rows, "responses", counted)
+    pieces = exports.zip_study(study)
+    next(pieces)
+    assert len(read) < 3
+    assert len(b"".join(pieces)) > 1000
+    assert read[:3] == [0, 1, 2]
 
 
 def test_the_command_exports_a_version_by_name(study: Study, tmp_path: Path) -> None:
