@@ -89,7 +89,7 @@ def test_what_was_steered_after_the_run_is_played_on_the_features_page(
     [(folder,)] = site.query(f"SELECT directory FROM studyapp_run WHERE id = {finished}")
     run = site.data / folder
     python(site.data, "-m", "pipeline", "steer", str(run), "--features", "1", "--seconds", "1",
-           "--alpha", "0", "--alpha", "2")  # fmt: skip
+           "--alpha", "0", "--alpha", "2", "--prompt", "")  # fmt: skip
     records = pq.read_table(next((run / "steering").glob("*.parquet"))).to_pylist()
     sae, _, index = records[0]["feature"].partition("/")
     page.goto(f"{site.url}/runs/{finished}/features/{sae}/{index}/")
