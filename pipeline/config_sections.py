@@ -264,8 +264,9 @@ class LabelsConfig:
     synonyms: str = "words"
     """What makes two texts the same name: `words` (the same words but for form and filling), or
     `clap` (that, or the text encoder of [clap])."""
-    synonym_cosine: float = 0.95
-    """Texts whose embeddings are at least so near are the same name, under `clap`."""
+    synonym_cosine: float = 0.98
+    """Texts whose embeddings, less the mean of plain phrases, are at least so near are the same
+    name, under `clap`."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "labels", "candidates")

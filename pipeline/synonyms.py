@@ -6,7 +6,9 @@ long word. Opposites differ in a word and stay apart.
 
 *Embeddings.* Beyond that, two texts whose embeddings have a cosine of at least a threshold are
 one name, unless they differ in a word of opposites ("fast pace", "slow pace": encoders place
-those near each other).
+those near each other). Encoders place all texts near each other, too: in `clap-nano` three quarters
+of the pairs of different concepts have a cosine over 0.95. So the mean of plain phrases is taken
+away first; then 0.7 % of them are over 0.98, and 63 % of the pairs of true synonyms.
 
 Each text joins the first leader that it is the same as, leaders in the order given: chains of
 ever less similar texts cannot form.
@@ -108,6 +110,15 @@ def embedded_groups(
         if near is None:
             leaders.append(name)
     return {text: lead[name] for text, name in by_words.items()}
+
+
+def centred(
+    embeddings: npt.NDArray[np.floating], reference: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """Unit embeddings [text, width] without the mean of the `reference` texts', at norm 1 again."""
+    apart = embeddings - reference.mean(axis=0)
+    length = np.linalg.norm(apart, axis=1, keepdims=True)
+    return np.asarray(apart / np.where(length > 0, length, 1.0), dtype=np.float32)
 
 
 def key_words(text: str) -> tuple[str, ...]:

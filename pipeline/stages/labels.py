@@ -18,9 +18,10 @@ from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler, LabelingContext, SharedTables, open_context
+from pipeline.labelers.vocabulary import PHRASES
 from pipeline.progress import Progress
 from pipeline.records import LabelCandidate, table_of
-from pipeline.synonyms import embedded_groups, word_groups
+from pipeline.synonyms import centred, embedded_groups, word_groups
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
@@ -69,7 +70,8 @@ def names_of(context: LabelingContext, rows: Sequence[LabelCandidate]) -> Mappin
     if new and labels.synonyms == "clap":
         from pipeline.clap.store import text_embeddings
 
-        found = embedded_groups(texts, text_embeddings(context, texts), labels.synonym_cosine)
+        apart = centred(text_embeddings(context, texts), text_embeddings(context, sorted(PHRASES)))
+        found = embedded_groups(texts, apart, labels.synonym_cosine)
     else:
         found = word_groups(texts)
     for text in new:

@@ -125,10 +125,10 @@ def _nested(
             total[name[depth]] = total.get(name[depth], 0) + count
     lot = stream(seed, f"ties:{', '.join(above)}") if depth else None
     given: dict[Stratum, int] = {}
-    for name, count in shares(kept=sums[0], eligible=sums[1], wanted=wanted, lot=lot).items():
-        own = [{k: v for k, v in each.items() if k[depth] == name} for each in (kept, eligible)]
+    for part, count in shares(kept=sums[0], eligible=sums[1], wanted=wanted, lot=lot).items():
+        own = [{k: v for k, v in each.items() if k[depth] == part} for each in (kept, eligible)]
         given |= _nested(
-            kept=own[0], eligible=own[1], wanted=count, seed=seed, above=(*above, name)
+            kept=own[0], eligible=own[1], wanted=count, seed=seed, above=(*above, part)
         )
     return given
 

@@ -75,6 +75,59 @@ def embedding_graph(given: str, made: str, weights: np.ndarray) -> bytes:
     return b"".join(nodes)
 
 
+MAEST = "discogs-maest-5s-pw-1"
+"""Essentia reads from the name how long a patch is, and how far the next one is."""
+MAEST_FRAMES, MAEST_HOP, MAEST_TOKENS = 316, 313, 4
+MAEST_LAYERS = 8
+MAEST_HEAD = "mtg_jamendo_instrument-discogs-maest-5s-pw-1"
+MAEST_CLASSES = ["guitar", "piano", "flute"]
+
+
+def save_tiny_maest(folder: Path, *, width: int = 3 * WIDTH) -> Path:
+    """A MAEST whose layers give [patch, 1, token, width], and a head of that width on it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = [f"PartitionedCall/Identity_{layer}" for layer in range(MAEST_LAYERS)]
+    (folder / f"{MAEST}.pb").write_bytes(maest_graph("melspectrogram", outputs))
+    named = [(name, "embeddings") for name in outputs]
+    _write(folder, MAEST, "melspectrogram", named, {"algorithm": "TensorflowPredictMAEST"})
+    head = head_graph("Sigmoid", drawn(MAEST_HEAD, (width, len(MAEST_CLASSES))))
+    (folder / f"{MAEST_HEAD}.pb").write_bytes(head)
+    inference = {"algorithm": "TensorflowPredict2D", "embedding_model": {"model_name": MAEST}}
+    predictions = [("model/Sigmoid", "predictions")]
+    _write(
+        folder, MAEST_HEAD, "model/Placeholder", predictions, inference, MAEST_CLASSES, width=width
+    )
+    return folder
+
+
+def maest_weights(layer: int) -> np.ndarray:
+    """Of one layer [band, width]."""
+    return drawn(f"{MAEST}{layer}", (96, WIDTH)) / 96
+
+
+def maest_graph(given: str, outputs: list[str]) -> bytes:
+    """A patch's frames in as many parts as there are tokens, each one's mean over time times the
+    layer's weights."""
+    parts = [-1, MAEST_TOKENS, MAEST_FRAMES // MAEST_TOKENS, 96]
+    nodes = [
+        placeholder(given),
+        constant("parts", np.asarray(parts, dtype=np.int32)),
+        node("cut", "Reshape", [given, "parts"], T=kind(FLOAT), Tshape=kind(INT32)),
+        constant("axis", np.asarray([2], dtype=np.int32)),
+        node("mean", "Mean", ["cut", "axis"], T=kind(FLOAT), Tidx=kind(INT32), keep_dims=flag(0)),
+        constant("rows", np.asarray([-1, 96], dtype=np.int32)),
+        node("flat", "Reshape", ["mean", "rows"], T=kind(FLOAT), Tshape=kind(INT32)),
+        constant("tokens", np.asarray([-1, 1, MAEST_TOKENS, WIDTH], dtype=np.int32)),
+    ]
+    for layer, name in enumerate(outputs):
+        nodes += [
+            constant(f"weights{layer}", maest_weights(layer)),
+            node(f"product{layer}", "MatMul", ["flat", f"weights{layer}"], T=kind(FLOAT)),
+            node(name, "Reshape", [f"product{layer}", "tokens"], T=kind(FLOAT), Tshape=kind(INT32)),
+        ]
+    return b"".join(nodes)
+
+
 def head_graph(activation: str, weights: np.ndarray) -> bytes:
     """Sigmoid or softmax of a product."""
     return b"".join(
@@ -144,12 +197,13 @@ def _write(
     outputs: list[tuple[str, str]],
     inference: dict[str, object],
     classes: list[str] | None = None,
+    width: int = WIDTH,
 ) -> None:
     facts = {
         "name": name,
         "classes": classes or [],
         "schema": {
-            "inputs": [{"name": given, "type": "float", "shape": ["batch", WIDTH]}],
+            "inputs": [{"name": given, "type": "float", "shape": ["batch", width]}],
             "outputs": [
                 {"name": output, "type": "float", "output_purpose": purpose}
                 for output, purpose in outputs

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from fixtures.corpus.concepts import CONCEPTS
+from pipeline.clap.transformers_backend import TransformersClap
 from pipeline.labelers.vocabulary import PHRASES
-from pipeline.synonyms import embedded_groups, is_slip, key_words, opposed, word_groups
+from pipeline.synonyms import centred, embedded_groups, is_slip, key_words, opposed, word_groups
+
+CLAP_NANO = Path(__file__).parents[2] / "fixtures" / "nano" / "clap-nano"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,22 @@ def test_near_embeddings_are_one_name_unless_opposed() -> None:
     assert found["hasty pulse"] == "quick beat"
     assert found["organ"] == "organ"
     assert embedded_groups(["fast beat", "slow beat"], near[:2], 0.95)["slow beat"] == "slow beat"
+
+
+def test_what_all_texts_share_is_taken_away_before_they_are_compared() -> None:
+    """Measured on clap-nano and the planted concepts: a pair is true if it is of one concept."""
+    model = TransformersClap(str(CLAP_NANO))
+    texts = [(text, one.name) for one in CONCEPTS for text in (one.name, *one.synonyms)]
+    embeddings = model.embed_texts([text for text, _ in texts])
+    owner = np.array([name for _, name in texts])
+    first, second = np.triu_indices(len(texts), 1)
+    same = owner[first] == owner[second]
+    apart = centred(embeddings, model.embed_texts(sorted(PHRASES)))
+    raw, cosines = ((rows @ rows.T)[first, second] for rows in (embeddings, apart))
+    assert (raw[~same] >= 0.98).mean() > 0.5
+    assert (cosines[~same] >= 0.98).mean() < 0.02
+    assert (cosines[same] >= 0.98).mean() > 0.5
+    np.testing.assert_allclose(np.linalg.norm(apart, axis=1), 1, atol=1e-5)
 
 
 def test_likeness_does_not_chain() -> None:

@@ -9,12 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import EssentiaConfig
 from pipeline.errors import PipelineError
 from pipeline.essentia_models import metadata
-from pipeline.essentia_models.predict import as_matrix
+from pipeline.essentia_models.predict import Predictors, as_matrix
 from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.essentia_tags import Tags, pooled, readable
-from tests.pipeline.frozen_graphs import HEADS
+from tests.pipeline.frozen_graphs import (
+    HEADS,
+    MAEST_CLASSES,
+    MAEST_FRAMES,
+    MAEST_HEAD,
+    MAEST_HOP,
+    MAEST_TOKENS,
+    WIDTH,
+    drawn,
+    maest_weights,
+    save_tiny_maest,
+)
 from tests.pipeline.labelers.factory import Outside
 
 
@@ -49,6 +61,43 @@ def test_the_top_tags_of_every_head_are_pooled_and_a_text_comes_once() -> None:
 def test_a_class_is_read_as_a_person_says_it() -> None:
     assert readable("Electronic---Deep_House") == "deep house"
     assert readable("not_danceable") == "not danceable"
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_maest_gives_what_its_graph_says_of_layer_7(tmp_path: Path, side_by_side: bool) -> None:
+    """A real frozen graph, held against the same sums in numpy on Essentia's own mel bands."""
+    import essentia.standard as standard
+
+    width = (3 if side_by_side else 1) * WIDTH
+    config = EssentiaConfig(models=save_tiny_maest(tmp_path, width=width), heads=(MAEST_HEAD,))
+    (head,) = metadata.heads(config)
+    assert head.embedding.output == "PartitionedCall/Identity_7"
+    predictors = Predictors(tmp_path, [head])
+    assert predictors.sample_rates == {16_000}
+    sound = np.random.default_rng(0).normal(scale=0.1, size=7 * 16_000).astype(np.float32)
+    found = predictors.tags({16_000: sound})[MAEST_HEAD]
+    bands = standard.TensorflowInputMusiCNN()
+    frames = standard.FrameGenerator(sound, frameSize=512, hopSize=256)
+    mel = np.stack([bands(frame) for frame in frames])
+    assert found == pytest.approx(by_hand(mel, side_by_side), abs=1e-5)
+    assert found.std() > 1e-3
+
+
+def by_hand(mel: np.ndarray, side_by_side: bool) -> np.ndarray:
+    """Probabilities from mel bands [frame, band]: a last patch is filled by repeating it. The mean
+    and spread are those that MAEST was trained with."""
+    mel = (mel - 2.06755686098554) / (2 * 1.268292820667291)
+    patches = []
+    for start in range(0, len(mel), MAEST_HOP):
+        patch = mel[start : start + MAEST_FRAMES]
+        patches.append(np.resize(patch, (MAEST_FRAMES, patch.shape[1])))
+    tokens = np.stack(patches).reshape(len(patches), MAEST_TOKENS, -1, 96).mean(axis=2)
+    layer = tokens @ maest_weights(7)
+    rows = layer.mean(axis=1)
+    if side_by_side:
+        rows = np.concatenate([layer[:, 0], layer[:, 1], layer[:, 2:].mean(axis=1)], axis=1)
+    logits = rows @ drawn(MAEST_HEAD, (rows.shape[1], len(MAEST_CLASSES)))
+    return (1 / (1 + np.exp(-logits))).mean(axis=0)
 
 
 def test_tokens_are_averaged_or_laid_side_by_side_as_the_head_wants() -> None:

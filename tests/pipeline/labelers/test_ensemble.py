@@ -1,0 +1,81 @@
+"""The ensemble's weights: by rank alone, and by what listeners of an earlier study believed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import RunConfig, config_from_dict
+from pipeline.labelers.ensemble import PRIOR, combined, weights_of
+from pipeline.listeners import NEEDED
+from pipeline.records import LabelCandidate
+
+METHODS = ("descriptors", "corpus-tags")
+
+
+def write_answers(path: Path, answers: list[tuple[str, int, int]]) -> Path:
+    """`(method, chosen rank, confidence)`, one trial each."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.DictWriter(stream, NEEDED)
+        rows.writeheader()
+        for number, (method, rank, confidence) in enumerate(answers):
+            rows.writerow(
+                {
+                    "participation": f"p{number}", "method": method, "run": "r", "feature": "f",
+                    "kind": "main", "participation_status": "complete", "confidence": confidence,
+                    "chosen_rank": rank, "free_text": "",
+                }
+            )  # fmt: skip
+    return path
+
+
+def config(tmp_path: Path, answers: list[tuple[str, int, int]] | None = None) -> RunConfig:
+    ensemble: dict[str, object] = {"methods": list(METHODS), "damping": 60.0}
+    if answers is not None:
+        ensemble["responses"] = str(write_answers(tmp_path / "responses.csv", answers))
+    return config_from_dict(
+        {
+            "corpus": {"path": str(tmp_path)},
+            "subject": {"model": str(tmp_path), "hookpoints": ["decoder.layers.0.resid_post"]},
+            "ensemble": ensemble,
+        }
+    )
+
+
+def order(weights: dict[tuple[str, int], float]) -> list[str]:
+    """Names of one feature of which each method gives two."""
+    given = [
+        (method, LabelCandidate("f", rank, f"{method} {rank}", 0.5, "", name=f"{method} {rank}"))
+        for method in METHODS
+        for rank in (1, 2)
+    ]
+    return [one.text for one in combined(given, METHODS, weights)]
+
+
+def test_without_listeners_a_rank_counts_the_same_under_every_method(tmp_path: Path) -> None:
+    weights = weights_of(config(tmp_path), METHODS)
+    assert weights["descriptors", 1] == weights["corpus-tags", 1] == 1 / 61
+    assert order(weights) == ["descriptors 1", "corpus-tags 1", "descriptors 2", "corpus-tags 2"]
+
+
+def test_listeners_move_the_method_that_they_believe_up(tmp_path: Path) -> None:
+    """Of 40 answers to corpus-tags 30 are a confident rank 1; nobody believes descriptors."""
+    answers = [("corpus-tags", 1, 5)] * 30 + [("corpus-tags", 2, 2)] * 10
+    answers += [("descriptors", 1, 2)] * 20 + [("descriptors", 3, 4)] * 20
+    weights = weights_of(config(tmp_path, answers), METHODS)
+    everywhere = {1: (30 + 0.5) / 81, 2: (0 + 0.25) / 81, 3: (20 + 0.5 / 3) / 81}
+    believed = {("corpus-tags", 1): 30, ("descriptors", 1): 0, ("descriptors", 3): 20}
+    for method in METHODS:
+        for rank, share in everywhere.items():
+            hits = believed.get((method, rank), 0)
+            expected = (hits + PRIOR * share) / (40 + PRIOR)
+            assert weights[method, rank] == pytest.approx(expected), (method, rank)
+    # An unconfident choice of rank 1 is no hit: descriptors' first comes after corpus-tags'.
+    assert order(weights) == ["corpus-tags 1", "descriptors 1", "descriptors 2", "corpus-tags 2"]
+
+
+def test_answers_to_other_methods_calibrate_nothing(tmp_path: Path) -> None:
+    weights = weights_of(config(tmp_path, [("gemini", 1, 5)] * 9), METHODS)
+    assert weights == weights_of(config(tmp_path), METHODS)
