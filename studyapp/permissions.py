@@ -53,3 +53,10 @@ def projects_of(user: User | AnonymousUser, least: Role = Role.VIEWER) -> QueryS
         return Project.objects.all()
     wanted: list[Any] = [role for role, rank in RANK.items() if rank >= RANK[least]]
     return Project.objects.filter(memberships__user=user.pk, memberships__role__in=wanted)
+
+
+def editable(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of `rows` (with a field `project`) that the user may change."""
+    if user.is_superuser:
+        return rows
+    return rows.filter(project__in=projects_of(user, Role.EDITOR))

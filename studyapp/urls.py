@@ -20,11 +20,14 @@ from studyapp.views import (
     hooks,
     look,
     media,
+    monitoring,
     participant,
     practice,
+    preview,
     researcher,
     results,
     runs,
+    study_plans,
 )
 
 # The administration has no login of its own: it would ask for no second factor.
@@ -103,7 +106,27 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="steered-audio",
     ),
     path("runs/<int:pk>/pictures/<slug:name>.png", features.picture, name="picture"),
-    path("studies/<slug:slug>/<int:version>/", researcher.study_page, name="study"),
+    path("plans/new/", study_plans.new_study, name="new-study"),
+    path("plans/<int:pk>/review/", study_plans.plan_review, name="plan-review"),
+    path("plans/<int:pk>/power", study_plans.plan_power, name="plan-power"),
+    path("plans/<int:pk>/discard", study_plans.plan_discard, name="plan-discard"),
+    path("plans/<int:pk>/<slug:step>/", study_plans.plan_step, name="plan-step"),
+    path("studies/<slug:slug>/<int:version>/", monitoring.study_page, name="study"),
+    path("studies/<slug:slug>/<int:version>/flags", monitoring.study_flags, name="study-flags"),
+    path("studies/<slug:slug>/<int:version>/unblind", monitoring.unblind, name="unblind-study"),
+    path("studies/<slug:slug>/<int:version>/links", monitoring.entry_links, name="entry-links"),
+    path(
+        "studies/<slug:slug>/<int:version>/participations/",
+        monitoring.participations,
+        name="participations",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/",
+        monitoring.participation,
+        name="participation",
+    ),
+    path("studies/<slug:slug>/<int:version>/preview", preview.preview_study, name="preview-study"),
+    path("studies/<slug:slug>/<int:version>/edit", study_plans.edit_study, name="edit-study"),
     path(
         "studies/<slug:slug>/<int:version>/responses.csv",
         researcher.responses_csv,

@@ -146,11 +146,17 @@ def studies_named(slug: str, version: int | None = None) -> list[Study]:
     return list(found if version is None else found.filter(version=version))
 
 
-def responses(study: Study) -> Iterator[ResponseRow]:
-    """Every response of the study, participation by participation, in the order shown."""
+def responses(study: Study, *, among: list[int] | None = None) -> Iterator[ResponseRow]:
+    """Every response of the study, participation by participation, in the order shown.
+
+    `among` names the participations by key, where not all are wanted.
+    """
     facts = _item_facts(study)
+    whose = _participations(study)
+    if among is not None:
+        whose = whose.filter(pk__in=among)
     query = (
-        Response.objects.filter(trial__participation__in=_participations(study))
+        Response.objects.filter(trial__participation__in=whose)
         .order_by("trial__participation_id", "trial__number")
         .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, *FIRST_COLUMNS)
     )
@@ -190,9 +196,11 @@ def trials(study: Study) -> Iterator[TrialRow]:
         yield TrialRow(**_trial_parts(study, trial, facts))
 
 
-def responses_of(study: Study) -> Iterator[tuple[int, list[ResponseRow]]]:
+def responses_of(
+    study: Study, *, among: list[int] | None = None
+) -> Iterator[tuple[int, list[ResponseRow]]]:
     """Participation's primary key → its responses, for every one that has any, in order of key."""
-    for key, rows in groupby(responses(study), lambda row: row.participation.pk):
+    for key, rows in groupby(responses(study, among=among), lambda row: row.participation.pk):
         yield key, list(rows)
 
 

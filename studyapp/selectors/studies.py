@@ -82,6 +82,13 @@ def pool(*, run: Run, methods: Sequence[str], saes: Sequence[str] = ()) -> list[
     ]
 
 
+def pools(
+    *, runs: Sequence[Run], methods: Sequence[str], saes: Sequence[str] = ()
+) -> list[PooledFeature]:
+    """The pools of several runs, one after the other."""
+    return [one for run in runs for one in pool(run=run, methods=methods, saes=saes)]
+
+
 def main_items(study: Study) -> QuerySet[Item]:
     """The study's items but for practice and catch: each has a feature and a condition."""
     return study.items.filter(role=Item.Role.MAIN)

@@ -68,10 +68,11 @@ def overview(study: Study) -> StudyOverview:
         .order_by("status")
     )
     statuses = [(Participation.Status(r["status"]).label, r["n"], r["simulated"]) for r in rows]
-    return StudyOverview(study, statuses, _cells(study))
+    return StudyOverview(study, statuses, cells_of(study))
 
 
-def _cells(study: Study) -> list[Cells]:
+def cells_of(study: Study) -> list[Cells]:
+    """How full the cells of each condition are, by method."""
     answered = Q(
         trials__kind=Trial.Kind.MAIN,
         trials__participation__status=Participation.Status.COMPLETE,

@@ -121,8 +121,8 @@ def _nested(
         return {above: wanted}
     sums: list[dict[str, int]] = [{}, {}]
     for total, counts in zip(sums, (kept, eligible), strict=True):
-        for name, count in counts.items():
-            total[name[depth]] = total.get(name[depth], 0) + count
+        for names, count in counts.items():
+            total[names[depth]] = total.get(names[depth], 0) + count
     lot = stream(seed, f"ties:{', '.join(above)}") if depth else None
     given: dict[Stratum, int] = {}
     for part, count in shares(kept=sums[0], eligible=sums[1], wanted=wanted, lot=lot).items():

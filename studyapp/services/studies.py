@@ -5,32 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from studyapp import texts
 from studyapp.errors import StudyError
-from studyapp.models import Item, Project, Run, Study
-from studyapp.models.studies import default_quality_rules, default_strata
+from studyapp.models import Item, Run, Study
+from studyapp.models.studies import default_strata
 from studyapp.selectors import studies as selectors
 from studyapp.services import (
     assignment,
     catch,
     draws,
     items,
+    preview,
     protocol,
     quality,
     recruitment,
     sounds,
 )
 from studyapp.services.items import Progress
-from studyapp.steps import Step, default_steps
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+from studyapp.services.study_settings import Settings, unsaved
 
 HASHED = (
     "slug", "version", "title", "seed", "option_policy", "features_wanted", "ratings_per_item",
@@ -56,100 +53,36 @@ EDITABLE = frozenset(
 
 def create_study(
     *,
-    slug: str,
-    title: str,
     run: Run,
     methods: Sequence[str],
-    seed: int,
     more_runs: Sequence[Run] = (),
-    saes: Sequence[str] = (),
-    strata: Sequence[str] | None = None,
-    option_policy: str = Study.OptionPolicy.CANDIDATES,
-    design: str = Study.Design.BETWEEN,
-    catch_trials: int = 0,
-    repeat_trials: int = 0,
-    quality_rules: Mapping[str, float] | None = None,
-    codes: Mapping[str, str] | None = None,
-    features_wanted: int = 100,
-    ratings_per_item: int = 1,
-    trials_per_participation: int = 10,
-    lease_minutes: int = 90,
-    loudness_lufs: float = -23.0,
-    consent_text: str | None = None,
-    instructions_text: str | None = None,
-    debrief_text: str | None = None,
-    steps: Sequence[str] | None = None,
-    headphone_check: str | None = None,
-    headphones_required: bool = False,
-    practice_trials: int = 2,
-    languages: Sequence[str] = ("en",),
-    texts_by_language: Mapping[str, Mapping[str, str]] | None = None,
-    questions: Mapping[str, Any] | None = None,
-    contact: str = "",
-    ethics_approval: str = "",
-    exclusion_rules: Mapping[str, Any] | None = None,
-    analysis_plan: Mapping[str, Any] | None = None,
-    created_by: User | None = None,
-    project: Project | None = None,
     replaces: Study | None = None,
     within: Callable[[Study], None] | None = None,
     progress: Progress | None = None,
+    **settings: Unpack[Settings],
 ) -> Study:
-    """A draft of the next version of `slug`; its items are written in one transaction.
+    """A draft of the next version of a slug; its items are written in one transaction.
 
     It takes the place of the draft `replaces`. `within(study)` is called in the transaction, at its
     end; `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
     unknown method, a number out of range, too few eligible features, or a clip without sound.
     """
-    study = Study(
-        slug=slug,
-        title=title,
-        seed=seed,
-        saes=list(saes),
-        strata=default_strata() if strata is None else list(strata),
-        option_policy=option_policy,
-        design=design,
-        catch_trials=catch_trials,
-        repeat_trials=repeat_trials,
-        quality_rules=default_quality_rules() | dict(quality_rules or {}),
-        codes=dict(codes or {}),
-        features_wanted=features_wanted,
-        ratings_per_item=ratings_per_item,
-        trials_per_participation=trials_per_participation,
-        lease_minutes=lease_minutes,
-        loudness_lufs=loudness_lufs,
-        consent_text=consent_text or _default(languages, "consent"),
-        instructions_text=instructions_text or _default(languages, "instructions"),
-        debrief_text=_default(languages, "debrief") if debrief_text is None else debrief_text,
-        steps=list(steps if steps is not None else default_steps()),
-        headphones_required=headphones_required,
-        practice_trials=practice_trials,
-        languages=list(languages),
-        questions=dict(questions or {}),
-        contact=contact,
-        ethics_approval=ethics_approval,
-        exclusion_rules=dict(exclusion_rules or {}),
-        analysis_plan=dict(analysis_plan or {}),
-        created_by=created_by,
-        project=project,
-    )
-    has_check = Step.HEADPHONES in study.steps
-    study.headphone_check = headphone_check or ("either" if has_check else "none")
-    study.texts = protocol.default_texts(study, texts_by_language or {})
+    study = unsaved(**settings)
+    seed = study.seed
     runs = [run, *more_runs]
-    _check(study, runs, methods)
-    pool = [one for own in runs for one in selectors.pool(run=own, methods=methods, saes=saes)]
+    check(study, runs, methods)
+    pool = selectors.pools(runs=runs, methods=methods, saes=study.saes)
     study.left_out = items.left_out(pool, methods)
     drawn = draws.draw_features(
-        pool=pool, methods=methods, wanted=features_wanted, seed=seed, strata=study.strata
+        pool=pool, methods=methods, wanted=study.features_wanted, seed=seed, strata=study.strata
     )
     clips = {one.feature.pk: draws.draw_clips(pooled=one, seed=seed) for one in drawn}
-    stimuli = items.make_stimuli(clips, loudness_lufs, progress)
+    stimuli = items.make_stimuli(clips, study.loudness_lufs, progress)
     study.check_sounds = dict(sounds.make_check_sounds(study))
     with transaction.atomic():
         if replaces is not None:
             discard(replaces)
-        study.version = _next_version(slug)
+        study.version = _next_version(study.slug)
         study.save()
         study.runs.add(*runs)
         items.write_items(study, methods, pool, drawn, clips, stimuli)
@@ -168,6 +101,7 @@ def discard(study: Study) -> None:
         locked = Study.objects.select_for_update().filter(pk=study.pk, state=Study.State.DRAFT)
         if not locked.exists():
             raise StudyError(f"{study} is frozen: an edit needs a new version")
+        preview.sweep(study=study)
         locked.delete()
 
 
@@ -257,8 +191,8 @@ def _move(study: Study, before: Sequence[str], after: str) -> Study:
     return study
 
 
-def _check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
-    """What can be said before anything is drawn."""
+def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
+    """Raise `StudyError` for what can be said before anything is drawn."""
     protocol.check(study)
     _check_numbers(study)
     if len({run.pk for run in runs}) != len(runs):
@@ -337,12 +271,6 @@ def _check_words(study: Study, methods: Sequence[str]) -> None:
         told = [method for method in methods if method.casefold() in value.casefold()]
         if told:
             raise StudyError(f"participants read the {name} {value!r}: it names {told[0]}")
-
-
-def _default(languages: Sequence[str], name: str) -> str:
-    """The repository's text in the study's first language, in English where it has none."""
-    first = next(iter(languages), "en")
-    return texts.default(name, first if first in texts.LANGUAGES else "en")
 
 
 def _next_version(slug: str) -> int:

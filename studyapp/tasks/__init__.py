@@ -21,6 +21,8 @@ WORK: dict[str, str] = {
     "run": "studyapp.tasks.runs.work",
     "import_run": "studyapp.tasks.runs.check_import",
     "report": "studyapp.tasks.reports.work",
+    "make_study": "studyapp.tasks.study_plans.make",
+    "power": "studyapp.tasks.study_plans.estimate",
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
-from studyapp.models import Project, Role, Run, Study
+from studyapp.models import Project, Role, Run, Study, StudyPlan
 from studyapp.permissions import may
 from studyapp.selectors import runs as run_selectors
-from studyapp.selectors import study_progress
+from studyapp.selectors import study_plans, study_progress
 
 
 def run_for(request: HttpRequest, pk: int, least: Role = Role.VIEWER) -> Run:
@@ -27,6 +27,18 @@ def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.
         raise Http404(f"There is no version {version} of a study {slug}.")
     _check(request, study.project, least)
     return study
+
+
+def plan_for(request: HttpRequest, pk: int) -> StudyPlan:
+    """The study in the making, if the user may edit in its project; without one, if it is theirs.
+
+    Nobody else is told that it is there.
+    """
+    plan = study_plans.by_id(pk)
+    own = plan is not None and plan.project is None and plan.created_by_id == request.user.pk
+    if plan is None or not (own or may(request.user, plan.project, Role.EDITOR)):
+        raise Http404(f"There is no study in the making {pk}.")
+    return plan
 
 
 def _check(request: HttpRequest, project: Project | None, least: Role) -> None:

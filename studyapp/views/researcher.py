@@ -6,16 +6,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from studyapp import exports
 from studyapp.errors import StudyError
 from studyapp.models import Role, Study
-from studyapp.permissions import visible
+from studyapp.permissions import projects_of, visible
 from studyapp.selectors import runs as run_selectors
-from studyapp.selectors import study_progress
+from studyapp.selectors import study_plans, study_progress
 from studyapp.services import audit
 from studyapp.services import studies as study_services
 from studyapp.views.doors import study_for
@@ -36,19 +34,11 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "runs": visible(user, run_selectors.all_runs()),
         "studies": visible(user, study_progress.all_studies()),
+        "plans": study_plans.unfinished(
+            created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
+        ),
     }
     return render(request, "researcher/home.html", context)
-
-
-@never_cache
-@login_required
-@require_GET
-def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """One version of a study: its state, who takes part, how full its cells are."""
-    study = study_for(request, slug, version)
-    link = request.build_absolute_uri(reverse("start", args=[study.slug]))
-    context = {"overview": study_progress.overview(study), "study": study, "link": link}
-    return render(request, "researcher/study.html", context)
 
 
 @login_required

@@ -1,0 +1,188 @@
+"""What is studied: runs, methods, features, the kind of trial, how many of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from studyapp.plan_forms.base import Group, StepForm
+from studyapp.selectors import study_plans as selectors
+from studyapp.services import study_plans as services
+from studyapp.services.study_plans import Answers
+
+
+class SourcesForm(StepForm):
+    """Which runs, which SAEs."""
+
+    title = "Runs and SAEs"
+    intro = "Features come from finished runs. Several runs must have been labelled alike."
+    groups = (
+        Group("Runs", ("runs",)),
+        Group("SAEs", ("saes",), "Features are drawn from these."),
+    )
+    runs = forms.TypedMultipleChoiceField(coerce=int, widget=forms.CheckboxSelectMultiple)
+    saes = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, data: Any = None, **given: Any) -> None:
+        self.offered = given["runs"]
+        super().__init__(data, **given)
+
+    def shown(self, answers: Answers) -> dict[str, Any]:
+        """Every SAE is ticked where none was singled out."""
+        chosen = selectors.runs_named(answers["runs"])
+        self.known = selectors.saes_of(chosen)
+        names = list(dict.fromkeys(sae.name for sae in self.known))
+        return {"runs": answers["runs"], "saes": answers["saes"] or names}
+
+    def arrange(self) -> None:
+        """The runs that may be used; the SAEs of those that are."""
+        self.fields["runs"].choices = [(run.pk, run.name) for run in self.offered]  # type: ignore[attr-defined] # a choice field
+        if self.data:
+            asked = [int(pk) for pk in self.asked_for("runs") if pk.isdecimal()]
+            self.known = selectors.saes_of(selectors.runs_named(asked))
+        counts: dict[str, tuple[int, int]] = {}
+        for sae in self.known:
+            counts[sae.name] = (sae.layer, counts.get(sae.name, (0, 0))[1] + sae.features)
+        self.fields["saes"].choices = [  # type: ignore[attr-defined] # a choice field
+            (name, f"{name} · layer {layer} · {n} features") for name, (layer, n) in counts.items()
+        ]
+        self.names = list(counts)
+
+    def asked_for(self, name: str) -> list[str]:
+        """The raw values of a field, as the browser sent them."""
+        return list(self.fields[name].widget.value_from_datadict(self.data, self.files, name) or ())
+
+    def clean_saes(self) -> list[str]:
+        """Empty for all of them."""
+        given = list(self.cleaned_data["saes"])
+        return [] if set(given) == set(self.names) else given
+
+
+class MethodsForm(StepForm):
+    """What is compared."""
+
+    title = "Methods and controls"
+    intro = (
+        "Each method is one condition. The same features and the same sounds stand under all of "
+        "them, so that they differ in names alone."
+    )
+    groups = (Group("Methods", ("methods",)),)
+    methods = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
+
+    def arrange(self) -> None:
+        """The methods that every chosen run has."""
+        found = selectors.methods_of(self.sources, self.answers["saes"])
+        self.fields["methods"].choices = [(one.name, _of_method(one)) for one in found]  # type: ignore[attr-defined] # a choice field
+
+
+class FeaturesForm(StepForm):
+    """Which features."""
+
+    title = "Sample of features"
+    intro = (
+        "Drawn with a stored seed from the features that every method named three times or more."
+    )
+    groups = (
+        Group("Sample", ("features_wanted",)),
+        Group(
+            "Stratified by",
+            ("strata",),
+            "Each stratum gives in proportion to the features that it kept.",
+        ),
+        Group("Seed", ("seed",), folded=True),
+    )
+    features_wanted = forms.IntegerField(min_value=1, max_value=10_000, label="Features")
+    strata = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[("sae", "SAE"), ("layer", "Layer"), ("rate", "Rate, in thirds"),
+                 ("score", "Score, in thirds")],
+    )  # fmt: skip
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**31 - 1, label="Seed of every draw",
+        help_text="The same seed and run give the same study.",
+    )  # fmt: skip
+
+    def arrange(self) -> None:
+        """How many there are to draw from."""
+        self.eligible = services.eligible(self.plan, self.answers)
+
+    def clean_features_wanted(self) -> int:
+        """No more than can be drawn."""
+        wanted: int = self.cleaned_data["features_wanted"]
+        if self.eligible and wanted > self.eligible.eligible:
+            raise forms.ValidationError(
+                f"{wanted} is more than the {self.eligible.eligible} that can be drawn."
+            )
+        return wanted
+
+
+class TrialsForm(StepForm):
+    """What a trial asks, and how conditions are shared out."""
+
+    title = "Kind of trial"
+    groups = (
+        Group("Five names to choose from", ("option_policy",)),
+        Group("Conditions of a participation", ("design",)),
+    )
+    option_policy = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        choices=[
+            ("candidates", "The method’s own five best names: which is closest? (the paper’s)"),
+            (
+                "identification",
+                "The feature’s best name among four of other features: which is right? "
+                "Chance is 20 %",
+            ),
+        ],
+    )
+    design = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        choices=[
+            ("between", "One method for each participant (the paper’s)"),
+            ("within", "Every method for each participant, each feature once"),
+        ],
+    )
+
+
+class SizeForm(StepForm):
+    """How much is asked of how many, and what that promises."""
+
+    title = "Participants, trials, ratings"
+    groups = (
+        Group("Size", ("trials_per_participation", "ratings_per_item")),
+        Group("Difference to be found", ("effect",)),
+        Group("Places", ("lease_minutes",), folded=True),
+    )
+    trials_per_participation = forms.IntegerField(
+        min_value=1, max_value=200, label="Trials a participant",
+        help_text="Each of another feature. Catch trials and repeats come on top.",
+    )  # fmt: skip
+    ratings_per_item = forms.IntegerField(
+        min_value=1, max_value=1000, label="Ratings an item",
+        help_text="1 in the paper. From 3 on, agreement and the features’ own variance can be "
+        "estimated.",
+    )  # fmt: skip
+    effect = forms.FloatField(
+        min_value=0.05, max_value=3, label="Difference in mean confidence, steps of the scale",
+        help_text="For the estimate of power alone.",
+    )  # fmt: skip
+    lease_minutes = forms.IntegerField(
+        min_value=5, max_value=10_000, label="Minutes that an idle place is held"
+    )
+
+    def clean_trials_per_participation(self) -> int:
+        """Each trial is of another feature."""
+        trials: int = self.cleaned_data["trials_per_participation"]
+        features = self.answers["features_wanted"]
+        if trials > features:
+            raise forms.ValidationError(
+                f"{trials} trials need as many features: there are {features}."
+            )
+        return trials
+
+
+def _of_method(method: selectors.Method) -> str:
+    kind = " · control" if method.is_control else ""
+    return f"{method.name}{kind} · {method.named} features with three names"

@@ -1,0 +1,143 @@
+"""What participants read, and how they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from studyapp import texts
+from studyapp.models import Recruitment
+from studyapp.plan_forms.base import Group, StepForm
+from studyapp.services.recruitment import ENDINGS
+from studyapp.services.study_plans import Answers
+from studyapp.services.study_settings import default_text
+
+
+class TextsForm(StepForm):
+    """What participants read."""
+
+    checks_all = True
+
+    title = "Texts"
+    intro = "Markdown. Nothing here may say what is compared."
+    owned = ("title", *(f"{name}_text" for name in texts.NAMES))
+    title_ = forms.CharField(max_length=120, label="Title", help_text="Participants read it.")
+    slug = forms.SlugField(
+        max_length=60, label="Short name", help_text="Part of the link that participants follow."
+    )
+    language = forms.ChoiceField(label="Language", choices=settings.LANGUAGES)
+    further = forms.MultipleChoiceField(
+        required=False, label="Also in", choices=settings.LANGUAGES,
+        widget=forms.CheckboxSelectMultiple,
+    )  # fmt: skip
+    consent_text = forms.CharField(
+        label="Information and consent", widget=forms.Textarea(attrs={"rows": 12})
+    )
+    instructions_text = forms.CharField(
+        label="Instructions", widget=forms.Textarea(attrs={"rows": 8})
+    )
+    debrief_text = forms.CharField(
+        label="Debrief, at the end", required=False, widget=forms.Textarea(attrs={"rows": 5})
+    )
+    contact = forms.CharField(
+        required=False, max_length=200, label="Contact", help_text="Below every page."
+    )
+    ethics_approval = forms.CharField(required=False, max_length=100, label="Ethics approval")
+
+    def shown(self, answers: Answers) -> dict[str, Any]:
+        """First language in the fields of that name, the others in fields of their own."""
+        first, *further = answers["languages"]
+        shown = dict(answers) | {
+            "title_": answers["title"], "language": first, "further": further,
+        }  # fmt: skip
+        for language, own in answers["texts"].items():
+            shown |= {f"{name}__{language}": text for name, text in own.items()}
+        return shown
+
+    def arrange(self) -> None:
+        """A folded group for the texts of each language that can be a further one."""
+        groups = [
+            Group("The study", ("title_", "slug", "contact", "ethics_approval")),
+            Group("Languages", ("language", "further")),
+            Group("Texts", ("consent_text", "instructions_text", "debrief_text")),
+        ]
+        for code, language in settings.LANGUAGES:
+            for name in self.owned:
+                own = self.base_fields["title_" if name == "title" else name]
+                is_long = name != "title"
+                field = forms.CharField(
+                    required=False, label=own.label, max_length=None if is_long else 120,
+                    widget=forms.Textarea(attrs={"rows": 5}) if is_long else forms.TextInput(),
+                )  # fmt: skip
+                self.fields[f"{name}__{code}"] = field
+            names = tuple(f"{name}__{code}" for name in self.owned)
+            hint = "Used where it is a further language. Empty: the text that comes with it."
+            groups.append(Group(f"Texts in {language}", names, hint, folded=True))
+        self.groups = tuple(groups)
+
+    def plain(self) -> Answers:
+        """One list of languages; texts that come with another language follow the choice."""
+        data = dict(self.cleaned_data)
+        first = data.pop("language")
+        further = [one for one in data.pop("further") if one != first]
+        own: dict[str, dict[str, str]] = {}
+        for code, _ in settings.LANGUAGES:
+            given = {name: data.pop(f"{name}__{code}") for name in self.owned}
+            if code in further:
+                own[code] = {name: text for name, text in given.items() if text}
+        data["title"] = data.pop("title_")
+        for name in texts.NAMES:
+            stock = [texts.default(name, one) for one in texts.LANGUAGES]
+            if data[f"{name}_text"].replace("\r\n", "\n").strip() in stock:
+                data[f"{name}_text"] = default_text([first], name)
+        return data | {"languages": [first, *further], "texts": own}
+
+
+class RecruitmentForm(StepForm):
+    """How participants come."""
+
+    checks_all = True
+
+    title = "Recruitment"
+    groups = (
+        Group("Who may enter", ("entry",)),
+        Group("Recruiting service", ("service", "external_study")),
+        Group("Payment", ("payment", "currency"), "Of a complete participation; for the costs."),
+        Group("Completion codes that the service was told", tuple(f"code_{e}" for e in ENDINGS),
+              "Empty: a code of its own for each participation.", folded=True),
+    )  # fmt: skip
+    entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
+    service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
+    external_study = forms.CharField(
+        required=False, max_length=64, label="The service’s identifier of the study"
+    )
+    payment = forms.DecimalField(
+        required=False, min_value=0, max_digits=8, decimal_places=2, label="Amount"
+    )
+    currency = forms.RegexField(
+        r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
+    )
+    code_complete = forms.CharField(required=False, max_length=20, label="Complete")
+    code_screened_out = forms.CharField(required=False, max_length=20, label="Screened out")
+    code_no_consent = forms.CharField(required=False, max_length=20, label="No consent")
+    code_incompatible_device = forms.CharField(
+        required=False, max_length=20, label="Incompatible device"
+    )
+
+    def shown(self, answers: Answers) -> dict[str, Any]:
+        """Each code in a field of its own."""
+        codes: Mapping[str, str] = answers["codes"]
+        return dict(answers) | {f"code_{ending}": codes.get(ending, "") for ending in ENDINGS}
+
+    def plain(self) -> Answers:
+        """The codes that were given, as one mapping; the amount as text, to stay exact."""
+        data = dict(self.cleaned_data)
+        codes = {ending: data.pop(f"code_{ending}") for ending in ENDINGS}
+        payment = data["payment"]
+        return data | {
+            "codes": {ending: code for ending, code in codes.items() if code},
+            "payment": None if payment is None else str(payment),
+        }

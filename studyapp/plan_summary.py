@@ -1,0 +1,72 @@
+"""A plan in words: what its study will be, step by step."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from studyapp.models import Recruitment, Run, Study
+from studyapp.plan_forms.rules import STEP_NAMES
+from studyapp.services import study_plans
+from studyapp.services.study_plans import Answers
+
+Facts = list[tuple[str, str]]
+
+
+def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
+    """Step → names and values, for every step."""
+    return {
+        "sources": [
+            ("Runs", ", ".join(run.name for run in runs) or "none"),
+            ("SAEs", ", ".join(answers["saes"]) or "all of them"),
+        ],
+        "methods": [("Methods", ", ".join(answers["methods"]) or "none")],
+        "features": [
+            ("Features", str(answers["features_wanted"])),
+            ("Stratified by", ", ".join(answers["strata"]) or "nothing"),
+            ("Seed", str(answers["seed"])),
+        ],
+        "trials": [
+            ("Options", Study.OptionPolicy(answers["option_policy"]).label),
+            ("Design", Study.Design(answers["design"]).label),
+        ],
+        "size": [
+            ("Participants needed", str(study_plans.participants(answers))),
+            ("Trials a participant", str(answers["trials_per_participation"])),
+            ("Ratings an item", str(answers["ratings_per_item"])),
+        ],
+        "checks": _checks(answers),
+        "texts": [
+            ("Title", answers["title"]),
+            ("Link", f"/s/{answers['slug']}/"),
+            ("Languages", _languages(answers["languages"])),
+            ("Contact", answers["contact"] or "none given"),
+        ],
+        "recruitment": _recruitment(answers),
+    }
+
+
+def _checks(answers: Answers) -> Facts:
+    steps = [name for step, name in STEP_NAMES.items() if step in answers["steps"]]
+    rules = [f"{name} {value}" for name, value in answers["exclusion_rules"].items()]
+    pairs = [f"{a} against {b}" for a, b in answers["comparisons"]]
+    return [
+        ("Steps", ", ".join(steps) or "the paper’s alone"),
+        ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),
+        ("Left out of the estimates", ", ".join(rules) or "nobody"),
+        ("Confirmatory", ", ".join(pairs) or "nothing"),
+    ]
+
+
+def _recruitment(answers: Answers) -> Facts:
+    payment = answers["payment"]
+    paid = "not stated" if payment is None else f"{payment} {answers['currency']}"
+    return [
+        ("Entry", Recruitment.Entry(answers["entry"]).label),
+        ("Service", Recruitment.Service(answers["service"]).label),
+        ("Payment", paid),
+    ]
+
+
+def _languages(codes: list[str]) -> str:
+    names = dict(settings.LANGUAGES)
+    return ", ".join(names[code] for code in codes)

@@ -1,0 +1,103 @@
+"""Reads for studies in the making: what runs offer, which plans there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from studyapp.models import Feature, LabelCandidate, Project, Run, Study, StudyPlan
+
+CANDIDATES = 3
+"""A feature is eligible only if each method has so many names for it."""
+CONTROL = "random-label"
+"""How methods begin that are there to be compared with."""
+
+
+@dataclass(frozen=True)
+class Sae:
+    """An SAE of a run."""
+
+    run: int
+    name: str
+    layer: int
+    features: int
+    """Kept ones."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A labeling method as a study could use it."""
+
+    name: str
+    named: int
+    """Features that it gave three names or more."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is there to be compared with, and names nothing by ear."""
+        return self.name.startswith(CONTROL)
+
+
+def by_id(pk: int) -> StudyPlan | None:
+    """The plan of that number, with its study and project."""
+    return StudyPlan.objects.select_related("study", "project").filter(pk=pk).first()
+
+
+def unfinished(*, created_by: int, projects: QuerySet[Project]) -> QuerySet[StudyPlan]:
+    """Plans whose study was not made yet or is still a draft, the last changed first.
+
+    Those of the projects, and a person's own that have none yet.
+    """
+    draft = Q(study=None) | Q(study__state=Study.State.DRAFT)
+    whose = Q(project__in=projects) | Q(project=None, created_by=created_by)
+    found = StudyPlan.objects.filter(draft & whose).select_related("study", "created_by")
+    return found.order_by("-changed_at")
+
+
+def of_study(study: Study) -> StudyPlan | None:
+    """The plan that the study was made of, if it still is its plan."""
+    return StudyPlan.objects.filter(study=study).order_by("-changed_at").first()
+
+
+def usable(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Those of finished runs that have features."""
+    return runs.filter(Exists(Feature.objects.filter(run=OuterRef("pk"))))
+
+
+def runs_named(numbers: Sequence[int]) -> list[Run]:
+    """Runs of these numbers, in that order, with their projects."""
+    found = Run.objects.select_related("project").in_bulk(list(numbers))
+    return [found[number] for number in numbers if number in found]
+
+
+def saes_of(runs: Sequence[Run]) -> list[Sae]:
+    """The SAEs of these runs with how many features each kept."""
+    rows = Feature.objects.filter(run__in=runs).order_by().values_list("run", "sae", "layer")
+    counted = rows.annotate(n=Count("pk")).order_by("run", "layer", "sae")
+    return [Sae(run, sae, layer, n) for run, sae, layer, n in counted]
+
+
+def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
+    """The methods that every one of these runs has, the controls last."""
+    third = LabelCandidate.objects.filter(
+        feature__run__in=runs, rank=CANDIDATES, status=LabelCandidate.Status.OK
+    )
+    if saes:
+        third = third.filter(feature__sae__in=saes)
+    rows = third.order_by().values("method").annotate(
+        n=Count("pk"), runs=Count("feature__run", distinct=True)
+    )  # fmt: skip
+    methods = [Method(row["method"], row["n"]) for row in rows if row["runs"] == len(runs)]
+    return sorted(methods, key=lambda method: (method.is_control, method.name))
+
+
+def free_slug(word: str = "listening") -> str:
+    """`listening`, or `listening-N` that no study has."""
+    taken = set(Study.objects.filter(slug__startswith=word).values_list("slug", flat=True))
+    numbers = [int(found[1]) for slug in taken if (found := re.fullmatch(rf"{word}-(\d+)", slug))]
+    if not numbers and word not in taken:
+        return word
+    return f"{word}-{max(numbers, default=1) + 1}"

@@ -1,0 +1,154 @@
+"""What a researcher sees of a study that runs, and the one way to see more: to be unblinded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from studyapp.errors import StudyError
+from studyapp.models import Participation, Study
+from studyapp.selectors import exports as rows
+from studyapp.selectors import monitoring as selectors
+from studyapp.selectors import recruitment as recruitment_selectors
+from studyapp.selectors import study_progress
+from studyapp.selectors.monitoring import Pace
+from studyapp.selectors.study_progress import Cells
+from studyapp.services import assignment, audit, draws, quality, results
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+FLAGGED = 300
+"""Flags are counted over so many of the newest complete participations."""
+MOVING = (Study.State.OPEN, Study.State.PAUSED)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the participants are paid, where the study says what."""
+
+    currency: str
+    so_far: Decimal
+    """Complete participations, simulated ones left out."""
+    planned: Decimal
+    """Every place of the study."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A study's page while it runs."""
+
+    states: list[tuple[str, int, int]]
+    """State, participations, of which simulated."""
+    cells: list[tuple[str, Cells]]
+    """Condition's name, or its number while blind, and how full its cells are."""
+    items: list[tuple[int, int]]
+    """Ratings, items that have so many."""
+    pace: Pace
+    dropouts: list[tuple[str, int]]
+    """Page, participations that left there."""
+    cost: Cost | None
+    places: int
+    complete: int
+    blind: bool
+    unblinded_at: datetime | None
+    moving: bool
+    """Whether answers can come in."""
+
+    @property
+    def answers(self) -> int:
+        """Main answers of complete participations."""
+        return sum(cells.ratings for _, cells in self.cells)
+
+    @property
+    def wished(self) -> int:
+        """Ratings wished over all cells."""
+        return sum(cells.wished for _, cells in self.cells)
+
+
+def monitor(study: Study) -> Monitor:
+    """All of it, in a handful of queries whatever came in."""
+    states = selectors.states(study)
+    finished = {name: (n, simulated) for name, n, simulated in states}
+    complete, simulated = finished.get(Participation.Status.COMPLETE.label, (0, 0))
+    places, blind = assignment.places(study), not results.may_be_seen(study)
+    return Monitor(
+        states=states,
+        cells=_conditions(study, blind=blind),
+        items=selectors.ratings_of_items(study),
+        pace=selectors.pace(study),
+        dropouts=selectors.dropouts(study),
+        cost=_cost(study, complete - simulated, places),
+        places=places,
+        complete=complete,
+        blind=blind,
+        unblinded_at=study.unblinded_at,
+        moving=study.state in MOVING,
+    )
+
+
+@dataclass(frozen=True)
+class Flags:
+    """How often each flag stands on the newest complete participations."""
+
+    participations: int
+    flagged: int
+    counts: list[tuple[str, int]]
+
+
+def flags(study: Study) -> Flags:
+    """By the study's own rules; they reject nobody and change nothing."""
+    complete = study.participations.filter(status=Participation.Status.COMPLETE)
+    newest = list(complete.order_by("-pk").values_list("pk", flat=True)[:FLAGGED])
+    counts: Counter[str] = Counter()
+    flagged = 0
+    for _, answers in rows.responses_of(study, among=newest):
+        facts = [quality.facts(row) for row in answers]
+        own = quality.participation_flags(facts, study.quality_rules)
+        counts.update(own)
+        flagged += bool(own)
+    known = [(name, counts[name]) for name in quality.PARTICIPATION_FLAGS]
+    return Flags(len(newest), flagged, known)
+
+
+def unblind(*, study: Study, user: User, reason: str) -> Study:
+    """Let answers by method be seen before the closing; for good, and recorded with the reason.
+
+    Raises `StudyError` without a reason, for a draft, or where nothing is blind any more.
+    """
+    reason = " ".join(reason.split())
+    if not reason:
+        raise StudyError("say why the study is unblinded: the reason is recorded")
+    if study.state in (Study.State.DRAFT, Study.State.CLOSED):
+        raise StudyError(f"{study} is {study.state}: there is nothing to unblind")
+    with transaction.atomic():
+        blind = Study.objects.filter(pk=study.pk, unblinded_at=None)
+        if not blind.update(unblinded_at=timezone.now()):
+            raise StudyError(f"{study} was unblinded before")
+        audit.note(
+            user=user, action="unblinded", target=study, project=study.project, reason=reason[:500]
+        )
+    study.refresh_from_db()
+    return study
+
+
+def _conditions(study: Study, *, blind: bool) -> list[tuple[str, Cells]]:
+    cells = study_progress.cells_of(study)
+    if not blind:
+        return [(own.method, own) for own in cells]
+    # In an order of the seed's: alphabetical numbers would tell which is which.
+    draws.stream(study.seed, "blind").shuffle(cells)
+    return [(f"condition {number}", own) for number, own in enumerate(cells, start=1)]
+
+
+def _cost(study: Study, complete: int, places: int) -> Cost | None:
+    row = recruitment_selectors.of_study(study)
+    if row.payment is None:
+        return None
+    return Cost(row.currency, row.payment * complete, row.payment * places)

@@ -1,0 +1,127 @@
+"""A study while it runs: its page, its participations, one of them in full, the unblinding."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from studyapp.errors import StudyError
+from studyapp.models import EntryToken, Role, Study
+from studyapp.permissions import may
+from studyapp.selectors import monitoring as selectors
+from studyapp.selectors import recruitment as recruitment_selectors
+from studyapp.services import audit, recruitment, results
+from studyapp.services import monitoring as services
+from studyapp.steps import Step
+from studyapp.views.doors import study_for
+
+
+@never_cache
+@login_required
+@require_GET
+def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """One version of a study: its state, who takes part; for htmx the moving part alone."""
+    study = study_for(request, slug, version)
+    context = {"study": study, "monitor": services.monitor(study)}
+    if getattr(request, "htmx", False):
+        return render(request, "researcher/study_progress.html", context)
+    recruitment_row = recruitment_selectors.of_study(study)
+    context |= {
+        "link": request.build_absolute_uri(reverse("start", args=[study.slug])),
+        "recruitment": recruitment_row,
+        "steps": [*study.steps, Step.THANKS.value],
+        "kinds": EntryToken.Kind.choices,
+        "can_edit": may(request.user, study.project, Role.EDITOR),
+        "can_be_unblinded": study.state in (Study.State.FROZEN, *services.MOVING)
+        and study.unblinded_at is None,
+    }
+    return render(request, "researcher/study.html", context)
+
+
+@never_cache
+@login_required
+@require_GET
+def study_flags(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """How often each flag stands; a part of the study's page that comes after it."""
+    study = study_for(request, slug, version)
+    context = {"study": study, "flags": services.flags(study), "most": services.FLAGGED}
+    return render(request, "researcher/study_flags.html", context)
+
+
+@never_cache
+@login_required
+@require_GET
+def participations(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """The participations, the newest first, a page at a time."""
+    study = study_for(request, slug, version)
+    before = request.GET.get("before", "")
+    number = int(before) if before.isdecimal() and len(before) < 19 else None
+    lines, following = selectors.listed(study, before=number)
+    context = {"study": study, "lines": lines, "following": following, "is_first": number is None}
+    return render(request, "researcher/participations.html", context)
+
+
+@never_cache
+@login_required
+@require_GET
+def participation(request: HttpRequest, slug: str, version: int, identifier: str) -> HttpResponse:
+    """One passage step by step, from its rows and events; blind as long as the study is."""
+    study = study_for(request, slug, version)
+    found = selectors.named(study, identifier)
+    if found is None:
+        raise Http404(f"There is no participation {identifier}.")
+    context = {
+        "study": study,
+        "participation": found,
+        "moments": selectors.moments(found),
+        "trials": selectors.shown_trials(found),
+        "blind": not results.may_be_seen(study),
+    }
+    return render(request, "researcher/participation.html", context)
+
+
+@login_required
+@require_POST
+def unblind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Ask to see answers by method before the closing."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    try:
+        if request.user.is_authenticated:
+            reason = request.POST.get("reason", "")
+            services.unblind(study=study, user=request.user, reason=reason)
+        messages.success(request, f"{study} is unblinded.")
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    return redirect("study", slug=slug, version=version)
+
+
+@login_required
+@require_POST
+def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """New links with tokens, one a line, as a download: they are shown this once."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    count = request.POST.get("count", "")
+    try:
+        tokens = recruitment.make_tokens(
+            study=study,
+            kind=request.POST.get("kind", ""),
+            count=int(count) if count.isdecimal() else 0,
+        )
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+        return redirect("study", slug=slug, version=version)
+    audit.note(
+        user=request.user, action="made links", target=study, project=study.project,
+        count=len(tokens),
+    )  # fmt: skip
+    link = request.build_absolute_uri(reverse("start", args=[study.slug]))
+    text = "".join(f"{link}?t={token}\n" for token in tokens)
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-links.txt"'
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,36 @@
+"""A researcher looks at a study as a participant: into the participants' own pages."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from studyapp import access
+from studyapp.errors import StudyError
+from studyapp.services import preview as services
+from studyapp.steps import Step
+from studyapp.views.doors import study_for
+from studyapp.views.pages import to_current
+
+
+@login_required
+@require_POST
+def preview_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Begin a preview, at the step that is asked for, and lead there."""
+    study = study_for(request, slug, version)
+    try:
+        begun = services.begin(
+            study=study,
+            created_by=request.user if request.user.is_authenticated else None,
+            step=request.POST.get("step") or Step.CONSENT,
+            language=request.POST.get("language", ""),
+        )
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+        return redirect("study", slug=slug, version=version)
+    response = to_current(begun)
+    access.remember(response, begun)
+    return response

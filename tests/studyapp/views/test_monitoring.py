@@ -1,0 +1,254 @@
+"""A study while it runs: counts that fit, nothing that unblinds, one passage step by step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from studyapp.errors import StudyError
+from studyapp.models import AuditRecord, EntryToken, Participation, Study
+from studyapp.selectors import monitoring as selectors
+from studyapp.services import monitoring, recruitment, studies
+from tests.studyapp import passages
+from tests.studyapp.factories import METHODS, make_study
+from tests.studyapp.views.test_queries import queries
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    """An open study of six features, three trials each, paid."""
+    study = make_study(steps=["consent", "device", "instructions", "trial"])
+    recruitment.configure(study=study, payment=Decimal("2.50"), currency="EUR")
+    return study
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+def place(study: Study, name: str, *more: Any) -> str:
+    return reverse(name, args=[study.slug, study.version, *more])
+
+
+def complete(study: Study) -> Participation:
+    """A participation that answered everything."""
+    client = Client()
+    someone = passages.reach_trials(client, study)
+    passages.finish(client, study, someone)
+    return someone
+
+
+def quiet(study: Study, step: str) -> Participation:
+    """A participation that stands at a step and whose lease ran out."""
+    someone = passages.reach(Client(), study, step)
+    past = timezone.now() - timedelta(hours=9)
+    Participation.objects.filter(pk=someone.pk).update(
+        created_at=past, lease_expires_at=past if someone.consented_at else None
+    )
+    return someone
+
+
+def test_states_cells_cost_and_pace(study: Study) -> None:
+    assert monitoring.monitor(study).pace == selectors.Pace(None, None, None)
+    one = complete(study)
+    refused = Client()
+    passages.enter(refused, study)
+    refused.post(f"/s/{study.slug}/consent/", {"decision": "refuse"})
+    passages.reach(Client(), study, "device")
+    simulated = quiet(study, "trial")
+    Participation.objects.filter(pk=simulated.pk).update(simulated=True)
+    now = monitoring.monitor(study)
+    assert now.states == [
+        ("active", 1, 0), ("gone quiet", 1, 1), ("complete", 1, 0), ("refused", 1, 0),
+    ]  # fmt: skip
+    assert (now.answers, now.wished, now.complete, now.places) == (3, 12, 1, 4)
+    assert now.items == [(0, 9), (1, 3)]
+    assert now.cost == monitoring.Cost("EUR", Decimal("2.50"), Decimal("10.00"))
+    answers = [trial.response for trial in one.trials.select_related("response")]
+    assert now.pace.last_answer_at == max(answer.answered_at for answer in answers)
+    times = sorted(answer.response_ms for answer in answers)
+    assert now.pace.trial_seconds == times[1] / 1000
+    assert now.moving
+
+
+def test_who_left_is_counted_by_page(study: Study) -> None:
+    quiet(study, "consent")
+    quiet(study, "device")
+    quiet(study, "trial")
+    returned = passages.reach(Client(), study, "trial")
+    recruitment.reclaim(participation=returned, status="returned")
+    passages.reach(Client(), study, "instructions")
+    assert monitoring.monitor(study).dropouts == [("consent", 1), ("device", 1), ("trial", 2)]
+
+
+def test_a_study_without_a_payment_has_no_cost() -> None:
+    assert monitoring.monitor(make_study()).cost is None
+
+
+def test_flags_are_counted_by_the_studys_rules(study: Study) -> None:
+    complete(study)
+    found = monitoring.flags(study)
+    assert (found.participations, found.flagged) == (1, 0)
+    Study.objects.filter(pk=study.pk).update(
+        quality_rules={"fast_seconds": 2.0, "straight_line": 3}
+    )
+    study.refresh_from_db()
+    found = monitoring.flags(study)
+    assert found.flagged == 1
+    assert dict(found.counts)["same_confidence"] == 1
+
+
+def test_no_page_says_a_method_or_an_answer_before_the_closing(
+    researcher: Client, study: Study
+) -> None:
+    someone = complete(study)
+    someone.trials.first().response.__class__.objects.update(free_text="my own words")
+    pages = [
+        place(study, "study"), place(study, "participations"), place(study, "study-flags"),
+        place(study, "participation", someone.identifier),
+    ]  # fmt: skip
+    for page in pages:
+        text = researcher.get(page).content.decode()
+        for secret in (*METHODS, "my own words", "layer2-n64-k4/"):
+            assert secret not in text, (page, secret)
+    studies.close(study)
+    assert "corpus-tags" in researcher.get(pages[0]).content.decode()
+    text = researcher.get(pages[3]).content.decode()
+    assert "my own words" in text
+    assert any(method in text for method in METHODS)
+
+
+def test_numbers_of_conditions_are_in_no_order_of_names() -> None:
+    numbered = set()
+    run = make_study().runs.get()
+    for seed in range(8):
+        study = make_study(run=run, seed=seed)
+        cells = monitoring._conditions(study, blind=True)
+        assert [name for name, _ in cells] == ["condition 1", "condition 2"]
+        numbered.add(cells[0][1].method)
+    assert numbered == set(METHODS)
+
+
+def test_unblinding_is_asked_for_with_a_reason_and_recorded(
+    researcher: Client, study: Study
+) -> None:
+    someone = complete(study)
+    page = place(study, "participation", someone.identifier)
+    refused = researcher.post(place(study, "unblind-study"), {"reason": " "}, follow=True)
+    assert "say why the study is unblinded" in refused.content.decode()
+    assert not AuditRecord.objects.filter(action="unblinded").exists()
+    done = researcher.post(
+        place(study, "unblind-study"), {"reason": "a bug is suspected"}, follow=True
+    ).content.decode()
+    assert "before it was closed" in done
+    assert "Unblind it" not in done
+    record = AuditRecord.objects.get(action="unblinded")
+    assert (record.who, record.detail) == ("ada", {"reason": "a bug is suspected"})
+    assert any(method in researcher.get(page).content.decode() for method in METHODS)
+    study.refresh_from_db()
+    with pytest.raises(StudyError, match="was unblinded before"):
+        monitoring.unblind(study=study, user=User.objects.get(), reason="again")
+    with pytest.raises(StudyError, match="nothing to unblind"):
+        monitoring.unblind(
+            study=make_study(state=Study.State.DRAFT), user=User.objects.get(), reason="x"
+        )
+
+
+def test_one_participation_step_by_step(researcher: Client, study: Study) -> None:
+    client = Client()
+    someone = passages.reach_trials(client, study)
+    trial = passages.current(someone)
+    events = [
+        {"trial": trial.token, "clip": 1, "type": "play", "at_ms": 10, "sequence": "a"},
+        {"trial": trial.token, "clip": 1, "type": "play", "at_ms": 20, "sequence": "b"},
+        {"trial": trial.token, "type": "visible", "at_ms": 30, "value": 1500, "sequence": "c"},
+    ]  # fmt: skip
+    client.post(f"/s/{study.slug}/events", events, content_type="application/json")
+    passages.hear(client, study, trial)
+    passages.answer(client, study, trial)
+    what = [moment.what for moment in selectors.moments(someone)]
+    assert what[0] == "followed the link"
+    assert {"agreed to take part", "left device behind", "read the instructions"} <= set(what)
+    first, second, _ = selectors.shown_trials(someone)
+    assert (first.plays, first.ended, first.hidden_seconds) == ({1: 2}, {1, 2, 3}, 1.5)
+    assert first.seconds is not None
+    assert (second.seconds, second.events) == (None, [])
+    text = researcher.get(place(study, "participation", someone.identifier)).content.decode()
+    assert "1 (2×)" in text
+    assert "800 px wide, no touch" in text
+    assert researcher.get(place(study, "participation", "nobody")).status_code == 404
+
+
+def test_the_moving_part_comes_alone_and_stops_with_the_study(
+    researcher: Client, study: Study
+) -> None:
+    part = researcher.get(place(study, "study"), headers={"HX-Request": "true"}).content.decode()
+    assert part.lstrip().startswith('<div id="study-progress"')
+    assert 'hx-trigger="every 5s"' in part
+    studies.close(study)
+    part = researcher.get(place(study, "study"), headers={"HX-Request": "true"}).content.decode()
+    assert "hx-trigger" not in part
+
+
+def test_links_are_made_shown_once_and_recorded(researcher: Client, study: Study) -> None:
+    made = researcher.post(place(study, "entry-links"), {"count": "3", "kind": "single"})
+    lines = made.content.decode().split()
+    assert len(lines) == EntryToken.objects.count() == 3
+    assert lines[0].startswith(f"http://testserver/s/{study.slug}/?t=")
+    assert AuditRecord.objects.get(action="made links").detail == {"count": 3}
+    refused = researcher.post(place(study, "entry-links"), {"count": "x", "kind": "single"})
+    assert refused.status_code == 302
+    assert EntryToken.objects.count() == 3
+
+
+def test_a_stranger_sees_nothing_and_a_viewer_changes_nothing(study: Study) -> None:
+    someone = complete(study)
+    client = Client()
+    for name, more in (("participations", ()), ("participation", (someone.identifier,)),
+                       ("study-flags", ())):  # fmt: skip
+        assert client.get(place(study, name, *more)).status_code == 302
+    client.force_login(User.objects.create_user("eve"))
+    assert client.get(place(study, "participations")).status_code == 404
+    for name in ("unblind-study", "entry-links"):
+        assert client.post(place(study, name)).status_code == 404
+
+
+def test_pages_of_participations_are_read_by_key(
+    researcher: Client, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = [passages.enter(Client(), study).pk for _ in range(3)]
+    monkeypatch.setattr(selectors, "PAGE", 2)
+    first, following = selectors.listed(study)
+    assert [line.participation.pk for line in first] == everybody[:0:-1]
+    last, end = selectors.listed(study, before=following)
+    assert ([line.participation.pk for line in last], end) == (everybody[:1], None)
+    page = researcher.get(place(study, "participations")).content.decode()
+    assert f"?before={following}" in page
+
+
+def test_queries_do_not_grow_with_who_takes_part(researcher: Client, study: Study) -> None:
+    someone = complete(study)
+    quiet(study, "device")
+    names = [("study", ()), ("participations", ()), ("study-flags", ()),
+             ("participation", (someone.identifier,))]  # fmt: skip
+    pages = [place(study, name, *more) for name, more in names]
+    few = [queries(lambda page=page: researcher.get(page)) for page in pages]
+    complete(study)
+    quiet(study, "trial")
+    quiet(study, "consent")
+    many = [queries(lambda page=page: researcher.get(page)) for page in pages]
+    assert few == many
+    assert dict(zip([name for name, _ in names], few, strict=True)) == {
+        "study": 15, "participations": 6, "study-flags": 8, "participation": 7,
+    }  # fmt: skip

@@ -1,0 +1,139 @@
+"""A preview: the participants' own pages, entered by nobody else, counted nowhere."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from studyapp import exports
+from studyapp.models import Participation, Response, Study
+from studyapp.selectors import exports as export_selectors
+from studyapp.selectors import figures, study_progress
+from studyapp.selectors import participation as participation_selectors
+from studyapp.services import preview, studies
+from studyapp.steps import all_steps
+from tests.studyapp import passages
+from tests.studyapp.factories import METHODS, make_features, make_run, make_study
+
+pytestmark = pytest.mark.django_db
+OPAQUE = re.compile(r"[\w-]{20,}")
+
+
+@pytest.fixture
+def study() -> Study:
+    """A draft with every step, of very short sounds."""
+    run = make_run(seconds=0.3, clips=4)
+    make_features(run, count=2, exemplars=4)
+    return make_study(
+        run=run, state=Study.State.DRAFT, features=2, trials_per_participation=2, catch_trials=1,
+        repeat_trials=1, steps=all_steps(), headphone_check="huggins", practice_trials=1,
+        title="What do you hear?", slug="the-study",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+def begin(researcher: Client, study: Study, **asked: str) -> tuple[str, Participation]:
+    """The address that a preview leads to, and its participation."""
+    answer = researcher.post(reverse("preview-study", args=[study.slug, study.version]), asked)
+    return answer.headers["Location"], Participation.objects.latest("pk")
+
+
+def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> None:
+    address, begun = begin(researcher, study)
+    copy = begun.study
+    assert address == f"/s/{copy.slug}/consent/"
+    someone = passages.reach(researcher, copy, "questionnaire")
+    assert someone == begun
+    passages.finish(researcher, copy, begun)
+    assert begun.completion_code
+    assert Response.objects.count() == 5
+    assert list(Study.objects.all()) == [study]
+    assert not study.participations.exists()
+    assert list(export_selectors.responses(study)) == []
+    assert (figures.responses(), figures.participations()) == (0, {})
+    assert study_progress.overview(study).answers == 0
+    with pytest.raises(exports.ExportError):
+        exports.study_named(copy.slug)
+    assert copy.slug not in researcher.get(reverse("home")).content.decode()
+    assert researcher.get(reverse("study", args=[copy.slug, 1])).status_code == 404
+
+
+def test_its_pages_are_those_of_a_participant(researcher: Client, study: Study) -> None:
+    pages: list[dict[str, str]] = []
+    _, begun = begin(researcher, study)
+    studies.open_study(studies.freeze(study))
+    for client, own in ((researcher, begun.study), (Client(), study)):
+        someone = begun if own != study else passages.enter(client, study)
+        shown = {}
+        for step in all_steps():
+            page = client.get(f"/s/{own.slug}/{step}/").content.decode()
+            shown[step] = OPAQUE.sub("", page.replace(own.slug, "SLUG"))
+            someone.refresh_from_db()
+            if step == "trial":
+                break
+            while participation_selectors.step_of(someone) == step:
+                passages.pass_step(client, own, someone, step)
+                someone.refresh_from_db()
+        pages.append(shown)
+    for step in ("consent", "device", "volume", "headphones", "instructions"):
+        assert pages[0][step] == pages[1][step], step
+    for shown in pages:
+        assert 'data-page="trial"' in shown["trial"]
+        for secret in (*METHODS, "layer2-n64-k4", "feature:", "preview"):
+            assert secret not in shown["trial"]
+
+
+def test_nobody_else_gets_in(researcher: Client, study: Study) -> None:
+    _, begun = begin(researcher, study)
+    stranger = Client()
+    assert stranger.get(f"/s/{begun.study.slug}/").status_code == 403
+    assert stranger.get(f"/s/{begun.study.slug}/consent/").status_code == 403
+    assert Participation.objects.count() == 1
+    answer = stranger.post(reverse("preview-study", args=[study.slug, 1]))
+    assert answer.headers["Location"].startswith("/login/")
+    stranger.force_login(User.objects.create_user("eve"))
+    assert stranger.post(reverse("preview-study", args=[study.slug, 1])).status_code == 404
+
+
+@pytest.mark.parametrize("step", [*all_steps(), "thanks"])
+def test_a_preview_begins_at_any_step(researcher: Client, study: Study, step: str) -> None:
+    address, begun = begin(researcher, study, step=step)
+    assert address == f"/s/{begun.study.slug}/{step}/"
+    assert f'data-page="{step}"' in researcher.get(address).content.decode()
+
+
+def test_a_step_that_the_study_has_not(researcher: Client, study: Study) -> None:
+    answer = researcher.post(
+        reverse("preview-study", args=[study.slug, 1]), {"step": "dance"}, follow=True
+    )
+    assert "has no step &#x27;dance&#x27;" in answer.content.decode()
+
+
+def test_a_preview_goes_with_the_next_with_its_draft_and_after_a_day(
+    researcher: Client, study: Study
+) -> None:
+    _, first = begin(researcher, study)
+    other = preview.begin(study=study, created_by=User.objects.create_user("eve"))
+    _, second = begin(researcher, study)
+    assert set(Participation.objects.all()) == {other, second}
+    Study.everything.filter(pk=other.study_id).update(
+        created_at=timezone.now() - timedelta(hours=25)
+    )
+    _, third = begin(researcher, study)
+    assert list(Participation.objects.all()) == [third]
+    passages.reach(researcher, third.study, "trial")
+    studies.discard(study)
+    assert not Study.everything.exists()
+    assert not Participation.objects.exists()
+    assert first.pk != third.pk

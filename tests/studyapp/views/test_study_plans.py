@@ -1,0 +1,342 @@
+"""A study made in steps: defaults all the way, drafts kept, a worker that makes it, versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.template.defaultfilters import floatformat
+from django.test import Client
+from django.urls import reverse
+
+from analysis import exclusions
+from studyapp import tasks, texts
+from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
+from studyapp.plan_forms.rules import LIMITS, SWITCHES
+from studyapp.services import jobs, power, projects, studies, study_plans, study_settings
+from tests.studyapp import factories
+from tests.studyapp.views.test_queries import queries
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+
+
+@pytest.fixture
+def run() -> Run:
+    run = factories.make_run()
+    factories.make_features(run, count=6)
+    factories.make_features(run, count=6, sae="layer3-n64-k4")
+    return run
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    """A logged-in administrator's browser."""
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client
+
+
+def shown(page: Any) -> dict[str, Any]:
+    """What a browser would send if the page's form were sent as it stands."""
+    form = page.context["form"]
+    given: dict[str, Any] = {}
+    for field in form:
+        value = field.value()
+        if field.widget_type == "checkbox" and not value:
+            continue
+        given[field.html_name] = "" if value is None else value
+    return given
+
+
+def post(client: Client, address: str, **changes: Any) -> Any:
+    """The page's form as it stands, but for the changes."""
+    return client.post(address, shown(client.get(address)) | changes, follow=True)
+
+
+def hurry(client: Client, **first: Any) -> StudyPlan:
+    """Next, throughout."""
+    page = post(client, reverse("new-study"), **first)
+    for step in study_plans.STEPS[1:]:
+        assert page.context["step"] == step, (
+            page.context.get("form") and page.context["form"].errors
+        )
+        page = post(client, page.wsgi_request.path)
+    plan = StudyPlan.objects.get()
+    assert page.wsgi_request.path == reverse("plan-review", args=[plan.pk])
+    return plan
+
+
+def made(client: Client, plan: StudyPlan) -> Study:
+    """The study that a worker makes of the plan."""
+    client.post(reverse("plan-review", args=[plan.pk]))
+    job = Job.objects.filter(kind=study_plans.KIND).latest("pk")
+    tasks.work(job.pk)
+    job.refresh_from_db()
+    assert job.state == Job.State.DONE, job.error
+    plan.refresh_from_db()
+    assert plan.study is not None
+    return plan.study
+
+
+def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run) -> None:
+    plan = hurry(researcher)
+    assert (plan.created_by and plan.created_by.get_username(), plan.study) == ("ada", None)
+    study = made(researcher, plan)
+    plan.refresh_from_db()
+    assert (plan.done, plan.total) == (12, 12)
+    assert (study.slug, study.state, study.features_wanted) == ("listening", "draft", 12)
+    assert set(study.conditions.values_list("method", flat=True)) == set(factories.METHODS)
+    assert (study.trials_per_participation, study.ratings_per_item) == (10, 3)
+    assert (study.saes, study.strata, study.catch_trials, study.repeat_trials) == (
+        [], ["sae"], 1, 1,
+    )  # fmt: skip
+    assert study.analysis_plan == {
+        "confirmatory": ["difference_mean_confidence"],
+        "comparisons": [["corpus-tags", "descriptors"]],
+    }
+    assert study.recruitment.entry == "link"
+    studies.open_study(studies.freeze(study))
+    moved = researcher.get(reverse("plan-review", args=[plan.pk]), headers={"HX-Request": "true"})
+    assert moved.headers["HX-Redirect"] == reverse("study", args=["listening", 1])
+
+
+def test_nothing_is_kept_before_the_first_answer_and_then_everything(
+    researcher: Client, run: Run
+) -> None:
+    researcher.get(reverse("new-study"))
+    assert not StudyPlan.objects.exists()
+    post(researcher, reverse("new-study"))
+    plan = StudyPlan.objects.get()
+    size = reverse("plan-step", args=[plan.pk, "size"])
+    post(researcher, size, trials_per_participation=4, ratings_per_item=2)
+    assert shown(researcher.get(size))["trials_per_participation"] == 4
+    assert "In the making" in researcher.get(reverse("home")).content.decode()
+    researcher.post(reverse("plan-discard", args=[plan.pk]))
+    assert not StudyPlan.objects.exists()
+
+
+def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
+    other = factories.make_run(name="other")
+    factories.make_features(other, count=6)
+    plan = hurry(researcher, runs=[run.pk, other.pk], saes=["layer2-n64-k4"])
+
+    def say(step: str, **changes: Any) -> None:
+        page = post(researcher, reverse("plan-step", args=[plan.pk, step]), **changes)
+        assert page.status_code == 200, page.context["form"].errors
+
+    say("features", features_wanted=8, seed=9, strata=["layer", "score"])
+    say("trials", option_policy="identification", design="within")
+    say("size", trials_per_participation=4, ratings_per_item=2, lease_minutes=30)
+    say("checks", steps=["practice", "device"], practice_trials=1, catch_trials=2, repeat_trials=1,
+        fast_seconds=3, max_failed_catch=1, switches=["inconsistent"], equivalence_bound=0.4,
+        plan_text="As said.")  # fmt: skip
+    say("texts", title_="What is it?", slug="mine", language="de", further=["en"],
+        contact="me@example.org")  # fmt: skip
+    say("recruitment", entry="token", service="prolific", external_study="theirs",
+        payment="2.50", currency="GBP", code_complete="DONE")  # fmt: skip
+    study = made(researcher, plan)
+    assert {one.name for one in study.runs.all()} == {run.name, "other"}
+    assert (study.saes, study.seed, study.strata) == (["layer2-n64-k4"], 9, ["layer", "score"])
+    assert (study.option_policy, study.design, study.lease_minutes) == (
+        "identification", "within", 30,
+    )  # fmt: skip
+    assert study.steps == ["consent", "device", "instructions", "practice", "trial"]
+    assert (study.headphone_check, study.practice_trials, study.catch_trials) == ("none", 1, 2)
+    assert study.exclusion_rules == {"max_failed_catch": 1, "inconsistent": True}
+    assert study.analysis_plan["equivalence_bound"] == 0.4
+    assert study.analysis_plan["text"] == "As said."
+    assert (study.title, study.slug, study.languages) == ("What is it?", "mine", ["de", "en"])
+    assert study.consent_text == texts.default("consent", "de")
+    assert set(study.texts) == {"en"}
+    assert study.codes == {"complete": "DONE"}
+    row = study.recruitment
+    assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
+    assert (str(row.payment), row.currency) == ("2.50", "GBP")
+    copied = study_plans.answered(StudyPlan(answers=study_plans._answers_of(study)))
+    twin = study_settings.unsaved(**study_plans.settings_of(copied))
+    same = {*studies.HASHED, *studies.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
+    for name in same:
+        assert getattr(twin, name) == getattr(study, name), name
+
+
+@pytest.mark.parametrize(
+    ("step", "changes", "line"),
+    [
+        ("sources", {"runs": []}, "This field is required"),
+        ("sources", {"runs": [10**9]}, "Select a valid choice"),
+        ("methods", {"methods": []}, "This field is required"),
+        ("features", {"features_wanted": 13}, "13 is more than the 12 that can be drawn"),
+        ("size", {"trials_per_participation": 13}, "13 trials need as many features: there are 12"),
+        ("checks", {"repeat_trials": 9}, "repeat_trials is 9: it must be from 0 to 5"),
+        ("texts", {"slug": "descriptors"}, "participants read the slug"),
+        ("texts", {"consent_text": "Mine.", "further": ["de"]}, "consent_text is missing in de"),
+        ("recruitment", {"code_complete": "a b"}, "the code for complete is"),
+        ("recruitment", {"currency": "euro"}, "Enter a valid value"),
+    ],
+)
+def test_what_cannot_be_is_said_on_its_page(
+    researcher: Client, run: Run, step: str, changes: dict[str, Any], line: str
+) -> None:
+    plan = hurry(researcher)
+    before = plan.answers
+    page = post(researcher, reverse("plan-step", args=[plan.pk, step]), **changes)
+    assert page.status_code == 422
+    assert line in page.content.decode()
+    plan.refresh_from_db()
+    assert plan.answers == before
+
+
+def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
+    researcher: Client, run: Run
+) -> None:
+    plan = hurry(researcher, saes=["layer2-n64-k4"])
+    post(researcher, reverse("plan-step", args=[plan.pk, "methods"]), methods=["descriptors"])
+    plan.refresh_from_db()
+    assert study_plans.answered(plan)["comparisons"] == []
+    other = factories.make_run()
+    factories.make_features(other, count=3, sae="layer9-n64-k4")
+    sources = reverse("plan-step", args=[plan.pk, "sources"])
+    look = researcher.post(f"{sources}?look", {"runs": [other.pk]})
+    assert "layer9-n64-k4" in look.content.decode()
+    post(researcher, sources, runs=[other.pk], saes=[])
+    plan.refresh_from_db()
+    answers = study_plans.answered(plan)
+    assert (answers["saes"], answers["features_wanted"]) == ([], 3)
+
+
+def test_controls_and_methods_that_named_little_are_not_chosen_unasked(
+    researcher: Client, run: Run
+) -> None:
+    features = list(run.features.all())
+    LabelCandidate.objects.bulk_create(
+        LabelCandidate(feature=feature, method=method, rank=rank, text=f"{method} {rank}")
+        for method, some in (("rare", features[:2]), ("random-label@descriptors", features))
+        for feature in some
+        for rank in (1, 2, 3)
+    )
+    page = post(researcher, reverse("new-study"))
+    values = page.context["form"]["methods"].value()
+    assert values == ["corpus-tags", "descriptors", "random-label@descriptors"]
+    assert "random-label@descriptors · control · 12 features" in page.content.decode()
+
+
+def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_next_version(
+    researcher: Client, run: Run
+) -> None:
+    plan = hurry(researcher)
+    first = made(researcher, plan)
+    post(researcher, reverse("plan-step", args=[plan.pk, "size"]), ratings_per_item=5)
+    second = made(researcher, plan)
+    assert not Study.objects.filter(pk=first.pk).exists()
+    assert (second.version, second.ratings_per_item) == (1, 5)
+    place = [second.slug, second.version]
+    edit = researcher.post(reverse("edit-study", args=place))
+    assert edit.headers["Location"] == reverse("plan-review", args=[plan.pk])
+    studies.freeze(second)
+    refused = researcher.post(reverse("plan-review", args=[plan.pk]), follow=True)
+    assert "is frozen: an edit needs a new version" in refused.content.decode()
+    researcher.post(reverse("edit-study", args=place))
+    following = StudyPlan.objects.latest("pk")
+    assert following.pk != plan.pk
+    assert following.study is None
+    third = made(researcher, following)
+    assert (third.slug, third.version, third.ratings_per_item) == (second.slug, 2, 5)
+    second.refresh_from_db()
+    assert studies.design_hash(second) == second.design_hash
+
+
+def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
+    researcher: Client, run: Run
+) -> None:
+    plan = hurry(researcher)
+    run.clips.update(path="nowhere.flac")
+    researcher.post(reverse("plan-review", args=[plan.pk]))
+    tasks.work(Job.objects.get().pk)
+    page = researcher.get(reverse("plan-review", args=[plan.pk])).content.decode()
+    assert "The study could not be made: clip" in page
+    assert not Study.objects.exists()
+
+
+def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
+    researcher: Client, run: Run
+) -> None:
+    plan = hurry(researcher)
+    address = reverse("plan-power", args=[plan.pk])
+    given = shown(researcher.get(reverse("plan-step", args=[plan.pk, "size"])))
+    asked = given | {"ratings_per_item": 10, "effect": 0.8}
+    assert "A worker estimates" in researcher.post(address, asked).content.decode()
+    researcher.post(address, asked)
+    [job] = Job.objects.filter(kind=power.KIND)
+    tasks.work(job.pk)
+    page = researcher.post(address, asked).content.decode()
+    assert "<dt>Power</dt>" in page
+    plan.refresh_from_db()
+    assert plan.power["asked"] == {
+        "participants": 12, "trials": 10, "ratings": 10, "effect": 0.8,
+    }  # fmt: skip
+    assert 0 < plan.power["found"]["power"] <= 1
+    assert f"<dd>{floatformat(plan.power['found']['power'], 2)} " in page
+    assert "Give numbers" in researcher.post(address, {}).content.decode()
+
+
+def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
+    researcher: Client, run: Run
+) -> None:
+    plan = hurry(researcher)
+    answers = study_plans.answered(plan)
+    power.request(plan=plan, answers=answers | {"effect": 0.3})
+    held = jobs.claim(Job.objects.get().pk)
+    assert held is not None
+    plan.refresh_from_db()
+    stale = StudyPlan.objects.get()
+    assert power.request(plan=plan, answers=answers | {"effect": 0.9}).moving
+    power.estimate(plan=stale, held=held)
+    plan.refresh_from_db()
+    assert plan.power == {"asked": power.question(answers | {"effect": 0.9})}
+
+
+def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
+    plan = hurry(researcher)
+    answers = study_plans.answered(plan) | {"methods": ["descriptors"]}
+    assert "nothing to compare" in power.request(plan=plan, answers=answers).problem
+    huge = study_plans.answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
+    assert "are not simulated here" in power.request(plan=plan, answers=huge).problem
+
+
+def test_a_plan_is_its_makers_and_its_projects_editors_alone(client: Client, run: Run) -> None:
+    owner = User.objects.create_user("owner")
+    project = projects.make(name="p", owner=owner)
+    Run.objects.update(project=project)
+    client.force_login(owner)
+    plan = hurry(client)
+    assert plan.project == Project.objects.get()
+    study = made(client, plan)
+    assert study.project == plan.project
+    client.force_login(User.objects.create_user("stranger"))
+    assert client.get(reverse("new-study")).status_code == 403
+    for name in ("plan-review", "plan-discard", "plan-power"):
+        assert client.post(reverse(name, args=[plan.pk])).status_code == 404
+    assert client.get(reverse("plan-step", args=[plan.pk, "size"])).status_code == 404
+    assert client.post(reverse("edit-study", args=[study.slug, 1])).status_code == 404
+    assert AuditRecord.objects.filter(action="had made").count() == 1
+
+
+def test_rules_of_exclusion_are_the_analysis_s() -> None:
+    assert set(LIMITS) | set(SWITCHES) == set(exclusions.RULES)
+
+
+def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
+    plan = hurry(researcher)
+    pages = [reverse("plan-step", args=[plan.pk, step]) for step in study_plans.STEPS]
+    pages += [reverse("plan-review", args=[plan.pk]), reverse("home")]
+    few = [queries(lambda page=page: researcher.get(page)) for page in pages]
+    factories.make_features(run, count=12, sae="layer4-n64-k4")
+    factories.make_features(run, count=12, sae="layer5-n64-k4")
+    many = [queries(lambda page=page: researcher.get(page)) for page in pages]
+    assert few == many
+    assert max(few) <= 16
