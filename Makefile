@@ -8,7 +8,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-load lock clean help
+  bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -57,7 +57,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-clap bench-detection
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -85,6 +85,10 @@ bench-arrivals: $(VENV)/.test
 
 bench-load: $(VENV)/.test
 	$(BIN)/python -m benchmarks.load
+
+bench-pages: $(VENV)/.test chromium
+	$(BIN)/python -m benchmarks.page_weight --device phone
+	$(BIN)/python -m benchmarks.page_weight --device desktop
 
 bench-clap: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.clap_scoring

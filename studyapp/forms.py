@@ -74,7 +74,22 @@ class DeviceForm(forms.Form):
     """Of the window, CSS pixels."""
 
 
-class CountForm(forms.Form):
+class EvidenceForm(forms.Form):
+    """What a check's page saw before its answer; a page without its script says nothing."""
+
+    plays = forms.IntegerField(required=False, min_value=0, max_value=100_000)
+    heard_ms = forms.IntegerField(required=False, min_value=0, max_value=MAX_MILLISECONDS)
+    hidden_ms = forms.IntegerField(required=False, min_value=0, max_value=MAX_MILLISECONDS)
+    page_ms = forms.IntegerField(required=False, min_value=0, max_value=MAX_MILLISECONDS)
+
+    def answer(self) -> dict[str, Any]:
+        """The answer, with the evidence beside it under `evidence`."""
+        seen = {name: self.cleaned_data[name] for name in EvidenceForm.base_fields}
+        rest = {name: self.cleaned_data[name] for name in self.cleaned_data if name not in seen}
+        return rest | {"evidence": {k: v for k, v in seen.items() if v is not None}}
+
+
+class CountForm(EvidenceForm):
     """How many soft tones were counted."""
 
     token = forms.CharField(max_length=32)
@@ -85,7 +100,7 @@ class CountForm(forms.Form):
     )
 
 
-class PlaceForm(forms.Form):
+class PlaceForm(EvidenceForm):
     """Which of three it was."""
 
     token = forms.CharField(max_length=32)

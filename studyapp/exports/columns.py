@@ -226,6 +226,19 @@ def _step(participation: Participation, step: str) -> dict[str, Any]:
     return next((dict(one.data) for one in taken if one.step == step and one.done_at), {})
 
 
+def _of_checks(name: str) -> Callable[[Participation], int | None]:
+    """The sum over every answer to the sound checks; None where no page told it."""
+
+    def total(participation: Participation) -> int | None:
+        told = list(_step(participation, "volume").get("evidence", ()))
+        trials = _step(participation, "headphones").get("trials", ())
+        told += [trial.get("evidence", {}) for trial in trials]
+        values = [one[name] for one in told if name in one]
+        return sum(values) if values else None
+
+    return total
+
+
 def _asked(name: str) -> Callable[[Participation], Any]:
     return lambda p: _step(p, "questionnaire").get("answers", {}).get(name)
 
@@ -259,6 +272,12 @@ MET: list[Column[Participation]] = [
            levels=("true", "false")),
     Column("headphones", "boolean", "Whether the study's headphone check was passed.",
            lambda p: _step(p, "headphones").get("headphones"), levels=("true", "false")),
+    Column("checks_plays", "integer", "How often sounds of the sound checks were played.",
+           _of_checks("plays")),
+    Column("checks_heard_ms", "integer", "How much sound of the sound checks was played.",
+           _of_checks("heard_ms"), unit="ms"),
+    Column("checks_hidden_ms", "integer", "How long the pages of the sound checks were hidden.",
+           _of_checks("hidden_ms"), unit="ms"),
     Column("age_band", "text", "Age, as answered; empty if left out.", _asked("age_band"),
            levels=tuple(code for code, _ in questionnaire.AGE.answers)),
     Column("listening_device", "text", "What was listened with; empty if left out.",

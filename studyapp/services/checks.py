@@ -7,7 +7,8 @@ nothing. Who fails is screened out only where the study says so.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +24,9 @@ HEADPHONE_PASS = 5
 """Right answers of six that pass: guessing passes in 13 of 729 cases (Milne et al. 2021)."""
 VOLUME_ATTEMPTS = 3
 CHOICE = secrets.SystemRandom()
+Evidence = Mapping[str, int]
+"""What a page saw before an answer: `plays`; milliseconds `heard_ms`, `hidden_ms`, `page_ms`."""
+NOTHING_SEEN: Evidence = MappingProxyType({})
 
 
 def begin_device(*, participation: Participation) -> StepRecord:
@@ -53,10 +57,13 @@ def begin_volume(*, participation: Participation) -> StepRecord:
     return steps.begin(participation=participation, step=Step.VOLUME, make=make)
 
 
-def answer_volume(*, participation: Participation, token: str, count: int) -> bool:
+def answer_volume(
+    *, participation: Participation, token: str, count: int, evidence: Evidence = NOTHING_SEEN
+) -> bool:
     """Take how many tones were counted; whether the check is over, right or after three attempts.
 
-    A wrong count draws other tones. An answer to tones that are gone changes nothing.
+    A wrong count draws other tones. An answer to tones that are gone changes nothing. `evidence`
+    is kept with the answer and decides nothing.
     """
     with transaction.atomic():
         record = steps.locked(participation=participation, step=Step.VOLUME)
@@ -64,6 +71,7 @@ def answer_volume(*, participation: Participation, token: str, count: int) -> bo
         if data["token"] != token:
             return False  # these tones are gone: a second click, or another tab
         data["answers"].append(count)
+        data.setdefault("evidence", []).append(dict(evidence))
         data["passed"] = count == data["target"]
         is_over = data["passed"] or len(data["answers"]) >= VOLUME_ATTEMPTS
         if is_over:
@@ -91,14 +99,20 @@ def current_trial(record: StepRecord) -> dict[str, Any]:
     return next(trial for trial in record.data["trials"] if trial["given"] is None)
 
 
-def answer_headphones(*, participation: Participation, token: str, choice: int) -> None:
-    """Take an answer to the current trial; after a round, the next one or the end of the step."""
+def answer_headphones(
+    *, participation: Participation, token: str, choice: int, evidence: Evidence = NOTHING_SEEN
+) -> None:
+    """Take an answer to the current trial; after a round, the next one or the end of the step.
+
+    `evidence` is kept with the answer and decides nothing.
+    """
     with transaction.atomic():
         record = steps.locked(participation=participation, step=Step.HEADPHONES)
         trial = current_trial(record)
         if trial["token"] != token:
             raise ParticipationError("the answer is not to the current trial of the check")
         trial["given"] = choice
+        trial["evidence"] = dict(evidence)
         _judge(participation, record)
 
 

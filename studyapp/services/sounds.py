@@ -6,7 +6,6 @@ stands in the study's row alone; a page names a sound by a token of its particip
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_noop as _
 
 from studyapp.models import Item, Study
 from studyapp.services import stimuli, synthesis
-from studyapp.services.draws import Option
+from studyapp.services.made_items import Maker, Names, made_item
 from studyapp.steps import Step
 
 if TYPE_CHECKING:
@@ -45,9 +44,8 @@ class CheckSounds(TypedDict, total=False):
 class Exercise:
     """A practice trial: a sound in three variants, five names, what is said after the answer."""
 
-    make: Callable[..., Samples]
-    names: tuple[str, str, str, str, str]
-    """The right one first; a trial shows them in an order of its own."""
+    make: Maker
+    names: Names
     because: str
 
 
@@ -117,31 +115,12 @@ def practice_items(*, study: Study, seconds: float) -> list[Item]:
     if Step.PRACTICE not in study.steps:
         return []
     return [
-        _practice_item(study, number, exercise, seconds)
-        for number, exercise in enumerate(EXERCISES[: 1 + study.practice_trials], start=1)
-    ]
-
-
-def _practice_item(study: Study, number: int, exercise: Exercise, seconds: float) -> Item:
-    first, second, third = (
-        stimuli.make_synthetic_stimulus(
-            samples=exercise.make(seconds=seconds, variant=variant),
-            loudness_lufs=study.loudness_lufs,
-            seconds=seconds,
-            name=exercise.names[0],
+        made_item(
+            study=study, role=Item.Role.PRACTICE, identifier=f"x{number:02d}", make=exercise.make,
+            names=exercise.names, seconds=seconds,
         )
-        for variant in range(3)
-    )
-    return Item(
-        study=study,
-        role=Item.Role.PRACTICE,
-        identifier=f"x{number:02d}",
-        stimulus_1=first,
-        stimulus_2=second,
-        stimulus_3=third,
-        options=[Option(text=name, source="practice", rank=None) for name in exercise.names],
-        target=0,
-    )
+        for number, exercise in enumerate(EXERCISES[: 1 + study.practice_trials], start=1)
+    ]  # fmt: skip
 
 
 def _tones(reference: str) -> list[Sound]:

@@ -118,6 +118,49 @@ def hiss(*, seconds: float, variant: int) -> Samples:
     return np.asarray(noise * swell, dtype=np.float64)
 
 
+def siren(*, seconds: float, variant: int) -> Samples:
+    """A tone that rises and falls again and again; `variant` sets its pace."""
+    import numpy as np
+
+    time = _time(seconds)
+    pitch = 700 + 350 * np.sin(2 * np.pi * (0.8, 1.0, 1.3)[variant] * time)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    return np.asarray(np.sin(phase) + 0.3 * np.sin(2 * phase), dtype=np.float64)
+
+
+def clock(*, seconds: float, variant: int) -> Samples:
+    """Short strokes at even distances, every second one lower."""
+    import numpy as np
+
+    each = round((0.5, 0.4, 0.3)[variant] * SAMPLE_RATE)
+    click_time = _time(0.1)
+    sound = np.zeros(round(seconds * SAMPLE_RATE) + len(click_time))
+    for number, start in enumerate(range(0, round(seconds * SAMPLE_RATE), each)):
+        pitch = 2400.0 if number % 2 == 0 else 1800.0
+        click = np.sin(2 * np.pi * pitch * click_time) * np.exp(-click_time * 45)
+        sound[start : start + len(click)] += click
+    return np.asarray(sound[: round(seconds * SAMPLE_RATE)], dtype=np.float64)
+
+
+def beeps(*, seconds: float, variant: int) -> Samples:
+    """One steady high tone, on for a quarter of a second and off as long."""
+    import numpy as np
+
+    time = _time(seconds)
+    pitch, rate = ((1000.0, 2.0), (1200.0, 2.5), (850.0, 1.6))[variant]
+    gate = np.clip(40 * np.sin(2 * np.pi * rate * time), 0.0, 1.0)
+    return np.asarray(np.sin(2 * np.pi * pitch * time) * gate, dtype=np.float64)
+
+
+def hum(*, seconds: float, variant: int) -> Samples:
+    """One deep tone that does not change."""
+    import numpy as np
+
+    time, pitch = _time(seconds), (100.0, 120.0, 90.0)[variant]
+    partials = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in (1, 2, 3, 4))
+    return np.asarray(partials, dtype=np.float64)
+
+
 def _rng(*names: object) -> np.random.Generator:
     import hashlib
 

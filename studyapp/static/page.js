@@ -4,10 +4,22 @@
 (() => {
   const { storage, post, insist } = earwitness;
   const form = document.querySelector("form[data-safe]");
+  /* What this page saw: goes with the answer of a check, whose form has a place for it. */
+  const seen = { plays: 0, heard_ms: 0, hidden_ms: 0 };
+  let players = [];
+  let hiddenAt = document.hidden ? performance.now() : 0;
   if (document.querySelector(".player")) {
     const name = form && form.querySelector("input[name='choice']") ? "choice" : "count";
-    earwitness.players().keys(form, name);
+    const made = earwitness.players({ note: (type, _, value) => {
+      if (type === "play") seen.plays += 1;
+      if (type === "heard") seen.heard_ms += value;
+    } });
+    players = made.players;
+    made.keys(form, name);
   }
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) hiddenAt = performance.now(); else seen.hidden_ms += performance.now() - hiddenAt;
+  });
   if (form) keepSafe(form);
   const device = document.getElementById("device");
   if (device) tryDevice(device);
@@ -36,10 +48,18 @@
       if (sending) return;
       sending = true;
       say("saving");
+      tellWhatWasSeen();
       const body = new URLSearchParams(new FormData(form)).toString();
       await insist(() => attempt(body), () => say("failing"));
     });
     addEventListener("beforeunload", (event) => { if (line.dataset.state === "failing") event.preventDefault(); });
+
+    function tellWhatWasSeen() {
+      for (const player of players) { player.moved(); player.tell(); }
+      for (const [name, value] of Object.entries({ ...seen, page_ms: performance.now() })) {
+        if (form.elements[name]) form.elements[name].value = Math.round(value);
+      }
+    }
 
     async function attempt(body) {
       let response;

@@ -47,7 +47,7 @@ def volume(request: HttpRequest, participation: Participation) -> HttpResponse:
     form = CountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            checks.answer_volume(participation=participation, **form.cleaned_data)
+            checks.answer_volume(participation=participation, **form.answer())
         except ParticipationError:
             return led_on(request, participation, saved=False)
         return led_on(request, participation, saved=True)
@@ -75,7 +75,7 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
     form = PlaceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            checks.answer_headphones(participation=participation, **form.cleaned_data)
+            checks.answer_headphones(participation=participation, **form.answer())
         except ParticipationError:
             return led_on(request, participation, saved=False)
         return led_on(request, participation, saved=True)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.test import override_settings
 from playwright.sync_api import Page, expect
 
-from studyapp.models import Response, Study
+from studyapp.models import Participation, Response, Study
 from studyapp.services import studies as study_services
 from studyapp.steps import all_steps
 from tests.studyapp.browser.walker import name_of, walk
@@ -85,6 +85,19 @@ def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study
     assert Response.objects.filter(trial__kind="main").count() == 2
     headphones = participation.steps_taken.get(step="headphones").data
     assert headphones["passed"] == {"huggins": True}
+    check_evidence(participation)
+
+
+def check_evidence(participation: Participation) -> None:
+    """What was played on the pages of the checks is with their answers: one volume, six headphones,
+    of each of which the walker played the first sound for a moment."""
+    volume = participation.steps_taken.get(step="volume").data["evidence"]
+    trials = participation.steps_taken.get(step="headphones").data["trials"]
+    told = [*volume, *(trial["evidence"] for trial in trials)]
+    assert len(told) == 7
+    assert all(set(one) == {"plays", "heard_ms", "hidden_ms", "page_ms"} for one in told)
+    assert all(one["plays"] == 1 and one["hidden_ms"] == 0 for one in told)
+    assert all(0 < one["heard_ms"] <= one["page_ms"] for one in told)
 
 
 def test_every_page_by_keyboard_alone(page: Page, study: Study) -> None:
@@ -92,6 +105,28 @@ def test_every_page_by_keyboard_alone(page: Page, study: Study) -> None:
     assert participation.completion_code
     answers = Response.objects.filter(trial__kind="main").values_list("choice", "free_text")
     assert list(answers) == [(3, "12 3 gongs")] * 2
+
+
+def test_withdrawing_is_asked_once_and_erases(page: Page, study: Study) -> None:
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("link", name="Withdraw from the study").click()
+    assert name_of(page) == "withdraw"
+    check_accessibility(page)
+    check_stillness(page)
+    picture(page, "withdraw")
+    page.get_by_role("link", name="No, go back").click()
+    assert name_of(page) == "device"
+    participation = study.participations.get()
+    assert participation.status == Participation.Status.ACTIVE
+    page.get_by_role("link", name="Withdraw from the study").click()
+    page.get_by_role("button", name="Erase my answers").press("Enter")
+    expect(page.locator("body")).to_have_attribute("data-page", "withdrawn")
+    check_accessibility(page)
+    picture(page, "withdrawn")
+    participation.refresh_from_db()
+    assert participation.status == Participation.Status.WITHDRAWN
+    assert not participation.steps_taken.exists()
 
 
 def test_endings_are_accessible_and_pictured(page: Page, study: Study) -> None:

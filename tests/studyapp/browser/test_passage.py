@@ -256,6 +256,29 @@ def test_a_lost_connection_is_said_and_mended(page: Page, study: Study, when: st
     assert [one.choice for one in Response.objects.all()] == [3]
 
 
+def test_a_minute_offline_costs_nothing(page: Page, study: Study) -> None:
+    """The page's clock is run ahead a minute, so that its waits pass; the network is really off."""
+    page.clock.install()
+    to_first_trial(page, study)
+    listen(page)
+    expect_stored_end(page, clip=3)
+    choose(page, choice=3)
+    tries: list[str] = []
+    page.on("requestfailed", lambda sent: tries.append(sent.url))
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Save and go on").click()
+    for _ in range(60):
+        page.clock.run_for(1000)
+        page.wait_for_timeout(10)
+    expect(page.locator("#saving")).to_contain_text("Not saved yet, trying again")
+    # Waits of 0.5, 1, 2, 4, 8, 15 and 15 s: it kept trying, ever more rarely.
+    assert 4 <= sum(url.endswith("/trial/") for url in tries) <= 12
+    assert not Response.objects.exists()
+    page.context.set_offline(False)
+    expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
+    assert [one.choice for one in Response.objects.all()] == [3]
+
+
 def test_an_answer_on_its_way_survives_a_closed_page(page: Page, study: Study) -> None:
     to_first_trial(page, study)
     listen(page)

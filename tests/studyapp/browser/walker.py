@@ -89,13 +89,20 @@ class Mouse(Hand):
 
     def volume(self) -> None:
         """Count right."""
+        self.play_a_moment()
         self.check("count", self.data("volume")["target"])
         self.click("Go on")
 
     def headphones(self) -> None:
         """Find the right one."""
+        self.play_a_moment()
         self.check("choice", self.right_place())
         self.click("Go on")
+
+    def play_a_moment(self) -> None:
+        """Play the first sound and wait until some of it was heard."""
+        self.click("Play sound 1")
+        self.page.wait_for_function("document.querySelector('audio').currentTime > 0.1")
 
     def instructions(self) -> None:
         """Hear a part of the example."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from studyapp.exports.columns import MET
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.selectors import participation as selectors
 from studyapp.services import checks, participation, steps
@@ -116,3 +117,22 @@ def test_a_second_click_on_old_tones_counts_no_attempt() -> None:
     for _ in range(2):
         checks.answer_volume(participation=one, token=data["token"], count=data["target"] + 1)
     assert len(record_of(one, "volume").data["answers"]) == 1
+
+
+def test_what_the_page_saw_is_kept_with_each_answer_and_summed_in_the_export() -> None:
+    one = make_one(headphone_check="huggins")
+    steps.pass_step(participation=one, step="device", data={})
+    data = checks.begin_volume(participation=one).data
+    seen = {"plays": 2, "heard_ms": 5000, "hidden_ms": 40, "page_ms": 9000}
+    checks.answer_volume(
+        participation=one, token=data["token"], count=data["target"], evidence=seen
+    )
+    assert record_of(one, "volume").data["evidence"] == [seen]
+    for number in range(checks.HEADPHONE_TRIALS):
+        trial = checks.current_trial(checks.begin_headphones(participation=one))
+        evidence = {"plays": 1, "heard_ms": 1000} if number < 5 else {}  # the last without script
+        checks.answer_headphones(
+            participation=one, token=trial["token"], choice=trial["answer"], evidence=evidence
+        )
+    told = {column.name: column.value(one) for column in MET if column.name.startswith("checks_")}
+    assert told == {"checks_plays": 7, "checks_heard_ms": 10_000, "checks_hidden_ms": 40}
