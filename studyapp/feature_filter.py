@@ -18,8 +18,8 @@ class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no 
     """What a run's features are filtered by; choices come from the run's facets."""
 
     q = django_filters.CharFilter(label="Label contains", method="with_words", max_length=100)
-    layer = django_filters.TypedMultipleChoiceFilter(label="Layer", coerce=int)
-    sae = django_filters.MultipleChoiceFilter(label="SAE")
+    layer = django_filters.TypedMultipleChoiceFilter(label="Layer", coerce=int, distinct=False)
+    sae = django_filters.MultipleChoiceFilter(label="SAE", distinct=False)
     rate = django_filters.RangeFilter(label="Rate, %", method="with_rate")
     strength = django_filters.RangeFilter(label="Strength", field_name="max_activation")
     score = django_filters.RangeFilter(label="Score", field_name="score")

@@ -154,6 +154,9 @@ class Feature(models.Model):
         # The browser pages by (value, number) within a run: each order is an index read along.
         indexes = [
             models.Index(fields=["run", "id"], name="features_by_place"),
+            # What is looked for in one SAE or layer is not looked for in all the others.
+            models.Index(fields=["run", "sae", "id"], name="features_by_sae"),
+            models.Index(fields=["run", "layer", "id"], name="features_by_layer"),
             models.Index(fields=["run", "rate", "id"], name="features_by_rate"),
             models.Index(fields=["run", "max_activation", "id"], name="features_by_strength"),
             models.Index(fields=["run", "score", "id"], name="features_by_score"),

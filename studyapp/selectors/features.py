@@ -127,11 +127,12 @@ def of_run(run: Run) -> QuerySet[Feature]:
 def matching(run: Run, filtered: QuerySet[Feature]) -> QuerySet[Feature]:
     """The run's features that are in `filtered`, ready to be read in any order.
 
-    Where few fit, they are found by one look through the rows as they lie; read along an index,
-    every row that does not fit would be fetched from elsewhere. Where many fit, an index gives a
-    page after few rows that do not.
+    Where few fit, they are found first, in whatever order the database finds them best (an order
+    asked for would make it look through every row: 25 ms in place of 5); read along the list's
+    index, every row that does not fit would be fetched from elsewhere. Where many fit, that index
+    gives a page after few rows that do not.
     """
-    few = list(filtered.order_by("pk").values_list("pk", flat=True)[: FEW + 1])
+    few = list(filtered.order_by().values_list("pk", flat=True)[: FEW + 1])
     return filtered if len(few) > FEW else of_run(run).filter(pk__in=few)
 
 
@@ -179,7 +180,9 @@ def rows(features: Sequence[Feature]) -> list[Row]:
     names = _best_names([feature.pk for feature in features])
     clips = {
         exemplar.feature_id: exemplar.clip
-        for exemplar in Exemplar.objects.filter(feature__in=features, rank=1).select_related("clip")
+        for exemplar in Exemplar.objects.filter(feature__in=features, rank=1)
+        .select_related("clip")
+        .order_by()
     }
     return [Row(f, names.get(f.pk, {}), clips.get(f.pk)) for f in features]
 
@@ -308,6 +311,7 @@ def _best_names(features: Sequence[int]) -> dict[int, dict[str, str]]:
     query = LabelCandidate.objects.filter(
         feature__in=features, rank=1, status=LabelCandidate.Status.OK
     )
-    for pk, method, text in query.values_list("feature_id", "method", "text"):
+    # The model's own order would join and sort by run and feature, for nothing.
+    for pk, method, text in query.order_by().values_list("feature_id", "method", "text"):
         found[pk][method] = text
     return dict(found)
