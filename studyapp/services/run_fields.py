@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -16,7 +17,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from studyapp.services.runs import RunError
+from studyapp.services.runs import RunError, config_from_toml
 
 SHOWN: dict[str, tuple[str, ...]] = {
     "corpus": ("path", "adapter", "clip_seconds"),
@@ -29,6 +30,8 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 """Section → the fields that the form has; all others are in the text."""
 NAMES = {"sae": "SAEs"}
+SEE = re.compile(r"[,;] see [A-Z_]+")
+"""Where a meaning points to a name in the code."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,24 @@ def written(text: str, data: Mapping[str, Any]) -> str:
     return _toml(config)
 
 
+def text_of(config: Mapping[str, Any]) -> str:
+    """The whole config that a run keeps, as a text without what goes without saying.
+
+    Raises `RunError` if the pipeline refuses by now what it once took.
+    """
+    subject, features = _section(config, "subject"), _section(config, "features")
+    said: dict[str, dict[str, Any]] = {
+        "subject": {key: subject[key] for key in ("model", "hookpoints") if key in subject},
+        "features": {key: features[key] for key in ("preset",) if key in features},
+    }
+    usual = config_from_toml(text=_toml(said))
+    for name in config:
+        own = _section(config, name).items()
+        more = {key: value for key, value in own if _section(usual, name).get(key) != value}
+        said[name] = said.get(name, {}) | more
+    return _toml({name: section for name, section in said.items() if section})
+
+
 def read(text: str) -> dict[str, Any]:
     """The plain dict in a TOML text; raises `RunError` if it is none."""
     try:
@@ -202,7 +223,7 @@ def _meanings(kind: Any) -> dict[str, str]:
 
 def _for_a_page(meaning: str) -> str:
     """Without marks of code; nothing where it only says in which registry the choices are."""
-    return "" if "pipeline." in meaning else meaning.replace("`", "")
+    return "" if "pipeline." in meaning else SEE.sub("", meaning.replace("`", ""))
 
 
 def _plain_type(hint: Any) -> tuple[Any, bool]:

@@ -46,11 +46,12 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def new_run(request: HttpRequest) -> HttpResponse:
-    """Start a run from a config."""
+    """Start a run from a config: fresh, or like another run's."""
     projects = projects_of(request.user, Role.EDITOR)
     if not request.user.is_superuser and not projects.exists():
         raise PermissionDenied("You are editor in no project.")
-    form = RunForm(request.POST or None, request.FILES or None, projects=projects)
+    initial = {"config": _like(request)} if request.method == "GET" else {}
+    form = RunForm(request.POST or None, request.FILES or None, projects=projects, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         user = request.user if request.user.is_authenticated else None
@@ -92,6 +93,18 @@ def fill_config(request: HttpRequest) -> HttpResponse:
     except services.RunError as error:
         return render(request, "researcher/run_plan.html", {"fault": str(error)})
     return render(request, "researcher/run_checked.html", _said_of(text) | {"text": text})
+
+
+def _like(request: HttpRequest) -> str:
+    """The config's text of the run that another one is to be like (`?like=NUMBER`)."""
+    asked = request.GET.get("like", "")
+    if not asked.isdecimal():
+        return ""
+    try:
+        return fields.text_of(run_for(request, int(asked)).config)
+    except services.RunError as error:
+        messages.error(request, f"{error}.")
+        return ""
 
 
 def _known(request: HttpRequest) -> dict[str, list[str]]:

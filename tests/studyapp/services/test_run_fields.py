@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import fields as fields_of
 from typing import Any, get_type_hints
@@ -10,12 +11,14 @@ import pytest
 from django.http import QueryDict
 
 from pipeline.config import RunConfig
+from pipeline.config_sections import HOOKPOINT_PRESETS
 from pipeline.corpora import ADAPTERS
 from pipeline.labelers import LABELERS
 from pipeline.scorers import SCORERS
 from studyapp.services import run_fields
 from studyapp.services.runs import RunError, config_from_toml
 
+PAPER_SMALL = json.dumps([*HOOKPOINT_PRESETS["paper-small"]])
 TEXT = """
 # a remark
 [subject]
@@ -92,6 +95,25 @@ def test_a_form_and_its_text_make_the_same_config() -> None:
         data.setlist(key, value if isinstance(value, list) else [value])
     again = run_fields.written(TEXT, data)
     assert config_from_toml(text=again) == config_from_toml(text=TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        '[subject]\nmodel = "nano"\nhookpoints = ["paper-small"]\n[features]\npreset = "paper"\n',
+        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_pre"]\n'
+        '[features]\nthreshold = 2.5\n[essentia]\nper_head = 7\n[machine]\ndevice = "cuda"\n',
+    ],
+)
+def test_a_runs_config_comes_back_as_a_short_text(text: str) -> None:
+    config = config_from_toml(text=text)
+    short = run_fields.text_of(config)
+    assert config_from_toml(text=short) == config
+    # The preset is always said.
+    assert {*filter(None, short.splitlines())} - {*text.splitlines()} <= {
+        "[features]", 'preset = "small"', 'preset = "paper"', f"hookpoints = {PAPER_SMALL}",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

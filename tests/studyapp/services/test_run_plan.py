@@ -29,9 +29,11 @@ def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
 
 
 def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
-    plan = plan_of(config(tmp_path, "gemini", "descriptors"))
+    prices = {"dollars_per_million_audio": 1.0, "dollars_per_million_text": 0.3,
+              "dollars_per_million_output": 2.5}  # fmt: skip
+    plan = plan_of(config(tmp_path, "gemini", "descriptors", **prices))
     prompt = len((Path(runs.__file__).parents[2] / "pipeline/gemini/prompt.txt").read_text())
-    expected = price(GeminiConfig(), round(32 * 84.5), -(-prompt // 4), 800)
+    expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
     assert plan["dollars_a_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006
     assert plan["most_dollars"] == pytest.approx(192 * expected)
@@ -60,3 +62,12 @@ def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_p
     plan = plan_of(config(tmp_path, "gemini"))
     assert plan["features"] == 48
     assert plan["dollars"] == pytest.approx(48 * plan["dollars_a_feature"])
+
+
+@pytest.mark.parametrize(
+    ("method", "queue"), [("gemini", "api"), ("gemini@gemini-2.5-pro", "api"), ("geminis", "cpu")]
+)
+def test_whatever_asks_a_remote_service_waits_in_its_queue(method: str, queue: str) -> None:
+    config = {"labels": {"methods": ["descriptors", method]}}
+    assert runs.queue_of(config=config, stage="labels") == queue
+    assert runs.queue_of(config=config, stage="scores") == "cpu"

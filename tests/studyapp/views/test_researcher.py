@@ -176,6 +176,15 @@ def test_a_run_is_begun_by_its_fields_alone(researcher: Client) -> None:
     )  # fmt: skip
 
 
+def test_another_run_begins_with_the_config_of_one(researcher: Client) -> None:
+    config = runs.config_from_toml(text=CONFIG + "[sae]\nks = [5]\n")
+    run = runs.create_run(name="first", config=config, created_by=None)
+    page = _text(researcher.get(reverse("new-run"), {"like": run.pk}))
+    assert 'name="sae.ks" value="5"' in page
+    assert "ks = [5]" in page
+    assert researcher.get(reverse("new-run"), {"like": 99}).status_code == 404
+
+
 def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
     run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
     runs.queue_run(run=run)
