@@ -234,7 +234,7 @@ def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any
             },
         )
         detail = f"{row['changed_share']:.0%} of tokens differ"
-        title = f"turned up by α = {row['alpha']:g}"
+        title = f"with α = {row['alpha']:g}"
         take["strips"].append(_steered_strip(feature, row, "clip", title, detail))
     return [*takes.values()]
 

@@ -97,7 +97,7 @@ def test_what_was_steered_after_the_run_is_played_on_the_features_page(
     card.wait_for(timeout=60_000)
     strips = card.locator(".strip")
     assert strips.locator("strong").all_inner_texts() == [
-        "without", "turned up by α = 0", "turned up by α = 2",
+        "without", "with α = 0", "with α = 2",
     ]  # fmt: skip
     assert "0% of tokens differ" in strips.nth(1).inner_text()
     strips.nth(2).get_by_role("button").click()

@@ -182,7 +182,7 @@ def test_five_wrong_passwords_lock_the_name_at_its_address_alone(client: Client,
     locked = log_in(client, "wrong")
     assert locked.status_code == 429
     assert "5 attempts failed for the name ada" in text_of(locked)
-    assert "in 900 seconds" in text_of(locked)
+    assert "in 15 minutes" in text_of(locked)
     assert log_in(Client()).status_code == 429
     assert log_in(Client(), REMOTE_ADDR="192.0.2.7").status_code == 302
     User.objects.create_user("bo", password=PASSWORD)

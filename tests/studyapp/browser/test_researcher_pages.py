@@ -1,0 +1,278 @@
+"""Every page of the researchers in Chromium: for axe, in two widths, in the light and in the dark.
+
+`PAGES` has a row for each; whatever the URLs have beyond it must stand in `NO_PAGES` or
+`ELSEWHERE`, so that a new page is looked at or this test fails. The pictures go to
+`test-output/workspace/`, to be looked at.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import get_resolver, reverse
+from playwright.sync_api import Page
+
+from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
+from studyapp.services import feature_index, feature_views, jobs, projects, results, runs, tokens
+from tests.studyapp import factories, passages
+from tests.studyapp.views.test_features import _facts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PICTURES = Path(settings.BASE_DIR) / "test-output" / "workspace"
+WIDTHS = (1440, 768)
+SCHEMES = ("light", "dark")
+PASSWORD = "a long one 12"
+MOVING = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+
+
+@dataclass
+class World:
+    """What the pages show."""
+
+    run: Run
+    moving: Run
+    feature: Feature
+    study: Study
+    closed: Study
+    project: Project
+    secret: str
+
+
+Arguments = Callable[[World], list[Any]]
+Visit = tuple[str, Arguments, str]
+"""Name of the URL, its arguments, its query."""
+
+
+def nothing(_: World) -> list[Any]:
+    return []
+
+
+def of_feature(world: World) -> list[Any]:
+    return [world.run.pk, world.feature.sae, world.feature.index]
+
+
+# A new page of researchers: its row here.
+PAGES: dict[str, Visit] = {
+    "home": ("home", nothing, ""),
+    "new-run": ("new-run", nothing, ""),
+    "run": ("run", lambda w: [w.run.pk], ""),
+    "run-moving": ("run", lambda w: [w.moving.pk], ""),
+    "compare-runs": ("compare-runs", nothing, "?run=1&run=2"),
+    "queues": ("queues", nothing, ""),
+    "features": ("features", lambda w: [w.run.pk], ""),
+    "features-none": ("features", lambda w: [w.run.pk], "?q=zzz"),
+    "feature": ("feature", of_feature, ""),
+    "study": ("study", lambda w: [w.study.slug, 1], ""),
+    "results": ("results", lambda w: [w.study.slug, 1], ""),
+    "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
+    "account": ("account", nothing, ""),
+    "project": ("project", lambda w: [w.project.pk], ""),
+    "invitation": ("invitation", lambda w: [w.secret], ""),
+    "look": ("look", nothing, ""),
+}
+ELSEWHERE = {
+    "login", "account_login", "mfa_authenticate", "account_reauthenticate", "mfa_reauthenticate",
+    "mfa_index", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes",
+    "mfa_generate_recovery_codes",
+}  # fmt: skip
+"""Visited on the way that leads to them, below."""
+NO_PAGES = {
+    # Machines', files, and parts of pages.
+    "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
+    "responses-csv", "export-zip", "clip-audio", "track-audio", "steered-audio", "picture",
+    "report-document", "report-file", "feature-material", "check-config", "fill-config",
+    # Actions: they lead to a page.
+    "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
+    "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
+    "freeze-study", "open-study", "pause-study", "close-study",
+}  # fmt: skip
+PARTICIPANTS = {
+    "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
+    "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
+}  # fmt: skip
+"""In `test_pages.py`."""
+
+
+STUDY_MAKING = {
+    "new-study", "edit-study", "plan-step", "plan-review", "plan-power", "plan-discard",
+    "preview-study", "participations", "participation", "study-flags", "unblind-study",
+    "entry-links",
+}  # fmt: skip
+"""In `test_workspace.py`."""
+
+
+@pytest.fixture(autouse=True)
+def _plainly(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """No broker; passwords quickly hashed."""
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def ada() -> User:
+    return User.objects.create_superuser("ada", password=PASSWORD)
+
+
+@pytest.fixture
+def world(ada: User) -> World:
+    """A finished run with a looked-at feature, one that moves, an open and a closed study."""
+    run = factories.make_run(name=f"Demo {secrets.token_hex(2)}", clips=12, seconds=0.5)
+    factories.make_features(run, count=8, exemplars=6)
+    feature_index.fill(run)
+    stages(run)
+    study = factories.make_study(features=4)
+    other = Client()
+    passages.finish(other, study, passages.reach_trials(other, study))
+    passages.reach_trials(Client(), study)
+    moving = runs.create_run(
+        name=f"Moving {secrets.token_hex(2)}",
+        config=runs.config_from_toml(text=MOVING),
+        created_by=ada,
+    )
+    runs.queue_run(run=moving)
+    moving.stages.filter(stage="corpus").update(state="done", done=960, total=960, unit="track")
+    moving.stages.filter(stage="activations").update(
+        state="running", done=411, total=960, unit="track", note="shard 3 of 7",
+        lines=[["2026-11-27T10:00:00", "reading"], ["2026-11-27T10:00:09", "shard 3 of 7"]],
+    )  # fmt: skip
+    Run.objects.filter(pk=moving.pk).update(state="running")
+    Job.objects.create(kind="report", target=1, queue="cpu", state="failed", error="no answers")
+    closed = factories.make_study(state=Study.State.CLOSED)
+    folder = results.folder_of(closed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / results.PAGE).write_text("<!doctype html><title>Report</title><h1>Report</h1>")
+    project = projects.make(name=f"Hearing {secrets.token_hex(2)}", owner=ada)
+    _, secret = projects.invite(project=project, role=Role.EDITOR, note="Bo", by=ada)
+    tokens.make(user=ada, name="notebook")
+    return World(run, moving, looked_at(run), study, closed, project, secret)
+
+
+def stages(run: Run) -> None:
+    """A finished run's stages with what they say of themselves."""
+    said = {"corpus": {"tracks": 960, "set_aside": {"silent": 2}}, "sae": {"loss": 0.21}}
+    names = ("corpus", "activations", "sae", "features", "exemplars", "labels", "scores")
+    for order, name in enumerate(names):
+        StageRecord.objects.create(
+            run=run, stage=name, order=order, state="done", done=960, total=960, unit="track",
+            seconds=12.5, summary=said.get(name, {}), lines=[["2026-11-27T10:00:00", "began"]],
+        )  # fmt: skip
+
+
+def looked_at(run: Run) -> Feature:
+    """A feature with its view, pictures and steering."""
+    feature: Feature = run.features.order_by("pk")[1]
+    steering = [
+        {"prompt": "Simple melody", "seed": 3, "seconds": 5.0, "plain_clip": "plain",
+         "clip": "up", "alpha": 2.0, "changed_share": 0.75},
+    ]  # fmt: skip
+    for name in ("plain", "up"):
+        path = feature_views.steered_sound(run, feature.sae, name)
+        feature_views.write(path, b"fLaC")
+    (path.parents[2] / f"{feature.sae}.parquet").write_bytes(b"")
+    facts = _facts() | {
+        "steering": steering,
+        "steering_made": feature_views.steering_made(run, feature.sae),
+    }
+    feature_views.store(feature=feature, facts=facts, notes=[])
+    return feature
+
+
+def enter(page: Page, user: User, url: str) -> None:
+    """Log the browser in, without the login page."""
+    client = Client()
+    client.force_login(user)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value,
+                               "url": url}])  # fmt: skip
+
+
+def look(page: Page, name: str, wrong: list[str]) -> None:
+    """Pictures of the page in every width and light; what axe finds; nothing wider than it."""
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{name} is wider than {width}")
+            page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
+        for found in Axe().run(page).response["violations"]:
+            nodes = [node["html"][:200] for node in found["nodes"]]
+            wrong.append(f"{name}, {scheme}: {found['id']}: {nodes}")
+
+
+def test_every_address_is_a_page_here_or_said_to_be_none() -> None:
+    names = {str(key) for key in get_resolver().reverse_dict if isinstance(key, str)}
+    visited = {name for name, _, _ in PAGES.values()}
+    known = visited | ELSEWHERE | NO_PAGES | PARTICIPANTS | STUDY_MAKING
+    assert names - known == set(), "a row of PAGES each, so that it is looked at"
+    assert visited | ELSEWHERE <= names
+
+
+def test_every_page_is_accessible_and_pictured(
+    page: Page, world: World, ada: User, live_server: Any
+) -> None:
+    wrong: list[str] = []
+    enter(page, ada, live_server.url)
+    for label, (name, arguments, query) in PAGES.items():
+        given = query.replace("=1&", f"={world.run.pk}&").replace("=2", f"={world.moving.pk}")
+        answer = page.goto(reverse(name, args=arguments(world)) + given)
+        assert answer is not None
+        assert answer.status == 200, label
+        look(page, label, wrong)
+    assert wrong == []
+
+
+def test_the_way_in_and_what_protects_it(page: Page, ada: User) -> None:
+    wrong: list[str] = []
+    page.goto(reverse("login"))
+    look(page, "login", wrong)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("alert").wait_for()
+    look(page, "login-refused", wrong)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Account").click()
+    page.get_by_role("link", name="Set it up").click()
+    page.get_by_role("heading", name="Your password again").wait_for()
+    look(page, "account_reauthenticate", wrong)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("img", name="authenticator app").wait_for()
+    look(page, "mfa_activate_totp", wrong)
+    page.get_by_label("Type the code").fill("000000")
+    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("alert").wait_for()
+    TOTP.activate(ada, generate_totp_secret())
+    RecoveryCodes.activate(ada)
+    for name in ("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_deactivate_totp"):
+        page.goto(reverse(name))
+        look(page, name, wrong)
+    page.goto(reverse("mfa_reauthenticate"))
+    look(page, "mfa_reauthenticate", wrong)
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Second step").wait_for()
+    look(page, "mfa_authenticate", wrong)
+    for _ in range(5):
+        page.get_by_label("Code").fill("000000")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("alert").wait_for()
+    page.get_by_role("heading", name="Locked for a while").wait_for()
+    look(page, "locked", wrong)
+    assert wrong == []

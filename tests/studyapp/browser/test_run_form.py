@@ -1,0 +1,79 @@
+"""The run form in Chromium: fields write the text, the text fills the fields, both are checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from studyapp.models import Run
+from studyapp.services import jobs
+from tests.studyapp.browser.test_researcher_pages import enter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """The page of a new run, its script at work."""
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
+    page.goto(reverse("new-run"))
+    # The plan is asked for by the page itself: htmx runs.
+    expect(page.locator("#plan")).to_contain_text("What you fill in is checked here.")
+    page.wait_for_load_state("networkidle")
+    return page
+
+
+def test_fields_make_a_run_that_starts(form: Page) -> None:
+    form.get_by_label("Name").first.fill("By fields")
+    form.get_by_label("Model").fill("nano")
+    form.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
+    text = form.get_by_label("Config", exact=True)
+    expect(text).to_have_value(
+        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+    )
+    expect(form.locator("#plan")).to_contain_text("The config is valid.")
+    form.get_by_label("gemini").check()
+    expect(form.locator("#plan")).to_contain_text("a kept feature")
+    expect(text).to_have_value(
+        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n\n'
+        '[labels]\nmethods = ["descriptors", "corpus-tags", "gemini"]\n'
+    )
+    form.get_by_label("gemini").uncheck()
+    form.get_by_label("k", exact=True).fill("8, 16")
+    expect(text).to_have_value(
+        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n\n'
+        "[sae]\nks = [8, 16]\n"
+    )
+    form.get_by_role("button", name="Start the run").click()
+    form.get_by_role("heading", name="By fields").wait_for()
+    config = Run.objects.get().config
+    assert (config["sae"]["ks"], config["labels"]["methods"]) == (
+        [8, 16], ["descriptors", "corpus-tags"],
+    )  # fmt: skip
+
+
+def test_a_wrong_field_is_named_and_led_to(form: Page) -> None:
+    form.get_by_label("Model").fill("nano")
+    form.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
+    form.get_by_label("Steps").fill("many")
+    expect(form.get_by_role("alert")).to_contain_text("[sae] steps must be int, not 'many'")
+    form.get_by_role("link", name="To the field").click()
+    assert form.url.endswith("#field-sae-steps")
+
+
+def test_what_is_typed_as_text_fills_the_fields(form: Page) -> None:
+    text = form.get_by_label("Config", exact=True)
+    text.fill('[sae]\nks = [5]\n[labels]\nmethods = ["essentia"]\n[features]\npreset = "paper"\n')
+    expect(form.get_by_label("k", exact=True)).to_have_value("5")
+    expect(form.get_by_label("Preset")).to_have_value("paper")
+    expect(form.get_by_label("essentia", exact=True)).to_be_checked()
+    expect(form.get_by_label("descriptors")).not_to_be_checked()
+    expect(form.get_by_role("alert")).to_contain_text("section [subject] is missing")
+    text.fill("[sae")
+    expect(form.get_by_role("alert")).to_contain_text("not TOML")
+    expect(form.get_by_label("k", exact=True)).to_have_value("5")
