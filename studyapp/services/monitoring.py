@@ -100,6 +100,7 @@ class Flags:
     participations: int
     flagged: int
     counts: list[tuple[str, int]]
+    """Flag, in words, and how many participations carry it."""
 
 
 def flags(study: Study) -> Flags:
@@ -113,7 +114,7 @@ def flags(study: Study) -> Flags:
         own = quality.participation_flags(facts, study.quality_rules)
         counts.update(own)
         flagged += bool(own)
-    known = [(name, counts[name]) for name in quality.PARTICIPATION_FLAGS]
+    known = [(name.replace("_", " "), counts[name]) for name in quality.PARTICIPATION_FLAGS]
     return Flags(len(newest), flagged, known)
 
 

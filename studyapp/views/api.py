@@ -21,7 +21,7 @@ from studyapp.exports.columns import File
 from studyapp.models import Study
 from studyapp.permissions import visible
 from studyapp.selectors import study_progress
-from studyapp.services import audit, tokens
+from studyapp.services import audit, results, tokens
 from studyapp.snapshot import snapshot
 
 LINES = "application/x-ndjson"
@@ -81,6 +81,8 @@ def table(
     found = _study(request, slug, version)
     if found is None:
         return _error(404, f"there is no study {slug} version {version} for this token")
+    if not results.may_be_seen(found):
+        return _error(403, f"{found} is neither closed nor unblinded: its tables name the method")
     known = exports.tables(found)
     if name not in known:
         return _error(404, f"there is no table {name!r}; known: {', '.join(known)}")

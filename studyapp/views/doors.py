@@ -9,6 +9,7 @@ from studyapp.models import Project, Role, Run, Study, StudyPlan
 from studyapp.permissions import may
 from studyapp.selectors import runs as run_selectors
 from studyapp.selectors import study_plans, study_progress
+from studyapp.services import results
 
 
 def run_for(request: HttpRequest, pk: int, least: Role = Role.VIEWER) -> Run:
@@ -26,6 +27,14 @@ def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.
     if study is None or not may(request.user, study.project, Role.VIEWER):
         raise Http404(f"There is no version {version} of a study {slug}.")
     _check(request, study.project, least)
+    return study
+
+
+def data_for(request: HttpRequest, slug: str, version: int) -> Study:
+    """The study whose answers may be read: closed, or unblinded. Else 403: they name the method."""
+    study = study_for(request, slug, version)
+    if not results.may_be_seen(study):
+        raise PermissionDenied(f"{study} is neither closed nor unblinded.")
     return study
 
 

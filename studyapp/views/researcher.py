@@ -16,7 +16,7 @@ from studyapp.selectors import runs as run_selectors
 from studyapp.selectors import study_plans, study_progress
 from studyapp.services import audit
 from studyapp.services import studies as study_services
-from studyapp.views.doors import study_for
+from studyapp.views.doors import data_for, study_for
 
 STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
     "freeze": study_services.freeze,
@@ -59,7 +59,7 @@ def study_action(request: HttpRequest, slug: str, version: int, action: str) -> 
 @require_GET
 def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
     """`responses.csv`, streamed; with `?for=spreadsheet` no text of it is taken for a formula."""
-    study = study_for(request, slug, version)
+    study = data_for(request, slug, version)
     safe = request.GET.get("for") == "spreadsheet"
     rows = exports.responses_as_csv(study, safe=safe)
     response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
@@ -74,7 +74,7 @@ def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHtt
 @require_GET
 def export_zip(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
     """The whole export as a zip file, streamed; `parquet`, `spreadsheet`, `psych_ds` add to it."""
-    study = study_for(request, slug, version)
+    study = data_for(request, slug, version)
     name = f"{study.slug}-v{study.version}.zip"
     asked = {form: form in request.GET for form in ("parquet", "spreadsheet", "psych_ds")}
     audit.note(user=request.user, action="exported", target=study, project=study.project, file=name)

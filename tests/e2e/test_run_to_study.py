@@ -67,6 +67,9 @@ def test_researcher_and_participant_in_a_browser(
     link = page.locator("#link + p a").inner_text()
     participant = browser.new_context()
     _first_trial(participant.new_page(), link)
+    page.get_by_text("Unblind it", exact=True).click()
+    page.get_by_label("Why?", exact=False).fill("to see the export")
+    page.get_by_role("button", name="Unblind it for good").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Everything (zip)").click()
     download.value.save_as(tmp_path / "export.zip")

@@ -103,6 +103,7 @@ def _researcher() -> list[str]:
     }  # fmt: skip
     assert client.get(reverse("login")).status_code == 200
     client.force_login(get_user_model().objects.get(username="researcher"))
+    plans = [*_plans(client, run), *_watched(client, study)]
     for name, arguments in pages.items():
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
@@ -113,6 +114,7 @@ def _researcher() -> list[str]:
     served = [
         *pages,
         "metrics",
+        *plans,
         *_actions(client, run, study),
         *_projects(client),
         *_second_factor(client),
@@ -139,6 +141,44 @@ def _second_factor(client: object) -> list[str]:
         assert client.get(reverse(name)).status_code == expected, name  # type: ignore[attr-defined]
     assert Client().get(reverse("mfa_authenticate")).status_code == 302
     return [*pages, "mfa_authenticate"]
+
+
+def _plans(client: object, run: object) -> list[str]:
+    """The steps of a new study; what workers do is theirs."""
+    from django.urls import reverse
+
+    from studyapp.models import StudyPlan
+    from studyapp.services import study_plans
+
+    first = {"runs": [run.pk], "saes": study_plans.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
+    assert client.get(reverse("new-study")).status_code == 200  # type: ignore[attr-defined]
+    assert client.post(reverse("new-study"), first).status_code == 302  # type: ignore[attr-defined]
+    pk = StudyPlan.objects.latest("pk").pk
+    for step in study_plans.STEPS:
+        assert client.get(reverse("plan-step", args=[pk, step])).status_code == 200, step  # type: ignore[attr-defined]
+    for name in ("plan-review", "plan-power"):
+        method = client.get if name == "plan-review" else client.post  # type: ignore[attr-defined]
+        assert method(reverse(name, args=[pk])).status_code == 200, name
+    assert client.post(reverse("plan-discard", args=[pk])).status_code == 302  # type: ignore[attr-defined]
+    return ["new-study", "plan-step", "plan-review", "plan-power", "plan-discard"]
+
+
+def _watched(client: object, study: object) -> list[str]:
+    """A study while it runs, a preview of it, the next version of it; and it is unblinded."""
+    from django.urls import reverse
+
+    place = [study.slug, study.version]  # type: ignore[attr-defined]
+    someone = study.participations.latest("pk").identifier  # type: ignore[attr-defined]
+    for name in ("study-flags", "participations", "participation"):
+        arguments = [*place, someone] if name == "participation" else place
+        assert client.get(reverse(name, args=arguments)).status_code == 200, name  # type: ignore[attr-defined]
+    begun = client.post(reverse("preview-study", args=place))  # type: ignore[attr-defined]
+    assert client.get(begun.headers["Location"]).status_code == 200  # type: ignore[attr-defined]
+    sent = {"count": "1", "kind": "single", "reason": "visited"}
+    for name, status in (("entry-links", 200), ("unblind-study", 302), ("edit-study", 302)):
+        assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
+    return ["study-flags", "participations", "participation", "preview-study", "entry-links",
+            "unblind-study", "edit-study"]  # fmt: skip
 
 
 def _projects(client: object) -> list[str]:

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +142,8 @@ def test_the_data_interface_gives_the_tables_to_a_token_alone() -> None:
     assert Client().get(address).status_code == 401
     assert Client(headers={"authorization": "Bearer wrong"}).get(address).status_code == 401
     client = Client(headers={"authorization": f"Bearer {secret}"})
+    assert "neither closed nor unblinded" in client.get(address).json()["error"]
+    Study.objects.update(unblinded_at=timezone.now())
     listed = client.get(reverse("api-studies")).json()["studies"]
     assert listed[0]["tables"]["responses"] == f"http://testserver{address}"
     described = client.get(reverse("api-study", args=own)).json()

@@ -106,7 +106,7 @@ def test_flags_are_counted_by_the_studys_rules(study: Study) -> None:
     study.refresh_from_db()
     found = monitoring.flags(study)
     assert found.flagged == 1
-    assert dict(found.counts)["same_confidence"] == 1
+    assert dict(found.counts)["same confidence"] == 1
 
 
 def test_no_page_says_a_method_or_an_answer_before_the_closing(
@@ -163,6 +163,17 @@ def test_unblinding_is_asked_for_with_a_reason_and_recorded(
         monitoring.unblind(
             study=make_study(state=Study.State.DRAFT), user=User.objects.get(), reason="x"
         )
+
+
+def test_answers_by_method_are_exported_only_when_they_may_be_seen(
+    researcher: Client, study: Study
+) -> None:
+    files = [place(study, "responses-csv"), place(study, "export-zip")]
+    assert [researcher.get(file).status_code for file in files] == [403, 403]
+    assert "Everything (zip)" not in researcher.get(place(study, "study")).content.decode()
+    studies.close(study)
+    assert [researcher.get(file).status_code for file in files] == [200, 200]
+    assert "Everything (zip)" in researcher.get(place(study, "study")).content.decode()
 
 
 def test_one_participation_step_by_step(researcher: Client, study: Study) -> None:

@@ -47,7 +47,7 @@ def _as(name: str) -> Client:
 def test_roles(project: Project, name: str, looks: int, moves: int, invites: int) -> None:
     study = factories.make_study()
     run = study.runs.get()
-    Study.objects.update(project=project)
+    Study.objects.update(project=project, unblinded_at=timezone.now())
     type(run).objects.update(project=project)
     client, own = _as(name), [study.slug, study.version]
     for page in (reverse("study", args=own), reverse("run", args=[run.pk]),

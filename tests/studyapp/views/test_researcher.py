@@ -285,7 +285,7 @@ def test_what_is_not_there_is_a_404(researcher: Client) -> None:
 
 
 def test_downloads(researcher: Client) -> None:
-    study = factories.make_study()
+    study = factories.make_study(state=Study.State.CLOSED)
     place = [study.slug, study.version]
     table = researcher.get(reverse("responses-csv", args=place))
     text = b"".join(table.streaming_content).decode()  # type: ignore[attr-defined]
