@@ -139,5 +139,5 @@ class RecruitmentForm(StepForm):
         payment = data["payment"]
         return data | {
             "codes": {ending: code for ending, code in codes.items() if code},
-            "payment": None if payment is None else str(payment),
+            "payment": None if payment is None else f"{payment:.2f}",
         }

@@ -134,17 +134,6 @@ def dropouts(study: Study) -> list[tuple[str, int]]:
     return [(step.value, counts[step]) for step in STEPS if counts[step]]
 
 
-def ratings_of_items(study: Study) -> list[tuple[int, int]]:
-    """Ratings → how many items have so many, of complete participations, simulated or not."""
-    answered = Q(
-        trials__kind=Trial.Kind.MAIN,
-        trials__participation__status=Status.COMPLETE,
-        trials__response__isnull=False,
-    )
-    items = study.items.filter(role="main").annotate(n=Count("trials", filter=answered))
-    return sorted(Counter(items.values_list("n", flat=True)).items())
-
-
 def listed(study: Study, *, before: int | None = None) -> tuple[list[Line], int | None]:
     """A page of participations, the newest first, and where the next page begins; None at the end.
 

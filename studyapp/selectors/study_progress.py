@@ -20,6 +20,8 @@ class Cells:
     """Main answers of complete participations, those above an item's wish included."""
     full: int
     """Items that have the ratings wished."""
+    per_item: tuple[int, ...] = ()
+    """Ratings of each item."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def cells_of(study: Study) -> list[Cells]:
             wished=len(ratings) * study.ratings_per_item,
             ratings=sum(ratings),
             full=sum(n >= study.ratings_per_item for n in ratings),
+            per_item=tuple(ratings),
         )
         for method, ratings in sorted(by_method.items())
     ]

@@ -78,10 +78,12 @@ def monitor(study: Study) -> Monitor:
     finished = {name: (n, simulated) for name, n, simulated in states}
     complete, simulated = finished.get(Participation.Status.COMPLETE.label, (0, 0))
     places, blind = assignment.places(study), not results.may_be_seen(study)
+    cells = _conditions(study, blind=blind)
+    items = Counter(ratings for _, own in cells for ratings in own.per_item)
     return Monitor(
         states=states,
-        cells=_conditions(study, blind=blind),
-        items=selectors.ratings_of_items(study),
+        cells=cells,
+        items=sorted(items.items()),
         pace=selectors.pace(study),
         dropouts=selectors.dropouts(study),
         cost=_cost(study, complete - simulated, places),

@@ -39,6 +39,8 @@ KIND = "make_study"
 TITLE = "What do these sounds share?"
 COUNTED_FEATURES = 20_000
 """Up to so many features a page counts those that are eligible; beyond, it gives an upper bound."""
+RECRUITMENT = ("entry", "service", "external_study", "payment")
+"""Answers of which no column of the study is made, but its recruitment."""
 TEST = "difference_mean_confidence"
 """The analysis's confirmatory test, unless the plan says otherwise."""
 REPORT_SECONDS = 0.5
@@ -284,7 +286,9 @@ def make(*, plan: StudyPlan, held: jobs.Held) -> Study:
     def within(study: Study) -> None:
         held.lock()
         _recruit(study, answers)
-        StudyPlan.objects.filter(pk=plan.pk).update(study=study, answers=answers)
+        # The defaults of this moment are kept (the slug is taken now), under what was said since.
+        row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
+        StudyPlan.objects.filter(pk=plan.pk).update(study=study, answers=answers | row.answers)
 
     settings = settings_of(answers)
     settings |= {"project": runs[0].project, "created_by": plan.created_by}
@@ -297,6 +301,20 @@ def make(*, plan: StudyPlan, held: jobs.Held) -> Study:
         progress=progress,
         **settings,
     )
+
+
+def is_behind(study: Study) -> bool:
+    """Whether the answers were changed since this draft was made of them."""
+    plan = selectors.of_study(study) if study.state == Study.State.DRAFT else None
+    if plan is None:
+        return False
+    answers = answered(plan)
+    new = study_settings.unsaved(**settings_of(answers))
+    made = {*studies.HASHED, *studies.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
+    if any(getattr(new, name) != getattr(study, name) for name in made):
+        return True
+    own = _answers_of(study)
+    return any(own[name] != answers[name] for name in ("runs", "methods", *RECRUITMENT))
 
 
 def _recruit(study: Study, answers: Answers) -> None:
@@ -331,7 +349,7 @@ def _answers_of(study: Study) -> Answers:
         "plan_text": plan.get("text", ""),
     }
     row = recruitment_selectors.of_study(study)
-    payment = None if row.payment is None else str(row.payment)
+    payment = None if row.payment is None else f"{row.payment:.2f}"
     return answers | {
         "entry": row.entry, "service": row.service, "external_study": row.external_study,
         "payment": payment, "currency": row.currency or "EUR",

@@ -15,7 +15,7 @@ from studyapp.models import EntryToken, Role, Study
 from studyapp.permissions import may
 from studyapp.selectors import monitoring as selectors
 from studyapp.selectors import recruitment as recruitment_selectors
-from studyapp.services import audit, recruitment, results
+from studyapp.services import audit, recruitment, results, study_plans
 from studyapp.services import monitoring as services
 from studyapp.steps import Step
 from studyapp.views.doors import study_for
@@ -37,6 +37,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "steps": [*study.steps, Step.THANKS.value],
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),
+        "is_behind": study_plans.is_behind(study),
         "can_be_unblinded": study.state in (Study.State.FROZEN, *services.MOVING)
         and study.unblinded_at is None,
     }

@@ -71,6 +71,11 @@ def hurry(client: Client, **first: Any) -> StudyPlan:
     return plan
 
 
+def begun(run: Run) -> StudyPlan:
+    """A plan of which nothing was said but the run."""
+    return study_plans.begin(created_by=User.objects.first(), run=run)
+
+
 def made(client: Client, plan: StudyPlan) -> Study:
     """The study that a worker makes of the plan."""
     client.post(reverse("plan-review", args=[plan.pk]))
@@ -182,7 +187,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 def test_what_cannot_be_is_said_on_its_page(
     researcher: Client, run: Run, step: str, changes: dict[str, Any], line: str
 ) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     before = plan.answers
     page = post(researcher, reverse("plan-step", args=[plan.pk, step]), **changes)
     assert page.status_code == 422
@@ -228,10 +233,19 @@ def test_controls_and_methods_that_named_little_are_not_chosen_unasked(
 def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_next_version(
     researcher: Client, run: Run
 ) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     first = made(researcher, plan)
+    page = reverse("study", args=[first.slug, 1])
+    behind = "Answers were changed since this draft was made"
+    assert behind not in researcher.get(page).content.decode()
     post(researcher, reverse("plan-step", args=[plan.pk, "size"]), ratings_per_item=5)
+    assert behind in researcher.get(page).content.decode()
     second = made(researcher, plan)
+    assert behind not in researcher.get(page).content.decode()
+    post(researcher, reverse("plan-step", args=[plan.pk, "recruitment"]), payment="3")
+    assert behind in researcher.get(page).content.decode()
+    second = made(researcher, plan)
+    assert behind not in researcher.get(page).content.decode()
     assert not Study.objects.filter(pk=first.pk).exists()
     assert (second.version, second.ratings_per_item) == (1, 5)
     place = [second.slug, second.version]
@@ -250,10 +264,26 @@ def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_ne
     assert studies.design_hash(second) == second.design_hash
 
 
+def test_what_is_answered_while_a_worker_makes_the_draft_is_kept(
+    researcher: Client, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = begun(run)
+    create = studies.create_study
+
+    def meanwhile(**given: Any) -> Study:
+        study_plans.answer(plan=plan, step="texts", given={"title": "Said meanwhile"})
+        return create(**given)
+
+    monkeypatch.setattr(studies, "create_study", meanwhile)
+    study = made(researcher, plan)
+    assert (study.title, plan.answers["title"]) == (study_plans.TITLE, "Said meanwhile")
+    assert plan.answers["slug"] == study.slug
+
+
 def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
     researcher: Client, run: Run
 ) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     run.clips.update(path="nowhere.flac")
     researcher.post(reverse("plan-review", args=[plan.pk]))
     tasks.work(Job.objects.get().pk)
@@ -265,7 +295,7 @@ def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
 def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     researcher: Client, run: Run
 ) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     address = reverse("plan-power", args=[plan.pk])
     given = shown(researcher.get(reverse("plan-step", args=[plan.pk, "size"])))
     asked = given | {"ratings_per_item": 10, "effect": 0.8}
@@ -287,7 +317,7 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
 def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     researcher: Client, run: Run
 ) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     answers = study_plans.answered(plan)
     power.request(plan=plan, answers=answers | {"effect": 0.3})
     held = jobs.claim(Job.objects.get().pk)
@@ -301,7 +331,7 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
 
 
 def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     answers = study_plans.answered(plan) | {"methods": ["descriptors"]}
     assert "nothing to compare" in power.request(plan=plan, answers=answers).problem
     huge = study_plans.answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
@@ -331,7 +361,7 @@ def test_rules_of_exclusion_are_the_analysis_s() -> None:
 
 
 def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
-    plan = hurry(researcher)
+    plan = begun(run)
     pages = [reverse("plan-step", args=[plan.pk, step]) for step in study_plans.STEPS]
     pages += [reverse("plan-review", args=[plan.pk]), reverse("home")]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
