@@ -105,8 +105,11 @@ class FeaturesForm(StepForm):
     )  # fmt: skip
 
     def arrange(self) -> None:
-        """How many there are to draw from."""
-        self.eligible = services.eligible(self.plan, self.answers)
+        """How many there are to draw from; no more are wanted, unless somebody said so."""
+        self.eligible = services.eligible(self.answers)
+        if self.eligible and "features_wanted" not in self.plan.answers:
+            most = max(1, min(services.MOST_FEATURES, self.eligible.eligible))
+            self.initial["features_wanted"] = most
 
     def clean_features_wanted(self) -> int:
         """No more than can be drawn."""

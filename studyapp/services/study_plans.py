@@ -37,6 +37,8 @@ VOID = {"runs": ("saes", "methods", "features_wanted", "comparisons"), "methods"
 KIND = "make_study"
 """Of the job that makes a plan's study, in `studyapp.tasks.WORK`."""
 TITLE = "What do these sounds share?"
+MOST_FEATURES = 100
+"""Features that a study has unless somebody wants more."""
 COUNTED_FEATURES = 20_000
 """Up to so many features a page counts those that are eligible; beyond, it gives an upper bound."""
 RECRUITMENT = ("entry", "service", "external_study", "payment")
@@ -105,9 +107,9 @@ def answered(plan: StudyPlan, *, with_eligible: bool = False) -> Answers:
     methods = selectors.methods_of(runs, sources["saes"])
     answers: Answers = sources | {"methods": _default_methods(methods)} | given
     if "features_wanted" not in given:
-        found = eligible(plan, answers) if with_eligible else None
+        found = eligible(answers) if with_eligible else None
         bound = min((m.named for m in methods if m.name in answers["methods"]), default=0)
-        answers["features_wanted"] = max(1, min(100, found.eligible if found else bound))
+        answers["features_wanted"] = max(1, min(MOST_FEATURES, found.eligible if found else bound))
     return _defaults(answers) | answers
 
 
@@ -175,7 +177,7 @@ class Eligible:
     reasons: dict[str, int]
 
 
-def eligible(plan: StudyPlan, answers: Answers) -> Eligible | None:
+def eligible(answers: Answers) -> Eligible | None:
     """Counted as `studies.create_study` counts; None for a run of too many features to count."""
     runs = selectors.runs_named(answers["runs"])
     chosen = answers["saes"]

@@ -69,7 +69,7 @@ def _step(request: HttpRequest, plan: StudyPlan, step: str) -> HttpResponse:
 
 
 def _form(request: HttpRequest, plan: StudyPlan, step: str, data: Any) -> StepForm:
-    answers = services.answered(plan, with_eligible=step == "features")
+    answers = services.answered(plan)
     is_first = step == FIRST
     runs = _offered(request) if is_first else selectors.runs_named(answers["runs"])
     return FORMS[step](data, plan=plan, answers=answers, runs=runs)
