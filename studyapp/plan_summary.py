@@ -48,7 +48,8 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
 def _checks(answers: Answers) -> Facts:
     steps = [name for step, name in STEP_NAMES.items() if step in answers["steps"]]
     rules = [f"{name} {value}" for name, value in answers["exclusion_rules"].items()]
-    pairs = [f"{a} against {b}" for a, b in answers["comparisons"]]
+    given = answers["comparisons"]
+    pairs = ["every pair"] if given is None else [f"{a} against {b}" for a, b in given]
     return [
         ("Steps", ", ".join(steps) or "the paper’s alone"),
         ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),

@@ -95,7 +95,10 @@ class ChecksForm(StepForm):
     def shown(self, answers: Answers) -> dict[str, Any]:
         """Rules and pairs as the fields show them."""
         rules = answers["exclusion_rules"]
-        pairs = ["|".join(pair) for pair in answers["comparisons"]]
+        given = answers["comparisons"]
+        pairs = [
+            "|".join(p) for p in (services.pairs(answers["methods"]) if given is None else given)
+        ]
         switches = [name for name in SWITCHES if rules.get(name)]
         kept = {name: answers[name] for name in answers if name in self.base_fields}
         check = answers["headphone_check"]
@@ -108,7 +111,7 @@ class ChecksForm(StepForm):
     def arrange(self) -> None:
         """The pairs of the chosen methods, and those that the plan has."""
         known = services.pairs(self.answers["methods"])
-        known += [pair for pair in self.answers["comparisons"] if pair not in known]
+        known += [pair for pair in self.answers["comparisons"] or () if pair not in known]
         self.fields["comparisons"].choices = [  # type: ignore[attr-defined] # a choice field
             ("|".join(pair), f"{pair[0]} against {pair[1]}") for pair in known
         ]

@@ -41,6 +41,8 @@ MOST_FEATURES = 100
 """Features that a study has unless somebody wants more."""
 COUNTED_FEATURES = 20_000
 """Up to so many features a page counts those that are eligible; beyond, it gives an upper bound."""
+ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
+"""What the steps ask of the analysis plan."""
 RECRUITMENT = ("entry", "service", "external_study", "payment")
 """Answers of which no column of the study is made, but its recruitment."""
 TEST = "difference_mean_confidence"
@@ -148,6 +150,9 @@ def _defaults(answers: Answers) -> Answers:
         "comparisons": pairs(answers["methods"]),
         "equivalence_bound": None,
         "plan_text": "",
+        "plan_kept": {},
+        "loudness_lufs": -23.0,
+        "questions": {},
         "title": TITLE,
         "slug": answers.get("slug") or selectors.free_slug(),
         "languages": languages,
@@ -209,13 +214,6 @@ def settings_of(answers: Answers) -> Settings:
     """The answers as `studies.create_study` takes them."""
     steps = answers["steps"]
     has_check = Step.HEADPHONES in steps
-    plan: dict[str, Any] = {"confirmatory": [TEST], "comparisons": answers["comparisons"]}
-    if len(answers["methods"]) < 2:
-        plan = {}
-    if answers["equivalence_bound"]:
-        plan["equivalence_bound"] = answers["equivalence_bound"]
-    if answers["plan_text"]:
-        plan["text"] = answers["plan_text"]
     return Settings(
         slug=answers["slug"],
         title=answers["title"],
@@ -228,6 +226,8 @@ def settings_of(answers: Answers) -> Settings:
         ratings_per_item=answers["ratings_per_item"],
         trials_per_participation=answers["trials_per_participation"],
         lease_minutes=answers["lease_minutes"],
+        loudness_lufs=answers["loudness_lufs"],
+        questions=answers["questions"],
         steps=steps,
         headphone_check=answers["headphone_check"] if has_check else "none",
         headphones_required=answers["headphones_required"] and has_check,
@@ -236,7 +236,7 @@ def settings_of(answers: Answers) -> Settings:
         repeat_trials=answers["repeat_trials"],
         quality_rules={name: answers[name] for name in ("fast_seconds", "straight_line")},
         exclusion_rules=answers["exclusion_rules"],
-        analysis_plan=plan,
+        analysis_plan=_plan_of(answers),
         languages=answers["languages"],
         consent_text=answers["consent_text"],
         instructions_text=answers["instructions_text"],
@@ -246,6 +246,18 @@ def settings_of(answers: Answers) -> Settings:
         ethics_approval=answers["ethics_approval"],
         codes=answers["codes"],
     )
+
+
+def _plan_of(answers: Answers) -> dict[str, Any]:
+    """The analysis plan: what no step asks of it, and what the steps say."""
+    plan: dict[str, Any] = dict(answers["plan_kept"])
+    if answers["comparisons"] is not None and len(answers["methods"]) > 1:
+        plan = {"confirmatory": [TEST]} | plan | {"comparisons": answers["comparisons"]}
+    if answers["equivalence_bound"]:
+        plan["equivalence_bound"] = answers["equivalence_bound"]
+    if answers["plan_text"]:
+        plan["text"] = answers["plan_text"]
+    return plan
 
 
 def problem(plan: StudyPlan, answers: Answers) -> str:
@@ -339,6 +351,7 @@ def _answers_of(study: Study) -> Answers:
         "headphone_check", "headphones_required", "practice_trials", "catch_trials",
         "repeat_trials", "exclusion_rules", "languages", "texts", "consent_text",
         "instructions_text", "debrief_text", "contact", "ethics_approval", "codes",
+        "loudness_lufs", "questions",
     )  # fmt: skip
     answers: Answers = {name: getattr(study, name) for name in plain}
     answers |= {name: study.quality_rules[name] for name in ("fast_seconds", "straight_line")}
@@ -346,9 +359,10 @@ def _answers_of(study: Study) -> Answers:
     answers["methods"] = list(study.conditions.order_by("method").values_list("method", flat=True))
     plan = study.analysis_plan
     answers |= {
-        "comparisons": plan.get("comparisons", []),
+        "comparisons": plan.get("comparisons"),
         "equivalence_bound": plan.get("equivalence_bound"),
         "plan_text": plan.get("text", ""),
+        "plan_kept": {name: plan[name] for name in plan if name not in ASKED_OF_PLAN},
     }
     row = recruitment_selectors.of_study(study)
     payment = None if row.payment is None else f"{row.payment:.2f}"

@@ -162,11 +162,33 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     row = study.recruitment
     assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
     assert (str(row.payment), row.currency) == ("2.50", "GBP")
+    assert_copied(study)
+
+
+def assert_copied(study: Study) -> None:
+    """A plan made of the study's row would make the same study."""
     copied = study_plans.answered(StudyPlan(answers=study_plans._answers_of(study)))
     twin = study_settings.unsaved(**study_plans.settings_of(copied))
     same = {*studies.HASHED, *studies.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
     for name in same:
         assert getattr(twin, name) == getattr(study, name), name
+
+
+@pytest.mark.parametrize(
+    "plan", [{}, {"comparisons": []}, {"confirmatory": ["superiority_ratings"], "seed": 5}]
+)
+def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
+    plan: dict[str, Any],
+) -> None:
+    study = factories.make_study(
+        state=Study.State.DRAFT, loudness_lufs=-20.0, questions={"musical_training": "own"},
+        analysis_plan=plan, lease_minutes=20, codes={"complete": "C"},
+        exclusion_rules={"max_failed_catch": 0},
+    )  # fmt: skip
+    if plan == {"comparisons": []}:
+        plan["confirmatory"] = ["difference_mean_confidence"]
+        study.analysis_plan = plan
+    assert_copied(study)
 
 
 @pytest.mark.parametrize(
