@@ -22,7 +22,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
         "methods": [("Methods", ", ".join(answers["methods"]) or "none")],
         "features": [
             ("Features", str(answers["features_wanted"])),
-            ("Stratified by", ", ".join(answers["strata"]) or "nothing"),
+            ("Stratified by", ", ".join(answers["strata"]).replace("sae", "SAE") or "nothing"),
             ("Seed", str(answers["seed"])),
         ],
         "trials": [
