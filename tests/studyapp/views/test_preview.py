@@ -137,3 +137,16 @@ def test_a_preview_goes_with_the_next_with_its_draft_and_after_a_day(
     assert not Study.everything.exists()
     assert not Participation.objects.exists()
     assert first.pk != third.pk
+
+
+def test_a_preview_can_be_withdrawn_from_and_read_in_another_language(
+    researcher: Client, study: Study
+) -> None:
+    languages = {"languages": ["en", "de"], "texts": {"de": {"title": "Was hören Sie?"}}}
+    Study.objects.filter(pk=study.pk).update(**languages)
+    address, begun = begin(researcher, study, step="trial", language="de")
+    assert 'lang="de"' in researcher.get(address).content.decode()
+    researcher.post(f"/s/{begun.study.slug}/withdraw/")
+    begun.refresh_from_db()
+    assert begun.status == Participation.Status.WITHDRAWN
+    assert not begun.trials.exists()
