@@ -27,6 +27,9 @@ from tests.pipeline.gemini import many
 from tests.pipeline.gemini_server import GeminiServer, serving
 
 FEATURES = 200
+HANGS = (3, 103)
+"""Before the kill and after it. Few: each takes as long as the time-out, which must be longer than
+any answer takes on a machine under load, for what is given up too early is paid twice."""
 MODEL = "gemini-3.5-flash-lite"
 SAYS = {
     "": "",
@@ -45,7 +48,7 @@ SAYS = {
 
 def fault(number: int, tries: int) -> str:
     """Of every twenty questions nine go wrong; one of all is answered by another model."""
-    first = {1: "429", 2: "500", 3: "hang", 4: "503"}
+    first = {1: "429", 2: "500", 3: "503", 4: "503"}
     always = {
         5: "broken answer", 6: "broken body", 7: "blocked", 8: "truncated", 9: "400", 10: "echo",
         11: "empty",
@@ -54,8 +57,10 @@ def fault(number: int, tries: int) -> str:
         return "wrong model"
     if number == 140:
         return "500"
+    if number in HANGS:
+        return "hang" if tries < 1 else ""
     if tries < 2 and number % 20 in first:
-        return first[number % 20] if number % 20 != 3 or tries < 1 else ""
+        return first[number % 20]
     return always.get(number % 20, "")
 
 
@@ -75,7 +80,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_until_paid(server: GeminiServer, process: subprocess.Popen[bytes], count: int) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while sum(server.paid.values()) < count:
         assert process.poll() is None, "the process ended before it could be killed"
         assert time.monotonic() < end
@@ -90,9 +95,9 @@ def rows_of(folder: Path, method: str = "gemini") -> list[LabelCandidate]:
 def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
     tmp_path: Path,
 ) -> None:
-    # No answer may be given up while it is on its way: a machine under load takes seconds.
     with serving(fault) as server:
-        many.make(tmp_path, FEATURES, settings(server, timeout_seconds=5.0))
+        server.hang_seconds = 300.0
+        many.make(tmp_path, FEATURES, settings(server, timeout_seconds=30.0))
         process = start(tmp_path)
         wait_until_paid(server, process, 60)
         os.kill(process.pid, signal.SIGKILL)
@@ -144,7 +149,8 @@ def expected(folder: Path, server: GeminiServer, unknown: set[str]) -> dict[str,
     """What each feature's row must say, from what the server did to its question."""
     context, asked = questions(folder)
     sounds = [hashlib.sha256(sound_of(context, one)).hexdigest() for one in asked]
-    assert len(set(sounds)) == len(server.numbers) == FEATURES
+    assert len(set(sounds)) == FEATURES
+    # A call that was killed before the server saw it has no number: under way it was all the same.
     return {
         one.feature: UNKNOWN if one.feature in unknown else SAYS[fault(server.sounds[sound], 9)]
         for one, sound in zip(asked, sounds, strict=True)

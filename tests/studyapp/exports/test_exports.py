@@ -287,8 +287,8 @@ def test_the_zip_leaves_piece_by_piece_while_rows_are_read(
     read: list[int] = []
     responses = write.rows.responses
 
-    def counted(asked: Study) -> Iterator[Any]:
-        for number, row in enumerate(responses(asked)):
+    def counted(asked: Study, **among: Any) -> Iterator[Any]:
+        for number, row in enumerate(responses(asked, **among)):
             read.append(number)
             yield row
 
