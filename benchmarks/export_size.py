@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -108,7 +109,9 @@ def _export(out: Path, *, parquet: bool) -> None:
         else:
             file.writelines(text.encode() for text in exports.responses_as_csv(study))
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    # ru_maxrss begins with what the parent held when it forked; this is the process' own.
+    peak = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    print(time.monotonic() - started, used.ru_utime + used.ru_stime, int(peak[0]) / 1024)
 
 
 def _fill(participations: int, events: int) -> None:
