@@ -134,7 +134,7 @@ def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
 
 
 def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[str]:
-    """`responses.csv`, line by line, of one state of the database."""
+    """`responses.csv`, some hundred lines at a time, of one state of the database."""
     with snapshot():
         yield from _lines(columns.RESPONSES, rows.responses(study), safe)
 

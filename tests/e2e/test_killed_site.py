@@ -42,9 +42,6 @@ def test_a_killed_site_loses_no_acknowledged_answer(site: LiveSite) -> None:
         for line in acknowledged
     } == set(stored)
     assert "starting it again" in site.output.read_text()
-
-
-def test_every_listener_of_the_killed_site_has_a_code_of_its_own(site: LiveSite) -> None:
     codes = site.query(
         "SELECT p.completion_code FROM studyapp_participation p"
         " JOIN studyapp_study s ON s.id = p.study_id WHERE s.slug = 'killed' AND p.simulated"

@@ -121,7 +121,7 @@ def load(page: Page, link: str) -> None:
 def answer(page: Page) -> None:
     """Hear all three sounds, choose, and send; wait until the next page has come."""
     token = page.locator("input[name=trial]").get_attribute("value")
-    page.wait_for_function("document.querySelector('.outline').getAttribute('d')")
+    page.locator(".outline[d*=M]").last.wait_for(state="attached")
     for number in (1, 2, 3):
         player = page.locator(f".player[data-clip='{number}']")
         for _ in range(8):
@@ -132,7 +132,5 @@ def answer(page: Page) -> None:
     page.locator("input[name=choice][value='3']").check()
     page.locator("input[name=confidence][value='4']").check()
     page.locator("#answer .actions button").last.click()
-    page.wait_for_function(
-        "token => document.querySelector('input[name=trial]')?.value !== token", arg=token,
-        timeout=20_000,
-    )  # fmt: skip
+    answered = page.locator(f"input[name=trial][value='{token}']")
+    answered.wait_for(state="detached", timeout=20_000)
