@@ -85,10 +85,18 @@ def remember(response: HttpResponse, participation: Participation) -> None:
 
 def participation_of(request: HttpRequest, slug: str) -> Participation | None:
     """The participation that the request's cookie names, with its study; None if there is none."""
-    identifier = request.get_signed_cookie(
-        COOKIE, default=None, salt=COOKIE_SALT, max_age=COOKIE_SECONDS
-    )
+    identifier = _identifier(request)
     return selectors.by_identifier(slug=slug, identifier=identifier) if identifier else None
+
+
+def bare_participation_of(request: HttpRequest, slug: str) -> Participation | None:
+    """The same without its study: for sounds and events, which come most often."""
+    identifier = _identifier(request)
+    return selectors.bare_by_identifier(slug=slug, identifier=identifier) if identifier else None
+
+
+def _identifier(request: HttpRequest) -> str | None:
+    return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
 
 
 def forget(response: HttpResponse, slug: str) -> None:

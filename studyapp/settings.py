@@ -120,8 +120,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     # Tests run on a file, as the site does: WAL and locks behave otherwise in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
-else:
-    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+# To open a connection, SQLite's too, takes longer than most of a page's queries.
+DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"

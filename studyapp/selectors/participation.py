@@ -7,18 +7,31 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db.models import QuerySet
+
 from studyapp.models import (
     Event,
     Item,
     Participation,
     Response,
     StepRecord,
-    Stimulus,
     Study,
     Trial,
 )
 from studyapp.steps import NEEDED, Step
 
+SELDOM_READ = (
+    "draw",
+    *(
+        f"study__{name}"
+        for name in (
+            "saes", "strata", "quality_rules", "check_sounds", "questions", "codes", "left_out",
+            "exclusion_rules", "analysis_plan", "consent_text", "instructions_text", "debrief_text",
+        )
+    ),
+)  # fmt: skip
+"""Columns that few of a participant's pages need; those fetch them when they do. To read and parse
+them for every request took a third of its time."""
 ANSWERING_SECONDS = 20.0
 """Guess of what a trial takes beside its sounds, until the participant's own pace is known."""
 
@@ -35,6 +48,10 @@ class Passage:
     def current(self) -> Trial | None:
         """The first unanswered trial; None when all are answered."""
         return next((trial for trial in self.trials if not _has_response(trial)), None)
+
+    def of_token(self, token: str) -> Trial | None:
+        """The trial of that token; None for any that is not the participation's."""
+        return next((trial for trial in self.trials if trial.token == token), None)
 
     @property
     def following(self) -> Trial | None:
@@ -100,14 +117,28 @@ def example_of(study: Study) -> Item | None:
 
 def by_identifier(*, slug: str, identifier: str) -> Participation | None:
     """The participation of that pseudonym in any version of the study, with its study."""
-    found = Participation.objects.select_related("study")
-    return found.filter(identifier=identifier, study__slug=slug).first()
+    return _with_study().filter(identifier=identifier, study__slug=slug).order_by().first()
+
+
+def bare_by_identifier(*, slug: str, identifier: str) -> Participation | None:
+    """The same participation with its status alone: enough for sounds and events."""
+    found = Participation.objects.only("status")
+    return found.filter(identifier=identifier, study__slug=slug).order_by().first()
 
 
 def by_external_key(*, slug: str, key: str) -> Participation | None:
     """The newest participation with that keyed hash in any version of the study, with its study."""
-    found = Participation.objects.select_related("study").order_by("-study__version")
+    found = _with_study().order_by("-study__version")
     return found.filter(external_key=key, study__slug=slug).first() if key else None
+
+
+def locked(pk: int) -> Participation:
+    """The participation with its study; its row, not the study's, is locked to the commit."""
+    return _with_study().select_for_update(of=("self",)).get(pk=pk)
+
+
+def _with_study() -> QuerySet[Participation]:
+    return Participation.objects.select_related("study").defer(*SELDOM_READ)
 
 
 def passage(participation: Participation) -> Passage:
@@ -117,27 +148,25 @@ def passage(participation: Participation) -> Passage:
         .select_related("response")
         .order_by("number")
     )
+    for trial in trials:
+        trial.participation = participation
     return Passage(trials, tuple(trial.response for trial in trials if _has_response(trial)))
 
 
-def trial_by_token(*, participation: Participation, token: str) -> Trial | None:
-    """The participation's own trial of that token, with item and stimuli; None for any other."""
-    related = ("item__stimulus_1", "item__stimulus_2", "item__stimulus_3")
-    trials = Trial.objects.filter(participation=participation, token=token)
-    trial = trials.select_related("response", *related).first()
-    if trial is not None:
-        trial.participation = participation
-    return trial
+def playable(*, participation: Participation, token: str, number: int) -> Path | None:
+    """Sound `number` of a trial of that token, up to one trial after the current; else None.
 
-
-def playable(*, participation: Participation, token: str, number: int) -> Stimulus | None:
-    """Sound `number` of a trial of that token, up to one trial after the current; else None."""
-    trial = trial_by_token(participation=participation, token=token)
-    if trial is None or not 1 <= number <= 3:
+    Its path from the data folder.
+    """
+    if not 1 <= number <= 3:
         return None
-    earlier = participation.trials.filter(number__lt=trial.number, response=None)
-    # One unanswered trial before it: the next one, whose sounds the page loads ahead.
-    return trial.item.stimuli[number - 1] if earlier.count() <= 1 else None
+    trials = Trial.objects.filter(participation=participation).order_by()
+    asked = trials.filter(token=token).values_list("number", f"item__stimulus_{number}__path")
+    for place, path in asked:
+        earlier = trials.filter(number__lt=place, response=None)
+        # One unanswered trial before it: the next one, whose sounds the page loads ahead.
+        return Path(path) if earlier.count() <= 1 else None
+    return None
 
 
 def item_of(trial: Trial) -> Item:
@@ -147,10 +176,18 @@ def item_of(trial: Trial) -> Item:
     )
 
 
+def seconds_of(trial: Trial) -> float:
+    """How long the trial's three sounds last together."""
+    lengths = [f"stimulus_{number}__seconds" for number in (1, 2, 3)]
+    seconds: float = sum(Item.objects.values_list(*lengths).get(pk=trial.item_id))
+    return seconds
+
+
 def heard_clips(trial: Trial) -> set[int]:
     """Numbers of the trial's clips that were played to the end, by the recorded events."""
     ended = Event.objects.filter(trial=trial, type=Event.Type.ENDED, clip__isnull=False)
-    return {clip for clip in ended.values_list("clip", flat=True).distinct() if clip is not None}
+    clips = ended.order_by().values_list("clip", flat=True).distinct()
+    return {clip for clip in clips if clip is not None}
 
 
 def heard_by_token(*, participation: Participation, tokens: set[str]) -> dict[str, list[int]]:

@@ -122,8 +122,11 @@ def show_trial(*, trial: Trial) -> Trial:
     """Start the trial's clock at its first showing."""
     if trial.shown_at is None:
         now = timezone.now()
-        Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now)
-        trial.refresh_from_db(fields=["shown_at"])
+        if Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now):
+            trial.shown_at = now
+        else:
+            # Another tab was first.
+            trial.refresh_from_db(fields=["shown_at"])
     return trial
 
 
@@ -138,7 +141,7 @@ def record_events(
     if participation.status not in OBSERVED:
         return [], [event.sequence for event in events]
     tokens = {event.trial for event in events}
-    shown = participation.trials.filter(token__in=tokens, shown_at__isnull=False)
+    shown = participation.trials.filter(token__in=tokens, shown_at__isnull=False).order_by()
     trials = dict(shown.values_list("token", "pk"))
     known = [event for event in events if event.trial in trials]
     Event.objects.bulk_create(
@@ -190,22 +193,18 @@ def check_heard(*, trial: Trial) -> None:
     missing = {1, 2, 3} - selectors.heard_clips(trial)
     if missing:
         raise NotHeardError(f"sounds not heard to the end: {sorted(missing)}")
-    seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
+    seconds = selectors.seconds_of(trial)
     if _elapsed_ms(trial) < HEARD_SHARE * seconds * 1000 and not trial.participation.simulated:
         raise NotHeardError("less time passed than the sounds last")
 
 
 def _stored(trial: Trial) -> Response | None:
-    return Response.objects.filter(trial=trial).first()
+    return trial.response if hasattr(trial, "response") else None
 
 
 def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str) -> Response:
     """Inside a transaction: every check against rows that are locked."""
-    participation = (
-        Participation.objects.select_for_update(of=("self",))
-        .select_related("study")
-        .get(pk=trial.participation_id)
-    )
+    participation = selectors.locked(trial.participation_id)
     passage = selectors.passage(participation)
     if trial.pk in {answer.trial_id for answer in passage.answered}:
         return Response.objects.get(trial=trial)

@@ -31,11 +31,9 @@ def show(
 
 def take(request: HttpRequest, step: Step, participation: Participation) -> HttpResponse:
     """Record the posted answer; one that is not to the current trial leads on, changing nothing."""
-    given = selectors.trial_by_token(
-        participation=participation, token=request.POST.get("trial", "")
-    )
-    current = selectors.passage(participation).current
-    if given is None or current is None or given.pk != current.pk:
+    passage = selectors.passage(participation)
+    given = passage.of_token(request.POST.get("trial", ""))
+    if given is None or given is not passage.current:
         was_answered = given is not None and hasattr(given, "response")
         return led_on(request, participation, saved=was_answered)
     form = AnswerForm(request.POST)

@@ -16,19 +16,19 @@ from studyapp.views.ranges import ranged
 @require_safe
 def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpResponse:
     """Sound `number` (1–3) of the participation's own trial, up to one after the current."""
-    participation = access.participation_of(request, slug)
-    if participation is None:
+    participation = access.bare_participation_of(request, slug)
+    path = participation and selectors.playable(
+        participation=participation, token=token, number=number
+    )
+    if not path:
         raise Http404
-    stimulus = selectors.playable(participation=participation, token=token, number=number)
-    if stimulus is None:
-        raise Http404
-    return _served(request, Path(stimulus.path))
+    return _served(request, path)
 
 
 @require_safe
 def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
     """A sound of the participation's own sound check or example."""
-    participation = access.participation_of(request, slug)
+    participation = access.bare_participation_of(request, slug)
     path = participation and selectors.sound_of(participation=participation, token=token)
     if not path:
         raise Http404
