@@ -1,13 +1,15 @@
 """Three hundred participants at fifteen seconds a trial, and the same trial in oTree, side by side.
 
-    python -m benchmarks.load [--participants 300] [--seconds-a-trial 15] [--trials 4]
+    python -m benchmarks.load [--participants 300] [--seconds-a-trial 15] [--trials 8] [--arrive 60]
 
 Both servers run on this machine, one after the other, the load generator beside them on the same
 two cores (`--cores`). Ours is what `manage.py serve` runs (two processes of eight threads, SQLite);
 oTree, from the package index in an environment made by this benchmark, is its own production
 server with its default SQLite. A trial is, in both: the page, its three sounds (the same files),
 the answer and what it leads to; ours also posts the listening events that oTree has no page for.
-Participants begin evenly over one trial's length, wait as a listener would, and never hurry.
+Participants come evenly over `--arrive` seconds, so that all of them are there at once for the
+minute after, wait as a listener would, and never hurry. (Who comes at the same instant is the
+matter of `benchmarks.arrivals`.)
 
 Then `--burst` seconds in which a few participants go on without any waiting: pages a second.
 
@@ -62,6 +64,8 @@ class Timings:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    wall: float = 0.0
+    """Seconds from the first visitor's coming to the last one's going."""
 
     def note(self, kind: str, seconds: float, *, good: bool) -> None:
         """One request."""
@@ -145,7 +149,7 @@ def main() -> int:
     options = _options()
     if options.cores:
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
-    pace = f"{options.trials} trials of {options.seconds_a_trial:g} s"
+    pace = f"{options.trials} trials of {options.seconds_a_trial:g} s, come in {options.arrive:g} s"
     print(f"{options.participants} participants, {pace}; load average {os.getloadavg()[0]:.1f}\n")
     good = _ours(options)
     if not options.without_otree:
@@ -158,7 +162,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--participants", type=int, default=300)
     parser.add_argument("--seconds-a-trial", type=float, default=15.0)
-    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--arrive", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--burst", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--cores", default="0,1", help="cores of servers and load; empty for all")
     parser.add_argument("--without-otree", action="store_true")
@@ -175,7 +180,7 @@ def _ours(options: argparse.Namespace) -> bool:
         sounds = [(site.data / path).read_bytes() for path in paths]
         walk = _walk_ours(options)
         timings = _paced(site.url, walk, options)
-        _print("Earwitness", timings, options)
+        _print("Earwitness", timings)
         _burst(site.url, _walk_ours(options, simulated=_simulation(site.python)), options)
         options.sounds = sounds
     pages = [_percentile(values, 95) for kind, values in timings.seconds.items() if kind in PAGES]
@@ -240,7 +245,7 @@ def _trial_ours(
 def _theirs(options: argparse.Namespace) -> None:
     with _otree(options.sounds, options.participants + 400) as (url, codes):
         walk = _walk_theirs(options, codes)
-        _print("oTree", _paced(url, walk, options), options)
+        _print("oTree", _paced(url, walk, options))
         _burst(url, walk, options)
 
 
@@ -315,16 +320,18 @@ def _session(url: str, people: int) -> list[str]:
 
 
 def _paced(url: str, walk: Walk, options: argparse.Namespace) -> Timings:
-    """Every participant once, beginning evenly over one trial's length."""
+    """Every participant once, coming evenly."""
     timings = Timings()
 
     def one(number: int) -> None:
-        time.sleep(number * options.seconds_a_trial / options.participants)
+        time.sleep(number * options.arrive / options.participants)
         visitor = Visitor(url, timings)
         walk(visitor, number, time.sleep)
         visitor.close()
 
+    started = time.monotonic()
     _in_threads(one, options.participants)
+    timings.wall = time.monotonic() - started
     return timings
 
 
@@ -363,9 +370,8 @@ def _in_threads(work: Callable[[int], None], count: int) -> None:
         thread.join()
 
 
-def _print(name: str, timings: Timings, options: argparse.Namespace) -> None:
-    seconds = options.seconds_a_trial * (options.trials + 1)
-    pages = timings.pages()
+def _print(name: str, timings: Timings) -> None:
+    seconds, pages = timings.wall, timings.pages()
     everything = sum(len(values) for values in timings.seconds.values())
     rates = f"{len(pages) / seconds:.1f} pages, {everything / seconds:.1f} requests a second"
     print(f"{name}: {rates}; p95 of all pages {1000 * _percentile(pages, 95):.0f} ms")

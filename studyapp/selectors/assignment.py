@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,9 +48,10 @@ def catch_items(study: Study) -> list[str]:
     return list(found.values_list("identifier", flat=True))
 
 
-def keys_of_items(study: Study) -> dict[str, tuple[int, int | None]]:
-    """Identifier → (primary key of the item, primary key of its feature)."""
-    rows = study.items.values_list("identifier", "pk", "feature_id")
+def keys_of_items(study: Study, wanted: Collection[str]) -> dict[str, tuple[int, int | None]]:
+    """Wanted identifier → (primary key of the item, primary key of its feature)."""
+    items = study.items.filter(identifier__in=wanted).order_by()
+    rows = items.values_list("identifier", "pk", "feature_id")
     return {identifier: (pk, feature) for identifier, pk, feature in rows}
 
 

@@ -27,6 +27,8 @@ SELDOM_READ = (
         for name in (
             "saes", "strata", "quality_rules", "check_sounds", "questions", "codes", "left_out",
             "exclusion_rules", "analysis_plan", "consent_text", "instructions_text", "debrief_text",
+            "seed", "option_policy", "features_wanted", "ratings_per_item", "catch_trials",
+            "repeat_trials", "loudness_lufs", "frozen_at", "unblinded_at",
         )
     ),
 )  # fmt: skip

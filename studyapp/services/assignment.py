@@ -9,7 +9,7 @@ that `replay` can draw again and compare.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,10 @@ from studyapp.selectors.studies import fold
 from studyapp.services import plans, practice
 from studyapp.services.plans import Cell, Frame, Plan, State
 
+MOST_FRAMES = 8
+"""Studies whose frames a process keeps."""
+_FRAMES: dict[tuple[int, str], Frame] = {}
+
 
 def assign(*, participation: Participation) -> Participation:
     """Give the participation its condition, trials and place. A second call changes nothing.
@@ -32,15 +36,16 @@ def assign(*, participation: Participation) -> Participation:
     with transaction.atomic():
         study = Study.everything.select_for_update().get(pk=participation.study_id)
         participation.refresh_from_db()
+        participation.study = study
         if participation.assigned_at is not None:
             return participation
         if study.state != Study.State.OPEN:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = timezone.now()
-        if not _has_room(study, now):
-            raise StudyFullError(f"{study} is full")
         state = state_of(study, now)
-        plan = plans.draw(frame_of(study), state, participation.seed)
+        if not _room_in(study, now, state.held):
+            raise StudyFullError(f"{study} is full")
+        plan = plans.draw(_kept_frame_of(study), state, participation.seed)
         _write(participation, study, plan)
         participation.condition = _condition(study, plan)
         participation.algorithm = plans.ALGORITHM
@@ -153,11 +158,32 @@ def restored(study: Study, draw: dict[str, Any]) -> State:
     return State(held=dict(draw["held"]), ratings=ratings)
 
 
+def _kept_frame_of(study: Study) -> Frame:
+    """The same, read once by each process: nothing of it changes once the study is frozen.
+
+    Arrivals wait for one another while it is read, and it is the longest of what they wait for.
+    """
+    if not study.design_hash:
+        return frame_of(study)
+    key = study.pk, study.design_hash
+    if key not in _FRAMES:
+        while len(_FRAMES) >= MOST_FRAMES:
+            _FRAMES.pop(next(iter(_FRAMES)), None)
+        _FRAMES[key] = frame_of(study)
+    return _FRAMES[key]
+
+
 def _has_room(study: Study, now: datetime, condition: Condition | None = None) -> bool:
     """Whether a place is free, in that condition where one is given."""
+    return _room_in(study, now, selectors.places_by_method(study=study, now=now), condition)
+
+
+def _room_in(
+    study: Study, now: datetime, held: Mapping[str, int], condition: Condition | None = None
+) -> bool:
+    """The same, where the places held in each condition were counted already."""
     if study.design == Study.Design.WITHIN:
         return selectors.places_held(study=study, now=now) < places(study)
-    held = selectors.places_by_method(study=study, now=now)
     asked = [condition.method] if condition is not None else list(held)
     return any(held[method] < places_per_condition(study) for method in asked)
 
@@ -177,7 +203,7 @@ def _cell(item: selectors.OfferedItem, identification: bool) -> Cell:
 def _write(participation: Participation, study: Study, plan: Plan) -> None:
     """Practice, then the plan's rows; repeats after what they repeat, whose keys they need."""
     practised = practice.trials(participation)
-    keys = selectors.keys_of_items(study)
+    keys = selectors.keys_of_items(study, {one.item for one in plan.trials})
     trials = [
         _trial(participation, number, keys[one.item], one)
         for number, one in enumerate(plan.trials, start=1 + len(practised))
