@@ -107,7 +107,7 @@ def _export(out: Path, *, parquet: bool) -> None:
         if out.suffix == ".zip":
             file.writelines(exports.zip_study(study, exports.Forms(parquet=parquet)))
         else:
-            file.writelines(text.encode() for text in exports.responses_as_csv(study))
+            file.writelines(exports.responses_as_csv(study))
     used = resource.getrusage(resource.RUSAGE_SELF)
     # ru_maxrss begins with what the parent held when it forked; this is the process' own.
     peak = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())

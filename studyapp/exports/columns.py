@@ -81,7 +81,9 @@ class File(Generic[Row]):
 
 def _writer(column: Column[Row]) -> Callable[[Row], Any]:
     read = column.value
-    if column.type in ("time", "boolean"):
+    if column.type == "time":
+        return lambda row: _time(read(row))
+    if column.type == "boolean":
         return lambda row: cell(read(row))
     return read
 
@@ -94,10 +96,14 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime):
-        # As the database gives them; to turn a time into what it is would take thrice as long.
-        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()
-    return str(value)
+    return _time(value) if isinstance(value, datetime) else str(value)
+
+
+def _time(value: datetime | None) -> str:
+    if value is None:
+        return ""
+    # The database gives UTC; to turn such a time into what it is would take thrice as long.
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()
 
 
 def _clip(n: int) -> Column[TrialRow]:

@@ -133,10 +133,12 @@ def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
     yield written.take()
 
 
-def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[str]:
+def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
     """`responses.csv`, some hundred lines at a time, of one state of the database."""
+    file = columns.RESPONSES
+    cells = file.safe_cells if safe else file.cells
     with snapshot():
-        yield from _lines(columns.RESPONSES, rows.responses(study), safe)
+        yield from _csv(file.header(), map(cells, rows.responses(study)))
 
 
 def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
@@ -252,8 +254,3 @@ class _Taken:
         """What was written since the last call."""
         whole, self._parts, self.size = b"".join(self._parts), [], 0
         return whole
-
-
-def _lines(file: File[Row], stream: Iterable[Row], safe: bool) -> Iterator[str]:
-    cells = file.safe_cells if safe else file.cells
-    yield from (chunk.decode() for chunk in _csv(file.header(), map(cells, stream)))

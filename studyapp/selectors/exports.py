@@ -325,17 +325,21 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
         .values_list("trial_id", "clip", "type")
         .annotate(n=Count("pk"), ms=Sum("value"))
     )
+    # Plain strings: to look up and compare an enumeration's members is most of this loop.
+    kinds = Event.Type
+    play, heard, ended = kinds.PLAY.value, kinds.HEARD.value, kinds.ENDED.value
+    visible, error = kinds.VISIBLE.value, kinds.ERROR.value
     for pk, clip, kind, n, ms in rows:
         trial = figures[pk]
-        if kind == Event.Type.PLAY and clip:
+        if kind == play and clip:
             trial.plays[clip] = n
-        elif kind == Event.Type.HEARD and clip:
+        elif kind == heard and clip:
             trial.heard_ms[clip] = ms or 0
-        elif kind == Event.Type.ENDED and clip:
+        elif kind == ended and clip:
             trial.ended.add(clip)
-        elif kind == Event.Type.VISIBLE:
+        elif kind == visible:
             trial.hidden_ms += ms or 0
-        elif kind == Event.Type.ERROR:
+        elif kind == error:
             trial.errors += n
     return dict(figures)
 

@@ -35,7 +35,7 @@ def main() -> None:
     participation = passages.reach_trials(client, one)
     passages.finish(client, one, participation)
     participation.refresh_from_db()
-    rows = "".join(exports.responses_as_csv(one)).splitlines()
+    rows = b"".join(exports.responses_as_csv(one)).splitlines()
     said = {
         "vendor": connection.vendor,
         "arrived": len(set(identifiers)),

@@ -242,12 +242,12 @@ def test_a_failure_leaves_nothing(
 
 
 def test_the_stream_is_the_file(study: Study, folder: Path) -> None:
-    streamed = "".join(exports.responses_as_csv(study))
+    streamed = b"".join(exports.responses_as_csv(study)).decode()
     assert streamed.encode() == (folder / "responses.csv").read_bytes()
 
 
-def _rows(lines: Iterable[str]) -> int:
-    return len(list(csv.reader(io.StringIO("".join(lines), newline=""))))
+def _rows(lines: Iterable[bytes]) -> int:
+    return len(list(csv.reader(io.StringIO(b"".join(lines).decode(), newline=""))))
 
 
 def test_more_responses_need_no_more_queries(study: Study, client: Client) -> None:

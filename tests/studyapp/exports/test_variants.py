@@ -150,7 +150,7 @@ def test_the_data_interface_gives_the_tables_to_a_token_alone() -> None:
     assert described["protocol"]["design_hash"] == study.design_hash
     body = b"".join(client.get(address).streaming_content)  # type: ignore[attr-defined]
     records = [json.loads(line) for line in body.decode().splitlines()]
-    table = list(csv.DictReader(io.StringIO("".join(exports.responses_as_csv(study)))))
+    table = list(csv.DictReader(io.StringIO(b"".join(exports.responses_as_csv(study)).decode())))
     assert [r["confidence"] for r in records] == [int(row["confidence"]) for row in table]
     assert list(records[0]) == list(table[0])
     assert client.get(f"{address}x").status_code == 404
