@@ -87,7 +87,7 @@ def cheapest(
     """The design with the lowest cost that reaches the wished power, over numbers of trials.
 
     For each number of trials the fewest participants are found by bisection; cost is participants ×
-    (`cost_participant` + trials × `cost_trial`), both methods together. None where none up to
+    `cost_participant` + trials × `cost_trial`, both methods together. None where none up to
     `MOST_PARTICIPANTS` a method reaches it.
     """
     if not 0 < wished < 1:
@@ -103,10 +103,16 @@ def cheapest(
         )
         if found is None:
             continue
-        cost = 2 * found.design.participants * (cost_participant + number * cost_trial)
+        cost = _cost(found.design, cost_participant, cost_trial)
         if best is None or cost < best[1]:
             best = found, cost
     return best
+
+
+def _cost(design: Design, participant: float, trial: float) -> float:
+    """Of both methods together."""
+    people = design.participants * (1 if design.within else 2)
+    return people * participant + 2 * design.participants * design.trials * trial
 
 
 def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: int) -> Power | None:
@@ -116,7 +122,8 @@ def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: i
         made = dataclasses.replace(base, participants=participants, ratings=ratings)
         return power(made, simulations=simulations, seed=seed)
 
-    low, high = max(4, ratings), max(8, 2 * ratings)
+    sides = 1 + base.within
+    low, high = max(4, sides * ratings), max(8, 2 * sides * ratings)
     found = of(high)
     while found.power < wished:
         low, high = high, 2 * high
@@ -164,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m analysis design", description="Power and width of a planned study."
     )
     for field in dataclasses.fields(Design):
-        if field.name != "shares":
+        if field.name not in ("shares", "within"):
             kind = int if field.name in ("participants", "trials", "ratings") else float
             parser.add_argument(
                 f"--{field.name.replace('_', '-')}",
@@ -172,6 +179,9 @@ def _parser() -> argparse.ArgumentParser:
                 default=None,
                 help=f"default {field.default}, or the pilot's",
             )
+    parser.add_argument(
+        "--within", action="store_true", default=None, help="every participant rates both methods"
+    )
     parser.add_argument("--pilot", type=Path, default=None, help="a pilot's responses.csv")
     parser.add_argument("--power", type=float, default=None, help="find the cheapest design")
     parser.add_argument(
@@ -232,7 +242,8 @@ def _write(path: Path, answer: dict[str, object]) -> None:
 def _described(found: Power) -> str:
     d = found.design
     return (
-        f"{d.participants} participants a method x {d.trials} trials, "
+        f"{d.participants} participants {'of both methods' if d.within else 'a method'} x "
+        f"{d.trials} trials{' of each' if d.within else ''}, "
         f"ratings a feature: {d.ratings} ({d.n_features} features), "
         f"participant SD {d.participant_sd:.2f}, feature SD {d.feature_sd:.2f}, "
         f"difference {d.effect:.2f}:\n"

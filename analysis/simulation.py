@@ -1,9 +1,10 @@
 """Simulated studies of a stated design: what `design` and the coverage benchmark stand on.
 
 A rating is a latent normal number cut into five steps: method's shift + participant (SD σ_p) +
-feature (SD σ_f) + noise (SD 1). Participants rate one method each. Features are the same under both
-methods, but their levels there are independent, as names differ: the careful case, since a level
-that both methods share would cancel in their difference.
+feature (SD σ_f) + noise (SD 1). Participants rate one method each, or both, and then a
+participant's level is the same under both. Features are the same under both methods, but their
+levels there are independent, as names differ: the careful case, since a level that both methods
+share would cancel in their difference.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ PAPER_SHARES = (0.17, 0.18, 0.18, 0.23, 0.24)
 
 @dataclass(frozen=True)
 class Design:
-    """A study between participants of two methods."""
+    """A study of two methods, between participants or within them."""
 
     participants: int = 40
-    """Participants a method."""
+    """Participants a method; within participants they are the same ones for both."""
     trials: int = 10
-    """Trials a participant, each of another feature."""
+    """Trials a participant and method, each of another feature."""
     ratings: int = 1
     """Ratings a feature and method."""
     participant_sd: float = 0.8
@@ -40,6 +41,8 @@ class Design:
     """Difference in mean confidence, steps of the scale."""
     shares: tuple[float, ...] = PAPER_SHARES
     """Shares of the answers 1 to 5 under the lower method."""
+    within: bool = False
+    """Whether every participant rates both methods."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -53,10 +56,11 @@ class Design:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise AnalysisError(f"{name} is {value:g}; it must be from {low} to {high}")
-        if self.n_features < self.trials:
+        needed = self.trials * (1 + self.within)
+        if self.n_features < needed:
             raise AnalysisError(
                 f"{self.ratings} ratings a feature leave {self.n_features} features, fewer than "
-                f"the {self.trials} trials of a participant"
+                f"the {needed} trials of a participant"
             )
 
     @property
@@ -98,18 +102,22 @@ class Design:
 
 def simulate(design: Design, rng: np.random.Generator) -> Pair:
     """One study: method `a` above method `b` by the design's effect."""
-    values = np.concatenate([_side(design, shift, rng) for shift in (design.shift, 0.0)])
     per_side = design.participants * design.trials
-    participant = np.repeat(np.arange(2 * design.participants), design.trials)
-    feature = np.tile(_features(per_side, design.n_features), 2)
+    feature = _features(per_side, design.n_features)
+    # Within participants, under the other method each has the features of the one after.
+    features = (feature, np.roll(feature, -design.trials) if design.within else feature)
+    first, own = _side(design, design.shift, features[0], None, rng)
+    second, _ = _side(design, 0.0, features[1], own if design.within else None, rng)
+    people = np.repeat(np.arange(2 * design.participants), design.trials)
+    n_participants = design.participants if design.within else 2 * design.participants
     return Pair(
         a="a",
         b="b",
-        values=values,
+        values=np.concatenate([first, second]),
         is_a=np.arange(2 * per_side) < per_side,
-        participant=participant,
-        feature=feature,
-        n_participants=2 * design.participants,
+        participant=people % n_participants,
+        feature=np.concatenate(features),
+        n_participants=n_participants,
         n_features=design.n_features,
     )
 
@@ -125,10 +133,13 @@ def _features(n: int, n_features: int) -> Ints:
     return np.concatenate([rng.permutation(n_features) for _ in range(rounds)])[:n]
 
 
-def _side(design: Design, shift: float, rng: np.random.Generator) -> Floats:
-    n = design.participants * design.trials
-    latent = shift + rng.normal(size=n)
-    own = rng.normal(0, design.participant_sd, design.participants)
+def _side(
+    design: Design, shift: float, feature: Ints, own: Floats | None, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """A method's ratings, and its participants' levels: those given, else new ones."""
+    latent = shift + rng.normal(size=design.participants * design.trials)
+    if own is None:
+        own = rng.normal(0, design.participant_sd, design.participants)
     level = rng.normal(0, design.feature_sd, design.n_features)
-    latent += np.repeat(own, design.trials) + level[_features(n, design.n_features)]
-    return np.searchsorted(design.cuts, latent).astype(np.float64) + 1
+    latent += np.repeat(own, design.trials) + level[feature]
+    return np.searchsorted(design.cuts, latent).astype(np.float64) + 1, own

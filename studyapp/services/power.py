@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
-from studyapp.models import Job, StudyPlan
+from studyapp.models import Job, Study, StudyPlan
 from studyapp.selectors import jobs as job_selectors
 from studyapp.services import jobs, results
 from studyapp.services.study_plans import Answers
@@ -36,12 +36,14 @@ class Estimate:
 
 
 def question(answers: Answers) -> dict[str, Any]:
-    """The numbers on which an estimate depends."""
+    """The numbers on which an estimate depends: of two of the plan's methods."""
     features, ratings = answers["features_wanted"], answers["ratings_per_item"]
-    trials = answers["trials_per_participation"]
+    trials, methods = answers["trials_per_participation"], len(answers["methods"])
+    within = answers["design"] == Study.Design.WITHIN
     return {
-        "participants": -(-features * ratings // trials),
-        "trials": trials,
+        "participants": -(-features * ratings * (methods if within else 1) // trials),
+        "trials": max(1, trials // methods) if within else trials,
+        "within": within,
         "ratings": ratings,
         "effect": answers["effect"],
     }

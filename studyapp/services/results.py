@@ -107,10 +107,13 @@ def estimate_power(
     participant_sd: float | None = None,
     feature_sd: float | None = None,
     pilot: Path | None = None,
+    within: bool = False,
     simulations: int = 200,
     seed: int = 0,
 ) -> PowerEstimate:
     """Power of a design with `participants` a method, `trials` each, `ratings` a feature.
+
+    `within` participants, the same ones rate both methods, `trials` of each.
 
     `effect` is the difference in mean confidence to be found. Standard deviations are on the latent
     scale of the model, whose noise is 1; what is None comes from the pilot's `responses.csv`, else
@@ -129,6 +132,7 @@ def estimate_power(
             trials=trials,
             ratings=ratings,
             effect=effect,
+            within=within,
             participant_sd=base.participant_sd if participant_sd is None else participant_sd,
             feature_sd=base.feature_sd if feature_sd is None else feature_sd,
         )

@@ -1,5 +1,6 @@
 """Planning: `analysis.design` and `analysis.simulation`."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from scipy import stats
 from analysis.__main__ import main
 from analysis.design import cheapest, from_pilot, power, run
 from analysis.errors import AnalysisError
+from analysis.intervals import stream
 from analysis.simulation import Design, simulate
 from tests.analysis.factories import full_rows, paper_rows, write_csv
 
@@ -62,6 +64,39 @@ def test_power_grows_with_effect_and_falls_with_spread() -> None:
     calm = power(Design(effect=0.5, participant_sd=0.2), simulations=100)
     assert noisy.power < calm.power
     assert noisy.width > calm.width
+
+
+def test_within_participants_their_own_levels_cancel() -> None:
+    between = Design(trials=5, ratings=2, participant_sd=2.0)
+    within = dataclasses.replace(between, within=True)
+    rated = simulate(within, np.random.default_rng(0))
+    assert rated.crossed
+    assert rated.n_participants == within.participants
+    a, b = (rated.side(first, rated.values).weight for first in (True, False))
+    assert a.tolist() == b.tolist() == [within.trials] * within.participants
+    of_each = rated.feature.reshape(2, within.participants, within.trials)
+    seen = np.concatenate(list(of_each), axis=1)
+    assert all(len(set(row)) == 2 * within.trials for row in seen.tolist())
+    apart, paired = (power(design, simulations=100) for design in (between, within))
+    assert paired.power > apart.power
+    assert paired.width < 0.8 * apart.width
+    with pytest.raises(AnalysisError, match="fewer than the 20 trials of a participant"):
+        Design(participants=10, trials=10, ratings=10, within=True)
+
+
+def test_power_within_participants_is_that_of_the_paired_t_test() -> None:
+    design = Design(participants=30, trials=1, feature_sd=0, effect=0.6, within=True)
+    rng, hits = stream(0, "design"), 0
+    for _ in range(300):
+        pair = simulate(design, rng)
+        found = stats.ttest_rel(pair.values[pair.is_a], pair.values[~pair.is_a])
+        hits += found.pvalue < 0.05
+    assert power(design, simulations=300).power == pytest.approx(hits / 300, abs=0.02)
+
+
+def test_within_participants_no_effect_is_found_about_as_rarely_as_stated() -> None:
+    found = power(Design(effect=0.0, within=True), simulations=400)
+    assert found.power < 0.05 + 3 * 0.011
 
 
 def test_no_effect_is_found_about_as_rarely_as_stated() -> None:

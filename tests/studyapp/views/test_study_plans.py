@@ -329,7 +329,7 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     assert "<dt>Power</dt>" in page
     plan.refresh_from_db()
     assert plan.power["asked"] == {
-        "participants": 12, "trials": 10, "ratings": 10, "effect": 0.8,
+        "participants": 12, "trials": 10, "within": False, "ratings": 10, "effect": 0.8,
     }  # fmt: skip
     assert 0 < plan.power["found"]["power"] <= 1
     assert f"<dd>{floatformat(plan.power['found']['power'], 2)} " in page
@@ -350,6 +350,16 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     power.estimate(plan=stale, held=held)
     plan.refresh_from_db()
     assert plan.power == {"asked": power.question(answers | {"effect": 0.9})}
+
+
+def test_within_participants_all_rate_both_methods(run: Run) -> None:
+    answers = study_plans.answered(begun(run)) | {
+        "methods": ["descriptors", "corpus-tags"], "design": "within",
+        "features_wanted": 50, "ratings_per_item": 4, "trials_per_participation": 10,
+    }  # fmt: skip
+    asked = power.question(answers)
+    assert (asked["within"], asked["participants"], asked["trials"]) == (True, 40, 5)
+    assert asked["participants"] * asked["trials"] == 50 * 4
 
 
 def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
