@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pipeline import audio
-from pipeline.artifacts import RunDirectory, StageWriter
+from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
-from pipeline.parallel import torch_threads
+from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
 from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, records_from, table_of
 from pipeline.sae import checkpoint
@@ -43,8 +44,13 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
             names = sorted({track for rows in chosen.values() for track, _ in rows})
             progress.start(f"exemplars {name}", len(names), "clip")
             clips = {}
-            for track in names:
-                clips[track] = _store_clip(writer, name, tracks[track], config.corpus.path)
+            cut = partial(_cut, config.corpus.path)
+            excerpts = map_in_threads(
+                cut, (tracks[track] for track in names), config.machine.workers
+            )
+            for track, data in zip(names, excerpts, strict=True):
+                clips[track] = hashlib.sha256(data).hexdigest()
+                writer.write_bytes(f"exemplars/{name}/clips/{clips[track]}.flac", data)
                 progress.advance()
             progress.finish()
             peaks = peak_seconds(directory, stored, chosen)
@@ -99,15 +105,12 @@ def peak_seconds(
     return peaks
 
 
-def _store_clip(writer: StageWriter, name: str, track: TrackRecord, corpus: Path) -> str:
-    """Cut a track's excerpt, store it under its hash, and give the hash."""
+def _cut(corpus: Path, track: TrackRecord) -> bytes:
+    """A track's excerpt as FLAC."""
     samples, rate = audio.read_clip(
         corpus / track.path, start_seconds=track.start_seconds, seconds=track.seconds
     )
-    data = audio.flac_bytes(samples, rate)
-    clip = hashlib.sha256(data).hexdigest()
-    writer.write_bytes(f"exemplars/{name}/clips/{clip}.flac", data)
-    return clip
+    return audio.flac_bytes(samples, rate)
 
 
 def _records(
