@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Python compiles what it imports; to compile all of torch beforehand takes most of an installation.
+INSTALL := $(PIP) install --no-compile
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
 
@@ -25,14 +27,14 @@ $(VENV)/bin/python:
 # What the demo needs; a second call does nothing.
 $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 	@echo "Installing the environment (about 1.5 GB, once) ..."
-	$(PIP) install --quiet --upgrade pip
-	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo]"
-	$(PIP) install --quiet --no-deps --requirement requirements/no-deps.txt
+	$(INSTALL) --quiet --upgrade pip
+	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo]"
+	$(INSTALL) --quiet --no-deps --requirement requirements/no-deps.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) install --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,gemini,essentia,test]"
-	$(PIP) install --quiet --no-deps --requirement requirements/audiocraft.txt --requirement requirements/laion-clap.txt
+	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,gemini,essentia,test]"
+	$(INSTALL) --quiet --no-deps --requirement requirements/audiocraft.txt --requirement requirements/laion-clap.txt
 	@touch $@
 
 demo: $(VENV)/.demo

@@ -97,7 +97,7 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
 ) -> None:
     with serving(fault) as server:
         server.hang_seconds = 300.0
-        many.make(tmp_path, FEATURES, settings(server, timeout_seconds=30.0))
+        many.make(tmp_path, FEATURES, settings(server, timeout_seconds=12.0))
         process = start(tmp_path)
         wait_until_paid(server, process, 60)
         os.kill(process.pid, signal.SIGKILL)
