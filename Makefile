@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Python compiles what it imports; to compile all of torch beforehand takes most of an installation.
 INSTALL := $(PIP) install --no-compile
+# What is imported must be kept compiled then, for every process would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
 
