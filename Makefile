@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Python compiles what it imports; to compile all of torch beforehand takes most of an installation.
+# Python compiles what it imports; to compile all of it beforehand takes half of an installation.
 INSTALL := $(PIP) install --no-compile
 # What is imported must be kept compiled then, for every process would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -89,6 +89,7 @@ bench-arrivals: $(VENV)/.test
 
 bench-load: $(VENV)/.test
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.load --arrive 15 --trials 4 --burst 0 --without-otree
 
 bench-pages: $(VENV)/.test chromium
 	$(BIN)/python -m benchmarks.page_weight --device phone

@@ -100,10 +100,7 @@ def cell(value: Any) -> str:
 
 
 def _time(value: datetime | None) -> str:
-    if value is None:
-        return ""
-    # The database gives UTC; to turn such a time into what it is would take thrice as long.
-    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()
+    return "" if value is None else value.astimezone(UTC).isoformat()
 
 
 def _clip(n: int) -> Column[TrialRow]:

@@ -145,13 +145,8 @@ def _with_study() -> QuerySet[Participation]:
 
 def passage(participation: Participation) -> Passage:
     """All trials of the participation with their responses, in one query."""
-    trials = tuple(
-        Trial.objects.filter(participation=participation)
-        .select_related("response")
-        .order_by("number")
-    )
-    for trial in trials:
-        trial.participation = participation
+    # By way of the participation, so that each trial has this very one at hand.
+    trials = tuple(participation.trials.select_related("response").order_by("number"))
     return Passage(trials, tuple(trial.response for trial in trials if _has_response(trial)))
 
 
@@ -162,13 +157,15 @@ def playable(*, participation: Participation, token: str, number: int) -> Path |
     """
     if not 1 <= number <= 3:
         return None
-    trials = Trial.objects.filter(participation=participation).order_by()
-    asked = trials.filter(token=token).values_list("number", f"item__stimulus_{number}__path")
-    for place, path in asked:
-        earlier = trials.filter(number__lt=place, response=None)
-        # One unanswered trial before it: the next one, whose sounds the page loads ahead.
-        return Path(path) if earlier.count() <= 1 else None
-    return None
+    trials = participation.trials.order_by()
+    columns = ("number", f"item__stimulus_{number}__path")
+    asked = trials.filter(token=token).values_list(*columns).first()
+    if asked is None:
+        return None
+    place, path = asked
+    earlier = trials.filter(number__lt=place, response=None)
+    # One unanswered trial before it: the next one, whose sounds the page loads ahead.
+    return Path(path) if earlier.count() <= 1 else None
 
 
 def item_of(trial: Trial) -> Item:

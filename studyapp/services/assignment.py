@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
@@ -22,10 +23,6 @@ from studyapp.selectors import assignment as selectors
 from studyapp.selectors.studies import fold
 from studyapp.services import plans, practice
 from studyapp.services.plans import Cell, Frame, Plan, State
-
-MOST_FRAMES = 8
-"""Studies whose frames a process keeps."""
-_FRAMES: dict[tuple[int, str], Frame] = {}
 
 
 def assign(*, participation: Participation) -> Participation:
@@ -45,7 +42,9 @@ def assign(*, participation: Participation) -> Participation:
         state = state_of(study, now)
         if not _room_in(study, now, state.held):
             raise StudyFullError(f"{study} is full")
-        plan = plans.draw(_kept_frame_of(study), state, participation.seed)
+        fixed = bool(study.design_hash)  # A preview's copy is not.
+        frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frame_of(study)
+        plan = plans.draw(frame, state, participation.seed)
         _write(participation, study, plan)
         participation.condition = _condition(study, plan)
         participation.algorithm = plans.ALGORITHM
@@ -158,19 +157,13 @@ def restored(study: Study, draw: dict[str, Any]) -> State:
     return State(held=dict(draw["held"]), ratings=ratings)
 
 
-def _kept_frame_of(study: Study) -> Frame:
-    """The same, read once by each process: nothing of it changes once the study is frozen.
+@lru_cache(maxsize=8)
+def _frame_of_frozen(pk: int, design_hash: str) -> Frame:
+    """What that study fixes, read once by each process: it is frozen, so nothing of it changes.
 
-    Arrivals wait for one another while it is read, and it is the longest of what they wait for.
+    Arrivals wait for one another while it is read.
     """
-    if not study.design_hash:
-        return frame_of(study)
-    key = study.pk, study.design_hash
-    if key not in _FRAMES:
-        while len(_FRAMES) >= MOST_FRAMES:
-            _FRAMES.pop(next(iter(_FRAMES)), None)
-        _FRAMES[key] = frame_of(study)
-    return _FRAMES[key]
+    return frame_of(Study.everything.get(pk=pk, design_hash=design_hash))
 
 
 def _has_room(study: Study, now: datetime, condition: Condition | None = None) -> bool:

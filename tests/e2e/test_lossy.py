@@ -17,8 +17,6 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 LISTENERS = 6
 TRIALS = 5
-PAGE_TRIALS = 3
-"""Each takes ten seconds of listening and of trying again."""
 
 
 def answers_of(site: LiveSite, slug: str) -> dict[str, tuple[int, int, int]]:
@@ -71,7 +69,7 @@ def test_listeners_lose_nothing_through_a_line_that_loses_a_fifth(
 
 def test_the_pages_own_script_loses_nothing_either(browser: Browser, site: LiveSite) -> None:
     """In Chromium: a page that does not come is loaded again, everything else the page does."""
-    site.prepare("study", "lossy-page", str(PAGE_TRIALS))
+    site.prepare("study", "lossy-page")
     with lossy(site.port, seed=11) as proxy:
         context = browser.new_context(base_url=proxy.url)
         context.set_default_timeout(5_000)
@@ -80,7 +78,7 @@ def test_the_pages_own_script_loses_nothing_either(browser: Browser, site: LiveS
         context.close()
     assert proxy.lost.total() > 0
     stored = answers_of(site, "lossy-page")
-    assert [count for count, _, _ in stored.values()] == [1] * PAGE_TRIALS
+    assert [count for count, _, _ in stored.values()] == [1] * TRIALS
     [(kept,)] = site.query(f"SELECT completion_code FROM studyapp_participation "
                            f"WHERE completion_code = '{code}'")  # fmt: skip
     assert kept == code

@@ -42,7 +42,7 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
     assert counts == {
         "start": 4,
         "consent": 2,
-        "agree": 15,
+        "agree": 16,
         "first showing": 5,
         "showing": 4,
         "sound": 3,
