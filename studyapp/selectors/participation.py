@@ -20,20 +20,6 @@ from studyapp.models import (
 )
 from studyapp.steps import NEEDED, Step
 
-SELDOM_READ = (
-    "draw",
-    *(
-        f"study__{name}"
-        for name in (
-            "saes", "strata", "quality_rules", "check_sounds", "questions", "codes", "left_out",
-            "exclusion_rules", "analysis_plan", "consent_text", "instructions_text", "debrief_text",
-            "seed", "option_policy", "features_wanted", "ratings_per_item", "catch_trials",
-            "repeat_trials", "loudness_lufs", "frozen_at", "unblinded_at",
-        )
-    ),
-)  # fmt: skip
-"""Columns that few of a participant's pages need; those fetch them when they do. To read and parse
-them for every request took a third of its time."""
 ANSWERING_SECONDS = 20.0
 """Guess of what a trial takes beside its sounds, until the participant's own pace is known."""
 
@@ -140,7 +126,8 @@ def locked(pk: int) -> Participation:
 
 
 def _with_study() -> QuerySet[Participation]:
-    return Participation.objects.select_related("study").defer(*SELDOM_READ)
+    # `draw` grows with the study, and only a replay reads it.
+    return Participation.objects.select_related("study").defer("draw")
 
 
 def passage(participation: Participation) -> Passage:
