@@ -8,6 +8,7 @@ from studyapp.models import Recruitment, Run, Study
 from studyapp.plan_forms.rules import STEP_NAMES
 from studyapp.services import study_plans
 from studyapp.services.study_plans import Answers
+from studyapp.steps import Step
 
 Facts = list[tuple[str, str]]
 
@@ -28,6 +29,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
         "trials": [
             ("Options", Study.OptionPolicy(answers["option_policy"]).label),
             ("Design", Study.Design(answers["design"]).label),
+            ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
         ],
         "size": [
             ("Participants needed", str(study_plans.participants(answers))),
@@ -40,9 +42,17 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Link", f"/s/{answers['slug']}/"),
             ("Languages", _languages(answers["languages"])),
             ("Contact", answers["contact"] or "none given"),
+            ("Musical training", _training(answers)),
         ],
         "recruitment": _recruitment(answers),
     }
+
+
+def _training(answers: Answers) -> str:
+    """Who words the questions on it."""
+    if Step.QUESTIONNAIRE not in answers["steps"]:
+        return "not asked"
+    return "Gold-MSI" if answers["questions"].get("musical_training") == "gold-msi" else "our own"
 
 
 def _checks(answers: Answers) -> Facts:

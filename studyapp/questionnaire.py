@@ -7,6 +7,7 @@ whose wording the researcher brings, with the right to use it, in every language
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,35 @@ def problem_with(questions: Mapping[str, Any], languages: list[str]) -> str:
                     f"a text and {GOLD_MSI_STEPS} answers"
                 )
     return ""
+
+
+def wording_of(text: str) -> dict[str, Any]:
+    """A language's Gold-MSI wording from text: a paragraph an item, in the order of their numbers;
+    its first line is the item, the others are the seven answers.
+
+    Raises `ValueError` with what is missing.
+    """
+    paragraphs = [part.strip().splitlines() for part in re.split(r"\n\s*\n", text.strip())]
+    if len(paragraphs) != len(GOLD_MSI_ITEMS):
+        raise ValueError(
+            f"There are {len(paragraphs)} paragraphs: Musical Training has {len(GOLD_MSI_ITEMS)} "
+            "items, an empty line between them."
+        )
+    wording = {}
+    for number, (item, *answers) in zip(GOLD_MSI_ITEMS, paragraphs, strict=True):
+        if len(answers) != GOLD_MSI_STEPS:
+            raise ValueError(
+                f"Item {number} has {len(answers)} answers below it: {GOLD_MSI_STEPS} are needed, "
+                "a line each."
+            )
+        wording[str(number)] = {"text": item.strip(), "answers": [a.strip() for a in answers]}
+    return wording
+
+
+def wording_as_text(wording: Mapping[str, Any]) -> str:
+    """The inverse of `wording_of`."""
+    items = [wording[str(number)] for number in GOLD_MSI_ITEMS]
+    return "\n\n".join("\n".join([item["text"], *item["answers"]]) for item in items)
 
 
 def _gold_msi(number: int, item: Mapping[str, Any], language: str) -> Question:

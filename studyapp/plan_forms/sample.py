@@ -128,6 +128,7 @@ class TrialsForm(StepForm):
     groups = (
         Group("Five names to choose from", ("option_policy",)),
         Group("Conditions of a participation", ("design",)),
+        Group("Loudness", ("loudness_lufs",), folded=True),
     )
     option_policy = forms.ChoiceField(
         widget=forms.RadioSelect,
@@ -147,6 +148,10 @@ class TrialsForm(StepForm):
             ("within", "Every method for each participant, each feature once"),
         ],
     )
+    loudness_lufs = forms.FloatField(
+        min_value=-40, max_value=-10, label="Of every sound, LUFS",
+        help_text="−23 is broadcasting’s (EBU R 128). A limiter holds the peaks under −1 dBFS.",
+    )  # fmt: skip
 
 
 class SizeForm(StepForm):

@@ -8,12 +8,35 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from studyapp import texts
+from studyapp import questionnaire, texts
 from studyapp.models import Recruitment
 from studyapp.plan_forms.base import Group, StepForm
 from studyapp.services.recruitment import ENDINGS
 from studyapp.services.study_plans import Answers
 from studyapp.services.study_settings import default_text
+
+WORDING = (
+    "The Goldsmiths index needs its wording, and your right to use it: a paragraph for each of the "
+    f"items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this order, an empty line "
+    "between them. First the item, then its seven answers, a line each."
+)
+
+
+class WordingField(forms.CharField):
+    """Gold-MSI wording as text; clean, a mapping, empty where nothing was given."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            required=False, label=label, widget=forms.Textarea(attrs={"rows": 8}), strip=True
+        )
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        """Parsed; what is missing is said."""
+        text = super().clean(value).replace("\r\n", "\n")
+        try:
+            return questionnaire.wording_of(text) if text else {}
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
 
 class TextsForm(StepForm):
@@ -46,6 +69,14 @@ class TextsForm(StepForm):
         required=False, max_length=200, label="Contact", help_text="Below every page."
     )
     ethics_approval = forms.CharField(required=False, max_length=100, label="Ethics approval")
+    musical_training = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        label="Asked by",
+        choices=[
+            ("own", "Three questions that come with Earwitness: lessons, playing, theory"),
+            ("gold-msi", "The Goldsmiths index (Gold-MSI), Musical Training: seven items"),
+        ],
+    )
 
     def shown(self, answers: Answers) -> dict[str, Any]:
         """First language in the fields of that name, the others in fields of their own."""
@@ -55,7 +86,10 @@ class TextsForm(StepForm):
         }  # fmt: skip
         for language, own in answers["texts"].items():
             shown |= {f"{name}__{language}": text for name, text in own.items()}
-        return shown
+        questions = answers["questions"]
+        for language, wording in questions.get("wording", {}).items():
+            shown[f"wording__{language}"] = questionnaire.wording_as_text(wording)
+        return shown | {"musical_training": questions.get("musical_training", "own")}
 
     def arrange(self) -> None:
         """A folded group for the texts of each language that can be a further one."""
@@ -64,6 +98,12 @@ class TextsForm(StepForm):
             Group("Languages", ("language", "further")),
             Group("Texts", ("consent_text", "instructions_text", "debrief_text")),
         ]
+        for code, language in settings.LANGUAGES:
+            self.fields[f"wording__{code}"] = WordingField(f"Wording in {language}")
+        wordings = tuple(f"wording__{code}" for code, _ in settings.LANGUAGES)
+        groups.append(
+            Group("Questions on musical training", ("musical_training", *wordings), WORDING, True)
+        )
         for code, language in settings.LANGUAGES:
             for name in self.owned:
                 own = self.base_fields["title_" if name == "title" else name]
@@ -93,7 +133,18 @@ class TextsForm(StepForm):
             stock = [texts.default(name, one) for one in texts.LANGUAGES]
             if data[f"{name}_text"].replace("\r\n", "\n").strip() in stock:
                 data[f"{name}_text"] = default_text([first], name)
-        return data | {"languages": [first, *further], "texts": own}
+        return data | {
+            "languages": [first, *further], "texts": own, "questions": self._questions(data),
+        }  # fmt: skip
+
+    def _questions(self, data: dict[str, Any]) -> dict[str, Any]:
+        """`Study.questions`; the fields are taken out of `data`. Ours, unchanged, stay as kept."""
+        wording = {code: data.pop(f"wording__{code}") for code, _ in settings.LANGUAGES}
+        if data.pop("musical_training") == "gold-msi":
+            given = {code: items for code, items in wording.items() if items}
+            return {"musical_training": "gold-msi", "wording": given}
+        kept: dict[str, Any] = self.answers["questions"]
+        return {} if kept.get("musical_training") == "gold-msi" else kept
 
 
 class RecruitmentForm(StepForm):

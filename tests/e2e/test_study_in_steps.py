@@ -38,7 +38,7 @@ def test_an_open_study_in_under_fifteen_clicks_and_two_minutes(
     click(page.get_by_role("button", name="Log in"))
     click(page.get_by_role("link", name="New study").last)
     for number in range(1, 9):
-        page.get_by_text(f"Step {number} of 8").wait_for()
+        page.get_by_text(f"Step {number} of 9").wait_for()
         if number == 5:
             page.locator("#power").get_by_text("Monte Carlo error").wait_for()
         click(page.locator("#plan-form > .actions button"))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,12 +12,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studyapp.errors import StudyError
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
+from studyapp.questionnaire import wording_of
 from studyapp.selectors import runs as run_selectors
 from studyapp.selectors.studies import main_items, methods_of
 from studyapp.services import draws, quality, recruitment, studies
 from studyapp.steps import STEPS, default_steps, paper_steps
 
-Value = TypeVar("Value", str, float)
+Value = TypeVar("Value", str, float, Path)
 
 
 class Command(BaseCommand):
@@ -54,6 +56,12 @@ class Command(BaseCommand):
             "--headphones-required", action="store_true", help="screen out who fails the check"
         )
         parser.add_argument("--languages", default="en", help="comma-separated, the first is yours")
+        parser.add_argument("--loudness", type=float, default=-23.0, help="of every sound, LUFS")
+        parser.add_argument(
+            "--gold-msi", action="append", default=[], metavar="LANGUAGE=FILE",
+            help="asks musical training by it: your wording, a paragraph an item, its seven "
+            "answers below it, a line each",
+        )  # fmt: skip
         _add_recruitment(parser)
         parser.add_argument("--open", action="store_true", help="freeze and open it")
 
@@ -86,6 +94,8 @@ class Command(BaseCommand):
                 headphone_check=options["headphones"],
                 headphones_required=options["headphones_required"],
                 languages=options["languages"].split(","),
+                loudness_lufs=options["loudness"],
+                questions=_gold_msi(options["gold_msi"]),
                 within=partial(_recruit, options),
             )
             if options["open"]:
@@ -155,6 +165,17 @@ def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
         except ValueError as error:
             raise CommandError(f"{one!r} is not NAME=VALUE with a number") from error
     return pairs
+
+
+def _gold_msi(given: list[str]) -> dict[str, Any]:
+    """`Study.questions` with the wordings in the files, if any."""
+    wording = {}
+    for language, file in _pairs(given, Path).items():
+        try:
+            wording[language] = wording_of(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CommandError(f"--gold-msi {language}={file}: {error}") from error
+    return {"musical_training": "gold-msi", "wording": wording} if wording else {}
 
 
 def _steps(given: str | None) -> list[str]:

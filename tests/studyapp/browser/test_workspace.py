@@ -82,7 +82,7 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     log_in(page, hand)
     hand.click(page.get_by_role("link", name="New study").last)
     for number, _ in enumerate(study_plans.STEPS, start=1):
-        page.get_by_text(f"Step {number} of 8").wait_for()
+        page.get_by_text(f"Step {number} of 9").wait_for()
         if number == 5:
             expect(page.locator("#power")).to_contain_text("A worker estimates the power of")
             expect(page.locator("#power dd").first).to_have_text("6")

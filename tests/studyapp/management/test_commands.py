@@ -37,7 +37,9 @@ def test_a_study_is_made_frozen_and_opened() -> None:
     assert out.getvalue() == "made v1 is open: 8 items\n"
 
 
-def test_a_study_is_made_with_every_setting() -> None:
+def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
+    wording = tmp_path / "gold-msi.txt"
+    wording.write_text("\n\n".join(["Item\n1\n2\n3\n4\n5\n6\n7"] * 7), encoding="utf-8")
     run, other = factories.make_run(name="one"), factories.make_run(name="two")
     for one in (run, other):
         factories.make_features(one, count=12)
@@ -47,7 +49,8 @@ def test_a_study_is_made_with_every_setting() -> None:
         "--trials", "4", "--saes", "layer2-n64-k4", "--strata", "layer,rate", "--design", "within",
         "--policy", "identification", "--catch", "1", "--repeats", "2", "--quality",
         "fast_seconds=3", "--code", "complete=DONE", "--entry", "token", "--service", "prolific",
-        "--external-study", "theirs", "--payment", "3.50EUR", "--steps", "paper", stdout=StringIO(),
+        "--external-study", "theirs", "--payment", "3.50EUR", "--steps", "paper", "--loudness",
+        "-20", "--gold-msi", f"en={wording}", stdout=StringIO(),
     )  # fmt: skip
     study = Study.objects.get()
     assert (study.design, study.option_policy, study.saes, study.strata) == (
@@ -56,6 +59,8 @@ def test_a_study_is_made_with_every_setting() -> None:
     assert (study.catch_trials, study.repeat_trials, study.codes) == (1, 2, {"complete": "DONE"})
     assert study.quality_rules == {"fast_seconds": 3.0, "straight_line": 5}
     assert set(study.runs.all()) == {run, other}
+    assert study.loudness_lufs == -20.0
+    assert study.questions["wording"]["en"]["14"]["answers"] == list("1234567")
     row = study.recruitment
     assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
     assert (str(row.payment), row.currency) == ("3.50", "EUR")
@@ -67,6 +72,7 @@ def test_a_study_is_made_with_every_setting() -> None:
         (["known", "--features", "4", "--trials", "2", "--payment", "much"], "an amount and a cur"),
         (["known", "--quality", "fast_seconds=soon"], "is not NAME=VALUE"),
         (["known", "--strata", "colour"], "strata are of"),
+        (["known", "--gold-msi", "en=nowhere.txt"], "en=nowhere.txt: .*No such file"),
         (["nothing"], "there is no run 'nothing'"),
         (["known", "--methods", "gemini"], "has no labels by gemini"),
         (["known", "--features", "99"], "99"),

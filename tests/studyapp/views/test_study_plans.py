@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from analysis import exclusions
-from studyapp import tasks, texts
+from studyapp import questionnaire, tasks, texts
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
 from studyapp.plan_forms.rules import LIMITS, SWITCHES
+from studyapp.questionnaire import GOLD_MSI_ITEMS
 from studyapp.services import jobs, power, projects, studies, study_plans, study_settings
 from tests.studyapp import factories
 from tests.studyapp.views.test_queries import queries
@@ -39,6 +40,12 @@ def researcher(client: Client) -> Client:
     """A logged-in administrator's browser."""
     client.force_login(User.objects.create_superuser("ada", password="x"))
     return client
+
+
+WORDING = "\n\n".join(
+    "\n".join([f"Item {number}", *(f"answer {step}" for step in range(1, 8))])
+    for number in GOLD_MSI_ITEMS
+)
 
 
 def shown(page: Any) -> dict[str, Any]:
@@ -200,6 +207,10 @@ def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
         ("features", {"features_wanted": 13}, "13 is more than the 12 that can be drawn"),
         ("size", {"trials_per_participation": 13}, "13 trials need as many features: there are 12"),
         ("checks", {"repeat_trials": 9}, "repeat_trials is 9: it must be from 0 to 5"),
+        ("trials", {"loudness_lufs": -5}, "less than or equal to -10"),
+        ("texts", {"musical_training": "gold-msi"}, "needs your wording of item 14 in en"),
+        ("texts", {"wording__en": "I play.\nno\nyes"}, "There are 1 paragraphs"),
+        ("texts", {"wording__de": f"{WORDING}\nonce more"}, "Item 37 has 8 answers below it"),
         ("texts", {"slug": "descriptors"}, "participants read the slug"),
         ("texts", {"consent_text": "Mine.", "further": ["de"]}, "consent_text is missing in de"),
         ("recruitment", {"code_complete": "a b"}, "the code for complete is"),
@@ -216,6 +227,30 @@ def test_what_cannot_be_is_said_on_its_page(
     assert line in page.content.decode()
     plan.refresh_from_db()
     assert plan.answers == before
+
+
+def test_gold_msi_in_the_researchers_words_and_another_loudness(
+    researcher: Client, run: Run
+) -> None:
+    plan = begun(run)
+    texts_page = reverse("plan-step", args=[plan.pk, "texts"])
+    post(researcher, reverse("plan-step", args=[plan.pk, "trials"]), loudness_lufs=-20)
+    post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
+    plan.refresh_from_db()
+    settings = study_plans.settings_of(study_plans.answered(plan))
+    study = study_settings.unsaved(**settings)
+    assert study.loudness_lufs == -20.0
+    asked = questionnaire.training(study.questions, "en")
+    assert [one.text for one in asked] == [f"Item {number}" for number in GOLD_MSI_ITEMS]
+    assert asked[0].answers[6] == ("7", "answer 7")
+    # What was kept stands in the form again, and goes away with the choice.
+    assert shown(researcher.get(texts_page))["wording__en"] == WORDING
+    review = researcher.get(reverse("plan-review", args=[plan.pk])).content.decode()
+    assert "Gold-MSI" in review
+    assert "-20 LUFS" in review
+    post(researcher, texts_page, musical_training="own")
+    plan.refresh_from_db()
+    assert plan.answers["questions"] == {}
 
 
 def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
