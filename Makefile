@@ -12,7 +12,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection lock clean help
+  bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection bench-recovery lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -61,7 +61,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-load bench-pages bench-clap bench-detection bench-recovery
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -103,6 +103,12 @@ bench-detection: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
 	$(BIN)/python -m pipeline run benchmarks/detection.toml --out data/runs/detection --corpus data/corpora/demo
 	$(BIN)/python -m benchmarks.detection_table data/runs/detection
+
+# The planted-concept benchmark, docs/recovery.md.
+bench-recovery: $(VENV)/.demo
+	$(BIN)/python -m fixtures.corpus --out data/corpora/recovery --tracks 2880 --seed 1
+	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
+	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
 
 # Needs R: apt-get install r-base-core r-cran-ordinal
 bench-ordinal: $(VENV)/.demo
