@@ -41,6 +41,7 @@ STANDINS: dict[str, Callable[[Any], Any]] = {
 }
 FEATURES = "features"
 PROBE = "linear probe"
+PERMUTED = "permuted concepts"
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
         found[name], sizes[name] = chosen(candidates, concepts), len(candidates.names)
     scores = {name: {c: d.auroc for c, d in by.items()} for name, by in found.items()}
     scores[PROBE] = {c: p.auroc for c, p in probes(directory, concepts, progress).items()}
-    scores["permuted concepts"] = _permuted(features, concepts)
+    scores[PERMUTED] = _permuted(features, concepts)
+    sizes[PERMUTED] = sizes[FEATURES]
     division = divide(directory, concepts, threshold=FOUND)
     return Benchmark(
         n_concepts=len(concepts),

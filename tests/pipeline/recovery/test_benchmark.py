@@ -40,6 +40,8 @@ def test_a_whole_benchmark(run_copy: Path) -> None:
     # Three pitches: a mel spectrogram tells them, concepts dealt at random cannot be told.
     assert by_name["mel spectrogram"].mean > 0.9
     assert by_name["permuted concepts"].mean < 0.8
+    # Chosen among just as many, or it would not say what choosing brings.
+    assert by_name["permuted concepts"].n_candidates == by_name["features"].n_candidates
     assert by_name["random dictionary"].n_candidates == by_name["random directions"].n_candidates
     assert [row.sae for row in result.stability] == list(RunDirectory(run_copy).sae_names())
     assert from_json(json.loads(json.dumps(asdict(result)))) == result
