@@ -118,6 +118,19 @@ class TextsForm(StepForm):
             groups.append(Group(f"Texts in {language}", names, hint, folded=True))
         self.groups = tuple(groups)
 
+    def clean(self) -> dict[str, Any]:
+        """Wording that was newly pasted is not dropped in silence for want of the choice."""
+        data: dict[str, Any] = super().clean() or {}
+        is_own = data.get("musical_training") == "own"
+        was_own = self.answers["questions"].get("musical_training") != "gold-msi"
+        if is_own and was_own and any(data.get(f"wording__{c}") for c, _ in settings.LANGUAGES):
+            self.add_error(
+                "musical_training",
+                "Wording of the Goldsmiths index is given below: choose the index, "
+                "or empty its fields.",
+            )
+        return data
+
     def plain(self) -> Answers:
         """One list of languages; texts that come with another language follow the choice."""
         data = dict(self.cleaned_data)

@@ -235,6 +235,11 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     plan = begun(run)
     texts_page = reverse("plan-step", args=[plan.pk, "texts"])
     post(researcher, reverse("plan-step", args=[plan.pk, "trials"]), loudness_lufs=-20)
+    # Without the choice the wording would be lost.
+    data = shown(researcher.get(texts_page)) | {"wording__en": WORDING}
+    refused = researcher.post(texts_page, data)
+    assert refused.status_code == 422
+    assert "choose the index, or empty its fields" in refused.content.decode()
     post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
     plan.refresh_from_db()
     settings = study_plans.settings_of(study_plans.answered(plan))
