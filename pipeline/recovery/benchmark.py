@@ -151,7 +151,7 @@ def _controls(
 ) -> list[tuple[str, Candidates]]:
     """Every control's candidates; those that need a dictionary of their own get one."""
     found = [("random decoder", latents(RunDirectory(directory.path_of(CONTROL_FOLDER))))]
-    for kind, candidates in untrained(directory, seed=config.sae.seed).items():
+    for kind, candidates in untrained(directory, seed=config.sae.seed, progress=progress).items():
         found.append((kind, candidates))
     for name in STANDINS:
         found.append((name, latents(_standin_run(directory, config, name, progress))))

@@ -5,6 +5,7 @@ What they detect, a sparse autoencoder need not be trained for.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from pipeline.activation_files import read_shards
 from pipeline.artifacts import RunDirectory
+from pipeline.progress import Progress
 from pipeline.recovery.detection import Candidates
-from pipeline.recovery.planted import split_mask
 from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import StoredSae
+from pipeline.stages.activations import usable_tracks
 
 KINDS = ("neurons", "principal components", "random directions", "random dictionary")
 
@@ -29,61 +32,80 @@ class _Moments:
     """[d, d] float64."""
 
 
-def untrained(directory: RunDirectory, *, seed: int) -> dict[str, Candidates]:
-    """Candidates of every kind in `KINDS`, over the hookpoints of the run's SAEs.
+def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict[str, Candidates]:
+    """Candidates of every kind in `KINDS`, over the hookpoints and the sizes of the run's SAEs.
 
     Neurons and random directions are read as a track's mean along them (neurons with both
     signs); principal components as the mean of what is over the average, with both signs. The
     random dictionary has the SAEs' own size, centre and k, and directions that nobody trained.
     """
-    found: dict[str, Candidates] = {}
+    import torch
+
+    of_hookpoint: dict[str, list[StoredSae]] = defaultdict(list)
     for number, name in enumerate(directory.sae_names()):
-        for kind, here in _of_sae(directory, name, seed + number).items():
+        stored = checkpoint.load(directory, name)
+        generator = torch.Generator().manual_seed(seed + number)
+        stored.sae.initialise(generator, stored.sae.centre.detach())
+        of_hookpoint[stored.facts.hookpoint].append(stored)
+    found: dict[str, Candidates] = {}
+    for hookpoint, dictionaries in of_hookpoint.items():
+        for kind, here in _at(directory, hookpoint, dictionaries, progress).items():
             found[kind] = found[kind].beside(here) if kind in found else here
     return found
 
 
-def _of_sae(directory: RunDirectory, name: str, seed: int) -> dict[str, Candidates]:
+def _at(
+    directory: RunDirectory, hookpoint: str, dictionaries: list[StoredSae], progress: Progress
+) -> dict[str, Candidates]:
+    """The same at one hookpoint; `dictionaries` are untrained."""
     import torch
 
     from pipeline.sae.summary import summarise
 
-    stored = checkpoint.load(directory, name)
-    hookpoint, scale = stored.facts.hookpoint, stored.facts.activation_scale
-    centre = stored.sae.centre.detach()
-    generator = torch.Generator().manual_seed(seed)
-    stored.sae.initialise(generator, centre)
-    directions = stored.sae.decoder.detach().numpy()
-    moments = _moments(directory, hookpoint)
+    train = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
+    moments = _moments(directory, hookpoint, train)
     components = np.linalg.eigh(moments.covariance)[1].T.astype(np.float32)
     both = np.concatenate([components, -components])
+    directions = np.concatenate([one.sae.decoder.detach().numpy() for one in dictionaries])
     offset = moments.mean.astype(np.float32)
     tracks: list[str] = []
     rows: list[list[np.ndarray]] = []
+    progress.start(f"untrained directions {hookpoint}", len(usable_tracks(directory)), "track")
     for names, batch in _batches(directory, hookpoint):
         tracks.extend(names)
         mean = batch.mean(axis=1)
         above = np.maximum((batch - offset) @ both.T, 0.0).mean(axis=1)
-        fired, _ = summarise(stored.sae, torch.from_numpy(batch))
+        frames = torch.from_numpy(batch)
+        fired = [
+            summarise(one.sae, frames)[0].numpy() / one.facts.activation_scale
+            for one in dictionaries
+        ]
         rows.append(
-            [np.concatenate([mean, -mean], axis=1), above, mean @ directions.T, fired.numpy()]
+            [
+                np.concatenate([mean, -mean], axis=1),
+                above,
+                mean @ directions.T,
+                np.concatenate(fired, axis=1),
+            ]
         )
+        progress.advance(len(names))
+    progress.finish()
     order = np.argsort(np.asarray(tracks, dtype=object), kind="stable")
     columns = [np.concatenate(column)[order] for column in zip(*rows, strict=True)]
-    columns[3] = columns[3] / scale
     listed = [tracks[place] for place in order]
     return {
         kind: Candidates.split(
-            directory, listed, [f"{name}: {kind} {i}" for i in range(scores.shape[1])], scores
+            directory, listed, [f"{hookpoint}: {kind} {i}" for i in range(scores.shape[1])], scores
         )
         for kind, scores in zip(KINDS, columns, strict=True)
     }
 
 
-def _moments(directory: RunDirectory, hookpoint: str) -> _Moments:
+def _moments(directory: RunDirectory, hookpoint: str, train: frozenset[str]) -> _Moments:
     total, square, count = 0.0, 0.0, 0
     for names, batch in _batches(directory, hookpoint):
-        frames = batch[split_mask(directory, names, "train")].reshape(-1, batch.shape[-1])
+        inside = [place for place, name in enumerate(names) if name in train]
+        frames = batch[inside].reshape(-1, batch.shape[-1])
         total = total + frames.sum(axis=0, dtype=np.float64)
         square = square + (frames.T @ frames).astype(np.float64)
         count += len(frames)
