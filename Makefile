@@ -108,6 +108,7 @@ bench-detection: $(VENV)/.demo
 bench-recovery: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/recovery --tracks 2880 --seed 1
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
+	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
 
 # Needs R: apt-get install r-base-core r-cran-ordinal

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.artifacts import RunDirectory
 from pipeline.auroc import auroc_matrix
 from pipeline.errors import PipelineError
-from pipeline.recovery import FOUND
+from pipeline.recovery import ENOUGH_TRACKS, FOUND
 from pipeline.recovery.planted import Planted, planted_concepts, split_mask
 from pipeline.sae.checkpoint import load
 
@@ -30,7 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         directory = RunDirectory(options.run)
-        concepts = planted_concepts(directory)
+        concepts = gradable(directory)
         graded = {name: grades(directory, name, concepts) for name in directory.sae_names()}
         sets = subsets(directory)
     except PipelineError as error:
@@ -42,6 +42,26 @@ def main() -> int:
     for label, names in sets.items():
         print(line(label, [graded[name] for name in names]))
     return 0
+
+
+def gradable(directory: RunDirectory) -> list[Planted]:
+    """The concepts that enough validation tracks have and have not.
+
+    Raises `PipelineError` if there is none.
+    """
+    found = [
+        concept
+        for concept in planted_concepts(directory)
+        if concept.gradable()
+        and min(concept.count("validation", present=is_there) for is_there in (True, False))
+        >= ENOUGH_TRACKS
+    ]
+    if not found:
+        raise PipelineError(
+            f"no concept of {directory.path} has {ENOUGH_TRACKS} validation tracks with it and as "
+            "many without: nothing can be graded"
+        )
+    return found
 
 
 def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np.ndarray:
@@ -74,11 +94,11 @@ def subsets(directory: RunDirectory) -> dict[str, list[str]]:
 def line(label: str, graded: Sequence[np.ndarray]) -> str:
     """One set's row."""
     on_train, on_validation = np.concatenate(graded, axis=2)
-    best = np.nanargmax(on_train, axis=1)[:, None]
+    best = on_train.argmax(axis=1)[:, None]
     found = np.take_along_axis(on_validation, best, axis=1)[:, 0]
     cells = [label, str(on_train.shape[1])]
     cells += [str(int((found >= limit).sum())) for limit in (FOUND, FOUND - 0.02)]
-    return f"| {' | '.join([*cells, f'{np.nanmean(found):.3f}'])} |"
+    return f"| {' | '.join([*cells, f'{found.mean():.3f}'])} |"
 
 
 if __name__ == "__main__":

@@ -62,15 +62,17 @@ def _at(
 
     from pipeline.sae.summary import summarise
 
-    train = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
-    moments = _moments(directory, hookpoint, train)
+    usable = usable_tracks(directory)
+    train = frozenset(t.track for t in usable if t.split == "train")
+    # Every track is read twice.
+    progress.start(f"untrained directions {hookpoint}", 2 * len(usable), "track")
+    moments = _moments(directory, hookpoint, train, progress)
     components = np.linalg.eigh(moments.covariance)[1].T.astype(np.float32)
     both = np.concatenate([components, -components])
     directions = np.concatenate([one.sae.decoder.detach().numpy() for one in dictionaries])
     offset = moments.mean.astype(np.float32)
     tracks: list[str] = []
     rows: list[list[np.ndarray]] = []
-    progress.start(f"untrained directions {hookpoint}", len(usable_tracks(directory)), "track")
     for names, batch in _batches(directory, hookpoint):
         tracks.extend(names)
         mean = batch.mean(axis=1)
@@ -101,7 +103,9 @@ def _at(
     }
 
 
-def _moments(directory: RunDirectory, hookpoint: str, train: frozenset[str]) -> _Moments:
+def _moments(
+    directory: RunDirectory, hookpoint: str, train: frozenset[str], progress: Progress
+) -> _Moments:
     total, square, count = 0.0, 0.0, 0
     for names, batch in _batches(directory, hookpoint):
         inside = [place for place, name in enumerate(names) if name in train]
@@ -109,6 +113,7 @@ def _moments(directory: RunDirectory, hookpoint: str, train: frozenset[str]) -> 
         total = total + frames.sum(axis=0, dtype=np.float64)
         square = square + (frames.T @ frames).astype(np.float64)
         count += len(frames)
+        progress.advance(len(names))
     mean = np.asarray(total) / count
     return _Moments(mean, np.asarray(square) / count - np.outer(mean, mean))
 
