@@ -106,7 +106,7 @@ bench-detection: $(VENV)/.demo
 
 # The planted-concept benchmark, docs/recovery.md.
 bench-recovery: $(VENV)/.demo
-	$(BIN)/python -m fixtures.corpus --out data/corpora/recovery --tracks 2880 --seed 1
+	$(BIN)/python -m fixtures.corpus --out data/corpora/recovery --tracks 2880 --seed 1 --shares sparse
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
 	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
