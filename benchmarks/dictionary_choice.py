@@ -30,8 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         directory = RunDirectory(options.run)
-        if not directory.path_of("run.json").is_file():
-            raise PipelineError(f"{options.run} holds no run: give the --out of `pipeline run`")
+        directory.read_json("run.json")  # Says so if this is no run.
         concepts = gradable(directory)
         graded = {name: grades(directory, name, concepts) for name in directory.sae_names()}
         sets = subsets(directory)
