@@ -54,6 +54,10 @@ lint: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	EARWITNESS_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 $(ON_POSTGRESQL)
+
+# What locks, races or counts, once more on the database of a site with many participants.
+ON_POSTGRESQL := tests/studyapp/services tests/studyapp/selectors
 
 # The browser tests drive Debian's Chromium; where this user may install it, this does.
 chromium:

@@ -1,9 +1,14 @@
-"""Loaded before Django's settings (`-p tests.environment`): no test touches a real data folder."""
+"""Loaded before Django's settings (`-p tests.environment`): no test touches a real data folder.
+
+`EARWITNESS_TEST_DATABASE=postgresql` runs the tests on a PostgreSQL started for them; an address
+(`postgresql://…`) in its place names one that runs already. Default: SQLite.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 
 DATA = tempfile.mkdtemp(prefix="earwitness-test-")
 os.environ["EARWITNESS_DATA"] = DATA
@@ -13,3 +18,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("DATABASE_URL", "REDIS_URL", "GEMINI_API_KEY", "EARWITNESS_SECRET_KEY"):
     os.environ.pop(name, None)
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
+
+DATABASE = "EARWITNESS_TEST_DATABASE"
+if os.environ.get(DATABASE) == "postgresql":
+    from tests import postgresql
+
+    running = ExitStack()
+    # pytest-xdist's processes inherit the address and share the server; each has its own database.
+    os.environ[DATABASE] = running.enter_context(postgresql.server())
+    atexit.register(running.close)
+if DATABASE in os.environ:
+    os.environ["DATABASE_URL"] = os.environ[DATABASE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,15 @@ from django.test import override_settings
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """A database in a file: one in memory is a single connection, which threads would share."""
+    """SQLite in a file: a database in memory is one connection, which threads would share.
+
+    On PostgreSQL each test process has a database of its own.
+    """
     database: dict[str, Any] = settings.DATABASES["default"]
-    database.setdefault("TEST", {})["NAME"] = str(Path(settings.DATA) / "test.sqlite3")
+    is_sqlite = database["ENGINE"].endswith("sqlite3")
+    own = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'one')}"
+    name = str(Path(settings.DATA) / "test.sqlite3") if is_sqlite else own
+    database.setdefault("TEST", {})["NAME"] = name
 
 
 @pytest.fixture(scope="session", autouse=True)
