@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.conf import settings
 from django.db.models import Model, QuerySet
 
 from studyapp.models import Membership, Project, Role
@@ -28,6 +29,17 @@ def role_in(user: User | AnonymousUser, project: Project | None) -> Role | None:
         return None
     found = Membership.objects.filter(user=user.pk, project=project).first()
     return Role(found.role) if found else None
+
+
+def may_make_projects(user: User | AnonymousUser) -> bool:
+    """Whether the user may make a project, and with it runs: a project's owner may start them.
+
+    Administrators, accounts with the permission `studyapp.add_project`, and, where
+    `EARWITNESS_PROJECTS` is `members`, whoever is in a project already.
+    """
+    if user.has_perm("studyapp.add_project"):
+        return True
+    return settings.PROJECTS == "members" and projects_of(user).exists()
 
 
 def may(user: User | AnonymousUser, project: Project | None, least: Role) -> bool:

@@ -18,7 +18,7 @@ from django.shortcuts import redirect
 from studyapp.services.second_factor import has_second_factor
 
 WITHOUT = frozenset(
-    {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout", "login"}
+    {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout"}
 )
 """Pages for those who have no second factor yet where one is required."""
 
@@ -61,11 +61,11 @@ class RequiredMiddleware:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """None to go on; participants' pages and those of machines ask for no account."""
+        """None to go on; what asks for no login asks for no second factor either."""
         match = request.resolver_match
         if settings.SECOND_FACTOR != "required" or (match and match.url_name in WITHOUT):
             return None
-        if request.path.startswith(("/s/", "/api/", "/hooks/")):
+        if not getattr(view, "login_required", True):
             return None
         if not request.user.is_authenticated or has_second_factor(request.user):
             return None

@@ -3,7 +3,7 @@
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
 (default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
-`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROXIES`.
+`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`, `EARWITNESS_PROXIES`.
 """
 
 import os
@@ -77,11 +77,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "studyapp.middleware.NeverCacheMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Every page asks for a login unless its view says `login_not_required`.
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -202,6 +205,13 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+PROJECTS = env.str("EARWITNESS_PROJECTS", default="administrators")
+"""Who makes projects: `administrators` (and accounts with the permission), or all `members`."""
+if PROJECTS not in ("administrators", "members"):
+    raise ImproperlyConfigured(
+        f"EARWITNESS_PROJECTS is {PROJECTS!r}: it must be administrators or members"
+    )
 
 MEDIA = env.str("EARWITNESS_MEDIA", default="site")
 """`x-accel` where nginx stands before the site and serves the data folder under `/protected/`."""

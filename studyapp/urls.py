@@ -7,6 +7,7 @@ from allauth.mfa.recovery_codes import views as recovery_views
 from allauth.mfa.totp import views as totp_views
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, path
 
 from studyapp.views import (
@@ -41,7 +42,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Researchers
     path("", researcher.home, name="home"),
     path("login/", allauth_views.login, name="login"),
-    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
     # allauth finds these by the names that it gives them.
     path("login/", allauth_views.login, name="account_login"),
     path("login/code/", mfa_views.authenticate, name="mfa_authenticate"),

@@ -6,18 +6,17 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth import login as log_in
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from studyapp.models import Project, Role
-from studyapp.permissions import may, projects_of, role_in
+from studyapp.permissions import may, may_make_projects, projects_of, role_in
 from studyapp.selectors import projects as selectors
 from studyapp.services import projects as services
 from studyapp.services import tokens
@@ -26,14 +25,13 @@ from studyapp.services.second_factor import has_second_factor
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-@never_cache
-@login_required
 @require_GET
 def account(request: HttpRequest) -> HttpResponse:
     """Projects, tokens, and the ways to a second factor."""
     user = _user(request)
     context = {
         "projects": [(p, role_in(user, p)) for p in projects_of(user)],
+        "may_make_projects": may_make_projects(user),
         "tokens": selectors.tokens_of(user.pk),
         "second_factor": has_second_factor(user),
         "secret": request.session.pop("new_token", ""),
@@ -41,7 +39,6 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "researcher/account.html", context)
 
 
-@login_required
 @require_POST
 def make_token(request: HttpRequest) -> HttpResponse:
     """Make a token; its secret is shown on the next page and never again."""
@@ -50,7 +47,6 @@ def make_token(request: HttpRequest) -> HttpResponse:
     return redirect("account")
 
 
-@login_required
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """End a token."""
@@ -59,10 +55,11 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("account")
 
 
-@login_required
 @require_POST
 def make_project(request: HttpRequest) -> HttpResponse:
     """Make a project that the user owns."""
+    if not may_make_projects(request.user):
+        raise PermissionDenied("Projects are made by an administrator.")
     try:
         project = services.make(name=request.POST.get("name", ""), owner=_user(request))
     except services.ProjectError as error:
@@ -71,8 +68,6 @@ def make_project(request: HttpRequest) -> HttpResponse:
     return redirect("project", pk=project.pk)
 
 
-@never_cache
-@login_required
 @require_GET
 def project(request: HttpRequest, pk: int) -> HttpResponse:
     """Members, invitations and the audit trail."""
@@ -89,7 +84,6 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "researcher/project.html", context)
 
 
-@login_required
 @require_POST
 def invite(request: HttpRequest, pk: int) -> HttpResponse:
     """Make an invitation; its link is shown on the next page and never again."""
@@ -104,7 +98,6 @@ def invite(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("project", pk=pk)
 
 
-@login_required
 @require_POST
 def change_member(request: HttpRequest, pk: int, member: int) -> HttpResponse:
     """Give a member another role, or none."""
@@ -120,7 +113,6 @@ def change_member(request: HttpRequest, pk: int, member: int) -> HttpResponse:
     return redirect("project", pk=pk) if may(request.user, found, Role.VIEWER) else redirect("home")
 
 
-@login_required
 @require_POST
 def withdraw_invitation(request: HttpRequest, pk: int, invitation: int) -> HttpResponse:
     """Make an invitation worthless."""
@@ -129,7 +121,7 @@ def withdraw_invitation(request: HttpRequest, pk: int, invitation: int) -> HttpR
     return redirect("project", pk=pk)
 
 
-@never_cache
+@login_not_required
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     """Accept an invitation: with the account one is logged in with, or with a new one."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from studyapp import access
@@ -40,7 +40,7 @@ def questionnaire(request: HttpRequest, participation: Participation) -> HttpRes
     return shown(request, Step.QUESTIONNAIRE, participation, context, status=status)
 
 
-@never_cache
+@login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
     """Asks once, then erases; from every page, and after the end too."""

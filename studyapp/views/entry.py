@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from studyapp import access
@@ -31,7 +31,7 @@ class Caller:
     known: Participation | None
 
 
-@never_cache
+@login_not_required
 @require_safe
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """The one entry: begins or resumes, and leads to the current page; no parameter stays."""
@@ -54,7 +54,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     return response
 
 
-@never_cache
+@login_not_required
 @require_POST
 def next_participant(request: HttpRequest, slug: str) -> HttpResponse:
     """At a laboratory's machine: forget whoever was here, so that the next one can begin."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -23,7 +22,6 @@ from studyapp.views.feature_shapes import Strip, bars, line
 from studyapp.views.files import send
 
 
-@login_required
 @require_GET
 def browser(request: HttpRequest, pk: int) -> HttpResponse:
     """The run's features: filtered, sorted, a page at a time."""
@@ -55,7 +53,6 @@ def browser(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
-@login_required
 @require_GET
 def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """One feature; the filters of the list it came from say which is next."""
@@ -82,7 +79,6 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
     return render(request, "researcher/feature.html", context)
 
 
-@login_required
 @require_GET
 def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """The part of the page that a worker makes; asked for again until it is there."""
@@ -91,7 +87,6 @@ def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> Htt
     return render(request, "researcher/feature_material.html", context)
 
 
-@login_required
 @require_POST
 def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """Ask for the view once more, after a failure."""
@@ -99,7 +94,6 @@ def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpR
     return HttpResponseRedirect(reverse("feature", args=[pk, sae, index]))
 
 
-@login_required
 @require_safe
 def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
     """The sound of an exemplar."""
@@ -110,14 +104,12 @@ def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
     return send(request, run_services.directory_of(run=clip.run) / clip.path, "audio/flac")
 
 
-@login_required
 @require_safe
 def track_audio(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """The sound of a track at a quantile."""
     return send(request, feature_views.sound(run_for(request, pk), name), "audio/flac")
 
 
-@login_required
 @require_safe
 def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpResponse:
     """The sound of a clip that steering made, or of the one beside it."""
@@ -127,7 +119,6 @@ def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpRes
     return send(request, feature_views.steered_sound(run, sae, name), "audio/flac")
 
 
-@login_required
 @require_safe
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """A spectrogram."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hmac
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.cache import never_cache
 
 from studyapp import metrics
 
 
+@login_not_required
 def health(request: HttpRequest) -> HttpResponse:
     """A word, without a query: the process serves."""
     return HttpResponse("ok", content_type="text/plain")
 
 
-@never_cache
+@login_not_required
 def ready(request: HttpRequest) -> JsonResponse:
     """Database, broker and data folder, each ok or not; 503 if the site cannot serve without it.
 
@@ -28,7 +29,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse(named, status=200 if serves else 503)
 
 
-@never_cache
+@login_not_required
 def prometheus(request: HttpRequest) -> HttpResponse:
     """The figures, for whoever has `EARWITNESS_METRICS_TOKEN`; a 404 where none is set."""
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -12,7 +12,7 @@ from studyapp.services import prolific
 
 
 @csrf_exempt  # a service has no form of ours; its signature is checked instead
-@never_cache
+@login_not_required
 @require_POST
 def prolific_hook(request: HttpRequest) -> JsonResponse:
     """A message of Prolific: 200 once it was taken, also when it comes again; else 400 or 403."""

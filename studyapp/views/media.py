@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -13,6 +14,7 @@ from studyapp.selectors import participation as selectors
 from studyapp.views.ranges import ranged
 
 
+@login_not_required
 @require_safe
 def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpResponse:
     """Sound `number` (1–3) of the participation's own trial, up to one after the current."""
@@ -25,6 +27,7 @@ def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpRespo
     return _served(request, path)
 
 
+@login_not_required
 @require_safe
 def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
     """A sound of the participation's own sound check or example."""

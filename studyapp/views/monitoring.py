@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from studyapp.errors import StudyError
@@ -21,8 +19,6 @@ from studyapp.steps import Step
 from studyapp.views.doors import study_for
 
 
-@never_cache
-@login_required
 @require_GET
 def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """One version of a study: its state, who takes part; for htmx the moving part alone."""
@@ -44,8 +40,6 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     return render(request, "researcher/study.html", context)
 
 
-@never_cache
-@login_required
 @require_GET
 def study_flags(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """How often each flag stands; a part of the study's page that comes after it."""
@@ -54,8 +48,6 @@ def study_flags(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     return render(request, "researcher/study_flags.html", context)
 
 
-@never_cache
-@login_required
 @require_GET
 def participations(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """The participations, the newest first, a page at a time."""
@@ -67,8 +59,6 @@ def participations(request: HttpRequest, slug: str, version: int) -> HttpRespons
     return render(request, "researcher/participations.html", context)
 
 
-@never_cache
-@login_required
 @require_GET
 def participation(request: HttpRequest, slug: str, version: int, identifier: str) -> HttpResponse:
     """One passage step by step, from its rows and events; blind as long as the study is."""
@@ -86,7 +76,6 @@ def participation(request: HttpRequest, slug: str, version: int, identifier: str
     return render(request, "researcher/participation.html", context)
 
 
-@login_required
 @require_POST
 def unblind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """Ask to see answers by method before the closing."""
@@ -101,7 +90,6 @@ def unblind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     return redirect("study", slug=slug, version=version)
 
 
-@login_required
 @require_POST
 def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """New links with tokens, one a line, as a download: they are shown this once."""

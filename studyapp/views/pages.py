@@ -7,11 +7,11 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from studyapp import access, texts
@@ -37,7 +37,7 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
                 return led_on(request, participation, saved=False)
             return in_language(participation.language, view, request, participation)
 
-        return never_cache(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
+        return login_not_required(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
 
     return decorate
 

@@ -6,10 +6,10 @@ Every page leads to where the participation stands. Sound checks are in `checks.
 
 from __future__ import annotations
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from studyapp import access, texts
@@ -25,7 +25,7 @@ from studyapp.views.endings import ending, leaving
 from studyapp.views.pages import led_on, page, shown, to_current
 
 
-@never_cache
+@login_not_required
 @require_POST
 def language(request: HttpRequest, slug: str) -> HttpResponse:
     """Read on in another language of the study."""
@@ -95,7 +95,7 @@ def ended(request: HttpRequest, participation: Participation) -> HttpResponse:
     return ending(request, kind, study=participation.study, participation=participation)
 
 
-@never_cache
+@login_not_required
 @require_POST
 def events(request: HttpRequest, slug: str) -> JsonResponse:
     """Take a list of events; answer which sequences are stored and what counts as heard."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -26,7 +25,6 @@ STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
 }
 
 
-@login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """All runs and all studies."""
@@ -41,7 +39,6 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "researcher/home.html", context)
 
 
-@login_required
 @require_POST
 def study_action(request: HttpRequest, slug: str, version: int, action: str) -> HttpResponse:
     """Freeze, open, pause or close."""
@@ -55,7 +52,6 @@ def study_action(request: HttpRequest, slug: str, version: int, action: str) -> 
     return redirect("study", slug=slug, version=version)
 
 
-@login_required
 @require_GET
 def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
     """`responses.csv`, streamed; with `?for=spreadsheet` no text of it is taken for a formula."""
@@ -70,7 +66,6 @@ def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHtt
     return response
 
 
-@login_required
 @require_GET
 def export_zip(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
     """The whole export as a zip file, streamed; `parquet`, `spreadsheet`, `psych_ds` add to it."""

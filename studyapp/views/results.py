@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -22,8 +20,6 @@ POLICY = (
 MOVING = (Job.State.WAITING, Job.State.RUNNING)
 
 
-@never_cache
-@login_required
 @require_http_methods(["GET", "POST"])
 def results_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """The report with its files; a post has it made, or made anew."""
@@ -53,8 +49,6 @@ def _ask(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 
 
 @xframe_options_sameorigin
-@never_cache
-@login_required
 @require_GET
 def report_document(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """`report.html` as it was made."""
@@ -65,8 +59,6 @@ def report_document(request: HttpRequest, slug: str, version: int) -> HttpRespon
     return response
 
 
-@never_cache
-@login_required
 @require_GET
 def report_file(request: HttpRequest, slug: str, version: int, name: str) -> FileResponse:
     """One of the files beside the page, as a download."""

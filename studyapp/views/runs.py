@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from studyapp.models import Role
@@ -27,8 +25,6 @@ from studyapp.views.doors import run_for
 MOST_COMPARED = 4
 
 
-@never_cache
-@login_required
 @require_GET
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One run: its stages, summaries, and what was set aside; for htmx the moving part alone."""
@@ -43,7 +39,6 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, name, context)
 
 
-@login_required
 @require_http_methods(["GET", "POST"])
 def new_run(request: HttpRequest) -> HttpResponse:
     """Start a run from a config: fresh, or like another run's."""
@@ -72,7 +67,6 @@ def new_run(request: HttpRequest) -> HttpResponse:
     return _new_run(request, form, ImportForm(), status)
 
 
-@login_required
 @require_POST
 def check_config(request: HttpRequest) -> HttpResponse:
     """What there is to say of a config while it is typed: its fault or its plan; its fields."""
@@ -83,7 +77,6 @@ def check_config(request: HttpRequest) -> HttpResponse:
     return render(request, "researcher/run_checked.html", context)
 
 
-@login_required
 @require_POST
 def fill_config(request: HttpRequest) -> HttpResponse:
     """The same of a config whose fields are filled in, and the text that this makes."""
@@ -127,7 +120,6 @@ def _said_of(text: str) -> dict[str, Any]:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
 
 
-@login_required
 @require_POST
 def import_run(request: HttpRequest) -> HttpResponse:
     """Register a run directory on this machine; administrators alone name paths."""
@@ -159,7 +151,6 @@ def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: i
     return render(request, "researcher/run_new.html", context, status=status)
 
 
-@login_required
 @require_POST
 def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a run that is new, failed or stopped; what its stages finished before is kept."""
@@ -172,7 +163,6 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("run", pk=run.pk)
 
 
-@login_required
 @require_POST
 def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     """Make a finished stage anew, with what follows from it."""
@@ -186,7 +176,6 @@ def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     return redirect("run", pk=run.pk)
 
 
-@login_required
 @require_POST
 def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a queued or running run."""
@@ -199,7 +188,6 @@ def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("run", pk=run.pk)
 
 
-@login_required
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
     """Runs side by side: where their configs differ, and what came out."""
@@ -208,8 +196,6 @@ def compare(request: HttpRequest) -> HttpResponse:
     return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
 
 
-@never_cache
-@login_required
 @require_GET
 def queues(request: HttpRequest) -> HttpResponse:
     """What waits, runs and failed, by queue; for administrators."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -30,8 +28,6 @@ MOVING = (Job.State.WAITING, Job.State.RUNNING)
 FIRST = services.STEPS[0]
 
 
-@never_cache
-@login_required
 @require_http_methods(["GET", "POST"])
 def new_study(request: HttpRequest) -> HttpResponse:
     """The first step of a new study; nothing is kept before it was answered. `?run=` chooses."""
@@ -42,8 +38,6 @@ def new_study(request: HttpRequest) -> HttpResponse:
     return _step(request, plan, FIRST)
 
 
-@never_cache
-@login_required
 @require_http_methods(["GET", "POST"])
 def plan_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
     """A step of a plan, and the answers to it."""
@@ -91,8 +85,6 @@ def _shown(
     return render(request, "researcher/plan/step.html", context, status=status)
 
 
-@never_cache
-@login_required
 @require_http_methods(["GET", "POST"])
 def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
     """All answers on one page; a post has the draft made. For htmx the moving part alone."""
@@ -131,8 +123,6 @@ def _make(request: HttpRequest, plan: StudyPlan) -> HttpResponse:
     return redirect("plan-review", plan.pk)
 
 
-@never_cache
-@login_required
 @require_POST
 def plan_power(request: HttpRequest, pk: int) -> HttpResponse:
     """What the design on the page promises; a worker's estimate, asked for as numbers change."""
@@ -151,7 +141,6 @@ def plan_power(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "researcher/plan/power.html", context)
 
 
-@login_required
 @require_POST
 def plan_discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a plan."""
@@ -161,7 +150,6 @@ def plan_discard(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("home")
 
 
-@login_required
 @require_POST
 def edit_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """Back to the steps of a draft; of a frozen study, the steps of its next version."""

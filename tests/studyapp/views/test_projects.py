@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -117,6 +118,33 @@ def test_the_last_owner_stays(project: Project) -> None:
     assert AuditRecord.objects.filter(action="changed role", target="editor").exists()
 
 
+def _root() -> Client:
+    return _client(User.objects.create_superuser("root", password="x"))
+
+
 def test_two_projects_of_one_name_are_refused(project: Project) -> None:
-    page = _as("editor").post(reverse("make-project"), {"name": " Hearing "}, follow=True)
+    page = _root().post(reverse("make-project"), {"name": " Hearing "}, follow=True)
     assert "already" in page.content.decode()
+
+
+@pytest.mark.parametrize("name", ["owner", "editor", "viewer", "stranger"])
+def test_an_account_makes_no_project_and_no_run_by_itself(project: Project, name: str) -> None:
+    client = _as(name)
+    assert client.post(reverse("make-project"), {"name": "My own"}).status_code == 403
+    assert "An administrator makes projects" in client.get(reverse("account")).content.decode()
+    assert not Project.objects.filter(name="My own").exists()
+    if name in ("viewer", "stranger"):
+        assert client.get(reverse("new-run")).status_code == 403
+
+
+def test_projects_are_made_by_whom_the_setting_or_a_permission_lets(
+    project: Project, settings: Any
+) -> None:
+    assert _root().post(reverse("make-project"), {"name": "First"}).status_code == 302
+    allowed = Permission.objects.get(codename="add_project")
+    User.objects.get(username="stranger").user_permissions.add(allowed)
+    assert _as("stranger").post(reverse("make-project"), {"name": "Second"}).status_code == 302
+    settings.PROJECTS = "members"
+    assert _as("viewer").post(reverse("make-project"), {"name": "Third"}).status_code == 302
+    User.objects.create_user("new", password="x")
+    assert _as("new").post(reverse("make-project"), {"name": "Fourth"}).status_code == 403
