@@ -7,6 +7,7 @@ from studyapp.models.plans import StudyPlan
 from studyapp.models.projects import ApiToken, AuditRecord, Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
 from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
+from studyapp.models.series import StudySeries
 from studyapp.models.studies import Condition, Item, Stimulus, Study
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "Stimulus",
     "Study",
     "StudyPlan",
+    "StudySeries",
     "Trial",
 ]

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from studyapp.models.projects import Project
 from studyapp.models.runs import Clip, Feature, Run
+from studyapp.models.series import StudySeries
 from studyapp.steps import default_steps
 
 
@@ -57,6 +58,8 @@ class Study(models.Model):
         EITHER = "either", "either: antiphase after a failed Huggins pitch"
         BOTH = "both", "both, one after the other"
 
+    series = models.ForeignKey(StudySeries, on_delete=models.PROTECT, related_name="studies")
+    """Whose link it is; `slug` and `project` are the series' own, here for lists and exports."""
     slug = models.SlugField(max_length=60)
     version = models.PositiveIntegerField(default=1)
     title = models.CharField(max_length=120)
@@ -146,11 +149,11 @@ class Study(models.Model):
         ordering = ["slug", "-version"]
         constraints = [
             models.UniqueConstraint(
-                fields=["slug", "version"], name="one_study_per_slug_and_version"
+                fields=["series", "version"], name="one_study_per_series_and_version"
             ),
-            # A participant's link names the slug alone, so only one version can take participants.
+            # A participant's link names no version, so only one can take participants.
             models.UniqueConstraint(
-                fields=["slug"], condition=Q(state="open"), name="one_open_version_per_slug"
+                fields=["series"], condition=Q(state="open"), name="one_open_version_per_series"
             ),
         ]
 

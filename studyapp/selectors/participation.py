@@ -105,19 +105,19 @@ def example_of(study: Study) -> Item | None:
 
 def by_identifier(*, slug: str, identifier: str) -> Participation | None:
     """The participation of that pseudonym in any version of the study, with its study."""
-    return _with_study().filter(identifier=identifier, study__slug=slug).order_by().first()
+    return _with_study().filter(identifier=identifier, study__series__slug=slug).order_by().first()
 
 
 def bare_by_identifier(*, slug: str, identifier: str) -> Participation | None:
     """The same participation with its status alone: enough for sounds and events."""
     found = Participation.objects.only("status")
-    return found.filter(identifier=identifier, study__slug=slug).order_by().first()
+    return found.filter(identifier=identifier, study__series__slug=slug).order_by().first()
 
 
 def by_external_key(*, slug: str, key: str) -> Participation | None:
     """The newest participation with that keyed hash in any version of the study, with its study."""
     found = _with_study().order_by("-study__version")
-    return found.filter(external_key=key, study__slug=slug).first() if key else None
+    return found.filter(external_key=key, study__series__slug=slug).first() if key else None
 
 
 def locked(pk: int) -> Participation:

@@ -12,7 +12,7 @@ def of_study(study: Study) -> Recruitment:
 
 def token_by_digest(*, slug: str, digest: str) -> EntryToken | None:
     """The token of that digest for any version of the study, unless it was revoked."""
-    found = EntryToken.objects.filter(digest=digest, study__slug=slug, revoked_at=None)
+    found = EntryToken.objects.filter(digest=digest, study__series__slug=slug, revoked_at=None)
     return found.select_related("study").first()
 
 
@@ -26,7 +26,7 @@ def bound_to(token: EntryToken) -> Participation | None:
 def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
     """Keyed hash → participation, in any version of the study."""
     found = Participation.objects.select_related("study")
-    rows = found.filter(study__slug=study.slug, external_key__in=keys)
+    rows = found.filter(study__series=study.series_id, external_key__in=keys)
     return {row.external_key: row for row in rows.order_by("study__version")}
 
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
 
-from studyapp.models import Clip, Exemplar, Feature, Item, LabelCandidate, Run, Study
+from studyapp.models import (
+    Clip,
+    Exemplar,
+    Feature,
+    Item,
+    LabelCandidate,
+    Run,
+    Study,
+    StudySeries,
+)
 
 TOP_EXEMPLARS = 10
 """A feature's clips are drawn from its this many strongest exemplars."""
@@ -45,12 +54,17 @@ def fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def series_named(slug: str) -> StudySeries | None:
+    """The series of that slug, in capitals or not."""
+    return StudySeries.objects.filter(slug__iexact=slug).first()
+
+
 def by_link(slug: str) -> Study | None:
     """The study that a participant's link means: the open version, else the newest frozen one.
 
     A preview has a slug of its own, which nobody can guess.
     """
-    versions = list(Study.everything.filter(slug=slug).exclude(state=Study.State.DRAFT))
+    versions = list(Study.everything.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
     is_open = [study for study in versions if study.state == Study.State.OPEN]
     return next(iter(is_open or versions), None)
 

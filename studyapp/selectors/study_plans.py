@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from studyapp.models import Feature, LabelCandidate, Project, Run, Study, StudyPlan
+from studyapp.models import (
+    Feature,
+    LabelCandidate,
+    Project,
+    Run,
+    Study,
+    StudyPlan,
+    StudySeries,
+)
 
 CANDIDATES = 3
 """A feature is eligible only if each method has so many names for it."""
@@ -96,7 +104,7 @@ def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
 
 def free_slug(word: str = "listening") -> str:
     """`listening`, or `listening-N` that no study has."""
-    taken = set(Study.objects.filter(slug__startswith=word).values_list("slug", flat=True))
+    taken = {one.slug.lower() for one in StudySeries.objects.filter(slug__istartswith=word)}
     numbers = [int(found[1]) for slug in taken if (found := re.fullmatch(rf"{word}-(\d+)", slug))]
     if not numbers and word not in taken:
         return word

@@ -24,11 +24,13 @@ from studyapp.models import (
     Recruitment,
     Response,
     Study,
+    StudySeries,
     Trial,
 )
 from studyapp.selectors import participation as selectors
 from studyapp.services import participation as services
 from studyapp.services import practice, steps
+from studyapp.services.series import RESERVED
 from studyapp.steps import Step
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=1)
 OWN = (
-    "id", "slug", "state", "preview_of", "project", "created_by", "created_at", "frozen_at",
-    "design_hash", "unblinded_at",
+    "id", "series", "slug", "state", "preview_of", "project", "created_by", "created_at",
+    "frozen_at", "design_hash", "unblinded_at",
 )  # fmt: skip
 COPIED = {field.name for field in Study._meta.concrete_fields if field.name not in OWN}
 """Columns of a study that its copy shares."""
@@ -73,15 +75,19 @@ def sweep(*, study: Study, created_by: User | None = None) -> None:
     if created_by is not None:
         own = own.filter(created_by=created_by)
     for copies in (own, old):
+        links = list(copies.values_list("series", flat=True))
         Participation.objects.filter(study__in=copies).delete()
         copies.delete()
+        StudySeries.objects.filter(pk__in=links).delete()
 
 
 def _copy(study: Study, created_by: User | None) -> Study:
     """The study with its items, open, entered by nobody but the preview."""
+    link = StudySeries.objects.create(slug=f"{RESERVED}{secrets.token_hex(12)}")
     copy = Study(
         **{name: getattr(study, name) for name in COPIED},
-        slug=f"preview-{secrets.token_hex(12)}",
+        series=link,
+        slug=link.slug,
         state=Study.State.OPEN,
         preview_of=study,
         created_by=created_by,

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from studyapp.errors import StudyError
-from studyapp.models import Item, Run, Study
+from studyapp.models import Item, Run, Study, StudySeries
 from studyapp.models.studies import default_strata
 from studyapp.selectors import studies as selectors
 from studyapp.services import (
@@ -24,6 +24,7 @@ from studyapp.services import (
     protocol,
     quality,
     recruitment,
+    series,
     sounds,
 )
 from studyapp.services.items import Progress
@@ -65,7 +66,8 @@ def create_study(
 
     It takes the place of the draft `replaces`. `within(study)` is called in the transaction, at its
     end; `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
-    unknown method, a number out of range, too few eligible features, or a clip without sound.
+    unknown method, a slug of another project, a number out of range, too few eligible features,
+    or a clip without sound.
     """
     study = unsaved(**settings)
     seed = study.seed
@@ -82,7 +84,8 @@ def create_study(
     with transaction.atomic():
         if replaces is not None:
             discard(replaces)
-        study.version = _next_version(study.slug)
+        study.series = series.claim(slug=study.slug, project=study.project)
+        study.version = _next_version(study.series)
         study.save()
         study.runs.add(*runs)
         items.write_items(study, methods, pool, drawn, clips, stimuli)
@@ -103,6 +106,7 @@ def discard(study: Study) -> None:
             raise StudyError(f"{study} is frozen: an edit needs a new version")
         preview.sweep(study=study)
         locked.delete()
+        series.release(study.series)
 
 
 def update_study(*, study: Study, **changes: Any) -> Study:
@@ -194,6 +198,7 @@ def _move(study: Study, before: Sequence[str], after: str) -> Study:
 def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
     """Raise `StudyError` for what can be said before anything is drawn."""
     protocol.check(study)
+    series.check(slug=study.slug, project=study.project)
     _check_numbers(study)
     if len({run.pk for run in runs}) != len(runs):
         raise StudyError(f"runs must be different ones, not {', '.join(map(str, runs))}")
@@ -273,6 +278,6 @@ def _check_words(study: Study, methods: Sequence[str]) -> None:
             raise StudyError(f"participants read the {name} {value!r}: it names {told[0]}")
 
 
-def _next_version(slug: str) -> int:
-    newest = Study.objects.filter(slug=slug).order_by("-version").first()
+def _next_version(of: StudySeries) -> int:
+    newest = of.studies.order_by("-version").first()
     return newest.version + 1 if newest else 1

@@ -268,7 +268,8 @@ def problem(plan: StudyPlan, answers: Answers) -> str:
     if plan.study is not None and plan.study.state != Study.State.DRAFT:
         return f"{plan.study} was made of this plan and is frozen: an edit needs a new version"
     try:
-        studies.check(study_settings.unsaved(**settings_of(answers)), runs, answers["methods"])
+        study = study_settings.unsaved(**settings_of(answers), project=runs[0].project)
+        studies.check(study, runs, answers["methods"])
     except StudyError as error:
         return str(error)
     return ""

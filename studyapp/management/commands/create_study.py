@@ -74,6 +74,7 @@ class Command(BaseCommand):
                 slug=options["slug"],
                 title=options["title"],
                 run=run,
+                project=run.project,
                 more_runs=[_run(name) for name in _words(options["more_runs"])],
                 methods=methods,
                 saes=_words(options["saes"]),

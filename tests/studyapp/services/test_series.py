@@ -1,0 +1,126 @@
+"""A participants' link belongs to one project, with every version, token and identity under it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from studyapp.errors import StudyError
+from studyapp.models import Project, Run, Study, StudySeries
+from studyapp.services import series, studies, study_plans
+from tests.studyapp.factories import METHODS, make_features, make_run, make_study
+
+HANDS = 8
+TAKEN = "^there is already a study with that link$"
+
+
+@pytest.fixture
+def ours() -> Project:
+    return Project.objects.create(name="Ours")
+
+
+@pytest.fixture
+def theirs() -> Project:
+    return Project.objects.create(name="Theirs")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slug", ["hearing", "Hearing"])
+def test_a_link_of_another_project_is_refused(ours: Project, theirs: Project, slug: str) -> None:
+    first = make_study(slug="hearing", project=ours)
+    with pytest.raises(StudyError, match=TAKEN):
+        make_study(slug=slug, project=theirs)
+    with pytest.raises(StudyError, match=TAKEN):
+        make_study(slug=slug)  # The command line's, which has no project.
+    again = make_study(slug="hearing", project=ours, state=Study.State.FROZEN)
+    assert (again.version, again.series) == (2, first.series)
+
+
+@pytest.mark.django_db
+def test_the_steps_say_so_before_anything_is_made(ours: Project, theirs: Project) -> None:
+    make_study(slug="hearing", project=theirs)
+    run = make_run()
+    make_features(run)
+    Run.objects.filter(pk=run.pk).update(project=ours)
+    plan = study_plans.begin(created_by=None, run=run)
+    plan.answers |= {"slug": "hearing", "methods": list(METHODS), "features_wanted": 6,
+                     "trials_per_participation": 3}  # fmt: skip
+    plan.save()
+    found = study_plans.problem(plan, study_plans.answered(plan))
+    assert found == "there is already a study with that link"
+
+
+@pytest.mark.django_db
+def test_capitals_do_not_make_another_link(ours: Project) -> None:
+    make_study(slug="hearing", project=ours)
+    with pytest.raises(StudyError, match=r"with that link, written hearing$"):
+        make_study(slug="Hearing", project=ours)
+    with pytest.raises(IntegrityError, match="one_series_per_slug"), transaction.atomic():
+        StudySeries.objects.create(slug="HEARING")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("slug", ["preview-0123", "Preview-x"])
+def test_links_of_previews_are_reserved(slug: str) -> None:
+    with pytest.raises(StudyError, match="are for previews"):
+        make_study(slug=slug)
+
+
+@pytest.mark.django_db
+def test_a_discarded_draft_gives_its_link_back(ours: Project, theirs: Project) -> None:
+    kept = make_study(slug="kept", project=ours)
+    for slug in ("tried", "kept"):
+        studies.discard(make_study(slug=slug, project=ours, state=Study.State.DRAFT))
+    assert list(StudySeries.objects.all()) == [kept.series]
+    assert make_study(slug="tried", project=theirs).version == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_projects_that_ask_at_once_one_gets_the_link() -> None:
+    owners = [Project.objects.create(name=f"Project {number}") for number in range(HANDS)]
+    barrier, won, refused = threading.Barrier(HANDS), [], []
+
+    def claim(project: Project) -> None:
+        try:
+            barrier.wait()
+            with transaction.atomic():
+                series.claim(slug="hearing" if project.pk % 2 else "HEARING", project=project)
+            won.append(project)
+        except StudyError as error:
+            refused.append(str(error))
+        finally:
+            connection.close()
+
+    hands = [threading.Thread(target=claim, args=(one,)) for one in owners]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert [one.project for one in StudySeries.objects.all()] == won
+    assert refused == ["there is already a study with that link"] * (HANDS - 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_studies_from_before_get_their_series() -> None:
+    """Same project, one series; another project's, or other capitals, another link."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([("studyapp", "0008_feature_places")])
+    old = executor.loader.project_state([("studyapp", "0008_feature_places")]).apps
+    project, study = old.get_model("studyapp", "Project"), old.get_model("studyapp", "Study")
+    first, second = (project.objects.create(name=name) for name in ("first", "second"))
+    for slug, version, owner in (
+        ("listening", 1, first), ("listening", 2, first), ("listening", 3, second),
+        ("Listening", 1, first), ("demo", 1, None),
+    ):  # fmt: skip
+        study.objects.create(slug=slug, version=version, project=owner, title="t", seed=1)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("studyapp"))
+    rows = Study.objects.order_by("pk").values_list("series__slug", "slug", "series__project__name")
+    assert list(rows) == [
+        ("listening", "listening", "first"), ("listening", "listening", "first"),
+        ("listening-2", "listening-2", "second"), ("Listening-3", "Listening-3", "first"),
+        ("demo", "demo", None),
+    ]  # fmt: skip
