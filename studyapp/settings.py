@@ -3,7 +3,8 @@
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
 (default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
-`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`, `EARWITNESS_PROXIES`.
+`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
+`EARWITNESS_PROXIES`.
 """
 
 import os
