@@ -72,7 +72,9 @@ class FeatureRecord:
     index: int = column("of the latent, from 0")
     rate: float = column("firing_tracks over usable validation tracks")
     firing_tracks: int = column("validation tracks whose maximum exceeds the threshold")
-    mean_activation: float = column("over all frames of validation", "normalised activation")
+    mean_activation: float = column(
+        "mean over validation tracks of the track's mean over its frames", "normalised activation"
+    )
     max_activation: float = column("over all frames of validation", "normalised activation")
     kept: bool = column("whether it passed the filter")
     reason: str = column("why it was dropped")
@@ -88,15 +90,20 @@ class NeighbourRecord:
     cosine: float = column("of the two decoder directions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExemplarRecord:
-    """`exemplars/NAME.parquet`: a clip that stands for a kept feature."""
+    """`exemplars/NAME.parquet`: a clip that stands for a kept feature, which fires in it."""
 
     feature: str = column("NAME/INDEX")
     rank: int = column("1 is the strongest mean activation")
     track: str = column("of the corpus")
     clip: str = column("SHA-256 of exemplars/NAME/clips/CLIP.flac")
     mean_activation: float = column("over the frames of the track", "normalised activation")
+    max_activation: float | None = column(
+        "over the frames of the track, over the threshold τ; null in runs made before it was kept",
+        "normalised activation",
+        default=None,
+    )
     peak_seconds: float = column("where in the clip the feature is strongest", "s")
     start_seconds: float = column("where the clip begins in the corpus's file", "s")
     seconds: float = column("length of the clip", "s")

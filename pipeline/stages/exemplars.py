@@ -11,6 +11,7 @@ import hashlib
 import json
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pipeline import audio
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
+from pipeline.firing import fires, thresholds
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
 from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, records_from, table_of
@@ -28,8 +30,17 @@ from pipeline.sae.names import feature_key
 from pipeline.sae.summary import checked_shards, frames_of
 from pipeline.stages.activations import usable_tracks
 
-Choice = dict[int, list[tuple[str, float]]]
-"""Latent to its tracks with their mean activation, strongest first."""
+
+class Chosen(NamedTuple):
+    """A track in which a latent fires, with its activations there, normalised."""
+
+    track: str
+    mean: float
+    max: float
+
+
+Choice = dict[int, list[Chosen]]
+"""Latent to its tracks, largest mean activation first."""
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
@@ -39,9 +50,9 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
     tracks = {track.track: track for track in usable_tracks(directory)}
     with directory.writer("exemplars") as writer, torch_threads(config.machine):
         for name in directory.sae_names():
-            chosen = choose(directory, name, tracks, config.exemplars.count)
+            chosen = choose(directory, name, tracks, config)
             stored = checkpoint.load(directory, name)
-            names = sorted({track for rows in chosen.values() for track, _ in rows})
+            names = sorted({row.track for rows in chosen.values() for row in rows})
             progress.start(f"exemplars {name}", len(names), "clip")
             clips = {}
             cut = partial(_cut, config.corpus.path)
@@ -60,22 +71,28 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
 
 
 def choose(
-    directory: RunDirectory, name: str, tracks: dict[str, TrackRecord], count: int
+    directory: RunDirectory, name: str, tracks: dict[str, TrackRecord], config: RunConfig
 ) -> Choice:
-    """The `count` validation tracks with the largest mean activation, for each kept feature.
+    """Of the validation tracks in which a kept feature fires, those with its largest means.
 
-    Tracks where a feature is never active are no exemplars of it; ties go to the first name.
+    They are ranked by mean activation, `[exemplars] count` at most, ties by track. A track where
+    the mean is large although no frame exceeds τ counts as a negative everywhere else (rate, held
+    out tracks of the scorers), so it is no exemplar: E_j = {x | f_j(x) > τ} in Singh, Cherep and
+    Maes, section 3.4.
     """
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
     names = np.array(json.loads(metadata["tracks"]))
     validation = np.array([tracks[track].split == "validation" for track in names])
-    mean, names = tensors["mean"][validation], names[validation]
+    names, mean, peak = (array[validation] for array in (names, tensors["mean"], tensors["max"]))
+    firing = fires(peak, thresholds(config.features, peak.max(axis=0)))
     chosen: Choice = {}
     for latent in (feature.index for feature in features if feature.kept):
-        order = np.argsort(-mean[:, latent], kind="stable")[:count]
+        places = np.flatnonzero(firing[:, latent])
+        order = np.argsort(-mean[places, latent], kind="stable")[: config.exemplars.count]
         chosen[latent] = [
-            (str(names[i]), float(mean[i, latent])) for i in order if mean[i, latent] > 0
+            Chosen(str(names[i]), float(mean[i, latent]), float(peak[i, latent]))
+            for i in places[order]
         ]
     return chosen
 
@@ -90,15 +107,15 @@ def peak_seconds(
     """
     wanted: dict[str, list[int]] = {}
     for latent, rows in chosen.items():
-        for track, _ in rows:
-            wanted.setdefault(track, []).append(latent)
+        for row in rows:
+            wanted.setdefault(row.track, []).append(latent)
     peaks: dict[tuple[int, str], float] = {}
     for facts, array in checked_shards(directory, stored):
-        for row, track in enumerate(facts.tracks):
+        for place, track in enumerate(facts.tracks):
             if track not in wanted:
                 continue
             latents = torch.tensor(wanted[track])
-            found = frames_of(stored.sae, torch.from_numpy(array[row]).float(), latents)
+            found = frames_of(stored.sae, torch.from_numpy(array[place]).float(), latents)
             for latent, frame in zip(wanted[track], found.argmax(dim=0).tolist(), strict=True):
                 seconds = (facts.first_frame + frame + 0.5) / facts.frame_rate
                 peaks[latent, track] = round(seconds, 6)
@@ -124,13 +141,14 @@ def _records(
         ExemplarRecord(
             feature=feature_key(name, latent),
             rank=rank,
-            track=track,
-            clip=clips[track],
-            mean_activation=mean,
-            peak_seconds=peaks[latent, track],
-            start_seconds=tracks[track].start_seconds,
-            seconds=tracks[track].seconds,
+            track=row.track,
+            clip=clips[row.track],
+            mean_activation=row.mean,
+            max_activation=row.max,
+            peak_seconds=peaks[latent, row.track],
+            start_seconds=tracks[row.track].start_seconds,
+            seconds=tracks[row.track].seconds,
         )
         for latent, rows in chosen.items()
-        for rank, (track, mean) in enumerate(rows, start=1)
+        for rank, row in enumerate(rows, start=1)
     ]

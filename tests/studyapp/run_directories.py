@@ -93,7 +93,7 @@ def _write_clip(writer: Any, number: int) -> str:
 def _exemplar(feature: str, rank: int, clip: str) -> ExemplarRecord:
     return ExemplarRecord(
         feature=feature, rank=rank, track=f"t{rank - 1}", clip=clip, mean_activation=1 / rank,
-        peak_seconds=0.1, start_seconds=0, seconds=0.5,
+        max_activation=4 / rank, peak_seconds=0.1, start_seconds=0, seconds=0.5,
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def _sound(number: int) -> np.ndarray:
 def _exemplar(feature: int, rank: int, clip: int, name: str) -> ExemplarRecord:
     return ExemplarRecord(
         feature=f"{SAE}/{feature}", rank=rank, track=f"t{clip}", clip=name, mean_activation=1.0,
-        peak_seconds=0.0, start_seconds=0.0, seconds=SECONDS,
+        max_activation=4.0, peak_seconds=0.0, start_seconds=0.0, seconds=SECONDS,
     )  # fmt: skip
 
 

@@ -239,7 +239,8 @@ def _exemplars(
                 ExemplarRecord(
                     feature=f"{SAE}/{latent}", rank=rank, track=tracks[place].track,
                     clip=clips[tracks[place].track],
-                    mean_activation=float(activations[place, latent]), peak_seconds=0.0,
+                    mean_activation=float(activations[place, latent]) / 10,
+                    max_activation=float(activations[place, latent]), peak_seconds=0.0,
                     start_seconds=0.0, seconds=SECONDS,
                 )
             )  # fmt: skip

@@ -48,7 +48,9 @@ def test_each_row_is_what_another_auroc_gives(
                 present = [concept.name in row["tags"] for row in tracks if row["split"] == split]
                 columns = tensors["mean"][inside].T
                 grades[split] = [roc_auc_score(present, column) for column in columns]
-            found.append(grades["validation"][int(np.argmax(grades["train"]))])
+            # The best on train; the first of several, whatever the last digits of two ways to sum.
+            best = int(np.argmax(np.round(grades["train"], 9)))
+            found.append(grades["validation"][best])
         reached = sum(value >= FOUND for value in found)
         assert rows[sae][:2] == [str(tensors["mean"].shape[1]), str(reached)]
         assert rows[sae][3] == f"{np.mean(found):.3f}"

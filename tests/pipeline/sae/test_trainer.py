@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from pipeline.activation_files import read_shards
 from pipeline.artifacts import RunDirectory
 from pipeline.config import SaeConfig
 from pipeline.errors import PipelineError
@@ -112,7 +114,7 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 def test_batches_come_from_train_tracks_alone(finished_run: Path) -> None:
     directory = RunDirectory(finished_run)
-    frames = TrainingFrames(directory, "decoder.layers.0.resid_post", frozenset({"t001"}))
+    frames = TrainingFrames(directory, "decoder.layers.0.resid_post", frozenset({"t000"}))
     batch = next(frames.batches(10_000, torch.Generator()))
     assert batch.shape == (97, 32)  # 2 s of 50 frames less the three with special tokens
     nothing = TrainingFrames(directory, "decoder.layers.0.resid_post", frozenset())
@@ -121,9 +123,23 @@ def test_batches_come_from_train_tracks_alone(finished_run: Path) -> None:
         next(endless)
 
 
-def test_an_epoch_in_small_pools_sees_every_frame_once(finished_run: Path) -> None:
-    directory = RunDirectory(finished_run)
+@pytest.mark.parametrize(("pool_frames", "sizes"), [(4_000, {924, 3_492}), (10_000, {4_416})])
+def test_an_epoch_sees_every_frame_once_in_pools_of_whole_shards(
+    pool_frames: int, sizes: set[int], finished_run: Path
+) -> None:
+    """36 tracks of 97 frames lie in one shard, 12 of 77 in another."""
+    directory, hookpoint = RunDirectory(finished_run), "decoder.layers.0.resid_post"
     tracks = frozenset(f"t{n:03d}" for n in range(48))
-    frames = TrainingFrames(directory, "decoder.layers.0.resid_post", tracks, pool_frames=100)
+    frames = TrainingFrames(directory, hookpoint, tracks, pool_frames=pool_frames)
     pools = list(frames._pools(torch.Generator()))
-    assert sum(map(len, pools)) == 48 * 97
+    assert {len(pool) for pool in pools} == sizes
+    batches = frames.batches(11, torch.Generator().manual_seed(3))
+    seen = torch.cat([next(batches) for _ in range(4_416 // 11 - len(pools) + 1)])
+    stored = torch.cat(
+        [torch.from_numpy(array).flatten(0, 1) for _, array in read_shards(directory, hookpoint)]
+    )
+    # Frames repeat in the stored ones too, so that they are counted, not compared as sets.
+    times = Counter(map(tuple, stored.tolist()))
+    assert Counter(map(tuple, torch.cat(pools).tolist())) == times
+    assert not Counter(map(tuple, seen.tolist())) - times
+    assert not torch.equal(seen[:100], stored[:100])

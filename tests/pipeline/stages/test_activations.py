@@ -63,7 +63,7 @@ def test_facts_come_back_from_metadata() -> None:
     assert ShardFacts.from_metadata(facts.to_metadata()) == facts
 
 
-@pytest.mark.parametrize("batch", [1, 3, 48])
+@pytest.mark.parametrize("batch", [1, 2, 5])
 def test_the_batch_size_does_not_change_codes(
     batch: int, subject_folder: Path, corpus_folder: Path
 ) -> None:
@@ -71,9 +71,9 @@ def test_the_batch_size_does_not_change_codes(
     sounds = torch.stack(
         [
             torch.from_numpy(read_mono(corpus_folder / f"audio/{n:03d}.flac", sample_rate=8000))
-            for n in range(6)
+            for n in (0, 2, 3, 4, 6, 7)  # of one length
         ]
     )
     whole = subject.encode(sounds)
     parts = torch.cat([subject.encode(some) for some in torch.split(sounds, batch)])
-    assert (whole != parts).float().mean() < 0.01
+    assert torch.equal(whole, parts)

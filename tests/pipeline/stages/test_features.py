@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipeline.artifacts import RunDirectory
-from pipeline.config import config_from_dict
+from pipeline.config import FeaturesConfig, config_from_dict
 from pipeline.records import FeatureRecord, NeighbourRecord, TrackRecord, records_from
 from pipeline.sae import checkpoint
-from pipeline.stages.features import neighbours
+from pipeline.sae.summary import TrackSummary
+from pipeline.stages.features import feature_records, neighbours
 
 NAME = "layer0-n128-k4"
 
@@ -35,10 +37,45 @@ def test_rate_is_the_share_of_validation_tracks_over_the_threshold(
         firing = sum(float(peak) > config.filter[0] for peak in peaks[:, row.index])
         assert row.firing_tracks == firing
         assert row.rate == firing / sum(validation)
-        assert row.kept == (firing >= config.min_tracks)
+        assert row.kept == (0.1 <= row.rate <= 0.75)  # two tracks of 12 are a sixth already
         assert row.kept == (row.reason == "")
         np.testing.assert_allclose(row.mean_activation, means[:, row.index].mean(), rtol=1e-5)
         assert row.max_activation == peaks[:, row.index].max()
+
+
+def test_the_run_drops_latents_for_every_part_of_the_filter(finished_run: Path) -> None:
+    counts = RunDirectory(finished_run).summary("features")[NAME]
+    assert set(counts) == {"kept", "r = 0", "r < 0.1", "r > 0.75"}
+
+
+@pytest.mark.parametrize(
+    ("firing", "reason"),
+    [
+        (0, "r = 0"),
+        (1, "r < 0.01"),
+        (4, "r < 0.01"),
+        (5, "fires in fewer than 10 tracks"),
+        (9, "fires in fewer than 10 tracks"),
+        (10, ""),
+        (125, ""),
+        (126, "r > 0.25"),
+        (500, "r > 0.25"),
+    ],
+)
+def test_a_latent_is_kept_from_ten_tracks_and_1_to_25_percent_of_validation(
+    firing: int, reason: str, finished_run: Path
+) -> None:
+    """Latent 0 fires, τ = 3 exceeded, in so many of 500 validation tracks and in all others."""
+    stored = checkpoint.load(RunDirectory(finished_run), NAME)
+    validation = np.arange(600) % 6 > 0
+    peak = np.full((600, 128), 3.0, dtype=np.float32)  # at τ, not over it
+    peak[~validation, 0] = 9.0
+    peak[np.flatnonzero(validation)[:firing], 0] = 3.5
+    summary = TrackSummary(tuple(f"t{n}" for n in range(600)), peak / 2, peak)
+    rows = feature_records(stored, summary, validation, FeaturesConfig())
+    assert (rows[0].firing_tracks, rows[0].rate) == (firing, firing / 500)
+    assert (rows[0].kept, rows[0].reason) == (reason == "", reason)
+    assert {row.reason for row in rows[1:]} == {"r = 0"}
 
 
 def test_neighbours_are_the_nearest_kept_directions() -> None:
