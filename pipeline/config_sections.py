@@ -243,7 +243,7 @@ class ExemplarsConfig:
     """The tracks that stand for a feature."""
 
     count: int = 10
-    """Validation tracks kept per feature, of those in which it fires: largest mean activation first."""
+    """Validation tracks kept per feature: of those where it fires, the largest mean activations."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "exemplars", "count")
