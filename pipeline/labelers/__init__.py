@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LABELERS: dict[str, str] = {
     "descriptors": "pipeline.labelers.descriptors.Descriptors",
     "corpus-tags": "pipeline.labelers.corpus_tags.CorpusTags",
-    "essentia": "pipeline.labelers.essentia_tags.EssentiaTags",
+    "essentia": "pipeline.labelers.essentia_tags.Essentia",
+    "essentia-paper": "pipeline.labelers.essentia_tags.EssentiaPaper",
     "essentia-relative": "pipeline.labelers.essentia_tags.EssentiaRelative",
     "gemini": "pipeline.labelers.gemini.Gemini",
     "free-text": "pipeline.labelers.free_text.FreeText",

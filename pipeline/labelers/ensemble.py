@@ -96,7 +96,8 @@ class Ensemble(Labeler):
                 )
 
     def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
-        """That of the first method that gave the text; None if one of them reads nothing."""
+        """That of the first method that gave the text; None if a method that gave one of them
+        reads nothing."""
         methods = self.sources(context.config)
         gave: dict[str, str] = {}
         for method in reversed(methods):
@@ -104,6 +105,8 @@ class Ensemble(Labeler):
         result = np.zeros((len(texts), len(context.tracks)))
         for method in methods:
             rows = [row for row, text in enumerate(texts) if gave.get(text, methods[0]) == method]
+            if not rows:
+                continue
             heard = labeler(method).reading(context, [texts[row] for row in rows])
             if heard is None:
                 return None

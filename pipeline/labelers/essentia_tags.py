@@ -1,22 +1,35 @@
-"""`essentia` and `essentia-relative`: the tags of Essentia's classifiers.
+"""`essentia`, `essentia-paper` and `essentia-relative`: the tags of Essentia's classifiers.
 
-`essentia` is the paper's: a feature's exemplars are tagged by every head, probabilities averaged
-over them, and the `[essentia] per_head` likeliest tags of each head pooled by probability.
-A tag that is true of all music comes out on top everywhere.
+`essentia` ranks a tag by how far the exemplars stand out from the corpus. With p the probability
+of tag c in track t and x = log p / (1 − p), the tracks of train and validation give each tag a mean
+and a spread of x; the exemplars' standing is
 
-`essentia-relative` ranks tags by how far the exemplars stand out from the corpus: each tag's
-probability becomes a normal score against the tracks of train and validation, and its effect size
-is that of `descriptors`. Confidence is 2Φ(d) − 1; only tags that stand out upwards are names.
+    s_c = min(1, p̄_c / `FLOOR`) · mean over exemplars of (x_ct − mean_c) / spread_c
 
-Reading: the probability, or its normal score, in each track.
+so that a tag that is nearly absent from the exemplars does not win by being even rarer elsewhere
+(p̄_c: mean probability over the exemplars). At most `[essentia] per_head` tags of a head; of a head
+with two classes only the one that stands out, and only where it is also the likelier one.
+Confidence is 2Φ(s̃ / √2) − 1, with s̃ shrunk as in `descriptors`.
+
+`essentia-paper` is the paper's: probabilities averaged over the exemplars, the `per_head` likeliest
+tags of each head pooled by probability. The likelier class of a two-class head is over 0.5 by
+construction, which one of 400 genres rarely is, so these heads come out on top everywhere; only
+their likelier class is a candidate, so that a class never stands beside its opposite.
+
+`essentia-relative` ranks by effect sizes, like `descriptors`: each tag's probability becomes a
+normal score against train and validation. Confidence is 2Φ(d) − 1; only tags that stand out
+upwards are labels.
+
+Reading, in each track: the standardised log-odds, the probability, or its normal score.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -27,10 +40,16 @@ from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.essentia_models import metadata
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.labelers.descriptors import effect_sizes, normal_scores
-from pipeline.records import FeatureRecord
+from pipeline.labelers.descriptors import PRIOR_MEAN, effect_sizes, normal_scores
+from pipeline.records import FeatureRecord, TrackRecord
 
 FILE = "labels/essentia.safetensors"
+FLOOR = 0.05
+"""Mean probability over the exemplars under which a tag's standing is scaled down."""
+SMALLEST = 1e-6
+"""Probabilities are kept this far from 0 and 1: float32 sigmoids reach both."""
+RANKING = "essentia ranks by what stands out from the corpus (the paper's is essentia-paper), "
+"""In a run's key: labels of before under the name `essentia` were the paper's."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +63,19 @@ class Tags:
     values: Floats
     """Probability [tag, track]."""
 
+    @cached_property
+    def two_class(self) -> npt.NDArray[np.bool_]:
+        """[tag]: whether its head has two classes, each the opposite of the other."""
+        sizes = Counter(self.heads)
+        return np.asarray([sizes[head] == 2 for head in self.heads], dtype=bool)
 
-class EssentiaTags(Labeler):
-    """Names features by the likeliest tags of their exemplars."""
+
+class Essentia(Labeler):
+    """Names features by the tags that stand out from the corpus."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """The models' files."""
-        return {"essentia": metadata.fingerprint(config.essentia)}
+        """The models' files, and what the method's name stands for."""
+        return {"essentia": RANKING + metadata.fingerprint(config.essentia)}
 
     def ready(self, config: RunConfig) -> None:
         """The package."""
@@ -66,79 +91,99 @@ class EssentiaTags(Labeler):
     def label(
         self, context: LabelingContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The pooled top tags of each feature; see the module."""
+        """The best tags of each feature by the method's ranking; see the module."""
         tags = tags_of(context)
-        for feature in features:
-            places = context.exemplar_places(feature.feature)
-            if not len(places):
-                yield failed(feature.feature, "the feature has no exemplars")
-                continue
-            means = tags.values[:, places].mean(axis=1)
-            chosen = pooled(tags, means, context.config.essentia.per_head)
-            corpus = tags.values.mean(axis=1)
-            for rank, row in enumerate(chosen[: context.config.labels.candidates], start=1):
-                yield LabelCandidate(
-                    feature=feature.feature,
-                    rank=rank,
-                    text=tags.texts[row],
-                    confidence=float(np.clip(means[row], 0.0, 1.0)),
-                    description=_description(tags, means, corpus, row),
-                    provenance=tags.heads[row],
-                )
-
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
-        """The tag's probability; the largest, where several heads have it."""
-        tags = tags_of(context)
-        return np.stack([tags.values[_rows(tags, text)].max(axis=0) for text in texts])
-
-
-class EssentiaRelative(EssentiaTags):
-    """Names features by the tags that stand out from the corpus."""
-
-    def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
-    ) -> Iterator[LabelCandidate]:
-        """The tags with the largest effect sizes; see the module."""
-        from scipy.special import ndtr
-
-        tags = tags_of(context)
-        normal = _normal(context, tags)
+        scores = self._scores(context, tags)
         corpus = tags.values.mean(axis=1)
         for feature in features:
             places = context.exemplar_places(feature.feature)
             if not len(places):
                 yield failed(feature.feature, "the feature has no exemplars")
                 continue
-            effects = np.round(effect_sizes(normal[:, places]), 9)
-            order = np.lexsort((np.arange(len(effects)), -effects))
-            chosen = _first_of_each_text(tags, [int(r) for r in order if effects[r] > 0])
+            means = tags.values[:, places].mean(axis=1)
+            standing, confidence = self._standing(tags, scores[:, places], means)
+            chosen = self._chosen(tags, standing, context.config)
             if not chosen:
                 yield failed(feature.feature, "no tag stands out from the corpus")
-            means = tags.values[:, places].mean(axis=1)
             for rank, row in enumerate(chosen[: context.config.labels.candidates], start=1):
                 yield LabelCandidate(
                     feature=feature.feature,
                     rank=rank,
                     text=tags.texts[row],
-                    confidence=float(2.0 * ndtr(effects[row]) - 1.0),
+                    confidence=float(np.clip(confidence[row], 0.0, 1.0)),
                     description=_description(tags, means, corpus, row),
                     provenance=tags.heads[row],
                 )
 
     def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
-        """The normal score of the tag's probability; the largest, where several heads have it."""
+        """The tag's score in each track; the largest, where several heads have it."""
         tags = tags_of(context)
-        normal = _normal(context, tags)
-        return np.stack([normal[_rows(tags, text)].max(axis=0) for text in texts])
+        scores = self._scores(context, tags)
+        result = np.zeros((len(texts), scores.shape[1]))
+        for place, text in enumerate(texts):
+            result[place] = scores[_rows(tags, text)].max(axis=0)
+        return result
+
+    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+        """[tag, track]: log-odds in units of the corpus's spread around its mean."""
+        inside = np.clip(tags.values, SMALLEST, 1.0 - SMALLEST)
+        odds = np.log(inside) - np.log1p(-inside)
+        reference = odds[:, context.in_split("train", "validation")]
+        spread = reference.std(axis=1, keepdims=True)
+        # A tag that is the same in every track stands out nowhere.
+        apart = odds - reference.mean(axis=1, keepdims=True)
+        return np.asarray(np.where(spread > 0, apart / np.where(spread > 0, spread, 1.0), 0.0))
+
+    def _standing(self, tags: Tags, scores: Floats, means: Floats) -> tuple[Floats, Floats]:
+        """Standing and confidence [tag] from the exemplars' scores [tag, exemplar] and `means`,
+        their mean probability [tag]. A tag whose standing is 0 or less is no label."""
+        from scipy.special import ndtr
+
+        weight = np.where(tags.two_class, means > 0.5, np.minimum(1.0, means / FLOOR))
+        standing = weight * scores.mean(axis=1)
+        n = scores.shape[1]
+        return standing, 2.0 * ndtr(standing * n / (n + PRIOR_MEAN) / np.sqrt(2.0)) - 1.0
+
+    def _chosen(self, tags: Tags, standing: Floats, config: RunConfig) -> list[int]:
+        """Tags in the order of their standing."""
+        return pooled(tags, standing, config.essentia.per_head)
+
+
+class EssentiaPaper(Essentia):
+    """Names features by the likeliest tags of their exemplars, as the paper did."""
+
+    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+        return tags.values
+
+    def _standing(self, tags: Tags, scores: Floats, means: Floats) -> tuple[Floats, Floats]:
+        return means, means
+
+
+class EssentiaRelative(Essentia):
+    """Names features by the tags whose normal scores stand out from the corpus."""
+
+    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+        """[tag, track]: normal scores of the probabilities against train and validation."""
+        reference = context.in_split("train", "validation")
+        return np.stack([normal_scores(row, row[reference]) for row in tags.values])
+
+    def _standing(self, tags: Tags, scores: Floats, means: Floats) -> tuple[Floats, Floats]:
+        from scipy.special import ndtr
+
+        effects = np.round(effect_sizes(scores), 9)
+        return effects, 2.0 * ndtr(effects) - 1.0
+
+    def _chosen(self, tags: Tags, standing: Floats, config: RunConfig) -> list[int]:
+        return pooled(tags, standing, len(standing))
 
 
 def tags_of(context: LabelingContext) -> Tags:
     """Every class of every head in every usable track; predicted once a run."""
     config = context.config.essentia
     heads = metadata.heads(config)
-    rows = [f"{r.track} {r.sha256} {r.start_seconds} {r.seconds}" for r in context.tracks]
-    digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    stamp = {"models": metadata.fingerprint(config), "tracks": digest}
+    stamp = {
+        "models": metadata.fingerprint(config), "tracks": tracks_digest(context.tracks),
+    }  # fmt: skip
     made = context.tables.tensors(FILE, stamp, partial(_predict, context, heads))
     return Tags(
         texts=tuple(readable(label) for head in heads for label in head.classes),
@@ -147,28 +192,28 @@ def tags_of(context: LabelingContext) -> Tags:
     )
 
 
+def tracks_digest(tracks: Sequence[TrackRecord]) -> str:
+    """SHA-256 over what was heard of each track, in order."""
+    rows = [f"{r.track} {r.sha256} {r.start_seconds} {r.seconds}" for r in tracks]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
 def readable(label: str) -> str:
     """A class's name as a person reads it: `Electronic---Deep_House` is `deep house`."""
     return " ".join(label.rpartition("---")[2].replace("_", " ").split()).lower()
 
 
-def pooled(tags: Tags, means: Floats, per_head: int) -> list[int]:
-    """The `per_head` likeliest tags of every head, by probability; each text once."""
-    order = np.lexsort((np.arange(len(means)), -np.round(means, 9)))
-    taken: dict[str, int] = {}
-    chosen = []
-    for row in order:
-        head = tags.heads[row]
-        if taken.get(head, 0) < per_head:
-            taken[head] = taken.get(head, 0) + 1
-            chosen.append(int(row))
-    return _first_of_each_text(tags, chosen)
-
-
-def _first_of_each_text(tags: Tags, rows: Sequence[int]) -> list[int]:
+def pooled(tags: Tags, standing: Floats, per_head: int) -> list[int]:
+    """Tags whose `standing` [tag] is over 0, the highest first: at most `per_head` of a head, one
+    of a head with two classes, each text once."""
+    # Rounded, so that a last bit that differs between machines cannot swap two equal tags.
+    order = np.lexsort((np.arange(len(standing)), -np.round(standing, 9)))
+    taken: Counter[str] = Counter()
     first: dict[str, int] = {}
-    for row in rows:
-        first.setdefault(tags.texts[row], row)
+    for row in (int(place) for place in order if standing[place] > 0):
+        if taken[tags.heads[row]] < (1 if tags.two_class[row] else per_head):
+            taken[tags.heads[row]] += 1
+            first.setdefault(tags.texts[row], row)
     return list(first.values())
 
 
@@ -194,12 +239,6 @@ def _predict(
         context.progress.advance()
     context.progress.finish()
     return {name: np.stack(found) for name, found in rows.items()}
-
-
-def _normal(context: LabelingContext, tags: Tags) -> Floats:
-    """Normal scores [tag, track] against train and validation."""
-    reference = context.in_split("train", "validation")
-    return np.stack([normal_scores(row, row[reference]) for row in tags.values])
 
 
 def _rows(tags: Tags, text: str) -> list[int]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.labelers import labeler
+from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.ensemble import PRIOR, combined, weights_of
 from pipeline.listeners import NEEDED
 from pipeline.records import LabelCandidate
@@ -79,3 +83,17 @@ def test_listeners_move_the_method_that_they_believe_up(tmp_path: Path) -> None:
 def test_answers_to_other_methods_calibrate_nothing(tmp_path: Path) -> None:
     weights = weights_of(config(tmp_path, [("gemini", 1, 5)] * 9), METHODS)
     assert weights == weights_of(config(tmp_path), METHODS)
+
+
+def test_a_method_that_gave_none_of_the_texts_is_not_asked_to_read(
+    context: LabelingContext,
+) -> None:
+    """Corpus tags alone gave these; a deaf method beside them takes nothing away."""
+    mine = replace(context.config.ensemble, methods=("corpus-tags", "gemini"))
+    both = replace(context, config=replace(context.config, ensemble=mine))
+    texts = sorted({row.text for row in context.labels("corpus-tags") if row.text})
+    heard = labeler("ensemble").reading(both, texts)
+    alone = labeler("corpus-tags").reading(context, texts)
+    assert heard is not None
+    assert alone is not None
+    np.testing.assert_array_equal(heard, alone)

@@ -13,6 +13,7 @@ from pipeline.config import EssentiaConfig
 from pipeline.errors import PipelineError
 from pipeline.essentia_models import metadata
 from pipeline.essentia_models.predict import Predictors, as_matrix
+from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.essentia_tags import Tags, pooled, readable
 from tests.pipeline.frozen_graphs import (
@@ -27,6 +28,7 @@ from tests.pipeline.frozen_graphs import (
     maest_weights,
     save_tiny_maest,
 )
+from tests.pipeline.labelers.essentia_simulation import TRACKS, Simulation, simulate
 from tests.pipeline.labelers.factory import Outside
 
 
@@ -52,10 +54,84 @@ def test_a_missing_file_is_named_with_where_it_goes(
         metadata.fingerprint(config)
 
 
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    return simulate(tmp_path_factory.mktemp("simulation"))
+
+
+def texts(simulation: Simulation, method: str) -> dict[str, list[str]]:
+    """Feature to its candidates, best first."""
+    context = simulation.context
+    found: dict[str, list[str]] = {feature: [] for feature in simulation.planted}
+    for row in labeler(method).label(context, context.features):
+        found[row.feature].append(row.text)
+    return found
+
+
+def share_first(simulation: Simulation, found: dict[str, list[str]]) -> float:
+    planted = simulation.planted
+    return sum(found[name][0] == text for name, text in planted.items()) / len(planted)
+
+
+def two_class_share(simulation: Simulation, found: dict[str, list[str]], ranks: int = 4) -> float:
+    either = frozenset().union(*simulation.pairs)
+    return float(np.mean([text in either for own in found.values() for text in own[:ranks]]))
+
+
+def test_the_class_that_was_planted_comes_first_and_two_class_heads_stay_behind(
+    simulation: Simulation,
+) -> None:
+    found = texts(simulation, "essentia")
+    assert share_first(simulation, found) >= 0.95
+    assert two_class_share(simulation, found) <= 0.05
+    assert min(map(len, found.values())) >= 5
+    assert share_first(simulation, texts(simulation, "essentia-relative")) >= 0.9
+
+
+@pytest.mark.parametrize("method", ["essentia", "essentia-paper", "essentia-relative"])
+def test_a_class_never_stands_beside_its_opposite(simulation: Simulation, method: str) -> None:
+    for own in texts(simulation, method).values():
+        assert not any(pair <= set(own) for pair in simulation.pairs)
+
+
+def test_the_papers_ranking_is_by_probability_whatever_all_music_has(
+    simulation: Simulation,
+) -> None:
+    """Why it is not the default: its first four ranks are two-class heads nearly everywhere."""
+    found = texts(simulation, "essentia-paper")
+    assert two_class_share(simulation, found) > 0.5
+    assert share_first(simulation, found) < 0.05
+
+
+def test_every_class_of_every_head_reads_nothing_where_nothing_is_asked(
+    simulation: Simulation,
+) -> None:
+    for method in ("essentia", "essentia-paper", "essentia-relative"):
+        reading = labeler(method).reading(simulation.context, [])
+        assert reading is not None
+        assert reading.shape == (0, TRACKS)
+
+
 def test_the_top_tags_of_every_head_are_pooled_and_a_text_comes_once() -> None:
-    tags = Tags(("a", "b", "c", "a", "d"), ("one", "one", "one", "two", "two"), np.zeros((5, 1)))
-    means = np.array([0.9, 0.2, 0.1, 0.8, 0.3])
+    heads = ("one", "one", "one", "two", "two", "two")
+    tags = Tags(("a", "b", "c", "a", "d", "e"), heads, np.zeros((6, 1)))
+    means = np.array([0.9, 0.2, 0.1, 0.8, 0.3, 0.0])
     assert [tags.texts[row] for row in pooled(tags, means, 2)] == ["a", "d", "b"]
+
+
+def test_of_a_head_with_two_classes_one_is_pooled() -> None:
+    tags = Tags(("yes", "no", "a", "b", "c"), ("two",) * 2 + ("three",) * 3, np.zeros((5, 1)))
+    means = np.array([0.6, 0.4, 0.3, 0.2, 0.1])
+    assert [tags.texts[row] for row in pooled(tags, means, 3)] == ["yes", "a", "b", "c"]
+
+
+def test_a_run_labelled_before_the_ranking_changed_is_not_continued_under_the_same_name(
+    context: LabelingContext,
+) -> None:
+    """Its key had the models' files only."""
+    named = labeler("essentia").outside(context.config)["essentia"]
+    assert named != metadata.fingerprint(context.config.essentia)
+    assert "the paper's is essentia-paper" in named
 
 
 def test_a_class_is_read_as_a_person_says_it() -> None:
