@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -14,6 +16,8 @@ from prometheus_client.registry import Collector
 from studyapp import broker
 from studyapp.selectors import figures
 
+LEAST_FREE_BYTES = 100 * 1024 * 1024
+"""With less the site calls itself not ready: the next run or export fills the disk."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -47,8 +51,28 @@ def readiness() -> dict[str, bool]:
     return {
         "database": _database_answers(),
         "broker": broker.answers(settings.CELERY_BROKER_URL),
-        "data_folder": os.access(settings.DATA, os.W_OK),
+        "data_folder": _data_folder_takes_a_byte(),
+        "disk_space": _free_bytes() >= LEAST_FREE_BYTES,
     }
+
+
+def _data_folder_takes_a_byte() -> bool:
+    """Written in earnest: a full disk or one mounted read-only still gives its permissions."""
+    try:
+        with tempfile.TemporaryFile(dir=settings.DATA) as file:
+            file.write(b".")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def _free_bytes() -> int:
+    try:
+        return shutil.disk_usage(settings.DATA).free
+    except OSError:
+        return 0
 
 
 def _database_answers() -> bool:

@@ -103,7 +103,12 @@ class Site:
 
     def _locked(self) -> IO[str]:
         path = settings.DATA / "serving.lock"
-        handle = path.open("a+")
+        try:
+            handle = path.open("a+")
+        except OSError as error:
+            raise ServingError(
+                f"{settings.DATA}: nothing can be written there ({error.strerror})"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

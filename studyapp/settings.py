@@ -45,6 +45,10 @@ def _secret_key(folder: Path) -> str:
             file.write(secrets.token_urlsafe(48))
     except FileExistsError:
         pass
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"EARWITNESS_DATA is {folder}: nothing can be written there ({error.strerror})"
+        ) from error
     return path.read_text().strip()
 
 
@@ -55,7 +59,10 @@ def _owner_only(path: str, flags: int) -> int:
 _make_data_folder(DATA)
 SECRET_KEY = _secret_key(DATA)
 DEBUG = env.bool("EARWITNESS_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("EARWITNESS_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = [
+    host.strip()
+    for host in env.list("EARWITNESS_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -76,6 +83,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: whoever asks whether the process lives knows neither the host's name nor HTTPS.
+    "studyapp.views.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studyapp.middleware.NeverCacheMiddleware",
@@ -126,6 +135,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 # To open a connection, SQLite's too, takes longer than most of a page's queries.
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+# A connection that the database ended meanwhile, by a restart, is opened again before a request.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
@@ -218,7 +229,7 @@ MEDIA = env.str("EARWITNESS_MEDIA", default="site")
 """`x-accel` where nginx stands before the site and serves the data folder under `/protected/`."""
 if MEDIA not in ("site", "x-accel"):
     raise ImproperlyConfigured(f"EARWITNESS_MEDIA is {MEDIA!r}: it must be site or x-accel")
-SENDFILE_BACKEND = f"django_sendfile.backends.{'nginx' if MEDIA == 'x-accel' else 'simple'}"
+SENDFILE_BACKEND = "django_sendfile.backends.nginx"
 SENDFILE_ROOT = str(DATA)
 SENDFILE_URL = "/protected"
 

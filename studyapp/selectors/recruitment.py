@@ -34,3 +34,12 @@ def anywhere_by_external_key(key: str) -> list[Participation]:
     """Participations of that keyed hash in every study: one person's submission has one study."""
     found = Participation.objects.select_related("study").filter(external_key=key)
     return list(found.exclude(external_key="").order_by("pk"))
+
+
+def listed() -> list[Study]:
+    """Open and paused studies whose submissions Prolific lists."""
+    taking = (Study.State.OPEN, Study.State.PAUSED)
+    at_prolific = Study.objects.filter(
+        state__in=taking, recruitment__service=Recruitment.Service.PROLIFIC
+    )
+    return list(at_prolific.exclude(recruitment__external_study=""))

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from studyapp import access
 from studyapp.selectors import participation as selectors
-from studyapp.views.ranges import ranged
+from studyapp.views.files import send
 
 
 @login_not_required
@@ -39,12 +39,4 @@ def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
 
 
 def _served(request: HttpRequest, path: Path) -> HttpResponse:
-    data = (Path(settings.DATA) / path).read_bytes()
-    response = ranged(request, data)
-    response["Content-Type"] = "audio/flac"
-    response["Accept-Ranges"] = "bytes"
-    response["Cache-Control"] = "private, max-age=3600"
-    if request.method == "HEAD":
-        response["Content-Length"] = len(response.content)
-        response.content = b""
-    return response
+    return send(request, Path(settings.DATA) / path, "audio/flac", seconds=3600)

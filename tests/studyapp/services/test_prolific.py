@@ -154,13 +154,27 @@ def test_the_list_of_submissions_makes_up_for_lost_messages(
     out = StringIO()
     call_command("reconcile", study.slug, stdout=out)
     assert out.getvalue() == (
-        "102 submissions, 100 of whom nobody came here; ended now: 1 timed_out\n"
+        f"{study}: 102 submissions, 100 of whom nobody came here; ended now: 1 timed_out\n"
     )
     for one in people.values():
         one.refresh_from_db()
     assert [people[name].status for name in ("ann", "ben")] == ["timed_out", "active"]
     assert len(service.asked) == 2
     assert prolific.reconcile(study=study).reclaimed == {}
+
+
+def test_without_a_name_every_study_that_is_listed_there_is_compared(
+    service: Prolific, study: Study, settings: Any
+) -> None:
+    make_study(slug="elsewhere", features=4)
+    service.submit("ann", "s-ann", "ACTIVE")
+    out = StringIO()
+    call_command("reconcile", stdout=out)
+    assert [line.partition(":")[0] for line in out.getvalue().splitlines()] == [str(study)]
+    settings.PROLIFIC_TOKEN = ""
+    out = StringIO()
+    call_command("reconcile", stdout=out)
+    assert out.getvalue() == "PROLIFIC_TOKEN is not set: there is nothing to compare with\n"
 
 
 def test_a_service_that_fails_is_one_clear_line(

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from studyapp.models import Participation, Study, Trial
+from studyapp.models import Participation, Stimulus, Study, Trial
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -126,3 +126,26 @@ def test_before_the_instructions_were_read_there_is_no_sound(client: Client, stu
     first = participation.trials.get(number=1)
     # Consent draws the trials; nothing links to a sound yet, but a browser may load ahead.
     assert client.get(url(study, first)).status_code == 200
+
+
+def test_behind_the_proxy_only_an_address_is_handed_on(
+    client: Client, study: Study, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "MEDIA", "x-accel")
+    response = client.get(url(study, trial), headers={"range": "bytes=0-1"})
+    path = trial.item.stimuli[0].path
+    assert response["X-Accel-Redirect"] == f"/protected/{path}"
+    assert (response.status_code, response.content) == (200, b"")
+    assert response["Content-Type"] == "audio/flac"
+    assert response["Cache-Control"] == "private, max-age=3600"
+    # The file's name would be in it.
+    assert "Content-Disposition" not in response
+
+
+@pytest.mark.parametrize("media", ["site", "x-accel"])
+def test_a_sound_whose_file_is_gone_is_not_found(
+    client: Client, study: Study, trial: Trial, monkeypatch: pytest.MonkeyPatch, media: str
+) -> None:
+    monkeypatch.setattr(settings, "MEDIA", media)
+    Stimulus.objects.update(path="stimuli/gone.flac")
+    assert client.get(url(study, trial)).status_code == 404

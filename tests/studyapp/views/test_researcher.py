@@ -230,7 +230,9 @@ def test_a_folder_is_imported_by_a_worker_and_refused_at_once_if_unfinished(
 def test_health_readiness_and_figures(client: Client, settings: Any) -> None:
     assert client.get(reverse("health")).content == b"ok"
     ready = client.get(reverse("ready"))
-    assert ready.json() == {"database": "ok", "broker": "failed", "data_folder": "ok"}
+    assert ready.json() == {
+        "database": "ok", "broker": "failed", "data_folder": "ok", "disk_space": "ok",
+    }  # fmt: skip
     assert ready.status_code == 200
     assert client.get(reverse("metrics")).status_code == 404
     settings.METRICS_TOKEN = "t0ken"

@@ -1,0 +1,1 @@
+"""compose.yaml, the image and the proxy, read as Docker would read them."""
