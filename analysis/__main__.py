@@ -102,6 +102,8 @@ def _report(words: Sequence[str]) -> int:
         embeddings=given.embeddings,
         embed_command=given.embed_command,
     )
+    for warning in summary.warnings:
+        print(f"analysis: note: {warning}", file=sys.stderr)
     print(
         f"{given.out / 'report.html'}: {summary.accounting['n_ratings']} ratings, "
         f"{len(summary.methods)} methods"

@@ -80,6 +80,7 @@ LEVELS: dict[str, Level] = {
     **{f"heard_ms_{i}": _MILLISECONDS for i in range(1, 4)},
     "response_ms": _MILLISECONDS,
     "hidden_ms": _MILLISECONDS,
+    "simulated": Level(lambda text: text.lower() in ("true", "false", ""), "true or false"),
     "shown_at": Level(_is_time, "an ISO 8601 time"),
     "answered_at": Level(_is_time, "an ISO 8601 time"),
 }

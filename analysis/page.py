@@ -24,6 +24,7 @@ h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 1.8rem 0 .3rem; }
 p { margin: .6rem 0; }
 .lead { font-size: 1.15rem; }
+.warning { padding: .6rem .9rem; border-left: 4px solid currentColor; background: var(--panel); }
 .quiet, figcaption, caption, .under { color: var(--muted); }
 .under { display: block; font-size: .86em; white-space: nowrap; }
 .interval { color: var(--muted); white-space: nowrap; margin-left: .35em; }

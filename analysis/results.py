@@ -207,6 +207,8 @@ class Summary:
     estimates: tuple[Estimate, ...]
     tests: tuple[HypothesisTest, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What must be read before any figure (`population`)."""
     exclusions: tuple[dict[str, Any], ...] = ()
     """What each exclusion rule did (`exclusions.Exclusion`)."""
     exclusion_source: str = "none"

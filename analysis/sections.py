@@ -76,6 +76,8 @@ def _opening(summary: Summary) -> Iterator[str]:
         "quiet",
     )
     yield "</header>"
+    for warning in summary.warnings:
+        yield paragraph(f"<strong>{escape(warning)}</strong>", "warning")
     yield paragraph(_headline(summary), "lead")
 
 

@@ -26,6 +26,7 @@ from analysis.methods import Ratings, describe, ratings_of
 from analysis.mixed import describe_mixed
 from analysis.pairs import pair_of, pairs
 from analysis.plan import Plan, departures, read_plan, too_late
+from analysis.population import people_only
 from analysis.quality import describe_repeats, flag_counts, participations
 from analysis.reliability import describe_agreement
 from analysis.results import Estimate, HypothesisTest, Summary
@@ -144,7 +145,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     folder = table_path.parent
     study = read_study(folder)
     done = course(settings, study)
-    read = read_responses(table_path, statuses=done.statuses)
+    read = people_only(read_responses(table_path, statuses=done.statuses), folder, study)
     excluded = exclude(read, folder, settings.exclusions)
     responses = excluded.responses
     quality = participations(read, folder)
@@ -163,7 +164,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         accounting=dataclasses.asdict(responses.accounting) | {"statuses": responses.statuses},
         estimates=tuple(estimates),
         tests=tuple(tests),
-        notes=(*responses.notes, *_simulated(study)),
+        notes=responses.notes,
+        warnings=responses.warnings,
         exclusions=tuple(dataclasses.asdict(e) for e in excluded.exclusions),
         exclusion_source=excluded.source,
         without_exclusions=_without(read, labels, excluded, settings, done),
@@ -183,14 +185,6 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         points=score_points(responses, labels),
         own=own,
     )
-
-
-def _simulated(study: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """That the answers are not people's, where `study.json` says so."""
-    n = (study or {}).get("simulated_participations")
-    if not isinstance(n, int) or n < 1:
-        return ()
-    return (f"{n} of the participations are simulated listeners, not people (study.json).",)
 
 
 def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:

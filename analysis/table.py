@@ -61,6 +61,8 @@ class Responses:
     accounting: Accounting
     statuses: tuple[str, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before any figure: whose answers these are, what was pooled."""
 
     @property
     def methods(self) -> list[str]:
@@ -93,6 +95,19 @@ def read_responses(path: Path, *, statuses: Sequence[str] = ("complete",)) -> Re
         statuses=tuple(statuses),
         notes=tuple(_notes(rows)),
     )
+
+
+def restricted(responses: Responses, keep: pd.Series[bool], why: str) -> Responses:
+    """Only some of the table's rows, as if the file had no others; `AnalysisError` if none count.
+
+    `why` says what was left out.
+    """
+    rows = responses.rows[keep].reset_index(drop=True)
+    ratings, accounting = _ratings(rows, responses.statuses)
+    if ratings.empty:
+        reason = _why_nothing(accounting, responses.statuses)
+        raise AnalysisError(f"{responses.name}: {reason}. {why}")
+    return dataclasses.replace(responses, rows=rows, ratings=ratings, accounting=accounting)
 
 
 def _check_statuses(statuses: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from studyapp import questionnaire
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
-from studyapp.models import Event, LabelCandidate, Participation, Trial
+from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
 from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
 from studyapp.services import quality
 
@@ -213,7 +213,40 @@ ANSWER: list[Column[ResponseRow]] = [
            _flags, levels=quality.ANSWER_FLAGS),
 ]  # fmt: skip
 
-RESPONSES: File[ResponseRow] = File("responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER])
+
+def _trial_type(row: TrialRow) -> str:
+    is_identification = row.study.option_policy == Study.OptionPolicy.IDENTIFICATION
+    return "identification" if is_identification else "label"
+
+
+def _role(row: TrialRow) -> str:
+    return "exemplar" if row.item.feature else "synthesised"
+
+
+def _clip_role(n: int) -> Column[TrialRow]:
+    return Column(f"clip_role_{n}", "text",
+                  f"What clip {n} was: the feature's exemplar, or made by code (practice, catch).",
+                  _role, levels=("exemplar", "synthesised"))  # fmt: skip
+
+
+KIND: list[Column[TrialRow]] = [
+    Column("simulated", "boolean", "Whether a simulated listener answered, not a person.",
+           lambda r: r.participation.simulated, levels=("true", "false")),
+    Column("trial_type", "text",
+           "What was to be done: choose a label of the method's (label), or find the feature's "
+           "label among others' (identification).", _trial_type,
+           levels=("label", "identification")),
+    Column("prompt", "text", "What was asked of the listener, where it varies; else empty.",
+           lambda r: None),
+    *[_clip_role(n) for n in (1, 2, 3)],
+    Column("strength", "number", "Strength of the steering of what was played; empty without any.",
+           lambda r: None),
+]  # fmt: skip
+"""What kind of trial it was, and of listener: last, so that earlier columns keep their places."""
+
+RESPONSES: File[ResponseRow] = File(
+    "responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER, *KIND]
+)
 
 TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered or not", [
     *IDENTITY, *SHOWN,
@@ -221,6 +254,7 @@ TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered 
            lambda r: r.trial.shown_at),
     Column("answered", "boolean", "Whether there is a response.",
            lambda r: hasattr(r.trial, "response"), levels=("true", "false")),
+    *KIND,
 ])  # fmt: skip
 
 
@@ -341,6 +375,8 @@ EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
            "For heard: sound played since the last such event. For visible: time hidden.",
            lambda e: e.value, unit="ms"),
     Column("received_at", "time", "When the server stored it, UTC.", lambda e: e.received_at),
+    Column("simulated", "boolean", "Whether a simulated listener's page sent it.",
+           lambda e: e.participation.simulated, levels=("true", "false")),
 ])  # fmt: skip
 
 STIMULI: File[StimulusRow] = File("stimuli.csv", "one stimulus of one feature", [

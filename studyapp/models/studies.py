@@ -116,6 +116,9 @@ class Study(models.Model):
     codes = models.JSONField(default=dict, blank=True)
     """Fixed codes that a recruiting service was told, by ending: `complete`, `screened_out`,
     `no_consent`, `incompatible_device`. Where there is none, a code is made for each passage."""
+    rehearsal = models.BooleanField(default=False)
+    """A trial run of the study itself: simulated listeners may go beside people, and all count on
+    its pages. Otherwise only people count."""
     contact = models.CharField(max_length=200, blank=True)
     ethics_approval = models.CharField(max_length=100, blank=True)
     exclusion_rules = models.JSONField(default=dict, blank=True)

@@ -66,21 +66,29 @@ def holds_place(now: datetime, prefix: str = "") -> Q:
     return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
 
 
-def places_held(*, study: Study, now: datetime) -> int:
-    """How many participations hold a place in the study."""
-    return study.participations.filter(holds_place(now)).count()
+def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
+    """How many participations hold a place in the study.
+
+    People and simulated listeners have places of their own, here and below: neither takes one from
+    the other, and each is drawn evenly.
+    """
+    return study.participations.filter(holds_place(now), simulated=simulated).count()
 
 
-def places_by_method(*, study: Study, now: datetime) -> dict[str, int]:
+def places_by_method(*, study: Study, now: datetime, simulated: bool = False) -> dict[str, int]:
     """Method → how many participations of its condition hold a place."""
-    held = Count("participations", filter=holds_place(now, "participations__"))
+    kind = Q(participations__simulated=simulated)
+    held = Count("participations", filter=kind & holds_place(now, "participations__"))
     conditions = study.conditions.annotate(held=held).order_by("method")
     return dict(conditions.values_list("method", "held"))
 
 
-def ratings_by_item(*, study: Study, now: datetime) -> Mapping[str, tuple[int, int]]:
+def ratings_by_item(
+    *, study: Study, now: datetime, simulated: bool = False
+) -> Mapping[str, tuple[int, int]]:
     """Item → (main trials that hold a place, main trials that lost theirs), every main item."""
-    counts = Trial.objects.filter(kind=Trial.Kind.MAIN, participation__study=study).values("item")
+    own = {"participation__study": study, "participation__simulated": simulated}
+    counts = Trial.objects.filter(kind=Trial.Kind.MAIN, **own).values("item")
     held = Count("pk", filter=holds_place(now, "participation__"))
     counts = counts.annotate(held=held, drawn=Count("pk")).order_by()
     rows = counts.values_list("item__identifier", "held", "drawn")

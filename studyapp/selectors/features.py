@@ -23,6 +23,7 @@ from studyapp.models import (
     Run,
     Study,
 )
+from studyapp.selectors import people
 
 PAGE = 50
 FEW = 1000
@@ -242,23 +243,31 @@ def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) ->
     ]
 
 
-def heard(feature: Feature) -> list[Heard]:
-    """What listeners said of it, in closed studies alone: an open one must not unblind anybody."""
+def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
+    """What people said of it, in those of `studies` that are closed.
+
+    None of a study that has another version under way on this feature: it would unblind that one.
+    """
+    moving = Study.objects.filter(
+        items__feature=feature, state__in=(Study.State.OPEN, Study.State.PAUSED)
+    )
+    told = studies.filter(state=Study.State.CLOSED).exclude(series__in=moving.values("series"))
     answers = Response.objects.filter(
+        people.counted_anywhere("trial__participation__"),
         trial__item__feature=feature,
         trial__kind="main",
         trial__participation__status="complete",
-        trial__item__study__state=Study.State.CLOSED,
+        trial__item__study__in=told.values("pk"),
     )
     rows = list(
         answers.values("trial__item__study", "trial__item__condition__method")
         .annotate(n=Count("pk"), mean=Avg("confidence"))
         .order_by("trial__item__study", "trial__item__condition__method")
     )
-    studies = Study.objects.in_bulk({row["trial__item__study"] for row in rows}) if rows else {}
+    found = Study.objects.in_bulk({row["trial__item__study"] for row in rows}) if rows else {}
     return [
         Heard(
-            studies[row["trial__item__study"]],
+            found[row["trial__item__study"]],
             row["trial__item__condition__method"],
             row["n"],
             row["mean"],

@@ -17,6 +17,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
 from studyapp.models import Event, Participation, Response, StepRecord, Study, Trial
+from studyapp.selectors import people
 from studyapp.steps import STEPS, Step
 
 RECENT = 2000
@@ -109,10 +110,12 @@ def is_quiet(participation: Participation) -> bool:
 
 def pace(study: Study) -> Pace:
     """The medians of the newest, and the time of the last answer."""
-    answers = Response.objects.filter(trial__participation__study=study)
+    own = people.counted(study, "trial__participation__")
+    answers = Response.objects.filter(own, trial__participation__study=study)
     main = answers.filter(trial__kind=Trial.Kind.MAIN).order_by("-pk")
     times = list(main.values_list("response_ms", flat=True)[:RECENT])
-    ended = study.participations.filter(status=Status.COMPLETE, consented_at__isnull=False)
+    done = study.participations.filter(people.counted(study), status=Status.COMPLETE)
+    ended = done.exclude(consented_at=None)
     spans = ended.order_by("-pk").values_list("consented_at", "finished_at")[:RECENT]
     minutes = [(end - start).total_seconds() / 60 for start, end in spans if start and end]
     return Pace(
@@ -129,7 +132,8 @@ def dropouts(study: Study) -> list[tuple[str, int]]:
     quiet = Q(status=Status.ACTIVE) & (
         Q(lease_expires_at__lt=now) | Q(lease_expires_at=None, created_at__lt=oldest)
     )
-    left = study.participations.filter(Q(status__in=(Status.RETURNED, Status.TIMED_OUT)) | quiet)
+    own = study.participations.filter(people.counted(study))
+    left = own.filter(Q(status__in=(Status.RETURNED, Status.TIMED_OUT)) | quiet)
     counts = Counter(_pages(study, list(left)).values())
     return [(step.value, counts[step]) for step in STEPS if counts[step]]
 

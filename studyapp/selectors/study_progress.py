@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from studyapp.models import Participation, Study, Trial
+from studyapp.selectors import people
 from studyapp.selectors.studies import main_items
 
 
@@ -47,8 +48,14 @@ class StudyOverview:
 def all_studies() -> QuerySet[Study]:
     """Every study and version, with its number of complete participations."""
     complete = Q(participations__status=Participation.Status.COMPLETE)
+    complete &= people.counted_anywhere("participations__")
     counted = Study.objects.annotate(complete_count=Count("participations", filter=complete))
     return counted.order_by("-created_at")
+
+
+def every_study() -> QuerySet[Study]:
+    """Every study and version, bare."""
+    return Study.objects.all()
 
 
 def version_of(slug: str, version: int) -> Study | None:
@@ -74,12 +81,12 @@ def overview(study: Study) -> StudyOverview:
 
 
 def cells_of(study: Study) -> list[Cells]:
-    """How full the cells of each condition are, by method."""
+    """How full the cells of each condition are, by method; of participations that count."""
     answered = Q(
         trials__kind=Trial.Kind.MAIN,
         trials__participation__status=Participation.Status.COMPLETE,
         trials__response__isnull=False,
-    )
+    ) & people.counted(study, "trials__participation__")
     items = main_items(study).annotate(ratings=Count("trials", filter=answered))
     by_method: dict[str, list[int]] = {}
     for method, ratings in items.values_list("condition__method", "ratings"):

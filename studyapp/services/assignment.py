@@ -39,8 +39,9 @@ def assign(*, participation: Participation) -> Participation:
         if study.state != Study.State.OPEN:
             raise StudyUnavailableError(f"{study} is {study.state}")
         now = timezone.now()
-        state = state_of(study, now)
-        if not _room_in(study, now, state.held):
+        simulated = participation.simulated
+        state = state_of(study, now, simulated=simulated)
+        if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
         fixed = bool(study.design_hash)  # A preview's copy is not.
         frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frame_of(study)
@@ -72,7 +73,7 @@ def keep_place(*, participation: Participation) -> None:
             return
         expired = participation.lease_expires_at
         still_held = expired is not None and expired > now - selectors.GRACE
-        keeps = still_held or _has_room(study, now, participation.condition)
+        keeps = still_held or _has_room(study, now, participation)
         if keeps:
             participation.lease_expires_at = now + lease(study)
         else:
@@ -83,9 +84,11 @@ def keep_place(*, participation: Participation) -> None:
         raise PlaceLostError(f"{participation} lost its place in {study}")
 
 
-def is_full(study: Study) -> bool:
-    """Whether every place of the study is held just now."""
-    return not _has_room(study, timezone.now())
+def is_full(study: Study, *, simulated: bool = False) -> bool:
+    """Whether every place of the study, for people or for simulated listeners, is held just now."""
+    now = timezone.now()
+    held = selectors.places_by_method(study=study, now=now, simulated=simulated)
+    return not _room_in(study, now, held, simulated=simulated)
 
 
 def places(study: Study) -> int:
@@ -132,11 +135,11 @@ def check_draw(study: Study) -> None:
     plans.draw(frame, nothing, study.seed)
 
 
-def state_of(study: Study, now: datetime) -> State:
-    """What is held at this moment."""
+def state_of(study: Study, now: datetime, *, simulated: bool = False) -> State:
+    """What is held at this moment, by people or by simulated listeners."""
     return State(
-        held=selectors.places_by_method(study=study, now=now),
-        ratings=selectors.ratings_by_item(study=study, now=now),
+        held=selectors.places_by_method(study=study, now=now, simulated=simulated),
+        ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
     )
 
 
@@ -166,17 +169,25 @@ def _frame_of_frozen(pk: int, design_hash: str) -> Frame:
     return frame_of(Study.everything.get(pk=pk, design_hash=design_hash))
 
 
-def _has_room(study: Study, now: datetime, condition: Condition | None = None) -> bool:
-    """Whether a place is free, in that condition where one is given."""
-    return _room_in(study, now, selectors.places_by_method(study=study, now=now), condition)
+def _has_room(study: Study, now: datetime, participation: Participation) -> bool:
+    """Whether a place is free for this one, in its condition where it has one."""
+    simulated = participation.simulated
+    held = selectors.places_by_method(study=study, now=now, simulated=simulated)
+    return _room_in(study, now, held, participation.condition, simulated=simulated)
 
 
 def _room_in(
-    study: Study, now: datetime, held: Mapping[str, int], condition: Condition | None = None
+    study: Study,
+    now: datetime,
+    held: Mapping[str, int],
+    condition: Condition | None = None,
+    *,
+    simulated: bool,
 ) -> bool:
-    """The same, where the places held in each condition were counted already."""
+    """Whether a place is free, where the places held in each condition were counted already."""
     if study.design == Study.Design.WITHIN:
-        return selectors.places_held(study=study, now=now) < places(study)
+        taken = selectors.places_held(study=study, now=now, simulated=simulated)
+        return taken < places(study)
     asked = [condition.method] if condition is not None else list(held)
     return any(held[method] < places_per_condition(study) for method in asked)
 

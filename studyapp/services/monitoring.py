@@ -15,8 +15,8 @@ from studyapp.errors import StudyError
 from studyapp.models import Participation, Study
 from studyapp.selectors import exports as rows
 from studyapp.selectors import monitoring as selectors
+from studyapp.selectors import people, study_progress
 from studyapp.selectors import recruitment as recruitment_selectors
-from studyapp.selectors import study_progress
 from studyapp.selectors.monitoring import Pace
 from studyapp.selectors.study_progress import Cells
 from studyapp.services import assignment, audit, draws, quality, results
@@ -88,7 +88,7 @@ def monitor(study: Study) -> Monitor:
         dropouts=selectors.dropouts(study),
         cost=_cost(study, complete - simulated, places),
         places=places,
-        complete=complete,
+        complete=complete if study.rehearsal else complete - simulated,
         blind=blind,
         unblinded_at=study.unblinded_at,
         moving=study.state in MOVING,
@@ -107,7 +107,8 @@ class Flags:
 
 def flags(study: Study) -> Flags:
     """By the study's own rules; they reject nobody and change nothing."""
-    complete = study.participations.filter(status=Participation.Status.COMPLETE)
+    own = study.participations.filter(people.counted(study))
+    complete = own.filter(status=Participation.Status.COMPLETE)
     newest = list(complete.order_by("-pk").values_list("pk", flat=True)[:FLAGGED])
     counts: Counter[str] = Counter()
     flagged = 0

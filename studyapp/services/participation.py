@@ -61,7 +61,7 @@ def begin(
         return known
     if study.state != Study.State.OPEN:
         raise StudyUnavailableError(f"{study} is {study.state}")
-    if assignment.is_full(study):
+    if assignment.is_full(study, simulated=simulated):
         raise StudyFullError(f"{study} is full")
     try:
         with transaction.atomic():

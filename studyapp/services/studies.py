@@ -39,7 +39,7 @@ HASHED = (
     "left_out", "design", "catch_trials", "repeat_trials", "quality_rules", "codes",
 )  # fmt: skip
 """Fields of a study that its design hash covers, beside runs, conditions and items."""
-HASHED_IF_SET: dict[str, list[str]] = {"saes": [], "strata": default_strata()}
+HASHED_IF_SET: dict[str, Any] = {"saes": [], "strata": default_strata(), "rehearsal": False}
 """Later fields with their default, which is left out: what was frozen before keeps its hash."""
 EDITABLE = frozenset(
     {

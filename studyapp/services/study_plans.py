@@ -268,7 +268,9 @@ def problem(plan: StudyPlan, answers: Answers) -> str:
     if plan.study is not None and plan.study.state != Study.State.DRAFT:
         return f"{plan.study} was made of this plan and is frozen: an edit needs a new version"
     try:
-        study = study_settings.unsaved(**settings_of(answers), project=runs[0].project)
+        settings = settings_of(answers)
+        settings |= {"project": runs[0].project}
+        study = study_settings.unsaved(**settings)
         studies.check(study, runs, answers["methods"])
     except StudyError as error:
         return str(error)

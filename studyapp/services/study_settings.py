@@ -44,6 +44,7 @@ class Settings(TypedDict, total=False):
     languages: Sequence[str]
     texts_by_language: Mapping[str, Mapping[str, str]] | None
     questions: Mapping[str, Any] | None
+    rehearsal: bool
     contact: str
     ethics_approval: str
     exclusion_rules: Mapping[str, Any] | None
@@ -55,8 +56,8 @@ class Settings(TypedDict, total=False):
 PLAIN = (
     "slug", "title", "seed", "option_policy", "design", "catch_trials", "repeat_trials",
     "features_wanted", "ratings_per_item", "trials_per_participation", "lease_minutes",
-    "loudness_lufs", "headphones_required", "practice_trials", "contact", "ethics_approval",
-    "created_by", "project",
+    "loudness_lufs", "headphones_required", "practice_trials", "rehearsal", "contact",
+    "ethics_approval", "created_by", "project",
 )  # fmt: skip
 """Given as they are, else the column's own default."""
 

@@ -13,8 +13,10 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from studyapp.feature_filter import FeatureFilter
 from studyapp.models import Feature, Run
+from studyapp.permissions import visible
 from studyapp.selectors import features as selectors
 from studyapp.selectors import jobs as job_selectors
+from studyapp.selectors import study_progress
 from studyapp.services import feature_views
 from studyapp.services import runs as run_services
 from studyapp.views.doors import run_for
@@ -73,7 +75,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "labels": labels,
         "scorers": scorers,
         "neighbours": selectors.neighbours(feature, selectors.view_of(feature)),
-        "heard": selectors.heard(feature),
+        "heard": selectors.heard(feature, visible(request.user, study_progress.every_study())),
         **_material(feature),
     }
     return render(request, "researcher/feature.html", context)

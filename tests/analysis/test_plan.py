@@ -148,10 +148,10 @@ def test_every_plannable_test_is_one_that_is_made(tmp_path: Path) -> None:
 
 
 def test_simulated_listeners_are_never_passed_off_as_people(tmp_path: Path) -> None:
-    told = summary(tmp_path, {}, simulated_participations=18).notes
-    assert "18 of the participations are simulated listeners, not people (study.json)." in told
+    [told] = summary(tmp_path, {}, simulated_participations=18).warnings
+    assert told.startswith("18 of the participations are simulated listeners, not people")
     assert not any(
-        "simulated" in n for n in summary(tmp_path, {}, simulated_participations=0).notes
+        "simulated" in n for n in summary(tmp_path, {}, simulated_participations=0).warnings
     )
 
 

@@ -63,6 +63,10 @@ class Command(BaseCommand):
             "answers below it, a line each",
         )  # fmt: skip
         _add_recruitment(parser)
+        parser.add_argument(
+            "--rehearsal", action="store_true",
+            help="no real data: simulated listeners may go beside people, and all are counted",
+        )  # fmt: skip
         parser.add_argument("--open", action="store_true", help="freeze and open it")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -89,6 +93,7 @@ class Command(BaseCommand):
                 repeat_trials=options["repeats"],
                 quality_rules=_pairs(options["quality"], float),
                 codes=_pairs(options["code"], str),
+                rehearsal=options["rehearsal"],
                 contact=options["contact"],
                 steps=_steps(options["steps"]),
                 practice_trials=options["practice"],

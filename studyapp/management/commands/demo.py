@@ -35,6 +35,7 @@ STUDY: dict[str, Any] = {
     "features_wanted": 100,
     "ratings_per_item": 4,
     "trials_per_participation": 10,
+    "rehearsal": True,
 }
 """100 features under 2 methods, 4 ratings each, 10 trials a participation: 80 participations."""
 POLL_SECONDS = 0.3

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from studyapp import access, exports
 from studyapp.models import Study
+from studyapp.selectors import people
 from studyapp.services import practice
 from studyapp.simulation import crowd
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of
@@ -82,4 +83,9 @@ def _open_study(name: str) -> Study:
         raise CommandError(str(error)) from error
     if study.state != Study.State.OPEN:
         raise CommandError(f"{study} is {study.state}: listeners need an open study")
+    if people.has_people(study) and not study.rehearsal:
+        raise CommandError(
+            f"{study} has answers by people: simulate in a study of its own, "
+            "or make one with create_study --rehearsal"
+        )
     return study

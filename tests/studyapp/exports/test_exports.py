@@ -75,6 +75,13 @@ CONTRACT = [
     "answered_at",
     "participation_status",
     "flags",
+    "simulated",
+    "trial_type",
+    "prompt",
+    "clip_role_1",
+    "clip_role_2",
+    "clip_role_3",
+    "strength",
 ]
 FILES = {
     "responses.csv", "participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",

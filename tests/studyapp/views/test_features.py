@@ -274,9 +274,9 @@ def test_listeners_answers_are_shown_of_closed_studies_alone(researcher: Client)
     passages.finish(other, study, passages.reach_trials(other, study))
     feature = Feature.objects.filter(items__trials__response__isnull=False).first()
     assert feature is not None
-    assert selectors.heard(feature) == []
+    assert selectors.heard(feature, Study.objects.all()) == []
     Study.objects.update(state=Study.State.CLOSED)
-    [row] = selectors.heard(feature)
+    [row] = selectors.heard(feature, Study.objects.all())
     assert (row.study, row.ratings) == (study, 1)
 
 

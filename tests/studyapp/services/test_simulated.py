@@ -1,0 +1,114 @@
+"""Simulated listeners beside people: neither takes the other's place, and only people count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from studyapp import access, exports
+from studyapp.models import Participation, Project, Role, Study
+from studyapp.selectors import features as feature_selectors
+from studyapp.selectors import study_progress
+from studyapp.services import assignment, monitoring, studies
+from tests.studyapp import passages
+from tests.studyapp.factories import make_features, make_run, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    """One place a condition."""
+    return make_study(features=3, trials_per_participation=3)
+
+
+def complete(study: Study, *, simulated: bool = False) -> Participation:
+    client = Client()
+    token = {"simulated": access.simulation_token(study)} if simulated else {}
+    someone = passages.reach_trials(client, study, **token)
+    passages.finish(client, study, someone)
+    someone.refresh_from_db()
+    assert someone.status == "complete"
+    return someone
+
+
+def test_after_simulated_listeners_people_still_find_places(study: Study) -> None:
+    fake = {complete(study, simulated=True).condition for _ in range(2)}
+    assert assignment.is_full(study, simulated=True)
+    assert {complete(study).condition for _ in range(2)} == fake
+    assert passages.page_of(Client().get(f"/s/{study.slug}/", follow=True)) == "full"
+
+
+def test_pages_count_people_only(study: Study) -> None:
+    complete(study, simulated=True)
+    now = monitoring.monitor(study)
+    assert (now.answers, now.complete, now.pace.trial_seconds) == (0, 0, None)
+    assert now.states == [("complete", 1, 1)]
+    assert monitoring.flags(study).participations == 0
+    assert study_progress.all_studies().get().complete_count == 0
+    complete(study)
+    now = monitoring.monitor(study)
+    assert (now.answers, now.complete) == (3, 1)
+    assert study_progress.all_studies().get().complete_count == 1
+
+
+def test_in_a_rehearsal_all_count() -> None:
+    study = make_study(features=3, trials_per_participation=3, rehearsal=True)
+    complete(study, simulated=True)
+    complete(study)
+    now = monitoring.monitor(study)
+    assert (now.answers, now.complete) == (6, 2)
+
+
+def test_simulating_beside_people_is_refused_but_in_a_rehearsal(study: Study) -> None:
+    nobody: Any = {"participants": 1, "url": "http://127.0.0.1:9", "concurrency": 1}
+    passages.enter(Client(), study)  # A look is no answer.
+    with pytest.raises(CommandError, match="stopped; the first"):
+        call_command("simulate", study.slug, **nobody)
+    passages.reach_trials(Client(), study)
+    with pytest.raises(CommandError, match="has answers by people: simulate in a study of its own"):
+        call_command("simulate", study.slug, **nobody)
+    Study.objects.update(rehearsal=True)
+    with pytest.raises(CommandError, match="stopped; the first"):
+        call_command("simulate", study.slug, **nobody)
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_every_row_says_who_and_what_kind_of_trial(study: Study, simulated: bool) -> None:
+    complete(study, simulated=simulated)
+    for name in ("responses", "trials", "events", "participants"):
+        file, rows = exports.tables(study)[name]
+        for row in rows():
+            assert file.record(row)["simulated"] is simulated
+    file, rows = exports.tables(study)["responses"]
+    [*_, last] = rows()
+    record = file.record(last)
+    assert list(record)[-7:] == ["simulated", "trial_type", "prompt", "clip_role_1", "clip_role_2",
+                                 "clip_role_3", "strength"]  # fmt: skip
+    assert (record["trial_type"], record["clip_role_3"]) == ("label", "exemplar")
+    assert (record["prompt"], record["strength"]) == (None, None)
+
+
+def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
+    """Neither simulated listeners, nor another project's study, nor beside a version under way."""
+    run = make_run()
+    feature = make_features(run, count=3)[0]
+    ours = Project.objects.create(name="Ours")
+    viewer = User.objects.create_user("viewer")
+    ours.memberships.create(user=viewer, role=Role.VIEWER)
+    study = make_study(run=run, features=3, slug="one", project=ours)
+    complete(study)
+    complete(study, simulated=True)
+    studies.close(study)
+    everything = Study.objects.all()
+    [row] = feature_selectors.heard(feature, everything)
+    assert row.ratings == 1
+    assert feature_selectors.heard(feature, everything.exclude(project=ours)) == []
+    again = make_study(run=run, features=3, slug="one", project=ours)
+    assert feature_selectors.heard(feature, everything) == []
+    studies.close(again)
+    assert len(feature_selectors.heard(feature, everything)) == 1
