@@ -107,8 +107,8 @@ class Flags:
 
 def flags(study: Study) -> Flags:
     """By the study's own rules; they reject nobody and change nothing."""
-    own = study.participations.filter(people.counted(study))
-    complete = own.filter(status=Participation.Status.COMPLETE)
+    counted = study.participations.filter(people.counted(study))
+    complete = counted.filter(status=Participation.Status.COMPLETE)
     newest = list(complete.order_by("-pk").values_list("pk", flat=True)[:FLAGGED])
     counts: Counter[str] = Counter()
     flagged = 0
