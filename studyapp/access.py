@@ -28,15 +28,6 @@ MAX_IDENTIFIER = 200
 """Longest outside identifier taken, characters; no recruiting service has longer ones."""
 
 
-def client_address(request: HttpRequest) -> str:
-    """The address that a request came from, as the outermost believed proxy saw it."""
-    count: int = settings.PROXIES
-    seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    if count and len(seen) >= count and seen[-count]:
-        return seen[-count]
-    return str(request.META.get("REMOTE_ADDR") or "")
-
-
 def external_key(request: HttpRequest) -> str:
     """Keyed hash of PROLIFIC_PID and SESSION_ID, hexadecimal; empty without a PROLIFIC_PID."""
     pid = request.GET.get("PROLIFIC_PID", "").strip()[:MAX_IDENTIFIER]

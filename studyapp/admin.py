@@ -3,17 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from studyapp import models
 from studyapp.errors import StudyError
-from studyapp.services import studies
+from studyapp.services import accounts, studies
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
+    Accounts = UserAdmin[User]
 else:
     ModelAdmin = admin.ModelAdmin
+    Accounts = UserAdmin
 
 
 class ReadOnly(ModelAdmin):
@@ -32,6 +36,23 @@ class ReadOnly(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never."""
         return False
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class AccountAdmin(Accounts):
+    """Accounts, and links for those who forgot their password where no mail is sent."""
+
+    actions = ("password_link",)
+
+    @admin.action(description="Make a link to set a new password", permissions=["change"])
+    def password_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """Show a link for each; whoever has it within a day sets the password, once."""
+        for user in users:
+            link = request.build_absolute_uri(accounts.password_path(user))
+            messages.success(request, f"Link for {user.get_username()}: {link}")
 
 
 @admin.register(models.Run)

@@ -57,6 +57,14 @@ def visible(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
     return rows.filter(project__memberships__user=user.pk)
 
 
+def readable_by_token(user: User, rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those of `rows` that a token of the user's reads: of projects that they are a member of.
+
+    An administrator's token reads no more: it lies in some program's settings.
+    """
+    return rows.filter(project__memberships__user=user.pk)
+
+
 def projects_of(user: User | AnonymousUser, least: Role = Role.VIEWER) -> QuerySet[Project]:
     """The projects where the user has at least that role."""
     if not user.is_authenticated:

@@ -4,9 +4,11 @@ Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
 (default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
 `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
-`EARWITNESS_PROXIES`.
+`EARWITNESS_PROXIES` and `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_TOKEN_DAYS`,
+`EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`.
 """
 
+import ipaddress
 import os
 import secrets
 from datetime import timedelta
@@ -50,6 +52,14 @@ def _secret_key(folder: Path) -> str:
             f"EARWITNESS_DATA is {folder}: nothing can be written there ({error.strerror})"
         ) from error
     return path.read_text().strip()
+
+
+def _networks(name: str, default: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    given = [one.strip() for one in env.str(name, default=default).split(",") if one.strip()]
+    try:
+        return [ipaddress.ip_network(one) for one in given]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}; give networks as 10.0.0.0/8,::1") from error
 
 
 def _owner_only(path: str, flags: int) -> int:
@@ -167,7 +177,7 @@ if SECOND_FACTOR not in ("optional", "required"):
     raise ImproperlyConfigured(
         f"EARWITNESS_SECOND_FACTOR is {SECOND_FACTOR!r}: it must be optional or required"
     )
-# Accounts come by invitation or createsuperuser; the site sends no mail.
+# Accounts come by invitation or createsuperuser; allauth sends no mail.
 ACCOUNT_ADAPTER = "studyapp.second_factor.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
@@ -184,9 +194,36 @@ MFA_TOTP_ISSUER = "Earwitness"
 MFA_TOTP_TOLERANCE = 1  # A telephone's clock may be half a minute off.
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 
+# Ten characters, none of the twenty thousand most used, no name, not digits alone.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 10}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
+PASSWORD_RESET_TIMEOUT = 60 * 60 * 24
+TOKEN_DAYS = env.int("EARWITNESS_TOKEN_DAYS", default=90)
+"""Days after which a token of the data interface ends by itself."""
+EMAIL_URL = env.str("EARWITNESS_EMAIL_URL", default="")
+"""`smtp+tls://NAME:PASSWORD@HOST:587`; without one an administrator hands out password links."""
+if EMAIL_URL:
+    vars().update(env.email_url("EARWITNESS_EMAIL_URL"))
+DEFAULT_FROM_EMAIL = env.str("EARWITNESS_EMAIL_FROM", default="earwitness@localhost")
+
 PROXIES = env.int("EARWITNESS_PROXIES", default=0)
 """Proxies before the site that append to X-Forwarded-For; 0: nobody's header is believed."""
-AXES_CLIENT_IP_CALLABLE = "studyapp.access.client_address"
+TRUSTED_PROXIES = _networks(
+    "EARWITNESS_TRUSTED_PROXIES",
+    "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
+)
+"""Where those proxies are; what comes from elsewhere is a client, whatever its header says."""
+AXES_CLIENT_IP_CALLABLE = "studyapp.addresses.counted_address"
+AXES_HANDLER = "studyapp.lock.Handler"
+ADDRESS_FAILURE_LIMIT = 50
+"""Failed logins from one address within the lock's time, of whatever names, until it is locked."""
 # By name and address together: by name alone, anybody could lock a researcher out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
@@ -195,6 +232,8 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "account/locked.html"
 AXES_DISABLE_ACCESS_LOG = True
+# The page that a login leads to may be an invitation, whose address is a secret.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next"]
 AXES_VERBOSE = False
 
 HTTPS = env.bool("EARWITNESS_HTTPS", default=False)
@@ -261,7 +300,10 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
         "json": {"()": "studyapp.json_logs.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOGS}},
+    "filters": {"paths": {"()": "studyapp.json_logs.WithoutPaths"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOGS, "filters": ["paths"]}
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"studyapp": {"level": "INFO"}},
 }

@@ -23,6 +23,7 @@ from studyapp.views import (
     media,
     monitoring,
     participant,
+    passwords,
     practice,
     preview,
     researcher,
@@ -33,6 +34,8 @@ from studyapp.views import (
 
 # The administration has no login of its own: it would ask for no second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# Nor a page of its own for passwords: it would count no wrong ones.
+admin.site.password_change = passwords.change  # type: ignore[method-assign,assignment]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
@@ -72,6 +75,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/redo/<slug:stage>", runs.redo_stage, name="redo-stage"),
     path("runs/<int:pk>/queue", runs.queue_run, name="queue-run"),
     path("account/", account.account, name="account"),
+    path("account/password/", passwords.change, name="change-password"),
+    path("account/email/", passwords.email, name="change-email"),
+    path("password/", passwords.Forgotten.as_view(), name="password-forgotten"),
+    path("password/sent/", passwords.sent, name="password-sent"),
+    path("password/<slug:uidb64>/<str:token>/", passwords.ByLink.as_view(), name="password-link"),
     path("account/tokens/", account.make_token, name="make-token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke-token"),
     path("projects/", account.make_project, name="make-project"),

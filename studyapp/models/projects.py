@@ -80,7 +80,10 @@ class ApiToken(models.Model):
     prefix = models.CharField(max_length=12)
     """The secret's beginning, to tell tokens apart."""
     secret_hash = models.CharField(max_length=64, unique=True)
+    password_mark = models.CharField(max_length=64)
+    """Hash of the owner's password as stored: another password ends the token."""
     created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 

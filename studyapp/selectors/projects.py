@@ -39,4 +39,4 @@ def trail(project: Project) -> QuerySet[AuditRecord]:
 
 def tokens_of(user_pk: int) -> QuerySet[ApiToken]:
     """A user's tokens that are not revoked."""
-    return ApiToken.objects.filter(user=user_pk, revoked_at=None)
+    return ApiToken.objects.select_related("user").filter(user=user_pk, revoked_at=None)

@@ -1,14 +1,21 @@
-"""Tokens of the data interface: made once, shown once, kept as a hash, revoked for good."""
+"""Tokens of the data interface: made once, shown once, kept as a hash, revoked for good.
+
+A token ends by itself after `EARWITNESS_TOKEN_DAYS`, and with the password under which it was made.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.utils import timezone
 
 from studyapp.models import ApiToken
+from studyapp.services.second_factor import has_second_factor
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -20,8 +27,10 @@ def make(*, user: User, name: str) -> tuple[ApiToken, str]:
     """A token and its secret, which cannot be read again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
-        user=user, name=name[:100], prefix=secret[:8], secret_hash=_hash(secret)
-    )
+        user=user, name=name[:100], prefix=secret[:8], secret_hash=_hash(secret),
+        password_mark=password_mark(user),
+        expires_at=timezone.now() + timedelta(days=settings.TOKEN_DAYS),
+    )  # fmt: skip
     return token, secret
 
 
@@ -32,15 +41,32 @@ def revoke(*, user: User, pk: int) -> bool:
 
 
 def holder(secret: str) -> User | None:
-    """Whose secret it is; None if it is nobody's, revoked, or its owner's account is closed."""
-    found = ApiToken.objects.select_related("user").filter(
-        secret_hash=_hash(secret), revoked_at=None, user__is_active=True
-    )
-    token = found.first()
-    if token is None:
+    """Whose secret it is; None if it is nobody's or lets nobody in any more."""
+    token = ApiToken.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+    if token is None or not is_valid(token):
         return None
     ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
     return token.user
+
+
+def is_valid(token: ApiToken) -> bool:
+    """Whether it lets its owner in: not revoked, not too old, the account as it was.
+
+    The account is active, has the password that it had, and a second factor where the site
+    requires one.
+    """
+    return (
+        token.revoked_at is None
+        and token.expires_at > timezone.now()
+        and token.user.is_active
+        and hmac.compare_digest(token.password_mark, password_mark(token.user))
+        and (settings.SECOND_FACTOR != "required" or has_second_factor(token.user))
+    )
+
+
+def password_mark(user: User) -> str:
+    """What changes with the password, by whichever way that is changed."""
+    return _hash(user.password)
 
 
 def _hash(secret: str) -> str:

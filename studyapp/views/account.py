@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login as log_in
 from django.contrib.auth.decorators import login_not_required
@@ -18,8 +19,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from studyapp.models import Project, Role
 from studyapp.permissions import may, may_make_projects, projects_of, role_in
 from studyapp.selectors import projects as selectors
+from studyapp.services import accounts, tokens
 from studyapp.services import projects as services
-from studyapp.services import tokens
 from studyapp.services.second_factor import has_second_factor
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -32,7 +33,9 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "projects": [(p, role_in(user, p)) for p in projects_of(user)],
         "may_make_projects": may_make_projects(user),
-        "tokens": selectors.tokens_of(user.pk),
+        "tokens": [one for one in selectors.tokens_of(user.pk) if tokens.is_valid(one)],
+        "token_days": settings.TOKEN_DAYS,
+        "sends_mail": bool(settings.EMAIL_URL),
         "second_factor": has_second_factor(user),
         "secret": request.session.pop("new_token", ""),
     }
@@ -127,19 +130,33 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     """Accept an invitation: with the account one is logged in with, or with a new one."""
     found = services.invitation(secret)
     if found is None:
-        return render(request, "researcher/invitation.html", {"found": None}, status=404)
+        return _not_invited(request)
     form: UserCreationForm[User] | None = None
     if not request.user.is_authenticated:
         form = UserCreationForm(request.POST or None)
     if request.method == "POST" and (form is None or form.is_valid()):
-        user = _user(request) if form is None else form.save()
-        project = services.accept(secret=secret, user=user)
-        if form is not None:
-            log_in(request, user, backend=BACKEND)
-        return redirect("project", pk=project.pk)
+        try:
+            return _joined(request, secret, form)
+        except services.ProjectError:
+            return _not_invited(request)
+        except accounts.NameTakenError as error:
+            cast("UserCreationForm[User]", form).add_error("username", f"{error}.")
     status = 422 if form is not None and form.errors else 200
     context = {"found": found, "form": form}
     return render(request, "researcher/invitation.html", context, status=status)
+
+
+def _joined(request: HttpRequest, secret: str, form: UserCreationForm[User] | None) -> HttpResponse:
+    if form is None:
+        project = services.accept(secret=secret, user=_user(request))
+    else:
+        user, project = accounts.join(secret=secret, form=form)
+        log_in(request, user, backend=BACKEND)
+    return redirect("project", pk=project.pk)
+
+
+def _not_invited(request: HttpRequest) -> HttpResponse:
+    return render(request, "researcher/invitation.html", {"found": None}, status=404)
 
 
 def _user(request: HttpRequest) -> User:

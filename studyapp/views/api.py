@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -20,7 +21,7 @@ from studyapp import exports
 from studyapp.exports import codebook
 from studyapp.exports.columns import File
 from studyapp.models import Study
-from studyapp.permissions import visible
+from studyapp.permissions import readable_by_token
 from studyapp.selectors import study_progress
 from studyapp.services import audit, results, tokens
 from studyapp.snapshot import snapshot
@@ -51,7 +52,7 @@ def with_token(view: Callable[..., HttpResponse | StreamingHttpResponse]) -> Cal
 @require_GET
 def studies(request: HttpRequest) -> HttpResponse:
     """Every study and version that the token's owner may see."""
-    found = visible(request.user, study_progress.all_studies())
+    found = readable_by_token(cast(User, request.user), study_progress.all_studies())
     return JsonResponse({"studies": [_summary(request, study) for study in found]})
 
 
@@ -105,7 +106,9 @@ def _lines(file: File[Any], rows: Callable[[], Any]) -> Iterator[str]:
 
 
 def _study(request: HttpRequest, slug: str, version: int) -> Study | None:
-    found = visible(request.user, Study.objects.filter(slug=slug, version=version))
+    found = readable_by_token(
+        cast(User, request.user), Study.objects.filter(slug=slug, version=version)
+    )
     return found.select_related("project").first()
 
 

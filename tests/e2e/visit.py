@@ -118,6 +118,7 @@ def _researcher() -> list[str]:
         *_actions(client, run, study),
         *_projects(client),
         *_second_factor(client),
+        *_passwords(client),
         *_api(study),
         "logout",
     ]
@@ -141,6 +142,20 @@ def _second_factor(client: object) -> list[str]:
         assert client.get(reverse(name)).status_code == expected, name  # type: ignore[attr-defined]
     assert Client().get(reverse("mfa_authenticate")).status_code == 302
     return [*pages, "mfa_authenticate"]
+
+
+def _passwords(client: object) -> list[str]:
+    """A password changed or forgotten, as far as that goes without a mailbox."""
+    from django.urls import reverse
+
+    pages: dict[str, list[object]] = {
+        "change-password": [], "password-forgotten": [], "password-sent": [],
+        "password-link": ["MQ", "no-token"],
+    }  # fmt: skip
+    for name, arguments in pages.items():
+        assert client.get(reverse(name, args=arguments)).status_code == 200, name  # type: ignore[attr-defined]
+    assert client.get(reverse("change-email")).status_code == 302  # type: ignore[attr-defined]
+    return [*pages, "change-email"]
 
 
 def _plans(client: object, run: object) -> list[str]:
@@ -209,9 +224,12 @@ def _api(study: object) -> list[str]:
     from django.test import Client
     from django.urls import reverse
 
-    from studyapp.services import tokens
+    from studyapp.models import Study
+    from studyapp.services import projects, tokens
 
     user = get_user_model().objects.get(username="researcher")
+    project = projects.make(name="read by token", owner=user)
+    Study.objects.filter(pk=study.pk).update(project=project)  # type: ignore[attr-defined]
     _, secret = tokens.make(user=user, name="api")
     client = Client(headers={"authorization": f"Bearer {secret}"})
     own = [study.slug, study.version]  # type: ignore[attr-defined]

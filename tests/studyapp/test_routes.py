@@ -13,6 +13,7 @@ from tests.studyapp.routes import routes
 
 PUBLIC = {
     "login", "account_login", "admin:login", "logout", "mfa_authenticate", "invitation",
+    "password-forgotten", "password-sent", "password-link",
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
     "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",

@@ -24,7 +24,16 @@ from django.urls import get_resolver, reverse
 from playwright.sync_api import Page
 
 from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
-from studyapp.services import feature_index, feature_views, jobs, projects, results, runs, tokens
+from studyapp.services import (
+    accounts,
+    feature_index,
+    feature_views,
+    jobs,
+    projects,
+    results,
+    runs,
+    tokens,
+)
 from tests.studyapp import factories, passages
 from tests.studyapp.views.test_features import _facts
 
@@ -32,6 +41,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PICTURES = Path(settings.BASE_DIR) / "test-output" / "workspace"
 WIDTHS = (1440, 768)
+PHONE = (1440, 390)
 SCHEMES = ("light", "dark")
 PASSWORD = "a long one 12"
 MOVING = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
@@ -85,7 +95,8 @@ PAGES: dict[str, Visit] = {
 ELSEWHERE = {
     "login", "account_login", "mfa_authenticate", "account_reauthenticate", "mfa_reauthenticate",
     "mfa_index", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes",
-    "mfa_generate_recovery_codes",
+    "mfa_generate_recovery_codes", "change-password", "change-email", "password-forgotten",
+    "password-sent", "password-link",
 }  # fmt: skip
 """Visited on the way that leads to them, below."""
 NO_PAGES = {
@@ -198,11 +209,11 @@ def enter(page: Page, user: User, url: str) -> None:
                                "url": url}])  # fmt: skip
 
 
-def look(page: Page, name: str, wrong: list[str]) -> None:
+def look(page: Page, name: str, wrong: list[str], widths: tuple[int, ...] = WIDTHS) -> None:
     """Pictures of the page in every width and light; what axe finds; nothing wider than it."""
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        for width in WIDTHS:
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wrong.append(f"{name} is wider than {width}")
@@ -274,4 +285,50 @@ def test_the_way_in_and_what_protects_it(page: Page, ada: User) -> None:
         page.get_by_role("alert").wait_for()
     page.get_by_role("heading", name="Locked for a while").wait_for()
     look(page, "locked", wrong)
+    assert wrong == []
+
+
+def test_a_password_is_changed_and_set_again_by_a_link(
+    page: Page, ada: User, live_server: Any, settings: Any
+) -> None:
+    settings.EMAIL_URL = "smtp://mail.example.org"
+    wrong: list[str] = []
+    enter(page, ada, live_server.url)
+    page.goto(reverse("account"))
+    page.get_by_role("link", name="Change password").click()
+    for label, text in (("Present password", "wrong"), ("New password", "short")):
+        page.get_by_label(label, exact=True).fill(text)
+    page.get_by_role("button", name="Change password").click()
+    page.get_by_role("alert").first.wait_for()
+    look(page, "change-password", wrong, PHONE)
+    page.goto(reverse("change-email"))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_label("E-mail address").fill("ada@example.org")
+    look(page, "change-email", wrong, PHONE)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("sent to ada@example.org").wait_for()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("link", name="Forgot your password?").click()
+    look(page, "password-forgotten", wrong, PHONE)
+    page.get_by_label("E-mail address").fill("ada@example.org")
+    page.get_by_role("button", name="Send the link").click()
+    page.get_by_role("heading", name="Look into your mailbox").wait_for()
+    look(page, "password-sent", wrong, PHONE)
+    ada.refresh_from_db()
+    link = accounts.password_path(ada)
+    page.goto(link)
+    look(page, "password-link", wrong, PHONE)
+    page.get_by_label("New password", exact=True).fill("another long one")
+    page.get_by_label("New password again").fill("another long one")
+    page.get_by_role("button", name="Set password").click()
+    page.get_by_text("Your new password is set").wait_for()
+    look(page, "login-after-reset", wrong, PHONE)
+    page.goto(link)
+    page.get_by_role("heading", name="This link cannot be used").wait_for()
+    look(page, "password-link-used", wrong, PHONE)
+    settings.EMAIL_URL = ""
+    page.goto(reverse("password-forgotten"))
+    page.get_by_text("This site sends no mail").wait_for()
+    look(page, "password-forgotten-no-mail", wrong, PHONE)
     assert wrong == []

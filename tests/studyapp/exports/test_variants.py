@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from studyapp import exports
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import AuditRecord, Participation, Response, Study
-from studyapp.services import tokens
+from studyapp.services import projects, tokens
 from studyapp.snapshot import snapshot
 from tests.studyapp import factories, passages
 
@@ -135,7 +135,9 @@ def test_an_export_is_one_moment_and_keeps_no_answer_waiting() -> None:
 @pytest.mark.django_db
 def test_the_data_interface_gives_the_tables_to_a_token_alone() -> None:
     study = _answered()
-    user = User.objects.create_superuser("ada", password="x")
+    user = User.objects.create_user("ada", password="x")
+    study.project = projects.make(name="Hearing", owner=user)
+    study.save(update_fields=["project"])
     token, secret = tokens.make(user=user, name="notebook")
     own = [study.slug, study.version]
     address = reverse("api-table", args=[*own, "responses"])

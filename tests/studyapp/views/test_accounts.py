@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from studyapp.access import client_address
+from studyapp.addresses import client_address
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -245,10 +245,53 @@ def test_where_it_is_required_no_page_comes_without_it(
     assert client.get(reverse("home")).status_code == 200
 
 
-def test_only_as_many_proxies_are_believed_as_there_are(settings: Any) -> None:
-    request = RequestFactory().get("/", headers={"x-forwarded-for": "1.1.1.1, 2.2.2.2, 3.3.3.3"})
-    said = []
-    for count in (0, 1, 2, 4):
-        settings.PROXIES = count
-        said.append(client_address(request))
-    assert said == ["127.0.0.1", "3.3.3.3", "2.2.2.2", "127.0.0.1"]
+@pytest.mark.parametrize(
+    ("count", "sender", "header", "address"),
+    [
+        (0, "10.0.0.2", "6.6.6.6", "10.0.0.2"),
+        # Straight to the site's own port, past the proxy.
+        (1, "6.6.6.6", "1.1.1.1", "6.6.6.6"),
+        (1, "10.0.0.2", "1.1.1.1, 6.6.6.6", "6.6.6.6"),
+        (2, "10.0.0.2", "6.6.6.6, 172.17.0.1", "6.6.6.6"),
+        # Straight to the inner proxy, past the outer one.
+        (2, "10.0.0.2", "1.1.1.1, 6.6.6.6", "6.6.6.6"),
+        (2, "10.0.0.2", "1.1.1.1, 6.6.6.6, 172.17.0.1", "6.6.6.6"),
+        (1, "10.0.0.2", "", "10.0.0.2"),
+        (1, "10.0.0.2", "unknown", "10.0.0.2"),
+        (1, "::1", "2001:db8::7", "2001:db8::7"),
+        (1, "", "6.6.6.6", "6.6.6.6"),
+        (4, "127.0.0.1", "6.6.6.6", "6.6.6.6"),
+    ],
+)
+def test_an_address_is_believed_from_proxies_of_ours_alone(
+    settings: Any, count: int, sender: str, header: str, address: str
+) -> None:
+    settings.PROXIES = count
+    request = RequestFactory().get("/", headers={"x-forwarded-for": header}, REMOTE_ADDR=sender)
+    assert client_address(request) == address
+
+
+def test_a_forged_header_does_not_lift_the_lock(client: Client, ada: User, settings: Any) -> None:
+    settings.PROXIES = 1
+    for number in range(TRIES):
+        log_in(
+            client, "wrong", REMOTE_ADDR="6.6.6.6", headers={"x-forwarded-for": f"1.1.1.{number}"}
+        )
+    last = log_in(client, REMOTE_ADDR="6.6.6.6", headers={"x-forwarded-for": "1.1.1.9"})
+    assert last.status_code == 429
+
+
+def test_many_names_from_one_address_lock_the_address(client: Client, ada: User) -> None:
+    def tried(number: int, **extra: Any) -> int:
+        sent = {"login": f"name-{number}", "password": "summer2026"}
+        return Client().post(reverse("login"), sent, **extra).status_code
+
+    assert [tried(number) for number in range(50)] == [200] * 50
+    locked = log_in(client)
+    assert locked.status_code == 429
+    assert "Too many attempts failed from this address" in text_of(locked)
+    assert log_in(Client(), REMOTE_ADDR="192.0.2.7").status_code == 302
+    for number in range(50):
+        tried(number, REMOTE_ADDR=f"2001:db8:0:1::{number:x}")
+    assert log_in(Client(), REMOTE_ADDR="2001:db8:0:1:ffff::1").status_code == 429
+    assert log_in(Client(), REMOTE_ADDR="2001:db8:0:2::1").status_code == 302
