@@ -1,20 +1,23 @@
 """Sound files in, arrays out, and clips written: soundfile or PyAV decodes, soxr resamples.
 
 Arrays are float32, full scale at ±1, shape [channel, sample] or, mono, [sample]. soundfile comes
-first; what it does not know (m4a, webm, Opus at other rates, …) PyAV decodes. A path may lead into
-a tar shard, see `pipeline.sounds`.
+first; what it does not know (m4a, webm, Opus at other rates, …), or fails at while it opens, seeks
+or reads, PyAV decodes from the start. What decodes to its end without an error is whole, whatever
+length its header states; `pipeline.file_ends` finds the truncated files at which no decoder stops.
+A path may lead into a tar shard, see `pipeline.sounds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline import sounds
+from pipeline import file_ends, sounds
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -22,9 +25,8 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 1 << 18
 """Frames decoded at once when a file is checked: memory stays flat for any length."""
-LARGEST_OGG_PAGE = 65_307
-SLACK_SECONDS = 0.2
-"""What a lossy container may state over what it holds: encoders pad and prime."""
+
+Result = TypeVar("Result")
 
 
 class AudioError(PipelineError):
@@ -59,22 +61,15 @@ def probe(path: Path) -> AudioFacts:
 
     Raises `AudioError` if it is missing, empty, truncated, or not sound that a decoder knows.
     """
-    import numpy as np
-
     _check_there(path)
-    peak, frames = 0.0, 0
-    with _decoded(path) as sound:
-        for block in sound.blocks():
-            frames += len(block)
-            peak = float(np.maximum(peak, np.abs(block).max()))  # hands a NaN on
-        stated, sample_rate = sound.stated_frames, sound.sample_rate
-    if frames == 0:
+    facts = _asked(path, _whole, enough=lambda facts: facts.seconds > 0)
+    if facts.seconds == 0:
         raise AudioError("holds no sound")
-    if frames < stated or _is_cut_riff(path) or _is_cut_ogg(path):
-        raise AudioError(f"is truncated after {frames / sample_rate:.2f} s")
-    if not np.isfinite(peak):
+    if file_ends.is_cut(path):
+        raise AudioError(f"is truncated after {facts.seconds:.2f} s")
+    if not isfinite(facts.peak):
         raise AudioError("has samples that are not numbers")
-    return AudioFacts(seconds=frames / sample_rate, sample_rate=sample_rate, peak=peak)
+    return facts
 
 
 def read_clip(
@@ -84,12 +79,20 @@ def read_clip(
 
     Raises `AudioError` if the file cannot be decoded.
     """
+
+    def part(sound: Sound) -> tuple[np.ndarray, int]:
+        start = round(start_seconds * sound.sample_rate)
+        frames = None if seconds is None else round(seconds * sound.sample_rate)
+        return sound.part(start, frames).T, sound.sample_rate
+
+    def enough(found: tuple[np.ndarray, int]) -> bool:
+        # Rounding of start and length may ask for a sample more than there is.
+        samples, rate = found
+        return seconds is None or len(samples[0]) + 1 >= round(seconds * rate)
+
     _check_there(path)
     try:
-        with _decoded(path) as sound:
-            start = round(start_seconds * sound.sample_rate)
-            frames = None if seconds is None else round(seconds * sound.sample_rate)
-            return sound.part(start, frames).T, sound.sample_rate
+        return _asked(path, part, enough=enough)
     except AudioError as error:
         raise AudioError(f"{path} {error}") from error
 
@@ -149,7 +152,6 @@ class _BySoundfile:
     def __init__(self, file: Any) -> None:
         self._file = file
         self.sample_rate: int = file.samplerate
-        self.stated_frames: int = file.frames
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All of it, [frame, channel] a time."""
@@ -170,10 +172,14 @@ class _ByAv:
 
     def __init__(self, container: Any) -> None:
         self._container = container
+        if not container.streams.audio:
+            raise AudioError("cannot be decoded: it has no sound track")
         self._stream = container.streams.audio[0]
-        self.sample_rate: int = self._stream.codec_context.sample_rate
-        seconds = (container.duration or 0) / 1_000_000
-        self.stated_frames = int(max(0.0, seconds - SLACK_SECONDS) * self.sample_rate)
+        if self._stream.codec_context is None:
+            raise AudioError("cannot be decoded: no decoder here knows its codec")
+        self.sample_rate: int = self._stream.codec_context.sample_rate or 0
+        if self.sample_rate <= 0:
+            raise AudioError("cannot be decoded: its sample rate is not stated")
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All of it, [frame, channel] a time."""
@@ -201,47 +207,78 @@ class _ByAv:
         return np.concatenate(kept) if kept else np.zeros((0, channels), dtype=np.float32)
 
 
-@contextmanager
-def _decoded(path: Path) -> Iterator[_BySoundfile | _ByAv]:
-    """The sound, opened by the first decoder that knows it.
+Sound = _BySoundfile | _ByAv
 
-    Raises `AudioError` if none does, with the words of each.
+
+def _whole(sound: Sound) -> AudioFacts:
+    """What decoding all of it shows, of which nothing is kept."""
+    import numpy as np
+
+    peak, frames = 0.0, 0
+    for block in sound.blocks():
+        frames += len(block)
+        peak = float(np.maximum(peak, np.abs(block).max()))  # hands a NaN on
+    return AudioFacts(seconds=frames / sound.sample_rate, sample_rate=sound.sample_rate, peak=peak)
+
+
+def _asked(
+    path: Path, question: Callable[[Sound], Result], *, enough: Callable[[Result], bool]
+) -> Result:
+    """What soundfile answers; where it fails at any point, or has not enough, what PyAV does.
+
+    Raises `AudioError` if neither can answer, with soundfile's words: it comes first. If PyAV
+    fails and soundfile had an answer, that is the answer.
     """
+    found: list[Result] = []
+    try:
+        with _soundfile(path) as sound:
+            found.append(question(sound))
+        if enough(found[0]):
+            return found[0]
+        reason = "it ends early"
+    except AudioError as error:
+        reason = str(error)
+    try:
+        with _av(path, reason) as other:
+            return question(other)
+    except AudioError:
+        if found:
+            return found[0]
+        raise
+
+
+@contextmanager
+def _soundfile(path: Path) -> Iterator[_BySoundfile]:
+    """The sound by libsndfile; whatever it raises inside is an `AudioError`."""
     import soundfile as sf
 
-    # A plain file goes by its name: the decoders read it faster than through Python.
     with ExitStack() as stack:
-        plain = path.is_file()
-        source: Any = str(path) if plain else stack.enter_context(sounds.opened(path))
-        try:
-            file = sf.SoundFile(source)
-        except (sf.LibsndfileError, RuntimeError) as error:
-            reason = _reason(error)
-        else:
-            with file, _named_errors(sf.LibsndfileError, RuntimeError):
-                yield _BySoundfile(file)
-            return
-        if not plain:
-            source.seek(0)
-        with _av_container(source, reason) as container:
-            yield _ByAv(container)
+        stack.enter_context(_named_errors(sf.LibsndfileError, RuntimeError, ValueError, OSError))
+        yield _BySoundfile(stack.enter_context(sf.SoundFile(_source(path, stack))))
 
 
 @contextmanager
-def _av_container(stream: Any, reason: str) -> Iterator[Any]:
-    """FFmpeg's view of a stream that soundfile refused for `reason`."""
+def _av(path: Path, reason: str) -> Iterator[_ByAv]:
+    """The sound by FFmpeg, after soundfile refused it for `reason`."""
     try:
         import av
     except ImportError as error:
-        raise AudioError(f"cannot be decoded: {reason} (and PyAV is not installed)") from error
-    try:
-        container = av.open(stream)
-    except (av.FFmpegError, ValueError) as error:
-        raise AudioError(f"cannot be decoded: {reason}") from error
-    with container, _named_errors(av.FFmpegError):
-        if not container.streams.audio:
-            raise AudioError("cannot be decoded: it has no sound track")
-        yield container
+        raise AudioError(f"{reason} (and PyAV is not installed)") from error
+    with ExitStack() as stack:
+        try:
+            # Tags in odd encodings are nothing to a decoder.
+            container = av.open(_source(path, stack), metadata_errors="replace")
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise AudioError(reason) from error
+        stack.enter_context(
+            _named_errors(av.FFmpegError, ValueError, RuntimeError, LookupError, OSError)
+        )
+        yield _ByAv(stack.enter_context(container))
+
+
+def _source(path: Path, stack: ExitStack) -> Any:
+    """A plain file by its name, which the decoders read faster than through Python."""
+    return str(path) if path.is_file() else stack.enter_context(sounds.opened(path))
 
 
 @contextmanager
@@ -249,41 +286,21 @@ def _named_errors(*kinds: type[Exception]) -> Iterator[None]:
     """A decoder's own errors as the reason a track is set aside."""
     try:
         yield
+    except AudioError:
+        raise
     except kinds as error:
         raise AudioError(f"cannot be decoded: {_reason(error)}") from error
-
-
-def _is_cut_ogg(path: Path) -> bool:
-    """Whether an Ogg file ends in the middle of a page; its decoders stop there silently."""
-    with sounds.opened(path) as stream:
-        if stream.read(4) != b"OggS":
-            return False
-        stream.seek(max(0, sounds.size_of(path) - LARGEST_OGG_PAGE))
-        tail = stream.read()
-    page = tail[tail.rfind(b"OggS") :]
-    # RFC 3533: byte 26 counts the segments, whose lengths follow it.
-    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return len(page) < 27 + len(lengths) + sum(lengths) or not lengths
 
 
 def _reason(error: Exception) -> str:
     """The decoder's own words, without the file's path."""
     words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return words.rstrip(".")
+    return " ".join(str(words).split()).rstrip(".") or type(error).__name__
 
 
 def _check_there(path: Path) -> None:
-    if not sounds.exists(path):
-        raise AudioError("the file is missing")
+    fault = sounds.fault_of(path)
+    if fault:
+        raise AudioError(fault)
     if sounds.size_of(path) == 0:
         raise AudioError("the file is empty")
-
-
-def _is_cut_riff(path: Path) -> bool:
-    """Whether a WAV file is shorter than its header says; libsndfile reads such a file silently."""
-    with sounds.opened(path) as stream:
-        head = stream.read(8)
-    stated = int.from_bytes(head[4:8], "little")
-    # Streaming writers leave 0 or all ones where they could not know the size.
-    unknown = stated in (0, 0xFFFFFFFF)
-    return head[:4] == b"RIFF" and not unknown and stated + 8 > sounds.size_of(path)
