@@ -1,26 +1,38 @@
 """A folder of audio, with a listing beside it or without.
 
 The listing is `corpus.parquet` or `corpus.csv`: a row a track with `track` and `path` (from the
-folder), and where known `sha256`, `artist`, `group`, `tags` (in a CSV joined by `|`), `caption`,
-`license`. Without it every audio file under the folder is a track named by its path.
-`concepts.json` states planted concepts, where there are any.
+folder), and where known `sha256`, `artist`, `group`, `tags` (a list, or a text joined by `|`),
+`caption`, `license`. Without it every audio file under the folder is a track named by its path.
+Where neither artist nor group is given, a name that speaks of a YouTube video or a Jamendo track
+keeps that recording in one split. `concepts.json` states planted concepts, where there are any.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline import text_files
 from pipeline.artifacts import sha256_of
-from pipeline.corpora.base import CorpusEntry, audio_files, read_concepts, sorted_entries
+from pipeline.corpora.base import (
+    CorpusEntry,
+    audio_files,
+    digest_names,
+    linked_folders,
+    read_concepts,
+    sorted_entries,
+    tags_of,
+    text_of,
+)
+from pipeline.corpora.names import recording_group
 from pipeline.errors import PipelineError
 
 LISTING = "corpus.parquet"
 CSV_LISTING = "corpus.csv"
 CONCEPTS = "concepts.json"
+LINKED = "is a link to a folder: links to folders are not followed"
 
 
 class FolderCorpus:
@@ -37,9 +49,7 @@ class FolderCorpus:
         if listing is not None:
             digest.update(sha256_of(listing).encode())
         else:
-            for path in audio_files(folder):
-                name = path.relative_to(folder).as_posix()
-                digest.update(f"{name}\0{path.stat().st_size}\n".encode())
+            digest_names(digest, folder, audio_files(folder))
         if (folder / CONCEPTS).is_file():
             digest.update(sha256_of(folder / CONCEPTS).encode())
         return digest.hexdigest()
@@ -48,7 +58,7 @@ class FolderCorpus:
     def entries(folder: Path) -> list[CorpusEntry]:
         """Every recording, sorted by track.
 
-        Raises `PipelineError` if there is none, two share a name, or the listing is unreadable.
+        Raises `PipelineError` if there is none, or the listing is unreadable.
         """
         listing = _listing_of(folder)
         if listing is None:
@@ -67,7 +77,9 @@ class FolderCorpus:
         return read_concepts(folder / CONCEPTS)
 
 
-Rows = tuple[list[str], Iterable[dict[str, Any]]]
+Numbered = Iterable[tuple[str, dict[str, Any], str]]
+"""Of each row its name in a message ("line 7"), its cells by column, and why it is of no use."""
+Rows = tuple[list[str], Numbered]
 """Column names, and the rows."""
 
 
@@ -80,16 +92,26 @@ def _listing_of(folder: Path) -> Path | None:
 
 def _unlisted(folder: Path) -> list[CorpusEntry]:
     names = [path.relative_to(folder).as_posix() for path in audio_files(folder)]
-    return [CorpusEntry(track=name, path=name) for name in names]
+    linked = [path.relative_to(folder).as_posix() for path in linked_folders(folder)]
+    return [
+        *(CorpusEntry(track=name, path=name, group=recording_group(name)) for name in names),
+        *(
+            CorpusEntry(track=name, path=name, reason=LINKED)
+            for name in linked
+            if name not in names
+        ),
+    ]
 
 
-def _listed(listing: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> list[CorpusEntry]:
+def _listed(listing: Path, columns: list[str], rows: Numbered) -> list[CorpusEntry]:
     missing = {"track", "path"} - set(columns)
     if missing:
+        hint = "; separate its columns by commas" if ";" in "".join(columns) else ""
         raise PipelineError(
-            f"{listing} lacks the column {', '.join(sorted(missing))}; it has {', '.join(columns)}"
+            f"{listing} lacks the column {', '.join(sorted(missing))}; it has "
+            f"{', '.join(columns)}{hint}"
         )
-    return [_entry(row) for row in rows]
+    return [_entry(*row) for row in rows]
 
 
 def _parquet_rows(listing: Path) -> Rows:
@@ -98,35 +120,57 @@ def _parquet_rows(listing: Path) -> Rows:
 
     try:
         table = pq.read_table(listing, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+        rows = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise PipelineError(f"{listing} is not a Parquet table: {error}") from error
-    return list(table.column_names), table.to_pylist()
+    return list(table.column_names), ((f"row {n}", row, "") for n, row in enumerate(rows, 1))
 
 
 def _csv_rows(listing: Path) -> Rows:
-    try:
-        with listing.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            columns = list(reader.fieldnames or ())
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise PipelineError(f"{listing} is not a CSV in UTF-8: {error}") from error
-    for row in rows:
-        row["tags"] = [tag.strip() for tag in (row.get("tags") or "").split("|") if tag.strip()]
-    return columns, rows
+    columns, rows = text_files.read_csv(listing)
+    return columns, ((f"line {row.line}", dict(row.cells), row.reason) for row in rows)
 
 
 _READERS = {".parquet": _parquet_rows, ".csv": _csv_rows}
 
 
-def _entry(row: dict[str, Any]) -> CorpusEntry:
-    return CorpusEntry(
-        track=str(row["track"]),
-        path=str(row["path"]),
-        sha256=row.get("sha256") or "",
-        artist=row.get("artist") or "",
-        tags=tuple(row.get("tags") or ()),
-        caption=row.get("caption") or "",
-        license=row.get("license") or "",
-        group=row.get("group") or "",
-    )
+def _entry(place: str, row: dict[str, Any], reason: str) -> CorpusEntry:
+    track, path = (_name(row.get(column)) for column in ("track", "path"))
+    try:
+        reason = reason or _fault(row)
+        texts = {
+            name: _field(name, row.get(name))
+            for name in ("sha256", "artist", "caption", "license", "group")
+        }
+        tags = _tags(row.get("tags"))
+    except ValueError as error:
+        reason, texts, tags = reason or str(error), {}, ()
+    if not texts.get("artist") and not texts.get("group"):
+        texts["group"] = recording_group(path)
+    return CorpusEntry(track=track or place, path=path, tags=tags, reason=reason, **texts)
+
+
+def _fault(row: dict[str, Any]) -> str:
+    """Why a row names no recording; empty if it does."""
+    for column in ("track", "path"):
+        if not isinstance(row.get(column), str | int) or not str(row[column]).strip():
+            return f"its {column} is {row.get(column)!r:.60}, which is no name"
+    return ""
+
+
+def _name(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _field(name: str, value: Any) -> str:
+    try:
+        return text_of(value)
+    except ValueError as error:
+        raise ValueError(f"its {name} is {error}") from error
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    try:
+        return tags_of(value)
+    except ValueError as error:
+        raise ValueError(f"its tags are {error}") from error

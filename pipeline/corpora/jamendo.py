@@ -10,12 +10,15 @@ Source: https://github.com/MTG/mtg-jamendo-dataset.
 
 from __future__ import annotations
 
-import csv
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.corpora.base import CorpusEntry, fingerprint_of, no_concepts, sorted_entries
+from pipeline.corpora.names import jamendo_group
 from pipeline.errors import PipelineError
+from pipeline.sounds import is_file
+from pipeline.text_files import first_line, lines_of, read_text
 
 HEADER = ("TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS")
 FIRST_CHOICE = "autotagging.tsv"
@@ -43,7 +46,8 @@ class JamendoCorpus:
 
 def _list_of(folder: Path) -> Path:
     """The list to read; raises `PipelineError` if there is none, or several and no first choice."""
-    found = [path for path in sorted(folder.rglob("*.tsv")) if _header(path)[:5] == HEADER[:5]]
+    lists = (path for path in sorted(folder.rglob("*.tsv")) if path.is_file())
+    found = [path for path in lists if _header(path)[:5] == HEADER[:5]]
     best = [path for path in found if path.name == FIRST_CHOICE] or found
     if not best:
         raise PipelineError(
@@ -57,41 +61,43 @@ def _list_of(folder: Path) -> Path:
 
 
 def _header(path: Path) -> tuple[str, ...]:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        return tuple(stream.readline().rstrip("\n").split("\t"))
+    return tuple(first_line(path).split("\t"))
 
 
 def _rows(listing: Path, folder: Path, licenses: dict[str, str]) -> Iterator[CorpusEntry]:
-    with listing.open(encoding="utf-8", newline="") as stream:
-        for row in csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
-            if tuple(row[:5]) == HEADER[:5] or not row:
-                continue
-            if len(row) < 5:
-                raise PipelineError(f"{listing} has a row of {len(row)} columns: {' '.join(row)}")
-            track, artist, _album, path, _duration, *tags = row
-            yield CorpusEntry(
-                track=track,
-                path=_audio(folder, path),
-                artist=artist,
-                tags=tuple(dict.fromkeys(tag.rpartition("---")[2] for tag in tags if tag)),
-                license=licenses.get(path, ""),
-            )
+    for number, line in enumerate(lines_of(read_text(listing)), start=1):
+        row = line.split("\t")
+        if tuple(row[:5]) == HEADER[:5] or not line.strip():
+            continue
+        if len(row) < 5 or not row[0].strip() or not row[3].strip():
+            reason = f"line {number} of the list has {len(row)} columns: track or path is missing"
+            yield CorpusEntry(row[0].strip() or f"line {number}", "", reason=reason)
+            continue
+        track, artist, _album, path, _duration, *tags = row
+        yield CorpusEntry(
+            track=track,
+            path=_audio(folder, path),
+            artist=artist.strip(),
+            tags=tuple(dict.fromkeys(tag.rpartition("---")[2] for tag in tags if tag)),
+            license=licenses.get(path, ""),
+            group="" if artist.strip() else jamendo_group(track),
+        )
 
 
 def _audio(folder: Path, path: str) -> str:
     """Where a track's audio is; its listed path if it is nowhere."""
-    low = str(Path(path).with_suffix(".low.mp3"))
+    low = f"{posixpath.splitext(path)[0]}.low.mp3"
     candidates = (path, f"audio/{path}", low, f"audio/{low}")
-    return next((name for name in candidates if (folder / name).is_file()), path)
+    return next((name for name in candidates if is_file(folder / name)), path)
 
 
 def _licenses(folder: Path) -> dict[str, str]:
     """License of each path; empty where the folder has no `audio_licenses.txt`."""
-    found = sorted(folder.rglob(LICENSES))
+    found = [path for path in sorted(folder.rglob(LICENSES)) if path.is_file()]
     if not found:
         return {}
     licenses, path = {}, ""
-    for line in found[0].read_text(encoding="utf-8").splitlines():
+    for line in lines_of(read_text(found[0])):
         if line.strip().endswith(".mp3"):
             path = line.strip()
         elif line.startswith("Available under"):

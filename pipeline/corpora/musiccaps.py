@@ -2,28 +2,36 @@
 
 Columns: ytid, start_s, end_s, audioset_positive_labels, aspect_list (a Python list), caption,
 author_id, is_balanced_subset, is_audioset_eval. The audio is not part of the data set; clips of
-ten seconds are found by their names, which begin with the video's identifier: `ID.wav`,
-`[ID]-[30-40].wav`, `ID_30.m4a`. The data set's license is of its texts, not of the music.
+ten seconds are found by their names, which have the video's identifier and may have the excerpt's
+start, as seconds or milliseconds: `ID.wav`, `[ID]-[30-40].wav`, `ID_30.m4a`, `YID_30.0_40.0.wav`.
+A clip whose name states another start is another excerpt's. The data set's license is of its
+texts, not of the music.
 """
 
 from __future__ import annotations
 
-import ast
 import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.corpora.base import (
-    YOUTUBE,
     CorpusEntry,
     audio_files,
     fingerprint_of,
     no_concepts,
     sorted_entries,
-    youtube_group,
+    written_list,
 )
+from pipeline.corpora.names import Excerpt, excerpt_in
 from pipeline.errors import PipelineError
+from pipeline.text_files import Row, first_line, read_csv
 
 NEEDED = ("ytid", "start_s", "end_s", "aspect_list", "caption")
+
+Clips = dict[str, list[tuple[Excerpt, str]]]
+"""Of each video the excerpts that there are, and where."""
 
 
 class MusicCapsCorpus:
@@ -41,19 +49,25 @@ class MusicCapsCorpus:
         """Every row of the CSV, sorted by track; one whose clip is missing keeps the name that it
         would have."""
         listing = _csv_of(folder)
-        clips: dict[str, list[str]] = {}
-        for path in audio_files(folder):
-            match = YOUTUBE.fullmatch(path.stem)
-            if match:
-                clips.setdefault(match.group(1), []).append(path.relative_to(folder).as_posix())
-        with listing.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return sorted_entries((_entry(row, clips, listing) for row in rows), listing)
+        _, rows = read_csv(listing)
+        rows_of = Counter(row.cells.get("ytid", "") for row in rows)
+        clips = _clips(folder, rows_of.keys())
+        return sorted_entries((_entry(row, clips, rows_of) for row in rows), listing)
+
+
+def _clips(folder: Path, videos: Iterable[str]) -> Clips:
+    known, clips = frozenset(videos), defaultdict(list)
+    for path in audio_files(folder):
+        excerpt = excerpt_in(path.stem, known)
+        if excerpt:
+            clips[excerpt.video].append((excerpt, path.relative_to(folder).as_posix()))
+    return clips
 
 
 def _csv_of(folder: Path) -> Path:
     """The CSV; raises `PipelineError` if there is none or more than one."""
-    found = [path for path in sorted(folder.glob("*.csv")) if set(NEEDED) <= _header(path)]
+    lists = (path for path in sorted(folder.glob("*.csv")) if path.is_file())
+    found = [path for path in lists if set(NEEDED) <= _columns(path)]
     if len(found) != 1:
         raise PipelineError(
             f"corpus folder {folder} has {len(found)} CSV files with the columns "
@@ -62,30 +76,66 @@ def _csv_of(folder: Path) -> Path:
     return found[0]
 
 
-def _header(path: Path) -> set[str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        return set(next(csv.reader(stream), []))
+def _columns(path: Path) -> set[str]:
+    return {name.strip() for name in next(csv.reader([first_line(path)]), [])}
 
 
-def _entry(row: dict[str, str], clips: dict[str, list[str]], listing: Path) -> CorpusEntry:
-    video, start = row["ytid"], row["start_s"]
-    found = clips.get(video, [])
-    # Where a video has several clips, the one whose name has its start.
-    named = [path for path in found if start in Path(path).stem.split(video, 1)[1]]
-    path = next(iter(named or found), f"{video}.wav")
-    return CorpusEntry(
-        track=f"{video}-{start}",
-        path=path,
-        tags=_aspects(row["aspect_list"], listing),
-        caption=row["caption"] or "",
-        group=youtube_group(video),
+def _entry(row: Row, clips: Clips, rows_of: Counter[str]) -> CorpusEntry:
+    video, start = row.cells.get("ytid", "").strip(), row.cells.get("start_s", "").strip()
+    entry = CorpusEntry(
+        track=f"{video}-{start}" if video else f"line {row.line}",
+        path=f"{video}.wav",
+        caption=row.cells.get("caption", ""),
+        group=f"youtube {video}" if video else "",
+        reason=row.reason,
     )
+    return entry if row.reason else _with_clip(entry, row, clips.get(video, []), rows_of[video])
 
 
-def _aspects(text: str, listing: Path) -> tuple[str, ...]:
+def _with_clip(
+    entry: CorpusEntry, row: Row, clips: list[tuple[Excerpt, str]], excerpts: int
+) -> CorpusEntry:
+    """The entry with its clip and its aspects, or with the reason why it has none."""
+    try:
+        start, end = _seconds(row, "start_s"), _seconds(row, "end_s")
+        tags = _aspects(row.cells["aspect_list"])
+    except ValueError as error:
+        return replace(entry, reason=str(error))
+    whole = [path for excerpt, path in clips if excerpt.start is None]
+    if whole and excerpts > 1 and not _named(clips, start, end):
+        reason = f"{whole[0]} does not say which of {excerpts} excerpts of its video it is"
+        return replace(entry, path=whole[0], tags=tags, reason=reason)
+    path = next(iter([*_named(clips, start, end), *whole]), entry.path)
+    return replace(entry, path=path, tags=tags)
+
+
+def _named(clips: list[tuple[Excerpt, str]], start: float, end: float) -> list[str]:
+    """The clips whose names state this start, those first that state this end too."""
+    fitting = []
+    for excerpt, path in clips:
+        for unit in (1, 1000):
+            if excerpt.start is not None and excerpt.start == int(start * unit):
+                other_end = excerpt.end is not None and excerpt.end != int(end * unit)
+                fitting.append((other_end, unit, path))
+    return [path for _, _, path in sorted(fitting)]
+
+
+def _seconds(row: Row, column: str) -> float:
+    """Raises `ValueError` if the cell is no number of seconds."""
+    text = row.cells[column]
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise ValueError(f"its {column} is {text[:60]!r}, which is no number of seconds")
+    return seconds
+
+
+def _aspects(text: str) -> tuple[str, ...]:
     """The list of aspects, which the CSV holds as Python would write it."""
     try:
-        aspects = ast.literal_eval(text) if text else []
-        return tuple(dict.fromkeys(str(aspect).strip() for aspect in aspects))
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise PipelineError(f"{listing}: aspect_list {text[:60]!r} is no list") from error
+        found = written_list(text.strip()) if text.strip() else []
+    except ValueError as error:
+        raise ValueError(f"its aspect_list is {error}") from error
+    return tuple(dict.fromkeys(str(aspect).strip() for aspect in found))

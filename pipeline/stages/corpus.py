@@ -8,8 +8,9 @@ stops the run.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from math import log10
@@ -40,7 +41,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
     folder = _folder(config)
     corpus: Corpus = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
     with directory.writer("corpus") as writer:
-        entries = corpus.entries(folder)
+        entries = joined(corpus.entries(folder))
         checked = list(_check_all(entries, folder, config, progress))
         records = set_duplicates_aside(checked)
         counts = _count(records)
@@ -90,6 +91,9 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
         license=entry.license, status="ok", reason="", group=entry.group,
     )  # fmt: skip
     path = folder / entry.path
+    stated, fault = stated_hash(entry.sha256)
+    if entry.reason or fault:
+        return [_set_aside(blank, entry.reason or fault)]
     try:
         facts = probe(path)
         digest = sha256_of(path)
@@ -97,13 +101,55 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
             blank, sha256=digest, seconds=facts.seconds, sample_rate=facts.sample_rate,
             split=split_of(_group(entry), config),
         )  # fmt: skip
-        if entry.sha256 and entry.sha256 != digest:
+        if stated and stated != digest:
             return [_set_aside(whole, "differs from the SHA-256 that the corpus lists")]
         if facts.seconds < config.min_seconds:
             return [_set_aside(whole, f"is shorter than {config.min_seconds:g} s")]
         return [_excerpt(whole, window, path, config) for window in windows(facts.seconds, config)]
-    except (AudioError, OSError) as error:
+    except AudioError as error:
         return [_set_aside(blank, str(error))]
+    except OSError as error:
+        return [_set_aside(blank, f"cannot be read: {error.strerror or error}")]
+    except Exception as error:  # Whatever a file from elsewhere makes a decoder raise.
+        reason = " ".join(str(error).split())[:200]
+        return [_set_aside(blank, f"cannot be read: {type(error).__name__}: {reason}")]
+
+
+def stated_hash(text: str) -> tuple[str, str]:
+    """A listed SHA-256 as this program writes it, and why it is none.
+
+    Tools write it in capitals, in pairs, after `sha256:`, or with spaces around it.
+    """
+    plain = re.sub(r"[\s:-]", "", text.lower().strip().removeprefix("sha256"))
+    if not plain or re.fullmatch("[0-9a-f]{64}", plain):
+        return plain, ""
+    likely = {32: ", as of an MD5", 40: ", as of a SHA-1"}.get(len(plain), "")
+    return "", (
+        f"its listed SHA-256 {text[:80]!r} has {len(plain)} characters{likely}, not 64 "
+        "hexadecimal digits"
+    )
+
+
+def joined(entries: list[CorpusEntry]) -> list[CorpusEntry]:
+    """The entries with what their split is drawn by, where rows link artists and groups.
+
+    A recording listed under two artists, or with its artist in one row only, would be in two
+    splits. Of names that are linked the first counts, artists before groups; what is linked to
+    nothing is drawn by its own name, as ever.
+    """
+    leads: dict[str, str] = {}
+
+    def first(name: str) -> str:
+        while leads.get(name, name) != name:
+            name = leads[name]
+        return name
+
+    for entry in entries:
+        if entry.artist and entry.group:
+            found = (first(f"artist {entry.artist}"), first(entry.group))
+            one, other = sorted(found, key=lambda name: (not name.startswith("artist "), name))
+            leads[other] = one
+    return [replace(entry, split_by=first(_group(entry))) for entry in entries]
 
 
 def windows(seconds: float, config: CorpusConfig) -> list[tuple[float, float]]:
@@ -167,6 +213,8 @@ def _check_all(
 
 def _group(entry: CorpusEntry) -> str:
     """What must not be parted by the split; an artist and a track of one name are two groups."""
+    if entry.split_by:
+        return entry.split_by
     if entry.artist:
         return f"artist {entry.artist}"
     return entry.group or f"track {entry.track}"
@@ -177,18 +225,33 @@ def _set_aside(record: TrackRecord, reason: str) -> TrackRecord:
 
 
 def _count(records: list[TrackRecord]) -> dict[str, dict[str, Any]]:
-    """Usable tracks a split, set-aside ones a reason (without what the reason names), levels."""
+    """Usable tracks a split, set-aside ones by reason, levels."""
     usable = Counter(record.split for record in records if record.status == "ok")
-    reasons = Counter(
-        "duplicate" if record.reason.startswith("duplicate of") else record.reason
-        for record in records
-        if record.status != "ok"
-    )
+    aside = [record.reason for record in records if record.status != "ok"]
     return {
         "usable": {split: usable[split] for split in SPLITS},
-        "set_aside": dict(sorted(reasons.items())),
+        "set_aside": by_kind(aside),
         "levels": _levels(records),
     }
+
+
+def by_kind(reasons: Iterable[str]) -> dict[str, int]:
+    """How many of each reason; those that differ only in what they name are one, under the first
+    of them."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        shape = re.sub(r"['\"].*['\"]|\d+(?:\.\d+)?|duplicate of .*", "…", reason)
+        kinds.setdefault(shape, []).append(reason)
+    return dict(
+        sorted(
+            ("duplicate" if found[0].startswith("duplicate of") else _like(found), len(found))
+            for found in kinds.values()
+        )
+    )
+
+
+def _like(reasons: list[str]) -> str:
+    return reasons[0] if len(set(reasons)) == 1 else f"{min(reasons)} (or the like)"
 
 
 def _levels(records: list[TrackRecord]) -> dict[str, int | float]:

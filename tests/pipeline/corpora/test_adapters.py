@@ -201,19 +201,21 @@ def test_a_resharded_corpus_keeps_its_splits(tmp_path: Path) -> None:
     ("name", "file", "content", "message"),
     [
         ("mtg-jamendo", "data/autotagging.tsv", "\t".join(("TRACK_ID", "ARTIST_ID", "ALBUM_ID",
-         "PATH", "DURATION")) + "\nt\ta\n", "has a row of 2 columns"),
+         "PATH", "DURATION")) + "\nt\ta\n", "line 2 of the list has 2 columns"),
         ("musiccaps", "musiccaps-public.csv", "ytid,start_s,end_s,aspect_list,caption\n"
          "x,1,2,[broken,c\n", "is no list"),
-        ("musicbench", "MusicBench_train.json", '{"main_caption": "x"}\n', "without location"),
-        ("musicbench", "MusicBench_train.json", "{\n", "is not JSON"),
-        ("webdataset", "train/00000.tar", "no tar", "is no tar shard"),
+        ("musicbench", "MusicBench_*.json", '{"main_caption": "x"}\n', "without location"),
+        ("musicbench", "MusicBench_*.json", "{\n", "is not JSON"),
+        ("musicbench", "MusicBench_train.json", "[{]", "is not JSON"),
+        ("webdataset", "train/*.tar", "no tar", "is no tar shard"),
     ],
 )  # fmt: skip
-def test_a_broken_list_is_refused_in_one_line(
+def test_a_list_of_which_nothing_can_be_read_is_refused_in_one_line(
     name: str, file: str, content: str, message: str, tmp_path: Path
 ) -> None:
     MAKERS[name](tmp_path)
-    (tmp_path / file).write_text(content)
+    for path in sorted(tmp_path.glob(file)):
+        path.write_text(content)
     adapter: Corpus = resolve(ADAPTERS, name, "corpus adapter")
     with pytest.raises(PipelineError, match=message) as caught:
         adapter.entries(tmp_path)

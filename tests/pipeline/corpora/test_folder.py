@@ -50,10 +50,12 @@ def test_a_folder_or_listing_that_says_nothing_is_refused(tmp_path: Path) -> Non
         FolderCorpus.entries(tmp_path)
 
 
-def test_a_track_listed_twice_is_refused(tmp_path: Path) -> None:
+def test_the_second_of_two_tracks_of_one_name_is_set_aside(tmp_path: Path) -> None:
     listing(tmp_path, [{"track": "a", "path": "a.wav"}, {"track": "a", "path": "b.wav"}])
-    with pytest.raises(PipelineError, match="names the track 'a' twice"):
-        FolderCorpus.entries(tmp_path)
+    first, second = FolderCorpus.entries(tmp_path)
+    assert (first.track, first.path, first.reason) == ("a", "a.wav", "")
+    assert (second.track, second.path) == ("a#again2", "b.wav")
+    assert second.reason == "the corpus names the track 'a' more than once"
 
 
 def test_concepts_without_names_or_with_one_twice_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Encodings, byte order marks, and where a line ends."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.text_files import first_line, json_of, lines_of, read_csv, read_json, read_text
+
+TEXT = "caption: ä café \u2028 ♪\n"
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+    ],
+)
+def test_a_marked_encoding_is_read(tmp_path: Path, mark: bytes, encoding: str) -> None:
+    (tmp_path / "x.txt").write_bytes(mark + TEXT.encode(encoding))
+    assert read_text(tmp_path / "x.txt") == TEXT
+    assert first_line(tmp_path / "x.txt") == TEXT.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("first\ncafé".encode("cp1252"), r"is not UTF-8: byte 0xE9 at position 9, line 2.*cp1252"),
+        ("plain".encode("utf-16-le"), "byte 1 is 0; is it UTF-16 without a byte order mark"),
+        (codecs.BOM_UTF16_LE + b"a", "is not UTF-16: byte 0x61 at position 2"),
+    ],
+)
+def test_another_encoding_is_refused_in_one_line_that_names_it(
+    tmp_path: Path, data: bytes, said: str
+) -> None:
+    (tmp_path / "x.csv").write_bytes(data)
+    with pytest.raises(PipelineError, match=said) as caught:
+        read_text(tmp_path / "x.csv")
+    assert str(caught.value).startswith(str(tmp_path / "x.csv"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_line_ends_at_a_line_feed_and_nowhere_else() -> None:
+    odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei"
+    assert lines_of(f"{odd}\r\nsecond\n\nlast") == [odd, "second", "", "last"]
+    assert lines_of("") == []
+    assert lines_of("one\n") == ["one"]
+
+
+def test_json_that_is_none_is_refused(tmp_path: Path) -> None:
+    for text in ("{", "", "[" * 100_000, "1" * 10_000):
+        with pytest.raises(PipelineError, match="x is not JSON"):
+            json_of(text, "x")
+    with pytest.raises(PipelineError, match="cannot be read: No such file"):
+        read_json(tmp_path / "absent.json")
+
+
+def test_a_csv_of_odd_rows_keeps_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('a,b\n1,"two\u2028lines\nhere"\n\nshort\n1,2,3\n1,2,,\n', encoding="utf-8")
+    columns, rows = read_csv(path)
+    assert columns == ["a", "b"]
+    assert [row.cells["a"] for row in rows] == ["1", "short", "1", "1"]
+    assert rows[0].cells["b"] == "two\u2028lines\nhere"
+    assert [row.reason for row in rows] == [
+        "", "has 1 cells where the header has 2", "has 3 cells where the header has 2", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a,b\n1,"never closed\n2,3\n', "a quotation mark opened before line .* is never closed"),
+        ("a,a\n1,2\n", "has the column a more than once"),
+    ],
+)
+def test_a_csv_that_swallows_rows_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(PipelineError, match=said):
+        read_csv(tmp_path / "x.csv")
+
+
+def test_an_empty_csv_has_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("")
+    assert read_csv(tmp_path / "x.csv") == ([], [])
