@@ -1,4 +1,4 @@
-"""The site in a data folder of its own, served as `manage.py serve` does, for benchmarks."""
+"""The site in a data folder of its own, served by gunicorn as the image does, for benchmarks."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 from urllib.error import URLError
@@ -22,6 +23,8 @@ from studyapp.supervisor import Child, ChildError, Supervisor
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
 
 
 class ServingError(Exception):
@@ -46,7 +49,9 @@ class Site:
         self._over = over
         self.host, self.port, self.web_workers = host, port, web_workers
         self.supervisor = Supervisor(say, settings.BASE_DIR)
-        self._lock: IO[str] | None = None
+        self._held = ExitStack()
+        """The lock of the data folder, and the socket at the port."""
+        self._port_file = -1
 
     @property
     def url(self) -> str:
@@ -55,12 +60,13 @@ class Site:
         return f"http://{host}:{self.port}"
 
     def reserve(self) -> None:
-        """Keep every other server off this data folder and check the port.
+        """Keep every other server off this data folder, and listen at the port.
 
+        Who comes before a web process is up, or while one is started again, waits.
         Raises `ServingError` if the folder is served already or the port is taken.
         """
-        self._lock = self._locked()
-        self._check_port()
+        self._held.enter_context(self._locked())
+        self._port_file = self._held.enter_context(self._bound()).fileno()
 
     def start(self, tell: Callable[[], object]) -> None:
         """Start every process and wait for each; `tell` is called for each that is up.
@@ -74,7 +80,8 @@ class Site:
             tell()
             self.supervisor.start(self._worker())
             tell()
-            self.supervisor.start(self._web())
+            for number in range(self.web_workers):
+                self.supervisor.start(self._web(number))
             self._wait("site", self._site_answers)
             tell()
         except (broker.BrokerError, ChildError) as error:
@@ -97,9 +104,7 @@ class Site:
     def stop(self) -> None:
         """End every process and let go of the data folder."""
         self.supervisor.stop()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._held.close()
 
     def _locked(self) -> IO[str]:
         path = settings.DATA / "serving.lock"
@@ -122,16 +127,21 @@ class Site:
         handle.flush()
         return handle
 
-    def _check_port(self) -> None:
-        with socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.host, self.port))
-            except OSError as error:
-                taken = "is in use" if error.errno == errno.EADDRINUSE else f"({error.strerror})"
-                raise ServingError(
-                    f"port {self.port} of {self.host} {taken}; give another --port"
-                ) from error
+    def _bound(self) -> socket.socket:
+        try:
+            listening = socket.create_server(
+                (self.host, self.port), family=self._family(), backlog=BACKLOG
+            )
+        except OSError as error:
+            taken = "is in use" if error.errno == errno.EADDRINUSE else f"({error.strerror})"
+            raise ServingError(
+                f"port {self.port} of {self.host} {taken}; give another --port"
+            ) from error
+        listening.set_inheritable(True)
+        return listening
+
+    def _family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     def _start_broker(self) -> None:
         path = settings.EMBEDDED_BROKER_SOCKET
@@ -153,14 +163,11 @@ class Site:
             orphan_signal=signal.SIGKILL,
         )
 
-    def _web(self) -> Child:
-        address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        options = ["--bind", address, "--workers", str(self.web_workers), "--threads", "8"]
-        more = ["--worker-class", "gthread", "--graceful-timeout", "5"]
-        # No access log: a recruiting service's links carry identifiers of people.
-        more += ["--no-control-socket"]
-        command = _python("gunicorn", "studyapp.wsgi:application", *options, *more)
-        return Child("site", command, _log("site"))
+    def _web(self, number: int) -> Child:
+        """One of the web processes; all accept at the same socket."""
+        name = "site" if number == 0 else f"site-{number + 1}"
+        command = _python("studyapp.web", "--fd", str(self._port_file))
+        return Child(name, command, _log(name), files=(self._port_file,))
 
     def _site_answers(self) -> bool:
         try:

@@ -36,6 +36,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGTERM
     """What it gets when the supervisor itself is killed."""
+    files: Sequence[int] = ()
+    """Open files that it inherits under their numbers."""
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
 
@@ -106,6 +108,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # Its own group: Ctrl-C reaches the supervisor alone, which ends all in order.
                 start_new_session=True,
+                pass_fds=child.files,
                 preexec_fn=prepare,
             )
 

@@ -1,6 +1,8 @@
 """Puts rows into another data folder: run as a process of its own, with that folder's environment.
 
 python -m tests.e2e.prepare study SLUG   an open study of 12 features with real sounds of 0.5 s
+python -m tests.e2e.prepare place SLUG   a participant at the first trial; prints cookie and sound
+python -m tests.e2e.prepare token SLUG   the study closed; prints a token that reads its tables
 python -m tests.e2e.prepare run FILE     a run under the config in FILE (JSON), queued
 python -m tests.e2e.prepare again STAGE [NAME]   the run `tiny` once more, done up to STAGE, queued
 python -m tests.e2e.prepare login        the machine's researcher; prints name and password
@@ -21,6 +23,34 @@ def study(slug: str) -> None:
         run=run, slug=slug, features=12, ratings_per_item=5, trials_per_participation=5
     )
     sys.stdout.write(made.state)
+
+
+def place(slug: str) -> None:
+    """The participant's cookie, the address of the trial's first sound, and its file."""
+    from django.test import Client
+
+    from studyapp.models import Study
+    from tests.studyapp import passages
+
+    client = Client()
+    study = Study.objects.get(slug=slug)
+    trial = passages.current(passages.reach_trials(client, study))
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+    path = trial.item.stimuli[0].path
+    found = {"cookie": cookies, "sound": f"/s/{slug}/audio/{trial.token}/1", "file": path}
+    json.dump(found, sys.stdout)
+
+
+def token(slug: str) -> None:
+    """The token's secret."""
+    from django.contrib.auth import get_user_model
+
+    from studyapp.models import Study
+    from studyapp.services import tokens
+
+    Study.objects.filter(slug=slug).update(state=Study.State.CLOSED)
+    reader = get_user_model().objects.create_superuser(f"reader-of-{slug}")
+    sys.stdout.write(tokens.make(user=reader, name="e2e")[1])
 
 
 def run(config: str) -> None:
@@ -68,4 +98,5 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    {"study": study, "run": run, "again": again, "login": login}[sys.argv[1]](*sys.argv[2:])
+    commands = (study, place, token, run, again, login)
+    {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

@@ -119,11 +119,15 @@ class LiveSite:
             return database.execute(sql).fetchall()
 
     def web_processes(self) -> list[int]:
-        """The web server's master and its workers."""
-        return [pid for pid, line in _processes() if "gunicorn" in line and str(self.port) in line]
+        """The web server's processes."""
+        return [
+            pid
+            for pid, line in _processes()
+            if "studyapp.web" in line and _parent(pid) == self.process.pid
+        ]
 
     def kill_web(self) -> list[int]:
-        """kill -9 of master and workers at once; their process ids."""
+        """kill -9 of all of them at once; their process ids."""
         killed = self.web_processes()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)

@@ -26,7 +26,7 @@ def test_a_killed_site_loses_no_acknowledged_answer(site: LiveSite) -> None:
         until(lambda: log.exists() and len(log.read_text().splitlines()) >= 8, 60, "8 answers")
         killed = site.kill_web()
         output, _ = walking.communicate(timeout=120)
-    assert len(killed) >= 2
+    assert killed
     assert walking.returncode == 0, output
     assert f"completed  {LISTENERS} participations" in output
     acknowledged = [json.loads(line) for line in log.read_text().splitlines()]
