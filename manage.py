@@ -4,9 +4,12 @@
 import os
 import sys
 
+from studyapp.private import keep_private
+
 
 def main() -> None:
     """Run one management command under the project's settings."""
+    keep_private()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

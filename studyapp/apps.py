@@ -8,3 +8,7 @@ class StudyAppConfig(AppConfig):
 
     name = "studyapp"
     verbose_name = "Earwitness"
+
+    def ready(self) -> None:
+        """Know the checks."""
+        from studyapp import checks  # noqa: F401 - registers them

@@ -9,9 +9,11 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, InvalidToken
+from allauth.mfa.models import Authenticator
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -21,6 +23,10 @@ WITHOUT = frozenset(
     {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout"}
 )
 """Pages for those who have no second factor yet where one is required."""
+
+
+SEALED = frozenset({"secret", "seed"})
+"""What is sealed of a second factor and of recovery codes."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped
@@ -45,8 +51,24 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
         except InvalidToken as error:
             raise ImproperlyConfigured(
                 "a second factor was stored under another EARWITNESS_SECRET_KEY: put that key back,"
+                " or into EARWITNESS_SECRET_KEY_FALLBACKS,"
                 " or remove the account's authenticators in the administration"
             ) from error
+
+
+def seal_again() -> int:
+    """Seal every second factor under the present key; how many there were.
+
+    After it the earlier keys may leave `EARWITNESS_SECRET_KEY_FALLBACKS`.
+    """
+    adapter = SecondFactorAdapter()
+    with transaction.atomic():
+        rows = list(Authenticator.objects.select_for_update().exclude(type="webauthn"))
+        for row in rows:
+            for name in SEALED & row.data.keys():
+                row.data[name] = adapter.encrypt(adapter.decrypt(row.data[name]))
+            row.save(update_fields=["data"])
+    return len(rows)
 
 
 class RequiredMiddleware:
@@ -72,6 +94,11 @@ class RequiredMiddleware:
         return redirect("mfa_activate_totp")
 
 
-def _seal() -> Fernet:
-    key = hashlib.sha256(b"earwitness.second-factor:" + settings.SECRET_KEY.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
+def _seal() -> MultiFernet:
+    every = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return MultiFernet([_fernet(key) for key in every])
+
+
+def _fernet(key: str) -> Fernet:
+    made = hashlib.sha256(b"earwitness.second-factor:" + key.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(made))

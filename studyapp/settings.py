@@ -2,7 +2,8 @@
 
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
-(default: one made for this machine), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
+with `EARWITNESS_SECRET_KEY_FALLBACKS`, and `EARWITNESS_PSEUDONYM_KEY` (default of both: one made
+for this machine, in the data folder), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
 `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
 `EARWITNESS_PROXIES` and `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_TOKEN_DAYS`,
 `EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`.
@@ -10,7 +11,7 @@ in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNE
 
 import ipaddress
 import os
-import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from studyapp import keys
 from studyapp.broker import socket_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -27,31 +29,33 @@ DATA = Path(env.str("EARWITNESS_DATA", default=str(BASE_DIR / "data"))).expandus
 """Folder of everything that is made: runs, stimuli, the SQLite file, the broker's socket."""
 
 
-def _make_data_folder(folder: Path) -> None:
+def _make_data_folder(folder: Path) -> bool:
+    """Make it, for its owner alone; whether something was made in it before this start."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return any(folder.iterdir())
     except OSError as error:
         raise ImproperlyConfigured(
             f"EARWITNESS_DATA is {folder}: cannot be made ({error})"
         ) from error
 
 
-def _secret_key(folder: Path) -> str:
-    """The key from the environment, else one made once for this machine, for its owner alone."""
-    given: str = env.str("EARWITNESS_SECRET_KEY", default="")
-    if given:
-        return given
-    path = folder / "secret_key"
-    try:
-        with open(path, "x", opener=_owner_only) as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"EARWITNESS_DATA is {folder}: nothing can be written there ({error.strerror})"
-        ) from error
-    return path.read_text().strip()
+def _key(name: str, file: Path, make: Callable[[], str]) -> str:
+    """The key from the environment, else the one kept in the file."""
+    given: str = env.str(name, default="")
+    return keys.checked(name, given) if given else keys.kept(file, make)
+
+
+def _first_pseudonym_key() -> str:
+    """What is in the data folder already was named by the cookies' key that was in use then."""
+    before = [*SECRET_KEY_FALLBACKS, SECRET_KEY][0]
+    return keys.as_before(before) if _WAS_IN_USE else keys.fresh()
+
+
+def _keep_to_owner(database: Path) -> None:
+    for path in (database, *(Path(f"{database}{suffix}") for suffix in ("-wal", "-shm"))):
+        if path.is_file() and path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def _networks(name: str, default: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -62,12 +66,11 @@ def _networks(name: str, default: str) -> list[ipaddress.IPv4Network | ipaddress
         raise ImproperlyConfigured(f"{name}: {error}; give networks as 10.0.0.0/8,::1") from error
 
 
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-_make_data_folder(DATA)
-SECRET_KEY = _secret_key(DATA)
+_WAS_IN_USE = _make_data_folder(DATA)
+SECRET_KEY = _key("EARWITNESS_SECRET_KEY", DATA / "secret_key", keys.fresh)
+SECRET_KEY_FALLBACKS = env.list("EARWITNESS_SECRET_KEY_FALLBACKS", default=[])
+"""Earlier keys, the newest first: what they signed and sealed still counts, nothing new is."""
+PSEUDONYM_KEY = _key("EARWITNESS_PSEUDONYM_KEY", DATA / "pseudonym_key", _first_pseudonym_key)
 DEBUG = env.bool("EARWITNESS_DEBUG", default=False)
 ALLOWED_HOSTS = [
     host.strip()
@@ -141,6 +144,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
+    # Passwords' hashes and sessions lie in it; SQLite gives the files beside it the same mode.
+    _keep_to_owner(Path(str(DATABASES["default"]["NAME"])))
     # Tests run on a file, as the site does: WAL and locks behave otherwise in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 # To open a connection, SQLite's too, takes longer than most of a page's queries.

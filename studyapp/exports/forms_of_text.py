@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from django.utils.crypto import salted_hmac
+from studyapp.keys import PSEUDONYM_SALT, keyed_hash
 
-PSEUDONYM_SALT = "earwitness.pseudonym"
 STARTS_A_FORMULA = frozenset("=+-@\t\r\n|%＝＋－＠")
 """First characters, leading spaces aside, that make a spreadsheet compute or run something."""
 
 
 @lru_cache(maxsize=4096)
 def pseudonym(identifier: str) -> str:
-    """A participation's name in every file: a hash keyed by the site's secret, 20 characters.
+    """A participation's name in every file: a hash under the pseudonyms' key, 20 characters.
 
     Whoever holds the site's key can find the row again; whoever holds the export, or a
     participant's own cookie, cannot.
     """
-    made = salted_hmac(PSEUDONYM_SALT, identifier, algorithm="sha256").hexdigest()
-    return f"p{made[:19]}"
+    return f"p{keyed_hash(PSEUDONYM_SALT, identifier)[:19]}"
 
 
 def spreadsheet_safe(text: str) -> str:

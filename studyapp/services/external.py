@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from django.utils.crypto import salted_hmac
-
-EXTERNAL_SALT = "earwitness.external"
-ENTRY_SALT = "earwitness.entry"
+from studyapp.keys import ENTRY_SALT, EXTERNAL_SALT, keyed_hash
 
 
 def external_key(*, pid: str, session: str) -> str:
     """Keyed hash of PROLIFIC_PID and SESSION_ID, hexadecimal; empty without a PROLIFIC_PID."""
-    return _hash(EXTERNAL_SALT, f"{pid}\n{session}") if pid else ""
+    return keyed_hash(EXTERNAL_SALT, f"{pid}\n{session}") if pid else ""
 
 
 def token_digest(token: str) -> str:
     """Keyed hash of an entry token, hexadecimal."""
-    return _hash(ENTRY_SALT, token)
-
-
-def _hash(salt: str, text: str) -> str:
-    return salted_hmac(salt, text, algorithm="sha256").hexdigest()
+    return keyed_hash(ENTRY_SALT, token)
