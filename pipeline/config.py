@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -54,6 +55,8 @@ METHOD_PATHS = (
     ("free_text", "responses"), ("ensemble", "responses"),
 )  # fmt: skip
 """Further paths that count from the config's folder."""
+LARGEST = 2**63 - 1
+"""Whole number that a config takes: what a database's column and torch's seeds hold."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def load_config(path: Path) -> RunConfig:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PipelineError(f"config {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise PipelineError(f"config {path} is not TOML: {error}") from error
     try:
         return config_from_dict(raw, base=path.resolve().parent)
@@ -119,8 +122,17 @@ def load_config(path: Path) -> RunConfig:
 def config_from_dict(mapping: Mapping[str, Any], *, base: Path | None = None) -> RunConfig:
     """The config in a plain dict of sections; relative paths count from `base` (default: here).
 
-    Raises `PipelineError` on an unknown section or key, a wrong type, or a value out of range.
+    Raises `PipelineError` on an unknown section or key, a wrong type, a value out of range, or a
+    path that no file can have.
     """
+    try:
+        return _config_from(mapping, (base or Path.cwd()).resolve())
+    except (ValueError, OSError, OverflowError, RuntimeError) as error:
+        # ~nobody, a name too long, a number that no float can hold, tables in tables in tables.
+        raise PipelineError(f"the config cannot be used: {error}") from error
+
+
+def _config_from(mapping: Mapping[str, Any], base: Path) -> RunConfig:
     hints = get_type_hints(RunConfig)
     _refuse_unknown(mapping, tuple(hints), "section")
     if "subject" not in mapping:
@@ -129,8 +141,7 @@ def config_from_dict(mapping: Mapping[str, Any], *, base: Path | None = None) ->
     for name, cls in hints.items():
         if name in mapping:
             sections[name] = _section(name, cls, mapping[name])
-    config = RunConfig(**sections)
-    return _with_absolute_paths(config, (base or Path.cwd()).resolve())
+    return _with_absolute_paths(RunConfig(**sections), base)
 
 
 def identity(
@@ -209,6 +220,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise PipelineError(f"{where} must be a list, not {value!r}")
         return tuple(_convert(entry, get_args(hint)[0], where) for entry in value)
+    _refuse_unstorable(value, where)
     if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -216,6 +228,16 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise PipelineError(f"{where} must be {hint.__name__}, not {value!r}")
     return value
+
+
+def _refuse_unstorable(value: Any, where: str) -> None:
+    """Refuse numbers and texts that neither JSON nor a database can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PipelineError(f"{where} is {value}; it must be a finite number")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise PipelineError(f"{where} has over 19 digits; the largest number is {LARGEST}")
+    if isinstance(value, str | Path) and "\0" in str(value):
+        raise PipelineError(f"{where} is {str(value)!r}; a text may not hold the character NUL")
 
 
 def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:

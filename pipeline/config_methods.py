@@ -6,10 +6,11 @@ fields that say how fast or where, not what, and `PATHS` those in whose place a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from pipeline.config_guard import Guard, guard
 from pipeline.config_sections import _require, _require_choice, _require_positive
 
 UNKNOWN = ("fail", "ask")
@@ -22,7 +23,7 @@ class ClapConfig:
     OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch",)
     PATHS: ClassVar[tuple[str, ...]] = ("model",)
 
-    model: str = ""
+    model: str = field(default="", metadata=guard(Guard.MODEL))
     """A folder or hub name; `EARWITNESS_CLAP_MODEL` stands in for it."""
     backend: str = "transformers"
     """A name in `pipeline.clap.BACKENDS`. Scores of two backends are never comparable."""
@@ -39,7 +40,7 @@ class EssentiaConfig:
 
     PATHS: ClassVar[tuple[str, ...]] = ("models",)
 
-    models: Path | None = None
+    models: Path | None = field(default=None, metadata=guard(Guard.MODEL))
     """Folder with the .pb and .json files; `EARWITNESS_ESSENTIA_MODEL` stands in for it."""
     heads: tuple[str, ...] = (
         "genre_discogs400-discogs-effnet-1",
@@ -58,6 +59,11 @@ class EssentiaConfig:
     def __post_init__(self) -> None:
         _require_positive(self, "essentia", "per_head")
         _require(bool(self.heads), "[essentia] heads is empty: name at least one")
+        for head in self.heads:
+            _require(
+                Path(head).name == head,
+                f"[essentia] heads has {head!r}; it must be a file's name, without its folder",
+            )
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class GeminiConfig:
     )  # fmt: skip
     PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
 
-    model: str = "gemini-3.5-flash-lite"
+    model: str = field(default="gemini-3.5-flash-lite", metadata=guard(Guard.REMOTE_MODEL))
     """Asked unless the method names another: `gemini@MODEL`. Models retire: gemini-2.5-flash on
     1 December 2026 by https://ai.google.dev/gemini-api/docs/deprecations."""
     prompt: Path | None = None
@@ -83,8 +89,9 @@ class GeminiConfig:
     """None leaves it to the service, which from Gemini 3.5 on advises against any other."""
     clip_seconds: float = 10.0
     """Of each exemplar, its middle so long."""
-    base_url: str = ""
-    """Where the API is; empty is Google's own. Else a server that speaks the same."""
+    base_url: str = field(default="", metadata=guard(Guard.ADDRESS))
+    """Where the API is; empty is Google's own, or what `EARWITNESS_GEMINI_URL` names. The key is
+    sent to no other host."""
     timeout_seconds: float = 120.0
     """A call that takes longer is given up and tried again, seconds."""
     attempts: int = 5
@@ -95,14 +102,14 @@ class GeminiConfig:
     """Calls under way at once."""
     requests_per_minute: float = 60.0
     """Calls begun a minute, at most."""
-    budget_dollars: float = 10.0
+    budget_dollars: float = field(default=10.0, metadata=guard(Guard.MONEY))
     """The method does not begin if it may cost more, and stops when it has."""
-    dollars_per_million_audio: float = 0.3
+    dollars_per_million_audio: float = field(default=0.3, metadata=guard(Guard.MONEY))
     """Price of a million tokens of sound. The three prices are the default model's, as the list at
     https://ai.google.dev/gemini-api/docs/pricing had them on 7 October 2026: look there first."""
-    dollars_per_million_text: float = 0.3
+    dollars_per_million_text: float = field(default=0.3, metadata=guard(Guard.MONEY))
     """Price of a million tokens of prompt."""
-    dollars_per_million_output: float = 2.5
+    dollars_per_million_output: float = field(default=2.5, metadata=guard(Guard.MONEY))
     """Price of a million tokens of answer, thoughts counted."""
     batch: bool = False
     """Ask by batch jobs: half the price, an answer within a day."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.config_guard import Guard, guard
 from pipeline.errors import PipelineError
 
 HOOKPOINT_PATTERN = re.compile(r"decoder\.layers\.(\d+)\.(resid_pre|resid_post)")
@@ -69,7 +70,7 @@ def _require_positive(section: object, where: str, *names: str) -> None:
 class CorpusConfig:
     """Which recordings, and how they are cut and split."""
 
-    path: Path | None = None
+    path: Path | None = field(default=None, metadata=guard(Guard.CORPUS))
     """Folder of the corpus; `--corpus` on the command line stands in for it."""
     adapter: str = "folder"
     """How the folder is read; a name in `pipeline.corpora.ADAPTERS`."""
@@ -111,7 +112,7 @@ class SubjectConfig:
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("model", "hookpoints")
 
-    model: str = ""
+    model: str = field(default="", metadata=guard(Guard.MODEL))
     """A local folder, else a name on the model hub (`facebook/musicgen-small`)."""
     hookpoints: tuple[str, ...] = ()
     """Where activations are read, e.g. `decoder.layers.3.resid_post`; or `paper-small` or
@@ -320,6 +321,9 @@ class MachineConfig:
     """torch's threads in each of them; 0 leaves it to torch. On CPUs workers are worth more."""
     batch_tracks: int = 1
     """Tracks that codec and decoder take at once; 16 or more feed a GPU."""
+    confined: bool = False
+    """Whether a recording that the corpus lists but that lies outside its folder, links followed,
+    is set aside. The site sets it for runs of researchers who may not read this machine's files."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "machine", "workers", "batch_tracks")

@@ -42,9 +42,13 @@ class Plan:
         return None if None in parts else sum(part or 0 for part in parts)
 
 
-def plan(config: RunConfig) -> Plan:
-    """The plan of a config. Raises `PipelineError` if its corpus is named and cannot be listed."""
-    width, tracks = _width(config.subject.model), _tracks(config)
+def plan(config: RunConfig, *, tracks: int | None = None) -> Plan:
+    """The plan of a config; `tracks` where the corpus has been counted already.
+
+    Raises `PipelineError` if its corpus is named and cannot be listed.
+    """
+    width = _width(config.subject.model)
+    tracks = _tracks(config) if tracks is None else tracks
     hookpoints = len(config.subject.hookpoints)
     each = [(expansion, k) for expansion in config.sae.expansions for k in config.sae.ks]
     latents = latents_of(config)

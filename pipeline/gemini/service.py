@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import GeminiConfig
 from pipeline.errors import PipelineError
 from pipeline.gemini import costs
+from pipeline.gemini.address import base_url_of
 from pipeline.gemini.answers import is_model, version_of
 from pipeline.gemini.calls import Calls
 from pipeline.gemini.questions import SCHEMA, Question
@@ -38,13 +39,18 @@ RETRIED = (408, 429)
 
 
 def make_client(config: GeminiConfig, key: str) -> Client:
-    """A client without retries of its own."""
+    """A client without retries of its own.
+
+    Raises `PipelineError` if the config names a host that may not have the key.
+    """
     from google.genai import Client, types
 
     options = types.HttpOptions(
-        base_url=config.base_url or None,
+        base_url=base_url_of(config),
         api_version="v1beta",
         timeout=round(1000 * config.timeout_seconds),
+        # A redirection would take the key along to wherever it leads.
+        client_args={"follow_redirects": False},
     )
     return Client(api_key=key, http_options=options)
 

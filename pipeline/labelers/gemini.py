@@ -23,6 +23,7 @@ from pipeline.artifacts import Ledger
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.gemini import costs
+from pipeline.gemini.address import base_url_of
 from pipeline.gemini.answers import Answer, UnusableAnswer, answer_of, version_of
 from pipeline.gemini.calls import UNKNOWN, Calls
 from pipeline.gemini.questions import SCHEMA, Question, prompt_of, question, sound_of
@@ -45,12 +46,13 @@ class Gemini(Labeler):
         return {"gemini": hashlib.sha256(whole.encode()).hexdigest()}
 
     def ready(self, config: RunConfig) -> None:
-        """A key, and the package."""
+        """A key, the package, and an address that may have the key."""
         if find_spec("google") is None or find_spec("google.genai") is None:
             raise PipelineError(
                 "gemini needs the package google-genai: pip install 'earwitness[gemini]'"
             )
         _key()
+        base_url_of(config.gemini)
 
     def prepare(self, context: LabelingContext) -> None:
         """Ask what was not answered yet; then the overall names and raw replies, as files."""

@@ -85,11 +85,7 @@ def set_duplicates_aside(records: list[TrackRecord]) -> list[TrackRecord]:
 def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
     """What one file turned out to be: its excerpts, usable and split, or set aside with the
     reason."""
-    blank = TrackRecord(
-        track=entry.track, path=entry.path, sha256="", seconds=0.0, start_seconds=0.0,
-        sample_rate=0, artist=entry.artist, split="", tags=entry.tags, caption=entry.caption,
-        license=entry.license, status="ok", reason="", group=entry.group,
-    )  # fmt: skip
+    blank = _blank(entry)
     path = folder / entry.path
     stated, fault = stated_hash(entry.sha256)
     if entry.reason or fault:
@@ -204,11 +200,32 @@ def _check_all(
 ) -> Iterator[TrackRecord]:
     """`check` over all entries, in their order."""
     progress.start("corpus", len(entries), "track")
-    look = partial(check, folder=folder, config=config.corpus)
+    look = partial(_confined if config.machine.confined else check, folder=folder,
+                   config=config.corpus)  # fmt: skip
     for records in map_in_threads(look, entries, config.machine.workers):
         progress.advance()
         yield from records
     progress.finish()
+
+
+def _confined(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
+    """`check`, for a file under the corpus folder; any other is not looked at."""
+    try:
+        inside = (folder / entry.path).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL, links in a circle
+        inside = False
+    if inside:
+        return check(entry, folder, config)
+    return [_set_aside(_blank(entry), "lies outside the corpus folder")]
+
+
+def _blank(entry: CorpusEntry) -> TrackRecord:
+    """The record of a file that has not been looked at."""
+    return TrackRecord(
+        track=entry.track, path=entry.path, sha256="", seconds=0.0, start_seconds=0.0,
+        sample_rate=0, artist=entry.artist, split="", tags=entry.tags, caption=entry.caption,
+        license=entry.license, status="ok", reason="", group=entry.group,
+    )  # fmt: skip
 
 
 def _group(entry: CorpusEntry) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import threading
 from collections import Counter
@@ -225,13 +226,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(fault: Callable[[int, int], str] | None = None) -> Iterator[GeminiServer]:
-    """A server that runs while the block does."""
+    """A server that runs while the block does, named by the environment: else no key goes there."""
     server = GeminiServer(fault)
+    before = os.environ.get("EARWITNESS_GEMINI_URL")
+    os.environ["EARWITNESS_GEMINI_URL"] = server.url
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield server
     finally:
+        if before is None:
+            del os.environ["EARWITNESS_GEMINI_URL"]
+        else:
+            os.environ["EARWITNESS_GEMINI_URL"] = before
         server.closing.set()
         server.shutdown()
         server.server_close()
