@@ -39,8 +39,10 @@ class SourcesForm(StepForm):
         """The runs that may be used; the SAEs of those that are."""
         self.fields["runs"].choices = [(run.pk, run.name) for run in self.offered]  # type: ignore[attr-defined] # a choice field
         if self.data:
-            asked = [int(pk) for pk in self.asked_for("runs") if pk.isdecimal()]
-            self.known = selectors.saes_of(selectors.runs_named(asked))
+            # Of the offered ones: any other run's SAEs are nobody's business here.
+            asked = set(self.asked_for("runs"))
+            chosen = [run.pk for run in self.offered if str(run.pk) in asked]
+            self.known = selectors.saes_of(selectors.runs_named(chosen))
         counts: dict[str, tuple[int, int]] = {}
         for sae in self.known:
             counts[sae.name] = (sae.layer, counts.get(sae.name, (0, 0))[1] + sae.features)

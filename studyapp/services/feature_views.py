@@ -19,10 +19,20 @@ from studyapp.services import jobs
 
 KIND = "feature_view"
 QUEUE = Job.Queue.CPU
+MOST_WAITING = 16
+"""Views of one run that wait or are made at a time. Looking at a page asks for one, so that a
+script that looks at every page would fill the queue before everybody else's work."""
 
 
-def request(feature: Feature) -> Job:
-    """Have the feature's view made; harmless if it is on its way."""
+def request(feature: Feature) -> Job | None:
+    """Have the feature's view made; harmless if it is on its way.
+
+    None if so many of the run wait that the page has to ask again later.
+    """
+    own = Feature.objects.filter(run=feature.run_id).values("pk")
+    waiting = Job.objects.filter(kind=KIND, state__in=jobs.UNFINISHED, target__in=own)
+    if waiting.count() >= MOST_WAITING:
+        return waiting.filter(target=feature.pk).first()
     return jobs.enqueue(kind=KIND, target=feature.pk, queue=QUEUE)
 
 
