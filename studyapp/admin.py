@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from studyapp import models
 from studyapp.errors import StudyError
-from studyapp.services import accounts, studies
+from studyapp.services import accounts, audit, runs, studies
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
@@ -55,13 +55,54 @@ class AccountAdmin(Accounts):
             messages.success(request, f"Link for {user.get_username()}: {link}")
 
 
+@admin.register(models.Project)
+class ProjectAdmin(ReadOnly):
+    """Projects. Administrators decide which of them may start runs."""
+
+    list_display = ("name", "may_start_runs", "created_at")
+    list_filter = ("may_start_runs",)
+    search_fields = ("name",)
+    readonly_fields = ("name",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of one project, by an administrator."""
+        return obj is not None and bool(getattr(request.user, "is_superuser", False))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """With a line in the audit trail."""
+        super().save_model(request, obj, form, change)
+        action = "allowed runs" if obj.may_start_runs else "stopped runs being started"
+        audit.note(user=request.user, action=action, target=obj, project=obj)
+
+
 @admin.register(models.Run)
 class RunAdmin(ReadOnly):
-    """Runs."""
+    """Runs. Administrators give them to projects; nothing else of a run is changed here."""
 
-    list_display = ("name", "state", "identifier", "created_at", "finished_at")
-    list_filter = ("state",)
+    list_display = ("name", "project", "origin", "state", "identifier", "created_at", "finished_at")
+    list_filter = ("state", "origin", "project")
+    list_select_related = ("project",)
     search_fields = ("name", "identifier")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of one run, by an administrator."""
+        return obj is not None and bool(getattr(request.user, "is_superuser", False))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """All but the project."""
+        names = [field.name for field in models.Run._meta.get_fields() if field.concrete]
+        return tuple(name for name in names if name != "project")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """By the service, into the audit trail."""
+        project = form.cleaned_data["project"]
+        try:
+            runs.give_run(run=models.Run.objects.get(pk=obj.pk), project=project)
+        except runs.RunError as error:
+            messages.set_level(request, messages.ERROR)
+            messages.error(request, f"Not saved: {error}.")
+        else:
+            audit.note(user=request.user, action="given a run", target=obj, project=project)
 
 
 @admin.register(models.StageRecord)

@@ -80,3 +80,15 @@ def editable(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
     if user.is_superuser:
         return rows
     return rows.filter(project__in=projects_of(user, Role.EDITOR))
+
+
+def may_start_runs(user: User | AnonymousUser, project: Project | None) -> bool:
+    """Whether the user may start, redo and stop a project's runs."""
+    if project is not None and not project.may_start_runs:
+        return False
+    return may(user, project, Role.EDITOR)
+
+
+def running_projects(user: User | AnonymousUser) -> QuerySet[Project]:
+    """The projects in which the user may start runs."""
+    return projects_of(user, Role.EDITOR).filter(may_start_runs=True)

@@ -1,15 +1,24 @@
 """Forms of the researchers' pages."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import QuerySet
 
 from studyapp.models import Project
+from studyapp.permissions import running_projects
+from studyapp.services import run_policy
+from studyapp.services.run_config import RunError, config_from_toml, read_toml
 from studyapp.services.run_fields import written
-from studyapp.services.runs import RunError, config_from_toml
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
 
 MAX_CONFIG_BYTES = 100_000
+NOBODYS = "administrators only"
+"""The choice of no project: what has none is seen by administrators and nobody else."""
 
 
 class RunForm(forms.Form):
@@ -18,13 +27,15 @@ class RunForm(forms.Form):
     name = forms.CharField(max_length=100)
     config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
     config_file = forms.FileField(required=False)
-    project = forms.ModelChoiceField(
-        queryset=Project.objects.none(), required=False, empty_label="administrators alone"
-    )
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
 
-    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User | AnonymousUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["project"].queryset = projects  # type: ignore[attr-defined] # a model choice
+        self.is_trusted = run_policy.is_trusted(user)
+        project: Any = self.fields["project"]
+        project.queryset = running_projects(user)
+        if self.is_trusted:
+            project.required, project.empty_label = False, NOBODYS
 
     def clean(self) -> dict[str, Any]:
         """Exactly one config, valid; `cleaned_data["parsed"]` is its plain dict."""
@@ -38,7 +49,7 @@ class RunForm(forms.Form):
             text = text or written("", self.data)
             if not text:
                 raise forms.ValidationError("Give a config: fill in the fields, or give its text.")
-            data["parsed"] = config_from_toml(text=text)
+            data["parsed"] = checked_config(text, trusted=self.is_trusted)
         except RunError as error:
             raise forms.ValidationError(str(error)) from error
         return data
@@ -57,7 +68,25 @@ class RunForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """A run made elsewhere: where its folder lies on this machine, and its name here."""
+    """A run made elsewhere: its folder on this machine, its name here, and whose it is to be."""
 
     name = forms.CharField(max_length=100)
     directory = forms.CharField(max_length=500)
+    project = forms.ModelChoiceField(
+        queryset=Project.objects.none(), required=False, empty_label=NOBODYS
+    )
+
+    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+        kwargs["auto_id"] = "import-%s"
+        super().__init__(*args, **kwargs)
+        self.fields["project"].queryset = projects  # type: ignore[attr-defined] # a model choice
+
+
+def checked_config(text: str, *, trusted: bool) -> dict[str, Any]:
+    """A config's plain dict, of somebody whose config may name anything or only what is offered.
+
+    Raises `RunError`. What may not be named is refused before anything is looked for on the disk.
+    """
+    if not trusted:
+        run_policy.check(read_toml(text))
+    return config_from_toml(text=text)

@@ -294,6 +294,39 @@ PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
 PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
 """Checks the signature of Prolific's messages; without one every message is refused."""
 
+
+def _folders(name: str, default: Path) -> list[str]:
+    """Entries of a list with colons or commas between."""
+    given: str = env.str(name, default=str(default))
+    return [one.strip() for one in given.replace(",", ":").split(":") if one.strip()]
+
+
+def _prices(name: str) -> dict[str, tuple[float, float, float]]:
+    """`MODEL=AUDIO/TEXT/OUTPUT`, with commas between."""
+    found = {}
+    for entry in filter(None, (one.strip() for one in env.str(name, default="").split(","))):
+        model, _, given = entry.partition("=")
+        try:
+            audio, text, output = (float(part) for part in given.split("/"))
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} has {entry!r}: write MODEL=AUDIO/TEXT/OUTPUT, dollars a million tokens"
+            ) from error
+        found[model.strip()] = (audio, text, output)
+    return found
+
+
+CORPORA = _folders("EARWITNESS_CORPORA", DATA / "corpora")
+"""Folders whose folders are corpora that any researcher may choose for a run."""
+MODELS = _folders("EARWITNESS_MODELS", DATA / "models")
+"""Folders whose folders are models that any researcher may choose, and names on the model hub."""
+GEMINI_BUDGET = env.float("EARWITNESS_GEMINI_BUDGET", default=10.0)
+"""US dollars that all runs of a project together may spend on Gemini."""
+GEMINI_MODELS = _prices("EARWITNESS_GEMINI_MODELS")
+"""Gemini's models that any researcher may have asked, beside the default, with their prices."""
+RUNS_PER_PROJECT = env.int("EARWITNESS_RUNS_PER_PROJECT", default=4)
+"""Runs of a project that may wait or run at a time."""
+
 METRICS_TOKEN = env.str("EARWITNESS_METRICS_TOKEN", default="")
 LOGS = env.str("EARWITNESS_LOGS", default="line")
 if LOGS not in ("line", "json"):

@@ -8,6 +8,8 @@ class Project(models.Model):
     """A group of researchers with its runs and studies."""
 
     name = models.CharField(max_length=100, unique=True)
+    may_start_runs = models.BooleanField(default=True)
+    """Whether its editors may start runs, which take this machine's time and the site's money."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -21,6 +21,15 @@ class Run(models.Model):
         FAILED = "failed", "failed"
         STOPPED = "stopped", "stopped"
 
+    class Origin(models.TextChoices):
+        SITE = "site", "site"
+        COMMAND = "command", "command line"
+        IMPORT = "import", "import"
+
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.SITE)
+    """Who made it: somebody logged in, whoever may run commands on this machine, or another
+    machine. Only the first is held to what the administrator offers; an import is never executed.
+    """
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
     )
@@ -29,7 +38,8 @@ class Run(models.Model):
     identifier = models.CharField(max_length=12, blank=True, db_index=True)
     """First twelve characters of the run's key, the `run` of every export; empty until it began."""
     directory = models.CharField(max_length=500, unique=True)
-    """Path of the run directory, absolute or counted from `EARWITNESS_DATA`."""
+    """Path of the run directory, absolute or counted from `EARWITNESS_DATA`. A run made here has
+    one of its own that says nothing of its name: `runs/UUID`."""
     config = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
     error = models.TextField(blank=True)

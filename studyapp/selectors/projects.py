@@ -15,6 +15,11 @@ def by_id(pk: int) -> Project | None:
     return Project.objects.filter(pk=pk).first()
 
 
+def named(name: str) -> Project | None:
+    """The project of that name."""
+    return Project.objects.filter(name=name).first()
+
+
 def members(project: Project) -> QuerySet[Membership]:
     """Who is in it, by name."""
     return project.memberships.select_related("user").order_by("user__username")

@@ -74,7 +74,8 @@ def overview(run: Run) -> RunOverview:
     for place, stage in enumerate(stages):
         later = stages[place + 1 :]
         stage.follows = [one.stage for one in later if one.state == StageRecord.State.DONE]
-    can_redo = not run.directory.startswith("/") and not run.studies.exists()
+    imported = run.origin == Run.Origin.IMPORT or run.directory.startswith("/")
+    can_redo = not imported and not run.studies.exists()
     features = run.features.count()
     return RunOverview(run, stages, features, set_aside, summaries, facts(run.config), can_redo)
 

@@ -24,14 +24,14 @@ class ProjectError(StudyError):
     """A project cannot be made or changed as asked."""
 
 
-def make(*, name: str, owner: User) -> Project:
+def make(*, name: str, owner: User, may_start_runs: bool = True) -> Project:
     """A project with its first owner. Raises `ProjectError` if the name is empty or taken."""
     name = " ".join(name.split())
     if not name:
         raise ProjectError("a project needs a name")
     try:
         with transaction.atomic():
-            project = Project.objects.create(name=name[:100])
+            project = Project.objects.create(name=name[:100], may_start_runs=may_start_runs)
             Membership.objects.create(project=project, user=owner, role=Role.OWNER)
     except IntegrityError as error:
         raise ProjectError(f"there is a project named {name!r} already") from error

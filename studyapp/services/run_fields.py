@@ -10,14 +10,13 @@ import ast
 import inspect
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from studyapp.services.runs import RunError, config_from_toml
+from studyapp.services.run_config import config_from_toml, read_toml, refusals
 
 SHOWN: dict[str, tuple[str, ...]] = {
     "corpus": ("path", "adapter", "clip_seconds"),
@@ -77,15 +76,26 @@ def sections() -> tuple[tuple[str, tuple[Field, ...]], ...]:
 
 
 def filled(
-    config: Mapping[str, Any], known: Mapping[str, list[str]]
+    config: Mapping[str, Any],
+    known: Mapping[str, list[str]],
+    offered: Mapping[str, list[str]] | None = None,
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """For a page: the sections, each field with its value and what is `known` to stand in it."""
-    values = values_of(config)
+    """For a page: the sections, each field with its value and what is `known` to stand in it.
+
+    A field of `offered` takes one of its values and no other.
+    """
+    values, only = values_of(config), offered or {}
     return [
         (
             title,
             [
-                {"field": one, "value": values[one.key], "known": known.get(one.key, [])}
+                {
+                    "field": one,
+                    "value": values[one.key],
+                    "known": known.get(one.key, []),
+                    "is_offered": one.key in only,
+                    "offered": only.get(one.key, []),
+                }
                 for one in own
             ],
         )
@@ -128,7 +138,8 @@ def written(text: str, data: Mapping[str, Any]) -> str:
                 config[field.section] = section
             else:
                 config.pop(field.section, None)
-    return _toml(config)
+    with refusals():
+        return _toml(config)
 
 
 def text_of(config: Mapping[str, Any]) -> str:
@@ -151,10 +162,7 @@ def text_of(config: Mapping[str, Any]) -> str:
 
 def read(text: str) -> dict[str, Any]:
     """The plain dict in a TOML text; raises `RunError` if it is none."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RunError(f"the config is not TOML: {error}") from error
+    return read_toml(text)
 
 
 def at_fault(line: str) -> str:
@@ -249,7 +257,7 @@ def _value(field: Field, data: Mapping[str, Any], before: Any) -> Any:
     """What stands in the config for a field's entry; None to leave it out."""
     if field.kind == "many":
         # Variants such as gemini@MODEL have no box: what the text has of them stays.
-        others = [one for one in before or () if one not in field.choices]
+        others = [one for one in _texts(before) if one not in field.choices]
         boxes = [one for one in _several(data, field.key) if one in field.choices]
         chosen = [*boxes, *others]
         return None if ", ".join(chosen) == field.default else chosen
@@ -259,6 +267,11 @@ def _value(field: Field, data: Mapping[str, Any], before: Any) -> Any:
     if field.kind == "list":
         return [_typed(part.strip(), field) for part in entry.split(",") if part.strip()]
     return _typed(entry, field)
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts in a list; what else stands there is the pipeline's to refuse in the text."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _several(data: Mapping[str, Any], key: str) -> list[str]:

@@ -5,8 +5,8 @@ the broker a bell: whoever holds the run's job (`services/jobs.py`) executes it.
 """
 
 import logging
-import tomllib
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
-from django.utils.text import slugify
 
 from studyapp.models import Job, Project, Run, StageRecord
-from studyapp.services import jobs, run_index, run_progress
+from studyapp.services import jobs, run_index, run_money, run_policy, run_progress
+from studyapp.services.run_config import RunError as RunError
+from studyapp.services.run_config import config_from_toml as config_from_toml
+from studyapp.services.run_config import refusals, validated
 
 if TYPE_CHECKING:
     from pipeline.artifacts import RunDirectory
@@ -29,26 +31,8 @@ logger = logging.getLogger(__name__)
 KIND, IMPORT_KIND = "run", "import_run"
 STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 MOVING = (Run.State.QUEUED, Run.State.RUNNING)
-REMOTE_METHODS = frozenset({"gemini"})
-"""Labelers that wait for somebody else's computer: their stage takes no turn of ours."""
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""
-
-
-class RunError(Exception):
-    """A refusal whose message is the one line that the user reads."""
-
-
-def config_from_toml(*, text: str, base: Path | None = None) -> dict[str, Any]:
-    """A config's plain dict from TOML; relative paths count from `base` (default: the project).
-
-    Raises `RunError` on what is not TOML and on what the pipeline refuses.
-    """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RunError(f"the config is not TOML: {error}") from error
-    return _validated(raw, base=base or settings.BASE_DIR).to_dict()
 
 
 def directory_of(*, run: Run) -> Path:
@@ -63,22 +47,38 @@ def create_run(
     created_by: AbstractBaseUser | None,
     project: Project | None = None,
 ) -> Run:
-    """A new run under `config`, not yet queued.
+    """A new run under `config`, not yet queued. Without a maker it is the command line's.
 
-    Raises `RunError` if the config is refused or the name is taken or empty.
+    Raises `RunError` if the config is refused, or names what its maker may not name, or the name
+    is taken or empty.
     """
-    validated = _validated(config, base=settings.BASE_DIR)
-    slug = slugify(name)
-    if not slug:
-        raise RunError(f"the name {name!r} holds no letter or digit; it names the run's directory")
-    run = Run(name=name, directory=f"runs/{slug}", config=validated.to_dict())
+    if created_by is not None and not run_policy.is_trusted(created_by):
+        run_policy.check(config)
+    run = Run(name=name.strip(), directory=_new_directory(), config=validated(config).to_dict())
+    if not run.name:
+        raise RunError("a run needs a name")
     run.project = project
     run.created_by_id = created_by.pk if created_by else None
+    run.origin = Run.Origin.SITE if created_by else Run.Origin.COMMAND
     try:
         with transaction.atomic():
             run.save()
     except IntegrityError as error:
-        raise RunError(f"a run named {name!r}, or with its directory, is already there") from error
+        raise RunError(f"a run named {name!r} is already there") from error
+    return run
+
+
+@transaction.atomic
+def start_run(
+    *,
+    name: str,
+    config: Mapping[str, Any],
+    created_by: AbstractBaseUser | None,
+    project: Project | None = None,
+) -> Run:
+    """A new run, queued. Raises `RunError` as `create_run` and `queue_run`; then there is none."""
+    run = create_run(name=name, config=config, created_by=created_by, project=project)
+    queue_run(run=run)
     return run
 
 
@@ -87,19 +87,20 @@ def change_config(*, run: Run, config: Mapping[str, Any]) -> None:
 
     Raises `RunError` if the config is refused, or the run is queued, running or done.
     """
-    validated = _validated(config, base=settings.BASE_DIR)
+    new = validated(config).to_dict()
     changeable = Run.objects.filter(pk=run.pk, state__in=STARTABLE)
-    if changeable.update(config=validated.to_dict()) != 1:
+    if changeable.update(config=new) != 1:
         raise RunError(f"run {run.name!r} is {run.state}; its config cannot change any more")
-    run.config = validated.to_dict()
+    run.config = new
 
 
 @transaction.atomic
 def queue_run(*, run: Run) -> None:
     """Queue a run that is new, failed or stopped; what its stages finished is kept.
 
-    Raises `RunError` if the run is queued, running or done.
+    Raises `RunError` if the run is queued, running or done, or its project may not start it now.
     """
+    _check_room(run)
     startable = Run.objects.filter(pk=run.pk, state__in=STARTABLE)
     if startable.update(state=Run.State.QUEUED, error="") != 1:
         run.refresh_from_db(fields=["state"])
@@ -107,37 +108,29 @@ def queue_run(*, run: Run) -> None:
             f"run {run.name!r} is {run.state}; only a new, failed or stopped run can be queued"
         )
     run.state, run.error = Run.State.QUEUED, ""
-    _lay_out_stages(run)
-    jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
+    _enqueue(run)
 
 
-@transaction.atomic
 def redo_stage(*, run: Run, stage: str) -> list[str]:
-    """Make a finished stage anew, with what follows from it; the names of what is forgotten.
+    """Make a finished stage again, with what follows from it; the names of what is forgotten.
 
-    The run's rows of features go, and come again with the last stage. Raises `RunError` if the
-    run moves, a study stands on it, it was imported, or the stage is not done.
+    The run's rows of features go, and come again with the last stage. Rows go first: whatever ends
+    this half-way leaves a stopped run that can go on, never one that is called done without files.
+    Raises `RunError` if the run moves, a study stands on it, it was imported, its folder is another
+    run's too, or the stage is not done.
     """
     from pipeline.errors import PipelineError
     from pipeline.run import forget
 
-    if study := run.studies.first():
-        raise RunError(f"{study} stands on run {run.name!r}: its features stay as they are")
-    if Path(run.directory).is_absolute():
-        raise RunError(f"run {run.name!r} was made elsewhere; make it anew there, import it again")
-    still = Run.objects.filter(pk=run.pk).exclude(state__in=MOVING)
-    queued: dict[str, Any] = {"state": Run.State.QUEUED, "error": "", "facets": {}}
-    if still.update(**queued, finished_at=None) != 1:
-        raise RunError(f"run {run.name!r} moves; stop it first")
-    run.features.all().delete()
-    run.clips.all().delete()
+    _check_redo(run, stage)
+    _undo_rows(run, stage)
     try:
         forgotten = forget(directory_of(run=run), stage)
-    except PipelineError as error:
-        raise RunError(str(error)) from error
-    run.refresh_from_db()
-    _lay_out_stages(run)
-    jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
+    except (PipelineError, OSError) as error:
+        raise RunError(f"{error}; the run is stopped, and can go on from what is there") from error
+    finally:
+        _lay_out_stages(run)
+    queue_run(run=run)
     return list(forgotten)
 
 
@@ -151,21 +144,21 @@ def stop_run(*, run: Run) -> None:
     if moving.update(state=Run.State.STOPPED, finished_at=timezone.now()) != 1:
         run.refresh_from_db(fields=["state"])
         raise RunError(f"run {run.name!r} is {run.state}; only one that moves can be stopped")
-    jobs.stop(kind=KIND, target=run.pk)
+    jobs.stop(kind=kind_of(run), target=run.pk)
     running = run.stages.filter(state=StageRecord.State.RUNNING)
     running.update(state=StageRecord.State.STOPPED)
     run.state = Run.State.STOPPED
 
 
-def is_remote(method: str) -> bool:
-    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) asks a paid remote service."""
-    return method.partition("@")[0] in REMOTE_METHODS
+def kind_of(run: Run) -> str:
+    """The kind of job that brings a run on: an imported one is checked, never executed."""
+    return IMPORT_KIND if run.origin == Run.Origin.IMPORT else KIND
 
 
 def queue_of(*, config: Mapping[str, Any], stage: str) -> str:
     """The queue whose workers a stage belongs to."""
     methods = config.get("labels", {}).get("methods") or ()
-    if stage == "labels" and any(map(is_remote, methods)):
+    if stage == "labels" and any(map(run_money.is_remote, methods)):
         return Job.Queue.API
     device = config.get("machine", {}).get("device", "cpu")
     return Job.Queue.GPU if stage in HEAVY_STAGES and device != "cpu" else Job.Queue.CPU
@@ -190,7 +183,7 @@ def run_pipeline(*, run: Run, held: jobs.Held) -> bool:
         logger.warning("run %s waits: %s", run.name, error)
         jobs.release(held)
         return True
-    except PipelineError as error:
+    except (PipelineError, RunError) as error:
         _fail(run, held, str(error))
         raise jobs.WorkError(str(error)) from error
     except jobs.LostError:
@@ -221,20 +214,15 @@ def index_run(*, run: Run, held: jobs.Held | None = None) -> int:
     return made
 
 
-def import_run(*, directory: Path, name: str) -> Run:
+def import_run(*, directory: Path, name: str, project: Project | None = None) -> Run:
     """A row for a finished run directory, made elsewhere; every hash in its manifest is checked.
 
     Raises `RunError` if the directory is no finished run, a file differs, or the name is taken.
     """
-    from pipeline.errors import PipelineError
-
-    try:
-        with transaction.atomic():
-            run = _registered(directory, name, Run.State.NEW)
-            _check_files(_run_directory(run))
-            index_run(run=run)
-    except PipelineError as error:
-        raise RunError(str(error)) from error
+    with refusals(), transaction.atomic():
+        run = _registered(directory, name, Run.State.NEW, project)
+        _check_files(_run_directory(run))
+        index_run(run=run)
     return run
 
 
@@ -243,45 +231,52 @@ def request_import(*, directory: Path, name: str, project: Project | None) -> Ru
 
     Raises `RunError` at once if the directory is no finished run, or the name is taken.
     """
-    from pipeline.errors import PipelineError
-
-    try:
-        with transaction.atomic():
-            run = _registered(directory, name, Run.State.QUEUED)
-            run.project = project
-            run.save(update_fields=["project"])
-            jobs.enqueue(kind=IMPORT_KIND, target=run.pk, queue=Job.Queue.CPU)
-    except PipelineError as error:
-        raise RunError(str(error)) from error
+    with refusals(), transaction.atomic():
+        run = _registered(directory, name, Run.State.QUEUED, project)
+        jobs.enqueue(kind=IMPORT_KIND, target=run.pk, queue=Job.Queue.CPU)
     return run
 
 
 def finish_import(*, run: Run, held: jobs.Held) -> None:
     """Check and index what `request_import` registered. Called by the task."""
-    from pipeline.errors import PipelineError
-
     try:
-        _check_files(_run_directory(run))
-        index_run(run=run, held=held)
-    except (RunError, PipelineError) as error:
+        with refusals():
+            files = _run_directory(run)
+            _check_stages(files)
+            _check_files(files, check=jobs.Checker(held))
+            index_run(run=run, held=held)
+    except RunError as error:
         _fail(run, held, str(error))
         raise jobs.WorkError(str(error)) from error
 
 
-def _registered(directory: Path, name: str, state: str) -> Run:
+def give_run(*, run: Run, project: Project | None) -> None:
+    """Give a run to a project, or to administrators only. Raises `RunError` if it moves."""
+    still = Run.objects.filter(pk=run.pk).exclude(state__in=MOVING)
+    if still.update(project=project) != 1:
+        raise RunError(f"run {run.name!r} is under way; stop it first")
+    run.project = project
+
+
+def _registered(directory: Path, name: str, state: str, project: Project | None) -> Run:
     """The row of a run directory whose every stage is done."""
     from pipeline.artifacts import RunDirectory
 
     files = RunDirectory(directory)
-    config = files.read_json("run.json")["config"]
+    config = files.read_json("run.json").get("config")
+    if not isinstance(config, dict):
+        raise RunError(f"{files.path} has a run.json without a config; is it a run directory?")
     _check_stages(files)
+    if other := _rows_of(files.path):
+        raise RunError(f"{files.path} is the folder of run {other[0].name!r}, which is here")
     try:
         with transaction.atomic():
             run = Run.objects.create(
-                name=name, directory=str(files.path), config=config, state=state
-            )
+                name=name, directory=_stored(files.path), config=config, state=state,
+                origin=Run.Origin.IMPORT, project=project,
+            )  # fmt: skip
     except IntegrityError as error:
-        raise RunError(f"a run named {name!r}, or of this directory, is already there") from error
+        raise RunError(f"a run named {name!r} is already there") from error
     _lay_out_stages(run)
     return run
 
@@ -293,18 +288,85 @@ def recover_runs() -> int:
     )
     lost = list(Run.objects.filter(~Exists(unfinished), state__in=MOVING))
     for run in lost:
-        jobs.enqueue(kind=KIND, target=run.pk, queue=_next_queue(run))
+        jobs.enqueue(kind=kind_of(run), target=run.pk, queue=_next_queue(run))
     return len(lost)
 
 
-def _validated(config: Mapping[str, Any], *, base: Path) -> "RunConfig":
-    from pipeline.config import config_from_dict
-    from pipeline.errors import PipelineError
+def _new_directory() -> str:
+    """Where a new run's files go: nobody can know it, and nothing is there."""
+    directory = f"runs/{uuid.uuid4()}"
+    if (settings.DATA / directory).exists():
+        raise RunError(f"the folder {directory} is there already; try again")
+    return directory
 
-    try:
-        return config_from_dict(config, base=base)
-    except PipelineError as error:
-        raise RunError(str(error)) from error
+
+def _stored(path: Path) -> str:
+    """A directory as rows have it: one way to write each, so that none is there twice."""
+    root = Path(settings.DATA).resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _rows_of(path: Path) -> list[Run]:
+    """Every run whose files lie in the folder, however its row writes it."""
+    return [run for run in Run.objects.all() if directory_of(run=run).resolve() == path.resolve()]
+
+
+def _check_room(run: Run) -> None:
+    """Raise `RunError` if the run's project may start none, or has as many under way as it may."""
+    if run.project_id is None:
+        return
+    # The lock makes two that come at once count each other.
+    project = Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+    if not project.may_start_runs:
+        raise RunError(f"project {project} may not start runs; an administrator can allow it")
+    moving = Run.objects.filter(project=project, state__in=MOVING).exclude(pk=run.pk).count()
+    if moving >= settings.RUNS_PER_PROJECT:
+        raise RunError(
+            f"project {project} has {moving} runs waiting or running, and may have "
+            f"{settings.RUNS_PER_PROJECT}; wait for one to end, or stop one"
+        )
+
+
+def _enqueue(run: Run) -> None:
+    with refusals():
+        _lay_out_stages(run)
+    queue = Job.Queue.CPU if run.origin == Run.Origin.IMPORT else _next_queue(run)
+    jobs.enqueue(kind=kind_of(run), target=run.pk, queue=queue)
+
+
+def _check_redo(run: Run, stage: str) -> None:
+    """Raise `RunError` if no stage of the run can be made again, or not this one."""
+    from pipeline.run import STAGES
+
+    if study := run.studies.first():
+        raise RunError(f"{study} stands on run {run.name!r}: its features stay as they are")
+    if run.origin == Run.Origin.IMPORT or Path(run.directory).is_absolute():
+        raise RunError(f"run {run.name!r} was made elsewhere; make it again there and import that")
+    if others := [one for one in _rows_of(directory_of(run=run)) if one.pk != run.pk]:
+        raise RunError(f"run {others[0].name!r} has the same folder: its files stay as they are")
+    if stage not in STAGES:
+        raise RunError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+    _check_room(run)
+    with refusals():
+        files = _run_directory(run)
+        if not files.is_done(stage):
+            raise RunError(f"stage {stage} of run {run.name!r} is not done: nothing to redo")
+        with files.lock():
+            pass  # Somebody is in it still: found out before anything is undone.
+
+
+@transaction.atomic
+def _undo_rows(run: Run, stage: str) -> None:
+    """Call a run that does not move stopped, and take the stage and all features away."""
+    still = Run.objects.filter(pk=run.pk).exclude(state__in=MOVING)
+    undone: dict[str, Any] = {"state": Run.State.STOPPED, "error": "", "facets": {}}
+    if still.update(**undone, finished_at=None) != 1:
+        raise RunError(f"run {run.name!r} is under way; stop it first")
+    run.features.all().delete()
+    run.clips.all().delete()
+    first = run.stages.get(stage=stage).order
+    run.stages.filter(order__gte=first).update(state=StageRecord.State.WAITING)
+    run.refresh_from_db()
 
 
 def _run_directory(run: Run) -> "RunDirectory":
@@ -330,10 +392,10 @@ def _next_queue(run: Run) -> str:
 
 def _execute_stages(run: Run, held: jobs.Held) -> str:
     """Run what is not done, up to the first stage of another queue: that one's name, or none."""
-    from pipeline.config import config_from_dict
-    from pipeline.run import STAGES, execute_stage
+    from pipeline.run import STAGES, execute_stage, prepare
 
-    config, out = config_from_dict(run.config), directory_of(run=run)
+    run_policy.check_maker(run)
+    out, executed = directory_of(run=run), False
     for stage in STAGES:
         record = run.stages.get(stage=stage)
         if record.state == StageRecord.State.DONE:
@@ -341,13 +403,44 @@ def _execute_stages(run: Run, held: jobs.Held) -> str:
         queue = queue_of(config=run.config, stage=stage)
         if queue != held.job.queue:
             return queue
+        config = _config_for(run, stage)
         _note_running(record, held)
         progress = run_progress.RowProgress(record, check=jobs.Checker(held))
         directory = execute_stage(config, out, stage, progress=progress)
+        executed = True
         with transaction.atomic():
             held.lock()
             _note_done(record, directory.manifest()["stages"][stage])
+    if not executed:
+        # No stage has held the folder's key against the config: nothing there is this run's yet.
+        prepare(_config_for(run, ""), out)
     return ""
+
+
+def _config_for(run: Run, stage: str) -> "RunConfig":
+    """The config as this stage runs under it: checked again, with what settings decide.
+
+    Raises `RunError` if its maker may not name what it names, `BusyError` if another run of the
+    project is spending the budget.
+    """
+    from pipeline.errors import BusyError
+
+    config: dict[str, Any] = dict(run.config)
+    if run_policy.is_guarded(run):
+        run_policy.check(config)
+        config = run_policy.imposed(config)
+    if stage == "labels" and run.project is not None and run_money.is_paid(config):
+        if other := run_money.asking(run):
+            raise BusyError(f"run {other.name!r} of the same project is asking Gemini")
+        own = None if run_policy.is_guarded(run) else config.get("gemini", {}).get("budget_dollars")
+        budget = run_money.budget_of(run, given=own)
+        if budget <= 0:
+            raise RunError(
+                f"project {run.project} has spent its ${settings.GEMINI_BUDGET:g} for Gemini; "
+                "an administrator can raise EARWITNESS_GEMINI_BUDGET"
+            )
+        config = {**config, "gemini": {**config.get("gemini", {}), "budget_dollars": budget}}
+    return validated(config)
 
 
 def _note_running(record: StageRecord, held: jobs.Held) -> None:
@@ -395,11 +488,13 @@ def _check_stages(files: "RunDirectory") -> None:
         raise RunError(f"{files.path} is not a finished run: {', '.join(missing)} not done")
 
 
-def _check_files(files: "RunDirectory") -> None:
+def _check_files(files: "RunDirectory", check: Callable[[], None] = lambda: None) -> None:
+    """Raise `RunError` on a file that is not as the manifest says; `check` is called between."""
     from pipeline.artifacts import sha256_of
 
     stages = files.manifest()["stages"]
     for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):
+        check()
         path = files.path_of(relative)
         if not path.is_file() or sha256_of(path) != sha256:
             raise RunError(f"{path} is missing or differs from its hash in the manifest")

@@ -64,7 +64,12 @@ def make_project(request: HttpRequest) -> HttpResponse:
     if not may_make_projects(request.user):
         raise PermissionDenied("Projects are made by an administrator.")
     try:
-        project = services.make(name=request.POST.get("name", ""), owner=_user(request))
+        # Where every member may make projects, machine time and money still need an administrator.
+        project = services.make(
+            name=request.POST.get("name", ""),
+            owner=_user(request),
+            may_start_runs=_user(request).has_perm("studyapp.add_project"),
+        )
     except services.ProjectError as error:
         messages.error(request, f"{error}.")
         return redirect("account")

@@ -5,24 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from studyapp.models import Role
-from studyapp.permissions import projects_of, visible
-from studyapp.researcher_forms import ImportForm, RunForm
+from studyapp.models import Role, Run
+from studyapp.permissions import projects_of, running_projects, visible
+from studyapp.researcher_forms import ImportForm, RunForm, checked_config
 from studyapp.selectors import jobs as job_selectors
 from studyapp.selectors import runs as selectors
-from studyapp.services import audit
+from studyapp.services import audit, run_policy
 from studyapp.services import run_fields as fields
 from studyapp.services import runs as services
 from studyapp.services.run_plan import plan_of
 from studyapp.views.doors import run_for
 
 MOST_COMPARED = 4
+LONGEST_NUMBER = 18
+"""Digits of a row's number: longer ones are no row's, and long ones no number of Python's."""
 
 
 @require_GET
@@ -42,56 +45,61 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def new_run(request: HttpRequest) -> HttpResponse:
     """Start a run from a config: fresh, or like another run's."""
-    projects = projects_of(request.user, Role.EDITOR)
-    if not request.user.is_superuser and not projects.exists():
-        raise PermissionDenied("You are editor in no project.")
+    _check_may_start(request)
     initial = {"config": _like(request)} if request.method == "GET" else {}
-    form = RunForm(request.POST or None, request.FILES or None, projects=projects, initial=initial)
+    form = RunForm(request.POST or None, request.FILES or None, user=request.user, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         user = request.user if request.user.is_authenticated else None
         try:
-            run = services.create_run(
+            run = services.start_run(
                 name=data["name"],
                 config=data["parsed"],
                 created_by=user,
                 project=data["project"],
             )
-            services.queue_run(run=run)
         except services.RunError as error:
             form.add_error(None, str(error))
         else:
             audit.note(user=request.user, action="started", target=run, project=run.project)
             return redirect("run", pk=run.pk)
     status = 422 if form.errors else 200
-    return _new_run(request, form, ImportForm(), status)
+    return _new_run(request, form, ImportForm(projects=projects_of(request.user)), status)
 
 
 @require_POST
 def check_config(request: HttpRequest) -> HttpResponse:
     """What there is to say of a config while it is typed: its fault or its plan; its fields."""
+    _check_may_start(request)
     text = request.POST.get("config", "")
-    context = _said_of(text)
+    context = _said_of(request, text)
     if not context.get("unreadable"):
-        context["sections"] = fields.filled(fields.read(text), _known(request))
+        context["sections"] = _sections(request, fields.read(text))
     return render(request, "researcher/run_checked.html", context)
 
 
 @require_POST
 def fill_config(request: HttpRequest) -> HttpResponse:
     """The same of a config whose fields are filled in, and the text that this makes."""
+    _check_may_start(request)
     given = request.POST.get("config", "")
     try:
         text = fields.written(given, request.POST)
     except services.RunError as error:
         return render(request, "researcher/run_plan.html", {"fault": str(error)})
-    return render(request, "researcher/run_checked.html", _said_of(text) | {"text": text})
+    return render(request, "researcher/run_checked.html", _said_of(request, text) | {"text": text})
+
+
+def _check_may_start(request: HttpRequest) -> None:
+    """403 for whoever may start runs in no project."""
+    if not run_policy.is_trusted(request.user) and not running_projects(request.user).exists():
+        raise PermissionDenied("You are editor in no project that may start runs.")
 
 
 def _like(request: HttpRequest) -> str:
     """The config's text of the run that another one is to be like (`?like=NUMBER`)."""
     asked = request.GET.get("like", "")
-    if not asked.isdecimal():
+    if not asked.isdecimal() or len(asked) > LONGEST_NUMBER:
         return ""
     try:
         return fields.text_of(run_for(request, int(asked)).config)
@@ -100,12 +108,15 @@ def _like(request: HttpRequest) -> str:
         return ""
 
 
-def _known(request: HttpRequest) -> dict[str, list[str]]:
-    """Folders and models of the runs that the user may look at."""
-    return selectors.known_places(visible(request.user, selectors.all_runs()))
+def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
+    """The form's fields: with what an administrator may want to type, or with what is offered."""
+    if run_policy.is_trusted(request.user):
+        return fields.filled(config, selectors.known_places(selectors.all_runs()))
+    offered = {"corpus.path": run_policy.corpora(), "subject.model": run_policy.models()}
+    return fields.filled(config, {}, offered)
 
 
-def _said_of(text: str) -> dict[str, Any]:
+def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
     """For `run_plan.html`: nothing to check, the fault, or the plan."""
     if not text.strip():
         return {"empty": True}
@@ -113,11 +124,15 @@ def _said_of(text: str) -> dict[str, Any]:
         fields.read(text)
     except services.RunError as error:
         return {"fault": str(error), "unreadable": True}
+    trusted = run_policy.is_trusted(request.user)
     try:
-        config = services.config_from_toml(text=text)
-        return {"plan": plan_of(config), "facts": selectors.facts(config)}
+        config = checked_config(text, trusted=trusted)
+        plan = plan_of(config, runs=visible(request.user, Run.objects.all()))
     except services.RunError as error:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
+    if not trusted:
+        plan["project_budget"] = settings.GEMINI_BUDGET
+    return {"plan": plan, "facts": selectors.facts(config)}
 
 
 @require_POST
@@ -125,19 +140,18 @@ def import_run(request: HttpRequest) -> HttpResponse:
     """Register a run directory on this machine; administrators alone name paths."""
     if not request.user.is_superuser:
         raise PermissionDenied("Only an administrator names a folder of this machine.")
-    form = ImportForm(request.POST)
+    form = ImportForm(request.POST, projects=projects_of(request.user))
     if form.is_valid():
         data = form.cleaned_data
         try:
             run = services.request_import(
-                directory=Path(data["directory"]), name=data["name"], project=None
+                directory=Path(data["directory"]), name=data["name"], project=data["project"]
             )
-            audit.note(user=request.user, action="imported", target=run)
+            audit.note(user=request.user, action="imported", target=run, project=run.project)
             return redirect("run", pk=run.pk)
         except services.RunError as error:
             form.add_error(None, str(error))
-    new = RunForm(projects=projects_of(request.user, Role.EDITOR))
-    return _new_run(request, new, form, 422)
+    return _new_run(request, RunForm(user=request.user), form, 422)
 
 
 def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: int) -> HttpResponse:
@@ -146,7 +160,7 @@ def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: i
         config = fields.read(text or fields.written("", request.POST))
     except services.RunError:
         config = {}
-    sections = fields.filled(config, _known(request))
+    sections = _sections(request, config)
     context = {"form": form, "imports": imports, "text": text, "sections": sections}
     return render(request, "researcher/run_new.html", context, status=status)
 
@@ -159,13 +173,13 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
         services.queue_run(run=run)
         audit.note(user=request.user, action="queued", target=run, project=run.project)
     except services.RunError as error:
-        messages.error(request, str(error))
+        messages.error(request, f"{error}.")
     return redirect("run", pk=run.pk)
 
 
 @require_POST
 def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
-    """Make a finished stage anew, with what follows from it."""
+    """Make a finished stage again, with what follows from it."""
     run = run_for(request, pk, Role.EDITOR)
     try:
         services.redo_stage(run=run, stage=stage)
@@ -184,14 +198,15 @@ def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
         services.stop_run(run=run)
         audit.note(user=request.user, action="stopped", target=run, project=run.project)
     except services.RunError as error:
-        messages.error(request, str(error))
+        messages.error(request, f"{error}.")
     return redirect("run", pk=run.pk)
 
 
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
     """Runs side by side: where their configs differ, and what came out."""
-    asked = [int(pk) for pk in request.GET.getlist("run") if pk.isdecimal()][:MOST_COMPARED]
+    given = [one for one in request.GET.getlist("run") if len(one) <= LONGEST_NUMBER]
+    asked = [int(pk) for pk in given if pk.isdecimal()][:MOST_COMPARED]
     runs = [run_for(request, pk) for pk in dict.fromkeys(asked)]
     return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
 

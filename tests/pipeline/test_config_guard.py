@@ -1,4 +1,4 @@
-"""Fields of a config that only an administrator fills in freely; numbers and texts that none has."""
+"""Fields of a config that only an administrator fills in freely; values that no config has."""
 
 from __future__ import annotations
 
@@ -68,7 +68,11 @@ def test_a_new_field_that_holds_a_path_is_guarded_without_a_word() -> None:
         ("corpus", {"path": "a\0b"}, r"path is 'a\\x00b'; a text may not hold"),
         ("labels", {"methods": ["a\0"]}, "a text may not hold the character NUL"),
         ("corpus", {"path": "~nobody-at-all/x"}, "the config cannot be used: .*home"),
-        ("subject", {**SUBJECT, "model": "/" + "x" * 5000}, "the config cannot be used: .*too long"),
+        (
+            "subject",
+            {**SUBJECT, "model": "/" + "x" * 5000},
+            "the config cannot be used: .*too long",
+        ),
         ("labels", {"methods": [1, 2]}, "methods must be str, not 1"),
         ("labels", {"methods": "gemini"}, "methods must be a list"),
         ("labels", 3, "must be a section"),

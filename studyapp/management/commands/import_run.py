@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studyapp.models import Project
+from studyapp.selectors import projects
 from studyapp.services import runs
 
 
@@ -14,14 +16,26 @@ class Command(BaseCommand):
     help = "Import a finished run directory; every hash in its manifest is checked."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which directory, under what name."""
+        """Which directory, under what name, whose it is to be."""
         parser.add_argument("directory", type=Path)
         parser.add_argument("--name", required=True)
+        parser.add_argument("--project", help="project whose members may use it; default: none")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Check, index, say what is there."""
         try:
-            run = runs.import_run(directory=options["directory"], name=options["name"])
+            run = runs.import_run(
+                directory=options["directory"],
+                name=options["name"],
+                project=_project(options["project"]),
+            )
         except runs.RunError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"run {run.name} ({run.identifier}): {run.features.count()} features")
+
+
+def _project(name: str | None) -> Project | None:
+    found = projects.named(name) if name else None
+    if name and found is None:
+        raise CommandError(f"there is no project named {name!r}")
+    return found

@@ -162,3 +162,33 @@ def test_splits_have_about_their_shares() -> None:
     counts = Counter(split_of(f"track {n}", CONFIG) for n in range(4000))
     assert abs(counts["train"] / 4000 - 0.5) < 0.03
     assert abs(counts["validation"] / 4000 - 0.25) < 0.03
+
+
+def test_a_confined_corpus_has_no_recording_from_outside_its_folder(
+    bad_corpus: dict[str, Any], tmp_path: Path
+) -> None:
+    folder, outside = tmp_path / "corpus", tmp_path / "outside.wav"
+    sf.write(outside, noise(1.5, 99), 8000)
+    (folder / "linked.wav").symlink_to(outside)
+    (folder / "within.wav").symlink_to(folder / "good01.wav")
+    (folder / "round.wav").symlink_to(folder / "round.wav")
+    names = [f"good{number:02d}.wav" for number in range(20)]
+    odd = ["../outside.wav", str(outside), "linked.wav", "within.wav", "round.wav"]
+    rows = [f"{name},{name}" for name in names] + [f"odd{n},{path}" for n, path in enumerate(odd)]
+    (folder / "corpus.csv").write_text("\n".join(["track,path", *rows]) + "\n")
+    found = {}
+    for confined in (False, True):
+        config = {**bad_corpus, "machine": {"confined": confined}}
+        out = tmp_path / f"run-{confined}"
+        directory = execute(
+            config_from_dict(config), out, progress=SilentProgress(), until="corpus"
+        )
+        records = records_from(TrackRecord, directory.read_table("corpus.parquet"))
+        found[confined] = {record.track: record for record in records}
+    aside = {name: record.reason for name, record in found[True].items() if record.reason}
+    assert aside == {
+        **dict.fromkeys(["odd0", "odd1", "odd2", "odd4"], "lies outside the corpus folder"),
+        "odd3": "duplicate of good01.wav",
+    }
+    assert found[False]["odd0"].status == "ok"
+    assert all(not found[True][f"odd{n}"].sha256 for n in (0, 1, 2))

@@ -112,7 +112,7 @@ def test_when_no_stage_can_be_made_anew(run: Run, change: dict[str, str], line: 
 
 def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
     RunDirectory(runs.directory_of(run=run)).forget(["scores"])
-    with pytest.raises(runs.RunError, match=r"stage scores of .* is not done"):
+    with pytest.raises(runs.RunError, match=r"stage scores of .* is not done: nothing to redo"):
         runs.redo_stage(run=run, stage="scores")
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -49,11 +50,14 @@ def _queued(name: str = "") -> Run:
 
 def _execute(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None:
     monkeypatch.setattr("pipeline.run.execute_stage", stage)
+    # The folders that are made here hold the key of no config.
+    monkeypatch.setattr("pipeline.run.prepare", lambda _, out: RunDirectory(out))
 
 
 def test_a_run_gets_the_whole_config_and_a_directory() -> None:
     run = runs.create_run(name="My run!", config=CONFIG, created_by=None)
-    assert (run.directory, run.state) == ("runs/my-run", Run.State.NEW)
+    assert re.fullmatch(r"runs/[0-9a-f-]{36}", run.directory)
+    assert (run.state, run.origin) == (Run.State.NEW, Run.Origin.COMMAND)
     assert run.config["sae"]["steps"] > 0
 
 
@@ -61,9 +65,8 @@ def test_a_run_gets_the_whole_config_and_a_directory() -> None:
     ("name", "config", "line"),
     [
         ("a", {"subjekt": {}}, "unknown section 'subjekt'; known: subject, corpus"),
-        ("!", CONFIG, "holds no letter or digit"),
+        (" ", CONFIG, "a run needs a name"),
         ("taken", CONFIG, "is already there"),
-        ("TAKEN", CONFIG, "is already there"),
     ],
 )
 def test_what_makes_no_run(name: str, config: dict[str, Any], line: str) -> None:
@@ -207,7 +210,7 @@ def test_a_finished_directory_is_imported(tmp_path: Path) -> None:
     run = runs.import_run(directory=tmp_path / "elsewhere", name="imported")
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)
     assert {stage.state for stage in run.stages.all()} == {StageRecord.State.DONE}
-    with pytest.raises(runs.RunError, match="is already there"):
+    with pytest.raises(runs.RunError, match="is the folder of run 'imported', which is here"):
         runs.import_run(directory=tmp_path / "elsewhere", name="again")
 
 

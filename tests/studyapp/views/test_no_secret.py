@@ -1,4 +1,4 @@
-"""A secret under which a method worked is in no row and on no page."""
+"""A secret under which a method worked is in no row and on no page, and with no stranger."""
 
 from __future__ import annotations
 
@@ -77,3 +77,20 @@ def test_a_key_that_is_refused_is_not_in_the_runs_error(
     assert "[key]" in str(refused.value)
     assert KEY not in str(refused.value)
     assert not Run.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_server_that_the_environment_does_not_name_is_never_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with serving() as server:
+        monkeypatch.delenv("EARWITNESS_GEMINI_URL")
+        many.make(tmp_path, 2, {"base_url": server.url})
+        config, directory = many.opened(tmp_path)
+        with pytest.raises(PipelineError, match="the key is sent only to") as refused:
+            labels.run(config, directory, progress=SilentProgress())
+        assert not server.tries
+        monkeypatch.undo()
+        monkeypatch.setenv("EARWITNESS_GEMINI_URL", server.url)
+    assert KEY not in str(refused.value)

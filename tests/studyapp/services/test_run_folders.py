@@ -1,0 +1,179 @@
+"""A run's folder is its own; imports stay imports; nothing is called done that is not there."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from pipeline.artifacts import RunDirectory
+from pipeline.errors import PipelineError
+from studyapp.models import Feature, Job, Project, Run, StageRecord
+from studyapp.services import jobs, runs
+from studyapp.tasks import work
+from tests.studyapp import run_directories
+from tests.studyapp.run_directories import CONFIG
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+
+
+def do(run: Run) -> str:
+    """Have a worker do the run's newest job; the state after it."""
+    work(Job.objects.filter(target=run.pk).latest("pk").pk)
+    run.refresh_from_db()
+    return run.state
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Run:
+    """A run that is about to be checked by a worker."""
+    run_directories.make(tmp_path / "elsewhere")
+    return runs.request_import(directory=tmp_path / "elsewhere", name="imported", project=None)
+
+
+def spoil(run: Run) -> None:
+    (Path(run.directory) / "corpus.parquet").write_bytes(b"other")
+
+
+def test_a_name_leads_to_no_folder_that_is_there() -> None:
+    name = f"secret run {secrets.token_hex(3)}"
+    folder = settings.DATA / "runs" / name.replace(" ", "-")
+    theirs = runs.import_run(directory=run_directories.make(folder).path, name="theirs")
+    mine = runs.create_run(name=name, config=CONFIG, created_by=None)
+    assert runs.directory_of(run=mine).resolve() != folder.resolve()
+    runs.queue_run(run=mine)
+    assert set(mine.stages.values_list("state", flat=True)) == {"waiting"}
+    assert do(mine) == Run.State.FAILED
+    assert not mine.features.exists()
+    assert theirs.features.count() == 3
+
+
+def test_a_folder_of_another_config_is_never_believed_done() -> None:
+    run = runs.create_run(name="a", config=CONFIG, created_by=None)
+    run_directories.make(runs.directory_of(run=run))
+    runs.queue_run(run=run)
+    assert set(run.stages.values_list("state", flat=True)) == {"done"}
+    # The pipeline holds the folder's key against the config, which has no corpus at all.
+    assert do(run) == Run.State.FAILED
+    assert not Feature.objects.exists()
+
+
+def test_one_folder_is_one_run_however_it_is_written(tmp_path: Path) -> None:
+    folder = run_directories.make(settings.DATA / "runs" / secrets.token_hex(4)).path
+    (tmp_path / "link").symlink_to(folder)
+    first = runs.import_run(directory=folder, name="first")
+    assert first.directory == str(folder.relative_to(settings.DATA))
+    for other in (tmp_path / "link", folder / ".." / folder.name):
+        with pytest.raises(runs.RunError, match="is the folder of run 'first', which is here"):
+            runs.import_run(directory=other, name="second")
+    # A row from before there was one way to write a folder.
+    Run.objects.update(directory=str(folder))
+    with pytest.raises(runs.RunError, match="is the folder of run 'first'"):
+        runs.import_run(directory=folder, name="second")
+
+
+def test_no_stage_is_made_again_in_a_folder_that_two_rows_have() -> None:
+    run = finished()
+    Run.objects.create(
+        name="twin", directory=str(runs.directory_of(run=run)), config={}, state=Run.State.DONE
+    )
+    with pytest.raises(runs.RunError, match="run 'twin' has the same folder"):
+        runs.redo_stage(run=run, stage="labels")
+    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+
+
+def test_a_damaged_import_stays_failed_however_often_it_is_tried(imported: Run) -> None:
+    spoil(imported)
+    assert do(imported) == Run.State.FAILED
+    for _ in range(2):
+        runs.queue_run(run=imported)
+        assert Job.objects.latest("pk").kind == "import_run"
+        assert do(imported) == Run.State.FAILED
+    assert "differs from its hash" in imported.error
+    assert not imported.features.exists()
+
+
+def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) -> None:
+    spoil(imported)
+    Job.objects.all().delete()
+    assert runs.recover_runs() == 1
+    assert Job.objects.get().kind == "import_run"
+    assert do(imported) == Run.State.FAILED
+
+
+def test_a_stopped_import_does_not_end_as_done(
+    imported: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = runs._check_files
+
+    def stopped_meanwhile(files: RunDirectory, check: Any) -> None:
+        runs.stop_run(run=imported)
+        checked(files, lambda: None)
+
+    monkeypatch.setattr(runs, "_check_files", stopped_meanwhile)
+    assert do(imported) == Run.State.STOPPED
+    assert not imported.features.exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    runs.queue_run(run=imported)
+    assert do(imported) == Run.State.DONE
+
+
+def finished() -> Run:
+    run = runs.create_run(name=secrets.token_hex(4), config=CONFIG, created_by=None)
+    run_directories.make(runs.directory_of(run=run))
+    runs.queue_run(run=run)
+    runs.index_run(run=run)
+    Job.objects.all().delete()
+    return run
+
+
+@pytest.mark.parametrize("error", [PipelineError("cannot be locked"), OSError("disk is gone")])
+def test_files_that_cannot_go_leave_a_run_that_is_not_done(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = finished()
+    files = RunDirectory(runs.directory_of(run=run))
+
+    def half(out: Path, stage: str) -> Any:
+        files.forget([stage])
+        raise error
+
+    monkeypatch.setattr("pipeline.run.forget", half)
+    with pytest.raises(runs.RunError, match="the run is stopped, and can go on"):
+        runs.redo_stage(run=run, stage="scores")
+    run.refresh_from_db()
+    assert (run.state, run.features.count()) == (Run.State.STOPPED, 0)
+    assert run.stages.get(stage="scores").state == StageRecord.State.WAITING
+    runs.queue_run(run=run)
+    assert Job.objects.get().queue == "cpu"
+
+
+def test_a_project_has_so_many_runs_under_way(settings: Any) -> None:
+    settings.RUNS_PER_PROJECT = 2
+    project = Project.objects.create(name="Hearing")
+
+    def start() -> Run:
+        name = f"run {Run.objects.count()}"
+        return runs.start_run(name=name, config=CONFIG, created_by=None, project=project)
+
+    first = start()
+    start()
+    with pytest.raises(runs.RunError, match="has 2 runs waiting or running, and may have 2"):
+        start()
+    assert Run.objects.count() == 2
+    runs.stop_run(run=first)
+    start()
+    with pytest.raises(runs.RunError, match="may have 2"):
+        runs.queue_run(run=first)
+    Project.objects.update(may_start_runs=False)
+    with pytest.raises(runs.RunError, match="may not start runs; an administrator can allow it"):
+        start()

@@ -1,0 +1,82 @@
+"""One Gemini budget for all runs of a project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from pipeline.errors import BusyError
+from studyapp.models import Project, Run, StageRecord
+from studyapp.services import jobs, run_money, runs
+
+pytestmark = pytest.mark.django_db
+CONFIG: dict[str, Any] = {
+    "subject": {"model": "nano", "hookpoints": ["decoder.layers.0.resid_post"]},
+    "labels": {"methods": ["gemini"]},
+}
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    settings.MODELS, settings.GEMINI_BUDGET = ["nano"], 5.0
+
+
+@pytest.fixture
+def project() -> Project:
+    return Project.objects.create(name="Hearing")
+
+
+def make(project: Project | None, *, by: User | None = None, **sections: Any) -> Run:
+    name = f"run {Run.objects.count()}"
+    return runs.create_run(name=name, config=CONFIG | sections, created_by=by, project=project)
+
+
+def pay(run: Run, dollars: float) -> None:
+    """A line of the run's ledger: an answer of so many tokens, at $2.5 a million."""
+    path: Path = runs.directory_of(run=run) / "labels" / "gemini-ledger.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reply = {"usageMetadata": {"candidatesTokenCount": round(dollars / 2.5 * 1e6)}}
+    with path.open("a") as file:
+        file.write(json.dumps({"event": "answered", "key": "k", "reply": reply}) + "\n")
+
+
+def budget(run: Run) -> float:
+    """What the pipeline is given to spend in the stage `labels`."""
+    return runs._config_for(run, "labels").gemini.budget_dollars
+
+
+def test_what_one_run_spent_another_cannot(project: Project) -> None:
+    first, second = make(project), make(project)
+    elsewhere = make(Project.objects.create(name="Elsewhere"))
+    assert budget(first) == 5.0
+    pay(first, 3.0)
+    pay(elsewhere, 4.0)
+    assert run_money.left(project) == pytest.approx(2.0)
+    # A run's own spending counts against its budget as well as the project's.
+    assert budget(first) == pytest.approx(5.0)
+    assert budget(second) == pytest.approx(2.0)
+    pay(second, 2.5)
+    with pytest.raises(runs.RunError, match=r"project Hearing has spent its \$5 for Gemini"):
+        runs._config_for(make(project), "labels")
+
+
+def test_a_given_budget_is_never_raised(project: Project) -> None:
+    assert budget(make(project, gemini={"budget_dollars": 1.5})) == 1.5
+    assert budget(make(project, gemini={"budget_dollars": 50.0})) == 5.0
+    assert budget(make(None, gemini={"budget_dollars": 50.0})) == 50.0
+
+
+def test_two_runs_of_a_project_do_not_spend_the_same_money(project: Project) -> None:
+    first, second = make(project), make(project)
+    Run.objects.filter(pk=first.pk).update(state=Run.State.RUNNING)
+    StageRecord.objects.create(run=first, stage="labels", order=5, state="running")
+    with pytest.raises(BusyError, match="of the same project is asking Gemini"):
+        runs._config_for(second, "labels")
+    assert runs._config_for(second, "sae").gemini.budget_dollars == 10.0
+    first.stages.update(state="done")
+    assert budget(second) == 5.0
