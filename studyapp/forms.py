@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from studyapp.models import Event
 from studyapp.questionnaire import Question
-from studyapp.services.participation import EventData
+from studyapp.services.events import EventData
 from studyapp.services.sounds import TONE_COUNTS
 
 MAX_EVENTS = 200
@@ -23,6 +23,10 @@ MAX_MILLISECONDS = 2**40
 """Thirty-four years: what is above is no time of a page."""
 OF_A_CLIP = frozenset({"play", "pause", "seek", "heard", "ended"})
 SEQUENCE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+NO_TEXT = re.compile("[\ud800-\udfff]|\\\\u0000")
+"""As JSON writes it again: half a surrogate pair, or NUL, which no database stores."""
 
 CONFIDENCE = (
     (5, _("Completely confident")),
@@ -132,6 +136,8 @@ def parse_events(body: bytes) -> tuple[list[EventData], list[str]]:
         raise ValidationError("events are not JSON") from error
     if not isinstance(given, list) or len(given) > MAX_EVENTS:
         raise ValidationError(f"events must be a JSON list of at most {MAX_EVENTS}")
+    if NO_TEXT.search(json.dumps(given, ensure_ascii=False)):
+        raise ValidationError("events hold characters that are none: NUL or half a surrogate pair")
     events: list[EventData] = []
     broken: list[str] = []
     for one in given:
@@ -150,7 +156,7 @@ def _event(given: dict[str, Any], sequence: str) -> EventData | None:
     """The event, or None if a value is not of its kind."""
     trial, kind, clip = given.get("trial"), given.get("type"), given.get("clip")
     at_ms, value = given.get("at_ms"), given.get("value")
-    if not isinstance(trial, str) or kind not in Event.Type.values:
+    if not isinstance(trial, str) or not TOKEN.fullmatch(trial) or kind not in Event.Type.values:
         return None
     if clip is not None and (not _is_whole(clip) or not 1 <= clip <= 3):
         return None

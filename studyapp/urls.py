@@ -179,7 +179,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("s/<slug:slug>/ended/", participant.ended, name="ended"),
     path("s/<slug:slug>/withdraw/", after.withdraw, name="withdraw"),
     path("s/<slug:slug>/language/", participant.language, name="language"),
-    path("s/<slug:slug>/sound/<str:token>", media.sound, name="sound"),
+    path("s/<slug:slug>/sound/<slug:token>", media.sound, name="sound"),
     path("s/<slug:slug>/events", participant.events, name="events"),
-    path("s/<slug:slug>/audio/<str:token>/<int:number>", media.audio, name="audio"),
+    path("s/<slug:slug>/audio/<slug:token>/<int:number>", media.audio, name="audio"),
 ]

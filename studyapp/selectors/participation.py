@@ -122,7 +122,7 @@ def by_external_key(*, slug: str, key: str) -> Participation | None:
 
 def locked(pk: int) -> Participation:
     """The participation with its study; its row, not the study's, is locked to the commit."""
-    return _with_study().select_for_update(of=("self",)).get(pk=pk)
+    return _with_study().select_for_update(of=("self",), no_key=True).get(pk=pk)
 
 
 def _with_study() -> QuerySet[Participation]:

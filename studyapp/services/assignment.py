@@ -1,44 +1,56 @@
 """Who gets a place, and the rows of what `plans.draw` drew for them.
 
 Places are counted under a lock on the study's row, so that simultaneous arrivals queue up and no
-place is given twice. A place is leased: it is held while the lease runs, each answer renews it, and
-who does not come back loses it to the next. What the draw stood on is stored beside the seed, so
-that `replay` can draw again and compare.
+place is given twice. Whoever locks both locks the study before the participation. The lock leaves
+the study's key alone (`no_key`): a new participation refers to it and need not wait.
+
+A place is leased (`leases`): it is held while the lease runs, and anyone who does not come back may
+lose it to the next. That is no end: a later visit gets a place again while there is one, so that a
+clock that jumped ahead takes nothing away for good. What the draw stood on is stored beside the
+seed, so that `replay` can draw again and compare.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from studyapp.errors import PlaceLostError, StudyError, StudyFullError, StudyUnavailableError
+from studyapp import clock
+from studyapp.errors import (
+    ParticipationError,
+    PlaceLostError,
+    StudyError,
+    StudyFullError,
+    StudyUnavailableError,
+)
 from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.selectors import assignment as selectors
 from studyapp.selectors.studies import fold
-from studyapp.services import plans, practice
+from studyapp.services import leases, plans, practice
 from studyapp.services.plans import Cell, Frame, Plan, State
 
 
 def assign(*, participation: Participation) -> Participation:
     """Give the participation its condition, trials and place. A second call changes nothing.
 
-    Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when no place is left.
+    Raises `ParticipationError` if it has ended, `StudyUnavailableError` unless the study is open,
+    `StudyFullError` when no place is left.
     """
     with transaction.atomic():
-        study = Study.everything.select_for_update().get(pk=participation.study_id)
-        participation.refresh_from_db()
-        participation.study = study
+        study = locked_study(participation)
+        _reread(participation, study)
+        if participation.status != Participation.Status.ACTIVE:
+            raise ParticipationError(f"{participation} is {participation.status}")
         if participation.assigned_at is not None:
             return participation
         if study.state != Study.State.OPEN:
             raise StudyUnavailableError(f"{study} is {study.state}")
-        now = timezone.now()
+        now = clock.now()
         simulated = participation.simulated
         state = state_of(study, now, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
@@ -51,7 +63,7 @@ def assign(*, participation: Participation) -> Participation:
         participation.algorithm = plans.ALGORITHM
         participation.draw = stored(state)
         participation.assigned_at = now
-        participation.lease_expires_at = now + lease(study)
+        participation.lease_expires_at = now + leases.first_length(study)
         participation.save(
             update_fields=["condition", "algorithm", "draw", "assigned_at", "lease_expires_at"]
         )
@@ -59,34 +71,42 @@ def assign(*, participation: Participation) -> Participation:
 
 
 def keep_place(*, participation: Participation) -> None:
-    """Renew a lease that ran out, while there is still room.
+    """Renew a lease that ran out, while there is still room. Nothing but the lease is written.
 
-    Raises `PlaceLostError` when others have the places now; the participation is then timed out.
+    Raises `PlaceLostError` when others have the places now.
     """
-    now = timezone.now()
-    if participation.lease_expires_at is None or participation.lease_expires_at > now:
+    if not leases.ran_out(participation, clock.now()):
         return
     with transaction.atomic():
-        study = Study.everything.select_for_update().get(pk=participation.study_id)
-        participation.refresh_from_db()
-        if participation.status != Participation.Status.ACTIVE:
+        study = locked_study(participation)
+        _reread(participation, study)
+        now = clock.now()
+        if participation.status != Participation.Status.ACTIVE or not leases.ran_out(
+            participation, now
+        ):
             return
         expired = participation.lease_expires_at
         still_held = expired is not None and expired > now - selectors.GRACE
-        keeps = still_held or _has_room(study, now, participation)
-        if keeps:
-            participation.lease_expires_at = now + lease(study)
-        else:
-            participation.status = Participation.Status.TIMED_OUT
-            participation.finished_at = now
-        participation.save(update_fields=["lease_expires_at", "status", "finished_at"])
-    if not keeps:
-        raise PlaceLostError(f"{participation} lost its place in {study}")
+        if not (still_held or _has_room(study, now, participation)):
+            raise PlaceLostError(f"{participation} lost its place in {study}")
+        leases.renew(participation=participation)
+
+
+def locked_study(participation: Participation) -> Study:
+    """The participation's study, a preview's too, locked to the commit: its places stand still."""
+    return Study.everything.select_for_update(no_key=True).get(pk=participation.study_id)
+
+
+def _reread(participation: Participation, study: Study) -> None:
+    """The row as it is now, locked to the commit."""
+    rows = Participation.objects.select_for_update(no_key=True)
+    participation.refresh_from_db(from_queryset=rows)
+    participation.study = study
 
 
 def is_full(study: Study, *, simulated: bool = False) -> bool:
     """Whether every place of the study, for people or for simulated listeners, is held just now."""
-    now = timezone.now()
+    now = clock.now()
     held = selectors.places_by_method(study=study, now=now, simulated=simulated)
     return not _room_in(study, now, held, simulated=simulated)
 
@@ -103,11 +123,6 @@ def places(study: Study) -> int:
 def places_per_condition(study: Study) -> int:
     """Between participants: those that a condition needs, rounded up."""
     return -(-study.features_wanted * study.ratings_per_item // study.trials_per_participation)
-
-
-def lease(study: Study) -> timedelta:
-    """How long a place is held without a sign of life."""
-    return timedelta(minutes=study.lease_minutes)
 
 
 def frame_of(study: Study) -> Frame:

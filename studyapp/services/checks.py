@@ -41,7 +41,9 @@ def begin_device(*, participation: Participation) -> StepRecord:
 
 def pass_device(*, participation: Participation, report: dict[str, bool | int]) -> None:
     """The browser can play the sounds; `report` is what it said of itself."""
-    steps.pass_step(participation=participation, step=Step.DEVICE, data={"report": report})
+    with transaction.atomic():
+        steps.locked(participation=participation, step=Step.DEVICE)
+        steps.pass_step(participation=participation, step=Step.DEVICE, data={"report": report})
 
 
 def begin_volume(*, participation: Participation) -> StepRecord:
@@ -95,8 +97,15 @@ def begin_headphones(*, participation: Participation) -> StepRecord:
 
 
 def current_trial(record: StepRecord) -> dict[str, Any]:
-    """The first unanswered trial of a headphone check."""
-    return next(trial for trial in record.data["trials"] if trial["given"] is None)
+    """The first unanswered trial of a headphone check.
+
+    Raises `ParticipationError` when all are answered: another tab was faster.
+    """
+    for trial in record.data["trials"]:
+        if trial["given"] is None:
+            found: dict[str, Any] = trial
+            return found
+    raise ParticipationError("every trial of the check is answered")
 
 
 def answer_headphones(

@@ -1,47 +1,33 @@
-"""What a participant does: begin, consent, refuse, answer, be observed. Written nowhere else.
+"""What a participant does: begin, consent, refuse, answer. Written nowhere else.
 
-Everything here may come twice, late, or from two tabs at once, and then changes nothing.
+Everything here may come twice, late, or from two tabs at once, and then changes nothing. What ends
+or begins something locks the participation's row first and then looks at its status.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from studyapp import texts
+from studyapp import clock, texts
 from studyapp.errors import (
     NotHeardError,
     ParticipationError,
     StudyFullError,
     StudyUnavailableError,
 )
-from studyapp.models import EntryToken, Event, Participation, Response, Study, Trial
+from studyapp.models import EntryToken, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
-from studyapp.services import assignment, recruitment, steps
+from studyapp.services import assignment, leases, recruitment, steps
+from studyapp.services.events import EventData as EventData
+from studyapp.services.events import record_events as record_events
 from studyapp.services.plans import ALGORITHM
 from studyapp.steps import Step
 
 HEARD_SHARE = 0.9
 """Share of the sounds' length that must pass, by the server's clock, before an answer counts."""
-OBSERVED = frozenset({Participation.Status.ACTIVE, Participation.Status.COMPLETE})
-"""Statuses under which events are still taken: the last ones arrive after the last answer."""
-
-
-@dataclass(frozen=True)
-class EventData:
-    """One event as the page sent it, its values checked."""
-
-    trial: str
-    type: str
-    at_ms: int
-    sequence: str
-    clip: int | None = None
-    value: int | None = None
 
 
 def begin(
@@ -78,15 +64,17 @@ def begin(
             return begun
     except IntegrityError:
         # The same link opened twice at once: the other one was first.
-        return Participation.objects.select_related("study").get(
-            study=study, external_key=external_key
-        )
+        known = selectors.by_external_key(slug=study.slug, key=external_key)
+        if known is None:
+            raise
+        return known
 
 
 def consent(*, participation: Participation) -> Participation:
     """Record the consent and draw condition and trials, in one transaction.
 
-    Raises what `assignment.assign` raises, and then nothing is recorded.
+    Raises what `assignment.assign` raises, and then nothing is recorded: so does a consent after
+    the participation has ended.
     """
     study, language = participation.study, participation.language
     version = texts.version_of(texts.of_study(study, "consent_text", language))
@@ -98,12 +86,11 @@ def consent(*, participation: Participation) -> Participation:
 
 def refuse(*, participation: Participation) -> Participation:
     """End the participation without consent. Who has consented already is past this question."""
-    now = timezone.now()
     Participation.objects.filter(
         pk=participation.pk, status=Participation.Status.ACTIVE, consented_at=None
     ).update(
         status=Participation.Status.REFUSED,
-        finished_at=now,
+        finished_at=clock.now(),
         ending_code=recruitment.code_for(study=participation.study, ending="no_consent"),
     )
     participation.refresh_from_db()
@@ -115,52 +102,25 @@ def instructed(*, participation: Participation) -> Participation:
     if participation.consented_at is None:
         raise ParticipationError("instructions come after consent")
     _once(participation, "instructed_at")
+    leases.renew(participation=participation)
     return participation
 
 
 def show_trial(*, trial: Trial) -> Trial:
-    """Start the trial's clock at its first showing."""
+    """Start the trial's clock at its first showing.
+
+    Raises `ParticipationError` if the trial is gone: it was erased by a withdrawal.
+    """
     if trial.shown_at is None:
-        now = timezone.now()
+        now = clock.now()
         if Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now):
             trial.shown_at = now
-        else:
-            # Another tab was first.
-            trial.refresh_from_db(fields=["shown_at"])
+            return trial
+        try:
+            trial.refresh_from_db(fields=["shown_at"])  # another tab was first
+        except Trial.DoesNotExist as error:
+            raise ParticipationError("the trial was erased") from error
     return trial
-
-
-def record_events(
-    *, participation: Participation, events: Sequence[EventData]
-) -> tuple[list[str], list[str]]:
-    """Store what happened on the page; gives the sequences stored and those ignored.
-
-    Ignored are events of trials that are not this participation's or were never shown. The same
-    sequence again counts as stored.
-    """
-    if participation.status not in OBSERVED:
-        return [], [event.sequence for event in events]
-    tokens = {event.trial for event in events}
-    shown = participation.trials.filter(token__in=tokens, shown_at__isnull=False).order_by()
-    trials = dict(shown.values_list("token", "pk"))
-    known = [event for event in events if event.trial in trials]
-    Event.objects.bulk_create(
-        [
-            Event(
-                participation=participation,
-                trial_id=trials[event.trial],
-                type=event.type,
-                clip=event.clip,
-                at_ms=event.at_ms,
-                value=event.value,
-                sequence=event.sequence,
-            )
-            for event in known
-        ],
-        ignore_conflicts=True,
-    )
-    ignored = [event.sequence for event in events if event.trial not in trials]
-    return [event.sequence for event in known], ignored
 
 
 def record_response(
@@ -181,20 +141,26 @@ def record_response(
             return _answer(trial, choice, confidence, key, free_text)
     except IntegrityError:
         # Two tabs at once: the unique constraint let one in, and that one counts.
-        return Response.objects.get(trial=trial)
+        winner = Response.objects.filter(trial=trial).first()
+        if winner is None:
+            raise
+        return winner
 
 
 def check_heard(*, trial: Trial) -> None:
     """Raise `NotHeardError` unless all three sounds were heard to the end.
 
     Each needs its event `ended`, and the server's clock must agree that there was time to hear
-    them. Simulated participations may run on a faster clock.
+    them. Simulated participations may run on a faster clock. A clock that was set back since the
+    showing cannot tell the time: then the events decide.
     """
     missing = {1, 2, 3} - selectors.heard_clips(trial)
     if missing:
         raise NotHeardError(f"sounds not heard to the end: {sorted(missing)}")
-    seconds = selectors.seconds_of(trial)
-    if _elapsed_ms(trial) < HEARD_SHARE * seconds * 1000 and not trial.participation.simulated:
+    if trial.participation.simulated:
+        return
+    elapsed = _elapsed_ms(trial)
+    if 0 <= elapsed < HEARD_SHARE * selectors.seconds_of(trial) * 1000:
         raise NotHeardError("less time passed than the sounds last")
 
 
@@ -209,15 +175,15 @@ def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str
     if trial.pk in {answer.trial_id for answer in passage.answered}:
         return Response.objects.get(trial=trial)
     _check_turn(participation, trial, passage, key)
-    _check_lease(participation)
+    leases.check(participation=participation)
     check_heard(trial=trial)
     response = Response.objects.create(
         trial=trial,
         choice=choice,
         confidence=confidence,
         free_text=free_text,
-        response_ms=_elapsed_ms(trial),
-        answered_at=timezone.now(),
+        response_ms=_response_ms(trial),
+        answered_at=clock.now(),
     )
     _go_on(participation, is_last=len(passage.answered) + 1 == len(passage.trials))
     return response
@@ -235,47 +201,49 @@ def _check_turn(
         raise ParticipationError("the answer's key is not the trial's")
 
 
-def _check_lease(participation: Participation) -> None:
-    """Again, under the lock: only a lease that runs may be renewed without asking for room."""
-    expires = participation.lease_expires_at
-    if expires is None or expires <= timezone.now():
-        raise ParticipationError(f"the lease of {participation} ran out meanwhile")
-
-
 def _go_on(participation: Participation, *, is_last: bool) -> None:
     """Renew the lease; after the last trial go on to the next step, or complete."""
     if is_last and participation.study.steps[-1] == Step.TRIAL:
         complete(participation)
         return
-    participation.lease_expires_at = timezone.now() + assignment.lease(participation.study)
-    participation.save(update_fields=["lease_expires_at"])
+    leases.renew(participation=participation, has_answered=True)
     if is_last:
         steps.pass_step(participation=participation, step=Step.TRIAL, data={})
 
 
 def complete(participation: Participation) -> None:
-    """Complete and make the code; inside the transaction that commits the last answer."""
-    now = timezone.now()
+    """Complete and make the code; inside the transaction that commits the last answer.
+
+    The row is locked by the caller, who has seen it active.
+    """
+    now = clock.now()
     participation.status = Participation.Status.COMPLETE
     participation.completion_code = recruitment.code_for(
         study=participation.study, ending="complete"
     )
     participation.finished_at = now
-    participation.lease_expires_at = now + assignment.lease(participation.study)
+    participation.lease_expires_at = now + leases.length(participation.study)
     fields = ["status", "completion_code", "finished_at", "lease_expires_at"]
     participation.save(update_fields=fields)
 
 
 def _elapsed_ms(trial: Trial) -> int:
-    """Milliseconds since the trial's first showing, by the server's clock; 0 if never shown."""
-    if trial.shown_at is None:
-        return 0
-    return max(0, round((timezone.now() - trial.shown_at).total_seconds() * 1000))
+    """Milliseconds since the trial's first showing, by the server's clock; 0 if never shown.
+
+    Negative where that clock was set back since.
+    """
+    return 0 if trial.shown_at is None else clock.elapsed_ms(trial.shown_at)
+
+
+def _response_ms(trial: Trial) -> int:
+    """The time that the answer took; where the clock was set back, what it took at the least."""
+    elapsed = _elapsed_ms(trial)
+    return elapsed if elapsed >= 0 else round(1000 * selectors.seconds_of(trial))
 
 
 def _once(participation: Participation, field: str, **beside: str) -> None:
-    """Set a time, and what comes with it, only once, whoever comes first."""
-    Participation.objects.filter(pk=participation.pk, **{field: None}).update(
-        **{field: timezone.now()}, **beside
-    )
+    """Set a time, and what comes with it, only once and only of an active participation."""
+    Participation.objects.filter(
+        pk=participation.pk, status=Participation.Status.ACTIVE, **{field: None}
+    ).update(**{field: clock.now()}, **beside)
     participation.refresh_from_db(fields=[field, *beside])

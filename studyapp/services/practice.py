@@ -6,6 +6,7 @@ import secrets
 
 from django.db import transaction
 
+from studyapp.errors import ParticipationError
 from studyapp.models import Item, Participation, StepRecord, Study, Trial
 from studyapp.selectors import participation as selectors
 from studyapp.services import steps
@@ -57,10 +58,11 @@ def feedback_seen(*, participation: Participation, token: str) -> None:
     """The participant has read what is said of the answer to that trial.
 
     After the last practice trial the step is done. A trial that is not answered, or whose feedback
-    was seen, changes nothing.
+    was seen, changes nothing. Raises `ParticipationError` if the participation stands elsewhere.
     """
     with transaction.atomic():
-        Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
+        if selectors.step_of(selectors.locked(participation.pk)) != Step.PRACTICE:
+            raise ParticipationError(f"{participation} is not at practice")
         record = steps.begin(participation=participation, step=Step.PRACTICE, make=_nothing_seen)
         answered = {trial.token for trial in practised(participation) if hasattr(trial, "response")}
         seen = sorted({*record.data["seen"], *({token} & answered)})

@@ -18,12 +18,15 @@ def begin_questionnaire(*, participation: Participation) -> None:
 
 
 def record_questionnaire(*, participation: Participation, answers: Mapping[str, str]) -> None:
-    """Store the answers and complete, in one transaction. Answers that were left out are absent."""
+    """Store the answers and complete, in one transaction. Answers that were left out are absent.
+
+    Raises `ParticipationError` where the participation does not stand there or has no place.
+    """
     with transaction.atomic():
-        steps.locked(participation=participation, step=Step.QUESTIONNAIRE)
+        row = steps.locked(participation=participation, step=Step.QUESTIONNAIRE).participation
         steps.pass_step(
-            participation=participation,
+            participation=row,
             step=Step.QUESTIONNAIRE,
             data={"answers": {name: code for name, code in answers.items() if code}},
         )
-        complete(participation)
+        complete(row)

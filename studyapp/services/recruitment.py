@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from studyapp import clock
 from studyapp.errors import NotInvitedError, StudyError
 from studyapp.models import EntryToken, Participation, Recruitment, Study
 from studyapp.selectors import recruitment as selectors
@@ -147,7 +148,7 @@ def reclaim(*, participation: Participation, status: str) -> bool:
     with transaction.atomic():
         changed = Participation.objects.filter(
             pk=participation.pk, status=Participation.Status.ACTIVE
-        ).update(status=status, finished_at=timezone.now(), lease_expires_at=None)
+        ).update(status=status, finished_at=clock.now(), lease_expires_at=None)
     participation.refresh_from_db()
     return bool(changed)
 

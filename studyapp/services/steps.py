@@ -1,4 +1,8 @@
-"""Steps beside consent and trials: begun, passed, or the end. Each may be asked twice."""
+"""Steps beside consent and trials: begun, passed, or the end. Each may be asked twice.
+
+What writes locks the participation's row first and looks at its status: nothing is recorded of a
+participation that has ended meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
+from studyapp import clock
 from studyapp.errors import ParticipationError
 from studyapp.models import Participation, StepRecord
 from studyapp.selectors import participation as selectors
-from studyapp.services import recruitment
+from studyapp.services import leases, recruitment
 from studyapp.steps import Step
 
 Data = dict[str, Any]
@@ -21,50 +25,62 @@ ENDINGS = {Participation.Screening.DEVICE.value: "incompatible_device"}
 
 
 def begin(*, participation: Participation, step: str, make: Callable[[], Data]) -> StepRecord:
-    """The step's record, with `make()` as its data when this is the first visit."""
+    """The step's record, with `make()` as its data when this is the first visit.
+
+    Raises `ParticipationError` if there is none and the participation has ended.
+    """
     known = StepRecord.objects.filter(participation=participation, step=step).first()
     if known is not None:
         return known
-    record, _ = StepRecord.objects.get_or_create(
-        participation=participation, step=step, defaults={"data": make()}
-    )
+    with transaction.atomic():
+        row = selectors.locked(participation.pk)
+        if row.status != Participation.Status.ACTIVE:
+            raise ParticipationError(f"{row} is {row.status}")
+        record, _ = StepRecord.objects.get_or_create(
+            participation=participation, step=step, defaults={"data": make()}
+        )
     return record
 
 
 def locked(*, participation: Participation, step: Step) -> StepRecord:
     """The current step's record, locked in this transaction.
 
-    Raises `ParticipationError` if the participation does not stand there or has not begun it.
+    Raises `ParticipationError` if the participation does not stand there, has not begun it, or has
+    no place any more.
     """
-    Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
-    participation.refresh_from_db()
-    if selectors.step_of(participation) != step:
-        raise ParticipationError(f"{participation} is not at {step}")
-    record = StepRecord.objects.filter(participation=participation, step=step).first()
+    row = selectors.locked(participation.pk)
+    if selectors.step_of(row) != step:
+        raise ParticipationError(f"{row} is not at {step}")
+    leases.check(participation=row)
+    record = StepRecord.objects.filter(participation=row, step=step).first()
     if record is None:
-        raise ParticipationError(f"{participation} has not begun {step}")
+        raise ParticipationError(f"{row} has not begun {step}")
+    record.participation = row
     return record
 
 
 def pass_step(*, participation: Participation, step: str, data: Mapping[str, Any]) -> None:
-    """Record the step as done; the first time counts."""
+    """Record the step as done; the first time counts. A place is held a while longer by it.
+
+    Raises `ParticipationError` if the step was not begun and the participation has ended.
+    """
     record = begin(participation=participation, step=step, make=dict)
     StepRecord.objects.filter(pk=record.pk, done_at=None).update(
-        done_at=timezone.now(), data=record.data | dict(data)
+        done_at=clock.now(), data=record.data | dict(data)
     )
+    leases.renew(participation=participation)
 
 
 def screen_out(*, participation: Participation, reason: str) -> Participation:
     """End an active participation that cannot go on; its place is free at once."""
     with transaction.atomic():
-        one = Participation.objects.select_for_update(of=("self",)).select_related("study")
-        row = one.get(pk=participation.pk)
+        row = selectors.locked(participation.pk)
         if row.status == Participation.Status.ACTIVE:
             row.status = Participation.Status.SCREENED_OUT
             row.screened_for = reason
             ending = ENDINGS.get(reason, "screened_out")
             row.ending_code = recruitment.code_for(study=row.study, ending=ending)
-            row.finished_at = timezone.now()
+            row.finished_at = clock.now()
             row.save(update_fields=["status", "screened_for", "ending_code", "finished_at"])
     participation.refresh_from_db()
     return participation

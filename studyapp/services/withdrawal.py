@@ -8,10 +8,11 @@ keyed hash of the outside identifiers stays too, so that the same link leads to 
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
+from studyapp import clock
 from studyapp.errors import ParticipationError
-from studyapp.models import Event, Participation, StepRecord, Study, Trial
+from studyapp.models import Event, Participation, StepRecord, Trial
+from studyapp.services import assignment
 
 WITHDRAWABLE = (
     Participation.Status.ACTIVE,
@@ -30,8 +31,8 @@ def withdraw(*, participation: Participation) -> Participation:
     """
     with transaction.atomic():
         # The study first, as whoever gives away places locks it: the freed place is counted once.
-        Study.everything.select_for_update().get(pk=participation.study_id)
-        row = Participation.objects.select_for_update(of=("self",)).get(pk=participation.pk)
+        assignment.locked_study(participation)
+        row = Participation.objects.select_for_update(no_key=True).get(pk=participation.pk)
         if row.status == Participation.Status.WITHDRAWN:
             participation.refresh_from_db()
             return participation
@@ -62,5 +63,5 @@ def _bury(row: Participation) -> None:
     row.screened_for = ""
     row.consent_version = ""
     row.consented_at = row.instructed_at = row.assigned_at = row.lease_expires_at = None
-    row.finished_at = timezone.now()
+    row.finished_at = clock.now()
     row.save()

@@ -30,10 +30,7 @@ def questionnaire(request: HttpRequest, participation: Participation) -> HttpRes
     services.begin_questionnaire(participation=participation)
     form = questionnaire_form(asked, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            services.record_questionnaire(participation=participation, answers=form.cleaned_data)
-        except ParticipationError:
-            return led_on(request, participation, saved=False)
+        services.record_questionnaire(participation=participation, answers=form.cleaned_data)
         return led_on(request, participation, saved=True)
     status = 422 if request.method == "POST" else 200
     context = {"questions": asked, "form": form, "strings": script_strings()}

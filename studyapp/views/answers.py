@@ -6,7 +6,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from studyapp.errors import NotHeardError, ParticipationError
+from studyapp.errors import NotHeardError
 from studyapp.forms import AnswerForm
 from studyapp.models import Participation, Trial
 from studyapp.selectors import participation as selectors
@@ -46,8 +46,6 @@ def take(request: HttpRequest, step: Step, participation: Participation) -> Http
     except NotHeardError:
         form.add_error(None, _("Please listen to all three sounds to the end first."))
         return _refused(request, step, participation, form)
-    except ParticipationError:
-        return led_on(request, participation, saved=False)
     return led_on(request, participation, saved=True)
 
 

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from studyapp.errors import ParticipationError
 from studyapp.forms import CountForm, DeviceForm, PlaceForm
 from studyapp.models import Participation
 from studyapp.services import checks, steps
@@ -26,11 +25,11 @@ def device(request: HttpRequest, participation: Participation) -> HttpResponse:
     if request.POST.get("leave"):
         steps.screen_out(participation=participation, reason=Participation.Screening.DEVICE)
         return led_on(request, participation, saved=True)
+    [token] = checks.begin_device(participation=participation).data["sounds"]
     form = DeviceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         checks.pass_device(participation=participation, report=form.cleaned_data)
         return led_on(request, participation, saved=True)
-    [token] = checks.begin_device(participation=participation).data["sounds"]
     context = {
         "source": reverse("sound", args=[participation.study.slug, token]),
         "form": form,
@@ -46,10 +45,7 @@ def volume(request: HttpRequest, participation: Participation) -> HttpResponse:
     record = checks.begin_volume(participation=participation)
     form = CountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            checks.answer_volume(participation=participation, **form.answer())
-        except ParticipationError:
-            return led_on(request, participation, saved=False)
+        checks.answer_volume(participation=participation, **form.answer())
         return led_on(request, participation, saved=True)
     tokens = (record.data["reference"], record.data["token"])
     sources = [reverse("sound", args=[participation.study.slug, token]) for token in tokens]
@@ -74,10 +70,7 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
     record = checks.begin_headphones(participation=participation)
     form = PlaceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            checks.answer_headphones(participation=participation, **form.answer())
-        except ParticipationError:
-            return led_on(request, participation, saved=False)
+        checks.answer_headphones(participation=participation, **form.answer())
         return led_on(request, participation, saved=True)
     trial = checks.current_trial(record)
     of_round = [one for one in record.data["trials"] if one["check"] == trial["check"]]

@@ -72,12 +72,17 @@ TEXTS = {
         _("You have left this study"),
         _("Thank you for your time; you can close this page."),
     ),
+    "place_lost": (
+        _("Your place has gone to somebody else"),
+        _(
+            "It was held for a while, and every other place is taken too just now. The answers "
+            "that were saved are kept. A place may become free: open the same link again later to "
+            "go on where you were."
+        ),
+    ),
     "timed_out": (
         _("Your time has run out"),
-        _(
-            "Your place was held for a while and has gone to somebody else. "
-            "The answers that were saved are kept. Thank you."
-        ),
+        _("The answers that were saved are kept. Thank you; you can close this page."),
     ),
     "withdrawn": (
         _("You have withdrawn"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.views.decorators.http import require_safe
 from studyapp import access
 from studyapp.selectors import participation as selectors
 from studyapp.views.files import send
+
+log = logging.getLogger(__name__)
 
 
 @login_not_required
@@ -39,4 +42,9 @@ def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
 
 
 def _served(request: HttpRequest, path: Path) -> HttpResponse:
-    return send(request, Path(settings.DATA) / path, "audio/flac", seconds=3600)
+    whole = Path(settings.DATA) / path
+    if not whole.is_file():
+        # The page says "not loaded" and tries again; the log tells whoever can mend it.
+        log.error("the sound %s is missing in the data folder", path)
+        raise Http404
+    return send(request, whole, "audio/flac", seconds=3600)

@@ -15,9 +15,11 @@ from django.utils import translation
 from django.views.decorators.http import require_http_methods
 
 from studyapp import access, texts
+from studyapp.errors import ParticipationError, PlaceLostError
 from studyapp.models import Participation, Study
 from studyapp.selectors import participation as selectors
 from studyapp.selectors import studies
+from studyapp.services import assignment
 from studyapp.steps import Step
 from studyapp.views.endings import ending
 
@@ -25,7 +27,10 @@ PageView = Callable[[HttpRequest, Participation], HttpResponse]
 
 
 def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
-    """A page of that step, for the cookie's participation; one that stands elsewhere is led on."""
+    """A page of that step, for the cookie's participation; one that stands elsewhere is led on.
+
+    A lease that ran out is renewed here, whatever the step, or the place is lost.
+    """
 
     def decorate(view: PageView) -> Callable[..., HttpResponse]:
         @wraps(view)
@@ -35,11 +40,25 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
                 return ending(request, "lost", study=studies.by_link(slug), status=403)
             if selectors.step_of(participation) != step:
                 return led_on(request, participation, saved=False)
-            return in_language(participation.language, view, request, participation)
+            try:
+                assignment.keep_place(participation=participation)
+                return in_language(participation.language, view, request, participation)
+            except PlaceLostError:
+                return _place_lost(request, participation)
+            except ParticipationError:
+                # Another tab, or the recruiting service, was faster.
+                return led_on(request, participation, saved=False)
 
         return login_not_required(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
 
     return decorate
+
+
+def _place_lost(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Said on a page; the script that sent an answer is led there."""
+    if request.method == "POST":
+        return led_on(request, participation, saved=False)
+    return ending(request, "place_lost", study=participation.study, participation=participation)
 
 
 def in_language(language: str, view: PageView, *arguments: Any) -> HttpResponse:

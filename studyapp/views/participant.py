@@ -13,16 +13,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from studyapp import access, texts
-from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
+from studyapp.errors import StudyFullError, StudyUnavailableError
 from studyapp.forms import ConsentForm, parse_events
 from studyapp.models import Participation
 from studyapp.selectors import participation as selectors
-from studyapp.services import assignment, practice, steps
 from studyapp.services import participation as services
+from studyapp.services import practice, steps
 from studyapp.steps import Step
 from studyapp.views import answers, examples
 from studyapp.views.endings import ending, leaving
-from studyapp.views.pages import led_on, page, shown, to_current
+from studyapp.views.pages import page, shown, to_current
 
 
 @login_not_required
@@ -70,10 +70,6 @@ def instructions(request: HttpRequest, participation: Participation) -> HttpResp
 @page(Step.TRIAL)
 def trial(request: HttpRequest, participation: Participation) -> HttpResponse:
     """The current trial, and the answer to it."""
-    try:
-        assignment.keep_place(participation=participation)
-    except PlaceLostError:
-        return led_on(request, participation, saved=False)
     if request.method == "POST":
         return answers.take(request, Step.TRIAL, participation)
     return answers.show(request, Step.TRIAL, participation)

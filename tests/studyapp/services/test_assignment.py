@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
-from studyapp.models import Participation, Study, Trial
-from studyapp.services import assignment, participation, studies
+from studyapp.models import Participation, Response, Study, Trial
+from studyapp.services import assignment, leases, participation, studies
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -121,15 +121,45 @@ def test_who_comes_back_late_keeps_the_place_while_it_is_free() -> None:
     assert someone.lease_expires_at > timezone.now()
 
 
-def test_who_comes_back_too_late_is_timed_out() -> None:
+def test_who_comes_back_too_late_waits_until_a_place_is_free() -> None:
+    """A lost place is no end: else a clock that jumps ahead for a moment would end passages."""
     study = make_study(features=3, trials_per_participation=3)
     someone = arrive(study)
     expire(someone)
     arrive(study), arrive(study)
-    with pytest.raises(PlaceLostError):
-        assignment.keep_place(participation=someone)
+    for _ in range(2):
+        with pytest.raises(PlaceLostError):
+            assignment.keep_place(participation=someone)
     someone.refresh_from_db()
-    assert someone.status == Participation.Status.TIMED_OUT
+    assert (someone.status, someone.finished_at) == (Participation.Status.ACTIVE, None)
+    expire(study.participations.exclude(pk=someone.pk).get(condition=someone.condition))
+    assignment.keep_place(participation=someone)
+    assert someone.lease_expires_at is not None
+    assert someone.lease_expires_at > timezone.now()
+
+
+def test_a_place_is_held_for_a_short_while_until_something_is_answered() -> None:
+    study = make_study(features=3, trials_per_participation=2, lease_minutes=90)
+    someone = arrive(study)
+    assert minutes_held(someone) == 15
+    soon = timezone.now() + timedelta(minutes=2)
+    Participation.objects.filter(pk=someone.pk).update(lease_expires_at=soon)
+    participation.instructed(participation=someone)
+    assert minutes_held(someone) == 15
+    trial = someone.trials.get(number=1)
+    Response.objects.create(
+        trial=trial, choice=1, confidence=1, response_ms=1, answered_at=timezone.now()
+    )
+    leases.renew(participation=someone)
+    assert minutes_held(someone) == 90
+    short = arrive(make_study(lease_minutes=5))
+    assert minutes_held(short) == 5
+
+
+def minutes_held(someone: Participation) -> int:
+    someone.refresh_from_db()
+    assert someone.lease_expires_at is not None
+    return round((someone.lease_expires_at - timezone.now()).total_seconds() / 60)
 
 
 def test_dropouts_items_are_given_again() -> None:

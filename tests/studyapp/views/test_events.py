@@ -65,7 +65,8 @@ def test_the_same_call_twice_stores_once(client: Client, study: Study, trial: Tr
         {"type": "dance"}, {"type": 3}, {"type": ["ended"]}, {"clip": 0}, {"clip": 4},
         {"clip": "1"}, {"clip": True}, {"clip": None}, {"at_ms": -1}, {"at_ms": None},
         {"at_ms": "5"}, {"at_ms": 2**60}, {"at_ms": True}, {"value": -1}, {"value": "x"},
-        {"trial": None}, {"trial": 7}, {"trial": "unknown"},
+        {"trial": None}, {"trial": 7}, {"trial": "unknown"}, {"trial": "a b"}, {"trial": "é"},
+        {"trial": "x" * 33}, {"trial": ""},
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_ignored_and_said_so(
@@ -94,6 +95,14 @@ def test_a_body_that_is_no_list_of_events_is_refused(
     client: Client, study: Study, trial: Trial, body: Any
 ) -> None:
     assert send(client, study, body).status_code == 400
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00"])
+@pytest.mark.parametrize("name", ["trial", "type", "sequence", "clip"])
+def test_characters_that_no_database_stores_are_refused(
+    client: Client, study: Study, trial: Trial, name: str, text: str
+) -> None:
+    assert send(client, study, [event(trial, **{name: text})]).status_code == 400
 
 
 def test_numbers_that_json_has_not_are_no_times(client: Client, study: Study, trial: Trial) -> None:

@@ -143,9 +143,23 @@ def test_behind_the_proxy_only_an_address_is_handed_on(
 
 
 @pytest.mark.parametrize("media", ["site", "x-accel"])
-def test_a_sound_whose_file_is_gone_is_not_found(
-    client: Client, study: Study, trial: Trial, monkeypatch: pytest.MonkeyPatch, media: str
+def test_a_sound_whose_file_is_gone_is_not_found_and_told_in_the_log(
+    client: Client,
+    study: Study,
+    trial: Trial,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    media: str,
 ) -> None:
     monkeypatch.setattr(settings, "MEDIA", media)
     Stimulus.objects.update(path="stimuli/gone.flac")
     assert client.get(url(study, trial)).status_code == 404
+    assert "the sound stimuli/gone.flac is missing in the data folder" in caplog.text
+
+
+@pytest.mark.parametrize("token", ["%00", "a%00b", "%ED%A0%80", "..%2F..", "a b"])
+@pytest.mark.parametrize("address", ["audio/{}/1", "sound/{}"])
+def test_what_is_no_token_is_not_found(
+    client: Client, study: Study, trial: Trial, address: str, token: str
+) -> None:
+    assert client.get(f"/s/{study.slug}/{address.format(token)}").status_code == 404

@@ -46,6 +46,6 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
         "first showing": 5,
         "showing": 4,
         "sound": 3,
-        "events": 4,
+        "events": 6,
         "answer": 8,
     }

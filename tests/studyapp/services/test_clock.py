@@ -1,0 +1,92 @@
+"""A server's clock that is set back, or jumps ahead for a moment, strands no listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from studyapp import clock
+from studyapp.errors import NotHeardError, PlaceLostError
+from studyapp.models import Participation, Response, Study, Trial
+from studyapp.services import assignment, participation
+from studyapp.services.events import EventData
+from tests.studyapp.factories import make_study
+
+pytestmark = pytest.mark.django_db
+SetClock = Callable[[timedelta], None]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Sets the database's clock off by so much."""
+    true = clock.now
+
+    def off(by: timedelta) -> None:
+        monkeypatch.setattr(clock, "now", lambda: true() + by)
+
+    return off
+
+
+@pytest.fixture
+def study() -> Study:
+    """Two places."""
+    return make_study(features=3, trials_per_participation=3)
+
+
+def arrive(study: Study) -> Participation:
+    someone = participation.consent(participation=participation.begin(study=study))
+    return participation.instructed(participation=someone)
+
+
+def heard(someone: Participation) -> Trial:
+    trial = participation.show_trial(trial=someone.trials.get(number=1))
+    events = [EventData(trial.token, "ended", 1, f"{trial.pk}-{clip}", clip) for clip in (1, 2, 3)]
+    participation.record_events(participation=someone, events=events)
+    return trial
+
+
+def answer(trial: Trial) -> Response:
+    return participation.record_response(trial=trial, choice=1, confidence=3, key=trial.key)
+
+
+def test_it_is_the_databases_clock() -> None:
+    assert abs(clock.now() - timezone.now()) < timedelta(seconds=5)
+    assert clock.now().tzinfo is not None
+
+
+def test_where_the_clock_was_set_back_what_was_heard_counts_by_its_events(
+    study: Study, set_clock: SetClock
+) -> None:
+    trial = heard(arrive(study))
+    with pytest.raises(NotHeardError, match="less time passed"):
+        answer(trial)
+    set_clock(timedelta(hours=-1))
+    # Three sounds of a second each, so the answer took that long at the least.
+    assert answer(trial).response_ms == 3_000
+
+
+def test_where_the_clock_was_set_back_the_events_are_still_needed(
+    study: Study, set_clock: SetClock
+) -> None:
+    someone = arrive(study)
+    trial = participation.show_trial(trial=someone.trials.get(number=1))
+    set_clock(timedelta(hours=-1))
+    with pytest.raises(NotHeardError, match="not heard to the end"):
+        answer(trial)
+
+
+def test_a_clock_that_is_ahead_for_a_moment_takes_nobodys_place_for_good(
+    study: Study, set_clock: SetClock
+) -> None:
+    someone = arrive(study)
+    trial = heard(someone)
+    set_clock(timedelta(hours=2))
+    arrive(study), arrive(study)
+    with pytest.raises(PlaceLostError):
+        assignment.keep_place(participation=someone)
+    set_clock(timedelta())
+    Trial.objects.filter(pk=trial.pk).update(shown_at=timezone.now() - timedelta(minutes=1))
+    assert answer(Trial.objects.get(pk=trial.pk)).choice == 1
