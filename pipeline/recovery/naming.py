@@ -2,12 +2,11 @@
 
 A kept feature is *driven* by the concept that it tells best on train tracks, if it tells it at
 `FOUND` there and on test tracks. A label names a concept if the concept's name or one of its
-synonyms stands in it, word by word.
+synonyms stands in it, word by word, and is not denied: "no deep bass" does not name deep bass.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from pipeline.artifacts import RunDirectory
 from pipeline.recovery.detection import Candidates, aurocs_on_test, aurocs_on_train, latents
+from pipeline.recovery.mentions import says
 from pipeline.recovery.planted import Planted
 
 CANDIDATES = 5
@@ -83,9 +83,8 @@ def grade_names(
 
 
 def names_concept(text: str, words: Sequence[str]) -> bool:
-    """Whether one of `words` (each may be several) stands in `text`, as whole words."""
-    lower = text.lower()
-    return any(re.search(rf"(?<!\w){re.escape(word.lower())}(?!\w)", lower) for word in words)
+    """Whether `text` says that what one of `words` (each may be several) names is there."""
+    return any(says(text, word) for word in words)
 
 
 def _grade(

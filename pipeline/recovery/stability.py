@@ -19,6 +19,9 @@ from pipeline.stages.sae import seed_of
 PARTNER = 0.7
 """Cosine of two decoder directions from which they count as the same feature."""
 
+SEEDS = 2
+"""How many other seeds an SAE is compared with."""
+
 
 @dataclass(frozen=True)
 class Stability:
@@ -35,10 +38,20 @@ class Stability:
     """The same share for as many random directions, against the first seed."""
 
 
+def other_seeds(own: int) -> tuple[int, ...]:
+    """Seeds to compare a run's SAEs with; its own would only say that training is repeatable."""
+    return tuple(seed for seed in range(1, SEEDS + 2) if seed != own)[:SEEDS]
+
+
 def stability(
     directory: RunDirectory, config: RunConfig, *, seeds: Sequence[int], progress: Progress
 ) -> list[Stability]:
-    """Train every SAE of the run again with each of `seeds` and compare decoders."""
+    """Train every SAE of the run again with each of `seeds` and compare decoders.
+
+    Raises `ValueError` if one is the run's own: it would agree with itself.
+    """
+    if config.sae.seed in seeds:
+        raise ValueError(f"seed {config.sae.seed} is the run's own")
     names = directory.sae_names()
     progress.start("stability", config.sae.steps * len(names) * len(seeds), "step")
     found = [_of_sae(directory, config, name, seeds, progress) for name in names]

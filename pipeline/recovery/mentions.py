@@ -1,0 +1,70 @@
+"""Whether a text says that something is there, or that it is not.
+
+"No deep bass" and "bass-free" hold the words of a concept and say the opposite. A mention counts
+as denied if a negation stands before it in its clause, with `REACH` words between at most, or right
+after it. Rules of thumb for labels of a few words, not a parser of sentences.
+"""
+
+from __future__ import annotations
+
+import re
+
+REACH = 5
+"""Words that may stand between a negation and what it denies: "without any of the usual reverb"."""
+NEGATION = re.compile(
+    r"\b(?:(?P<one>no|non|zero|un(?=-)|anti(?=-))"
+    r"|not(?! (?:only|just|merely|simply)\b)|\w+n['’]t|cannot|never|neither|nor|hardly|barely"
+    r"|without(?! doubt\b)|sans|minus|except(?: for)?|instead of|rather than|devoid of"
+    r"|lack(?:s|ing|ed)?(?: of| in)?|absen(?:ce of|t)|(?:free|empty|void) (?:of|from))\b",
+    re.IGNORECASE,
+)
+"""`one` holds what denies one noun only: "no drums and deep bass" has deep bass, while "without
+drums and bass" has none."""
+AFTER = re.compile(
+    r"-?less\b|[- ]free\b(?! [a-z])"
+    r"|(?: (?:is|are|was|were))? (?:absent|missing|lacking|removed|nowhere)\b"
+    r"|(?: (?:is|are|was|were) not|n['’]t) (?:there|present|heard|audible)\b",
+    re.IGNORECASE,
+)
+CLAUSE_END = re.compile(
+    r"[,;:.!?()\[\]|–—]|\b(?:but|yet|with|while|featuring|plus|then|is|are)\b"
+    r"|(?<!n['’]t )(?<!not )\b(?:has|have)\b",
+    re.IGNORECASE,
+)
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether `text` says that `phrase` is there: named by whole words, and not denied.
+
+    A phrase that denies something itself ("no drums", "without percussion") is said by every text
+    that denies the same thing ("lack of drums").
+    """
+    denying = NEGATION.match(phrase)
+    if denying is None:
+        return any(not denied for denied in _mentions(text, phrase))
+    return any(_mentions(text, phrase[denying.end() :].strip(" -")))
+
+
+def _mentions(text: str, phrase: str) -> list[bool]:
+    """Of each place where `phrase` stands in `text` as whole words, whether it is denied there."""
+    found = re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)
+    return [_denied(text[: place.start()], text[place.end() :]) for place in found]
+
+
+def _denied(before: str, after: str) -> bool:
+    """Whether what stands between these two parts of a text is said not to be there."""
+    clause = CLAUSE_END.split(before)[-1]
+    negations = list(NEGATION.finditer(clause))
+    denied = bool(negations) and _reaches(negations[-1], clause)
+    # "Never without reverb": the second negation takes the first one back.
+    if denied and len(negations) > 1:
+        between = clause[negations[-2].end() : negations[-1].start()]
+        denied = bool(re.search(r"\b(?:n?or|neither|no)\b", negations[-1][0])) or (
+            len(between.split()) > 1
+        )
+    return denied != bool(AFTER.match(after))
+
+
+def _reaches(negation: re.Match[str], clause: str) -> bool:
+    words = re.findall(r"\w+", clause[negation.end() :].lower())
+    return len(words) <= REACH and not (negation["one"] and "and" in words)
