@@ -148,6 +148,22 @@ class RunDirectory:
         """Whether the manifest has the stage's entry."""
         return stage in self.manifest()["stages"]
 
+    def nested(self) -> list[RunDirectory]:
+        """The runs inside this one, by name: its controls, in `recovery/NAME`."""
+        found = [RunDirectory(file.parent) for file in self.path.glob(f"recovery/*/{RUN_FILE}")]
+        return sorted(found, key=lambda directory: directory.path)
+
+    def digest(self, *stages: str) -> str:
+        """SHA-256 over the names and hashes of every file of finished stages: what is made of them
+        and keeps it can tell later whether they are still the same."""
+        entries = self.manifest()["stages"]
+        files = sorted(
+            f"{name} {digest}\n"
+            for stage in stages
+            for name, digest in entries.get(stage, {"files": {}})["files"].items()
+        )
+        return hashlib.sha256("".join(files).encode()).hexdigest()
+
     def forget(self, stages: Collection[str]) -> list[str]:
         """Take stages out of the manifest and remove the files that no other stage has.
 

@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError
 
 HOOKPOINT_PATTERN = re.compile(r"decoder\.layers\.(\d+)\.(resid_pre|resid_post)")
 PRECISIONS = ("float32", "bfloat16", "float16")
-CONTROLS = ("none", "random")
+CONTROLS = ("none", "random", "phase-randomised-corpus", "codec-latents", "mel-spectrogram")
 
 HOOKPOINT_PRESETS = {
     name: tuple(f"decoder.layers.{block}.resid_post" for block in blocks)
@@ -122,9 +122,11 @@ class SubjectConfig:
     precision: str = "float32"
     """Number format of the decoder's forward: float32, bfloat16 or float16."""
     control: str = "none"
-    """`random`: the same architecture with a freshly initialised decoder."""
+    """What is read in the subject's place: `random`, the same architecture with a freshly
+    initialised decoder; `phase-randomised-corpus`, the subject on tracks of random phases;
+    `codec-latents`; `mel-spectrogram`."""
     control_seed: int = 0
-    """Seed of that initialisation."""
+    """Seed of the initialisation of `random`."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model), "[subject] model is empty: give a folder or a hub name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pipeline import clap
+from pipeline import clap, subjects
 from pipeline.artifacts import sha256_of
 from pipeline.config import CorpusConfig, RunConfig, SubjectConfig
 from pipeline.corpora import ADAPTERS
@@ -13,7 +13,6 @@ from pipeline.errors import PipelineError
 from pipeline.labelers import in_order
 from pipeline.registry import resolve
 from pipeline.scorers import scorer
-from pipeline.subjects import SUBJECTS
 
 
 def corpus(config: CorpusConfig) -> str:
@@ -30,9 +29,8 @@ def corpus(config: CorpusConfig) -> str:
 
 
 def subject(config: SubjectConfig) -> str:
-    """Fingerprint of the subject's weights and config, as its backend defines it."""
-    fingerprint: str = resolve(SUBJECTS, config.backend, "subject backend").fingerprint_of(config)
-    return fingerprint
+    """Fingerprint of the subject's weights and config, or of what a control reads instead."""
+    return subjects.fingerprint_of(config)
 
 
 def outside(config: RunConfig) -> dict[str, str]:

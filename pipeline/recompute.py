@@ -19,8 +19,7 @@ from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
-from pipeline.registry import resolve
-from pipeline.subjects import SUBJECTS
+from pipeline.subjects import load_subject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,8 +79,7 @@ def _compared(
     from pipeline.stages.activations import extract_tracks, usable_tracks
 
     corpus = config.corpus.path or Path()
-    backend = resolve(SUBJECTS, config.subject.backend, "subject backend")
-    subject = backend(config.subject, device=config.machine.device)
+    subject = load_subject(config.subject, device=config.machine.device)
     records = {record.track: record for record in usable_tracks(directory)}
     limit = LIMITS[config.subject.precision]
     progress.start("recompute", len(places), "track")

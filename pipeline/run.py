@@ -33,6 +33,9 @@ STAGE_FUNCTIONS: dict[str, str] = {
 }
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 
+MADE_OF = {"steering": "exemplars", "recovery": "features", "benchmark": "labels"}
+"""Entries of the manifest that commands of their own make, and the last stage that each reads."""
+
 RECORDED_PACKAGES = (
     "numpy", "torch", "transformers", "safetensors", "pyarrow", "soundfile", "soxr",
     "librosa", "scikit-learn", "google-genai", "essentia-tensorflow", "laion-clap",
@@ -88,19 +91,25 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
 
 
 def forget(out: Path, stage: str) -> tuple[str, ...]:
-    """Make a finished stage undone, and every stage that stands on it: the next call makes them
-    anew. The stages forgotten, in order.
+    """Make a finished stage undone, and everything that stands on it; the next call makes it again.
 
-    Steering goes with the exemplars; what Gemini was paid for is in its ledger and stays there.
-    Raises `PipelineError` if the stage is not done, `BusyError` if a process is in the run.
+    The later stages go, what commands made of one of them (`MADE_OF`), and the same stages of the
+    controls under `recovery/`, which stand beside the run only if they were made as it was. What
+    Gemini was paid for is in its ledger and stays there. Returns what was forgotten of the run
+    itself, in order. Raises `PipelineError` if the stage is not done, `BusyError` if a process is
+    in the run.
     """
     _check_stage(stage)
     directory = RunDirectory(out)
     if not directory.is_done(stage):
-        raise PipelineError(f"stage {stage} of {directory.path} is not done: there is nothing anew")
+        raise PipelineError(f"stage {stage} of {directory.path} has not finished: nothing to redo")
     after = STAGES[STAGES.index(stage) :]
-    after += ("steering",) if "exemplars" in after else ()
+    after += tuple(made for made, of in MADE_OF.items() if of in after)
     with directory.lock():
+        # Controls first: killed in between, the stage is still done and can be forgotten again.
+        for control in directory.nested():
+            with control.lock():
+                control.forget(after)
         forgotten = tuple(name for name in after if directory.is_done(name))
         directory.forget(forgotten)
     return forgotten
@@ -166,7 +175,7 @@ def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
     if differing:
         raise PipelineError(
             f"{directory.path} holds a run of another config and is left as it is; "
-            f"what differs: {'; '.join(differing)}. Give another --out."
+            f"what differs: {'; '.join(differing)}. Give another --out, or delete it."
         )
 
 

@@ -13,7 +13,6 @@ from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recompute import wrong_activations
-from pipeline.recovery import CONTROL_FOLDER
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
 from pipeline.sae.names import SaeSpec, specs
 
@@ -23,7 +22,7 @@ SAMPLE_TRACKS = 3
 def verify(
     path: Path, *, progress: Progress, sample: int = SAMPLE_TRACKS, corpus: Path | None = None
 ) -> list[str]:
-    """Every problem found, a line each; none if the run and its control are sound.
+    """Every problem found, a line each; none if the run and all its controls are sound.
 
     The activations of `sample` tracks are computed again; `corpus` says where the corpus is now,
     if it is no longer where the run read it. Raises `PipelineError` if `path` is no run directory.
@@ -44,10 +43,10 @@ def verify(
         config = config_from_dict(run["config"])
         config = config if corpus is None else config.with_corpus(corpus)
         problems.extend(wrong_activations(directory, config, sample=sample, progress=progress))
-    control = directory.path_of(CONTROL_FOLDER)
-    if RunDirectory(control).begun:
-        found = verify(control, progress=progress, sample=sample, corpus=corpus)
-        problems.extend(f"{CONTROL_FOLDER}/{problem}" for problem in found)
+    for control in directory.nested():
+        found = verify(control.path, progress=progress, sample=sample, corpus=corpus)
+        name = control.path.relative_to(directory.path).as_posix()
+        problems.extend(f"{name}/{problem}" for problem in found)
     return problems
 
 

@@ -85,6 +85,7 @@ def recover(path: Path, *, control: bool, probe: bool, progress: Progress) -> Re
         result = _compute(directory, config, control=control, probe=probe, progress=progress)
         writer.write_json(RESULT, asdict(result))
         writer.summary.update(has_probe=probe, has_control=control, concepts=len(result.rows))
+        writer.summary["made_of"] = _made_of(directory)
     return result
 
 
@@ -108,13 +109,23 @@ def from_json(stored: dict[str, Any]) -> Recovery:
 
 
 def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery | None:
-    """What an earlier call left, if it has every column that is asked for."""
+    """What an earlier call left, if it has every column that is asked for and the files that it
+    was made of are still the same."""
     if not directory.is_done("recovery"):
+        return None
+    if directory.summary("recovery").get("made_of") != _made_of(directory):
         return None
     result = from_json(directory.read_json(RESULT))
     if (probe and not result.has_probe) or (control and not result.has_control):
         return None
     return result
+
+
+def _made_of(directory: RunDirectory) -> dict[str, str]:
+    """Hashes of what the table is computed from, in the run and in its control."""
+    control = RunDirectory(directory.path_of(CONTROL_FOLDER))
+    stages = ("corpus", "activations", "features")
+    return {"run": directory.digest(*stages), "control": control.digest(*stages)}
 
 
 def _compute(

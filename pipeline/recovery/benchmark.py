@@ -6,7 +6,7 @@ concept's detector on train tracks and is graded on test tracks just as the feat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -24,21 +24,18 @@ from pipeline.recovery.directions import untrained
 from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
-from pipeline.recovery.stability import Stability, stability
-from pipeline.recovery.standins import CodecLatents, MelSpectrogram, PhaseRandomised
-from pipeline.registry import resolve
+from pipeline.recovery.stability import Stability, other_seeds, stability
 from pipeline.run import execute
-from pipeline.stages.activations import extract
-from pipeline.subjects import SUBJECTS
+from pipeline.subjects import load_subject
 
 RESULT = "recovery/benchmark.json"
-SEEDS = (1, 2)
 RESAMPLES = 10_000
-STANDINS: dict[str, Callable[[Any], Any]] = {
-    "phase-randomised corpus": PhaseRandomised,
-    "codec latents": CodecLatents,
-    "mel spectrogram": MelSpectrogram,
+STANDIN_COLUMNS = {
+    "phase-randomised-corpus": "phase-randomised corpus",
+    "codec-latents": "codec latents",
+    "mel-spectrogram": "mel spectrogram",
 }
+"""What each control of `pipeline.subjects.STANDINS` is called in the table."""
 FEATURES = "features"
 PROBE = "linear probe"
 PERMUTED = "permuted concepts"
@@ -83,16 +80,29 @@ def benchmark(path: Path, *, progress: Progress) -> Benchmark:
 
     Raises `PipelineError` as `recover` does.
     """
-    recover(path, control=True, probe=True, progress=progress)
     directory = RunDirectory(path)
-    if directory.is_done("benchmark"):
-        return from_json(directory.read_json(RESULT))
     config = config_from_dict(directory.read_json("run.json")["config"])
+    if config.subject.control != "none":
+        raise PipelineError(
+            f"{directory.path} is a control itself ({config.subject.control}): no benchmark"
+        )
+    recover(path, control=True, probe=True, progress=progress)
+    if directory.is_done("benchmark"):
+        made_of = directory.summary("benchmark").get("made_of")
+        if made_of == _made_of(directory):
+            return from_json(directory.read_json(RESULT))
     with directory.lock(), directory.writer("benchmark") as writer:
         result = _compute(directory, config, progress)
         writer.write_json(RESULT, asdict(result))
-        writer.summary["concepts"] = result.n_concepts
+        writer.summary.update(concepts=result.n_concepts, made_of=_made_of(directory))
     return result
+
+
+def _made_of(directory: RunDirectory) -> dict[str, str]:
+    """Hashes of what the benchmark is computed from, in the run and in its controls."""
+    stages = ("corpus", "activations", "sae", "features")
+    controls = {control.path.name: control.digest(*stages) for control in directory.nested()}
+    return {"run": directory.digest(*stages, "labels"), **controls}
 
 
 def from_json(stored: dict[str, Any]) -> Benchmark:
@@ -132,12 +142,15 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     scores[PERMUTED] = _permuted(features, concepts)
     sizes[PERMUTED] = sizes[FEATURES]
     division = divide(directory, concepts, threshold=FOUND)
+    seeds = other_seeds(config.sae.seed)
     return Benchmark(
         n_concepts=len(concepts),
         columns=tuple(_column(name, scores, sizes.get(name, 0)) for name in scores),
         division=division,
         naming=tuple(grade_names(directory, concepts, division)),
-        stability=tuple(stability(directory, config, seeds=SEEDS, progress=progress)),
+        stability=tuple(
+            stability(directory, config, seeds=other_seeds(config.sae.seed), progress=progress)
+        ),
     )
 
 
@@ -153,25 +166,22 @@ def _controls(
     found = [("random decoder", latents(RunDirectory(directory.path_of(CONTROL_FOLDER))))]
     for kind, candidates in untrained(directory, seed=config.sae.seed, progress=progress).items():
         found.append((kind, candidates))
-    for name in STANDINS:
-        found.append((name, latents(_standin_run(directory, config, name, progress))))
+    for control in STANDIN_COLUMNS:
+        run = _standin_run(directory, config, control, progress)
+        found.append((STANDIN_COLUMNS[control], latents(run)))
     return found
 
 
 def _standin_run(
-    directory: RunDirectory, config: RunConfig, name: str, progress: Progress
+    directory: RunDirectory, config: RunConfig, control: str, progress: Progress
 ) -> RunDirectory:
     """The same pipeline up to its features with something else in the subject's place."""
-    out = directory.path_of(f"recovery/{name.replace(' ', '-')}")
-    backend = resolve(SUBJECTS, config.subject.backend, "subject backend")
-    subject = backend(config.subject, device=config.machine.device)
-    standin = STANDINS[name](subject)
-    nested = _fitted(config, subject.facts.width, standin.facts.width)
-    progress.note(f"control: {name}")
-    nested_directory = execute(nested, out, progress=progress, until="corpus")
-    with nested_directory.lock():
-        if not nested_directory.is_done("activations"):
-            extract(standin, nested, nested_directory, progress=progress)
+    progress.note(f"control: {STANDIN_COLUMNS[control]}")
+    subject = replace(config.subject, control=control)
+    width = int(directory.summary("activations")["subject"]["width"])
+    other = load_subject(subject, device=config.machine.device).facts.width
+    nested = _fitted(replace(config, subject=subject), width, other)
+    out = directory.path_of(f"recovery/{control}")
     return execute(nested, out, progress=progress, until="features")
 
 

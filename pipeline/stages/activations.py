@@ -21,9 +21,8 @@ from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
 from pipeline.records import TrackRecord, records_from
-from pipeline.registry import resolve
-from pipeline.subjects import SUBJECTS
-from pipeline.subjects.base import DELAY_MAPPING, Reading, Subject
+from pipeline.subjects import load_subject
+from pipeline.subjects.base import DELAY_MAPPING, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,18 +33,10 @@ SHARD_TRACKS = 64
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Encode and extract; `summary` gets the subject's facts and the count of tracks."""
-    _corpus_of(config)
-    backend = resolve(SUBJECTS, config.subject.backend, "subject backend")
-    subject: Subject = backend(config.subject, device=config.machine.device)
-    extract(subject, config, directory, progress=progress)
-
-
-def extract(
-    subject: Reading, config: RunConfig, directory: RunDirectory, *, progress: Progress
-) -> None:
-    """The stage with a subject that is loaded already; a control brings one of its own."""
+    corpus = _corpus_of(config)
+    subject: Reading = load_subject(config.subject, device=config.machine.device)
     tracks = usable_tracks(directory)
-    read = partial(extract_tracks, subject, config.subject.hookpoints, _corpus_of(config))
+    read = partial(extract_tracks, subject, config.subject.hookpoints, corpus)
     with directory.writer("activations") as writer, torch_threads(config.machine):
         progress.start("activations", len(tracks), "track")
         for number, shard in enumerate(shards_of(tracks, subject.facts.sample_rate)):

@@ -37,10 +37,9 @@ from pipeline.records import (
     records_from,
     table_of,
 )
-from pipeline.registry import resolve
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
-from pipeline.subjects import SUBJECTS
+from pipeline.subjects import STANDINS, load_subject
 from pipeline.subjects.base import HALVES, Generated, Intervention, SteeringVector
 
 Clips = dict[int, tuple[str, Generated]]
@@ -79,9 +78,12 @@ def steer(config: SteeringConfig, directory: RunDirectory, *, progress: Progress
     if not directory.is_done("exemplars"):
         raise PipelineError(f"{directory.path}: stage exemplars is not done; run it first")
     run = config_from_dict(directory.read_json("run.json")["config"])
-    backend = resolve(SUBJECTS, run.subject.backend, "subject backend")
+    if run.subject.control in STANDINS:
+        raise PipelineError(
+            f"{directory.path} reads a control ({run.subject.control}), which cannot generate music"
+        )
     with directory.lock(), directory.writer("steering") as writer, torch_threads(run.machine):
-        subject = backend(run.subject, device=run.machine.device)
+        subject = load_subject(run.subject, device=run.machine.device)
         for name in directory.sae_names():
             records = _steer_sae(config, directory, writer, subject, name, progress)
             writer.write_table(f"steering/{name}.parquet", table_of(SteeringRecord, records))

@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.registry import resolve
+
+if TYPE_CHECKING:
+    from pipeline.config import SubjectConfig
+
 # To add a backend: its file here with a class after pipeline.subjects.base.Subject, a line below.
 SUBJECTS: dict[str, str] = {
     "transformers": "pipeline.subjects.transformers_backend.TransformersSubject",
     "audiocraft": "pipeline.subjects.audiocraft_backend.AudiocraftSubject",
 }
+
+# To add one: its class after pipeline.subjects.base.Reading, a line below, its name in
+# pipeline.config_sections.CONTROLS.
+STANDINS: dict[str, str] = {
+    "phase-randomised-corpus": "pipeline.subjects.controls.PhaseRandomised",
+    "codec-latents": "pipeline.subjects.controls.CodecLatents",
+    "mel-spectrogram": "pipeline.subjects.controls.MelSpectrogram",
+}
+"""Values of `[subject] control` under which something else is read in the subject's place."""
+
+
+def load_subject(config: SubjectConfig, *, device: str) -> Any:
+    """The subject that a config names, or what stands in for it; see `Subject` and `Reading`."""
+    backend = resolve(SUBJECTS, config.backend, "subject backend")
+    subject = backend(_itself(config), device=device)
+    if config.control not in STANDINS:
+        return subject
+    return resolve(STANDINS, config.control, "control")(subject)
+
+
+def fingerprint_of(config: SubjectConfig) -> str:
+    """`facts.fingerprint` of what `load_subject` gives, without loading it."""
+    from pipeline.subjects.base import standin_fingerprint
+
+    backend = resolve(SUBJECTS, config.backend, "subject backend")
+    fingerprint: str = backend.fingerprint_of(_itself(config))
+    if config.control not in STANDINS:
+        return fingerprint
+    return standin_fingerprint(fingerprint, config.control)
+
+
+def _itself(config: SubjectConfig) -> SubjectConfig:
+    """The config of the subject that a stand-in is made from."""
+    return replace(config, control="none") if config.control in STANDINS else config

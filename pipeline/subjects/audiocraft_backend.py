@@ -91,6 +91,14 @@ class AudiocraftSubject:
             found = self._stream.read(hookpoints, lambda: self._lm(ids, [], null))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
+    def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
+        """Sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
+        import torch
+
+        with torch.inference_mode():
+            latents = self._codec.quantizer.decode(codes.to(self._device))
+        return torch.Tensor(latents.transpose(1, 2).float().cpu())
+
     def generate(
         self,
         prompt: str,
@@ -179,6 +187,7 @@ class AudiocraftSubject:
             n_codebooks=int(self._lm.n_q),
             n_blocks=len(self._lm.transformer.layers),
             width=int(self._lm.dim),
+            codec_width=int(seanet["dimension"]),
         )
 
 

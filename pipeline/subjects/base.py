@@ -15,6 +15,7 @@ the higher codebooks, which is why `Subject.first_full_frame` is K − 1.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -45,6 +46,8 @@ class SubjectFacts:
     n_blocks: int
     width: int
     """Dimensions of the residual stream."""
+    codec_width: int
+    """Dimensions of the codec's latents."""
 
     @property
     def first_full_frame(self) -> int:
@@ -114,6 +117,11 @@ class Generated:
     """[codebook, frame] int64: what the language model drew, the delay undone."""
 
 
+def standin_fingerprint(fingerprint: str, control: str) -> str:
+    """Of what stands in for a subject under a control: never the subject's own."""
+    return hashlib.sha256(f"{fingerprint}\0{control}".encode()).hexdigest()
+
+
 class Reading(Protocol):
     """What the stage `activations` needs of a subject, or of what stands in for one."""
 
@@ -148,6 +156,10 @@ class Subject(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Unconditional residual stream [batch, frame, d] at each hookpoint, for codes
         [batch, codebook, frame]; float32; the forward ends at the deepest hookpoint."""
+
+    def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
+        """What the codec's decoder is given for codes [batch, codebook, frame]: the sum of their
+        vectors, [batch, frame, d] float32, on the CPU."""
 
     def generate(
         self,

@@ -1,6 +1,7 @@
-"""What stands in for the subject in a control: its codec alone, a mel spectrogram, other music.
+"""What stands in for the subject in a control: its codec, a mel spectrogram, other sound.
 
-Each is read by the same stages as the subject, so that dictionary, filter and grading are the same.
+Each is read by the same stages as the subject, so that training, filter and grading are the same.
+Each has a fingerprint of its own, so that no run of one is continued as a run of the subject.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.subjects.base import Reading, SubjectFacts
+from pipeline.subjects.base import Reading, Subject, SubjectFacts, standin_fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -21,35 +22,29 @@ MEL_WINDOW = 2048
 
 
 class CodecLatents:
-    """The sum of the codes' vectors, [batch, frame, d]: what the decoder is told, before it
-    thinks."""
+    """The sum of the codes' vectors, [batch, frame, d]: what the codec's decoder is given, which
+    no language model has read."""
 
-    def __init__(self, subject: Any) -> None:
+    def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._quantizer = subject.codec.quantizer
-        self.facts = _facts(subject, "codec latents", int(subject.codec.config.codebook_dim))
+        self.facts = _facts(subject, "codec-latents", subject.facts.codec_width)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """The subject's codes."""
-        codes: torch.Tensor = self._subject.encode(audio)
-        return codes
+        return self._subject.encode(audio)
 
     def activations(
         self, codes: torch.Tensor, hookpoints: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         """Quantised latents of the codec."""
-        import torch
-
-        with torch.inference_mode():
-            latents = self._quantizer.decode(codes.transpose(0, 1)).transpose(1, 2)
-        return dict.fromkeys(hookpoints, latents.float().cpu())
+        return dict.fromkeys(hookpoints, self._subject.codec_latents(codes))
 
 
 class MelSpectrogram:
     """Log-mel spectra at the subject's frame rate: what a dictionary finds without any model."""
 
-    def __init__(self, subject: Any) -> None:
-        self.facts = _facts(subject, "mel spectrogram", MEL_BANDS)
+    def __init__(self, subject: Subject) -> None:
+        self.facts = _facts(subject, "mel-spectrogram", MEL_BANDS)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """Log-mel spectra [batch, band, frame] in place of codes."""
@@ -75,14 +70,13 @@ class MelSpectrogram:
 
 
 class PhaseRandomised:
-    """The subject on tracks whose phases are drawn anew: the spectrum of the whole track stays, and
-    whatever happens in time (rhythm, attack, melody) is gone."""
+    """The subject on tracks whose phases are drawn at random: the spectrum of the whole track
+    stays, and whatever happens in time (rhythm, attack, melody) is gone."""
 
     def __init__(self, subject: Reading) -> None:
         self._subject = subject
-        self.facts = replace(
-            subject.facts, fingerprint=_named(subject.facts.fingerprint, "phase-randomised")
-        )
+        own = standin_fingerprint(subject.facts.fingerprint, "phase-randomised-corpus")
+        self.facts = replace(subject.facts, fingerprint=own)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """Codes of the randomised sound."""
@@ -114,16 +108,12 @@ def randomise(track: torch.Tensor) -> torch.Tensor:
     return made
 
 
-def _facts(subject: Reading, kind: str, width: int) -> SubjectFacts:
+def _facts(subject: Reading, control: str, width: int) -> SubjectFacts:
     """The subject's facts with another inside: one vector a frame, no delay."""
     return replace(
         subject.facts,
-        fingerprint=_named(subject.facts.fingerprint, kind),
+        fingerprint=standin_fingerprint(subject.facts.fingerprint, control),
         n_codebooks=1,
         n_blocks=1,
         width=width,
     )
-
-
-def _named(fingerprint: str, kind: str) -> str:
-    return hashlib.sha256(f"{fingerprint}\0{kind}".encode()).hexdigest()

@@ -60,11 +60,6 @@ class TransformersSubject:
         """Hash of weights, config and control, without loading the model."""
         return sources.fingerprint_of(config)
 
-    @property
-    def codec(self) -> Any:
-        """transformers' `EncodecModel`."""
-        return self._codec
-
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """Codes [batch, codebook, frame] int64 of mono audio [batch, sample] at `sample_rate`."""
         import torch
@@ -98,6 +93,15 @@ class TransformersSubject:
         with torch.inference_mode():
             found = self._stream.read(hookpoints, lambda: self._decoder(**given))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
+
+    def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
+        """Sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
+        import torch
+
+        with torch.inference_mode():
+            # transformers' quantizer wants the codebooks first.
+            latents = self._codec.quantizer.decode(codes.transpose(0, 1).to(self._device))
+        return torch.Tensor(latents.transpose(1, 2).float().cpu())
 
     def generate(
         self,
@@ -206,6 +210,7 @@ class TransformersSubject:
             frame_rate=codec.sampling_rate / prod(codec.upsampling_ratios),
             n_codebooks=int(decoder.num_codebooks),
             n_blocks=int(decoder.num_hidden_layers),
+            codec_width=int(codec.codebook_dim),
             width=int(decoder.hidden_size),
         )
 

@@ -16,7 +16,7 @@ from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.run import STAGE_FUNCTIONS, STAGES, execute, execute_stage, forget
+from pipeline.run import MADE_OF, STAGE_FUNCTIONS, STAGES, execute, execute_stage, forget
 
 LAST = "exemplars"
 
@@ -107,7 +107,7 @@ def test_a_stage_made_anew_has_the_old_hashes_and_leaves_the_earlier_ones_alone(
     assert list(RunDirectory(run_copy).manifest()["stages"]) == ["corpus", "activations", "sae"]
     removed = [*before["features"]["files"], *before["exemplars"]["files"]]
     assert [name for name in removed if (run_copy / name).exists()] == []
-    with pytest.raises(PipelineError, match=r"stage exemplars of .* is not done"):
+    with pytest.raises(PipelineError, match=r"stage exemplars of .* has not finished"):
         forget(run_copy, "exemplars")
     config = config_from_dict(small_config)
     directory = execute(config, run_copy, progress=SilentProgress(), until=LAST)
@@ -126,6 +126,37 @@ def test_what_was_steered_goes_with_the_exemplars_alone(run_copy: Path) -> None:
     assert (run_copy / "steering" / "a.txt").exists()
     assert forget(run_copy, "exemplars") == ("exemplars", "steering")
     assert not (run_copy / "steering" / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "gone"),
+    [
+        ("scores", ("scores",)),
+        ("labels", ("labels", "scores", "benchmark")),
+        ("exemplars", ("exemplars", "labels", "scores", "steering", "benchmark")),
+        ("features", ("features", "exemplars", "labels", "scores", *MADE_OF)),
+        ("corpus", (*STAGES, *MADE_OF)),
+    ],
+)
+def test_what_commands_made_goes_with_the_stage_that_it_was_made_of(
+    stage: str, gone: tuple[str, ...], run_copy: Path
+) -> None:
+    directory = RunDirectory(run_copy)
+    for name in ("labels", "scores", *MADE_OF):
+        with directory.writer(name) as writer:
+            writer.write_bytes(f"{name}/a.txt", b"a")
+    control = RunDirectory(run_copy / "recovery" / "random-decoder")
+    control.begin({})
+    for name in STAGES[:4]:
+        with control.writer(name) as writer:
+            writer.write_bytes(f"{name}/a.txt", b"a")
+    assert forget(run_copy, stage) == gone
+    for name in ("labels", "scores", *MADE_OF):
+        assert (run_copy / name / "a.txt").exists() == (name not in gone)
+    # A control is made as the run is, so the same stages of it are made again.
+    left = [name for name in STAGES[:4] if name not in gone]
+    assert list(control.manifest()["stages"]) == left
+    assert [name for name in STAGES if (control.path / name / "a.txt").exists()] == left
 
 
 def test_redo_of_another_config_forgets_nothing(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline.activation_files import read_shards
 from pipeline.artifacts import RunDirectory
+from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery import benchmark as module
@@ -18,8 +21,11 @@ from pipeline.recovery.benchmark import Benchmark, Column, benchmark, from_json
 from pipeline.recovery.benchmark_report import benchmark_lines
 from pipeline.recovery.directions import KINDS
 from pipeline.recovery.naming import Division, Naming, names_concept
-from pipeline.recovery.stability import Stability, has_partner
-from pipeline.recovery.standins import randomise
+from pipeline.recovery.stability import Stability, has_partner, other_seeds, stability
+from pipeline.run import execute, forget
+from pipeline.subjects import STANDINS
+from pipeline.subjects.controls import randomise
+from pipeline.verify import verify
 
 
 @pytest.fixture
@@ -45,7 +51,50 @@ def test_a_whole_benchmark(run_copy: Path) -> None:
     assert by_name["random dictionary"].n_candidates == by_name["random directions"].n_candidates
     assert [row.sae for row in result.stability] == list(RunDirectory(run_copy).sae_names())
     assert from_json(json.loads(json.dumps(asdict(result)))) == result
+    entry = RunDirectory(run_copy).manifest()["stages"]["benchmark"]
     assert benchmark(run_copy, progress=SilentProgress()) == result
+    assert RunDirectory(run_copy).manifest()["stages"]["benchmark"] == entry
+
+    # Every control is a run of its own, with a key that no other has, and is verified.
+    runs = {run.path.name: run for run in RunDirectory(run_copy).nested()}
+    assert set(runs) == {"random-decoder", *STANDINS}
+    described = [run.read_json("run.json") for run in (RunDirectory(run_copy), *runs.values())]
+    for part in ("key", "subject_fingerprint"):
+        assert len({one[part] for one in described}) == 5
+    assert verify(run_copy, progress=SilentProgress()) == []
+    for name, run in runs.items():
+        weights = next(run.path.glob("sae/*/sae_weights.safetensors"))
+        relative = weights.relative_to(run.path)
+        weights.write_bytes(b"damaged")
+        problem = f"recovery/{name}/{relative}: its SHA-256 is not the manifest's"
+        assert problem in verify(run_copy, progress=SilentProgress(), sample=0)
+
+    # Redone from its SAEs on, nothing that stood on them is left, here or in a control.
+    assert forget(run_copy, "sae") == ("sae", "features", "exemplars", "recovery", "benchmark")
+    assert not (run_copy / "recovery" / "recovery.json").exists()
+    assert not (run_copy / "recovery" / "benchmark.json").exists()
+    for run in (RunDirectory(run_copy), *runs.values()):
+        assert list(run.manifest()["stages"]) == ["corpus", "activations"]
+        assert not list(run.path.glob("sae/*/*.*")) + list(run.path.glob("features/*"))
+
+
+@pytest.mark.parametrize("control", STANDINS)
+def test_a_control_that_was_killed_is_continued_as_what_it_is(
+    control: str, small_config: dict[str, Any], finished_run: Path, tmp_path: Path
+) -> None:
+    itself = config_from_dict(small_config)
+    config = replace(itself, subject=replace(itself.subject, control=control))
+    execute(config, tmp_path / "run", progress=SilentProgress(), until="corpus")
+    with pytest.raises(PipelineError, match="a run of another config") as caught:
+        execute(itself, tmp_path / "run", progress=SilentProgress(), until="activations")
+    assert f"subject.control ({control} there, none here)" in str(caught.value)
+    directory = execute(config, tmp_path / "run", progress=SilentProgress(), until="activations")
+    hookpoint = itself.subject.hookpoints[0]
+    (facts, array), *_ = read_shards(directory, hookpoint)
+    (ours, theirs), *_ = read_shards(RunDirectory(finished_run), hookpoint)
+    assert facts.subject_fingerprint != ours.subject_fingerprint
+    assert facts.tracks == ours.tracks
+    assert array.shape != theirs.shape or np.abs(array - theirs).max() > 0.1
 
 
 def test_a_corpus_too_small_to_grade_is_refused(run_copy: Path) -> None:
@@ -73,6 +122,19 @@ def test_a_partner_is_a_direction_nearby() -> None:
     others = np.eye(3)
     turned = np.array([[0.8, 0.6, 0.0], [0.577, 0.577, 0.577]])
     assert has_partner(turned, others).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("own", "others"), [(0, (1, 2)), (1, (2, 3)), (2, (1, 3)), (3, (1, 2)), (7, (1, 2))]
+)
+def test_a_run_is_never_compared_with_its_own_seed(own: int, others: tuple[int, ...]) -> None:
+    assert other_seeds(own) == others
+
+
+def test_its_own_seed_is_refused(small_config: dict[str, Any], finished_run: Path) -> None:
+    config = config_from_dict({**small_config, "sae": {**small_config["sae"], "seed": 2}})
+    with pytest.raises(ValueError, match="seed 2 is the run's own"):
+        stability(RunDirectory(finished_run), config, seeds=(1, 2), progress=SilentProgress())
 
 
 def result_of(**changes: object) -> Benchmark:

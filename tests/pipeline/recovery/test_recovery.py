@@ -14,7 +14,7 @@ from pipeline.__main__ import main
 from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.recovery import ConceptRow, Recovery, from_json, recover
+from pipeline.recovery import RESULT, ConceptRow, Recovery, from_json, recover
 from pipeline.recovery.detection import Detection, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
@@ -73,6 +73,20 @@ def test_a_second_call_reads_what_the_first_computed(run_copy: Path) -> None:
     assert control.read_json("run.json")["config"]["subject"]["control"] == "random"
     assert control.read_table("corpus.parquet") == theirs.read_table("corpus.parquet")
     assert main(["verify", str(run_copy)]) == 0
+
+
+@pytest.mark.parametrize("changed", ["features", "activations"])
+def test_a_table_made_of_other_files_is_made_again(run_copy: Path, changed: str) -> None:
+    first = recover(run_copy, control=False, probe=False, progress=SilentProgress())
+    directory = RunDirectory(run_copy)
+    name = next(n for n in directory.manifest()["stages"][changed]["files"] if "safetensors" in n)
+    manifest = directory.manifest()
+    manifest["stages"][changed]["files"][name] = "0" * 64
+    manifest["stages"]["recovery"]["files"] = {}
+    (run_copy / "manifest.json").write_text(json.dumps(manifest))
+    (run_copy / RESULT).write_text("what was made of the other files")
+    assert recover(run_copy, control=False, probe=False, progress=SilentProgress()) == first
+    assert RESULT in directory.manifest()["stages"]["recovery"]["files"]
 
 
 def test_the_command_prints_every_concept_and_writes_every_figure(
