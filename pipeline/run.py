@@ -102,7 +102,7 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
     _check_stage(stage)
     directory = RunDirectory(out)
     if not directory.is_done(stage):
-        raise PipelineError(f"stage {stage} of {directory.path} has not finished: nothing to redo")
+        raise PipelineError(f"stage {stage} of {directory.path} is not done: nothing to redo")
     after = STAGES[STAGES.index(stage) :]
     after += tuple(made for made, of in MADE_OF.items() if of in after)
     with directory.lock():

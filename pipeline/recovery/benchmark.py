@@ -148,9 +148,7 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
         columns=tuple(_column(name, scores, sizes.get(name, 0)) for name in scores),
         division=division,
         naming=tuple(grade_names(directory, concepts, division)),
-        stability=tuple(
-            stability(directory, config, seeds=other_seeds(config.sae.seed), progress=progress)
-        ),
+        stability=tuple(stability(directory, config, seeds=seeds, progress=progress)),
     )
 
 

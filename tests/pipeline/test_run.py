@@ -107,7 +107,7 @@ def test_a_stage_made_anew_has_the_old_hashes_and_leaves_the_earlier_ones_alone(
     assert list(RunDirectory(run_copy).manifest()["stages"]) == ["corpus", "activations", "sae"]
     removed = [*before["features"]["files"], *before["exemplars"]["files"]]
     assert [name for name in removed if (run_copy / name).exists()] == []
-    with pytest.raises(PipelineError, match=r"stage exemplars of .* has not finished"):
+    with pytest.raises(PipelineError, match=r"stage exemplars of .* is not done"):
         forget(run_copy, "exemplars")
     config = config_from_dict(small_config)
     directory = execute(config, run_copy, progress=SilentProgress(), until=LAST)
