@@ -48,6 +48,7 @@ def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Ite
     data = Path(tempfile.mkdtemp(prefix="ew-bench-"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EARWITNESS_")} | {
         "EARWITNESS_DATA": str(data),
+        "EARWITNESS_PASSAGES_PER_ADDRESS": "0",  # every visitor of a benchmark has one address
         "DJANGO_SETTINGS_MODULE": "studyapp.settings",
         "OMP_NUM_THREADS": "1",
     }

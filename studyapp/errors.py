@@ -15,6 +15,10 @@ class StudyFullError(StudyUnavailableError):
     """Every place of the study is taken."""
 
 
+class CrowdedError(StudyUnavailableError):
+    """As many passages as may began from the visitor's address today."""
+
+
 class ParticipationError(StudyError):
     """A participant's request does not fit where the participation stands."""
 

@@ -6,6 +6,7 @@ with `EARWITNESS_SECRET_KEY_FALLBACKS`, and `EARWITNESS_PSEUDONYM_KEY` (default 
 for this machine, in the data folder), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
 `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
 `EARWITNESS_PROXIES` and `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_TOKEN_DAYS`,
+`EARWITNESS_PASSAGES_PER_ADDRESS`,
 `EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`.
 """
 
@@ -267,6 +268,14 @@ PROJECTS = env.str("EARWITNESS_PROJECTS", default="administrators")
 if PROJECTS not in ("administrators", "members"):
     raise ImproperlyConfigured(
         f"EARWITNESS_PROJECTS is {PROJECTS!r}: it must be administrators or members"
+    )
+
+PASSAGES_PER_ADDRESS = env.int("EARWITNESS_PASSAGES_PER_ADDRESS", default=10)
+"""How many passages of a study may begin from one address within a day; 0: any number. To be raised
+where many people share an address, such as a laboratory's."""
+if PASSAGES_PER_ADDRESS < 0:
+    raise ImproperlyConfigured(
+        f"EARWITNESS_PASSAGES_PER_ADDRESS is {PASSAGES_PER_ADDRESS}: it must be 0 or more"
     )
 
 MEDIA = env.str("EARWITNESS_MEDIA", default="site")

@@ -15,6 +15,8 @@ os.environ["EARWITNESS_DATA"] = DATA
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Two test processes share two cores; a thread pool in each would only make them wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Every visitor of a test has one address; the tests of the limit set it.
+os.environ["EARWITNESS_PASSAGES_PER_ADDRESS"] = "0"
 for name in ("DATABASE_URL", "REDIS_URL", "GEMINI_API_KEY", "EARWITNESS_SECRET_KEY"):
     os.environ.pop(name, None)
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)

@@ -37,6 +37,8 @@ class Participation(models.Model):
         EntryToken, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
     """The token that it came by, where the study asks for one."""
+    address_key = models.CharField(max_length=64, blank=True)
+    """Keyed hash of the address that it began from, for a day; in no export. `services.arrivals`"""
     status = models.CharField(max_length=15, choices=Status.choices, default=Status.ACTIVE)
     simulated = models.BooleanField(default=False)
     seed = models.PositiveBigIntegerField()
@@ -66,6 +68,18 @@ class Participation(models.Model):
 
     class Meta:
         ordering = ["study", "created_at"]
+        indexes = [
+            models.Index(
+                fields=["study", "address_key", "created_at"],
+                condition=~Q(address_key=""),
+                name="participations_by_address",
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=Q(consented_at=None, status="active"),
+                name="never_consented",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["study", "external_key"],

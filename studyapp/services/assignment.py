@@ -31,7 +31,7 @@ from studyapp.errors import (
 from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.selectors import assignment as selectors
 from studyapp.selectors.studies import fold
-from studyapp.services import leases, plans, practice
+from studyapp.services import arrivals, leases, plans, practice
 from studyapp.services.plans import Cell, Frame, Plan, State
 
 
@@ -39,7 +39,7 @@ def assign(*, participation: Participation) -> Participation:
     """Give the participation its condition, trials and place. A second call changes nothing.
 
     Raises `ParticipationError` if it has ended, `StudyUnavailableError` unless the study is open,
-    `StudyFullError` when no place is left.
+    `StudyFullError` when no place is left, `CrowdedError` when too many came from one address.
     """
     with transaction.atomic():
         study = locked_study(participation)
@@ -55,6 +55,7 @@ def assign(*, participation: Participation) -> Participation:
         state = state_of(study, now, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
+        arrivals.check_placed(participation=participation)
         fixed = bool(study.design_hash)  # A preview's copy is not.
         frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frame_of(study)
         plan = plans.draw(frame, state, participation.seed)

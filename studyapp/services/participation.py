@@ -20,7 +20,7 @@ from studyapp.errors import (
 )
 from studyapp.models import EntryToken, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
-from studyapp.services import assignment, leases, recruitment, steps
+from studyapp.services import arrivals, assignment, leases, recruitment, steps
 from studyapp.services.events import EventData as EventData
 from studyapp.services.events import record_events as record_events
 from studyapp.services.plans import ALGORITHM
@@ -36,11 +36,13 @@ def begin(
     external_key: str = "",
     simulated: bool = False,
     entry: EntryToken | None = None,
+    address: str = "",
 ) -> Participation:
     """A new participation of an open study, or the one that this external key already has.
 
     Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when it has no place,
-    `NotInvitedError` when the token `entry` may begin no more.
+    `NotInvitedError` when the token `entry` may begin no more, `CrowdedError` when too many began
+    from `address` today.
     """
     known = selectors.by_external_key(slug=study.slug, key=external_key)
     if known is not None:
@@ -49,12 +51,15 @@ def begin(
         raise StudyUnavailableError(f"{study} is {study.state}")
     if assignment.is_full(study, simulated=simulated):
         raise StudyFullError(f"{study} is full")
+    key = "" if simulated else arrivals.address_key(address)
+    arrivals.check_begun(study=study, key=key, entry=entry)
     try:
         with transaction.atomic():
             begun = Participation.objects.create(
                 study=study,
                 identifier=f"p{secrets.token_hex(8)}",
                 external_key=external_key,
+                address_key=key,
                 simulated=simulated,
                 seed=secrets.randbits(63),
                 algorithm=ALGORITHM,

@@ -62,6 +62,7 @@ def _bury(row: Participation) -> None:
     row.seed = 0
     row.screened_for = ""
     row.consent_version = ""
+    row.address_key = ""
     row.consented_at = row.instructed_at = row.assigned_at = row.lease_expires_at = None
     row.finished_at = clock.now()
     row.save()

@@ -35,6 +35,13 @@ TEXTS = {
         _("This study is full"),
         _("Every place is taken just now. A place may become free: you can try again later."),
     ),
+    "crowded": (
+        _("Too many people have begun from here today"),
+        _(
+            "This study takes only so many people a day from one network. Please try again "
+            "tomorrow or from another network, or write to the researchers, who can change this."
+        ),
+    ),
     "uninvited": (
         _("This study is by invitation"),
         _(

@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from studyapp import access
-from studyapp.errors import NotInvitedError, StudyFullError, StudyUnavailableError
+from studyapp.addresses import counted_address
+from studyapp.errors import CrowdedError, NotInvitedError, StudyFullError, StudyUnavailableError
 from studyapp.models import EntryToken, Participation
 from studyapp.selectors import participation as selectors
 from studyapp.selectors import recruitment as recruitment_selectors
@@ -44,6 +45,8 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         return ending(request, "uninvited", study=studies.by_link(slug), status=403)
     except StudyFullError:
         return ending(request, "full", study=studies.by_link(slug))
+    except CrowdedError:
+        return ending(request, "crowded", study=studies.by_link(slug), status=429)
     except StudyUnavailableError:
         study = studies.by_link(slug)
         return ending(request, study.state if study else "unknown", study=study)
@@ -97,7 +100,11 @@ def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | N
         )
     try:
         begun = services.begin(
-            study=study, external_key=caller.key, simulated=simulated, entry=caller.token
+            study=study,
+            external_key=caller.key,
+            simulated=simulated,
+            entry=caller.token,
+            address=counted_address(request),
         )
         steps.choose_language(participation=begun, language=access.language_of(request, study))
         return begun

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from studyapp import access, texts
-from studyapp.errors import StudyFullError, StudyUnavailableError
+from studyapp.errors import CrowdedError, StudyFullError, StudyUnavailableError
 from studyapp.forms import ConsentForm, parse_events
 from studyapp.models import Participation
 from studyapp.selectors import participation as selectors
@@ -48,6 +48,8 @@ def consent(request: HttpRequest, participation: Participation) -> HttpResponse:
             return to_current(services.consent(participation=participation))
         except StudyFullError:
             return ending(request, "full", study=participation.study)
+        except CrowdedError:
+            return ending(request, "crowded", study=participation.study, status=429)
         except StudyUnavailableError:
             return ending(request, participation.study.state, study=participation.study)
     text = texts.of_study(participation.study, "consent_text", participation.language)

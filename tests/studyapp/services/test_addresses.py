@@ -1,0 +1,134 @@
+"""One visitor does not take every place, by however many passages that begin from one address."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from studyapp import access
+from studyapp.errors import CrowdedError
+from studyapp.models import Participation, Study
+from studyapp.services import arrivals, participation, recruitment
+from studyapp.services.withdrawal import withdraw
+from tests.studyapp import passages
+from tests.studyapp.factories import make_study
+from tests.studyapp.races import at_once
+
+LIMIT = 3
+
+
+@pytest.fixture(autouse=True)
+def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PASSAGES_PER_ADDRESS", LIMIT)
+
+
+@pytest.fixture
+def study(db: None) -> Study:
+    """Twenty places."""
+    return make_study(features=10, trials_per_participation=1, methods=["descriptors"],
+                      ratings_per_item=2)  # fmt: skip
+
+
+def visit(study: Study, **headers: Any) -> str:
+    """A fresh browser follows the link and agrees; the page where it ends up."""
+    client = Client(**headers)
+    client.get(f"/s/{study.slug}/")
+    answer = client.post(f"/s/{study.slug}/consent/", {"decision": "agree"}, follow=True)
+    return passages.page_of(answer) or str(answer.status_code)
+
+
+def test_a_visitor_without_cookies_begins_so_many_and_no_more(study: Study) -> None:
+    for _ in range(LIMIT):
+        assert Client().get(f"/s/{study.slug}/").status_code == 302
+    answer = Client().get(f"/s/{study.slug}/")
+    assert (answer.status_code, passages.page_of(answer)) == (429, "crowded")
+    assert Participation.objects.count() == LIMIT
+    assert visit(study, REMOTE_ADDR="198.51.100.7") == "instructions"
+
+
+def test_who_is_in_already_goes_on(study: Study) -> None:
+    client = Client()
+    client.get(f"/s/{study.slug}/")
+    for _ in range(LIMIT):
+        Client().get(f"/s/{study.slug}/")
+    client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+    assert passages.page_of(client.get(f"/s/{study.slug}/", follow=True)) == "instructions"
+
+
+def test_invented_identities_from_one_address_are_one_visitor(study: Study) -> None:
+    for number in range(2 * LIMIT):
+        Client().get(f"/s/{study.slug}/", {"PROLIFIC_PID": f"{number:024x}", "SESSION_ID": "s"})
+    assert Participation.objects.count() == LIMIT
+
+
+def test_an_ipv6_network_is_one_visitor(study: Study) -> None:
+    pages = [visit(study, REMOTE_ADDR=f"2001:db8:0:1::{number:x}") for number in range(1, 6)]
+    assert pages.count("instructions") == LIMIT
+    assert visit(study, REMOTE_ADDR="2001:db8:0:2::1") == "instructions"
+
+
+def test_a_laboratory_can_raise_it(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PASSAGES_PER_ADDRESS", 0)
+    assert [visit(study) for _ in range(2 * LIMIT)] == ["instructions"] * 2 * LIMIT
+
+
+def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) -> None:
+    for token in recruitment.make_tokens(study=study, kind="single", count=2 * LIMIT):
+        assert Client().get(f"/s/{study.slug}/?t={token}").status_code == 302
+    simulated = access.simulation_token(study)
+    for number in range(2 * LIMIT):
+        who = {"PROLIFIC_PID": f"simulated-{number}", "simulated": simulated}
+        assert Client().get(f"/s/{study.slug}/", who).status_code == 302
+    assert Participation.objects.count() == 4 * LIMIT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_places_are_counted_under_the_studys_lock(study: Study) -> None:
+    """Many that began before the limit could be seen: at consent it holds all the same."""
+    key = arrivals.address_key("192.0.2.1")
+    begun = [participation.begin(study=study) for _ in range(2 * LIMIT)]
+    Participation.objects.update(address_key=key)
+    fresh = [Participation.objects.select_related("study").get(pk=one.pk) for one in begun]
+    refused = at_once(
+        *[lambda one=one: participation.consent(participation=one) for one in fresh]  # type: ignore[misc]
+    )
+    assert sorted(refused) == [""] * LIMIT + [CrowdedError.__name__] * LIMIT
+    assert Participation.objects.exclude(assigned_at=None).count() == LIMIT
+
+
+def test_an_address_is_a_keyed_hash_and_forgotten_after_a_day(study: Study) -> None:
+    old = participation.consent(participation=participation.begin(study=study, address="192.0.2.1"))
+    assert len(old.address_key) == 64
+    assert "192.0.2.1" not in str(old.__dict__)
+    yesterday = timezone.now() - timedelta(days=1, minutes=1)
+    Participation.objects.filter(pk=old.pk).update(created_at=yesterday)
+    new = participation.begin(study=study, address="192.0.2.1")
+    arrivals.sweep()
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.address_key, bool(old.consented_at)) == ("", True)
+    assert new.address_key
+
+
+def test_a_withdrawal_forgets_it_at_once(study: Study) -> None:
+    someone = participation.consent(
+        participation=participation.begin(study=study, address="192.0.2.1")
+    )
+    assert withdraw(participation=someone).address_key == ""
+
+
+def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> None:
+    looked, agreed, refused, late = (participation.begin(study=study) for _ in range(4))
+    participation.consent(participation=agreed)
+    participation.refuse(participation=refused)
+    yesterday = timezone.now() - timedelta(days=1, minutes=1)
+    Participation.objects.exclude(pk=late.pk).update(created_at=yesterday)
+    arrivals.sweep()
+    left = set(Participation.objects.values_list("pk", flat=True))
+    assert left == {agreed.pk, refused.pk, late.pk}
+    assert not Participation.objects.filter(pk=looked.pk).exists()
