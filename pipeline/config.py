@@ -100,6 +100,14 @@ class RunConfig:
         """The same config reading another corpus folder."""
         return replace(self, corpus=replace(self.corpus, path=Path(path).resolve()))
 
+    def with_ceiling(self, dollars: float) -> RunConfig:
+        """The same config with a Gemini budget of at most `dollars`; under 0 is 0.
+
+        The budget is no part of the run's key. It counts what the run has spent before.
+        """
+        least = max(0.0, min(self.gemini.budget_dollars, dollars))
+        return replace(self, gemini=replace(self.gemini, budget_dollars=least))
+
 
 def load_config(path: Path) -> RunConfig:
     """The config in the TOML file at `path`.

@@ -14,6 +14,9 @@ from pipeline.config_guard import Guard, guard
 from pipeline.config_sections import _require, _require_choice, _require_positive
 
 UNKNOWN = ("fail", "ask")
+UNANSWERED = ("stop", "fail")
+PRICED = ("audio", "text", "output")
+AGAIN = ("malformed", "cut", "blocked", "empty", "refused")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class GeminiConfig:
         "base_url", "timeout_seconds", "attempts", "backoff_seconds", "concurrency",
         "requests_per_minute", "budget_dollars", "dollars_per_million_audio",
         "dollars_per_million_text", "dollars_per_million_output", "batch", "poll_seconds",
-        "unknown",
+        "unknown", "unanswered", "again",
     )  # fmt: skip
     PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
 
@@ -103,7 +106,9 @@ class GeminiConfig:
     requests_per_minute: float = 60.0
     """Calls begun a minute, at most."""
     budget_dollars: float = field(default=10.0, metadata=guard(Guard.MONEY))
-    """The method does not begin if it may cost more, and stops when it has."""
+    """Of the whole run, all SAEs and `gemini@MODEL` methods together: nothing is asked if it may
+    cost more by estimate, and no call begins that the budget would not cover, calls under way and
+    calls that may have been paid for counted."""
     dollars_per_million_audio: float = field(default=0.3, metadata=guard(Guard.MONEY))
     """Price of a million tokens of sound. The three prices are the default model's, as the list at
     https://ai.google.dev/gemini-api/docs/pricing had them on 7 October 2026: look there first."""
@@ -118,15 +123,27 @@ class GeminiConfig:
     unknown: str = "fail"
     """What becomes of a call that was under way when the process was killed, and may have been
     paid for: `fail` its feature with that reason, or `ask` again."""
+    unanswered: str = "stop"
+    """What becomes of a question that got no answer in all tries (an outage, a quota, an expired
+    batch): `stop` the stage, which a later start continues, or `fail` its feature and go on;
+    `run --redo labels` asks it again."""
+    again: tuple[str, ...] = ()
+    """Kinds of answers that each start asks for again, and pays for again: `malformed`, `cut` (at
+    the limit of tokens), `blocked`, `empty`, `refused`. What is whole in them is used till then."""
     ledger: Path | None = None
     """File of all calls and answers, which runs may share; default: in the run."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model), "[gemini] model is empty")
         _require_choice(self.unknown, UNKNOWN, "[gemini] unknown")
+        _require_choice(self.unanswered, UNANSWERED, "[gemini] unanswered")
+        for kind in self.again:
+            _require_choice(kind, AGAIN, "[gemini] again")
+        for name in ("budget_dollars", *(f"dollars_per_million_{of}" for of in PRICED)):
+            _require(getattr(self, name) >= 0, f"[gemini] {name} is under 0")
         _require_positive(
             self, "gemini", "concepts", "clip_seconds", "timeout_seconds", "attempts",
-            "concurrency", "requests_per_minute", "budget_dollars", "poll_seconds",
+            "concurrency", "requests_per_minute", "poll_seconds",
         )  # fmt: skip
         _require(self.backoff_seconds >= 0, "[gemini] backoff_seconds is under 0")
 

@@ -68,7 +68,7 @@ def execute(
     with directory.lock():
         for stage in STAGES:
             if not directory.is_done(stage):
-                resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=progress)
+                _make(config, directory, stage, progress=progress)
             if stage == until:
                 break
     return directory
@@ -86,8 +86,17 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
             if not directory.is_done(earlier):
                 raise PipelineError(f"stage {stage} needs stage {earlier}, which is not done")
         if not directory.is_done(stage):
-            resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=progress)
+            _make(config, directory, stage, progress=progress)
     return directory
+
+
+def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:
+    """Run a stage. Raises `PipelineError` if it says in a line why it is not done for now."""
+    left: str | None = resolve(STAGE_FUNCTIONS, stage, "stage")(
+        config, directory, progress=progress
+    )
+    if left:
+        raise PipelineError(left)
 
 
 def forget(out: Path, stage: str) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Questions go up as files of JSON lines, a job each. A job's name is in the ledger as soon as it is
 known, and its display name, which is made of its questions, before: a process that was killed in
-between finds the job by that name instead of paying for another.
+between finds the job by that name instead of paying for another. Of a job that expired, was
+cancelled or failed in part, what was answered is kept and the rest is asked again by a later start.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.config import GeminiConfig
-from pipeline.errors import PipelineError
+from pipeline.gemini import costs, faults
 from pipeline.gemini.calls import Calls
+from pipeline.gemini.faults import LONGEST_WAIT, UnansweredError
 from pipeline.gemini.questions import Question, body_of
+from pipeline.gemini.service import left_over, over_budget
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -26,6 +29,10 @@ JOB_BYTES = 200_000_000
 """Of a job's file, at most about; the service takes ten times as much."""
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED",
          "JOB_STATE_PARTIALLY_SUCCEEDED")  # fmt: skip
+
+
+Found = TypeVar("Found")
+Part = tuple[list[Question], list[bytes]]
 
 
 def ask(
@@ -38,98 +45,191 @@ def ask(
 ) -> None:
     """Ask by jobs and wait for them; every reply is in the ledger afterwards.
 
-    Raises `PipelineError` if the service refuses a job.
+    Raises `UnansweredError` if a job is refused, the service is out of reach, the budget does not
+    cover the next job, or questions were left without an answer.
     """
     from google.genai import errors
 
+    timeouts, losses = faults.transport_errors()
     try:
-        waiting = {key for keys in calls.jobs().values() for key in keys}
-        new = [asked for asked in questions if asked.key not in waiting]
+        new = [asked for asked in questions if not calls.in_job(asked.key)]
         for part in _parts(config, new, sound):
-            _submit(calls, client, part)
-        for job, keys in calls.jobs().items():
-            _fetch(config, calls, client, job, keys)
-            for _ in keys:
-                advance()
+            _submit(config, calls, client, part)
+        left = _fetch_all(config, calls, client, {asked.key for asked in questions}, advance)
     except errors.APIError as error:
-        raise PipelineError(
-            calls.clean(f"Gemini refuses a batch: HTTP {error.code} {error.message}")
-        ) from None
+        refused = f"Gemini refuses a batch: HTTP {error.code} {error.message}"
+        raise UnansweredError(calls.clean(refused)) from None
+    except (*timeouts, *losses) as error:
+        lost = f"Gemini is out of reach ({type(error).__name__}); start again to go on"
+        raise UnansweredError(lost) from None
+    if left and config.unanswered == "stop":
+        raise UnansweredError(left_over(len(left), left[-1]))
 
 
 def _parts(
     config: GeminiConfig, questions: Sequence[Question], sound: Callable[[Question], bytes]
-) -> list[tuple[list[Question], list[bytes]]]:
+) -> Iterator[Part]:
     """Questions with their lines, in groups of at most about `JOB_BYTES`."""
-    parts: list[tuple[list[Question], list[bytes]]] = []
-    size = JOB_BYTES
+    part: Part = ([], [])
+    size = 0
     for asked in questions:
         body = body_of(config, asked, sound(asked))
         line = json.dumps({"key": asked.key, "request": body}).encode() + b"\n"
-        if size + len(line) > JOB_BYTES:
-            parts.append(([], []))
-            size = 0
-        parts[-1][0].append(asked)
-        parts[-1][1].append(line)
+        if part[0] and size + len(line) > JOB_BYTES:
+            yield part
+            part, size = ([], []), 0
+        part[0].append(asked)
+        part[1].append(line)
         size += len(line)
-    return parts
+    if part[0]:
+        yield part
 
 
-def _submit(calls: Calls, client: Client, part: tuple[list[Question], list[bytes]]) -> None:
-    questions, lines = part
+def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
+    """Make the part's job, unless a process that was killed had made it."""
+    questions, _ = part
     keys = [asked.key for asked in questions]
     name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
-    begun = any(calls.under_way(key) for key in keys)
-    job = _job_named(client, name) if begun else None
+    job = _job_named(calls, client, name)
     if job is None:
-        for asked in questions:
+        job = _made(config, calls, client, part, name)
+    for asked in questions:
+        if not calls.under_way(asked.key):  # Found, and given up before: it counts again.
             calls.begin(asked.key, asked.feature, batch=name)
-        config: Any = {"mime_type": "application/jsonl", "display_name": name}
-        file = client.files.upload(file=io.BytesIO(b"".join(lines)), config=config)
-        made = client.batches.create(
-            model=questions[0].model, src=str(file.name), config={"display_name": name}
-        )
-        job = str(made.name)
     calls.submitted(job, keys)
 
 
-def _job_named(client: Client, name: str) -> str | None:
-    """The job of that display name, if the service has one."""
+def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
+    """The name of a new job, if the budget covers it."""
+    from google.genai import errors
+
+    timeouts, losses = faults.transport_errors()
+    questions, lines = part
+    likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
+    if calls.dollars + sum(likely) > config.budget_dollars:
+        raise UnansweredError(over_budget(config, calls.dollars))
+    upload: Any = {"mime_type": "application/jsonl", "display_name": name}
+    file = client.files.upload(file=io.BytesIO(b"".join(lines)), config=upload)
+    for asked, dollars in zip(questions, likely, strict=True):
+        calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
+    try:
+        made = client.batches.create(
+            model=questions[0].model, src=str(file.name), config={"display_name": name}
+        )
+    except (errors.APIError, *timeouts, *losses) as error:
+        # If the job was made all the same, the next start finds it by its name.
+        for asked in questions:
+            calls.unanswered(asked.key, calls.clean(f"no batch: {error}")[:200])
+        raise
+    return str(made.name)
+
+
+def _job_named(calls: Calls, client: Client, name: str) -> str | None:
+    """The job of that display name whose results are wanted, if the service has one."""
     for job in client.batches.list():
-        if job.display_name == name:
+        if job.display_name == name and not calls.was_fetched(str(job.name)):
             return str(job.name)
     return None
 
 
+def _fetch_all(
+    config: GeminiConfig,
+    calls: Calls,
+    client: Client,
+    wanted: set[str],
+    advance: Callable[[], None],
+) -> list[str]:
+    """Wait for the jobs of the `wanted` questions; the reason of each that has no answer."""
+    left: list[str] = []
+    for job, keys in calls.jobs().items():
+        # Runs that share a ledger fetch their own.
+        if wanted.intersection(keys):
+            left += _fetch(config, calls, client, job, keys)
+            for _ in keys:
+                advance()
+    return left
+
+
 def _fetch(
     config: GeminiConfig, calls: Calls, client: Client, job: str, keys: Sequence[str]
-) -> None:
-    """Wait for a job's end and enter its replies."""
-    while True:
-        found = client.batches.get(name=job)
-        state = found.state.name if found.state else ""
-        if state in ENDED:
-            break
-        time.sleep(config.poll_seconds)
+) -> list[str]:
+    """Wait for a job's end and enter its replies; the reasons of those without one."""
+    found = _ended(config, client, job)
+    if found is None:
+        # Its questions stay under way: they may have been paid for.
+        calls.fetched(job)
+        return [f"the service has no batch job {job} any more"]
+    state = found.state.name if found.state else ""
     replies: dict[str, dict[str, Any]] = {}
     if found.dest is not None and found.dest.file_name:
-        data = client.files.download(file=found.dest.file_name)
-        for line in data.splitlines():
+        name = found.dest.file_name
+        data = _patiently(config, lambda: client.files.download(file=name))
+        for line in data.split(b"\n"):
             _take_line(line, replies)
+    left = []
     for key in keys:
         entry = replies.get(key, {})
         if "response" in entry:
-            calls.answered(key, entry["response"])
-        else:
-            error = entry.get("error") or {}
-            reason = error.get("message") or f"the batch job ended as {state} without an answer"
-            calls.unanswered(key, calls.clean(f"refused: {reason}"), final=True)
+            reply = entry["response"]
+            whole = reply if isinstance(reply, dict) else {"unreadable": str(reply)[:300]}
+            calls.answered(key, whole, config)
+        elif reason := _entered(calls, key, entry.get("error") or {}, state):
+            left.append(reason)
     calls.fetched(job)
+    return left
+
+
+def _ended(config: GeminiConfig, client: Client, job: str) -> Any | None:
+    """The job once it has ended; None if the service does not know it."""
+    from google.genai import errors
+
+    while True:
+        try:
+            found = _patiently(config, lambda: client.batches.get(name=job))
+        except errors.APIError as error:
+            if error.code == 404:
+                return None
+            raise
+        if found.state and found.state.name in ENDED:
+            return found
+        time.sleep(config.poll_seconds)
+
+
+def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
+    """What a call brings; faults that pass are waited out, as often as a question is tried."""
+    from google.genai import errors
+
+    timeouts, losses = faults.transport_errors()
+    for _ in range(config.attempts - 1):
+        try:
+            return call()
+        except errors.APIError as error:
+            if not faults.may_pass(int(error.code or 0)):
+                raise
+        except (*timeouts, *losses):
+            pass
+        time.sleep(min(LONGEST_WAIT, config.poll_seconds))
+    return call()
+
+
+def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
+    """Enter a question without a reply; its reason, empty where it was refused for good."""
+    if not isinstance(error, dict):
+        error = {"message": str(error)}
+    code, message = error.get("code"), calls.clean(str(error.get("message") or ""))[:200]
+    http = 400 if code in faults.GRPC_OF_THE_QUESTION else code
+    if isinstance(http, int) and faults.speaks_of_the_question(http, str(error)):
+        calls.unanswered(key, faults.refusal(http, message), final=True)
+        return ""
+    reason = message or f"the batch job ended as {state} without an answer"
+    calls.unanswered(key, reason)
+    return reason
 
 
 def _take_line(line: bytes, replies: dict[str, dict[str, Any]]) -> None:
+    """Skip a line that is malformed: its question has no answer, which is entered there."""
     try:
         entry = json.loads(line)
         replies[str(entry["key"])] = entry
     except (ValueError, KeyError, TypeError):
-        return  # A line that is none leaves its question without an answer, which is said there.
+        return

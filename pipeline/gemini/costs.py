@@ -1,13 +1,22 @@
-"""Tokens and dollars: before the first call by estimate, then as the replies count them."""
+"""Tokens and dollars: before the first call by estimate, then as the replies count them.
+
+What a run has spent is read from its ledger: the dollars of every reply, and the estimate of every
+call whose end nobody saw, since it may have been paid for. A call under way counts as one of
+those, so that calls at once cannot pass the budget together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pipeline.config import GeminiConfig, RunConfig
+from pipeline.artifacts import RUN_FILE, Ledger, RunDirectory
+from pipeline.config import GeminiConfig, RunConfig, config_from_dict
 from pipeline.gemini.questions import GAP_SECONDS, Question, prompt_of
 
+LEDGER = "labels/gemini-ledger.jsonl"
+"""In the run directory, outside its manifest: it grows while the stage is not done."""
 AUDIO_TOKENS = 32
 """A second of sound."""
 CHARACTERS_A_TOKEN = 4
@@ -75,3 +84,64 @@ def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
         f"{len(questions) * ANSWER_TOKENS:,} answered, about ${dollars:.2f} of a budget of "
         f"${config.budget_dollars:.2f}, {time}"
     )
+
+
+class Spending:
+    """What one run has spent, by the entries of a ledger that other runs may share."""
+
+    def __init__(self, config: GeminiConfig, run: str, *, own: bool) -> None:
+        """`run`: its key. `own`: whether the ledger is the run's alone, so that entries from
+        before they named their run are its."""
+        self._config = config
+        self.run = run
+        self._unnamed = run if own else None
+        self._open: dict[str, float] = {}
+        self._closed = 0.0
+        self.dearest = 0.0
+        """Dollars of the dearest reply so far."""
+
+    @property
+    def dollars(self) -> float:
+        """What replies counted, and the estimate of what may have been paid for."""
+        return self._closed + sum(self._open.values())
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Count one entry; of a question that another run asked nothing is counted."""
+        event, key = entry.get("event"), str(entry.get("key", ""))
+        if event == "asked" and entry.get("run", self._unnamed) == self.run:
+            # Begun before and its end not seen: that call may have been paid for as well.
+            self._closed += self._open.pop(key, 0.0)
+            self._open[key] = float(entry.get("dollars", 0.0))
+        elif event in ("answered", "unanswered", "refused") and key in self._open:
+            estimate = self._open.pop(key)
+            if event == "answered":
+                dollars = float(entry.get("dollars", paid(self._config, entry["reply"])))
+                self.dearest = max(self.dearest, dollars)
+                self._closed += dollars
+            elif entry.get("perhaps"):
+                self._closed += estimate
+
+
+def ledger_of(config: GeminiConfig, directory: RunDirectory) -> Ledger:
+    """The ledger of the run, or the one that runs share."""
+    return Ledger(config.ledger) if config.ledger else directory.ledger(LEDGER)
+
+
+def spending_of(config: GeminiConfig, directory: RunDirectory) -> Spending:
+    """The count for the run in `directory`, before any entry was read."""
+    key = str(directory.read_json(RUN_FILE).get("key", ""))
+    return Spending(config, key, own=config.ledger is None)
+
+
+def spent(run_dir: Path) -> float:
+    """US dollars that the run in `run_dir` has spent on Gemini, over all SAEs and methods, or may
+    have spent by calls whose end nobody saw. 0 for a run that asked nothing.
+
+    Raises `PipelineError` if there is no run, or its config cannot be read.
+    """
+    directory = RunDirectory(run_dir)
+    config = config_from_dict(directory.read_json(RUN_FILE)["config"]).gemini
+    counted = spending_of(config, directory)
+    for entry in ledger_of(config, directory).entries():
+        counted.take(entry)
+    return counted.dollars

@@ -1,41 +1,37 @@
 """Calling the API: at a rate, several at once, again where that may help, never over the budget.
 
-Tried again, with jitter and an honoured Retry-After: 408, 429, 5xx, time-outs, lost connections.
-What was refused (other 4xx) is not. A key that is not accepted, a model that is not known, an
-answer by another model, or a spent budget stops the method: calls under way end and are kept.
+Tried again, with jitter and an honoured Retry-After: 408, 429, 5xx, time-outs, lost connections;
+`pipeline.gemini.faults` says which codes are what. A key that is not accepted, a model that is not
+known, an answer by another model, an outage or a spent budget stops the method: calls under way
+end and are kept, and a later start asks the rest. The first call of a start goes out by itself, so
+that one call is paid for, and not as many as go out at once, to learn that the model is another
+one; it also shows what an answer costs.
+
+Budget: under one lock, a call begins only if what was spent, the calls under way and this call are
+within it. A call is counted as its estimate, or as the dearest reply so far if that is more; so
+the budget can be passed only by what an answer costs more than every answer before it.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from importlib import import_module
-from importlib.util import find_spec
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import GeminiConfig
-from pipeline.errors import PipelineError
-from pipeline.gemini import costs
+from pipeline.gemini import costs, faults
 from pipeline.gemini.address import base_url_of
 from pipeline.gemini.answers import is_model, version_of
 from pipeline.gemini.calls import Calls
+from pipeline.gemini.faults import LONGEST_WAIT, UnansweredError
 from pipeline.gemini.questions import SCHEMA, Question
 
 if TYPE_CHECKING:
     from google.genai import Client
-
-LONGEST_WAIT = 120.0
-"""Between two tries, whatever the service asks for, seconds."""
-STOPPING = (401, 403, 404)
-"""The key or the model is at fault, so the next call would fare no better."""
-RETRIED = (408, 429)
 
 
 def make_client(config: GeminiConfig, key: str) -> Client:
@@ -72,6 +68,20 @@ class Pace:
         return not stop.wait(turn - now)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a call brought: a reply, or a reason why there is none."""
+
+    reply: dict[str, Any] | None = None
+    reason: str = ""
+    wait: float | None = None
+    """Seconds before another try, 0 leaves it to the backoff; None: there is to be none."""
+    final: bool = False
+    """Whether the question was refused for good."""
+    perhaps: bool = False
+    """Whether the call may have been paid for without a reply."""
+
+
 class Service:
     """Asks questions and enters every call and reply into the ledger."""
 
@@ -88,63 +98,74 @@ class Service:
         self._sound = sound
         self._pace = Pace(config.requests_per_minute)
         self._stop = Event()
+        self._heard = Event()
+        """The first call of this start has ended."""
         self._why = ""
-        self._spent = 0.0
+        self._unanswered: list[str] = []
+        self._in_a_row = 0
         self._lock = Lock()
 
-    def ask(
-        self, questions: Sequence[Question], *, spent: float, advance: Callable[[], None]
-    ) -> None:
-        """Ask all of them; `spent` dollars of the budget are gone already.
+    def ask(self, questions: Sequence[Question], *, advance: Callable[[], None]) -> None:
+        """Ask all of them.
 
-        Raises `PipelineError` if the method had to stop; what was answered is in the ledger.
+        Raises `UnansweredError` if the method had to stop or, unless the config says to go on,
+        if some got no answer in all their tries; what was answered is in the ledger.
         """
-        self._spent = spent
         pool = ThreadPoolExecutor(self._config.concurrency)
         try:
-            for done in as_completed([pool.submit(self._ask, asked) for asked in questions]):
+            begun = [pool.submit(self._ask, asked, asked is questions[0]) for asked in questions]
+            for done in as_completed(begun):
                 done.result()
                 advance()
         finally:
             self._stop.set()
+            self._heard.set()
             pool.shutdown(wait=True, cancel_futures=True)
         if self._why:
-            raise PipelineError(self._why)
+            raise UnansweredError(self._why)
+        if self._unanswered and self._config.unanswered == "stop":
+            raise UnansweredError(left_over(len(self._unanswered), self._unanswered[-1]))
 
-    def _ask(self, asked: Question) -> None:
+    def _ask(self, asked: Question, first: bool) -> None:
         """One question, to its reply or to the reason why there is none."""
-        if self._stop.is_set():
-            return
-        sound = self._sound(asked)
+        try:
+            if not first:
+                self._heard.wait()
+            if not self._stop.is_set():
+                self._try(asked, self._sound(asked))
+        finally:
+            self._heard.set()
+
+    def _try(self, asked: Question, sound: bytes) -> None:
         reason = ""
         for attempt in range(self._config.attempts):
-            if not self._pace.wait(self._stop) or not self._afford(asked):
+            if not self._pace.wait(self._stop) or not self._begin(asked):
                 return
-            self._calls.begin(asked.key, asked.feature)
-            reply, reason, wait = self._call(asked, sound)
-            if reply is not None:
-                self._calls.answered(asked.key, reply)
-                self._settle(asked, reply)
+            found = self._call(asked, sound)
+            self._enter(asked, found)
+            self._heard.set()
+            if found.wait is None:
                 return
-            if wait is None:
-                self._calls.unanswered(asked.key, reason, final=True)
-                return
-            self._calls.unanswered(asked.key, reason, final=False)
+            reason = found.reason
             last = attempt + 1 == self._config.attempts
-            if not last and self._stop.wait(wait or self._backoff(attempt)):
+            if not last and self._stop.wait(found.wait or self._backoff(attempt)):
                 return  # The method stops: this question has tries left, and is asked again later.
-        self._calls.unanswered(
-            asked.key, f"no answer in {self._config.attempts} tries: {reason}", final=True
-        )
+        self._give_up(f"no answer in {self._config.attempts} tries: {reason}")
 
-    def _call(
-        self, asked: Question, sound: bytes
-    ) -> tuple[dict[str, Any] | None, str, float | None]:
-        """Reply, or reason and the wait before another try: 0 leaves it to the backoff, None says
-        that there is to be none."""
+    def _enter(self, asked: Question, found: Outcome) -> None:
+        """Put what a call brought into the ledger."""
+        if found.reply is not None:
+            self._calls.answered(asked.key, found.reply, self._config)
+            self._settle(asked, found.reply)
+        else:
+            self._calls.unanswered(
+                asked.key, found.reason, final=found.final, perhaps=found.perhaps
+            )
+
+    def _call(self, asked: Question, sound: bytes) -> Outcome:
         from google.genai import errors, types
 
-        timeouts, losses = transport_errors()
+        timeouts, losses = faults.transport_errors()
         try:
             response = self._client.models.generate_content(
                 model=asked.model,
@@ -156,35 +177,39 @@ class Service:
                 ),
             )
         except errors.APIError as error:
-            return None, *self._judge(error)
-        except timeouts:
-            return None, f"no answer within {self._config.timeout_seconds:g} s", 0.0
+            return self._judge(error)
+        except timeouts as error:
+            reason = f"no answer within {self._config.timeout_seconds:g} s"
+            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
         except losses as error:
-            return None, self._calls.clean(f"connection lost: {type(error).__name__}"), 0.0
+            reason = self._calls.clean(f"connection lost: {type(error).__name__}")
+            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
         except (ValueError, errors.UnknownApiResponseError) as error:
             # A reply came and may cost, but it is not what the API speaks.
-            return {"unreadable": self._calls.clean(str(error))[:300]}, "", None
+            return Outcome(reply={"unreadable": self._calls.clean(str(error))[:300]})
         reply = response.model_dump(
             mode="json", by_alias=True, exclude_none=True,
             exclude={"sdk_http_response", "parsed", "automatic_function_calling_history"},
         )  # fmt: skip
-        return reply, "", None
+        return Outcome(reply=reply)
 
-    def _judge(self, error: Any) -> tuple[str, float | None]:
-        """Reason and wait after an error of the API."""
+    def _judge(self, error: Any) -> Outcome:
+        """What an error of the API means."""
         code = int(error.code or 0)
-        reason = self._calls.clean(f"HTTP {code} {error.status or ''}: {error.message or ''}")[:200]
-        if code in STOPPING or "API_KEY_INVALID" in str(error.details):
-            self._halt(f"Gemini refuses: {reason}")
-            return reason, None
-        if code in RETRIED or code >= 500:
-            return reason, asked_to_wait(error)
-        return f"refused: {reason}", None
+        text = self._calls.clean(f"{error.status or ''}: {error.message or ''}")[:200]
+        if faults.speaks_of_the_question(code, f"{error.status} {error.details}"):
+            return Outcome(reason=faults.refusal(code, text), final=True)
+        reason = f"HTTP {code} {text}"
+        if faults.may_pass(code):
+            return Outcome(reason=reason, wait=faults.asked_to_wait(error))
+        # The key, the model or the account is at fault, so the next call would fare no better.
+        self._halt(f"Gemini refuses: {reason}; nothing was entered as an answer, so start again")
+        return Outcome(reason=reason)
 
     def _settle(self, asked: Question, reply: dict[str, Any]) -> None:
-        """Count what it cost, and stop if another model answered."""
+        """The service is there; stop if another model answered."""
         with self._lock:
-            self._spent += costs.paid(self._config, reply)
+            self._in_a_row = 0
         version = version_of(reply)
         if "unreadable" not in reply and not is_model(version, asked.model):
             self._halt(
@@ -192,16 +217,25 @@ class Service:
                 "service changed the model, so the method stops; name the model that you want"
             )
 
-    def _afford(self, asked: Question) -> bool:
+    def _begin(self, asked: Question) -> bool:
+        """Enter the call into the ledger if the budget covers it."""
         with self._lock:
-            total = self._spent + costs.estimated(self._config, asked)
-        if total <= self._config.budget_dollars:
-            return True
-        self._halt(
-            f"the budget of ${self._config.budget_dollars:.2f} is spent (${self._spent:.2f}); "
-            "answers are kept: raise [gemini] budget_dollars to go on"
-        )
+            dollars = self._calls.likely(costs.estimated(self._config, asked))
+            spent = self._calls.dollars
+            if spent + dollars <= self._config.budget_dollars:
+                self._calls.begin(asked.key, asked.feature, dollars=dollars)
+                return True
+        self._halt(over_budget(self._config, spent))
         return False
+
+    def _give_up(self, reason: str) -> None:
+        """A question had all its tries; as many in a row as go out at once are an outage."""
+        with self._lock:
+            self._unanswered.append(reason)
+            self._in_a_row += 1
+            outage = self._in_a_row >= max(2, self._config.concurrency)
+        if outage:
+            self._halt(left_over(len(self._unanswered), reason))
 
     def _halt(self, why: str) -> None:
         with self._lock:
@@ -214,29 +248,23 @@ class Service:
         return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
 
 
-def transport_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """What a time-out and a lost connection raise: google-genai takes httpx2 where it is
-    installed, else httpx, and their exceptions are not each other's."""
-    modules = [import_module(name) for name in ("httpx", "httpx2") if find_spec(name)]
+def _was_sent(error: Exception) -> bool:
+    """Whether the service may have heard the question before the transport failed."""
+    return type(error).__name__ not in faults.NEVER_SENT
+
+
+def left_over(count: int, reason: str) -> str:
+    """The line that says that questions have no answer for now."""
+    questions = "1 question has" if count == 1 else f"{count} questions have"
     return (
-        tuple(module.TimeoutException for module in modules),
-        tuple(module.TransportError for module in modules),
+        f"Gemini: {questions} no answer for now ({reason}); answers are kept: start again to ask "
+        'the rest, or set [gemini] unanswered = "fail" to go on without them'
     )
 
 
-def asked_to_wait(error: Any) -> float:
-    """Seconds that a refusal asks to wait, by header or by RetryInfo; 0 if it does not say."""
-    header = ""
-    if getattr(error, "response", None) is not None:
-        header = str((getattr(error.response, "headers", None) or {}).get("retry-after") or "")
-    told = re.search(r"'retryDelay': '([0-9.]+)s'", str(error.details))
-    if re.fullmatch(r"[0-9.]+", header):
-        seconds = float(header)
-    elif header:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            seconds = 0.0
-    else:
-        seconds = float(told.group(1)) if told else 0.0
-    return min(LONGEST_WAIT, max(0.0, seconds))
+def over_budget(config: GeminiConfig, spent: float) -> str:
+    """The line that says that the next call would pass the budget."""
+    return (
+        f"the budget of ${config.budget_dollars:.2f} is spent (${spent:.2f}, calls under way "
+        "counted); answers are kept: raise [gemini] budget_dollars to go on"
+    )

@@ -54,6 +54,9 @@ class SharedTables:
     """The writer of the stage that runs."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What one call leaves for the next, by a key that says all of what it depends on."""
+    unfinished: str = ""
+    """Why labels are missing for now, in one line: what a method asked for and did not get. Set by
+    a method whose rows are not its last word; the stage is not done then."""
     _made: dict[str, pa.Table] = field(default_factory=dict)
 
     def get(self, relative: str, make: Callable[[], pa.Table]) -> pa.Table:

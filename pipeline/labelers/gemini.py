@@ -6,6 +6,8 @@ overall name is kept in `labels/NAME/METHOD/overall.parquet` and is no option. `
 another model than `[gemini] model`, so that several stand side by side.
 
 Every call is in a ledger before it is made, every raw reply is kept in it; see `pipeline.gemini`.
+The budget is the run's: all its SAEs and `gemini@MODEL` methods together. A key that is not
+accepted, an outage or another model's answer is no answer: the stage stops, and is not done.
 Gemini reads no tracks: its labels are graded by CLAP.
 """
 
@@ -19,20 +21,25 @@ from functools import partial
 from importlib.util import find_spec
 from typing import ClassVar
 
-from pipeline.artifacts import Ledger
-from pipeline.config import RunConfig
+from pipeline.config import GeminiConfig, RunConfig
 from pipeline.errors import PipelineError
 from pipeline.gemini import costs
 from pipeline.gemini.address import base_url_of
-from pipeline.gemini.answers import Answer, UnusableAnswer, answer_of, version_of
+from pipeline.gemini.answers import Answer, UnusableAnswer, answer_of, fault_of, version_of
 from pipeline.gemini.calls import UNKNOWN, Calls
+from pipeline.gemini.costs import ledger_of, spending_of
+from pipeline.gemini.faults import UnansweredError
 from pipeline.gemini.questions import SCHEMA, Question, prompt_of, question, sound_of
-from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.labelers.base import (
+    LabelCandidate,
+    Labeler,
+    LabelingContext,
+    failed,
+    open_context,
+)
 from pipeline.records import FeatureRecord, OverallRecord, table_of
 
 VARIABLE = "GEMINI_API_KEY"
-LEDGER = "labels/gemini-ledger.jsonl"
-"""In the run directory, outside its manifest: it grows while the stage is not done."""
 
 
 class Gemini(Labeler):
@@ -98,17 +105,11 @@ class Gemini(Labeler):
     def _ask(self, context: LabelingContext, calls: Calls, asked: Sequence[Question]) -> None:
         """Ask what is outstanding, once the budget allows it."""
         config = context.config.gemini
-        todo = [one for one in asked if _outstanding(calls, one, config.unknown)]
-        if not todo:
+        todo = [one for one in asked if _outstanding(calls, one, config)]
+        if not todo or context.tables.unfinished:
             return
-        spent = sum(costs.paid(config, calls.reply(one.key) or {}) for one in asked)
         context.progress.note(f"{self._name}, {context.sae}: {costs.summary(config, todo)}")
-        needed = sum(costs.estimated(config, one) for one in todo)
-        if spent + needed > config.budget_dollars:
-            raise PipelineError(
-                f"{self._name} may cost ${needed:.2f} on top of ${spent:.2f}, over "
-                f"[gemini] budget_dollars of {config.budget_dollars:g}; nothing was asked"
-            )
+        self._check_budget(context, calls, todo)
         context.progress.start(f"labels {context.sae} {self._name} asks", len(todo), "feature")
         sound = partial(sound_of, context)
         # Here and not above: the package is an extra.
@@ -116,12 +117,52 @@ class Gemini(Labeler):
         from pipeline.gemini.service import Service, make_client
 
         client = make_client(config, _key())
-        if config.batch:
-            batches.ask(config, calls, client, todo, sound, context.progress.advance)
-        else:
-            service = Service(config, calls, client, sound)
-            service.ask(todo, spent=spent, advance=context.progress.advance)
+        try:
+            if config.batch:
+                batches.ask(config, calls, client, todo, sound, context.progress.advance)
+            else:
+                Service(config, calls, client, sound).ask(todo, advance=context.progress.advance)
+        except UnansweredError as error:
+            context.tables.unfinished = str(error)
         context.progress.finish()
+
+    def _check_budget(
+        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
+    ) -> None:
+        """Raise `PipelineError` if the run may cost more than its budget; once a stage."""
+        memo, config = context.tables.memo, context.config.gemini
+        if memo.setdefault("gemini budget", "") == "checked":
+            return
+        memo["gemini budget"] = "checked"
+        asked = {one.key: one for one in (*todo, *_of_the_run(context, calls))}
+        new = [one for key, one in asked.items() if not calls.in_job(key)]
+        needed, spent = sum(costs.estimated(config, one) for one in new), calls.dollars
+        if spent + needed > config.budget_dollars:
+            raise PipelineError(
+                f"gemini may cost ${needed:.2f} for {len(new)} questions of this run on top of "
+                f"${spent:.2f}, over [gemini] budget_dollars of {config.budget_dollars:g}; "
+                "nothing was asked"
+            )
+
+
+def _of_the_run(context: LabelingContext, calls: Calls) -> Iterator[Question]:
+    """What is outstanding in all SAEs of the run, by every method that asks Gemini."""
+    config = context.config
+    models = [
+        method.partition("@")[2] or config.gemini.model
+        for method in config.labels.methods
+        if method.partition("@")[0] == "gemini"
+    ]
+    for sae in context.directory.sae_names():
+        own = context
+        if sae != context.sae:
+            own = open_context(config, context.directory, sae, progress=context.progress)
+        for feature in own.features:
+            if own.exemplars.get(feature.feature):
+                for model in models:
+                    one = question(own, feature.feature, model)
+                    if _outstanding(calls, one, config.gemini):
+                        yield one
 
 
 def _key() -> str:
@@ -132,30 +173,40 @@ def _key() -> str:
 
 
 def _calls(context: LabelingContext) -> Calls:
-    """The ledger of the run, or the one that runs share."""
+    """What the ledger says; read once a stage."""
     memo = context.tables.memo
     if "gemini" not in memo:
-        path = context.config.gemini.ledger
-        ledger = Ledger(path) if path else context.directory.ledger(LEDGER)
-        memo["gemini"] = Calls(ledger, os.environ.get(VARIABLE, ""))
+        config, directory = context.config.gemini, context.directory
+        ledger, spending = ledger_of(config, directory), spending_of(config, directory)
+        memo["gemini"] = Calls(ledger, os.environ.get(VARIABLE, ""), spending)
     calls: Calls = memo["gemini"]
     return calls
 
 
-def _outstanding(calls: Calls, asked: Question, unknown: str) -> bool:
+def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
     """Whether the question is to be asked now."""
-    if calls.reply(asked.key) is not None or calls.reason(asked.key):
-        return False
-    in_job = any(asked.key in keys for keys in calls.jobs().values())
-    return in_job or unknown == "ask" or not calls.under_way(asked.key)
+    if calls.asked_here(asked.key):
+        return False  # Once a start: what came of it stands until the next one.
+    if calls.in_job(asked.key):
+        return True
+    if calls.under_way(asked.key):
+        return config.unknown == "ask"
+    reply = calls.reply(asked.key)
+    if reply is not None:
+        fault = fault_of(reply, asked.model)
+        return fault == "model" or fault in config.again
+    return not calls.reason(asked.key) or "refused" in config.again
 
 
 def _answer(calls: Calls, asked: Question) -> tuple[Answer, str]:
     """The answer and its provenance; raises `UnusableAnswer`."""
     reply = calls.reply(asked.key)
     if reply is None:
-        raise UnusableAnswer(calls.reason(asked.key) or UNKNOWN)
-    return answer_of(reply, asked.model), f"{version_of(reply)}, reply {asked.key}"
+        known = calls.reason(asked.key) or (UNKNOWN if calls.under_way(asked.key) else "")
+        raise UnusableAnswer("", known or calls.passing(asked.key) or "not asked yet")
+    answer = answer_of(reply, asked.model)
+    note = f"; {answer.note}" if answer.note else ""
+    return answer, f"{version_of(reply)}, reply {asked.key}{note}"
 
 
 def _candidates(
@@ -188,12 +239,14 @@ def _keep(context: LabelingContext, method: str, calls: Calls, asked: Sequence[Q
             answer, _ = _answer(calls, one)
         except UnusableAnswer:
             continue
+        if answer.overall is None:
+            continue
         rows.append(
             OverallRecord(
                 feature=one.feature,
-                name=answer.overall_name,
-                summary=answer.overall_summary,
-                confidence=answer.overall_confidence,
+                name=answer.overall.name,
+                summary=answer.overall.summary,
+                confidence=answer.overall.confidence,
                 model_version=version_of(reply or {}),
                 reply=one.key,
             )

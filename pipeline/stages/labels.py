@@ -5,6 +5,9 @@ Parameters: `[labels]` and the methods' own sections. Output, a SAE and method:
 `labels/NAME/METHOD.parquet`; beside them what a method computes once a run
 (`labels/descriptors.parquet`) and its raw replies. A feature that a method cannot name has a row
 of status `failed` and is counted with its reason. Candidates that say the same are one.
+
+Where a remote service gave no answers for now (a key, a quota, an outage) the tables so far are
+written for a person to look at, and the stage is not done: the next start asks for the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.artifacts import RunDirectory
+from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import RunConfig
 from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler, LabelingContext, SharedTables, open_context
@@ -24,26 +27,48 @@ from pipeline.records import LabelCandidate, table_of
 from pipeline.synonyms import centred, embedded_groups, word_groups
 
 
-def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Label every SAE of the run by every method of the config."""
+class _Unfinished(Exception):  # noqa: N818 - no fault of the stage's
+    """Keeps the stage out of the manifest."""
+
+
+def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> str:
+    """Label every SAE of the run by every method of the config.
+
+    Empty once that is done; else one line that says why the stage is not done for now.
+    """
     # All of them first: a name that is not known must not cost the work of the others.
     methods = in_order(config.labels.methods, config)
     for named in methods.values():
         named.ready(config)
-    with directory.writer("labels") as writer:
-        tables = SharedTables(directory, writer)
-        for sae in directory.sae_names():
-            context = open_context(config, directory, sae, progress=progress, tables=tables)
-            counts: dict[str, Any] = {}
-            for method, named in methods.items():
-                rows = label_features(context, method, named)
-                writer.write_table(f"labels/{sae}/{method}.parquet", table_of(LabelCandidate, rows))
-                counts[method] = counted(context, rows)
-                progress.note(
-                    f"{sae}: {method} gave {counts[method]['candidates']} candidates for "
-                    f"{counts[method]['features']} features, {counts[method]['failed']} failed"
-                )
-            writer.summary[sae] = {method: counts[method] for method in config.labels.methods}
+    try:
+        with directory.writer("labels") as writer:
+            tables = SharedTables(directory, writer)
+            for sae in directory.sae_names():
+                context = open_context(config, directory, sae, progress=progress, tables=tables)
+                counts = _label(context, methods, writer)
+                writer.summary[sae] = {method: counts[method] for method in config.labels.methods}
+    except _Unfinished as why:
+        return str(why)
+    return ""
+
+
+def _label(
+    context: LabelingContext, methods: Mapping[str, Labeler], writer: StageWriter
+) -> dict[str, Any]:
+    """Label one SAE; the counts of each method."""
+    counts: dict[str, Any] = {}
+    for method, named in methods.items():
+        rows = label_features(context, method, named)
+        relative = f"labels/{context.sae}/{method}.parquet"
+        writer.write_table(relative, table_of(LabelCandidate, rows))
+        counts[method] = counted(context, rows)
+        context.progress.note(
+            f"{context.sae}: {method} gave {counts[method]['candidates']} candidates for "
+            f"{counts[method]['features']} features, {counts[method]['failed']} failed"
+        )
+        if context.tables.unfinished:
+            raise _Unfinished(f"stage labels is not done: {context.tables.unfinished}")
+    return counts
 
 
 def label_features(context: LabelingContext, method: str, named: Labeler) -> list[LabelCandidate]:

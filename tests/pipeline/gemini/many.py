@@ -76,14 +76,14 @@ def opened(folder: Path) -> tuple[RunConfig, RunDirectory]:
 
 
 def main(folder: Path) -> int:
-    """Label; 2 and one line for a refusal."""
+    """Label; 2 and one line for a refusal, or for what is left for a later start."""
     config, directory = opened(folder)
     try:
-        labels.run(config, directory, progress=SilentProgress())
+        left = labels.run(config, directory, progress=SilentProgress())
     except PipelineError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+        left = str(error)
+    sys.stderr.write(f"{left}\n" if left else "")
+    return 2 if left else 0
 
 
 def _track(number: int) -> TrackRecord:

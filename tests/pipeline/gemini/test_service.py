@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.gemini.calls import UNKNOWN, Calls
+from pipeline.gemini.costs import LEDGER
 from pipeline.gemini.questions import Question, question, sound_of
 from pipeline.labelers.base import LabelingContext, SharedTables, open_context
-from pipeline.labelers.gemini import LEDGER
 from pipeline.progress import SilentProgress
 from pipeline.records import LabelCandidate, OverallRecord, records_from
 from pipeline.stages import labels
@@ -40,22 +40,21 @@ SAYS = {
     "truncated": "truncated answer: the limit of tokens was reached",
     "empty": "empty answer: no candidate",
     "400": "refused: HTTP 400 FAULT: no, not with [key]",
-    "500": "no answer in 4 tries: HTTP 500 FAULT: no, not with [key]",
-    "wrong model": f"answered by gemini-0-cheap, not by {MODEL}",
 }
 """What a label says for each fault that lasts."""
 
 
 def fault(number: int, tries: int) -> str:
-    """Of every twenty questions nine go wrong; one of all is answered by another model."""
+    """Of every twenty questions nine go wrong; one of all is answered by another model at first,
+    and one not at all by the first start."""
     first = {1: "429", 2: "500", 3: "503", 4: "503"}
     always = {
         5: "broken answer", 6: "broken body", 7: "blocked", 8: "truncated", 9: "400", 10: "echo",
         11: "empty",
     }  # fmt: skip
-    if number == 120:
+    if number == 120 and not tries:
         return "wrong model"
-    if number == 140:
+    if number == 140 and tries < 5:
         return "500"
     if number in HANGS:
         return "hang" if tries < 1 else ""
@@ -111,9 +110,10 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
             said += output
             if process.returncode == 0:
                 break
-            assert b"gemini-0-cheap answered" in output
+            assert b"gemini-0-cheap answered" in output or b"no answer for now" in output
     assert process.returncode == 0
-    assert set(server.paid.values()) == {1}
+    # What another model answered is kept, and counted, and is no answer: that one is asked again.
+    assert {number for number, count in server.paid.items() if count > 1} <= {120}
     assert len(unknown) <= 16
     assert reasons(rows_of(tmp_path)) == expected(tmp_path, server, unknown)
     assert KEY.encode() not in said
@@ -163,8 +163,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def label(folder: Path) -> None:
+    """As `pipeline.run` does it: a line that says why the stage is not done is an error."""
     config, directory = many.opened(folder)
-    labels.run(config, directory, progress=SilentProgress())
+    left = labels.run(config, directory, progress=SilentProgress())
+    assert directory.is_done("labels") == (not left)
+    if left:
+        raise PipelineError(left)
 
 
 def change(folder: Path, **gemini: Any) -> None:
@@ -239,7 +243,7 @@ def test_a_batch_gives_the_same_labels_for_half_and_is_not_made_twice(tmp_path: 
         label(tmp_path)
     assert len(server.jobs) == 1
     failed = {row.feature[-1]: row.reason for row in rows_of(tmp_path) if row.status == "failed"}
-    assert failed == {"1": "refused: no", "2": "blocked: the question, for SAFETY"}
+    assert failed == {"1": "refused: HTTP 400 no", "2": "blocked: the question, for SAFETY"}
     assert len({row.feature for row in rows_of(tmp_path) if row.status == "ok"}) == 3
 
 
@@ -304,6 +308,4 @@ def test_a_question_that_waits_for_another_try_when_the_method_stops_is_asked_ag
         with pytest.raises(PipelineError, match="gemini-0-cheap answered"):
             label(tmp_path)
         label(tmp_path)
-    assert sorted(row.reason for row in rows_of(tmp_path) if row.rank == 1) == [
-        "", f"answered by gemini-0-cheap, not by {MODEL}",
-    ]  # fmt: skip
+    assert [row.reason for row in rows_of(tmp_path) if row.rank == 1] == ["", ""]
