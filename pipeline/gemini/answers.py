@@ -126,12 +126,12 @@ def _content(text: str) -> dict[str, Any] | None:
     """The JSON object with the concepts that a text is, or holds among other words."""
     for read in (text, _without_trailing_commas(text)):
         for value in _values(read):
-            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-                value = value[0] if "concepts" in value[0] else {"concepts": value}
-            elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-                value = {"concepts": value}
-            if isinstance(value, dict) and "concepts" in value:
-                return value
+            one = value[0] if isinstance(value, list) and len(value) == 1 else value
+            if isinstance(one, dict) and "concepts" in one:
+                return one
+    for value in _values(text):
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            return {"concepts": value}
     return None
 
 

@@ -104,6 +104,7 @@ def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: 
     from google.genai import errors
 
     timeouts, losses = faults.transport_errors()
+    failures: tuple[type[Exception], ...] = (errors.APIError, *timeouts, *losses)
     questions, lines = part
     likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
     if calls.dollars + sum(likely) > config.budget_dollars:
@@ -116,7 +117,7 @@ def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: 
         made = client.batches.create(
             model=questions[0].model, src=str(file.name), config={"display_name": name}
         )
-    except (errors.APIError, *timeouts, *losses) as error:
+    except failures as error:
         # If the job was made all the same, the next start finds it by its name.
         for asked in questions:
             calls.unanswered(asked.key, calls.clean(f"no batch: {error}")[:200])

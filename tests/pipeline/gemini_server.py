@@ -77,6 +77,8 @@ class GeminiServer(ThreadingHTTPServer):
         self.jobs: dict[str, dict[str, Any]] = {}
         self.closing = threading.Event()
         self.hang_seconds = 30.0
+        self.job_state = "SUCCEEDED"
+        """How batch jobs end; none but this one has answers."""
 
     @property
     def url(self) -> str:
@@ -186,14 +188,18 @@ class _Handler(BaseHTTPRequestHandler):
         for line in self.server.files[given].splitlines():
             entry = json.loads(line)
             number, tries = self.server.number_of(entry["request"])
-            if self.server.fault(number, tries) == "400":
-                lines.append({"key": entry["key"], "error": {"code": 400, "message": "no"}})
+            fault = self.server.fault(number, tries)
+            if fault.isdigit():
+                error = {"code": int(fault), "message": "no"}
+                lines.append({"key": entry["key"], "error": error})
+            if fault.isdigit() or fault == "no line" or self.server.job_state != "SUCCEEDED":
                 continue
             with self.server.lock:
                 self.server.paid[number] += 1
             reply = self._reply(number, model, self.server.fault(number, tries), "")
             lines.append({"key": entry["key"], "response": reply})
-        result = f"result{len(self.server.jobs)}"
+        state, result = self.server.job_state, f"result{len(self.server.jobs)}"
+        output = {"output": {"responsesFile": f"files/{result}"}} if state == "SUCCEEDED" else {}
         self.server.files[result] = "\n".join(map(json.dumps, lines)).encode()
         name = f"batches/job{len(self.server.jobs)}"
         self.server.jobs[name] = {
@@ -201,8 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
             "done": True,
             "metadata": {
                 "displayName": body["batch"]["displayName"],
-                "state": "BATCH_STATE_SUCCEEDED",
-                "output": {"responsesFile": f"files/{result}"},
+                "state": f"BATCH_STATE_{state}",
+                **output,
             },
         }
         self._send(200, {"name": name, "metadata": {"state": "BATCH_STATE_PENDING"}})

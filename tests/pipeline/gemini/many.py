@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
+from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.audio import flac_bytes
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.errors import PipelineError
@@ -33,8 +33,15 @@ CLIPS = 14
 SECONDS = 0.1
 
 
-def make(folder: Path, features: int, gemini: dict[str, Any], **sections: Any) -> None:
-    """A run with that many kept features, each with another three of `CLIPS` short clips."""
+def make(
+    folder: Path,
+    features: int,
+    gemini: dict[str, Any],
+    *,
+    saes: tuple[str, ...] = (SAE,),
+    **sections: Any,
+) -> None:
+    """A run with that many kept features per SAE, each with other three of `CLIPS` clips."""
     mapping = {
         "corpus": {"path": str(folder)},
         "subject": {"model": str(folder), "hookpoints": ["decoder.layers.0.resid_post"]},
@@ -49,24 +56,30 @@ def make(folder: Path, features: int, gemini: dict[str, Any], **sections: Any) -
     with directory.writer("corpus") as writer:
         writer.write_table("corpus.parquet", table_of(TrackRecord, tracks))
     with directory.writer("sae") as writer:
-        writer.summary["saes"] = [SAE]
+        writer.summary["saes"] = list(saes)
     with directory.writer("features") as writer:
-        rows = [_feature(number) for number in range(features)]
-        writer.write_table(f"features/{SAE}.parquet", table_of(FeatureRecord, rows))
-        near = table_of(NeighbourRecord, [])
-        writer.write_table(f"features/{SAE}.neighbours.parquet", near)
+        for sae in saes:
+            rows = [_feature(sae, number) for number in range(features)]
+            writer.write_table(f"features/{sae}.parquet", table_of(FeatureRecord, rows))
+            near = table_of(NeighbourRecord, [])
+            writer.write_table(f"features/{sae}.neighbours.parquet", near)
     with directory.writer("exemplars") as writer:
-        sounds = [flac_bytes(_sound(number), 32_000) for number in range(CLIPS)]
-        names = [hashlib.sha256(data).hexdigest() for data in sounds]
-        for name, data in zip(names, sounds, strict=True):
-            writer.write_bytes(f"exemplars/{SAE}/clips/{name}.flac", data)
-        chosen = itertools.islice(itertools.combinations(range(CLIPS), 3), features)
-        exemplars = [
-            _exemplar(feature, rank, clip, names[clip])
-            for feature, clips in enumerate(chosen)
-            for rank, clip in enumerate(clips, start=1)
-        ]
-        writer.write_table(f"exemplars/{SAE}.parquet", table_of(ExemplarRecord, exemplars))
+        chosen = itertools.combinations(range(CLIPS), 3)
+        for sae in saes:
+            _write_exemplars(writer, sae, list(itertools.islice(chosen, features)))
+
+
+def _write_exemplars(writer: StageWriter, sae: str, chosen: list[tuple[int, ...]]) -> None:
+    sounds = [flac_bytes(_sound(number), 32_000) for number in range(CLIPS)]
+    names = [hashlib.sha256(data).hexdigest() for data in sounds]
+    for name, data in zip(names, sounds, strict=True):
+        writer.write_bytes(f"exemplars/{sae}/clips/{name}.flac", data)
+    exemplars = [
+        _exemplar(sae, feature, rank, clip, names[clip])
+        for feature, clips in enumerate(chosen)
+        for rank, clip in enumerate(clips, start=1)
+    ]
+    writer.write_table(f"exemplars/{sae}.parquet", table_of(ExemplarRecord, exemplars))
 
 
 def opened(folder: Path) -> tuple[RunConfig, RunDirectory]:
@@ -94,9 +107,9 @@ def _track(number: int) -> TrackRecord:
     )  # fmt: skip
 
 
-def _feature(number: int) -> FeatureRecord:
+def _feature(sae: str, number: int) -> FeatureRecord:
     return FeatureRecord(
-        feature=f"{SAE}/{number}", sae=SAE, hookpoint="decoder.layers.0.resid_post", index=number,
+        feature=f"{sae}/{number}", sae=sae, hookpoint="decoder.layers.0.resid_post", index=number,
         rate=0.1, firing_tracks=10, mean_activation=0.1, max_activation=5.0, kept=True, reason="",
     )  # fmt: skip
 
@@ -106,9 +119,9 @@ def _sound(number: int) -> np.ndarray:
     return generator.normal(scale=0.1, size=(1, round(SECONDS * 32_000))).astype(np.float32)
 
 
-def _exemplar(feature: int, rank: int, clip: int, name: str) -> ExemplarRecord:
+def _exemplar(sae: str, feature: int, rank: int, clip: int, name: str) -> ExemplarRecord:
     return ExemplarRecord(
-        feature=f"{SAE}/{feature}", rank=rank, track=f"t{clip}", clip=name, mean_activation=1.0,
+        feature=f"{sae}/{feature}", rank=rank, track=f"t{clip}", clip=name, mean_activation=1.0,
         max_activation=4.0, peak_seconds=0.0, start_seconds=0.0, seconds=SECONDS,
     )  # fmt: skip
 

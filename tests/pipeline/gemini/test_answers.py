@@ -1,0 +1,124 @@
+"""What was paid for is used: wrapping, one bad part, an end that is missing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.gemini.answers import UnusableAnswer, answer_of, fault_of
+from tests.pipeline.gemini_server import reply_of
+
+MODEL = "gemini-3.5-flash-lite"
+BEAT = {"name": "steady beat", "confidence": 0.9, "description": "d"}
+BELLS = {"name": "bells", "confidence": 0.5, "description": "e"}
+WHOLE = {
+    "concepts": [BEAT, BELLS], "overall_name": "o", "overall_summary": "s",
+    "overall_confidence": 0.7,
+}  # fmt: skip
+TEXT = json.dumps(WHOLE, indent=1)
+
+
+def names(text: str, finish: str = "STOP") -> list[str]:
+    return [one.name for one in answer_of(reply_of(text, MODEL, finish), MODEL).concepts]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"```json\n{TEXT}\n```",
+        f"```\n{TEXT}\n```\n",
+        f"~~~JSON\r\n{TEXT}\r\n~~~",
+        f"Here is {{what}} [you] asked for:\n\n{TEXT}\n\nShall I go on?",
+        f"\ufeff{TEXT}",
+        f"[{TEXT}]",
+        TEXT.replace("\n  }\n ]", "\n  },\n ]"),
+        TEXT.replace('"d"', '"a line\nand another, }"'),
+        TEXT.replace("0.9", '"0.9"'),
+    ],
+)
+def test_a_whole_answer_is_found_whatever_it_is_wrapped_in(text: str) -> None:
+    answer = answer_of(reply_of(text, MODEL), MODEL)
+    assert [one.name for one in answer.concepts] == ["steady beat", "bells"]
+    assert answer.overall is not None
+    assert answer.overall.name == "o"
+    assert (answer.fault, answer.note) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("bad", "note"),
+    [
+        ({"name": "x", "confidence": 7, "description": "d"}, "confidence is 7, not from 0 to 1"),
+        ({"name": "", "confidence": 0.4, "description": "d"}, "name is missing"),
+        ({"name": "x" * 200, "confidence": 0.4, "description": "d"}, "a name of 200 characters"),
+        ({"confidence": 0.4}, "name is missing"),
+        ("low hum", "a concept is no object"),
+        (None, "a concept is no object"),
+    ],
+)
+def test_one_bad_concept_costs_none_of_the_good_ones(bad: Any, note: str) -> None:
+    text = json.dumps({**WHOLE, "concepts": [BEAT, bad, BELLS]})
+    answer = answer_of(reply_of(text, MODEL), MODEL)
+    assert [one.name for one in answer.concepts] == ["steady beat", "bells"]
+    assert answer.note == f"1 of 3 concepts left out: {note}"
+    assert answer.fault == "malformed"
+
+
+@pytest.mark.parametrize("missing", ["overall_name", "overall_summary", "overall_confidence"])
+def test_concepts_stand_without_the_overall_name(missing: str) -> None:
+    text = json.dumps({name: value for name, value in WHOLE.items() if name != missing})
+    answer = answer_of(reply_of(text, MODEL), MODEL)
+    assert len(answer.concepts) == 2
+    assert answer.overall is None
+    assert answer.note == f"no overall name: {missing} is missing" or missing.endswith("confidence")
+
+
+def test_a_list_of_concepts_without_the_object_around_it_is_one() -> None:
+    assert names(json.dumps([BEAT, BELLS])) == ["steady beat", "bells"]
+
+
+@pytest.mark.parametrize("finish", ["STOP", "MAX_TOKENS"])
+@pytest.mark.parametrize("text", [TEXT[: TEXT.index('"bells"') + 3], "```json\n" + TEXT[:130]])
+def test_the_whole_concepts_of_a_cut_answer_are_kept_and_marked(text: str, finish: str) -> None:
+    answer = answer_of(reply_of(text, MODEL, finish), MODEL)
+    assert [one.name for one in answer.concepts] == ["steady beat"]
+    assert answer.fault == ("cut" if finish == "MAX_TOKENS" else "malformed")
+    assert answer.note.endswith("the 1 whole concepts of it are kept")
+
+
+def test_an_answer_at_the_limit_that_is_whole_all_the_same_is_kept_whole() -> None:
+    answer = answer_of(reply_of(TEXT, MODEL, "MAX_TOKENS"), MODEL)
+    assert len(answer.concepts) == 2
+    assert answer.overall is not None
+    assert answer.fault == "cut"
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "fault", "reason"),
+    [
+        ("no idea", "STOP", "malformed", "malformed answer: its text is not JSON"),
+        ('{"concepts": [{"na', "STOP", "malformed", "malformed answer: its text is not JSON"),
+        ('{"concepts": [', "MAX_TOKENS", "cut", "truncated answer: the limit of tokens"),
+        ("", "MAX_TOKENS", "cut", "truncated answer: the limit of tokens"),
+        ('{"names": ["a"]}', "STOP", "malformed", "malformed answer: no list of concepts"),
+        ('{"concepts": "bells"}', "STOP", "malformed", "malformed answer: no list of concepts"),
+        ('{"concepts": []}', "STOP", "empty", "empty answer: no concept"),
+        ('{"concepts": [1, 2]}', "STOP", "malformed", "malformed answer: a concept is no object"),
+        (" ", "STOP", "empty", "empty answer: no text"),
+        (TEXT, "SAFETY", "blocked", "blocked: the answer, for SAFETY"),
+        (TEXT, "OTHER", "empty", "no answer: ended by OTHER"),
+    ],
+)
+def test_what_holds_no_concept_says_why(text: str, finish: str, fault: str, reason: str) -> None:
+    reply = reply_of(text, MODEL, finish)
+    with pytest.raises(UnusableAnswer) as refused:
+        answer_of(reply, MODEL)
+    assert str(refused.value).startswith(reason)
+    assert fault_of(reply, MODEL) == fault
+
+
+def test_another_models_answer_is_none() -> None:
+    assert fault_of(reply_of(TEXT, "gemini-0-cheap"), MODEL) == "model"
+    assert fault_of(reply_of(TEXT, f"models/{MODEL}-001"), MODEL) == ""
