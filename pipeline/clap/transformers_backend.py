@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import weights
 from pipeline.clap.base import Floats32, unit
 from pipeline.errors import PipelineError
 from pipeline.fingerprints import of_files
 
+COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
+"""Tensors that count and index, which a model makes itself."""
 FILES = ("*.json", "*.safetensors", "*.txt")
 
 
@@ -28,7 +31,14 @@ class TransformersClap:
 
         folder = folder_of(model)
         self._batch = batch
-        self._model = ClapModel.from_pretrained(folder, local_files_only=True).float().eval()
+        model, info = ClapModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        weights.refuse_incomplete(
+            f"CLAP folder {folder}", info, held=weights.names_in(folder.glob("*.safetensors")),
+            allowed=COMPUTED,
+        )  # fmt: skip
+        self._model = model.float().eval()
         self._ears = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
         self._words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         needed = self._model.config.text_config.vocab_size

@@ -33,14 +33,14 @@ class Predictors:
         for head in self.heads:
             base = head.embedding
             if base not in self._embed:
-                make = getattr(standard, base.algorithm)
-                self._embed[base] = make(
-                    graphFilename=str(folder / f"{base.name}.pb"), input=base.input,
-                    output=base.output, lastPatchMode="repeat",
+                self._embed[base] = _made(
+                    getattr(standard, base.algorithm), folder / f"{base.name}.pb",
+                    input=base.input, output=base.output, lastPatchMode="repeat",
                 )  # fmt: skip
-            self._classify[head] = standard.TensorflowPredict2D(
-                graphFilename=str(folder / f"{head.name}.pb"), input=head.input, output=head.output
-            )
+            self._classify[head] = _made(
+                standard.TensorflowPredict2D, folder / f"{head.name}.pb",
+                input=head.input, output=head.output,
+            )  # fmt: skip
 
     @property
     def sample_rates(self) -> set[int]:
@@ -67,6 +67,17 @@ class Predictors:
                 )
             found[head.name] = predicted.mean(axis=0)
         return found
+
+
+def _made(algorithm: Any, graph: Path, **settings: str) -> Any:
+    """A predictor with its graph; raises `PipelineError` if the graph is not what its JSON says."""
+    try:
+        return algorithm(graphFilename=str(graph), **settings)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise PipelineError(
+            f"Essentia's graph {graph} is not as its JSON says: {reason}"
+        ) from error
 
 
 def as_matrix(embedded: Floats32, width: int) -> Floats32:

@@ -75,7 +75,15 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     if cfg.get("architecture") != "topk":
         raise PipelineError(f"SAE {name} is of architecture {cfg.get('architecture')!r}, not topk")
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
-    sae = TopKSae(cfg["d_in"], cfg["d_sae"], cfg["k"])
+    d, n = int(cfg["d_in"]), int(cfg["d_sae"])
+    shapes = {"W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)}
+    for key, shape in shapes.items():  # copy_ would stretch a tensor of another shape
+        found = tensors[key].shape if key in tensors else None
+        if found != shape:
+            raise PipelineError(
+                f"SAE {name}: {key} is {found or 'missing'}, its cfg.json has {shape}"
+            )
+    sae = TopKSae(d, n, cfg["k"])
     with torch.no_grad():
         sae.encoder.copy_(torch.from_numpy(tensors["W_enc"]).T)
         sae.encoder_bias.copy_(torch.from_numpy(tensors["b_enc"]))

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline import text_files, weights
 from pipeline.artifacts import sha256_of
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
@@ -35,7 +36,8 @@ def folder_of(model: str) -> Path:
     folder = Path(model) if Path(model).is_absolute() else _from_hub(model)
     if not folder.is_dir():
         raise PipelineError(f"subject folder {folder} does not exist")
-    if is_audiocraft(folder):
+    if is_audiocraft(folder) and not is_transformers(folder):
+        weights.refuse_adapter(folder)
         return folder
     if not (folder / CONFIG_FILE).is_file():
         raise PipelineError(f"subject folder {folder} has no {CONFIG_FILE}")
@@ -44,6 +46,10 @@ def folder_of(model: str) -> Path:
             f"subject folder {folder} has no safetensors weights; other formats may run code "
             "when they are opened and are not read"
         )
+    weights.refuse_adapter(folder)
+    config = text_files.read_json(folder / CONFIG_FILE)
+    if isinstance(config, dict) and config.get("model_type") == "musicgen":
+        weights.refuse_broken_musicgen(folder, config, weights.names_in(folder.glob(WEIGHTS)))
     return folder
 
 
@@ -69,7 +75,7 @@ def initialisation(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = text_files.read_json(path)
         return {name: float(stated[name]) for name in ("embedding_std", "initializer_factor")}
     except (ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"{path} does not state the initialisation: {error!r}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline import weights
 from pipeline.errors import PipelineError
 
 FOLDER = "t5"
@@ -49,10 +50,16 @@ def beside(folder: Path, name: str) -> TextEncoder:
     if not place.is_dir():
         place = _from_hub(name, place)
     try:
-        model = T5EncoderModel.from_pretrained(place, dtype=torch.float32, use_safetensors=True)
+        model, info = T5EncoderModel.from_pretrained(
+            place, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise PipelineError(f"text encoder {place} cannot be loaded: {first_line}") from error
+    weights.refuse_incomplete(
+        f"text encoder {place}", info, held=weights.names_in(place.glob("*.safetensors")),
+        allowed=("encoder.embed_tokens.weight",),
+    )  # fmt: skip
     return TextEncoder(model.eval().requires_grad_(False), tokenizer_of(place))
 
 

@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import weights
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.subjects import sources
@@ -22,7 +23,11 @@ from pipeline.subjects.base import (
     Sampling,
     SubjectFacts,
 )
+from pipeline.subjects.formats.codec import OLD_NORM
 from pipeline.subjects.formats.files import is_audiocraft
+
+COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight")
+"""Tensors that a file may have or not: sinusoids, and T5's second name for its first table."""
 
 if TYPE_CHECKING:
     import torch
@@ -282,12 +287,36 @@ def load(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder)
         if config.model_type != "musicgen":
             raise PipelineError(f"{folder} holds a model of type {config.model_type}, not musicgen")
-        return MusicgenForConditionalGeneration.from_pretrained(
-            folder, config=config, dtype=torch.float32, use_safetensors=True
-        )
+        model, info = MusicgenForConditionalGeneration.from_pretrained(
+            folder, config=config, dtype=torch.float32, use_safetensors=True,
+            output_loading_info=True,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise PipelineError(f"subject folder {folder} cannot be loaded: {first_line}") from error
+    held = weights.names_in(folder.glob(sources.WEIGHTS))
+    weights.refuse_incomplete(
+        f"subject folder {folder}", info, held=held, unexpected=_strangers(model, held),
+        allowed=COMPUTED,
+    )  # fmt: skip
+    return model
+
+
+def _strangers(model: Any, held: set[str]) -> list[str]:
+    """Tensors in the files of decoder and codec for which the model has no place.
+
+    transformers tells of them only in part. Older names of a weight norm are translated by it.
+    """
+    known = set(model.state_dict())
+    found = []
+    for name in held:
+        ours = name
+        for old, new in OLD_NORM.items():
+            ours = ours.removesuffix(old) + new if ours.endswith(f".{old}") else ours
+        inside = ours.startswith(("decoder.", "audio_encoder."))
+        if inside and ours not in known and not ours.endswith(COMPUTED):
+            found.append(name)
+    return found
 
 
 def _randomised(model: Any, folder: Path, seed: int) -> Any:

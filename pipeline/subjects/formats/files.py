@@ -60,11 +60,16 @@ def read(path: Path) -> Checkpoint:
         )
     try:
         cfg = yaml.safe_load(package["xp.cfg"])
-        return Checkpoint(cfg=_resolved(dict(cfg), cfg), state=dict(package["best_state"]))
+        return Checkpoint(cfg=_resolved(dict(cfg), cfg), state=_plain_names(package["best_state"]))
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise PipelineError(
             f"{path} is no exported audiocraft checkpoint: it needs best_state and xp.cfg"
         ) from error
+
+
+def _plain_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors without what torch.compile puts into their names."""
+    return {str(name).replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:

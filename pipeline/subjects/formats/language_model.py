@@ -190,7 +190,8 @@ def _plain_name(name: str) -> str | None:
         return f"enc_to_dec_proj.{name.rpartition('.')[2]}"
     if head != "transformer":
         return None
-    _, _, block, part, *last = name.replace(".mha.", ".").split(".")
+    _, _, block, part, *last = [*name.replace(".mha.", ".").split("."), "", ""]
+    last = [one for one in last if one]
     known = BLOCK_NAMES | ATTENTION_NAMES
     if part not in known:
         raise PipelineError(f"audiocraft's tensor {name} has no like in transformers")
@@ -218,6 +219,13 @@ def _refuse_unlike(cfg: Mapping[str, Any], lm: Mapping[str, Any]) -> None:
         )
     if (cfg.get("interleave_stereo_codebooks") or {}).get("use"):
         raise PipelineError("the subject has 2 audio channels; only mono is read")
+    fuser = cfg.get("fuser") or {}
+    for way in ("prepend", "sum", "input_interpolate"):
+        if fuser.get(way):
+            raise PipelineError(
+                f"the subject takes {', '.join(fuser[way])} by the fuser's {way}; only text by "
+                "cross-attention is read"
+            )
     others = set(cfg.get("conditioners") or {}) - {"description", "args"}
     if others:
         raise PipelineError(
