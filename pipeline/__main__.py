@@ -49,22 +49,26 @@ def _recovery(options: argparse.Namespace) -> int:
     from pipeline.recovery.report import print_report, write_json
 
     result = recover(
-        options.dir, control=options.control, probe=options.probe, progress=TqdmProgress()
+        options.dir,
+        control=options.control,
+        probe=options.probe,
+        progress=TqdmProgress(),
+        device=options.device,
     )
     print_report(result)
     if options.benchmark:
-        _benchmark(options.dir)
+        _benchmark(options.dir, options.device)
     if options.json is not None:
         write_json(result, options.json)
     return 0
 
 
-def _benchmark(directory: Path) -> None:
+def _benchmark(directory: Path, device: str | None) -> None:
     from pipeline.recovery.benchmark import benchmark
     from pipeline.recovery.benchmark_report import benchmark_lines
 
     print()
-    for line in benchmark_lines(benchmark(directory, progress=TqdmProgress())):
+    for line in benchmark_lines(benchmark(directory, progress=TqdmProgress(), device=device)):
         print(line)
 
 
@@ -72,7 +76,11 @@ def _verify(options: argparse.Namespace) -> int:
     from pipeline.verify import verify
 
     problems = verify(
-        options.dir, progress=TqdmProgress(), sample=options.sample, corpus=options.corpus
+        options.dir,
+        progress=TqdmProgress(),
+        sample=options.sample,
+        corpus=options.corpus,
+        device=options.device,
     )
     for problem in problems:
         print(problem)
@@ -101,7 +109,7 @@ def _steer(options: argparse.Namespace) -> int:
     if options.alpha:
         chosen["alphas"] = tuple(options.alpha)
     directory = RunDirectory(options.dir)
-    steer(SteeringConfig(**chosen), directory, progress=TqdmProgress())
+    steer(SteeringConfig(**chosen), directory, progress=TqdmProgress(), device=options.device)
     print(f"{directory.path_of('steering')}: clips with and without")
     return 0
 
@@ -112,6 +120,13 @@ def _count(text: str) -> int:
     if number < 0:
         raise ValueError
     return number
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", metavar="DEVICE",
+        help="cpu or cuda; default: the run's own, or cpu if that is not here",
+    )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         help="beside every control, how concepts split, how labels name them, other seeds",
     )  # fmt: skip
     recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    _add_device(recovery)
     recovery.set_defaults(command=_recovery)
 
     check = commands.add_parser(
@@ -154,9 +170,11 @@ def _parser() -> argparse.ArgumentParser:
         help="tracks whose activations are computed again; 0 for none",
     )  # fmt: skip
     check.add_argument("--corpus", type=Path, metavar="DIR", help="where the corpus is now")
+    _add_device(check)
     check.set_defaults(command=_verify)
 
     steering = commands.add_parser("steer", help="music with features turned up, and without")
+    _add_device(steering)
     steering.add_argument("dir", type=Path, metavar="DIR", help="a run directory with exemplars")
     steering.add_argument("--features", type=int, metavar="N", help="of each SAE, drawn")
     steering.add_argument("--alpha", type=float, action="append", help="may be given repeatedly")

@@ -84,14 +84,10 @@ def _compared(
     limit = LIMITS[config.subject.precision]
     progress.start("recompute", len(places), "track")
     for place in places:
-        try:
-            found = extract_tracks(
-                subject, config.subject.hookpoints, corpus, [records[place.track]]
-            )
-        except PipelineError as error:
-            yield f"track {place.track}: cannot be computed again: {error}"
-            continue
-        for hookpoint, again in found.items():
+        found = extract_tracks(subject, config.subject.hookpoints, corpus, [records[place.track]])
+        for reason in found.reasons.values():
+            yield f"track {place.track}: cannot be computed again: {reason}"
+        for hookpoint, again in found.arrays.items():
             path = shard_path(hookpoint, place.shard)
             tensors, _ = directory.read_tensors(path)
             off = relative_error(tensors["activations"][place.row], again[0])

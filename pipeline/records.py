@@ -53,6 +53,15 @@ class TrackRecord:
 
 
 @dataclass(frozen=True)
+class SetAsideRecord:
+    """`activations/set_aside.parquet`: a track that was usable and gave no activations; no such
+    file if there is none."""
+
+    track: str = column("identifier, as in corpus.parquet")
+    reason: str = column("why it was set aside")
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """`sae/NAME/training.parquet`: how the training went."""
 

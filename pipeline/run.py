@@ -12,7 +12,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from pipeline import fingerprints
+from pipeline import devices, fingerprints
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, identity, key_of
 from pipeline.errors import PipelineError
@@ -58,6 +58,7 @@ def execute(
     """
     if until is not None:
         _check_stage(until)
+    devices.require(config.machine.device)
     directory = prepare(config, out)
     if redo is not None:
         forget(out, redo)
@@ -80,6 +81,7 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
     Raises `PipelineError` if an earlier stage is not done.
     """
     _check_stage(stage)
+    devices.require(config.machine.device)
     directory = prepare(config, out)
     with directory.lock():
         for earlier in STAGES[: STAGES.index(stage)]:

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.activation_files import ShardFacts, shard_paths
 from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.config import config_from_dict
+from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recompute import wrong_activations
@@ -20,12 +21,18 @@ SAMPLE_TRACKS = 3
 
 
 def verify(
-    path: Path, *, progress: Progress, sample: int = SAMPLE_TRACKS, corpus: Path | None = None
+    path: Path,
+    *,
+    progress: Progress,
+    sample: int = SAMPLE_TRACKS,
+    corpus: Path | None = None,
+    device: str | None = None,
 ) -> list[str]:
     """Every problem found, a line each; none if the run and all its controls are sound.
 
     The activations of `sample` tracks are computed again; `corpus` says where the corpus is now,
-    if it is no longer where the run read it. Raises `PipelineError` if `path` is no run directory.
+    if it is no longer where the run read it, `device` where to compute. Raises `PipelineError` if
+    `path` is no run directory.
     """
     directory = RunDirectory(path)
     run = directory.read_json("run.json")
@@ -42,9 +49,10 @@ def verify(
     if not any(name.startswith(("activations/", "corpus.parquet")) for name in broken):
         config = config_from_dict(run["config"])
         config = config if corpus is None else config.with_corpus(corpus)
+        config = on_device(config, device, progress) if sample else config
         problems.extend(wrong_activations(directory, config, sample=sample, progress=progress))
     for control in directory.nested():
-        found = verify(control.path, progress=progress, sample=sample, corpus=corpus)
+        found = verify(control.path, progress=progress, sample=sample, corpus=corpus, device=device)
         name = control.path.relative_to(directory.path).as_posix()
         problems.extend(f"{name}/{problem}" for problem in found)
     return problems

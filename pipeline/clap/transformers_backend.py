@@ -31,9 +31,10 @@ class TransformersClap:
 
         folder = folder_of(model)
         self._batch = batch
-        model, info = ClapModel.from_pretrained(
+        loaded: Any = ClapModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
+        model, info = loaded
         weights.refuse_incomplete(
             f"CLAP folder {folder}", info, held=weights.names_in(folder.glob("*.safetensors")),
             allowed=COMPUTED,

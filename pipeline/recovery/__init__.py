@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery.detection import Detection, detections
@@ -66,8 +67,10 @@ class Recovery:
     has_control: bool
 
 
-def recover(path: Path, *, control: bool, probe: bool, progress: Progress) -> Recovery:
-    """The recovery table of the run at `path`; computed once, then read.
+def recover(
+    path: Path, *, control: bool, probe: bool, progress: Progress, device: str | None = None
+) -> Recovery:
+    """The recovery table of the run at `path`; computed once on `device`, then read.
 
     Raises `PipelineError` if there is no run, its stage `features` is not done, or its corpus
     has no planted concepts.
@@ -81,6 +84,7 @@ def recover(path: Path, *, control: bool, probe: bool, progress: Progress) -> Re
     cached = _cached(directory, control=control, probe=probe)
     if cached is not None:
         return cached
+    config = on_device(config, device, progress)
     with directory.lock(), directory.writer("recovery") as writer:
         result = _compute(directory, config, control=control, probe=probe, progress=progress)
         writer.write_json(RESULT, asdict(result))

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery import CONTROL_FOLDER, ENOUGH_TRACKS, FOUND, recover
@@ -75,8 +76,8 @@ class Benchmark:
     stability: tuple[Stability, ...]
 
 
-def benchmark(path: Path, *, progress: Progress) -> Benchmark:
-    """The benchmark of the run at `path`; computed once, then read.
+def benchmark(path: Path, *, progress: Progress, device: str | None = None) -> Benchmark:
+    """The benchmark of the run at `path`; computed once on `device`, then read.
 
     Raises `PipelineError` as `recover` does.
     """
@@ -86,11 +87,12 @@ def benchmark(path: Path, *, progress: Progress) -> Benchmark:
         raise PipelineError(
             f"{directory.path} is a control itself ({config.subject.control}): no benchmark"
         )
-    recover(path, control=True, probe=True, progress=progress)
+    recover(path, control=True, probe=True, progress=progress, device=device)
     if directory.is_done("benchmark"):
         made_of = directory.summary("benchmark").get("made_of")
         if made_of == _made_of(directory):
             return from_json(directory.read_json(RESULT))
+    config = on_device(config, device, progress)
     with directory.lock(), directory.writer("benchmark") as writer:
         result = _compute(directory, config, progress)
         writer.write_json(RESULT, asdict(result))

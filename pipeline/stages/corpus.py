@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from math import log10
@@ -26,6 +26,7 @@ from pipeline.corpora.base import Corpus, CorpusEntry
 from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
+from pipeline.reasons import by_kind
 from pipeline.records import TrackRecord, table_of
 from pipeline.registry import resolve
 from pipeline.sounds import sha256_of
@@ -250,25 +251,6 @@ def _count(records: list[TrackRecord]) -> dict[str, dict[str, Any]]:
         "set_aside": by_kind(aside),
         "levels": _levels(records),
     }
-
-
-def by_kind(reasons: Iterable[str]) -> dict[str, int]:
-    """How many of each reason; those that differ only in what they name are one, under the first
-    of them."""
-    kinds: dict[str, list[str]] = {}
-    for reason in reasons:
-        shape = re.sub(r"['\"].*['\"]|\d+(?:\.\d+)?|duplicate of .*", "…", reason)
-        kinds.setdefault(shape, []).append(reason)
-    return dict(
-        sorted(
-            ("duplicate" if found[0].startswith("duplicate of") else _like(found), len(found))
-            for found in kinds.values()
-        )
-    )
-
-
-def _like(reasons: list[str]) -> str:
-    return reasons[0] if len(set(reasons)) == 1 else f"{min(reasons)} (or the like)"
 
 
 def _levels(records: list[TrackRecord]) -> dict[str, int | float]:

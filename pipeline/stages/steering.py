@@ -27,6 +27,7 @@ import numpy as np
 from pipeline import audio
 from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import config_from_dict
+from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
@@ -70,8 +71,14 @@ class SteeringConfig:
             raise PipelineError(f"a steering needs an alpha, and halves among {', '.join(HALVES)}")
 
 
-def steer(config: SteeringConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Make the clips of every SAE; what was made before is replaced.
+def steer(
+    config: SteeringConfig,
+    directory: RunDirectory,
+    *,
+    progress: Progress,
+    device: str | None = None,
+) -> None:
+    """Make the clips of every SAE, computed on `device`; what was made before is replaced.
 
     Raises `PipelineError` if the run has no exemplars or its subject is not the one it had.
     """
@@ -82,6 +89,7 @@ def steer(config: SteeringConfig, directory: RunDirectory, *, progress: Progress
         raise PipelineError(
             f"{directory.path} reads a control ({run.subject.control}), which cannot generate music"
         )
+    run = on_device(run, device, progress)
     with directory.lock(), directory.writer("steering") as writer, torch_threads(run.machine):
         subject = load_subject(run.subject, device=run.machine.device)
         for name in directory.sae_names():

@@ -20,10 +20,11 @@ from pipeline.config import CorpusConfig
 from pipeline.corpora import ADAPTERS
 from pipeline.corpora.base import tags_of
 from pipeline.errors import PipelineError
+from pipeline.reasons import by_kind
 from pipeline.records import TrackRecord
 from pipeline.registry import resolve
 from pipeline.sounds import sha256_of
-from pipeline.stages.corpus import by_kind, check, joined, set_duplicates_aside, stated_hash
+from pipeline.stages.corpus import check, joined, set_duplicates_aside, stated_hash
 from tests.pipeline.corpora.test_adapters import add, sound
 
 RATE = 8000

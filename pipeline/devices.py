@@ -1,0 +1,48 @@
+"""Which device a command computes on: how fast, not what, so that a run made on a GPU can be read,
+verified and steered where there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.config import RunConfig
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+
+
+def on_device(config: RunConfig, device: str | None, progress: Progress) -> RunConfig:
+    """The config on `device`; where None is asked for on its own, or on the CPU if that is not
+    here, which is noted.
+
+    Raises `PipelineError` if a device is asked for by name and is not here.
+    """
+    wanted = device or config.machine.device
+    fault = fault_of(wanted)
+    if fault and device:
+        raise PipelineError(f"--device {device}: {fault}")
+    if fault:
+        progress.note(f"the run was made on {wanted}, and {fault}: computing on the CPU")
+        wanted = "cpu"
+    return replace(config, machine=replace(config.machine, device=wanted))
+
+
+def require(device: str) -> None:
+    """Raise `PipelineError` if torch cannot compute there."""
+    fault = fault_of(device)
+    if fault:
+        raise PipelineError(f"[machine] device is {device!r}: {fault}; set it to cpu")
+
+
+def fault_of(device: str) -> str:
+    """Why torch cannot compute there; empty if it can."""
+    if device == "cpu":
+        return ""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        return f"torch cannot compute there ({first_line[:120]})"
+    return ""

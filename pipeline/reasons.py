@@ -1,0 +1,25 @@
+"""Why tracks were set aside, counted for a person to read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def by_kind(reasons: Iterable[str]) -> dict[str, int]:
+    """How many of each reason; those that differ only in what they name are one, under the first
+    of them."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        shape = re.sub(r"['\"].*['\"]|\d+(?:\.\d+)?|duplicate of .*", "…", reason)
+        kinds.setdefault(shape, []).append(reason)
+    return dict(
+        sorted(
+            ("duplicate" if found[0].startswith("duplicate of") else _like(found), len(found))
+            for found in kinds.values()
+        )
+    )
+
+
+def _like(reasons: list[str]) -> str:
+    return reasons[0] if len(set(reasons)) == 1 else f"{min(reasons)} (or the like)"
