@@ -1,14 +1,37 @@
-"""What holds for every request, whichever page it is for."""
+"""What holds for every request, whichever page it is for.
+
+Odd requests end here with 400: bytes that are no text, charsets other than UTF-8, numbers that no
+row can have. What lies behind may take every text for one that a database stores and a page shows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
-from django.http import HttpRequest
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.cache import add_never_cache_headers
+from django.views.defaults import bad_request
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
+View = TypeVar("View", bound=Callable[..., Any])
+MAX_BODY = 3 * 2**20
+"""Bytes of a request; a page's own forms and an answer's events are far smaller."""
+MAX_NUMBER = 2**63 - 1
+"""The largest number that a row can have."""
+FORM = "application/x-www-form-urlencoded"
+FILES = "multipart/form-data"
+
+
+def takes_files(view: View) -> View:
+    """Marks a view whose form has a file; everywhere else a file in a request is refused."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
 
 
 class NeverCacheMiddleware:
@@ -22,3 +45,109 @@ class NeverCacheMiddleware:
         if not response.has_header("Cache-Control"):
             add_never_cache_headers(response)
         return response
+
+
+class OddRequestMiddleware:
+    """First of all: nothing has read the body yet, which the check of forms' tokens does."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not _is_readable(request):
+            return bad_request(request, ValueError())
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """None to go on. Raises `Http404` for a number that no row has."""
+        if any(isinstance(one, int) and one > MAX_NUMBER for one in kwargs.values()):
+            raise Http404
+        # Django reads no more than the header says, and nothing without it.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if len(length) > 18 or (length.isdecimal() and int(length) > MAX_BODY):
+            said = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
+            return HttpResponse(said, status=413, content_type="text/plain")
+        try:
+            if request.method in ("GET", "HEAD") or _has_readable_body(request, view):
+                return None
+        except UnreadablePostError:
+            # Whoever sent it went away in the middle of it, and reads no answer either.
+            pass
+        return bad_request(request, ValueError())
+
+
+class _NoFiles(FileUploadHandler):
+    """Refuses the first byte of a file, before anything of it is kept."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise MultiPartParserError("this page takes no file")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        return None
+
+    def file_complete(self, file_size: int) -> None:
+        return None
+
+
+def _is_readable(request: HttpRequest) -> bool:
+    """Whether address, query, cookies and headers are text, and the body says it is UTF-8."""
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+    headers = (v for k, v in request.META.items() if k.startswith("HTTP_") and isinstance(v, str))
+    return (
+        charset.lower() in ("utf-8", "utf8")
+        and _is_text_of_a_form(query)
+        and _are_texts([request.path_info, *request.COOKIES.values(), *headers])
+    )
+
+
+def _has_readable_body(request: HttpRequest, view: Any) -> bool:
+    if request.content_type == FILES:
+        return _are_texts(_fields(request, view))
+    if request.content_type == FORM:
+        return _is_text_of_a_form(request.body)
+    try:
+        text = request.body.decode()
+        # What is no JSON is for the view to say, which may expect none.
+        return "\\u" not in text or _are_texts(_strings(json.loads(text)))
+    except UnicodeDecodeError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+
+
+def _fields(request: HttpRequest, view: Any) -> Iterator[str]:
+    """What a form with files has in its fields; a NUL where it cannot be read."""
+    if not getattr(view, "takes_files", False):
+        request.upload_handlers = [_NoFiles(request)]
+    try:
+        for name, values in request.POST.lists():
+            yield from (name, *(str(one) for one in values))
+    except MultiPartParserError:
+        yield "\0"
+
+
+def _is_text_of_a_form(sent: bytes) -> bool:
+    try:
+        return "\0" not in unquote_to_bytes(sent.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _are_texts(texts: Iterable[str]) -> bool:
+    """Whether each can be stored: no NUL (PostgreSQL), no half of a surrogate pair (UTF-8)."""
+    return not any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield name
+            yield from _strings(one)

@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: whoever asks whether the process lives knows neither the host's name nor HTTPS.
     "studyapp.views.health.ProbeMiddleware",
+    "studyapp.middleware.OddRequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studyapp.middleware.NeverCacheMiddleware",
@@ -118,6 +119,9 @@ MIDDLEWARE = [
     # Last: it answers in place of a login that axes has locked out.
     "axes.middleware.AxesMiddleware",
 ]
+
+# A little above what the first middleware lets through: it alone decides.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 2**20 + 1
 
 ROOT_URLCONF = "studyapp.urls"
 WSGI_APPLICATION = "studyapp.wsgi.application"

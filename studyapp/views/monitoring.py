@@ -17,6 +17,7 @@ from studyapp.services import audit, recruitment, results, study_plans
 from studyapp.services import monitoring as services
 from studyapp.steps import Step
 from studyapp.views.doors import study_for
+from studyapp.whole import whole
 
 
 @require_GET
@@ -52,8 +53,7 @@ def study_flags(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 def participations(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """The participations, the newest first, a page at a time."""
     study = study_for(request, slug, version)
-    before = request.GET.get("before", "")
-    number = int(before) if before.isdecimal() and len(before) < 19 else None
+    number = whole(request.GET.get("before", ""))
     lines, following = selectors.listed(study, before=number)
     context = {"study": study, "lines": lines, "following": following, "is_first": number is None}
     return render(request, "researcher/participations.html", context)
@@ -94,12 +94,11 @@ def unblind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """New links with tokens, one a line, as a download: they are shown this once."""
     study = study_for(request, slug, version, Role.EDITOR)
-    count = request.POST.get("count", "")
     try:
         tokens = recruitment.make_tokens(
             study=study,
             kind=request.POST.get("kind", ""),
-            count=int(count) if count.isdecimal() else 0,
+            count=whole(request.POST.get("count", "")) or 0,
         )
     except StudyError as error:
         messages.error(request, f"{error}.")

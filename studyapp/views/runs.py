@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from studyapp.middleware import takes_files
 from studyapp.models import Role, Run
 from studyapp.permissions import projects_of, running_projects, visible
 from studyapp.researcher_forms import ImportForm, RunForm, checked_config
@@ -22,10 +23,9 @@ from studyapp.services import run_fields as fields
 from studyapp.services import runs as services
 from studyapp.services.run_plan import plan_of
 from studyapp.views.doors import run_for
+from studyapp.whole import whole
 
 MOST_COMPARED = 4
-LONGEST_NUMBER = 18
-"""Digits of a row's number: longer ones are no row's, and long ones no number of Python's."""
 
 
 @require_GET
@@ -42,6 +42,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, name, context)
 
 
+@takes_files
 @require_http_methods(["GET", "POST"])
 def new_run(request: HttpRequest) -> HttpResponse:
     """Start a run from a config: fresh, or like another run's."""
@@ -99,10 +100,11 @@ def _check_may_start(request: HttpRequest) -> None:
 def _like(request: HttpRequest) -> str:
     """The config's text of the run that another one is to be like (`?like=NUMBER`)."""
     asked = request.GET.get("like", "")
-    if not asked.isdecimal() or len(asked) > LONGEST_NUMBER:
+    number = whole(asked)
+    if number is None:
         return ""
     try:
-        return fields.text_of(run_for(request, int(asked)).config)
+        return fields.text_of(run_for(request, number).config)
     except services.RunError as error:
         messages.error(request, f"{error}.")
         return ""
@@ -205,9 +207,9 @@ def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
     """Runs side by side: where their configs differ, and what came out."""
-    given = [one for one in request.GET.getlist("run") if len(one) <= LONGEST_NUMBER]
-    asked = [int(pk) for pk in given if pk.isdecimal()][:MOST_COMPARED]
-    runs = [run_for(request, pk) for pk in dict.fromkeys(asked)]
+    asked = [whole(pk) for pk in request.GET.getlist("run")]
+    numbers = [pk for pk in dict.fromkeys(asked) if pk is not None]
+    runs = [run_for(request, pk) for pk in numbers[:MOST_COMPARED]]
     return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
 
 

@@ -1,0 +1,37 @@
+"""Requests as a web server hands them on: bytes in, a status out, nothing tidied on the way."""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import cache
+from typing import Any
+
+
+def status(path: str, *, method: str = "GET", body: bytes = b"", **environ: Any) -> int:
+    """What the site answers; `environ` is WSGI's, beyond what every request has."""
+    found: list[str] = []
+    given: dict[str, Any] = {
+        "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "",
+        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(), "CONTENT_LENGTH": str(len(body)),
+    }  # fmt: skip
+    answer = _application()(given | environ, lambda line, *_: found.append(line))
+    try:
+        for _ in answer:
+            pass
+    finally:
+        answer.close()
+    return int(found[0][:3])
+
+
+@cache
+def _application() -> Any:
+    """Made when it is first asked for: it wants the folder of static files."""
+    before = os.umask(0o077)
+    os.umask(before)
+    from studyapp.wsgi import application
+
+    os.umask(before)
+    return application
