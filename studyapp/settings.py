@@ -309,8 +309,8 @@ PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
 
 
 def _folders(name: str, default: Path) -> list[str]:
-    """Entries of a list with colons or commas between."""
-    given: str = env.str(name, default=str(default))
+    """Entries of a list with colons or commas between; an empty one is the default."""
+    given: str = env.str(name, default="") or str(default)
     return [one.strip() for one in given.replace(",", ":").split(":") if one.strip()]
 
 

@@ -10,9 +10,11 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
+from pathlib import PurePath
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -94,13 +96,21 @@ def filled(
                     "value": values[one.key],
                     "known": known.get(one.key, []),
                     "is_offered": one.key in only,
-                    "offered": only.get(one.key, []),
+                    "value_is_offered": values[one.key] in only.get(one.key, []),
+                    "offered": _named(only.get(one.key, [])),
                 }
                 for one in own
             ],
         )
         for title, own in sections()
     ]
+
+
+def _named(places: Sequence[str]) -> list[tuple[str, str]]:
+    """Places and what they are called: a folder's own name, if no other here has it."""
+    names = {place: PurePath(place).name if place.startswith("/") else place for place in places}
+    several = Counter(names.values())
+    return [(place, name if several[name] == 1 else place) for place, name in names.items()]
 
 
 def values_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from studyapp.models import Run
+from studyapp.models import Membership, Project, Role, Run
 from studyapp.services import jobs
 from tests.studyapp.browser.test_researcher_pages import enter
 
@@ -77,3 +78,37 @@ def test_what_is_typed_as_text_fills_the_fields(form: Page) -> None:
     text.fill("[sae")
     expect(form.get_by_role("alert")).to_contain_text("not TOML")
     expect(form.get_by_label("k", exact=True)).to_have_value("5")
+
+
+def test_a_researcher_chooses_corpus_and_model_from_lists(
+    page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    (tmp_path / "corpora/good").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / f"corpora/good/{number}.wav").touch()
+    settings.CORPORA = [str(tmp_path / "corpora")]
+    settings.MODELS = ["facebook/musicgen-small"]
+    user = User.objects.create_user("edda", password="x")
+    project = Project.objects.create(name="Hearing")
+    Membership.objects.create(project=project, user=user, role=Role.EDITOR)
+    enter(page, user, live_server.url)
+    page.goto(reverse("new-run"))
+    page.wait_for_load_state("networkidle")
+    page.get_by_label("Name").first.fill("By lists")
+    page.get_by_label("Path").select_option(str(tmp_path / "corpora/good"))
+    page.get_by_label("Model").select_option("facebook/musicgen-small")
+    page.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
+    expect(page.locator("#plan")).to_contain_text("Tracks3")
+    text = page.get_by_label("Config", exact=True)
+    written = text.input_value()
+    text.fill(written + '[gemini]\nbase_url = "http://127.0.0.1:9"\n')
+    expect(page.get_by_role("alert")).to_contain_text("is set by the administrator of this site")
+    text.fill(written.replace("corpora/good", "elsewhere"))
+    expect(page.get_by_role("alert")).to_contain_text("is not offered here; choose from")
+    expect(page.get_by_label("Path")).to_contain_text("(not offered here)")
+    text.fill(written)
+    expect(page.locator("#plan")).to_contain_text("The config is valid.")
+    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("heading", name="By lists").wait_for()
+    assert Run.objects.get().project == project

@@ -15,7 +15,7 @@ from django.test import RequestFactory
 
 from studyapp.management.commands import demo
 from studyapp.management.run_bars import RunBars
-from studyapp.models import Run, StageRecord, Study
+from studyapp.models import Project, Run, StageRecord, Study
 from studyapp.services import jobs
 from studyapp.services.accounts import machine_login
 from studyapp.serving import ServingError, Site
@@ -92,6 +92,16 @@ def test_a_run_is_imported_and_a_stranger_refused(tmp_path: Path) -> None:
     assert out.getvalue() == "run theirs (kkkkkkkkkkkk): 3 features\n"
     with pytest.raises(CommandError, match=r"is missing; is .* a run directory"):
         call_command("import_run", str(tmp_path), "--name", "other")
+
+
+def test_a_run_is_imported_for_a_project(tmp_path: Path) -> None:
+    project = Project.objects.create(name="Hearing")
+    given = ["import_run", str(run_directories.make(tmp_path / "run").path), "--name", "theirs"]
+    with pytest.raises(CommandError, match="there is no project named 'Seeing'"):
+        call_command(*given, "--project", "Seeing")
+    call_command(*given, "--project", "Hearing", stdout=StringIO())
+    run = Run.objects.get()
+    assert (run.project, run.origin, run.state) == (project, Run.Origin.IMPORT, Run.State.DONE)
 
 
 def test_the_machines_login_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
