@@ -31,9 +31,6 @@ def _die_with_the_worker(**_: Any) -> None:
 @worker_ready.connect
 def _sweep(**_: Any) -> None:
     """Look again and again for jobs that a lost worker or a lost broker left behind."""
-    from django.conf import settings
-
     from studyapp.services import arrivals, jobs, runs
 
-    # The embedded broker has no worker but this one: whatever is called running is abandoned.
-    jobs.start_sweeper(runs.recover_runs, arrivals.sweep, sole_worker=not settings.REDIS_URL)
+    jobs.start_sweeper(runs.recover_runs, arrivals.sweep)

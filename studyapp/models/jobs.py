@@ -1,4 +1,4 @@
-"""Work for the workers. The row is the truth and the broker a bell that says: look at this row."""
+"""Work for the workers. The row is the truth, the broker a bell that says: look at your queue."""
 
 from django.db import models
 from django.db.models import Q
@@ -28,10 +28,16 @@ class Job(models.Model):
     fence = models.PositiveBigIntegerField(default=0)
     """Grows with every claim: who holds an older number may write nothing any more."""
     attempts = models.PositiveIntegerField(default=0)
+    losses = models.PositiveIntegerField(default=0)
+    """How many workers died on the piece that is in work; see `services.jobs.MOST_LOSSES`."""
+    deferrals = models.PositiveIntegerField(default=0)
+    """How often in a row it was put back because something was in its way."""
+    not_before = models.DateTimeField(null=True, blank=True)
+    """Until then nobody claims it."""
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     """Pushed on by the worker's heartbeat; past it, anybody may claim the job."""
     worker = models.CharField(max_length=100, blank=True)
-    """Host and process that claimed it last."""
+    """Machine and process that claimed it last, as `services.processes.name` gives them."""
     error = models.TextField(blank=True)
     """The one line that says why it failed."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -47,7 +53,11 @@ class Job(models.Model):
                 name="one_unfinished_job_per_kind_and_target",
             )
         ]
-        indexes = [models.Index(fields=["state", "lease_expires_at"], name="jobs_to_sweep")]
+        indexes = [
+            models.Index(fields=["state", "lease_expires_at"], name="jobs_to_sweep"),
+            # Pages ask for the newest job of a row; finished jobs are many.
+            models.Index(fields=["kind", "target"], name="jobs_of_a_row"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from django.utils import timezone
 
 from studyapp.models import StageRecord
+from studyapp.services import outages
 
 WRITE_SECONDS = 0.5
 """A stage's row is written at most so often while it works."""
 NOTE_LENGTH = 300
+WRITTEN = ("done", "total", "unit", "note", "heartbeat_at", "started_at", "lines")
 LINES_KEPT = 200
 """Of a stage's log; earlier ones are in the worker's."""
 
@@ -18,12 +20,14 @@ class RowProgress:
     """A `pipeline.progress.Progress` that writes one stage's row.
 
     `check` is called before each writing and raises where the work is not this process's any more.
+    A database that is away for a moment costs a row's freshness, not hours of a stage's work.
     """
 
     def __init__(self, record: StageRecord, check: Callable[[], None] = lambda: None) -> None:
         self._record = record
         self._check = check
         self._written = 0.0
+        self._outage = outages.Outage()
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """A piece of work begins; its name is noted where it is not the stage's own."""
@@ -51,9 +55,22 @@ class RowProgress:
         self._write()
 
     def _write(self) -> None:
-        self._check()
-        self._record.heartbeat_at = timezone.now()
-        self._record.save(
-            update_fields=["done", "total", "unit", "note", "heartbeat_at", "started_at", "lines"]
-        )
         self._written = time.monotonic()
+        try:
+            self._check()
+            self._record.heartbeat_at = timezone.now()
+            self._record.save(
+                update_fields=[
+                    "done",
+                    "total",
+                    "unit",
+                    "note",
+                    "heartbeat_at",
+                    "started_at",
+                    "lines",
+                ]
+            )
+        except outages.AWAY as error:
+            self._outage.note(error)
+        else:
+            self._outage.over()

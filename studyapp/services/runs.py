@@ -7,6 +7,7 @@ the broker a bell: whoever holds the run's job (`services/jobs.py`) executes it.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from studyapp.models import Job, Project, Run, StageRecord
-from studyapp.services import jobs, run_index, run_money, run_policy, run_progress
+from studyapp.services import jobs, outages, run_index, run_money, run_policy, run_progress
 from studyapp.services.run_config import RunError as RunError
 from studyapp.services.run_config import config_from_toml as config_from_toml
 from studyapp.services.run_config import refusals, validated
@@ -176,12 +177,12 @@ def run_pipeline(*, run: Run, held: jobs.Held) -> bool:
     _begin(run, held)
     try:
         if queue := _execute_stages(run, held):
-            jobs.release(held, queue=queue)
+            outages.patiently(lambda: jobs.release(held, queue=queue))
             return True
-        index_run(run=run, held=held)
+        outages.patiently(lambda: index_run(run=run, held=held))
     except BusyError as error:
         logger.warning("run %s waits: %s", run.name, error)
-        jobs.release(held)
+        outages.patiently(lambda: jobs.defer(held))
         return True
     except (PipelineError, RunError) as error:
         _fail(run, held, str(error))
@@ -282,13 +283,20 @@ def _registered(directory: Path, name: str, state: str, project: Project | None)
 
 
 def recover_runs() -> int:
-    """Give a job to every run that is to move and has none; how many there were."""
+    """Give a job to every run that is to move and has none; how many there were.
+
+    A run whose job was given up, its workers having died on it, fails with that reason instead.
+    """
     unfinished = Job.objects.filter(
         kind__in=(KIND, IMPORT_KIND), target=OuterRef("pk"), state__in=jobs.UNFINISHED
     )
     lost = list(Run.objects.filter(~Exists(unfinished), state__in=MOVING))
     for run in lost:
-        jobs.enqueue(kind=kind_of(run), target=run.pk, queue=_next_queue(run))
+        last = Job.objects.filter(kind=kind_of(run), target=run.pk).order_by("-pk").first()
+        if last is not None and last.state == Job.State.FAILED:
+            _note_failed(run, last.error)
+        else:
+            jobs.enqueue(kind=kind_of(run), target=run.pk, queue=_next_queue(run))
     return len(lost)
 
 
@@ -404,13 +412,12 @@ def _execute_stages(run: Run, held: jobs.Held) -> str:
         if queue != held.job.queue:
             return queue
         config = _config_for(run, stage)
-        _note_running(record, held)
+        outages.patiently(partial(_note_running, record, held))
         progress = run_progress.RowProgress(record, check=jobs.Checker(held))
         directory = execute_stage(config, out, stage, progress=progress)
         executed = True
-        with transaction.atomic():
-            held.lock()
-            _note_done(record, directory.manifest()["stages"][stage])
+        entry = directory.manifest()["stages"][stage]
+        outages.patiently(partial(_note_stage_done, record, held, entry))
     if not executed:
         # No stage has held the folder's key against the config: nothing there is this run's yet.
         prepare(_config_for(run, ""), out)
@@ -443,6 +450,13 @@ def _config_for(run: Run, stage: str) -> "RunConfig":
     return validated(config)
 
 
+@transaction.atomic
+def _note_stage_done(record: StageRecord, held: jobs.Held, entry: Mapping[str, Any]) -> None:
+    held.lock()
+    jobs.note_progress(held)
+    _note_done(record, entry)
+
+
 def _note_running(record: StageRecord, held: jobs.Held) -> None:
     with transaction.atomic():
         held.lock()
@@ -473,6 +487,11 @@ def _note_done(record: StageRecord, entry: Mapping[str, Any]) -> None:
 def _fail(run: Run, held: jobs.Held, reason: str) -> None:
     """Write the one line; the stages' rows keep what they reached."""
     held.lock()
+    _note_failed(run, reason)
+
+
+@transaction.atomic
+def _note_failed(run: Run, reason: str) -> None:
     logger.warning("run %s failed: %s", run.name, reason)
     run.stages.filter(state=StageRecord.State.RUNNING).update(state=StageRecord.State.FAILED)
     failed = {"state": Run.State.FAILED, "error": reason}

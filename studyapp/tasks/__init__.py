@@ -1,4 +1,4 @@
-"""Celery tasks: an id in, a piece of work called, the outcome in a row.
+"""The Celery task: a queue's name in, its next job's work called, the outcome in a row.
 
 Beside `services/runs.py` the one room of the site that reaches the pipeline.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.utils.module_loading import import_string
 
 from studyapp.celery import app
-from studyapp.services import jobs
+from studyapp.services import bell, jobs, outages
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +26,28 @@ WORK: dict[str, str] = {
 }
 
 
-@app.task(name=jobs.TASK)
+@app.task(name=bell.TASK)
+def work_on(queue: str) -> None:
+    """Do the next job of the queue. A second delivery finds none due and does nothing."""
+    held = jobs.claim_next(queue)
+    if held is not None:
+        _do(held)
+
+
 def work(job_id: int) -> None:
-    """Do the job with this id. A second delivery finds it claimed and does nothing."""
+    """Do the job with this id, unless somebody else does or did."""
     held = jobs.claim(job_id)
-    if held is None:
-        return
+    if held is not None:
+        _do(held)
+
+
+def _do(held: jobs.Held) -> None:
     do: Callable[[jobs.Held], bool] = import_string(WORK[held.job.kind])
     try:
         with jobs.heartbeat(held):
             put_back = do(held)
         if not put_back:
-            jobs.finish(held)
+            outages.patiently(lambda: jobs.finish(held))
     except jobs.LostError as error:
         logger.warning("%s: %s", held.job, error)
     except jobs.WorkError as error:
@@ -51,6 +61,6 @@ def work(job_id: int) -> None:
 def _failed(held: jobs.Held, reason: str) -> None:
     logger.warning("%s failed: %s", held.job, reason)
     try:
-        jobs.fail(held, reason)
+        outages.patiently(lambda: jobs.fail(held, reason))
     except jobs.LostError as error:
         logger.warning("%s: %s", held.job, error)

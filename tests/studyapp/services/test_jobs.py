@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from studyapp.models import Job
-from studyapp.services import jobs
+from studyapp.services import bell, jobs, processes
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """Bells that were rung."""
-    bells: list[tuple[int, str]] = []
-    monkeypatch.setattr(jobs, "ring", lambda pk, queue: bells.append((pk, queue)))
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Queues whose bell was rung."""
+    bells: list[str] = []
+    monkeypatch.setattr(jobs, "ring", bells.append)
     return bells
 
 
-def _job() -> Job:
-    return jobs.enqueue(kind="feature_view", target=1, queue="cpu")
+def _job(target: int = 1, queue: str = "cpu") -> Job:
+    return jobs.enqueue(kind="feature_view", target=target, queue=queue)
 
 
 def test_an_unfinished_job_is_not_made_twice_and_a_finished_one_is() -> None:
@@ -36,21 +43,21 @@ def test_an_unfinished_job_is_not_made_twice_and_a_finished_one_is() -> None:
     assert _job() != first
 
 
-def test_only_one_claims(rung: list[tuple[int, str]]) -> None:
+def test_only_one_claims(rung: list[str]) -> None:
     job = _job()
     assert jobs.claim(job.pk) is not None
     assert jobs.claim(job.pk) is None
     assert jobs.claim(job.pk + 1) is None
 
 
-def test_who_lost_the_lease_may_neither_finish_nor_write(rung: list[tuple[int, str]]) -> None:
+def test_who_lost_the_lease_may_neither_finish_nor_write(rung: list[str]) -> None:
     job = _job()
     old = jobs.claim(job.pk)
     assert old is not None
     assert jobs.sweep() == 0
     Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert jobs.sweep() == 1
-    assert rung == [(job.pk, "cpu")]
+    assert rung == ["cpu"]
     new = jobs.claim(job.pk)
     assert new is not None
     assert (old.fence, new.fence) == (1, 2)
@@ -63,16 +70,122 @@ def test_who_lost_the_lease_may_neither_finish_nor_write(rung: list[tuple[int, s
     assert Job.objects.get().state == Job.State.DONE
 
 
-def test_the_only_worker_takes_up_all_that_was_left() -> None:
+def _dead_process() -> str:
+    """The name of a process of this machine that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    return processes.name().replace(f":{os.getpid()}", f":{ended.pid}")
+
+
+def test_what_a_dead_process_of_this_machine_held_waits_again_at_once() -> None:
     assert jobs.claim(_job().pk) is not None
-    assert jobs.sweep(sole_worker=True) == 1
+    Job.objects.update(worker=_dead_process())
+    assert jobs.sweep() == 1
+    assert Job.objects.get().losses == 1
 
 
-def test_a_bell_is_rung_for_everything_that_waits(rung: list[tuple[int, str]]) -> None:
+@pytest.mark.parametrize("worker", ["another-machine/7:1", "another-machine:4194304", "", "x:y"])
+def test_what_another_machine_holds_is_left_to_its_lease(worker: str) -> None:
+    """Two sites over one database, each with a broker of its own, leave each other's jobs alone."""
+    assert jobs.claim(_job().pk) is not None
+    Job.objects.update(worker=worker)
+    assert jobs.sweep() == 0
+    assert Job.objects.get().state == Job.State.RUNNING
+
+
+def test_a_job_that_lost_three_workers_is_failed_with_that_reason() -> None:
     job = _job()
-    for _ in range(2):
+    for losses in (1, 2, 3):
+        assert jobs.claim(job.pk) is not None
+        Job.objects.update(worker=_dead_process())
         jobs.sweep()
-    assert rung == [(job.pk, "cpu")] * 2
+        job.refresh_from_db()
+        assert job.losses == losses
+    assert job.state == Job.State.FAILED
+    assert job.error.startswith("the worker died 3 times while working on this")
+    assert jobs.sweep() == 0
+
+
+def test_a_bell_is_rung_once_for_each_queue_however_many_wait(rung: list[str]) -> None:
+    for target in range(20):
+        _job(target, "cpu")
+    _job(20, "gpu")
+    assert jobs.sweep() == 2
+    assert rung == ["cpu", "gpu"]
+
+
+def test_a_worker_takes_what_waits_longest_and_wakes_the_next(rung: list[str]) -> None:
+    first, other, second = _job(1), _job(2, "gpu"), _job(3)
+    held = jobs.claim_next("cpu")
+    assert held is not None
+    assert held.job == first
+    assert rung == ["cpu"]
+    held = jobs.claim_next("cpu")
+    assert held is not None
+    assert held.job == second
+    assert rung == ["cpu"]
+    assert jobs.claim_next("cpu") is None
+    assert Job.objects.get(pk=other.pk).state == Job.State.WAITING
+
+
+def test_a_deferred_job_waits_its_time_and_others_pass_it(rung: list[str]) -> None:
+    held = jobs.claim(_job(1).pk)
+    assert held is not None
+    jobs.defer(held)
+    later = _job(2)
+    assert jobs.sweep() == 1
+    taken = jobs.claim_next("cpu")
+    assert taken is not None
+    assert taken.job == later
+    assert (jobs.claim_next("cpu"), jobs.sweep()) == (None, 0)
+    Job.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+    taken = jobs.claim_next("cpu")
+    assert taken is not None
+    assert taken.job == held.job
+
+
+def test_one_thread_rings_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, most = [], [0]
+    block = threading.Event()
+
+    def send(*_: Any, queue: str, **__: Any) -> None:
+        block.wait(5)
+        sent.append(queue)
+        most[0] = max(most[0], sum(thread.name == "bell" for thread in threading.enumerate()))
+
+    monkeypatch.setattr(bell.app, "send_task", send)
+    ours = bell.Bell()
+    for _ in range(1000):
+        ours.ring("cpu")
+        ours.ring("gpu")
+    block.set()
+    until = time.monotonic() + 5
+    while any(thread.name == "bell" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    # The first may be under way when it is asked for again: then it is rung once more.
+    assert most == [1]
+    assert 2 <= len(sent) <= 3
+    ours.ring("api")
+    while len(sent) < 3 or sent[-1] != "api":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_broker_that_is_away_costs_a_line_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def send(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(bell.app, "send_task", send)
+    ours = bell.Bell()
+    ours.ring("cpu")
+    until = time.monotonic() + 5
+    while not caplog.text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert "no broker: jobs of queue cpu wait (connection refused)" in caplog.text
 
 
 def test_a_stopped_job_is_lost_to_its_holder() -> None:

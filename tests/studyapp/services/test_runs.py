@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from pipeline.artifacts import RunDirectory
@@ -26,11 +29,20 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Which runs the bell was rung for; there is no broker here."""
-    numbers: list[int] = []
-    monkeypatch.setattr(jobs, "ring", lambda pk, _: numbers.append(Job.objects.get(pk=pk).target))
-    return numbers
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which queues the bell was rung for; there is no broker here."""
+    queues: list[str] = []
+    monkeypatch.setattr(jobs, "ring", queues.append)
+    return queues
+
+
+class Unbroken:
+    """The test's own transaction must outlive the outage that it plays."""
+
+    in_atomic_block = False
+
+    def close(self) -> None:
+        """Nothing broke."""
 
 
 def task(run_pk: int) -> None:
@@ -83,12 +95,12 @@ def test_a_config_that_is_not_toml_gets_one_line() -> None:
 
 
 def test_queueing_lays_out_the_stages_and_rings_after_the_commit(
-    rung: list[int], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    rung: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         run = _queued()
         assert rung == []
-    assert rung == [run.pk]
+    assert rung == ["cpu"]
     assert run.state == Run.State.QUEUED
     assert list(run.stages.values_list("stage", flat=True)) == [
         "corpus", "activations", "sae", "features", "exemplars", "labels", "scores",
@@ -228,7 +240,7 @@ def test_an_unfinished_directory_is_refused(tmp_path: Path) -> None:
         runs.import_run(directory=tmp_path / "begun", name="begun")
 
 
-def test_a_run_that_has_no_job_gets_one(rung: list[int]) -> None:
+def test_a_run_that_has_no_job_gets_one(rung: list[str]) -> None:
     run = _queued()
     Job.objects.all().delete()
     assert runs.recover_runs() == 1
@@ -314,6 +326,87 @@ def test_a_run_directory_in_use_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
     run.refresh_from_db()
     assert run.state == Run.State.RUNNING
     assert Job.objects.get().state == Job.State.WAITING
+    # Not at once again and again: each pause is twice the one before.
+    assert jobs.claim_next("cpu") is None
+    for expected in (4, 8):
+        task(run.pk)
+        job = Job.objects.get()
+        assert job.not_before is not None
+        assert job.started_at is not None
+        assert (job.not_before - job.started_at).total_seconds() == pytest.approx(expected, abs=1)
+
+
+def test_a_run_that_killed_its_worker_three_times_fails_with_that_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = _queued()
+
+    def stage(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt  # The process ends here; nothing after it runs.
+
+    _execute(monkeypatch, stage)
+    for _ in range(3):
+        assert runs.recover_runs() == 0
+        with pytest.raises(KeyboardInterrupt):
+            task(run.pk)
+        Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+        jobs.sweep()
+    runs.recover_runs()
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert "the worker died 3 times while working on this" in run.error
+    assert run.stages.get(stage="corpus").state == StageRecord.State.FAILED
+    assert runs.recover_runs() == 0
+    runs.queue_run(run=run)
+    assert Job.objects.filter(state=Job.State.WAITING, losses=0).count() == 1
+
+
+def test_deaths_are_counted_for_each_stage_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _queued()
+    run_directories.make(runs.directory_of(run=run))
+    Job.objects.update(losses=2)
+    seen: list[int] = []
+
+    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+        seen.append(Job.objects.get().losses)
+        return RunDirectory(out)
+
+    _execute(monkeypatch, stage)
+    task(run.pk)
+    assert seen == [2, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_database_that_is_away_for_a_moment_does_not_end_a_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = _queued().stages.get(stage="sae")
+    answers: list[Exception | None] = [OperationalError("server closed the connection"), None]
+
+    def check() -> None:
+        if error := answers.pop(0):
+            raise error
+
+    monkeypatch.setattr("studyapp.services.outages.connection", Unbroken())
+    progress = RowProgress(record, check=check)
+    progress.start("sae", 100, "step")
+    assert StageRecord.objects.get(pk=record.pk).total == 0
+    progress.finish()
+    assert StageRecord.objects.get(pk=record.pk).total == 100
+
+
+def test_a_database_that_stays_away_ends_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, clock = _queued().stages.get(stage="sae"), [0.0]
+    monkeypatch.setattr("studyapp.services.outages.connection", Unbroken())
+    monkeypatch.setattr("studyapp.services.outages.time.monotonic", lambda: clock[0])
+
+    def check() -> None:
+        raise OperationalError("server closed the connection")
+
+    progress = RowProgress(record, check=check)
+    progress.start("sae", 100, "step")
+    clock[0] = 601.0
+    with pytest.raises(OperationalError):
+        progress.finish()
 
 
 def test_progress_writes_seldom_and_ends_exact(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""A job is held while PostgreSQL drops every connection, as a restart does; prints what came out.
+
+python -m tests.e2e.outage_on_postgresql
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+BEAT_SECONDS = 0.2
+
+
+def main() -> None:
+    """Hold a job over the outage: lease, checks and the row of its end."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from studyapp.models import Job
+    from studyapp.services import jobs, outages
+
+    call_command("migrate", verbosity=0)
+    jobs.ring = lambda _: None
+    jobs.HEARTBEAT_SECONDS = BEAT_SECONDS
+    held = jobs.claim(jobs.enqueue(kind="feature_view", target=1, queue="cpu").pk)
+    assert held is not None
+    check = jobs.Checker(held, seconds=0.0)
+    with jobs.heartbeat(held):
+        time.sleep(2 * BEAT_SECONDS)
+        dropped = _drop_all_connections()
+        check()  # Meets the broken connection.
+        check()
+        before = _lease(held)
+        time.sleep(5 * BEAT_SECONDS)
+        grown = _lease(held) > before
+    _drop_all_connections()
+    outages.patiently(lambda: jobs.finish(held))
+    said = {"dropped": dropped >= 2, "lease_grew": grown, "state": Job.objects.get().state}
+    json.dump(said, sys.stdout)
+
+
+def _lease(held: Any) -> Any:
+    from studyapp.models import Job
+
+    return Job.objects.get(pk=held.job.pk).lease_expires_at
+
+
+def _drop_all_connections() -> int:
+    """End every session but this one's own; how many there were."""
+    import psycopg
+
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        others = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        return len(others.fetchall())
+
+
+if __name__ == "__main__":
+    main()
