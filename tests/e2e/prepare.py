@@ -1,6 +1,6 @@
 """Puts rows into another data folder: run as a process of its own, with that folder's environment.
 
-python -m tests.e2e.prepare study SLUG   an open study of 12 features with real sounds of 0.5 s
+python -m tests.e2e.prepare study SLUG [RATINGS]   an open study of 12 features, sounds of 0.5 s
 python -m tests.e2e.prepare place SLUG   a participant at the first trial; prints cookie and sound
 python -m tests.e2e.prepare token SLUG   the study closed; prints a token that reads its tables
 python -m tests.e2e.prepare run FILE     a run under the config in FILE (JSON), queued
@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 
 
-def study(slug: str) -> None:
-    """Twelve features under two methods, five trials a participation, room for 24."""
+def study(slug: str, ratings: str = "5") -> None:
+    """Twelve features under two methods, five trials per participation; by default room for 24."""
     from tests.studyapp.factories import make_features, make_run, make_study
 
     run = make_run(clips=12, seconds=0.5)
     make_features(run, count=12)
     made = make_study(
-        run=run, slug=slug, features=12, ratings_per_item=5, trials_per_participation=5
+        run=run, slug=slug, features=12, ratings_per_item=int(ratings), trials_per_participation=5
     )
     sys.stdout.write(made.state)
 
