@@ -148,9 +148,9 @@ def _site(database: str) -> Iterator[tuple[dict[str, str], Path, Callable[[], No
 
             def restart() -> None:
                 # Immediate shutdown: no checkpoint, every connection dropped, then recovery.
-                os.kill(server.get_pid(), signal.SIGQUIT)
-                while server.get_pid() is not None:
-                    time.sleep(0.05)
+                process = server.get_postmaster_info().process
+                process.send_signal(signal.SIGQUIT)
+                process.wait(timeout=60)
                 server.ensure_postgres_running()
 
             yield environment | {"DATABASE_URL": str(server.get_uri())}, data, restart
