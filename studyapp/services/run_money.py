@@ -11,8 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from studyapp.models import Project, Run, StageRecord
-from studyapp.services import run_policy
+from studyapp.models import Run, StageRecord
 
 REMOTE_METHODS = frozenset({"gemini"})
 """Labelers that wait for somebody else's computer: their stage takes no turn of ours."""
@@ -29,36 +28,21 @@ def is_paid(config: Mapping[str, Any]) -> bool:
     return any(is_remote(one) for section in sections for one in section.get("methods") or ())
 
 
-def left(project: Project) -> float:
-    """Dollars that the project's runs may still spend."""
-    runs = [run for run in Run.objects.filter(project=project) if is_paid(run.config)]
-    return max(0.0, float(settings.GEMINI_BUDGET) - sum(map(spent, runs)))
+def ceiling(run: Run) -> float:
+    """Dollars that a run of a project may have spent in all, what it has spent already included."""
+    others = Run.objects.filter(project=run.project_id).exclude(pk=run.pk)
+    # An import was paid for elsewhere.
+    paid = [one for one in others.exclude(origin=Run.Origin.IMPORT) if is_paid(one.config)]
+    return max(0.0, float(settings.GEMINI_BUDGET) - sum(map(spent, paid)))
 
 
 def spent(run: Run) -> float:
-    """Dollars that a run has spent, as its ledger counts them."""
+    """Dollars that a run has spent, as its ledger counts them; 0 for one that has not begun."""
     from pipeline.artifacts import RunDirectory
-    from pipeline.config import GeminiConfig
-    from pipeline.gemini.costs import paid
-    from pipeline.labelers.gemini import LEDGER
+    from pipeline.gemini import costs
 
-    config = run_policy.imposed(run.config) if run_policy.is_guarded(run) else run.config
-    given = config.get("gemini", {})
-    prices = {name: given[name] for name in given if name.startswith("dollars_per_")}
-    asked = GeminiConfig(**prices, batch=bool(given.get("batch", False)))
-    entries = RunDirectory(settings.DATA / run.directory).ledger(LEDGER).entries()
-    return sum(paid(asked, one["reply"]) for one in entries if one.get("event") == "answered")
-
-
-def budget_of(run: Run, *, given: float | None) -> float:
-    """Dollars that a run of a project may have spent in all; `given` is its config's own limit.
-
-    The run's own spending is part of the project's, and counts against the run's budget as well.
-    """
-    if run.project is None:
-        return given if given is not None else float(settings.GEMINI_BUDGET)
-    most = left(run.project) + spent(run)
-    return most if given is None else min(given, most)
+    directory = settings.DATA / run.directory
+    return costs.spent(directory) if RunDirectory(directory).begun else 0.0
 
 
 def asking(run: Run) -> Run | None:

@@ -95,6 +95,8 @@ def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
     machine = {**config.get("machine", {}), "confined": True}
     gemini = {
         **config.get("gemini", {}),
+        # A run's own limit is its project's; see `run_money`.
+        "budget_dollars": float(settings.GEMINI_BUDGET),
         # Several models share one config: each is counted at the dearest one's price.
         "dollars_per_million_audio": max(one.audio for one in used),
         "dollars_per_million_text": max(one.text for one in used),

@@ -427,27 +427,32 @@ def _execute_stages(run: Run, held: jobs.Held) -> str:
 def _config_for(run: Run, stage: str) -> "RunConfig":
     """The config as this stage runs under it: checked again, with what settings decide.
 
-    Raises `RunError` if its maker may not name what it names, `BusyError` if another run of the
-    project is spending the budget.
+    Raises `RunError` if its maker may not name what it names, or the project's money is gone;
+    `BusyError` if another run of the project is spending it.
     """
-    from pipeline.errors import BusyError
-
     config: dict[str, Any] = dict(run.config)
     if run_policy.is_guarded(run):
         run_policy.check(config)
         config = run_policy.imposed(config)
-    if stage == "labels" and run.project is not None and run_money.is_paid(config):
-        if other := run_money.asking(run):
-            raise BusyError(f"run {other.name!r} of the same project is asking Gemini")
-        own = None if run_policy.is_guarded(run) else config.get("gemini", {}).get("budget_dollars")
-        budget = run_money.budget_of(run, given=own)
-        if budget <= 0:
-            raise RunError(
-                f"project {run.project} has spent its ${settings.GEMINI_BUDGET:g} for Gemini; "
-                "an administrator can raise EARWITNESS_GEMINI_BUDGET"
-            )
-        config = {**config, "gemini": {**config.get("gemini", {}), "budget_dollars": budget}}
-    return validated(config)
+    made = validated(config)
+    if stage == "labels" and run.project_id is not None and run_money.is_paid(config):
+        return made.with_ceiling(_ceiling_for(run))
+    return made
+
+
+def _ceiling_for(run: Run) -> float:
+    from pipeline.errors import BusyError
+
+    if other := run_money.asking(run):
+        raise BusyError(f"run {other.name!r} of the same project is asking Gemini")
+    with refusals():
+        ceiling = run_money.ceiling(run)
+    if ceiling <= 0:
+        raise RunError(
+            f"project {run.project} has spent its ${settings.GEMINI_BUDGET:g} for Gemini; an "
+            "administrator can raise EARWITNESS_GEMINI_BUDGET"
+        )
+    return ceiling
 
 
 @transaction.atomic

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import secrets
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
+from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError
 from studyapp.models import Project, Run, StageRecord
 from studyapp.services import jobs, run_money, runs
@@ -37,12 +37,14 @@ def make(project: Project | None, *, by: User | None = None, **sections: Any) ->
 
 
 def pay(run: Run, dollars: float) -> None:
-    """A line of the run's ledger: an answer of so many tokens, at $2.5 a million."""
-    path: Path = runs.directory_of(run=run) / "labels" / "gemini-ledger.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The run has begun, and its ledger has an answer of so many tokens, at $2.5 a million."""
+    directory = RunDirectory(runs.directory_of(run=run))
+    if not directory.begun:
+        directory.begin({"config": run.config, "key": "k" * 64})
     reply = {"usageMetadata": {"candidatesTokenCount": round(dollars / 2.5 * 1e6)}}
-    with path.open("a") as file:
-        file.write(json.dumps({"event": "answered", "key": "k", "reply": reply}) + "\n")
+    key, ledger = secrets.token_hex(4), directory.ledger("labels/gemini-ledger.jsonl")
+    ledger.add({"event": "asked", "key": key, "dollars": dollars / 2})
+    ledger.add({"event": "answered", "key": key, "reply": reply})
 
 
 def budget(run: Run) -> float:
@@ -56,13 +58,26 @@ def test_what_one_run_spent_another_cannot(project: Project) -> None:
     assert budget(first) == 5.0
     pay(first, 3.0)
     pay(elsewhere, 4.0)
-    assert run_money.left(project) == pytest.approx(2.0)
-    # A run's own spending counts against its budget as well as the project's.
+    assert run_money.spent(first) == pytest.approx(3.0)
+    # The pipeline counts what a run itself has spent.
     assert budget(first) == pytest.approx(5.0)
     assert budget(second) == pytest.approx(2.0)
     pay(second, 2.5)
     with pytest.raises(runs.RunError, match=r"project Hearing has spent its \$5 for Gemini"):
         runs._config_for(make(project), "labels")
+
+
+def test_what_an_import_cost_was_paid_elsewhere(project: Project) -> None:
+    imported, own = make(project), make(project)
+    Run.objects.filter(pk=imported.pk).update(origin=Run.Origin.IMPORT)
+    pay(imported, 4.0)
+    assert budget(own) == 5.0
+
+
+def test_a_researchers_budget_is_the_projects(project: Project, settings: Any) -> None:
+    settings.GEMINI_BUDGET = 40.0
+    edda = User.objects.create_user("edda", password="x")
+    assert budget(make(project, by=edda)) == 40.0
 
 
 def test_a_given_budget_is_never_raised(project: Project) -> None:

@@ -151,6 +151,7 @@ def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     assert made["machine"] == {"workers": 3, "confined": True}
     # Both are asked under one config: each price is the dearer one's.
     assert made["gemini"] == {
+        "budget_dollars": 10.0,
         "dollars_per_million_audio": 1.25,
         "dollars_per_million_text": 0.3,
         "dollars_per_million_output": 10.0,
