@@ -63,12 +63,18 @@ class SetAsideRecord:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """`sae/NAME/training.parquet`: how the training went."""
+    """`sae/NAME/training.parquet`: how the training went, on train frames. What the SAE does on
+    others is in `cfg.json`'s metadata: `validation_fvu`, `validation_l0`, `validation_dead_share`.
+    """
 
     step: int = column("optimiser steps done")
-    mse: float = column("mean squared error a dimension", "squared normalised activation")
-    variance_explained: float = column("1 − error over variance of the batch")
-    dead_share: float = column("latents that did not fire in the config's window, over all")
+    batch_mse: float = column(
+        "mean squared error per dimension on the step's own batch", "squared normalised activation"
+    )
+    batch_variance_explained: float = column("1 − error over variance of the step's own batch")
+    dead_share: float = column(
+        "latents that fired in none of the last train frames (the config's window), over all"
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ A stored latent's value is the normalised one times `activation_scale`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import RunDirectory, StageWriter
@@ -34,8 +34,14 @@ class SaeFacts:
     """Audio frame of an activation file's first row."""
     activation_scale: float
     """A raw activation is a normalised one times this."""
-    variance_explained: float
-    """On the last batch of the training."""
+    last_batch_variance_explained: float | None = None
+    """On the last batch of the training; None where it is not known."""
+    validation_fvu: float | None = None
+    """Fraction of variance unexplained on validation frames; see `pipeline.sae.evaluate`."""
+    validation_l0: float | None = None
+    """Latents above 0 per validation frame, on average."""
+    validation_dead_share: float | None = None
+    """Latents that fire in no validation frame, over all."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,13 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
     """What `cfg.json` says of where an SAE belongs, without loading its weights."""
     metadata = directory.read_json(cfg_path(name))["metadata"]
-    return SaeFacts(**{key: metadata[key] for key in SaeFacts.__dataclass_fields__})
+    # SAEs of earlier versions have fewer figures.
+    known = [
+        field.name
+        for field in fields(SaeFacts)
+        if field.default is MISSING or field.name in metadata
+    ]
+    return SaeFacts(**{key: metadata[key] for key in known})
 
 
 def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:

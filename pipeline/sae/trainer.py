@@ -120,8 +120,8 @@ class _Trainer:
         variance = float((x - x.mean(dim=0)).square().mean())
         return TrainingRecord(
             step=step,
-            mse=mse,
-            variance_explained=1.0 - mse / max(variance, 1e-12),
+            batch_mse=mse,
+            batch_variance_explained=1.0 - mse / max(variance, 1e-12),
             dead_share=float(self._dead.float().mean()),
         )
 

@@ -1,12 +1,13 @@
 """Stage `sae`: dictionaries of directions, learnt on the train split.
 
 Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one for each
-hookpoint, expansion and k.
+hookpoint, expansion and k. Each is evaluated on the validation split: `pipeline.sae.evaluate`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from functools import partial
 
 from pipeline.activation_files import ShardFacts, shard_paths
@@ -17,6 +18,7 @@ from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
 from pipeline.records import TrainingRecord, table_of
 from pipeline.sae import checkpoint
+from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
 from pipeline.sae.frames import TrainingFrames
 from pipeline.sae.names import SaeSpec, specs
 from pipeline.sae.trainer import TrainedSae, train
@@ -24,23 +26,26 @@ from pipeline.stages.activations import usable_tracks
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Train every SAE that the config asks for, side by side; `summary["saes"]` names them."""
+    """Train every SAE that the config asks for, side by side; `summary["saes"]` names them and
+    `summary["validation"]` has each one's figures on validation frames."""
     width = int(directory.summary("activations")["subject"]["width"])
-    tracks = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
+    usable = usable_tracks(directory)
+    tracks, held_out = (
+        frozenset(track.track for track in usable if track.split == split)
+        for split in ("train", "validation")
+    )
     wanted = list(specs(config, width))
     with directory.writer("sae") as writer, torch_threads(config.machine):
         progress.start("sae", config.sae.steps * len(wanted), "step")
-        jobs = [partial(_train, spec, config, directory, tracks) for spec in wanted]
+        jobs = [partial(_train, spec, config, directory, tracks, held_out) for spec in wanted]
         trained = run_jobs(jobs, config.machine.workers, progress)
         progress.finish()
-        for spec, result in zip(wanted, trained, strict=True):
-            _store(spec, result, directory, writer)
-            last = result.history[-1]
-            progress.note(
-                f"{spec.name}: {last.variance_explained:.1%} of the variance explained, "
-                f"{last.dead_share:.1%} of {spec.n_latents} latents dead"
-            )
-        writer.summary["saes"] = [spec.name for spec in wanted]
+        writer.summary.update(saes=[spec.name for spec in wanted], validation={})
+        for spec, (result, figures) in zip(wanted, trained, strict=True):
+            _store(spec, result, figures, directory, writer)
+            if figures is not None:
+                writer.summary["validation"][spec.name] = asdict(figures)
+            progress.note(f"{spec.name}: {_in_words(spec, result, figures)}")
 
 
 def _train(
@@ -48,9 +53,11 @@ def _train(
     config: RunConfig,
     directory: RunDirectory,
     tracks: frozenset[str],
+    held_out: frozenset[str],
     advance: Advance,
-) -> TrainedSae:
-    return train(
+) -> tuple[TrainedSae, HeldOut | None]:
+    """The SAE, and what it does on validation frames."""
+    trained = train(
         config.sae,
         TrainingFrames(directory, spec.hookpoint, tracks),
         n_latents=spec.n_latents,
@@ -59,10 +66,31 @@ def _train(
         device=config.machine.device,
         advance=advance,
     )
+    sae = trained.sae.to(config.machine.device)
+    frames = frames_of_tracks(directory, spec.hookpoint, held_out)
+    figures = evaluate(sae, frames, scale=trained.scale)
+    sae.cpu()
+    return trained, figures
+
+
+def _in_words(spec: SaeSpec, trained: TrainedSae, figures: HeldOut | None) -> str:
+    last = trained.history[-1]
+    batch = f"{last.batch_variance_explained:.1%} of the last training batch's variance explained"
+    if figures is None:
+        return f"{batch}; no validation frame to evaluate on"
+    return (
+        f"on {figures.frames:,} validation frames {1 - figures.fvu:.1%} of the variance explained "
+        f"(FVU {figures.fvu:.3f}), L0 {figures.l0:.1f}, {figures.dead_share:.1%} of "
+        f"{spec.n_latents} latents dead; {batch}"
+    )
 
 
 def _store(
-    spec: SaeSpec, trained: TrainedSae, directory: RunDirectory, writer: StageWriter
+    spec: SaeSpec,
+    trained: TrainedSae,
+    figures: HeldOut | None,
+    directory: RunDirectory,
+    writer: StageWriter,
 ) -> None:
     """Write one SAE with where it belongs, and its history."""
     shard = _any_shard(directory, spec.hookpoint)
@@ -73,7 +101,10 @@ def _store(
         frame_rate=shard.frame_rate,
         first_frame=shard.first_frame,
         activation_scale=trained.scale,
-        variance_explained=trained.history[-1].variance_explained,
+        last_batch_variance_explained=trained.history[-1].batch_variance_explained,
+        validation_fvu=figures.fvu if figures else None,
+        validation_l0=figures.l0 if figures else None,
+        validation_dead_share=figures.dead_share if figures else None,
     )
     checkpoint.save(writer, spec.name, trained.sae, facts)
     history = table_of(TrainingRecord, trained.history)

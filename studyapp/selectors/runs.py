@@ -128,6 +128,8 @@ def facts(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
             flat += facts(value, full) or [(full, "none")]
         elif isinstance(value, list):
             flat.append((full, ", ".join(map(str, value)) or "none"))
+        elif isinstance(value, float):
+            flat.append((full, f"{value:.6g}"))
         else:
             flat.append((full, str(value)))
     return flat

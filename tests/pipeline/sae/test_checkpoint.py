@@ -17,7 +17,8 @@ from pipeline.sae.model import TopKSae
 
 FACTS = SaeFacts(
     hookpoint="decoder.layers.0.resid_post", subject_fingerprint="s", delay_mapping="d",
-    frame_rate=50.0, first_frame=3, activation_scale=4.0, variance_explained=0.9,
+    frame_rate=50.0, first_frame=3, activation_scale=4.0, validation_fvu=0.1,
+    last_batch_variance_explained=0.9, validation_l0=3.0, validation_dead_share=0.25,
 )  # fmt: skip
 
 

@@ -53,8 +53,9 @@ def test_planted_directions_are_found(result: TrainedSae) -> None:
 
 def test_the_error_falls_and_the_history_says_so(result: TrainedSae) -> None:
     assert result.history[-1].step == CONFIG.steps
-    assert result.history[-1].variance_explained > 0.9 > result.history[0].variance_explained
-    assert result.history[-1].mse < 0.1 * result.history[0].mse
+    first, last = result.history[0], result.history[-1]
+    assert last.batch_variance_explained > 0.9 > first.batch_variance_explained
+    assert last.batch_mse < 0.1 * first.batch_mse
 
 
 def test_the_decoder_keeps_unit_norm(result: TrainedSae) -> None:

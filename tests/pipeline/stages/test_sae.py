@@ -12,6 +12,7 @@ from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
 from pipeline.records import TrainingRecord, records_from
 from pipeline.run import execute
+from pipeline.sae import checkpoint
 from pipeline.sae.names import feature_key, specs
 from pipeline.stages.sae import seed_of
 
@@ -42,7 +43,9 @@ def test_the_history_is_stored_beside_the_weights(finished_run: Path) -> None:
         table = directory.read_table(f"sae/{name}/training.parquet")
         rows = records_from(TrainingRecord, table)
         assert rows[-1].step == 60
-        assert rows[-1].variance_explained > rows[0].variance_explained
+        assert rows[-1].batch_variance_explained > rows[0].batch_variance_explained
+        stored = checkpoint.load(directory, name)
+        assert stored.facts.last_batch_variance_explained == rows[-1].batch_variance_explained
 
 
 @pytest.mark.parametrize("workers", [1, 3])
