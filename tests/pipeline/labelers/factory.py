@@ -157,11 +157,15 @@ def _response(feature: int, person: int) -> dict[str, object]:
 
 
 def _write_frames(writer: Any, tracks: list[TrackRecord], activations: np.ndarray) -> None:
-    """One shard: every latent is a dimension, strong in the second half of a track alone."""
+    """Every latent is a dimension, strong only in the second half of a track. Two shards, every
+    other track in each, so that what reads them cannot rely on the order of the tracks."""
     envelope = np.where(np.arange(FRAMES) < FRAMES // 2, 0.1, 1.0)
     frames = (activations[:, None, :] * envelope[None, :, None]).astype(np.float16)
-    facts = ShardFacts(tuple(track.track for track in tracks), "s", HOOKPOINT, "d", 50.0, 0)
-    writer.write_tensors(shard_path(HOOKPOINT, 0), {"activations": frames}, facts.to_metadata())
+    for number in (0, 1):
+        names = tuple(track.track for track in tracks[number::2])
+        facts = ShardFacts(names, "s", HOOKPOINT, "d", 50.0, 0)
+        here = {"activations": frames[number::2]}
+        writer.write_tensors(shard_path(HOOKPOINT, number), here, facts.to_metadata())
 
 
 def _write_sae(writer: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from pipeline.__main__ import main
 from pipeline.artifacts import RunDirectory
@@ -19,6 +20,7 @@ from pipeline.progress import SilentProgress
 from pipeline.records import ExemplarRecord, SteeringRecord, records_from
 from pipeline.run import execute
 from pipeline.sae import checkpoint
+from pipeline.sae.summary import checked_shards, frames_of
 from pipeline.stages.steering import (
     SteeringConfig,
     drawn,
@@ -26,6 +28,8 @@ from pipeline.stages.steering import (
     steer,
     vector_of,
 )
+from pipeline.subjects import load_subject
+from pipeline.subjects.base import Intervention, SteeringVector
 from pipeline.verify import verify
 
 CONFIG = SteeringConfig(features=2, alphas=(0.0, 8.0), seconds=0.2, prompt="")
@@ -61,8 +65,6 @@ def sound(directory: RunDirectory, name: str, clip: str) -> np.ndarray:
 
 
 def test_beta_is_the_largest_raw_activation_over_the_exemplars(directory: RunDirectory) -> None:
-    from pipeline.sae.summary import checked_shards, frames_of
-
     name = directory.sae_names()[0]
     stored = checkpoint.load(directory, name)
     feature = drawn(directory, name, CONFIG)[0]
@@ -72,16 +74,78 @@ def test_beta_is_the_largest_raw_activation_over_the_exemplars(directory: RunDir
     for facts, array in checked_shards(directory, stored):
         for row, track in enumerate(facts.tracks):
             if track in tracks:
-                import torch
-
                 frames = torch.from_numpy(array[row]).float()
                 found = frames_of(stored.sae, frames, torch.tensor([feature.index]))
                 largest = max(largest, found.max().item())
     beta = largest_over_exemplars(directory, stored)[feature.feature]
     assert beta == pytest.approx(largest, rel=1e-4)
-    vector = vector_of(stored, feature.index)
-    assert vector.direction.norm().item() == pytest.approx(1.0, abs=1e-4)
-    assert vector.hookpoint == stored.facts.hookpoint
+
+
+def test_the_vector_is_the_latents_own_row_of_the_decoder(finished_run: Path) -> None:
+    """Read from the file, [latent, d], beside the row before and the row after it."""
+    directory = RunDirectory(finished_run)
+    for name in directory.sae_names():
+        stored = checkpoint.load(directory, name)
+        tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
+        for latent in (0, 1, 77, 127):
+            vector = vector_of(stored, latent)
+            np.testing.assert_array_equal(vector.direction.numpy(), tensors["W_dec"][latent])
+            cosines = tensors["W_dec"] @ vector.direction.numpy()
+            assert int(cosines.argmax()) == latent
+            assert cosines[latent] == pytest.approx(1.0, abs=1e-4)
+            assert vector.hookpoint == stored.facts.hookpoint
+            assert vector.subject_fingerprint == stored.facts.subject_fingerprint
+
+
+def test_a_steered_clip_is_what_the_subject_makes_under_alpha_times_beta(
+    directory: RunDirectory,
+) -> None:
+    """Each clip made again by hand: the row of the file, α β for strength, no other."""
+    config = replace(CONFIG, features=1, alphas=(4.0, 8.0))
+    steer(config, directory, progress=SilentProgress())
+    run = config_from_dict(directory.read_json("run.json")["config"])
+    subject = load_subject(run.subject, device="cpu")
+    name = directory.sae_names()[0]
+    tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
+    facts = checkpoint.load(directory, name).facts
+    found = rows(directory, name)
+    assert [row.alpha for row in found] == [4.0, 8.0]
+    assert len({row.clip for row in found}) == 2
+    for row in found:
+        index = int(row.feature.rpartition("/")[2])
+        for latent, strength, same in (
+            (index, row.alpha * row.beta, True),
+            (index, row.alpha, False),
+            ((index + 1) % 128, row.alpha * row.beta, False),
+        ):
+            direction = torch.from_numpy(tensors["W_dec"][latent])
+            vector = SteeringVector(direction, facts.hookpoint, facts.subject_fingerprint)
+            made = subject.generate(
+                "", config.seconds, row.seed, [Intervention(vector, strength, "both")]
+            )
+            again = np.clip(made.audio.numpy(), -1.0, 1.0)
+            heard = sound(directory, name, row.clip)
+            assert (np.abs(again - heard).max() < 1e-3) == same
+
+
+def test_steering_raises_its_own_feature_most(finished_run: Path) -> None:
+    """The stream that the SAE reads, with the vector added and without."""
+    directory = RunDirectory(finished_run)
+    run = config_from_dict(directory.read_json("run.json")["config"])
+    subject = load_subject(run.subject, device="cpu")
+    codes = torch.randint(64, (1, 4, 40), generator=torch.Generator().manual_seed(0))
+    for name in directory.sae_names():
+        stored = checkpoint.load(directory, name)
+        hookpoint = stored.facts.hookpoint
+        for feature, beta in list(largest_over_exemplars(directory, stored).items())[:5]:
+            latent = int(feature.rpartition("/")[2])
+            intervention = Intervention(vector_of(stored, latent), beta)
+            plain = subject.activations(codes, [hookpoint])[hookpoint][0]
+            with subject._stream.steered([intervention]):
+                steered = subject.activations(codes, [hookpoint])[hookpoint][0]
+            rise = (stored.sae.preactivations(steered) - stored.sae.preactivations(plain)).mean(0)
+            assert int(rise.argmax()) == latent
+            assert rise[latent] > 0.2 * beta
 
 
 def test_the_draw_follows_the_seed(directory: RunDirectory) -> None:
