@@ -12,14 +12,16 @@ const earwitness = {
 
   FIRST_WAIT_MS: 500,
   LONGEST_WAIT_MS: 15000,
+  MOST_REFUSALS: 12, // answers 5xx and 429 in a row, about two minutes: then the server is not just restarting
 
-  /* A request that counts as failed when no answer comes for a while. */
+  /* A request that counts as failed when no answer comes for a while. A redirection is not followed:
+     no answer to a script is one, and what it leads to is for the browser to show. */
   post(url, body, type, csrf) {
     const REQUEST_MS = 12000;
     const stop = new AbortController();
     const limit = setTimeout(() => stop.abort(), REQUEST_MS);
     const headers = { Accept: "application/json", "Content-Type": type, "X-CSRFToken": csrf };
-    return fetch(url, { method: "POST", body, headers, keepalive: true, signal: stop.signal })
+    return fetch(url, { method: "POST", body, headers, keepalive: true, redirect: "manual", signal: stop.signal })
       .finally(() => clearTimeout(limit));
   },
 
@@ -33,6 +35,42 @@ const earwitness = {
         function done() { clearTimeout(timer); removeEventListener("online", done); resolve(); }
         addEventListener("online", done);
       });
+    }
+  },
+
+  /* Sends a form until the server has answered, `first` before each try. Gives the answer's status
+     and what it says as JSON; `said` is null where it says nothing that a script understands. */
+  async deliver({ url, form, body, first = async () => {}, onFailure }) {
+    const csrf = form.elements.csrfmiddlewaretoken.value;
+    const answer = { status: 0, said: null };
+    let refusals = 0;
+    await earwitness.insist(async () => {
+      try {
+        await first();
+        const response = await earwitness.post(url, body, "application/x-www-form-urlencoded", csrf);
+        answer.status = response.status;
+        if (response.status >= 500 || response.status === 429) return ++refusals >= earwitness.MOST_REFUSALS;
+        answer.said = await response.json();
+      } catch (error) {
+        if (error.status) answer.status = error.status;
+        return Boolean(error.status) || error instanceof SyntaxError;
+      }
+      return true;
+    }, onFailure);
+    return answer;
+  },
+
+  /* After an answer that no script understands: a page that is out of date, whose token or place the
+     server does not know any more, is loaded again; whatever else it is, the browser shows it. */
+  leave(form, status) {
+    const key = `earwitness:${form.dataset.slug}:reloaded`;
+    const AGAIN_MS = 60000;
+    const isOutOfDate = status === 403 || status === 404;
+    if (isOutOfDate && Date.now() - (earwitness.storage.get(key) || 0) > AGAIN_MS) {
+      earwitness.storage.set(key, Date.now());
+      location.reload();
+    } else {
+      form.submit();
     }
   },
 
@@ -71,7 +109,8 @@ const earwitness = {
       if (!timer) timer = setTimeout(() => { timer = 0; flush().catch(() => {}); }, ms);
     }
 
-    /* Sends all that waits; fails if the server cannot be reached. */
+    /* Sends all that waits; fails if the server cannot be reached, or knows the page no more: then the
+       error has the answer's status, and what waits is kept for the page when it is loaded again. */
     function flush() {
       sending ??= sendAll().finally(() => { sending = null; });
       return sending;
@@ -82,6 +121,7 @@ const earwitness = {
         while (queue.length) await sendBatch(queue.slice(0, BATCH));
         wait = FIRST_WAIT_MS;
       } catch (error) {
+        if (error.status) throw error;
         sendLater(wait);
         wait = Math.min(2 * wait, LONGEST_WAIT_MS);
         throw error;
@@ -90,12 +130,16 @@ const earwitness = {
 
     async function sendBatch(batch) {
       const response = await post(url, JSON.stringify(batch), "application/json", csrf);
+      const status = response.type === "opaqueredirect" ? 302 : response.status;
+      if ([302, 403, 404].includes(status)) throw Object.assign(new Error(`events: ${status}`), { status });
       // What the server will never take must not block what comes after it.
-      if (!response.ok && response.status !== 400) throw new Error(`events: ${response.status}`);
+      const isHopeless = status === 400 || status === 413;
+      if (!response.ok && !isHopeless) throw new Error(`events: ${status}`);
+      const said = isHopeless ? null : await response.json();
       const sent = new Set(batch.map((event) => event.sequence));
       queue = queue.filter((event) => !sent.has(event.sequence));
       keep();
-      if (response.ok) onHeard((await response.json()).heard);
+      if (said) onHeard(said.heard || {});
     }
 
     return { note, flush };

@@ -2,7 +2,7 @@
    A form marked `data-safe` goes to the server until it has answered, and says whether it is safe. */
 "use strict";
 (() => {
-  const { storage, post, insist } = earwitness;
+  const { storage, deliver, leave } = earwitness;
   const form = document.querySelector("form[data-safe]");
   /* What this page saw: goes with the answer of a check, whose form has a place for it. */
   const seen = { plays: 0, heard_ms: 0, hidden_ms: 0 };
@@ -29,7 +29,7 @@
     const line = form.querySelector(".saving");
     const draftKey = form.dataset.draft && `earwitness:${form.dataset.slug}:draft:${form.dataset.draft}`;
     let sending = false;
-    const say = (state) => { line.dataset.state = state; line.textContent = text(state); };
+    const say = (state) => { line.dataset.state = state; line.textContent = state ? text(state) : ""; };
     const chosen = () => Object.fromEntries(new FormData(form));
 
     if (draftKey) {
@@ -50,7 +50,9 @@
       say("saving");
       tellWhatWasSeen();
       const body = new URLSearchParams(new FormData(form)).toString();
-      await insist(() => attempt(body), () => say("failing"));
+      const { status, said } = await deliver({ url: location.href, form, body, onFailure: () => say("failing") });
+      if (said && said.next) goOn(said.next);
+      else { say(""); leave(form, status); }
     });
     addEventListener("beforeunload", (event) => { if (line.dataset.state === "failing") event.preventDefault(); });
 
@@ -61,20 +63,10 @@
       }
     }
 
-    async function attempt(body) {
-      let response;
-      try {
-        response = await post(location.href, body, "application/x-www-form-urlencoded", form.elements.csrfmiddlewaretoken.value);
-        if (response.status >= 500 || response.status === 429) return false;
-        const answer = await response.json();
-        if (draftKey) storage.remove(draftKey);
-        say("saved");
-        location.assign(answer.next);
-      } catch (error) {
-        if (!response) return false;
-        form.submit(); // an answer that this script does not understand: let the browser show it
-      }
-      return true;
+    function goOn(next) {
+      if (draftKey) storage.remove(draftKey);
+      say("saved");
+      location.assign(next);
     }
   }
 

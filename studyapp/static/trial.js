@@ -11,7 +11,7 @@
   const csrf = form.elements.csrfmiddlewaretoken.value;
   const prefix = `earwitness:${form.dataset.slug}:`;
   const draftKey = `${prefix}draft:${trial}`;
-  const { storage, post, insist } = earwitness;
+  const { storage, deliver, leave } = earwitness;
 
   const text = earwitness.strings();
 
@@ -55,7 +55,8 @@
       if (radio && !form.querySelector(`input[name="${name}"]:checked`)) radio.checked = true;
     }
     if (!form.elements.free_text.value) form.elements.free_text.value = draft.free_text || "";
-    if (draft.sent && form.checkValidity()) submit(); // it was on its way when the page was closed
+    // It was on its way when the page was closed; what was heard may have been, too.
+    if (draft.sent && form.checkValidity()) flush().catch(() => {}).then(submit);
   }
 
   function showSaving(state) {
@@ -83,25 +84,10 @@
     submitting = true;
     controls.disabled = true;
     showSaving("saving");
-    await insist(() => attempt(body), () => showSaving("failing"));
-  }
-
-  /* True when there is an answer of the server, whatever it says; false to try again. */
-  async function attempt(body) {
-    let response;
-    let answer;
-    try {
-      await flush(); // what was heard must be known before the answer comes
-      response = await post(form.action, body, "application/x-www-form-urlencoded", csrf);
-      if (response.status >= 500 || response.status === 429) return false;
-      answer = await response.json();
-    } catch (error) {
-      if (!response) return false;
-      leavePlainly(); // an answer that this script does not understand: let the browser show it
-      return true;
-    }
-    finish(answer);
-    return true;
+    // What was heard must be known before the answer comes, so it is sent first.
+    const onFailure = () => showSaving("failing");
+    const { status, said } = await deliver({ url: form.action, form, body, first: flush, onFailure });
+    if (said && (said.next || said.errors)) finish(said); else leavePlainly(status);
   }
 
   function finish(answer) {
@@ -120,9 +106,10 @@
     refuse(answer.errors || {});
   }
 
-  function leavePlainly() {
+  function leavePlainly(status) {
     controls.disabled = false;
-    form.submit();
+    showSaving("");
+    leave(form, status);
   }
 
   form.addEventListener("submit", (event) => {

@@ -122,7 +122,7 @@ class Mouse(Hand):
             self.heard(number)
         self.check("choice", 2)
         self.check("confidence", 4)
-        self.page.locator("#submit").click()
+        self.page.locator("#save").click()
 
     practice = trial
 
@@ -192,7 +192,7 @@ class Keyboard(Hand):
         self.page.keyboard.press("ArrowRight")
         self.tab_to("#free_text")
         self.page.keyboard.type("12 3 gongs")
-        self.press_on("#submit")
+        self.press_on("#save")
 
     practice = trial
 

@@ -1,0 +1,208 @@
+"""Answers of the server that a page's script does not expect: the page is never stuck."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django import forms
+from playwright.sync_api import Page, Route, expect
+
+from studyapp.models import Event, Response, StepRecord, Study
+from studyapp.services import studies
+from tests.studyapp.browser.test_passage import (
+    choose,
+    expect_trial,
+    listen,
+    study_of,
+    to_first_trial,
+)
+from tests.studyapp.factories import make_features, make_run, make_study
+from tests.studyapp.test_language import SITE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def study(db: None) -> Study:
+    return study_of(seconds=0.6)
+
+
+def answered(page: Page, study: Study) -> None:
+    """Stands at the first trial, all heard and chosen."""
+    to_first_trial(page, study)
+    listen(page)
+    choose(page, choice=3)
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("Save and")).click()
+
+
+def once(page: Page, pattern: str, handle: Callable[[Route], None]) -> None:
+    """Let `handle` answer the next POST there; all others go through."""
+    left = 1
+
+    def route(one: Route) -> None:
+        nonlocal left
+        if one.request.method == "POST" and left:
+            left -= 1
+            handle(one)
+        else:
+            one.continue_()
+
+    page.route(pattern, route)
+
+
+def test_a_lost_token_cookie_costs_nothing(page: Page, study: Study) -> None:
+    answered(page, study)
+    page.context.clear_cookies(name="csrftoken")
+    save(page)
+    expect_trial(page, 2)
+    assert [one.choice for one in Response.objects.all()] == [3]
+
+
+def test_a_lost_token_cookie_before_the_sounds_costs_no_listening(page: Page, study: Study) -> None:
+    """The events are refused first, and kept for the page when it is loaded again."""
+    to_first_trial(page, study)
+    page.context.clear_cookies(name="csrftoken")
+    listen(page)
+    choose(page, choice=3)
+    assert not Event.objects.filter(type="ended").exists()
+    save(page)
+    expect_trial(page, 2)
+    assert [one.choice for one in Response.objects.all()] == [3]
+    assert set(Event.objects.filter(type="ended").values_list("clip", flat=True)) == {1, 2, 3}
+
+
+def test_a_lost_place_cookie_is_said(page: Page, study: Study) -> None:
+    answered(page, study)
+    page.context.clear_cookies(name="place")
+    save(page)
+    expect(page.get_by_role("heading", name="We cannot find your place")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [403, 404, 413, 200, 400])
+def test_a_page_of_whatever_kind_in_between_is_not_the_end(
+    page: Page, study: Study, status: int
+) -> None:
+    """The proxy's own page, once: the answer gets through afterwards."""
+    answered(page, study)
+    once(page, "**/trial/", lambda route: route.fulfill(
+        status=status, body="<h1>Something else</h1>", content_type="text/html"))  # fmt: skip
+    save(page)
+    expect_trial(page, 2)
+    assert [one.choice for one in Response.objects.all()] == [3]
+
+
+@pytest.mark.parametrize("status", [403, 413])
+def test_a_page_that_stays_in_between_is_shown(page: Page, study: Study, status: int) -> None:
+    answered(page, study)
+    page.route("**/trial/", lambda route: route.fulfill(
+        status=status, body="<h1>Something else</h1>", content_type="text/html")
+        if route.request.method == "POST" else route.continue_())  # fmt: skip
+    save(page)
+    expect(page.get_by_role("heading", name="Something else")).to_be_visible()
+
+
+def test_a_redirection_is_left_to_the_browser(page: Page, study: Study) -> None:
+    answered(page, study)
+    once(page, "**/trial/", lambda route: route.fulfill(
+        status=302, headers={"Location": "https://elsewhere.example/"}))  # fmt: skip
+    save(page)
+    expect_trial(page, 2)
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "null", '"x"'])
+def test_json_that_says_nothing_is_not_understood(page: Page, study: Study, body: str) -> None:
+    answered(page, study)
+    once(page, "**/trial/", lambda route: route.fulfill(body=body, content_type="application/json"))
+    save(page)
+    expect_trial(page, 2)
+
+
+@pytest.mark.parametrize("status", [403, 404, 413, 400])
+def test_events_that_are_refused_do_not_keep_an_answer_back(
+    page: Page, study: Study, status: int
+) -> None:
+    answered(page, study)
+    page.get_by_role("button", name="Play sound 1").click()
+    once(page, "**/events", lambda route: route.fulfill(status=status, body="no"))
+    save(page)
+    expect_trial(page, 2)
+    assert Response.objects.count() == 1
+
+
+def test_a_study_that_was_closed_says_so(page: Page, study: Study) -> None:
+    answered(page, study)
+    studies.close(study)
+    save(page)
+    expect(page.get_by_role("heading", name="This study has ended")).to_be_visible()
+
+
+def test_the_questionnaire_recovers_too(page: Page) -> None:
+    run = make_run(seconds=0.6, clips=6)
+    make_features(run, count=3, exemplars=6)
+    steps = ["consent", "instructions", "trial", "questionnaire"]
+    study = make_study(run=run, features=3, trials_per_participation=1, steps=steps)
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("Trial 1 of 1")).to_be_visible()
+    listen(page)
+    choose(page)
+    save(page)
+    page.locator("input[name=age_band]").first.check()
+    page.context.clear_cookies(name="csrftoken")
+    save(page)
+    # Loaded again, with what was chosen.
+    expect(page.locator(".saving")).to_have_text("")
+    expect(page.locator("input[name=age_band]").first).to_be_checked()
+    save(page)
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    assert StepRecord.objects.filter(step="questionnaire", done_at__isnull=False).exists()
+
+
+MEMBERS = """
+() => {
+  const form = document.createElement("form"), members = [];
+  for (const name in form) members.push([name, typeof form[name]]);
+  return members;
+}
+"""
+PLAIN = {"name", "role", "title"}
+"""Texts of a form that no script and no submission reads; researchers' forms ask for them."""
+
+
+def test_no_control_hides_a_member_of_its_form(page: Page) -> None:
+    """`<button id="submit">` made `form.submit` a button; so does every such name or id."""
+    members = {name for name, _ in page.evaluate(MEMBERS)} - PLAIN
+    assert {"submit", "action", "elements", "reset", "reportValidity"} <= members
+    named = {
+        (path.name, name)
+        for path in (SITE / "templates").rglob("*.html")
+        for name in controls_of(path.read_text(encoding="utf-8"))
+    } | {(form.__qualname__, name) for form in forms_of_the_site() for name in form.base_fields}
+    assert len(named) > 60
+    assert {one for one in named if one[1] in members or one[1].removeprefix("id_") in members} == (
+        set()
+    )
+
+
+def controls_of(template: str) -> set[str]:
+    """Names and ids of the controls that a template writes itself."""
+    tags = re.findall(r"<(?:input|button|select|textarea|fieldset|output|object)\b[^>]*>", template)
+    return {name for tag in tags for name in re.findall(r'\b(?:id|name)="([^"{]+)"', tag)}
+
+
+def forms_of_the_site() -> set[type[forms.BaseForm]]:
+    """Every form class of ours; all of them are loaded with the URLs."""
+    found: set[type[forms.BaseForm]] = set()
+    waiting: list[type] = [forms.BaseForm]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if kind.__module__.startswith("studyapp.") and hasattr(kind, "base_fields"):
+            found.add(kind)
+    return found
