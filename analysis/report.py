@@ -24,6 +24,7 @@ from analysis.output import write_all
 from analysis.results import Estimate, HypothesisTest, Summary
 from analysis.rscript import r_files
 from analysis.summaries import Analysis, Settings, analyse
+from analysis.text import spreadsheet_safe
 
 
 def build_report(
@@ -110,7 +111,16 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
 def _own_names(own: OwnWords | None) -> dict[str, str]:
     if own is None:
         return {}
-    return {"tables/free_text.csv": frame_csv(own.names[list(COLUMNS)])}
+    names = own.names[list(COLUMNS)]
+    return {
+        "tables/free_text.csv": frame_csv(names),
+        # The mark tells a spreadsheet that it is UTF-8.
+        "tables/free_text.spreadsheet.csv": "\ufeff" + frame_csv(names.map(_safe)),
+    }
+
+
+def _safe(cell: object) -> object:
+    return spreadsheet_safe(cell) if isinstance(cell, str) else cell
 
 
 def _without(summary: Summary) -> dict[str, str]:

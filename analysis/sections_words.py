@@ -47,7 +47,8 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     yield prose_table(
         "<b>Table #.</b> Labels in the order of their rank, and own names in groups of alike ones "
         f"(mean similarity {number(GROUP_AT)} or more), with how often each was given; all of them "
-        f"are in <code>tables/free_text.csv</code>.{more}",
+        f"are in <code>tables/free_text.csv</code>, and for a spreadsheet in "
+        f"<code>free_text.spreadsheet.csv</code>.{more}",
         ["feature", "labels", "own names"],
         [[escape(f.feature), _labels(f), _groups(f)] for f in shown],
     )

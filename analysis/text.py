@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
+from itertools import takewhile
 
 from analysis.results import NOT_ESTIMABLE, Estimate
 
@@ -25,6 +26,23 @@ def clean(value: str) -> str:
 def escape(value: str) -> str:
     """A cleaned text as HTML."""
     return html.escape(clean(value), quote=True)
+
+
+STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
+
+
+def spreadsheet_safe(value: str) -> str:
+    """The text with a leading apostrophe where a spreadsheet would take it for a formula.
+
+    Blank and invisible characters before its first sign hide nothing; full-width signs count.
+    """
+    blank = "".join(takewhile(_is_blank, value))
+    starts = value[len(blank) : len(blank) + 1] in STARTS_A_FORMULA
+    return f"'{value}" if starts or blank.strip(" \u00a0") else value
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -24,15 +24,18 @@ KIOSK_COOKIE = "kiosk"
 KIOSK_SALT = "earwitness.kiosk"
 SIMULATION_SALT = "earwitness.simulation"
 SIMULATION_SECONDS = 60 * 60 * 24
-MAX_IDENTIFIER = 200
-"""Longest outside identifier taken, characters; no recruiting service has longer ones."""
 
 
-def external_key(request: HttpRequest) -> str:
-    """Keyed hash of PROLIFIC_PID and SESSION_ID, hexadecimal; empty without a PROLIFIC_PID."""
-    pid = request.GET.get("PROLIFIC_PID", "").strip()[:MAX_IDENTIFIER]
-    session = request.GET.get("SESSION_ID", "").strip()[:MAX_IDENTIFIER]
-    return external.external_key(pid=pid, session=session)
+def identity(request: HttpRequest) -> external.Identity | None:
+    """Who the recruiting service says comes; None where the link is not one of its.
+
+    Raises `BrokenLinkError` if the service was to say so and did not.
+    """
+    if "PROLIFIC_PID" not in request.GET:
+        return None
+    given = request.GET
+    pid, session = given["PROLIFIC_PID"].strip(), given.get("SESSION_ID", "").strip()
+    return external.identity(pid=pid, session=session)
 
 
 def simulation_token(study: Study) -> str:

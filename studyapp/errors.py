@@ -35,5 +35,17 @@ class NotInvitedError(StudyUnavailableError):
     """The study takes in only who was invited, and this link invites nobody, or nobody more."""
 
 
+class BrokenLinkError(NotInvitedError):
+    """The link was to say who comes, and nobody filled that in."""
+
+
+class TakenPartError(NotInvitedError):
+    """The person has a participation in the study already, by another submission."""
+
+
+class UnknownSubmissionError(NotInvitedError):
+    """The recruiting service does not know the submission that the link names."""
+
+
 class RecruitmentError(StudyError):
     """The recruiting service, or a message in its name, cannot be understood or believed."""

@@ -25,6 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 LEAST_CHARACTERS = 32
 EXTERNAL_SALT = "earwitness.external"
+PERSON_SALT = "earwitness.person"
 ENTRY_SALT = "earwitness.entry"
 PSEUDONYM_SALT = "earwitness.pseudonym"
 FORMERLY = (EXTERNAL_SALT, ENTRY_SALT, PSEUDONYM_SALT)

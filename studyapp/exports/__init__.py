@@ -4,6 +4,8 @@
 """
 
 from studyapp.exports.columns import RESPONSES
+from studyapp.exports.forms_of_text import pseudonym
+from studyapp.exports.lookup import participation_named
 from studyapp.exports.write import (
     ExportError,
     Forms,
@@ -20,7 +22,9 @@ __all__ = [
     "ExportError",
     "Forms",
     "export_study",
+    "participation_named",
     "protocol",
+    "pseudonym",
     "responses_as_csv",
     "study_named",
     "tables",

@@ -145,7 +145,7 @@ def _method(row: TrialRow) -> str | None:
 
 
 def _flags(row: ResponseRow) -> str:
-    return "|".join(quality.answer_flags(row))
+    return "|".join(quality.answer_flags(row) + quality.submission_flags(row.participation))
 
 
 IDENTITY: list[Column[TrialRow]] = [
@@ -210,7 +210,7 @@ ANSWER: list[Column[ResponseRow]] = [
     Column("participation_status", "text", "How the participation stands.",
            lambda r: r.participation.status, levels=STATUS_LEVELS),
     Column("flags", "text", "What a reader should know of this answer, joined by |.",
-           _flags, levels=quality.ANSWER_FLAGS),
+           _flags, levels=(*quality.ANSWER_FLAGS, *quality.SUBMISSION_FLAGS)),
 ]  # fmt: skip
 
 
@@ -348,7 +348,8 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
            lambda p: getattr(p, "trials_answered")),  # noqa: B009 - annotated by the selector
     Column("flags", "text",
            "What a reader should know of the participation, joined by |. Flags exclude nobody.",
-           lambda p: "|".join(getattr(p, "flags", ())), levels=quality.PARTICIPATION_FLAGS),
+           lambda p: "|".join(getattr(p, "flags", ())),
+           levels=(*quality.PARTICIPATION_FLAGS, *quality.SUBMISSION_FLAGS)),
     *MET,
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
+from itertools import takewhile
 
 from studyapp.keys import PSEUDONYM_SALT, keyed_hash
 
-STARTS_A_FORMULA = frozenset("=+-@\t\r\n|%＝＋－＠")
-"""First characters, leading spaces aside, that make a spreadsheet compute or run something."""
+STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
+"""First characters that make a spreadsheet compute or run something, full-width ones too."""
 
 
 @lru_cache(maxsize=4096)
@@ -21,8 +23,15 @@ def pseudonym(identifier: str) -> str:
 
 
 def spreadsheet_safe(text: str) -> str:
-    """The text with a leading apostrophe where a spreadsheet would take it for a formula."""
-    bare = text.lstrip(" \u00a0")
-    if bare and (bare[0] in STARTS_A_FORMULA or text[0] in STARTS_A_FORMULA):
-        return f"'{text}"
-    return text
+    """The text with a leading apostrophe where a spreadsheet would take it for a formula.
+
+    `analysis.text.spreadsheet_safe` does the same; neither may import the other.
+    """
+    blank = "".join(takewhile(_is_blank, text))
+    starts = text[len(blank) : len(blank) + 1] in STARTS_A_FORMULA
+    return f"'{text}" if starts or blank.strip(" \u00a0") else text
+
+
+def _is_blank(character: str) -> bool:
+    """Whether nothing is seen of it: white space, control and format characters."""
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")

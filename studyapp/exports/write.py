@@ -3,6 +3,7 @@
 Rows are streamed, so memory does not grow with the number of responses.
 """
 
+import codecs
 import csv
 import json
 import os
@@ -21,7 +22,7 @@ from studyapp.exports import codebook, columns, parquet, psychds
 from studyapp.exports.columns import File
 from studyapp.models import Participation, Study
 from studyapp.selectors import exports as rows
-from studyapp.services import quality
+from studyapp.services import design, quality
 from studyapp.snapshot import snapshot
 
 Row = TypeVar("Row")
@@ -33,13 +34,6 @@ QUICK = 1
 """Deflate's least effort: the rows are what is waited for, and half the size is had for it."""
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
 """Sees each file's name and rows pass by: a progress bar."""
-
-DESIGN_FIELDS = (
-    "slug", "version", "title", "state", "seed", "option_policy", "design", "catch_trials",
-    "repeat_trials", "quality_rules", "features_wanted",
-    "ratings_per_item", "trials_per_participation", "lease_minutes", "loudness_lufs",
-    "consent_text", "instructions_text", "contact", "ethics_approval", "left_out",
-)  # fmt: skip
 
 
 class ExportError(Exception):
@@ -65,7 +59,7 @@ class Forms:
     """How an export is laid out."""
 
     spreadsheet: bool = False
-    """Also `*.spreadsheet.csv`, whose texts no spreadsheet takes for formulas."""
+    """Also `*.spreadsheet.csv`: no text is taken for a formula, and UTF-8 is marked as such."""
     parquet: bool = False
     """Also each table as Parquet."""
     psych_ds: bool = False
@@ -138,7 +132,7 @@ def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
     file = columns.RESPONSES
     cells = file.safe_cells if safe else file.cells
     with snapshot():
-        yield from _csv(file.header(), map(cells, rows.responses(study)))
+        yield from _csv(file.header(), map(cells, rows.responses(study)), mark=safe)
 
 
 def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
@@ -154,9 +148,9 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
     }
 
 
-def protocol(study: Study) -> dict[str, Any]:
-    """What `study.json` holds."""
-    return _protocol(study)
+def protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
+    """What `study.json` holds; a summary has neither items nor check sounds nor codes."""
+    return _protocol(study, whole=whole)
 
 
 def _entries(study: Study, watch: Watch, forms: Forms) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -170,7 +164,7 @@ def _entries(study: Study, watch: Watch, forms: Forms) -> Iterator[tuple[str, It
         yield place, _csv(file.header(), map(file.cells, watch(file.name, stream())))
         if forms.spreadsheet:
             safe = map(file.safe_cells, stream())
-            yield f"{stem}.spreadsheet.csv", _csv(file.header(), safe)
+            yield f"{stem}.spreadsheet.csv", _csv(file.header(), safe, mark=True)
         if forms.parquet:
             yield f"{stem}.parquet", parquet.chunks(file, stream())
     yield "study.json", _json(described)
@@ -189,17 +183,18 @@ def _flagged(study: Study) -> Iterator[Participation]:
             facts = [quality.facts(row) for row in group]
             key, group = next(answers, (None, []))
         flags = quality.participation_flags(facts, study.quality_rules)
+        flags += quality.submission_flags(participation)
         participation.flags = flags  # type: ignore[attr-defined]  # read by its column alone
         yield participation
 
 
-def _protocol(study: Study) -> dict[str, Any]:
-    """The frozen design as it stands, and who took part."""
+def _protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
+    """The frozen design, all that its hash covers, and who took part."""
     counts = rows.participation_counts(study)
     return {
         "study": study.slug,
         "study_version": study.version,
-        "design": {name: getattr(study, name) for name in DESIGN_FIELDS},
+        **design.exported(study, whole=whole),
         "methods": sorted(study.conditions.values_list("method", flat=True)),
         "runs": sorted(study.runs.values_list("identifier", flat=True)),
         "items": study.items.count(),
@@ -217,8 +212,10 @@ def _json(value: Any) -> list[bytes]:
     return [(json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()]
 
 
-def _csv(header: list[str], cells: Iterable[list[Any]]) -> Iterator[bytes]:
-    """A CSV file's bytes, some hundred lines at a time."""
+def _csv(header: list[str], cells: Iterable[list[Any]], *, mark: bool = False) -> Iterator[bytes]:
+    """A CSV file's bytes, some hundred lines at a time; with a mark, spreadsheets read UTF-8."""
+    if mark:
+        yield codecs.BOM_UTF8
     writer = csv.writer(_Line())
     yield str(writer.writerow(header)).encode()
     lines = map(writer.writerow, cells)

@@ -24,15 +24,24 @@ class Participation(models.Model):
         DEVICE = "device", "the browser cannot play the sounds"
         HEADPHONES = "headphones", "the headphone check was failed"
 
+    class Submission(models.TextChoices):
+        VERIFIED = "verified", "known to the service"
+        UNVERIFIED = "unverified", "the service could not be asked"
+        UNKNOWN = "unknown", "not known to the service"
+
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="participations")
     condition = models.ForeignKey(
         Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
     """Drawn with the trials, when the participant consents; none where a participation has all."""
     identifier = models.CharField(max_length=20, unique=True)
-    """Pseudonym, random; the `participation` of every export."""
+    """Pseudonym, random, in the participant's cookie; exports have a keyed hash of it."""
     external_key = models.CharField(max_length=64, blank=True)
     """Keyed hash of PROLIFIC_PID and SESSION_ID, which are not stored; empty on a generic link."""
+    person_key = models.CharField(max_length=64, blank=True)
+    """Keyed hash of PROLIFIC_PID alone: one person takes part once, whatever the SESSION_ID."""
+    submission = models.CharField(max_length=12, choices=Submission.choices, blank=True)
+    """What the recruiting service says of the submission; empty where it was never asked."""
     entry = models.ForeignKey(
         EntryToken, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
@@ -85,6 +94,11 @@ class Participation(models.Model):
                 fields=["study", "external_key"],
                 condition=~Q(external_key=""),
                 name="one_participation_per_external_key",
+            ),
+            models.UniqueConstraint(
+                fields=["study", "person_key"],
+                condition=~Q(person_key=""),
+                name="one_participation_per_person",
             ),
             models.CheckConstraint(
                 condition=Q(status="complete") | Q(completion_code=""),

@@ -182,7 +182,9 @@ def responses(study: Study, *, among: list[int] | None = None) -> Iterator[Respo
 def _people(wanted: Iterable[int]) -> dict[int, Participation]:
     """The participations of a chunk, with what the rows of a response tell of them."""
     found = Participation.objects.select_related("condition")
-    return found.only("identifier", "status", "simulated", "condition__method").in_bulk(set(wanted))
+    return found.only(
+        "identifier", "status", "simulated", "submission", "condition__method"
+    ).in_bulk(set(wanted))
 
 
 def trials(study: Study) -> Iterator[TrialRow]:

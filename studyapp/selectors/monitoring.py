@@ -1,7 +1,7 @@
 """Reads for a study that runs: who stands where, how long it takes, who left; one passage in full.
 
-Nothing here tells what was answered under which method. `conditions` are numbered in an order that
-only the study's seed knows, until the study may be unblinded.
+Nothing here tells what was answered under which method. Conditions are numbered in an order that
+only the site's key tells, until the study may be unblinded.
 """
 
 from __future__ import annotations

@@ -30,10 +30,23 @@ def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
     return {row.external_key: row for row in rows.order_by("study__version")}
 
 
-def anywhere_by_external_key(key: str) -> list[Participation]:
-    """Participations of that keyed hash in every study: one person's submission has one study."""
+def anywhere_by_external_key(*, service: str, key: str) -> list[Participation]:
+    """Participations of that keyed hash in all the service's studies: a submission has one."""
     found = Participation.objects.select_related("study").filter(external_key=key)
-    return list(found.exclude(external_key="").order_by("pk"))
+    own = found.filter(study__recruitment__service=service)
+    return list(own.exclude(external_key="").order_by("pk"))
+
+
+def of_person(study: Study, person_key: str) -> Participation | None:
+    """The person's participation in any version of the study."""
+    found = Participation.objects.filter(study__series=study.series_id, person_key=person_key)
+    return found.exclude(person_key="").first()
+
+
+def by_service(study: Study) -> list[Participation]:
+    """Who says to have come to this version by its recruiting service."""
+    found = study.participations.exclude(external_key="").filter(simulated=False)
+    return list(found.exclude(status=Participation.Status.WITHDRAWN).order_by("pk"))
 
 
 def listed() -> list[Study]:

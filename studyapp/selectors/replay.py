@@ -15,11 +15,6 @@ class ShownItem:
     options: tuple[str, ...]
 
 
-def by_pseudonym(identifier: str) -> Participation | None:
-    """The participation of that pseudonym, with its study."""
-    return Participation.objects.select_related("study").filter(identifier=identifier).first()
-
-
 def shown_items(study: Study) -> dict[str, ShownItem]:
     """Identifier → what the item shows."""
     found = study.items.select_related("stimulus_1", "stimulus_2", "stimulus_3")

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from studyapp.errors import StudyError
+from studyapp.keys import keyed_hash
 from studyapp.models import Participation, Study
 from studyapp.selectors import exports as rows
 from studyapp.selectors import monitoring as selectors
@@ -19,13 +20,14 @@ from studyapp.selectors import people, study_progress
 from studyapp.selectors import recruitment as recruitment_selectors
 from studyapp.selectors.monitoring import Pace
 from studyapp.selectors.study_progress import Cells
-from studyapp.services import assignment, audit, draws, quality, results
+from studyapp.services import assignment, audit, quality, results
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 FLAGGED = 300
 """Flags are counted over so many of the newest complete participations."""
+BLIND_SALT = "earwitness.blind"
 MOVING = (Study.State.OPEN, Study.State.PAUSED)
 
 
@@ -60,6 +62,11 @@ class Monitor:
     unblinded_at: datetime | None
     moving: bool
     """Whether answers can come in."""
+
+    @property
+    def has_simulated(self) -> bool:
+        """Whether any participation is a simulated listener's."""
+        return any(simulated for _, _, simulated in self.states)
 
     @property
     def answers(self) -> int:
@@ -146,8 +153,8 @@ def _conditions(study: Study, *, blind: bool) -> list[tuple[str, Cells]]:
     cells = study_progress.cells_of(study)
     if not blind:
         return [(own.method, own) for own in cells]
-    # In an order of the seed's: alphabetical numbers would tell which is which.
-    draws.stream(study.seed, "blind").shuffle(cells)
+    # In an order that only the site's key knows: anybody could shuffle by the seed, which is shown.
+    cells.sort(key=lambda own: keyed_hash(BLIND_SALT, f"{study.pk} {own.method}"))
     return [(f"condition {number}", own) for number, own in enumerate(cells, start=1)]
 
 

@@ -17,9 +17,11 @@ from studyapp.errors import (
     ParticipationError,
     StudyFullError,
     StudyUnavailableError,
+    TakenPartError,
 )
 from studyapp.models import EntryToken, Participation, Response, Study, Trial
 from studyapp.selectors import participation as selectors
+from studyapp.selectors import recruitment as recruitment_selectors
 from studyapp.services import arrivals, assignment, leases, recruitment, steps
 from studyapp.services.events import EventData as EventData
 from studyapp.services.events import record_events as record_events
@@ -34,6 +36,8 @@ def begin(
     *,
     study: Study,
     external_key: str = "",
+    person_key: str = "",
+    submission: str = "",
     simulated: bool = False,
     entry: EntryToken | None = None,
     address: str = "",
@@ -41,12 +45,15 @@ def begin(
     """A new participation of an open study, or the one that this external key already has.
 
     Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when it has no place,
-    `NotInvitedError` when the token `entry` may begin no more, `CrowdedError` when too many began
-    from `address` today.
+    `NotInvitedError` when the token `entry` may begin no more, `TakenPartError` when the person
+    has a participation already by another submission, `CrowdedError` when too many began from
+    `address` today.
     """
     known = selectors.by_external_key(slug=study.slug, key=external_key)
     if known is not None:
         return known
+    if recruitment_selectors.of_person(study, person_key) is not None:
+        raise TakenPartError("the person has a participation by another submission")
     if study.state != Study.State.OPEN:
         raise StudyUnavailableError(f"{study} is {study.state}")
     if assignment.is_full(study, simulated=simulated):
@@ -60,19 +67,23 @@ def begin(
                 identifier=f"p{secrets.token_hex(8)}",
                 external_key=external_key,
                 address_key=key,
+                person_key=person_key,
+                submission=submission,
                 simulated=simulated,
                 seed=secrets.randbits(63),
                 algorithm=ALGORITHM,
             )
             if entry is not None:
-                recruitment.bind(participation=begun, token=entry)
+                recruitment.attach(participation=begun, token=entry)
             return begun
     except IntegrityError:
         # The same link opened twice at once: the other one was first.
         known = selectors.by_external_key(slug=study.slug, key=external_key)
-        if known is None:
-            raise
-        return known
+        if known is not None:
+            return known
+        if person_key:
+            raise TakenPartError("the person came by another submission at once") from None
+        raise
 
 
 def consent(*, participation: Participation) -> Participation:
@@ -85,6 +96,7 @@ def consent(*, participation: Participation) -> Participation:
     version = texts.version_of(texts.of_study(study, "consent_text", language))
     with transaction.atomic():
         assignment.assign(participation=participation)
+        recruitment.use_token(participation=participation)
         _once(participation, "consented_at", consent_version=version)
     return participation
 

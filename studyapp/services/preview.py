@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=1)
 OWN = (
     "id", "series", "slug", "state", "preview_of", "project", "created_by", "created_at",
-    "frozen_at", "design_hash", "unblinded_at",
+    "frozen_at", "design_hash", "unblinded_at", "codes",
 )  # fmt: skip
 COPIED = {field.name for field in Study._meta.concrete_fields if field.name not in OWN}
-"""Columns of a study that its copy shares."""
+"""Columns of a study that its copy shares: not the codes, which are worth money to anyone who may
+look; a preview ends with a code made for it."""
 
 
 def begin(

@@ -4,7 +4,7 @@ A message (webhook) says that a submission was returned or timed out; its place 
 once. Messages get lost, so `reconcile` asks for the list and does the same for what was missed.
 Nothing of Prolific is stored but keyed hashes: both ways name a participant and a submission, which
 are the PROLIFIC_PID and the SESSION_ID of the link. Source: docs.prolific.com, API reference v1,
-"Webhooks" (signature, X-Event-ID) and "Submissions".
+"Webhooks" (signature) and "Submissions".
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -25,7 +25,7 @@ from django.utils import timezone
 from studyapp.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Recruitment, Study
 from studyapp.selectors import recruitment as selectors
-from studyapp.services import recruitment
+from studyapp.services import prolific_api, recruitment
 from studyapp.services.external import external_key
 
 STATUSES = {
@@ -38,8 +38,6 @@ SUBMISSION_EVENT = "submission.status.change"
 MAX_AGE_SECONDS = 300
 """An older message, or one from as far ahead, is refused: a copy sent again by somebody else."""
 MAX_BYTES = 65_536
-PAGE = 100
-TIMEOUT_SECONDS = 20.0
 
 
 class SignatureError(RecruitmentError):
@@ -56,6 +54,8 @@ class Reconciled:
     """Of which nobody came here."""
     reclaimed: dict[str, int]
     """Status → participations that were ended now."""
+    strangers: list[Participation]
+    """Participations here that the service does not know."""
 
 
 def check_signature(*, body: bytes, timestamp: str, signature: str) -> None:
@@ -72,14 +72,15 @@ def check_signature(*, body: bytes, timestamp: str, signature: str) -> None:
         raise SignatureError("the message's signature is wrong")
 
 
-def take(*, event: str, body: bytes) -> str:
-    """Act on a message whose signature was checked; the outcome. The same event acts once.
+def take(*, body: bytes) -> str:
+    """Act on a message whose signature was checked; the outcome. The same message acts once.
+
+    What tells messages apart is what was signed: its header X-Event-ID is not.
 
     Raises `RecruitmentError` if it is no JSON object.
     """
     message = _parsed(body)
-    # Without an identifier of its own the same bytes are the same event.
-    name = event[:100] or hashlib.sha256(body).hexdigest()
+    name = hashlib.sha256(body).hexdigest()
     kind = str(message.get("event_type", ""))[:60]
     try:
         with transaction.atomic():
@@ -96,15 +97,18 @@ def take(*, event: str, body: bytes) -> str:
 def reconcile(*, study: Study) -> Reconciled:
     """Compare the service's list of submissions with ours, and reclaim what was given up there.
 
+    Participations are marked as known to the service or not; exports flag those that are not.
+
     Raises `RecruitmentError` if the study has no Prolific study, a setting is missing, or the
     service does not answer as it should.
     """
     row = selectors.of_study(study)
     if row.service != Recruitment.Service.PROLIFIC or not row.external_study:
         raise RecruitmentError(f"{study} has no study at Prolific")
+    before = timezone.now()
     statuses = {
         external_key(pid=str(one["participant_id"]), session=str(one["id"])): str(one["status"])
-        for one in _submissions(row.external_study)
+        for one in prolific_api.submissions(row.external_study)
     }
     known = selectors.by_external_keys(study, set(statuses))
     reclaimed: Counter[str] = Counter()
@@ -112,8 +116,28 @@ def reconcile(*, study: Study) -> Reconciled:
         status = STATUSES.get(statuses[key].upper())
         if status and recruitment.reclaim(participation=participation, status=status):
             reclaimed[status] += 1
+    strangers = _mark(study, set(statuses), before)
     Recruitment.objects.filter(pk=row.pk).update(reconciled_at=timezone.now())
-    return Reconciled(len(statuses), len(statuses) - len(known), dict(reclaimed))
+    return Reconciled(len(statuses), len(statuses) - len(known), dict(reclaimed), strangers)
+
+
+def _mark(study: Study, known: set[str], before: datetime) -> list[Participation]:
+    """Note of each participation whether it is in the list; those that are not.
+
+    One that began while the list was read may be missing from it and is left for the next time.
+    """
+    kinds = Participation.Submission
+    strangers = []
+    for one in selectors.by_service(study):
+        is_known = one.external_key in known
+        if not is_known and one.created_at >= before:
+            continue
+        if not is_known:
+            strangers.append(one)
+        kind = kinds.VERIFIED if is_known else kinds.UNKNOWN
+        if one.submission != kind:
+            Participation.objects.filter(pk=one.pk).update(submission=kind)
+    return strangers
 
 
 def _act(kind: str, message: dict[str, Any]) -> str:
@@ -123,7 +147,9 @@ def _act(kind: str, message: dict[str, Any]) -> str:
     if status is None:
         return "nothing to do"
     pid, session = str(message.get("participant_id", "")), str(message.get("resource_id", ""))
-    found = selectors.anywhere_by_external_key(external_key(pid=pid, session=session))
+    found = selectors.anywhere_by_external_key(
+        service=Recruitment.Service.PROLIFIC, key=external_key(pid=pid, session=session)
+    )
     if not found:
         return "nobody of that name"
     ended = [recruitment.reclaim(participation=one, status=status) for one in found]
@@ -140,39 +166,3 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise RecruitmentError("the message is no JSON object")
     return message
-
-
-def _submissions(external_study: str) -> Iterator[dict[str, Any]]:
-    """Every submission of the study, page by page."""
-    import httpx
-
-    if not settings.PROLIFIC_TOKEN:
-        raise RecruitmentError("PROLIFIC_TOKEN is not set: the list of submissions cannot be read")
-    headers = {"Authorization": f"Token {settings.PROLIFIC_TOKEN}"}
-    address = f"{settings.PROLIFIC_API}/api/v1/submissions/"
-    page = 1
-    with httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS) as client:
-        while True:
-            parameters = {"study": external_study, "page_size": PAGE, "page": page}
-            results = _results(client, address, parameters)
-            yield from results
-            if len(results) < PAGE:
-                return
-            page += 1
-
-
-def _results(client: Any, address: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    import httpx
-
-    try:
-        answer = client.get(address, params=parameters)
-        answer.raise_for_status()
-        results: list[dict[str, Any]] = answer.json()["results"]
-        needed = {"id", "participant_id", "status"}
-        if not all(needed <= set(one) for one in results):
-            raise RecruitmentError("Prolific's list lacks id, participant_id or status")
-    except httpx.HTTPStatusError as error:
-        raise RecruitmentError(f"Prolific answers {error.response.status_code}") from error
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise RecruitmentError(f"Prolific cannot be read: {type(error).__name__}") from error
-    return results

@@ -30,6 +30,7 @@ def check(study: Study) -> None:
         steps.problem_with(study.steps)
         or _languages(study.languages)
         or _missing_text(study)
+        or _unwieldy_text(study)
         or _practice(study)
         or questionnaire.problem_with(study.questions, study.languages)
     )
@@ -72,6 +73,21 @@ def _missing_text(study: Study) -> str:
         for name in TEXTS:
             if getattr(study, name) and not study.texts.get(language, {}).get(name):
                 return f"{name} is missing in {language}"
+    return ""
+
+
+def _unwieldy_text(study: Study) -> str:
+    """A text too long to be read, or that would take seconds to render for each who reads it."""
+    for language, own in [("", vars(study)), *study.texts.items()]:
+        where = f" in {language}" if language else ""
+        for name in TEXTS:
+            text = str(own.get(name) or "")
+            for what, n, most in (
+                ("characters", len(text), texts.LONGEST),
+                ("opening brackets", text.count("["), texts.MOST_BRACKETS),
+            ):
+                if n > most:
+                    return f"{name}{where} has {n} {what}: at most {most}"
     return ""
 
 

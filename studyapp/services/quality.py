@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from studyapp.errors import StudyError
+from studyapp.models import Participation
 from studyapp.selectors.exports import ResponseRow
 
 RULES: dict[str, tuple[float, float]] = {"fast_seconds": (0.0, 60.0), "straight_line": (2, 1000)}
@@ -29,6 +30,8 @@ ANSWER_FLAGS = (
 PARTICIPATION_FLAGS = (
     "failed_catch", "same_confidence", "same_position", "rushed", "inconsistent",
 )  # fmt: skip
+SUBMISSION_FLAGS = ("submission_unverified", "submission_unknown")
+"""Of participations by a recruiting service: it could not be asked, or does not know them."""
 RUSHED_SHARE = 0.5
 """Share of main answers under the sounds' length from which a participation is `rushed`."""
 
@@ -72,6 +75,11 @@ def facts(row: ResponseRow) -> Facts:
     """The answer as the flags of its participation see it."""
     answer = row.response
     return Facts(row.trial.kind, answer.choice, answer.confidence, tuple(answer_flags(row)))
+
+
+def submission_flags(participation: Participation) -> list[str]:
+    """What the recruiting service says of it, where that is a reason for doubt."""
+    return [name for name in SUBMISSION_FLAGS if name == f"submission_{participation.submission}"]
 
 
 def participation_flags(answers: Sequence[Facts], rules: Mapping[str, float]) -> list[str]:

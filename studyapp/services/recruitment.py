@@ -1,7 +1,8 @@
 """How participants get in: open links, tokens, a recruiting service, a laboratory's machine.
 
-A token binds inside the transaction that begins the participation, by one conditional update of its
-uses, so that simultaneous openings of a single-use link begin one participation.
+A token is remembered with the participation that it begins, under a lock on its row, so that
+simultaneous openings of a single-use link begin one participation. A use is counted at consent:
+programs that look at links for a preview use nothing up.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from studyapp import clock
 from studyapp.errors import NotInvitedError, StudyError
 from studyapp.models import EntryToken, Participation, Recruitment, Study
 from studyapp.selectors import recruitment as selectors
-from studyapp.services import codes
-from studyapp.services.external import token_digest
+from studyapp.services import codes, prolific_api
+from studyapp.services.external import Identity, check_prolific, token_digest
 
 PROLIFIC_COMPLETE = "https://app.prolific.com/submissions/complete"
 TOKEN_BYTES = 18
@@ -113,31 +114,64 @@ def token_named(*, slug: str, token: str) -> EntryToken:
 
 
 def check_invited(
-    *, study: Study, external_study: str = "", has_identity: bool = False, has_token: bool = False
-) -> None:
-    """Raise `NotInvitedError` unless the study takes in who comes like this."""
-    recruitment = selectors.of_study(study)
-    expected = recruitment.external_study
-    if expected and has_identity and external_study != expected:
-        raise NotInvitedError("the link belongs to another study of the recruiting service")
-    if recruitment.entry == Recruitment.Entry.LINK:
-        return
-    by_service = has_identity and recruitment.service != Recruitment.Service.NONE
-    if not (has_token or by_service):
-        raise NotInvitedError(f"{study} takes in only who has a token")
+    *,
+    study: Study,
+    external_study: str = "",
+    identity: Identity | None = None,
+    has_token: bool = False,
+) -> str:
+    """What the recruiting service says of the submission: a `Participation.Submission`, or "".
 
-
-def bind(*, participation: Participation, token: EntryToken) -> None:
-    """Count one use and remember it; inside the transaction that makes the participation.
-
-    Raises `NotInvitedError` when the token was used as often as it may, or was revoked.
+    Raises `NotInvitedError` unless the study takes in anyone who comes like this.
     """
-    free = Q(max_uses=None) | Q(uses__lt=F("max_uses"))
-    rows = EntryToken.objects.filter(free, pk=token.pk, revoked_at=None)
-    if not rows.update(uses=F("uses") + 1):
+    recruitment = selectors.of_study(study)
+    is_prolific = recruitment.service == Recruitment.Service.PROLIFIC
+    if identity is not None and is_prolific:
+        check_prolific(identity)
+    expected = recruitment.external_study
+    if expected and identity is not None and external_study != expected:
+        raise NotInvitedError("the link belongs to another study of the recruiting service")
+    if recruitment.entry != Recruitment.Entry.LINK:
+        by_service = identity is not None and is_prolific
+        if not (has_token or by_service):
+            raise NotInvitedError(f"{study} takes in only those who have a token")
+    if identity is None or not is_prolific:
+        return ""
+    return prolific_api.standing(identity=identity, external_study=expected)
+
+
+def attach(*, participation: Participation, token: EntryToken) -> None:
+    """Remember what it came by; inside the transaction that makes the participation.
+
+    No use is counted yet: whoever only looks, such as a program that previews links, uses nothing
+    up. Raises `NotInvitedError` when the token was used as often as it may, was revoked, or is for
+    one participation and has one.
+    """
+    row = EntryToken.objects.select_for_update().get(pk=token.pk)
+    is_single = row.kind == EntryToken.Kind.SINGLE
+    if is_single and Participation.objects.filter(entry=row).exists():
+        raise NotInvitedError("the token has its participation")
+    if row.revoked_at or (row.max_uses is not None and row.uses >= row.max_uses):
         raise NotInvitedError("the token was used as often as it may be")
-    participation.entry = token
+    participation.entry = row
     participation.save(update_fields=["entry"])
+
+
+def use_token(*, participation: Participation) -> None:
+    """Count one use of what it came by, at its consent; in that transaction, under its lock.
+
+    Raises `NotInvitedError` when others have used the token up meanwhile. One that was revoked
+    meanwhile still counts: who came by it goes on.
+    """
+    token = participation.entry
+    if token is None or participation.consented_at is not None:
+        return
+    if token.kind == EntryToken.Kind.SINGLE:
+        EntryToken.objects.filter(pk=token.pk).update(uses=1)
+        return
+    free = Q(max_uses=None) | Q(uses__lt=F("max_uses"))
+    if not EntryToken.objects.filter(free, pk=token.pk).update(uses=F("uses") + 1):
+        raise NotInvitedError("the token was used as often as it may be")
 
 
 def reclaim(*, participation: Participation, status: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
@@ -13,11 +11,11 @@ from django.utils import timezone
 
 from studyapp.errors import StudyError
 from studyapp.models import Item, Run, Study, StudySeries
-from studyapp.models.studies import default_strata
 from studyapp.selectors import studies as selectors
 from studyapp.services import (
     assignment,
     catch,
+    design,
     draws,
     items,
     preview,
@@ -30,17 +28,6 @@ from studyapp.services import (
 from studyapp.services.items import Progress
 from studyapp.services.study_settings import Settings, unsaved
 
-HASHED = (
-    "slug", "version", "title", "seed", "option_policy", "features_wanted", "ratings_per_item",
-    "trials_per_participation", "lease_minutes", "loudness_lufs", "consent_text",
-    "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
-    "left_out", "steps", "headphone_check", "headphones_required", "practice_trials",
-    "check_sounds", "languages", "texts", "debrief_text", "questions",
-    "left_out", "design", "catch_trials", "repeat_trials", "quality_rules", "codes",
-)  # fmt: skip
-"""Fields of a study that its design hash covers, beside runs, conditions and items."""
-HASHED_IF_SET: dict[str, Any] = {"saes": [], "strata": default_strata(), "rehearsal": False}
-"""Later fields with their default, which is left out: what was frozen before keeps its hash."""
 EDITABLE = frozenset(
     {
         "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
@@ -164,25 +151,7 @@ def close(study: Study) -> Study:
 
 def design_hash(study: Study) -> str:
     """SHA-256 over texts, numbers, rules, plan, conditions, items, their options and stimuli."""
-    design: dict[str, Any] = {name: getattr(study, name) for name in HASHED}
-    later = {name: getattr(study, name) for name in HASHED_IF_SET}
-    design |= {name: value for name, value in later.items() if value != HASHED_IF_SET[name]}
-    design["runs"] = sorted(study.runs.values_list("name", flat=True))
-    design["conditions"] = sorted(study.conditions.values_list("method", flat=True))
-    design["items"] = [_described(item) for item in selectors.items_of(study)]
-    text = json.dumps(design, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _described(item: Item) -> dict[str, Any]:
-    cell = {} if item.role == Item.Role.MAIN else {"role": item.role, "target": item.target}
-    return cell | {
-        "identifier": item.identifier,
-        "method": item.condition.method if item.condition else "",
-        "feature": item.feature.identifier if item.feature else "",
-        "stimuli": [stimulus.sha256 for stimulus in item.stimuli],
-        "options": item.options,
-    }
+    return design.hash_of(design.document(study))
 
 
 def _move(study: Study, before: Sequence[str], after: str) -> Study:

@@ -20,7 +20,7 @@ from studyapp.models import Job, Run, Study, StudyPlan
 from studyapp.selectors import recruitment as recruitment_selectors
 from studyapp.selectors import study_plans as selectors
 from studyapp.selectors.studies import pools
-from studyapp.services import draws, jobs, recruitment, studies, study_settings
+from studyapp.services import design, draws, jobs, recruitment, studies, study_settings
 from studyapp.services.study_settings import Settings
 from studyapp.steps import Step, all_steps
 
@@ -327,7 +327,7 @@ def is_behind(study: Study) -> bool:
         return False
     answers = answered(plan)
     new = study_settings.unsaved(**settings_of(answers))
-    made = {*studies.HASHED, *studies.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
+    made = {*design.HASHED, *design.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
     if any(getattr(new, name) != getattr(study, name) for name in made):
         return True
     own = _answers_of(study)

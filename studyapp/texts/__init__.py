@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent
 NAMES = ("consent", "instructions", "debrief")
+LONGEST = 20_000
+"""Characters of a study's text."""
+MOST_BRACKETS = 500
+"""Each opening bracket of Markdown may have the parser look through all that follows it."""
 LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/consent.md")))
 """Languages that have default texts: the folders beside this file."""
 
@@ -42,8 +46,9 @@ def version_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@lru_cache(maxsize=64)
 def render(text: str) -> SafeString:
-    """Markdown to HTML: raw HTML stays text, images are left out, links are checked.
+    """Markdown to HTML, once per process: raw HTML stays text, no images, links are checked.
 
     Headings begin at the second level, whatever the text begins with: the page has the first.
     """

@@ -67,7 +67,7 @@ def study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     return JsonResponse(
         {
             **_summary(request, found),
-            "protocol": exports.protocol(found),
+            "protocol": exports.protocol(found, whole=results.may_be_seen(found)),
             "codebook": codebook.as_document(files),
         }
     )

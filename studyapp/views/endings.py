@@ -49,6 +49,27 @@ TEXTS = {
             "used by nobody else."
         ),
     ),
+    "broken_link": (
+        _("This link is incomplete"),
+        _(
+            "It should tell the study who you are, but that part was not filled in. Please go back "
+            "to where you were invited and open the study from there. Nothing was recorded."
+        ),
+    ),
+    "unknown_submission": (
+        _("We cannot find your submission"),
+        _(
+            "The recruiting service has no record of it. Please open the study from the service's "
+            "own page. Nothing was recorded."
+        ),
+    ),
+    "taken_part": (
+        _("You have been here before"),
+        _(
+            "Each person can take part once. To continue where you stopped, use the browser and "
+            "the link that you started with."
+        ),
+    ),
     "lost": (
         _("We cannot find your place"),
         _(

@@ -11,23 +11,39 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studyapp import access
 from studyapp.addresses import counted_address
-from studyapp.errors import CrowdedError, NotInvitedError, StudyFullError, StudyUnavailableError
+from studyapp.errors import (
+    BrokenLinkError,
+    CrowdedError,
+    NotInvitedError,
+    StudyFullError,
+    StudyUnavailableError,
+    TakenPartError,
+    UnknownSubmissionError,
+)
 from studyapp.models import EntryToken, Participation
 from studyapp.selectors import participation as selectors
 from studyapp.selectors import recruitment as recruitment_selectors
 from studyapp.selectors import studies
 from studyapp.services import participation as services
 from studyapp.services import recruitment, steps
+from studyapp.services.external import Identity
 from studyapp.views.endings import ending
 from studyapp.views.pages import to_current
+
+NOT_LET_IN = {
+    BrokenLinkError: "broken_link",
+    TakenPartError: "taken_part",
+    UnknownSubmissionError: "unknown_submission",
+}
+"""Refusal → the ending that says why."""
 
 
 @dataclass(frozen=True)
 class Caller:
     """What a request to the link brings."""
 
-    key: str
-    """Keyed hash of the outside identifiers; empty without any."""
+    identity: Identity | None
+    """Who the recruiting service says it is; None without any."""
     token: EntryToken | None
     known: Participation | None
 
@@ -41,8 +57,9 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         if caller.token is not None and "t" in request.GET and access.is_kiosk(caller.token):
             return _kiosk(slug, request.GET["t"])
         participation = caller.known or _begin(request, slug, caller)
-    except NotInvitedError:
-        return ending(request, "uninvited", study=studies.by_link(slug), status=403)
+    except NotInvitedError as error:
+        kind = NOT_LET_IN.get(type(error), "uninvited")
+        return ending(request, kind, study=studies.by_link(slug), status=403)
     except StudyFullError:
         return ending(request, "full", study=studies.by_link(slug))
     except CrowdedError:
@@ -70,19 +87,29 @@ def next_participant(request: HttpRequest, slug: str) -> HttpResponse:
 def _caller(request: HttpRequest, slug: str) -> Caller:
     """Who comes: known by the service's identifiers, by a bound token, or by the cookie.
 
-    Raises `NotInvitedError` on a token that is unknown or was revoked.
+    Raises `NotInvitedError` on a token that is unknown or was revoked, `BrokenLinkError` if the
+    service did not say who comes.
     """
-    key = access.external_key(request)
-    if key:
-        return Caller(key, None, selectors.by_external_key(slug=slug, key=key))
+    identity = access.identity(request)
+    if identity is not None:
+        return Caller(identity, None, _known(request, slug, identity))
     if "t" in request.GET:
         token = recruitment.token_named(slug=slug, token=request.GET["t"])
         known = recruitment_selectors.bound_to(token)
         if known is None and token.kind == EntryToken.Kind.SHARED:
             known = access.participation_of(request, slug)
-        return Caller("", token, known)
+        return Caller(None, token, known)
     known = access.participation_of(request, slug)
-    return Caller("", None if known else access.kiosk_token(request, slug), known)
+    return Caller(None, None if known else access.kiosk_token(request, slug), known)
+
+
+def _known(request: HttpRequest, slug: str, identity: Identity) -> Participation | None:
+    """The submission's participation; or the same person's, in the browser where it began."""
+    known = selectors.by_external_key(slug=slug, key=identity.key)
+    if known is not None:
+        return known
+    here = access.participation_of(request, slug)
+    return here if here is not None and here.person_key == identity.person else None
 
 
 def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | None:
@@ -90,18 +117,21 @@ def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | N
     study = studies.by_link(slug)
     if study is None or request.method == "HEAD":
         return None
+    who, submission = caller.identity, ""
     simulated = access.is_simulation(request, slug)
     if not simulated:
-        recruitment.check_invited(
+        submission = recruitment.check_invited(
             study=study,
             external_study=request.GET.get("STUDY_ID", ""),
-            has_identity=bool(caller.key),
+            identity=who,
             has_token=caller.token is not None,
         )
     try:
         begun = services.begin(
             study=study,
-            external_key=caller.key,
+            external_key=who.key if who else "",
+            person_key=who.person if who and not simulated else "",
+            submission=submission,
             simulated=simulated,
             entry=caller.token,
             address=counted_address(request),

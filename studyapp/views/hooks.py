@@ -22,7 +22,7 @@ def prolific_hook(request: HttpRequest) -> JsonResponse:
             timestamp=request.headers.get("X-Prolific-Request-Timestamp", ""),
             signature=request.headers.get("X-Prolific-Request-Signature", ""),
         )
-        outcome = prolific.take(event=request.headers.get("X-Event-ID", ""), body=request.body)
+        outcome = prolific.take(body=request.body)
     except prolific.SignatureError as error:
         return JsonResponse({"error": str(error)}, status=403)
     except RecruitmentError as error:

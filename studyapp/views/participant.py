@@ -13,7 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from studyapp import access, texts
-from studyapp.errors import CrowdedError, StudyFullError, StudyUnavailableError
+from studyapp.errors import (
+    CrowdedError,
+    NotInvitedError,
+    StudyFullError,
+    StudyUnavailableError,
+)
 from studyapp.forms import ConsentForm, parse_events
 from studyapp.models import Participation
 from studyapp.selectors import participation as selectors
@@ -46,6 +51,8 @@ def consent(request: HttpRequest, participation: Participation) -> HttpResponse:
             return to_current(services.refuse(participation=participation))
         try:
             return to_current(services.consent(participation=participation))
+        except NotInvitedError:
+            return ending(request, "uninvited", study=participation.study, status=403)
         except StudyFullError:
             return ending(request, "full", study=participation.study)
         except CrowdedError:

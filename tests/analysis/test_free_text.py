@@ -127,6 +127,7 @@ def test_without_labels_or_choices_names_are_still_shown(tmp_path: Path) -> None
 def test_the_page_shows_names_beside_labels_and_the_table_holds_all(tmp_path: Path) -> None:
     rows = told(true_to_label=True)
     rows[0]["free_text"] = "<script>x</script>"
+    rows[1]["free_text"] = " =cmd|x"
     table = write_csv(tmp_path / "responses.csv", rows)
     build_report(table, tmp_path / "out", resamples=100)
     text = (tmp_path / "out" / "report.html").read_text()
@@ -136,6 +137,9 @@ def test_the_page_shows_names_beside_labels_and_the_table_holds_all(tmp_path: Pa
     assert "<script" not in text
     lines = (tmp_path / "out" / "tables" / "free_text.csv").read_bytes().split(b"\r\n")
     assert len(lines) == 2 + sum(bool(r["free_text"]) for r in rows)
+    copy = (tmp_path / "out" / "tables" / "free_text.spreadsheet.csv").read_bytes()
+    assert copy.startswith(b"\xef\xbb\xbffeature,")
+    assert (b"' =cmd|x" in copy, any(b"' =cmd|x" in line for line in lines)) == (True, False)
 
 
 VECTORS = "import json, sys\nfor line in sys.stdin:\n    print([len(json.loads(line)), 1.5])\n"

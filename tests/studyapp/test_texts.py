@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from studyapp import texts
@@ -29,3 +31,10 @@ def test_an_unknown_text_names_the_known_ones() -> None:
 )
 def test_markdown_is_rendered_safely(markdown: str, html: str) -> None:
     assert texts.render(markdown) == html
+
+
+def test_a_text_is_rendered_once_and_in_no_time() -> None:
+    text = "[" * texts.MOST_BRACKETS + "a" * (texts.LONGEST - texts.MOST_BRACKETS)
+    started = time.process_time()
+    assert texts.render(text) is texts.render(text)
+    assert time.process_time() - started < 1.0

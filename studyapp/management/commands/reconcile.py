@@ -54,6 +54,12 @@ class Command(BaseCommand):
             f"{study}: {done.submissions} submissions, {done.unknown} of whom nobody came here; "
             f"ended now: {ended or 'none'}"
         )
+        if done.strangers:
+            names = ", ".join(exports.pseudonym(one.identifier) for one in done.strangers)
+            self.stdout.write(
+                f"{len(done.strangers)} that came here and Prolific does not know, flagged "
+                f"submission_unknown: {names}"
+            )
         return ""
 
 

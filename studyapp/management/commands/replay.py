@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studyapp import exports
 from studyapp.errors import StudyError
-from studyapp.selectors.replay import by_pseudonym
 from studyapp.services import replay
 
 
@@ -15,14 +15,18 @@ class Command(BaseCommand):
     help = "Rebuild from its seed what a participation was shown, and compare it with the rows."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose."""
+        """Which participation to rebuild."""
         parser.add_argument("participation", help="pseudonym, as in every export")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """One block a trial, then whether all of it is what is stored."""
-        participation = by_pseudonym(options["participation"])
+        participation = exports.participation_named(options["participation"])
         if participation is None:
-            raise CommandError(f"there is no participation {options['participation']!r}")
+            name = options["participation"]
+            raise CommandError(
+                f"no export of this site names a participation {name!r}; was it made under "
+                "another secret key?"
+            )
         try:
             shown = replay.replay(participation=participation)
         except StudyError as error:

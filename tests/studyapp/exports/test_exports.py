@@ -22,6 +22,7 @@ from studyapp import exports
 from studyapp.exports import write
 from studyapp.exports.forms_of_text import pseudonym
 from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
+from studyapp.services import design, studies
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
@@ -199,6 +200,39 @@ def test_simulated_participations_are_said(study: Study, tmp_path: Path) -> None
     assert protocol["simulated_participations"] == 1
     assert protocol["participations"]["complete"] == {"real": 0, "simulated": 1}
     assert protocol["design_hash"] == study.design_hash != ""
+
+
+@pytest.mark.parametrize("codes", [{}, {"complete": "DONE1234"}])
+def test_the_design_hash_follows_from_the_export_alone(tmp_path: Path, codes: Any) -> None:
+    """A code that is worth money is held back, and the hash with it, until the study is closed."""
+    study = factories.make_study(codes=codes, practice_trials=2, catch_trials=1, languages=["en"])
+    for state in ("open", "closed"):
+        Study.objects.update(state=state)
+        study.refresh_from_db()
+        made = exports.export_study(study=study, out=tmp_path / state)
+        told = json.loads((made / "study.json").read_text(encoding="utf-8"))
+        assert ("DONE1234" in json.dumps(told)) == (bool(codes) and state == "closed")
+        expected = "" if codes and state == "open" else study.design_hash
+        assert (design.hash_of_export(told), told["design_hash"]) == (expected, study.design_hash)
+    changed = told | {"design": told["design"] | {"check_sounds": {"tones": []}}}
+    assert design.hash_of_export(changed) != study.design_hash
+
+
+def test_a_field_that_the_hash_newly_covers_is_exported(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(design, "HASHED", (*design.HASHED, "created_by_id"))
+    made = exports.export_study(study=study, out=tmp_path / "out")
+    told = json.loads((made / "study.json").read_text(encoding="utf-8"))
+    assert told["design"]["created_by_id"] is None
+    assert design.hash_of_export(told) == studies.design_hash(study) != study.design_hash
+
+
+def test_of_every_field_of_a_study_it_is_said_whether_the_hash_covers_it() -> None:
+    fields = {field.name for field in Study._meta.concrete_fields}
+    groups = (set(design.HASHED), set(design.HASHED_IF_SET), set(design.NOT_DESIGN))
+    assert set().union(*groups) == fields
+    assert sum(map(len, groups)) == len(fields)
 
 
 def test_the_codebook_has_every_column_of_every_file(folder: Path) -> None:

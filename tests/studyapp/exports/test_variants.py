@@ -20,6 +20,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis import text as analysis_text
 from studyapp import exports
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import AuditRecord, Participation, Response, Study
@@ -49,14 +50,17 @@ def test_every_form_says_the_same(tmp_path: Path) -> None:
         assert columns.column_names == list(rows[0])
         for row, record in zip(rows, columns.to_pylist(), strict=True):
             assert row == {key: _as_cell(value) for key, value in record.items()}
-    safe = _rows(tmp_path / "out" / "responses.spreadsheet.csv")
+    marked = tmp_path / "out" / "responses.spreadsheet.csv"
+    assert marked.read_bytes().startswith(b"\xef\xbb\xbfstudy,")
+    assert b"".join(exports.responses_as_csv(study, safe=True)) == marked.read_bytes()
+    safe = _rows(marked)
     texts = {row["free_text"] for row in safe}
     assert f"'{FORMULA}" in texts
     assert FORMULA not in texts
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -98,14 +102,33 @@ def test_nothing_that_names_a_person_is_in_an_export(tmp_path: Path) -> None:
     assert pseudonym(participation.identifier) in everything
 
 
-@given(st.text())
+@given(st.text() | st.text("=＝ \t\r\n\u200b\ufeff\u3000a"))
 def test_a_safe_text_starts_no_formula_and_loses_nothing(text: str) -> None:
     safe = spreadsheet_safe(text)
+    assert analysis_text.spreadsheet_safe(text) == safe  # one rule, written in both packages
     assert safe in (text, f"'{text}")
     assert not safe or safe.lstrip(" \u00a0")[:1] not in set("=+-@\t\r|%＝＋－＠")
 
 
-@pytest.mark.parametrize("text", ["\t=1", "\r=1", " =1", "＝1", "+1", "-1", "@x", "\n=1", "%0A"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\t=1",
+        "\r=1",
+        " =1",
+        "＝1",
+        "+1",
+        "-1",
+        "@x",
+        "\n=1",
+        "%0A",
+        "\u3000=1",
+        "\ufeff=1",
+        "\u200b＝1",
+        " \t=1",
+        "\x00=1",
+    ],
+)
 def test_what_other_libraries_leave_alone_is_made_safe(text: str) -> None:
     assert spreadsheet_safe(text) == f"'{text}"
 

@@ -1,4 +1,4 @@
-"""A local server that speaks the part of Prolific's API that is used: the list of submissions."""
+"""A local server that speaks the part of Prolific's API that is used: submissions."""
 
 from __future__ import annotations
 
@@ -41,11 +41,19 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(self.server.broken, {"error": "broken"})
         if self.headers.get("Authorization") != f"Token {TOKEN}":
             return self._answer(401, {"error": "no token"})
+        if address.path.startswith("/api/v1/submissions/") and not address.query:
+            return self._one(address.path.split("/")[-2])
         if address.path != "/api/v1/submissions/" or given.get("study") != "their-study":
             return self._answer(404, {"error": "unknown"})
         size, page = int(given["page_size"]), int(given["page"])
         part = self.server.submissions[size * (page - 1) : size * page]
         return self._answer(200, {"results": part})
+
+    def _one(self, session: str) -> None:
+        found = [one for one in self.server.submissions if one["id"] == session]
+        if not found:
+            return self._answer(404, {"error": "unknown"})
+        return self._answer(200, found[0] | {"study_id": "their-study"})
 
     def _answer(self, status: int, content: object) -> None:
         body = json.dumps(content).encode()

@@ -7,15 +7,18 @@ import json
 import time
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from studyapp import exports
 from studyapp.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Study
-from studyapp.services import assignment, prolific, recruitment
+from studyapp.services import assignment, prolific, prolific_api, recruitment, studies
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 from tests.studyapp.services.prolific_server import TOKEN, Prolific
@@ -27,6 +30,7 @@ SECRET = "a-webhook-secret"
 
 @pytest.fixture
 def service(settings: Any) -> Iterator[Prolific]:
+    cache.clear()
     with prolific_server() as server:
         settings.PROLIFIC_API = server.url
         settings.PROLIFIC_TOKEN = TOKEN
@@ -46,9 +50,28 @@ def study() -> Study:
     return study
 
 
-def arrive(study: Study, name: str, client: Client | None = None) -> Participation:
-    parameters = {"PROLIFIC_PID": name, "STUDY_ID": "their-study", "SESSION_ID": f"s-{name}"}
-    return passages.reach_trials(client or Client(), study, **parameters)
+def pid(name: str) -> str:
+    """An identifier as Prolific makes them."""
+    return hashlib.sha256(name.encode()).hexdigest()[:24]
+
+
+def link(name: str, session: str = "") -> dict[str, str]:
+    session = session or f"s-{name}"
+    return {"PROLIFIC_PID": pid(name), "STUDY_ID": "their-study", "SESSION_ID": session}
+
+
+def arrive(
+    study: Study, name: str, client: Client | None = None, service: Prolific | None = None
+) -> Participation:
+    if service is not None:
+        service.submit(pid(name), f"s-{name}", "ACTIVE")
+    return passages.reach_trials(client or Client(), study, **link(name))
+
+
+def entered(study: Study, given: dict[str, str], client: Client | None = None) -> str:
+    """The page on which that link ends."""
+    answer = (client or Client()).get(f"/s/{study.slug}/", given, follow=True)
+    return passages.page_of(answer)
 
 
 def send(
@@ -69,7 +92,7 @@ def send(
 
 def returned(name: str, status: str = "RETURNED") -> dict[str, Any]:
     return {
-        "event_type": "submission.status.change", "participant_id": name,
+        "event_type": "submission.status.change", "participant_id": pid(name),
         "resource_id": f"s-{name}", "status": status,
     }  # fmt: skip
 
@@ -78,21 +101,23 @@ def returned(name: str, status: str = "RETURNED") -> dict[str, Any]:
 def test_a_message_frees_the_place_at_once(
     service: Prolific, study: Study, theirs: str, ours: str
 ) -> None:
-    first, _ = arrive(study, "ann"), arrive(study, "ben")
+    first, _ = arrive(study, "ann", service=service), arrive(study, "ben", service=service)
     assert assignment.is_full(study)
     answer = send(returned("ann", theirs))
     assert (answer.status_code, answer.json()) == (200, {"outcome": ours})
     first.refresh_from_db()
     assert first.status == ours
     assert not assignment.is_full(study)
-    assert arrive(study, "cleo").condition == first.condition
+    assert arrive(study, "cleo", service=service).condition == first.condition
 
 
-def test_the_same_event_acts_once(service: Prolific, study: Study) -> None:
-    someone = arrive(study, "ann")
+@pytest.mark.parametrize("again", ["e7", "another"])
+def test_the_same_message_acts_once(service: Prolific, study: Study, again: str) -> None:
+    """Whatever its X-Event-ID says, which nobody signed."""
+    someone = arrive(study, "ann", service=service)
     assert send(returned("ann"), event="e7").json() == {"outcome": "returned"}
     Participation.objects.filter(pk=someone.pk).update(status="active")
-    assert send(returned("ann"), event="e7").json() == {"outcome": "taken before"}
+    assert send(returned("ann"), event=again, seconds_ago=20).json() == {"outcome": "taken before"}
     someone.refresh_from_db()
     assert someone.status == "active"
     assert Delivery.objects.count() == 1
@@ -102,7 +127,7 @@ def test_the_same_event_acts_once(service: Prolific, study: Study) -> None:
 def test_a_message_that_is_not_from_there_or_old_changes_nothing(
     service: Prolific, study: Study, wrong: dict[str, Any]
 ) -> None:
-    someone = arrive(study, "ann")
+    someone = arrive(study, "ann", service=service)
     assert send(returned("ann"), **wrong).status_code == 403
     someone.refresh_from_db()
     assert someone.status == "active"
@@ -118,7 +143,7 @@ def test_without_a_secret_no_message_is_believed(
 
 def test_what_is_complete_stays_complete(service: Prolific, study: Study) -> None:
     client = Client()
-    someone = arrive(study, "ann", client)
+    someone = arrive(study, "ann", client, service)
     passages.finish(client, study, someone)
     assert send(returned("ann")).json() == {"outcome": "was over already"}
     someone.refresh_from_db()
@@ -136,7 +161,7 @@ def test_what_is_complete_stays_complete(service: Prolific, study: Study) -> Non
 def test_other_messages_are_taken_and_change_nothing(
     service: Prolific, study: Study, message: dict[str, Any], outcome: str
 ) -> None:
-    someone = arrive(study, "ann")
+    someone = arrive(study, "ann", service=service)
     assert send(message).json() == {"outcome": outcome}
     someone.refresh_from_db()
     assert someone.status == "active"
@@ -145,12 +170,13 @@ def test_other_messages_are_taken_and_change_nothing(
 def test_the_list_of_submissions_makes_up_for_lost_messages(
     service: Prolific, study: Study
 ) -> None:
-    """Over more than one page of the list; who is unknown here is only counted."""
-    people = {name: arrive(study, name) for name in ("ann", "ben")}
-    for number in range(prolific.PAGE):
+    """Over more than one page of the list; anyone who is unknown here is only counted."""
+    people = {name: arrive(study, name, service=service) for name in ("ann", "ben")}
+    for number in range(prolific_api.PAGE):
         service.submit(f"other-{number}", f"s-other-{number}", "APPROVED")
-    service.submit("ann", "s-ann", "TIMED-OUT")
-    service.submit("ben", "s-ben", "ACTIVE")
+    service.submissions = [one for one in service.submissions if one["id"] != "s-ann"]
+    service.submit(pid("ann"), "s-ann", "TIMED-OUT")
+    service.asked.clear()
     out = StringIO()
     call_command("reconcile", study.slug, stdout=out)
     assert out.getvalue() == (
@@ -192,19 +218,127 @@ def test_a_service_that_fails_is_one_clear_line(
 
 
 def test_a_link_of_another_study_is_refused(service: Prolific, study: Study) -> None:
-    parameters = {"PROLIFIC_PID": "ann", "STUDY_ID": "another", "SESSION_ID": "s"}
-    answer = Client().get(f"/s/{study.slug}/", parameters)
+    answer = Client().get(f"/s/{study.slug}/", link("ann") | {"STUDY_ID": "another"})
     assert (answer.status_code, passages.page_of(answer)) == (403, "uninvited")
 
 
 def test_endings_have_the_studys_codes_and_lead_back(service: Prolific, study: Study) -> None:
     client = Client()
-    done = arrive(study, "ann", client)
+    done = arrive(study, "ann", client, service)
     passages.finish(client, study, done)
     page = client.get(f"/s/{study.slug}/thanks/").content.decode()
     assert 'href="https://app.prolific.com/submissions/complete?cc=DONE1234"' in page
     other = Client()
-    passages.enter(other, study, PROLIFIC_PID="ben", STUDY_ID="their-study", SESSION_ID="s")
+    service.submit(pid("ben"), "s-ben", "ACTIVE")
+    passages.enter(other, study, **link("ben"))
     other.post(f"/s/{study.slug}/consent/", {"decision": "refuse"})
     page = other.get(f"/s/{study.slug}/ended/").content.decode()
     assert 'href="https://app.prolific.com/submissions/complete?cc=NO123456"' in page
+
+
+BROKEN = (
+    "{{%PROLIFIC_PID%}}", "${PROLIFIC_PID}", "%PROLIFIC_PID%", "[[PROLIFIC_PID]]", "<id>", "",
+    "undefined", "null", "None", "NaN", "test", "PROLIFIC_PID", "x" * 201, "a\u200bb",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", BROKEN)
+def test_what_nobody_filled_in_is_nobody(word: str) -> None:
+    """With a service or without: nothing is begun, and the page says what is wrong."""
+    study = make_study()
+    assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
+    if word:
+        assert entered(study, {"PROLIFIC_PID": "p", "SESSION_ID": word}) == "broken_link"
+    recruitment.configure(study=study, service="prolific")
+    assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
+    assert not Participation.objects.exists()
+
+
+@pytest.mark.parametrize("given", ["ann", "5F" * 12, "5f" * 11, "5f" * 13])
+def test_at_prolific_an_identifier_looks_like_one_of_its(study: Study, given: str) -> None:
+    assert entered(study, link("ann") | {"PROLIFIC_PID": given}) == "broken_link"
+    assert entered(study, {"PROLIFIC_PID": pid("ann"), "STUDY_ID": "their-study"}) == "broken_link"
+    assert entered(study, link("ann")) == "consent"  # Without a token nobody can be asked.
+    assert Participation.objects.get().submission == ""
+
+
+def test_an_invented_person_gets_no_code_where_prolific_can_be_asked(
+    service: Prolific, study: Study
+) -> None:
+    recruitment.configure(
+        study=study, entry="token", service="prolific", external_study="their-study"
+    )
+    service.submit(pid("ann"), "s-ann", "ACTIVE")
+    assert entered(study, link("nobody")) == "unknown_submission"
+    assert entered(study, link("ben", "s-ann")) == "unknown_submission"  # another's submission
+    assert not Participation.objects.exists()
+    assert entered(study, link("ann")) == "consent"
+    assert Participation.objects.get().submission == "verified"
+    assert [path.split("/")[-2] for path in service.asked] == ["s-nobody", "s-ann", "s-ann"]
+
+
+def test_a_submission_is_asked_for_once(service: Prolific, study: Study) -> None:
+    for _ in range(3):
+        assert entered(study, link("nobody")) == "unknown_submission"
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("status", [503, 401])
+def test_an_outage_locks_nobody_out_and_is_flagged_until_reconciled(
+    service: Prolific, study: Study, status: int, tmp_path: Path
+) -> None:
+    service.broken = status
+    ben = Client()
+    people = {"ann": arrive(study, "ann"), "ben": arrive(study, "ben", ben)}
+    assert len(service.asked) == 1  # Nobody else waits for a service that is away.
+    assert flags_of(study) == ["submission_unverified"] * 2
+    service.broken = 0
+    service.submit(pid("ann"), "s-ann", "ACTIVE")
+    out = StringIO()
+    call_command("reconcile", study.slug, stdout=out)
+    assert out.getvalue().splitlines()[1] == (
+        "1 that came here and Prolific does not know, flagged submission_unknown: "
+        f"{exports.pseudonym(people['ben'].identifier)}"
+    )
+    assert flags_of(study) == ["", "submission_unknown"]
+    passages.finish(ben, study, people["ben"])
+    file, rows = exports.tables(study)["responses"]
+    assert {file.record(row)["flags"] for row in rows()} == {"submission_unknown"}
+    service.submit(pid("ben"), "s-ben", "ACTIVE")
+    assert prolific.reconcile(study=study).strangers == []
+    assert flags_of(study) == ["", ""]
+
+
+def flags_of(study: Study) -> list[str]:
+    file, rows = exports.tables(study)["participants"]
+    return [str(file.record(row)["flags"]) for row in rows()]
+
+
+def test_one_person_takes_part_once_whatever_the_submission(
+    service: Prolific, study: Study
+) -> None:
+    first, elsewhere = Client(), Client()
+    someone = arrive(study, "ann", first, service)
+    service.submit(pid("ann"), "s-second", "ACTIVE")
+    assert entered(study, link("ann", "s-second"), elsewhere) == "taken_part"
+    # The same browser goes on, and the first link resumes from any.
+    assert entered(study, link("ann", "s-second"), first) == "trial"
+    assert entered(study, link("ann"), elsewhere) == "trial"
+    assert Participation.objects.get() == someone
+
+
+def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> None:
+    arrive(study, "ann", service=service)
+    studies.close(study)
+    again = make_study(slug=study.slug, features=3, trials_per_participation=3)
+    recruitment.configure(study=again, service="prolific", external_study="their-study")
+    service.submit(pid("ann"), "s-second", "ACTIVE")
+    assert entered(again, link("ann", "s-second")) == "taken_part"
+
+
+def test_a_message_reaches_only_studies_of_the_service(service: Prolific, study: Study) -> None:
+    other = make_study()
+    copied = passages.enter(Client(), other, **link("ann"))
+    assert send(returned("ann")).json() == {"outcome": "nobody of that name"}
+    copied.refresh_from_db()
+    assert copied.status == "active"

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import csv
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from studyapp import exports
+from studyapp.exports.forms_of_text import pseudonym
 from studyapp.models import Participation, Study, Trial
 from studyapp.selectors import participation as selectors
 from studyapp.services import participation
@@ -21,7 +25,7 @@ def arrive(study: Study) -> Participation:
 
 def replay(someone: Participation) -> str:
     out = StringIO()
-    call_command("replay", someone.identifier, stdout=out)
+    call_command("replay", pseudonym(someone.identifier), stdout=out)
     return out.getvalue()
 
 
@@ -73,5 +77,16 @@ def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
     Participation.objects.filter(pk=bare.pk).update(draw={})
     with pytest.raises(CommandError, match="no state of the draw was stored"):
         replay(bare)
-    with pytest.raises(CommandError, match="there is no participation 'nobody'"):
+    with pytest.raises(CommandError, match="no export of this site names a participation 'nobody'"):
         call_command("replay", "nobody")
+
+
+def test_a_replay_takes_the_names_of_exports(tmp_path: Path) -> None:
+    study = make_study(features=6, trials_per_participation=3)
+    arrive(study)
+    made = exports.export_study(study=study, out=tmp_path / "out")
+    with (made / "participants.csv").open(encoding="utf-8", newline="") as file:
+        [row] = csv.DictReader(file)
+    out = StringIO()
+    call_command("replay", row["participation"], stdout=out)
+    assert "exactly what is stored" in out.getvalue()

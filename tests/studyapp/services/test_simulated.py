@@ -50,6 +50,7 @@ def test_pages_count_people_only(study: Study) -> None:
     assert now.states == [("complete", 1, 1)]
     assert monitoring.flags(study).participations == 0
     assert study_progress.all_studies().get().complete_count == 0
+    assert now.has_simulated
     complete(study)
     now = monitoring.monitor(study)
     assert (now.answers, now.complete) == (3, 1)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from studyapp.errors import StudyError
 from studyapp.models import Exemplar, Item, LabelCandidate, Run, Stimulus, Study
-from studyapp.services import studies
+from studyapp.services import design, studies
 from studyapp.steps import paper_steps
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
@@ -133,11 +133,11 @@ def test_a_study_of_two_runs_keeps_their_features_apart(run: Run) -> None:
 def test_what_was_frozen_before_there_were_strata_keeps_its_hash(run: Run) -> None:
     plain, other = create(run), create(run, strata=["layer"])
     document = json.dumps(
-        {name: getattr(plain, name) for name in studies.HASHED}
+        {name: getattr(plain, name) for name in design.HASHED}
         | {
             "runs": [run.name],
             "conditions": sorted(METHODS),
-            "items": [studies._described(item) for item in studies.selectors.items_of(plain)],
+            "items": [design._described(item) for item in design.selectors.items_of(plain)],
         },
         sort_keys=True, ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip
@@ -296,3 +296,20 @@ def test_the_database_itself_keeps_one_item_a_cell(run: Run) -> None:
     item.pk, item.identifier = None, "i9999"
     with pytest.raises(IntegrityError), transaction.atomic():
         item.save()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" * 20_001, "consent_text has 20001 characters: at most 20000"),
+        ("[" * 501, "consent_text has 501 opening brackets: at most 500"),
+    ],
+)
+def test_a_text_that_would_hold_up_every_page_is_refused(run: Run, text: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        create(run, consent_text=text)
+    study = create(run)
+    with pytest.raises(StudyError, match=message):
+        studies.update_study(study=study, consent_text=text)
+    with pytest.raises(StudyError, match=message.replace("consent_text", "consent_text in de")):
+        create(run, languages=["en", "de"], texts_by_language={"de": {"consent_text": text}})

@@ -25,6 +25,10 @@ def links(study: Study, *options: str) -> list[str]:
     return [line.removeprefix("http://testserver") for line in out.getvalue().split()]
 
 
+def agree(client: Client, study: Study) -> None:
+    client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+
+
 def page(client: Client, link: str) -> str:
     return passages.page_of(client.get(link, follow=True))
 
@@ -38,6 +42,9 @@ def test_a_single_use_token_binds_to_one_participation_and_finds_it_again() -> N
     assert answer["Location"] == f"/s/{study.slug}/consent/"
     assert page(elsewhere, link) == "consent"
     assert Participation.objects.count() == 1
+    assert EntryToken.objects.get().uses == 0
+    agree(first, study)
+    assert page(elsewhere, link) == "instructions"
     assert EntryToken.objects.get().uses == 1
 
 
@@ -60,12 +67,45 @@ def test_a_simulated_listener_needs_none() -> None:
 def test_a_shared_token_lets_in_as_many_as_it_may() -> None:
     study = make_study(features=12, ratings_per_item=3)
     [link] = links(study, "--kind", "shared", "--max-uses", "2")
-    first = Client()
-    assert page(first, link) == "consent"
-    assert page(first, link) == "consent"  # the same person again
-    assert page(Client(), link) == "consent"
+    first, late = Client(), Client()
+    for client in (first, first, late):  # the first one comes twice
+        assert page(client, link) == "consent"
+    agree(first, study)
+    agree(first, study)
+    assert page(first, link) == "instructions"
+    last = Client()
+    assert page(last, link) == "consent"
+    agree(last, study)
+    assert EntryToken.objects.get().uses == 2
     assert page(Client(), link) == "uninvited"
-    assert Participation.objects.count() == 2
+    answer = late.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+    assert (answer.status_code, passages.page_of(answer)) == (403, "uninvited")
+    assert Participation.objects.exclude(consented_at=None).count() == 2
+
+
+@pytest.mark.parametrize("kind", ["single", "shared"])
+def test_previews_of_a_link_use_nothing_up(kind: str) -> None:
+    study = make_study()
+    [link] = links(study, "--kind", kind, *(["--max-uses", "1"] if kind == "shared" else []))
+    for _ in range(3):
+        Client().head(link)
+        assert Client().get(link).status_code == 302
+    assert EntryToken.objects.get().uses == 0
+    person = Client()
+    assert page(person, link) == "consent"
+    agree(person, study)
+    assert page(person, link) == "instructions"
+    assert EntryToken.objects.get().uses == 1
+
+
+def test_a_link_is_of_its_series_alone() -> None:
+    """Neither a token nor a cookie opens another study."""
+    study, other = make_study(), make_study()
+    [link] = links(study)
+    links(other)
+    token = link.partition("?t=")[2]
+    answer = Client().get(f"/s/{other.slug}/?t={token}")
+    assert (answer.status_code, passages.page_of(answer)) == (403, "uninvited")
 
 
 def test_a_revoked_token_lets_nobody_new_in_and_keeps_who_is_in() -> None:

@@ -71,10 +71,15 @@ def test_the_same_prolific_session_resumes_from_any_browser(client: Client, stud
     assert "5f3e" not in participation.external_key
 
 
-def test_another_prolific_session_is_another_participation(client: Client, study: Study) -> None:
-    passages.enter(client, study, PROLIFIC_PID="5f3e", SESSION_ID="one")
-    passages.enter(client, study, PROLIFIC_PID="5f3e", SESSION_ID="two")
-    assert Participation.objects.count() == 2
+def test_another_session_of_a_person_is_no_other_participation(
+    client: Client, study: Study
+) -> None:
+    first = passages.enter(client, study, PROLIFIC_PID="5f3e", SESSION_ID="one")
+    assert passages.enter(client, study, PROLIFIC_PID="5f3e", SESSION_ID="two") == first
+    again = {"PROLIFIC_PID": "5f3e", "SESSION_ID": "two"}
+    response = Client().get(f"/s/{study.slug}/", again, follow=True)
+    assert (response.status_code, passages.page_of(response)) == (403, "taken_part")
+    assert Participation.objects.get() == first
 
 
 def test_a_generic_link_comes_back_to_the_same_participation(client: Client, study: Study) -> None:

@@ -49,6 +49,14 @@ def begin(researcher: Client, study: Study, **asked: str) -> tuple[str, Particip
     return answer.headers["Location"], Participation.objects.latest("pk")
 
 
+def test_a_preview_shows_no_code_that_is_worth_money(researcher: Client) -> None:
+    study = make_study(codes={"complete": "REAL1234"}, state=Study.State.FROZEN)
+    address, begun = begin(researcher, study, step="thanks")
+    page = researcher.get(address).content.decode()
+    assert begun.completion_code in page
+    assert "REAL1234" not in page
+
+
 def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> None:
     address, begun = begin(researcher, study)
     copy = begun.study

@@ -15,7 +15,7 @@ from studyapp import questionnaire, tasks, texts
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
 from studyapp.plan_forms.rules import LIMITS, SWITCHES
 from studyapp.questionnaire import GOLD_MSI_ITEMS
-from studyapp.services import jobs, power, projects, studies, study_plans, study_settings
+from studyapp.services import design, jobs, power, projects, studies, study_plans, study_settings
 from tests.studyapp import factories
 from tests.studyapp.views.test_queries import queries
 
@@ -176,7 +176,7 @@ def assert_copied(study: Study) -> None:
     """A plan made of the study's row would make the same study."""
     copied = study_plans.answered(StudyPlan(answers=study_plans._answers_of(study)))
     twin = study_settings.unsaved(**study_plans.settings_of(copied))
-    same = {*studies.HASHED, *studies.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
+    same = {*design.HASHED, *design.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
     for name in same:
         assert getattr(twin, name) == getattr(study, name), name
 
