@@ -150,12 +150,15 @@ class GeminiConfig:
 
 @dataclass(frozen=True)
 class FreeTextConfig:
-    """What listeners wrote in an earlier study of the same run."""
+    """What listeners wrote in an earlier study of the same features."""
 
     PATHS: ClassVar[tuple[str, ...]] = ("responses",)
 
     responses: Path | None = None
     """The earlier study's `responses.csv`."""
+    run: str = ""
+    """The run that the study was of, by the identifier in the file's column `run`. Its corpus,
+    subject and dictionaries must be this run's, so that its features are. Must be named."""
     min_participants: int = 1
     """A text that fewer wrote is no candidate."""
 
@@ -175,6 +178,8 @@ class EnsembleConfig:
     """κ of reciprocal rank fusion."""
     responses: Path | None = None
     """An earlier study's `responses.csv`, to weigh methods and ranks by listeners' answers."""
+    run: str = ""
+    """The run that the study was of, as under [free_text]; must be named with `responses`."""
 
     def __post_init__(self) -> None:
         _require(self.damping >= 0, f"[ensemble] damping is {self.damping}; it must be 0 or more")

@@ -1,7 +1,10 @@
 """What listeners answered in an earlier study: the part of `responses.csv` that methods use.
 
-Only main trials of completed participations count, as in the analysis. Written for the columns
-of the contract in DESIGN.md; a file that lacks one is refused by name.
+Only main trials of completed participations count, as in the analysis, and of these only the
+answers about one run: features have the same names in every run of a config's shape, and an export
+may hold several runs. The config names the run by its identifier, as the column `run` has it. It
+cannot be the run that is being labelled: that one's key counts the answers, which were there before
+it. It is an earlier one with the same corpus, subject and dictionaries, and so the same features.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from pipeline.errors import PipelineError
 
 NEEDED = ("participation", "method", "feature", "kind", "participation_status", "confidence",
           "chosen_rank", "free_text", "run")  # fmt: skip
+IDENTIFIER = 12
+"""Characters of a run's key that exports call `run`."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Answer:
     participation: str
     method: str
     run: str
-    """Identifier of the run that the feature belongs to: the first characters of its key."""
+    """Identifier of the run that the feature belongs to: the first `IDENTIFIER` of its key."""
     feature: str
     chosen_rank: int | None
     """The method's own rank of what was chosen; None for another feature's label."""
@@ -33,10 +38,29 @@ class Answer:
     free_text: str
 
 
-def answers(path: Path) -> list[Answer]:
-    """The answers that count, in the file's order.
+def answers_of(path: Path, run: str, *, section: str) -> list[Answer]:
+    """The answers about the run whose identifier or key `run` is, in the file's order.
 
-    Raises `PipelineError` if the file is missing, no such table, or holds a number that is none.
+    Raises `PipelineError`, naming the key `run` of the config's `section`, if the file has none or
+    `run` is empty, and whatever `answers` raises.
+    """
+    found = answers(path)
+    own = [answer for answer in found if answer.run == run[:IDENTIFIER]]
+    if run and own:
+        return own
+    there = ", ".join(sorted({answer.run for answer in found})) or "none"
+    wrong = f"no answer is about run {run[:IDENTIFIER]}" if run else f"[{section}] run is empty"
+    raise PipelineError(
+        f"{path}: {wrong}; name the run whose features were heard, as its column `run` has it "
+        f"(in the file: {there})"
+    )
+
+
+def answers(path: Path) -> list[Answer]:
+    """The answers that count, of all runs, in the file's order.
+
+    Raises `PipelineError` if the file is missing, lacks a column, or has a value that is not a
+    number where one belongs.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:

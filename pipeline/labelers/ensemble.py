@@ -3,9 +3,9 @@
 Each candidate of rank r of method m counts w(m, r); near-synonyms of several methods are one
 candidate and their counts add up; the sums order the list. Without listeners w = 1/(κ + r)
 (reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With an earlier study's
-answers w(m, r) is how often listeners chose rank r of method m and were at least fairly
-confident, (hits + `PRIOR` p) / (trials + `PRIOR`), with p the share over all methods at that rank:
-then a method that listeners do not believe moves down. Ties: better rank, then the methods' order.
+answers about the run that `[ensemble] run` names, w(m, r) is how often listeners chose rank r of
+method m and were at least fairly confident, (hits + `PRIOR` p) / (trials + `PRIOR`), with p the
+share over all methods at that rank: then a method that listeners do not believe moves down. Ties: better rank, then the methods' order.
 
 Confidence is the sum over the best sum possible, all methods agreeing at rank 1.
 """
@@ -23,7 +23,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_derived, labeler
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.listeners import Answer, answers
+from pipeline.listeners import Answer, answers_of
 from pipeline.records import FeatureRecord
 
 PRIOR = 10.0
@@ -54,6 +54,8 @@ class Ensemble(Labeler):
         path = config.ensemble.responses
         if path is not None and not path.is_file():
             raise PipelineError(f"[ensemble] responses {path} does not exist")
+        if path is not None:
+            answers_of(path, config.ensemble.run, section="ensemble")
         return {"ensemble": sha256_of(path) if path else "uncalibrated"}
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
@@ -136,7 +138,8 @@ def combined(
 def weights_of(config: RunConfig, methods: Sequence[str]) -> Weights:
     """w of each method and rank."""
     ranks = range(1, config.labels.candidates + 1)
-    heard = answers(config.ensemble.responses) if config.ensemble.responses else []
+    given = config.ensemble
+    heard = answers_of(given.responses, given.run, section="ensemble") if given.responses else []
     if not any(answer.method in methods for answer in heard):
         damping = config.ensemble.damping
         return {(method, rank): 1.0 / (damping + rank) for method in methods for rank in ranks}

@@ -1,5 +1,7 @@
-"""`free-text`: what listeners themselves wrote for a feature, in an earlier study of the same run.
+"""`free-text`: what listeners themselves wrote for a feature, in an earlier study.
 
+The study was of an earlier run with the same features, which `[free_text] run` names; answers about
+any other run are left out.
 Texts of a feature that say the same (`pipeline.synonyms`) are one candidate; each participant
 counts once for it, whatever the method that they were shown. More participants rank higher, then
 the commoner wording. Confidence is the share of the feature's writers who wrote it. A candidate's
@@ -15,14 +17,12 @@ from pipeline.artifacts import sha256_of
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.listeners import Answer, answers
+from pipeline.listeners import Answer, answers_of
 from pipeline.records import FeatureRecord
 from pipeline.synonyms import word_groups
 
 LONGEST = 80
 """Characters: a longer text is a remark, not a name."""
-IDENTIFIER = 12
-"""Characters of a run's key that exports call `run`."""
 
 
 class FreeText(Labeler):
@@ -36,6 +36,7 @@ class FreeText(Labeler):
                 "free-text needs an earlier study's answers: set [free_text] responses to its "
                 f"responses.csv ({path or 'nothing'} is no file)"
             )
+        answers_of(path, config.free_text.run, section="free_text")
         return {"free_text": sha256_of(path)}
 
     def label(
@@ -46,7 +47,9 @@ class FreeText(Labeler):
         if path is None:
             raise PipelineError("free-text needs [free_text] responses")
         written: dict[str, list[Answer]] = defaultdict(list)
-        for answer in answers(path):
+        heard = answers_of(path, context.config.free_text.run, section="free_text")
+        _check_features(context, heard)
+        for answer in heard:
             if 0 < len(answer.free_text) <= LONGEST:
                 written[answer.feature].append(answer)
         for feature in features:
@@ -58,6 +61,18 @@ class FreeText(Labeler):
             else:
                 everyone = len({answer.participation for answer in own})
                 yield from _candidates(context, feature.feature, found, everyone)
+
+
+def _check_features(context: LabelingContext, heard: Sequence[Answer]) -> None:
+    """Raise if listeners heard a feature of the SAE that this run did not keep: then its
+    dictionary is another one."""
+    kept = {feature.feature for feature in context.features}
+    for answer in heard:
+        if answer.feature.rpartition("/")[0] == context.sae and answer.feature not in kept:
+            raise PipelineError(
+                f"listeners heard {answer.feature} of run {answer.run}, which this run did not "
+                "keep: its features are others, so the texts are not theirs"
+            )
 
 
 def grouped(own: Sequence[Answer], fewest: int) -> list[tuple[str, int, tuple[str, ...]]]:

@@ -133,7 +133,7 @@ def test_what_other_runs_of_a_shared_ledger_spent_is_not_the_runs() -> None:
 
 def test_a_ledger_from_before_runs_were_named_is_counted_by_its_replies() -> None:
     usage = {"promptTokenCount": 1_000_000, "candidatesTokenCount": 0}
-    old = [
+    old: list[dict[str, Any]] = [
         {"event": "asked", "key": "k"},
         {"event": "answered", "key": "k", "reply": {"usageMetadata": usage}},
     ]

@@ -42,6 +42,8 @@ CONCEPTS = ("high", "hiss", "pulsing")
 """What features 0, 1 and 2 fire on; 3 fires nowhere in test, 4 has no exemplars."""
 HOOKPOINT = "decoder.layers.0.resid_post"
 FRAMES = round(50 * SECONDS)
+HEARD_RUN = "0123456789ab"
+"""The run that the earlier study was of."""
 WINDOW = 0.4
 """Of `fuzzing`, seconds: a track has four."""
 
@@ -65,7 +67,7 @@ class Outside:
             "gemini": {
                 "base_url": self.gemini_url, "requests_per_minute": 1e6, "timeout_seconds": 20.0,
             },
-            "free_text": {"responses": str(self.responses)},
+            "free_text": {"responses": str(self.responses), "run": HEARD_RUN},
             "ensemble": {"methods": ["descriptors", "corpus-tags"]},
         }  # fmt: skip
 
@@ -149,7 +151,7 @@ def _response(feature: int, person: int) -> dict[str, object]:
     texts = ("a tone", "Tones", "hissing", "wobble", "beeping", "far away", "", "tone!")
     return {
         "participation": f"p{person}", "method": ("descriptors", "corpus-tags")[person % 2],
-        "run": "r", "feature": f"{SAE}/{feature}", "kind": "main",
+        "run": HEARD_RUN, "feature": f"{SAE}/{feature}", "kind": "main",
         "participation_status": "complete", "confidence": 1 + person % 5,
         "chosen_rank": 1 + person % 3, "free_text": texts[(person + feature) % len(texts)],
         "trial": feature + 1,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelingContext
-from pipeline.labelers.ensemble import PRIOR, combined, weights_of
+from pipeline.labelers.ensemble import PRIOR, Weights, combined, weights_of
 from pipeline.listeners import NEEDED
 from pipeline.records import LabelCandidate
 
@@ -39,6 +40,7 @@ def config(tmp_path: Path, answers: list[tuple[str, int, int]] | None = None) ->
     ensemble: dict[str, object] = {"methods": list(METHODS), "damping": 60.0}
     if answers is not None:
         ensemble["responses"] = str(write_answers(tmp_path / "responses.csv", answers))
+        ensemble["run"] = "r"
     return config_from_dict(
         {
             "corpus": {"path": str(tmp_path)},
@@ -48,7 +50,7 @@ def config(tmp_path: Path, answers: list[tuple[str, int, int]] | None = None) ->
     )
 
 
-def order(weights: dict[tuple[str, int], float]) -> list[str]:
+def order(weights: Weights) -> list[str]:
     """Names of one feature of which each method gives two."""
     given = [
         (method, LabelCandidate("f", rank, f"{method} {rank}", 0.5, "", name=f"{method} {rank}"))
@@ -83,6 +85,32 @@ def test_listeners_move_the_method_that_they_believe_up(tmp_path: Path) -> None:
 def test_answers_to_other_methods_calibrate_nothing(tmp_path: Path) -> None:
     weights = weights_of(config(tmp_path, [("gemini", 1, 5)] * 9), METHODS)
     assert weights == weights_of(config(tmp_path), METHODS)
+
+
+def test_answers_about_another_run_calibrate_nothing(tmp_path: Path) -> None:
+    mine = config(tmp_path, [("corpus-tags", 1, 5)] * 10)
+    alone = weights_of(mine, METHODS)
+    path = mine.ensemble.responses
+    assert path is not None
+    with path.open("a", newline="") as stream:
+        rows = csv.DictWriter(stream, NEEDED)
+        for number in range(20):
+            rows.writerow(
+                {
+                    "participation": f"q{number}", "method": "descriptors", "run": "other",
+                    "feature": "f", "kind": "main", "participation_status": "complete",
+                    "confidence": 5, "chosen_rank": 1, "free_text": "",
+                }
+            )  # fmt: skip
+    assert weights_of(mine, METHODS) == alone
+
+
+def test_answers_without_the_run_that_they_are_about_are_refused(tmp_path: Path) -> None:
+    mine = config(tmp_path, [("corpus-tags", 1, 5)] * 3)
+    for named, said in (("", "run is empty"), ("s", "no answer is about run s")):
+        other = replace(mine, ensemble=replace(mine.ensemble, run=named))
+        with pytest.raises(PipelineError, match=rf"{said}.*\(in the file: r\)"):
+            labeler("ensemble").outside(other)
 
 
 def test_a_method_that_gave_none_of_the_texts_is_not_asked_to_read(
