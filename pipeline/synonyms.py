@@ -1,8 +1,15 @@
 """Which texts are the same name: by their words, and by a text encoder's embeddings.
 
-*Words.* Two texts say the same if they have the same words, whatever their order, but for case,
-punctuation, filling words, endings ("drum", "drums", "drumming") and one slip of the pen in a
-long word. Opposites differ in a word and stay apart.
+*Words.* Two texts say the same if they have the same words but for case, hyphens and punctuation,
+filling words and inflection ("drum", "drums", "drumming"). "A, B", "A and B" or "A or B" are parts
+whose order does not matter; of three words in one part the order does, for "sharp attack, soft
+decay" is not "soft attack, sharp decay", nor "piano over strings" "strings over piano". A modifier
+put behind its word by a comma ("beat, fast") is read before it. Opposites differ in a word and
+stay apart. Whatever is in doubt is another name: two names for one thing cost a trial little, one
+name for two things gives a label away.
+
+*Slips of the pen* are looked for only in what people typed (`slips_joined`): machines do not
+mistype, and a letter is the whole difference between "lively" and "lovely".
 
 *Embeddings.* Beyond that, two texts whose embeddings have a cosine of at least a threshold are
 one name, unless they differ in a word of opposites ("fast pace", "slow pace": encoders place
@@ -17,50 +24,21 @@ ever less similar texts cannot form.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 FILLING = frozenset(
     [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "has",
-        "in",
-        "is",
-        "it",
-        "its",
-        "like",
-        "of",
-        "on",
-        "or",
-        "some",
-        "sound",
-        "sounding",
-        "sounds",
-        "that",
-        "the",
-        "there",
-        "this",
-        "to",
-        "very",
-        "with",
-        "music",
-        "musical",
-        "track",
-        "piece",
-        "quite",
-        "rather",
+        "a", "an", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "like",
+        "of", "on", "some", "sound", "sounding", "sounds", "that", "the", "there", "this", "to",
+        "very", "with", "music", "musical", "track", "piece", "quite", "rather",
     ]
-)
+)  # fmt: skip
+JOINING = re.compile(r"[,;/&+|]|\.\s|\b(?:and|or)\b")
+"""What stands between the parts of a text."""
 OPPOSITES = (
     ("fast", "slow"), ("high", "low"), ("loud", "quiet"), ("loud", "soft"), ("major", "minor"),
     ("bright", "dark"), ("male", "female"), ("happy", "sad"), ("short", "long"), ("no", ""),
@@ -71,24 +49,48 @@ OPPOSITES = (
     ("vocal", "instrumental"), ("growing", "fading"), ("sharp", "soft"), ("high", "deep"),
 )  # fmt: skip
 """A text with one word of a pair is never the same as one with the other; `""`: without it."""
+MODIFIERS = frozenset(word for pair in OPPOSITES for word in pair if word) - {
+    "no",
+    "not",
+    "without",
+}
+"""Words that may stand behind their noun after a comma."""
+SINGULAR = frozenset(["blues", "news", "goods"])
+"""Words that would be other ones without their s."""
 SLIP_LENGTH = 6
-"""Letters of a word that may hold a slip of the pen."""
+"""Letters of a word that may hold two letters changed round, or one doubled or left single."""
+LONG_SLIP_LENGTH = 8
+"""Letters of a word that may hold another letter, one too many or one too few."""
+
+Key = tuple[tuple[str, ...], ...]
+"""A text's parts, each of words; see `key_words`."""
 
 
-def word_groups(texts: Sequence[str]) -> dict[str, str]:
+def word_groups(texts: Iterable[str]) -> dict[str, str]:
     """Each text's name: the first of `texts` that has the same words."""
-    by_words: dict[tuple[str, ...], str] = {}
-    leaders: list[tuple[tuple[str, ...], str]] = []
-    found: dict[str, str] = {}
-    for text in texts:
-        words = key_words(text)
-        if words not in by_words:
-            near = next((name for other, name in leaders if _slipped(words, other)), None)
-            by_words[words] = near or text
-            if near is None:
-                leaders.append((words, text))
-        found[text] = by_words[words]
-    return found
+    first: dict[Key, str] = {}
+    return {text: first.setdefault(key_words(text), text) for text in texts}
+
+
+def slips_joined(names: Mapping[str, str], seen: Mapping[str, int]) -> dict[str, str]:
+    """The groups `names`, as `word_groups` gives them, with slips of the pen joined.
+
+    `seen`: how often each word occurs in all that people wrote. A group joins another if one word
+    of it, which nobody wrote a second time, differs by a slip from a word that was written more
+    often. A word written twice is a word.
+    """
+    leaders = {key_words(name): name for name in dict.fromkeys(names.values())}
+    joined = dict(names)
+    for key, name in leaders.items():
+        right = next((other for other in leaders if _slipped(key, other, seen)), None)
+        if right is not None:
+            joined.update({text: leaders[right] for text, own in names.items() if own == name})
+    return joined
+
+
+def words_of(text: str) -> list[str]:
+    """The words that count, without their endings, in their order."""
+    return [word for part in key_words(text) for word in part]
 
 
 def embedded_groups(
@@ -121,11 +123,26 @@ def centred(
     return np.asarray(apart / np.where(length > 0, length, 1.0), dtype=np.float32)
 
 
-def key_words(text: str) -> tuple[str, ...]:
-    """A text's words as they count: stems, sorted, without filling ones; all if nothing is left."""
-    words = re.findall(r"\w+", text.casefold().replace("'", ""))
-    stems = sorted({_stem(word) for word in words if word not in FILLING})
-    return tuple(stems or sorted(set(words)) or [text.casefold().strip()])
+def key_words(text: str) -> Key:
+    """A text's parts as they count: words without their endings and without filling ones.
+
+    Parts are sorted, and so are the two words of a part; more keep their order. A text of filling
+    words keeps all of them.
+    """
+    text = text.casefold().replace("'", "").replace("’", "")
+    parts = [_part(part) for part in JOINING.split(text)]
+    found = [part for part in parts if part]
+    pair = [part for part in found if len(part) == 1]
+    if len(found) == len(pair) == 2 and "," in text and pair[1][0] in MODIFIERS:
+        found = [pair[1] + pair[0]]  # "beat, fast"
+    if not found:
+        return (tuple(re.findall(r"[^\W_]+", text)) or (text.strip(),),)
+    return tuple(sorted({tuple(sorted(part)) if len(part) == 2 else part for part in found}))
+
+
+def _part(text: str) -> tuple[str, ...]:
+    words = re.findall(r"[^\W_]+", text)
+    return tuple(_stem(word) for word in words if word not in FILLING)
 
 
 def opposed(one: str, other: str) -> bool:
@@ -145,33 +162,68 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """The word without its ending; "strings" and "string", "drumming" and "drum" become one."""
-    for ending in ("ings", "ing", "ies", "es", "ed", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            rest = word[: -len(ending)]
-            if ending == "ies":
-                return rest + "y"
-            if ending in ("ing", "ings", "ed") and rest[-1] == rest[-2]:
-                return rest[:-1]
-            return rest.removesuffix("e")
-    return word.removesuffix("e") if len(word) > 4 else word
+    """The word without its inflection: "strings" and "string", "drumming" and "drum" become one.
+
+    Only what English grammar does to the end of a word, with the e that it drops put back: "taping"
+    is "tape" and "tapping" is "tap". Other endings make other words ("harmonica", "harmonics").
+    """
+    for ending in ("ings", "ing", "ed"):
+        rest = word.removesuffix(ending)
+        if rest != word and len(rest) >= 3 and re.search(r"[aeiouy]", rest) and rest[-1] != "e":
+            return _infinitive(rest)
+    return _singular(word)
 
 
-def _slipped(words: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether all words but one are equal, and that one differs by a slip of the pen."""
-    mine, theirs = set(words) - set(other), set(other) - set(words)
-    return len(mine) == len(theirs) == 1 and is_slip(next(iter(mine)), next(iter(theirs)))
+def _singular(word: str) -> str:
+    if (
+        word in SINGULAR
+        or len(word) < 4
+        or not word.endswith("s")
+        or word.endswith(("ss", "us", "is"))
+    ):
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if re.search(r"(ss|[^ao]us|x|zz|ch|sh|o)es$", word):
+        return word[:-2]
+    return word[:-1]
 
 
-def is_slip(one: str, other: str) -> bool:
-    """Whether two long words with the same first letter differ by one letter put in, left out,
-    changed, or two beside each other changed round."""
-    if min(len(one), len(other)) < SLIP_LENGTH or one[0] != other[0]:
+def _infinitive(rest: str) -> str:
+    """The verb whose -ing or -ed form begins with `rest`."""
+    if rest[-1] == rest[-2] and rest[-1] not in "lsfz":
+        return rest[:-1]  # drumming
+    short = re.fullmatch(r"[^aeiou]*[aeiouy][^aeiouwxy]", rest)  # taping: else it were tapping
+    soft = re.search(r"[^aeioulrw]l$|[^s]s$|[cvu]$|[^z]z$|[^aeiou]at$|i[szv]$", rest)  # pulsing
+    return rest + "e" if short or soft else rest
+
+
+def _slipped(key: Key, other: Key, seen: Mapping[str, int]) -> bool:
+    """Whether all words but one are equal, and that one is a slip of the other's."""
+    if tuple(map(len, key)) != tuple(map(len, other)):
         return False
-    if abs(len(one) - len(other)) > 1:
+    mine = sorted(word for part in key for word in part)
+    theirs = sorted(word for part in other for word in part)
+    wrong, right = Counter(mine) - Counter(theirs), Counter(theirs) - Counter(mine)
+    if wrong.total() != 1:
         return False
-    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
-    if start is None:
+    (word,), (meant,) = wrong, right
+    return seen.get(word, 0) <= 1 < seen.get(meant, 0) and is_slip(word, meant)
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether a long word is another with a slip inside it: two letters changed round, one doubled
+    or left single, in a longer word any one letter. First and last letters are right: an ending is
+    grammar, not a slip ("harmonica", "harmonics")."""
+    if min(len(word), len(meant)) < SLIP_LENGTH or word == meant:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b), 0)
+    a, b = word[start:], meant[start:]
+    if start == 0 or a[-1:] != b[-1:]:
+        return False
+    if a[1::-1] + a[2:] == b and len(a) > 2:
         return True
-    a, b = one[start:], other[start:]
-    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[1::-1] + a[2:] == b)
+    if a[1:] == b or b[1:] == a:
+        doubled = (word if a[1:] == b else meant)[start - 1 : start + 1]
+        return doubled[0] == doubled[1] or min(len(word), len(meant)) >= LONG_SLIP_LENGTH
+    return a[1:] == b[1:] and len(word) >= LONG_SLIP_LENGTH

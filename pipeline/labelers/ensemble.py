@@ -3,9 +3,10 @@
 Each candidate of rank r of method m counts w(m, r); near-synonyms of several methods are one
 candidate and their counts add up; the sums order the list. Without listeners w = 1/(κ + r)
 (reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With an earlier study's
-answers about the run that `[ensemble] run` names, w(m, r) is how often listeners chose rank r of
+answers, about the run that `[ensemble] run` names, w(m, r) is how often listeners chose rank r of
 method m and were at least fairly confident, (hits + `PRIOR` p) / (trials + `PRIOR`), with p the
-share over all methods at that rank: then a method that listeners do not believe moves down. Ties: better rank, then the methods' order.
+share over all methods at that rank: then a method that listeners do not believe moves down. Ties:
+better rank, then the methods' order.
 
 Confidence is the sum over the best sum possible, all methods agreeing at rank 1.
 """

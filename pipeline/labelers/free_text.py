@@ -1,11 +1,11 @@
 """`free-text`: what listeners themselves wrote for a feature, in an earlier study.
 
 The study was of an earlier run with the same features, which `[free_text] run` names; answers about
-any other run are left out.
-Texts of a feature that say the same (`pipeline.synonyms`) are one candidate; each participant
-counts once for it, whatever the method that they were shown. More participants rank higher, then
-the commoner wording. Confidence is the share of the feature's writers who wrote it. A candidate's
-text is its commonest wording, the shortest of those, then the first in the alphabet.
+any other run are left out. Texts of a feature that say the same (`pipeline.synonyms`, slips of the
+pen joined) are one candidate; each participant counts once for it, whatever the method that they
+were shown. More participants rank higher, then the commoner wording. Confidence is the share of
+the feature's writers who wrote it. A candidate's text is its commonest wording, the shortest of
+those, then the first in the alphabet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
 from pipeline.listeners import Answer, answers_of
 from pipeline.records import FeatureRecord
-from pipeline.synonyms import word_groups
+from pipeline.synonyms import slips_joined, word_groups, words_of
 
 LONGEST = 80
 """Characters: a longer text is a remark, not a name."""
@@ -52,11 +52,17 @@ class FreeText(Labeler):
         for answer in heard:
             if 0 < len(answer.free_text) <= LONGEST:
                 written[answer.feature].append(answer)
+        seen = Counter(
+            word
+            for own in written.values()
+            for answer in own
+            for word in words_of(answer.free_text)
+        )
         for feature in features:
             own = written[feature.feature]
             if not context.exemplars.get(feature.feature):
                 yield failed(feature.feature, "the feature has no exemplars")
-            elif not (found := grouped(own, context.config.free_text.min_participants)):
+            elif not (found := grouped(own, context.config.free_text.min_participants, seen)):
                 yield failed(feature.feature, f"{len(own)} listeners' texts, none often enough")
             else:
                 everyone = len({answer.participation for answer in own})
@@ -75,9 +81,14 @@ def _check_features(context: LabelingContext, heard: Sequence[Answer]) -> None:
             )
 
 
-def grouped(own: Sequence[Answer], fewest: int) -> list[tuple[str, int, tuple[str, ...]]]:
-    """Name, its number of participants, and its other wordings; most participants first."""
-    name_of = word_groups(sorted({answer.free_text for answer in own}))
+def grouped(
+    own: Sequence[Answer], fewest: int, seen: Mapping[str, int]
+) -> list[tuple[str, int, tuple[str, ...]]]:
+    """Name, its number of participants, and its other wordings; most participants first.
+
+    `seen`: how often each word occurs in what listeners wrote for any feature.
+    """
+    name_of = slips_joined(word_groups(sorted({answer.free_text for answer in own})), seen)
     people: dict[str, set[str]] = defaultdict(set)
     wordings: dict[str, Counter[str]] = defaultdict(Counter)
     for answer in own:
