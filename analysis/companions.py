@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.errors import AnalysisError, quote
 from analysis.table import CELL_LIMIT
+from analysis.text_files import read_json, read_text
 
 
 def read_study(folder: Path) -> Mapping[str, Any] | None:
@@ -18,10 +19,7 @@ def read_study(folder: Path) -> Mapping[str, Any] | None:
     path = folder / "study.json"
     if not path.is_file():
         return None
-    try:
-        study = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise AnalysisError("study.json: not readable as JSON") from error
+    study = read_json(path)
     if not isinstance(study, dict):
         raise AnalysisError("study.json: not a JSON object")
     return study
@@ -34,13 +32,12 @@ def read_table(folder: Path, name: str, needed: tuple[str, ...]) -> list[dict[st
         return None
     csv.field_size_limit(CELL_LIMIT)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [column for column in needed if column not in (reader.fieldnames or ())]
-            if missing:
-                raise AnalysisError(f"{name}: column {missing[0]} is missing")
-            return [{k: v or "" for k, v in row.items() if isinstance(k, str)} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        missing = [column for column in needed if column not in (reader.fieldnames or ())]
+        if missing:
+            raise AnalysisError(f"{name}: column {missing[0]} is missing")
+        return [{k: v or "" for k, v in row.items() if isinstance(k, str)} for row in reader]
+    except csv.Error as error:
         raise AnalysisError(f"{name}: not readable as CSV: {type(error).__name__}") from error
 
 

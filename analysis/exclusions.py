@@ -10,7 +10,6 @@ To add a rule, add its line to `RULES` and a function beside the others.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from analysis.companions import read_study
 from analysis.errors import AnalysisError, quote
 from analysis.quality import participations
 from analysis.table import Responses, accounting_of
+from analysis.text_files import read_json
 
 Number = float
 
@@ -151,10 +151,7 @@ def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Ex
 
 
 def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise AnalysisError(f"{path.name}: not readable as JSON") from error
+    return read_json(path)
 
 
 def _rules(given: Any, name: str) -> dict[str, float]:

@@ -28,6 +28,7 @@ from scipy import sparse
 
 from analysis.errors import AnalysisError, quote
 from analysis.intervals import Floats
+from analysis.text_files import lines_of, read_text
 
 LETTERS = "TF-IDF cosine of character 3- to 5-grams (a likeness of spelling, not of meaning)"
 SIZES = (3, 4, 5)
@@ -118,10 +119,7 @@ def embedded(texts: Iterable[str], *, file: Path | None, command: str | None) ->
 
 
 def _from_file(path: Path, texts: Sequence[str]) -> list[list[float]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnalysisError(f"{path.name}: not readable as UTF-8 text") from error
+    lines = lines_of(read_text(path))
     found: dict[str, list[float]] = {}
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -141,13 +139,17 @@ def _from_command(command: str, texts: Sequence[str]) -> list[list[float]]:
     asked = "".join(json.dumps(text) + "\n" for text in texts)
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command, split without a shell
-            shlex.split(command), input=asked, capture_output=True, text=True, timeout=60 * MINUTES
+            shlex.split(command),
+            input=asked,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60 * MINUTES,
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise AnalysisError(f"{name}: cannot be run: {type(error).__name__}") from error
     if done.returncode:
         raise AnalysisError(f"{name}: ended with status {done.returncode}")
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    lines = [line for line in lines_of(done.stdout) if line.strip()]
     if len(lines) != len(texts):
         raise AnalysisError(f"{name}: wrote {len(lines)} lines for {len(texts)} texts")
     return [_vector(name, i, _json(name, i, line)) for i, line in enumerate(lines, start=1)]

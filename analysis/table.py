@@ -22,6 +22,7 @@ import pandas as pd
 
 from analysis.columns import LEVELS, REQUIRED, STATUSES, whole
 from analysis.errors import AnalysisError, quote
+from analysis.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
 """More methods than this are taken for a mix-up of columns."""
@@ -77,7 +78,7 @@ class Responses:
 def read_responses(path: Path, *, statuses: Sequence[str] = ("complete",)) -> Responses:
     """Read and check a responses table; every refusal is an `AnalysisError` of one line."""
     _check_statuses(statuses)
-    data = _bytes_of(path)
+    data = read_bytes(path)
     name = path.name
     rows = _frame(name, data)
     _check_levels(name, rows)
@@ -117,14 +118,6 @@ def _check_statuses(statuses: Sequence[str]) -> None:
             raise AnalysisError(f"unknown participation status {quote(status)}; known: {known}")
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise AnalysisError(f"{path.name}: {reason.lower()}") from error
-
-
 def _frame(name: str, data: bytes) -> pd.DataFrame:
     """The file's cells as text, one column a column, with the row's number beside them."""
     header, records = _records(name, data)
@@ -145,10 +138,7 @@ def _frame(name: str, data: bytes) -> pd.DataFrame:
 
 def _records(name: str, data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and each record that is not a blank line with its number."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise AnalysisError(f"{name}: not UTF-8 text (byte {error.start})") from error
+    text = decoded(name, data)
     if "\0" in text:
         raise AnalysisError(f"{name}: holds a NUL character, so it is not a CSV text")
     csv.field_size_limit(CELL_LIMIT)

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BusyError, PipelineError
+from pipeline.text_files import decoded, json_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,11 +82,9 @@ class RunDirectory:
         """The JSON in a file of the run; raises `PipelineError` if it is missing or broken."""
         path = self.path_of(relative)
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return json_of(decoded(path.read_bytes(), str(path)), str(path))
         except FileNotFoundError as error:
             raise PipelineError(f"{path} is missing; is {self.path} a run directory?") from error
-        except ValueError as error:
-            raise PipelineError(f"{path} is not JSON: {error}") from error
 
     def read_table(self, relative: str) -> pa.Table:
         """The Parquet table in a file of the run; raises `PipelineError` if it cannot be read."""
@@ -242,7 +241,7 @@ class Ledger:
         if not self.path.is_file():
             return []
         found = []
-        for line in self.path.read_bytes().splitlines():
+        for line in self.path.read_bytes().split(b"\n"):
             with suppress(ValueError):
                 found.append(json.loads(line))
         return found

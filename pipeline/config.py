@@ -36,6 +36,7 @@ from pipeline.config_sections import (
     SubjectConfig,
 )
 from pipeline.errors import PipelineError
+from pipeline.text_files import read_text
 
 __all__ = [
     "ClapConfig", "CorpusConfig", "EnsembleConfig", "EssentiaConfig", "ExemplarsConfig",
@@ -116,9 +117,9 @@ def load_config(path: Path) -> RunConfig:
     """
     path = Path(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"config {path} cannot be read: {error.strerror}") from error
+        raw = tomllib.loads(read_text(path))
+    except PipelineError as error:
+        raise PipelineError(f"config {error}") from error
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"config {path} is not TOML: {error}") from error
     try:

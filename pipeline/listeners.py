@@ -9,12 +9,12 @@ it. It is an earlier one with the same corpus, subject and dictionaries, and so 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.text_files import read_csv
 
 NEEDED = ("participation", "method", "feature", "kind", "participation_status", "confidence",
           "chosen_rank", "free_text", "run")  # fmt: skip
@@ -62,18 +62,17 @@ def answers(path: Path) -> list[Answer]:
     Raises `PipelineError` if the file is missing, lacks a column, or has a value that is not a
     number where one belongs.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = csv.DictReader(stream)
-            missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
-            if missing:
-                raise PipelineError(f"{path} has no column {', '.join(missing)}")
-            return [
-                _answer(path, number, row) for number, row in enumerate(rows, start=2)
-                if row["kind"] == "main" and row["participation_status"] == "complete"
-            ]  # fmt: skip
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PipelineError(f"{path} cannot be read as responses: {error}") from error
+    columns, rows = read_csv(path)
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise PipelineError(f"{path} has no column {', '.join(missing)}")
+    for row in rows:
+        if row.reason:
+            raise PipelineError(f"{path}, line {row.line} {row.reason}")
+    return [
+        _answer(path, row.line, row.cells) for row in rows
+        if row.cells["kind"] == "main" and row.cells["participation_status"] == "complete"
+    ]  # fmt: skip
 
 
 def _answer(path: Path, number: int, row: Mapping[str, str]) -> Answer:

@@ -6,13 +6,14 @@ the subject's width is read from its folder's `config.json`, and is unknown for 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.corpora import ADAPTERS
+from pipeline.errors import PipelineError
 from pipeline.registry import resolve
+from pipeline.text_files import read_json
 
 FRAMES_A_SECOND = 50
 """EnCodec's rate at every size of MusicGen."""
@@ -93,8 +94,8 @@ def _tracks(config: RunConfig) -> int | None:
 def _width(model: str) -> int | None:
     """Dimensions of the residual stream, as the model's own folder says."""
     try:
-        found = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(Path(model) / "config.json")
+    except PipelineError:
         return None
     width = found.get("decoder", {}).get("hidden_size") if isinstance(found, dict) else None
     return width if isinstance(width, int) else None

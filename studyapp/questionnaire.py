@@ -143,7 +143,7 @@ def wording_of(text: str) -> dict[str, Any]:
 
     Raises `ValueError` with what is missing.
     """
-    paragraphs = [part.strip().splitlines() for part in re.split(r"\n\s*\n", text.strip())]
+    paragraphs = [part.strip().split("\n") for part in re.split(r"\n\s*\n", text.strip())]
     if len(paragraphs) != len(GOLD_MSI_ITEMS):
         raise ValueError(
             f"There are {len(paragraphs)} paragraphs: Musical Training has {len(GOLD_MSI_ITEMS)} "

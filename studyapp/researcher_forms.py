@@ -12,6 +12,7 @@ from studyapp.permissions import running_projects
 from studyapp.services import run_policy
 from studyapp.services.run_config import RunError, config_from_toml, read_toml
 from studyapp.services.run_fields import written
+from studyapp.text_files import decoded
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -61,10 +62,9 @@ class RunForm(forms.Form):
                 f"The file has {upload.size} bytes, over the limit of {MAX_CONFIG_BYTES}."
             )
         try:
-            text: str = upload.read().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise forms.ValidationError("The file is not UTF-8 text.") from error
-        return text
+            return decoded(upload.read())
+        except ValueError as error:
+            raise forms.ValidationError(f"The file is {error}.") from error
 
 
 class ImportForm(forms.Form):

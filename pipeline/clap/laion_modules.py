@@ -138,7 +138,7 @@ def _count(names: Mapping[str, Any], prefix: str) -> int:
 def settings() -> dict[str, Any]:
     """The package's own settings of the model for music; what weights say is written over."""
     path = folder() / "clap_module" / "model_configs" / "HTSAT-base.json"
-    settings: dict[str, Any] = json.loads(path.read_text())
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return settings
 
 

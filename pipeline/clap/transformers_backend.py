@@ -31,15 +31,15 @@ class TransformersClap:
 
         folder = folder_of(model)
         self._batch = batch
-        loaded: Any = ClapModel.from_pretrained(
+        loading: Any = ClapModel.from_pretrained
+        loaded, info = loading(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-        model, info = loaded
         weights.refuse_incomplete(
             f"CLAP folder {folder}", info, held=weights.names_in(folder.glob("*.safetensors")),
             allowed=COMPUTED,
         )  # fmt: skip
-        self._model = model.float().eval()
+        self._model = loaded.float().eval()
         self._ears = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
         self._words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         needed = self._model.config.text_config.vocab_size

@@ -6,7 +6,6 @@ two files, `NAME.pb` and `NAME.json`, as https://essentia.upf.edu/models/ has th
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from pipeline.config import EssentiaConfig
 from pipeline.errors import PipelineError
 from pipeline.fingerprints import of_files
+from pipeline.text_files import read_json
 
 VARIABLE = "EARWITNESS_ESSENTIA_MODEL"
 WHERE = "https://essentia.upf.edu/models/"
@@ -132,10 +132,7 @@ def _facts(folder: Path, name: str) -> dict[str, Any]:
                 f"into {folder}"
             )
     path = folder / f"{name}.json"
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} is not JSON: {error}") from error
+    facts: dict[str, Any] = read_json(path)
     return facts
 
 

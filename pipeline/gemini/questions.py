@@ -17,6 +17,7 @@ from pipeline.config import GeminiConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import LabelingContext
 from pipeline.records import ExemplarRecord
+from pipeline.text_files import read_text
 
 RATE = 32_000
 """Of the sound sent, Hz; mono."""
@@ -73,9 +74,9 @@ def prompt_of(config: GeminiConfig) -> str:
     if config.prompt is None:
         return files("pipeline.gemini").joinpath("prompt.txt").read_text(encoding="utf-8")
     try:
-        return config.prompt.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"[gemini] prompt {config.prompt} cannot be read: {error}") from error
+        return read_text(config.prompt).replace("\r\n", "\n")
+    except PipelineError as error:
+        raise PipelineError(f"[gemini] prompt {error}") from error
 
 
 def question(context: LabelingContext, feature: str, model: str) -> Question:

@@ -11,6 +11,7 @@ from studyapp.services.runs import directory_of
 from studyapp.simulation.ears import CheckSound
 from studyapp.simulation.hearing import Vocabulary
 from studyapp.simulation.listener import ListenerModel
+from studyapp.text_files import decoded
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def true_difference(study: Study, model: ListenerModel) -> float:
 
 def _concepts(directory: Path) -> list[dict[str, Any]]:
     try:
-        text = (directory / "concepts.json").read_text(encoding="utf-8")
+        text = decoded((directory / "concepts.json").read_bytes())
     except FileNotFoundError:
         return []
     concepts: list[dict[str, Any]] = json.loads(text)["concepts"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.config import load_config
 from pipeline.errors import PipelineError
+from pipeline.listeners import NEEDED, answers
 from pipeline.text_files import first_line, json_of, lines_of, read_csv, read_json, read_text
 
 TEXT = "caption: ä café \u2028 ♪\n"
@@ -90,3 +93,21 @@ def test_a_csv_that_swallows_rows_is_refused(tmp_path: Path, text: str, said: st
 def test_an_empty_csv_has_no_columns(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("")
     assert read_csv(tmp_path / "x.csv") == ([], [])
+
+
+def test_a_config_and_answers_with_a_mark_are_read(
+    small_config: dict[str, Any], tmp_path: Path
+) -> None:
+    model = small_config["subject"]["model"]
+    text = f"[subject]\r\nmodel = '{model}'\r\nhookpoints = ['decoder.layers.0.resid_post']\r\n"
+    columns = ",".join(NEEDED)
+    for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le")):
+        (tmp_path / "run.toml").write_bytes(mark + text.encode(encoding))
+        assert load_config(tmp_path / "run.toml").subject.model == model
+        (tmp_path / "r.csv").write_bytes(
+            mark + f"{columns}\r\np,m,f,main,complete,4,,é,r\r\n".encode(encoding)
+        )
+        assert [answer.free_text for answer in answers(tmp_path / "r.csv")] == ["é"]
+    (tmp_path / "run.toml").write_bytes("# café\n".encode("cp1252"))
+    with pytest.raises(PipelineError, match=r"config .*run\.toml is not UTF-8: byte 0xE9"):
+        load_config(tmp_path / "run.toml")

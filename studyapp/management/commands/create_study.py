@@ -17,6 +17,7 @@ from studyapp.selectors import runs as run_selectors
 from studyapp.selectors.studies import main_items, methods_of
 from studyapp.services import draws, quality, recruitment, studies
 from studyapp.steps import STEPS, default_steps, paper_steps
+from studyapp.text_files import decoded
 
 Value = TypeVar("Value", str, float, Path)
 
@@ -178,7 +179,7 @@ def _gold_msi(given: list[str]) -> dict[str, Any]:
     wording = {}
     for language, file in _pairs(given, Path).items():
         try:
-            wording[language] = wording_of(file.read_text(encoding="utf-8"))
+            wording[language] = wording_of(decoded(file.read_bytes()))
         except (OSError, ValueError) as error:
             raise CommandError(f"--gold-msi {language}={file}: {error}") from error
     return {"musical_training": "gold-msi", "wording": wording} if wording else {}

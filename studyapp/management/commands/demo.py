@@ -25,6 +25,7 @@ from studyapp.selectors import study_progress
 from studyapp.services import runs, studies
 from studyapp.services.accounts import machine_login
 from studyapp.serving import Site
+from studyapp.text_files import decoded
 
 NAME = "demo"
 METHODS = ("descriptors", "corpus-tags")
@@ -96,10 +97,12 @@ def _make_corpus() -> Path:
 def _config(path: Path, corpus: Path) -> dict[str, Any]:
     """The config of the run, reading the demo corpus."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes())
         config = runs.config_from_toml(text=text, base=path.resolve().parent)
     except OSError as error:
         raise CommandError(f"config {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(f"config {path} is {error}") from error
     except runs.RunError as error:
         raise CommandError(f"config {path}: {error}") from error
     config["corpus"]["path"] = str(corpus)

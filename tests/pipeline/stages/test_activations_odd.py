@@ -104,7 +104,13 @@ def test_a_track_that_overflows_float16_is_set_aside_alone(
 ) -> None:
     directory = RunDirectory(tmp_path / "run")
     facts = SubjectFacts(
-        fingerprint="f", sample_rate=8000, frame_rate=50.0, n_codebooks=4, n_blocks=2, width=8
+        fingerprint="f",
+        sample_rate=8000,
+        frame_rate=50.0,
+        n_codebooks=4,
+        n_blocks=2,
+        width=8,
+        codec_width=8,
     )
     extract(Loud(facts), tmp_path / "corpus", begun, directory, progress=SilentProgress())
     (reason,) = directory.summary("activations")["set_aside"]

@@ -94,6 +94,13 @@ def test_a_run_is_started_from_a_file(researcher: Client) -> None:
     assert Run.objects.get().config["subject"]["hookpoints"] == ["decoder.layers.0.resid_post"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_config_that_notepad_saved_is_read(researcher: Client, encoding: str) -> None:
+    file = SimpleUploadedFile("run.toml", CONFIG.replace("\n", "\r\n").encode(encoding))
+    researcher.post(reverse("new-run"), {"name": "from a file", "config_file": file})
+    assert Run.objects.get().config["subject"]["hookpoints"] == ["decoder.layers.0.resid_post"]
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [

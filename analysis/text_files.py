@@ -1,0 +1,64 @@
+"""Text files from elsewhere: CSV, JSON, lines of JSON.
+
+UTF-8 is read, with a byte order mark or without, and UTF-16 where its mark says so; anything else
+is refused in one line that names the file, the byte and the likely encoding. Lines end at a line
+feed and nowhere else: `str.splitlines` would cut at U+2028 and its like, which may stand in a text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import AnalysisError
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+        raise AnalysisError(f"{path.name}: {reason.lower()}") from error
+
+
+def read_text(path: Path) -> str:
+    """The text in a file."""
+    return decoded(path.name, read_bytes(path))
+
+
+def decoded(name: str, data: bytes) -> str:
+    """Bytes as text, without a byte order mark; `name` stands in the refusal."""
+    encoding = next((codec for mark, codec in MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise AnalysisError(
+            f"{name}: not UTF-8 text (byte {error.start}, line {line}, is "
+            f"0x{data[error.start]:02X}): was it saved as cp1252, as Excel's plain CSV is? Save it "
+            'as UTF-8 ("CSV UTF-8" in Excel)'
+        ) from error
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, without their ends."""
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in a file."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AnalysisError(f"{path.name}: not readable as JSON") from error

@@ -1,0 +1,24 @@
+"""Texts in files that a person gives: UTF-8 with a byte order mark or without, UTF-16 with one."""
+
+from __future__ import annotations
+
+import codecs
+
+
+def decoded(data: bytes) -> str:
+    """Bytes as text, without a byte order mark, lines ended by a line feed.
+
+    Raises `ValueError` with a line that names the byte and the likely encoding.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"not UTF-8 text: byte 0x{data[error.start]:02X} at position {error.start}, line "
+            f"{line}; was it saved as cp1252 (Windows)? Save it as UTF-8"
+        ) from error
