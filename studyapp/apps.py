@@ -1,6 +1,9 @@
 """The app's configuration."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class StudyAppConfig(AppConfig):
@@ -10,5 +13,20 @@ class StudyAppConfig(AppConfig):
     verbose_name = "Earwitness"
 
     def ready(self) -> None:
-        """Know the checks."""
+        """Know the checks; have every migration, hence every start, look at the key."""
         from studyapp import checks  # noqa: F401 - registers them
+
+        post_migrate.connect(_check_key, sender=self)
+
+
+def _check_key(using: str, **_: Any) -> None:
+    from django.core.management.base import CommandError
+
+    from studyapp.errors import InstallationError
+    from studyapp.services import installation
+
+    try:
+        if using == "default":
+            installation.check_key()
+    except InstallationError as error:
+        raise CommandError(str(error)) from error

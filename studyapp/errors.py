@@ -49,3 +49,11 @@ class UnknownSubmissionError(NotInvitedError):
 
 class RecruitmentError(StudyError):
     """The recruiting service, or a message in its name, cannot be understood or believed."""
+
+
+class InstallationError(Exception):
+    """This machine, its key or its database are not those that belong together."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made, or is not one that can be restored here."""

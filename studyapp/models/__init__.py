@@ -1,6 +1,7 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
 from studyapp.models.browsing import FeatureView
+from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
 from studyapp.models.participation import Event, Participation, Response, StepRecord, Trial
 from studyapp.models.plans import StudyPlan
@@ -21,6 +22,7 @@ __all__ = [
     "Exemplar",
     "Feature",
     "FeatureView",
+    "Installation",
     "Invitation",
     "Item",
     "Job",
