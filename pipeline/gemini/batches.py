@@ -12,11 +12,12 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.config import GeminiConfig
 from pipeline.gemini import costs, faults
+from pipeline.gemini.answers import fault_of, version_of
 from pipeline.gemini.calls import Calls
 from pipeline.gemini.faults import LONGEST_WAIT, UnansweredError
 from pipeline.gemini.questions import Question, body_of
@@ -55,7 +56,8 @@ def ask(
         new = [asked for asked in questions if not calls.in_job(asked.key)]
         for part in _parts(config, new, sound):
             _submit(config, calls, client, part)
-        left = _fetch_all(config, calls, client, {asked.key for asked in questions}, advance)
+        models = {asked.key: asked.model for asked in questions}
+        left = _fetch_all(config, calls, client, models, advance)
     except errors.APIError as error:
         refused = f"Gemini refuses a batch: HTTP {error.code} {error.message}"
         raise UnansweredError(calls.clean(refused)) from None
@@ -137,24 +139,25 @@ def _fetch_all(
     config: GeminiConfig,
     calls: Calls,
     client: Client,
-    wanted: set[str],
+    models: Mapping[str, str],
     advance: Callable[[], None],
 ) -> list[str]:
-    """Wait for the jobs of the `wanted` questions; the reason of each that has no answer."""
+    """Wait for the jobs of the questions in `models`, which says who was asked; the reason of each
+    that has no answer."""
     left: list[str] = []
     for job, keys in calls.jobs().items():
         # Runs that share a ledger fetch their own.
-        if wanted.intersection(keys):
-            left += _fetch(config, calls, client, job, keys)
+        if models.keys() & set(keys):
+            left += _fetch(config, calls, client, job, {key: models.get(key, "") for key in keys})
             for _ in keys:
                 advance()
     return left
 
 
 def _fetch(
-    config: GeminiConfig, calls: Calls, client: Client, job: str, keys: Sequence[str]
+    config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
 ) -> list[str]:
-    """Wait for a job's end and enter its replies; the reasons of those without one."""
+    """Wait for a job's end and enter its replies; the reasons of those without an answer."""
     found = _ended(config, client, job)
     if found is None:
         # Its questions stay under way: they may have been paid for.
@@ -168,12 +171,14 @@ def _fetch(
         for line in data.split(b"\n"):
             _take_line(line, replies)
     left = []
-    for key in keys:
+    for key, model in models.items():
         entry = replies.get(key, {})
         if "response" in entry:
             reply = entry["response"]
             whole = reply if isinstance(reply, dict) else {"unreadable": str(reply)[:300]}
             calls.answered(key, whole, config)
+            if model and fault_of(whole, model) == "model":
+                left.append(f"{model} was asked and {version_of(whole) or 'another'} answered")
         elif reason := _entered(calls, key, entry.get("error") or {}, state):
             left.append(reason)
     calls.fetched(job)

@@ -332,6 +332,17 @@ def test_a_batch_that_failed_in_part_keeps_its_answers(tmp_path: Path, fault: st
     assert reasons(tmp_path) == [""] * 3
 
 
+def test_another_models_answers_in_a_batch_are_kept_and_asked_again(tmp_path: Path) -> None:
+    wrong = ["wrong model"]
+    with serving(lambda number, tries: wrong[0] if number == 1 else "") as server:
+        many.make(tmp_path, 3, batched(server))
+        assert f"{MODEL} was asked and gemini-0-cheap answered" in ended(tmp_path)
+        wrong[0] = ""
+        label(tmp_path)
+    assert reasons(tmp_path) == [""] * 3
+    assert sorted(server.paid.values()) == [1, 1, 2]
+
+
 def test_a_batch_over_the_budget_is_not_made(tmp_path: Path) -> None:
     with serving() as server:
         many.make(tmp_path, 3, {**batched(server), "budget_dollars": 0.0001})
