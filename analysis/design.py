@@ -20,11 +20,13 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from analysis.companions import read_study
 from analysis.errors import AnalysisError
 from analysis.intervals import stream
 from analysis.mixed import model_data
 from analysis.models import NotFitted, fit
 from analysis.pairs import pair_of
+from analysis.population import people_only
 from analysis.simulation import Design, simulate
 from analysis.table import read_responses
 from analysis.threads import one_thread
@@ -142,7 +144,7 @@ def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: i
 
 def from_pilot(path: Path) -> Design:
     """Variance components, shares and effect of a pilot's two methods, as a design's defaults."""
-    responses = read_responses(path)
+    responses = people_only(read_responses(path), path.parent, read_study(path.parent))
     if len(responses.methods) != 2:
         raise AnalysisError(
             f"{path.name}: a pilot of two methods is needed; it has {len(responses.methods)}"

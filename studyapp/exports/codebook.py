@@ -9,7 +9,8 @@ CONVENTIONS = (
     "UTF-8, RFC 4180: comma, double quotes, CRLF. Times are UTC, ISO 8601. Numbers are unrounded. "
     "An empty cell means: does not apply, or was not given. Texts are exactly what was typed; a "
     "spreadsheet may take one that begins with = + - or @ for a formula, so import them as text. "
-    "Withdrawn participations are in no file."
+    "Withdrawn participations are in no file. In study.json, design_hash is the SHA-256 of those "
+    "parts of design that design_hash_covers names, as JSON with sorted keys, without spaces, UTF-8."
 )
 
 

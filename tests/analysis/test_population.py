@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.design import from_pilot
 from analysis.errors import AnalysisError
 from analysis.report import build_report
 from analysis.results import Summary
-from tests.analysis.factories import Row, paper_rows, write_csv
+from tests.analysis.factories import Row, full_rows, paper_rows, write_csv
 
 
 def summary(folder: Path, rows: list[Row]) -> Summary:
@@ -93,3 +94,12 @@ def test_pooled_studies_and_versions_are_said_first(tmp_path: Path) -> None:
     ]
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert page.index("pools 2 studies") < page.index('class="lead"')
+
+
+def test_a_pilot_is_read_without_simulated_rows(tmp_path: Path) -> None:
+    rows = full_rows(participants=12)
+    people = [row | {"simulated": "false"} for row in rows]
+    fake = [row | {"simulated": "true", "participation": f"s{row['participation']}",
+                   "confidence": 1} for row in rows]  # fmt: skip
+    alone = from_pilot(write_csv(tmp_path / "alone.csv", people))
+    assert from_pilot(write_csv(tmp_path / "mixed.csv", people + fake)) == alone

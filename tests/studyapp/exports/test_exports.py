@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -214,6 +215,9 @@ def test_the_design_hash_follows_from_the_export_alone(tmp_path: Path, codes: An
         assert ("DONE1234" in json.dumps(told)) == (bool(codes) and state == "closed")
         expected = "" if codes and state == "open" else study.design_hash
         assert (design.hash_of_export(told), told["design_hash"]) == (expected, study.design_hash)
+    covered = {name: told["design"][name] for name in sorted(told["design_hash_covers"])}
+    text = json.dumps(covered, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == study.design_hash  # as the codebook says
     changed = told | {"design": told["design"] | {"check_sounds": {"tones": []}}}
     assert design.hash_of_export(changed) != study.design_hash
 

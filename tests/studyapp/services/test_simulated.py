@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from studyapp import access, exports
+from studyapp.management.commands import demo
 from studyapp.models import Participation, Project, Role, Study
 from studyapp.selectors import features as feature_selectors
 from studyapp.selectors import study_progress
@@ -113,3 +114,9 @@ def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
     assert feature_selectors.heard(feature, everything) == []
     studies.close(again)
     assert len(feature_selectors.heard(feature, everything)) == 1
+
+
+def test_the_demos_study_is_a_rehearsal() -> None:
+    """Whoever tries it walks through it and then sends simulated listeners, as README says."""
+    small = {"features_wanted": 6, "trials_per_participation": 3}
+    assert make_study(features=6, **(demo.STUDY | small)).rehearsal
