@@ -10,7 +10,7 @@ CONVENTIONS = (
     "An empty cell means: does not apply, or was not given. Texts are exactly what was typed; a "
     "spreadsheet may take one that begins with = + - or @ for a formula, so import them as text. "
     "Withdrawn participations are in no file. In study.json, design_hash is the SHA-256 of those "
-    "parts of design that design_hash_covers names, as JSON with sorted keys, without spaces, UTF-8."
+    "parts of design that design_hash_covers names, as JSON: keys sorted, no spaces, UTF-8."
 )
 
 
