@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Send them, then say what came of it."""
-        study = _open_study(options["study"])
+        study = open_study(options["study"])
         for name in ("participants", "concurrency"):
             if options[name] < 1:
                 raise CommandError(f"--{name} is {options[name]}; at least 1 is needed")
@@ -76,7 +76,8 @@ class Command(BaseCommand):
             raise CommandError(f"{len(outcome.troubles)} stopped; the first: {outcome.troubles[0]}")
 
 
-def _open_study(name: str) -> Study:
+def open_study(name: str) -> Study:
+    """The study, if listeners may go there. Raises `CommandError` if they may not."""
     try:
         study = exports.study_named(name)
     except exports.ExportError as error:
