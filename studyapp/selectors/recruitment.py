@@ -38,9 +38,11 @@ def anywhere_by_external_key(*, service: str, key: str) -> list[Participation]:
 
 
 def of_person(study: Study, person_key: str) -> Participation | None:
-    """The person's participation in any version of the study."""
+    """The person's participation in any version of the study; None where nobody said who it is."""
+    if not person_key:
+        return None
     found = Participation.objects.filter(study__series=study.series_id, person_key=person_key)
-    return found.exclude(person_key="").first()
+    return found.first()
 
 
 def by_service(study: Study) -> list[Participation]:
