@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import kills
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("kills")
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

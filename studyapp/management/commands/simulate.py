@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
 from django.urls import reverse
 from tqdm import tqdm
 
@@ -60,6 +61,8 @@ class Command(BaseCommand):
         total = plan.participants * (drawn + practice.count(study))
         with tqdm(total=total, desc="listeners", unit=" answer") as bar:
             outcome = crowd.send(plan, knowledge_of(study), bar.update)
+        # The walks may take hours, and the database may have been restarted meanwhile.
+        close_old_connections()
         self._tell(outcome, study, model)
 
     def _tell(self, outcome: crowd.Outcome, study: Study, model: ListenerModel) -> None:
