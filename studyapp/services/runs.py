@@ -5,8 +5,7 @@ the broker a bell: whoever holds the run's job (`services/jobs.py`) executes it.
 """
 
 import logging
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,29 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from studyapp.models import Job, Project, Run, StageRecord
-from studyapp.services import jobs, outages, run_index, run_money, run_policy, run_progress
+from studyapp.services import (
+    jobs,
+    outages,
+    run_index,
+    run_money,
+    run_policy,
+    run_progress,
+    run_stages,
+)
 from studyapp.services.run_config import RunError as RunError
 from studyapp.services.run_config import config_from_toml as config_from_toml
 from studyapp.services.run_config import refusals, validated
+from studyapp.services.run_folders import (
+    check_files,
+    check_stages,
+    new_directory,
+    rows_of,
+    run_directory,
+    stored,
+)
+from studyapp.services.run_folders import directory_of as directory_of
 
 if TYPE_CHECKING:
-    from pipeline.artifacts import RunDirectory
     from pipeline.config import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -34,11 +49,6 @@ STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 MOVING = (Run.State.QUEUED, Run.State.RUNNING)
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""
-
-
-def directory_of(*, run: Run) -> Path:
-    """The run's directory as an absolute path."""
-    return Path(settings.DATA) / run.directory
 
 
 def create_run(
@@ -55,7 +65,7 @@ def create_run(
     """
     if created_by is not None and not run_policy.is_trusted(created_by):
         run_policy.check(config)
-    run = Run(name=name.strip(), directory=_new_directory(), config=validated(config).to_dict())
+    run = Run(name=name.strip(), directory=new_directory(), config=validated(config).to_dict())
     if not run.name:
         raise RunError("a run needs a name")
     run.project = project
@@ -130,7 +140,7 @@ def redo_stage(*, run: Run, stage: str) -> list[str]:
     except (PipelineError, OSError) as error:
         raise RunError(f"{error}; the run is stopped, and can go on from what is there") from error
     finally:
-        _lay_out_stages(run)
+        run_stages.lay_out(run)
     queue_run(run=run)
     return list(forgotten)
 
@@ -203,7 +213,7 @@ def index_run(*, run: Run, held: jobs.Held | None = None) -> int:
 
     Harmless on a run that is indexed. Raises `PipelineError` if a file cannot be read.
     """
-    directory = _run_directory(run)
+    directory = run_directory(run)
     identifier = directory.read_json("run.json")["key"][:12]
     with transaction.atomic():
         if held is not None:
@@ -222,7 +232,7 @@ def import_run(*, directory: Path, name: str, project: Project | None = None) ->
     """
     with refusals(), transaction.atomic():
         run = _registered(directory, name, Run.State.NEW, project)
-        _check_files(_run_directory(run))
+        check_files(run_directory(run))
         index_run(run=run)
     return run
 
@@ -242,9 +252,9 @@ def finish_import(*, run: Run, held: jobs.Held) -> None:
     """Check and index what `request_import` registered. Called by the task."""
     try:
         with refusals():
-            files = _run_directory(run)
-            _check_stages(files)
-            _check_files(files, check=jobs.Checker(held))
+            files = run_directory(run)
+            check_stages(files)
+            check_files(files, check=jobs.Checker(held))
             index_run(run=run, held=held)
     except RunError as error:
         _fail(run, held, str(error))
@@ -267,18 +277,18 @@ def _registered(directory: Path, name: str, state: str, project: Project | None)
     config = files.read_json("run.json").get("config")
     if not isinstance(config, dict):
         raise RunError(f"{files.path} has a run.json without a config; is it a run directory?")
-    _check_stages(files)
-    if other := _rows_of(files.path):
+    check_stages(files)
+    if other := rows_of(files.path):
         raise RunError(f"{files.path} is the folder of run {other[0].name!r}, which is here")
     try:
         with transaction.atomic():
             run = Run.objects.create(
-                name=name, directory=_stored(files.path), config=config, state=state,
+                name=name, directory=stored(files.path), config=config, state=state,
                 origin=Run.Origin.IMPORT, project=project,
             )  # fmt: skip
     except IntegrityError as error:
         raise RunError(f"a run named {name!r} is already there") from error
-    _lay_out_stages(run)
+    run_stages.lay_out(run)
     return run
 
 
@@ -300,25 +310,7 @@ def recover_runs() -> int:
     return len(lost)
 
 
-def _new_directory() -> str:
-    """Where a new run's files go: nobody can know it, and nothing is there."""
-    directory = f"runs/{uuid.uuid4()}"
-    if (settings.DATA / directory).exists():
-        raise RunError(f"the folder {directory} is there already; try again")
-    return directory
-
-
-def _stored(path: Path) -> str:
-    """A directory as rows have it: one way to write each, so that none is there twice."""
-    root = Path(settings.DATA).resolve()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _rows_of(path: Path) -> list[Run]:
-    """Every run whose files lie in the folder, however its row writes it."""
-    return [run for run in Run.objects.all() if directory_of(run=run).resolve() == path.resolve()]
-
-
+@transaction.atomic
 def _check_room(run: Run) -> None:
     """Raise `RunError` if the run's project may start none, or has as many under way as it may."""
     if run.project_id is None:
@@ -336,8 +328,7 @@ def _check_room(run: Run) -> None:
 
 
 def _enqueue(run: Run) -> None:
-    with refusals():
-        _lay_out_stages(run)
+    run_stages.lay_out(run)
     queue = Job.Queue.CPU if run.origin == Run.Origin.IMPORT else _next_queue(run)
     jobs.enqueue(kind=kind_of(run), target=run.pk, queue=queue)
 
@@ -350,13 +341,13 @@ def _check_redo(run: Run, stage: str) -> None:
         raise RunError(f"{study} stands on run {run.name!r}: its features stay as they are")
     if run.origin == Run.Origin.IMPORT or Path(run.directory).is_absolute():
         raise RunError(f"run {run.name!r} was made elsewhere; make it again there and import that")
-    if others := [one for one in _rows_of(directory_of(run=run)) if one.pk != run.pk]:
+    if others := [one for one in rows_of(directory_of(run=run)) if one.pk != run.pk]:
         raise RunError(f"run {others[0].name!r} has the same folder: its files stay as they are")
     if stage not in STAGES:
         raise RunError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
     _check_room(run)
     with refusals():
-        files = _run_directory(run)
+        files = run_directory(run)
         if not files.is_done(stage):
             raise RunError(f"stage {stage} of run {run.name!r} is not done: nothing to redo")
         with files.lock():
@@ -375,12 +366,6 @@ def _undo_rows(run: Run, stage: str) -> None:
     first = run.stages.get(stage=stage).order
     run.stages.filter(order__gte=first).update(state=StageRecord.State.WAITING)
     run.refresh_from_db()
-
-
-def _run_directory(run: Run) -> "RunDirectory":
-    from pipeline.artifacts import RunDirectory
-
-    return RunDirectory(directory_of(run=run))
 
 
 @transaction.atomic
@@ -402,7 +387,6 @@ def _execute_stages(run: Run, held: jobs.Held) -> str:
     """Run what is not done, up to the first stage of another queue: that one's name, or none."""
     from pipeline.run import STAGES, execute_stage, prepare
 
-    run_policy.check_maker(run)
     out, executed = directory_of(run=run), False
     for stage in STAGES:
         record = run.stages.get(stage=stage)
@@ -411,25 +395,37 @@ def _execute_stages(run: Run, held: jobs.Held) -> str:
         queue = queue_of(config=run.config, stage=stage)
         if queue != held.job.queue:
             return queue
-        config = _config_for(run, stage)
-        outages.patiently(partial(_note_running, record, held))
+        config = outages.patiently(partial(_begin_stage, run, record, held))
         progress = run_progress.RowProgress(record, check=jobs.Checker(held))
         directory = execute_stage(config, out, stage, progress=progress)
         executed = True
         entry = directory.manifest()["stages"][stage]
-        outages.patiently(partial(_note_stage_done, record, held, entry))
+        outages.patiently(partial(run_stages.note_done, record, held, entry))
     if not executed:
         # No stage has held the folder's key against the config: nothing there is this run's yet.
         prepare(_config_for(run, ""), out)
     return ""
 
 
+@transaction.atomic
+def _begin_stage(run: Run, record: StageRecord, held: jobs.Held) -> "RunConfig":
+    """Call a stage running; the config that it runs under. Raises as `_config_for`."""
+    if run.project_id is not None:
+        # Two runs of a project that begin at once must not both find the same money left.
+        Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+    config = _config_for(run, record.stage)
+    run_stages.note_running(record, held)
+    return config
+
+
 def _config_for(run: Run, stage: str) -> "RunConfig":
     """The config as this stage runs under it: checked again, with what settings decide.
 
-    Raises `RunError` if its maker may not name what it names, or the project's money is gone;
-    `BusyError` if another run of the project is spending it.
+    Raises `RunError` if its maker may not start it any more, or not name what it names, or the
+    project's money is gone; `BusyError` if another run of the project is spending it.
     """
+    run.refresh_from_db(fields=["created_by", "project"])
+    run_policy.check_maker(run)
     config: dict[str, Any] = dict(run.config)
     if run_policy.is_guarded(run):
         run_policy.check(config)
@@ -456,39 +452,6 @@ def _ceiling_for(run: Run) -> float:
 
 
 @transaction.atomic
-def _note_stage_done(record: StageRecord, held: jobs.Held, entry: Mapping[str, Any]) -> None:
-    held.lock()
-    jobs.note_progress(held)
-    _note_done(record, entry)
-
-
-def _note_running(record: StageRecord, held: jobs.Held) -> None:
-    with transaction.atomic():
-        held.lock()
-        record.state, record.started_at = StageRecord.State.RUNNING, timezone.now()
-        record.save(update_fields=["state", "started_at"])
-
-
-def _lay_out_stages(run: Run) -> None:
-    """One row a stage; what the manifest calls done is done, everything else waits."""
-    from pipeline.run import STAGES
-
-    finished = _run_directory(run).manifest()["stages"]
-    run.stages.all().delete()
-    for order, stage in enumerate(STAGES):
-        record = StageRecord.objects.create(run=run, stage=stage, order=order)
-        if stage in finished:
-            _note_done(record, finished[stage])
-
-
-def _note_done(record: StageRecord, entry: Mapping[str, Any]) -> None:
-    record.state = StageRecord.State.DONE
-    record.summary, record.seconds = entry["summary"], entry["seconds"]
-    record.done = max(record.done, record.total)
-    record.save()
-
-
-@transaction.atomic
 def _fail(run: Run, held: jobs.Held, reason: str) -> None:
     """Write the one line; the stages' rows keep what they reached."""
     held.lock()
@@ -501,24 +464,3 @@ def _note_failed(run: Run, reason: str) -> None:
     run.stages.filter(state=StageRecord.State.RUNNING).update(state=StageRecord.State.FAILED)
     failed = {"state": Run.State.FAILED, "error": reason}
     Run.objects.filter(pk=run.pk).update(**failed, finished_at=timezone.now())
-
-
-def _check_stages(files: "RunDirectory") -> None:
-    from pipeline.run import STAGES
-
-    stages = files.manifest()["stages"]
-    missing = [stage for stage in STAGES if stage not in stages]
-    if missing:
-        raise RunError(f"{files.path} is not a finished run: {', '.join(missing)} not done")
-
-
-def _check_files(files: "RunDirectory", check: Callable[[], None] = lambda: None) -> None:
-    """Raise `RunError` on a file that is not as the manifest says; `check` is called between."""
-    from pipeline.artifacts import sha256_of
-
-    stages = files.manifest()["stages"]
-    for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):
-        check()
-        path = files.path_of(relative)
-        if not path.is_file() or sha256_of(path) != sha256:
-            raise RunError(f"{path} is missing or differs from its hash in the manifest")

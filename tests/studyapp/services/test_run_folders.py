@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,13 @@ def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) 
 def test_a_stopped_import_does_not_end_as_done(
     imported: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = runs._check_files
+    checked = runs.check_files
 
     def stopped_meanwhile(files: RunDirectory, check: Any) -> None:
         runs.stop_run(run=imported)
         checked(files, lambda: None)
 
-    monkeypatch.setattr(runs, "_check_files", stopped_meanwhile)
+    monkeypatch.setattr(runs, "check_files", stopped_meanwhile)
     assert do(imported) == Run.State.STOPPED
     assert not imported.features.exists()
     monkeypatch.undo()
@@ -206,3 +207,34 @@ def test_runs_from_before_are_told_by_their_maker_and_folder() -> None:
     }  # fmt: skip
     assert Project.objects.get().may_start_runs
     assert Run.objects.get(name="made").directory == "runs/made"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_that_start_at_once_count_each_other(settings: Any) -> None:
+    settings.RUNS_PER_PROJECT = 2
+    project = Project.objects.create(name="Hearing")
+    refused: list[str] = []
+
+    def start(number: int) -> None:
+        try:
+            runs.start_run(name=f"run {number}", config=CONFIG, created_by=None, project=project)
+        except runs.RunError as error:
+            refused.append(str(error))
+        finally:
+            connection.close()
+
+    hands = [threading.Thread(target=start, args=(number,)) for number in range(6)]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert Run.objects.filter(state=Run.State.QUEUED).count() == Run.objects.count() == 2
+    assert len(refused) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stage_of_a_projects_run_is_made_again() -> None:
+    run = finished()
+    runs.give_run(run=run, project=Project.objects.create(name="Hearing"))
+    assert runs.redo_stage(run=run, stage="scores") == ["scores"]
+    assert (run.state, Job.objects.get().state) == (Run.State.QUEUED, Job.State.WAITING)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError
-from studyapp.models import Project, Run, StageRecord
+from studyapp.models import Membership, Project, Role, Run, StageRecord
 from studyapp.services import jobs, run_money, runs
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,7 @@ def test_what_an_import_cost_was_paid_elsewhere(project: Project) -> None:
 def test_a_researchers_budget_is_the_projects(project: Project, settings: Any) -> None:
     settings.GEMINI_BUDGET = 40.0
     edda = User.objects.create_user("edda", password="x")
+    Membership.objects.create(project=project, user=edda, role=Role.EDITOR)
     assert budget(make(project, by=edda)) == 40.0
 
 
