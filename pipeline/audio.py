@@ -111,7 +111,8 @@ def read_mono(
     samples, rate = read_clip(path, start_seconds=start_seconds, seconds=seconds)
     mono = samples.mean(axis=0)
     if rate != sample_rate:
-        mono = soxr.resample(mono, rate, sample_rate)
+        with _named_errors(ValueError, RuntimeError, MemoryError):
+            mono = soxr.resample(mono, rate, sample_rate)
     if seconds is not None:
         wanted = round(seconds * sample_rate)
         # Rounding in the resampler may leave a sample too few or too many.

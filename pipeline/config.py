@@ -99,7 +99,14 @@ class RunConfig:
 
     def with_corpus(self, path: Path) -> RunConfig:
         """The same config reading another corpus folder."""
-        return replace(self, corpus=replace(self.corpus, path=Path(path).resolve()))
+        folder = Path(path).resolve()
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError as error:
+            raise PipelineError(
+                f"the corpus folder {str(folder)!r} is not UTF-8: rename it"
+            ) from error
+        return replace(self, corpus=replace(self.corpus, path=folder))
 
     def with_ceiling(self, dollars: float) -> RunConfig:
         """The same config with a Gemini budget of at most `dollars`; under 0 is 0.

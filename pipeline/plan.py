@@ -88,7 +88,7 @@ def _tracks(config: RunConfig) -> int | None:
     if config.corpus.path is None:
         return None
     adapter = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
-    return len(adapter.entries(config.corpus.path))
+    return sum(not entry.reason for entry in adapter.entries(config.corpus.path))
 
 
 def _width(model: str) -> int | None:

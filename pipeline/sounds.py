@@ -57,9 +57,9 @@ def fault_of(path: Path) -> str:
 def _kind_of(path: Path) -> str:
     if path.is_dir():
         return "is a folder, not a file"
-    if path.is_symlink():
-        return "is a link to a file that is missing"
-    return "is no plain file" if path.exists() else "the file is missing"
+    if path.exists():
+        return "is no plain file"
+    return "is a link to a file that is missing" if path.is_symlink() else "the file is missing"
 
 
 def size_of(path: Path) -> int:

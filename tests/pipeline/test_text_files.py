@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.config import config_from_dict, load_config
 from pipeline.errors import PipelineError
 from pipeline.listeners import NEEDED, answers
 from pipeline.text_files import first_line, json_of, lines_of, read_csv, read_json, read_text
@@ -48,6 +48,14 @@ def test_another_encoding_is_refused_in_one_line_that_names_it(
         read_text(tmp_path / "x.csv")
     assert str(caught.value).startswith(str(tmp_path / "x.csv"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_corpus_folder_whose_name_is_no_utf_8_is_refused_in_one_line(
+    small_config: dict[str, Any], tmp_path: Path
+) -> None:
+    config = config_from_dict(small_config)
+    with pytest.raises(PipelineError, match=r"the corpus folder .*mod\\udce0' is not UTF-8"):
+        config.with_corpus(tmp_path / "mod\udce0")
 
 
 def test_a_line_ends_at_a_line_feed_and_nowhere_else() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
@@ -100,3 +100,20 @@ def test_an_sae_of_another_architecture_is_refused(directory: RunDirectory) -> N
         writer.write_json("sae/x/cfg.json", {"architecture": "gated"})
     with pytest.raises(PipelineError, match="architecture 'gated', not topk"):
         checkpoint.load(directory, "x")
+
+
+@pytest.mark.parametrize("key", ["W_enc", "b_enc", "W_dec", "b_dec"])
+def test_an_sae_that_lacks_a_tensor_or_has_one_of_another_shape_is_refused(
+    directory: RunDirectory, key: str
+) -> None:
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", random_sae(), FACTS)
+    path = directory.path_of("sae/x/sae_weights.safetensors")
+    whole = load_file(path)
+    for state, said in (
+        ({name: tensor for name, tensor in whole.items() if name != key}, "missing"),
+        (whole | {key: torch.zeros(1)}, r"\(1,\)"),
+    ):
+        save_file(state, path)
+        with pytest.raises(PipelineError, match=f"SAE x: {key} is {said}, its cfg.json has"):
+            checkpoint.load(directory, "x")
