@@ -66,6 +66,7 @@ def execute(
         # A key or package that is missing must not cost the hours of the earlier stages.
         for labeler in in_order(config.labels.methods, config).values():
             labeler.ready(config)
+    _check_weights(config, directory, until or STAGES[-1])
     with directory.lock():
         for stage in STAGES:
             if not directory.is_done(stage):
@@ -83,6 +84,8 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
     _check_stage(stage)
     devices.require(config.machine.device)
     directory = prepare(config, out)
+    if stage == STAGES[0]:
+        _check_weights(config, directory, STAGES[-1])
     with directory.lock():
         for earlier in STAGES[: STAGES.index(stage)]:
             if not directory.is_done(earlier):
@@ -90,6 +93,21 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
         if not directory.is_done(stage):
             _make(config, directory, stage, progress=progress)
     return directory
+
+
+def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:
+    """Refuse models that lack a tensor before the hours of the stages that do not need them yet."""
+    due = [stage for stage in STAGES[: STAGES.index(until) + 1] if not directory.is_done(stage)]
+    if "activations" in due[1:]:
+        from pipeline.subjects import transformers_backend
+
+        transformers_backend.check(config.subject)
+    heard = "clap" in directory.read_json("run.json")["identity"]
+    if heard and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
+        from pipeline.clap import model_of
+        from pipeline.clap import transformers_backend as ear
+
+        ear.check(model_of(config.clap))
 
 
 def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:

@@ -9,7 +9,7 @@ they show is refused before any work.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from pipeline.errors import PipelineError
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 WRAPPERS = ("_orig_mod.", "module.", "model.", "base_model.model.")
 """What torch.compile, DataParallel, a trainer and PEFT put before a tensor's name."""
+OLD_NORM = {"weight_g": "parametrizations.weight.original0",
+            "weight_v": "parametrizations.weight.original1"}  # fmt: skip
 LARGEST_HEADER = 100_000_000
 
 
@@ -65,6 +67,31 @@ def refuse_incomplete(
         raise PipelineError(f"{what} lacks {_some(missing)}{_hint(missing, held)}")
     if unexpected:
         raise PipelineError(f"{what} holds {_some(unexpected)}, which its model does not know")
+
+
+def refuse_unlike(
+    what: str, empty: Callable[[], Any], held: Collection[str], *, allowed: tuple[str, ...] = ()
+) -> None:
+    """Raise `PipelineError` if the names in files are not those of the model that `empty` makes.
+
+    The model is made without memory for its weights, so that this costs less than a second at any
+    size, and comes before the hours of the stages that do not need the model yet.
+    """
+    import torch
+
+    with torch.device("meta"):
+        known = set(empty().state_dict())
+    translated = {modern_name(name) for name in held}
+    info = {"missing_keys": known - translated, "mismatched_keys": ()}
+    refuse_incomplete(what, info, held=held, allowed=allowed)
+
+
+def modern_name(name: str) -> str:
+    """A tensor's name with what transformers calls the two parts of a weight norm today."""
+    for old, new in OLD_NORM.items():
+        if name.endswith(f".{old}"):
+            return name.removesuffix(old) + new
+    return name
 
 
 def _some(names: Collection[str]) -> str:

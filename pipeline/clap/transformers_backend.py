@@ -90,6 +90,18 @@ class TransformersClap:
         return unit(np.concatenate(parts))
 
 
+def check(model: str) -> None:
+    """Raise `PipelineError` if the model's files lack a tensor, without loading it."""
+    from transformers import AutoConfig, ClapModel
+
+    folder = folder_of(model)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    weights.refuse_unlike(
+        f"CLAP folder {folder}", lambda: ClapModel(config),
+        weights.names_in(folder.glob("*.safetensors")), allowed=COMPUTED,
+    )  # fmt: skip
+
+
 def folder_of(model: str) -> Path:
     """The folder with the model's files, fetched from the hub if it is a hub name.
 

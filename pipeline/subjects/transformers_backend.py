@@ -23,7 +23,6 @@ from pipeline.subjects.base import (
     Sampling,
     SubjectFacts,
 )
-from pipeline.subjects.formats.codec import OLD_NORM
 from pipeline.subjects.formats.files import is_audiocraft
 
 COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight")
@@ -302,6 +301,26 @@ def load(folder: Path) -> Any:
     return model
 
 
+def check(config: SubjectConfig) -> None:
+    """Raise `PipelineError` if a subject in transformers' layout lacks a tensor, without loading
+    it; audiocraft's layout is compared when it is loaded."""
+    from transformers import AutoConfig, MusicgenForConditionalGeneration
+
+    folder = sources.folder_of(config.model)
+    if not sources.is_transformers(folder):
+        return
+    try:
+        model_config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise PipelineError(f"subject folder {folder} cannot be loaded: {first_line}") from error
+    if model_config.model_type == "musicgen":
+        weights.refuse_unlike(
+            f"subject folder {folder}", lambda: MusicgenForConditionalGeneration(model_config),
+            weights.names_in(folder.glob(sources.WEIGHTS)), allowed=COMPUTED,
+        )  # fmt: skip
+
+
 def _strangers(model: Any, held: set[str]) -> list[str]:
     """Tensors in the files of decoder and codec for which the model has no place.
 
@@ -310,9 +329,7 @@ def _strangers(model: Any, held: set[str]) -> list[str]:
     known = set(model.state_dict())
     found = []
     for name in held:
-        ours = name
-        for old, new in OLD_NORM.items():
-            ours = ours.removesuffix(old) + new if ours.endswith(f".{old}") else ours
+        ours = weights.modern_name(name)
         inside = ours.startswith(("decoder.", "audio_encoder."))
         if inside and ours not in known and not ours.endswith(COMPUTED):
             found.append(name)

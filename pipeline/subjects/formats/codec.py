@@ -14,6 +14,7 @@ from math import ceil, log2, prod
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
+from pipeline.weights import OLD_NORM
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +23,6 @@ Tensors = dict[str, "torch.Tensor"]
 
 FAR_AWAY = 1e6
 """A component of a vector that no latent is nearest to."""
-OLD_NORM = {"weight_g": "parametrizations.weight.original0",
-            "weight_v": "parametrizations.weight.original1"}  # fmt: skip
 
 SEANET = {
     "channels": "audio_channels", "dimension": "hidden_size", "n_filters": "num_filters",

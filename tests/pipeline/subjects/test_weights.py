@@ -6,14 +6,19 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline.artifacts import RunDirectory
+from pipeline.clap import transformers_backend as ears
 from pipeline.clap.transformers_backend import TransformersClap
-from pipeline.config import SubjectConfig
+from pipeline.config import SubjectConfig, config_from_dict
 from pipeline.errors import PipelineError
+from pipeline.progress import SilentProgress
+from pipeline.run import execute
 from pipeline.subjects import SUBJECTS, sources
 from pipeline.subjects.formats import files, language_model
 from pipeline.subjects.formats.files import Checkpoint
@@ -72,6 +77,25 @@ def test_a_subject_whose_names_do_not_fit_is_refused_without_loading_it(
     with pytest.raises(PipelineError, match=said) as caught:
         sources.fingerprint_of(SubjectConfig(str(folder), ("decoder.layers.0.resid_post",)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_codec_or_an_ear_that_lacks_a_tensor_is_refused_before_any_stage(
+    small_config: dict[str, Any], subject_folder: Path, tmp_path: Path
+) -> None:
+    change, said = LATER["a bias of the codec missing"]
+    folder = changed(subject_folder, tmp_path / "subject", change)
+    subject = {**small_config["subject"], "model": str(folder)}
+    config = config_from_dict({**small_config, "subject": subject})
+    with pytest.raises(PipelineError, match=said):
+        execute(config, tmp_path / "run", progress=SilentProgress())
+    assert not RunDirectory(tmp_path / "run").is_done("corpus")
+    ear = save_tiny_clap(tmp_path / "clap")
+    ears.check(str(ear))
+    state = load_file(ear / "model.safetensors")
+    state.pop("text_projection.linear1.weight")
+    save_file(state, ear / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(PipelineError, match=r"lacks the tensor text_projection\.linear1\.weight"):
+        ears.check(str(ear))
 
 
 @pytest.mark.parametrize("name", LATER)
