@@ -1,7 +1,8 @@
 """How many passages may begin from one address: one visitor must not take every place.
 
 Addresses are kept as keyed hashes, for a day, and leave with the participation's withdrawal.
-Personal links and a laboratory's machines are not counted: somebody handed those out.
+Personal links and a laboratory's machines are not limited, since somebody handed those out; nor are
+people whose submission the recruiting service knows.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ def address_key(address: str) -> str:
     return keyed_hash(SALT, address) if address else ""
 
 
-def check_begun(*, study: Study, key: str, entry: EntryToken | None) -> None:
-    """Raise `CrowdedError` if as many have begun from the address today as may."""
-    if _is_counted(key, entry):
+def check_begun(*, study: Study, key: str, entry: EntryToken | None, submission: str) -> None:
+    """Raise `CrowdedError` if as many have begun from the address today as may.
+
+    `entry` is the token that the visitor has, `submission` what the recruiting service says.
+    """
+    if _is_limited(key, entry, submission):
         _check(selectors.begun(study=study, key=key, since=clock.now() - REMEMBERED))
 
 
 def check_placed(*, participation: Participation) -> None:
     """The same of those that were given places; under the study's lock, so that none slips by."""
-    if not participation.simulated and _is_counted(participation.address_key, participation.entry):
+    one = participation
+    if not one.simulated and _is_limited(one.address_key, one.entry, one.submission):
         since = clock.now() - REMEMBERED
         _check(selectors.placed(participation=participation, since=since))
 
@@ -53,9 +58,10 @@ def sweep() -> None:
     ).delete()
 
 
-def _is_counted(key: str, entry: EntryToken | None) -> bool:
+def _is_limited(key: str, entry: EntryToken | None, submission: str) -> bool:
     is_handed_out = entry is not None and entry.kind in HANDED_OUT
-    return bool(key and settings.PASSAGES_PER_ADDRESS) and not is_handed_out
+    is_known = submission == Participation.Submission.VERIFIED
+    return bool(key and settings.PASSAGES_PER_ADDRESS) and not (is_handed_out or is_known)
 
 
 def _check(count: int) -> None:

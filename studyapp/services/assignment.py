@@ -76,7 +76,7 @@ def keep_place(*, participation: Participation) -> None:
 
     Raises `PlaceLostError` when others have the places now.
     """
-    if not leases.ran_out(participation, clock.now()):
+    if participation.lease_expires_at is None or not leases.ran_out(participation, clock.now()):
         return
     with transaction.atomic():
         study = locked_study(participation)

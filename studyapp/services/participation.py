@@ -59,7 +59,7 @@ def begin(
     if assignment.is_full(study, simulated=simulated):
         raise StudyFullError(f"{study} is full")
     key = "" if simulated else arrivals.address_key(address)
-    arrivals.check_begun(study=study, key=key, entry=entry)
+    arrivals.check_begun(study=study, key=key, entry=entry, submission=submission)
     try:
         with transaction.atomic():
             begun = Participation.objects.create(

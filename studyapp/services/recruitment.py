@@ -147,7 +147,7 @@ def attach(*, participation: Participation, token: EntryToken) -> None:
     up. Raises `NotInvitedError` when the token was used as often as it may, was revoked, or is for
     one participation and has one.
     """
-    row = EntryToken.objects.select_for_update().get(pk=token.pk)
+    row = EntryToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     is_single = row.kind == EntryToken.Kind.SINGLE
     if is_single and Participation.objects.filter(entry=row).exists():
         raise NotInvitedError("the token has its participation")

@@ -136,6 +136,7 @@ def ending(
         language = participation.language if participation else access.language_of(request, study)
         context["study_title"] = texts.of_study(study, "title", language)
     if participation is not None:
+        context["participation"] = participation  # the footer leads to the withdrawal
         context |= {"code": participation.ending_code, **leaving(request, participation)}
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)

@@ -77,6 +77,22 @@ def test_a_laboratory_can_raise_it(study: Study, monkeypatch: pytest.MonkeyPatch
     assert [visit(study) for _ in range(2 * LIMIT)] == ["instructions"] * 2 * LIMIT
 
 
+@pytest.mark.parametrize(("submission", "begun"), [("verified", 6), ("unverified", 3)])
+def test_people_whom_the_recruiting_service_knows_are_not_limited(
+    study: Study, submission: str, begun: int
+) -> None:
+    for number in range(2 * LIMIT):
+        try:
+            someone = participation.begin(
+                study=study, external_key=f"{number}" * 64, submission=submission,
+                address="192.0.2.1",
+            )  # fmt: skip
+        except CrowdedError:
+            continue
+        participation.consent(participation=someone)
+    assert Participation.objects.exclude(assigned_at=None).count() == begun
+
+
 def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) -> None:
     for token in recruitment.make_tokens(study=study, kind="single", count=2 * LIMIT):
         assert Client().get(f"/s/{study.slug}/?t={token}").status_code == 302

@@ -51,6 +51,7 @@ def test_every_step_after_consent_needs_the_place(client: Client, step: str) -> 
     )
     answer = client.get(f"/s/{study.slug}/", follow=True)
     assert (answer.status_code, passages.page_of(answer)) == (200, "place_lost")
+    assert f'href="/s/{study.slug}/withdraw/"' in answer.content.decode()
 
 
 def test_the_questionnaire_does_not_overfill_the_study(client: Client) -> None:
