@@ -7,20 +7,17 @@ choice made here leaves the test tracks, which `recovery` grades on, unseen.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.artifacts import RunDirectory
-from pipeline.auroc import auroc_matrix
 from pipeline.errors import PipelineError
 from pipeline.recovery import ENOUGH_TRACKS, FOUND
-from pipeline.recovery.planted import Planted, planted_concepts, split_mask
-from pipeline.sae.checkpoint import load
+from pipeline.recovery.choice import grades, subsets, validated
+from pipeline.recovery.planted import Planted, planted_concepts
 
 
 def main() -> int:
@@ -65,39 +62,10 @@ def gradable(directory: RunDirectory) -> list[Planted]:
     return found
 
 
-def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np.ndarray:
-    """AUROC of an SAE's latents on train and on validation tracks, [split, concept, latent]."""
-    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-    tracks = json.loads(metadata["tracks"])
-    found = []
-    for split in ("train", "validation"):
-        inside = split_mask(directory, tracks, split)
-        here = [track for track, is_inside in zip(tracks, inside, strict=True) if is_inside]
-        positive = np.stack([concept.present(here, split) for concept in concepts], axis=1)
-        found.append(auroc_matrix(tensors["mean"][inside], positive))
-    return np.stack(found)
-
-
-def subsets(directory: RunDirectory) -> dict[str, list[str]]:
-    """Each SAE, then those that share a hookpoint, a number of latents or a k, then all."""
-    names = list(directory.sae_names())
-    shared: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        stored = load(directory, name)
-        shared[f"{stored.facts.hookpoint}, all"].append(name)
-        shared[f"{stored.sae.n_latents} latents, all"].append(name)
-        shared[f"k {stored.sae.k}, all"].append(name)
-    sets = {name: [name] for name in names}
-    sets |= {label: group for label, group in shared.items() if 1 < len(group) < len(names)}
-    return sets | {"all": names}
-
-
 def line(label: str, graded: Sequence[np.ndarray]) -> str:
     """One set's row."""
-    on_train, on_validation = np.concatenate(graded, axis=2)
-    best = on_train.argmax(axis=1)[:, None]
-    found = np.take_along_axis(on_validation, best, axis=1)[:, 0]
-    cells = [label, str(on_train.shape[1])]
+    found = validated(graded)
+    cells = [label, str(sum(part.shape[2] for part in graded))]
     cells += [str(int((found >= limit).sum())) for limit in (FOUND, FOUND - 0.02)]
     return f"| {' | '.join([*cells, f'{found.mean():.3f}'])} |"
 

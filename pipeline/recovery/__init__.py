@@ -8,7 +8,7 @@ and the codec bring along).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
 from pipeline.recovery.detection import Detection, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
-from pipeline.run import execute
 
 __all__ = ["ConceptRow", "Recovery", "recover"]
 
-CONTROL_FOLDER = "recovery/random-decoder"
 RESULT = "recovery/recovery.json"
 ENOUGH_TRACKS = 20
 """Test positives, and test negatives, that a concept needs to be counted."""
@@ -127,7 +126,7 @@ def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery 
 
 def _made_of(directory: RunDirectory) -> dict[str, str]:
     """Hashes of what the table is computed from, in the run and in its control."""
-    control = RunDirectory(directory.path_of(CONTROL_FOLDER))
+    control = RunDirectory(directory.path_of(RANDOM_DECODER))
     stages = ("corpus", "activations", "features")
     return {"run": directory.digest(*stages), "control": control.digest(*stages)}
 
@@ -141,7 +140,7 @@ def _compute(
     control_found: dict[str, Detection] = {}
     control_ceilings: dict[str, Probe] = {}
     if control:
-        untrained = _control_run(directory, config, progress)
+        untrained = random_decoder(directory, config, progress)
         control_found = detections(untrained, concepts)
         control_ceilings = probes(untrained, concepts, progress) if probe else {}
     rows = tuple(
@@ -158,11 +157,3 @@ def _compute(
         for concept in concepts
     )
     return Recovery(rows, "every latent that fires on train tracks, of every SAE", probe, control)
-
-
-def _control_run(directory: RunDirectory, config: RunConfig, progress: Progress) -> RunDirectory:
-    """The same run on the same architecture with a freshly initialised decoder."""
-    progress.note("control: the same pipeline on a randomly initialised decoder")
-    subject = replace(config.subject, control="random")
-    out = directory.path_of(CONTROL_FOLDER)
-    return execute(replace(config, subject=subject), out, progress=progress, until="features")

@@ -6,9 +6,8 @@ concept's detector on train tracks and is graded on test tracks just as the feat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,15 @@ from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
-from pipeline.recovery import CONTROL_FOLDER, ENOUGH_TRACKS, FOUND, recover
+from pipeline.recovery import ENOUGH_TRACKS, FOUND, recover
+from pipeline.recovery.choice import best_set
+from pipeline.recovery.controls import RANDOM_DECODER, WITHOUT_BLOCKS, standin
 from pipeline.recovery.detection import Candidates, Detection, chosen, latents
 from pipeline.recovery.directions import untrained
 from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
-from pipeline.run import execute
-from pipeline.subjects import load_subject
 
 RESULT = "recovery/benchmark.json"
 RESAMPLES = 10_000
@@ -37,6 +36,13 @@ STANDIN_COLUMNS = {
     "mel-spectrogram": "mel spectrogram",
 }
 """What each control of `pipeline.subjects.STANDINS` is called in the table."""
+OWN_HOOKPOINTS = "the features' hookpoints, not chosen for it"
+UNTRAINED_SETTINGS = {
+    "neurons": OWN_HOOKPOINTS,
+    "principal components": OWN_HOOKPOINTS,
+    "random directions": f"as many as the features; {OWN_HOOKPOINTS}",
+    "random dictionary": f"the features' k and sizes, not chosen for it; {OWN_HOOKPOINTS}",
+}
 FEATURES = "features"
 PROBE = "linear probe"
 PERMUTED = "permuted concepts"
@@ -62,6 +68,8 @@ class Column:
     """Interval of how many more concepts the features find, likewise."""
     n_candidates: int
     """What a concept's detector was chosen from; 0 where one was fitted."""
+    settings: str
+    """Block, k and number of latents: chosen for it on validation tracks, or the features' own."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,10 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     features = latents(directory)
     found = {FEATURES: chosen(features, concepts)}
     sizes = {FEATURES: len(features.names)}
-    for name, candidates in _controls(directory, config, progress):
+    settings = {FEATURES: "as the run's config has them"}
+    for name, candidates, how in _controls(directory, config, concepts, progress):
         found[name], sizes[name] = chosen(candidates, concepts), len(candidates.names)
+        settings[name] = how
     scores = {name: {c: d.auroc for c, d in by.items()} for name, by in found.items()}
     scores[PROBE] = {c: p.auroc for c, p in probes(directory, concepts, progress).items()}
     scores[PERMUTED] = _permuted(features, concepts)
@@ -147,7 +157,10 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     seeds = other_seeds(config.sae.seed)
     return Benchmark(
         n_concepts=len(concepts),
-        columns=tuple(_column(name, scores, sizes.get(name, 0)) for name in scores),
+        columns=tuple(
+            _column(name, scores, sizes.get(name, 0), settings.get(name, OWN_HOOKPOINTS))
+            for name in scores
+        ),
         division=division,
         naming=tuple(grade_names(directory, concepts, division)),
         stability=tuple(stability(directory, config, seeds=seeds, progress=progress)),
@@ -160,44 +173,30 @@ def _counted(concept: Planted) -> bool:
 
 
 def _controls(
-    directory: RunDirectory, config: RunConfig, progress: Progress
-) -> list[tuple[str, Candidates]]:
-    """Every control's candidates; those that need a dictionary of their own get one."""
-    found = [("random decoder", latents(RunDirectory(directory.path_of(CONTROL_FOLDER))))]
+    directory: RunDirectory, config: RunConfig, concepts: Sequence[Planted], progress: Progress
+) -> Iterator[tuple[str, Candidates, str]]:
+    """Every control's name, candidates and settings; what needs dictionaries has its own."""
+    decoder = RunDirectory(directory.path_of(RANDOM_DECODER))
+    yield "random decoder", *_best(decoder, concepts, "; its block among the features' own")
     for kind, candidates in untrained(directory, seed=config.sae.seed, progress=progress).items():
-        found.append((kind, candidates))
-    for control in STANDIN_COLUMNS:
-        run = _standin_run(directory, config, control, progress)
-        found.append((STANDIN_COLUMNS[control], latents(run)))
-    return found
+        yield kind, candidates, UNTRAINED_SETTINGS[kind]
+    for control, name in STANDIN_COLUMNS.items():
+        blocks = "" if control in WITHOUT_BLOCKS else "; its block among the features' own"
+        yield name, *_best(standin(directory, config, control, progress), concepts, blocks)
 
 
-def _standin_run(
-    directory: RunDirectory, config: RunConfig, control: str, progress: Progress
-) -> RunDirectory:
-    """The same pipeline up to its features with something else in the subject's place."""
-    progress.note(f"control: {STANDIN_COLUMNS[control]}")
-    subject = replace(config.subject, control=control)
-    width = int(directory.summary("activations")["subject"]["width"])
-    other = load_subject(subject, device=config.machine.device).facts.width
-    nested = _fitted(replace(config, subject=subject), width, other)
-    out = directory.path_of(f"recovery/{control}")
-    return execute(nested, out, progress=progress, until="features")
-
-
-def _fitted(config: RunConfig, width: int, other: int) -> RunConfig:
-    """A config whose dictionaries are as large at another width.
-
-    A representation has no depth: it is stored under the first hookpoint's name alone.
-    """
-    if other == width:
-        return config
-    expansions = tuple(ceil(expansion * width / other) for expansion in config.sae.expansions)
-    return replace(
-        config,
-        subject=replace(config.subject, hookpoints=config.subject.hookpoints[:1]),
-        sae=replace(config.sae, expansions=expansions),
+def _best(
+    control: RunDirectory, concepts: Sequence[Planted], blocks: str
+) -> tuple[Candidates, str]:
+    """The dictionaries of a control that tell most on validation tracks, and what was tried."""
+    choice = best_set(control, concepts)
+    if choice is None:
+        return latents(control), "all dictionaries; no concept has the validation tracks to choose"
+    settings = (
+        f"{choice.label}: chosen on validation of {choice.tried} sets of "
+        f"{len(control.sae_names())} dictionaries (mean {choice.mean:.3f} there){blocks}"
     )
+    return latents(control, saes=choice.saes), settings
 
 
 def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, float]:
@@ -212,7 +211,9 @@ def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, fl
     return {name: detection.auroc for name, detection in found.items()}
 
 
-def _column(name: str, scores: dict[str, dict[str, float]], n_candidates: int) -> Column:
+def _column(
+    name: str, scores: dict[str, dict[str, float]], n_candidates: int, settings: str
+) -> Column:
     concepts = sorted(scores[FEATURES])
     ours = np.array([scores[FEATURES][c] for c in concepts])
     theirs = np.array([scores[name][c] for c in concepts])
@@ -232,4 +233,5 @@ def _column(name: str, scores: dict[str, dict[str, float]], n_candidates: int) -
         extra_low=int(extra_low),
         extra_high=int(extra_high),
         n_candidates=n_candidates,
+        settings=settings,
     )

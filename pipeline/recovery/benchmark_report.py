@@ -13,6 +13,8 @@ def benchmark_lines(result: Benchmark) -> Iterator[str]:
     """The whole report, line by line."""
     yield from _columns(result)
     yield ""
+    yield from _settings(result)
+    yield ""
     yield from _words(result)
     yield ""
     yield from _division(result)
@@ -32,6 +34,13 @@ def _columns(result: Benchmark) -> Iterator[str]:
         head = f"  {column.name:24} {column.n_candidates or 'fitted':>10}  {share:>12}"
         beside = "" if column.name == FEATURES else _difference(result, column)
         yield f"{head}  {column.mean:.3f}  {beside}".rstrip()
+
+
+def _settings(result: Benchmark) -> Iterator[str]:
+    """At which block, k and number of latents each row ran, and whether that was chosen for it."""
+    yield "Dictionaries and hookpoints:"
+    for column in result.columns:
+        yield f"  {column.name:24} {column.settings}"
 
 
 def _difference(result: Benchmark, column: Column) -> str:

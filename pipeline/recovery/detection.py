@@ -101,13 +101,16 @@ def aurocs_on_test(candidates: Candidates, concepts: Sequence[Planted]) -> np.nd
     return auroc_matrix(candidates.test, positive)
 
 
-def latents(directory: RunDirectory, *, kept: bool = False) -> Candidates:
-    """Mean activations of the latents of every SAE: those that fire on train tracks, or `kept`.
+def latents(
+    directory: RunDirectory, *, kept: bool = False, saes: Sequence[str] | None = None
+) -> Candidates:
+    """Mean activations of the latents of `saes`, else of every SAE: those that fire on train
+    tracks, or `kept`.
 
     Raises `PipelineError` if there is none.
     """
     found: Candidates | None = None
-    for sae in directory.sae_names():
+    for sae in directory.sae_names() if saes is None else saes:
         tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
         tracks = json.loads(metadata["tracks"])
         if kept:

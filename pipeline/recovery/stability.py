@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
+from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.frames import TrainingFrames
@@ -53,37 +55,52 @@ def stability(
     if config.sae.seed in seeds:
         raise ValueError(f"seed {config.sae.seed} is the run's own")
     names = directory.sae_names()
-    progress.start("stability", config.sae.steps * len(names) * len(seeds), "step")
-    found = [_of_sae(directory, config, name, seeds, progress) for name in names]
+    tracks = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
+    jobs = [
+        partial(_decoder, directory, config, name, seed, tracks) for name in names for seed in seeds
+    ]
+    progress.start("stability", config.sae.steps * len(jobs), "step")
+    with torch_threads(config.machine):
+        decoders = run_jobs(jobs, config.machine.workers, progress)
     progress.finish()
-    return found
+    others = [decoders[at : at + len(seeds)] for at in range(0, len(decoders), len(seeds))]
+    return [
+        _compared(directory, name, seeds, of_name)
+        for name, of_name in zip(names, others, strict=True)
+    ]
 
 
-def _of_sae(
+def _decoder(
     directory: RunDirectory,
     config: RunConfig,
     name: str,
-    seeds: Sequence[int],
-    progress: Progress,
+    seed: int,
+    tracks: frozenset[str],
+    advance: Advance,
+) -> np.ndarray:
+    """The decoder [latent, d] of an SAE of the run, trained again with another seed."""
+    stored = checkpoint.load(directory, name)
+    trained = train(
+        replace(config.sae, seed=seed),
+        TrainingFrames(directory, stored.facts.hookpoint, tracks),
+        n_latents=stored.sae.n_latents,
+        k=stored.sae.k,
+        seed=seed_of(seed, name),
+        device=config.machine.device,
+        advance=advance,
+    )
+    decoder: np.ndarray = trained.sae.decoder.detach().cpu().numpy()
+    return decoder
+
+
+def _compared(
+    directory: RunDirectory, name: str, seeds: Sequence[int], others: Sequence[np.ndarray]
 ) -> Stability:
+    """Kept features of an SAE that have a partner in each of the `others` [latent, d]."""
     stored = checkpoint.load(directory, name)
     rows = directory.read_table(f"features/{name}.parquet").to_pylist()
     kept = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
     directions = stored.sae.decoder.detach().numpy()[kept]
-    tracks = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
-    others = []
-    for seed in seeds:
-        again = replace(config.sae, seed=seed)
-        trained = train(
-            again,
-            TrainingFrames(directory, stored.facts.hookpoint, tracks),
-            n_latents=stored.sae.n_latents,
-            k=stored.sae.k,
-            seed=seed_of(seed, name),
-            device=config.machine.device,
-            advance=progress.advance,
-        )
-        others.append(trained.sae.decoder.detach().cpu().numpy())
     partnered = np.stack([has_partner(directions, other) for other in others])
     drawn = np.random.default_rng(0).standard_normal(directions.shape).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -49,6 +49,14 @@ def test_a_whole_benchmark(run_copy: Path) -> None:
     # Chosen among just as many, or it would not say what choosing brings.
     assert by_name["permuted concepts"].n_candidates == by_name["features"].n_candidates
     assert by_name["random dictionary"].n_candidates == by_name["random directions"].n_candidates
+    # A control with dictionaries of its own chooses among them on validation tracks.
+    for name, tried in (
+        ("random decoder", "3 sets of 2"), ("phase-randomised corpus", "9 sets of 4"),
+        ("codec latents", "3 sets of 2"), ("mel spectrogram", "3 sets of 2"),
+    ):  # fmt: skip
+        assert f"chosen on validation of {tried} dictionaries" in by_name[name].settings
+    for name in ("features", *KINDS, "linear probe", "permuted concepts"):
+        assert "chosen on validation" not in by_name[name].settings
     assert [row.sae for row in result.stability] == list(RunDirectory(run_copy).sae_names())
     assert from_json(json.loads(json.dumps(asdict(result)))) == result
     entry = RunDirectory(run_copy).manifest()["stages"]["benchmark"]
@@ -138,7 +146,7 @@ def test_its_own_seed_is_refused(small_config: dict[str, Any], finished_run: Pat
 
 
 def result_of(**changes: object) -> Benchmark:
-    column = Column("features", {"a": 0.9}, 1, 0.9, 0.0, 0.0, 0.0, 0, 0, 7)
+    column = Column("features", {"a": 0.9}, 1, 0.9, 0.0, 0.0, 0.0, 0, 0, 7, "as configured")
     worse = replace(column, name="random decoder", n_found=0, difference=0.2, low=0.1, high=0.3)
     equal = replace(column, name="neurons", low=-0.1, high=0.1)
     made = Benchmark(
@@ -153,6 +161,7 @@ def result_of(**changes: object) -> Benchmark:
 
 def test_it_says_what_is_beaten_and_what_is_open() -> None:
     text = "\n".join(benchmark_lines(result_of()))
+    assert "features                 as configured" in text
     assert "the features beat: random decoder." in text
     assert "beaten by: none. Undecided: neurons." in text
     assert "Concepts split over several features: a 2." in text

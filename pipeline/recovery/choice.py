@@ -1,0 +1,90 @@
+"""Which of several dictionaries, and sets of them, tell concepts best on *validation* tracks.
+
+For each concept the latent is chosen on train tracks and graded on validation tracks, so that a
+choice made here leaves the test tracks, which `recovery` grades on, unseen. A control that is
+given one size and k, whatever suits it, is a straw man: it chooses as the features' were chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.artifacts import RunDirectory
+from pipeline.auroc import auroc_matrix
+from pipeline.recovery.planted import Planted, split_mask
+from pipeline.sae.checkpoint import load
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The set of dictionaries that a control is graded with."""
+
+    label: str
+    saes: tuple[str, ...]
+    tried: int
+    """Sets among which it was chosen."""
+    mean: float
+    """Its mean AUROC on validation tracks."""
+
+
+def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | None:
+    """The set of a run's SAEs with the largest mean AUROC on validation tracks; the first of equal
+    ones. None if no concept has two validation tracks with it and two without."""
+    gradable = [
+        concept
+        for concept in concepts
+        if concept.gradable()
+        and min(concept.count("validation", present=present) for present in (True, False)) >= 2
+    ]
+    if not gradable:
+        return None
+    graded = {name: grades(directory, name, gradable) for name in directory.sae_names()}
+    sets = subsets(directory)
+    means = {
+        label: float(validated([graded[name] for name in names]).mean())
+        for label, names in sets.items()
+    }
+    label = max(means, key=lambda label: means[label])
+    return Choice(label, tuple(sets[label]), len(sets), means[label])
+
+
+def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np.ndarray:
+    """AUROC of an SAE's latents on train and on validation tracks, [split, concept, latent]."""
+    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
+    tracks = json.loads(metadata["tracks"])
+    found = []
+    for split in ("train", "validation"):
+        inside = split_mask(directory, tracks, split)
+        here = [track for track, is_inside in zip(tracks, inside, strict=True) if is_inside]
+        positive = np.stack([concept.present(here, split) for concept in concepts], axis=1)
+        found.append(auroc_matrix(tensors["mean"][inside], positive))
+    return np.stack(found)
+
+
+def subsets(directory: RunDirectory) -> dict[str, list[str]]:
+    """Each SAE, then those that share a hookpoint, a number of latents or a k, then all."""
+    names = list(directory.sae_names())
+    shared: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        stored = load(directory, name)
+        shared[f"{stored.facts.hookpoint}, all"].append(name)
+        shared[f"{stored.sae.n_latents} latents, all"].append(name)
+        shared[f"k {stored.sae.k}, all"].append(name)
+    sets = {name: [name] for name in names}
+    sets |= {label: group for label, group in shared.items() if 1 < len(group) < len(names)}
+    return sets | {"all": names}
+
+
+def validated(graded: Sequence[np.ndarray]) -> np.ndarray:
+    """AUROC [concept] on validation tracks of the latent that is best on train tracks, among all
+    latents of these `grades`."""
+    on_train, on_validation = np.concatenate(graded, axis=2)
+    # Equal but for their last digits, several are best on few tracks: the first is taken.
+    best = on_train.round(9).argmax(axis=1)[:, None]
+    found: np.ndarray = np.take_along_axis(on_validation, best, axis=1)[:, 0]
+    return found
