@@ -7,7 +7,9 @@ for this machine, in the data folder), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `
 `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
 `EARWITNESS_PROXIES` and `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_TOKEN_DAYS`,
 `EARWITNESS_PASSAGES_PER_ADDRESS`,
-`EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`.
+`EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`; for runs `EARWITNESS_CORPORA`,
+`EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`, `EARWITNESS_GEMINI_MODELS` and
+`EARWITNESS_RUNS_PER_PROJECT`.
 """
 
 import ipaddress
@@ -339,6 +341,14 @@ GEMINI_MODELS = _prices("EARWITNESS_GEMINI_MODELS")
 """Gemini's models that any researcher may have asked, beside the default, with their prices."""
 RUNS_PER_PROJECT = env.int("EARWITNESS_RUNS_PER_PROJECT", default=4)
 """Runs of a project that may wait or run at a time."""
+if not 0 <= GEMINI_BUDGET < 1e9:
+    raise ImproperlyConfigured(
+        f"EARWITNESS_GEMINI_BUDGET is {GEMINI_BUDGET}: it must be dollars, 0 or more"
+    )
+if RUNS_PER_PROJECT < 1:
+    raise ImproperlyConfigured(
+        f"EARWITNESS_RUNS_PER_PROJECT is {RUNS_PER_PROJECT}: it must be 1 or more"
+    )
 
 METRICS_TOKEN = env.str("EARWITNESS_METRICS_TOKEN", default="")
 LOGS = env.str("EARWITNESS_LOGS", default="line")
