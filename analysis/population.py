@@ -55,7 +55,7 @@ def _simulated(read: Responses, folder: Path) -> pd.Series[bool] | None:
 def _left_out(rows: pd.DataFrame) -> str:
     return (
         f"{len(rows)} responses of {rows['participation'].nunique()} simulated participations "
-        "were left out: only people's answers are counted."
+        "were left out: only people’s answers are counted."
     )
 
 
@@ -69,7 +69,7 @@ def _by_study(study: Mapping[str, Any] | None) -> list[str]:
     return [
         f"{n} of the participations are simulated listeners, not people (study.json), and their "
         "answers are in every figure: nothing beside the table says which they are. Put the "
-        "export's participants.csv beside it."
+        "export’s participants.csv beside it."
     ]
 
 

@@ -34,7 +34,7 @@ def test_simulated_rows_are_left_out_and_the_page_says_so_first(tmp_path: Path) 
     assert mixed.estimates == alone.estimates
     assert mixed.accounting == alone.accounting
     assert (alone.warnings, mixed.warnings) == (
-        (), ("80 responses of 8 simulated participations were left out: only people's answers "
+        (), ("80 responses of 8 simulated participations were left out: only people’s answers "
              "are counted.",)
     )  # fmt: skip
     page = (tmp_path / "mixed" / "report" / "report.html").read_text(encoding="utf-8")

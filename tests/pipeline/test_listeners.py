@@ -1,0 +1,29 @@
+"""Which of an earlier study's answers methods use."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from pipeline.listeners import answers
+from tests.pipeline.labelers.factory import write_responses
+
+
+def test_simulated_listeners_count_only_where_nobody_else_answered(tmp_path: Path) -> None:
+    made = write_responses(tmp_path / "responses.csv")
+    whole = answers(made)
+    with made.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+
+    def marked(first: int) -> Path:
+        path = tmp_path / f"marked-{first}.csv"
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, [*rows[0], "simulated"])
+            writer.writeheader()
+            for number, row in enumerate(rows):
+                writer.writerow(row | {"simulated": str(number < first).lower()})
+        return path
+
+    assert answers(marked(0)) == whole
+    assert answers(marked(5)) == whole[5:]
+    assert answers(marked(len(rows))) == whole
