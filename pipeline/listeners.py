@@ -1,10 +1,11 @@
 """What listeners answered in an earlier study: the part of `responses.csv` that methods use.
 
-Only main trials of completed participations count, as in the analysis, and of these only the
-answers about one run: features have the same names in every run of a config's shape, and an export
-may hold several runs. The config names the run by its identifier, as the column `run` has it. It
-cannot be the run that is being labelled: that one's key counts the answers, which were there before
-it. It is an earlier one with the same corpus, subject and dictionaries, and so the same features.
+Only main trials of completed participations count, as in the analysis, no simulated listeners, and
+of these only the answers about one run: features have the same names in every run of a config's
+shape, and an export may hold several runs. The config names the run by its identifier, as the
+column `run` has it. It cannot be the run that is being labelled: that one's key counts the answers,
+which were there before it. It is an earlier one with the same corpus, subject and dictionaries, and
+so the same features.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def answers(path: Path) -> list[Answer]:
     counted = [
         row for row in rows
         if row.cells["kind"] == "main" and row.cells["participation_status"] == "complete"
+        and row.cells.get("simulated") != "true"
     ]  # fmt: skip
     # Simulated listeners say what their program says: they count only where nobody else answered.
     people = [row for row in counted if row.cells.get("simulated", "").lower() != "true"]

@@ -56,6 +56,16 @@ def test_a_run_may_be_named_by_its_whole_key(context: LabelingContext, tmp_path:
     assert texts(with_answers(context, tmp_path, run=whole)) == texts(context)
 
 
+def test_simulated_listeners_name_nothing(context: LabelingContext, tmp_path: Path) -> None:
+    more = with_answers(context, tmp_path, *[(HEARD_RUN, f"{SAE}/0", "bagpipes")] * 9)
+    path = more.config.free_text.responses
+    assert path is not None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    marked = [f"{line},{'true' if 'bagpipes' in line else 'false'}" for line in lines[1:]]
+    path.write_text("\n".join([f"{lines[0]},simulated", *marked]), encoding="utf-8")
+    assert texts(more) == texts(context)
+
+
 @pytest.mark.parametrize(
     ("run", "said"), [("", "run is empty"), ("ffffffffffff", "no answer is about run ffffffffffff")]
 )
