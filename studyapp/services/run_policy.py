@@ -8,6 +8,7 @@ the field and what is offered.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,10 @@ def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with what settings decide in everybody's run but an administrator's."""
     models = [*_remote_models(config), _default_remote_model()]
     used = [_prices()[name] for name in models if name in _prices()]
-    machine = {**config.get("machine", {}), "confined": True}
+    given = config.get("machine", {})
+    # More hands than the machine has cores would only take it from everybody else.
+    hands = min(int(given.get("workers", 1)), os.cpu_count() or 1)
+    machine = {**given, "workers": hands, "confined": True}
     gemini = {
         **config.get("gemini", {}),
         # A run's own limit is its project's; see `run_money`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,8 @@ def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     settings.GEMINI_MODELS = {"gemini-2.5-pro": (1.25, 0.2, 10.0)}
     given = {"labels": {"methods": ["gemini", "gemini@gemini-2.5-pro"]}}
     run_policy.check(given)
-    made = run_policy.imposed(given | {"machine": {"workers": 3, "confined": False}})
-    assert made["machine"] == {"workers": 3, "confined": True}
+    made = run_policy.imposed(given | {"machine": {"workers": 10**9, "confined": False}})
+    assert made["machine"] == {"workers": os.cpu_count(), "confined": True}
     # Both are asked under one config: each price is the dearer one's.
     assert made["gemini"] == {
         "budget_dollars": 10.0,
