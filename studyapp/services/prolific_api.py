@@ -22,7 +22,8 @@ ARRIVAL_SECONDS = 4.0
 """How long somebody who arrives waits for Prolific's answer."""
 AWAY, AWAY_SECONDS = "prolific-away", 30
 """After a failure nobody is asked for that long: arrivals must not queue up behind an outage."""
-REMEMBERED_SECONDS = 60
+REMEMBERED_SECONDS = 15
+"""How long an answer is kept: not long, since a submission may be known a moment later."""
 
 
 def standing(*, identity: Identity, external_study: str) -> str:
