@@ -12,7 +12,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery lock clean help
+  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -65,7 +65,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -73,6 +73,11 @@ bench-browser: $(VENV)/.test
 
 bench-export: $(VENV)/.test
 	$(BIN)/python -m benchmarks.export_size
+
+# Odd requests to every address, on both databases.
+bench-fuzz: $(VENV)/.test
+	$(BIN)/python -m benchmarks.fuzz --database sqlite
+	$(BIN)/python -m benchmarks.fuzz --database postgresql
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

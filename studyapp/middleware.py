@@ -11,12 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils.cache import add_never_cache_headers
-from django.views.defaults import bad_request
+
+from studyapp.whole import whole
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -54,28 +59,44 @@ class OddRequestMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not _is_readable(request):
-            return bad_request(request, ValueError())
-        return self.get_response(request)
+        return self._refusal(request) or self.get_response(request)
 
-    def process_view(
-        self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
-    ) -> HttpResponse | None:
-        """None to go on. Raises `Http404` for a number that no row has."""
-        if any(isinstance(one, int) and one > MAX_NUMBER for one in kwargs.values()):
-            raise Http404
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """The answer to an odd request, None for any other."""
+        if not _is_readable(request):
+            return _unreadable()
         # Django reads no more than the header says, and nothing without it.
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if len(length) > 18 or (length.isdecimal() and int(length) > MAX_BODY):
+        if not length.isdecimal():
+            return _unreadable()
+        size = whole(length)
+        if size is None or size > MAX_BODY:
             said = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
             return HttpResponse(said, status=413, content_type="text/plain")
         try:
-            if request.method in ("GET", "HEAD") or _has_readable_body(request, view):
+            # Also where there is no page: to say so looks for a form's token.
+            if request.method in ("GET", "HEAD") or _has_readable_body(request):
                 return None
         except UnreadablePostError:
             # Whoever sent it went away in the middle of it, and reads no answer either.
             pass
-        return bad_request(request, ValueError())
+        return _unreadable()
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Raises `Http404` for a number that no row has."""
+        if any(isinstance(one, int) and one > MAX_NUMBER for one in kwargs.values()):
+            raise Http404
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """A form where a view takes JSON: its body was read as a form's."""
+        return _unreadable() if isinstance(error, RawPostDataException) else None
+
+
+def _unreadable() -> HttpResponse:
+    # Not Django's own view for it, which reads the form for a token.
+    return HttpResponse(render_to_string("400.html"), status=400)
 
 
 class _NoFiles(FileUploadHandler):
@@ -97,15 +118,15 @@ def _is_readable(request: HttpRequest) -> bool:
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     headers = (v for k, v in request.META.items() if k.startswith("HTTP_") and isinstance(v, str))
     return (
-        charset.lower() in ("utf-8", "utf8")
+        charset.lower() == "utf-8"
         and _is_text_of_a_form(query)
         and _are_texts([request.path_info, *request.COOKIES.values(), *headers])
     )
 
 
-def _has_readable_body(request: HttpRequest, view: Any) -> bool:
+def _has_readable_body(request: HttpRequest) -> bool:
     if request.content_type == FILES:
-        return _are_texts(_fields(request, view))
+        return _are_texts(_fields(request))
     if request.content_type == FORM:
         return _is_text_of_a_form(request.body)
     try:
@@ -118,15 +139,22 @@ def _has_readable_body(request: HttpRequest, view: Any) -> bool:
         return True
 
 
-def _fields(request: HttpRequest, view: Any) -> Iterator[str]:
+def _fields(request: HttpRequest) -> Iterator[str]:
     """What a form with files has in its fields; a NUL where it cannot be read."""
-    if not getattr(view, "takes_files", False):
+    if not _takes_files(request.path_info):
         request.upload_handlers = [_NoFiles(request)]
     try:
         for name, values in request.POST.lists():
             yield from (name, *(str(one) for one in values))
-    except MultiPartParserError:
+    except (MultiPartParserError, SuspiciousOperation):
         yield "\0"
+
+
+def _takes_files(path: str) -> bool:
+    try:
+        return getattr(resolve(path).func, "takes_files", False)
+    except Resolver404:
+        return False
 
 
 def _is_text_of_a_form(sent: bytes) -> bool:

@@ -18,7 +18,7 @@ class Request(WSGIRequest):
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
             super()._set_content_type_params(meta)  # type: ignore[misc] # not in the stubs
-        except ValueError:
+        except (ValueError, LookupError):
             # No charset of ours: the first middleware answers 400.
             self.content_type, self.content_params = "", {"charset": "unknown"}
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 
 def status(path: str, *, method: str = "GET", body: bytes = b"", **environ: Any) -> int:
@@ -17,13 +22,27 @@ def status(path: str, *, method: str = "GET", body: bytes = b"", **environ: Any)
         "REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(), "CONTENT_LENGTH": str(len(body)),
     }  # fmt: skip
-    answer = _application()(given | environ, lambda line, *_: found.append(line))
-    try:
-        for _ in answer:
-            pass
-    finally:
-        answer.close()
+    with _connection_kept():
+        answer = _application()(given | environ, lambda line, *_: found.append(line))
+        try:
+            for _ in answer:
+                pass
+        finally:
+            answer.close()
     return int(found[0][:3])
+
+
+@contextmanager
+def _connection_kept() -> Iterator[None]:
+    """The test's own connection outlives the request, as with Django's client."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
 
 
 @cache

@@ -1,0 +1,37 @@
+"""A few hundred odd requests: no 5xx. `make bench-fuzz` sends tens of thousands."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from studyapp.services import jobs
+from tests.studyapp.fuzz import Outcome, admin_address, fuzz
+from tests.studyapp.routes import Route
+from tests.studyapp.two_projects import make_side
+from tests.studyapp.views.test_who_may_what import TABLE, callers
+
+REQUESTS = 500
+
+
+def sent(*, count: int, seed: int) -> Outcome:
+    """So many requests to two fresh projects."""
+    a, b = make_side("a"), make_side("b")
+
+    def real(route: Route) -> str:
+        if route.name.startswith("admin:"):
+            return admin_address(route)
+        return reverse(route.name, args=TABLE[route.name].arguments(a))
+
+    known = [*callers(a, b).values()]
+    return fuzz(count=count, seed=seed, side=a, callers=known, real=real)
+
+
+@pytest.mark.django_db
+def test_no_odd_request_is_an_error_of_the_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    outcome = sent(count=REQUESTS, seed=2026)
+    assert "\n\n".join(outcome.faults) == ""
+    # Not only refusals: pages were reached, with and without an account.
+    assert outcome.statuses[200] >= 5
+    assert outcome.statuses[400] > REQUESTS / 20
