@@ -165,17 +165,17 @@ def a_longer_page(patch: pytest.MonkeyPatch) -> None:
 
 def a_header(patch: pytest.MonkeyPatch) -> None:
     """The sounds of one method come with a header more."""
-    honest = media.ranged
+    honest = media.send
 
-    def told(request: Any, data: bytes) -> HttpResponse:
-        response = honest(request, data)
+    def told(request: Any, *rest: Any, **named: Any) -> HttpResponse:
+        response: HttpResponse = honest(request, *rest, **named)
         token = request.path.split("/")[4]
         owner = Participation.objects.get(trials__token=token)
         if method_of(owner.pk) == METHODS[0]:
             response["X-Kept"] = "1"
         return response
 
-    patch.setattr(media, "ranged", told)
+    patch.setattr(media, "send", told)
 
 
 def method_of(participation: int) -> str:
