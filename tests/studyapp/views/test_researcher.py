@@ -147,6 +147,20 @@ def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) ->
     assert "Try again" in page
 
 
+def test_a_runs_page_shows_each_saes_figures_on_validation_and_what_they_are(
+    researcher: Client,
+) -> None:
+    run = runs.create_run(name="done", config=runs.config_from_toml(text=CONFIG), created_by=None)
+    runs.queue_run(run=run)
+    figures = {"frames": 19056, "fvu": 0.599305980406468, "l0": 8.0, "dead_share": 0.0}
+    with_figures = {"saes": ["layer4-n192-k8"], "validation": {"layer4-n192-k8": figures}}
+    run.stages.filter(stage="sae").update(state="done", summary=with_figures)
+    page = _text(researcher.get(reverse("run", args=[run.pk])))
+    assert "<dt>validation · layer4-n192-k8 · fvu</dt><dd>0.599306</dd>" in page
+    assert "<dt>validation · layer4-n192-k8 · l0</dt><dd>8</dd>" in page
+    assert "share of the variance that the SAE leaves unexplained" in page
+
+
 def test_a_config_is_checked_while_it_is_typed(researcher: Client) -> None:
     address = reverse("check-config")
     assert "is checked here" in _text(researcher.post(address, {"config": " "}))
