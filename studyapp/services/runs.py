@@ -57,15 +57,18 @@ def create_run(
     config: Mapping[str, Any],
     created_by: AbstractBaseUser | None,
     project: Project | None = None,
+    directory: str = "",
 ) -> Run:
-    """A new run under `config`, not yet queued. Without a maker it is the command line's.
+    """A new run under `config`, not yet queued. Without a maker it is the command line's, which
+    alone may name its `directory`: what is there must hold the config's key.
 
     Raises `RunError` if the config is refused, or names what its maker may not name, or the name
     is taken or empty.
     """
     if created_by is not None and not run_policy.is_trusted(created_by):
         run_policy.check(config)
-    run = Run(name=name.strip(), directory=new_directory(), config=validated(config).to_dict())
+    run = Run(name=name.strip(), config=validated(config).to_dict())
+    run.directory = directory if directory and created_by is None else new_directory()
     if not run.name:
         raise RunError("a run needs a name")
     run.project = project

@@ -20,7 +20,8 @@ RECOVERED = 60.0
 
 def _hashes(site: LiveSite, name: str) -> dict[str, dict[str, str]]:
     """Stage → file → SHA-256, as the run's manifest says."""
-    path = site.data / "runs" / name / "manifest.json"
+    [(directory,)] = site.query(f"SELECT directory FROM studyapp_run WHERE name = '{name}'")
+    path = site.data / directory / "manifest.json"
     stages = json.loads(path.read_text())["stages"]
     return {stage: entry["files"] for stage, entry in stages.items()}
 

@@ -114,7 +114,9 @@ def _make_run(config: dict[str, Any]) -> Run:
     run = run_selectors.named(NAME)
     try:
         if run is None:
-            run = runs.create_run(name=NAME, config=config, created_by=None)
+            run = runs.create_run(
+                name=NAME, config=config, created_by=None, directory=f"runs/{NAME}"
+            )
         if run.state in runs.STARTABLE:
             runs.change_config(run=run, config=config)  # Folders may have moved since it was made.
             runs.queue_run(run=run)
