@@ -162,4 +162,6 @@ def test_a_sound_whose_file_is_gone_is_not_found_and_told_in_the_log(
 def test_what_is_no_token_is_not_found(
     client: Client, study: Study, trial: Trial, address: str, token: str
 ) -> None:
-    assert client.get(f"/s/{study.slug}/{address.format(token)}").status_code == 404
+    # A NUL is refused before anything looks for a sound of that name.
+    refused = 400 if "%00" in token else 404
+    assert client.get(f"/s/{study.slug}/{address.format(token)}").status_code == refused
