@@ -12,7 +12,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz lock clean help
+  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -123,6 +123,11 @@ bench-recovery: $(VENV)/.demo
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
 	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
+
+# The whole of compose.yaml without Docker, as root on Debian 12; says which packages are missing.
+# Not part of `make bench`: it downloads a base system and builds the image, about ten minutes.
+bench-rehearsal: $(VENV)/.test
+	$(BIN)/python -m benchmarks.rehearsal
 
 # Needs R: apt-get install r-base-core r-cran-ordinal
 bench-ordinal: $(VENV)/.demo

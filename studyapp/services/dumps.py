@@ -20,6 +20,7 @@ from studyapp.errors import BackupError
 
 NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
 """Django's name of a database → the file in a backup."""
+WHERE = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
 def dump(path: Path) -> None:
@@ -78,6 +79,9 @@ def _address() -> tuple[str, str]:
     except DatabaseError as error:
         raise BackupError(f"the database cannot be reached: {error}") from error
     info: ConnectionInfo = connection.connection.info
-    found = make_conninfo(**info.get_parameters()), info.password
+    given = info.get_parameters()
+    # The driver's own libpq may be newer than these programs, which refuse words they do not know.
+    where = make_conninfo(**{name: given[name] for name in WHERE if name in given})
+    password = info.password
     connection.close()
-    return found
+    return where, password

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -84,7 +84,9 @@ def _walk(
         "simulated": plan.token,
     }
     rng = Random(f"{plan.seed}/{number}")  # noqa: S311 - a simulation, not a secret
-    with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+    # As browsers send it: over HTTPS a form without it is refused.
+    origin = {"Origin": "{0.scheme}://{0.netloc}".format(urlsplit(plan.link))}
+    with httpx.Client(timeout=TIMEOUT_SECONDS, headers=origin) as client:
         walker = Walker(
             client=client,
             start=f"{plan.link}?{urlencode(identifiers)}",

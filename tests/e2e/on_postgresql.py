@@ -42,8 +42,34 @@ def main() -> None:
         "cells": sorted(cells.values()),
         "code": bool(participation.completion_code),
         "rows": len(rows) - 1,
+        "ready": [_ready(), _ended_connections() and _ready()],
     }
     json.dump(said, sys.stdout)
+
+
+def _ready() -> int:
+    """Status of `/readyz`, asked as a server asks: connections are kept from request to request."""
+    from django.core.wsgi import get_wsgi_application
+    from django.test import RequestFactory
+
+    answered: list[str] = []
+    request = RequestFactory().get("/readyz").environ
+    get_wsgi_application()(request, lambda status, *_: answered.append(status)).close()
+    return int(answered[0].split()[0])
+
+
+def _ended_connections() -> bool:
+    """End the site's connections from the database's side, as its restart does."""
+    import psycopg
+    from django.db import connection
+
+    address = connection.connection.info.dsn
+    with psycopg.connect(address, autocommit=True) as other:
+        ended = other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    return bool(ended)
 
 
 def _arrive(study_pk: int) -> str:

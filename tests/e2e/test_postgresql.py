@@ -19,6 +19,7 @@ def test_assignment_and_a_passage_on_postgresql(tmp_path: Path) -> None:
         "cells": [4] * 16,
         "code": True,
         "rows": 3,
+        "ready": [200, 200],
     }
 
 
