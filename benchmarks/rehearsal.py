@@ -235,7 +235,7 @@ def _kill_each(machine: Machine) -> None:
         machine.start(name)
         machine.wait(name, "service_healthy")
         where = "listeners under way" if walking.poll() is None else "listeners through"
-        _say(f"killed {name}: healthy after {time.monotonic() - started:.1f} s ({where})")
+        _say(f"killed {name}: back after {time.monotonic() - started:.1f} s ({where})")
     _tell(walking)
     acknowledged = {json.loads(line)["trial"] for line in log.read_text().splitlines()}
     stored = _shell(machine, ANSWERED)

@@ -191,9 +191,7 @@ def _initialise_database(folder: Path, service: Service) -> None:
     subprocess.run([*as_postgres, *made], check=True, stdout=subprocess.DEVNULL, cwd="/")
     create = f"CREATE DATABASE {given['POSTGRES_DB']};\n"
     single = [str(POSTGRES / "postgres"), "--single", "-D", str(folder), "postgres"]
-    subprocess.run(
-        [*as_postgres, *single], input=create.encode(), check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run([*as_postgres, *single], input=create.encode(), check=True, capture_output=True)
 
 
 def _plain() -> dict[str, str]:
