@@ -45,11 +45,13 @@ def token(slug: str) -> None:
     """The token's secret."""
     from django.contrib.auth import get_user_model
 
-    from studyapp.models import Study
+    from studyapp.models import Membership, Project, Role, Study
     from studyapp.services import tokens
 
-    Study.objects.filter(slug=slug).update(state=Study.State.CLOSED)
-    reader = get_user_model().objects.create_superuser(f"reader-of-{slug}")
+    reader = get_user_model().objects.create_user(f"reader-of-{slug}")
+    project = Project.objects.create(name=f"project of {slug}")
+    Membership.objects.create(project=project, user=reader, role=Role.VIEWER)
+    Study.objects.filter(slug=slug).update(state=Study.State.CLOSED, project=project)
     sys.stdout.write(tokens.make(user=reader, name="e2e")[1])
 
 
