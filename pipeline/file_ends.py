@@ -37,7 +37,36 @@ def is_cut(path: Path) -> bool:
 
 
 def _riff(stream: IO[bytes], size: int) -> bool:
-    return _samples_lack(_chunks(stream, size, 12, "little"), b"data", size)
+    stream.seek(8)
+    wanted = b"LIST" if stream.read(4) == b"AVI " else b"data"
+    return _samples_lack(_chunks(stream, size, 12, "little"), wanted, size)
+
+
+def _rf64(stream: IO[bytes], size: int) -> bool:
+    """EBU Tech 3306: the chunk `ds64` has the size of the samples, which do not fit 32 bits."""
+    chunks = list(_chunks(stream, size, 12, "little"))
+    stream.seek(28)
+    large = (
+        int.from_bytes(stream.read(8), "little") if chunks[:1] and chunks[0][0] == b"ds64" else 0
+    )
+    known = [(name, place, large if stated == 0xFFFF_FFFF else stated)
+             for name, place, stated in chunks]  # fmt: skip
+    return _samples_lack(known, b"data", size)
+
+
+def _w64(stream: IO[bytes], size: int) -> bool:
+    """Sony Wave64: names of 16 bytes, sizes of 8 that count both, places divisible by 8."""
+    place = 40
+    for _ in range(MOST_CHUNKS):
+        stream.seek(place)
+        head = stream.read(24)
+        stated = int.from_bytes(head[16:], "little")
+        if len(head) < 24 or stated < 24:
+            return False
+        if head[:4] == b"data":
+            return stated < 1 << 62 and place + stated > size + SLACK_BYTES
+        place += -(-stated // 8) * 8
+    return False
 
 
 def _aiff(stream: IO[bytes], size: int) -> bool:
@@ -75,11 +104,12 @@ def _chunks(
 
 
 def _samples_lack(chunks: Iterator[Chunk] | list[Chunk], wanted: bytes, size: int) -> bool:
-    """Whether the chunk of samples states more bytes than follow."""
-    for name, place, stated in chunks:
-        if name == wanted:
-            return stated < UNKNOWN_FROM and place + stated > size + SLACK_BYTES
-    return False
+    """Whether a chunk of samples states more bytes than follow."""
+    return any(
+        stated < UNKNOWN_FROM and place + stated > size + SLACK_BYTES
+        for name, place, stated in chunks
+        if name == wanted
+    )
 
 
 def _ogg(stream: IO[bytes], size: int) -> bool:
@@ -97,8 +127,8 @@ def _ogg(stream: IO[bytes], size: int) -> bool:
 
 
 def _mp4(stream: IO[bytes], size: int) -> bool:
-    """Whether the box of sound and picture is longer than the file."""
-    place = 0
+    """Whether the box of sound and picture, or what says where it is, is longer than the file."""
+    place, slack = 0, SLACK_BYTES
     for _ in range(MOST_CHUNKS):
         stream.seek(place)
         head = stream.read(16)
@@ -109,12 +139,16 @@ def _mp4(stream: IO[bytes], size: int) -> bool:
             return False
         place += length
         if place > size:
-            return head[4:8] == b"mdat" and place > size + SLACK_BYTES
+            torn = head[4:8] == b"mdat" and place > size + slack
+            return torn or head[4:8] in (b"moof", b"moov")
+        if head[4:8] == b"moof":
+            slack = 0  # Fragments are small, and written when their size is known.
     return False
 
 
 def _matroska(stream: IO[bytes], size: int) -> bool:
-    """Whether the segment, which holds everything, states more bytes than follow."""
+    """Whether the segment, which holds everything, states more bytes than follow, or its last
+    part does."""
     stream.seek(4)
     header = _vint(stream)
     if header is None:
@@ -122,8 +156,29 @@ def _matroska(stream: IO[bytes], size: int) -> bool:
     stream.seek(header, 1)
     if stream.read(4) != b"\x18\x53\x80\x67":
         return False
-    segment = _vint(stream)  # None: a live recording, which did not know
-    return segment is not None and stream.tell() + segment > size
+    segment = _vint(stream)
+    if segment is None:  # a live recording, which did not know
+        return _ends_in_an_element(stream, size)
+    return stream.tell() + segment > size
+
+
+def _ends_in_an_element(stream: IO[bytes], size: int) -> bool:
+    """Whether EBML's elements that follow one another run over the end of the bytes.
+
+    One that does not know its own size is a cluster, whose parts follow its head.
+    """
+    place = stream.tell()
+    while place < size:
+        stream.seek(place)
+        first = stream.read(1)[0]
+        if first < 0x10:
+            return False  # no element begins so
+        stream.seek(place + 9 - first.bit_length())
+        inside = _vint(stream)
+        if inside is None and stream.tell() >= size:
+            return True
+        place = stream.tell() + (inside or 0)
+    return place > size
 
 
 def _vint(stream: IO[bytes]) -> int | None:
@@ -213,7 +268,9 @@ def _ends_in_a_frame(tail: bytes) -> bool:
 
 Look = Callable[[IO[bytes], int], bool]
 LOOKS: tuple[tuple[Callable[[bytes], bool], Look], ...] = (
-    (lambda head: head[:4] in (b"RIFF", b"RF64"), _riff),
+    (lambda head: head[:4] == b"RIFF", _riff),
+    (lambda head: head[:4] in (b"RF64", b"BW64"), _rf64),
+    (lambda head: head[:4] == b"riff", _w64),
     (lambda head: head[:4] == b"FORM", _aiff),
     (lambda head: head[:4] == b"caff", _caf),
     (lambda head: head[:4] == b".snd", _au),

@@ -111,6 +111,11 @@ MADE: dict[str, tuple[str, str | None, dict[str, str]]] = {
     "x.au": ("pcm_s16be", "au", {}),
     "x.wav": ("pcm_s16le", "wav", {}),
     "x.ogg": ("libopus", "ogg", {}),
+    "x.w64": ("pcm_s16le", "w64", {}),
+    "rf64.wav": ("pcm_s16le", "wav", {"rf64": "always"}),
+    "x.avi": ("pcm_s16le", "avi", {}),
+    "live.webm": ("libopus", "webm", {"live": "1"}),
+    "cmaf.mp4": ("libopus", "mp4", {"movflags": "cmaf+empty_moov", "frag_duration": "300000"}),
 }
 
 
@@ -123,9 +128,10 @@ def test_each_form_is_whole_when_it_is_and_set_aside_when_it_is_cut(
     through_ffmpeg(path, codec, form, **options)
     assert probe(path).seconds == pytest.approx(2.0, abs=0.05)
     data = path.read_bytes()
-    path.write_bytes(data[: int(0.6 * len(data))])
-    with pytest.raises(AudioError, match=r"is truncated after|cannot be decoded"):
-        probe(path)
+    for share in (0.31, 0.6, 0.9):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(AudioError, match=r"is truncated after|cannot be decoded"):
+            probe(path)
 
 
 def test_an_mp3_without_an_info_tag_is_as_long_as_it_decodes(tmp_path: Path) -> None:
