@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +64,10 @@ class UnusableAnswer(Exception):  # noqa: N818 - its message is the label's reas
         """`malformed`, `cut`, `blocked`, `empty`, or `model`: another model answered."""
 
 
+SHARE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*")
+"""A confidence in quotes: `0.9` or `90 %`."""
+
+
 class _BadPart(Exception):  # noqa: N818 - it ends one concept, not the answer
     """A part of the answer that cannot be used; the message says why."""
 
@@ -104,6 +109,13 @@ def answer_of(reply: Mapping[str, Any], asked_model: str) -> Answer:
 
 def _text(reply: Mapping[str, Any]) -> tuple[str, bool]:
     """The answer's text, and whether it was cut off; raises if it was blocked or is empty."""
+    try:
+        return _text_in(reply)
+    except (AttributeError, TypeError, KeyError) as error:
+        raise UnusableAnswer("malformed", "malformed answer: the reply has an odd form") from error
+
+
+def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
     block = (reply.get("promptFeedback") or {}).get("blockReason")
     if block:
         raise UnusableAnswer("blocked", f"blocked: the question, for {block}")
@@ -125,20 +137,35 @@ def _text(reply: Mapping[str, Any]) -> tuple[str, bool]:
 def _content(text: str) -> dict[str, Any] | None:
     """The JSON object with the concepts that a text is, or holds among other words."""
     for read in (text, _without_trailing_commas(text)):
-        for value in _values(read):
-            one = value[0] if isinstance(value, list) and len(value) == 1 else value
-            if isinstance(one, dict) and "concepts" in one:
-                return one
+        found = [one for value in _values(read) for one in _answers_in(value)]
+        if found:
+            return next((one for one in found if one["concepts"]), found[0])
     for value in _values(text):
         if isinstance(value, list) and any(isinstance(one, dict) for one in value):
             return {"concepts": value}
     return None
 
 
+def _answers_in(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
+    """The objects with concepts in a value: itself, or inside an object, a list, a quoted JSON."""
+    if isinstance(value, dict) and "concepts" in value:
+        yield value
+    elif depth and isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _answers_in(one, depth - 1)
+    elif depth and isinstance(value, str) and '"concepts"' in value:
+        for one in _values(value):
+            yield from _answers_in(one, depth - 1)
+
+
 def _values(text: str) -> Iterator[Any]:
-    """The JSON objects and lists in a text, from its beginning, none inside another."""
+    """The JSON objects and lists in a text, from its beginning, none inside another; of a text
+    that is quoted JSON those inside its quotes."""
     decoder = json.JSONDecoder(strict=False)  # Line feeds inside a text are no reason to lose it.
     start = 0
+    if text.lstrip().startswith('"'):
+        with suppress(ValueError):
+            text = str(decoder.decode(text.strip()))
     while found := re.compile(r"[{\[]").search(text, start):
         try:
             value, start = decoder.raw_decode(text, found.start())
@@ -173,6 +200,8 @@ def _rescued(text: str, cut: bool) -> Answer:
 
 def _checked(content: Mapping[str, Any]) -> Answer:
     given = content.get("concepts")
+    if isinstance(given, dict) and "name" in given:
+        given = [given]
     if not isinstance(given, list):
         raise UnusableAnswer("malformed", "malformed answer: no list of concepts")
     if not given:
@@ -224,22 +253,27 @@ def _concept(entry: Any) -> Concept:
         raise _BadPart(f"a name of {len(name)} characters")
     confidence = _share(entry, "confidence")
     described = entry.get("description")
-    description = " ".join(described.split()) if isinstance(described, str) else ""
+    description = _plain(described) if isinstance(described, str) else ""
     return Concept(name, confidence, description or "without a description")
 
 
 def _words(entry: Mapping[str, Any], key: str) -> str:
     value = entry.get(key)
-    text = " ".join(value.split()) if isinstance(value, str) else ""
+    text = _plain(value) if isinstance(value, str) else ""
     if not text:
         raise _BadPart(f"{key} is missing")
     return text
 
 
+def _plain(text: str) -> str:
+    """In one line, without halves of characters, which JSON may escape and no table can hold."""
+    return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
+
+
 def _share(entry: Mapping[str, Any], key: str) -> float:
     value = entry.get(key)
-    if isinstance(value, str) and re.fullmatch(r"\s*[01]?(\.\d+)?\s*", value) and value.strip():
-        value = float(value)
+    if isinstance(value, str) and (found := SHARE.fullmatch(value)):
+        value = float(found[1]) / (100 if found[2] else 1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise _BadPart(f"{key} is {value!r}, not from 0 to 1")
     return float(value)

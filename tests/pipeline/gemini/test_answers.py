@@ -37,6 +37,12 @@ def names(text: str, finish: str = "STOP") -> list[str]:
         TEXT.replace("\n  }\n ]", "\n  },\n ]"),
         TEXT.replace('"d"', '"a line\nand another, }"'),
         TEXT.replace("0.9", '"0.9"'),
+        TEXT.replace("0.9", '"90 %"'),
+        json.dumps(TEXT),
+        json.dumps({"response": WHOLE}),
+        json.dumps({"answer": TEXT}),
+        json.dumps([WHOLE, WHOLE]),
+        f'<think>perhaps {{"concepts": []}}</think>{TEXT}',
     ],
 )
 def test_a_whole_answer_is_found_whatever_it_is_wrapped_in(text: str) -> None:
@@ -122,3 +128,16 @@ def test_what_holds_no_concept_says_why(text: str, finish: str, fault: str, reas
 def test_another_models_answer_is_none() -> None:
     assert fault_of(reply_of(TEXT, "gemini-0-cheap"), MODEL) == "model"
     assert fault_of(reply_of(TEXT, f"models/{MODEL}-001"), MODEL) == ""
+
+
+def test_halves_of_characters_do_not_reach_a_table() -> None:
+    assert names(TEXT.replace("bells", "bells\\ud800")) == ["steady beat", "bells\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [None, "x", {"content": "x"}, {"content": {"parts": [None]}}, {"content": {"parts": ["x"]}}],
+)
+def test_a_reply_of_an_odd_form_is_malformed(candidate: Any) -> None:
+    reply = {"modelVersion": MODEL, "candidates": [candidate]}
+    assert fault_of(reply, MODEL) == "malformed"
