@@ -17,8 +17,13 @@ LONGEST = 200
 PLACEHOLDER = re.compile(r"[{}\[\]<>%$\s]|^:")
 """What stands around a name that was to be filled in: {{%X%}}, ${X}, %X%, [[X]], <X>, :X."""
 NOBODY = frozenset(
-    ("undefined", "null", "none", "nan", "nil", "na", "n/a", "test", "prolific_pid", "session_id")
-)
+    ("undefined", "null", "none", "nan", "nil", "na", "n/a", "test", "prolific_pid", "session_id",
+     "", "pid", "prolific_id", "prolificpid", "participant_id", "participantid", "worker_id",
+     "workerid", "user_id", "userid", "study_id", "sessionid", "your_id", "id", "unknown",
+     "anonymous", "xxx")
+)  # fmt: skip
+AROUND = "_-*#@~|!=()+.:;,'\"\\/"
+"""Signs around a name that other mailers and services have filled in: *|PID|*, __PID__, #PID#."""
 PROLIFIC_PID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -44,7 +49,8 @@ def identity(*, pid: str, session: str) -> Identity:
     """What a link says. Raises `BrokenLinkError` if it was not filled in."""
     for name, value in (("PROLIFIC_PID", pid), ("SESSION_ID", session)):
         is_missing = not value and name == "PROLIFIC_PID"
-        unfilled = PLACEHOLDER.search(value) or value.casefold() in NOBODY
+        name_alone = value.strip(AROUND).casefold()
+        unfilled = PLACEHOLDER.search(value) or (value and name_alone in NOBODY)
         if is_missing or unfilled or len(value) > LONGEST or not value.isprintable():
             raise BrokenLinkError(f"{name} was not filled in")
     return Identity(pid, session)

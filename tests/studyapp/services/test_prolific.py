@@ -238,6 +238,7 @@ def test_endings_have_the_studys_codes_and_lead_back(service: Prolific, study: S
 
 BROKEN = (
     "{{%PROLIFIC_PID%}}", "${PROLIFIC_PID}", "%PROLIFIC_PID%", "[[PROLIFIC_PID]]", "<id>", "",
+    "*|PID|*", "__PROLIFIC_PID__", "#PID#", "(participant_id)", "--", "unknown",
     "undefined", "null", "None", "NaN", "test", "PROLIFIC_PID", "x" * 201, "a\u200bb",
 )  # fmt: skip
 
