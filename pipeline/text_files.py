@@ -73,7 +73,7 @@ def lines_of(text: str) -> list[str]:
 def json_of(text: str, name: str) -> Any:
     """The JSON in a text; raises `PipelineError` if it is none."""
     try:
-        return json.loads(text)
+        return json.loads(text, strict=False)  # a raw tab inside a caption is no reason to lose it
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise PipelineError(f"{name} is not JSON: {reason}") from error

@@ -29,6 +29,10 @@ AUDIO_SUFFIXES = frozenset(
 )  # fmt: skip
 
 
+NOTHING = ("none", "null", "nan")
+"""What programs write into a text for no value."""
+
+
 @dataclass(frozen=True)
 class CorpusEntry:
     """A recording as the corpus lists it, not yet looked at."""
@@ -212,6 +216,10 @@ def tags_of(value: Any, *, separators: str = "|") -> tuple[str, ...]:
 
 
 def _list_in(text: str, separators: str) -> Any:
+    if text.casefold() in NOTHING:
+        return []
+    if text[:1] == "{" and text[-1:] == "}":
+        raise ValueError(f"{_shown(text)}, which is no list")
     if text[:1] in ("[", "(") and text[-1:] in ("]", ")"):
         return written_list(text)
     separator = next((one for one in separators if one in text), "\n")

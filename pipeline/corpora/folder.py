@@ -32,6 +32,7 @@ from pipeline.errors import PipelineError
 LISTING = "corpus.parquet"
 CSV_LISTING = "corpus.csv"
 CONCEPTS = "concepts.json"
+USED = ("track", "path", "sha256", "artist", "group", "tags", "caption", "license")
 LINKED = "is a link to a folder: links to folders are not followed"
 
 
@@ -119,11 +120,13 @@ def _parquet_rows(listing: Path) -> Rows:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(listing, partitioning=None)
-        rows = table.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        columns = list(pq.read_schema(listing).names)
+        # A column of another program's may hold what Python has no type for.
+        used = [name for name in columns if name in USED]
+        rows = pq.read_table(listing, partitioning=None, columns=used).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise PipelineError(f"{listing} is not a Parquet table: {error}") from error
-    return list(table.column_names), ((f"row {n}", row, "") for n, row in enumerate(rows, 1))
+    return columns, ((f"row {n}", row, "") for n, row in enumerate(rows, 1))
 
 
 def _csv_rows(listing: Path) -> Rows:
@@ -153,18 +156,23 @@ def _entry(place: str, row: dict[str, Any], reason: str) -> CorpusEntry:
 def _fault(row: dict[str, Any]) -> str:
     """Why a row names no recording; empty if it does."""
     for column in ("track", "path"):
-        if not isinstance(row.get(column), str | int) or not str(row[column]).strip():
+        if not _name(row.get(column)).strip():
             return f"its {column} is {row.get(column)!r:.60}, which is no name"
     return ""
 
 
 def _name(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) else ""
+    """A track's or a file's name as text; numbers with a gap among them are floats."""
+    try:
+        return text_of(value)
+    except ValueError:
+        return ""
 
 
 def _field(name: str, value: Any) -> str:
     try:
-        return text_of(value)
+        is_digest = name == "sha256" and isinstance(value, bytes) and len(value) == 32
+        return value.hex() if is_digest else text_of(value)
     except ValueError as error:
         raise ValueError(f"its {name} is {error}") from error
 

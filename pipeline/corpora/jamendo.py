@@ -78,10 +78,15 @@ def _rows(listing: Path, folder: Path, licenses: dict[str, str]) -> Iterator[Cor
             track=track,
             path=_audio(folder, path),
             artist=artist.strip(),
-            tags=tuple(dict.fromkeys(tag.rpartition("---")[2] for tag in tags if tag)),
+            tags=tuple(dict.fromkeys(filter(None, map(_tag, tags)))),
             license=licenses.get(path, ""),
             group="" if artist.strip() else jamendo_group(track),
         )
+
+
+def _tag(cell: str) -> str:
+    """`genre---rock` without its category, and without the quotation marks of a spreadsheet."""
+    return cell.strip().strip('"').rpartition("---")[2].strip()
 
 
 def _audio(folder: Path, path: str) -> str:

@@ -72,7 +72,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any, str]]:
     for number, line in enumerate(lines_of(text), start=1):
         if line.strip():
             try:
-                yield f"{path.name} line {number}", json.loads(line), ""
+                yield f"{path.name} line {number}", json.loads(line, strict=False), ""
             except (ValueError, RecursionError) as error:
                 reason = f"its line is not JSON: {str(error) or type(error).__name__}"
                 yield f"{path.name} line {number}", None, reason

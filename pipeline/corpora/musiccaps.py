@@ -11,6 +11,7 @@ texts, not of the music.
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pipeline.corpora.base import (
     fingerprint_of,
     no_concepts,
     sorted_entries,
+    tags_of,
     written_list,
 )
 from pipeline.corpora.names import Excerpt, excerpt_in
@@ -77,7 +79,10 @@ def _csv_of(folder: Path) -> Path:
 
 
 def _columns(path: Path) -> set[str]:
-    return {name.strip() for name in next(csv.reader([first_line(path)]), [])}
+    try:
+        return {name.strip() for name in next(csv.reader(io.StringIO(first_line(path), "")), [])}
+    except csv.Error:  # another table beside it: no CSV with this header
+        return set()
 
 
 def _entry(row: Row, clips: Clips, rows_of: Counter[str]) -> CorpusEntry:
@@ -138,4 +143,4 @@ def _aspects(text: str) -> tuple[str, ...]:
         found = written_list(text.strip()) if text.strip() else []
     except ValueError as error:
         raise ValueError(f"its aspect_list is {error}") from error
-    return tuple(dict.fromkeys(str(aspect).strip() for aspect in found))
+    return tags_of(found)

@@ -125,9 +125,10 @@ def _first_key(name: str) -> str:
 
 def _facts_of(name: str, members: dict[str, tuple[int, int]], keys: set[str]) -> str:
     """The member with a sound's facts; empty if there is none. Its key is added to `keys`."""
-    for key in (_parted(name)[0], _first_key(name)):
+    for key in (_parted(name)[0], _first_key(name), name):
         for ending in FACTS:
-            found = next((n for n in (key + ending, key + ending.upper()) if n in members), "")
+            forms = (key + ending, key + ending.upper(), key + ending.title())
+            found = next((form for form in forms if form in members), "")
             if found:
                 keys.add(key)
                 return found

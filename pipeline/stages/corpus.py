@@ -7,6 +7,7 @@ stops the run.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections import Counter
@@ -22,7 +23,7 @@ from pipeline.artifacts import RunDirectory
 from pipeline.audio import AudioError, Levels, levels_of, probe, read_clip
 from pipeline.config import CorpusConfig, RunConfig
 from pipeline.corpora import ADAPTERS
-from pipeline.corpora.base import Corpus, CorpusEntry
+from pipeline.corpora.base import NOTHING, Corpus, CorpusEntry
 from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
@@ -115,11 +116,19 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
 def stated_hash(text: str) -> tuple[str, str]:
     """A listed SHA-256 as this program writes it, and why it is none.
 
-    Tools write it in capitals, in pairs, after `sha256:`, or with spaces around it.
+    Tools write it in capitals, in pairs, after `sha256:` or `0x`, before or after the file's name,
+    in quotes, or in base64; a table program writes its own word for no value.
     """
-    plain = re.sub(r"[\s:-]", "", text.lower().strip().removeprefix("sha256"))
-    if not plain or re.fullmatch("[0-9a-f]{64}", plain):
-        return plain, ""
+    plain = re.sub(r"[\s:\"'\ufeff\u200b-]", "", text.lower())
+    plain = re.sub(r"^(sha-?256)?=?(0x|\\x)?", "", plain)
+    if plain in ("", *NOTHING) or re.fullmatch("[0-9a-f]{64}", plain):
+        return ("" if plain in NOTHING else plain), ""
+    named = re.search(r"(?:^|= ?)([0-9a-f]{64})(?: |$)", text.strip().lower())
+    if named:
+        return named[1], ""
+    coded = re.search(r"^\s*(?:sha256[-:=])?([A-Za-z0-9+/]{43}=)\s*$", text, re.IGNORECASE)
+    if coded:
+        return base64.b64decode(coded[1]).hex(), ""
     likely = {32: ", as of an MD5", 40: ", as of a SHA-1"}.get(len(plain), "")
     return "", (
         f"its listed SHA-256 {text[:80]!r} has {len(plain)} characters{likely}, not 64 "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -118,13 +119,22 @@ def test_rows_too_short_and_too_long_are_set_aside(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("spelling", ["{}", " {} \n", "SHA256:{}", "{}".upper()])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "{}", " {} \n", "SHA256:{}", "{}".upper(), "SHA-256: {}", "sha256={}", "0x{}", '"{}"',
+        "\ufeff{}", "{}  a.wav", "{} *a.wav", "SHA256 (a.wav) = {}",
+    ],
+)  # fmt: skip
 def test_a_hash_is_the_same_in_every_spelling(tmp_path: Path, spelling: str) -> None:
     sound(tmp_path / "a.wav")
     digest = sha256_of(tmp_path / "a.wav")
     assert stated_hash(spelling.format(digest.upper())) == (digest, "")
     pairs = "-".join(digest[n : n + 2] for n in range(0, 64, 2))
     assert stated_hash(pairs.upper()) == (digest, "")
+    coded = base64.b64encode(bytes.fromhex(digest)).decode()
+    assert stated_hash(coded) == stated_hash(f"sha256-{coded}") == (digest, "")
+    assert stated_hash("None") == stated_hash("nan") == ("", "")
 
 
 def test_a_listed_hash_that_is_none_is_said(tmp_path: Path) -> None:
@@ -347,3 +357,64 @@ def test_reasons_are_counted_by_their_kind() -> None:
         "its track is '7', no (or the like)": 2,
         "the file is missing": 2,
     }
+
+
+def test_columns_that_are_not_read_and_names_that_are_numbers_end_no_run(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    sound(tmp_path / "b.wav")
+    digests = [bytes.fromhex(sha256_of(tmp_path / "a.wav")), None]
+    columns = {
+        "track": pa.array([7.0, None]), "path": ["a.wav", "b.wav"], "sha256": digests,
+        "seen": pa.array([2**62, 3], type=pa.timestamp("us")),
+    }  # fmt: skip
+    pq.write_table(pa.table(columns), tmp_path / "corpus.parquet")
+    assert reasons_of("folder", tmp_path) == {
+        "7": "",
+        "row 2": "its track is None, which is no name",
+    }
+
+
+def test_no_value_is_no_tag_and_an_object_is_no_list() -> None:
+    assert tags_of("None") == tags_of("null") == tags_of("nan") == ()
+    with pytest.raises(ValueError, match="is no list"):
+        tags_of('{"genre": ["rock"]}')
+
+
+def test_quoted_and_empty_tags_of_jamendo(tmp_path: Path) -> None:
+    sound(tmp_path / "14" / "214.wav")
+    row = [
+        "track_0000214",
+        "artist_1",
+        "album_1",
+        "14/214.wav",
+        "9",
+        '"genre---rock"',
+        "genre---",
+        " ",
+    ]
+    head = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
+    (tmp_path / "autotagging.tsv").write_text("\n".join("\t".join(r) for r in (head, row)))
+    assert records_of("mtg-jamendo", tmp_path)["track_0000214"].tags == ("rock",)
+
+
+def test_musiccaps_beside_or_as_a_csv_of_an_old_mac(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_bytes(b"a,b\rc,d\r")
+    sound(tmp_path / "--7UQ1LMBWc.wav")
+    head = "ytid,start_s,end_s,aspect_list,caption"
+    row = "--7UQ1LMBWc,30,40,\"['calm', None]\",slow"
+    (tmp_path / "m.csv").write_bytes(f"{head}\r{row}\r".encode())
+    assert records_of("musiccaps", tmp_path)["--7UQ1LMBWc-30"].tags == ("calm",)
+
+
+def test_facts_named_after_the_whole_sound_or_in_mixed_case_are_found(tmp_path: Path) -> None:
+    facts = json.dumps({"tags": "calm"}).encode()
+    members = {"a.wav": noise(1), "a.wav.json": facts, "b.wav": noise(2), "b.Json": facts}
+    shard(tmp_path / "0.tar", members)
+    found = records_of("webdataset", tmp_path)
+    assert [record.tags for record in found.values()] == [("calm",), ("calm",)]
+
+
+def test_a_raw_tab_in_a_caption_costs_no_sound(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    (tmp_path / "MusicBench_train.json").write_text('{"location": "a.wav", "main_caption": "a\tb"}')
+    assert reasons_of("musicbench", tmp_path) == {"a.wav": ""}
