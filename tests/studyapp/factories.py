@@ -120,7 +120,7 @@ def make_study(
     if run is None:
         run = make_run()
         make_features(run, count=features, methods=options.get("methods", METHODS))
-    given = {
+    given: dict[str, Any] = {
         "slug": f"study-{secrets.token_hex(3)}",
         "title": "What do you hear?",
         "methods": METHODS,

@@ -75,7 +75,7 @@ def ask(
         sent = data if method in ("POST", "GET") else None
         answer: HttpResponseBase = getattr(_client, method.lower())(address, sent, headers=headers)
         if answer.streaming:
-            list(answer)  # type: ignore[call-overload] # it streams
+            list(answer)
         transaction.set_rollback(undone)
     return answer
 
@@ -94,8 +94,8 @@ def make_side(name: str) -> Side:
     run = study.runs.get()
     Run.objects.filter(pk=run.pk).update(project=project)
     Study.objects.filter(pk=study.pk).update(project=project, unblinded_at=timezone.now())
-    study.series.project = project  # type: ignore[union-attr] # it has one
-    study.series.save()  # type: ignore[union-attr]
+    study.series.project = project
+    study.series.save()
     study.refresh_from_db()
     guest = Client()
     participation = passages.reach_trials(guest, study)
@@ -128,7 +128,7 @@ def _looked_at(run: Run) -> tuple[Feature, str, str]:
     run.refresh_from_db()
     feature = run.features.order_by("pk")[0]
     clip = feature.exemplars.select_related("clip")[0].clip.sha256
-    empty = {"histogram": None, "quantiles": [], "timelines": {}, "neighbours": []}
+    empty: dict[str, Any] = {"histogram": None, "quantiles": [], "timelines": {}, "neighbours": []}
     feature_views.store(feature=feature, facts=empty, notes=[])
     track = feature_views.track_name("one at a quantile")
     feature_views.write(feature_views.picture(run, clip), b"picture")

@@ -90,7 +90,10 @@ def participant_of_a(status: int) -> Any:
 
 viewer, editor, owner = of_project("viewer"), of_project("editor"), of_project("owner")
 plan = of_project("editor", hidden=True)
-no_own = lambda _: []  # noqa: E731
+
+
+def no_own(_: Side) -> list[Any]:
+    return []
 
 
 def run(side: Side) -> list[Any]:
