@@ -22,8 +22,11 @@ RETRIED = (408, 409, 425, 429, 499)
 """With all of 5xx: codes after which another try may help."""
 GRPC_OF_THE_QUESTION = (3, 11)
 """INVALID_ARGUMENT and OUT_OF_RANGE: a line of a batch has these codes or HTTP's."""
-NOT_OF_THE_QUESTION = ("API_KEY_INVALID", "FAILED_PRECONDITION")
-"""Under HTTP 400 all the same: the key, or the account's country or billing."""
+NOT_OF_THE_QUESTION = (
+    "api_key_invalid", "api key", "failed_precondition", "location is not supported", "billing",
+    "quota", "overloaded", "<html",
+)  # fmt: skip
+"""Under HTTP 400 all the same: the key, the account's country or billing, a proxy's own page."""
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
 """Errors of the transport before which nothing was asked, so that nothing was paid."""
 
@@ -48,7 +51,9 @@ def refusal(code: int, text: str) -> str:
 
 def speaks_of_the_question(code: int, text: str) -> bool:
     """Whether an error is final; `text`: its status and details."""
-    return code in OF_THE_QUESTION and not any(word in text for word in NOT_OF_THE_QUESTION)
+    return code in OF_THE_QUESTION and not any(
+        word in text.casefold() for word in NOT_OF_THE_QUESTION
+    )
 
 
 def may_pass(code: int) -> bool:

@@ -227,6 +227,8 @@ def test_an_outage_ends_before_every_question_had_all_its_tries(tmp_path: Path) 
         ("refused: HTTP 400 INVALID_ARGUMENT: the sound is too long", True),
         ("refused: HTTP 413 : too large", True),
         ("refused: HTTP 400 FAILED_PRECONDITION: User location is not supported", False),
+        ("refused: HTTP 400 INVALID_ARGUMENT: API key expired. Please renew the API key.", False),
+        ("refused: HTTP 400 : <html><title>400 Bad Request</title>", False),
         ("HTTP 401 UNAUTHENTICATED: no such key", False),
         ("HTTP 400 INVALID_ARGUMENT: API key not valid", False),
         ("no answer in 5 tries: HTTP 503 UNAVAILABLE: overloaded", False),
