@@ -232,7 +232,7 @@ class Ledger:
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
                 line = line if stream.read(1) == b"\n" else "\n" + line
-            stream.write(line.encode())
+            stream.write(line.encode(errors="backslashreplace"))
             stream.flush()
             os.fsync(stream.fileno())
 
@@ -369,7 +369,9 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
 
 
 def _json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    # Half a character, which JSON may escape and UTF-8 cannot hold, stays escaped.
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
 
 
 def _write_json_atomically(path: Path, value: Any) -> None:

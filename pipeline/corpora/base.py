@@ -253,6 +253,9 @@ def read_concepts(path: Path) -> dict[str, Any] | None:
         doubled = len(set(names)) != len(names)
     except (KeyError, TypeError) as error:
         raise PipelineError(f"{path} is not a list of named concepts: {error!r}") from error
+    odd = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
+    if odd is not None:
+        raise PipelineError(f"{path} names a concept {odd!r}, which is no text")
     if doubled:
         raise PipelineError(f"{path} names a concept twice")
     return dict(concepts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load
 
-from pipeline.artifacts import RunDirectory, safetensors_bytes
+from pipeline.artifacts import Ledger, RunDirectory, safetensors_bytes
 from pipeline.errors import PipelineError
 
 
@@ -117,3 +118,12 @@ def test_tensors_come_back_with_their_metadata(directory: RunDirectory) -> None:
     tensors, metadata = directory.read_tensors("t.safetensors")
     assert tensors["x"].tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
     assert metadata == directory.read_metadata("t.safetensors") == {"unit": "s"}
+
+
+def test_half_a_character_is_kept_escaped(directory: RunDirectory, tmp_path: Path) -> None:
+    """In a paid reply or a concept's name it ended the run, the reply lost."""
+    Ledger(tmp_path / "calls.jsonl").add({"said": "a\ud800"})
+    assert Ledger(tmp_path / "calls.jsonl").entries() == [{"said": "a\ud800"}]
+    with directory.writer("corpus") as writer:
+        written = writer.write_json("concepts.json", {"name": "a\ud800"})
+    assert json.loads(written.read_text(encoding="utf-8")) == {"name": "a\ud800"}

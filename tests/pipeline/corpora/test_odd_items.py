@@ -19,7 +19,7 @@ import soundfile as sf
 
 from pipeline.config import CorpusConfig
 from pipeline.corpora import ADAPTERS
-from pipeline.corpora.base import tags_of
+from pipeline.corpora.base import read_concepts, tags_of
 from pipeline.errors import PipelineError
 from pipeline.reasons import by_kind
 from pipeline.records import TrackRecord
@@ -418,3 +418,9 @@ def test_a_raw_tab_in_a_caption_costs_no_sound(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "MusicBench_train.json").write_text('{"location": "a.wav", "main_caption": "a\tb"}')
     assert reasons_of("musicbench", tmp_path) == {"a.wav": ""}
+
+
+def test_names_of_concepts_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "concepts.json").write_text('{"concepts": [{"name": 7}]}')
+    with pytest.raises(PipelineError, match="names a concept 7, which is no text"):
+        read_concepts(tmp_path / "concepts.json")
