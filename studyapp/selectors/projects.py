@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Project
+from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Project, Role
 
 TRAIL = 200
 
@@ -30,10 +30,20 @@ def member(project: Project, pk: int) -> Membership | None:
     return project.memberships.select_related("user").filter(pk=pk).first()
 
 
-def open_invitations(project: Project) -> QuerySet[Invitation]:
-    """Invitations that can still be accepted."""
-    return project.invitations.filter(
-        accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()
+def open_invitations() -> QuerySet[Invitation]:
+    """Invitations that can still be accepted: whoever made one may still make such a one.
+
+    Else somebody who was removed would come back by a link that they made before.
+    """
+    owners = Membership.objects.filter(
+        project=OuterRef("project"), user=OuterRef("invited_by"), role=Role.OWNER
+    )
+    return Invitation.objects.filter(
+        Exists(owners) | Q(invited_by__is_superuser=True),
+        invited_by__is_active=True,
+        accepted_at=None,
+        revoked_at=None,
+        expires_at__gt=timezone.now(),
     )
 
 

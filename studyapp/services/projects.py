@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from studyapp.errors import StudyError
 from studyapp.models import Invitation, Membership, Project, Role
+from studyapp.selectors import projects as selectors
 from studyapp.services import audit
 
 if TYPE_CHECKING:
@@ -52,16 +53,8 @@ def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invita
 
 def invitation(secret: str) -> Invitation | None:
     """The invitation of that secret, if it can still be accepted."""
-    return (
-        Invitation.objects.select_related("project")
-        .filter(
-            secret_hash=_hash(secret),
-            accepted_at=None,
-            revoked_at=None,
-            expires_at__gt=timezone.now(),
-        )
-        .first()
-    )
+    found = selectors.open_invitations().select_related("project")
+    return found.filter(secret_hash=_hash(secret)).first()
 
 
 @transaction.atomic

@@ -85,7 +85,7 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
         "role": role_in(request.user, found),
         "roles": Role.choices,
         "members": selectors.members(found),
-        "invitations": selectors.open_invitations(found),
+        "invitations": selectors.open_invitations().filter(project=found),
         "trail": selectors.trail(found),
         "link": request.session.pop("invitation", ""),
     }

@@ -148,3 +148,26 @@ def test_projects_are_made_by_whom_the_setting_or_a_permission_lets(
     assert _as("viewer").post(reverse("make-project"), {"name": "Third"}).status_code == 302
     User.objects.create_user("new", password="x")
     assert _as("new").post(reverse("make-project"), {"name": "Fourth"}).status_code == 403
+
+
+@pytest.mark.parametrize("how", ["removed", "lowered", "deactivated", "deleted"])
+def test_an_invitation_of_somebody_who_may_make_none_any_more_is_worth_nothing(
+    project: Project, how: str
+) -> None:
+    owner = User.objects.get(username="owner")
+    second = User.objects.create_user("second", password="x")
+    member = Membership.objects.create(project=project, user=second, role=Role.OWNER)
+    _, secret = projects.invite(project=project, role=Role.OWNER, note="", by=second)
+    assert projects.invitation(secret) is not None
+    if how in ("removed", "lowered"):
+        role = Role.VIEWER if how == "lowered" else None
+        projects.change_role(project=project, member=member, role=role, by=owner)
+    elif how == "deactivated":
+        User.objects.filter(pk=second.pk).update(is_active=False)
+    else:
+        second.delete()
+    assert projects.invitation(secret) is None
+    assert _as("stranger").post(reverse("invitation", args=[secret])).status_code == 404
+    page = _as("owner").get(reverse("project", args=[project.pk])).content.decode()
+    assert "invitations/" not in page  # Nothing is left to be withdrawn.
+    assert not project.memberships.filter(user__username="stranger").exists()
