@@ -1,8 +1,8 @@
 """How many passages may begin from one address: one visitor must not take every place.
 
-Addresses are kept as keyed hashes, for a day, and leave with the participation's withdrawal.
-Personal links and a laboratory's machines are not limited, since somebody handed those out; nor are
-people whose submission the recruiting service knows.
+Addresses are kept as keyed hashes, for a day, whatever becomes of the participation: who withdrew
+each passage could begin any number. Personal links and a laboratory's machines are not limited,
+since somebody handed those out; nor are people whose submission the recruiting service knows.
 """
 
 from __future__ import annotations

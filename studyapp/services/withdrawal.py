@@ -2,7 +2,8 @@
 
 The tombstone is the participation's row with its pseudonym, its study, its status and the time. The
 keyed hash of the outside identifiers stays too, so that the same link leads to the page that says
-"withdrawn" and cannot begin anew; with it nobody can be named. Exports never hold a withdrawn row.
+"withdrawn" and cannot begin anew; with it nobody can be named. So does the address' for the rest of
+its day: whoever withdrew each passage could begin any number. Exports never hold a withdrawn row.
 """
 
 from __future__ import annotations
@@ -62,7 +63,6 @@ def _bury(row: Participation) -> None:
     row.seed = 0
     row.screened_for = ""
     row.consent_version = ""
-    row.address_key = ""
     row.consented_at = row.instructed_at = row.assigned_at = row.lease_expires_at = None
     row.finished_at = clock.now()
     row.save()

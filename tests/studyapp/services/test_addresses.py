@@ -131,11 +131,24 @@ def test_an_address_is_a_keyed_hash_and_forgotten_after_a_day(study: Study) -> N
     assert new.address_key
 
 
-def test_a_withdrawal_forgets_it_at_once(study: Study) -> None:
-    someone = participation.consent(
-        participation=participation.begin(study=study, address="192.0.2.1")
-    )
-    assert withdraw(participation=someone).address_key == ""
+def test_withdrawing_does_not_let_a_visitor_begin_once_more(study: Study) -> None:
+    for _ in range(LIMIT):
+        client = Client()
+        client.get(f"/s/{study.slug}/")
+        client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+        client.post(f"/s/{study.slug}/withdraw/")
+    assert {one.status for one in Participation.objects.all()} == {"withdrawn"}
+    assert Client().get(f"/s/{study.slug}/").status_code == 429
+
+
+def test_a_withdrawn_passages_address_is_forgotten_after_a_day(study: Study) -> None:
+    someone = withdraw(participation=participation.begin(study=study, address="192.0.2.1"))
+    assert someone.address_key
+    yesterday = timezone.now() - timedelta(days=1, minutes=1)
+    Participation.objects.filter(pk=someone.pk).update(created_at=yesterday)
+    arrivals.sweep()
+    someone.refresh_from_db()
+    assert (someone.status, someone.address_key) == ("withdrawn", "")
 
 
 def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> None:
