@@ -25,6 +25,8 @@ NOBODY = frozenset(
 AROUND = "_-*#@~|!=()+.:;,'\"\\/"
 """Signs around a name that other mailers and services have filled in: *|PID|*, __PID__, #PID#."""
 PROLIFIC_PID = re.compile(r"[0-9a-f]{24}")
+SESSION_ID = re.compile(r"[0-9A-Za-z_-]+")
+"""What may stand in an address of Prolific's: `..` would ask for another one."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def check_prolific(identity: Identity) -> None:
     """Raise `BrokenLinkError` unless Prolific can have written it: 24 hexadecimal digits."""
     if not PROLIFIC_PID.fullmatch(identity.pid):
         raise BrokenLinkError("PROLIFIC_PID is not 24 hexadecimal digits")
-    if not identity.session:
-        raise BrokenLinkError("SESSION_ID is missing")
+    if not SESSION_ID.fullmatch(identity.session):
+        raise BrokenLinkError("SESSION_ID is missing, or is none of Prolific's")
 
 
 def external_key(*, pid: str, session: str) -> str:

@@ -263,6 +263,15 @@ def test_at_prolific_an_identifier_looks_like_one_of_its(study: Study, given: st
     assert Participation.objects.get().submission == ""
 
 
+@pytest.mark.parametrize("session", ["..", ".", "../..", "a/b", "a?b=c", "a#b", "a;b"])
+def test_a_session_leads_to_no_other_address_of_prolific(
+    service: Prolific, study: Study, session: str
+) -> None:
+    """Whatever answers there oddly would count as an outage, in which nobody is turned away."""
+    assert entered(study, link("ann") | {"SESSION_ID": session}) == "broken_link"
+    assert not service.asked
+
+
 def test_an_invented_person_gets_no_code_where_prolific_can_be_asked(
     service: Prolific, study: Study
 ) -> None:
