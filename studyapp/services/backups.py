@@ -58,13 +58,15 @@ class Manifest:
 
 def size() -> int:
     """Bytes of the data folder that a backup copies."""
-    return sum(path.stat().st_size for path in _data_files())
+    return sum(path.stat().st_size for path in _data_files() if path.exists())
 
 
 def elsewhere() -> list[str]:
-    """Folders of imported runs outside of the data folder: no backup has them."""
+    """Folders that no backup has: imported runs' outside of the data folder, and linked ones."""
     folders = Run.objects.values_list("directory", flat=True)
-    return sorted(one for one in folders if not _in_data(Path(settings.DATA) / one))
+    imported = {one for one in folders if not _in_data(Path(settings.DATA) / one)}
+    linked = {str(path) for place, names, _ in _walked() for path in _links(place, names)}
+    return sorted(imported | linked)
 
 
 def back_up(*, out: Path, with_data: bool = True, watch: Watch = lambda _: None) -> Path:
@@ -124,6 +126,7 @@ def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
     version, damaged, or if anything is here already. Cut off in between, it can be called again.
     """
     made = read(folder)
+    _check_names(made)
     _check_fits(made)
     _check_empty(made)
     _check_whole(folder, made, watch)
@@ -135,6 +138,16 @@ def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
     # Last: until then the database is empty, and the call can be made again.
     dumps.load(folder / dumps.NAMES[made.database])
     return made
+
+
+def _check_names(made: Manifest) -> None:
+    """What a backup names lies in it, and lands in the data folder: it may be somebody else's."""
+    for name in made.files:
+        folder, *rest = name.split("/")
+        leads_out = bool({"", ".", ".."} & set(rest)) or "\0" in name
+        is_data = folder == "data" and rest and rest[0] not in LEFT_OUT
+        if leads_out or not (is_data or name == dumps.NAMES.get(made.database)):
+            raise BackupError(f"the backup's {MANIFEST} names {name!r}, which no backup holds")
 
 
 def _check_fits(made: Manifest) -> None:
@@ -196,15 +209,24 @@ def _data_of(made: Manifest) -> list[str]:
 
 
 def _data_files() -> Iterator[Path]:
-    root = Path(settings.DATA)
     database = str(connection.settings_dict["NAME"])
-    for folder, folders, names in os.walk(root):
-        at_top = Path(folder) == root
-        folders[:] = sorted(one for one in folders if not (at_top and one in LEFT_OUT))
-        for name in sorted(names):
-            path = Path(folder) / name
-            if not (at_top and name in LEFT_OUT) and not _is_database(path, database):
-                yield path
+    for place, _, names in _walked():
+        for name in names:
+            if not _is_database(place / name, database):
+                yield place / name
+
+
+def _walked() -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder of the data folder with the folders and the files in it, but what is left out."""
+    root = Path(settings.DATA)
+    for place, folders, names in os.walk(root):
+        left_out = LEFT_OUT if Path(place) == root else set()
+        folders[:] = sorted(set(folders) - left_out)
+        yield Path(place), folders, sorted(set(names) - left_out)
+
+
+def _links(place: Path, names: list[str]) -> list[Path]:
+    return [place / name for name in names if (place / name).is_symlink()]
 
 
 def _is_database(path: Path, database: str) -> bool:

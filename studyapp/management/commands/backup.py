@@ -40,4 +40,4 @@ class Command(BaseCommand):
             "the key it cannot be restored."
         )
         for folder in backups.elsewhere():
-            self.stderr.write(f"not in it: the imported run's folder {folder}")
+            self.stderr.write(f"not in it: the folder {folder}")
