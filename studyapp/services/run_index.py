@@ -3,6 +3,7 @@
 The directory stays the source. The rows are made in one transaction: either all are there or none.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -11,9 +12,11 @@ from django.db import transaction
 
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run
 from studyapp.services import feature_index
+from studyapp.services.run_config import RunError
 
 BATCH = 1000
 TEXT_LENGTH = 300
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Row = dict[str, Any]
 
@@ -113,6 +116,9 @@ def _make_clips(run: Run, sae: str, exemplars: list[Row], files: Files) -> dict[
     }
     known = {clip.sha256: clip for clip in run.clips.all()}
     new = {row["clip"]: row for row in exemplars if row["clip"] not in known}
+    if odd := [name for name in new if not SHA256.fullmatch(str(name))]:
+        # It becomes a file's name: in a run made elsewhere it could lead anywhere.
+        raise RunError(f"exemplars/{sae}.parquet names the clip {odd[0]!r}, which is no SHA-256")
     made = Clip.objects.bulk_create(
         [
             Clip(

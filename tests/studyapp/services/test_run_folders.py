@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from pipeline.artifacts import RunDirectory
+from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.errors import PipelineError
 from studyapp.models import Feature, Job, Project, Run, StageRecord
 from studyapp.services import jobs, runs
@@ -102,6 +105,21 @@ def test_a_damaged_import_stays_failed_however_often_it_is_tried(imported: Run) 
         assert do(imported) == Run.State.FAILED
     assert "differs from its hash" in imported.error
     assert not imported.features.exists()
+
+
+def test_a_clip_of_an_import_that_leads_out_of_its_folder_is_refused(imported: Run) -> None:
+    """Under hashes that are right: who made the run made them."""
+    path = f"exemplars/{run_directories.SAE}.parquet"
+    folder = Path(imported.directory)
+    table = pq.read_table(folder / path)
+    rows = [row | {"clip": "../../../others/sound"} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["stages"]["exemplars"]["files"][path] = sha256_of(folder / path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert do(imported) == Run.State.FAILED
+    assert imported.error.endswith("names the clip '../../../others/sound', which is no SHA-256")
+    assert not imported.clips.exists()
 
 
 def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) -> None:
