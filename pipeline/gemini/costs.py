@@ -20,16 +20,23 @@ LEDGER = "labels/gemini-ledger.jsonl"
 AUDIO_TOKENS = 32
 """A second of sound."""
 CHARACTERS_A_TOKEN = 4
-ANSWER_TOKENS = 800
-"""Of a whole answer, thoughts apart: a guess on the high side, replaced by what replies count."""
+ANSWER_TOKENS, CONCEPT_TOKENS = 800, 160
+"""Of a whole answer, thoughts apart, and of each concept asked for where there are many: guesses on
+the high side, replaced by what replies count. What asks for thousands of concepts must not be
+counted as what asks for five: before the first reply nothing else holds it within the budget."""
 SECONDS_A_CALL = 10.0
 """A guess, for the estimate of time alone."""
 
 
-def tokens(asked: Question) -> tuple[int, int, int]:
+def tokens(config: GeminiConfig, asked: Question) -> tuple[int, int, int]:
     """Tokens of sound, of prompt, of answer."""
     sound = round(AUDIO_TOKENS * asked.seconds)
-    return sound, -(-len(asked.prompt) // CHARACTERS_A_TOKEN), ANSWER_TOKENS
+    return sound, -(-len(asked.prompt) // CHARACTERS_A_TOKEN), answer_tokens(config)
+
+
+def answer_tokens(config: GeminiConfig) -> int:
+    """Tokens that an answer with the concepts asked for may have."""
+    return max(ANSWER_TOKENS, CONCEPT_TOKENS * config.concepts)
 
 
 def price(config: GeminiConfig, sound: float, prompt: float, answer: float) -> float:
@@ -44,7 +51,7 @@ def price(config: GeminiConfig, sound: float, prompt: float, answer: float) -> f
 
 def estimated(config: GeminiConfig, asked: Question) -> float:
     """Dollars that a question may cost."""
-    return price(config, *tokens(asked))
+    return price(config, *tokens(config, asked))
 
 
 def a_question(config: RunConfig) -> float:
@@ -53,7 +60,7 @@ def a_question(config: RunConfig) -> float:
     sound = count * min(config.corpus.clip_seconds, asked.clip_seconds)
     seconds = sound + GAP_SECONDS * (count - 1)
     prompt = -(-len(prompt_of(asked)) // CHARACTERS_A_TOKEN)
-    return price(asked, round(AUDIO_TOKENS * seconds), prompt, ANSWER_TOKENS)
+    return price(asked, round(AUDIO_TOKENS * seconds), prompt, answer_tokens(asked))
 
 
 def paid(config: GeminiConfig, reply: Mapping[str, Any]) -> float:
@@ -73,7 +80,7 @@ def paid(config: GeminiConfig, reply: Mapping[str, Any]) -> float:
 
 def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
     """One line: features, tokens, dollars and minutes of what is about to be asked."""
-    counted = [tokens(asked) for asked in questions]
+    counted = [tokens(config, asked) for asked in questions]
     given = sum(sound + prompt for sound, prompt, _ in counted)
     dollars = sum(estimated(config, asked) for asked in questions)
     by_rate = len(questions) / config.requests_per_minute
@@ -81,7 +88,7 @@ def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
     time = "up to a day" if config.batch else f"about {max(1, round(minutes))} min"
     return (
         f"{len(questions)} features, {given:,} tokens asked, up to "
-        f"{len(questions) * ANSWER_TOKENS:,} answered, about ${dollars:.2f} of a budget of "
+        f"{len(questions) * answer_tokens(config):,} answered, about ${dollars:.2f} of a budget of "
         f"${config.budget_dollars:.2f}, {time}"
     )
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_OFFERED = 500
 """Folders that a list has at most."""
 NAMED_IN_A_REFUSAL = 8
+MOST_CALLS = 4
+"""Of a paid service under way at once; as many as a config has by itself."""
 METHOD_LISTS = (("labels", "methods"), ("ensemble", "methods"))
 """Fields that name methods, which may name a remote service's model: `gemini@MODEL`."""
 
@@ -95,10 +97,14 @@ def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
     used = [_prices()[name] for name in models if name in _prices()]
     given = config.get("machine", {})
     # More hands than the machine has cores would only take it from everybody else.
-    hands = min(int(given.get("workers", 1)), os.cpu_count() or 1)
-    machine = {**given, "workers": hands, "confined": True}
+    cores = os.cpu_count() or 1
+    hands = {name: min(int(given.get(name, 1)), cores) for name in ("workers", "threads")}
+    machine = {**given, **hands, "confined": True}
+    asked = config.get("gemini", {})
     gemini = {
-        **config.get("gemini", {}),
+        **asked,
+        # What is under way at once may cost more than was guessed before a reply was seen.
+        "concurrency": min(int(asked.get("concurrency", MOST_CALLS)), MOST_CALLS),
         # A run's own limit is its project's; see `run_money`.
         "budget_dollars": float(settings.GEMINI_BUDGET),
         # Several models share one config: each is counted at the dearest one's price.

@@ -51,6 +51,17 @@ def reasons(folder: Path) -> list[str]:
     return [row.reason for row in rows_of(folder) if row.rank == 1]
 
 
+def test_who_asks_for_many_concepts_is_counted_for_them_before_the_first_reply(
+    tmp_path: Path,
+) -> None:
+    """At five concepts' estimate the budget would cover all four, and be passed by each."""
+    with serving() as server:
+        many.make(tmp_path, 4, settings(server, budget_dollars=20 * ESTIMATE, concepts=5000))
+        said = ended(tmp_path)
+    assert "nothing was asked" in said
+    assert not server.tries
+
+
 def test_nothing_is_asked_if_all_saes_and_models_together_may_cost_more(tmp_path: Path) -> None:
     """Each of the six would be within the budget by itself."""
     methods = ["gemini", "gemini@gemini-3.8-flash"]

@@ -148,10 +148,16 @@ def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     settings.GEMINI_MODELS = {"gemini-2.5-pro": (1.25, 0.2, 10.0)}
     given = {"labels": {"methods": ["gemini", "gemini@gemini-2.5-pro"]}}
     run_policy.check(given)
-    made = run_policy.imposed(given | {"machine": {"workers": 10**9, "confined": False}})
-    assert made["machine"] == {"workers": os.cpu_count(), "confined": True}
+    made = run_policy.imposed(
+        given
+        | {"machine": {"workers": 10**9, "threads": 10**6, "confined": False}}
+        | {"gemini": {"concurrency": 5000}}
+    )
+    cores = os.cpu_count()
+    assert made["machine"] == {"workers": cores, "threads": cores, "confined": True}
     # Both are asked under one config: each price is the dearer one's.
     assert made["gemini"] == {
+        "concurrency": 4,
         "budget_dollars": 10.0,
         "dollars_per_million_audio": 1.25,
         "dollars_per_million_text": 0.3,
