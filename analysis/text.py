@@ -6,6 +6,7 @@ Only what is shown is rounded; files hold the numbers as they are.
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from itertools import takewhile
 
@@ -29,6 +30,11 @@ def escape(value: str) -> str:
 
 
 STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
+CELL = re.compile(
+    r"([;\r\n][\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*)(?=[=+\-@|%＝＋－＠｜％])"
+)
+"""What begins a cell within a text where a spreadsheet separates cells by semicolons: it does in
+countries that write decimal commas, whatever quotation marks stand around the text."""
 
 
 def spreadsheet_safe(value: str) -> str:
@@ -37,8 +43,9 @@ def spreadsheet_safe(value: str) -> str:
     Blank and invisible characters before its first sign hide nothing; full-width signs count.
     """
     blank = "".join(takewhile(_is_blank, value))
-    starts = value[len(blank) : len(blank) + 1] in STARTS_A_FORMULA
-    return f"'{value}" if starts or blank.strip(" \u00a0") else value
+    rest = value[len(blank) :]
+    safe = blank + CELL.sub(r"\1'", rest)
+    return f"'{safe}" if rest[:1] in STARTS_A_FORMULA or blank.strip(" \u00a0") else safe
 
 
 def _is_blank(character: str) -> bool:

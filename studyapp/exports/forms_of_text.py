@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from itertools import takewhile
@@ -10,6 +11,11 @@ from studyapp.keys import PSEUDONYM_SALT, keyed_hash
 
 STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
 """First characters that make a spreadsheet compute or run something, full-width ones too."""
+CELL = re.compile(
+    r"([;\r\n][\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*)(?=[=+\-@|%＝＋－＠｜％])"
+)
+"""What begins a cell within a text where a spreadsheet separates cells by semicolons: it does in
+countries that write decimal commas, whatever quotation marks stand around the text."""
 
 
 @lru_cache(maxsize=4096)
@@ -28,8 +34,9 @@ def spreadsheet_safe(text: str) -> str:
     `analysis.text.spreadsheet_safe` does the same; neither may import the other.
     """
     blank = "".join(takewhile(_is_blank, text))
-    starts = text[len(blank) : len(blank) + 1] in STARTS_A_FORMULA
-    return f"'{text}" if starts or blank.strip(" \u00a0") else text
+    rest = text[len(blank) :]
+    safe = blank + CELL.sub(r"\1'", rest)
+    return f"'{safe}" if rest[:1] in STARTS_A_FORMULA or blank.strip(" \u00a0") else safe
 
 
 def _is_blank(character: str) -> bool:
