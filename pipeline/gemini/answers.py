@@ -2,23 +2,29 @@
 
 Every reply was paid for, so what is whole in it is used: JSON in a code fence or among other
 words, a list of concepts without the object around it, the good concepts beside a bad one, the
-whole concepts of an answer that was cut off. What was left out is said in `Answer.note`, and so in
-the labels' provenance. Nothing is guessed: a concept without a name or a confidence from 0 to 1 is
-left out.
+whole concepts of an answer that was cut off. What was left out, and what was read otherwise than
+it stands, is said in `Answer.note`, and so in the labels' provenance. Nothing is guessed: a
+concept without a name or a confidence from 0 to 1 is left out.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
+
+from pipeline.gemini.written import content_of, field, values
 
 BLOCKED = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"}
 )
+FINISHES = (
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER",
+    "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",
+)  # fmt: skip
+"""By their numbers in the API."""
 CUT = "truncated answer: the limit of tokens was reached"
 LONGEST_NAME = 120
 """Characters: more is no name."""
@@ -52,7 +58,7 @@ class Answer:
     fault: str = ""
     """`cut` or `malformed` if only part of the reply could be used."""
     note: str = ""
-    """What was left out, in words; empty if nothing was."""
+    """What was left out or mended, in words; empty if nothing was."""
 
 
 class UnusableAnswer(Exception):  # noqa: N818 - its message is the label's reason, no fault here
@@ -64,8 +70,8 @@ class UnusableAnswer(Exception):  # noqa: N818 - its message is the label's reas
         """`malformed`, `cut`, `blocked`, `empty`, or `model`: another model answered."""
 
 
-SHARE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*")
-"""A confidence in quotes: `0.9` or `90 %`."""
+SHARE = re.compile(r"\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%|per ?cent)?\s*", re.IGNORECASE)
+"""A confidence in quotes: `0.9`, `0,9` or `90 %`."""
 
 
 class _BadPart(Exception):  # noqa: N818 - it ends one concept, not the answer
@@ -100,10 +106,10 @@ def answer_of(reply: Mapping[str, Any], asked_model: str) -> Answer:
         raise UnusableAnswer(
             "model", f"answered by {version or 'an unnamed model'}, not by {asked_model}"
         )
-    content = _content(text)
+    content, note = content_of(text)
     if content is None:
         return _rescued(text, cut)
-    answer = _checked(content)
+    answer = _checked(content, note)
     return replace(answer, fault="cut", note=answer.note or CUT) if cut else answer
 
 
@@ -122,62 +128,37 @@ def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
     candidates = reply.get("candidates") or []
     if not candidates:
         raise UnusableAnswer("empty", "empty answer: no candidate")
-    finish = str(candidates[0].get("finishReason") or "STOP")
+    first = next((one for one in candidates if _is_told(one)), candidates[0])
+    finish = _finish(first)
     if finish in BLOCKED:
         raise UnusableAnswer("blocked", f"blocked: the answer, for {finish}")
     if finish not in ("STOP", "MAX_TOKENS"):
         raise UnusableAnswer("empty", f"no answer: ended by {finish}")
-    parts = (candidates[0].get("content") or {}).get("parts") or []
-    text = "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
+    text = _words_of(first)
     if not text.strip() and finish == "STOP":
         raise UnusableAnswer("empty", "empty answer: no text")
     return text, finish == "MAX_TOKENS"
 
 
-def _content(text: str) -> dict[str, Any] | None:
-    """The JSON object with the concepts that a text is, or holds among other words."""
-    for read in (text, _without_trailing_commas(text)):
-        found = [one for value in _values(read) for one in _answers_in(value)]
-        if found:
-            return next((one for one in found if one["concepts"]), found[0])
-    for value in _values(text):
-        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-            return {"concepts": value}
-    return None
+def _is_told(candidate: Any) -> bool:
+    """Whether a candidate ended as an answer does, and has a text."""
+    if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
+        return False
+    return bool(_words_of(candidate).strip())
 
 
-def _answers_in(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
-    """The objects with concepts in a value: itself, or inside an object, a list, a quoted JSON."""
-    if isinstance(value, dict) and "concepts" in value:
-        yield value
-    elif depth and isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _answers_in(one, depth - 1)
-    elif depth and isinstance(value, str) and '"concepts"' in value:
-        for one in _values(value):
-            yield from _answers_in(one, depth - 1)
+def _words_of(candidate: Mapping[str, Any]) -> str:
+    parts = (candidate.get("content") or {}).get("parts") or []
+    return "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
 
 
-def _values(text: str) -> Iterator[Any]:
-    """The JSON objects and lists in a text, from its beginning, none inside another; of a text
-    that is quoted JSON those inside its quotes."""
-    decoder = json.JSONDecoder(strict=False)  # Line feeds inside a text are no reason to lose it.
-    start = 0
-    if text.lstrip().startswith('"'):
-        with suppress(ValueError):
-            text = str(decoder.decode(text.strip()))
-    while found := re.compile(r"[{\[]").search(text, start):
-        try:
-            value, start = decoder.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
-            start = found.start() + 1
-        else:
-            yield value
-
-
-def _without_trailing_commas(text: str) -> str:
-    """The text without commas before a closing bracket, but for those inside quotes."""
-    return re.sub(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', lambda found: found[1] or "", text)
+def _finish(candidate: Mapping[str, Any]) -> str:
+    """Why a candidate ended, in the API's word: a program may hand it on as `stop`, as
+    `FinishReason.STOP`, or as the number that it has in the API."""
+    given = str(candidate.get("finishReason") or "STOP").rpartition(".")[2].strip()
+    if given.isdecimal() and int(given) < len(FINISHES):
+        return FINISHES[int(given)]
+    return given.upper()
 
 
 def _rescued(text: str, cut: bool) -> Answer:
@@ -185,12 +166,12 @@ def _rescued(text: str, cut: bool) -> Answer:
     fault = "cut" if cut else "malformed"
     if cut:
         reason = CUT
-    elif re.search(r"[{\[]", text) and any(isinstance(one, dict | list) for one in _values(text)):
+    elif re.search(r"[{\[]", text) and any(isinstance(one, dict | list) for one in values(text)):
         reason = "malformed answer: no list of concepts"
     else:
         reason = "malformed answer: its text is not JSON"
     _, named, rest = text.partition('"concepts"')
-    listed = _values(rest.partition("[")[2] if named else text)
+    listed = values(rest.partition("[")[2] if named else text)
     concepts, _ = _good([value for value in listed if isinstance(value, dict)])
     if not concepts:
         raise UnusableAnswer(fault, reason)
@@ -198,30 +179,55 @@ def _rescued(text: str, cut: bool) -> Answer:
     return Answer(_ranked(concepts), None, fault, note)
 
 
-def _checked(content: Mapping[str, Any]) -> Answer:
-    given = content.get("concepts")
-    if isinstance(given, dict) and "name" in given:
-        given = [given]
+def _checked(content: Mapping[str, Any], repaired: str) -> Answer:
+    """The answer in an object; `repaired` says what was done to its text."""
+    given = _listed(field(content, "concepts"))
     if not isinstance(given, list):
         raise UnusableAnswer("malformed", "malformed answer: no list of concepts")
     if not given:
         raise UnusableAnswer("empty", "empty answer: no concept")
-    concepts, wrong = _good(given)
+    whole = _whole_of(given)
+    concepts, wrong = _good(given, whole)
     if not concepts:
         raise UnusableAnswer("malformed", f"malformed answer: {wrong}")
     left_out = len(given) - len(concepts)
     note = f"{left_out} of {len(given)} concepts left out: {wrong}" if left_out else ""
-    overall, missing = _overall(content)
-    said = "; ".join(filter(None, (note, missing)))
-    return Answer(_ranked(concepts), overall, "malformed" if said else "", said)
+    overall, missing = _overall(content, whole)
+    lost = "; ".join(filter(None, (note, missing)))
+    percent = "" if whole == 1 else "confidences are read as per cent"
+    said = "; ".join(filter(None, (lost, repaired, percent)))
+    return Answer(_ranked(concepts), overall, "malformed" if lost else "", said)
 
 
-def _good(given: list[Any]) -> tuple[list[Concept], str]:
+def _listed(given: Any) -> Any:
+    """The concepts as a list, where they are one object, or objects or confidences by name."""
+    if not isinstance(given, dict):
+        return given
+    if field(given, "name") is not None:
+        return [given]
+    return [
+        {"name": name, **(value if isinstance(value, dict) else {"confidence": value})}
+        for name, value in given.items()
+    ]
+
+
+def _whole_of(given: list[Any]) -> float:
+    """What stands for certainty: 100 where the confidences can only be percentages, else 1.
+
+    They can where one is over 10, which leaves no scale from 1 to 10, and none is a fraction.
+    """
+    found = [_number(field(one, "confidence"))[0] for one in given if isinstance(one, dict)]
+    numbers = [one for one in found if one is not None]
+    percent = any(one > 10 for one in numbers) and all(one <= 100 for one in numbers)
+    return 100 if percent and not any(0 < one < 1 for one in numbers) else 1
+
+
+def _good(given: list[Any], whole: float = 1) -> tuple[list[Concept], str]:
     """The concepts that are whole, and what is wrong with the first that is not."""
     concepts, wrong = [], ""
     for entry in given:
         try:
-            concepts.append(_concept(entry))
+            concepts.append(_concept(entry, whole))
         except _BadPart as error:
             wrong = wrong or str(error)
     return concepts, wrong
@@ -235,30 +241,30 @@ def _ranked(concepts: list[Concept]) -> tuple[Concept, ...]:
     return tuple(distinct.values())
 
 
-def _overall(content: Mapping[str, Any]) -> tuple[Overall | None, str]:
+def _overall(content: Mapping[str, Any], whole: float) -> tuple[Overall | None, str]:
     """The overall name, or None and why."""
     try:
         name = _words(content, "overall_name")
         summary = _words(content, "overall_summary")
-        return Overall(name, summary, _share(content, "overall_confidence")), ""
+        return Overall(name, summary, _share(content, "overall_confidence", whole)), ""
     except _BadPart as error:
         return None, f"no overall name: {error}"
 
 
-def _concept(entry: Any) -> Concept:
+def _concept(entry: Any, whole: float) -> Concept:
     if not isinstance(entry, dict):
         raise _BadPart("a concept is no object")
     name = _words(entry, "name")
     if len(name) > LONGEST_NAME:
         raise _BadPart(f"a name of {len(name)} characters")
-    confidence = _share(entry, "confidence")
-    described = entry.get("description")
+    confidence = _share(entry, "confidence", whole)
+    described = field(entry, "description")
     description = _plain(described) if isinstance(described, str) else ""
     return Concept(name, confidence, description or "without a description")
 
 
 def _words(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
+    value = field(entry, key)
     text = _plain(value) if isinstance(value, str) else ""
     if not text:
         raise _BadPart(f"{key} is missing")
@@ -270,10 +276,21 @@ def _plain(text: str) -> str:
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 
-def _share(entry: Mapping[str, Any], key: str) -> float:
-    value = entry.get(key)
+def _share(entry: Mapping[str, Any], key: str, whole: float) -> float:
+    value = field(entry, key)
+    number, known = _number(value)
+    if number is not None:
+        # A fraction beside percentages is one, and 90 % is 0.9 on any scale.
+        number /= known or (1 if 0 < number < 1 else whole)
+    if number is None or not 0 <= number <= 1:
+        raise _BadPart(f"{key} is {value!r:.80}, not from 0 to 1")
+    return number
+
+
+def _number(value: Any) -> tuple[float | None, float]:
+    """A confidence as a number, None if it is none, and what it is out of, 0 if not said."""
     if isinstance(value, str) and (found := SHARE.fullmatch(value)):
-        value = float(found[1]) / (100 if found[2] else 1)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise _BadPart(f"{key} is {value!r}, not from 0 to 1")
-    return float(value)
+        return float(found[1].replace(",", ".")), 100 if found[2] else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None, 0
+    return float(value), 0

@@ -141,3 +141,74 @@ def test_halves_of_characters_do_not_reach_a_table() -> None:
 def test_a_reply_of_an_odd_form_is_malformed(candidate: Any) -> None:
     reply = {"modelVersion": MODEL, "candidates": [candidate]}
     assert fault_of(reply, MODEL) == "malformed"
+
+
+OF = "confidence is {!r}, not from 0 to 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (TEXT.replace('"concepts"', '" Concepts "').replace("overall_name", "Overall Name"), ""),
+        (TEXT.replace('"name"', '"Name"').replace("overall_confidence", "overallConfidence"), ""),
+        (TEXT.replace("0.9", '"0,9"').replace("0.5", '"50 percent"'), ""),
+        (
+            TEXT.replace("0.9", "90").replace("0.5", '"50"'),
+            "confidences are read as per cent",
+        ),
+        (str(WHOLE), "read as Python writes it"),
+        (f"```python\nconcepts = {WHOLE}\n```", "read as Python writes it"),
+        (
+            TEXT.replace(' "', " “").replace('"', "”"),
+            "curly quotation marks are read as straight ones",
+        ),
+        (json.dumps({**WHOLE, "concepts": {"steady beat": 0.9, "bells": "50%"}}), ""),
+        (json.dumps({**WHOLE, "concepts": {"steady beat": BEAT, "bells": BELLS}}), ""),
+    ],
+)
+def test_an_answer_that_is_spelt_otherwise_is_read_and_what_was_mended_is_said(
+    text: str, note: str
+) -> None:
+    answer = answer_of(reply_of(text, MODEL), MODEL)
+    assert [(one.name, one.confidence) for one in answer.concepts] == [
+        ("steady beat", 0.9), ("bells", 0.5),
+    ]  # fmt: skip
+    assert answer.overall is not None
+    assert (answer.overall.name, answer.overall.confidence) == ("o", 0.7)
+    assert (answer.fault, answer.note) == ("", note)
+
+
+@pytest.mark.parametrize("odd", ["high", 9, True, None, -0.5, 101, "NaN", 1e400])
+def test_a_confidence_that_could_mean_anything_is_not_guessed(odd: Any) -> None:
+    text = json.dumps({**WHOLE, "concepts": [{"name": "hum", "confidence": odd}, BEAT]})
+    answer = answer_of(reply_of(text, MODEL), MODEL)
+    assert [one.name for one in answer.concepts] == ["steady beat"]
+    assert answer.note == f"1 of 2 concepts left out: {OF.format(odd)}"
+
+
+def test_grades_up_to_ten_are_not_taken_for_percentages() -> None:
+    text = json.dumps(
+        {"concepts": [{"name": "a", "confidence": 9}, {"name": "b", "confidence": 7}]}
+    )
+    with pytest.raises(UnusableAnswer, match="confidence is 9, not from 0 to 1"):
+        answer_of(reply_of(text, MODEL), MODEL)
+
+
+@pytest.mark.parametrize("text", ["{'concepts': [open('x')]}", "[" * 5000, "{'a': {1, 2}}", "{{}}"])
+def test_python_that_is_more_than_plain_values_is_malformed(text: str) -> None:
+    assert fault_of(reply_of(text, MODEL), MODEL) == "malformed"
+
+
+@pytest.mark.parametrize("first", [{}, {"finishReason": "SAFETY"}, {"content": {"parts": []}}])
+def test_the_first_candidate_that_has_a_text_is_the_answer(first: dict[str, Any]) -> None:
+    reply = reply_of(TEXT, MODEL)
+    reply["candidates"].insert(0, first)
+    assert len(answer_of(reply, MODEL).concepts) == 2
+
+
+@pytest.mark.parametrize(
+    ("finish", "fault"),
+    [("stop", ""), (1, ""), ("FinishReason.STOP", ""), ("2", "cut"), (3, "blocked"), (0, "")],
+)
+def test_the_end_of_an_answer_is_known_in_every_spelling(finish: Any, fault: str) -> None:
+    assert fault_of(reply_of(TEXT, MODEL, finish), MODEL) == fault
