@@ -30,7 +30,12 @@ Result = TypeVar("Result")
 
 
 class AudioError(PipelineError):
-    """A sound file that cannot be used; the message is the reason a track is set aside."""
+    """A sound file that cannot be used; `reason` is why a track is set aside."""
+
+    def __init__(self, reason: str, path: Path | None = None) -> None:
+        super().__init__(reason if path is None else f"{path} {reason}")
+        self.reason = reason
+        """In words that are the same for every file, without its name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def read_clip(
     try:
         return _asked(path, part, enough=enough)
     except AudioError as error:
-        raise AudioError(f"{path} {error}") from error
+        raise AudioError(error.reason, path) from error
 
 
 def read_mono(
@@ -153,6 +158,9 @@ class _BySoundfile:
     def __init__(self, file: Any) -> None:
         self._file = file
         self.sample_rate: int = file.samplerate
+        if file.subtype.startswith("DWVW"):
+            # libsndfile says that it can seek in it and cannot, and soundfile seeks at every read.
+            file.seekable = lambda: False
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All of it, [frame, channel] a time."""
@@ -161,6 +169,8 @@ class _BySoundfile:
 
     def part(self, start: int, frames: int | None) -> np.ndarray:
         """[frame, channel] from frame `start` on."""
+        if not self._file.seekable():
+            return _part_of(self.blocks(), start, frames)
         self._file.seek(start)
         found: np.ndarray = self._file.read(
             -1 if frames is None else frames, dtype="float32", always_2d=True
@@ -195,17 +205,24 @@ class _ByAv:
 
     def part(self, start: int, frames: int | None) -> np.ndarray:
         """[frame, channel] from frame `start` on."""
-        import numpy as np
+        return _part_of(self.blocks(), start, frames)
 
-        end = None if frames is None else start + frames
-        kept, place = [], 0
-        for block in self.blocks():
-            kept.append(block[max(0, start - place) : None if end is None else max(0, end - place)])
-            place += len(block)
-            if end is not None and place >= end:
-                break
-        channels = kept[0].shape[1] if kept else 1
-        return np.concatenate(kept) if kept else np.zeros((0, channels), dtype=np.float32)
+
+def _part_of(blocks: Iterator[np.ndarray], start: int, frames: int | None) -> np.ndarray:
+    """[frame, channel] from frame `start` on, of sound that is decoded from its beginning."""
+    import numpy as np
+
+    end = None if frames is None else start + frames
+    kept, place = [], 0
+    for block in blocks:
+        # A copy: a view would keep all that was decoded before the part in memory.
+        part = block[max(0, start - place) : None if end is None else max(0, end - place)]
+        kept.append(part.copy())
+        place += len(block)
+        if end is not None and place >= end:
+            break
+    channels = kept[0].shape[1] if kept else 1
+    return np.concatenate(kept) if kept else np.zeros((0, channels), dtype=np.float32)
 
 
 Sound = _BySoundfile | _ByAv

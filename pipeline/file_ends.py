@@ -20,8 +20,9 @@ SLACK_BYTES = 1024
 UNKNOWN_FROM = 0x7FFF_0000
 """Sizes that stand for "not known": writers to a pipe leave 0, all ones, or the largest number."""
 LARGEST_OGG_PAGE = 65_307
-MP3_TAIL = 16_384
-"""Bytes at the end in which MP3's frames are followed."""
+TAIL = 16_384
+"""Bytes at the end in which the frames of MPEG audio and AC-3 are followed."""
+TS_PACKET = 188
 MOST_CHUNKS = 4096
 
 
@@ -193,19 +194,22 @@ def _vint(stream: IO[bytes]) -> int | None:
 
 
 def _mp3(stream: IO[bytes], size: int) -> bool:
-    """Whether the last frame is torn and the Info tag states more bytes than there are.
+    """Whether the last frame is torn and the Info tag states more bytes than there are; of
+    layer 2, which has no such tag, whether the last frame is torn.
 
-    Either may be so in a file that is whole: a recorded stream ends anywhere, and an editor that
+    Either may be so in an MP3 that is whole: a recorded stream ends anywhere, and an editor that
     cuts at frames leaves the tag as it was.
     """
     stream.seek(0)
     start = _id3_end(stream.read(10))
     stream.seek(start)
-    stated = _info_bytes(stream.read(512))
-    if stated is None or start + stated <= size + SLACK_BYTES:
+    first = stream.read(512)
+    is_layer_2 = _frame_bytes(first) > 0 and first[1] & 6 == 4
+    stated = None if is_layer_2 else _info_bytes(first)
+    if not is_layer_2 and (stated is None or start + stated <= size + SLACK_BYTES):
         return False
-    stream.seek(max(start, size - MP3_TAIL))
-    return _ends_in_a_frame(stream.read())
+    stream.seek(max(start, size - TAIL))
+    return _ends_in_a_frame(stream.read(), _frame_bytes)
 
 
 def _id3_end(head: bytes) -> int:
@@ -255,14 +259,60 @@ def _frame_bytes(head: bytes) -> int:
     return int((72 if low and layer == 3 else 144) * bits // hertz + padding)
 
 
-def _ends_in_a_frame(tail: bytes) -> bool:
+def _ac3(stream: IO[bytes], size: int) -> bool:
+    stream.seek(max(0, size - TAIL))
+    return _ends_in_a_frame(stream.read(), _ac3_bytes)
+
+
+AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+
+
+def _ac3_bytes(head: bytes) -> int:
+    """Length of the AC-3 or E-AC-3 frame that begins so (ATSC A/52, 5.4.1, E.2.3); 0 if none."""
+    if len(head) < 6 or head[:2] != b"\x0b\x77" or head[5] >> 3 > 16:
+        return 0
+    if head[5] >> 3 > 10:  # E-AC-3 states 16-bit words, less one
+        return 2 * ((int.from_bytes(head[2:4], "big") & 0x7FF) + 1)
+    rate, step = head[4] >> 6, head[4] & 0x3F
+    if rate == 3 or step >= 2 * len(AC3_KBITS):
+        return 0
+    kbits = AC3_KBITS[step >> 1]
+    return (4 * kbits, 2 * (kbits * 320 // 147 + (step & 1)), 6 * kbits)[rate]
+
+
+def _ends_in_a_frame(tail: bytes, frame_bytes: Callable[[bytes], int]) -> bool:
     """Whether frames that follow one another run over the end of the bytes."""
     for start in range(len(tail)):
         place, frames = start, 0
-        while place < len(tail) and (length := _frame_bytes(tail[place : place + 4])):
+        while place < len(tail) and (length := frame_bytes(tail[place : place + 6])):
             place, frames = place + length, frames + 1
         if frames >= 3:
             return place > len(tail)
+    return False
+
+
+def _mpeg_ts(stream: IO[bytes], size: int) -> bool:
+    """Whether the last packet is torn: each has 188 bytes and begins with 0x47."""
+    for packet in range(1, 4):
+        stream.seek(packet * TS_PACKET)
+        if stream.read(1) != b"G":
+            return False
+    return size % TS_PACKET != 0
+
+
+def _voc(stream: IO[bytes], size: int) -> bool:
+    """Creative Voice: after a header that states its own length, blocks with a kind, 0 for the
+    end, and three bytes of length."""
+    stream.seek(20)
+    place = int.from_bytes(stream.read(2), "little")
+    for _ in range(MOST_CHUNKS):
+        stream.seek(place)
+        head = stream.read(4)
+        if len(head) < 4 or head[0] == 0:
+            return False
+        place += 4 + int.from_bytes(head[1:], "little")
+        if place > size:
+            return True
     return False
 
 
@@ -277,6 +327,9 @@ LOOKS: tuple[tuple[Callable[[bytes], bool], Look], ...] = (
     (lambda head: head[:4] == b"OggS", _ogg),
     (lambda head: head[:4] == b"\x1a\x45\xdf\xa3", _matroska),
     (lambda head: head[4:8] in (b"ftyp", b"mdat", b"moov", b"styp", b"free", b"wide"), _mp4),
+    (lambda head: head[:2] == b"\x0b\x77", _ac3),
+    (lambda head: head[:1] == b"G", _mpeg_ts),
+    (lambda head: head == b"Creative Voice F", _voc),
     (lambda head: head[:3] == b"ID3" or _frame_bytes(head[:4]) > 0, _mp3),
 )
 """How each form of file begins, and what tells that it is cut."""

@@ -105,7 +105,7 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
             return [_set_aside(whole, f"is shorter than {config.min_seconds:g} s")]
         return [_excerpt(whole, window, path, config) for window in windows(facts.seconds, config)]
     except AudioError as error:
-        return [_set_aside(blank, str(error))]
+        return [_set_aside(blank, error.reason)]
     except OSError as error:
         return [_set_aside(blank, f"cannot be read: {error.strerror or error}")]
     except Exception as error:  # Whatever a file from elsewhere makes a decoder raise.

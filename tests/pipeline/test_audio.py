@@ -142,3 +142,11 @@ def test_loudness_is_that_of_the_standard() -> None:
     assert levels_of(np.stack([tone / 6] * 6), 48_000).loudness_lufs == pytest.approx(
         -18.57, abs=0.1
     )
+
+
+def test_a_reason_is_without_the_files_name_and_a_message_has_it(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"no sound at all")
+    with pytest.raises(AudioError) as refused:
+        read_clip(tmp_path / "x.wav", seconds=1.0)
+    assert refused.value.reason.startswith("cannot be decoded: ")
+    assert str(refused.value) == f"{tmp_path / 'x.wav'} {refused.value.reason}"

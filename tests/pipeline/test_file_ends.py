@@ -115,6 +115,13 @@ MADE: dict[str, tuple[str, str | None, dict[str, str]]] = {
     "rf64.wav": ("pcm_s16le", "wav", {"rf64": "always"}),
     "x.avi": ("pcm_s16le", "avi", {}),
     "live.webm": ("libopus", "webm", {"live": "1"}),
+    "x.mp2": ("mp2", "mp2", {}),
+    "x.ac3": ("ac3", "ac3", {}),
+    "x.eac3": ("eac3", "eac3", {}),
+    "x.ts": ("mp2", "mpegts", {}),
+    "x.voc": ("pcm_s16le", "voc", {}),
+    "x.flv": ("aac", "flv", {}),
+    "x.nut": ("aac", "nut", {}),
     "cmaf.mp4": ("libopus", "mp4", {"movflags": "cmaf+empty_moov", "frag_duration": "300000"}),
 }
 
@@ -197,3 +204,38 @@ def test_a_wave_of_the_standard_library_is_whole(tmp_path: Path) -> None:
         file.writeframes(bytes(range(256)) * 100 + b"\x80")  # an odd number of bytes
     (tmp_path / "x.wav").write_bytes(stream.getvalue())
     assert probe(tmp_path / "x.wav").seconds == pytest.approx(25_601 / RATE)
+
+
+@pytest.mark.parametrize("rate", [32_000, 44_100, 48_000])
+def test_an_ac3_of_any_rate_is_whole(tmp_path: Path, rate: int) -> None:
+    import av
+
+    path = tmp_path / "x.ac3"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ac3", rate=rate, layout="mono")
+        stream.bit_rate = 96_000
+        for start in range(0, 20 * 1536, 1536):
+            frame = av.AudioFrame.from_ndarray(
+                SOUND[None, start : start + 1536], format="fltp", layout="mono"
+            )
+            frame.sample_rate = rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert probe(path).seconds == pytest.approx(20 * 1536 / rate, abs=0.1)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(AudioError, match=r"is truncated after"):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"), [("x.wav", "NMS_ADPCM_16"), ("x.aiff", "DWVW_16"), ("x.aiff", "DWVW_24")]
+)
+def test_an_excerpt_is_cut_where_libsndfile_cannot_seek(
+    tmp_path: Path, name: str, subtype: str
+) -> None:
+    sf.write(tmp_path / name, SOUND, RATE, subtype=subtype)
+    assert probe(tmp_path / name).seconds == pytest.approx(2.0, abs=0.01)
+    samples, _ = read_clip(tmp_path / name, start_seconds=1.5, seconds=0.25)
+    assert samples.shape == (1, RATE // 4)
+    cut = SOUND[int(1.5 * RATE) : int(1.75 * RATE)]
+    assert np.corrcoef(samples[0], cut)[0, 1] > 0.9
