@@ -1,8 +1,9 @@
 """Text files from elsewhere: CSV, JSON, lines of JSON.
 
-UTF-8 is read, with a byte order mark or without, and UTF-16 where its mark says so; anything else
-is refused in one line that names the file, the byte and the likely encoding. Lines end at a line
-feed and nowhere else: `str.splitlines` would cut at U+2028 and its like, which may stand in a text.
+UTF-8 is read, with a byte order mark or without, and UTF-16 and UTF-32 where their mark says so;
+anything else is refused in one line that names the file, the byte and the likely encoding. Lines
+end at a line feed and nowhere else: `str.splitlines` would cut at U+2028 and its like, which may
+stand in a text.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 
+# The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )

@@ -1,4 +1,5 @@
-"""Texts in files that a person gives: UTF-8 with a byte order mark or without, UTF-16 with one."""
+"""Texts in files that a person gives: UTF-8 with a byte order mark or without, UTF-16 or UTF-32
+with one."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ def decoded(data: bytes) -> str:
 
     Raises `ValueError` with a line that names the byte and the likely encoding.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    # The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        encoding = "utf-32"
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     else:
         encoding = "utf-8-sig"

@@ -12,13 +12,14 @@ import hashlib
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import text_files
+from pipeline import sounds, text_files
 from pipeline.artifacts import sha256_of
 from pipeline.errors import PipelineError
 
@@ -91,6 +92,21 @@ def linked_folders(folder: Path) -> list[Path]:
 def _found_under(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         yield from (Path(place, name) for name in (*folders, *files))
+
+
+def listed_path(folder: Path, path: str) -> str:
+    """Where a listed file is, from the folder: as it is written if it is there or nowhere, else in
+    another spelling that is."""
+    return next((name for name in spellings(path) if sounds.exists(folder / name)), path)
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """A path as it is written, without blanks around it, with Windows' backslashes turned, and
+    with its accents in one character or two, as macOS writes them."""
+    plain = path.strip()
+    turned = plain.replace("\\", "/")
+    forms = (unicodedata.normalize(form, turned) for form in ("NFC", "NFD"))
+    return tuple(dict.fromkeys((path, plain, turned, *forms)))
 
 
 def fingerprint_of(folder: Path, *, contents: Iterable[Path], sizes: Iterable[Path]) -> str:
@@ -236,6 +252,9 @@ def written_list(text: str) -> Any:
             found = None
         if isinstance(found, list | tuple):
             return found
+        bare = re.fullmatch(r"""[\[(]([^\[\](){}"']+)[\])]""", text)
+        if bare:  # [rock, slow piano], without the quotation marks of either language
+            return [part.strip() for part in bare[1].split(",")]
     raise ValueError(f"{_shown(text)}, which is no list")
 
 

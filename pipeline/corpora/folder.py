@@ -21,6 +21,7 @@ from pipeline.corpora.base import (
     audio_files,
     digest_names,
     linked_folders,
+    listed_path,
     read_concepts,
     sorted_entries,
     tags_of,
@@ -112,7 +113,7 @@ def _listed(listing: Path, columns: list[str], rows: Numbered) -> list[CorpusEnt
             f"{listing} lacks the column {', '.join(sorted(missing))}; it has "
             f"{', '.join(columns)}{hint}"
         )
-    return [_entry(*row) for row in rows]
+    return [_entry(listing.parent, *row) for row in rows]
 
 
 def _parquet_rows(listing: Path) -> Rows:
@@ -137,8 +138,9 @@ def _csv_rows(listing: Path) -> Rows:
 _READERS = {".parquet": _parquet_rows, ".csv": _csv_rows}
 
 
-def _entry(place: str, row: dict[str, Any], reason: str) -> CorpusEntry:
+def _entry(folder: Path, place: str, row: dict[str, Any], reason: str) -> CorpusEntry:
     track, path = (_name(row.get(column)) for column in ("track", "path"))
+    path = listed_path(folder, path)
     try:
         reason = reason or _fault(row)
         texts = {

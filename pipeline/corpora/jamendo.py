@@ -14,7 +14,13 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.corpora.base import CorpusEntry, fingerprint_of, no_concepts, sorted_entries
+from pipeline.corpora.base import (
+    CorpusEntry,
+    fingerprint_of,
+    no_concepts,
+    sorted_entries,
+    spellings,
+)
 from pipeline.corpora.names import jamendo_group
 from pipeline.errors import PipelineError
 from pipeline.sounds import is_file
@@ -79,7 +85,7 @@ def _rows(listing: Path, folder: Path, licenses: dict[str, str]) -> Iterator[Cor
             path=_audio(folder, path),
             artist=artist.strip(),
             tags=tuple(dict.fromkeys(filter(None, map(_tag, tags)))),
-            license=licenses.get(path, ""),
+            license=next((licenses[one] for one in spellings(path) if one in licenses), ""),
             group="" if artist.strip() else jamendo_group(track),
         )
 
@@ -91,9 +97,12 @@ def _tag(cell: str) -> str:
 
 def _audio(folder: Path, path: str) -> str:
     """Where a track's audio is; its listed path if it is nowhere."""
-    low = f"{posixpath.splitext(path)[0]}.low.mp3"
-    candidates = (path, f"audio/{path}", low, f"audio/{low}")
-    return next((name for name in candidates if is_file(folder / name)), path)
+    for one in spellings(path):
+        low = f"{posixpath.splitext(one)[0]}.low.mp3"
+        for name in (one, f"audio/{one}", low, f"audio/{low}"):
+            if is_file(folder / name):
+                return name
+    return path
 
 
 def _licenses(folder: Path) -> dict[str, str]:

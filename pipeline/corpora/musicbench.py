@@ -1,9 +1,9 @@
 """MusicBench (Melechovsky et al. 2024): JSON rows beside the unpacked audio.
 
-Files `MusicBench_*.json`, a JSON object a line (or one list), with `location` (from the folder, or
-from `datashare/` in it), `main_caption`, `alt_caption` and musical facts. Its audio is MusicCaps'
-clips and copies of them shifted in pitch, tempo or volume (`ID_3.wav`): the copies share a split.
-TestA and TestB list the same audio, which is taken once.
+Files `MusicBench_*.json`, a JSON object a line (or one list, or an object of columns), with
+`location` (from the folder, or from `datashare/` in it), `main_caption`, `alt_caption` and musical
+facts. Its audio is MusicCaps' clips and copies of them shifted in pitch, tempo or volume
+(`ID_3.wav`): the copies share a split. TestA and TestB list the same audio, which is taken once.
 Source: https://huggingface.co/datasets/amaai-lab/MusicBench.
 """
 
@@ -21,6 +21,7 @@ from pipeline.corpora.base import (
     fingerprint_of,
     no_concepts,
     sorted_entries,
+    spellings,
     text_of,
 )
 from pipeline.corpora.names import video_of
@@ -62,20 +63,60 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any, str]]:
-    """The objects in a file of JSON lines, or in one JSON list, each with its place and, where
-    its line is not JSON, with the reason."""
+    """The objects in a file of JSON, each with its place and, where its line is not JSON, with the
+    reason: a list, objects on lines of their own or over several, or one of columns."""
     text = read_text(path)
-    if text.lstrip().startswith("["):
-        for number, row in enumerate(json_of(text, str(path)), start=1):
-            yield f"{path.name} row {number}", row, ""
+    lines = [(n, line) for n, line in enumerate(lines_of(text), start=1) if line.strip()]
+    whole = json_of(text, str(path)) if text.lstrip().startswith("[") else _values(text)
+    if isinstance(whole, list) and len(whole) == 1 and _has_columns(whole[0]):
+        whole = _rows_of_columns(whole[0], path)
+    elif whole is None or (len(whole) == len(lines) and not text.lstrip().startswith("[")):
+        yield from _lines(path, lines)
         return
-    for number, line in enumerate(lines_of(text), start=1):
-        if line.strip():
-            try:
-                yield f"{path.name} line {number}", json.loads(line, strict=False), ""
-            except (ValueError, RecursionError) as error:
-                reason = f"its line is not JSON: {str(error) or type(error).__name__}"
-                yield f"{path.name} line {number}", None, reason
+    for number, row in enumerate(whole, start=1):
+        yield f"{path.name} row {number}", row, ""
+
+
+def _lines(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[str, Any, str]]:
+    for number, line in lines:
+        try:
+            yield f"{path.name} line {number}", json.loads(line, strict=False), ""
+        except (ValueError, RecursionError) as error:
+            reason = f"its line is not JSON: {str(error) or type(error).__name__}"
+            yield f"{path.name} line {number}", None, reason
+
+
+def _values(text: str) -> list[Any] | None:
+    """The JSON values that follow one another in a text; None if something else is in it."""
+    decoder, found, rest = json.JSONDecoder(strict=False), [], 0
+    try:
+        while place := re.compile(r"\S").search(text, rest):
+            value, rest = decoder.raw_decode(text, place.start())
+            found.append(value)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _has_columns(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("location"), list | dict)
+
+
+def _rows_of_columns(columns: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that is written by its columns, lists or, as pandas has them, objects
+    with row names; raises `PipelineError` if they are not of one length."""
+    cells = {
+        name: list(column.values() if isinstance(column, dict) else column)
+        for name, column in columns.items()
+        if isinstance(column, list | dict)
+    }
+    lengths = {name: len(column) for name, column in cells.items()}
+    if len(set(lengths.values())) > 1 or len(cells) < len(columns):
+        raise PipelineError(
+            f"{path} is an object of columns that are not of one length: "
+            f"{', '.join(f'{name} {lengths.get(name, 1)}' for name in columns)}"
+        )
+    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
 
 
 def _entry(row: Any, folder: Path, place: str, reason: str) -> CorpusEntry:
@@ -83,18 +124,23 @@ def _entry(row: Any, folder: Path, place: str, reason: str) -> CorpusEntry:
     if not isinstance(location, str) or not location.strip():
         shown = f"its row is without location: {row!r:.80}"
         return CorpusEntry(track=place, path="", reason=reason or shown)
-    shared = f"datashare/{location}"
+    found = (name for one in spellings(location) for name in (f"datashare/{one}", one))
     try:
-        caption = text_of(row.get("main_caption"))
+        caption = text_of(_only(row.get("main_caption")))
     except ValueError as error:
         caption, reason = "", f"its main_caption is {error}"
     return CorpusEntry(
         track=location,
-        path=shared if is_file(folder / shared) else location,
+        path=next((name for name in found if is_file(folder / name)), location),
         caption=caption,
         license=LICENSE,
         reason=reason,
     )
+
+
+def _only(value: Any) -> Any:
+    """What stands in a list by itself, or the value."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _grouped(entries: Iterable[CorpusEntry]) -> list[CorpusEntry]:

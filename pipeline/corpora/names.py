@@ -22,7 +22,7 @@ def _forms(number: str) -> tuple[re.Pattern[str], ...]:
     """The forms of a name without its suffix, with times of an excerpt or without."""
 
     def time(name: str) -> str:
-        return rf"(?P<{name}>{number})(?:\.\d+)?"
+        return rf"t?(?P<{name}>{number})(?:\.\d+)?s?"
 
     bare = rf"[-_ ]{time('start')}(?:[-_ ]{time('end')})?"
     bracketed = rf"[-_ ]?\[{time('from')}(?:[-_ ]{time('to')})?\]"
@@ -33,7 +33,7 @@ def _forms(number: str) -> tuple[re.Pattern[str], ...]:
             rf"{VIDEO}{ending}",
             rf"\[{VIDEO}\]{ending}",
             rf"Y{VIDEO}{ending}",  # as AudioSet's tools write it
-            rf".*[ _-]?\[{VIDEO}\]{SUFFIXES}",  # "Title [ID]", as yt-dlp writes it
+            rf".*[ _-]?\[{VIDEO}\]{ending}",  # "Title [ID]", as yt-dlp writes it
         )
     )
 

@@ -17,7 +17,8 @@ from analysis.text_files import decoded, lines_of
 TABLE = "participation,method,feature,trial,confidence\np,méthode,f,1,4\n"
 ENCODINGS = [
     (b"", "utf-8"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
 ]  # fmt: skip
 
 

@@ -8,8 +8,9 @@ import io
 import json
 import os
 import tarfile
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -294,7 +295,8 @@ def musiccaps(folder: Path, rows: list[list[Any]], files: list[str]) -> dict[str
 @pytest.mark.parametrize(
     "form",
     ["{v}_{a}-{b}.wav", "{v}_{a}.wav", "[{v}]-[{a}-{b}].wav", "{v}-[{a}-{b}].wav",
-     "{v}_{a}000_{b}000.wav", "Y{v}_{a}.000_{b}.000.wav", "{v}_{a}_{b}.m4a.wav", "{v}-{a}.wav"],
+     "{v}_{a}000_{b}000.wav", "Y{v}_{a}.000_{b}.000.wav", "{v}_{a}_{b}.m4a.wav", "{v}-{a}.wav",
+     "{v}_t{a}.wav", "{v}_{a}s-{b}s.wav", "A title [{v}]-[{a}-{b}].wav"],
 )  # fmt: skip
 def test_a_clip_is_matched_by_whole_numbers_in_every_form(tmp_path: Path, form: str) -> None:
     video, starts = "-0Gj8-vB1q4", (3, 30, 130, 300)
@@ -328,7 +330,7 @@ def test_odd_lines_of_musicbench_are_set_aside(tmp_path: Path) -> None:
     sound(tmp_path / "data/a_2.wav", 1)
     lines = [
         '{"location": "data/a.wav", "main_caption": "one \u2028 two"}', "{broken",
-        '{"location": 7}', '{"location": "data/a_2.wav", "main_caption": ["x"]}', "null",
+        '{"location": 7}', '{"location": "data/a_2.wav", "main_caption": ["x", 1]}', "null",
     ]  # fmt: skip
     (tmp_path / "MusicBench_train.json").write_text(
         "\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8"
@@ -337,7 +339,7 @@ def test_odd_lines_of_musicbench_are_set_aside(tmp_path: Path) -> None:
     assert found["data/a.wav"].caption == "one \u2028 two"
     assert found["data/a.wav"].group == "recording a"
     assert found["MusicBench_train.json line 2"].reason.startswith("its line is not JSON")
-    assert found["data/a_2.wav"].reason == "its main_caption is ['x'], which is no text"
+    assert found["data/a_2.wav"].reason == "its main_caption is ['x', 1], which is no text"
     assert sum(record.status == "ok" for record in found.values()) == 1
 
 
@@ -424,3 +426,71 @@ def test_names_of_concepts_are_texts(tmp_path: Path) -> None:
     (tmp_path / "concepts.json").write_text('{"concepts": [{"name": 7}]}')
     with pytest.raises(PipelineError, match="names a concept 7, which is no text"):
         read_concepts(tmp_path / "concepts.json")
+
+
+@pytest.mark.parametrize(
+    "written", ["sub\\é.wav", " sub/é.wav ", "./sub/é.wav", "sub/e\u0301.wav", ".\\sub\\é.wav"]
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_listed_path_is_found_in_other_spellings(
+    tmp_path: Path, written: str, form: Literal["NFC", "NFD"]
+) -> None:
+    name = unicodedata.normalize(form, "sub/é.wav")
+    sound(tmp_path / name)
+    (tmp_path / "corpus.csv").write_text(f"track,path\na,{written}\n", encoding="utf-8")
+    record = records_of("folder", tmp_path)["a"]
+    assert record.status == "ok", record.reason
+    assert (tmp_path / record.path).samefile(tmp_path / name)
+    (tmp_path / "autotagging.tsv").write_text(
+        f"TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\nt\ta\tb\t{written}\t1\tx\n",
+        encoding="utf-8",
+    )
+    assert records_of("mtg-jamendo", tmp_path)["t"].status == "ok"
+
+
+def test_a_path_as_it_is_written_comes_first(tmp_path: Path) -> None:
+    for n, name in enumerate((" a.wav", "a.wav", "b\\c.wav", "b/c.wav")):
+        sound(tmp_path / name, n)
+    (tmp_path / "corpus.csv").write_text("track,path\na, a.wav\nb,b\\c.wav\n")
+    found = records_of("folder", tmp_path)
+    assert (found["a"].path, found["b"].path) == (" a.wav", "b\\c.wav")
+
+
+@pytest.mark.parametrize(
+    ("given", "tags"),
+    [("[rock]", ("rock",)), ("(rock)", ("rock",)), ("[rock, slow piano]", ("rock", "slow piano"))],
+)
+def test_tags_in_brackets_without_quotation_marks(given: str, tags: tuple[str, ...]) -> None:
+    assert tags_of(given) == tags
+
+
+ROWS = [{"location": "a.wav", "main_caption": "one"}, {"location": "b.wav", "main_caption": "two"}]
+COLUMNS = {"location": ["a.wav", "b.wav"], "main_caption": ["one", "two"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(COLUMNS),
+        json.dumps({name: dict(enumerate(column)) for name, column in COLUMNS.items()}, indent=1),
+        "\n".join(json.dumps(row, indent=2) for row in ROWS),
+        json.dumps(ROWS, indent=2),
+        "\n".join(json.dumps({**row, "main_caption": [row["main_caption"]]}) for row in ROWS),
+        " ".join(json.dumps(row) for row in ROWS),
+    ],
+)
+def test_musicbench_is_read_in_other_layouts(tmp_path: Path, text: str) -> None:
+    for n, name in enumerate(("a.wav", "b.wav")):
+        sound(tmp_path / name, n)
+    (tmp_path / "MusicBench_train.json").write_text(text)
+    found = records_of("musicbench", tmp_path)
+    assert {name: record.caption for name, record in found.items()} == {
+        "a.wav": "one", "b.wav": "two",
+    }  # fmt: skip
+    assert {record.status for record in found.values()} == {"ok"}
+
+
+def test_columns_of_musicbench_that_are_not_of_one_length_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "MusicBench.json").write_text(json.dumps({**COLUMNS, "main_caption": ["one"]}))
+    with pytest.raises(PipelineError, match=r"of one length: location 2, main_caption 1$"):
+        records_of("musicbench", tmp_path)
