@@ -19,14 +19,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from analysis.clustering import BOTH, Linear
-from analysis.comparisons import independent_interval
-from analysis.intervals import Floats, mean_interval, stream
-from analysis.methods import Ratings, rating_share
-from analysis.pairs import Pair
-from analysis.results import Interval
-from analysis.simulation import Design, simulate
-from analysis.verdicts import mean_test
+from analysis.arrays import Floats
+from analysis.design.simulation import Design, simulate
+from analysis.estimates.clustering import BOTH, Linear
+from analysis.estimates.comparisons import independent_interval
+from analysis.estimates.descriptives import Ratings, rating_share
+from analysis.estimates.hypothesis_tests import mean_test
+from analysis.estimates.intervals import mean_interval, stream
+from analysis.estimates.method_pairs import Pair
+from analysis.estimates.results import Interval
 
 PARTICIPANT_SDS = (0.0, 0.4, 0.8)
 FEATURE_SDS = (0.0, 0.45, 0.9)

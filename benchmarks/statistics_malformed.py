@@ -19,9 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from analysis.errors import AnalysisError
-from analysis.rscript import r_files
-from analysis.sections import report
-from analysis.summaries import Settings, analyse
+from analysis.models.rscript import r_files
+from analysis.report.analyse import analyse
+from analysis.report.sections import report
+from analysis.report.settings import Settings
 
 Table = list[list[str]]
 CELLS = (

@@ -23,14 +23,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.links import LINKS, Link
-from analysis.mixed import model_data
-from analysis.models import fit
-from analysis.pairs import Pair, pair_of
-from analysis.rscript import r_files
-from analysis.simulation import Design, simulate
-from analysis.summaries import Settings, analyse
-from analysis.table import read_responses
+from analysis.design.simulation import Design, simulate
+from analysis.estimates.method_pairs import Pair, pair_of
+from analysis.models.clmm import fit
+from analysis.models.link_functions import LINKS, Link
+from analysis.models.mixed import model_data
+from analysis.models.rscript import r_files
+from analysis.reading.table import read_responses
+from analysis.report.analyse import analyse
+from analysis.report.settings import Settings
 from analysis.threads import one_thread
 
 TOLERANCE = 2e-3

@@ -15,9 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analysis.models import fit, prepare
-from analysis.pigeonhole import pigeonhole_mean
-from analysis.simulation import Design, simulate
+from analysis.design.simulation import Design, simulate
+from analysis.estimates.pigeonhole import pigeonhole_mean
+from analysis.models.clmm import fit
+from analysis.models.data import prepare
 from analysis.threads import one_thread
 
 

@@ -31,7 +31,7 @@ def pseudonym(identifier: str) -> str:
 def spreadsheet_safe(text: str) -> str:
     """The text with a leading apostrophe where a spreadsheet would take it for a formula.
 
-    `analysis.text.spreadsheet_safe` does the same; neither may import the other.
+    `analysis.report.text.spreadsheet_safe` does the same; neither may import the other.
     """
     blank = "".join(takewhile(_is_blank, text))
     rest = text[len(blank) :]

@@ -2,7 +2,7 @@
 
 Nothing is deleted, nobody is turned away and no estimate changes because of a flag: exclusions are
 the analysis's, by rules fixed in the study. The names of a participation's flags are those that
-`analysis.quality` gives from the table alone.
+`analysis.reading.quality` gives from the table alone.
 
 The study's `quality_rules`, frozen with it:
 

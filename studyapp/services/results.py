@@ -120,9 +120,8 @@ def estimate_power(
     is the analysis's default. 200 simulations take a fraction of a second for 80 participants.
     Raises `ReportError` with one line for a design that cannot be.
     """
-    from analysis.design import from_pilot, power
+    from analysis.design import Design, from_pilot, power
     from analysis.errors import AnalysisError
-    from analysis.simulation import Design
 
     try:
         base = Design() if pilot is None else from_pilot(pilot)

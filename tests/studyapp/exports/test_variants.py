@@ -20,7 +20,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import text as analysis_text
+from analysis.report import text as analysis_text
 from studyapp import exports
 from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
 from studyapp.models import AuditRecord, Participation, Response, Study

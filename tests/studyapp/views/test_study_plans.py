@@ -10,7 +10,7 @@ from django.template.defaultfilters import floatformat
 from django.test import Client
 from django.urls import reverse
 
-from analysis import exclusions
+from analysis.reading import exclusions
 from studyapp import questionnaire, tasks, texts
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
 from studyapp.plan_forms.rules import LIMITS, SWITCHES

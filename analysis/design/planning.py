@@ -1,0 +1,263 @@
+"""Planning a study: power with its Monte Carlo error, expected width, the cheapest design.
+
+    python -m analysis design --participants 40 --trials 10 --ratings 1 --effect 0.5
+
+Power is the share of simulated studies (`simulation`) in which the confirmatory test of the report
+(`hypothesis_tests.mean_test`) falls under the level. A pilot's export gives the variance components
+and the shares of the answers, by the mixed model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from analysis.design.simulation import Design, simulate
+from analysis.errors import AnalysisError
+from analysis.estimates.hypothesis_tests import standard_error
+from analysis.estimates.intervals import stream
+from analysis.estimates.method_pairs import pair_of
+from analysis.models.clmm import fit
+from analysis.models.data import NotFitted
+from analysis.models.mixed import model_data
+from analysis.reading.companions import read_study
+from analysis.reading.population import people_only
+from analysis.reading.table import read_responses
+from analysis.threads import one_thread
+
+ALPHA = 0.05
+MOST_PARTICIPANTS = 2000
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a design promises."""
+
+    design: Design
+    power: float
+    """Share of simulated studies that find the effect."""
+    monte_carlo_error: float
+    """Standard error of `power`, from the number of simulations."""
+    width: float
+    """Mean width of the 95 % interval of the difference, steps of the scale."""
+    simulations: int
+
+
+@one_thread()
+def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
+    """Power of the confirmatory test at 5 %, two-sided.
+
+    Its Monte Carlo error is √(p (1 − p) / simulations), taken at half a study from 0 and 1. A study
+    without spread counts as one that found nothing.
+    """
+    if simulations < 20:
+        raise AnalysisError(f"{simulations} simulations are too few; 20 at least")
+    rng = stream(seed, "design")
+    hits, widths = 0, []
+    for _ in range(simulations):
+        pair = simulate(design, rng)
+        found = standard_error(pair)
+        if found is None:
+            continue
+        reach = float(stats.t.ppf(1 - ALPHA / 2, found[1])) * found[0]
+        hits += abs(pair.linear(pair.values).value) > reach
+        widths.append(2 * reach)
+    share = hits / simulations
+    inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)
+    error = math.sqrt(inside * (1 - inside) / simulations)
+    width = float(np.mean(widths)) if widths else 0.0
+    return Power(design, share, error, width, simulations)
+
+
+def cheapest(
+    design: Design,
+    *,
+    wished: float,
+    trials: Sequence[int],
+    simulations: int,
+    seed: int = 0,
+    cost_participant: float = 1.0,
+    cost_trial: float = 0.1,
+) -> tuple[Power, float] | None:
+    """The design with the lowest cost that reaches the wished power, over numbers of trials.
+
+    For each number of trials the fewest participants are found by bisection; cost is participants ×
+    `cost_participant` + trials × `cost_trial`, both methods together. None where none up to
+    `MOST_PARTICIPANTS` a method reaches it.
+    """
+    if not 0 < wished < 1:
+        raise AnalysisError(f"the wished power is {wished:g}; it must be between 0 and 1")
+    best: tuple[Power, float] | None = None
+    for number in trials:
+        found = _fewest(
+            dataclasses.replace(design, trials=number, ratings=1),
+            design.ratings,
+            wished,
+            simulations,
+            seed,
+        )
+        if found is None:
+            continue
+        cost = _cost(found.design, cost_participant, cost_trial)
+        if best is None or cost < best[1]:
+            best = found, cost
+    return best
+
+
+def _cost(design: Design, participant: float, trial: float) -> float:
+    """Of both methods together."""
+    people = design.participants * (1 if design.within else 2)
+    return people * participant + 2 * design.participants * design.trials * trial
+
+
+def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: int) -> Power | None:
+    """Fewest participants that reach the wished power, by bisection with common random numbers."""
+
+    def of(participants: int) -> Power:
+        made = dataclasses.replace(base, participants=participants, ratings=ratings)
+        return power(made, simulations=simulations, seed=seed)
+
+    sides = 1 + base.within
+    low, high = max(4, sides * ratings), max(8, 2 * sides * ratings)
+    found = of(high)
+    while found.power < wished:
+        low, high = high, 2 * high
+        if high > MOST_PARTICIPANTS:
+            return None
+        found = of(high)
+    while high - low > max(1, high // 20):
+        middle = (low + high) // 2
+        tried = of(middle)
+        if tried.power >= wished:
+            high, found = middle, tried
+        else:
+            low = middle
+    return found
+
+
+def from_pilot(path: Path) -> Design:
+    """Variance components, shares and effect of a pilot's two methods, as a design's defaults."""
+    responses = people_only(read_responses(path), path.parent, read_study(path.parent))
+    if len(responses.methods) != 2:
+        raise AnalysisError(
+            f"{path.name}: a pilot of two methods is needed; it has {len(responses.methods)}"
+        )
+    pair = pair_of(responses, *responses.methods)
+    try:
+        data, names = model_data(pair)
+        fitted = fit(data, link="probit")
+    except NotFitted as reason:
+        raise AnalysisError(f"{path.name}: {reason}") from reason
+    sigma = dict(zip(names, (float(s) for s in fitted.sigma), strict=True))
+    means = [float(pair.values[side].mean()) for side in (pair.is_a, ~pair.is_a)]
+    lower = pair.values[pair.is_a if means[0] < means[1] else ~pair.is_a]
+    # Half a rating more a step, so that a step that nobody chose still has a place.
+    counts = np.bincount(lower.astype(np.int64), minlength=6)[1:] + 0.5
+    return Design(
+        participant_sd=min(5.0, sigma.get("participant", 0.0)),
+        feature_sd=min(5.0, sigma.get("feature", 0.0)),
+        effect=abs(means[0] - means[1]),
+        shares=tuple(float(share) for share in counts / counts.sum()),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis design", description="Power and width of a planned study."
+    )
+    for field in dataclasses.fields(Design):
+        if field.name not in ("shares", "within"):
+            kind = int if field.name in ("participants", "trials", "ratings") else float
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=kind,
+                default=None,
+                help=f"default {field.default}, or the pilot's",
+            )
+    parser.add_argument(
+        "--within", action="store_true", default=None, help="every participant rates both methods"
+    )
+    parser.add_argument("--pilot", type=Path, default=None, help="a pilot's responses.csv")
+    parser.add_argument("--power", type=float, default=None, help="find the cheapest design")
+    parser.add_argument(
+        "--trials-tried",
+        type=int,
+        nargs="+",
+        default=[5, 10, 15, 20],
+        help="trials a participant that the search tries",
+    )
+    parser.add_argument("--cost-participant", type=float, default=1.0)
+    parser.add_argument("--cost-trial", type=float, default=0.1)
+    parser.add_argument("--simulations", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=None, help="write the answer as JSON too")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> str:
+    """The command's answer as text."""
+    given = _parser().parse_args(arguments)
+    base = from_pilot(given.pilot) if given.pilot else Design()
+    asked = {
+        field.name: getattr(given, field.name)
+        for field in dataclasses.fields(Design)
+        if getattr(given, field.name, None) is not None
+    }
+    design = dataclasses.replace(base, **asked)
+    found = power(design, simulations=given.simulations, seed=given.seed)
+    answer: dict[str, object] = {"stated": dataclasses.asdict(found)}
+    lines = [_described(found)]
+    if given.power is not None:
+        best = cheapest(
+            design,
+            wished=given.power,
+            trials=given.trials_tried,
+            seed=given.seed,
+            simulations=given.simulations,
+            cost_participant=given.cost_participant,
+            cost_trial=given.cost_trial,
+        )
+        lines.append(_cheapest_described(best, given.power))
+        answer["cheapest"] = (
+            None if best is None else dataclasses.asdict(best[0]) | {"cost": best[1]}
+        )
+    if given.json is not None:
+        _write(given.json, answer)
+    return "\n".join(lines)
+
+
+def _write(path: Path, answer: dict[str, object]) -> None:
+    try:
+        path.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "cannot be written").lower()
+        raise AnalysisError(f"{path.name}: {reason}") from error
+
+
+def _described(found: Power) -> str:
+    d = found.design
+    return (
+        f"{d.participants} participants {'of both methods' if d.within else 'a method'} x "
+        f"{d.trials} trials{' of each' if d.within else ''}, "
+        f"ratings a feature: {d.ratings} ({d.n_features} features), "
+        f"participant SD {d.participant_sd:.2f}, feature SD {d.feature_sd:.2f}, "
+        f"difference {d.effect:.2f}:\n"
+        f"  power {found.power:.3f} (Monte Carlo error {found.monte_carlo_error:.3f}), "
+        f"expected width of the 95 % interval {found.width:.2f}"
+    )
+
+
+def _cheapest_described(best: tuple[Power, float] | None, wished: float) -> str:
+    if best is None:
+        return f"No design up to {MOST_PARTICIPANTS} participants a method reaches {wished:g}."
+    return f"Cheapest design found for power {wished:g} (cost {best[1]:.1f}):\n" + _described(
+        best[0]
+    )

@@ -1,0 +1,202 @@
+"""Between two methods A and B: differences, always A − B, positive where A is rated higher.
+
+In a design between participants the two sides are independent; where participants rated both
+methods, each participant is one cluster of both sides. Features that both methods share are taken
+into account by `shared_features.paired_difference`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from analysis.arrays import Floats
+from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, each_way
+from analysis.estimates.intervals import (
+    FEW_CLUSTERS,
+    LEVEL,
+    NO_SPREAD,
+    ONE_PARTICIPANT,
+    ClusterSums,
+    multinomial_weights,
+    share_interval,
+    stream,
+    studentised,
+    studentised_roots,
+    t_interval,
+    welch_df,
+)
+from analysis.estimates.method_pairs import Pair
+from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_difference
+from analysis.estimates.results import Estimate, Interval, estimate
+from analysis.estimates.shared_features import paired_difference
+from analysis.estimates.superiority import superiorities
+
+NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, clustered by participant"
+
+
+def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> list[Estimate]:
+    """Every difference and superiority of the two methods."""
+    at_least_4 = (pair.values >= 4).astype(np.float64)
+    equal_5 = (pair.values == 5).astype(np.float64)
+    return [
+        *mean_difference(pair, seed=seed, resamples=resamples, level=level),
+        paired_difference(pair, level=level),
+        share_difference(
+            pair,
+            at_least_4,
+            "difference_share_at_least_4",
+            "difference in the share of ratings that are 4 or 5 (≥ 4)",
+            level,
+        ),
+        share_difference(
+            pair,
+            equal_5,
+            "difference_share_equal_5",
+            "difference in the share of ratings that are 5 (= 5)",
+            level,
+        ),
+        *superiorities(pair, level),
+    ]
+
+
+def mean_difference(
+    pair: Pair, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Difference of the two means over all ratings: by participant, feature, both, pigeonhole.
+
+    By participant: studentised bootstrap, each side's participants resampled on their own;
+    Student's t with Welch–Satterthwaite degrees of freedom where a side has fewer than 8
+    participants. Where participants rated both methods, whole participants are resampled and the
+    covariance of the sides is theirs. By feature and by both: Student's t on the clustered standard
+    error; a feature that both methods share is one cluster.
+    """
+    linear, bounds = pair.linear(pair.values), (-4.0, 4.0)
+    intervals = {
+        PARTICIPANT: _by_participant(pair, seed, resamples, level),
+        FEATURE: linear.student(FEATURE, level, bounds),
+        BOTH: pair.too_few or linear.student(BOTH, level, bounds),
+        PIGEONHOLE: pigeonhole_difference(
+            pair.values,
+            pair.is_a.astype(np.float64),
+            pair.participant,
+            pair.feature,
+            level=level,
+            rng=stream(seed, f"pigeonhole {pair.name}"),
+            resamples=resamples,
+        ),
+    }
+    return each_way(
+        linear,
+        intervals,
+        name="difference_mean_confidence",
+        label="difference in mean confidence",
+        method=pair.name,
+        unit="scale",
+        level=level,
+        counts=pair.counts,
+    )
+
+
+def _by_participant(pair: Pair, seed: int, resamples: int, level: float) -> Interval:
+    rng = stream(seed, f"difference {pair.name}")
+    if pair.crossed:
+        return _joint_interval(pair, rng, resamples, level)
+    return independent_interval(*pair.sides(pair.values), rng, resamples, level)
+
+
+def independent_interval(
+    a: ClusterSums, b: ClusterSums, rng: np.random.Generator, resamples: int, level: float
+) -> Interval:
+    """Interval of mean(a) − mean(b) where no participant is in both."""
+    if min(a.n, b.n) < 2:
+        return Interval.none(ONE_PARTICIPANT)
+    variance = a.variance() + b.variance()
+    if variance <= 1e-24:
+        return Interval.none(NO_SPREAD)
+    value, se = a.mean - b.mean, math.sqrt(variance)
+    df = welch_df(a.variance(), a.n, b.variance(), b.n)
+    if min(a.n, b.n) < FEW_CLUSTERS:
+        return t_interval(value, se, df, level, (-4.0, 4.0))
+    means_a, variances_a = studentised_roots(a, rng, resamples)
+    means_b, variances_b = studentised_roots(b, rng, resamples)
+    return studentised(
+        value, se, means_a - means_b, variances_a + variances_b, df, level, (-4.0, 4.0)
+    )
+
+
+def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level: float) -> Interval:
+    a, b = pair.side(True, pair.values), pair.side(False, pair.values)
+    if a.n < 2:
+        return Interval.none(ONE_PARTICIPANT)
+    terms = np.stack([a.total, a.weight, b.total, b.weight], axis=1)
+    value, variance = (float(x[0]) for x in _joint_roots(terms, np.ones((1, a.n))))
+    if variance <= 1e-24:
+        return Interval.none(NO_SPREAD)
+    if a.n < FEW_CLUSTERS:
+        return t_interval(value, math.sqrt(variance), a.n - 1, level, (-4.0, 4.0))
+    parts = [_joint_roots(terms, drawn) for drawn in multinomial_weights(rng, a.n, resamples)]
+    means = np.concatenate([part[0] for part in parts])
+    variances = np.concatenate([part[1] for part in parts])
+    return studentised(value, math.sqrt(variance), means, variances, a.n - 1, level, (-4.0, 4.0))
+
+
+def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
+    """Differences and their variances for weights `drawn` [resample, participant].
+
+    `terms` [participant, 4]: sum and number of ratings under A, then under B. The influence of a
+    participant is linear in its terms, so that its square is a quadratic form in their products.
+    A resample without one of the methods has variance 0 and is not used.
+    """
+    n = terms.shape[0]
+    products = np.einsum("pi,pj->pij", terms, terms).reshape(n, 16)
+    sums = drawn @ terms
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_a, mean_b = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
+        form = np.stack(
+            [1 / sums[:, 1], -mean_a / sums[:, 1], -1 / sums[:, 3], mean_b / sums[:, 3]], axis=1
+        )
+    whole = np.asarray(np.isfinite(form).all(axis=1))
+    form = np.where(whole[:, None], form, 0.0)
+    squares = np.einsum("ri,rij,rj->r", form, (drawn @ products).reshape(-1, 4, 4), form)
+    return np.where(whole, mean_a - mean_b, 0.0), np.maximum(squares, 0.0) * n / (n - 1)
+
+
+def share_difference(
+    pair: Pair, hits: Floats, name: str, label: str, level: float = LEVEL
+) -> Estimate:
+    """Difference of two shares of ratings; `hits` [rating] is 1 or 0.
+
+    Between participants with one rating a feature: Newcombe (1998), Statistics in Medicine 17,
+    873–890, method 10, from the clustered Wilson limits of each side. Else Student's t on the
+    recommended clustered standard error.
+    """
+    linear = pair.linear(hits)
+    a, b = pair.sides(hits)
+    if pair.crossed or linear.repeated:
+        interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0))
+    else:
+        side_a = share_interval(a.mean, a.variance(), a.weight.sum(), a.n, level=level)
+        side_b = share_interval(b.mean, b.variance(), b.weight.sum(), b.n, level=level)
+        interval = square_and_add(a.mean, side_a, b.mean, side_b)
+    return estimate(
+        name=name,
+        label=label,
+        method=pair.name,
+        unit="share",
+        value=linear.value,
+        interval=interval,
+        level=level,
+        counts=pair.counts,
+        clustered_by=linear.recommended,
+    )
+
+
+def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:
+    """Interval of a − b from an interval of each: the distances to the limits add as squares."""
+    if side_a.low is None or side_a.high is None or side_b.low is None or side_b.high is None:
+        return Interval.none(side_a.reason or side_b.reason)
+    low = a - b - math.hypot(a - side_a.low, side_b.high - b)
+    high = a - b + math.hypot(side_a.high - a, b - side_b.low)
+    return Interval(low, high, NEWCOMBE)

@@ -1,0 +1,248 @@
+"""Per method: mean confidence, its spread and distribution, and shares, each with its interval.
+
+A share is always named by exactly what is counted: ratings, feature means or participant means,
+and ≥ 4 or > 4. With whole ratings "> 4" of a rating means 5; of a mean it is another number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, Linear, each_way
+from analysis.estimates.intervals import (
+    LEVEL,
+    ClusterSums,
+    cluster_sums,
+    codes,
+    mean_interval,
+    stream,
+    wilson_interval,
+)
+from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
+from analysis.estimates.results import Counts, Estimate, Interval, not_estimable
+from analysis.reading.table import Responses
+
+SCALE = (1, 2, 3, 4, 5)
+WAYS = (PARTICIPANT, FEATURE, BOTH)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """One method's ratings: values and the participant and feature of each, as numbers from 0."""
+
+    method: str
+    values: Floats
+    participant: Ints
+    feature: Ints
+    n_participants: int
+    n_features: int
+
+    @property
+    def counts(self) -> Counts:
+        """Ratings, participants and features behind a number of this method."""
+        return Counts(len(self.values), self.n_participants, self.n_features)
+
+    def by_participant(self, values: Floats | None = None) -> ClusterSums:
+        """Per-participant sums of the ratings, or of other values [rating]."""
+        return cluster_sums(
+            self.values if values is None else values, self.participant, self.n_participants
+        )
+
+    def linear(self, values: Floats) -> Linear:
+        """The mean of `values` [rating] with each rating's influence."""
+        centre = float(values.mean())
+        return Linear(centre, (values - centre) / len(values), self.participant, self.feature)
+
+    def by_feature(self) -> ClusterSums:
+        """Per-feature sums of the ratings."""
+        return cluster_sums(self.values, self.feature, self.n_features)
+
+
+def ratings_of(rated: Responses | pd.DataFrame, method: str) -> Ratings:
+    """The ratings of one method, of a table or of a part of its `ratings`."""
+    frame = rated if isinstance(rated, pd.DataFrame) else rated.ratings
+    frame = frame[frame["method"] == method]
+    participant, n_participants = codes(frame["participation"])
+    feature, n_features = codes(frame["feature_key"])
+    values = frame["rating"].to_numpy(dtype=np.float64)
+    return Ratings(method, values, participant, feature, n_participants, n_features)
+
+
+def describe(
+    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Every estimate of one method."""
+    at_least_4 = (ratings.values >= 4).astype(np.float64)
+    return [
+        *mean_confidence(ratings, seed=seed, resamples=resamples, level=level),
+        *sd_confidence(ratings, level=level),
+        *(e for step in SCALE for e in _share_of_ratings(ratings, step, level)),
+        *rating_share(
+            ratings, at_least_4, "share_at_least_4", "share of ratings that are 4 or 5 (≥ 4)", level
+        ),
+        *(
+            e
+            for unit in (FEATURE, PARTICIPANT)
+            for strict in (False, True)
+            for e in means_share(ratings, unit, strict=strict, level=level)
+        ),
+    ]
+
+
+def mean_confidence(
+    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Mean of all ratings: by participant, by feature, by both, and by pigeonhole bootstrap.
+
+    By participant the interval is `intervals.mean_interval`; else Student's t on the clustered
+    standard error. `clustering` says which is recommended.
+    """
+    sums, linear = ratings.by_participant(), ratings.linear(ratings.values)
+    intervals = {
+        PARTICIPANT: mean_interval(
+            sums,
+            rng=stream(seed, f"mean {ratings.method}"),
+            resamples=resamples,
+            level=level,
+            bounds=(1.0, 5.0),
+        ),
+        FEATURE: linear.student(FEATURE, level, (1.0, 5.0)),
+        BOTH: linear.student(BOTH, level, (1.0, 5.0)),
+        PIGEONHOLE: pigeonhole_mean(
+            ratings.values,
+            ratings.participant,
+            ratings.feature,
+            level=level,
+            rng=stream(seed, f"pigeonhole {ratings.method}"),
+            resamples=resamples,
+        ),
+    }
+    return each_way(
+        linear,
+        intervals,
+        name="mean_confidence",
+        label="mean confidence, 1 to 5",
+        method=ratings.method,
+        unit="scale",
+        level=level,
+        counts=ratings.counts,
+    )
+
+
+def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
+    """Standard deviation of the ratings (n − 1 below), pooled over listeners and features.
+
+    Interval: Student's t on the logarithm of the variance, whose standard error is that of the mean
+    squared deviation under each clustering (delta method). Needs two ratings for a value.
+    """
+    name, label = "sd_confidence", "standard deviation of the ratings"
+    n = len(ratings.values)
+    if n < 2:
+        none = not_estimable(
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="scale",
+            level=level,
+            reason="one rating has no spread",
+            counts=ratings.counts,
+        )
+        return [none]
+    squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
+    found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
+    ways = {way: _sd_interval(squares, way, n, level) for way in WAYS}
+    return each_way(
+        found,
+        ways,
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="scale",
+        level=level,
+        counts=ratings.counts,
+    )
+
+
+def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
+    interval = squares.student(way, level, (-math.inf, math.inf))
+    if interval.low is None or interval.high is None:
+        return Interval.none("every rating is the same") if squares.value <= 0 else interval
+    half = (interval.high - squares.value) / squares.value
+    centre = math.log(squares.value * n / (n - 1))
+    # The ratings lie in 1–5, so their SD (n − 1) cannot pass 2 √(n / (n − 1)).
+    most = 2.0 * math.sqrt(n / (n - 1))
+    low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
+    return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
+
+
+def _share_of_ratings(ratings: Ratings, step: int, level: float) -> list[Estimate]:
+    hits = (ratings.values == step).astype(np.float64)
+    label = f"share of ratings that are {step} (= {step})"
+    return rating_share(ratings, hits, f"share_equal_{step}", label, level)
+
+
+def rating_share(
+    ratings: Ratings, hits: Floats, name: str, label: str, level: float = LEVEL
+) -> list[Estimate]:
+    """A share of ratings, with `intervals.share_interval` by participant, by feature and by both.
+
+    `hits` [rating] is 1 or 0.
+    """
+    linear = ratings.linear(hits)
+    return each_way(
+        linear,
+        {way: linear.wilson(way, len(hits), level) for way in WAYS},
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="share",
+        level=level,
+        counts=ratings.counts,
+        count=int(hits.sum()),
+        of=len(hits),
+    )
+
+
+def means_share(
+    ratings: Ratings, unit: str, *, strict: bool, level: float = LEVEL
+) -> list[Estimate]:
+    """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
+
+    With one rating a feature its share is the share of ratings. Interval: Wilson's on the effective
+    number of units; each rating carries an equal part of its unit's verdict, so that listeners whom
+    features share, and features that listeners share, are counted for. The share of participants,
+    clustered by participant, is one of independent units: plain Wilson.
+    """
+    at = ratings.feature if unit == FEATURE else ratings.participant
+    sums = ratings.by_feature() if unit == FEATURE else ratings.by_participant()
+    verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
+    share = float(verdict.mean())
+    parts = (verdict - share)[at] / sums.weight[at] / sums.n
+    linear = Linear(share, parts, ratings.participant, ratings.feature)
+    ways = {way: linear.wilson(way, sums.n, level) for way in WAYS}
+    if unit == PARTICIPANT and sums.n > 1:
+        ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
+    sign, word = (">", "above") if strict else ("≥", "at_least")
+    return each_way(
+        linear,
+        ways,
+        name=f"share_{unit}_means_{word}_4",
+        label=f"share of {unit}s whose mean rating is {sign} 4",
+        method=ratings.method,
+        unit="share",
+        level=level,
+        counts=ratings.counts,
+        count=int(verdict.sum()),
+        of=sums.n,
+    )
+
+
+def _verdict(total: Floats, limit: Floats, strict: bool) -> Floats:
+    """Compared as sums of whole ratings, so that a mean of exactly 4 is exactly 4."""
+    return (total > limit if strict else total >= limit).astype(np.float64)

@@ -1,0 +1,106 @@
+"""The ratings of two methods side by side, participants and features numbered over both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.arrays import Floats, Ints
+from analysis.errors import AnalysisError, quote
+from analysis.estimates.clustering import Linear
+from analysis.estimates.intervals import ONE_PARTICIPANT, ClusterSums, cluster_sums, codes
+from analysis.estimates.results import Counts, Interval
+from analysis.reading.table import Responses
+
+
+def pairs(methods: Iterable[str], compare: tuple[str, str] | None = None) -> list[tuple[str, str]]:
+    """The pairs to compare: the one asked for, or all, in alphabetical order."""
+    known = sorted(methods)
+    if compare is None:
+        return list(combinations(known, 2))
+    for method in compare:
+        if method not in known:
+            listed = ", ".join(known)
+            raise AnalysisError(f"no ratings of method {quote(method)}; there are: {listed}")
+    if compare[0] == compare[1]:
+        raise AnalysisError(f"method {quote(compare[0])} cannot be compared with itself")
+    return [compare]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The ratings of methods A and B; participants and features are numbered over both."""
+
+    a: str
+    b: str
+    values: Floats
+    is_a: npt.NDArray[np.bool_]
+    participant: Ints
+    feature: Ints
+    n_participants: int
+    n_features: int
+
+    @property
+    def name(self) -> str:
+        """How the comparison is written."""
+        return f"{self.a} − {self.b}"
+
+    @property
+    def counts(self) -> Counts:
+        """Ratings, participants and features behind the comparison."""
+        return Counts(len(self.values), self.n_participants, self.n_features)
+
+    def side(self, first: bool, values: Floats) -> ClusterSums:
+        """Per-participant sums of one side, over all participants of the pair."""
+        mask = self.is_a if first else ~self.is_a
+        return cluster_sums(values[mask], self.participant[mask], self.n_participants)
+
+    def sides(self, values: Floats) -> tuple[ClusterSums, ClusterSums]:
+        """Both sides' sums, each over its own participants alone."""
+        return _occupied(self.side(True, values)), _occupied(self.side(False, values))
+
+    def linear(self, values: Floats) -> Linear:
+        """mean(A) − mean(B) of `values` [rating] with each rating's influence."""
+        a, b = values[self.is_a], values[~self.is_a]
+        mean_a, mean_b = float(a.mean()), float(b.mean())
+        influence = np.where(self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b))
+        sides = self.is_a.astype(np.int64)
+        return Linear(mean_a - mean_b, influence, self.participant, self.feature, sides)
+
+    @property
+    def too_few(self) -> Interval | None:
+        """No interval where one side has a single participant, whatever the clustering."""
+        a, b = self.sides(self.values)
+        return Interval.none(ONE_PARTICIPANT) if min(a.n, b.n) < 2 else None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether any participant rated both methods."""
+        a, b = self.side(True, self.values), self.side(False, self.values)
+        return bool(np.any((a.weight > 0) & (b.weight > 0)))
+
+
+def _occupied(sums: ClusterSums) -> ClusterSums:
+    there = sums.weight > 0
+    return ClusterSums(sums.total[there], sums.weight[there])
+
+
+def pair_of(responses: Responses, a: str, b: str) -> Pair:
+    """The ratings of two methods."""
+    frame = responses.ratings[responses.ratings["method"].isin([a, b])]
+    participant, n_participants = codes(frame["participation"])
+    feature, n_features = codes(frame["feature_key"])
+    return Pair(
+        a=a,
+        b=b,
+        values=frame["rating"].to_numpy(dtype=np.float64),
+        is_a=(frame["method"] == a).to_numpy(dtype=bool),
+        participant=participant,
+        feature=feature,
+        n_participants=n_participants,
+        n_features=n_features,
+    )

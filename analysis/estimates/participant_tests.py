@@ -1,0 +1,180 @@
+"""Tests on participants' numbers: permutation, sign flips, Welch, equivalence.
+
+A participant's number is its mean rating, one per participant. These are independent as far as
+no feature is rated by two participants.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+from scipy import stats
+
+from analysis.arrays import Floats
+from analysis.estimates.intervals import welch_df
+
+EXACT_LIMIT = 40_000
+"""Up to this many rearrangements all are gone through; beyond, a random sample of them."""
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """A permutation test's result."""
+
+    statistic: float
+    p: float
+    exact: bool
+    n_rearrangements: int
+
+
+def permutation_test(
+    a: Floats, b: Floats, *, rng: np.random.Generator, resamples: int
+) -> Permutation | None:
+    """Two-sided test that A's and B's values come from one distribution, by exchanging labels.
+
+    The statistic is Welch's t, which keeps the level for equal means even where spreads differ
+    (Janssen 1997, Statistics & Probability Letters 36, 9–21). All C(n, n_A) labelings up to
+    `EXACT_LIMIT`, else `resamples` random ones with the observed counted in (p is never 0).
+    None with fewer than two values a side, or when all values are the same.
+    """
+    values = np.concatenate([a, b])
+    if min(len(a), len(b)) < 2 or np.ptp(values) == 0:
+        return None
+    n, n_a = len(values), len(a)
+    count = math.comb(n, n_a)
+    exact = count <= EXACT_LIMIT
+    observed = float(_welch(np.arange(n)[None, :] < n_a, values)[0])
+    drawn = _labelings(n, n_a) if exact else _random_labelings(rng, n, n_a, resamples)
+    extreme = sum(
+        int(np.sum(np.abs(_welch(block, values)) >= abs(observed) * (1 - 1e-9))) for block in drawn
+    )
+    p = extreme / count if exact else (extreme + 1) / (resamples + 1)
+    shown = observed if math.isfinite(observed) else math.copysign(1e9, observed)
+    return Permutation(shown, min(1.0, p), exact, count if exact else resamples)
+
+
+def _labelings(n: int, n_a: int) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    chosen = np.array(list(combinations(range(n), n_a)))
+    block = np.zeros((len(chosen), n), dtype=bool)
+    block[np.arange(len(chosen))[:, None], chosen] = True
+    yield block
+
+
+def _random_labelings(
+    rng: np.random.Generator, n: int, n_a: int, resamples: int
+) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    step = max(1, 2_000_000 // n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        yield rng.permuted(np.tile(np.arange(n) < n_a, (size, 1)), axis=1)
+
+
+def _welch(is_a: np.ndarray[tuple[int, int], np.dtype[np.bool_]], values: Floats) -> Floats:
+    """Welch's t for each labeling [labeling, value]; infinite where a labeling leaves no spread."""
+    centred = values - values.mean()
+    n_a = int(is_a[0].sum())
+    n_b = len(values) - n_a
+    first = is_a.astype(np.float64) @ np.stack([centred, centred**2], axis=1)
+    second = np.array([centred.sum(), (centred**2).sum()]) - first
+    v_a = np.maximum(first[:, 1] - first[:, 0] ** 2 / n_a, 0) / (n_a - 1) / n_a
+    v_b = np.maximum(second[:, 1] - second[:, 0] ** 2 / n_b, 0) / (n_b - 1) / n_b
+    gap = first[:, 0] / n_a - second[:, 0] / n_b
+    scale = float(np.abs(centred).max())
+    flat = v_a + v_b <= (1e-9 * scale) ** 2
+    safe = np.sqrt(np.where(flat, 1.0, v_a + v_b))
+    at_infinity = np.where(np.abs(gap) > 1e-9 * scale, np.copysign(np.inf, gap), 0.0)
+    return np.where(flat, at_infinity, gap / safe)
+
+
+def sign_flip_test(
+    differences: Floats, *, rng: np.random.Generator, resamples: int
+) -> Permutation | None:
+    """Two-sided test that paired differences are symmetric about 0, by flipping their signs.
+
+    All 2ⁿ flips up to `EXACT_LIMIT`, else `resamples` random ones, the observed counted in. The
+    statistic is the mean. None with fewer than two differences, or when all are 0.
+    """
+    n = len(differences)
+    if n < 2 or not np.any(differences):
+        return None
+    exact = 2**n <= EXACT_LIMIT
+    observed = float(differences.mean())
+    signs = (
+        np.array(list(product((-1.0, 1.0), repeat=n)))
+        if exact
+        else rng.choice((-1.0, 1.0), size=(resamples, n))
+    )
+    extreme = int(np.sum(np.abs(signs @ differences) / n >= abs(observed) * (1 - 1e-9)))
+    p = extreme / len(signs) if exact else (extreme + 1) / (resamples + 1)
+    return Permutation(observed, min(1.0, p), exact, len(signs))
+
+
+@dataclass(frozen=True)
+class Welch:
+    """Difference of two means with Welch's standard error and degrees of freedom."""
+
+    difference: float
+    se: float
+    df: float
+
+    @property
+    def statistic(self) -> float:
+        """t against no difference."""
+        return self.difference / self.se
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value."""
+        return float(2 * stats.t.sf(abs(self.statistic), self.df))
+
+
+def welch_from(
+    mean_a: float, sd_a: float, n_a: int, mean_b: float, sd_b: float, n_b: int
+) -> Welch | None:
+    """Welch (1947), Biometrika 34, 28–35; None with fewer than two values a side or no spread."""
+    if min(n_a, n_b) < 2:
+        return None
+    v_a, v_b = sd_a**2 / n_a, sd_b**2 / n_b
+    if v_a + v_b <= 1e-24:
+        return None
+    df = welch_df(v_a, n_a, v_b, n_b)
+    return Welch(mean_a - mean_b, math.sqrt(v_a + v_b), df)
+
+
+def welch(a: Floats, b: Floats) -> Welch | None:
+    """Welch's test of two samples of independent values."""
+    if min(len(a), len(b)) < 2:
+        return None
+    return welch_from(
+        float(a.mean()), float(a.std(ddof=1)), len(a), float(b.mean()), float(b.std(ddof=1)), len(b)
+    )
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests: is the difference within ±bound?"""
+
+    t_low: float
+    p_low: float
+    t_high: float
+    p_high: float
+    df: float
+
+    @property
+    def p(self) -> float:
+        """The larger of the two; equivalence is claimed when it is under the level."""
+        return max(self.p_low, self.p_high)
+
+
+def equivalence(difference: float, se: float, df: float, bound: float) -> Equivalence:
+    """TOST (Schuirmann 1987; Lakens 2017, SPPS 8, 355–362) for |difference| < `bound`."""
+    if se <= 0 or bound <= 0:
+        raise ValueError(f"standard error {se} and bound {bound} must be above 0")
+    t_low, t_high = (difference + bound) / se, (difference - bound) / se
+    return Equivalence(
+        t_low, float(stats.t.sf(t_low, df)), t_high, float(stats.t.cdf(t_high, df)), df
+    )

@@ -1,0 +1,62 @@
+"""The difference between two methods on the features that both of them named."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.estimates.clustering import BOTH, Linear
+from analysis.estimates.intervals import LEVEL, codes
+from analysis.estimates.method_pairs import Pair
+from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
+
+
+def paired(pair: Pair) -> Linear | None:
+    """Mean over shared features of (mean rating under A − mean rating under B), with influences.
+
+    Takes the feature's own difficulty out of the comparison: within a feature the influences of the
+    two sides have opposite signs. None with fewer than two shared features.
+    """
+    n_a = np.bincount(pair.feature[pair.is_a], minlength=pair.n_features)
+    n_b = np.bincount(pair.feature[~pair.is_a], minlength=pair.n_features)
+    shared = (n_a > 0) & (n_b > 0)
+    if shared.sum() < 2:
+        return None
+    keep = shared[pair.feature]
+    values, first = pair.values[keep], pair.is_a[keep]
+    rated = np.where(pair.is_a, n_a[pair.feature], n_b[pair.feature])[keep]
+    weight = 1.0 / rated / shared.sum()
+    mean_a, mean_b = (float(np.sum((values * weight)[side])) for side in (first, ~first))
+    influence = weight * np.where(first, values - mean_a, mean_b - values)
+    participant, feature = codes(pair.participant[keep])[0], codes(pair.feature[keep])[0]
+    return Linear(mean_a - mean_b, influence, participant, feature, first.astype(np.int64))
+
+
+def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
+    """`paired` with Student's t on its two-way standard error (by participant and feature).
+
+    Degrees of freedom: the smaller of participants and features, less one.
+    """
+    name = "difference_paired_by_feature"
+    label = "difference in mean confidence, paired by feature"
+    linear = paired(pair)
+    if linear is None:
+        return not_estimable(
+            name=name,
+            label=label,
+            method=pair.name,
+            unit="scale",
+            reason="fewer than two features were rated under both methods; pairing needs two",
+            level=level,
+            counts=pair.counts,
+        )
+    return estimate(
+        name=name,
+        label=label,
+        method=pair.name,
+        unit="scale",
+        value=linear.value,
+        interval=linear.student(BOTH, level, (-4.0, 4.0)),
+        level=level,
+        counts=Counts(len(linear.influence), linear.n_participants, linear.n_features),
+        clustered_by=BOTH,
+    )

@@ -1,0 +1,146 @@
+"""Probability of superiority: how often a rating of A beats one of B, ties counted half.
+
+θ = P(A > B) + P(A = B)/2; Cliff's delta is 2θ − 1. Needs no more than the order of the scale. It is
+computed on ratings, with clustered variances, and on participants' means, where with one number a
+participant its standard error and degrees of freedom are those of Brunner and Munzel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.clustering import Linear
+from analysis.estimates.intervals import LEVEL, ONE_PARTICIPANT, t_interval, welch_df
+from analysis.estimates.method_pairs import Pair
+from analysis.estimates.results import Estimate, Interval, estimate
+
+BRUNNER_MUNZEL = "Brunner and Munzel's t"
+SEPARATED = "every value of one side is above every value of the other: no variance to learn from"
+
+
+def superiority(
+    values: Floats, is_a: npt.NDArray[np.bool_], participant: Ints, feature: Ints
+) -> Linear:
+    """θ of the ratings with each rating's influence: its placement among the other side's.
+
+    The placement of a rating is the share of the other side that it beats (ties half). Its distance
+    from the mean placement, over the number of ratings on its side, is its influence (Hoeffding's
+    projection of the U-statistic), which may be summed within clusters.
+    """
+    a, b = values[is_a], values[~is_a]
+    wins, losses = placements(a, b), placements(b, a)
+    theta = float(wins.mean())
+    influence = np.empty(len(values))
+    influence[is_a] = (wins - theta) / len(a)
+    influence[~is_a] = -(losses - (1 - theta)) / len(b)
+    return Linear(theta, influence, participant, feature, is_a.astype(np.int64))
+
+
+def placements(values: Floats, others: Floats) -> Floats:
+    """For each value the share of `others` below it, ties counted half."""
+    ranked = np.sort(others)
+    below = np.searchsorted(ranked, values, side="left")
+    up_to = np.searchsorted(ranked, values, side="right")
+    return np.asarray((below + up_to) / (2 * len(others)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class BrunnerMunzel:
+    """θ with its test against ½."""
+
+    theta: float
+    se: float
+    df: float
+
+    @property
+    def statistic(self) -> float:
+        """(θ − ½) / standard error."""
+        return (self.theta - 0.5) / self.se
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value by Student's t."""
+        return float(2 * stats.t.sf(abs(self.statistic), self.df))
+
+    def interval(self, level: float) -> Interval:
+        """θ ± t × standard error, cut at 0 and 1."""
+        return t_interval(self.theta, self.se, self.df, level, (0.0, 1.0), BRUNNER_MUNZEL)
+
+
+def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
+    """Brunner and Munzel (2000), Biometrical Journal 42, 17–25, for independent values.
+
+    Tests θ = ½ without assuming equal spread. None with fewer than two values a side, or without
+    variance (complete separation, or all values the same).
+    """
+    if min(len(a), len(b)) < 2:
+        return None
+    wins, losses = placements(a, b), placements(b, a)
+    v_a, v_b = wins.var(ddof=1) / len(a), losses.var(ddof=1) / len(b)
+    if v_a + v_b <= 1e-24:
+        return None
+    df = welch_df(v_a, len(a), v_b, len(b))
+    return BrunnerMunzel(float(wins.mean()), math.sqrt(v_a + v_b), df)
+
+
+def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
+    """Probability of superiority and Cliff's delta of ratings, and of participants' means.
+
+    Of ratings: Student's t on the recommended clustered standard error (`superiority`). Of
+    participants' means (between participants alone): Brunner and Munzel's interval.
+    """
+    rated = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
+    lost = 1 if pair.crossed else 2
+    over_ratings = pair.too_few or rated.student(rated.recommended, level, (0.0, 1.0), lost)
+    found = _theta_and_delta(pair, "ratings", rated.value, over_ratings, level)
+    if not pair.crossed:
+        a, b = (side.total / side.weight for side in pair.sides(pair.values))
+        by_means = brunner_munzel(a, b)
+        interval = (
+            by_means.interval(level)
+            if by_means
+            else Interval.none(ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
+        )
+        theta = float(placements(a, b).mean())
+        found += _theta_and_delta(pair, "participant means", theta, interval, level)
+    return found
+
+
+def _theta_and_delta(
+    pair: Pair, of: str, theta: float, interval: Interval, level: float
+) -> list[Estimate]:
+    delta = Interval(
+        None if interval.low is None else 2 * interval.low - 1,
+        None if interval.high is None else 2 * interval.high - 1,
+        interval.kind,
+        interval.reason,
+    )
+    suffix = of.replace(" ", "_")
+    return [
+        estimate(
+            name=f"superiority_{suffix}",
+            label=f"probability of superiority, {of} (ties half)",
+            method=pair.name,
+            unit="share",
+            value=theta,
+            interval=interval,
+            level=level,
+            counts=pair.counts,
+        ),
+        estimate(
+            name=f"cliffs_delta_{suffix}",
+            label=f"Cliff’s delta, {of}",
+            method=pair.name,
+            unit="none",
+            value=2 * theta - 1,
+            interval=delta,
+            level=level,
+            counts=pair.counts,
+        ),
+    ]

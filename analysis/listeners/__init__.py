@@ -1,0 +1,1 @@
+"""What listeners chose and wrote, how far they agreed, and machines beside them."""

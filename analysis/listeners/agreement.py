@@ -1,0 +1,200 @@
+"""How far listeners who met the same thing said the same: chance-corrected agreement and ICC.
+
+A *unit* is what is judged (a feature under a method); its ratings come from different listeners,
+not all of whom judge every unit. Everything but the two-way ICCs is computed from the counts
+[unit, category], where listeners may differ from unit to unit and some ratings may be missing.
+
+Intervals: percentile bootstrap of units (the units are the sample; listeners are taken as they
+are). Every coefficient is written for weights [resample, unit], so that its bootstrap is a few
+matrix products and the estimate itself is the case of weights 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.intervals import LEVEL, multinomial_weights, percentile_interval
+from analysis.estimates.results import Interval
+
+Coefficient = Callable[[Floats, Floats], Floats]
+"""(counts [unit, category], weights [resample, unit]) to values [resample]; NaN: undefined."""
+
+ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two ratings a unit"
+ONE_CATEGORY = "every rating is the same: there is no disagreement to expect by chance"
+BOOTSTRAP_UNITS = "percentile bootstrap by unit"
+
+
+def counts_table(unit: Ints, category: Ints, n_units: int, n_categories: int) -> Floats:
+    """Counts [unit, category] from each rating's unit and category."""
+    flat = np.bincount(unit * n_categories + category, minlength=n_units * n_categories)
+    return flat.reshape(n_units, n_categories).astype(np.float64)
+
+
+def krippendorff_nominal(counts: Floats, weights: Floats) -> Floats:
+    """Krippendorff's alpha for categories without order: 1 − D_o / D_e.
+
+    Krippendorff (2011), *Computing Krippendorff's alpha-reliability*. Units with one rating do not
+    enter. Undefined when every pairable rating is the same.
+    """
+    counts, weights = _pairable(counts, weights)
+    n = counts.sum(axis=1)
+    within = (n**2 - (counts**2).sum(axis=1)) / (n - 1)
+    marginal = weights @ counts
+    total = marginal.sum(axis=1)
+    expected = (total**2 - (marginal**2).sum(axis=1)) / (total - 1)
+    return 1 - _ratio(weights @ within, expected)
+
+
+def krippendorff_ordinal(counts: Floats, weights: Floats) -> Floats:
+    """Krippendorff's alpha for ordered categories (in the order of the columns).
+
+    The distance between categories c < k is the number of ratings between them, half of their own
+    included: δ = n_c/2 + n_(c+1) + … + n_k/2, squared; n are all pairable ratings, and so are those
+    of the resample in a bootstrap. Same source, same edges as the nominal one.
+    """
+    counts, weights = _pairable(counts, weights)
+    size = counts.shape[1]
+    n = counts.sum(axis=1)
+    pairs = counts[:, :, None] * counts[:, None, :] / (n - 1)[:, None, None]
+    observed = (weights @ pairs.reshape(len(n), -1)).reshape(-1, size, size)
+    marginal = weights @ counts
+    middle = np.cumsum(marginal, axis=1) - marginal / 2
+    distance = (middle[:, :, None] - middle[:, None, :]) ** 2
+    total = marginal.sum(axis=1)
+    chance = marginal[:, :, None] * marginal[:, None, :] / (total - 1)[:, None, None]
+    return 1 - _ratio((observed * distance).sum(axis=(1, 2)), (chance * distance).sum(axis=(1, 2)))
+
+
+def gwet(counts: Floats, weights: Floats, similarity: Floats | None = None) -> Floats:
+    """Gwet's AC1, or AC2 with a `similarity` [category, category] (1 on the diagonal).
+
+    Gwet (2008), British J. Mathematical and Statistical Psychology 61, 29–48; (2014) *Handbook of
+    Inter-Rater Reliability*. Chance: T Σ π_k (1 − π_k) / (q (q − 1)), T the sum of similarities.
+    Chance is largest where ratings spread evenly, so it does not collapse where one category
+    dominates. Defined even when one category alone was used (then 1).
+    """
+    size = counts.shape[1]
+    alike = np.eye(size) if similarity is None else similarity
+    agreement, shares = _agreement(counts, weights, alike)
+    chance = alike.sum() * (shares * (1 - shares)).sum(axis=1) / (size * (size - 1))
+    return _corrected(agreement, chance)
+
+
+def gwet_ordinal(counts: Floats, weights: Floats) -> Floats:
+    """Gwet's AC2 with his ordinal weights, the categories ordered as the columns."""
+    return gwet(counts, weights, ordinal_similarity(counts.shape[1]))
+
+
+def brennan_prediger(counts: Floats, weights: Floats, options: int) -> Floats:
+    """Agreement beyond a chance of 1/`options`: (p − 1/q) / (1 − 1/q).
+
+    Brennan and Prediger (1981), Educational and Psychological Measurement 41, 687–699. For choices
+    among `options` that differ from unit to unit, where no marginal shares are common to units.
+    """
+    agreement, _ = _agreement(counts, weights, np.eye(counts.shape[1]))
+    return _corrected(agreement, np.full(len(agreement), 1.0 / options))
+
+
+def ordinal_similarity(size: int) -> Floats:
+    """Gwet's ordinal weights: 1 − C(d + 1, 2) / C(size, 2) for categories d steps apart."""
+    steps = np.abs(np.subtract.outer(np.arange(size), np.arange(size))).astype(np.float64)
+    return np.asarray(1 - (steps + 1) * steps / (size * (size - 1)))
+
+
+def icc_oneway(counts: Floats, weights: Floats) -> Floats:
+    """ICC(1): share of the variance of a single rating that lies between units.
+
+    One-way random effects, ANOVA estimator, for unequal ratings a unit (n₀ in place of n; Donner
+    1986, International Statistical Review 54, 67–82); with equal numbers Shrout and Fleiss'
+    ICC(1, 1). Column k of `counts` is the value k + 1. May be negative. Undefined without a unit of
+    two ratings, without two units, or when no rating differs.
+    """
+    value = np.arange(1, counts.shape[1] + 1, dtype=np.float64)
+    n, s, q = counts.sum(axis=1), counts @ value, counts @ value**2
+    there = n > 0
+    n, s, q, weights = n[there], s[there], q[there], weights[:, there]
+    total, units = weights @ n, weights.sum(axis=1)
+    inside = weights @ (q - s**2 / n)
+    between = weights @ (s**2 / n) - (weights @ s) ** 2 / total
+    ms_inside = _ratio(inside, total - units)
+    ms_between = _ratio(between, units - 1)
+    n0 = _ratio(total - _ratio(weights @ n**2, total), units - 1)
+    return _ratio(ms_between - ms_inside, ms_between + (n0 - 1) * ms_inside)
+
+
+def _pairable(counts: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    keep = counts.sum(axis=1) >= 2
+    return counts[keep], weights[:, keep]
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    """Quotients, NaN where the denominator is not above rounding error."""
+    safe = np.where(bottom > 1e-12, bottom, 1.0)
+    return np.where(bottom > 1e-12, top / safe, np.nan)
+
+
+def _agreement(counts: Floats, weights: Floats, similarity: Floats) -> tuple[Floats, Floats]:
+    """Mean agreement within units of two ratings or more, and mean shares π over all units."""
+    n = counts.sum(axis=1)
+    many = n >= 2
+    alike = (counts * (counts @ similarity - 1)).sum(axis=1)
+    within = np.where(many, alike / np.where(many, n * (n - 1), 1.0), 0.0)
+    agreement = _ratio(weights @ within, weights @ many.astype(np.float64))
+    rated = np.maximum(n, 1.0)[:, None]
+    shares = weights @ (counts / rated) / np.maximum(weights @ (n > 0), 1e-300)[:, None]
+    return agreement, shares
+
+
+def _corrected(agreement: Floats, chance: Floats) -> Floats:
+    return _ratio(agreement - chance, 1 - chance)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A coefficient with its interval, or why there is none."""
+
+    value: float | None
+    interval: Interval
+    n_units: int
+    """Units with at least two ratings."""
+
+
+def agree(
+    coefficient: Coefficient,
+    counts: Floats,
+    *,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float = LEVEL,
+) -> Agreement:
+    """A coefficient over the units of `counts`, with a percentile bootstrap of units.
+
+    Resamples in which the coefficient is undefined are left out; where they pass one in twenty,
+    there is no interval.
+    """
+    counts = counts[counts.sum(axis=1) > 0]
+    n_units = int((counts.sum(axis=1) >= 2).sum())
+    if n_units == 0:
+        return Agreement(None, Interval.none(ONE_RATING), 0)
+    point = float(coefficient(counts, np.ones((1, len(counts))))[0])
+    if not np.isfinite(point):
+        return Agreement(None, Interval.none(ONE_CATEGORY), n_units)
+    if n_units < 2:
+        return Agreement(point, Interval.none("one unit only: an interval by unit needs two"), 1)
+    return Agreement(point, _bootstrap(coefficient, counts, rng, resamples, level), n_units)
+
+
+def _bootstrap(
+    coefficient: Coefficient, counts: Floats, rng: np.random.Generator, resamples: int, level: float
+) -> Interval:
+    cells = max(400_000, 4_000_000 // counts.shape[1])
+    drawn = multinomial_weights(rng, len(counts), resamples, cells)
+    values = np.concatenate([coefficient(counts, weights) for weights in drawn])
+    usable = values[np.isfinite(values)]
+    if len(usable) < 0.95 * resamples:
+        return Interval.none("undefined in more than one of twenty resamples of units")
+    return percentile_interval(usable, level, BOOTSTRAP_UNITS)

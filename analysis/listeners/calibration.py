@@ -1,0 +1,145 @@
+"""The machine's own confidence as a probability that a listener chooses its first label.
+
+Brier score, expected calibration error, AUROC, and the bins of a reliability diagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.clustering import PARTICIPANT, Linear
+from analysis.estimates.descriptives import Ratings, ratings_of
+from analysis.estimates.intervals import (
+    multinomial_weights,
+    percentile_interval,
+    stream,
+    sums_within,
+)
+from analysis.estimates.results import Estimate, Interval, estimate, no_value
+from analysis.estimates.superiority import superiority
+from analysis.reading.columns import whole
+from analysis.reading.labels import Labels, lookup
+
+BINS = 10
+"""Bins of equal width of the machine's confidence."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One point of a reliability diagram."""
+
+    predicted: float
+    observed: float
+    n: int
+
+
+def own_confidence(
+    frame: pd.DataFrame, labels: Labels, method: str, seed: int, resamples: int, level: float
+) -> Iterator[Estimate]:
+    """Brier score, calibration error and AUROC of the confidence in the first label."""
+    found = predictions(frame, labels, method)
+    if found is None:
+        return
+    p, hit, kept = found
+    ratings = ratings_of(kept, method)
+    brier = ratings.linear((p - hit) ** 2)
+    yield estimate(
+        name="brier",
+        label="Brier score of the machine’s confidence in its first label",
+        method=method,
+        unit="none",
+        value=brier.value,
+        level=level,
+        counts=ratings.counts,
+        interval=brier.student(brier.recommended, level, (0.0, 1.0)),
+    )
+    yield estimate(
+        name="ece",
+        label=f"expected calibration error ({BINS} bins of equal width)",
+        method=method,
+        unit="none",
+        value=calibration_error(p, hit),
+        level=level,
+        counts=ratings.counts,
+        interval=_ece_interval(p, hit, ratings, stream(seed, f"ece {method}"), resamples, level),
+    )
+    label = "AUROC of the machine’s confidence for its first label being chosen"
+    if hit.min() == hit.max():
+        yield no_value(
+            "auroc_confidence", label, ratings, "the first label was chosen always or never", level
+        )
+        return
+    auroc = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
+    linear = Linear(auroc.value, auroc.influence, ratings.participant, ratings.feature)
+    yield estimate(
+        name="auroc_confidence",
+        label=label,
+        method=method,
+        unit="none",
+        value=linear.value,
+        level=level,
+        counts=ratings.counts,
+        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
+    )
+
+
+def predictions(
+    frame: pd.DataFrame, labels: Labels, method: str
+) -> tuple[Floats, Floats, pd.DataFrame] | None:
+    """The machine's confidence in its first label, whether that was chosen, and the ratings.
+
+    None where there is no such confidence, or where it is not a probability.
+    """
+    own = labels.by_name.get("confidence")
+    if own is None:
+        return None
+    p = lookup(frame, own, method, 1)
+    kept = np.isfinite(p)
+    if not kept.any() or p[kept].min() < 0 or p[kept].max() > 1:
+        return None
+    chosen = frame["chosen_rank"].map(whole)
+    return p[kept], np.asarray(chosen[kept] == 1, dtype=np.float64), frame[kept]
+
+
+def _bin(p: Floats) -> Ints:
+    return np.minimum((p * BINS).astype(np.int64), BINS - 1)
+
+
+def reliability_bins(p: Floats, hit: Floats) -> list[Bin]:
+    """Mean prediction and share of hits in each bin that holds any."""
+    place = _bin(p)
+    n, sum_p, sum_hit = (sums_within(v, place, BINS) for v in (np.ones_like(p), p, hit))
+    return [
+        Bin(float(sum_p[i] / n[i]), float(sum_hit[i] / n[i]), int(n[i]))
+        for i in range(BINS)
+        if n[i] > 0
+    ]
+
+
+def calibration_error(p: Floats, hit: Floats) -> float:
+    """Σ over bins of (share of ratings) × |mean prediction − share of hits| (Guo et al. 2017)."""
+    return float(np.abs(sums_within(p - hit, _bin(p), BINS)).sum() / len(p))
+
+
+def _ece_interval(
+    p: Floats, hit: Floats, ratings: Ratings, rng: np.random.Generator, resamples: int, level: float
+) -> Interval:
+    """Percentile bootstrap by participant; noise within bins biases it upward, as the error."""
+    n = ratings.n_participants
+    if n < 2:
+        return Interval.none("one participant only")
+    cell = ratings.participant * BINS + _bin(p)
+    gaps = sums_within(p - hit, cell, n * BINS).reshape(n, BINS)
+    size = sums_within(np.ones_like(p), ratings.participant, n)
+    values = np.concatenate(
+        [
+            np.abs(drawn @ gaps).sum(axis=1) / (drawn @ size)
+            for drawn in multinomial_weights(rng, n, resamples)
+        ]
+    )
+    return percentile_interval(values, level, f"percentile bootstrap by {PARTICIPANT}")

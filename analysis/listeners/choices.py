@@ -1,0 +1,296 @@
+"""What listeners chose: the method's first label, the right label, and how far they agreed.
+
+A *choice* is told apart by `chosen_label`, else by `chosen_rank`. Under a trial of kind
+identification (`target_position` is filled) one option is the right one and chance is one in the
+number of options; the share choosing the method's first label is taken over the other trials.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
+from analysis.estimates.intervals import (
+    FEW_CLUSTERS,
+    LEVEL,
+    ClusterSums,
+    codes,
+    mean_interval,
+    stream,
+)
+from analysis.estimates.results import Counts, Estimate, Interval, estimate, not_estimable
+from analysis.listeners.agreement import agree, brennan_prediger, counts_table, krippendorff_nominal
+from analysis.listeners.confidence_agreement import agreement_estimate
+from analysis.reading.columns import whole
+from analysis.reading.table import Responses
+
+OPTIONS = 5
+"""Options of a trial, where the table does not say."""
+
+MOST_LABEL_RESAMPLES = 2000
+"""Resamples for agreement on labels, of which there may be thousands."""
+
+ONE_CHOICE = "no feature has choices of two listeners"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One method's choices, one a rating: what was chosen, and on what."""
+
+    ratings: Ratings
+    label: Ints
+    """Number of the chosen label within the method, from 0."""
+    n_labels: int
+    rank: Ints
+    """The method's own rank of the chosen label; 0 for a label from elsewhere."""
+    options: Ints
+    """Options offered."""
+
+
+def choices_of(responses: Responses, method: str) -> Choices | None:
+    """The choices of a method's ratings; None where the table does not hold choices."""
+    if not (responses.has("chosen_label") or responses.has("chosen_rank")):
+        return None
+    frame = responses.of(method)
+    chosen = _chosen(frame)
+    kept = frame[chosen != ""]
+    if kept.empty:
+        return None
+    label, n_labels = codes(chosen[chosen != ""])
+    rank = (
+        kept["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
+        if "chosen_rank" in kept.columns
+        else np.zeros(len(kept), dtype=np.int64)
+    )
+    return Choices(ratings_of(kept, method), label, n_labels, rank, _options(kept))
+
+
+def _chosen(frame: pd.DataFrame) -> pd.Series[str]:
+    """Each row's choice as a text, empty where there is none."""
+    if "chosen_label" in frame.columns:
+        return frame["chosen_label"]
+    return frame["chosen_rank"].where(frame["chosen_rank"] != "", "elsewhere")
+
+
+def _options(frame: pd.DataFrame) -> Ints:
+    columns = [c for c in (f"option_{i}" for i in range(1, 6)) if c in frame.columns]
+    if not columns:
+        return np.full(len(frame), OPTIONS, dtype=np.int64)
+    offered = np.sum([(frame[c] != "").to_numpy(dtype=np.int64) for c in columns], axis=0)
+    return np.where(offered >= 2, offered, OPTIONS).astype(np.int64)
+
+
+def describe_choices(
+    responses: Responses, method: str, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Every estimate of a method's choices; nothing where the table holds none."""
+    choices = choices_of(responses, method)
+    if choices is None:
+        return []
+    return [
+        *_first_label(responses, method, level),
+        *_identification(responses, method, level),
+        *_consensus(choices, seed, resamples, level),
+        *_agreement(choices, seed, resamples, level),
+    ]
+
+
+def _identified(frame: pd.DataFrame) -> pd.Series[bool]:
+    if "target_position" not in frame.columns:
+        return pd.Series(False, index=frame.index)
+    return frame["target_position"] != ""
+
+
+def _first_label(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
+    """Share of choices that are the method's own best label, and its value under chance."""
+    if not responses.has("chosen_rank"):
+        return
+    frame = responses.of(method)
+    frame = frame[~_identified(frame) & (_chosen(frame) != "")]
+    if frame.empty:
+        return
+    rank = frame["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
+    ratings = ratings_of(frame, method)
+    label = "share of choices that are the method’s first label"
+    yield from rating_share(
+        ratings, (rank == 1).astype(np.float64), "share_first_label", label, level
+    )
+    yield _chance(ratings, "share_first_label_chance", label, _options(frame), level)
+    label = "share of choices that are a label from another feature"
+    yield from rating_share(
+        ratings, (rank == 0).astype(np.float64), "share_label_elsewhere", label, level
+    )
+
+
+def _identification(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
+    """Share of identification trials in which the feature's own label was chosen, and chance."""
+    frame = responses.of(method)
+    frame = frame[_identified(frame)]
+    if frame.empty or "chosen_position" not in frame.columns:
+        return
+    frame = frame[frame["chosen_position"] != ""]
+    if frame.empty:
+        return
+    right = frame["chosen_position"].map(whole) == frame["target_position"].map(whole)
+    ratings = ratings_of(frame, method)
+    label = "share of identification trials answered with the feature’s own label"
+    yield from rating_share(
+        ratings, np.asarray(right, dtype=np.float64), "identification_accuracy", label, level
+    )
+    yield _chance(ratings, "identification_chance", label, _options(frame), level)
+
+
+def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float) -> Estimate:
+    return estimate(
+        name=name,
+        label=f"{label}: expected under chance",
+        method=ratings.method,
+        unit="share",
+        value=float(np.mean(1.0 / options)),
+        level=level,
+        counts=ratings.counts,
+        interval=Interval.none("a fixed value: one in the number of options"),
+    )
+
+
+def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
+    """Modal share and normalised entropy of the choices on a feature, averaged over features.
+
+    Beside each its value if every listener chose among the options blindly: with few listeners a
+    feature a modal share is high by chance alone, and an entropy low.
+    """
+    ratings = choices.ratings
+    table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
+    n = table.sum(axis=1)
+    many = n >= 2
+    size = _per_feature_options(choices)
+    if not many.any():
+        for name, label in (("consensus_modal_share", MODAL), ("consensus_entropy", ENTROPY)):
+            yield not_estimable(
+                name=name,
+                label=label,
+                method=ratings.method,
+                unit="share",
+                reason=ONE_CHOICE,
+                level=level,
+                counts=ratings.counts,
+            )
+        return
+    counts = Counts(int(n[many].sum()), ratings.n_participants, int(many.sum()))
+    pairs = list(zip(n[many].astype(int).tolist(), size[many].tolist(), strict=True))
+    observed = {
+        "consensus_modal_share": (MODAL, table[many].max(axis=1) / n[many], modal_by_chance),
+        "consensus_entropy": (ENTROPY, _entropy(table[many], size[many]), entropy_by_chance),
+    }
+    for name, (label, values, by_chance) in observed.items():
+        rng = stream(seed, f"{name} {ratings.method}")
+        yield estimate(
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="share",
+            value=float(values.mean()),
+            level=level,
+            counts=counts,
+            interval=_by_feature(values, rng, resamples, level),
+        )
+        expected = {pair: by_chance(*pair) for pair in sorted(set(pairs))}
+        yield estimate(
+            name=f"{name}_chance",
+            label=f"{label}: expected under chance",
+            method=ratings.method,
+            unit="share",
+            value=float(np.mean([expected[pair] for pair in pairs])),
+            level=level,
+            counts=counts,
+            interval=Interval.none("a fixed value: choices made blindly"),
+        )
+
+
+MODAL = "share of listeners who chose a feature’s most chosen label, mean over features"
+ENTROPY = "normalised entropy of the choices on a feature (0: all alike), mean over features"
+
+
+def _per_feature_options(choices: Choices) -> Ints:
+    size = np.full(choices.ratings.n_features, 2, dtype=np.int64)
+    np.maximum.at(size, choices.ratings.feature, choices.options)
+    return size
+
+
+def _entropy(table: Floats, size: Ints) -> Floats:
+    share = table / table.sum(axis=1, keepdims=True)
+    logs = np.log(np.where(share > 0, share, 1.0))
+    # Rounding must not turn a unanimous feature's 0 into −0.
+    return np.asarray(np.abs((share * logs).sum(axis=1)) / np.log(size))
+
+
+def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level: float) -> Interval:
+    found = mean_interval(
+        ClusterSums(values, np.ones_like(values)),
+        rng=rng,
+        resamples=resamples,
+        level=level,
+        bounds=(0.0, 1.0),
+    )
+    if found.low is None:
+        many = len(values) > 1
+        return Interval.none("every feature has the same value" if many else "one feature only")
+    kind = "Student's t" if len(values) < FEW_CLUSTERS else "studentised bootstrap"
+    return dataclasses.replace(found, kind=f"{kind} by feature")
+
+
+def modal_by_chance(n: int, options: int) -> float:
+    """Expected modal share of `n` blind choices among `options`, exactly.
+
+    Counts are independent Poisson numbers of mean n/q, given that they sum to n. So P(no option is
+    chosen more than m times) is the n-th term of the q-fold convolution of the Poisson
+    probabilities up to m, over the probability that a Poisson number of mean n is n.
+    """
+    single = stats.poisson.pmf(np.arange(n + 1), n / options)
+    beyond = 0.0
+    for most in range(n):
+        power = np.array([1.0])
+        for _ in range(options):
+            power = np.convolve(power, single[: most + 1])[: n + 1]
+        inside = float(power[n]) if len(power) > n else 0.0
+        beyond += 1 - inside / float(stats.poisson.pmf(n, n))
+    return beyond / n
+
+
+def entropy_by_chance(n: int, options: int) -> float:
+    """Expected normalised entropy of `n` blind choices among `options`, exactly (binomial sums)."""
+    k = np.arange(1, n + 1)
+    terms = stats.binom.pmf(k, n, 1 / options) * (k / n) * np.log(n / k)
+    return float(options * terms.sum() / math.log(options))
+
+
+def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
+    """Krippendorff's alpha of the chosen labels, and agreement beyond one in the options."""
+    ratings = choices.ratings
+    table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
+    table = table[:, table.sum(axis=0) > 0]
+    size = int(np.bincount(choices.options).argmax())
+    found = {
+        "alpha_choice": ("Krippendorff’s alpha of the choice (nominal)", krippendorff_nominal),
+        "brennan_prediger_choice": (
+            f"agreement on the choice beyond one in {size} (Brennan and Prediger)",
+            lambda counts, weights: brennan_prediger(counts, weights, size),
+        ),
+    }
+    for name, (label, coefficient) in found.items():
+        result = agree(
+            coefficient,
+            table,
+            rng=stream(seed, f"{name} {ratings.method}"),
+            resamples=min(resamples, MOST_LABEL_RESAMPLES),
+            level=level,
+        )
+        yield agreement_estimate(name, label, ratings, result, level)

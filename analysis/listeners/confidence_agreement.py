@@ -1,0 +1,81 @@
+"""Agreement of listeners on how well a name fits, as estimates: one unit a feature and method."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.estimates.descriptives import Ratings
+from analysis.estimates.intervals import LEVEL, stream
+from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
+from analysis.listeners.agreement import (
+    Agreement,
+    Coefficient,
+    agree,
+    counts_table,
+    gwet,
+    gwet_ordinal,
+    icc_oneway,
+    krippendorff_nominal,
+    krippendorff_ordinal,
+)
+
+COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
+    "alpha_ordinal": ("Krippendorff’s alpha of the confidence (ordinal)", krippendorff_ordinal),
+    "alpha_nominal": ("Krippendorff’s alpha of the confidence (nominal)", krippendorff_nominal),
+    "gwet_ac2": ("Gwet’s AC2 of the confidence (ordinal weights)", gwet_ordinal),
+    "gwet_ac1": ("Gwet’s AC1 of the confidence", gwet),
+    "icc_1": ("ICC(1) of the confidence: share of variance between features", icc_oneway),
+}
+
+
+def describe_agreement(
+    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+) -> list[Estimate]:
+    """Every coefficient for one method; a listener's second rating of a feature is not counted."""
+    pairs = ratings.feature * ratings.n_participants + ratings.participant
+    _, first = np.unique(pairs, return_index=True)
+    steps = ratings.values[first].astype(np.int64) - 1
+    counts = counts_table(ratings.feature[first], steps, ratings.n_features, 5)
+    return [
+        agreement_estimate(
+            name,
+            label,
+            ratings,
+            agree(
+                coefficient,
+                counts,
+                rng=stream(seed, f"{name} {ratings.method}"),
+                resamples=resamples,
+                level=level,
+            ),
+            level,
+        )
+        for name, (label, coefficient) in COEFFICIENTS.items()
+    ]
+
+
+def agreement_estimate(
+    name: str, label: str, ratings: Ratings, result: Agreement, level: float
+) -> Estimate:
+    """A coefficient as an `Estimate`; its number of features is those with two ratings or more."""
+    counts = Counts(len(ratings.values), ratings.n_participants, result.n_units)
+    if result.value is None:
+        return not_estimable(
+            name=name,
+            label=label,
+            method=ratings.method,
+            unit="none",
+            reason=result.interval.reason,
+            level=level,
+            counts=counts,
+        )
+    return estimate(
+        name=name,
+        label=label,
+        method=ratings.method,
+        unit="none",
+        value=result.value,
+        interval=result.interval,
+        level=level,
+        counts=counts,
+    )

@@ -1,0 +1,224 @@
+"""Machine scores beside what listeners said, for one method.
+
+- A score and the listener's confidence: Spearman's correlation between the score of the label that
+  was chosen and the confidence in it, and the same freed of the listeners' own noise.
+- A score and the choice: how often the chosen label's score is above that of another option.
+- The machine's own confidence: `calibration`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.arrays import Floats
+from analysis.estimates.clustering import Linear
+from analysis.estimates.descriptives import Ratings, ratings_of
+from analysis.estimates.intervals import LEVEL, stream
+from analysis.estimates.results import Estimate, Interval, estimate, no_value
+from analysis.listeners.agreement import agree, counts_table, icc_oneway
+from analysis.listeners.calibration import own_confidence
+from analysis.reading.columns import whole
+from analysis.reading.labels import Key, Labels, lookup
+from analysis.reading.table import Responses
+
+RELIABILITY_RESAMPLES = 2000
+"""To tell whether a rating has any reliability: without it the correction divides by nothing."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """One score of one method beside confidence: feature means of both."""
+
+    method: str
+    score: Floats
+    confidence: Floats
+
+
+def score_points(responses: Responses, scores: Labels | None) -> dict[str, list[Points]]:
+    """For each score the feature means of it (of the chosen labels) and of confidence, a method."""
+    found: dict[str, list[Points]] = {}
+    if scores is None or not responses.has("chosen_rank"):
+        return found
+    for name in scores.names:
+        for method in responses.methods:
+            frame = responses.of(method)
+            frame = frame.assign(rank_number=frame["chosen_rank"].map(whole))
+            value = lookup(frame, scores.by_name[name], method, "rank_number")
+            known = frame.assign(value=value)[np.isfinite(value)]
+            if len(known):
+                means = known.groupby("feature_key", sort=True)[["value", "rating"]].mean()
+                found.setdefault(name, []).append(
+                    Points(method, means["value"].to_numpy(), means["rating"].to_numpy())
+                )
+    return found
+
+
+def describe_scores(
+    responses: Responses,
+    scores: Labels | None,
+    method: str,
+    *,
+    seed: int,
+    resamples: int,
+    level: float = LEVEL,
+) -> list[Estimate]:
+    """Every estimate of one method's scores; nothing without scores or chosen ranks."""
+    if scores is None or not responses.has("chosen_rank"):
+        return []
+    frame = responses.of(method)
+    frame = frame.assign(rank_number=frame["chosen_rank"].map(whole))
+    found: list[Estimate] = []
+    for name in scores.names:
+        values = scores.by_name[name]
+        found += _against_confidence(frame, values, method, name, seed, level)
+        found += _against_choice(frame, values, method, name, level)
+    found += own_confidence(frame, scores, method, seed, resamples, level)
+    return found
+
+
+def _against_confidence(
+    frame: pd.DataFrame,
+    values: Mapping[Key, float],
+    method: str,
+    name: str,
+    seed: int,
+    level: float,
+) -> Iterator[Estimate]:
+    score = lookup(frame, values, method, "rank_number")
+    kept = frame[np.isfinite(score)]
+    if kept.empty:
+        return
+    ratings = ratings_of(kept, method)
+    label = f"Spearman’s correlation of {name} of the chosen label and confidence in it"
+    linear = spearman(score[np.isfinite(score)], ratings)
+    key = f"spearman_{name}_confidence"
+    if linear is None:
+        yield no_value(
+            key, label, ratings, "the score or the confidence is the same everywhere", level
+        )
+        return
+    interval = _fisher(linear, level)
+    yield estimate(
+        name=key,
+        label=label,
+        method=method,
+        unit="none",
+        value=linear.value,
+        interval=interval,
+        level=level,
+        counts=ratings.counts,
+    )
+    reliability = _icc_of_a_rating(ratings, stream(seed, f"reliability {name} {method}"))
+    corrected = f"{label}, corrected for the listeners’ noise"
+    if reliability is None:
+        yield no_value(
+            f"{key}_corrected",
+            corrected,
+            ratings,
+            "the reliability of a rating (ICC) cannot be told from 0",
+            level,
+        )
+        return
+    scale = math.sqrt(reliability)
+    stretched = (
+        Interval.none(interval.reason)
+        if interval.low is None
+        else Interval(
+            max(-1.0, interval.low / scale),
+            min(1.0, (interval.high or 0.0) / scale),
+            f"{interval.kind}, reliability {reliability:.3f} taken as known",
+        )
+    )
+    yield estimate(
+        name=f"{key}_corrected",
+        label=corrected,
+        method=method,
+        unit="none",
+        value=max(-1.0, min(1.0, linear.value / scale)),
+        interval=stretched,
+        level=level,
+        counts=ratings.counts,
+    )
+
+
+def spearman(score: Floats, ratings: Ratings) -> Linear | None:
+    """Spearman's correlation with each rating's influence; None without spread.
+
+    Pearson's correlation r of the mid-ranks; influence (z_x z_y − r (z_x² + z_y²)/2) / n, with the
+    ranks' standardised values z. The ranks are taken as given.
+    """
+    if np.ptp(score) == 0 or np.ptp(ratings.values) == 0:
+        return None
+    x, y = stats.rankdata(score), stats.rankdata(ratings.values)
+    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
+    r = float(np.mean(x * y))
+    influence = (x * y - r * (x**2 + y**2) / 2) / len(x)
+    return Linear(r, influence, ratings.participant, ratings.feature)
+
+
+def _fisher(linear: Linear, level: float) -> Interval:
+    """Student's t on Fisher's z, with the recommended clustered standard error."""
+    way = linear.recommended
+    if linear.clusters(way) < 3:
+        return Interval.none("fewer than three participants or features")
+    r = min(max(linear.value, -0.999999), 0.999999)
+    se = math.sqrt(linear.variance(way)) / (1 - r * r)
+    half = float(stats.t.ppf((1 + level) / 2, linear.clusters(way) - 1)) * se
+    z = math.atanh(r)
+    return Interval(
+        math.tanh(z - half), math.tanh(z + half), f"Student's t on Fisher's z, clustered by {way}"
+    )
+
+
+def _icc_of_a_rating(ratings: Ratings, rng: np.random.Generator) -> float | None:
+    """ICC(1): the share of a rating's variance between features; None if not told from 0."""
+    counts = counts_table(
+        ratings.feature, ratings.values.astype(np.int64) - 1, ratings.n_features, 5
+    )
+    found = agree(icc_oneway, counts, rng=rng, resamples=RELIABILITY_RESAMPLES)
+    low = found.interval.low
+    return found.value if low is not None and low > 0 else None
+
+
+def _against_choice(
+    frame: pd.DataFrame, values: Mapping[Key, float], method: str, name: str, level: float
+) -> Iterator[Estimate]:
+    """Mean over trials of the share of other options whose score the chosen label's beats."""
+    columns = [f"option_rank_{i}" for i in range(1, 6)]
+    if not set(columns) <= set(frame.columns):
+        return
+    chosen = lookup(frame, values, method, "rank_number")
+    others = []
+    for i, column in enumerate(columns, start=1):
+        rank = frame[column].map(whole)
+        source = frame.get(f"option_source_{i}")
+        if source is not None:
+            rank = rank.where(source == method)
+        held = lookup(frame.assign(_option=rank), values, method, "_option")
+        others.append(np.where(rank == frame["rank_number"], np.nan, held))
+    table = np.array(others)
+    beaten = np.where(np.isfinite(table), (chosen > table) + 0.5 * (chosen == table), 0.0)
+    n = np.isfinite(table).sum(axis=0)
+    usable = np.isfinite(chosen) & (n > 0)
+    if not usable.any():
+        return
+    share = beaten.sum(axis=0)[usable] / n[usable]
+    ratings = ratings_of(frame[usable], method)
+    linear = ratings.linear(share)
+    yield estimate(
+        name=f"choice_{name}",
+        label=f"how often {name} of the chosen label is above that of "
+        "another option (ties half; ½ by chance)",
+        method=method,
+        unit="share",
+        value=linear.value,
+        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
+        level=level,
+        counts=ratings.counts,
+    )

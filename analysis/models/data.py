@@ -1,0 +1,53 @@
+"""Data of a cumulative link mixed model, its parameters, and why one cannot be fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.arrays import Floats, Ints
+
+
+class NotFitted(Exception):  # noqa: N818 - an answer, not an error
+    """The model cannot be fitted; the message is the reason as the report shows it."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Ratings as categories from 0, predictors [rating, k], and each random effect's levels."""
+
+    y: Ints
+    x: Floats
+    factors: tuple[Ints, ...]
+
+    @property
+    def n_theta(self) -> int:
+        """Number of thresholds."""
+        return int(self.y.max())
+
+    def sizes(self) -> tuple[int, ...]:
+        """Levels of each random effect."""
+        return tuple(int(f.max()) + 1 for f in self.factors)
+
+
+def prepare(ratings: Floats, x: Floats, factors: Sequence[Ints]) -> Data:
+    """Data of a model; refuses what cannot be fitted."""
+    used, y = np.unique(ratings, return_inverse=True)
+    if len(used) < 2:
+        raise NotFitted("every rating is the same")
+    if len(factors) not in (1, 2):
+        raise ValueError("one or two random effects")
+    for factor in factors:
+        if factor.max() < 1:
+            raise NotFitted("a random effect needs two levels")
+    return Data(y.astype(np.int64), x, tuple(factors))
+
+
+def unpack(parameters: Floats, data: Data) -> tuple[Floats, Floats, Floats]:
+    """Thresholds (first, then logs of the gaps), effects, standard deviations (sign is free)."""
+    k, n = data.n_theta, data.x.shape[1]
+    gaps = np.exp(np.clip(parameters[1:k], -30, 30))
+    theta = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
+    return theta, parameters[k : k + n], parameters[k + n :]

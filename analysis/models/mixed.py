@@ -1,0 +1,147 @@
+"""The cumulative link mixed model of two methods, as estimates and a test."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.intervals import LEVEL
+from analysis.estimates.method_pairs import Pair
+from analysis.estimates.results import Estimate, HypothesisTest, Interval, estimate, not_estimable
+from analysis.models.clmm import Fit, fit
+from analysis.models.data import Data, NotFitted, prepare
+from analysis.models.link_functions import LINKS, Link
+
+WALD = "Wald, from the observed information of the mixed model"
+WALD_LOG = "Wald on the logarithm, from the observed information of the mixed model"
+NODES = 10
+"""Quadrature points where there is one random effect alone."""
+
+LARGEST_MODEL = 20_000
+"""Ratings beyond which the model is left to a machine with more time."""
+
+
+def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], list[HypothesisTest]]:
+    """The method's effect by logit and probit, the random effects' spread, and a Wald test."""
+    try:
+        data, names = model_data(pair)
+        fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1) for link in LINKS}
+    except NotFitted as reason:
+        return [
+            not_estimable(
+                name=f"clmm_{link}_effect",
+                label=_label(link),
+                method=pair.name,
+                unit="coefficient",
+                reason=str(reason),
+                level=level,
+                counts=pair.counts,
+            )
+            for link in LINKS
+        ], []
+    found = [
+        e for link, fitted in fits.items() for e in _estimates(pair, link, fitted, names, level)
+    ]
+    return found, [_test(pair, fits["logit"])]
+
+
+def model_data(pair: Pair) -> tuple[Data, list[str]]:
+    """Ratings with the method as predictor and the random effects that the design can tell.
+
+    A random participant needs a participant with two ratings, a random feature a feature with two;
+    else its spread is one with the noise.
+    """
+    if len(pair.values) > LARGEST_MODEL:
+        raise NotFitted(f"over {LARGEST_MODEL} ratings: the mixed model is not fitted here")
+    factors: list[Ints] = []
+    names: list[str] = []
+    for name, levels in (("participant", pair.participant), ("feature", pair.feature)):
+        counts = np.bincount(levels)
+        if len(counts) > 1 and counts.max() > 1:
+            factors.append(levels)
+            names.append(name)
+    if not factors:
+        raise NotFitted("no participant and no feature has two ratings")
+    x: Floats = pair.is_a.astype(np.float64)[:, None]
+    return prepare(pair.values, x, factors), names
+
+
+def _label(link: Link) -> str:
+    return f"effect of the method on the latent scale (cumulative link mixed model, {link})"
+
+
+def _estimates(
+    pair: Pair, link: Link, fitted: Fit, names: list[str], level: float
+) -> list[Estimate]:
+    beta, se = float(fitted.beta[0]), float(fitted.beta_se[0])
+    half = float(stats.norm.ppf((1 + level) / 2)) * se
+    found = [
+        estimate(
+            name=f"clmm_{link}_effect",
+            label=_label(link),
+            method=pair.name,
+            unit="coefficient",
+            value=beta,
+            interval=Interval(beta - half, beta + half, WALD),
+            level=level,
+            counts=pair.counts,
+        )
+    ]
+    for name, sigma, error in zip(names, fitted.sigma, fitted.sigma_se, strict=True):
+        found.append(
+            estimate(
+                name=f"clmm_{link}_sd_{name}",
+                label=f"standard deviation of {name}s on the latent scale ({link})",
+                method=pair.name,
+                unit="coefficient",
+                value=float(sigma),
+                level=level,
+                counts=pair.counts,
+                interval=_sigma_interval(float(sigma), float(error), level),
+            )
+        )
+    said = {
+        "effect_se": ("standard error of the effect", se),
+        "log_likelihood": ("log-likelihood", fitted.log_likelihood),
+    }
+    for name, (label, number) in said.items():
+        found.append(
+            estimate(
+                name=f"clmm_{link}_{name}",
+                label=f"{label} ({link})",
+                method=pair.name,
+                unit="coefficient",
+                value=number,
+                level=level,
+                counts=pair.counts,
+                interval=Interval.none("not a parameter"),
+            )
+        )
+    return found
+
+
+def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
+    """Wald's on the logarithm, which keeps it above 0; none where the estimate is about 0."""
+    if sigma < 0.05 or error > 2 * sigma:
+        return Interval.none("the estimate is at the border, 0, where Wald’s interval fails")
+    half = float(stats.norm.ppf((1 + level) / 2)) * error / sigma
+    return Interval(sigma * math.exp(-half), sigma * math.exp(half), WALD_LOG)
+
+
+def _test(pair: Pair, fitted: Fit) -> HypothesisTest:
+    z = float(fitted.beta[0] / fitted.beta_se[0])
+    return HypothesisTest(
+        name="clmm_logit_wald",
+        label="the method has no effect on the latent scale (mixed model, logit)",
+        method=pair.name,
+        family="exploratory",
+        statistic=z,
+        df=None,
+        p=float(2 * stats.norm.sf(abs(z))),
+        p_adjusted=None,
+        n_participants=pair.n_participants,
+        note="Wald",
+    )

@@ -1,0 +1,205 @@
+"""Exclusions by rules that the study fixed beforehand, in `study.json` under `exclusion_rules`.
+
+Each rule drops whole participations, or single responses, from the estimates; nothing is deleted
+from the table. Results are shown with and without. Rules given on the command line in place of the
+plan's are marked as a deviation.
+
+To add a rule, add its line to `RULES` and a function beside the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import AnalysisError, quote
+from analysis.reading.columns import whole
+from analysis.reading.companions import read_study
+from analysis.reading.quality import participations
+from analysis.reading.table import Responses, accounting_of
+from analysis.reading.text_files import read_json
+
+Number = float
+
+
+def _at_most(column: str, total: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+    def out(table: pd.DataFrame, limit: Number) -> pd.Series[bool]:
+        return (table[total] - table[column]) > limit
+
+    return out
+
+
+def _under(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+    return lambda table, limit: table[column] < limit
+
+
+def _over(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+    return lambda table, limit: table[column] > limit
+
+
+def _flagged(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+    return lambda table, wanted: table[column].fillna(False).astype(bool) & bool(wanted)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule over participations: the columns of `quality.participations` it needs, and whom out.
+
+    A participation whose figure is missing (no repeat, say) stays in.
+    """
+
+    needs: tuple[str, ...]
+    out: Callable[[pd.DataFrame, Number], pd.Series[bool]]
+    meaning: str
+
+
+RULES: dict[str, Rule] = {
+    "max_failed_catch": Rule(
+        ("catch_passed", "catch_trials"),
+        _at_most("catch_passed", "catch_trials"),
+        "participations that failed more than {} catch trials",
+    ),
+    "min_median_response_ms": Rule(
+        ("median_response_ms",),
+        _under("median_response_ms"),
+        "participations whose median answer took less than {} ms",
+    ),
+    "max_share_under_clip_length": Rule(
+        ("share_under_clip_length",),
+        _over("share_under_clip_length"),
+        "participations that answered more than a share of {} in less than the clips’ length",
+    ),
+    "same_confidence": Rule(
+        ("same_confidence",),
+        _flagged("same_confidence"),
+        "participations with one and the same confidence throughout",
+    ),
+    "same_position": Rule(
+        ("same_position",),
+        _flagged("same_position"),
+        "participations that chose one and the same place throughout",
+    ),
+    "inconsistent": Rule(
+        ("inconsistent",),
+        _flagged("inconsistent"),
+        "participations that chose another label in every repeat",
+    ),
+}
+RESPONSE_RULES = {
+    "min_response_ms": "responses that took less than {} ms",
+    "max_hidden_ms": "responses whose page was hidden for more than {} ms",
+}
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """What one rule did."""
+
+    rule: str
+    limit: float
+    meaning: str
+    n_participations: int
+    """Participations that it drops (0 for a rule over responses)."""
+    n_responses: int
+    """Main responses with a confidence that it drops."""
+    applied: bool
+    reason: str = ""
+    """Why a rule could not be applied."""
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A table after its rules."""
+
+    responses: Responses
+    exclusions: tuple[Exclusion, ...]
+    source: str
+    """`plan`, `deviation` (rules in place of the plan's), `given` (no plan) or `none`."""
+
+
+def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Excluded:
+    """Apply the plan's rules, or the `given` file's in their place."""
+    study = read_study(folder)
+    planned = _rules((study or {}).get("exclusion_rules") or {}, "study.json")
+    if given is None:
+        rules, source = planned, "plan" if planned else "none"
+    else:
+        rules = _rules(_load(given), given.name)
+        _check_known(rules, given.name)
+        source = "plan" if rules == planned else "deviation" if study is not None else "given"
+    if not rules:
+        return Excluded(responses, (), source)
+    table = participations(responses, folder)
+    kept, done = responses.ratings, []
+    for name, limit in rules.items():
+        out, exclusion = _apply(name, limit, table, responses.ratings)
+        kept = kept[~out.reindex(kept.index)]
+        done.append(exclusion)
+    if kept.empty:
+        raise AnalysisError(f"{responses.name}: the exclusion rules leave no response")
+    after = dataclasses.replace(
+        responses,
+        ratings=kept.reset_index(drop=True),
+        accounting=accounting_of(responses.accounting, kept),
+    )
+    return Excluded(after, tuple(done), source)
+
+
+def _load(path: Path) -> Any:
+    return read_json(path)
+
+
+def _rules(given: Any, name: str) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise AnalysisError(f"{name}: exclusion rules are not a JSON object")
+    for rule, limit in given.items():
+        if rule in _KNOWN and not _is_limit(limit):
+            raise AnalysisError(f"{name}: {rule} is {quote(str(limit))}, expected a number")
+    return {str(rule): float(limit) if _is_limit(limit) else 0.0 for rule, limit in given.items()}
+
+
+_KNOWN = [*RULES, *RESPONSE_RULES]
+
+
+def _is_limit(limit: object) -> bool:
+    return isinstance(limit, bool | int | float) and 0 <= limit < 1e12
+
+
+def _check_known(rules: Mapping[str, float], name: str) -> None:
+    for rule in rules:
+        if rule not in _KNOWN:
+            known = ", ".join(_KNOWN)
+            raise AnalysisError(f"{name}: unknown exclusion rule {quote(rule)}; known: {known}")
+
+
+def _apply(
+    name: str, limit: float, table: pd.DataFrame, ratings: pd.DataFrame
+) -> tuple[pd.Series[bool], Exclusion]:
+    nobody = pd.Series(False, index=ratings.index)
+    if name not in _KNOWN:
+        reason = "the plan names a rule that this analysis does not know"
+        return nobody, Exclusion(name, limit, name, 0, 0, False, reason)
+    meaning = (RULES[name].meaning if name in RULES else RESPONSE_RULES[name]).format(f"{limit:g}")
+    missing = _missing(name, table, ratings)
+    if missing:
+        reason = f"the table cannot give {missing}"
+        return nobody, Exclusion(name, limit, meaning, 0, 0, False, reason)
+    if name in RULES:
+        who = set(table.loc[RULES[name].out(table, limit), "participation"])
+        out = ratings["participation"].isin(who)
+        return out, Exclusion(name, limit, meaning, len(who), int(out.sum()), True)
+    column = name.split("_", 1)[1]
+    ms = ratings[column].map(whole).astype(float)
+    out = (ms < limit) if name.startswith("min") else (ms > limit)
+    return out, Exclusion(name, limit, meaning, 0, int(out.sum()), True)
+
+
+def _missing(name: str, table: pd.DataFrame, ratings: pd.DataFrame) -> str:
+    needs = RULES[name].needs if name in RULES else (name.split("_", 1)[1],)
+    columns = table.columns if name in RULES else ratings.columns
+    return ", ".join(column for column in needs if column not in columns)

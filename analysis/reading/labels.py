@@ -1,0 +1,93 @@
+"""`labels.csv` beside the table: the methods' labels, and the numbers that machines gave them.
+
+Columns: run, sae, feature, method, rank, text, confidence, and one for each score. A *score* is a
+column whose name begins with `score_`, or another one that holds numbers alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import Floats
+from analysis.reading.columns import whole
+from analysis.reading.companions import decimal, read_table
+from analysis.reading.table import RUN_SEPARATOR, Responses
+
+IDENTITY = ("run", "sae", "feature", "method", "rank", "text", "status")
+PREFIX = "score_"
+
+Key = tuple[str, str, int]
+"""Feature key, method, rank."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """`labels.csv`: texts, and score name to value, of each (feature key, method, rank)."""
+
+    texts: Mapping[Key, str]
+    by_name: Mapping[str, Mapping[Key, float]]
+
+    @property
+    def names(self) -> list[str]:
+        """Scores other than the machine's own confidence."""
+        return [name for name in self.by_name if name != "confidence"]
+
+
+def read_labels(folder: Path, responses: Responses) -> Labels | None:
+    """The labels beside the table; None where there is no `labels.csv`."""
+    rows = read_table(folder, "labels.csv", ("feature", "method", "rank"))
+    if rows is None:
+        return None
+    known = set(responses.rows["run"]) if responses.has("run") else set()
+    runs = len(known) > 1
+    found: dict[str, dict[Key, float]] = {}
+    texts: dict[Key, str] = {}
+    columns = _score_columns(rows)
+    for number, row in enumerate(rows, start=2):
+        rank = whole(row["rank"])
+        if rank is None or (known and row.get("run") and row["run"] not in known):
+            continue
+        feature = row.get("run", "") + RUN_SEPARATOR + row["feature"] if runs else row["feature"]
+        if row.get("text"):
+            texts[feature, row["method"], rank] = row["text"]
+        for column in columns:
+            if row[column] != "":
+                value = decimal("labels.csv", number, column, row[column])
+                name = column.removeprefix(PREFIX)
+                found.setdefault(name, {})[feature, row["method"], rank] = value
+    return Labels(texts, found)
+
+
+def _score_columns(rows: list[dict[str, str]]) -> list[str]:
+    """The machine's confidence, what is named a score, and what else holds numbers alone."""
+    named = [c for c in (rows[0] if rows else ()) if c not in IDENTITY]
+    return [
+        c
+        for c in named
+        if c == "confidence" or c.startswith(PREFIX) or all(_numeric(r[c]) for r in rows)
+    ]
+
+
+def _numeric(text: str) -> bool:
+    try:
+        return text == "" or math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def lookup(frame: pd.DataFrame, values: Mapping[Key, float], method: str, rank: object) -> Floats:
+    """The score of one label a rating: of the rank in a column, or of a fixed rank."""
+    ranks = frame[rank] if isinstance(rank, str) else [rank] * len(frame)
+    return np.array(
+        [
+            values.get((feature, method, int(r)), math.nan) if pd.notna(r) else math.nan
+            for feature, r in zip(frame["feature_key"], ranks, strict=True)
+        ],
+        dtype=np.float64,
+    )

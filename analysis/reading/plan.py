@@ -1,0 +1,171 @@
+"""The plan that a study fixed beforehand (`study.json`, `analysis_plan`), and what departs from it.
+
+A plan may say, all of it optional:
+
+- `comparisons`: pairs of methods, `[["essentia", "gemini"]]`; the first minus the second;
+- `confirmatory`: names of tests (`PLANNABLE`); Holm's family is these tests of these comparisons;
+- `equivalence_bound`, `statuses`, `resamples`, `seed`: what the command's options set otherwise;
+- `text`: prose, shown as it stands.
+
+An option of the command goes before the plan and is then a deviation. What the plan says beyond
+this cannot be followed here, and that is a deviation too. Nothing departs in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from analysis.errors import AnalysisError, quote
+from analysis.reading.columns import STATUSES
+
+DEFAULT_TEST = "difference_mean_confidence"
+PLANNABLE = (
+    DEFAULT_TEST,
+    "difference_paired_by_feature",
+    "superiority_ratings",
+    "equivalence_mean_confidence",
+    "permutation_participant_means",
+    "sign_flip_participant_means",
+    "welch_participant_means",
+    "brunner_munzel_participant_means",
+    "clmm_logit_wald",
+)
+OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
+KNOWN = (*OPTIONS, "confirmatory", "text")
+MOST_TEXT = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan as read; None where it does not say."""
+
+    comparisons: tuple[tuple[str, str], ...] | None = None
+    confirmatory: tuple[str, ...] | None = None
+    equivalence_bound: float | None = None
+    statuses: tuple[str, ...] | None = None
+    resamples: int | None = None
+    seed: int | None = None
+    text: str = ""
+    unknown: tuple[str, ...] = ()
+    """What it says that this analysis cannot follow."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the plan names a family of confirmatory tests."""
+        return self.comparisons is not None or self.confirmatory is not None
+
+    def family(self, test: str, pair: tuple[str, str]) -> bool:
+        """Whether a test of a comparison is confirmatory."""
+        tests = (DEFAULT_TEST,) if self.confirmatory is None else self.confirmatory
+        return test in tests and (self.comparisons is None or pair in self.comparisons)
+
+
+def read_plan(study: Mapping[str, Any] | None) -> Plan:
+    """The plan of a `study.json`; refuses what is not of its form in one line."""
+    given = (study or {}).get("analysis_plan") or {}
+    if not isinstance(given, Mapping):
+        raise _refused("analysis_plan", given, "a JSON object")
+    return Plan(
+        comparisons=_comparisons(given.get("comparisons")),
+        confirmatory=_names(given.get("confirmatory"), "confirmatory", PLANNABLE),
+        equivalence_bound=_number(given.get("equivalence_bound"), "equivalence_bound"),
+        statuses=_names(given.get("statuses"), "statuses", STATUSES),
+        resamples=_whole(given.get("resamples"), "resamples", 100, 1_000_000),
+        seed=_whole(given.get("seed"), "seed", 0, 2**63 - 1),
+        text=str(given.get("text") or "")[:MOST_TEXT],
+        unknown=tuple(str(key) for key in given if key not in KNOWN),
+    )
+
+
+def _refused(name: str, value: object, expected: str) -> AnalysisError:
+    return AnalysisError(f"study.json: {name} is {quote(str(value))}, expected {expected}")
+
+
+def _comparisons(given: Any) -> tuple[tuple[str, str], ...] | None:
+    if given is None:
+        return None
+    expected = "a list of pairs of two different methods"
+    pairs: list[Any] = given if isinstance(given, list) else [None]
+    for pair in pairs:
+        names = pair if isinstance(pair, list) else []
+        if len(names) != 2 or not all(isinstance(n, str) for n in names) or names[0] == names[1]:
+            raise _refused("comparisons", given, expected)
+    found = tuple((str(a), str(b)) for a, b in pairs)
+    if len({frozenset(pair) for pair in found}) < len(found):
+        raise _refused("comparisons", given, f"{expected}, each once")
+    return found
+
+
+def _names(given: Any, name: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given:
+        raise _refused(name, given, "a list of " + ", ".join(known))
+    for item in given:
+        if item not in known:
+            raise _refused(name, item, "one of " + ", ".join(known))
+    return tuple(dict.fromkeys(str(item) for item in given))
+
+
+def _number(given: Any, name: str) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 4:
+        raise _refused(name, given, "a number above 0 and at most 4")
+    return float(given)
+
+
+def _whole(given: Any, name: str, least: int, most: int) -> int | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+        raise _refused(name, given, f"a whole number from {least} to {most}")
+    return given
+
+
+def departures(plan: Plan, asked: Mapping[str, object]) -> list[str]:
+    """What the command's options (`asked`, None where not given) say in place of the plan."""
+    found = [
+        f"The plan says {name} {_shown(planned)}; this analysis used {_shown(asked[name])}."
+        for name in OPTIONS
+        if (planned := getattr(plan, name)) is not None
+        and asked[name] is not None
+        and asked[name] != planned
+    ]
+    unknown = [
+        f"The plan says something of {quote(key)}, which this analysis does not know."
+        for key in plan.unknown
+    ]
+    return found + unknown
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(" − ".join(v) if isinstance(v, tuple) else str(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def too_late(study: Mapping[str, Any] | None, answered: Sequence[str]) -> str:
+    """Why what `study.json` says was not fixed before the first answer; empty where it was.
+
+    Empty too where the file says nothing of its freezing, or the table nothing of its times.
+    """
+    if not study or "frozen_at" not in study:
+        return ""
+    if not study["frozen_at"]:
+        return "The study was never frozen: nothing in study.json was fixed beforehand."
+    frozen, times = _time(study["frozen_at"]), [t for t in map(_time, answered) if t is not None]
+    if frozen is not None and times and min(times) < frozen:
+        return "The study was frozen after its first answer: its plan was not fixed beforehand."
+    return ""
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,0 +1,186 @@
+"""How carefully listeners answered: catch trials, repeats, times, straight-lining.
+
+One row a participation in `participations`; a flag marks what a reader should look at. Flags
+exclude nobody: that is for the rules of the plan (`exclusions`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from analysis.reading.columns import whole
+from analysis.reading.companions import clip_seconds
+from analysis.reading.table import Responses
+
+Figures: TypeAlias = "dict[str, pd.Series[Any]]"
+"""Column to its value for each participation that has one."""
+
+STRAIGHT_LINE = 5
+"""Main ratings from which on "always the same" is called a straight line."""
+
+FLAGS = {
+    "failed_catch": "failed a catch trial",
+    "same_confidence": f"the same confidence in all of {STRAIGHT_LINE} or more main trials",
+    "same_position": f"the same option’s place in all of {STRAIGHT_LINE} or more main trials",
+    "rushed": "answered half of the main trials or more in less than the clips’ own length",
+    "inconsistent": "chose another label in every repeat",
+}
+
+
+def participations(responses: Responses, folder: Path | None = None) -> pd.DataFrame:
+    """One row a participation of a counted status, with its figures and flags.
+
+    A figure that the table cannot give has no column: without catch trials nothing is said of them.
+    `folder` holds the table's companions (`stimuli.csv` gives the clips' lengths).
+    """
+    rows = counted(responses)
+    main = rows[_kind(rows, "main")]
+    table = pd.DataFrame({"main_trials": main.groupby("participation").size()})
+    table.insert(0, "method", main.groupby("participation")["method"].agg(_all_of))
+    for column, values in {
+        **_catch(rows),
+        **_repeats(rows),
+        **_lines(main),
+        **_times(main, folder),
+    }.items():
+        table[column] = values.reindex(table.index)
+    return table.sort_index().reset_index()
+
+
+def flag_counts(table: pd.DataFrame) -> dict[str, dict[str, tuple[int, int]]]:
+    """For each flag the table can judge: per method (flagged, judged) participations."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for flag in FLAGS:
+        if flag in table.columns:
+            judged = table[table[flag].notna()]
+            found[flag] = {
+                str(method): (int(group[flag].astype(bool).sum()), len(group))
+                for method, group in judged.groupby("method", sort=True)
+            }
+    return found
+
+
+def counted(responses: Responses) -> pd.DataFrame:
+    """The rows of participations whose status enters the estimates."""
+    rows = responses.rows
+    if "participation_status" in rows.columns:
+        rows = rows[rows["participation_status"].isin(responses.statuses)]
+    return rows
+
+
+def _kind(rows: pd.DataFrame, kind: str) -> pd.Series[bool]:
+    if "kind" not in rows.columns:
+        return pd.Series(kind == "main", index=rows.index)
+    return rows["kind"] == kind
+
+
+def _all_of(methods: pd.Series[str]) -> str:
+    return " + ".join(sorted(set(methods)))
+
+
+def passed(rows: pd.DataFrame) -> pd.Series[bool] | None:
+    """Whether each catch trial was passed: the target's place, else the first-ranked label."""
+    placed = {"target_position", "chosen_position"} <= set(rows.columns)
+    if placed and (rows["target_position"] != "").all():
+        return _numbers(rows["target_position"]) == _numbers(rows["chosen_position"])
+    if "chosen_rank" in rows.columns:
+        return _numbers(rows["chosen_rank"]) == 1
+    return None
+
+
+def _catch(rows: pd.DataFrame) -> Figures:
+    catch = rows[_kind(rows, "catch")]
+    right = passed(catch) if len(catch) else None
+    if right is None:
+        return {}
+    by = right.astype(float).groupby(catch["participation"])
+    return {
+        "catch_trials": by.size().astype(float),
+        "catch_passed": by.sum(),
+        "failed_catch": by.min() < 1,
+    }
+
+
+def repeat_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each repeat beside the main trial that it repeats."""
+    repeats = rows[_kind(rows, "repeat")]
+    if repeats.empty or "repeat_of" not in rows.columns:
+        return repeats.iloc[:0]
+    main = rows[_kind(rows, "main")]
+    columns = [c for c in ("chosen_label", "chosen_rank") if c in rows.columns][:1]
+    first = main.assign(trial_number=_numbers(main["trial"]))[
+        ["participation", "trial_number", "rating", *columns]
+    ]
+    pairs = repeats.assign(trial_number=_numbers(repeats["repeat_of"])).merge(
+        first, on=["participation", "trial_number"], suffixes=("", "_first")
+    )
+    pairs = pairs[(pairs["rating"] > 0) & (pairs["rating_first"] > 0)]
+    pairs = pairs.assign(same_confidence=pairs["rating"] == pairs["rating_first"])
+    for column in columns:
+        pairs = pairs.assign(same_choice=pairs[column] == pairs[f"{column}_first"])
+    return pairs.reset_index(drop=True)
+
+
+def _numbers(cells: pd.Series[str]) -> pd.Series[float]:
+    """Whole numbers as floats, NaN where a cell is empty."""
+    return cells.map(whole).astype(float)
+
+
+def _repeats(rows: pd.DataFrame) -> Figures:
+    pairs = repeat_pairs(rows)
+    if pairs.empty or "same_choice" not in pairs.columns:
+        return {}
+    by = pairs["same_choice"].astype(float).groupby(pairs["participation"])
+    return {
+        "repeats": by.size().astype(float),
+        "repeats_same_choice": by.sum(),
+        "inconsistent": by.max() < 1,
+    }
+
+
+def _lines(main: pd.DataFrame) -> Figures:
+    rated = main[main["rating"] > 0]
+    found: Figures = {"same_confidence": _straight(rated, "rating")}
+    if "chosen_position" in main.columns:
+        chosen = main[main["chosen_position"] != ""]
+        found["same_position"] = _straight(chosen, "chosen_position")
+    return found
+
+
+def _straight(rows: pd.DataFrame, column: str) -> pd.Series[bool]:
+    by = rows.groupby("participation")[column]
+    return (by.nunique() == 1) & (by.size() >= STRAIGHT_LINE)
+
+
+def _times(main: pd.DataFrame, folder: Path | None) -> Figures:
+    if "response_ms" not in main.columns:
+        return {}
+    timed = main[main["response_ms"] != ""]
+    if timed.empty:
+        return {}
+    ms = _numbers(timed["response_ms"])
+    found: Figures = {"median_response_ms": ms.groupby(timed["participation"]).median()}
+    lengths = _lengths(timed, folder)
+    if lengths is not None:
+        fast = (ms < lengths).astype(float).groupby(timed["participation"]).mean()
+        found["share_under_clip_length"] = fast
+        found["rushed"] = fast >= 0.5
+    return found
+
+
+def _lengths(timed: pd.DataFrame, folder: Path | None) -> pd.Series[float] | None:
+    """Milliseconds that each trial's three clips last; None unless all are known."""
+    clips = [f"clip_{i}" for i in range(1, 4)]
+    if folder is None or not set(clips) <= set(timed.columns):
+        return None
+    seconds = clip_seconds(folder)
+    if seconds is None:
+        return None
+    total = sum(
+        (timed[clip].map(seconds).astype(float) for clip in clips),
+        start=pd.Series(0.0, index=timed.index),
+    )
+    return None if total.isna().any() else 1000 * total

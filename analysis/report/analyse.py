@@ -1,0 +1,227 @@
+"""From a table to a `Summary`: every estimate and test, without writing or drawing anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.estimates.comparisons import compare
+from analysis.estimates.descriptives import Ratings, describe, ratings_of
+from analysis.estimates.hypothesis_tests import (
+    CONFIRMATORY,
+    adjusted,
+    hypothesis_tests_of,
+    in_families,
+)
+from analysis.estimates.intervals import LEVEL
+from analysis.estimates.method_pairs import pair_of
+from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.listeners.calibration import Bin, predictions, reliability_bins
+from analysis.listeners.choices import describe_choices
+from analysis.listeners.confidence_agreement import describe_agreement
+from analysis.listeners.free_text import OwnWords, describe_free_text, own_words
+from analysis.listeners.machine_scores import Points, describe_scores, score_points
+from analysis.listeners.repeats import describe_repeats
+from analysis.models.mixed import describe_mixed
+from analysis.reading.companions import read_study
+from analysis.reading.exclusions import Excluded, exclude
+from analysis.reading.labels import Labels, read_labels
+from analysis.reading.plan import Plan, too_late
+from analysis.reading.population import people_only
+from analysis.reading.quality import flag_counts, participations
+from analysis.reading.table import Responses, read_responses
+from analysis.report.settings import Procedure, Settings, procedure_of
+from analysis.threads import one_thread
+
+MOST_MIXED = 6
+"""With more comparisons than this the mixed models are not fitted."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that the report is made from."""
+
+    summary: Summary
+    responses: Responses
+    """After exclusions."""
+    methods: tuple[Ratings, ...]
+    quality: pd.DataFrame
+    """One row a participation (`quality.participations`)."""
+    curves: tuple[tuple[str, tuple[Bin, ...]], ...]
+    """Reliability diagram of each method whose own confidence is beside the table."""
+    points: dict[str, list[Points]]
+    """Each machine score beside confidence (`machine_scores.score_points`)."""
+    own: OwnWords | None
+    """The listeners' own names (`free_text`)."""
+
+
+@one_thread()
+def analyse(table_path: Path, settings: Settings) -> Analysis:
+    """Read the table and its companions and compute everything; refusals are `AnalysisError`."""
+    folder = table_path.parent
+    study = read_study(folder)
+    done = procedure_of(settings, study)
+    read = people_only(read_responses(table_path, statuses=done.statuses), folder, study)
+    excluded = exclude(read, folder, settings.exclusions)
+    responses = excluded.responses
+    quality = participations(read, folder)
+    labels = read_labels(folder, responses)
+    own = own_words(
+        responses, labels, embeddings=settings.embeddings, command=settings.embed_command
+    )
+    estimates, tests = _results(responses, labels, own, done)
+    summary = Summary(
+        table=responses.name,
+        table_sha256=responses.sha256,
+        seed=done.seed,
+        resamples=done.resamples,
+        level=LEVEL,
+        methods=tuple(responses.methods),
+        accounting=dataclasses.asdict(responses.accounting) | {"statuses": responses.statuses},
+        estimates=tuple(estimates),
+        tests=tuple(tests),
+        notes=responses.notes,
+        warnings=responses.warnings,
+        exclusions=tuple(dataclasses.asdict(e) for e in excluded.exclusions),
+        exclusion_source=excluded.source,
+        without_exclusions=_without(read, labels, excluded, settings, done),
+        flags=flag_counts(quality),
+        versions=_versions(),
+        comparisons=tuple(done.pairs(responses.methods)),
+        plan=_plan_of(study, done.plan),
+        deviations=tuple(_deviations(study, read, done, excluded, tests)),
+        text_similarity=own.similarity if own else "",
+    )
+    return Analysis(
+        summary=summary,
+        responses=responses,
+        methods=tuple(ratings_of(responses, method) for method in responses.methods),
+        quality=quality,
+        curves=_curves(responses, labels),
+        points=score_points(responses, labels),
+        own=own,
+    )
+
+
+def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
+    """The plan as data; empty where none stands beside the table."""
+    return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
+
+
+def _deviations(
+    study: Mapping[str, Any] | None,
+    read: Responses,
+    done: Procedure,
+    excluded: Excluded,
+    tests: list[HypothesisTest],
+) -> list[str]:
+    """Everything in which this analysis is not the one fixed beforehand."""
+    found = list(done.departures)
+    answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
+    if late := too_late(study, answered):
+        found.append(late)
+    if excluded.source == "deviation":
+        found.append("The exclusion rules were given with the command in place of the plan’s.")
+    found += [
+        f"The plan’s exclusion rule {e.rule} was not applied: {e.reason}."
+        for e in excluded.exclusions
+        if not e.applied and excluded.source == "plan"
+    ]
+    methods = excluded.responses.methods
+    for a, b in done.plan.comparisons or ():
+        found += [
+            f"The plan compares {a} with {b}; there are no ratings of {missing}."
+            for missing in (a, b)
+            if missing not in methods
+        ]
+    return found + _not_made(done.plan, tests)
+
+
+def _not_made(plan: Plan, tests: list[HypothesisTest]) -> list[str]:
+    """Confirmatory tests of the plan that the data do not allow."""
+    made = {t.name for t in tests if t.family == CONFIRMATORY}
+    absent = [
+        f"The plan’s confirmatory test {name} does not apply to this design and was not made."
+        for name in plan.confirmatory or ()
+        if tests and name not in made
+    ]
+    impossible = [
+        f"The plan’s confirmatory test {t.name} of {t.method} could not be made: {t.reason}."
+        for t in tests
+        if plan.named and t.family == CONFIRMATORY and t.p is None
+    ]
+    return absent + impossible
+
+
+def _results(
+    responses: Responses, labels: Labels | None, own: OwnWords | None, done: Procedure
+) -> tuple[list[Estimate], list[HypothesisTest]]:
+    """Every estimate and every test of a table."""
+    found: list[Estimate] = []
+    tests: list[HypothesisTest] = []
+    for method in responses.methods:
+        found += _of_method(responses, labels, own, method, done)
+    chosen = done.pairs(responses.methods)
+    for a, b in chosen:
+        pair = pair_of(responses, a, b)
+        found += compare(pair, seed=done.seed, resamples=done.resamples)
+        made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
+        if len(chosen) <= MOST_MIXED:
+            mixed, wald = describe_mixed(pair)
+            found, made = [*found, *mixed], [*made, *wald]
+        tests += in_families(made, done.plan, (a, b))
+    return found, adjusted(tests)
+
+
+def _of_method(
+    responses: Responses,
+    labels: Labels | None,
+    own: OwnWords | None,
+    method: str,
+    done: Procedure,
+) -> list[Estimate]:
+    ratings = ratings_of(responses, method)
+    seed, resamples = done.seed, done.resamples
+    return [
+        *describe(ratings, seed=seed, resamples=resamples),
+        *describe_choices(responses, method, seed=seed, resamples=resamples),
+        *describe_agreement(ratings, seed=seed, resamples=resamples),
+        *describe_repeats(responses, method),
+        *describe_scores(responses, labels, method, seed=seed, resamples=resamples),
+        *describe_free_text(responses, own, method),
+    ]
+
+
+def _without(
+    read: Responses, labels: Labels | None, excluded: Excluded, settings: Settings, done: Procedure
+) -> tuple[Estimate, ...]:
+    """Every recommended result over all responses, where the rules dropped any."""
+    if len(excluded.responses.ratings) == len(read.ratings):
+        return ()
+    own = own_words(read, labels, embeddings=settings.embeddings, command=settings.embed_command)
+    found, _ = _results(read, labels, own, done)
+    return tuple(e for e in found if e.recommended)
+
+
+def _curves(responses: Responses, labels: Labels | None) -> tuple[tuple[str, tuple[Bin, ...]], ...]:
+    if labels is None or not responses.has("chosen_rank"):
+        return ()
+    curves = []
+    for method in responses.methods:
+        frame = responses.of(method)
+        found = predictions(frame, labels, method)
+        if found is not None:
+            curves.append((method, tuple(reliability_bins(found[0], found[1]))))
+    return tuple(curves)
+
+
+def _versions() -> dict[str, str]:
+    found = {name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib")}
+    return {"python": platform.python_version(), **found}

@@ -1,0 +1,147 @@
+"""The report: the files that say what a table holds.
+
+`build_report` is the whole of it, for the command line and the site alike. It writes
+`report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/`,
+`figures/*.svg` and, where mixed models were fitted, `mixed_models.R`, and gives the `Summary` back.
+The same table, companions, seed and number of resamples give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.estimates.features import features_table
+from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.listeners.free_text import COLUMNS, OwnWords
+from analysis.models.rscript import r_files
+from analysis.report import figures, figures_listeners, page, sections
+from analysis.report.analyse import Analysis, analyse
+from analysis.report.output import write_all
+from analysis.report.settings import Settings
+from analysis.report.text import spreadsheet_safe
+
+
+def build_report(
+    table_path: Path,
+    out: Path,
+    *,
+    seed: int | None = None,
+    resamples: int | None = None,
+    compare: tuple[str, str] | None = None,
+    statuses: Sequence[str] | None = None,
+    bound: float | None = None,
+    exclusions: Path | None = None,
+    embeddings: Path | None = None,
+    embed_command: str | None = None,
+) -> Summary:
+    """Read the table, compute every estimate, write the report under `out`.
+
+    What is None is as the study's plan says (`study.json`), else the default (`Settings`). Raises
+    `AnalysisError`, before anything is written, with the one line that the user reads.
+    """
+    settings = Settings(
+        seed=seed,
+        resamples=resamples,
+        compare=compare,
+        statuses=None if statuses is None else tuple(statuses),
+        bound=bound,
+        exclusions=exclusions,
+        embeddings=embeddings,
+        embed_command=embed_command,
+    )
+    analysis = analyse(table_path, settings)
+    write_all(out, files(analysis, draw(analysis)))
+    return analysis.summary
+
+
+def draw(analysis: Analysis) -> list[figures.Figure]:
+    """The pictures, in the order of the report."""
+    summary = analysis.summary
+    means = [summary.find("mean_confidence", ratings.method) for ratings in analysis.methods]
+    drawn = [figures.distribution(analysis.methods), figures.means(analysis.methods, means)]
+    differences = [
+        e for e in summary.estimates if e.name == "difference_mean_confidence" and e.recommended
+    ]
+    if differences:
+        drawn.append(figures.differences(differences))
+    drawn += [f for f in (figures_listeners.features(analysis.methods), _consensus(summary)) if f]
+    if analysis.points:
+        # One picture: CLAP's where it is there, else the first score's.
+        name = "clap" if "clap" in analysis.points else next(iter(analysis.points))
+        drawn.append(figures_listeners.scores(name, analysis.points[name]))
+    if analysis.curves:
+        drawn.append(figures.reliability_diagram(analysis.curves))
+    return drawn
+
+
+def _consensus(summary: Summary) -> figures.Figure | None:
+    found = {(e.name, e.method): e for e in summary.estimates}
+    name = "consensus_modal_share"
+    methods = [m for m in summary.methods if (name, m) in found and (f"{name}_chance", m) in found]
+    return figures_listeners.consensus(
+        [found[name, m] for m in methods], [found[f"{name}_chance", m] for m in methods]
+    )
+
+
+def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:
+    """Every file of the report by its path inside the folder."""
+    summary = analysis.summary
+    title, body = sections.report(summary, drawings, analysis.own)
+    text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+    return {
+        "report.html": page.page(title, body),
+        "summary.json": text + "\n",
+        "estimates.csv": rows_csv(Estimate, summary.estimates),
+        "tests.csv": rows_csv(HypothesisTest, summary.tests),
+        "tables/participations.csv": frame_csv(analysis.quality),
+        "tables/features.csv": frame_csv(features_table(analysis.responses)),
+        **_own_names(analysis.own),
+        **_without(summary),
+        **r_files(summary, analysis.responses),
+        **{f"figures/{drawing.name}.svg": page.standalone(drawing) for drawing in drawings},
+    }
+
+
+def _own_names(own: OwnWords | None) -> dict[str, str]:
+    if own is None:
+        return {}
+    names = own.names[list(COLUMNS)]
+    return {
+        "tables/free_text.csv": frame_csv(names),
+        # The mark tells a spreadsheet that it is UTF-8.
+        "tables/free_text.spreadsheet.csv": "\ufeff" + frame_csv(names.map(_safe)),
+    }
+
+
+def _safe(cell: object) -> object:
+    return spreadsheet_safe(cell) if isinstance(cell, str) else cell
+
+
+def _without(summary: Summary) -> dict[str, str]:
+    """Every recommended result without the exclusions, where these dropped any."""
+    found = summary.without_exclusions
+    return {"tables/without_exclusions.csv": rows_csv(Estimate, found)} if found else {}
+
+
+def rows_csv(kind: type[Estimate | HypothesisTest], rows: Sequence[object]) -> str:
+    """One row a record, unrounded; an empty cell where there is nothing to say."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(names)
+    for item in rows:
+        cells = (getattr(item, name) for name in names)
+        writer.writerow(["" if cell is None else cell for cell in cells])
+    return buffer.getvalue()
+
+
+def frame_csv(frame: pd.DataFrame) -> str:
+    """A frame as CSV, unrounded; an empty cell where there is no value."""
+    return str(frame.to_csv(index=False, lineterminator="\r\n"))

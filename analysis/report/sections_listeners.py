@@ -1,0 +1,83 @@
+"""The report on what listeners chose and how far they agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analysis.estimates.results import Summary
+from analysis.report.cells import per_method_table
+from analysis.report.page import heading, paragraph
+
+CHOICES = (
+    "share_first_label",
+    "share_first_label_chance",
+    "share_label_elsewhere",
+    "identification_accuracy",
+    "identification_chance",
+    "consensus_modal_share",
+    "consensus_modal_share_chance",
+    "consensus_entropy",
+    "consensus_entropy_chance",
+)
+CALIBRATION = ("brier", "ece", "auroc_confidence")
+AGREEMENT = (
+    "alpha_ordinal",
+    "gwet_ac2",
+    "icc_1",
+    "alpha_nominal",
+    "gwet_ac1",
+    "alpha_choice",
+    "brennan_prediger_choice",
+)
+
+
+def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
+    """Which labels were chosen, beside what blind choice would give."""
+    shown = per_method_table(
+        summary,
+        "<b>Table #.</b> Choices, each beside its value if listeners chose blindly.",
+        CHOICES,
+    )
+    if not shown:
+        return
+    yield heading("Choices", "choices")
+    yield shown
+    if "consensus" in pictures:
+        yield pictures["consensus"]
+
+
+def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
+    """Scores and the machine's own confidence beside what listeners said."""
+    names = list(
+        dict.fromkeys(
+            e.name
+            for e in summary.estimates
+            if e.name.startswith(("spearman_", "choice_")) or e.name in CALIBRATION
+        )
+    )
+    shown = per_method_table(
+        summary,
+        "<b>Table #.</b> Machine scores beside the listeners’ choice and confidence.",
+        names,
+        few=len(names),
+    )
+    if not shown:
+        return
+    yield heading("Machine against listener", "machine")
+    yield shown
+    yield from (pictures[name] for name in ("score", "reliability") if name in pictures)
+
+
+def agreement(summary: Summary) -> Iterator[str]:
+    """How far listeners agreed on the same feature under the same method."""
+    yield heading("Agreement of listeners", "agreement")
+    reasons = {e.reason for e in summary.estimates if e.name in AGREEMENT}
+    if all(e.value is None for e in summary.estimates if e.name in AGREEMENT) and len(reasons) == 1:
+        yield paragraph(f"Not estimable: {reasons.pop()}.")
+        return
+    yield per_method_table(
+        summary,
+        "<b>Table #.</b> Agreement on the same feature under the same method, with 95 % bootstrap "
+        "intervals by feature. 1 is full agreement, 0 is chance.",
+        AGREEMENT,
+    )

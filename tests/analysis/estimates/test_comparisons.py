@@ -1,0 +1,166 @@
+"""Between two methods: `analysis.estimates.comparisons`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.errors import AnalysisError
+from analysis.estimates.clustering import BOTH, PARTICIPANT
+from analysis.estimates.comparisons import (
+    _joint_roots,
+    compare,
+    mean_difference,
+    share_difference,
+    square_and_add,
+    welch_df,
+)
+from analysis.estimates.intervals import ONE_PARTICIPANT, STUDENT, STUDENTISED, wilson_interval
+from analysis.estimates.method_pairs import Pair, pair_of, pairs
+from analysis.estimates.results import Estimate
+from analysis.reading.table import read_responses
+from tests.analysis.factories import Row, paper_rows, write_csv
+
+
+def pair(tmp_path: Path, ratings: list[tuple[str, str, str, int]]) -> Pair:
+    """From (participant, method, feature, rating), methods a and b."""
+    rows: list[Row] = [
+        {"participation": p, "method": m, "feature": f, "trial": i, "confidence": c}
+        for i, (p, m, f, c) in enumerate(ratings, start=1)
+    ]
+    return pair_of(read_responses(write_csv(tmp_path / "r.csv", rows)), "a", "b")
+
+
+def by_participant(both: Pair, resamples: int = 100) -> Estimate:
+    found = mean_difference(both, seed=0, resamples=resamples)
+    return next(e for e in found if e.clustered_by == PARTICIPANT)
+
+
+@pytest.mark.parametrize(
+    ("x", "m", "y", "n", "low", "high"),
+    [
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1.0),
+        (10, 10, 0, 10, 0.6075, 1.0),
+    ],
+)
+def test_difference_of_shares_as_in_newcombe_1998_table_2(
+    x: int, m: int, y: int, n: int, low: float, high: float
+) -> None:
+    found = square_and_add(x / m, wilson_interval(x / m, m), y / n, wilson_interval(y / n, n))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_pairs_are_alphabetical_unless_asked_for() -> None:
+    assert pairs(["c", "a", "b"]) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert pairs(["a", "b"], ("b", "a")) == [("b", "a")]
+    with pytest.raises(AnalysisError, match="no ratings of method 'd'; there are: a, b"):
+        pairs(["a", "b"], ("a", "d"))
+    with pytest.raises(AnalysisError, match="with itself"):
+        pairs(["a", "b"], ("a", "a"))
+
+
+def test_the_difference_is_first_minus_second(tmp_path: Path) -> None:
+    found = by_participant(pair(tmp_path, [("p", "a", "f", 5), ("q", "b", "f", 2)]))
+    assert (found.method, found.value) == ("a − b", 3)
+    assert found.reason == ONE_PARTICIPANT
+
+
+def test_few_participants_give_welch_s_interval(tmp_path: Path) -> None:
+    a, b = [5, 3, 4, 4, 2], [1, 2, 2, 5]
+    ratings = [(f"p{i}", "a", f"f{i}", c) for i, c in enumerate(a)]
+    ratings += [(f"q{i}", "b", f"f{i}", c) for i, c in enumerate(b)]
+    both = pair(tmp_path, ratings)
+    found = by_participant(both)
+    expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    assert found.interval == STUDENT
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    first, second = (side.variance() for side in both.sides(both.values))
+    assert welch_df(first, len(a), second, len(b)) == pytest.approx(
+        float(stats.ttest_ind(a, b, equal_var=False).df), abs=1e-9
+    )
+
+
+def test_many_participants_give_the_studentised_bootstrap(tmp_path: Path) -> None:
+    responses = read_responses(write_csv(tmp_path / "r.csv", paper_rows()))
+    both = pair_of(responses, "essentia", "gemini")
+    found = by_participant(both, 2000)
+    a, b = both.sides(both.values)
+    rough = stats.ttest_ind(a.total / 10, b.total / 10, equal_var=False).confidence_interval()
+    assert found.interval == STUDENTISED
+    assert (found.low, found.high) == pytest.approx((rough.low, rough.high), abs=0.05)
+    assert (found.n_ratings, found.n_participants, found.n_features) == (800, 80, 400)
+
+
+def test_participants_who_rated_both_methods_are_one_cluster(tmp_path: Path) -> None:
+    a, b = [5, 3, 4, 4, 2, 5], [4, 2, 4, 3, 1, 3]
+    ratings = [(f"p{i}", "a", f"f{i}", c) for i, c in enumerate(a)]
+    ratings += [(f"p{i}", "b", f"f{i}", c) for i, c in enumerate(b)]
+    found = by_participant(pair(tmp_path, ratings))
+    expected = stats.ttest_rel(a, b).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_joint_roots_are_those_of_repeating_participants_by_hand() -> None:
+    rng = np.random.default_rng(2)
+    terms = np.stack(
+        [
+            rng.integers(2, 20, 6),
+            rng.integers(1, 5, 6),
+            rng.integers(2, 20, 6),
+            rng.integers(1, 5, 6),
+        ],
+        axis=1,
+    ).astype(float)
+    drawn = rng.multinomial(6, np.full(6, 1 / 6), size=4).astype(float)
+    means, variances = _joint_roots(terms, drawn)
+    for row in range(4):
+        again = np.repeat(terms, drawn[row].astype(int), axis=0)
+        a, b = again[:, 0].sum() / again[:, 1].sum(), again[:, 2].sum() / again[:, 3].sum()
+        u = (again[:, 0] - a * again[:, 1]) / again[:, 1].sum()
+        u -= (again[:, 2] - b * again[:, 3]) / again[:, 3].sum()
+        assert means[row] == pytest.approx(a - b, abs=1e-12)
+        assert variances[row] == pytest.approx(np.sum(u**2) * 6 / 5, abs=1e-12)
+
+
+def test_a_resample_without_one_method_is_not_used() -> None:
+    terms = np.array([[4.0, 1, 0, 0], [0, 0, 3.0, 1]])
+    means, variances = _joint_roots(terms, np.array([[2.0, 0.0]]))
+    assert (means[0], variances[0]) == (0, 0)
+
+
+def test_shares_of_none_have_an_interval(tmp_path: Path) -> None:
+    ratings = [(f"p{i}", "a" if i < 9 else "b", f"f{i}", 2) for i in range(20)]
+    both = pair(tmp_path, ratings)
+    found = share_difference(both, np.zeros(20), "x", "x")
+    assert found.value == 0
+    assert (found.low or 0) < -0.2
+    assert (found.high or 0) > 0.2
+
+
+def test_features_that_repeat_make_the_two_way_interval_the_recommended_one(
+    tmp_path: Path,
+) -> None:
+    ratings = [(f"p{i % 20}", "ab"[i % 2], f"f{i % 7}", 1 + i % 5) for i in range(200)]
+    found = mean_difference(pair(tmp_path, ratings), seed=0, resamples=100)
+    assert [e.clustered_by for e in found if e.recommended] == [BOTH]
+    assert len({e.value for e in found}) == 1
+
+
+def test_superiority_and_delta_say_the_same(tmp_path: Path) -> None:
+    responses = read_responses(write_csv(tmp_path / "r.csv", paper_rows()))
+    both = pair_of(responses, "essentia", "gemini")
+    found = {e.name: e for e in compare(both, seed=0, resamples=200) if e.recommended}
+    a, b = both.values[both.is_a], both.values[~both.is_a]
+    won = stats.mannwhitneyu(a, b).statistic / (len(a) * len(b))
+    theta, delta = found["superiority_ratings"], found["cliffs_delta_ratings"]
+    assert theta.value == pytest.approx(won, abs=1e-12)
+    assert delta.value == pytest.approx(2 * won - 1, abs=1e-12)
+    assert delta.low == pytest.approx(2 * (theta.low or 0) - 1, abs=1e-12)
+    assert found["superiority_participant_means"].low is not None

@@ -1,0 +1,66 @@
+"""Tests between two methods: `analysis.estimates.hypothesis_tests`."""
+
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of, standard_error
+from analysis.estimates.intervals import ONE_PARTICIPANT
+from analysis.estimates.method_pairs import Pair, pair_of
+from analysis.reading.table import read_responses
+from tests.analysis.factories import Row, paper_rows, write_csv
+
+
+def pair(tmp_path: Path, ratings: list[tuple[str, str, str, int]]) -> Pair:
+    """From (participant, method, feature, rating), methods a and b."""
+    rows: list[Row] = [
+        {"participation": p, "method": m, "feature": f, "trial": i, "confidence": c}
+        for i, (p, m, f, c) in enumerate(ratings, start=1)
+    ]
+    return pair_of(read_responses(write_csv(tmp_path / "r.csv", rows)), "a", "b")
+
+
+def test_the_confirmatory_test_is_welch_s_on_participants_for_one_rating_a_feature(
+    tmp_path: Path,
+) -> None:
+    responses = read_responses(write_csv(tmp_path / "r.csv", paper_rows()))
+    both = pair_of(responses, "essentia", "gemini")
+    tests = adjusted(hypothesis_tests_of(both, seed=0, resamples=500))
+    main = next(t for t in tests if t.family == "confirmatory")
+    a, b = (side.total / 10 for side in both.sides(both.values))
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    assert (main.statistic, main.p, main.df) == pytest.approx(
+        (expected.statistic, expected.pvalue, expected.df), abs=1e-12
+    )
+    assert main.p_adjusted == main.p
+    assert {t.name for t in tests} == {
+        "difference_mean_confidence",
+        "equivalence_mean_confidence",
+        "difference_paired_by_feature",
+        "superiority_ratings",
+        "welch_participant_means",
+        "permutation_participant_means",
+        "brunner_munzel_participant_means",
+    }
+
+
+def test_within_participants_signs_are_flipped(tmp_path: Path) -> None:
+    ratings = [(f"p{i}", m, f"{m}{i}", c) for i in range(6) for m, c in (("a", 5), ("b", 3))]
+    tests = hypothesis_tests_of(pair(tmp_path, ratings), seed=0, resamples=500)
+    found = next(t for t in tests if t.name == "sign_flip_participant_means")
+    assert found.p == 2 / 64
+    assert "exact" in found.note
+    assert standard_error(pair(tmp_path, ratings)) is None  # every difference is 2
+
+
+def test_adjustment_is_within_each_family_and_leaves_out_what_has_no_p(tmp_path: Path) -> None:
+    one = hypothesis_tests_of(
+        pair(tmp_path, [("p", "a", "f", 5), ("q", "b", "f", 2)]), seed=0, resamples=200
+    )
+    assert all(t.p is None and t.reason == ONE_PARTICIPANT for t in one)
+    assert adjusted(one) == one
+    ratings = [(f"p{i}", "ab"[i % 2], f"f{i}", 1 + i % 5) for i in range(30)]
+    many = hypothesis_tests_of(pair(tmp_path, ratings), seed=0, resamples=200) * 2
+    twice = [t for t in adjusted(many) if t.family == "confirmatory"]
+    assert [t.p_adjusted for t in twice] == [min(1.0, 2 * (t.p or 9)) for t in twice]

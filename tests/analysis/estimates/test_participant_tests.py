@@ -1,0 +1,99 @@
+"""Tests against published values: `analysis.estimates.participant_tests`."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.estimates.intervals import stream
+from analysis.estimates.participant_tests import (
+    equivalence,
+    permutation_test,
+    sign_flip_test,
+    welch,
+    welch_from,
+)
+
+# Neubert and Brunner (2007), Computational Statistics & Data Analysis 51, 5192–5204: pain scores
+# on the third day after surgery under two treatments.
+PAIN_X = np.array([1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 1, 1], dtype=float)
+
+
+PAIN_Y = np.array([3, 3, 4, 3, 1, 2, 3, 1, 1, 5, 4], dtype=float)
+
+
+def test_exact_permutations_are_all_labelings() -> None:
+    a, b = np.array([4.1, 3.2, 4.8, 4.4]), np.array([2.2, 3.9, 2.7, 3.0, 2.1])
+    found = permutation_test(a, b, rng=stream(0, "x"), resamples=100)
+    assert found is not None
+    expected = stats.permutation_test(
+        (a, b),
+        lambda x, y: stats.ttest_ind(x, y, equal_var=False).statistic,
+        vectorized=False,
+        n_resamples=np.inf,
+    )
+    assert (found.exact, found.n_rearrangements) == (True, 126)
+    assert found.statistic == pytest.approx(expected.statistic, abs=1e-9)
+    extreme = np.abs(expected.null_distribution) >= abs(expected.statistic) * (1 - 1e-9)
+    assert found.p == pytest.approx(extreme.mean(), abs=1e-12)
+
+
+def test_random_permutations_agree_with_exact_ones() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0.8, 1, 12), rng.normal(0, 1, 12)
+    found = permutation_test(a, b, rng=stream(0, "x"), resamples=20_000)
+    assert found is not None
+    assert not found.exact
+    assert found.p == pytest.approx(float(stats.ttest_ind(a, b).pvalue), abs=0.01)
+    assert found.p > 0
+
+
+def test_permutations_of_separated_and_of_equal_values() -> None:
+    apart = permutation_test(
+        np.array([5.0, 5, 5]), np.array([1.0, 1, 1]), rng=stream(0, "x"), resamples=100
+    )
+    assert apart is not None
+    assert apart.p == pytest.approx(2 / 20)
+    same = np.array([3.0, 3])
+    assert permutation_test(same, same, rng=stream(0, "x"), resamples=100) is None
+
+
+def test_fisher_s_exact_test_of_darwin_s_maize() -> None:
+    # Fisher (1935), The Design of Experiments, section 21: crossed minus self-fertilised, eighths
+    # of an inch; 1726 of the 32768 sign flips reach the observed sum, p = 5.267 %.
+    darwin = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], dtype=float)
+    found = sign_flip_test(darwin, rng=stream(0, "x"), resamples=100)
+    assert found is not None
+    assert (found.exact, found.n_rearrangements) == (True, 32768)
+    assert found.p == 1726 / 32768
+    more = sign_flip_test(np.append(darwin, [0, 0]), rng=stream(0, "x"), resamples=50_000)
+    assert more is not None
+    assert not more.exact
+    assert more.p == pytest.approx(1726 / 32768, abs=0.005)
+
+
+def test_welch_is_scipy_s() -> None:
+    found = welch(PAIN_Y, PAIN_X)
+    expected = stats.ttest_ind(PAIN_Y, PAIN_X, equal_var=False)
+    assert found is not None
+    assert (found.statistic, found.p, found.df) == pytest.approx(
+        (expected.statistic, expected.pvalue, expected.df), abs=1e-12
+    )
+    assert welch(PAIN_Y[:1], PAIN_X) is None
+    assert welch(np.array([3.0, 3]), np.array([2.0, 2])) is None
+
+
+def test_equivalence_as_in_lakens_2017() -> None:
+    # Moery and Calin-Jageman's replication of Eskine: t(182) = −2.69, p = .004 within d = ±0.43.
+    base = welch_from(5.25, 0.95, 95, 5.22, 0.83, 89)
+    assert base is not None
+    bound = 0.43 * np.sqrt((0.95**2 + 0.83**2) / 2)
+    found = equivalence(base.difference, base.se, base.df, bound)
+    assert bound == pytest.approx(0.384, abs=5e-4)
+    assert found.t_high == pytest.approx(-2.69, abs=5e-3)
+    assert found.p == pytest.approx(0.004, abs=5e-4)
+    assert found.p == found.p_high > found.p_low
+
+
+def test_equivalence_needs_a_bound() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        equivalence(0.1, 0.2, 10, 0)

@@ -1,0 +1,68 @@
+"""The machine's own confidence: `analysis.listeners.calibration`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.estimates.results import Estimate
+from analysis.listeners.calibration import calibration_error, reliability_bins
+from analysis.listeners.machine_scores import describe_scores
+from analysis.reading.labels import read_labels
+from analysis.reading.table import Responses, read_responses
+from tests.analysis.factories import full_rows, write_csv
+
+
+def export(folder: Path, *, informative: bool = True) -> Responses:
+    """A study whose labels' `clap` falls with the rank, or says nothing."""
+    rows = full_rows(participants=30)
+    rng = np.random.default_rng(0)
+    labels = []
+    for method, feature in sorted({(str(r["method"]), str(r["feature"])) for r in rows}):
+        for rank in range(1, 6):
+            clap = 0.5 - 0.05 * rank + rng.normal(0, 0.01) if informative else rng.random()
+            labels.append(
+                {
+                    "run": "run-1",
+                    "sae": "s",
+                    "feature": feature,
+                    "method": method,
+                    "rank": rank,
+                    "text": f"label {rank}",
+                    "confidence": 0.5,
+                    "clap": clap,
+                }
+            )
+    write_csv(folder / "labels.csv", labels)
+    return read_responses(write_csv(folder / "responses.csv", rows))
+
+
+def found(folder: Path, responses: Responses, method: str = "gemini") -> dict[str, Estimate]:
+    scores = read_labels(folder, responses)
+    return {e.name: e for e in describe_scores(responses, scores, method, seed=0, resamples=200)}
+
+
+def test_calibration_by_hand() -> None:
+    p = np.array([0.05, 0.05, 0.95, 0.95, 1.0, 0.55])
+    hit = np.array([0.0, 1, 1, 1, 0, 1])
+    bins = reliability_bins(p, hit)
+    assert [(b.n, b.observed) for b in bins] == [(2, 0.5), (1, 1.0), (3, pytest.approx(2 / 3))]
+    expected = (2 * abs(0.05 - 0.5) + 1 * 0.45 + 3 * abs(2.9 / 3 - 2 / 3)) / 6
+    assert calibration_error(p, hit) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_machine_s_own_confidence_is_judged(tmp_path: Path) -> None:
+    estimates = found(tmp_path, export(tmp_path))
+    responses = read_responses(tmp_path / "responses.csv")
+    gemini = responses.ratings[responses.ratings["method"] == "gemini"]
+    share = float((gemini["chosen_rank"] == "1").mean())
+    assert estimates["brier"].value == pytest.approx(0.25)
+    assert estimates["ece"].value == pytest.approx(abs(share - 0.5))
+    assert estimates["auroc_confidence"].value == pytest.approx(0.5)
+
+
+def test_without_scores_or_ranks_nothing_is_said(tmp_path: Path) -> None:
+    responses = export(tmp_path)
+    assert describe_scores(responses, None, "gemini", seed=0, resamples=100) == []
+    (tmp_path / "labels.csv").unlink()
+    assert read_labels(tmp_path, responses) is None

@@ -1,0 +1,160 @@
+"""Machine scores beside listeners: `analysis.listeners.machine_scores`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.errors import AnalysisError
+from analysis.estimates.clustering import PARTICIPANT
+from analysis.estimates.descriptives import Ratings, ratings_of
+from analysis.estimates.results import Estimate
+from analysis.listeners.confidence_agreement import describe_agreement
+from analysis.listeners.machine_scores import describe_scores, spearman
+from analysis.reading.labels import read_labels
+from analysis.reading.table import Responses, read_responses
+from analysis.report.build import build_report
+from tests.analysis.factories import full_rows, write_csv
+
+
+def export(folder: Path, *, informative: bool = True) -> Responses:
+    """A study whose labels' `clap` falls with the rank, or says nothing."""
+    rows = full_rows(participants=30)
+    rng = np.random.default_rng(0)
+    labels = []
+    for method, feature in sorted({(str(r["method"]), str(r["feature"])) for r in rows}):
+        for rank in range(1, 6):
+            clap = 0.5 - 0.05 * rank + rng.normal(0, 0.01) if informative else rng.random()
+            labels.append(
+                {
+                    "run": "run-1",
+                    "sae": "s",
+                    "feature": feature,
+                    "method": method,
+                    "rank": rank,
+                    "text": f"label {rank}",
+                    "confidence": 0.5,
+                    "clap": clap,
+                }
+            )
+    write_csv(folder / "labels.csv", labels)
+    return read_responses(write_csv(folder / "responses.csv", rows))
+
+
+def found(folder: Path, responses: Responses, method: str = "gemini") -> dict[str, Estimate]:
+    scores = read_labels(folder, responses)
+    return {e.name: e for e in describe_scores(responses, scores, method, seed=0, resamples=200)}
+
+
+def test_spearman_is_scipy_s_and_its_variance_is_right() -> None:
+    rng = np.random.default_rng(1)
+    values, variances = [], []
+    for _ in range(400):
+        x = rng.normal(size=150)
+        y = np.round(x + 1.2 * rng.normal(size=150))
+        each = np.arange(150)
+        linear = spearman(x, Ratings("m", y, each, each, 150, 150))
+        assert linear is not None
+        values.append(linear.value)
+        variances.append(linear.variance(PARTICIPANT))
+    assert values[-1] == pytest.approx(float(stats.spearmanr(x, y).statistic), abs=1e-12)
+    assert np.mean(variances) == pytest.approx(np.var(values), rel=0.25)
+
+
+def test_spearman_needs_spread() -> None:
+    each = np.arange(5)
+    ratings = Ratings("m", np.ones(5), each, each, 5, 5)
+    assert spearman(np.arange(5.0), ratings) is None
+
+
+def test_a_score_that_falls_with_rank_agrees_with_choices(tmp_path: Path) -> None:
+    estimates = found(tmp_path, export(tmp_path))
+    choice = estimates["choice_clap"]
+    assert choice.low is not None
+    assert choice.low > 0.6
+    assert (estimates["spearman_clap_confidence"].value or 0) > 0.1
+
+
+def test_a_score_that_says_nothing_is_at_chance(tmp_path: Path) -> None:
+    estimates = found(tmp_path, export(tmp_path, informative=False))
+    choice = estimates["choice_clap"]
+    assert (choice.low or 1) < 0.5 < (choice.high or 0)
+    rho = estimates["spearman_clap_confidence"]
+    assert (rho.low or 1) < 0 < (rho.high or 0)
+
+
+def test_correction_for_noise_divides_by_the_root_of_the_reliability(tmp_path: Path) -> None:
+    rows = full_rows(participants=40, feature_sd=2.0, participant_sd=0.1)
+    level = {(str(r["method"]), str(r["feature"])): [] for r in rows}
+    for r in rows:
+        level[str(r["method"]), str(r["feature"])].append(int(str(r["confidence"])))
+    write_csv(
+        tmp_path / "labels.csv",
+        [
+            {"feature": feature, "method": method, "rank": rank, "clap": np.mean(seen)}
+            for (method, feature), seen in level.items()
+            for rank in range(1, 6)
+        ],
+    )
+    responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
+    estimates = found(tmp_path, responses)
+    plain = estimates["spearman_clap_confidence"].value or 0
+    corrected = estimates["spearman_clap_confidence_corrected"].value or 0
+    icc = next(
+        e
+        for e in describe_agreement(ratings_of(responses, "gemini"), seed=0, resamples=200)
+        if e.name == "icc_1"
+    )
+    assert corrected == pytest.approx(min(1.0, plain / np.sqrt(icc.value or 1)), abs=1e-12)
+
+
+def test_without_reliability_there_is_no_correction(tmp_path: Path) -> None:
+    rows = full_rows(participants=20, feature_sd=0.0)
+    labels = [
+        {"feature": f, "method": m, "rank": k, "clap": 0.1 * k}
+        for m, f in {(r["method"], r["feature"]) for r in rows}
+        for k in range(1, 6)
+    ]
+    write_csv(tmp_path / "labels.csv", labels)
+    responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
+    corrected = found(tmp_path, responses)["spearman_clap_confidence_corrected"]
+    assert corrected.value is None
+    assert "cannot be told from 0" in corrected.reason
+
+
+def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    responses = export(tmp_path)
+    (tmp_path / "labels.csv").write_text("feature,method,rank,score_clap\nf,m,1,high\n")
+    with pytest.raises(AnalysisError, match=r"labels\.csv: row 2: score_clap is 'high'"):
+        read_labels(tmp_path, responses)
+    (tmp_path / "labels.csv").write_text(
+        "feature,method,rank,score_clap,note,plain\nf,m,1,0.2,high,3\nf,m,2,,,\n"
+    )
+    scores = read_labels(tmp_path, responses)
+    assert scores is not None
+    assert scores.names == ["clap", "plain"]
+    (tmp_path / "labels.csv").write_text("feature,method,clap\nf,m,1\n")
+    with pytest.raises(AnalysisError, match="column rank is missing"):
+        read_labels(tmp_path, responses)
+
+
+def test_the_report_has_a_section_on_scores(tmp_path: Path) -> None:
+    export(tmp_path)
+    build_report(tmp_path / "responses.csv", tmp_path / "out", seed=0, resamples=100)
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "Machine against listener" in text
+    drawn = {p.stem for p in (tmp_path / "out" / "figures").iterdir()}
+    assert drawn == {
+        "distribution",
+        "means",
+        "differences",
+        "features",
+        "consensus",
+        "score",
+        "reliability",
+    }
+    assert [int(n) for n in re.findall("<b>Figure ([0-9]+)", text)] == list(range(1, 8))
+    tables = [int(n) for n in re.findall("<b>Table ([0-9]+)", text)]
+    assert tables == list(range(1, len(tables) + 1))

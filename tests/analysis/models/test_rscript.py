@@ -1,0 +1,33 @@
+"""The script for R: `analysis.models.rscript`."""
+
+import csv
+from pathlib import Path
+
+from analysis.report.build import build_report
+from tests.analysis.factories import paper_rows, write_csv
+
+
+def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path: Path) -> None:
+    rows = paper_rows(participants=8)
+    for row in rows:
+        row["feature"] = f"{row['method']}/{row['feature']}"  # none is rated twice
+    table = write_csv(tmp_path / "responses.csv", rows)
+    summary = build_report(table, tmp_path / "out", resamples=100)
+    script = (tmp_path / "out" / "mixed_models.R").read_text()
+    assert "clmm(formula, data = d, link = m$link, nAGQ = m$nodes)" in script
+    assert "essentia" not in script
+    with (tmp_path / "out" / "tables" / "mixed_models.csv").open(newline="") as file:
+        models = list(csv.DictReader(file))
+    told = {(r["link"], r["parameter"]): float(r["value"]) for r in models}
+    effect = summary.find("clmm_logit_effect", "essentia − gemini")
+    assert told["logit", "effect"] == effect.value
+    assert {(r["random"], r["nodes"]) for r in models} == {("participant", "10")}
+    with (tmp_path / "out" / "tables" / "ratings.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 160
+
+
+def test_without_a_mixed_model_there_is_no_script(tmp_path: Path) -> None:
+    one = {"solo": (0.1, 0.2, 0.2, 0.3, 0.2)}
+    table = write_csv(tmp_path / "responses.csv", paper_rows(participants=3, shares=one))
+    build_report(table, tmp_path / "out", resamples=100)
+    assert not (tmp_path / "out" / "mixed_models.R").exists()
