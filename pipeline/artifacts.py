@@ -20,14 +20,17 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import BusyError, PipelineError
+from pipeline.run_shapes import checked_description, checked_manifest
 from pipeline.text_files import decoded, json_of
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+Kind = TypeVar("Kind")
 
 RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
@@ -85,6 +88,12 @@ class RunDirectory:
             return json_of(decoded(path.read_bytes(), str(path)), str(path))
         except FileNotFoundError as error:
             raise PipelineError(f"{path} is missing; is {self.path} a run directory?") from error
+        except OSError as error:
+            raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
+
+    def description(self, *needed: str) -> dict[str, Any]:
+        """`run.json`; raises `PipelineError` if it is missing, broken, or lacks a needed part."""
+        return checked_description(self.read_json(RUN_FILE), self.path / RUN_FILE, needed)
 
     def read_table(self, relative: str) -> pa.Table:
         """The Parquet table in a file of the run; raises `PipelineError` if it cannot be read."""
@@ -96,7 +105,7 @@ class RunDirectory:
             return pq.read_table(path, partitioning=None)
         except FileNotFoundError as error:
             raise PipelineError(f"{path} is missing; was its stage run?") from error
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise PipelineError(f"{path} is not a Parquet table: {error}") from error
 
     def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -132,16 +141,15 @@ class RunDirectory:
         try:
             with safe_open(path, framework="np") as opened:
                 yield opened
-        except (FileNotFoundError, SafetensorError) as error:
+        except (OSError, SafetensorError, TypeError) as error:  # TypeError: bfloat16, in numpy
             raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
 
     def manifest(self) -> dict[str, Any]:
         """`{"stages": {STAGE: {"files": {relative: sha256}, "seconds", "finished_at",
         "summary"}}}`; no stages if none is done."""
-        if not (self.path / MANIFEST_FILE).is_file():
+        if not (self.path / MANIFEST_FILE).exists():
             return {"stages": {}}
-        manifest: dict[str, Any] = self.read_json(MANIFEST_FILE)
-        return manifest
+        return checked_manifest(self.read_json(MANIFEST_FILE), self.path / MANIFEST_FILE)
 
     def is_done(self, stage: str) -> bool:
         """Whether the manifest has the stage's entry."""
@@ -187,7 +195,16 @@ class RunDirectory:
 
     def sae_names(self) -> tuple[str, ...]:
         """Names of the run's SAEs, in the config's order, once the stage `sae` is done."""
-        return tuple(self.summary("sae")["saes"])
+        return tuple(self.stated("sae", "saes", list))
+
+    def stated(self, stage: str, name: str, kind: type[Kind]) -> Kind:
+        """One part of a finished stage's summary; raises `PipelineError` if it is of another kind,
+        or the stage is not done."""
+        found = self.summary(stage).get(name)
+        if not isinstance(found, kind):
+            where = self.path / MANIFEST_FILE
+            raise PipelineError(f"{where} is damaged: {name} of stage {stage} is {found!r:.60}")
+        return found
 
     def ledger(self, relative: str) -> Ledger:
         """A ledger of the run: lines that outlive a stage that was killed."""

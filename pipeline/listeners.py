@@ -84,7 +84,9 @@ def _answer(path: Path, number: int, row: Mapping[str, str]) -> Answer:
     try:
         rank = int(float(row["chosen_rank"])) if row["chosen_rank"] else None
         confidence = int(float(row["confidence"]))
-    except ValueError as error:
+        if not 1 <= confidence <= 5:
+            raise ValueError(f"confidence is {confidence}, not from 1 to 5")
+    except (ValueError, OverflowError) as error:
         raise PipelineError(f"{path}, line {number}: {error}") from error
     return Answer(
         participation=row["participation"], method=row["method"], run=row["run"],

@@ -52,7 +52,7 @@ def wrong_activations(
     except PipelineError as error:
         progress.note(f"activations were not recomputed: {error}")
         return
-    stored = directory.read_json("run.json")["subject_fingerprint"]
+    stored = directory.description("subject_fingerprint")["subject_fingerprint"]
     if fingerprint != stored:
         model = config.subject.model
         yield f"subject {model}: its fingerprint is {fingerprint}, the run's {stored}"

@@ -102,7 +102,7 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         from pipeline.subjects import transformers_backend
 
         transformers_backend.check(config.subject)
-    heard = "clap" in directory.read_json("run.json")["identity"]
+    heard = "clap" in directory.description("identity")["identity"]
     if heard and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
         from pipeline.clap import model_of
         from pipeline.clap import transformers_backend as ear
@@ -194,7 +194,7 @@ def _check_stage(stage: str) -> None:
 
 def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
     """Raise if the run in `directory` has another identity than `parts`."""
-    theirs = _flat(directory.read_json("run.json")["identity"])
+    theirs = _flat(directory.description("identity")["identity"])
     ours = _flat(parts)
     differing = [
         f"{name} ({theirs.get(name, 'absent')} there, {ours.get(name, 'absent')} here)"

@@ -35,7 +35,7 @@ def verify(
     `path` is no run directory.
     """
     directory = RunDirectory(path)
-    run = directory.read_json("run.json")
+    run = directory.description("config", "subject_fingerprint")
     files = {
         name: digest
         for entry in directory.manifest()["stages"].values()
@@ -70,11 +70,19 @@ def _wrong_hashes(
         progress.advance()
 
 
+def _width(directory: RunDirectory) -> int:
+    """Of the subject's residual stream, as the stage `activations` found it."""
+    width = directory.stated("activations", "subject", dict).get("width")
+    if not isinstance(width, int):
+        raise PipelineError(f"{directory.path}: its manifest has {width!r} as the subject's width")
+    return width
+
+
 def _wrong_saes(directory: RunDirectory, run: dict[str, Any], broken: set[str]) -> Iterator[str]:
     """SAEs that are not where the config has them, or that read what is not theirs."""
     if not directory.is_done("sae"):
         return
-    width = int(directory.summary("activations")["subject"]["width"])
+    width = _width(directory)
     for spec in specs(config_from_dict(run["config"]), width):
         path = cfg_path(spec.name)
         if path in broken:

@@ -19,10 +19,17 @@ def decoded(data: bytes) -> str:
     else:
         encoding = "utf-8-sig"
     try:
-        return data.decode(encoding).replace("\r\n", "\n")
+        text = data.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(
             f"not UTF-8 text: byte 0x{data[error.start]:02X} at position {error.start}, line "
             f"{line}; was it saved as cp1252 (Windows)? Save it as UTF-8"
         ) from error
+    if "\0" in text:
+        # PostgreSQL holds no such character.
+        raise ValueError(
+            f"not text: character {text.index(chr(0))} is 0; is it UTF-16 without a byte order "
+            "mark? Save it as UTF-8"
+        )
+    return text

@@ -39,7 +39,7 @@ class JamendoCorpus:
     @staticmethod
     def fingerprint(folder: Path) -> str:
         """SHA-256 over list and licenses; which files are there shows in `corpus.parquet`."""
-        licenses = sorted(folder.rglob(LICENSES))[:1]
+        licenses = _license_files(folder)[:1]
         return fingerprint_of(folder, contents=[_list_of(folder), *licenses], sizes=[])
 
     @staticmethod
@@ -105,9 +105,13 @@ def _audio(folder: Path, path: str) -> str:
     return path
 
 
+def _license_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob(LICENSES)) if path.is_file()]
+
+
 def _licenses(folder: Path) -> dict[str, str]:
     """License of each path; empty where the folder has no `audio_licenses.txt`."""
-    found = [path for path in sorted(folder.rglob(LICENSES)) if path.is_file()]
+    found = _license_files(folder)
     if not found:
         return {}
     licenses, path = {}, ""

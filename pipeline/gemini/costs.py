@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import RUN_FILE, Ledger, RunDirectory
+from pipeline.artifacts import Ledger, RunDirectory
 from pipeline.config import GeminiConfig, RunConfig, config_from_dict
 from pipeline.gemini.questions import GAP_SECONDS, Question, prompt_of
 
@@ -136,7 +136,7 @@ def ledger_of(config: GeminiConfig, directory: RunDirectory) -> Ledger:
 
 def spending_of(config: GeminiConfig, directory: RunDirectory) -> Spending:
     """The count for the run in `directory`, before any entry was read."""
-    key = str(directory.read_json(RUN_FILE).get("key", ""))
+    key = str(directory.description().get("key", ""))
     return Spending(config, key, own=config.ledger is None)
 
 
@@ -147,7 +147,7 @@ def spent(run_dir: Path) -> float:
     Raises `PipelineError` if there is no run, or its config cannot be read.
     """
     directory = RunDirectory(run_dir)
-    config = config_from_dict(directory.read_json(RUN_FILE)["config"]).gemini
+    config = config_from_dict(directory.description("config")["config"]).gemini
     counted = spending_of(config, directory)
     for entry in ledger_of(config, directory).entries():
         counted.take(entry)

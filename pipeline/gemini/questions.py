@@ -69,14 +69,17 @@ class Question:
 def prompt_of(config: GeminiConfig) -> str:
     """The prompt's text, before anything is filled in.
 
-    Raises `PipelineError` if the researcher's file is missing or is no text.
+    Raises `PipelineError` if the researcher's file is missing, empty, or is no text.
     """
     if config.prompt is None:
         return files("pipeline.gemini").joinpath("prompt.txt").read_text(encoding="utf-8")
     try:
-        return read_text(config.prompt).replace("\r\n", "\n")
+        prompt = read_text(config.prompt).replace("\r\n", "\n")
     except PipelineError as error:
         raise PipelineError(f"[gemini] prompt {error}") from error
+    if not prompt.strip():
+        raise PipelineError(f"[gemini] prompt {config.prompt} is empty: every answer would be paid")
+    return prompt
 
 
 def question(context: LabelingContext, feature: str, model: str) -> Question:

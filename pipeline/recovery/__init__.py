@@ -75,7 +75,7 @@ def recover(
     has no planted concepts.
     """
     directory = RunDirectory(path)
-    run = directory.read_json("run.json")
+    run = directory.description("config")
     if not directory.is_done("features"):
         raise PipelineError(f"{directory.path}: stage features is not done; run it first")
     config = config_from_dict(run["config"])

@@ -90,7 +90,7 @@ def benchmark(path: Path, *, progress: Progress, device: str | None = None) -> B
     Raises `PipelineError` as `recover` does.
     """
     directory = RunDirectory(path)
-    config = config_from_dict(directory.read_json("run.json")["config"])
+    config = config_from_dict(directory.description("config")["config"])
     if config.subject.control != "none":
         raise PipelineError(
             f"{directory.path} is a control itself ({config.subject.control}): no benchmark"

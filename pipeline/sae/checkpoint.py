@@ -8,8 +8,9 @@ A stored latent's value is the normalised one times `activation_scale`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.errors import PipelineError
@@ -73,15 +74,16 @@ def save(writer: StageWriter, name: str, sae: TopKSae, facts: SaeFacts) -> None:
 
 def load(directory: RunDirectory, name: str) -> StoredSae:
     """Read an SAE of the run; raises `PipelineError` if it is missing or of another kind."""
+    import numpy as np
     import torch
 
     from pipeline.sae.model import TopKSae
 
-    cfg = directory.read_json(cfg_path(name))
+    cfg = _read_cfg(directory, name)
     if cfg.get("architecture") != "topk":
         raise PipelineError(f"SAE {name} is of architecture {cfg.get('architecture')!r}, not topk")
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
-    d, n = int(cfg["d_in"]), int(cfg["d_sae"])
+    d, n, k = (_count(name, cfg, key) for key in ("d_in", "d_sae", "k"))
     shapes = {"W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)}
     for key, shape in shapes.items():  # copy_ would stretch a tensor of another shape
         found = tensors[key].shape if key in tensors else None
@@ -89,7 +91,11 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
             raise PipelineError(
                 f"SAE {name}: {key} is {found or 'missing'}, its cfg.json has {shape}"
             )
-    sae = TopKSae(d, n, cfg["k"])
+        if not np.isfinite(tensors[key]).all():
+            raise PipelineError(f"SAE {name}: {key} holds numbers that are not finite")
+    if k > n:
+        raise PipelineError(f"SAE {name}: its k is {k}, over its {n} latents")
+    sae = TopKSae(d, n, k)
     with torch.no_grad():
         sae.encoder.copy_(torch.from_numpy(tensors["W_enc"]).T)
         sae.encoder_bias.copy_(torch.from_numpy(tensors["b_enc"]))
@@ -100,14 +106,42 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
 
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
     """What `cfg.json` says of where an SAE belongs, without loading its weights."""
-    metadata = directory.read_json(cfg_path(name))["metadata"]
+    metadata = _read_cfg(directory, name).get("metadata")
+    if not isinstance(metadata, dict):
+        raise PipelineError(f"SAE {name}: its cfg.json has no metadata of this program's")
     # SAEs of earlier versions have fewer figures.
     known = [
         field.name
         for field in fields(SaeFacts)
         if field.default is MISSING or field.name in metadata
     ]
-    return SaeFacts(**{key: metadata[key] for key in known})
+    facts = SaeFacts(**{key: metadata.get(key) for key in known})  # type: ignore[arg-type]
+    _check_kinds(name, facts)
+    return facts
+
+
+def _check_kinds(name: str, facts: SaeFacts) -> None:
+    """Raise `PipelineError` if a part of the metadata is missing or of another kind."""
+    for key, kind in get_type_hints(SaeFacts).items():
+        value = getattr(facts, key)
+        # JSON writes a float that is whole as an int.
+        if not isinstance(value, kind | int if isinstance(0.0, kind) else kind):
+            raise PipelineError(f"SAE {name}: {key} in its cfg.json is {value!r:.60}")
+
+
+def _read_cfg(directory: RunDirectory, name: str) -> dict[str, Any]:
+    cfg = directory.read_json(cfg_path(name))
+    if not isinstance(cfg, dict):
+        raise PipelineError(f"SAE {name}: its cfg.json is no object")
+    return cfg
+
+
+def _count(name: str, cfg: Mapping[str, Any], key: str) -> int:
+    """A number of dimensions or latents."""
+    value = cfg.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PipelineError(f"SAE {name}: {key} in its cfg.json is {value!r:.60}, no number from 1")
+    return value
 
 
 def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:

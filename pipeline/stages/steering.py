@@ -84,7 +84,7 @@ def steer(
     """
     if not directory.is_done("exemplars"):
         raise PipelineError(f"{directory.path}: stage exemplars is not done; run it first")
-    run = config_from_dict(directory.read_json("run.json")["config"])
+    run = config_from_dict(directory.description("config")["config"])
     if run.subject.control in STANDINS:
         raise PipelineError(
             f"{directory.path} reads a control ({run.subject.control}), which cannot generate music"

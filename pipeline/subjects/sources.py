@@ -48,7 +48,9 @@ def folder_of(model: str) -> Path:
         )
     weights.refuse_adapter(folder)
     config = text_files.read_json(folder / CONFIG_FILE)
-    if isinstance(config, dict) and config.get("model_type") == "musicgen":
+    if not isinstance(config, dict):
+        raise PipelineError(f"{folder / CONFIG_FILE} is no model's config: it is no JSON object")
+    if config.get("model_type") == "musicgen":
         weights.refuse_broken_musicgen(folder, config, weights.names_in(folder.glob(WEIGHTS)))
     return folder
 

@@ -48,9 +48,12 @@ def make_rows(*, run: Run, files: Files) -> int:
         return run.features.count()
     names = _table_names(files, "features", skip=".neighbours")
     for sae in names:
-        features = _make_features(run, sae, files)
-        _make_exemplars(run, sae, files, features)
-        _make_labels(sae, files, features)
+        try:
+            features = _make_features(run, sae, files)
+            _make_exemplars(run, sae, files, features)
+            _make_labels(sae, files, features)
+        except KeyError as error:  # an old table, or one that something else wrote
+            raise RunError(f"a table of {sae} lacks the column or feature {error}") from error
     feature_index.fill(run)
     return run.features.count()
 

@@ -217,7 +217,7 @@ def index_run(*, run: Run, held: jobs.Held | None = None) -> int:
     Harmless on a run that is indexed. Raises `PipelineError` if a file cannot be read.
     """
     directory = run_directory(run)
-    identifier = directory.read_json("run.json")["key"][:12]
+    identifier = directory.description("key")["key"][:12]
     with transaction.atomic():
         if held is not None:
             held.lock()
@@ -277,7 +277,7 @@ def _registered(directory: Path, name: str, state: str, project: Project | None)
     from pipeline.artifacts import RunDirectory
 
     files = RunDirectory(directory)
-    config = files.read_json("run.json").get("config")
+    config = files.description().get("config")
     if not isinstance(config, dict):
         raise RunError(f"{files.path} has a run.json without a config; is it a run directory?")
     check_stages(files)

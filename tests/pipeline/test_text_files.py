@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import config_from_dict, load_config
+from pipeline.config import GeminiConfig, config_from_dict, load_config
 from pipeline.errors import PipelineError
+from pipeline.gemini.questions import prompt_of
 from pipeline.listeners import NEEDED, answers
 from pipeline.text_files import first_line, json_of, lines_of, read_csv, read_json, read_text
 
@@ -119,3 +120,19 @@ def test_a_config_and_answers_with_a_mark_are_read(
     (tmp_path / "run.toml").write_bytes("# café\n".encode("cp1252"))
     with pytest.raises(PipelineError, match=r"config .*run\.toml is not UTF-8: byte 0xE9"):
         load_config(tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize("value", ["inf", "1e999", "nan", "x", "0", "6", "9" * 5000])
+def test_an_answer_with_an_odd_number_is_refused_in_a_line(tmp_path: Path, value: str) -> None:
+    row = dict.fromkeys(NEEDED, "1") | {
+        "kind": "main", "participation_status": "complete", "confidence": value,
+    }  # fmt: skip
+    (tmp_path / "x.csv").write_text(",".join(NEEDED) + "\n" + ",".join(row.values()) + "\n")
+    with pytest.raises(PipelineError, match=r"x\.csv, line 2: "):
+        answers(tmp_path / "x.csv")
+
+
+def test_an_empty_prompt_is_refused_before_it_is_paid_for(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("\ufeff \n")
+    with pytest.raises(PipelineError, match=r"prompt\.txt is empty"):
+        prompt_of(GeminiConfig(prompt=tmp_path / "prompt.txt"))

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.artifacts import RunDirectory, safetensors_bytes, sha256_of
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
+from pipeline.run import STAGES
 from pipeline.verify import verify
 
 CFG = "sae/layer0-n128-k4/cfg.json"
@@ -117,3 +119,37 @@ class Noting(SilentProgress):
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
         verify(tmp_path, progress=SilentProgress())
+
+
+DONE: dict[str, object] = {"files": {}, "summary": {}, "seconds": 1}
+DAMAGES = {
+    "run.json": [
+        "[]", "null", "7", "{}", '{"config": 7, "subject_fingerprint": "x"}', "", "\0",
+        '{"config": {"subject": null}, "subject_fingerprint": "x"}', None,
+    ],
+    "manifest.json": [
+        "[]", "null", "{}", '{"stages": []}', '{"stages": {"sae": 7}}', "", None,
+        '{"stages": {"sae": {"files": []}}}', '{"stages": {"sae": {"files": {"a": 7}}}}',
+        '{"stages": {"sae": {"files": {}}}}',
+        '{"stages": {"sae": {"files": {}, "summary": {}}}}',
+        json.dumps({"stages": dict.fromkeys(STAGES, DONE)}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in DAMAGES.items() for text in texts]
+)
+def test_a_damaged_run_is_refused_in_a_line_by_every_command(
+    run_copy: Path, name: str, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_copy / name).unlink()
+    if text is None:
+        (run_copy / name).mkdir()
+    else:
+        (run_copy / name).write_text(text)
+    for command in ("verify", "recovery", "steer"):
+        capsys.readouterr()
+        assert main([command, str(run_copy)]) == 2
+        last = capsys.readouterr().err.strip().split("\n")[-1]
+        assert last.startswith("error: "), last

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -117,3 +120,49 @@ def test_an_sae_that_lacks_a_tensor_or_has_one_of_another_shape_is_refused(
         save_file(state, path)
         with pytest.raises(PipelineError, match=f"SAE x: {key} is {said}, its cfg.json has"):
             checkpoint.load(directory, "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"d_in": None}, "d_in in its cfg.json is None, no number from 1"),
+        ({"d_sae": "x"}, "d_sae in its cfg.json is 'x', no number from 1"),
+        ({"k": 0}, "k in its cfg.json is 0, no number from 1"),
+        ({"k": 21}, "its k is 21, over its 20 latents"),
+        ({"metadata": [1]}, "its cfg.json has no metadata of this program's"),
+        ({"metadata": {}}, "hookpoint in its cfg.json is None"),
+    ],
+)
+def test_a_damaged_configuration_is_refused_in_a_line(
+    directory: RunDirectory, change: dict[str, Any], said: str
+) -> None:
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", random_sae(), FACTS)
+    path = directory.path_of("sae/x/cfg.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(PipelineError, match=f"^SAE x: {re.escape(said)}$"):
+        checkpoint.load(directory, "x")
+    path.write_text("7")
+    with pytest.raises(PipelineError, match=r"^SAE x: its cfg\.json is no object$"):
+        checkpoint.load(directory, "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda held: held["W_enc"].fill_(float("nan")), "W_enc holds numbers that are not finite"),
+        (lambda held: held["b_dec"].fill_(float("inf")), "b_dec holds numbers that are not finite"),
+        (lambda held: held.update(W_dec=held["W_dec"].bfloat16()), "bfloat16"),
+    ],
+)
+def test_weights_that_are_no_plain_numbers_are_refused_in_a_line(
+    directory: RunDirectory, change: Callable[[dict[str, torch.Tensor]], Any], said: str
+) -> None:
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", random_sae(), FACTS)
+    path = directory.path_of("sae/x/sae_weights.safetensors")
+    held = load_file(path)
+    change(held)
+    save_file(held, path)
+    with pytest.raises(PipelineError, match=said):
+        checkpoint.load(directory, "x")

@@ -13,9 +13,12 @@ from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
+from pipeline.run import STAGES
 from studyapp.management.commands import demo
+from studyapp.management.commands.create_study import _gold_msi
 from studyapp.management.run_bars import RunBars
 from studyapp.models import Project, Run, StageRecord, Study
+from studyapp.questionnaire import GOLD_MSI_ITEMS, GOLD_MSI_STEPS
 from studyapp.services import jobs
 from studyapp.services.accounts import machine_login
 from studyapp.serving import ServingError, Site
@@ -195,3 +198,61 @@ def test_bars_follow_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert "corpus" not in said
     assert "4/4" in said
     assert settings.DATA.exists()
+
+
+DAMAGES = {
+    "run.json": ["[]", "null", '{"config": 7}', '{"config": {"a": 1}}', "", None],
+    "manifest.json": [
+        "[]", '{"stages": []}', '{"stages": {"sae": 7}}', None,
+        json.dumps({"stages": {stage: {"files": {}} for stage in STAGES}}),
+        json.dumps({"stages": {stage: {"files": {}, "summary": {}} for stage in STAGES}}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in DAMAGES.items() for text in texts]
+)
+def test_a_damaged_run_is_refused_in_a_line(tmp_path: Path, name: str, text: str | None) -> None:
+    path = run_directories.make(tmp_path / "run").path / name
+    path.unlink()
+    if text is None:
+        path.mkdir()
+    else:
+        path.write_text(text)
+    with pytest.raises(CommandError) as refused:
+        call_command("import_run", str(tmp_path / "run"), "--name", "theirs")
+    assert "\n" not in str(refused.value)
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"a\0b", b"\xff", "a".encode("utf-16-le"), b"x\r\ry", b"\xff\xfe\x00\xd8", None]
+)
+def test_an_odd_file_of_gold_msi_is_refused_in_a_line(tmp_path: Path, data: bytes | None) -> None:
+    if data is None:
+        (tmp_path / "en.txt").mkdir()
+    else:
+        (tmp_path / "en.txt").write_bytes(data)
+    with pytest.raises(CommandError) as refused:
+        _gold_msi([f"en={tmp_path / 'en.txt'}"])
+    assert str(refused.value).startswith(f"--gold-msi en={tmp_path / 'en.txt'}: ")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_marked_file_of_gold_msi_is_read(tmp_path: Path, encoding: str) -> None:
+    answers = "\r\n".join(f"ä{n}" for n in range(GOLD_MSI_STEPS))
+    text = "\r\n\r\n".join(f"Item {n}\r\n{answers}" for n in GOLD_MSI_ITEMS)
+    (tmp_path / "en.txt").write_bytes(text.encode(encoding))
+    wording = _gold_msi([f"en={tmp_path / 'en.txt'}"])["wording"]["en"]
+    assert wording[str(GOLD_MSI_ITEMS[0])]["answers"][0] == "ä0"
+
+
+def test_a_table_without_a_column_is_refused_in_a_line(tmp_path: Path) -> None:
+    directory = run_directories.make(tmp_path / "run")
+    with directory.writer("exemplars") as writer:
+        table = directory.read_table(f"exemplars/{run_directories.SAE}.parquet")
+        writer.write_table(f"exemplars/{run_directories.SAE}.parquet", table.drop(["feature"]))
+    with pytest.raises(CommandError, match=r"lacks the column or feature 'feature'$"):
+        call_command("import_run", str(tmp_path / "run"), "--name", "theirs")
