@@ -23,6 +23,8 @@ ALGORITHMS = (
     "TensorflowPredictEffnetDiscogs", "TensorflowPredictMusiCNN", "TensorflowPredictMAEST",
 )  # fmt: skip
 """That make embeddings of sound."""
+ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
+"""What a JSON of another form makes the readers below raise."""
 MAEST_LAYER = "7"
 """Of MAEST's many embeddings, the layer that Essentia's documentation recommends."""
 
@@ -92,12 +94,18 @@ def _head(folder: Path, name: str) -> Head:
             name=name,
             input=str(inputs[0]["name"]),
             output=_output(facts["schema"]["outputs"], "predictions"),
-            classes=tuple(str(label) for label in facts["classes"]),
+            classes=_classes(facts["classes"]),
             width=_last(inputs[0].get("shape")),
             embedding=_embedding(folder, str(base["model_name"]), base.get("output")),
         )
-    except (KeyError, IndexError, TypeError) as error:
+    except ODD as error:
         raise PipelineError(f"{folder / name}.json does not describe a head: {error!r}") from error
+
+
+def _classes(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:  # a text would be taken for its letters
+        raise TypeError(f"its classes are {given!r:.60}, not a list")
+    return tuple(str(label) for label in given)
 
 
 def _embedding(folder: Path, name: str, output: str | None) -> Embedding:
@@ -116,7 +124,7 @@ def _embedding(folder: Path, name: str, output: str | None) -> Embedding:
             output=output or _output(facts["schema"]["outputs"], "embeddings"),
             sample_rate=int(facts["inference"]["sample_rate"]),
         )
-    except (KeyError, IndexError, TypeError) as error:
+    except ODD as error:
         raise PipelineError(
             f"{folder / name}.json does not describe an embedding model: {error!r}"
         ) from error
