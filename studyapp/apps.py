@@ -13,13 +13,13 @@ class StudyAppConfig(AppConfig):
     verbose_name = "Earwitness"
 
     def ready(self) -> None:
-        """Know the checks; have every migration, hence every start, look at the key."""
+        """Know the checks; have every migration, hence every start, look at key and folder."""
         from studyapp import checks  # noqa: F401 - registers them
 
-        post_migrate.connect(_check_key, sender=self)
+        post_migrate.connect(_check_installation, sender=self)
 
 
-def _check_key(using: str, **_: Any) -> None:
+def _check_installation(using: str, **_: Any) -> None:
     from django.core.management.base import CommandError
 
     from studyapp.errors import InstallationError
@@ -27,6 +27,6 @@ def _check_key(using: str, **_: Any) -> None:
 
     try:
         if using == "default":
-            installation.check_key()
+            installation.check()
     except InstallationError as error:
         raise CommandError(str(error)) from error

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_init, worker_process_init, worker_ready
 
 from studyapp.private import keep_private
 
@@ -26,6 +26,18 @@ def _die_with_the_worker(**_: Any) -> None:
     from studyapp.supervisor import die_with_parent
 
     die_with_parent(signal.SIGKILL)
+
+
+@worker_init.connect
+def _refuse_another_installation(**_: Any) -> None:
+    """A worker beside another data folder would fail the jobs that it takes."""
+    from studyapp.errors import InstallationError
+    from studyapp.services import installation, outages
+
+    try:
+        outages.patiently(installation.check)
+    except InstallationError as error:
+        raise SystemExit(str(error)) from error
 
 
 @worker_ready.connect

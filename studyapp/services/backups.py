@@ -26,7 +26,7 @@ from django.utils import timezone
 from studyapp.errors import BackupError
 from studyapp.keys import key_fingerprint
 from studyapp.models import Run
-from studyapp.services import dumps
+from studyapp.services import dumps, installation
 
 FORM = 1
 MANIFEST = "backup.json"
@@ -172,7 +172,12 @@ def _check_empty(made: Manifest) -> None:
         raise BackupError(f"the database is not empty: {rows}; restore into a new one")
     for relative in _data_of(made):
         path = Path(settings.DATA) / relative
-        if path.exists() and _hash(path) != made.files[f"data/{relative}"]:
+        # A first start on this machine wrote one; the folder becomes the backup's.
+        if (
+            relative != installation.NAME
+            and path.exists()
+            and _hash(path) != made.files[f"data/{relative}"]
+        ):
             raise BackupError(f"{path} is there already; restore into an empty data folder")
 
 

@@ -169,3 +169,24 @@ def test_on_postgresql_by_its_own_programs(tmp_path: Path, monkeypatch: pytest.M
         assert len(original["responses.csv"].splitlines()) == 1 + 3
         assert "is not empty" in refused(second, "restore", backup[1], DATABASE_URL=elsewhere)
         assert "names sqlite" in refused(machine(tmp_path / "third", first), "restore", backup[1])
+
+
+def test_another_data_folder_over_the_same_database_is_refused(tmp_path: Path) -> None:
+    with postgresql.server() as address:
+        first = machine(tmp_path / "first", None)
+        for _ in range(2):
+            python(first, "manage.py", "migrate", "--verbosity", "0", DATABASE_URL=address)
+        second = machine(tmp_path / "second", first)
+        for command in (["migrate"], ["serve", "--port", "0"]):
+            line = refused(second, *command, DATABASE_URL=address)
+            assert f"EARWITNESS_DATA is {second}, which is not the data folder of this" in line
+        worker = subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "studyapp.celery", "worker", "--pool", "solo"],
+            cwd=ROOT, env=environment(second, DATABASE_URL=address), capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert worker.returncode != 0
+        assert "is not the data folder of this database" in worker.stderr
+        # As the line says: the folder is the database's after all.
+        shutil.copy(first / "installation", second)
+        python(second, "manage.py", "migrate", "--verbosity", "0", DATABASE_URL=address)
