@@ -19,7 +19,7 @@ help:
 	@echo "make demo   the whole path on this machine, then the site at http://127.0.0.1:$(PORT)"
 	@echo "make test   everything that the continuous integration checks"
 	@echo "make bench  the benchmarks, each printing its table"
-	@echo "make lock   the pinned versions, anew from the environment as it is"
+	@echo "make lock   re-pin the versions from the current environment"
 	@echo "make clean  removes the environment; what was made stays in data/ (or EARWITNESS_DATA)"
 
 $(VENV)/bin/python:

@@ -124,7 +124,7 @@ class Visitor:
                 data = answer.read()
             except (OSError, http.client.HTTPException):
                 self.close()
-                # A kept connection that the server closed meanwhile is opened anew, once.
+                # A kept connection that the server closed meanwhile is reopened once.
                 if fresh or attempt == 2:
                     return 0, "", b""
                 continue

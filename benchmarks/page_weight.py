@@ -4,7 +4,7 @@
 
 The site runs as `manage.py serve` runs it. A phone is as in Lighthouse's own runs: 412 pixels, a
 network of 1.6 Mbit/s and 150 ms, a processor slowed four times; a desktop 1350 pixels without
-brakes. Each page is loaded anew in a fresh context, and once more in the same one.
+brakes. Each page is loaded in a fresh context, and once more in the same one.
 
 Printed, as medians: bytes before the sounds (sent, and unpacked), requests and those of third
 parties, first and largest contentful paint, time that long tasks block, layout shift while

@@ -139,7 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--corpus", type=Path, metavar="DIR", help="stands in for [corpus] path")
     run.add_argument("--until", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
     run.add_argument(
-        "--redo", choices=STAGES, metavar="STAGE", help="make it anew, and what follows from it"
+        "--redo",
+        choices=STAGES,
+        metavar="STAGE",
+        help="re-run this stage and the stages that depend on it",
     )
     run.set_defaults(command=_run)
 

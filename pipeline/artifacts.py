@@ -186,7 +186,7 @@ class RunDirectory:
         return gone
 
     def summary(self, stage: str) -> dict[str, Any]:
-        """What a finished stage says of itself; raises `PipelineError` if it is not done."""
+        """The summary in a stage's manifest entry; raises `PipelineError` if it is not done."""
         entry = self.manifest()["stages"].get(stage)
         if entry is None:
             raise PipelineError(f"stage {stage} of {self.path} is not done")
@@ -267,7 +267,7 @@ class Ledger:
 class StageWriter:
     """Writes a stage's files; on leaving the context without an error, the stage is done.
 
-    `summary` is what the stage says of itself in the manifest: counts, chosen values.
+    `summary` goes into the manifest: counts and chosen values.
     """
 
     def __init__(self, directory: RunDirectory, stage: str) -> None:

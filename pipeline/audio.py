@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class AudioError(PipelineError):
-    """A sound file that cannot be used; `reason` is why a track is set aside."""
+    """A sound file that cannot be used; `reason` is why a track is excluded."""
 
     def __init__(self, reason: str, path: Path | None = None) -> None:
         super().__init__(reason if path is None else f"{path} {reason}")
@@ -301,7 +301,7 @@ def _source(path: Path, stack: ExitStack) -> Any:
 
 @contextmanager
 def _named_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """A decoder's own errors as the reason a track is set aside."""
+    """A decoder's own errors as the reason why a track is excluded."""
     try:
         yield
     except AudioError:

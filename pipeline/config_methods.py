@@ -27,11 +27,11 @@ class ClapConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A folder or hub name; `EARWITNESS_CLAP_MODEL` stands in for it."""
+    """A folder or hub name (default: `EARWITNESS_CLAP_MODEL`)."""
     backend: str = "transformers"
     """A name in `pipeline.clap.BACKENDS`. Scores of two backends are never comparable."""
     batch: int = 16
-    """Sounds, or texts, that the model takes at once."""
+    """Sounds, or texts, per batch."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "clap", "batch")
@@ -44,7 +44,7 @@ class EssentiaConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("models",)
 
     models: Path | None = field(default=None, metadata=guard(Guard.MODEL))
-    """Folder with the .pb and .json files; `EARWITNESS_ESSENTIA_MODEL` stands in for it."""
+    """Folder with the .pb and .json files (default: `EARWITNESS_ESSENTIA_MODEL`)."""
     heads: tuple[str, ...] = (
         "genre_discogs400-discogs-effnet-1",
         "mtg_jamendo_instrument-discogs-effnet-1",
@@ -57,7 +57,7 @@ class EssentiaConfig:
     )
     """File names, without ending, of the heads that are asked."""
     per_head: int = 3
-    """Tags that a head gives a feature at most."""
+    """Maximum number of tags that a head gives a feature."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "essentia", "per_head")
@@ -82,44 +82,44 @@ class GeminiConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
 
     model: str = field(default="gemini-3.5-flash-lite", metadata=guard(Guard.REMOTE_MODEL))
-    """Asked unless the method names another: `gemini@MODEL`. Models retire: gemini-2.5-flash on
-    1 December 2026 by https://ai.google.dev/gemini-api/docs/deprecations."""
+    """The model asked, unless the method names another: `gemini@MODEL`. Models retire:
+    gemini-2.5-flash on 1 December 2026 by https://ai.google.dev/gemini-api/docs/deprecations."""
     prompt: Path | None = None
     """A file in place of the shipped prompt; `{clips}` and `{concepts}` in it are filled in."""
     concepts: int = 5
-    """Concepts asked for, at least."""
+    """Minimum number of concepts to ask for."""
     temperature: float | None = None
     """None leaves it to the service, which from Gemini 3.5 on advises against any other."""
     clip_seconds: float = 10.0
-    """Of each exemplar, its middle so long."""
+    """Length of the excerpt from the middle of each exemplar, seconds."""
     base_url: str = field(default="", metadata=guard(Guard.ADDRESS))
     """Where the API is; empty is Google's own, or what `EARWITNESS_GEMINI_URL` names. The key is
     sent to no other host."""
     timeout_seconds: float = 120.0
     """A call that takes longer is given up and tried again, seconds."""
     attempts: int = 5
-    """Tries of a call, the first one counted."""
+    """Maximum number of tries per call, including the first."""
     backoff_seconds: float = 2.0
     """Mean wait before the second try, doubled before each further one, seconds."""
     concurrency: int = 4
-    """Calls under way at once."""
+    """Maximum number of calls at the same time."""
     requests_per_minute: float = 60.0
-    """Calls begun a minute, at most."""
+    """Maximum number of calls started per minute."""
     budget_dollars: float = field(default=10.0, metadata=guard(Guard.MONEY))
-    """Of the whole run, all SAEs and `gemini@MODEL` methods together: nothing is asked if it may
-    cost more by estimate, and no call begins that the budget would not cover, calls under way and
-    calls that may have been paid for counted."""
+    """Budget of the whole run, all SAEs and `gemini@MODEL` methods together: nothing is asked if
+    the estimate is higher, and no call starts that the budget would not cover, counting calls under
+    way and calls that may have been paid for."""
     dollars_per_million_audio: float = field(default=0.3, metadata=guard(Guard.MONEY))
-    """Price of a million tokens of sound. The three prices are the default model's, as the list at
+    """Price per million tokens of sound. The three prices are the default model's, as the list at
     https://ai.google.dev/gemini-api/docs/pricing had them on 7 October 2026: look there first."""
     dollars_per_million_text: float = field(default=0.3, metadata=guard(Guard.MONEY))
-    """Price of a million tokens of prompt."""
+    """Price per million tokens of prompt."""
     dollars_per_million_output: float = field(default=2.5, metadata=guard(Guard.MONEY))
-    """Price of a million tokens of answer, thoughts counted."""
+    """Price per million tokens of answer, including thoughts."""
     batch: bool = False
     """Ask by batch jobs: half the price, an answer within a day."""
     poll_seconds: float = 60.0
-    """How often a batch job is looked at, seconds."""
+    """How often a batch job is polled, seconds."""
     unknown: str = "fail"
     """What becomes of a call that was under way when the process was killed, and may have been
     paid for: `fail` its feature with that reason, or `ask` again."""
@@ -160,7 +160,7 @@ class FreeTextConfig:
     """The run that the study was of, by the identifier in the file's column `run`. Its corpus,
     subject and dictionaries must be this run's, so that its features are. Must be named."""
     min_participants: int = 1
-    """A text that fewer wrote is no candidate."""
+    """A text written by fewer listeners is not a candidate."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "free_text", "min_participants")

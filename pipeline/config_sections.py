@@ -71,24 +71,24 @@ class CorpusConfig:
     """Which recordings, and how they are cut and split."""
 
     path: Path | None = field(default=None, metadata=guard(Guard.CORPUS))
-    """Folder of the corpus; `--corpus` on the command line stands in for it."""
+    """Corpus folder (overridden by `--corpus` on the command line)."""
     adapter: str = "folder"
-    """How the folder is read; a name in `pipeline.corpora.ADAPTERS`."""
+    """How the folder is read: a name in `pipeline.corpora.ADAPTERS`."""
     clip_seconds: float = 10.0
     """Length of an excerpt, seconds."""
     windows: int = 1
     """Excerpts of a longer track, spread evenly over it without overlap: 1 is its middle, 0 is as
     many as fit. With another number than 1 each excerpt is a track of its own, `TRACK@SECONDS`."""
     min_seconds: float = 3.0
-    """Shorter tracks are set aside, seconds."""
+    """Shorter tracks are excluded, seconds."""
     silence_db: float = -60.0
-    """A track whose loudest sample is under this is set aside as silent, dB of full scale."""
+    """A track whose loudest sample is below this is excluded as silent, dB of full scale."""
     train_share: float = 0.5
-    """Expected share of artists (else tracks) that the SAE learns on."""
+    """Expected share of artists (else tracks) that the SAE is trained on."""
     validation_share: float = 0.25
-    """Expected share for rates, filter and exemplars; what is left is the test split."""
+    """Expected share for rates, filter and exemplars; the rest is the test split."""
     split_salt: str = "earwitness"
-    """Mixed into the hash that splits, so that another salt makes another split."""
+    """Mixed into the hash that splits: a different salt gives a different split."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "corpus", "clip_seconds", "min_seconds")
@@ -113,7 +113,7 @@ class SubjectConfig:
     REQUIRED: ClassVar[tuple[str, ...]] = ("model", "hookpoints")
 
     model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A local folder, else a name on the model hub (`facebook/musicgen-small`)."""
+    """A local folder, or a name on the model hub (`facebook/musicgen-small`)."""
     hookpoints: tuple[str, ...] = ()
     """Where activations are read, e.g. `decoder.layers.3.resid_post`; or `paper-small` or
     `paper-large`, see `HOOKPOINT_PRESETS`."""
@@ -150,29 +150,29 @@ class SaeConfig:
     """The sparse autoencoders: one for each hookpoint, expansion and k."""
 
     expansions: tuple[int, ...] = (8,)
-    """Latents over the width of the activations."""
+    """Dictionary size as a multiple of the activation width."""
     ks: tuple[int, ...] = (16,)
-    """Latents kept a frame."""
+    """Active latents per frame (k)."""
     steps: int = 2000
     """Optimiser steps."""
     batch_frames: int = 1024
-    """Frames in a step."""
+    """Frames per step."""
     learning_rate: float = 1e-3
     """Adam's peak learning rate."""
     warmup_share: float = 0.05
-    """Share of the steps in which the learning rate rises from 0."""
+    """Share of the steps, at the start, during which the learning rate rises from 0."""
     decay_share: float = 0.2
-    """Share of the steps, at the end, in which it falls to 0."""
+    """Share of the steps, at the end, during which the learning rate falls to 0."""
     centre: str = "geometric_median"
     """Start of the decoder's bias: `geometric_median` or `mean` of train frames."""
     aux_k: int = 64
-    """Dead latents that AuxK lets explain the error; 0 switches it off."""
+    """Number of dead latents that AuxK uses to explain the error; 0 switches it off."""
     aux_weight: float = 1 / 32
     """Weight of that loss (Gao et al., arXiv 2406.04093)."""
     dead_after_frames: int = 100_000
-    """A latent that fired in none of the last so many frames counts as dead."""
+    """A latent that has not fired in this many frames counts as dead."""
     seed: int = 0
-    """Seed of the initialisation and of the order of frames."""
+    """Seed of the initialisation and of the frame order."""
 
     def __post_init__(self) -> None:
         _require(bool(self.expansions) and bool(self.ks), "[sae] expansions or ks is empty")
@@ -213,7 +213,7 @@ class FeaturesConfig:
     min_tracks: int = 10
     """A latent that fires in fewer validation tracks is dropped."""
     neighbours: int = 10
-    """Nearest kept decoder directions listed for each kept feature."""
+    """Number of nearest kept decoder directions listed per kept feature."""
 
     def __post_init__(self) -> None:
         _require_choice(self.preset, tuple(FEATURE_PRESETS), "[features] preset")
@@ -243,7 +243,7 @@ class FeaturesConfig:
 
 @dataclass(frozen=True)
 class ExemplarsConfig:
-    """The tracks that stand for a feature."""
+    """The tracks that show what a feature responds to."""
 
     count: int = 10
     """Validation tracks kept per feature: of those where it fires, the largest mean activations."""
@@ -254,22 +254,22 @@ class ExemplarsConfig:
 
 @dataclass(frozen=True)
 class LabelsConfig:
-    """Which methods name the features."""
+    """Which methods label the features."""
 
     methods: tuple[str, ...] = ("descriptors", "corpus-tags")
     """Names in `pipeline.labelers.LABELERS`."""
     candidates: int = 10
-    """Candidates at most for a feature under a method."""
+    """Maximum number of candidate labels per feature and method."""
     seed: int = 0
-    """Seed of what a method draws."""
+    """Seed for methods that draw at random."""
     random_label_of: str = ""
-    """Whose labels `random-label` deals out anew; empty: the first method that is no control."""
+    """The method whose labels `random-label` shuffles; empty: the first that is not a control."""
     synonyms: str = "words"
-    """What makes two texts the same name: `words` (the same words but for form and filling), or
+    """What makes two texts the same label: `words` (the same words but for form and filling), or
     `clap` (that, or the text encoder of [clap])."""
     synonym_cosine: float = 0.98
-    """Texts whose embeddings, less the mean of plain phrases, are at least so near are the same
-    name, under `clap`."""
+    """Under `clap`, texts whose embeddings (minus the mean of plain phrases) have at least this
+    cosine are the same label."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "labels", "candidates")
@@ -287,17 +287,17 @@ class ScoresConfig:
     scorers: tuple[str, ...] = ("reading",)
     """Names in `pipeline.scorers.SCORERS`."""
     min_tracks: int = 5
-    """Test tracks that must fire, and that must not, for a score."""
+    """Test tracks that must fire, and as many that must not, for a score."""
     interval_level: float = 0.95
-    """Coverage of the interval beside a score."""
+    """Confidence level of the interval around a score."""
     seed: int = 0
-    """Seed of what a scorer draws."""
+    """Seed for scorers that draw at random."""
     per_class: int = 50
-    """Test tracks that fire, and that do not, drawn at most for a feature by CLAP's scorers."""
+    """Maximum number of firing, and of silent, test tracks per feature that CLAP's scorers draw."""
     hard_share: float = 0.5
-    """Of those that do not, the share taken where the nearest decoder directions fire."""
+    """Share of the silent tracks that are drawn where the nearest decoder directions fire."""
     window_seconds: float = 2.0
-    """Pieces that `fuzzing` tells apart, seconds."""
+    """Length of the pieces that `fuzzing` compares, seconds."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "scores", "min_tracks", "per_class", "window_seconds")
@@ -313,19 +313,19 @@ class ScoresConfig:
 
 @dataclass(frozen=True)
 class MachineConfig:
-    """How fast, not what: no part of a run's key."""
+    """How fast a run is, not what it computes: not part of its key."""
 
     device: str = "cpu"
     """torch's device: `cpu` or `cuda`."""
     workers: int = 2
-    """Tracks, or SAEs, that are worked on side by side."""
+    """Tracks, or SAEs, that are processed in parallel."""
     threads: int = 1
-    """torch's threads in each of them; 0 leaves it to torch. On CPUs workers are worth more."""
+    """torch threads per worker; 0 leaves it to torch. On CPUs, more workers help more."""
     batch_tracks: int = 1
-    """Tracks that codec and decoder take at once; 16 or more feed a GPU."""
+    """Tracks per batch of codec and decoder; use 16 or more on a GPU."""
     confined: bool = False
     """Whether a recording that the corpus lists but that lies outside its folder, links followed,
-    is set aside. The site sets it for runs of researchers who may not read this machine's files."""
+    is excluded. The site sets it for runs of researchers who may not read this machine's files."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "machine", "workers", "batch_tracks")

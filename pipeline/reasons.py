@@ -1,4 +1,4 @@
-"""Why tracks were set aside, counted for a person to read."""
+"""Why tracks were excluded, counted for a person to read."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class AnswerForm(forms.Form):
 
 
 class DeviceForm(forms.Form):
-    """What a browser says of itself; without sound or storage it cannot go on."""
+    """What a browser reports: without sound or storage it cannot go on."""
 
     sound = forms.BooleanField()
     storage = forms.BooleanField()

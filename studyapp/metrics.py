@@ -25,7 +25,7 @@ class RowCollector(Collector):
     """Gauges over the rows."""
 
     def collect(self) -> Iterable[Metric]:
-        """Every figure, asked for anew."""
+        """Every figure, queried again on each call."""
         yield _gauge("jobs", "Jobs", ("queue", "state"), figures.jobs())
         yield _gauge("runs", "Runs", ("state",), figures.runs())
         yield _gauge("studies", "Versions of studies", ("state",), figures.studies())

@@ -1,4 +1,4 @@
-"""Who may see and change what. A row without a project is for administrators alone.
+"""Who may see and change what. A row without a project is for administrators only.
 
 An administrator (superuser) counts as owner everywhere.
 """

@@ -33,15 +33,15 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
         ],
         "size": [
             ("Participants needed", str(study_plans.participants(answers))),
-            ("Trials a participant", str(answers["trials_per_participation"])),
-            ("Ratings an item", str(answers["ratings_per_item"])),
+            ("Trials per participant", str(answers["trials_per_participation"])),
+            ("Ratings per item", str(answers["ratings_per_item"])),
         ],
         "checks": _checks(answers),
         "texts": [
             ("Title", answers["title"]),
             ("Link", f"/s/{answers['slug']}/"),
             ("Languages", _languages(answers["languages"])),
-            ("Contact", answers["contact"] or "none given"),
+            ("Contact", answers["contact"] or "none"),
             ("Musical training", _training(answers)),
         ],
         "recruitment": _recruitment(answers),
@@ -52,7 +52,11 @@ def _training(answers: Answers) -> str:
     """Who words the questions on it."""
     if Step.QUESTIONNAIRE not in answers["steps"]:
         return "not asked"
-    return "Gold-MSI" if answers["questions"].get("musical_training") == "gold-msi" else "our own"
+    return (
+        "Gold-MSI"
+        if answers["questions"].get("musical_training") == "gold-msi"
+        else "built-in questions"
+    )
 
 
 def _checks(answers: Answers) -> Facts:
@@ -61,10 +65,10 @@ def _checks(answers: Answers) -> Facts:
     given = answers["comparisons"]
     pairs = ["every pair"] if given is None else [f"{a} against {b}" for a, b in given]
     return [
-        ("Steps", ", ".join(steps) or "the paper’s alone"),
+        ("Steps", ", ".join(steps) or "only those in the paper"),
         ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),
-        ("Left out of the estimates", ", ".join(rules) or "nobody"),
-        ("Confirmatory", ", ".join(pairs) or "nothing"),
+        ("Exclusion rules", ", ".join(rules) or "none"),
+        ("Confirmatory", ", ".join(pairs) or "none"),
     ]
 
 

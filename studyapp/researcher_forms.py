@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 MAX_CONFIG_BYTES = 100_000
-NOBODYS = "administrators only"
-"""The choice of no project: what has none is seen by administrators and nobody else."""
+NOBODYS = "Administrators only"
+"""The choice of no project: only administrators see what has none."""
 
 
 class RunForm(forms.Form):
@@ -44,7 +44,9 @@ class RunForm(forms.Form):
         text = data.get("config", "").strip()
         if data.get("config_file"):
             if text:
-                raise forms.ValidationError("Give the config as text or as a file, not both.")
+                raise forms.ValidationError(
+                    "Give the config either as text or as a file, not both."
+                )
             text = self._text_of_file()
         try:
             text = text or written("", self.data)

@@ -218,7 +218,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 PASSWORD_RESET_TIMEOUT = 60 * 60 * 24
 TOKEN_DAYS = env.int("EARWITNESS_TOKEN_DAYS", default=90)
-"""Days after which a token of the data interface ends by itself."""
+"""Days after which an API token expires."""
 EMAIL_URL = env.str("EARWITNESS_EMAIL_URL", default="")
 """`smtp+tls://NAME:PASSWORD@HOST:587`; without one an administrator hands out password links."""
 if EMAIL_URL:

@@ -72,7 +72,7 @@ def extract(
             writer.write_table(SET_ASIDE, table_of(SetAsideRecord, _aside(reasons)))
             writer.summary["set_aside"] = by_kind(reasons.values())
             for reason, n in writer.summary["set_aside"].items():
-                progress.note(f"set aside: {n} × {reason}")
+                progress.note(f"excluded: {n} × {reason}")
 
 
 def _aside(reasons: dict[str, str]) -> list[SetAsideRecord]:
@@ -82,14 +82,14 @@ def _aside(reasons: dict[str, str]) -> list[SetAsideRecord]:
 def _require_every_split(
     tracks: Sequence[TrackRecord], used: Sequence[TrackRecord], reasons: dict[str, str]
 ) -> None:
-    """Raise `PipelineError` if the tracks set aside here leave a split with none."""
+    """Raise `PipelineError` if the tracks excluded here leave a split with none."""
     before, after = (Counter(track.split for track in some) for some in (tracks, used))
     empty = sorted(split for split in before if not after[split])
     if empty:
         why = "; ".join(f"{n} × {reason}" for reason, n in by_kind(reasons.values()).items())
         raise PipelineError(
             f"no track of the split {', '.join(empty)} could be read: {len(reasons)} of "
-            f"{len(tracks)} tracks were set aside ({why}); is the corpus still where it was?"
+            f"{len(tracks)} tracks were excluded ({why}); is the corpus still where it was?"
         )
 
 

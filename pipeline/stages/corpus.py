@@ -54,7 +54,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
             writer.write_json("concepts.json", concepts)
         writer.summary.update(counts)
     for reason, n in counts["set_aside"].items():
-        progress.note(f"set aside: {n} × {reason}")
+        progress.note(f"excluded: {n} × {reason}")
 
 
 def split_of(group: str, config: CorpusConfig) -> str:
@@ -277,5 +277,5 @@ def _require_every_split(counts: dict[str, dict[str, Any]], records: list[TrackR
         why = "; ".join(f"{n} × {reason}" for reason, n in counts["set_aside"].items())
         raise PipelineError(
             f"no usable track in the split {', '.join(empty)}: {len(records)} tracks listed, "
-            f"{aside} set aside{f' ({why})' if why else ''}; a corpus needs some in each"
+            f"{aside} excluded{f' ({why})' if why else ''}; a corpus needs some in each"
         )

@@ -27,7 +27,7 @@ STANDINS: dict[str, str] = {
 
 
 def load_subject(config: SubjectConfig, *, device: str) -> Any:
-    """The subject that a config names, or what stands in for it; see `Subject` and `Reading`."""
+    """The subject that a config names, or its control; see `Subject` and `Reading`."""
     backend = resolve(SUBJECTS, config.backend, "subject backend")
     subject = backend(_itself(config), device=device)
     if config.control not in STANDINS:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def initialise_decoder(
     model: nn.Module, *, seed: int, embedding_std: float, initializer_factor: float
 ) -> None:
-    """Draw all weights of a MusicGen decoder anew, in place.
+    """Draw all weights of a MusicGen decoder again at random, in place.
 
     `model` is a `MusicgenForConditionalGeneration`, whose decoder alone is changed, or a
     `MusicgenForCausalLM`. Code embeddings are normal with standard deviation `embedding_std`,

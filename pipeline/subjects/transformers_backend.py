@@ -337,7 +337,7 @@ def _strangers(model: Any, held: set[str]) -> list[str]:
 
 
 def _randomised(model: Any, folder: Path, seed: int) -> Any:
-    """The model with its decoder drawn anew, as it was before its training.
+    """The model with its decoder re-initialised, as before its training.
 
     The folder's `init.json` says how; without one transformers' own initialisation is taken.
     """

@@ -27,7 +27,7 @@ LEVELS = 255
 
 @dataclass(frozen=True)
 class Timeline:
-    """How strong a feature is along a clip. The delay of the codebooks is undone already."""
+    """How strong a feature is along a clip. It is already corrected for the codebook delay."""
 
     values: tuple[int, ...]
     """One a frame, 0 to `LEVELS`, where `LEVELS` is `scale`."""

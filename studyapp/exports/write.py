@@ -107,7 +107,7 @@ def export_study(
 def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
     """The whole export as one zip file, piece by piece while its rows are read.
 
-    Nothing of it is kept: neither in memory nor on the disk. Its files stand in a folder named
+    Nothing of it is kept: neither in memory nor on the disk. The files stand in a folder named
     after the study and its version; all of it is one state of the database.
     """
     folder = f"{study.slug}-v{study.version}"
@@ -136,7 +136,7 @@ def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
 
 
 def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
-    """Table → its columns, and its rows anew at every call."""
+    """Table → its columns, and its rows, read again at every call."""
     labels = columns.labels_file(rows.scorers(study))
     return {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),

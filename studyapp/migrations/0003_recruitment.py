@@ -56,8 +56,8 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("single", "single use: binds to the first who comes"),
-                            ("shared", "shared by many"),
+                            ("single", "single use: for the first person who opens it"),
+                            ("shared", "shared by several people"),
                             ("kiosk", "a machine in the laboratory: one participant after another"),
                         ],
                         max_length=10,
@@ -87,8 +87,11 @@ class Migration(migrations.Migration):
                     "entry",
                     models.CharField(
                         choices=[
-                            ("link", "whoever has the link"),
-                            ("token", "only with a token, or by the recruiting service"),
+                            ("link", "Anyone with the link"),
+                            (
+                                "token",
+                                "Only people with a personal link, or from the recruiting service",
+                            ),
                         ],
                         default="link",
                         max_length=10,
@@ -131,7 +134,7 @@ class Migration(migrations.Migration):
             name="design",
             field=models.CharField(
                 choices=[
-                    ("between", "one condition a participation"),
+                    ("between", "one condition per participation"),
                     ("within", "every condition in a participation, each feature once"),
                 ],
                 default="between",

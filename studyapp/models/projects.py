@@ -1,4 +1,4 @@
-"""Who may do what: projects, members, invitations, tokens of the data interface, the audit."""
+"""Who may do what: projects, members, invitations, API tokens, the audit."""
 
 from django.conf import settings
 from django.db import models

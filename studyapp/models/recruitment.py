@@ -10,14 +10,14 @@ from studyapp.models.studies import Study
 
 
 class Recruitment(models.Model):
-    """Where a study's participants come from. A study without one is open to whoever has the link.
+    """Where a study's participants come from. A study without one is open to anyone with the link.
 
     The service's token and secret are no rows: they come from the environment.
     """
 
     class Entry(models.TextChoices):
-        LINK = "link", "whoever has the link"
-        TOKEN = "token", "only with a token, or by the recruiting service"
+        LINK = "link", "Anyone with the link"
+        TOKEN = "token", "Only people with a personal link, or from the recruiting service"
 
     class Service(models.TextChoices):
         NONE = "none", "none"
@@ -46,8 +46,8 @@ class EntryToken(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SINGLE = "single", "single use: binds to the first who comes"
-        SHARED = "shared", "shared by many"
+        SINGLE = "single", "single use: for the first person who opens it"
+        SHARED = "shared", "shared by several people"
         KIOSK = "kiosk", "a machine in the laboratory: one participant after another"
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="entry_tokens")
@@ -55,7 +55,7 @@ class EntryToken(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     """Keyed hash of the token, hexadecimal."""
     note = models.CharField(max_length=100, blank=True)
-    """For the researcher alone: whom it is for."""
+    """For the researcher only: whom it is for."""
     uses = models.PositiveIntegerField(default=0)
     max_uses = models.PositiveIntegerField(null=True, blank=True)
     """How many participations it may begin; no limit where empty."""

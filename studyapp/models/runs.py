@@ -33,7 +33,7 @@ class Run(models.Model):
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
     )
-    """Whose run it is; null for one that the command line made: for administrators alone."""
+    """Whose run it is; null for one that the command line made: for administrators only."""
     name = models.CharField(max_length=100, unique=True)
     identifier = models.CharField(max_length=12, blank=True, db_index=True)
     """First twelve characters of the run's key, the `run` of every export; empty until it began."""

@@ -48,7 +48,7 @@ class Study(models.Model):
         IDENTIFICATION = "identification", "the best candidate among those of other features"
 
     class Design(models.TextChoices):
-        BETWEEN = "between", "one condition a participation"
+        BETWEEN = "between", "one condition per participation"
         WITHIN = "within", "every condition in a participation, each feature once"
 
     class HeadphoneCheck(models.TextChoices):
@@ -114,7 +114,7 @@ class Study(models.Model):
     """The questionnaire's own part: {"musical_training": "own" or "gold-msi", "wording": {language:
     {item number: text}}}; empty for ours. See `questionnaire.py`."""
     codes = models.JSONField(default=dict, blank=True)
-    """Fixed codes that a recruiting service was told, by ending: `complete`, `screened_out`,
+    """Fixed codes set up at a recruiting service, by ending: `complete`, `screened_out`,
     `no_consent`, `incompatible_device`. Where there is none, a code is made for each passage."""
     rehearsal = models.BooleanField(default=False)
     """A trial run of the study itself: simulated listeners may go beside people, and all count on
@@ -130,7 +130,7 @@ class Study(models.Model):
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="studies"
     )
-    """Whose study it is; null for one that the command line made: for administrators alone."""
+    """Whose study it is; null for one that the command line made: for administrators only."""
     unblinded_at = models.DateTimeField(null=True, blank=True)
     """When somebody asked, before the closing, to see answers by method."""
     preview_of = models.ForeignKey(

@@ -29,14 +29,16 @@ class ChecksForm(StepForm):
     checks_all = True
 
     title = "Checks and rules"
-    intro = "Flags reject nobody. What is left out of the estimates is fixed here, beforehand."
+    intro = (
+        "Flags are for information only. Exclusion rules must be set here, before data collection."
+    )
     groups = (
-        Group("Steps beside consent, instructions and trials", ("steps",)),
+        Group("Optional steps", ("steps",)),
         Group("Headphones and practice",
               ("headphone_check", "headphones_required", "practice_trials")),
-        Group("On top of the trials", ("catch_trials", "repeat_trials")),
+        Group("Additional trials", ("catch_trials", "repeat_trials")),
         Group("Flags", ("fast_seconds", "straight_line"), folded=True),
-        Group("Left out of the estimates", (*LIMITS, "switches"), "Empty: nobody is.", folded=True),
+        Group("Exclusion rules", (*LIMITS, "switches"), "Leave empty for none.", folded=True),
         Group("Analysis plan", ("comparisons", "equivalence_bound", "plan_text"), folded=True),
     )  # fmt: skip
     steps = forms.MultipleChoiceField(
@@ -48,47 +50,60 @@ class ChecksForm(StepForm):
         choices=[one for one in Study.HeadphoneCheck.choices if one[0] != "none"],
         label="Headphone check",
     )
-    headphones_required = forms.BooleanField(required=False, label="Screen out who fails it")
+    headphones_required = forms.BooleanField(
+        required=False, label="Screen out participants who fail"
+    )
     practice_trials = forms.IntegerField(min_value=1, max_value=3, label="Practice trials")
     catch_trials = forms.IntegerField(
         min_value=0, max_value=4, label="Catch trials",
-        help_text="An obvious sound with one right name.",
+        help_text="An obvious sound with one correct answer.",
     )  # fmt: skip
     repeat_trials = forms.IntegerField(
-        min_value=0, max_value=100, label="Repeats", help_text="Trials that are shown once more."
+        min_value=0,
+        max_value=100,
+        label="Repeats",
+        help_text="Trials that are shown a second time.",
     )
     fast_seconds = forms.FloatField(
-        min_value=0, max_value=60, label="An answer is fast within so many seconds after the sounds"
+        min_value=0, max_value=60, label="Flag answers given within … seconds after the sounds end"
     )
     straight_line = forms.IntegerField(
-        min_value=2, max_value=1000, label="Answers from which “always the same” is a straight line"
+        min_value=2,
+        max_value=1000,
+        label="Minimum number of identical answers to flag straight-lining",
     )
     max_failed_catch = forms.IntegerField(
-        required=False, min_value=0, max_value=4, label="Who fails more catch trials than"
+        required=False,
+        min_value=0,
+        max_value=4,
+        label="Exclude participants who fail more than … catch trials",
     )
     min_median_response_ms = forms.IntegerField(
-        required=False, min_value=1, label="Whose median answer takes less than, ms"
+        required=False,
+        min_value=1,
+        label="Exclude participants whose median answer takes less than … ms",
     )
     max_share_under_clip_length = forms.FloatField(
         required=False, min_value=0, max_value=1,
-        label="Who answers a larger share in less than the sounds’ length, 0 to 1",
+        label="Exclude participants who give more than this share (0 to 1) of their answers in "
+        "less time than the sounds last",
     )  # fmt: skip
     switches = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, label="And who",
-        choices=[("same_confidence", "is equally confident throughout"),
-                 ("same_position", "chooses the same place throughout"),
-                 ("inconsistent", "chooses another name in every repeat")],
+        required=False, widget=forms.CheckboxSelectMultiple, label="Exclude participants who",
+        choices=[("same_confidence", "give the same confidence throughout"),
+                 ("same_position", "choose the same position throughout"),
+                 ("inconsistent", "choose a different label in every repeat")],
     )  # fmt: skip
     comparisons = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Confirmatory comparisons of mean confidence, by Holm",
+        label="Confirmatory comparisons of mean confidence (Holm-corrected)",
     )
     equivalence_bound = forms.FloatField(
-        required=False, min_value=0.01, max_value=4, label="Bound of equivalence, steps"
+        required=False, min_value=0.01, max_value=4, label="Equivalence bound, steps of the scale"
     )
     plan_text = forms.CharField(
-        required=False, max_length=10_000, label="In words",
+        required=False, max_length=10_000, label="Analysis plan in words",
         widget=forms.Textarea(attrs={"rows": 4}),
     )  # fmt: skip
 

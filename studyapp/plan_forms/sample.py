@@ -16,7 +16,10 @@ class SourcesForm(StepForm):
     """Which runs, which SAEs."""
 
     title = "Runs and SAEs"
-    intro = "Features come from finished runs. Several runs must have been labelled alike."
+    intro = (
+        "Features come from finished runs. If you combine runs, they must use the same labelling "
+        "methods."
+    )
     groups = (
         Group("Runs", ("runs",)),
         Group("SAEs", ("saes",), "Features are drawn from these."),
@@ -66,8 +69,8 @@ class MethodsForm(StepForm):
 
     title = "Methods and controls"
     intro = (
-        "Each method is one condition. The same features and the same sounds stand under all of "
-        "them, so that they differ in names alone."
+        "Each method is one condition. All methods use the same features and sounds; only the "
+        "labels differ."
     )
     groups = (Group("Methods", ("methods",)),)
     methods = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
@@ -83,14 +86,15 @@ class FeaturesForm(StepForm):
 
     title = "Sample of features"
     intro = (
-        "Drawn with a stored seed from the features that every method named three times or more."
+        "Drawn with a stored seed from the features for which every method gave at least three "
+        "labels."
     )
     groups = (
         Group("Sample", ("features_wanted",)),
         Group(
             "Stratified by",
             ("strata",),
-            "Each stratum gives in proportion to the features that it kept.",
+            "Features are drawn from each stratum in proportion to its size.",
         ),
         Group("Seed", ("seed",), folded=True),
     )
@@ -102,8 +106,8 @@ class FeaturesForm(StepForm):
                  ("score", "Score, in thirds")],
     )  # fmt: skip
     seed = forms.IntegerField(
-        min_value=0, max_value=2**31 - 1, label="Seed of every draw",
-        help_text="The same seed and run give the same study.",
+        min_value=0, max_value=2**31 - 1, label="Random seed",
+        help_text="The same seed and run always give the same study.",
     )  # fmt: skip
 
     def arrange(self) -> None:
@@ -118,7 +122,7 @@ class FeaturesForm(StepForm):
         wanted: int = self.cleaned_data["features_wanted"]
         if self.eligible and wanted > self.eligible.eligible:
             raise forms.ValidationError(
-                f"{wanted} is more than the {self.eligible.eligible} that can be drawn."
+                f"{wanted} is more than the {self.eligible.eligible} features that can be drawn."
             )
         return wanted
 
@@ -128,31 +132,34 @@ class TrialsForm(StepForm):
 
     title = "Kind of trial"
     groups = (
-        Group("Five names to choose from", ("option_policy",)),
-        Group("Conditions of a participation", ("design",)),
+        Group("Five labels to choose from", ("option_policy",)),
+        Group("Conditions per participant", ("design",)),
         Group("Loudness", ("loudness_lufs",), folded=True),
     )
     option_policy = forms.ChoiceField(
         widget=forms.RadioSelect,
         choices=[
-            ("candidates", "The method’s own five best names: which is closest? (the paper’s)"),
+            (
+                "candidates",
+                "The method’s own five best labels: which is closest? (as in the paper)",
+            ),
             (
                 "identification",
-                "The feature’s best name among four of other features: which is right? "
-                "Chance is 20 %",
+                "The feature’s best label among four labels of other features: which is right? "
+                "Chance level is 20 %",
             ),
         ],
     )
     design = forms.ChoiceField(
         widget=forms.RadioSelect,
         choices=[
-            ("between", "One method for each participant (the paper’s)"),
-            ("within", "Every method for each participant, each feature once"),
+            ("between", "One method per participant (as in the paper)"),
+            ("within", "Every method for every participant, each feature once"),
         ],
     )
     loudness_lufs = forms.FloatField(
-        min_value=-40, max_value=-10, label="Of every sound, LUFS",
-        help_text="−23 is broadcasting’s (EBU R 128). A limiter holds the peaks under −1 dBFS.",
+        min_value=-40, max_value=-10, label="Loudness of every sound, LUFS",
+        help_text="−23 is the broadcast standard (EBU R 128). A limiter keeps peaks under −1 dBFS.",
     )  # fmt: skip
 
 
@@ -162,24 +169,24 @@ class SizeForm(StepForm):
     title = "Participants, trials, ratings"
     groups = (
         Group("Size", ("trials_per_participation", "ratings_per_item")),
-        Group("Difference to be found", ("effect",)),
+        Group("Smallest effect of interest", ("effect",)),
         Group("Places", ("lease_minutes",), folded=True),
     )
     trials_per_participation = forms.IntegerField(
-        min_value=1, max_value=200, label="Trials a participant",
-        help_text="Each of another feature. Catch trials and repeats come on top.",
+        min_value=1, max_value=200, label="Trials per participant",
+        help_text="Each trial uses a different feature. Catch trials and repeats are extra.",
     )  # fmt: skip
     ratings_per_item = forms.IntegerField(
-        min_value=1, max_value=1000, label="Ratings an item",
-        help_text="1 in the paper. From 3 on, agreement and the features’ own variance can be "
-        "estimated.",
+        min_value=1, max_value=1000, label="Ratings per item",
+        help_text="1 in the paper. With 3 or more, agreement and the variance between features can "
+        "be estimated.",
     )  # fmt: skip
     effect = forms.FloatField(
         min_value=0.05, max_value=3, label="Difference in mean confidence, steps of the scale",
-        help_text="For the estimate of power alone.",
+        help_text="Used only for the power estimate.",
     )  # fmt: skip
     lease_minutes = forms.IntegerField(
-        min_value=5, max_value=10_000, label="Minutes that an idle place is held"
+        min_value=5, max_value=10_000, label="Minutes before an idle place is released"
     )
 
     def clean_trials_per_participation(self) -> int:
@@ -188,11 +195,11 @@ class SizeForm(StepForm):
         features = self.answers["features_wanted"]
         if trials > features:
             raise forms.ValidationError(
-                f"{trials} trials need as many features: there are {features}."
+                f"{trials} trials need {trials} features, but only {features} are drawn."
             )
         return trials
 
 
 def _of_method(method: selectors.Method) -> str:
     kind = " · control" if method.is_control else ""
-    return f"{method.name}{kind} · {method.named} features with three names"
+    return f"{method.name}{kind} · {method.named} features with at least three labels"

@@ -16,9 +16,9 @@ from studyapp.services.study_plans import Answers
 from studyapp.services.study_settings import default_text
 
 WORDING = (
-    "The Goldsmiths index needs its wording, and your right to use it: a paragraph for each of the "
-    f"items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this order, an empty line "
-    "between them. First the item, then its seven answers, a line each."
+    "The Goldsmiths index needs its wording, and you need the right to use it: one paragraph for "
+    f"each of the items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this order, with "
+    "an empty line between them. First the item, then its seven answers, one per line."
 )
 
 
@@ -45,9 +45,9 @@ class TextsForm(StepForm):
     checks_all = True
 
     title = "Texts"
-    intro = "Markdown. Nothing here may say what is compared."
+    intro = "Markdown is supported. Do not reveal the methods being compared."
     owned = ("title", *(f"{name}_text" for name in texts.NAMES))
-    title_ = forms.CharField(max_length=120, label="Title", help_text="Participants read it.")
+    title_ = forms.CharField(max_length=120, label="Title", help_text="Shown to participants.")
     slug = forms.SlugField(
         max_length=60, label="Short name", help_text="Part of the link that participants follow."
     )
@@ -66,12 +66,15 @@ class TextsForm(StepForm):
         label="Debrief, at the end", required=False, widget=forms.Textarea(attrs={"rows": 5})
     )
     contact = forms.CharField(
-        required=False, max_length=200, label="Contact", help_text="Below every page."
+        required=False,
+        max_length=200,
+        label="Contact",
+        help_text="Shown at the bottom of every page.",
     )
     ethics_approval = forms.CharField(required=False, max_length=100, label="Ethics approval")
     musical_training = forms.ChoiceField(
         widget=forms.RadioSelect,
-        label="Asked by",
+        label="Instrument",
         choices=[
             ("own", "Three questions that come with Earwitness: lessons, playing, theory"),
             ("gold-msi", "The Goldsmiths index (Gold-MSI), Musical Training: seven items"),
@@ -114,7 +117,7 @@ class TextsForm(StepForm):
                 )  # fmt: skip
                 self.fields[f"{name}__{code}"] = field
             names = tuple(f"{name}__{code}" for name in self.owned)
-            hint = "Used where it is a further language. Empty: the text that comes with it."
+            hint = "Used if this is an additional language. If empty, the default text is used."
             groups.append(Group(f"Texts in {language}", names, hint, folded=True))
         self.groups = tuple(groups)
 
@@ -169,15 +172,14 @@ class RecruitmentForm(StepForm):
     groups = (
         Group("Who may enter", ("entry",)),
         Group("Recruiting service", ("service", "external_study")),
-        Group("Payment", ("payment", "currency"), "Of a complete participation; for the costs."),
-        Group("Completion codes that the service was told", tuple(f"code_{e}" for e in ENDINGS),
-              "Empty: a code of its own for each participation.", folded=True),
+        Group("Payment", ("payment", "currency"),
+              "Per completed participation, for cost estimates."),
+        Group("Completion codes set up on Prolific", tuple(f"code_{e}" for e in ENDINGS),
+              "If empty, every participant gets a different code.", folded=True),
     )  # fmt: skip
     entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
     service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
-    external_study = forms.CharField(
-        required=False, max_length=64, label="The service’s identifier of the study"
-    )
+    external_study = forms.CharField(required=False, max_length=64, label="Study ID at the service")
     payment = forms.DecimalField(
         required=False, min_value=0, max_digits=8, decimal_places=2, label="Amount"
     )

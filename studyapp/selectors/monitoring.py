@@ -91,8 +91,8 @@ def states(study: Study) -> list[tuple[str, int, int]]:
     oldest = timezone.now() - timedelta(minutes=study.lease_minutes)
     for _, simulated, lease, _, created in rows:
         gone = lease < timezone.now() if lease else created < oldest
-        counts["gone quiet" if gone else "active", simulated] += 1
-    order = ["active", "gone quiet", *(status.label for status in Status)]
+        counts["inactive" if gone else "active", simulated] += 1
+    order = ["active", "inactive", *(status.label for status in Status)]
     names = [name for name in dict.fromkeys(order) if counts[name, True] or counts[name, False]]
     return [(name, counts[name, True] + counts[name, False], counts[name, True]) for name in names]
 
@@ -126,7 +126,7 @@ def pace(study: Study) -> Pace:
 
 
 def dropouts(study: Study) -> list[tuple[str, int]]:
-    """Page → how many left the study there: returned, timed out, gone quiet; in order of pages."""
+    """Page → how many left the study there: returned, timed out, inactive; in order of pages."""
     now = timezone.now()
     oldest = now - timedelta(minutes=study.lease_minutes)
     quiet = Q(status=Status.ACTIVE) & (

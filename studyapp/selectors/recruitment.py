@@ -6,7 +6,7 @@ from studyapp.models import EntryToken, Participation, Recruitment, Study
 
 
 def of_study(study: Study) -> Recruitment:
-    """The study's recruitment; one that was never set takes in whoever has the link."""
+    """The study's recruitment; one that was never set takes in anyone with the link."""
     return Recruitment.objects.filter(study=study).first() or Recruitment(study=study)
 
 

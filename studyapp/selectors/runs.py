@@ -20,14 +20,14 @@ class RunOverview:
     stages: list[StageRecord]
     features: int
     set_aside: dict[str, int]
-    """Reason → how many tracks the corpus stage set aside for it."""
+    """Reason → how many tracks the corpus stage excluded for it."""
 
     summaries: list[tuple[str, list[tuple[str, str]]]]
-    """Stage → what it says of itself, as names and values."""
+    """Stage → the details in its manifest entry, as names and values."""
     config: list[tuple[str, str]]
 
     can_redo: bool
-    """Whether a finished stage may be made anew: nothing stands on it, and it was made here."""
+    """Whether a finished stage may be re-run: nothing depends on it, and it was made here."""
 
     @property
     def is_moving(self) -> bool:
@@ -36,7 +36,7 @@ class RunOverview:
 
     @property
     def tracks_set_aside(self) -> int:
-        """How many tracks are set aside, for whatever reason."""
+        """How many tracks are excluded, for whatever reason."""
         return sum(self.set_aside.values())
 
 
@@ -56,12 +56,12 @@ def named(name: str) -> Run | None:
 
 
 def stages_of(run: Run) -> list[StageRecord]:
-    """The run's stages in order, read anew."""
+    """The run's stages in order, read again."""
     return list(StageRecord.objects.filter(run=run).order_by("order"))
 
 
 def state_of(run: Run) -> tuple[str, str]:
-    """The run's state and error, read anew."""
+    """The run's state and error, read again."""
     return Run.objects.values_list("state", "error").get(pk=run.pk)
 
 

@@ -11,16 +11,16 @@ from studyapp.selectors.studies import main_items
 
 @dataclass(frozen=True)
 class Cells:
-    """How many ratings the items of one condition have, against those wished."""
+    """How many ratings the items of one condition have, against those planned."""
 
     method: str
     items: int
     wished: int
-    """Ratings wished over all items."""
+    """Planned ratings over all items."""
     ratings: int
     """Main answers of complete participations, those above an item's wish included."""
     full: int
-    """Items that have the ratings wished."""
+    """Items that have all their planned ratings."""
     per_item: tuple[int, ...] = ()
     """Ratings of each item."""
 
@@ -41,7 +41,7 @@ class StudyOverview:
 
     @property
     def wished(self) -> int:
-        """Ratings wished over all cells."""
+        """Planned ratings over all cells."""
         return sum(cells.wished for cells in self.cells)
 
 

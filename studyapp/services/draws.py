@@ -83,8 +83,8 @@ def draw_features(
 ) -> list[PooledFeature]:
     """`wanted` eligible features, stratified, in an order that says nothing.
 
-    Each stratum gives in proportion to how many of the pool are in it; so does each layer in its
-    SAE, each third in its layer. Raises `StudyError` if fewer are eligible.
+    Features are drawn from each stratum in proportion to its share of the pool; likewise from each
+    layer in its SAE, and from each third in its layer. Raises `StudyError` if fewer are eligible.
     """
     stratum = strata_of(pool, strata)
     eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]

@@ -113,7 +113,7 @@ class Flags:
 
 
 def flags(study: Study) -> Flags:
-    """By the study's own rules; they reject nobody and change nothing."""
+    """By the study's own rules; flags are for information only and change nothing."""
     counted = study.participations.filter(people.counted(study))
     complete = counted.filter(status=Participation.Status.COMPLETE)
     newest = list(complete.order_by("-pk").values_list("pk", flat=True)[:FLAGGED])

@@ -1,4 +1,4 @@
-"""Flags: what a reader should know of an answer or of a participation. They reject nobody.
+"""Flags: what a reader should know of an answer or of a participation; for information only.
 
 Nothing is deleted, nobody is turned away and no estimate changes because of a flag: exclusions are
 the analysis's, by rules fixed in the study. The names of a participation's flags are those that

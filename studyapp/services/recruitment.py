@@ -74,7 +74,7 @@ def check_codes(given: Mapping[str, str]) -> None:
 
 
 def code_for(*, study: Study, ending: str) -> str:
-    """The code of that ending: the one that the service was told, else a new one."""
+    """The code of that ending: the one set up at the service, else a new one."""
     return study.codes.get(ending) or codes.make()
 
 

@@ -58,12 +58,12 @@ def may_be_seen(study: Study) -> bool:
 
 
 def request_report(*, study: Study) -> Job:
-    """Have a worker make the report of this version of the study, anew if there is one.
+    """Have a worker make the report of this version of the study, again if there is one.
 
     Raises `ReportError` while results would unblind the researcher.
     """
     if not may_be_seen(study):
-        raise ReportError(f"{study} is not closed: its results would unblind whoever runs it")
+        raise ReportError(f"{study} is not closed: its results would unblind anyone who runs it")
     return jobs.enqueue(kind=KIND, target=study.pk, queue=Job.Queue.CPU)
 
 

@@ -30,11 +30,12 @@ REMEMBERED_SECONDS = 300
 def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
     """What a run under a config will take: sizes from its shapes, hours from the runs done here.
 
-    `runs` are those that may be learnt from (default: all). `hours` is None where no run of the
-    same subject model is among them; `tracks` and what follows from it where the corpus is too
-    large to be listed in a moment; `remote` names the methods that a remote service charges for;
-    `dollars` is what they may cost for `features`, which is the share of latents that such a run
-    kept: None where there is none. Raises `RunError` if the config or its corpus is refused.
+    `runs` are those that may be learnt from (default: all). `hours`, and `duration`, the same in
+    words, are None where no run of the same subject model is among them; `tracks` and what follows
+    from it where the corpus is too large to be listed in a moment; `remote` names the methods that
+    a remote service charges for; `dollars` is what they may cost for `features`, which is the
+    share of latents that such a run kept: None where there is none. Raises `RunError` if the config
+    or its corpus is refused.
     """
     from dataclasses import asdict
 
@@ -48,12 +49,14 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
         # Without its corpus: the folder is listed here, within limits, or not at all.
         found = plan(replace(checked, corpus=replace(checked.corpus, path=None)), tracks=tracks)
         methods = config.get("labels", {}).get("methods") or ()
+        hours = _hours(config, found.tracks, done)
         features = _features(config, found.latents, done)
         return {
             **asdict(found),
             "total_bytes": found.total_bytes,
             "too_large": checked.corpus.path is not None and tracks is None,
-            "hours": _hours(config, found.tracks, done),
+            "hours": hours,
+            "duration": None if hours is None else in_words(hours),
             "remote": [one for one in methods if is_remote(one)],
             "features": features,
             "most_dollars": (found.latents or 0) * found.dollars_a_feature,
@@ -113,8 +116,13 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
             continue
 
 
+def in_words(hours: float) -> str:
+    """A duration as a person would say it: minutes under two hours, else hours."""
+    return f"{max(1, round(hours * 60))} min" if hours < 2 else f"{hours:.1f} h"
+
+
 def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -> float | None:
-    """Hours, by seconds a track of the newest run of the same subject; None if there is none."""
+    """Hours, from the seconds per track of the latest run of the same subject; None without one."""
     model = config.get("subject", {}).get("model")
     for run in runs.prefetch_related("stages")[:50]:
         stages = list(run.stages.all())

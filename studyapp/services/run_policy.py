@@ -82,7 +82,7 @@ def check_maker(run: Run) -> None:
     if maker is None or not maker.is_active or not may_start_runs(maker, run.project):
         raise RunError(
             f"{maker or 'whoever made this run'} may not start runs in "
-            f"{run.project or 'no project'} any more; have an editor of the project start it anew"
+            f"{run.project or 'no project'} any more; ask an editor of the project to restart it"
         )
 
 

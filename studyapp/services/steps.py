@@ -1,4 +1,4 @@
-"""Steps beside consent and trials: begun, passed, or the end. Each may be asked twice.
+"""Optional steps: begun, passed, or the end. Each may be asked twice.
 
 What writes locks the participation's row first and looks at its status: nothing is recorded of a
 participation that has ended meanwhile.
@@ -60,7 +60,7 @@ def locked(*, participation: Participation, step: Step) -> StepRecord:
 
 
 def pass_step(*, participation: Participation, step: str, data: Mapping[str, Any]) -> None:
-    """Record the step as done; the first time counts. A place is held a while longer by it.
+    """Record the step as done; the first time counts. It renews the participant's lease.
 
     Raises `ParticipationError` if the step was not begun and the participation has ended.
     """

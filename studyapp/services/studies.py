@@ -244,7 +244,10 @@ def _check_words(study: Study, methods: Sequence[str]) -> None:
         value = getattr(study, name)
         told = [method for method in methods if method.casefold() in value.casefold()]
         if told:
-            raise StudyError(f"participants read the {name} {value!r}: it names {told[0]}")
+            raise StudyError(
+                f"the {name} {value!r} is shown to participants and must not mention a method "
+                f"({told[0]})"
+            )
 
 
 def _next_version(of: StudySeries) -> int:

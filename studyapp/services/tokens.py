@@ -1,4 +1,4 @@
-"""Tokens of the data interface: made once, shown once, kept as a hash, revoked for good.
+"""API tokens: made once, shown once, kept as a hash, revoked for good.
 
 A token ends by itself after `EARWITNESS_TOKEN_DAYS`, and with the password under which it was made.
 """

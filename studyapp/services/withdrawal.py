@@ -2,8 +2,9 @@
 
 The tombstone is the participation's row with its pseudonym, its study, its status and the time. The
 keyed hash of the outside identifiers stays too, so that the same link leads to the page that says
-"withdrawn" and cannot begin anew; with it nobody can be named. So does the address' for the rest of
-its day: whoever withdrew each passage could begin any number. Exports never hold a withdrawn row.
+"withdrawn" and cannot begin again; with it nobody can be named. So does the address' for the rest
+of its day: whoever withdrew each passage could begin any number. Exports never hold a withdrawn
+row.
 """
 
 from __future__ import annotations

@@ -20,33 +20,34 @@ TEXTS = {
         _("Please check the link that you were given: a part of it may be missing."),
     ),
     "frozen": (
-        _("This study has not begun yet"),
+        _("This study has not started yet"),
         _("Please open the same link again later."),
     ),
     "paused": (
         _("This study is paused"),
-        _("It takes nobody new just now. Please open the same link again later."),
+        _("It is not accepting new participants right now. Please open the same link again later."),
     ),
     "closed": (
         _("This study has ended"),
-        _("It takes no more answers. Thank you for your interest."),
+        _("It is no longer accepting answers. Thank you for your interest."),
     ),
     "full": (
         _("This study is full"),
-        _("Every place is taken just now. A place may become free: you can try again later."),
+        _("All places are taken right now. A place may become free: you can try again later."),
     ),
     "crowded": (
-        _("Too many people have begun from here today"),
+        _("Too many people have started from here today"),
         _(
-            "This study takes only so many people a day from one network. Please try again "
-            "tomorrow or from another network, or write to the researchers, who can change this."
+            "This study accepts only a limited number of people per day from one network. "
+            "Please try again tomorrow or from another network, or write to the researchers, "
+            "who can change this."
         ),
     ),
     "uninvited": (
         _("This study is by invitation"),
         _(
-            "Please open the link that you were given, whole. A link that is for one person can be "
-            "used by nobody else."
+            "Please open the complete link that you were given. A personal link cannot be "
+            "used by anyone else."
         ),
     ),
     "broken_link": (
@@ -82,18 +83,18 @@ TEXTS = {
         _("Nothing more is recorded. Thank you for reading; you can close this page."),
     ),
     "screened_out": (
-        _("This study does not fit"),
+        _("You are not eligible for this study"),
         _("Thank you for your time; you can close this page."),
     ),
     "screened_out_device": (
         _("This browser cannot play the sounds"),
-        _("Thank you for trying. Nothing was lost that you would need; you can close this page."),
+        _("Thank you for trying; you can close this page."),
     ),
     "screened_out_headphones": (
         _("This study needs headphones"),
         _(
-            "We could not hear from your answers that you wear headphones. That says nothing about "
-            "your ears. Thank you for your time; you can close this page."
+            "Your answers suggest that you are not wearing headphones. That says nothing "
+            "about your hearing. Thank you for your time; you can close this page."
         ),
     ),
     "returned": (
@@ -101,11 +102,11 @@ TEXTS = {
         _("Thank you for your time; you can close this page."),
     ),
     "place_lost": (
-        _("Your place has gone to somebody else"),
+        _("Your place was given to someone else"),
         _(
-            "It was held for a while, and every other place is taken too just now. The answers "
-            "that were saved are kept. A place may become free: open the same link again later to "
-            "go on where you were."
+            "It was held for a while, and all other places are taken right now too. The "
+            "answers that were saved are kept. A place may become free: open the same link "
+            "again later to continue where you stopped."
         ),
     ),
     "timed_out": (

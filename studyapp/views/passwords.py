@@ -36,7 +36,9 @@ def change(request: HttpRequest) -> HttpResponse:
         accounts.set_password(user=user, password=form.cleaned_data["new_password1"])
         update_session_auth_hash(request, user)
         messages.success(
-            request, "Your password is changed. Other sessions and your tokens have ended."
+            request,
+            "Your password has been changed. Your other sessions have ended, and your API tokens "
+            "no longer work.",
         )
         return redirect("account")
     status = 422 if form.errors else 200

@@ -22,7 +22,7 @@ MOVING = (Job.State.WAITING, Job.State.RUNNING)
 
 @require_http_methods(["GET", "POST"])
 def results_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """The report with its files; a post has it made, or made anew."""
+    """The report with its files; a post creates it, or creates it again."""
     if request.method == "POST":
         return _ask(request, slug, version)
     study = study_for(request, slug, version)

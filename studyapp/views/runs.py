@@ -30,7 +30,7 @@ MOST_COMPARED = 4
 
 @require_GET
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run: its stages, summaries, and what was set aside; for htmx the moving part alone."""
+    """One run: its stages, summaries, and excluded tracks; for htmx the moving part only."""
     overview = selectors.overview(run_for(request, pk))
     part = bool(getattr(request, "htmx", False))
     name = "researcher/run_progress.html" if part else "researcher/run.html"
@@ -94,7 +94,7 @@ def fill_config(request: HttpRequest) -> HttpResponse:
 def _check_may_start(request: HttpRequest) -> None:
     """403 for whoever may start runs in no project."""
     if not run_policy.is_trusted(request.user) and not running_projects(request.user).exists():
-        raise PermissionDenied("You are editor in no project that may start runs.")
+        raise PermissionDenied("You are not an editor of any project that may start runs.")
 
 
 def _like(request: HttpRequest) -> str:
@@ -139,9 +139,9 @@ def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
 
 @require_POST
 def import_run(request: HttpRequest) -> HttpResponse:
-    """Register a run directory on this machine; administrators alone name paths."""
+    """Register a run directory on this machine; only administrators may name paths."""
     if not request.user.is_superuser:
-        raise PermissionDenied("Only an administrator names a folder of this machine.")
+        raise PermissionDenied("Only administrators may name a folder on this machine.")
     form = ImportForm(request.POST, projects=projects_of(request.user))
     if form.is_valid():
         data = form.cleaned_data
@@ -185,7 +185,7 @@ def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     run = run_for(request, pk, Role.EDITOR)
     try:
         services.redo_stage(run=run, stage=stage)
-        what = f"had {stage} made anew"
+        what = f"re-ran {stage}"
         audit.note(user=request.user, action=what, target=run, project=run.project)
     except services.RunError as error:
         messages.error(request, f"{error}.")

@@ -47,7 +47,7 @@ def plan_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
 
 
 def _step(request: HttpRequest, plan: StudyPlan, step: str) -> HttpResponse:
-    """Shown, looked at anew while something is chosen in it (`?look`), or answered."""
+    """Shown, shown again while something is chosen in it (`?look`), or answered."""
     if request.method == "POST" and "look" not in request.GET:
         form = _form(request, plan, step, request.POST)
         if form.is_valid():
@@ -146,7 +146,7 @@ def plan_discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a plan."""
     plan = plan_for(request, pk)
     services.discard(plan)
-    messages.success(request, "The study in the making is forgotten.")
+    messages.success(request, "The unfinished study was discarded.")
     return redirect("home")
 
 

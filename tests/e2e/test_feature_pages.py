@@ -54,7 +54,7 @@ def test_a_filter_is_in_the_address_and_keeps_its_place(page: Page) -> None:
     ]
     assert rates == sorted(rates)
     page.fill("#id_q", "zzzz")
-    page.get_by_text("No feature fits").wait_for()
+    page.get_by_text("No features match").wait_for()
     assert "q=zzzz" in page.url
 
 
@@ -93,7 +93,7 @@ def test_what_was_steered_after_the_run_is_played_on_the_features_page(
     records = pq.read_table(next((run / "steering").glob("*.parquet"))).to_pylist()
     sae, _, index = records[0]["feature"].partition("/")
     page.goto(f"{site.url}/runs/{finished}/features/{sae}/{index}/")
-    card = page.get_by_role("region", name="Turned up")
+    card = page.get_by_role("region", name="Steering")
     card.wait_for(timeout=60_000)
     strips = card.locator(".strip")
     assert strips.locator("strong").all_inner_texts() == [

@@ -67,9 +67,9 @@ def test_researcher_and_participant_in_a_browser(
     link = page.locator("#link + p a").inner_text()
     participant = browser.new_context()
     _first_trial(participant.new_page(), link)
-    page.get_by_text("Unblind it", exact=True).click()
+    page.get_by_text("Unblind", exact=True).click()
     page.get_by_label("Why?", exact=False).fill("to see the export")
-    page.get_by_role("button", name="Unblind it for good").click()
+    page.get_by_role("button", name="Unblind permanently").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Everything (zip)").click()
     download.value.save_as(tmp_path / "export.zip")
@@ -91,11 +91,11 @@ def _first_trial(page: Page, link: str) -> None:
     page.goto(link)
     page.get_by_role("button", name="I agree").click()
     page.locator("[data-check=sound] .good").wait_for()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     while page.locator("body").get_attribute("data-page") in ("volume", "headphones"):
         before = page.locator("form[data-safe] input[name=token]").get_attribute("value")
         page.locator("form[data-safe] input[type=radio]").first.check(force=True)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         gone = f"form[data-safe] input[name=token][value='{before}']"
         page.locator(gone).wait_for(state="detached")
         page.locator("h1").wait_for()
@@ -115,4 +115,4 @@ def _answer(page: Page) -> None:
     page.locator("input[name=choice]").nth(1).check(force=True)
     page.locator("input[name=confidence][value='4']").check(force=True)
     page.fill("#free_text", "Käfer, „summend“")
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()

@@ -34,7 +34,7 @@ class Player(BasePlayer):
         widget=widgets.RadioSelect,
         label="How confident are you that this name fits?",
     )
-    free_text = models.LongStringField(blank=True, label="Another name you would give it")
+    free_text = models.LongStringField(blank=True, label="Would you call it something else?")
     heard = models.LongStringField(blank=True)
 
 

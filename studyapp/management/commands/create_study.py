@@ -36,7 +36,7 @@ class Command(BaseCommand):
             "--methods", help="comma-separated; every method of the run if not given"
         )
         parser.add_argument("--features", type=int, default=100)
-        parser.add_argument("--ratings", type=int, default=1, help="wished for each item")
+        parser.add_argument("--ratings", type=int, default=1, help="ratings planned per item")
         parser.add_argument("--trials", type=int, default=10, help="of a participation")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")

@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
         lines = [
-            f"The study is open: {study_progress.overview(study).wished} ratings wished.",
+            f"The study is open: {study_progress.overview(study).wished} ratings planned.",
             f"  participants   {site.url}/s/{study.slug}/",
             f"  researchers    {site.url}/",
             f"  login          {login[0]} / {login[1]}   (made for this machine)",

@@ -19,7 +19,9 @@ class Command(BaseCommand):
         """Which study, and where to."""
         parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
         parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
-        parser.add_argument("--parquet", action="store_true", help="each table as Parquet too")
+        parser.add_argument(
+            "--parquet", action="store_true", help="also write each table as Parquet"
+        )
         parser.add_argument(
             "--spreadsheet", action="store_true", help="copies whose texts are never formulas too"
         )

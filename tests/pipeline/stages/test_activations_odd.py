@@ -62,7 +62,7 @@ def test_files_that_went_bad_since_are_set_aside_counted_and_shown(
     assert summary["tracks"] == 45
     assert summary["set_aside"]["since the stage corpus: the file is missing"] == 2
     assert sum(summary["set_aside"].values()) == 3
-    assert "set aside: 2 × since the stage corpus: the file is missing" in progress.notes
+    assert "excluded: 2 × since the stage corpus: the file is missing" in progress.notes
     assert verify(directory.path, progress=SilentProgress()) == []
 
 

@@ -132,7 +132,7 @@ def test_withdrawing_is_asked_once_and_erases(page: Page, study: Study) -> None:
 
 def test_endings_are_accessible_and_pictured(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/")
-    page.get_by_role("button", name="I do not take part").click()
+    page.get_by_role("button", name="No, thanks").click()
     assert name_of(page) == "refused"
     check_accessibility(page)
     picture(page, "refused")
@@ -173,11 +173,11 @@ def test_a_page_that_is_read_from_right_to_left(page: Page) -> None:
         page.goto(f"/s/{study.slug}/")
         expect(page.locator("html")).to_have_attribute("dir", "rtl")
         page.get_by_role("button", name="I agree and take part").click()
-        page.get_by_role("button", name="Go on").wait_for()
+        page.locator("#device button.button").wait_for()
         check_accessibility(page)
         picture(page, "device-rtl")
         expect(page.locator("[data-check=sound] .good")).to_be_visible()
-        page.get_by_role("button", name="Go on").click()
+        page.locator("#device button.button").click()
         expect(page.locator(".outline").last).to_be_attached()
         check_accessibility(page)
         picture(page, "volume-rtl")

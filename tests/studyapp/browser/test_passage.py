@@ -80,7 +80,7 @@ def test_a_whole_study_by_mouse(page: Page, study: Study) -> None:
         check_accessibility(page)
         listen(page)
         choose(page)
-        page.get_by_label("Another name").fill("a gong")
+        page.get_by_label("Would you call it something else").fill("a gong")
         check_accessibility(page)
         page.get_by_role("button", name=re.compile("Save and")).click()
     expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
@@ -138,7 +138,7 @@ def press_on(page: Page, name: str) -> None:
 def test_answering_too_early_says_so_and_sends_nothing(page: Page, study: Study) -> None:
     to_first_trial(page, study)
     choose(page)
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.locator("#saving")).to_have_text(
         "Please listen to all three sounds to the end first."
     )
@@ -153,12 +153,12 @@ def test_a_reload_keeps_what_was_heard_and_what_was_typed(page: Page, study: Stu
         expect(page.locator(".player[data-clip='2']")).to_have_class(re.compile("heard"))
     expect_stored_end(page, clip=2)
     choose(page, choice=5)
-    page.get_by_label("Another name").fill("half a wo")
+    page.get_by_label("Would you call it something else").fill("half a wo")
     page.reload()
     expect(page.locator(".player[data-clip='2']")).to_have_class(re.compile("heard"))
     expect(page.locator(".player[data-clip='1']")).not_to_have_class(re.compile("heard"))
     expect(page.locator("input[name=choice][value='5']")).to_be_checked()
-    expect(page.get_by_label("Another name")).to_have_value("half a wo")
+    expect(page.get_by_label("Would you call it something else")).to_have_value("half a wo")
 
 
 def expect_stored_end(page: Page, *, clip: int) -> None:
@@ -202,7 +202,7 @@ def test_a_double_click_saves_once(page: Page, study: Study) -> None:
     to_first_trial(page, study)
     listen(page)
     choose(page)
-    page.get_by_role("button", name="Save and go on").dblclick()
+    page.get_by_role("button", name="Save and continue").dblclick()
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
     assert Response.objects.count() == 1
 
@@ -211,7 +211,7 @@ def test_the_back_button_leads_on(page: Page, study: Study) -> None:
     to_first_trial(page, study)
     listen(page)
     choose(page)
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
     page.go_back()
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
@@ -224,7 +224,7 @@ def test_two_tabs_count_one_answer(page: Page, study: Study) -> None:
     for tab in (page, other):
         listen(tab)
     choose(page, choice=1)
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
     # The other tab learns of it from the storage that both share.
     expect(other.get_by_text("Trial 2 of 2")).to_be_visible()
@@ -250,7 +250,7 @@ def test_a_lost_connection_is_said_and_mended(page: Page, study: Study, when: st
     listen(page)
     choose(page, choice=3)
     page.route("**/trial/", cut)
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.locator("#saving")).to_contain_text("Not saved yet, trying again")
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible(timeout=15_000)
     assert [one.choice for one in Response.objects.all()] == [3]
@@ -266,7 +266,7 @@ def test_a_minute_offline_costs_nothing(page: Page, study: Study) -> None:
     tries: list[str] = []
     page.on("requestfailed", lambda sent: tries.append(sent.url))
     page.context.set_offline(True)
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     for _ in range(60):
         page.clock.run_for(1000)
         page.wait_for_timeout(10)
@@ -285,7 +285,7 @@ def test_an_answer_on_its_way_survives_a_closed_page(page: Page, study: Study) -
     expect_stored_end(page, clip=3)
     choose(page, choice=3)
     page.route("**/trial/", lambda route: route.abort())
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
     expect(page.locator("#saving")).to_contain_text("Not saved yet")
     page.close(run_before_unload=False)
     again = page.context.new_page()

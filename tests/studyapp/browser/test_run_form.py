@@ -24,7 +24,7 @@ def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
     enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
     page.goto(reverse("new-run"))
     # The plan is asked for by the page itself: htmx runs.
-    expect(page.locator("#plan")).to_contain_text("What you fill in is checked here.")
+    expect(page.locator("#plan")).to_contain_text("Your settings are checked here as you type.")
     page.wait_for_load_state("networkidle")
     return page
 
@@ -39,7 +39,7 @@ def test_fields_make_a_run_that_starts(form: Page) -> None:
     )
     expect(form.locator("#plan")).to_contain_text("The config is valid.")
     form.get_by_label("gemini").check()
-    expect(form.locator("#plan")).to_contain_text("a kept feature")
+    expect(form.locator("#plan")).to_contain_text("per kept feature")
     expect(text).to_have_value(
         '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n\n'
         '[labels]\nmethods = ["descriptors", "corpus-tags", "gemini"]\n'
@@ -63,7 +63,7 @@ def test_a_wrong_field_is_named_and_led_to(form: Page) -> None:
     form.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
     form.get_by_label("Steps").fill("many")
     expect(form.get_by_role("alert")).to_contain_text("[sae] steps must be int, not 'many'")
-    form.get_by_role("link", name="To the field").click()
+    form.get_by_role("link", name="Go to the field").click()
     assert form.url.endswith("#field-sae-steps")
 
 

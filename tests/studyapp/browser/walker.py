@@ -85,19 +85,19 @@ class Mouse(Hand):
 
     def device(self) -> None:
         """Go on."""
-        self.click("Go on")
+        self.click("Continue")
 
     def volume(self) -> None:
         """Count right."""
         self.play_a_moment()
         self.check("count", self.data("volume")["target"])
-        self.click("Go on")
+        self.click("Continue")
 
     def headphones(self) -> None:
         """Find the right one."""
         self.play_a_moment()
         self.check("choice", self.right_place())
-        self.click("Go on")
+        self.click("Continue")
 
     def play_a_moment(self) -> None:
         """Play the first sound and wait until some of it was heard."""

@@ -123,12 +123,12 @@ def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
 def test_the_page_offers_it_and_says_what_goes_with_it(run: Run, researcher: Client) -> None:
     address = reverse("run", args=[run.pk])
     page = researcher.get(address).content.decode()
-    assert "Make exemplars anew" in page
-    assert "With it go and come again: labels, scores." in page
+    assert "Re-run exemplars" in page
+    assert "This also re-runs labels, scores." in page
     researcher.post(reverse("redo-stage", args=[run.pk, "scores"]))
     assert StageRecord.objects.get(run=run, stage="scores").state == "waiting"
-    assert AuditRecord.objects.filter(action="had scores made anew").exists()
-    assert "Make exemplars anew" not in researcher.get(address).content.decode()
+    assert AuditRecord.objects.filter(action="re-ran scores").exists()
+    assert "Re-run exemplars" not in researcher.get(address).content.decode()
     again = researcher.post(reverse("redo-stage", args=[run.pk, "labels"]), follow=True)
     assert "stop it first" in again.content.decode()
     assert (settings.DATA / run.directory / "manifest.json").exists()

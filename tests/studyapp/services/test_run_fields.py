@@ -45,7 +45,7 @@ def test_every_field_is_one_of_the_configs_with_its_default_and_meaning() -> Non
         default = own[field.name].default
         shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default or "")
         assert field.default == ("0" if default == 0 else shown), key
-    assert every()["sae.ks"].meaning == "Latents kept a frame."
+    assert every()["sae.ks"].meaning == "Active latents per frame (k)."
     assert every()["sae.ks"].kind == "list"
     assert every()["corpus.clip_seconds"].kind == "number"
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.config import GeminiConfig
 from pipeline.gemini.costs import price
 from studyapp.services import runs
-from studyapp.services.run_plan import plan_of
+from studyapp.services.run_plan import in_words, plan_of
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +71,10 @@ def test_whatever_asks_a_remote_service_waits_in_its_queue(method: str, queue: s
     config = {"labels": {"methods": ["descriptors", method]}}
     assert runs.queue_of(config=config, stage="labels") == queue
     assert runs.queue_of(config=config, stage="scores") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(0.001, "1 min"), (0.04, "2 min"), (1.9, "114 min"), (2.25, "2.2 h")]
+)
+def test_a_duration_is_in_minutes_or_hours(hours: float, words: str) -> None:
+    assert in_words(hours) == words

@@ -97,7 +97,7 @@ def enter(client: Client, code: str) -> Any:
 
 def test_a_password_alone_lets_in_who_has_no_second_factor(client: Client, ada: User) -> None:
     assert log_in(client).headers["Location"] == reverse("home")
-    assert "Set it up" in text_of(client.get(reverse("account")))
+    assert "Set up" in text_of(client.get(reverse("account")))
 
 
 def test_with_a_second_factor_a_login_asks_for_a_code(client: Client, ada: User) -> None:
@@ -109,7 +109,7 @@ def test_with_a_second_factor_a_login_asks_for_a_code(client: Client, ada: User)
     done = enter(browser, totp(secret))
     assert done.headers["Location"] == reverse("queues")
     assert browser.get(reverse("queues")).status_code == 200
-    assert "Turn it off" in text_of(browser.get(reverse("account")))
+    assert "Turn off" in text_of(browser.get(reverse("account")))
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
@@ -181,7 +181,7 @@ def test_five_wrong_passwords_lock_the_name_at_its_address_alone(client: Client,
         assert log_in(client, "wrong").status_code == 200
     locked = log_in(client, "wrong")
     assert locked.status_code == 429
-    assert "5 attempts failed for the name ada" in text_of(locked)
+    assert "5 failed attempts for the name ada" in text_of(locked)
     assert "in 15 minutes" in text_of(locked)
     assert log_in(Client()).status_code == 429
     assert log_in(Client(), REMOTE_ADDR="192.0.2.7").status_code == 302
@@ -289,7 +289,7 @@ def test_many_names_from_one_address_lock_the_address(client: Client, ada: User)
     assert [tried(number) for number in range(50)] == [200] * 50
     locked = log_in(client)
     assert locked.status_code == 429
-    assert "Too many attempts failed from this address" in text_of(locked)
+    assert "Too many failed attempts from this address" in text_of(locked)
     assert log_in(Client(), REMOTE_ADDR="192.0.2.7").status_code == 302
     for number in range(50):
         tried(number, REMOTE_ADDR=f"2001:db8:0:1::{number:x}")

@@ -113,7 +113,7 @@ def test_filters_narrow_and_are_kept_in_every_link(researcher: Client, run: Run)
     link = f"{reverse('feature', args=[run.pk, one.sae, one.index])}?q=WARM&amp;rate_max=2"
     assert link in text
     none = researcher.get(address, {"score_min": "2"})
-    assert "No feature fits" in none.content.decode()
+    assert "No features match" in none.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ def test_steered_clips_are_shown_beside_the_music_without(researcher: Client, ru
     feature = run.features.order_by("pk")[1]
     address = reverse("feature", args=[run.pk, feature.sae, feature.index])
     feature_views.store(feature=feature, facts=_facts(), notes=[])
-    assert "Turned up" not in researcher.get(address).content.decode()
+    assert "Steering" not in researcher.get(address).content.decode()
     rows = _steer(feature)
-    assert "A worker is drawing" in researcher.get(address).content.decode()
+    assert "are being drawn" in researcher.get(address).content.decode()
     made = feature_views.steering_made(run, feature.sae)
     facts = _facts() | {"steering": rows, "steering_made": made}
     feature_views.store(feature=feature, facts=facts, notes=[])

@@ -70,7 +70,7 @@ def test_states_cells_cost_and_pace(study: Study) -> None:
     Participation.objects.filter(pk=simulated.pk).update(simulated=True)
     now = monitoring.monitor(study)
     assert now.states == [
-        ("active", 1, 0), ("gone quiet", 1, 1), ("complete", 1, 0), ("refused", 1, 0),
+        ("active", 1, 0), ("inactive", 1, 1), ("complete", 1, 0), ("refused", 1, 0),
     ]  # fmt: skip
     assert (now.answers, now.wished, now.complete, now.places) == (3, 12, 1, 4)
     assert now.items == [(0, 9), (1, 3)]
@@ -154,7 +154,7 @@ def test_unblinding_is_asked_for_with_a_reason_and_recorded(
         place(study, "unblind-study"), {"reason": "a bug is suspected"}, follow=True
     ).content.decode()
     assert "before it was closed" in done
-    assert "Unblind it" not in done
+    assert "Unblind permanently" not in done
     record = AuditRecord.objects.get(action="unblinded")
     assert (record.who, record.detail) == ("ada", {"reason": "a bug is suspected"})
     assert any(method in researcher.get(page).content.decode() for method in METHODS)

@@ -160,7 +160,7 @@ def test_where_no_mail_is_sent_an_administrator_makes_the_link(bo: User) -> None
     chosen = {"action": "password_link", "_selected_action": [bo.pk]}
     page = root.post(reverse("admin:auth_user_changelist"), chosen, follow=True)
     link = re.findall(r"Link for bo: http://testserver(\S+?)<", page.content.decode())[0]
-    assert "Present password" in root.get("/admin/password_change/").content.decode()
+    assert "Current password" in root.get("/admin/password_change/").content.decode()
     assert "New password" in Client().get(link, follow=True).content.decode()
 
 

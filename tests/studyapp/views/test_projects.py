@@ -131,7 +131,7 @@ def test_two_projects_of_one_name_are_refused(project: Project) -> None:
 def test_an_account_makes_no_project_and_no_run_by_itself(project: Project, name: str) -> None:
     client = _as(name)
     assert client.post(reverse("make-project"), {"name": "My own"}).status_code == 403
-    assert "An administrator makes projects" in client.get(reverse("account")).content.decode()
+    assert "Administrators create projects" in client.get(reverse("account")).content.decode()
     assert not Project.objects.filter(name="My own").exists()
     if name in ("viewer", "stranger"):
         assert client.get(reverse("new-run")).status_code == 403

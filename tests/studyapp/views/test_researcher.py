@@ -158,17 +158,17 @@ def test_a_runs_page_shows_each_saes_figures_on_validation_and_what_they_are(
     page = _text(researcher.get(reverse("run", args=[run.pk])))
     assert "<dt>validation · layer4-n192-k8 · fvu</dt><dd>0.599306</dd>" in page
     assert "<dt>validation · layer4-n192-k8 · l0</dt><dd>8</dd>" in page
-    assert "share of the variance that the SAE leaves unexplained" in page
+    assert "fraction of variance unexplained by the SAE" in page
 
 
 def test_a_config_is_checked_while_it_is_typed(researcher: Client) -> None:
     address = reverse("check-config")
-    assert "is checked here" in _text(researcher.post(address, {"config": " "}))
+    assert "are checked here" in _text(researcher.post(address, {"config": " "}))
     fault = _text(researcher.post(address, {"config": CONFIG + "[sae]\nsteppes = 3\n"}))
     assert "unknown key &#x27;steppes&#x27;" in fault
     good = _text(researcher.post(address, {"config": CONFIG}))
     assert "The config is valid." in good
-    assert "no run of this subject model was done here" in good
+    assert "no run of this model has finished here" in good
 
 
 def test_fields_write_the_text_and_the_text_fills_the_fields(researcher: Client) -> None:
@@ -176,7 +176,7 @@ def test_fields_write_the_text_and_the_text_fills_the_fields(researcher: Client)
     page = _text(researcher.post(reverse("fill-config"), filled))
     assert "ks = [4, 8]" in page
     assert "methods = [&quot;gemini&quot;]" in page
-    assert "a kept feature" in page
+    assert "per kept feature" in page
     assert 'id="id_config"' in page
     typed = _text(researcher.post(reverse("check-config"), {"config": CONFIG + "[sae]\nks=[5]\n"}))
     assert 'name="sae.ks" value="5"' in typed
@@ -211,7 +211,7 @@ def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
     runs.queue_run(run=run)
     researcher.post(reverse("stop-run", args=[run.pk]))
     assert Run.objects.get().state == Run.State.STOPPED
-    assert "Go on" in _text(researcher.get(reverse("run", args=[run.pk])))
+    assert "Continue" in _text(researcher.get(reverse("run", args=[run.pk])))
     again = researcher.post(reverse("stop-run", args=[run.pk]), follow=True)
     assert "only one that moves can be stopped" in _text(again)
 
@@ -223,7 +223,7 @@ def test_runs_side_by_side_show_what_differs(researcher: Client) -> None:
     both = {"run": list(Run.objects.values_list("pk", flat=True))}
     page = researcher.get(reverse("compare-runs"), both)
     assert [name for name, _ in page.context["table"]["differing"]] == ["sae · steps"]
-    assert "Choose runs" in _text(researcher.get(reverse("compare-runs")))
+    assert "Choose the runs" in _text(researcher.get(reverse("compare-runs")))
 
 
 def test_a_folder_is_imported_by_a_worker_and_refused_at_once_if_unfinished(
@@ -297,7 +297,7 @@ def test_a_study_page_counts_answers_against_the_wish(researcher: Client) -> Non
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))
     page = _text(researcher.get(reverse("study", args=[study.slug, 1])))
-    assert "<strong>3</strong> of 12 ratings wished" in page
+    assert "<strong>3</strong> of 12 ratings planned" in page
     assert f"http://testserver/s/{study.slug}/" in page
     assert "complete" in page
 

@@ -47,7 +47,7 @@ def test_results_stay_closed_while_the_study_is_open(researcher: Client) -> None
     study = factories.make_study()
     put(study)
     page = researcher.get(place(study, "results"))
-    assert b"Not before the study is closed" in page.content
+    assert b"Results are available once the study is closed" in page.content
     assert researcher.get(place(study, "report-document")).status_code == 404
     researcher.post(place(study, "results"))
     assert not Job.objects.filter(kind=results.KIND).exists()
@@ -55,12 +55,12 @@ def test_results_stay_closed_while_the_study_is_open(researcher: Client) -> None
 
 def test_asking_makes_a_job_once_and_is_recorded(researcher: Client) -> None:
     study = factories.make_study(state=Study.State.CLOSED)
-    assert b"Make the report" in researcher.get(place(study, "results")).content
+    assert b"Create the report" in researcher.get(place(study, "results")).content
     for _ in range(2):
         assert researcher.post(place(study, "results")).status_code == 302
     assert Job.objects.filter(kind=results.KIND, target=study.pk).count() == 1
     assert AuditRecord.objects.filter(action="asked for the report of").count() == 2
-    assert b"A worker is making the report" in researcher.get(place(study, "results")).content
+    assert b"The report is being created" in researcher.get(place(study, "results")).content
 
 
 def test_the_report_is_shown_in_place_without_any_script(researcher: Client) -> None:
@@ -100,4 +100,4 @@ def test_a_failed_report_says_why(researcher: Client) -> None:
     Job.objects.create(kind=results.KIND, target=study.pk, queue="cpu", state=Job.State.FAILED,
                        error="responses.csv: holds a header and no response")  # fmt: skip
     page = researcher.get(place(study, "results")).content
-    assert b"could not be made: responses.csv: holds a header" in page
+    assert b"could not be created: responses.csv: holds a header" in page

@@ -86,7 +86,7 @@ def test_an_editor_chooses_from_what_is_offered(offered: Path) -> None:
     page = said(client.get(reverse("new-run")))
     assert f'<option value="{offered / "corpora/good"}">' in page
     assert f'<option value="{offered / "models/nano"}">' in page
-    assert "administrators only" not in page
+    assert "Administrators only" not in page
     fields = {
         "corpus.path": str(offered / "corpora/good"),
         "subject.model": str(offered / "models/nano"),
@@ -109,7 +109,7 @@ def test_a_run_of_no_project_is_offered_to_administrators_only(offered: Path) ->
     assert not Run.objects.exists()
     admin = Client()
     admin.force_login(User.objects.create_superuser("ada", password="x"))
-    assert "administrators only" in said(admin.get(reverse("new-run")))
+    assert "Administrators only" in said(admin.get(reverse("new-run")))
     given = {"name": "mine", "config": text(offered), "project": ""}
     assert admin.post(reverse("new-run"), given).status_code == 302
 
@@ -157,7 +157,7 @@ def test_a_large_corpus_is_not_listed_while_somebody_waits(
     client = somebody("edda", "editor")
     monkeypatch.setattr(run_plan, "MOST_FILES", 2)
     page = said(client.post(reverse("check-config"), {"config": text(offered)}))
-    assert "too large to be listed in a moment" in page
+    assert "too large to list quickly" in page
     assert "The config is valid." in page
     # Remembered for a while: typing goes on and nothing is walked again.
     monkeypatch.setattr(run_plan, "_is_small", lambda _: pytest.fail("walked again"))

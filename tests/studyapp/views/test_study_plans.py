@@ -127,7 +127,7 @@ def test_nothing_is_kept_before_the_first_answer_and_then_everything(
     size = reverse("plan-step", args=[plan.pk, "size"])
     post(researcher, size, trials_per_participation=4, ratings_per_item=2)
     assert shown(researcher.get(size))["trials_per_participation"] == 4
-    assert "In the making" in researcher.get(reverse("home")).content.decode()
+    assert "Unfinished" in researcher.get(reverse("home")).content.decode()
     researcher.post(reverse("plan-discard", args=[plan.pk]))
     assert not StudyPlan.objects.exists()
 
@@ -204,14 +204,22 @@ def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
         ("sources", {"runs": []}, "This field is required"),
         ("sources", {"runs": [10**9]}, "Select a valid choice"),
         ("methods", {"methods": []}, "This field is required"),
-        ("features", {"features_wanted": 13}, "13 is more than the 12 that can be drawn"),
-        ("size", {"trials_per_participation": 13}, "13 trials need as many features: there are 12"),
+        ("features", {"features_wanted": 13}, "13 is more than the 12 features that can be drawn"),
+        (
+            "size",
+            {"trials_per_participation": 13},
+            "13 trials need 13 features, but only 12 are drawn",
+        ),
         ("checks", {"repeat_trials": 9}, "repeat_trials is 9: it must be from 0 to 5"),
         ("trials", {"loudness_lufs": -5}, "less than or equal to -10"),
         ("texts", {"musical_training": "gold-msi"}, "needs your wording of item 14 in en"),
         ("texts", {"wording__en": "I play.\nno\nyes"}, "There are 1 paragraphs"),
         ("texts", {"wording__de": f"{WORDING}\nonce more"}, "Item 37 has 8 answers below it"),
-        ("texts", {"slug": "descriptors"}, "participants read the slug"),
+        (
+            "texts",
+            {"slug": "descriptors"},
+            "is shown to participants and must not mention a method (descriptors)",
+        ),
         ("texts", {"consent_text": "Mine.", "further": ["de"]}, "consent_text is missing in de"),
         ("recruitment", {"code_complete": "a b"}, "the code for complete is"),
         ("recruitment", {"currency": "euro"}, "Enter a valid value"),
@@ -298,7 +306,7 @@ def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_ne
     plan = begun(run)
     first = made(researcher, plan)
     page = reverse("study", args=[first.slug, 1])
-    behind = "Answers were changed since this draft was made"
+    behind = "Settings have changed since this draft was built"
     assert behind not in researcher.get(page).content.decode()
     post(researcher, reverse("plan-step", args=[plan.pk, "size"]), ratings_per_item=5)
     assert behind in researcher.get(page).content.decode()
@@ -350,7 +358,7 @@ def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
     researcher.post(reverse("plan-review", args=[plan.pk]))
     tasks.work(Job.objects.get().pk)
     page = researcher.get(reverse("plan-review", args=[plan.pk])).content.decode()
-    assert "The study could not be made: clip" in page
+    assert "The study could not be built: clip" in page
     assert not Study.objects.exists()
 
 
@@ -361,7 +369,7 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     address = reverse("plan-power", args=[plan.pk])
     given = shown(researcher.get(reverse("plan-step", args=[plan.pk, "size"])))
     asked = given | {"ratings_per_item": 10, "effect": 0.8}
-    assert "A worker estimates" in researcher.post(address, asked).content.decode()
+    assert "Estimating the power" in researcher.post(address, asked).content.decode()
     researcher.post(address, asked)
     [job] = Job.objects.filter(kind=power.KIND)
     tasks.work(job.pk)
@@ -373,7 +381,7 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     }  # fmt: skip
     assert 0 < plan.power["found"]["power"] <= 1
     assert f"<dd>{floatformat(plan.power['found']['power'], 2)} " in page
-    assert "Give numbers" in researcher.post(address, {}).content.decode()
+    assert "Enter valid numbers" in researcher.post(address, {}).content.decode()
 
 
 def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
