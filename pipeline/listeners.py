@@ -1,11 +1,11 @@
 """What listeners answered in an earlier study: the part of `responses.csv` that methods use.
 
-Only main trials of completed participations count, as in the analysis, no simulated listeners, and
-of these only the answers about one run: features have the same names in every run of a config's
-shape, and an export may hold several runs. The config names the run by its identifier, as the
-column `run` has it. It cannot be the run that is being labelled: that one's key counts the answers,
-which were there before it. It is an earlier one with the same corpus, subject and dictionaries, and
-so the same features.
+Only main trials of completed participations count, and simulated listeners only where nobody else
+answered, as in the analysis; of these only the answers about one run: features have the same names
+in every run of a config's shape, and an export may hold several runs. The config names the run by
+its identifier, as the column `run` has it. It cannot be the run that is being labelled: that one's
+key counts the answers, which were there before it. It is an earlier one with the same corpus,
+subject and dictionaries, and so the same features.
 """
 
 from __future__ import annotations
@@ -73,11 +73,14 @@ def answers(path: Path) -> list[Answer]:
     counted = [
         row for row in rows
         if row.cells["kind"] == "main" and row.cells["participation_status"] == "complete"
-        and row.cells.get("simulated") != "true"
     ]  # fmt: skip
     # Simulated listeners say what their program says: they count only where nobody else answered.
-    people = [row for row in counted if row.cells.get("simulated", "").lower() != "true"]
+    people = [row for row in counted if not _simulated(row.cells)]
     return [_answer(path, row.line, row.cells) for row in people or counted]
+
+
+def _simulated(row: Mapping[str, str]) -> bool:
+    return (row.get("simulated") or "").strip().lower() in ("true", "1")
 
 
 def _answer(path: Path, number: int, row: Mapping[str, str]) -> Answer:

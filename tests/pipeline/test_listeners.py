@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from pipeline.listeners import answers
 from tests.pipeline.labelers.factory import write_responses
 
 
-def test_simulated_listeners_count_only_where_nobody_else_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("yes", "no"), [("true", "false"), ("True", "False"), ("1", "0")])
+def test_simulated_listeners_count_only_where_nobody_else_answered(
+    tmp_path: Path, yes: str, no: str
+) -> None:
     made = write_responses(tmp_path / "responses.csv")
     whole = answers(made)
     with made.open(encoding="utf-8", newline="") as stream:
@@ -21,7 +26,7 @@ def test_simulated_listeners_count_only_where_nobody_else_answered(tmp_path: Pat
             writer = csv.DictWriter(stream, [*rows[0], "simulated"])
             writer.writeheader()
             for number, row in enumerate(rows):
-                writer.writerow(row | {"simulated": str(number < first).lower()})
+                writer.writerow(row | {"simulated": yes if number < first else no})
         return path
 
     assert answers(marked(0)) == whole
