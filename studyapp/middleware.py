@@ -170,12 +170,13 @@ def _are_texts(texts: Iterable[str]) -> bool:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield name
-            yield from _strings(one)
+    # Not recursive: a string under a thousand brackets would be handed through all of them.
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, dict):
+            left += [*one.keys(), *one.values()]

@@ -223,6 +223,8 @@ EMAIL_URL = env.str("EARWITNESS_EMAIL_URL", default="")
 """`smtp+tls://NAME:PASSWORD@HOST:587`; without one an administrator hands out password links."""
 if EMAIL_URL:
     vars().update(env.email_url("EARWITNESS_EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+"""Seconds: a mail is sent while somebody waits for the page."""
 DEFAULT_FROM_EMAIL = env.str("EARWITNESS_EMAIL_FROM", default="earwitness@localhost")
 
 PROXIES = env.int("EARWITNESS_PROXIES", default=0)

@@ -52,7 +52,9 @@ def sweep() -> None:
     """Forget addresses after a day, and whoever followed a link and never came to consent."""
     before = clock.now() - REMEMBERED
     selectors.remembered(before=before).update(address_key="")
-    old = selectors.never_consented(before=before).values_list("pk", flat=True)[:AT_ONCE]
+    # An export of a closed study stays what it was, and reconciliation must find who came.
+    idle = selectors.never_consented(before=before).filter(external_key="")
+    old = idle.exclude(study__state=Study.State.CLOSED).values_list("pk", flat=True)[:AT_ONCE]
     Participation.objects.filter(
         pk__in=list(old), consented_at=None, status=Participation.Status.ACTIVE
     ).delete()

@@ -37,8 +37,9 @@ class Bell:
         with self._lock:
             self._queues[queue] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._ring_all, name="bell")
-                self._thread.start()
+                thread = threading.Thread(target=self._ring_all, name="bell")
+                thread.start()
+                self._thread = thread
 
     def _ring_all(self) -> None:
         while (queue := self._next()) is not None:
@@ -46,6 +47,8 @@ class Bell:
                 app.send_task(TASK, args=[queue], queue=queue, retry=False, expires=BELL_SECONDS)
             except OperationalError as error:
                 logger.warning("no broker: jobs of queue %s wait (%s)", queue, error)
+            except Exception:  # The thread must go on, or nothing is rung again: the rows wait.
+                logger.exception("the bell of queue %s could not be rung", queue)
 
     def _next(self) -> str | None:
         """The queue that waits longest; None ends the thread, under the lock."""

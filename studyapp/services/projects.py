@@ -84,7 +84,13 @@ def accept(*, secret: str, user: User) -> Project:
 @transaction.atomic
 def change_role(*, project: Project, member: Membership, role: Role | None, by: User) -> None:
     """Give a member another role, or none. Raises `ProjectError` if no owner would be left."""
-    others = project.memberships.select_for_update().filter(role=Role.OWNER).exclude(pk=member.pk)
+    # The project's row, not the other owners': two who change each other would wait for ever.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    try:
+        member.refresh_from_db(fields=["role"])
+    except Membership.DoesNotExist as error:
+        raise ProjectError("that member has left the project meanwhile") from error
+    others = project.memberships.filter(role=Role.OWNER).exclude(pk=member.pk)
     if role != Role.OWNER and member.role == Role.OWNER and not others.exists():
         raise ProjectError("a project keeps at least one owner")
     who = member.user.get_username()

@@ -136,12 +136,16 @@ def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -
 def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run]) -> int | None:
     """Features to be kept, by the share that the newest run of the same subject kept."""
     from pipeline.config import config_from_dict
+    from pipeline.errors import PipelineError
     from pipeline.plan import latents_of
 
     model = config.get("subject", {}).get("model")
     for run in runs[:50]:
         kept = run.facets.get("features")
         if kept and run.config.get("subject", {}).get("model") == model:
-            theirs = latents_of(config_from_dict(run.config))
+            try:
+                theirs = latents_of(config_from_dict(run.config))
+            except PipelineError:
+                continue  # Made by a version with other fields: it says nothing about this config.
             return round(latents * kept / theirs) if latents and theirs else None
     return None

@@ -59,17 +59,7 @@ class RowProgress:
         try:
             self._check()
             self._record.heartbeat_at = timezone.now()
-            self._record.save(
-                update_fields=[
-                    "done",
-                    "total",
-                    "unit",
-                    "note",
-                    "heartbeat_at",
-                    "started_at",
-                    "lines",
-                ]
-            )
+            self._record.save(update_fields=WRITTEN)
         except outages.AWAY as error:
             self._outage.note(error)
         else:

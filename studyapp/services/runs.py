@@ -154,13 +154,14 @@ def stop_run(*, run: Run) -> None:
 
     Raises `RunError` if it is neither.
     """
+    # In a worker's order, job before run: the other way round the two would wait for each other.
+    jobs.stop(kind=kind_of(run), target=run.pk)
+    running = run.stages.filter(state=StageRecord.State.RUNNING)
+    running.update(state=StageRecord.State.STOPPED)
     moving = Run.objects.filter(pk=run.pk, state__in=MOVING)
     if moving.update(state=Run.State.STOPPED, finished_at=timezone.now()) != 1:
         run.refresh_from_db(fields=["state"])
         raise RunError(f"run {run.name!r} is {run.state}; only one that moves can be stopped")
-    jobs.stop(kind=kind_of(run), target=run.pk)
-    running = run.stages.filter(state=StageRecord.State.RUNNING)
-    running.update(state=StageRecord.State.STOPPED)
     run.state = Run.State.STOPPED
 
 

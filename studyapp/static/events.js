@@ -50,7 +50,8 @@ const earwitness = {
         const response = await earwitness.post(url, body, "application/x-www-form-urlencoded", csrf);
         answer.status = response.status;
         if (response.status >= 500 || response.status === 429) return ++refusals >= earwitness.MOST_REFUSALS;
-        answer.said = await response.json();
+        // WebKit's json() rejects with a DOMException, which is no SyntaxError.
+        answer.said = JSON.parse(await response.text());
       } catch (error) {
         if (error.status) answer.status = error.status;
         return Boolean(error.status) || error instanceof SyntaxError;

@@ -20,7 +20,7 @@ from studyapp.errors import (
     TakenPartError,
     UnknownSubmissionError,
 )
-from studyapp.models import EntryToken, Participation
+from studyapp.models import EntryToken, Participation, Study
 from studyapp.selectors import participation as selectors
 from studyapp.selectors import recruitment as recruitment_selectors
 from studyapp.selectors import studies
@@ -66,7 +66,9 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         return ending(request, "crowded", study=studies.by_link(slug), status=429)
     except StudyUnavailableError:
         study = studies.by_link(slug)
-        return ending(request, study.state if study else "unknown", study=study)
+        kind = study.state if study else "unknown"
+        # It was opened this very moment: to look again helps, as it does before the opening.
+        return ending(request, "frozen" if kind == Study.State.OPEN else kind, study=study)
     if participation is None:
         return HttpResponse() if studies.by_link(slug) else ending(request, "unknown", status=404)
     response = to_current(participation)

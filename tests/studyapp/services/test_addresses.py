@@ -13,7 +13,7 @@ from django.utils import timezone
 from studyapp import access
 from studyapp.errors import CrowdedError
 from studyapp.models import Participation, Study
-from studyapp.services import arrivals, participation, recruitment
+from studyapp.services import arrivals, participation, recruitment, studies
 from studyapp.services.withdrawal import withdraw
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
@@ -161,3 +161,16 @@ def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> No
     left = set(Participation.objects.values_list("pk", flat=True))
     assert left == {agreed.pk, refused.pk, late.pk}
     assert not Participation.objects.filter(pk=looked.pk).exists()
+
+
+def test_what_a_closed_study_exports_and_reconciliation_needs_stays(study: Study) -> None:
+    looked, sent = participation.begin(study=study), participation.begin(study=study)
+    Participation.objects.filter(pk=sent.pk).update(external_key="a" * 64)
+    yesterday = timezone.now() - timedelta(days=1, minutes=1)
+    Participation.objects.update(created_at=yesterday)
+    studies.close(study)
+    arrivals.sweep()
+    assert set(Participation.objects.values_list("pk", flat=True)) == {looked.pk, sent.pk}
+    Study.objects.update(state=Study.State.OPEN)
+    arrivals.sweep()
+    assert set(Participation.objects.values_list("pk", flat=True)) == {sent.pk}

@@ -188,6 +188,24 @@ def test_a_broker_that_is_away_costs_a_line_in_the_log(
     assert "no broker: jobs of queue cpu wait (connection refused)" in caplog.text
 
 
+def test_the_bell_outlives_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def send(*_: Any, queue: str, **__: Any) -> None:
+        sent.append(queue)
+        if queue == "cpu":
+            raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(bell.app, "send_task", send)
+    ours = bell.Bell()
+    until = time.monotonic() + 5
+    for queue in ("cpu", "gpu"):
+        ours.ring(queue)
+        while queue not in sent:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 def test_a_stopped_job_is_lost_to_its_holder() -> None:
     held = jobs.claim(_job().pk)
     assert held is not None

@@ -62,6 +62,11 @@ def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_p
     plan = plan_of(config(tmp_path, "gemini"))
     assert plan["features"] == 48
     assert plan["dollars"] == pytest.approx(48 * plan["dollars_a_feature"])
+    # A newer run, imported from another version, has a field that this one does not know.
+    newer = factories.make_run()
+    other = earlier | {"subject": earlier["subject"] | {"of_another_version": 1}}
+    type(run).objects.filter(pk=newer.pk).update(config=other, facets={"features": 7})
+    assert plan_of(config(tmp_path, "gemini"))["features"] == 48
 
 
 @pytest.mark.parametrize(
