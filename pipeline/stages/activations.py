@@ -4,7 +4,8 @@ Input: `corpus.parquet`, the corpus's audio, the subject. Parameters: `[subject]
 `activations/HOOKPOINT/NNNNN.safetensors`. Each track is encoded once and all hookpoints are read
 in one pass. A track whose file has gone or become unreadable since the stage `corpus`, or whose
 activations do not fit float16, is set aside with its reason in `activations/set_aside.parquet`,
-counted and shown; for all later stages it is no usable track.
+counted and shown; for all later stages it is no usable track. If more than a few can no longer be
+read, the corpus has gone, not its odd files: the stage ends, and without it nothing goes on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 SET_ASIDE = "activations/set_aside.parquet"
+SINCE = "since the stage corpus: "
+"""Begins the reason of a track that could be read then."""
+FEW_GONE = 10
+SHARE_GONE = 0.01
+"""Of all tracks, so many may have gone, or `FEW_GONE` of a small corpus."""
 SHARD_TRACKS = 64
 """Tracks of a shard, at most."""
 
@@ -60,6 +66,7 @@ def extract(
                 parts.append(part)
                 progress.advance(len(part.tracks) + len(part.reasons))
                 reasons |= part.reasons
+                _require_corpus(len(tracks), reasons)
             whole = [part for part in parts if part.tracks]
             if whole:
                 _write_shard(writer, number, whole, subject)
@@ -77,6 +84,16 @@ def extract(
 
 def _aside(reasons: dict[str, str]) -> list[SetAsideRecord]:
     return [SetAsideRecord(track, reason) for track, reason in sorted(reasons.items())]
+
+
+def _require_corpus(total: int, reasons: dict[str, str]) -> None:
+    """Raise `PipelineError` if more tracks can no longer be read than a corpus loses by chance."""
+    gone = [reason for reason in reasons.values() if reason.startswith(SINCE)]
+    if len(gone) > max(FEW_GONE, SHARE_GONE * total):
+        raise PipelineError(
+            f"{len(gone)} of {total} tracks, and perhaps more, can no longer be read ({gone[0]}); "
+            "is the corpus still where it was?"
+        )
 
 
 def _require_every_split(
@@ -103,7 +120,8 @@ def usable_tracks(directory: RunDirectory) -> list[TrackRecord]:
     """The tracks of `corpus.parquet` that no stage has set aside, sorted by name."""
     records = records_from(TrackRecord, directory.read_table("corpus.parquet"))
     aside = set()
-    if directory.is_done("activations") and directory.path_of(SET_ASIDE).is_file():
+    # A file that the manifest does not list is left over from an attempt that was stopped.
+    if SET_ASIDE in directory.manifest()["stages"].get("activations", {}).get("files", {}):
         aside = {row.track for row in records_from(SetAsideRecord, directory.read_table(SET_ASIDE))}
     usable = (r for r in records if r.status == "ok" and r.track not in aside)
     return sorted(usable, key=lambda record: record.track)
@@ -180,7 +198,7 @@ def _without_overflow(
 def _reason(error: Exception, path: Path) -> str:
     """A reason without the file's path, so that equal ones are counted together."""
     words = getattr(error, "strerror", None) or str(error)
-    return f"since the stage corpus: {words.removeprefix(str(path)).strip()}"
+    return f"{SINCE}{words.removeprefix(str(path)).strip()}"
 
 
 def _write_shard(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -16,8 +17,9 @@ from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
+from pipeline.records import SetAsideRecord, table_of
 from pipeline.run import execute
-from pipeline.stages.activations import extract, usable_tracks
+from pipeline.stages.activations import FEW_GONE, SET_ASIDE, extract, usable_tracks
 from pipeline.subjects.base import SubjectFacts
 from pipeline.verify import verify
 
@@ -75,8 +77,29 @@ def test_a_run_without_odd_tracks_has_no_list_of_them(finished_run: Path) -> Non
 def test_a_corpus_that_has_gone_is_refused(begun: RunConfig, tmp_path: Path) -> None:
     for path in (tmp_path / "corpus/audio").iterdir():
         path.write_bytes(b"no sound")
-    with pytest.raises(PipelineError, match=r"no track of the split test, train, validation .*48"):
+    with pytest.raises(PipelineError, match=r"no longer be read \(since .*still where it was\?"):
         execute(begun, tmp_path / "run", progress=SilentProgress(), until="activations")
+
+
+def test_a_corpus_that_has_gone_in_part_is_refused_and_does_not_shrink(
+    begun: RunConfig, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    train = [track for track in usable_tracks(directory) if track.split == "train"]
+    for track in train[: FEW_GONE + 1]:
+        (tmp_path / "corpus" / track.path).unlink()
+    with pytest.raises(PipelineError, match=r"^11 of 48 tracks.*the file is missing\); is the"):
+        execute(begun, tmp_path / "run", progress=SilentProgress(), until="activations")
+    assert not directory.is_done("activations")
+
+
+def test_a_list_left_by_a_stopped_attempt_is_not_believed(begun: RunConfig, tmp_path: Path) -> None:
+    """The disk was back for the second attempt, and all tracks have activations."""
+    directory = execute(begun, tmp_path / "run", progress=SilentProgress(), until="activations")
+    stale = table_of(SetAsideRecord, [SetAsideRecord("t003", "since the stage corpus: gone")])
+    pq.write_table(stale, directory.path_of(SET_ASIDE))
+    assert len(usable_tracks(directory)) == 48
+    assert execute(begun, tmp_path / "run", progress=SilentProgress(), until="features")
 
 
 @dataclass
@@ -99,20 +122,28 @@ class Loud:
         return {name: found.clone() for name in hookpoints}
 
 
+FACTS = SubjectFacts(
+    fingerprint="f", sample_rate=8000, frame_rate=50.0, n_codebooks=4, n_blocks=2, width=8,
+    codec_width=8,
+)  # fmt: skip
+
+
 def test_a_track_that_overflows_float16_is_set_aside_alone(
     begun: RunConfig, tmp_path: Path
 ) -> None:
     directory = RunDirectory(tmp_path / "run")
-    facts = SubjectFacts(
-        fingerprint="f",
-        sample_rate=8000,
-        frame_rate=50.0,
-        n_codebooks=4,
-        n_blocks=2,
-        width=8,
-        codec_width=8,
-    )
-    extract(Loud(facts), tmp_path / "corpus", begun, directory, progress=SilentProgress())
+    extract(Loud(FACTS), tmp_path / "corpus", begun, directory, progress=SilentProgress())
     (reason,) = directory.summary("activations")["set_aside"]
     assert reason == f"its activations at {POINT} do not fit float16 (65,504)"
     assert directory.summary("activations")["tracks"] == len(usable_tracks(directory)) == 47
+
+
+def test_a_split_of_which_no_track_gives_activations_is_refused(
+    begun: RunConfig, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    alone = replace(begun, machine=replace(begun.machine, batch_tracks=1))
+    with pytest.raises(PipelineError, match=r"no track of the split test, train, validation .*48"):
+        extract(
+            Loud(FACTS, left=48), tmp_path / "corpus", alone, directory, progress=SilentProgress()
+        )
