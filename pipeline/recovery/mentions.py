@@ -12,18 +12,26 @@ import re
 REACH = 5
 """Words that may stand between a negation and what it denies: "without any of the usual reverb"."""
 NEGATION = re.compile(
-    r"\b(?:(?P<one>no|non|zero|un(?=-)|anti(?=-))"
+    r"\b(?:(?P<one>no|non|zero|missing|un(?=-)|anti(?=-))"
     r"|not(?! (?:only|just|merely|simply)\b)|\w+n['’]t|cannot|never|neither|nor|hardly|barely"
     r"|without(?! doubt\b)|sans|minus|except(?: for)?|instead of|rather than|devoid of"
     r"|lack(?:s|ing|ed)?(?: of| in)?|absen(?:ce of|t)|(?:free|empty|void) (?:of|from))\b",
     re.IGNORECASE,
 )
 """`one` holds what denies one noun only: "no drums and deep bass" has deep bass, while "without
-drums and bass" has none."""
+drums and bass" has none. With a hyphen it denies its own word only: "non-vocal piano"."""
+LIST = re.compile(
+    r"\b(?:no|without|neither|lacks?|lacking)"
+    r"(?:(?: (?!(?:and|or|nor)\b)[\w'’-]+){1,3},)+"
+    r"(?: (?!(?:and|or|nor)\b)[\w'’-]+){0,3} n?or\b",
+    re.IGNORECASE,
+)
+"""A list that one negation denies as a whole, up to the word before its last item: "no drums, bass
+or vocals"."""
 AFTER = re.compile(
-    r"-?less\b|[- ]free\b(?! [a-z])"
+    r"-?less\b|-free\b| free\b(?! [a-z])"
     r"|(?: (?:is|are|was|were))? (?:absent|missing|lacking|removed|nowhere)\b"
-    r"|(?: (?:is|are|was|were) not|n['’]t) (?:there|present|heard|audible)\b",
+    r"|(?: (?:is|are|was|were)(?: not|n['’]t)| not) (?:there|present|heard|audible)\b",
     re.IGNORECASE,
 )
 CLAUSE_END = re.compile(
@@ -47,6 +55,7 @@ def says(text: str, phrase: str) -> bool:
 
 def _mentions(text: str, phrase: str) -> list[bool]:
     """Of each place where `phrase` stands in `text` as whole words, whether it is denied there."""
+    text = LIST.sub(lambda whole: whole[0].replace(",", "/"), text)  # no end of a clause
     found = re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)
     return [_denied(text[: place.start()], text[place.end() :]) for place in found]
 
@@ -54,7 +63,7 @@ def _mentions(text: str, phrase: str) -> list[bool]:
 def _denied(before: str, after: str) -> bool:
     """Whether what stands between these two parts of a text is said not to be there."""
     clause = CLAUSE_END.split(before)[-1]
-    negations = list(NEGATION.finditer(clause))
+    negations = [one for one in NEGATION.finditer(clause) if not _of_another_word(one, clause)]
     denied = bool(negations) and _reaches(negations[-1], clause)
     # "Never without reverb": the second negation takes the first one back.
     if denied and len(negations) > 1:
@@ -63,6 +72,12 @@ def _denied(before: str, after: str) -> bool:
             len(between.split()) > 1
         )
     return denied != bool(AFTER.match(after))
+
+
+def _of_another_word(negation: re.Match[str], clause: str) -> bool:
+    """Whether a negation is tied to a word by a hyphen, and that word has ended."""
+    rest = clause[negation.end() :]
+    return bool(negation["one"]) and rest.startswith("-") and " " in rest
 
 
 def _reaches(negation: re.Match[str], clause: str) -> bool:

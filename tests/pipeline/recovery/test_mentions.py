@@ -15,13 +15,17 @@ DENIALS = (
     "never {}", "hardly any {}", "isn't {}", "doesn’t have {}", "minus {}", "sans {}",
     "neither loud nor {}", "drums, no {}", "dry (no {})", "slow but not {}", "{} absent",
     "{} is missing", "anything except {}", "bright instead of {}", "no drums or {}",
-    "without drums and {}", "no drums, no {}",
+    "without drums and {}", "no drums, no {}", "{}-free ambient pads", "{}-free jazz", "missing {}",
+    "{} not present", "{} isn't present", "no drums, {} or vocals", "no drums, vocals, or {}",
+    "without drums, loud vocals or {}", "no non-vocal {}",
 )  # fmt: skip
 AFFIRMATIONS = (
     "{}", "A {}, slowly", "{}-like", "no drums, {}", "no drums but {}", "no drums and {}",
     "without drums, with {}", "not only {} but more", "never without {}", "no lack of {}",
     "instrumental without vocals featuring {}", "dry; {}", "nothing but {}", "piano (no drums) {}",
-    "{} and no drums", "{}, not drums", "{} without drums",
+    "{} and no drums", "{}, not drums", "{} without drums", "non-vocal {}", "un-pitched {}",
+    "anti-war {}", "{} free jazz", "drum-free {}", "drums missing, {}", "missing drums and {}",
+    "no drums, piano and {}",
 )  # fmt: skip
 
 
@@ -35,6 +39,19 @@ def test_a_text_that_denies_a_thing_does_not_name_it(text: str, phrase: str) -> 
 @pytest.mark.parametrize("text", AFFIRMATIONS)
 def test_a_text_that_says_a_thing_is_there_names_it(text: str, phrase: str) -> None:
     assert says(text.format(phrase), phrase)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("non-distorted electric guitar", "electric guitar"),
+        ("non-vocal piano", "piano"),
+        ("un-pitched percussion", "percussion"),
+    ],
+)
+def test_a_negation_tied_to_a_word_denies_that_word_only(text: str, phrase: str) -> None:
+    assert says(text, phrase)
+    assert not says(text, text.partition(" ")[0].partition("-")[2])
 
 
 def test_a_concept_that_is_an_absence_is_named_by_every_denial_and_not_by_the_thing() -> None:
