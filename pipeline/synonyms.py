@@ -13,9 +13,10 @@ mistype, and a letter is the whole difference between "lively" and "lovely".
 
 *Embeddings.* Beyond that, two texts whose embeddings have a cosine of at least a threshold are
 one name, unless they differ in a word of opposites ("fast pace", "slow pace": encoders place
-those near each other). Encoders place all texts near each other, too: in `clap-nano` three quarters
-of the pairs of different concepts have a cosine over 0.95. So the mean of plain phrases is taken
-away first; then 0.7 % of them are over 0.98, and 63 % of the pairs of true synonyms.
+those near each other), in the order of two ("low to high") or in a note ("C#", "C"). Encoders
+place all texts near each other, too: in `clap-nano` three quarters of the pairs of different
+concepts have a cosine over 0.95. So the mean of plain phrases is taken away first; then 0.7 % of
+them are over 0.98, and 63 % of the pairs of true synonyms.
 
 Each text joins the first leader that it is the same as, leaders in the order given: chains of
 ever less similar texts cannot form.
@@ -32,11 +33,14 @@ import numpy.typing as npt
 
 FILLING = frozenset(
     [
-        "a", "an", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "like",
-        "of", "on", "some", "sound", "sounding", "sounds", "that", "the", "there", "this", "to",
+        "a", "an", "are", "as", "at", "by", "for", "has", "in", "is", "it", "its", "like",
+        "of", "on", "some", "sound", "sounding", "sounds", "that", "the", "there", "this",
         "very", "with", "music", "musical", "track", "piece", "quite", "rather",
     ]
 )  # fmt: skip
+"""Not "from" and "to": "low to high" is not "high to low"."""
+WORD = re.compile(r"[^\W_]+[#♭]?")
+"""A word, with the sign that makes another note of it: "C# minor" is not "C minor"."""
 JOINING = re.compile(r"[,;/&+|]|\.\s|\b(?:and|or)\b")
 """What stands between the parts of a text."""
 OPPOSITES = (
@@ -129,32 +133,47 @@ def key_words(text: str) -> Key:
     Parts are sorted, and so are the two words of a part; more keep their order. A text of filling
     words keeps all of them.
     """
-    text = text.casefold().replace("'", "").replace("’", "")
+    text = text.casefold().replace("'", "").replace("’", "").replace("♯", "#")
     parts = [_part(part) for part in JOINING.split(text)]
     found = [part for part in parts if part]
     pair = [part for part in found if len(part) == 1]
     if len(found) == len(pair) == 2 and "," in text and pair[1][0] in MODIFIERS:
         found = [pair[1] + pair[0]]  # "beat, fast"
     if not found:
-        return (tuple(re.findall(r"[^\W_]+", text)) or (text.strip(),),)
+        return (tuple(WORD.findall(text)) or (text.strip(),),)
     return tuple(sorted({tuple(sorted(part)) if len(part) == 2 else part for part in found}))
 
 
 def _part(text: str) -> tuple[str, ...]:
-    words = re.findall(r"[^\W_]+", text)
+    words = WORD.findall(text)
     return tuple(_stem(word) for word in words if word not in FILLING)
 
 
 def opposed(one: str, other: str) -> bool:
-    """Whether two texts differ in a word of opposites."""
-    first, second = set(_plain_words(one)), set(_plain_words(other))
+    """Whether two texts differ in a word of opposites, in the order of two of them or in a note."""
+    if _notes(one) != _notes(other):
+        return True
+    before, after = _plain_words(one), _plain_words(other)
+    first, second = set(before), set(after)
     for left, right in OPPOSITES:
         if not right:
             if (left in first) != (left in second):
                 return True
+        elif {left, right} <= first & second:
+            if _leads(left, right, before) != _leads(left, right, after):
+                return True
         elif (left in first and right in second) or (right in first and left in second):
             return True
     return False
+
+
+def _notes(text: str) -> set[str]:
+    """The raised and lowered notes that a text names."""
+    return set(re.findall(r"\b[a-g][#♭]", text.casefold().replace("♯", "#")))
+
+
+def _leads(left: str, right: str, words: list[str]) -> bool:
+    return words.index(left) < words.index(right)
 
 
 def _plain_words(text: str) -> list[str]:

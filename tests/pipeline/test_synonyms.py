@@ -43,6 +43,7 @@ CLAP_NANO = Path(__file__).parents[2] / "fixtures" / "nano" / "clap-nano"
         ("guitar with reverb", "reverb guitar"),
         ("rolling bass", "roll basses"),
         ("deep_house", "deep house"),
+        ("C♯ minor", "c# minor"),
     ],
 )
 def test_forms_of_the_same_words_are_one_name(one: str, other: str) -> None:
@@ -76,6 +77,12 @@ def test_forms_of_the_same_words_are_one_name(one: str, other: str) -> None:
         ("taping", "tapping"),
         ("grime", "grim"),
         ("blues guitar", "blue guitar"),
+        ("low to high", "high to low"),
+        ("minor to major", "major to minor"),
+        ("from dark to bright", "from bright to dark"),
+        ("C# minor", "C minor"),
+        ("F# major", "F major"),
+        ("B♭ major", "B major"),
     ],
 )
 def test_other_words_are_another_name(one: str, other: str) -> None:
