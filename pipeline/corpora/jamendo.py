@@ -86,7 +86,7 @@ def _rows(listing: Path, folder: Path, licenses: dict[str, str]) -> Iterator[Cor
             artist=artist.strip(),
             tags=tuple(dict.fromkeys(filter(None, map(_tag, tags)))),
             license=next((licenses[one] for one in spellings(path) if one in licenses), ""),
-            group="" if artist.strip() else jamendo_group(track),
+            group=jamendo_group(track),
         )
 
 

@@ -10,7 +10,9 @@ reason.
 
 Clips of one recording share a split, and so do those of one artist: by the artist, else the album,
 the video or the track in the JSON, else the YouTube video (MusicCaps, and MusicBench's shifted
-copies of it) or the Jamendo track in the name.
+copies of it) or the Jamendo track in the name. Beside an artist the JSON's identifier of a video or
+track is kept, which may stand in a row without the artist; an album, a title or a file's name is
+not, since two artists may have one of the same name.
 Source: https://huggingface.co/datasets/ManzhenWei/MusicSet; the form is webdataset's.
 """
 
@@ -41,7 +43,8 @@ TAGS = ("tags", "tag", "aspect_list")
 ARTISTS = ("artist", "artist_name", "artist_id")
 ALBUMS = ("album_id", "album")
 VIDEOS = ("ytid", "youtube_id", "video_id")
-TRACKS = ("track_id", "jamendo_id", "track")
+TRACK_IDS = ("track_id", "jamendo_id")
+TRACKS = (*TRACK_IDS, "track")
 FACTS = (".json", ".txt")
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
@@ -164,7 +167,9 @@ def _with_facts(entry: CorpusEntry, shard: Path, sound: str, member: str) -> Cor
             tags=_tags(facts),
             caption=_first(facts, CAPTIONS),
             license=_first(facts, ("license",)),
-            group="" if artist else _group(facts, _parted(sound)[0], sound),
+            group=_recording(facts, TRACK_IDS)
+            if artist
+            else _group(facts, _parted(sound)[0], sound),
         )
     except (PipelineError, ValueError) as error:
         return replace(entry, reason=str(error))
@@ -172,14 +177,18 @@ def _with_facts(entry: CorpusEntry, shard: Path, sound: str, member: str) -> Cor
 
 def _group(facts: dict[str, Any], key: str, sound: str) -> str:
     """What the split must not part, of a sample whose artist is not known."""
-    album, video, track = (_first(facts, names) for names in (ALBUMS, VIDEOS, TRACKS))
+    album = _first(facts, ALBUMS)
     if album:
         return f"album {album}"
+    return _recording(facts, TRACKS) or recording_group(sound) or f"sample {key}"
+
+
+def _recording(facts: dict[str, Any], tracks: tuple[str, ...]) -> str:
+    """The group of the video or track that a sample's facts name; empty if they name none."""
+    video, track = _first(facts, VIDEOS), _first(facts, tracks)
     if video:
         return f"youtube {video}"
-    if track:
-        return _jamendo_number(track) or f"recording {track}"
-    return recording_group(sound) or f"sample {key}"
+    return (_jamendo_number(track) or f"recording {track}") if track else ""
 
 
 def _jamendo_number(track: str) -> str:

@@ -18,7 +18,7 @@ from pipeline.corpora import ADAPTERS
 from pipeline.corpora.base import Corpus, CorpusEntry
 from pipeline.errors import PipelineError
 from pipeline.registry import resolve
-from pipeline.stages.corpus import check, split_of
+from pipeline.stages.corpus import check, joined, split_of
 
 RATE = 8000
 CONFIG = CorpusConfig(min_seconds=0.5)
@@ -146,7 +146,7 @@ def test_jamendo_has_artists_tags_licenses_and_either_download(tmp_path: Path) -
     found = entries("mtg-jamendo", tmp_path)
     assert found["track_0001286"] == CorpusEntry(
         "track_0001286", "audio/86/1286.low.mp3", artist="artist_000193",
-        tags=("electronic", "dark"),
+        tags=("electronic", "dark"), group="jamendo 1286",
     )  # fmt: skip
     assert found["track_0000214"].license.endswith("http://creativecommons.org/licenses/by/3.0/")
     (missing,) = check(found["track_0000215"], tmp_path, CONFIG)
@@ -186,6 +186,36 @@ def test_shards_are_read_as_they_lie(tmp_path: Path) -> None:
     (record,) = check(entry, tmp_path, CONFIG)
     assert record.sha256 != check(found["train/00000/01"], tmp_path, CONFIG)[0].sha256
     assert sorted(path.name for path in tmp_path.rglob("*.flac")) == []
+
+
+def drawn_by(name: str, folder: Path) -> dict[str, str]:
+    adapter: Corpus = resolve(ADAPTERS, name, "corpus adapter")
+    return {entry.path: entry.split_by for entry in joined(adapter.entries(folder))}
+
+
+def test_a_recording_whose_artist_stands_in_one_row_only_is_in_one_split(tmp_path: Path) -> None:
+    facts: list[dict[str, str]] = [
+        {"artist": "A", "track_id": "214"}, {"track_id": "214"}, {"artist": "A", "track_id": "9"},
+        {"artist": "B", "ytid": "-0SdAVK79lg"}, {"ytid": "-0SdAVK79lg"},
+        {"artist": "C", "album": "Best of", "track": "Intro"},
+        {"artist": "D", "album": "Best of", "track": "Intro"},
+    ]  # fmt: skip
+    with tarfile.open(tmp_path / "0.tar", "w") as archive:
+        for number, one in enumerate(facts):
+            add(archive, f"{number}.flac", b"")
+            add(archive, f"{number}.json", json.dumps(one).encode())
+    found = drawn_by("webdataset", tmp_path)
+    assert list(found.values()) == [f"artist {name}" for name in "AAABBCD"]
+
+
+def test_a_jamendo_track_whose_artist_stands_in_one_row_only_is_in_one_split(
+    tmp_path: Path,
+) -> None:
+    rows = [("track_0000214", "artist_7", "14/214.mp3"), ("track_0000214_1", "", "14/214_1.mp3")]
+    header = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\n"
+    lines = "".join(f"{track}\t{artist}\talbum_1\t{path}\t9.0\n" for track, artist, path in rows)
+    (tmp_path / "autotagging.tsv").write_text(header + lines)
+    assert set(drawn_by("mtg-jamendo", tmp_path).values()) == {"artist artist_7"}
 
 
 def test_a_resharded_corpus_keeps_its_splits(tmp_path: Path) -> None:
