@@ -182,14 +182,15 @@ def _told_apart(entries: list[CorpusEntry]) -> list[CorpusEntry]:
     """The sorted entries with every second one of a name renamed and set aside."""
     names = {entry.track for entry in entries}
     kept: list[CorpusEntry] = []
+    last: dict[str, int] = {}  # what was counted up to for a name: a list may have one name only
     for entry in entries:
-        if kept and entry.track == kept[-1].track.partition("#again")[0]:
-            name = next(
-                name for n in itertools.count(2) if (name := f"{entry.track}#again{n}") not in names
-            )
-            names.add(name)
-            reason = f"the corpus names the track {entry.track!r} more than once"
-            entry = replace(entry, track=name, reason=entry.reason or reason)
+        track = entry.track
+        number = last.get(track, 0) + 1
+        if number > 1:
+            number = next(n for n in itertools.count(number) if f"{track}#again{n}" not in names)
+            reason = f"the corpus names the track {track!r} more than once"
+            entry = replace(entry, track=f"{track}#again{number}", reason=entry.reason or reason)
+        last[track] = number
         kept.append(entry)
     return sorted(kept, key=lambda entry: entry.track)
 
