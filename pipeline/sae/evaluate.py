@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.activation_files import read_shards
+from pipeline.activation_files import ShardFacts, shard_paths
 from pipeline.artifacts import RunDirectory
 
 if TYPE_CHECKING:
@@ -76,8 +77,13 @@ def evaluate(sae: TopKSae, frames: Iterable[Tensor], *, scale: float = 1.0) -> H
 def frames_of_tracks(
     directory: RunDirectory, hookpoint: str, tracks: frozenset[str]
 ) -> Iterator[Tensor]:
-    """The raw activations of `tracks` at a hookpoint, [frame, d] float16, a shard at a time."""
-    for facts, array in read_shards(directory, hookpoint):
+    """The raw activations of `tracks` at a hookpoint, [frame, d] float16, a shard at a time.
+
+    Other tracks' are not read: they are most of a corpus, and every SAE asks again.
+    """
+    for path in shard_paths(directory, hookpoint):
+        facts = ShardFacts.from_metadata(directory.read_metadata(path))
         rows = [place for place, track in enumerate(facts.tracks) if track in tracks]
         if rows:
-            yield torch.from_numpy(array[rows]).flatten(0, 1)
+            found = [directory.read_row(path, "activations", row) for row in rows]
+            yield torch.from_numpy(np.stack(found)).flatten(0, 1)

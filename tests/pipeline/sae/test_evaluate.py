@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.activation_files import read_shards
 from pipeline.artifacts import RunDirectory
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import FRAMES_AT_ONCE, evaluate, frames_of_tracks
@@ -90,6 +91,28 @@ def test_a_run_keeps_each_saes_figures_on_validation_tracks(finished_run: Path) 
         assert again is not None
         assert learned.fvu < fvu
         np.testing.assert_allclose(again.fvu, fvu, rtol=1e-4)
+
+
+class RowsOnly(RunDirectory):
+    """A run whose files are too large to be read whole."""
+
+    def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        raise MemoryError(relative)
+
+
+def test_frames_are_the_same_to_the_last_digit_without_reading_a_file_whole(
+    finished_run: Path,
+) -> None:
+    wanted = frozenset(f"t{n:03d}" for n in range(0, 48, 5))
+    found = list(frames_of_tracks(RowsOnly(finished_run), HOOKPOINT, wanted))
+    expected = []
+    for facts, array in read_shards(RunDirectory(finished_run), HOOKPOINT):
+        rows = [row for row, track in enumerate(facts.tracks) if track in wanted]
+        expected += [torch.from_numpy(array[rows]).flatten(0, 1)] if rows else []
+    assert len(found) == len(expected) > 1
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.float16
+        assert torch.equal(one, other)
 
 
 def test_the_frames_are_those_of_the_tracks_in_every_shard(finished_run: Path) -> None:
