@@ -17,6 +17,7 @@ from pipeline import weights
 from pipeline.clap.base import Floats32, unit
 from pipeline.errors import PipelineError
 from pipeline.fingerprints import of_files
+from pipeline.text_files import read_json
 
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
 """Tensors that count and index, which a model makes itself."""
@@ -30,6 +31,7 @@ class TransformersClap:
         from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
         folder = folder_of(model)
+        _require_clap(folder / "config.json")
         self._batch = batch
         loading: Any = ClapModel.from_pretrained
         loaded, info = loading(
@@ -91,15 +93,34 @@ class TransformersClap:
 
 
 def check(model: str) -> None:
-    """Raise `PipelineError` if the model's files lack a tensor, without loading it."""
-    from transformers import AutoConfig, ClapModel
+    """Raise `PipelineError` if the folder holds another kind of model, a config that makes none,
+    or files that lack a tensor, without loading it."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import ClapConfig, ClapModel
 
     folder = folder_of(model)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    weights.refuse_unlike(
-        f"CLAP folder {folder}", lambda: ClapModel(config),
-        weights.names_in(folder.glob("*.safetensors")), allowed=COMPUTED,
-    )  # fmt: skip
+    _require_clap(folder / "config.json")
+    try:
+        config = ClapConfig.from_pretrained(folder, local_files_only=True)
+        weights.refuse_unlike(
+            f"CLAP folder {folder}", lambda: ClapModel(config),
+            weights.names_in(folder.glob("*.safetensors")), allowed=COMPUTED,
+        )  # fmt: skip
+    except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise PipelineError(
+            f"CLAP folder {folder}: its config.json makes no model: {why}"
+        ) from error
+
+
+def _require_clap(path: Path) -> None:
+    """Raise `PipelineError` if a config is not JSON, or is that of another kind of model."""
+    config = read_json(path)
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind != "clap":
+        raise PipelineError(
+            f"{path} is of a model of type {kind}, not clap: [clap] model names the wrong folder"
+        )
 
 
 def folder_of(model: str) -> Path:

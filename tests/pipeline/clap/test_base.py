@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline import clap
 from pipeline.clap.base import crop_starts, embed_whole
-from pipeline.clap.transformers_backend import TransformersClap
+from pipeline.clap.transformers_backend import TransformersClap, check
 from pipeline.config import ClapConfig
 from pipeline.errors import PipelineError
 from tests.pipeline.labelers.factory import Outside
@@ -48,6 +50,31 @@ def test_a_folder_that_lacks_its_tokenizer_is_refused(outside: Outside, tmp_path
     (folder / "tokenizer_config.json").unlink()
     with pytest.raises(PipelineError, match=r"has no tokenizer_config\.json"):
         TransformersClap(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("config", "wrong"),
+    [
+        ("{broken", r"config\.json"),
+        ("[]", "of type None, not clap"),
+        ({"model_type": "musicgen"}, "of type musicgen, not clap"),
+        ({"text_config": {"hidden_size": "wide"}}, "makes no model: .*hidden_size"),
+        ({"text_config": {"hidden_size": 7}}, "makes no model: .*multiple"),
+    ],
+)
+def test_a_folder_of_another_kind_is_refused_in_one_line(
+    outside: Outside, tmp_path: Path, config: str | dict[str, Any], wrong: str
+) -> None:
+    folder = Path(shutil.copytree(outside.clap, tmp_path / "copy"))
+    if isinstance(config, dict):
+        there = json.loads((folder / "config.json").read_text())
+        for key, value in config.items():
+            there[key] = there[key] | value if isinstance(value, dict) else value
+        config = json.dumps(there)
+    (folder / "config.json").write_text(config)
+    with pytest.raises(PipelineError, match=wrong) as refused:
+        check(str(folder))
+    assert "\n" not in str(refused.value)
 
 
 def test_no_model_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
