@@ -230,21 +230,31 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
+_named: list[str] = []
+"""Servers that run just now. One for a whole session may be made within another's block."""
+
+
+def name(url: str) -> None:
+    """Have the environment name that server, whatever other tests left there."""
+    os.environ["EARWITNESS_GEMINI_URL"] = url
+
+
 @contextmanager
 def serving(fault: Callable[[int, int], str] | None = None) -> Iterator[GeminiServer]:
     """A server that runs while the block does, named by the environment: else no key goes there."""
     server = GeminiServer(fault)
-    before = os.environ.get("EARWITNESS_GEMINI_URL")
+    _named.append(server.url)
     os.environ["EARWITNESS_GEMINI_URL"] = server.url
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield server
     finally:
-        if before is None:
-            del os.environ["EARWITNESS_GEMINI_URL"]
+        _named.remove(server.url)
+        if _named:
+            os.environ["EARWITNESS_GEMINI_URL"] = _named[-1]
         else:
-            os.environ["EARWITNESS_GEMINI_URL"] = before
+            os.environ.pop("EARWITNESS_GEMINI_URL", None)
         server.closing.set()
         server.shutdown()
         server.server_close()

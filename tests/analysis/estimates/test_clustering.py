@@ -76,10 +76,10 @@ def test_dense_and_sparse_sums_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     participant, feature = rng.integers(0, 30, 300), rng.integers(0, 40, 300)
     participant[:30], feature[:40] = np.arange(30), np.arange(40)
     values = rng.integers(1, 6, 300).astype(float)
-    monkeypatch.setattr("analysis.pigeonhole.DENSE_LIMIT", 0)
+    monkeypatch.setattr("analysis.estimates.pigeonhole.DENSE_LIMIT", 0)
     sparse = pigeonhole_sums([values], participant, feature, stream(0, "x"), 64)
     monkeypatch.undo()
-    monkeypatch.setattr("analysis.pigeonhole.DENSE_LIMIT", 2000)
+    monkeypatch.setattr("analysis.estimates.pigeonhole.DENSE_LIMIT", 2000)
     dense = pigeonhole_sums([values], participant, feature, stream(0, "x"), 64)
     assert np.array_equal(sparse, dense)
 

@@ -30,6 +30,7 @@ from pipeline.records import (
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts
 from pipeline.stages import labels
+from tests.pipeline import gemini_server
 from tests.pipeline.frozen_graphs import HEADS
 from tests.pipeline.signal.sounds import RATE, Sound, noise, pulsing, sine
 
@@ -131,6 +132,7 @@ def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
 
 def make_context(folder: Path, outside: Outside) -> LabelingContext:
     """A context on a run that every method has labelled."""
+    gemini_server.name(outside.gemini_url)
     config, directory = make_run(folder, **outside.config())
     labels.run(config, directory, progress=SilentProgress())
     return open_context(config, directory, SAE, progress=SilentProgress())

@@ -15,7 +15,7 @@ from tests.studyapp.factories import make_features, make_run, make_study
 pytestmark = pytest.mark.django_db
 
 METHODS = ("zither-oracle", "quokka-tags")
-PLACE = r"Trial \d|value=\"\d\"|>\d/\d<|about \d+ minutes?|go on|finish"
+PLACE = r"Trial \d|value=\"\d\"|>\d/\d<|about \d+ minutes?|and continue|and finish"
 """What says only how far a participant has come."""
 
 
