@@ -184,3 +184,18 @@ def test_opposites_are_known_in_either_order() -> None:
     assert opposed("slow and sad", "fast one")
     assert opposed("without reverb", "reverb")
     assert not opposed("slow tempo", "slow pace")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("from low to high", "high to low"),
+        ("minor to major key", "major to minor key"),
+        ("C♯ minor", "C minor"),
+        ("key of F#", "key of F"),
+    ],
+)
+def test_the_order_of_opposites_and_a_note_keep_near_texts_apart(one: str, other: str) -> None:
+    same = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert len(set(embedded_groups([one, other], same, 0.9).values())) == 2
+    assert not opposed(one, f"{one} sound")
