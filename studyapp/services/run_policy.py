@@ -21,7 +21,7 @@ from studyapp.permissions import may_start_runs
 from studyapp.services.run_config import RunError
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
     from pipeline.config_guard import Guarded
 
@@ -76,14 +76,30 @@ def check(config: Mapping[str, Any]) -> None:
 
 def check_maker(run: Run) -> None:
     """Raise `RunError` if whoever made the run may not start it any more."""
-    if run.origin == Run.Origin.COMMAND:
+    if run.origin == Run.Origin.COMMAND or _may_start(run.created_by, run):
         return
-    maker = run.created_by
-    if maker is None or not maker.is_active or not may_start_runs(maker, run.project):
-        raise RunError(
-            f"{maker or 'whoever made this run'} may not start runs in "
-            f"{run.project or 'no project'} any more; ask an editor of the project to restart it"
-        )
+    raise RunError(
+        f"{run.created_by or 'whoever made this run'} may not start runs in "
+        f"{run.project or 'no project'} any more; ask an editor of the project to restart it"
+    )
+
+
+def must_take_over(run: Run, by: User | AnonymousUser | None) -> bool:
+    """Whether `by` answers for a run from now on, whose maker may not start it any more.
+
+    Raises `RunError` if `by` may not start it either, or may not name what its config names.
+    """
+    if by is None or run.origin != Run.Origin.SITE or _may_start(run.created_by, run):
+        return False
+    if not _may_start(by, run):
+        raise RunError(f"{by} may not start runs in {run.project or 'no project'}")
+    if not is_trusted(by):
+        check(run.config)
+    return True
+
+
+def _may_start(user: User | AnonymousUser | None, run: Run) -> bool:
+    return user is not None and user.is_active and may_start_runs(user, run.project)
 
 
 def is_guarded(run: Run) -> bool:

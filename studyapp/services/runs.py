@@ -40,6 +40,8 @@ from studyapp.services.run_folders import (
 from studyapp.services.run_folders import directory_of as directory_of
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
     from pipeline.config import RunConfig
 
 logger = logging.getLogger(__name__)
@@ -109,34 +111,39 @@ def change_config(*, run: Run, config: Mapping[str, Any]) -> None:
 
 
 @transaction.atomic
-def queue_run(*, run: Run) -> None:
+def queue_run(*, run: Run, by: "User | AnonymousUser | None" = None) -> None:
     """Queue a run that is new, failed or stopped; what its stages finished is kept.
 
-    Raises `RunError` if the run is queued, running or done, or its project may not start it now.
+    Where its maker may not start it any more, `by` answers for it from now on. Raises `RunError`
+    if the run is queued, running or done, or its project, or `by`, may not start it now.
     """
     _check_room(run)
+    now: dict[str, Any] = {"state": Run.State.QUEUED, "error": ""}
+    if by is not None and run_policy.must_take_over(run, by):
+        now["created_by"] = by.pk
     startable = Run.objects.filter(pk=run.pk, state__in=STARTABLE)
-    if startable.update(state=Run.State.QUEUED, error="") != 1:
+    if startable.update(**now) != 1:
         run.refresh_from_db(fields=["state"])
         raise RunError(
             f"run {run.name!r} is {run.state}; only a new, failed or stopped run can be queued"
         )
-    run.state, run.error = Run.State.QUEUED, ""
+    run.refresh_from_db(fields=[*now])
     _enqueue(run)
 
 
-def redo_stage(*, run: Run, stage: str) -> list[str]:
+def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None) -> list[str]:
     """Make a finished stage again, with what follows from it; the names of what is forgotten.
 
     The run's rows of features go, and come again with the last stage. Rows go first: whatever ends
     this half-way leaves a stopped run that can go on, never one that is called done without files.
     Raises `RunError` if the run moves, a study stands on it, it was imported, its folder is another
-    run's too, or the stage is not done.
+    run's too, the stage is not done, or it may not be queued, by `by` as by `queue_run`.
     """
     from pipeline.errors import PipelineError
     from pipeline.run import forget
 
     _check_redo(run, stage)
+    run_policy.must_take_over(run, by)  # Refused before anything is undone.
     _undo_rows(run, stage)
     try:
         forgotten = forget(directory_of(run=run), stage)
@@ -144,7 +151,7 @@ def redo_stage(*, run: Run, stage: str) -> list[str]:
         raise RunError(f"{error}; the run is stopped, and can go on from what is there") from error
     finally:
         run_stages.lay_out(run)
-    queue_run(run=run)
+    queue_run(run=run, by=by)
     return list(forgotten)
 
 

@@ -172,7 +172,7 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a run that is new, failed or stopped; what its stages finished before is kept."""
     run = run_for(request, pk, Role.EDITOR)
     try:
-        services.queue_run(run=run)
+        services.queue_run(run=run, by=request.user)
         audit.note(user=request.user, action="queued", target=run, project=run.project)
     except services.RunError as error:
         messages.error(request, f"{error}.")
@@ -184,7 +184,7 @@ def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     """Make a finished stage again, with what follows from it."""
     run = run_for(request, pk, Role.EDITOR)
     try:
-        services.redo_stage(run=run, stage=stage)
+        services.redo_stage(run=run, stage=stage, by=request.user)
         what = f"re-ran {stage}"
         audit.note(user=request.user, action=what, target=run, project=run.project)
     except services.RunError as error:

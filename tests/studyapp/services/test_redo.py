@@ -96,6 +96,24 @@ def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
     assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
 
 
+def test_who_may_not_take_a_run_over_undoes_nothing(run: Run) -> None:
+    Run.objects.update(origin=Run.Origin.SITE)
+    run.refresh_from_db()
+    with pytest.raises(runs.RunError, match="eve may not start runs in no project"):
+        runs.redo_stage(run=run, stage="labels", by=User.objects.create_user("eve"))
+    run.refresh_from_db()
+    assert (run.state, run.features.count()) == (Run.State.DONE, 3)
+    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+
+
+def test_redo_takes_a_run_over_from_a_maker_who_is_gone(run: Run, researcher: Client) -> None:
+    Run.objects.update(origin=Run.Origin.SITE)
+    researcher.post(reverse("redo-stage", args=[run.pk, "scores"]))
+    run.refresh_from_db()
+    assert run.state == Run.State.QUEUED
+    assert run.created_by == User.objects.get(username="ada")
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -165,6 +165,68 @@ def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     }
 
 
+def gone(user: User) -> None:
+    user.delete()
+
+
+def closed(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def left(user: User) -> None:
+    Membership.objects.filter(user=user).delete()
+
+
+@pytest.fixture
+def other(editor: User) -> User:
+    """Another editor of the project."""
+    user = User.objects.create_user("other", password="x")
+    Membership.objects.create(project=Project.objects.get(), user=user, role=Role.EDITOR)
+    return user
+
+
+@pytest.mark.parametrize("end", [gone, closed, left])
+def test_an_editor_goes_on_with_a_run_whose_maker_may_no_more(
+    offered: Path, editor: User, other: User, monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    run = make(offered, editor)
+    end(editor)
+    run.refresh_from_db()
+    runs.queue_run(run=run, by=other)
+    assert run.created_by == other
+    [seen] = executed(run, monkeypatch)
+    assert seen.machine.confined
+    assert run.error == "stopped by the test"
+
+
+def test_a_run_stays_its_makers_while_they_may_start_it(
+    offered: Path, editor: User, other: User
+) -> None:
+    run = make(offered, editor)
+    runs.queue_run(run=run, by=other)
+    run.refresh_from_db()
+    assert run.created_by == editor
+
+
+def test_whoever_takes_a_run_over_may_name_no_more_than_in_their_own(
+    offered: Path, other: User
+) -> None:
+    admin = User.objects.create_superuser("ada", password="x")
+    run = make(offered, admin, corpus={"path": str(offered / "secret/corpus")})
+    admin.delete()
+    run.refresh_from_db()
+    with pytest.raises(RunError, match=r"\[corpus\] path is not offered here"):
+        runs.queue_run(run=run, by=other)
+    viewer = User.objects.create_user("viewer", password="x")
+    with pytest.raises(RunError, match="viewer may not start runs in Hearing"):
+        runs.queue_run(run=run, by=viewer)
+    run.refresh_from_db()
+    assert (run.state, run.created_by) == (Run.State.NEW, None)
+    second = User.objects.create_superuser("bea", password="x")
+    runs.queue_run(run=run, by=second)
+    assert run.created_by == second
+
+
 @pytest.fixture
 def queued(offered: Path, editor: User) -> Run:
     """A run of the editor's that waits for a worker."""
