@@ -43,6 +43,12 @@ def key_fingerprint() -> str:
     return keyed_hash(PSEUDONYM_SALT, "fingerprint")[:16]
 
 
+def names_alike(cookies_key: str) -> bool:
+    """Whether the pseudonyms' key names everybody as this cookies' key did before there was one."""
+    ours = settings.PSEUDONYM_KEY
+    return all(_hmac_key(ours, salt) == _derived(cookies_key, salt) for salt in FORMERLY)
+
+
 def fresh() -> str:
     """A new key: 384 random bits."""
     return secrets.token_urlsafe(48)

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from studyapp.errors import InstallationError
-from studyapp.keys import key_fingerprint
-from studyapp.models import Installation
+from studyapp.keys import key_fingerprint, names_alike
+from studyapp.models import Installation, Participation
 
 NAME = "installation"
 """File in the data folder that says which installation it is of; a backup has it."""
@@ -25,14 +25,29 @@ def check() -> None:
     """Note key and data folder in a database that has neither yet.
 
     Raises `InstallationError` if the database was made under another key, or for another folder.
+    One from before the pseudonyms had a key of their own was made under the cookies' key.
     """
     if Installation._meta.db_table not in connection.introspection.table_names():
         return  # Its tables are being taken back to a time before this row.
-    row, _ = Installation.objects.get_or_create(
-        pk=1, defaults={"key_fingerprint": key_fingerprint()}
-    )
+    row = Installation.objects.filter(pk=1).first() or _noted()
     _check_key(row)
     _check_folder(row)
+
+
+def _noted() -> Installation:
+    """The row, with the fingerprint of the present key, if that names everybody as before."""
+    if Participation.objects.exists():
+        before = [*settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY]
+        if not any(map(names_alike, before)):
+            raise InstallationError(
+                "participations were named by the EARWITNESS_SECRET_KEY of then: set "
+                "EARWITNESS_PSEUDONYM_KEY to that one (if it has changed since, put it into "
+                "EARWITNESS_SECRET_KEY_FALLBACKS too)"
+            )
+    # Two that start at once both come here.
+    return Installation.objects.get_or_create(
+        pk=1, defaults={"key_fingerprint": key_fingerprint()}
+    )[0]
 
 
 def _check_key(row: Installation) -> None:

@@ -20,7 +20,12 @@ from django.utils.crypto import salted_hmac
 
 from studyapp import keys
 from studyapp.checks import data_folder_is_private
+from studyapp.errors import InstallationError
 from studyapp.exports.forms_of_text import pseudonym
+from studyapp.models import Installation
+from studyapp.services import installation, participation
+from studyapp.services.external import external_key, token_digest
+from tests.studyapp.factories import make_study
 
 OLD, NEW = "o" * 40, "n" * 40
 ASK = (
@@ -116,6 +121,45 @@ def test_an_open_data_folder_is_warned_of(tmp_path: Path, settings: Any) -> None
     assert "open to every user" in warning.msg
     tmp_path.chmod(0o750)
     assert data_folder_is_private() == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("now", "before"), [(OLD, []), (NEW, [OLD])])
+def test_the_cookies_key_of_then_gives_every_name_of_then(
+    settings: Any, now: str, before: list[str]
+) -> None:
+    participation.begin(study=make_study())
+    Installation.objects.all().delete()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = now, before
+    texts = ("p\ns", "t", "somebody")
+    then = [
+        salted_hmac(salt, text, OLD, algorithm="sha256").hexdigest()
+        for salt, text in zip(keys.FORMERLY, texts, strict=True)
+    ]
+    for key in (OLD, keys.as_before(OLD)):
+        settings.PSEUDONYM_KEY = key
+        assert [external_key(pid="p", session="s"), token_digest("t")] == then[:2]
+        assert keys.keyed_hash(keys.PSEUDONYM_SALT, "somebody") == then[2]
+        installation.check()
+        Installation.objects.all().delete()
+
+
+@pytest.mark.django_db
+def test_the_first_key_of_a_database_with_people_must_name_them_as_before(settings: Any) -> None:
+    Installation.objects.all().delete()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, settings.PSEUDONYM_KEY = OLD, [], NEW
+    participation.begin(study=make_study())
+    with pytest.raises(InstallationError, match="named by the EARWITNESS_SECRET_KEY of then"):
+        installation.check()
+    assert not Installation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_database_without_people_takes_any_first_key(settings: Any) -> None:
+    Installation.objects.all().delete()
+    settings.PSEUDONYM_KEY = NEW
+    installation.check()
+    assert Installation.objects.get().key_fingerprint == keys.key_fingerprint()
 
 
 @pytest.mark.django_db
