@@ -68,8 +68,9 @@ def request_report(*, study: Study) -> Job:
 
 
 def folder_of(study: Study) -> Path:
-    """Where this version's report lies."""
-    return Path(settings.DATA) / "reports" / f"{study.slug}-v{study.version}"
+    """Where this version's report lies: no two studies ever have the same, whatever their slugs."""
+    name = f"{study.pk}-{study.slug}-v{study.version}"
+    return Path(settings.DATA) / "reports" / name
 
 
 def report_of(study: Study) -> Report | None:

@@ -64,6 +64,18 @@ def test_an_open_study_has_no_results_unless_it_was_unblinded() -> None:
 
 
 @pytest.mark.django_db
+def test_no_study_has_the_report_of_one_whose_slug_it_took_over() -> None:
+    first = factories.make_study(slug="x", state=Study.State.CLOSED)
+    results.folder_of(first).mkdir(parents=True)
+    (results.folder_of(first) / results.PAGE).write_text("another project's")
+    Study.objects.filter(pk=first.pk).update(slug="x-2")
+    first.refresh_from_db()
+    second = factories.make_study(slug="x", state=Study.State.CLOSED)
+    second.version = first.version
+    assert results.report_of(second) is None
+
+
+@pytest.mark.django_db
 def test_a_study_without_answers_says_so_in_the_job() -> None:
     study = factories.make_study(state=Study.State.CLOSED)
     job = results.request_report(study=study)
