@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_save
 
 
 class StudyAppConfig(AppConfig):
@@ -13,10 +13,13 @@ class StudyAppConfig(AppConfig):
     verbose_name = "Earwitness"
 
     def ready(self) -> None:
-        """Know the checks; have every migration, hence every start, look at key and folder."""
+        """Know the checks; have every migration, hence every start, look at key and folder.
+
+        And have tokens outlive the hash of a password that stays."""
         from studyapp import checks  # noqa: F401 - registers them
 
         post_migrate.connect(_check_installation, sender=self)
+        pre_save.connect(_keep_tokens, sender="auth.User")
 
 
 def _check_installation(using: str, **_: Any) -> None:
@@ -30,3 +33,16 @@ def _check_installation(using: str, **_: Any) -> None:
             installation.check()
     except InstallationError as error:
         raise CommandError(str(error)) from error
+
+
+def _keep_tokens(instance: Any, update_fields: frozenset[str] | None, **_: Any) -> None:
+    """Before Django stores a password's newer hash at a login.
+
+    Only there is the password the one field saved and `_password`, a new one, empty
+    (`AbstractBaseUser.check_password`).
+    """
+    from studyapp.services import tokens
+
+    renewed = update_fields == frozenset({"password"}) and instance._password is None
+    if renewed and instance.has_usable_password():
+        tokens.keep_marks(user=instance)

@@ -9,16 +9,14 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.hashers import get_hasher, is_password_usable
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from studyapp.models import ApiToken
 from studyapp.services.second_factor import has_second_factor
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 PREFIX = "ew_"
 
@@ -67,6 +65,22 @@ def is_valid(token: ApiToken) -> bool:
 def password_mark(user: User) -> str:
     """What changes with the password, by whichever way that is changed."""
     return _hash(user.password)
+
+
+def keep_marks(*, user: User) -> None:
+    """Have the user's tokens outlive a new hash of the same password, before that is saved."""
+    stored = User.objects.filter(pk=user.pk).values_list("password", flat=True).first()
+    if stored is not None and _is_outdated(stored):
+        own = ApiToken.objects.filter(user=user, password_mark=_hash(stored))
+        own.update(password_mark=password_mark(user))
+
+
+def _is_outdated(encoded: str) -> bool:
+    """Whether Django makes this hash again as soon as it hears the password."""
+    if not is_password_usable(encoded):
+        return False
+    preferred = get_hasher()
+    return encoded.partition("$")[0] != preferred.algorithm or preferred.must_update(encoded)
 
 
 def _hash(secret: str) -> str:

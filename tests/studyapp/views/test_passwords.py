@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import CommandError, call_command
@@ -93,6 +94,42 @@ def test_a_password_changed_in_any_other_way_ends_tokens_too(bo: User) -> None:
     bo.save()
     assert by_token(secret) == 401
     assert "notebook" not in signed_in(bo).get(reverse("account")).content.decode()
+
+
+class FewIterations(PBKDF2PasswordHasher):
+    """As an earlier Django made hashes."""
+
+    iterations = 10
+
+
+class MoreIterations(PBKDF2PasswordHasher):
+    """As the next one does."""
+
+    iterations = 20
+
+
+def test_a_newer_hash_of_the_same_password_ends_no_token(bo: User, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.FewIterations"]
+    bo.set_password(OLD)
+    bo.save()
+    _, secret = tokens.make(user=bo, name="notebook")
+    settings.PASSWORD_HASHERS = [f"{__name__}.MoreIterations"]
+    form = {"login": "bo", "password": OLD}
+    assert Client().post(reverse("login"), form).status_code == 302
+    bo.refresh_from_db()
+    assert bo.password.startswith("pbkdf2_sha256$20$")
+    assert by_token(secret) == 200
+    bo.set_password(NEW)
+    bo.save(update_fields=["password"])
+    assert by_token(secret) == 401
+
+
+def test_a_hash_that_is_put_in_place_of_another_ends_tokens(bo: User) -> None:
+    for password in (NEW, None):
+        _, secret = tokens.make(user=bo, name="notebook")
+        bo.password = make_password(password)
+        bo.save(update_fields=["password"])
+        assert by_token(secret) == 401
 
 
 def test_a_token_ends_by_itself_and_with_its_owners_account(bo: User, settings: Any) -> None:
