@@ -172,10 +172,13 @@ def _rescued(text: str, cut: bool) -> Answer:
         reason = "malformed answer: its text is not JSON"
     _, named, rest = text.partition('"concepts"')
     listed = values(rest.partition("[")[2] if named else text)
-    concepts, _ = _good([value for value in listed if isinstance(value, dict)])
+    found = [value for value in listed if isinstance(value, dict)]
+    whole = _whole_of(found)
+    concepts, _ = _good(found, whole)
     if not concepts:
         raise UnusableAnswer(fault, reason)
     note = f"{reason}; the {len(concepts)} whole concepts of it are kept"
+    note += "" if whole == 1 else "; confidences are read as per cent"
     return Answer(_ranked(concepts), None, fault, note)
 
 

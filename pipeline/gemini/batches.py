@@ -1,9 +1,10 @@
 """Batch jobs: half the price, an answer within a day.
 
 Questions go up as files of JSON lines, a job each. A job's name is in the ledger as soon as it is
-known, and its display name, which is made of its questions, before: a process that was killed in
-between finds the job by that name instead of paying for another. Of a job that expired, was
-cancelled or failed in part, what was answered is kept and the rest is asked again by a later start.
+known, and its display name, which is made of its questions, before: where a process was killed in
+between, the next start finds the job by that name instead of paying for another. What was paid for
+is fetched even where nothing new may be asked. Of a job that expired, was cancelled or failed in
+part, what was answered is kept and the rest is asked again by a later start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.config import GeminiConfig
@@ -47,25 +50,80 @@ def ask(
     """Ask by jobs and wait for them; every reply is in the ledger afterwards.
 
     Raises `UnansweredError` if a job is refused, the service is out of reach, the budget does not
-    cover the next job, or questions were left without an answer.
+    cover the next job, or questions were left without an answer; the jobs that were made before are
+    fetched all the same.
     """
+    config = replace(config, batch=True)  # A job costs half, even if the next calls are none.
+    new = [asked for asked in questions if not calls.in_job(asked.key)]
+    stop: UnansweredError | None = None
+    try:
+        with _told(calls):
+            for part in _parts(config, new, sound):
+                _submit(config, calls, client, part)
+    except UnansweredError as error:
+        stop = error
+    models = {asked.key: asked.model for asked in questions}
+    with _told(calls):
+        left = _fetch_all(config, calls, client, models, advance)
+    if stop is not None:
+        raise stop
+    if left and config.unanswered == "stop":
+        raise UnansweredError(left_over(len(left), left[-1]))
+
+
+def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence[Question]) -> None:
+    """Enter the jobs of questions whose maker was killed before it knew the jobs' names.
+
+    Raises `UnansweredError` if the service is out of reach.
+    """
+    config = replace(config, batch=True)
+    lost: dict[str, list[Question]] = {}
+    for asked in questions:
+        if name := calls.batch_of(asked.key):
+            lost.setdefault(name, []).append(asked)
+    with _told(calls):
+        for job in client.batches.list() if lost else ():
+            if job.display_name in lost and not calls.was_fetched(str(job.name)):
+                name = str(job.display_name)
+                _enter_found(config, calls, str(job.name), name, lost.pop(name))
+    for asked in (one for found in lost.values() for one in found):
+        if calls.under_way(asked.key):
+            calls.unanswered(asked.key, "the batch job was never made")
+
+
+def _enter_found(
+    config: GeminiConfig, calls: Calls, job: str, name: str, questions: Sequence[Question]
+) -> None:
+    """Enter a job that was found, with all its questions, those of other runs among them."""
+    keys = calls.in_batch(name)
+    for asked in questions:
+        if not calls.under_way(asked.key):  # Given up before: it counts again.
+            dollars = calls.likely(costs.estimated(config, asked))
+            calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
+    calls.submitted(job, keys)
+
+
+@contextmanager
+def _told(calls: Calls) -> Iterator[None]:
+    """What the service or the connection to it raises, as the line that stops the method."""
     from google.genai import errors
 
-    timeouts, losses = faults.transport_errors()
     try:
-        new = [asked for asked in questions if not calls.in_job(asked.key)]
-        for part in _parts(config, new, sound):
-            _submit(config, calls, client, part)
-        models = {asked.key: asked.model for asked in questions}
-        left = _fetch_all(config, calls, client, models, advance)
+        yield
     except errors.APIError as error:
         refused = f"Gemini refuses a batch: HTTP {error.code} {error.message}"
         raise UnansweredError(calls.clean(refused)) from None
-    except (*timeouts, *losses) as error:
+    except _lost() as error:
         lost = f"Gemini is out of reach ({type(error).__name__}); start again to go on"
         raise UnansweredError(lost) from None
-    if left and config.unanswered == "stop":
-        raise UnansweredError(left_over(len(left), left[-1]))
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What a time-out, a lost connection and a proxy's page in place of a reply raise."""
+    from google.genai import errors
+
+    timeouts, losses = faults.transport_errors()
+    return (*timeouts, *losses, errors.UnknownApiResponseError, json.JSONDecodeError)
 
 
 def _parts(
@@ -88,25 +146,18 @@ def _parts(
 
 
 def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
-    """Make the part's job, unless a process that was killed had made it."""
+    """Make the part's job."""
     questions, _ = part
     keys = [asked.key for asked in questions]
     name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
-    job = _job_named(calls, client, name)
-    if job is None:
-        job = _made(config, calls, client, part, name)
-    for asked in questions:
-        if not calls.under_way(asked.key):  # Found, and given up before: it counts again.
-            calls.begin(asked.key, asked.feature, batch=name)
-    calls.submitted(job, keys)
+    calls.submitted(_made(config, calls, client, part, name), keys)
 
 
 def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
     """The name of a new job, if the budget covers it."""
     from google.genai import errors
 
-    timeouts, losses = faults.transport_errors()
-    failures: tuple[type[Exception], ...] = (errors.APIError, *timeouts, *losses)
+    failures: tuple[type[Exception], ...] = (errors.APIError, *_lost())
     questions, lines = part
     likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
     if calls.dollars + sum(likely) > config.budget_dollars:
@@ -125,14 +176,6 @@ def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: 
             calls.unanswered(asked.key, calls.clean(f"no batch: {error}")[:200])
         raise
     return str(made.name)
-
-
-def _job_named(calls: Calls, client: Client, name: str) -> str | None:
-    """The job of that display name whose results are wanted, if the service has one."""
-    for job in client.batches.list():
-        if job.display_name == name and not calls.was_fetched(str(job.name)):
-            return str(job.name)
-    return None
 
 
 def _fetch_all(
@@ -158,18 +201,13 @@ def _fetch(
     config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
 ) -> list[str]:
     """Wait for a job's end and enter its replies; the reasons of those without an answer."""
-    found = _ended(config, client, job)
-    if found is None:
+    found = _unless_gone(lambda: _ended(config, client, job))
+    replies = found and _unless_gone(lambda: _replies(config, client, found))
+    if found is None or replies is None:
         # Its questions stay under way: they may have been paid for.
         calls.fetched(job)
-        return [f"the service has no batch job {job} any more"]
+        return [f"the service has no batch job {job}, or no results of it, any more"]
     state = found.state.name if found.state else ""
-    replies: dict[str, dict[str, Any]] = {}
-    if found.dest is not None and found.dest.file_name:
-        name = found.dest.file_name
-        data = _patiently(config, lambda: client.files.download(file=name))
-        for line in data.split(b"\n"):
-            _take_line(line, replies)
     left = []
     for key, model in models.items():
         entry = replies.get(key, {})
@@ -185,17 +223,35 @@ def _fetch(
     return left
 
 
-def _ended(config: GeminiConfig, client: Client, job: str) -> Any | None:
-    """The job once it has ended; None if the service does not know it."""
+def _unless_gone(call: Callable[[], Found]) -> Found | None:
+    """What a call brings; None if the service does not know what it asks for."""
     from google.genai import errors
 
+    try:
+        return call()
+    except errors.APIError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[str, Any]]:
+    """The lines of a job's results by their keys; none if it has no results."""
+    replies: dict[str, dict[str, Any]] = {}
+    if job.dest is not None and job.dest.file_name:
+        name = job.dest.file_name
+        data = _patiently(config, lambda: client.files.download(file=name))
+        if faults.is_page(data[:300].decode(errors="replace")):
+            raise UnansweredError("a web page came in place of a batch's results; start again")
+        for line in data.split(b"\n"):
+            _take_line(line, replies)
+    return replies
+
+
+def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
+    """The job once it has ended."""
     while True:
-        try:
-            found = _patiently(config, lambda: client.batches.get(name=job))
-        except errors.APIError as error:
-            if error.code == 404:
-                return None
-            raise
+        found = _patiently(config, lambda: client.batches.get(name=job))
         if found.state and found.state.name in ENDED:
             return found
         time.sleep(config.poll_seconds)
@@ -205,14 +261,13 @@ def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
     """What a call brings; faults that pass are waited out, as often as a question is tried."""
     from google.genai import errors
 
-    timeouts, losses = faults.transport_errors()
     for _ in range(config.attempts - 1):
         try:
             return call()
         except errors.APIError as error:
             if not faults.may_pass(int(error.code or 0)):
                 raise
-        except (*timeouts, *losses):
+        except _lost():
             pass
         time.sleep(min(LONGEST_WAIT, config.poll_seconds))
     return call()

@@ -38,6 +38,7 @@ class Calls:
         self._passing: dict[str, str] = {}
         self._begun: set[str] = set()
         self._here: set[str] = set()
+        self._batches: dict[str, str] = {}
         self._jobs: dict[str, list[str]] = {}
         self._waiting: set[str] = set()
         self._fetched: set[str] = set()
@@ -61,7 +62,7 @@ class Calls:
         return key in self._begun
 
     def asked_here(self, key: str) -> bool:
-        """Whether this process has asked the question."""
+        """Whether this process has asked the question, or fetched what came of it."""
         return key in self._here
 
     def jobs(self) -> dict[str, list[str]]:
@@ -71,6 +72,15 @@ class Calls:
     def in_job(self, key: str) -> bool:
         """Whether a batch job whose results were not fetched holds the question."""
         return key in self._waiting
+
+    def batch_of(self, key: str) -> str:
+        """The display name of the batch job that was about to be made of the question, if nobody
+        saw whether it was made; else empty."""
+        return self._batches.get(key, "")
+
+    def in_batch(self, name: str) -> list[str]:
+        """The questions whose `batch_of` is that name."""
+        return [key for key, batch in self._batches.items() if batch == name]
 
     def was_fetched(self, job: str) -> bool:
         """Whether a batch job's results are in the ledger already."""
@@ -93,8 +103,10 @@ class Calls:
         self._add({**entry, "run": self._spending.run, "dollars": dollars})
 
     def answered(self, key: str, reply: Mapping[str, Any], config: GeminiConfig) -> None:
-        """The reply, whole, with what it cost by the prices of `config`."""
-        dollars = paid(config, reply)
+        """The reply, whole, with what it cost by the prices of `config`; one that nobody can read
+        does not say, and costs what was kept for it."""
+        self._here.add(key)
+        dollars = self._spending.kept_for(key) if "unreadable" in reply else paid(config, reply)
         self._add({"event": "answered", "key": key, "dollars": dollars, "reply": dict(reply)})
 
     def unanswered(
@@ -102,6 +114,7 @@ class Calls:
     ) -> None:
         """A call brought no reply. `final`: the question was refused, and is not to be asked again;
         `perhaps`: the call may have been paid for all the same."""
+        self._here.add(key)
         entry = {"event": "refused" if final else "unanswered", "key": key, "reason": reason}
         self._add({**entry, "perhaps": True} if perhaps else entry)
 
@@ -132,6 +145,9 @@ class Calls:
         self._spending.take(entry)
         if event == "asked":
             self._begun.add(key)
+            self._batches.pop(key, None)
+            if entry.get("batch"):
+                self._batches[key] = entry["batch"]
         elif event == "answered":
             self._replies[key] = entry["reply"]
             self._reasons.pop(key, None)
@@ -144,6 +160,8 @@ class Calls:
         elif event == "submitted":
             self._jobs[entry["job"]] = list(entry["keys"])
             self._waiting.update(entry["keys"])
+            for one in entry["keys"]:
+                self._batches.pop(one, None)
         elif event == "fetched":
             self._waiting.difference_update(self._jobs.pop(entry["job"], ()))
             self._fetched.add(entry["job"])

@@ -112,6 +112,10 @@ class Spending:
         """What replies counted, and the estimate of what may have been paid for."""
         return self._closed + sum(self._open.values())
 
+    def kept_for(self, key: str) -> float:
+        """Dollars by estimate of the run's call under way; 0 if there is none."""
+        return self._open.get(key, 0.0)
+
     def take(self, entry: Mapping[str, Any]) -> None:
         """Count one entry; of a question that another run asked nothing is counted."""
         event, key = entry.get("event"), str(entry.get("key", ""))

@@ -27,6 +27,8 @@ NOT_OF_THE_QUESTION = (
     "quota", "overloaded", "<html",
 )  # fmt: skip
 """Under HTTP 400 all the same: the key, the account's country or billing, a proxy's own page."""
+PAGE = re.compile(r"[^{]*<(html|!doctype)", re.IGNORECASE)
+"""The beginning of a web page; JSON that speaks of pages has a bracket before that."""
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
 """Errors of the transport before which nothing was asked, so that nothing was paid."""
 
@@ -54,6 +56,11 @@ def speaks_of_the_question(code: int, text: str) -> bool:
     return code in OF_THE_QUESTION and not any(
         word in text.casefold() for word in NOT_OF_THE_QUESTION
     )
+
+
+def is_page(text: str) -> bool:
+    """Whether what is no JSON is a page: a proxy's or a portal's, which asked Gemini nothing."""
+    return PAGE.match(text) is not None
 
 
 def may_pass(code: int) -> bool:

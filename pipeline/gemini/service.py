@@ -185,8 +185,12 @@ class Service:
             reason = self._calls.clean(f"connection lost: {type(error).__name__}")
             return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
         except (ValueError, errors.UnknownApiResponseError) as error:
+            # The error over the body has all of it, where the package has read it as JSON itself.
+            text = self._calls.clean(str(getattr(error, "doc", error)))[:300]
+            if faults.is_page(text):
+                return Outcome(reason=f"a web page came in place of an answer: {text}", wait=0.0)
             # A reply came and may cost, but it is not what the API speaks.
-            return Outcome(reply={"unreadable": self._calls.clean(str(error))[:300]})
+            return Outcome(reply={"unreadable": text})
         reply = response.model_dump(
             mode="json", by_alias=True, exclude_none=True,
             exclude={"sdk_http_response", "parsed", "automatic_function_calling_history"},

@@ -109,22 +109,40 @@ class Gemini(Labeler):
         if not todo or context.tables.unfinished:
             return
         context.progress.note(f"{self._name}, {context.sae}: {costs.summary(config, todo)}")
-        self._check_budget(context, calls, todo)
         context.progress.start(f"labels {context.sae} {self._name} asks", len(todo), "feature")
-        sound = partial(sound_of, context)
+        try:
+            self._ask_or_fetch(context, calls, todo)
+        except UnansweredError as error:
+            context.tables.unfinished = str(error)
+        finally:
+            context.progress.finish()
+
+    def _ask_or_fetch(
+        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
+    ) -> None:
+        """Ask what no batch job holds, and fetch what one holds, which was paid for: in any case,
+        whether or not jobs are made now, and before what stops the rest is told."""
         # Here and not above: the package is an extra.
         from pipeline.gemini import batches
         from pipeline.gemini.service import Service, make_client
 
-        client = make_client(config, _key())
+        config, advance = context.config.gemini, context.progress.advance
+        client, sound = make_client(config, _key()), partial(sound_of, context)
+        batches.find(config, calls, client, todo)
+        waiting = [one for one in todo if calls.in_job(one.key)]
+        fresh = [one for one in todo if not calls.in_job(one.key)]
+        stop: PipelineError | UnansweredError | None = None
         try:
-            if config.batch:
-                batches.ask(config, calls, client, todo, sound, context.progress.advance)
-            else:
-                Service(config, calls, client, sound).ask(todo, advance=context.progress.advance)
-        except UnansweredError as error:
-            context.tables.unfinished = str(error)
-        context.progress.finish()
+            self._check_budget(context, calls, fresh)
+            if fresh and not config.batch:
+                Service(config, calls, client, sound).ask(fresh, advance=advance)
+        except (PipelineError, UnansweredError) as error:
+            stop = error
+        jobs = todo if config.batch and stop is None else waiting
+        if jobs:
+            batches.ask(config, calls, client, jobs, sound, advance)
+        if stop is not None:
+            raise stop
 
     def _check_budget(
         self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
@@ -190,7 +208,8 @@ def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
     if calls.in_job(asked.key):
         return True
     if calls.under_way(asked.key):
-        return config.unknown == "ask"
+        # A batch job that was made is found by its name, and one that was not cost nothing.
+        return bool(calls.batch_of(asked.key)) or config.unknown == "ask"
     reply = calls.reply(asked.key)
     if reply is not None:
         fault = fault_of(reply, asked.model)
@@ -253,4 +272,6 @@ def _keep(context: LabelingContext, method: str, calls: Calls, asked: Sequence[Q
         )
     folder = f"labels/{context.sae}/{method}"
     writer.write_table(f"{folder}/overall.parquet", table_of(OverallRecord, rows))
-    writer.write_bytes(f"{folder}/replies.jsonl", "".join(lines).encode())
+    # Half a character, which no UTF-8 holds, stays as JSON's own escape of it.
+    data = "".join(lines).encode(errors="backslashreplace")
+    writer.write_bytes(f"{folder}/replies.jsonl", data)

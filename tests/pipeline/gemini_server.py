@@ -23,6 +23,8 @@ NAMES = (
     "quick strings", "dry snare", "wide choir",
 )  # fmt: skip
 
+PAGE = b"<!DOCTYPE html><html><body>Please log in {}</body></html>"
+
 
 def good_reply(number: int, model: str) -> dict[str, Any]:
     """A whole answer with six concepts, the same for the same number."""
@@ -79,6 +81,10 @@ class GeminiServer(ThreadingHTTPServer):
         self.hang_seconds = 30.0
         self.job_state = "SUCCEEDED"
         """How batch jobs end; none but this one has answers."""
+        self.page = False
+        """Whether a proxy's page comes in place of whatever is fetched."""
+        self.batch_fault = 0
+        """The HTTP code with which new batch jobs are refused, if any."""
 
     @property
     def url(self) -> str:
@@ -127,11 +133,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path.startswith("/v1beta/batches/"):
+        if self.server.page:
+            self._raw(200, PAGE)
+        elif path.startswith("/v1beta/batches/"):
             self._send(200, self.server.jobs[path.removeprefix("/v1beta/")])
         elif path == "/v1beta/batches":
             self._send(200, {"operations": list(self.server.jobs.values())})
-        elif found := re.fullmatch(r"/(?:download/)?v1beta/files/(.+):download", path):
+        elif (found := re.fullmatch(r"/(?:download/)?v1beta/files/(.+):download", path)) and (
+            found[1] in self.server.files
+        ):
             self._raw(200, self.server.files[found[1]])
         else:
             self._send(404, {"error": {"code": 404, "message": path, "status": "NOT_FOUND"}})
@@ -148,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"code": int(fault), "status": "FAULT", "message": f"no, not with {key}"}
             headers = {"Retry-After": "0.05"} if fault == "429" else {}
             self._send(int(fault), {"error": error}, headers)
+        elif fault == "page":
+            self._raw(200, PAGE)
         elif fault == "broken body":
             self._paid(number, b'{"candidates": [')
         else:
@@ -164,6 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             return {"candidates": [], "modelVersion": model}
         if fault == "wrong model":
             return good_reply(number, "gemini-0-cheap")
+        if fault == "half a character":
+            return {**good_reply(number, model), "responseId": "\ud800"}
         if fault == "echo":
             return reply_of(f"not JSON, but your key is {key}", model)
         return good_reply(number, model)
@@ -183,6 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {}, headers)
 
     def _batch(self, model: str, body: Any) -> None:
+        if code := self.server.batch_fault:
+            self._send(code, {"error": {"code": code, "message": "no", "status": "FAULT"}})
+            return
         given = body["batch"]["inputConfig"]["fileName"].removeprefix("files/")
         lines = []
         for line in self.server.files[given].splitlines():

@@ -94,6 +94,15 @@ def test_the_whole_concepts_of_a_cut_answer_are_kept_and_marked(text: str, finis
     assert answer.note.endswith("the 1 whole concepts of it are kept")
 
 
+def test_the_percentages_of_a_cut_answer_are_read_as_such() -> None:
+    text = TEXT.replace("0.9", "90").replace("0.5", "50").partition("]")[0]
+    answer = answer_of(reply_of(text, MODEL, "MAX_TOKENS"), MODEL)
+    assert [(one.name, one.confidence) for one in answer.concepts] == [
+        ("steady beat", 0.9), ("bells", 0.5),
+    ]  # fmt: skip
+    assert answer.note.endswith("are kept; confidences are read as per cent")
+
+
 def test_an_answer_at_the_limit_that_is_whole_all_the_same_is_kept_whole() -> None:
     answer = answer_of(reply_of(TEXT, MODEL, "MAX_TOKENS"), MODEL)
     assert len(answer.concepts) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,34 @@ def test_a_refused_connection_is_no_answer_and_costs_nothing(
         monkeypatch.setenv("EARWITNESS_GEMINI_URL", server.url)
         label(tmp_path)
     assert reasons(tmp_path) == [""] * 3
+
+
+def test_a_proxys_page_is_no_answer_and_costs_nothing(tmp_path: Path) -> None:
+    down = [True]
+    with serving(lambda number, tries: "page" if down[0] else "") as server:
+        many.make(tmp_path, 2, settings(server, attempts=2))
+        assert "a web page came in place of an answer" in ended(tmp_path)
+        assert spent(tmp_path / "run") == 0
+        down[0] = False
+        label(tmp_path)
+    assert reasons(tmp_path) == ["", ""]
+
+
+def test_a_reply_that_nobody_can_read_costs_its_estimate(tmp_path: Path) -> None:
+    with serving(lambda number, tries: "broken body") as server:
+        many.make(tmp_path, 1, settings(server, **DEARER))
+        label(tmp_path)
+    assert spent(tmp_path / "run") == pytest.approx(ESTIMATE, rel=0.1)
+
+
+def test_half_a_character_in_a_reply_does_not_stop_the_labels(tmp_path: Path) -> None:
+    with serving(lambda number, tries: "half a character") as server:
+        many.make(tmp_path, 1, settings(server))
+        label(tmp_path)
+    _, directory = many.opened(tmp_path)
+    kept = directory.path_of(f"labels/{many.SAE}/gemini/replies.jsonl").read_text()
+    assert json.loads(kept)["reply"]["responseId"] == "\ud800"
+    assert reasons(tmp_path) == [""]
 
 
 def test_one_question_that_never_gets_an_answer_stops_no_other(tmp_path: Path) -> None:

@@ -247,8 +247,11 @@ def test_a_batch_gives_the_same_labels_for_half_and_is_not_made_twice(tmp_path: 
     assert len({row.feature for row in rows_of(tmp_path) if row.status == "ok"}) == 3
 
 
+@pytest.mark.parametrize("batch", [True, False])
 @pytest.mark.usefixtures("key")
-def test_a_batch_whose_maker_was_killed_before_it_knew_the_name_is_found(tmp_path: Path) -> None:
+def test_a_batch_whose_maker_was_killed_before_it_knew_the_name_is_found(
+    tmp_path: Path, batch: bool
+) -> None:
     with serving() as server:
         many.make(tmp_path, 3, settings(server, batch=True, poll_seconds=0.01))
         label(tmp_path)
@@ -256,9 +259,10 @@ def test_a_batch_whose_maker_was_killed_before_it_knew_the_name_is_found(tmp_pat
         path = directory.path_of("labels/gemini-ledger.jsonl")
         begun = [line for line in path.read_text().splitlines() if '"event":"asked"' in line]
         path.write_text("\n".join(begun) + "\n")
-        change(tmp_path, unknown="ask")
+        change(tmp_path, batch=batch)
         label(tmp_path)
     assert len(server.jobs) == 1
+    assert set(server.paid.values()) == {1}
     assert all(row.status == "ok" for row in rows_of(tmp_path))
 
 
