@@ -15,6 +15,7 @@ from pipeline.records import (
     NeighbourRecord,
     OverallRecord,
     ScoreRecord,
+    SetAsideRecord,
     SteeringRecord,
     TrackRecord,
     TrainingRecord,
@@ -25,7 +26,7 @@ from pipeline.records import (
 
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
-    OverallRecord, ScoreRecord, SteeringRecord,
+    OverallRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
 ]  # fmt: skip
 
 
