@@ -1,8 +1,8 @@
 """`python -m analysis responses.csv --out DIR` makes the report of a responses table.
 
-What an option does not say is as the study's plan says, in `study.json` beside the table.
+An option that is not given follows the study's plan, in `study.json` beside the table.
 
-`python -m analysis design …` plans a study: power, width, the cheapest design.
+`python -m analysis design …` plans a study: power, width of the interval, the cheapest design.
 """
 
 from __future__ import annotations
@@ -16,61 +16,69 @@ from analysis.errors import AnalysisError
 
 
 def _parser() -> argparse.ArgumentParser:
+    from analysis.estimates.hypothesis_tests import EQUIVALENCE_BOUND
+    from analysis.report.settings import RESAMPLES, SEED
+
     parser = argparse.ArgumentParser(
-        prog="python -m analysis", description="The report of a table of responses."
+        prog="python -m analysis", description="Makes the report of a table of responses."
     )
     parser.add_argument("table", type=Path, help="responses.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
-    parser.add_argument("--seed", type=int, default=None, help="default: the plan’s, else 0")
+    parser.add_argument("--seed", type=int, default=None, help=f"default: the plan’s, else {SEED}")
     parser.add_argument(
-        "--resamples", type=int, default=None, help="bootstrap resamples (the plan’s, else 10,000)"
+        "--resamples",
+        type=int,
+        default=None,
+        help=f"bootstrap resamples (default: the plan’s, else {RESAMPLES:,})",
     )
     parser.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),
         default=None,
-        help="compare A − B alone (default: the plan’s comparisons, then all pairs)",
+        help="compare only A − B (default: the plan’s comparisons, then all other pairs)",
     )
     parser.add_argument(
         "--status",
         nargs="+",
         default=None,
         metavar="STATUS",
-        help="participation statuses that enter the estimates (the plan’s, else complete)",
+        help="participation statuses that enter the estimates (default: the plan’s, else complete)",
     )
     parser.add_argument(
         "--equivalence",
         type=float,
         default=None,
         metavar="STEPS",
-        help="steps of the scale within which two means are equivalent (the plan’s, else 0.5)",
+        help="steps of the scale within which two means count as equivalent "
+        f"(default: the plan’s, else {EQUIVALENCE_BOUND:g})",
     )
     parser.add_argument(
         "--exclusions",
         type=Path,
         default=None,
         metavar="RULES.json",
-        help="exclusion rules in place of the plan’s (marked as a deviation)",
+        help="exclusion rules that replace the plan’s (reported as a deviation)",
     )
     parser.add_argument(
         "--embeddings",
         type=Path,
         default=None,
         metavar="VECTORS.jsonl",
-        help='vectors of free texts and labels, one {"text": …, "vector": […]} a line',
+        help='vectors of free texts and labels, one {"text": …, "vector": […]} per line',
     )
     parser.add_argument(
         "--embed-command",
         default=None,
         metavar="COMMAND",
-        help="reads texts, one JSON string a line, and writes vectors, one JSON list a line",
+        help="a command that reads texts, one JSON string per line, and writes their vectors, one "
+        "JSON list per line",
     )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when the report is written, 2 with one line when it cannot be."""
+    """Run the command; returns 0, or 2 after one line that says why it could not be done."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _design(words[1:]) if words[:1] == ["design"] else _report(words)

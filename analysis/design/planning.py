@@ -23,17 +23,17 @@ from scipy import stats
 from analysis.design.simulation import Design, simulate
 from analysis.errors import AnalysisError
 from analysis.estimates.hypothesis_tests import standard_error
-from analysis.estimates.intervals import stream
+from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.method_pairs import pair_of
 from analysis.models.clmm import fit
 from analysis.models.data import NotFitted
 from analysis.models.mixed import model_data
+from analysis.reading.columns import HIGHEST, LOWEST
 from analysis.reading.companions import read_study
 from analysis.reading.population import people_only
 from analysis.reading.table import read_responses
 from analysis.threads import one_thread
 
-ALPHA = 0.05
 MOST_PARTICIPANTS = 2000
 
 
@@ -67,7 +67,7 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
         found = standard_error(pair)
         if found is None:
             continue
-        reach = float(stats.t.ppf(1 - ALPHA / 2, found[1])) * found[0]
+        reach = float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0]
         hits += abs(pair.linear(pair.values).value) > reach
         widths.append(2 * reach)
     share = hits / simulations
@@ -160,7 +160,7 @@ def from_pilot(path: Path) -> Design:
     means = [float(pair.values[side].mean()) for side in (pair.is_a, ~pair.is_a)]
     lower = pair.values[pair.is_a if means[0] < means[1] else ~pair.is_a]
     # Half a rating more a step, so that a step that nobody chose still has a place.
-    counts = np.bincount(lower.astype(np.int64), minlength=6)[1:] + 0.5
+    counts = np.bincount(lower.astype(np.int64), minlength=HIGHEST + 1)[LOWEST:] + 0.5
     return Design(
         participant_sd=min(5.0, sigma.get("participant", 0.0)),
         feature_sd=min(5.0, sigma.get("feature", 0.0)),

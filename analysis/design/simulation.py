@@ -18,6 +18,7 @@ from scipy import optimize, stats
 from analysis.arrays import Floats, Ints
 from analysis.errors import AnalysisError
 from analysis.estimates.method_pairs import Pair
+from analysis.reading.columns import LOWEST, WIDEST
 
 PAPER_SHARES = (0.17, 0.18, 0.18, 0.23, 0.24)
 """Answers 1 to 5 with about the mean (3.19) and share ≥ 4 (47 %) of the paper's weaker method."""
@@ -51,7 +52,7 @@ class Design:
             ("ratings", 1, 1000),
             ("participant_sd", 0, 5),
             ("feature_sd", 0, 5),
-            ("effect", 0, 4),
+            ("effect", 0, WIDEST),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -80,7 +81,7 @@ class Design:
 
     def mean(self, shift: float) -> float:
         """Mean confidence of a method whose latent level is shifted."""
-        return float(1 + stats.norm.sf((self.cuts - shift) / self.spread).sum())
+        return float(LOWEST + stats.norm.sf((self.cuts - shift) / self.spread).sum())
 
     def share(self, shift: float, least: int = 4) -> float:
         """Share of ratings ≥ `least` of a method whose latent level is shifted."""
@@ -142,4 +143,4 @@ def _side(
         own = rng.normal(0, design.participant_sd, design.participants)
     level = rng.normal(0, design.feature_sd, design.n_features)
     latent += np.repeat(own, design.trials) + level[feature]
-    return np.searchsorted(design.cuts, latent).astype(np.float64) + 1, own
+    return np.searchsorted(design.cuts, latent).astype(np.float64) + LOWEST, own

@@ -19,6 +19,7 @@ from scipy import stats
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import (
+    NEGLIGIBLE,
     NO_SPREAD,
     ONE_PARTICIPANT,
     STUDENT,
@@ -90,7 +91,7 @@ class Linear:
         if clusters - lost < 1:
             return Interval.none(_too_few(clustered_by))
         variance = self.variance(clustered_by)
-        if variance <= 1e-24:
+        if variance <= NEGLIGIBLE:
             return Interval.none(NO_SPREAD)
         kind = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE}.get(clustered_by, STUDENT_TWO_WAY)
         return t_interval(self.value, math.sqrt(variance), clusters - lost, level, bounds, kind)
@@ -111,7 +112,7 @@ class Linear:
     ) -> tuple[float, float] | None:
         """t against `null` and its two-sided p-value; None without spread."""
         variance = self.variance(clustered_by)
-        if variance <= 1e-24 or df < 1:
+        if variance <= NEGLIGIBLE or df < 1:
             return None
         t = (self.value - null) / math.sqrt(variance)
         return t, float(2 * stats.t.sf(abs(t), df))

@@ -14,8 +14,10 @@ import numpy as np
 from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, each_way
 from analysis.estimates.intervals import (
+    DIFFERENCE_BOUNDS,
     FEW_CLUSTERS,
     LEVEL,
+    NEGLIGIBLE,
     NO_SPREAD,
     ONE_PARTICIPANT,
     ClusterSums,
@@ -72,7 +74,7 @@ def mean_difference(
     covariance of the sides is theirs. By feature and by both: Student's t on the clustered standard
     error; a feature that both methods share is one cluster.
     """
-    linear, bounds = pair.linear(pair.values), (-4.0, 4.0)
+    linear, bounds = pair.linear(pair.values), DIFFERENCE_BOUNDS
     intervals = {
         PARTICIPANT: _by_participant(pair, seed, resamples, level),
         FEATURE: linear.student(FEATURE, level, bounds),
@@ -113,16 +115,16 @@ def independent_interval(
     if min(a.n, b.n) < 2:
         return Interval.none(ONE_PARTICIPANT)
     variance = a.variance() + b.variance()
-    if variance <= 1e-24:
+    if variance <= NEGLIGIBLE:
         return Interval.none(NO_SPREAD)
     value, se = a.mean - b.mean, math.sqrt(variance)
     df = welch_df(a.variance(), a.n, b.variance(), b.n)
     if min(a.n, b.n) < FEW_CLUSTERS:
-        return t_interval(value, se, df, level, (-4.0, 4.0))
+        return t_interval(value, se, df, level, DIFFERENCE_BOUNDS)
     means_a, variances_a = studentised_roots(a, rng, resamples)
     means_b, variances_b = studentised_roots(b, rng, resamples)
     return studentised(
-        value, se, means_a - means_b, variances_a + variances_b, df, level, (-4.0, 4.0)
+        value, se, means_a - means_b, variances_a + variances_b, df, level, DIFFERENCE_BOUNDS
     )
 
 
@@ -132,14 +134,16 @@ def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level:
         return Interval.none(ONE_PARTICIPANT)
     terms = np.stack([a.total, a.weight, b.total, b.weight], axis=1)
     value, variance = (float(x[0]) for x in _joint_roots(terms, np.ones((1, a.n))))
-    if variance <= 1e-24:
+    if variance <= NEGLIGIBLE:
         return Interval.none(NO_SPREAD)
     if a.n < FEW_CLUSTERS:
-        return t_interval(value, math.sqrt(variance), a.n - 1, level, (-4.0, 4.0))
+        return t_interval(value, math.sqrt(variance), a.n - 1, level, DIFFERENCE_BOUNDS)
     parts = [_joint_roots(terms, drawn) for drawn in multinomial_weights(rng, a.n, resamples)]
     means = np.concatenate([part[0] for part in parts])
     variances = np.concatenate([part[1] for part in parts])
-    return studentised(value, math.sqrt(variance), means, variances, a.n - 1, level, (-4.0, 4.0))
+    return studentised(
+        value, math.sqrt(variance), means, variances, a.n - 1, level, DIFFERENCE_BOUNDS
+    )
 
 
 def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:

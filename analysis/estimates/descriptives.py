@@ -17,6 +17,7 @@ from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, Linear, each_way
 from analysis.estimates.intervals import (
     LEVEL,
+    MEAN_BOUNDS,
     ClusterSums,
     cluster_sums,
     codes,
@@ -26,9 +27,9 @@ from analysis.estimates.intervals import (
 )
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
 from analysis.estimates.results import Counts, Estimate, Interval, not_estimable
+from analysis.reading.columns import SCALE, WIDEST
 from analysis.reading.table import Responses
 
-SCALE = (1, 2, 3, 4, 5)
 WAYS = (PARTICIPANT, FEATURE, BOTH)
 
 
@@ -110,10 +111,10 @@ def mean_confidence(
             rng=stream(seed, f"mean {ratings.method}"),
             resamples=resamples,
             level=level,
-            bounds=(1.0, 5.0),
+            bounds=MEAN_BOUNDS,
         ),
-        FEATURE: linear.student(FEATURE, level, (1.0, 5.0)),
-        BOTH: linear.student(BOTH, level, (1.0, 5.0)),
+        FEATURE: linear.student(FEATURE, level, MEAN_BOUNDS),
+        BOTH: linear.student(BOTH, level, MEAN_BOUNDS),
         PIGEONHOLE: pigeonhole_mean(
             ratings.values,
             ratings.participant,
@@ -176,7 +177,7 @@ def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
     half = (interval.high - squares.value) / squares.value
     centre = math.log(squares.value * n / (n - 1))
     # The ratings lie in 1–5, so their SD (n − 1) cannot pass 2 √(n / (n − 1)).
-    most = 2.0 * math.sqrt(n / (n - 1))
+    most = WIDEST / 2 * math.sqrt(n / (n - 1))
     low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
     return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings
-from analysis.estimates.intervals import sums_within
+from analysis.estimates.intervals import LEVEL, MEAN_BOUNDS, sums_within
 from analysis.reading.table import Responses
-
-NORMAL = 1.959963984540054
-"""Quantile of the normal for 95 %."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,9 @@ def shrunken(ratings: Ratings) -> Shrunken | None:
     part = between / (between + within / n)
     centre = float(np.sum(part * mean) / part.sum())
     drawn = centre + part * (mean - centre)
-    half = NORMAL * np.sqrt(between * (1 - part))
-    return Shrunken(drawn, np.maximum(drawn - half, 1.0), np.minimum(drawn + half, 5.0))
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * np.sqrt(between * (1 - part))
+    low, high = (np.clip(drawn + sign * half, *MEAN_BOUNDS) for sign in (-1, 1))
+    return Shrunken(drawn, low, high)
 
 
 def features_table(responses: Responses) -> pd.DataFrame:

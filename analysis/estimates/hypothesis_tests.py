@@ -15,7 +15,13 @@ from scipy import stats
 
 from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, PARTICIPANT, Linear
-from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream, welch_df
+from analysis.estimates.intervals import (
+    NEGLIGIBLE,
+    NO_SPREAD,
+    ONE_PARTICIPANT,
+    stream,
+    welch_df,
+)
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
 from analysis.estimates.participant_tests import (
@@ -65,12 +71,12 @@ def standard_error(pair: Pair) -> tuple[float, float] | None:
     linear = pair.linear(pair.values)
     if linear.recommended == PARTICIPANT and not pair.crossed:
         variance = a.variance() + b.variance()
-        if variance <= 1e-24:
+        if variance <= NEGLIGIBLE:
             return None
         return float(np.sqrt(variance)), welch_df(a.variance(), a.n, b.variance(), b.n)
     variance = linear.variance(linear.recommended)
     df = linear.clusters(linear.recommended) - 1
-    return (float(np.sqrt(variance)), float(df)) if variance > 1e-24 and df > 0 else None
+    return (float(np.sqrt(variance)), float(df)) if variance > NEGLIGIBLE and df > 0 else None
 
 
 def mean_test(pair: Pair) -> HypothesisTest:

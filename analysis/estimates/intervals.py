@@ -31,8 +31,16 @@ from scipy import stats
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.results import Interval
+from analysis.reading.columns import HIGHEST, LOWEST, WIDEST
 
 LEVEL = 0.95
+MEAN_BOUNDS = (float(LOWEST), float(HIGHEST))
+"""A mean rating cannot lie outside these; limits of intervals are cut there."""
+DIFFERENCE_BOUNDS = (-float(WIDEST), float(WIDEST))
+NEGLIGIBLE = 1e-24
+"""A variance at or below this is rounding error: there is no spread to compute with."""
+LEAST_USABLE = 0.95
+"""Share of the resamples in which a statistic must be defined for a percentile interval."""
 FEW_CLUSTERS = 8
 """Below this number of participants resampling them says too little; Student's t is used."""
 
@@ -150,9 +158,10 @@ def mean_interval(
     """
     if sums.n < 2:
         return Interval.none(ONE_PARTICIPANT)
-    se = math.sqrt(sums.variance())
-    if se <= 1e-12:
+    variance = sums.variance()
+    if variance <= NEGLIGIBLE:
         return Interval.none(NO_SPREAD)
+    se = math.sqrt(variance)
     if sums.n < FEW_CLUSTERS:
         return t_interval(sums.mean, se, sums.n - 1, level, bounds)
     means, variances = studentised_roots(sums, rng, resamples)
@@ -173,7 +182,7 @@ def studentised(
     Resamples without spread have no studentised value. They are left out when they are rare; where
     they pass one in a hundred, the interval falls back to Student's t.
     """
-    usable = variances > 1e-24
+    usable = variances > NEGLIGIBLE
     if np.mean(usable) < 0.99:
         return t_interval(value, se, df, level, bounds)
     roots = (means[usable] - value) / np.sqrt(variances[usable])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.arrays import Floats
-from analysis.estimates.intervals import welch_df
+from analysis.estimates.intervals import NEGLIGIBLE, welch_df
 
 EXACT_LIMIT = 40_000
 """Up to this many rearrangements all are gone through; beyond, a random sample of them."""
@@ -139,7 +139,7 @@ def welch_from(
     if min(n_a, n_b) < 2:
         return None
     v_a, v_b = sd_a**2 / n_a, sd_b**2 / n_b
-    if v_a + v_b <= 1e-24:
+    if v_a + v_b <= NEGLIGIBLE:
         return None
     df = welch_df(v_a, n_a, v_b, n_b)
     return Welch(mean_a - mean_b, math.sqrt(v_a + v_b), df)

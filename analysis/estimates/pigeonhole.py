@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.intervals import multinomial_weights, percentile_interval
+from analysis.estimates.intervals import LEAST_USABLE, multinomial_weights, percentile_interval
 from analysis.estimates.results import Interval
 
 PIGEONHOLE = "pigeonhole bootstrap by participant and feature (conservative)"
@@ -97,6 +97,6 @@ def pigeonhole_difference(
 
 
 def _percentiles(values: Floats, resamples: int, level: float) -> Interval:
-    if len(values) < 0.95 * resamples:
+    if len(values) < LEAST_USABLE * resamples:
         return Interval.none("more than one of twenty resamples held no rating")
     return percentile_interval(values, level, PIGEONHOLE)

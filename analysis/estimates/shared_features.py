@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.estimates.clustering import BOTH, Linear
-from analysis.estimates.intervals import LEVEL, codes
+from analysis.estimates.intervals import DIFFERENCE_BOUNDS, LEVEL, codes
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
 
@@ -55,7 +55,7 @@ def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
         method=pair.name,
         unit="scale",
         value=linear.value,
-        interval=linear.student(BOTH, level, (-4.0, 4.0)),
+        interval=linear.student(BOTH, level, DIFFERENCE_BOUNDS),
         level=level,
         counts=Counts(len(linear.influence), linear.n_participants, linear.n_features),
         clustered_by=BOTH,

@@ -16,7 +16,13 @@ from scipy import stats
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import Linear
-from analysis.estimates.intervals import LEVEL, ONE_PARTICIPANT, t_interval, welch_df
+from analysis.estimates.intervals import (
+    LEVEL,
+    NEGLIGIBLE,
+    ONE_PARTICIPANT,
+    t_interval,
+    welch_df,
+)
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Estimate, Interval, estimate
 
@@ -83,7 +89,7 @@ def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
         return None
     wins, losses = placements(a, b), placements(b, a)
     v_a, v_b = wins.var(ddof=1) / len(a), losses.var(ddof=1) / len(b)
-    if v_a + v_b <= 1e-24:
+    if v_a + v_b <= NEGLIGIBLE:
         return None
     df = welch_df(v_a, len(a), v_b, len(b))
     return BrunnerMunzel(float(wins.mean()), math.sqrt(v_a + v_b), df)

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.intervals import LEVEL, multinomial_weights, percentile_interval
+from analysis.estimates.intervals import (
+    LEAST_USABLE,
+    LEVEL,
+    multinomial_weights,
+    percentile_interval,
+)
 from analysis.estimates.results import Interval
 
 Coefficient = Callable[[Floats, Floats], Floats]
@@ -195,6 +200,6 @@ def _bootstrap(
     drawn = multinomial_weights(rng, len(counts), resamples, cells)
     values = np.concatenate([coefficient(counts, weights) for weights in drawn])
     usable = values[np.isfinite(values)]
-    if len(usable) < 0.95 * resamples:
+    if len(usable) < LEAST_USABLE * resamples:
         return Interval.none("undefined in more than one of twenty resamples of units")
     return percentile_interval(usable, level, BOOTSTRAP_UNITS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.arrays import Floats, Ints
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
@@ -18,6 +19,14 @@ from analysis.listeners.agreement import (
     krippendorff_nominal,
     krippendorff_ordinal,
 )
+from analysis.reading.columns import LOWEST, SCALE
+
+
+def rating_counts(ratings: Ratings, kept: Ints | slice = slice(None)) -> Floats:
+    """Counts [feature, answer] of the ratings at the positions `kept`."""
+    steps = ratings.values[kept].astype(np.int64) - LOWEST
+    return counts_table(ratings.feature[kept], steps, ratings.n_features, len(SCALE))
+
 
 COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
     "alpha_ordinal": ("Krippendorff’s alpha of the confidence (ordinal)", krippendorff_ordinal),
@@ -34,8 +43,7 @@ def describe_agreement(
     """Every coefficient for one method; a listener's second rating of a feature is not counted."""
     pairs = ratings.feature * ratings.n_participants + ratings.participant
     _, first = np.unique(pairs, return_index=True)
-    steps = ratings.values[first].astype(np.int64) - 1
-    counts = counts_table(ratings.feature[first], steps, ratings.n_features, 5)
+    counts = rating_counts(ratings, first)
     return [
         agreement_estimate(
             name,

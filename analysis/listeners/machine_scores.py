@@ -21,8 +21,9 @@ from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.results import Estimate, Interval, estimate, no_value
-from analysis.listeners.agreement import agree, counts_table, icc_oneway
+from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
+from analysis.listeners.confidence_agreement import rating_counts
 from analysis.reading.columns import whole
 from analysis.reading.labels import Key, Labels, lookup
 from analysis.reading.table import Responses
@@ -178,10 +179,7 @@ def _fisher(linear: Linear, level: float) -> Interval:
 
 def _icc_of_a_rating(ratings: Ratings, rng: np.random.Generator) -> float | None:
     """ICC(1): the share of a rating's variance between features; None if not told from 0."""
-    counts = counts_table(
-        ratings.feature, ratings.values.astype(np.int64) - 1, ratings.n_features, 5
-    )
-    found = agree(icc_oneway, counts, rng=rng, resamples=RELIABILITY_RESAMPLES)
+    found = agree(icc_oneway, rating_counts(ratings), rng=rng, resamples=RELIABILITY_RESAMPLES)
     low = found.interval.low
     return found.value if low is not None and low > 0 else None
 

@@ -14,13 +14,14 @@ from datetime import datetime
 REQUIRED = ("participation", "method", "feature", "trial", "confidence")
 KINDS = ("main", "practice", "catch", "repeat")
 STATUSES = ("active", "complete", "refused", "screened_out", "returned", "timed_out")
-CONFIDENCE_NAMES = {
-    5: "Completely confident",
-    4: "Fairly confident",
-    3: "Somewhat confident",
-    2: "Slightly confident",
-    1: "Not confident at all",
-}
+DEFAULT_STATUSES = ("complete",)
+"""Participation statuses that enter the estimates, unless the command or the plan names others."""
+
+LOWEST, HIGHEST = 1, 5
+"""The confidence scale, from "Not confident at all" to "Completely confident"."""
+SCALE = tuple(range(LOWEST, HIGHEST + 1))
+WIDEST = HIGHEST - LOWEST
+"""The largest possible difference between two ratings, in steps of the scale."""
 
 _WHOLE = re.compile(r"[0-9]{1,15}(\.0+)?", re.ASCII)
 
@@ -67,7 +68,7 @@ _RANK = _between(1, 10**6)
 _POSITION = _between(1, 5)
 
 LEVELS: dict[str, Level] = {
-    "confidence": _between(1, 5),
+    "confidence": _between(LOWEST, HIGHEST),
     "trial": _between(1, 10**6),
     "kind": _one_of(KINDS),
     "participation_status": _one_of(STATUSES),

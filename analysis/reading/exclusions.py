@@ -24,25 +24,23 @@ from analysis.reading.quality import participations
 from analysis.reading.table import Responses, accounting_of
 from analysis.reading.text_files import read_json
 
-Number = float
 
-
-def _at_most(column: str, total: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
-    def out(table: pd.DataFrame, limit: Number) -> pd.Series[bool]:
+def _at_most(column: str, total: str) -> Callable[[pd.DataFrame, float], pd.Series[bool]]:
+    def out(table: pd.DataFrame, limit: float) -> pd.Series[bool]:
         return (table[total] - table[column]) > limit
 
     return out
 
 
-def _under(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+def _under(column: str) -> Callable[[pd.DataFrame, float], pd.Series[bool]]:
     return lambda table, limit: table[column] < limit
 
 
-def _over(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+def _over(column: str) -> Callable[[pd.DataFrame, float], pd.Series[bool]]:
     return lambda table, limit: table[column] > limit
 
 
-def _flagged(column: str) -> Callable[[pd.DataFrame, Number], pd.Series[bool]]:
+def _flagged(column: str) -> Callable[[pd.DataFrame, float], pd.Series[bool]]:
     return lambda table, wanted: table[column].fillna(False).astype(bool) & bool(wanted)
 
 
@@ -54,7 +52,7 @@ class Rule:
     """
 
     needs: tuple[str, ...]
-    out: Callable[[pd.DataFrame, Number], pd.Series[bool]]
+    out: Callable[[pd.DataFrame, float], pd.Series[bool]]
     meaning: str
 
 
@@ -129,7 +127,7 @@ def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Ex
     if given is None:
         rules, source = planned, "plan" if planned else "none"
     else:
-        rules = _rules(_load(given), given.name)
+        rules = _rules(read_json(given), given.name)
         _check_known(rules, given.name)
         source = "plan" if rules == planned else "deviation" if study is not None else "given"
     if not rules:
@@ -148,10 +146,6 @@ def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Ex
         accounting=accounting_of(responses.accounting, kept),
     )
     return Excluded(after, tuple(done), source)
-
-
-def _load(path: Path) -> Any:
-    return read_json(path)
 
 
 def _rules(given: Any, name: str) -> dict[str, float]:

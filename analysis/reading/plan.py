@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analysis.errors import AnalysisError, quote
-from analysis.reading.columns import STATUSES
+from analysis.reading.columns import STATUSES, WIDEST
 
 DEFAULT_TEST = "difference_mean_confidence"
 PLANNABLE = (
@@ -36,6 +36,8 @@ PLANNABLE = (
 OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
 KNOWN = (*OPTIONS, "confirmatory", "text")
 MOST_TEXT = 10_000
+"""Characters of the plan's prose that are kept."""
+LEAST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_plan(study: Mapping[str, Any] | None) -> Plan:
         confirmatory=_names(given.get("confirmatory"), "confirmatory", PLANNABLE),
         equivalence_bound=_number(given.get("equivalence_bound"), "equivalence_bound"),
         statuses=_names(given.get("statuses"), "statuses", STATUSES),
-        resamples=_whole(given.get("resamples"), "resamples", 100, 1_000_000),
+        resamples=_whole(given.get("resamples"), "resamples", LEAST_RESAMPLES, MOST_RESAMPLES),
         seed=_whole(given.get("seed"), "seed", 0, 2**63 - 1),
         text=str(given.get("text") or "")[:MOST_TEXT],
         unknown=tuple(str(key) for key in given if key not in KNOWN),
@@ -113,8 +115,8 @@ def _names(given: Any, name: str, known: Sequence[str]) -> tuple[str, ...] | Non
 def _number(given: Any, name: str) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 4:
-        raise _refused(name, given, "a number above 0 and at most 4")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= WIDEST:
+        raise _refused(name, given, f"a number above 0 and at most {WIDEST}")
     return float(given)
 
 

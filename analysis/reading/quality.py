@@ -1,41 +1,65 @@
 """How carefully listeners answered: catch trials, repeats, times, straight-lining.
 
-One row a participation in `participations`; a flag marks what a reader should look at. Flags
-exclude nobody: that is for the rules of the plan (`exclusions`).
+`participations` has one row per participation. A flag marks a participation that a reader should
+look at; it excludes nobody, which is for the plan's rules (`exclusions`) to do. The flags and their
+rules are those of the site (`studyapp`'s quality flags), computed here from the table alone; the
+rule that a study can set, the length of a straight line, is read from its `study.json`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 
+from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import whole
-from analysis.reading.companions import clip_seconds
+from analysis.reading.companions import clip_seconds, read_study
 from analysis.reading.table import Responses
 
 Figures: TypeAlias = "dict[str, pd.Series[Any]]"
-"""Column to its value for each participation that has one."""
+"""Name of a column to its values, one for each participation that has one."""
 
 STRAIGHT_LINE = 5
-"""Main ratings from which on "always the same" is called a straight line."""
+"""With at least this many main answers, "always the same" is a straight line. For tables without a
+`study.json`; a study's own number is `quality_rules.straight_line` there."""
+
+RUSHED_SHARE = 0.5
+"""Share of main answers faster than the clips' length from which a participation is `rushed`."""
 
 FLAGS = {
     "failed_catch": "failed a catch trial",
-    "same_confidence": f"the same confidence in all of {STRAIGHT_LINE} or more main trials",
-    "same_position": f"the same option’s place in all of {STRAIGHT_LINE} or more main trials",
+    "same_confidence": "the same confidence in all of {line:g} or more main trials",
+    "same_position": "the same option’s place in all of {line:g} or more main trials",
     "rushed": "answered half of the main trials or more in less than the clips’ own length",
     "inconsistent": "chose another label in every repeat",
 }
+"""Flag to its meaning; `line` is the length of a straight line (`straight_line`)."""
+
+
+def straight_line(study: Mapping[str, Any] | None) -> float:
+    """From how many main answers on "always the same" is a straight line: the study's own rule."""
+    rules = (study or {}).get("quality_rules")
+    given = rules.get("straight_line", STRAIGHT_LINE) if isinstance(rules, Mapping) else None
+    if given is None:
+        return STRAIGHT_LINE
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given >= 2:
+        raise AnalysisError(
+            f"study.json: straight_line is {quote(str(given))}, expected a number of at least 2"
+        )
+    return given
 
 
 def participations(responses: Responses, folder: Path | None = None) -> pd.DataFrame:
-    """One row a participation of a counted status, with its figures and flags.
+    """One row per participation of a counted status, with its figures and flags.
 
-    A figure that the table cannot give has no column: without catch trials nothing is said of them.
-    `folder` holds the table's companions (`stimuli.csv` gives the clips' lengths).
+    A figure that the table cannot give has no column: without catch trials there is none on them.
+    `folder` holds the table's companions: `stimuli.csv` gives the clips' lengths, `study.json` the
+    study's own rules.
     """
+    line = straight_line(None if folder is None else read_study(folder))
     rows = counted(responses)
     main = rows[_kind(rows, "main")]
     table = pd.DataFrame({"main_trials": main.groupby("participation").size()})
@@ -43,7 +67,7 @@ def participations(responses: Responses, folder: Path | None = None) -> pd.DataF
     for column, values in {
         **_catch(rows),
         **_repeats(rows),
-        **_lines(main),
+        **_lines(main, line),
         **_times(main, folder),
     }.items():
         table[column] = values.reindex(table.index)
@@ -51,7 +75,7 @@ def participations(responses: Responses, folder: Path | None = None) -> pd.DataF
 
 
 def flag_counts(table: pd.DataFrame) -> dict[str, dict[str, tuple[int, int]]]:
-    """For each flag the table can judge: per method (flagged, judged) participations."""
+    """Each flag that the table can judge: per method, (flagged, judged) participations."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for flag in FLAGS:
         if flag in table.columns:
@@ -82,7 +106,10 @@ def _all_of(methods: pd.Series[str]) -> str:
 
 
 def passed(rows: pd.DataFrame) -> pd.Series[bool] | None:
-    """Whether each catch trial was passed: the target's place, else the first-ranked label."""
+    """Whether each catch trial was passed: the target was chosen, else the label of rank 1.
+
+    None where the table tells neither.
+    """
     placed = {"target_position", "chosen_position"} <= set(rows.columns)
     if placed and (rows["target_position"] != "").all():
         return _numbers(rows["target_position"]) == _numbers(rows["chosen_position"])
@@ -105,7 +132,7 @@ def _catch(rows: pd.DataFrame) -> Figures:
 
 
 def repeat_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each repeat beside the main trial that it repeats."""
+    """One row per repeat, with the answers to the main trial that it repeats (`*_first`)."""
     repeats = rows[_kind(rows, "repeat")]
     if repeats.empty or "repeat_of" not in rows.columns:
         return repeats.iloc[:0]
@@ -141,18 +168,18 @@ def _repeats(rows: pd.DataFrame) -> Figures:
     }
 
 
-def _lines(main: pd.DataFrame) -> Figures:
+def _lines(main: pd.DataFrame, line: float) -> Figures:
     rated = main[main["rating"] > 0]
-    found: Figures = {"same_confidence": _straight(rated, "rating")}
+    found: Figures = {"same_confidence": _straight(rated, "rating", line)}
     if "chosen_position" in main.columns:
         chosen = main[main["chosen_position"] != ""]
-        found["same_position"] = _straight(chosen, "chosen_position")
+        found["same_position"] = _straight(chosen, "chosen_position", line)
     return found
 
 
-def _straight(rows: pd.DataFrame, column: str) -> pd.Series[bool]:
+def _straight(rows: pd.DataFrame, column: str, line: float) -> pd.Series[bool]:
     by = rows.groupby("participation")[column]
-    return (by.nunique() == 1) & (by.size() >= STRAIGHT_LINE)
+    return (by.nunique() == 1) & (by.size() >= line)
 
 
 def _times(main: pd.DataFrame, folder: Path | None) -> Figures:
@@ -167,12 +194,12 @@ def _times(main: pd.DataFrame, folder: Path | None) -> Figures:
     if lengths is not None:
         fast = (ms < lengths).astype(float).groupby(timed["participation"]).mean()
         found["share_under_clip_length"] = fast
-        found["rushed"] = fast >= 0.5
+        found["rushed"] = fast >= RUSHED_SHARE
     return found
 
 
 def _lengths(timed: pd.DataFrame, folder: Path | None) -> pd.Series[float] | None:
-    """Milliseconds that each trial's three clips last; None unless all are known."""
+    """Milliseconds that each trial's three clips last together; None unless all are known."""
     clips = [f"clip_{i}" for i in range(1, 4)]
     if folder is None or not set(clips) <= set(timed.columns):
         return None

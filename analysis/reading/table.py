@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, quote
-from analysis.reading.columns import LEVELS, REQUIRED, STATUSES, whole
+from analysis.reading.columns import DEFAULT_STATUSES, LEVELS, REQUIRED, STATUSES, whole
 from analysis.reading.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
@@ -79,7 +79,7 @@ class Responses:
         return column in self.rows.columns
 
 
-def read_responses(path: Path, *, statuses: Sequence[str] = ("complete",)) -> Responses:
+def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) -> Responses:
     """Read and check a responses table; every refusal is an `AnalysisError` of one line."""
     _check_statuses(statuses)
     data = read_bytes(path)

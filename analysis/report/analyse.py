@@ -35,7 +35,7 @@ from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
 from analysis.reading.plan import Plan, too_late
 from analysis.reading.population import people_only
-from analysis.reading.quality import flag_counts, participations
+from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.table import Responses, read_responses
 from analysis.report.settings import Procedure, Settings, procedure_of
 from analysis.threads import one_thread
@@ -53,7 +53,9 @@ class Analysis:
     """After exclusions."""
     methods: tuple[Ratings, ...]
     quality: pd.DataFrame
-    """One row a participation (`quality.participations`)."""
+    """One row per participation (`quality.participations`)."""
+    straight_line: float
+    """The study's rule for its flags of that name (`quality.straight_line`)."""
     curves: tuple[tuple[str, tuple[Bin, ...]], ...]
     """Reliability diagram of each method whose own confidence is beside the table."""
     points: dict[str, list[Points]]
@@ -104,6 +106,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         responses=responses,
         methods=tuple(ratings_of(responses, method) for method in responses.methods),
         quality=quality,
+        straight_line=straight_line(study),
         curves=_curves(responses, labels),
         points=score_points(responses, labels),
         own=own,

@@ -93,7 +93,7 @@ def _consensus(summary: Summary) -> figures.Figure | None:
 def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:
     """Every file of the report by its path inside the folder."""
     summary = analysis.summary
-    title, body = sections.report(summary, drawings, analysis.own)
+    title, body = sections.report(summary, drawings, analysis.own, analysis.straight_line)
     text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     return {
         "report.html": page.page(title, body),

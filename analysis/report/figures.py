@@ -21,6 +21,7 @@ from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.results import Estimate
 from analysis.listeners.calibration import Bin
+from analysis.reading.columns import HIGHEST, LOWEST, SCALE
 from analysis.report.palette import DARK_TEXT, GRID, INK, LIGHT_TEXT, MUTED, STEPS, method_colour
 from analysis.report.text import clean, number, percent
 
@@ -104,7 +105,10 @@ def short(name: str, limit: int = 22) -> str:
 def distribution(methods: Sequence[Ratings]) -> Figure:
     """One bar a method: the shares of the five answers."""
     shown = methods[:MOST_ROWS]
-    shares = [np.bincount(r.values.astype(int), minlength=6)[1:6] / len(r.values) for r in shown]
+    shares = [
+        np.bincount(r.values.astype(int), minlength=HIGHEST + 1)[LOWEST:] / len(r.values)
+        for r in shown
+    ]
     with canvas(0.95 + 0.42 * len(shown)) as (figure, (ax,)):
         for row, share in enumerate(shares):
             _bar(ax, row, share)
@@ -167,7 +171,7 @@ def means(methods: Sequence[Ratings], estimates: Sequence[Estimate]) -> Figure:
         ax.set_yticks(range(len(shown)), [short(r.method) for r, _ in shown])
         ax.set_ylim(len(shown) - 0.5, -0.55)
         ax.set_xlim(0.9, 5.1)
-        ax.set_xticks(range(1, 6))
+        ax.set_xticks(SCALE)
         ax.set_xlabel("confidence, 1 (not at all) to 5 (completely)")
         ax.grid(axis="x", color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)

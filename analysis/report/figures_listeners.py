@@ -12,6 +12,7 @@ from analysis.estimates.descriptives import Ratings
 from analysis.estimates.features import shrunken
 from analysis.estimates.results import Estimate
 from analysis.listeners.machine_scores import Points
+from analysis.reading.columns import SCALE
 from analysis.report.figures import MOST_ROWS, Figure, canvas, plain, short, svg_of, whisker
 from analysis.report.palette import GRID, INK, method_colour
 from analysis.report.text import clean, number, percent
@@ -62,7 +63,7 @@ def _caterpillar(ax: Axes, ratings: Ratings, colour: str) -> None:
         ax.vlines(x, found.low[order], found.high[order], color=colour, linewidth=0.9, alpha=0.4)
         ax.plot(x, found.mean[order], "o", color=colour, markersize=2.4, markeredgewidth=0)
     ax.set_ylim(0.8, 5.2)
-    ax.set_yticks(range(1, 6))
+    ax.set_yticks(SCALE)
     ax.set_xticks([])
     ax.grid(axis="y", color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from analysis.estimates.intervals import FEW_CLUSTERS
 from analysis.estimates.results import Estimate, Summary
 from analysis.listeners.free_text import OwnWords
+from analysis.reading.quality import STRAIGHT_LINE
 from analysis.report.cells import MOST_COLUMNS, many, per_method_table, with_interval
 from analysis.report.figures import Figure
 from analysis.report.page import bullets, figure, heading, html_table, paragraph
@@ -35,9 +37,12 @@ PER_METHOD = (
 
 
 def report(
-    summary: Summary, drawings: Sequence[Figure], own: OwnWords | None = None
+    summary: Summary,
+    drawings: Sequence[Figure],
+    own: OwnWords | None = None,
+    line: float = STRAIGHT_LINE,
 ) -> tuple[str, list[str]]:
-    """The page's title and its HTML parts."""
+    """The page's title and its HTML parts; `line` is the study's length of a straight line."""
     pictures = {d.name: figure(d) for d in drawings}
     body = "\n".join(
         [
@@ -50,7 +55,7 @@ def report(
             *agreement(summary),
             *machine(summary, pictures),
             *words(summary, own),
-            *quality(summary),
+            *quality(summary, line),
             *_methods_text(summary),
             *_every_estimate(summary),
         ]
@@ -153,11 +158,11 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "the unit; where features were rated more than once, participants and features both "
         "(two-way standard error of Cameron, Gelbach and Miller). Means and differences by "
         f"participant: studentised bootstrap of {summary.resamples:,} resamples of participants "
-        "(with fewer than 8 participants, Student’s t on the clustered standard error). Shares: "
-        "Wilson’s interval on the effective number of ratings. These were chosen by measured "
-        "coverage: the familiar percentile bootstrap held the true mean in 90 to 95 of 100 "
-        "simulated studies where 95 were promised. The column <i>interval</i> below names the kind "
-        "of each."
+        f"(with fewer than {FEW_CLUSTERS} participants, Student’s t on the clustered standard "
+        "error). Shares: Wilson’s interval on the effective number of ratings. These were chosen "
+        "by measured coverage: the familiar percentile bootstrap held the true mean in 90 to "
+        "95 of 100 simulated studies where 95 were promised. The column <i>interval</i> below "
+        "names the kind of each."
     )
     yield paragraph(_tests_text(summary))
     yield paragraph(

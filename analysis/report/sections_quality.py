@@ -26,10 +26,10 @@ SOURCES = {
 }
 
 
-def quality(summary: Summary) -> Iterator[str]:
-    """Nothing is hidden: who is flagged, what was excluded, and what it changes."""
+def quality(summary: Summary, line: float) -> Iterator[str]:
+    """Who is flagged, what was excluded, and what the exclusions change."""
     yield heading("Quality of the answers", "quality")
-    yield from _flags(summary)
+    yield from _flags(summary, line)
     yield per_method_table(
         summary,
         "<b>Table #.</b> The same trial asked twice: agreement of listeners with themselves.",
@@ -38,10 +38,13 @@ def quality(summary: Summary) -> Iterator[str]:
     yield from _exclusions(summary)
 
 
-def _flags(summary: Summary) -> Iterator[str]:
+def _flags(summary: Summary, line: float) -> Iterator[str]:
     methods = sorted({method for counts in summary.flags.values() for method in counts})
     rows = [
-        [first_up(FLAGS[flag]), *(_share(counts.get(method)) for method in methods)]
+        [
+            first_up(FLAGS[flag].format(line=line)),
+            *(_share(counts.get(method)) for method in methods),
+        ]
         for flag, counts in summary.flags.items()
     ]
     if rows:

@@ -1,4 +1,4 @@
-"""How a table is analysed: what the command asks for, else the study's plan, else the default."""
+"""How a table is analysed: as the command asks, else as the study's plan says, else by default."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.estimates.hypothesis_tests import EQUIVALENCE_BOUND
 from analysis.estimates.method_pairs import pairs
-from analysis.reading.plan import Plan, departures, read_plan
+from analysis.reading.columns import DEFAULT_STATUSES, WIDEST
+from analysis.reading.plan import LEAST_RESAMPLES, Plan, departures, read_plan
 
-LEAST_RESAMPLES = 100
-
-
+SEED = 0
 RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a table is analysed; None leaves it to the study's plan, else to the default."""
+    """How a table is analysed; None: as the study's plan says, else the default."""
 
     seed: int | None = None
-    """Default 0."""
+    """Default `SEED`."""
     resamples: int | None = None
-    """Bootstrap resamples, default 10,000."""
+    """Bootstrap resamples, default `RESAMPLES`."""
     compare: tuple[str, str] | None = None
     """One comparison in place of the plan's, or of all pairs."""
     statuses: tuple[str, ...] | None = None
-    """Participation statuses that enter the estimates, default `complete` alone."""
+    """Participation statuses that enter the estimates, default `DEFAULT_STATUSES`."""
     bound: float | None = None
     """Equivalence bound, steps of the scale, default `EQUIVALENCE_BOUND`."""
     exclusions: Path | None = None
@@ -37,15 +36,16 @@ class Settings:
     embeddings: Path | None = None
     """Vectors of the free texts and labels (`similarity`)."""
     embed_command: str | None = None
-    """A command that makes them."""
+    """A command that makes these vectors."""
 
     def __post_init__(self) -> None:
         if self.resamples is not None and self.resamples < LEAST_RESAMPLES:
-            few = f"under {LEAST_RESAMPLES}: too few"
-            raise AnalysisError(f"--resamples is {self.resamples}, {few}")
-        if self.bound is not None and not 0 < self.bound <= 4:
             raise AnalysisError(
-                f"--equivalence is {self.bound:g}; it must be above 0 and at most 4"
+                f"--resamples is {self.resamples}, under {LEAST_RESAMPLES}: too few"
+            )
+        if self.bound is not None and not 0 < self.bound <= WIDEST:
+            raise AnalysisError(
+                f"--equivalence is {self.bound:g}; it must be above 0 and at most {WIDEST}"
             )
         if self.seed is not None and self.seed < 0:
             raise AnalysisError(f"--seed is {self.seed}; it must be 0 or more")
@@ -55,7 +55,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Procedure:
-    """What is done: the settings, where they are silent the plan, where that is the default."""
+    """What is done: each value from the settings, else from the plan, else the default."""
 
     plan: Plan
     seed: int
@@ -66,7 +66,7 @@ class Procedure:
     departures: tuple[str, ...]
 
     def pairs(self, methods: list[str]) -> list[tuple[str, str]]:
-        """The comparisons: the one asked for, else the plan's in its order, then all others."""
+        """The comparisons: the one asked for, else the plan's in their order, then all others."""
         if self.compare is not None or self.plan.comparisons is None:
             return pairs(methods, self.compare)
         planned = [p for p in self.plan.comparisons if set(p) <= set(methods)]
@@ -75,7 +75,7 @@ class Procedure:
 
 
 def procedure_of(settings: Settings, study: Mapping[str, Any] | None) -> Procedure:
-    """Settings and plan made one, with what departs from the plan."""
+    """Settings and plan combined, with every departure from the plan."""
     plan = read_plan(study)
     asked = {
         "comparisons": None if settings.compare is None else (settings.compare,),
@@ -86,10 +86,10 @@ def procedure_of(settings: Settings, study: Mapping[str, Any] | None) -> Procedu
     }
     return Procedure(
         plan=plan,
-        seed=_first(settings.seed, plan.seed, 0),
+        seed=_first(settings.seed, plan.seed, SEED),
         resamples=_first(settings.resamples, plan.resamples, RESAMPLES),
         compare=settings.compare,
-        statuses=_first(settings.statuses, plan.statuses, ("complete",)),
+        statuses=_first(settings.statuses, plan.statuses, DEFAULT_STATUSES),
         bound=_first(settings.bound, plan.equivalence_bound, EQUIVALENCE_BOUND),
         departures=tuple(departures(plan, asked)),
     )

@@ -79,6 +79,22 @@ def test_each_flag_is_raised_by_what_it_says(tmp_path: Path) -> None:
     assert table.loc["ge001", "median_response_ms"] == 9000
 
 
+def test_a_straight_line_is_as_long_as_the_study_says(tmp_path: Path) -> None:
+    rows = paper_rows(participants=2, trials=3)
+    for r in rows:
+        r["confidence"] = 1 + int(r["method"] == "gemini")
+    responses = study(tmp_path, rows)
+    assert not participations(responses, tmp_path)["same_confidence"].any()
+    (tmp_path / "study.json").write_text('{"quality_rules": {"straight_line": 3}}')
+    assert participations(responses, tmp_path)["same_confidence"].all()
+    build_report(tmp_path / "responses.csv", tmp_path / "out", seed=0, resamples=100)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The same confidence in all of 3 or more main trials" in page
+    (tmp_path / "study.json").write_text('{"quality_rules": {"straight_line": "long"}}')
+    with pytest.raises(AnalysisError, match=r"study\.json: straight_line is 'long', expected a n"):
+        participations(responses, tmp_path)
+
+
 def test_what_the_table_cannot_judge_has_no_flag(tmp_path: Path) -> None:
     table = participations(study(tmp_path, paper_rows(participants=2)))
     assert set(flag_counts(table)) == {"same_confidence"}
