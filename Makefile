@@ -1,6 +1,8 @@
-# Two commands: `make demo` and `make test`. Both work from a fresh clone with Python 3.11 and make.
+# Two commands: `make demo` and `make test`. Both work from a fresh clone with Python 3.11 to 3.14 and make.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# 3.11 first: Essentia's package, which some tests need, is for no other.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.14 python3; do \
+  $$each -c "" 2>/dev/null && { echo $$each; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -23,19 +25,20 @@ help:
 	@echo "make clean  removes the environment; what was made stays in data/ (or EARWITNESS_DATA)"
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else f"Python 3.11 is needed; $(PYTHON) is {sys.version.split()[0]}. Say which: make PYTHON=/path/to/python3.11")'
+	@[ -n "$(PYTHON)" ] || { echo "No Python was found: install python3 and python3-venv, 3.11 to 3.14." >&2; exit 1; }
+	@$(PYTHON) requirements/check_python.py
 	$(PYTHON) -m venv $(VENV)
 
 # What the demo needs; a second call does nothing.
 $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 	@echo "Installing the environment (about 1.5 GB, once) ..."
 	$(INSTALL) --quiet --upgrade pip
-	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo]"
+	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[demo]"
 	$(INSTALL) --quiet --no-deps --requirement requirements/no-deps.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[pipeline,demo,audiocraft,gemini,essentia,test]"
+	$(INSTALL) --progress-bar on --constraint requirements/constraints.txt --editable ".[test]"
 	$(INSTALL) --quiet --no-deps --requirement requirements/audiocraft.txt --requirement requirements/laion-clap.txt
 	@touch $@
 
@@ -133,8 +136,11 @@ bench-rehearsal: $(VENV)/.test
 bench-ordinal: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_ordinal
 
+# What only other Pythons need (the lines with a marker) is kept as it is.
 lock: $(VENV)/.test
-	$(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^laion.clap==' -e '^torchlibrosa==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//' > requirements/constraints.txt
+	{ $(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^laion.clap==' -e '^torchlibrosa==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//'; \
+	  grep ';' requirements/constraints.txt; } | LC_ALL=C sort -f -t= -k1,1 > $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt requirements/constraints.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

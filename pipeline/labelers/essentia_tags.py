@@ -26,6 +26,7 @@ Reading, in each track: the standardised log-odds, the probability, or its norma
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,16 @@ SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1: float32 sigmoids reach both."""
 RANKING = "essentia ranks by what stands out from the corpus (the paper's is essentia-paper), "
 """In a run's key: labels of before under the name `essentia` were the paper's."""
+
+
+def advice(python: tuple[int, int]) -> str:
+    """How to get the package on Python `python`, (major, minor)."""
+    if python == (3, 11):
+        return "pip install '.[essentia]'"
+    return (
+        f"its wheel is for Python 3.11 only, and this is Python {python[0]}.{python[1]}; install "
+        "Earwitness with Python 3.11, or take Essentia's methods out of [labels] methods"
+    )
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ class Essentia(Labeler):
         """The package."""
         if find_spec("essentia") is None:
             raise PipelineError(
-                "essentia needs the package essentia-tensorflow: pip install 'earwitness[essentia]'"
+                f"essentia needs the package essentia-tensorflow: {advice(sys.version_info[:2])}"
             )
 
     def prepare(self, context: LabelingContext) -> None:

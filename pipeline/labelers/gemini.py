@@ -55,9 +55,7 @@ class Gemini(Labeler):
     def ready(self, config: RunConfig) -> None:
         """A key, the package, and an address that may have the key."""
         if find_spec("google") is None or find_spec("google.genai") is None:
-            raise PipelineError(
-                "gemini needs the package google-genai: pip install 'earwitness[gemini]'"
-            )
+            raise PipelineError("gemini needs the package google-genai: pip install '.[gemini]'")
         _key()
         base_url_of(config.gemini)
 
