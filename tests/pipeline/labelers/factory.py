@@ -30,6 +30,7 @@ from pipeline.records import (
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts
 from pipeline.stages import labels
+from tests.essentia import here
 from tests.pipeline import gemini_server
 from tests.pipeline.frozen_graphs import HEADS
 from tests.pipeline.signal.sounds import RATE, Sound, noise, pulsing, sine
@@ -61,7 +62,7 @@ class Outside:
     def config(self) -> dict[str, Any]:
         """Sections under which every method and scorer works."""
         return {
-            "labels": {"methods": list(LABELERS)},
+            "labels": {"methods": here(LABELERS)},
             "scores": {"window_seconds": WINDOW},
             "clap": {"model": str(self.clap)},
             "essentia": {"models": str(self.essentia), "heads": list(HEADS)},

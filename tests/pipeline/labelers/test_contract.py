@@ -8,8 +8,9 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS, labeler
 from pipeline.labelers.base import LabelCandidate, LabelingContext
+from tests.essentia import marked
 
-every_method = pytest.mark.parametrize("method", list(LABELERS))
+every_method = pytest.mark.parametrize("method", marked(LABELERS))
 HEARS = ("descriptors", "corpus-tags", "essentia", "essentia-relative", "ensemble")
 """Methods whose labels must stand out in their exemplars by their own reading."""
 
@@ -75,7 +76,7 @@ def test_no_text_is_read_in_no_row(context: LabelingContext, method: str) -> Non
     assert reading is None or reading.shape == (0, len(context.tracks))
 
 
-@pytest.mark.parametrize("method", HEARS)
+@pytest.mark.parametrize("method", marked(HEARS))
 def test_the_best_label_reads_higher_in_the_exemplars_than_in_the_corpus(
     context: LabelingContext, method: str
 ) -> None:
@@ -100,7 +101,7 @@ def test_one_feature_alone_is_named_as_among_others(context: LabelingContext, me
     assert alone == [row for row in labels(context, method) if row.feature == name]
 
 
-@pytest.mark.parametrize("method", [*HEARS, "essentia-paper", "random-label"])
+@pytest.mark.parametrize("method", marked([*HEARS, "essentia-paper", "random-label"]))
 def test_a_text_that_the_method_could_not_have_given_is_refused(
     context: LabelingContext, method: str
 ) -> None:

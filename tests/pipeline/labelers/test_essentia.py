@@ -15,7 +15,8 @@ from pipeline.essentia_models import metadata
 from pipeline.essentia_models.predict import Predictors, as_matrix
 from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelingContext
-from pipeline.labelers.essentia_tags import Tags, pooled, readable
+from pipeline.labelers.essentia_tags import Tags, advice, pooled, readable
+from tests.essentia import needs_essentia
 from tests.pipeline.frozen_graphs import (
     HEADS,
     MAEST_CLASSES,
@@ -139,6 +140,7 @@ def test_a_class_is_read_as_a_person_says_it() -> None:
     assert readable("not_danceable") == "not danceable"
 
 
+@needs_essentia
 @pytest.mark.parametrize("side_by_side", [True, False])
 def test_maest_gives_what_its_graph_says_of_layer_7(tmp_path: Path, side_by_side: bool) -> None:
     """A real frozen graph, held against the same sums in numpy on Essentia's own mel bands."""
@@ -182,3 +184,8 @@ def test_tokens_are_averaged_or_laid_side_by_side_as_the_head_wants() -> None:
     wide = as_matrix(tokens, 9)
     np.testing.assert_allclose(wide[:, :3], tokens[:, 0, 0])
     np.testing.assert_allclose(wide[:, 6:], tokens[:, 0, 2:].mean(axis=1))
+
+
+def test_where_there_is_no_wheel_the_package_is_not_offered() -> None:
+    assert advice((3, 11)) == "pip install '.[essentia]'"
+    assert "its wheel is for Python 3.11 only, and this is Python 3.13;" in advice((3, 13))
