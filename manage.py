@@ -4,7 +4,7 @@
 import os
 import sys
 
-from studyapp.private import keep_private
+from studyapp.core.umask import keep_private
 
 
 def main() -> None:

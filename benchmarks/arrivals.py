@@ -36,7 +36,7 @@ REPORT = """
 import json
 from collections import Counter
 from studyapp.models import Item, Participation, Study, Trial
-from studyapp.services import assignment
+from studyapp.studies.services import frames
 study = Study.objects.get(slug="{design}")
 placed = study.participations.exclude(assigned_at=None)
 cells = Counter(dict.fromkeys(study.items.filter(role="main").values_list("pk", flat=True), 0))
@@ -44,7 +44,7 @@ cells.update(Trial.objects.filter(participation__study=study).values_list("item"
 features = Trial.objects.filter(participation__study=study)
 twice = Counter(features.values_list("participation", "item__feature"))
 print(json.dumps(dict(
-    placed=placed.count(), places=assignment.places(study),
+    placed=placed.count(), places=frames.places(study),
     least=min(cells.values()), most=max(cells.values()),
     twice=sum(count > 1 for count in twice.values()),
     trials=sorted(set(Counter(features.values_list("participation", flat=True)).values())),

@@ -172,7 +172,7 @@ def _reads_back(text: IO[str], count: int) -> bool:
     """Whether every answer stands in the file as it does in the database."""
     import csv
 
-    from studyapp.exports.forms_of_text import pseudonym
+    from studyapp.exports.cells import pseudonym
     from studyapp.models import Response
 
     rows = (

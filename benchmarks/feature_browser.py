@@ -109,7 +109,7 @@ def _measure(arguments: argparse.Namespace) -> float:
     print(f"{'filter':<30}{'order':<16}{'first page, ms':>16}{'a middle page':>16}"
           f"{'of processor':>16}{'':>8}")  # fmt: skip
     worst = 0.0
-    from studyapp.selectors.features import ORDERS
+    from studyapp.features.selectors import ORDERS
 
     for label, asked in FILTERS.items():
         for order in ("score", "agreement-low", "place") if asked else ORDERS:
@@ -143,7 +143,7 @@ def _time(client: Any, address: str, asked: dict[str, str], repeats: int) -> tup
 
 def _middle(run: Any, order: str) -> str:
     """The place of the feature in the middle of the list."""
-    from studyapp.selectors import features as selectors
+    from studyapp.features import selectors
 
     by = selectors.ORDERS[order]
     found = selectors.of_run(run).order_by(f"{'-' if by.descending else ''}{by.column}", "pk")

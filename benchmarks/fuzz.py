@@ -35,7 +35,7 @@ def _sent(count: int, seed: int) -> int:
     from django.db import connection, transaction
     from django.test.utils import setup_test_environment
 
-    from studyapp.services import jobs
+    from studyapp.jobs.services import jobs
 
     logging.disable(logging.CRITICAL)
     setup_test_environment()

@@ -191,7 +191,7 @@ def _simulation(python: Callable[[str], str]) -> str:
     """A token that lets the burst's participants answer without listening."""
     code = (
         "from studyapp import access; from studyapp.models import Study\n"
-        'print(access.simulation_token(Study.objects.get(slug="load")))'
+        'print(visitor.simulation_token(Study.objects.get(slug="load")))'
     )
     return python(code).strip()
 

@@ -71,10 +71,10 @@ workers = 1
 threads = 1
 """
 QUEUE_RUN = """
-from studyapp.services import runs
+from studyapp.runs.services import lifecycle as runs
 from pathlib import Path
 text = Path("/data/first.toml").read_text()
-config = runs.config_from_toml(text=text, base=Path("/data"))
+config = configs.config_from_toml(text=text, base=Path("/data"))
 runs.queue_run(run=runs.create_run(name="first", config=config, created_by=None))
 """
 RUN_STATE = """

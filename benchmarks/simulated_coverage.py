@@ -106,12 +106,13 @@ def _django(data: Path) -> None:
 def _study(run: Path, participants: int) -> Study:
     """100 features under both methods, with room for that many participations of ten trials."""
     from studyapp.management.study_bar import create_with_bar
-    from studyapp.services import runs, studies
+    from studyapp.runs.services import lifecycle
+    from studyapp.studies.services import lifecycle as studies
 
     study = create_with_bar(
         slug="coverage",
         title="Coverage",
-        run=runs.import_run(directory=run, name="demo"),
+        run=lifecycle.import_run(directory=run, name="demo"),
         methods=METHODS,
         seed=2026,
         features_wanted=100,
@@ -126,7 +127,7 @@ def _answer(
 ) -> None:
     """New participations instead of the last seed's: assigned by services, answered in bulk."""
     from studyapp.models import Participation
-    from studyapp.services import participation as services
+    from studyapp.participation.services import passage as services
 
     Participation.objects.filter(study=study).delete()
     for number in range(participants):

@@ -9,8 +9,11 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from studyapp import models
-from studyapp.errors import StudyError
-from studyapp.services import accounts, audit, runs, studies
+from studyapp.accounts.services import accounts
+from studyapp.core import audit
+from studyapp.core.errors import RunError, StudyError
+from studyapp.runs.services import lifecycle
+from studyapp.studies.services import lifecycle as studies
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
@@ -97,8 +100,8 @@ class RunAdmin(ReadOnly):
         """By the service, into the audit trail."""
         project = form.cleaned_data["project"]
         try:
-            runs.give_run(run=models.Run.objects.get(pk=obj.pk), project=project)
-        except runs.RunError as error:
+            lifecycle.give_run(run=models.Run.objects.get(pk=obj.pk), project=project)
+        except RunError as error:
             messages.set_level(request, messages.ERROR)
             messages.error(request, f"Not saved: {error}.")
         else:

@@ -16,7 +16,7 @@ class StudyAppConfig(AppConfig):
         """Know the checks; have every migration, hence every start, look at key and folder.
 
         And have tokens outlive the hash of a password that stays."""
-        from studyapp import checks  # noqa: F401 - registers them
+        from studyapp.core import checks  # noqa: F401 - registers them
 
         post_migrate.connect(_check_installation, sender=self)
         pre_save.connect(_keep_tokens, sender="auth.User")
@@ -25,8 +25,8 @@ class StudyAppConfig(AppConfig):
 def _check_installation(using: str, **_: Any) -> None:
     from django.core.management.base import CommandError
 
-    from studyapp.errors import InstallationError
-    from studyapp.services import installation
+    from studyapp.core import installation
+    from studyapp.core.errors import InstallationError
 
     try:
         if using == "default":
@@ -41,7 +41,7 @@ def _keep_tokens(instance: Any, update_fields: frozenset[str] | None, **_: Any) 
     Only there is the password the one field saved and `_password`, a new one, empty
     (`AbstractBaseUser.check_password`).
     """
-    from studyapp.services import tokens
+    from studyapp.accounts.services import tokens
 
     renewed = update_fields == frozenset({"password"}) and instance._password is None
     if renewed and instance.has_usable_password():

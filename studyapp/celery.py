@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_init, worker_process_init, worker_ready
 
-from studyapp.private import keep_private
+from studyapp.core.umask import keep_private
 
 keep_private()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")
@@ -23,7 +23,7 @@ def _die_with_the_worker(**_: Any) -> None:
     """A pool process whose worker was killed must not go on writing beside its successor."""
     import signal
 
-    from studyapp.supervisor import die_with_parent
+    from studyapp.hosting.supervisor import die_with_parent
 
     die_with_parent(signal.SIGKILL)
 
@@ -31,8 +31,9 @@ def _die_with_the_worker(**_: Any) -> None:
 @worker_init.connect
 def _refuse_another_installation(**_: Any) -> None:
     """A worker beside another data folder would fail the jobs that it takes."""
-    from studyapp.errors import InstallationError
-    from studyapp.services import installation, outages
+    from studyapp.core import installation
+    from studyapp.core.errors import InstallationError
+    from studyapp.jobs.services import outages
 
     try:
         outages.patiently(installation.check)
@@ -43,6 +44,8 @@ def _refuse_another_installation(**_: Any) -> None:
 @worker_ready.connect
 def _sweep(**_: Any) -> None:
     """Look again and again for jobs that a lost worker or a lost broker left behind."""
-    from studyapp.services import arrivals, jobs, runs
+    from studyapp.jobs.services import jobs
+    from studyapp.participation.services import arrivals
+    from studyapp.runs.services import lifecycle
 
-    jobs.start_sweeper(runs.recover_runs, arrivals.sweep)
+    jobs.start_sweeper(lifecycle.recover_runs, arrivals.sweep)

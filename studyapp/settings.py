@@ -22,8 +22,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from studyapp import keys
-from studyapp.broker import socket_for
+from studyapp.core import keys
+from studyapp.hosting.broker import socket_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -100,11 +100,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # First: whoever asks whether the process lives knows neither the host's name nor HTTPS.
-    "studyapp.views.health.ProbeMiddleware",
-    "studyapp.middleware.OddRequestMiddleware",
+    "studyapp.hosting.health.ProbeMiddleware",
+    "studyapp.core.middleware.OddRequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "studyapp.middleware.NeverCacheMiddleware",
+    "studyapp.core.middleware.NeverCacheMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -117,7 +117,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "studyapp.second_factor.RequiredMiddleware",
+    "studyapp.accounts.second_factor.RequiredMiddleware",
     # Last: it answers in place of a login that axes has locked out.
     "axes.middleware.AxesMiddleware",
 ]
@@ -190,17 +190,17 @@ if SECOND_FACTOR not in ("optional", "required"):
         f"EARWITNESS_SECOND_FACTOR is {SECOND_FACTOR!r}: it must be optional or required"
     )
 # Accounts come by invitation or createsuperuser; allauth sends no mail.
-ACCOUNT_ADAPTER = "studyapp.second_factor.AccountAdapter"
+ACCOUNT_ADAPTER = "studyapp.accounts.second_factor.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 # allauth counts in the cache, which is each web process' own; axes counts rows, for all of them.
 ACCOUNT_RATE_LIMITS = False
-MFA_ADAPTER = "studyapp.second_factor.SecondFactorAdapter"
+MFA_ADAPTER = "studyapp.accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {
-    "authenticate": "studyapp.second_factor_forms.CodeForm",
-    "reauthenticate": "studyapp.second_factor_forms.CodeAgainForm",
+    "authenticate": "studyapp.accounts.forms.second_factor.CodeForm",
+    "reauthenticate": "studyapp.accounts.forms.second_factor.CodeAgainForm",
 }
 MFA_TOTP_ISSUER = "Earwitness"
 MFA_TOTP_TOLERANCE = 1  # A telephone's clock may be half a minute off.
@@ -234,8 +234,8 @@ TRUSTED_PROXIES = _networks(
     "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
 )
 """Where those proxies are; what comes from elsewhere is a client, whatever its header says."""
-AXES_CLIENT_IP_CALLABLE = "studyapp.addresses.counted_address"
-AXES_HANDLER = "studyapp.lock.Handler"
+AXES_CLIENT_IP_CALLABLE = "studyapp.core.addresses.counted_address"
+AXES_HANDLER = "studyapp.accounts.lockout.Handler"
 ADDRESS_FAILURE_LIMIT = 50
 """Failed logins from one address within the lock's time, of whatever names, until it is locked."""
 # By name and address together: by name alone, anybody could lock a researcher out.
@@ -361,9 +361,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "studyapp.json_logs.JsonFormatter"},
+        "json": {"()": "studyapp.core.logs.JsonFormatter"},
     },
-    "filters": {"paths": {"()": "studyapp.json_logs.WithoutPaths"}},
+    "filters": {"paths": {"()": "studyapp.core.logs.WithoutPaths"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOGS, "filters": ["paths"]}
     },

@@ -10,27 +10,25 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, path
 
-from studyapp.views import (
-    account,
+from studyapp.accounts.views import account, passwords
+from studyapp.api import views as api
+from studyapp.features.views import features
+from studyapp.hosting import health
+from studyapp.monitoring.views import home, studies
+from studyapp.participation.views import (
     after,
-    api,
     checks,
     entry,
-    features,
-    health,
-    hooks,
-    look,
     media,
-    monitoring,
     participant,
-    passwords,
     practice,
     preview,
-    researcher,
-    results,
-    runs,
-    study_plans,
+    styleguide,
 )
+from studyapp.recruitment import views as hooks
+from studyapp.results import views as results
+from studyapp.runs.views import runs
+from studyapp.wizard.views import drafts
 
 # The administration has no login of its own: it would ask for no second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -43,7 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready, name="ready"),
     path("metrics", health.prometheus, name="metrics"),
     # Researchers
-    path("", researcher.home, name="home"),
+    path("", home.home, name="home"),
     path("login/", allauth_views.login, name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
     # allauth finds these by the names that it gives them.
@@ -115,33 +113,33 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="steered-audio",
     ),
     path("runs/<int:pk>/pictures/<slug:name>.png", features.picture, name="picture"),
-    path("plans/new/", study_plans.new_study, name="new-study"),
-    path("plans/<int:pk>/review/", study_plans.plan_review, name="plan-review"),
-    path("plans/<int:pk>/power", study_plans.plan_power, name="plan-power"),
-    path("plans/<int:pk>/discard", study_plans.plan_discard, name="plan-discard"),
-    path("plans/<int:pk>/<slug:step>/", study_plans.plan_step, name="plan-step"),
-    path("studies/<slug:slug>/<int:version>/", monitoring.study_page, name="study"),
-    path("studies/<slug:slug>/<int:version>/flags", monitoring.study_flags, name="study-flags"),
-    path("studies/<slug:slug>/<int:version>/unblind", monitoring.unblind, name="unblind-study"),
-    path("studies/<slug:slug>/<int:version>/links", monitoring.entry_links, name="entry-links"),
+    path("plans/new/", drafts.new_study, name="new-study"),
+    path("plans/<int:pk>/review/", drafts.plan_review, name="plan-review"),
+    path("plans/<int:pk>/power", drafts.plan_power, name="plan-power"),
+    path("plans/<int:pk>/discard", drafts.plan_discard, name="plan-discard"),
+    path("plans/<int:pk>/<slug:step>/", drafts.plan_step, name="plan-step"),
+    path("studies/<slug:slug>/<int:version>/", studies.study_page, name="study"),
+    path("studies/<slug:slug>/<int:version>/flags", studies.study_flags, name="study-flags"),
+    path("studies/<slug:slug>/<int:version>/unblind", studies.unblind, name="unblind-study"),
+    path("studies/<slug:slug>/<int:version>/links", studies.entry_links, name="entry-links"),
     path(
         "studies/<slug:slug>/<int:version>/participations/",
-        monitoring.participations,
+        studies.participations,
         name="participations",
     ),
     path(
         "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/",
-        monitoring.participation,
+        studies.participation,
         name="participation",
     ),
     path("studies/<slug:slug>/<int:version>/preview", preview.preview_study, name="preview-study"),
-    path("studies/<slug:slug>/<int:version>/edit", study_plans.edit_study, name="edit-study"),
+    path("studies/<slug:slug>/<int:version>/edit", drafts.edit_study, name="edit-study"),
     path(
         "studies/<slug:slug>/<int:version>/responses.csv",
-        researcher.responses_csv,
+        home.responses_csv,
         name="responses-csv",
     ),
-    path("studies/<slug:slug>/<int:version>/export.zip", researcher.export_zip, name="export-zip"),
+    path("studies/<slug:slug>/<int:version>/export.zip", home.export_zip, name="export-zip"),
     path("studies/<slug:slug>/<int:version>/results/", results.results_page, name="results"),
     path(
         "studies/<slug:slug>/<int:version>/results/report.html",
@@ -156,13 +154,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(
         path(
             f"studies/<slug:slug>/<int:version>/{action}",
-            researcher.study_action,
+            home.study_action,
             {"action": action},
             name=f"{action}-study",
         )
-        for action in researcher.STUDY_ACTIONS
+        for action in home.STUDY_ACTIONS
     ),
-    path("look/", look.look, name="look"),
+    path("look/", styleguide.look, name="look"),
     path("hooks/prolific", hooks.prolific_hook, name="prolific-hook"),
     # Participants
     path("s/<slug:slug>/", entry.start, name="start"),

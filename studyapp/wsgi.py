@@ -6,7 +6,7 @@ from typing import Any
 import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 
-from studyapp.private import keep_private
+from studyapp.core.umask import keep_private
 
 keep_private()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")

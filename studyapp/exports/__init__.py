@@ -3,8 +3,8 @@
 `columns` defines every column once; `write` makes the files from the definitions.
 """
 
+from studyapp.exports.cells import pseudonym
 from studyapp.exports.columns import RESPONSES
-from studyapp.exports.forms_of_text import pseudonym
 from studyapp.exports.lookup import participation_named
 from studyapp.exports.write import (
     ExportError,

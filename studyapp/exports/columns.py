@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from studyapp import questionnaire
-from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
+from studyapp.exports import flags
+from studyapp.exports.cells import pseudonym, spreadsheet_safe
+from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
-from studyapp.selectors.exports import ResponseRow, StimulusRow, TrialRow
-from studyapp.services import quality
+from studyapp.studies import questionnaire
 
 Row = TypeVar("Row", contravariant=True)
 
@@ -145,7 +145,7 @@ def _method(row: TrialRow) -> str | None:
 
 
 def _flags(row: ResponseRow) -> str:
-    return "|".join(quality.answer_flags(row) + quality.submission_flags(row.participation))
+    return "|".join(flags.answer_flags(row) + flags.submission_flags(row.participation))
 
 
 IDENTITY: list[Column[TrialRow]] = [
@@ -210,7 +210,7 @@ ANSWER: list[Column[ResponseRow]] = [
     Column("participation_status", "text", "How the participation stands.",
            lambda r: r.participation.status, levels=STATUS_LEVELS),
     Column("flags", "text", "What a reader should know of this answer, joined by |.",
-           _flags, levels=(*quality.ANSWER_FLAGS, *quality.SUBMISSION_FLAGS)),
+           _flags, levels=(*flags.ANSWER_FLAGS, *flags.SUBMISSION_FLAGS)),
 ]  # fmt: skip
 
 
@@ -349,7 +349,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
     Column("flags", "text",
            "What a reader should know of the participation, joined by |. Flags exclude nobody.",
            lambda p: "|".join(getattr(p, "flags", ())),
-           levels=(*quality.PARTICIPATION_FLAGS, *quality.SUBMISSION_FLAGS)),
+           levels=(*flags.PARTICIPATION_FLAGS, *flags.SUBMISSION_FLAGS)),
     *MET,
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),

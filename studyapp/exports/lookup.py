@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studyapp.exports.forms_of_text import pseudonym
+from studyapp.exports.cells import pseudonym
 from studyapp.models import Participation
 
 

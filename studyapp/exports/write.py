@@ -18,12 +18,13 @@ from typing import Any, TypeVar
 
 from django.utils import timezone
 
+from studyapp.core.snapshot import snapshot
 from studyapp.exports import codebook, columns, parquet, psychds
+from studyapp.exports import flags as quality
+from studyapp.exports import selectors as rows
 from studyapp.exports.columns import File
 from studyapp.models import Participation, Study
-from studyapp.selectors import exports as rows
-from studyapp.services import design, quality
-from studyapp.snapshot import snapshot
+from studyapp.studies.services import design
 
 Row = TypeVar("Row")
 LINES = 500

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connection
 from tqdm import tqdm
 
-from studyapp.serving import ServingError, Site
+from studyapp.hosting.serving import ServingError, Site
 
 
 def add_arguments(parser: CommandParser) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from tqdm import tqdm
 
 from studyapp.models import Study
-from studyapp.services import studies
+from studyapp.studies.services import lifecycle
 
 
 def create_with_bar(**design: Any) -> Study:
@@ -16,4 +16,4 @@ def create_with_bar(**design: Any) -> Study:
             bar.total = total
             bar.update(done - bar.n)
 
-        return studies.create_study(progress=show, **design)
+        return lifecycle.create_study(progress=show, **design)

@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import studyapp.models.steps
 import studyapp.models.studies
-import studyapp.steps
 
 
 def as_in_the_paper(apps, schema_editor):
@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="study",
             name="steps",
-            field=models.JSONField(default=studyapp.steps.default_steps),
+            field=models.JSONField(default=studyapp.models.steps.default_steps),
         ),
         migrations.AddField(
             model_name="study",

@@ -20,7 +20,7 @@ class Job(models.Model):
         STOPPED = "stopped", "stopped"
 
     kind = models.CharField(max_length=30)
-    """Key of `studyapp.tasks.WORK`."""
+    """Key of `studyapp.jobs.tasks.WORK`."""
     target = models.PositiveBigIntegerField()
     """Number of the row that the work is about."""
     queue = models.CharField(max_length=5, choices=Queue.choices)

@@ -12,7 +12,7 @@ class StudyPlan(models.Model):
 
     project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE)
     answers = models.JSONField(default=dict)
-    """Field → plain value, of the forms in `studyapp.plan_forms`."""
+    """Field → plain value, of the forms in `studyapp.wizard.forms`."""
     study = models.ForeignKey(Study, null=True, blank=True, on_delete=models.SET_NULL)
     """The draft that was made of it."""
     created_by = models.ForeignKey(

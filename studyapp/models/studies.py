@@ -7,7 +7,7 @@ from django.db.models import Q
 from studyapp.models.projects import Project
 from studyapp.models.runs import Clip, Feature, Run
 from studyapp.models.series import StudySeries
-from studyapp.steps import default_steps
+from studyapp.models.steps import default_steps
 
 
 def default_languages() -> list[str]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from studyapp.core.text_files import decoded
 from studyapp.models import Study
-from studyapp.selectors import simulation as rows
-from studyapp.services.runs import directory_of
+from studyapp.runs.services.folders import directory_of
+from studyapp.simulation import selectors as rows
 from studyapp.simulation.ears import CheckSound
 from studyapp.simulation.hearing import Vocabulary
 from studyapp.simulation.listener import ListenerModel
-from studyapp.text_files import decoded
 
 
 @dataclass(frozen=True)

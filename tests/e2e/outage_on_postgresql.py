@@ -19,8 +19,8 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command
 
+    from studyapp.jobs.services import jobs, outages
     from studyapp.models import Job
-    from studyapp.services import jobs, outages
 
     call_command("migrate", verbosity=0)
     jobs.ring = lambda _: None

@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 
+from studyapp.runs.services import folders
+
 
 def study(slug: str, ratings: str = "5") -> None:
     """Twelve features under two methods, five trials per participation; by default room for 24."""
@@ -45,8 +47,8 @@ def token(slug: str) -> None:
     """The token's secret."""
     from django.contrib.auth import get_user_model
 
+    from studyapp.accounts.services import tokens
     from studyapp.models import Membership, Project, Role, Study
-    from studyapp.services import tokens
 
     reader = get_user_model().objects.create_user(f"reader-of-{slug}")
     project = Project.objects.create(name=f"project of {slug}")
@@ -57,12 +59,12 @@ def token(slug: str) -> None:
 
 def run(config: str) -> None:
     """The run `tiny`, its bell rung at the broker of this environment."""
-    from studyapp.services import runs
+    from studyapp.runs.services import lifecycle
 
-    made = runs.create_run(
+    made = lifecycle.create_run(
         name="tiny", config=json.loads(Path(config).read_text()), created_by=None
     )
-    runs.queue_run(run=made)
+    lifecycle.queue_run(run=made)
     sys.stdout.write(str(made.pk))
 
 
@@ -72,18 +74,20 @@ def again(stage: str, name: str = "") -> None:
 
     from pipeline.run import STAGES
     from studyapp.models import Run
-    from studyapp.services import runs
+    from studyapp.runs.services import lifecycle
 
     original = Run.objects.get(name="tiny")
-    made = runs.create_run(name=name or f"again-{stage}", config=original.config, created_by=None)
-    folder = runs.directory_of(run=made)
-    shutil.copytree(runs.directory_of(run=original), folder)
+    made = lifecycle.create_run(
+        name=name or f"again-{stage}", config=original.config, created_by=None
+    )
+    folder = folders.directory_of(run=made)
+    shutil.copytree(folders.directory_of(run=original), folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     for later in STAGES[STAGES.index(stage) :]:
         for relative in manifest["stages"].pop(later)["files"]:
             (folder / relative).unlink()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    runs.queue_run(run=made)
+    lifecycle.queue_run(run=made)
     sys.stdout.write(str(made.pk))
 
 
@@ -91,7 +95,7 @@ def login() -> None:
     """Name and password."""
     from django.conf import settings
 
-    from studyapp.services.accounts import machine_login
+    from studyapp.accounts.services.accounts import machine_login
 
     json.dump(machine_login(path=settings.DATA / "researcher.json"), sys.stdout)
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import redis
 
-from studyapp.broker import socket_for
-from studyapp.supervisor import QUICK_DEATHS, QUICK_SECONDS
+from studyapp.hosting.broker import socket_for
+from studyapp.hosting.supervisor import QUICK_DEATHS, QUICK_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90.0
@@ -123,7 +123,7 @@ class LiveSite:
         return [
             pid
             for pid, line in _processes()
-            if "studyapp.web" in line and _parent(pid) == self.process.pid
+            if "studyapp.hosting.web" in line and _parent(pid) == self.process.pid
         ]
 
     def kill_web(self) -> list[int]:

@@ -37,7 +37,7 @@ def test_a_queued_run_becomes_rows_although_its_worker_was_killed(
 def test_a_second_bell_does_not_run_a_done_run_again(site: LiveSite, finished: int) -> None:
     before = site.query(f"SELECT finished_at FROM studyapp_run WHERE id = {finished}")
     [(job,)] = site.query(f"SELECT id FROM studyapp_job WHERE kind = 'run' AND target = {finished}")
-    script = f"from studyapp.tasks import work; work({job})"
+    script = f"from studyapp.jobs.tasks import work; work({job})"
     python(site.data, "-c", f"import django; django.setup(); {script}")
     assert site.query(f"SELECT finished_at FROM studyapp_run WHERE id = {finished}") == before
 

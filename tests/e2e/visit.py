@@ -163,13 +163,13 @@ def _plans(client: object, run: object) -> list[str]:
     from django.urls import reverse
 
     from studyapp.models import StudyPlan
-    from studyapp.services import study_plans
+    from studyapp.wizard.services import drafts
 
-    first = {"runs": [run.pk], "saes": study_plans.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
+    first = {"runs": [run.pk], "saes": drafts.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
     assert client.get(reverse("new-study")).status_code == 200  # type: ignore[attr-defined]
     assert client.post(reverse("new-study"), first).status_code == 302  # type: ignore[attr-defined]
     pk = StudyPlan.objects.latest("pk").pk
-    for step in study_plans.STEPS:
+    for step in drafts.STEPS:
         assert client.get(reverse("plan-step", args=[pk, step])).status_code == 200, step  # type: ignore[attr-defined]
     for name in ("plan-review", "plan-power"):
         method = client.get if name == "plan-review" else client.post  # type: ignore[attr-defined]
@@ -224,8 +224,8 @@ def _api(study: object) -> list[str]:
     from django.test import Client
     from django.urls import reverse
 
+    from studyapp.accounts.services import projects, tokens
     from studyapp.models import Study
-    from studyapp.services import projects, tokens
 
     user = get_user_model().objects.get(username="researcher")
     project = projects.make(name="read by token", owner=user)
@@ -241,8 +241,8 @@ def _api(study: object) -> list[str]:
 
 def _feature_pages(run: object) -> dict[str, list[object]]:
     """The browser, a feature with a view, its sounds and pictures."""
+    from studyapp.features import services as feature_views
     from studyapp.models import Feature
-    from studyapp.services import feature_views
 
     feature = Feature.objects.filter(run=run)[0]
     clip = feature.exemplars.select_related("clip")[0].clip

@@ -19,8 +19,8 @@ import soundfile
 from django.conf import settings
 
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
-from studyapp.services import studies
-from studyapp.steps import paper_steps
+from studyapp.models.steps import paper_steps
+from studyapp.studies.services import lifecycle
 
 METHODS = ("descriptors", "corpus-tags")
 SAMPLE_RATE = 32_000
@@ -130,13 +130,13 @@ def make_study(
         "contact": "the researchers at listening@example.org",
         "steps": paper_steps(),
     } | options
-    study = studies.create_study(run=run, **given)
+    study = lifecycle.create_study(run=run, **given)
     if state != Study.State.DRAFT:
-        studies.freeze(study)
+        lifecycle.freeze(study)
     if state in (Study.State.OPEN, Study.State.PAUSED):
-        studies.open_study(study)
+        lifecycle.open_study(study)
     if state == Study.State.PAUSED:
-        studies.pause(study)
+        lifecycle.pause(study)
     if state == Study.State.CLOSED:
-        studies.close(study)
+        lifecycle.close(study)
     return study

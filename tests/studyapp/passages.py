@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from studyapp.models import Participation, Study, Trial
-from studyapp.selectors import participation as selectors
-from studyapp.services import practice
+from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.services import practice
 
 
 def enter(client: Client, study: Study, **parameters: str) -> Participation:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import connection, transaction
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 
 Work = Callable[[], object]
 OVERLAP_SECONDS = 0.1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from studyapp import broker
+from studyapp.hosting import broker
 
 
 def test_the_socket_is_in_the_data_folder() -> None:

@@ -18,19 +18,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.utils.crypto import salted_hmac
 
-from studyapp import keys
-from studyapp.checks import data_folder_is_private
-from studyapp.errors import InstallationError
-from studyapp.exports.forms_of_text import pseudonym
+from studyapp.core import installation, keys
+from studyapp.core.checks import data_folder_is_private
+from studyapp.core.errors import InstallationError
+from studyapp.exports.cells import pseudonym
 from studyapp.models import Installation
-from studyapp.services import installation, participation
-from studyapp.services.external import external_key, token_digest
+from studyapp.participation.services import passage
+from studyapp.recruitment.services.pseudonyms import external_key, token_digest
 from tests.studyapp.factories import make_study
 
 OLD, NEW = "o" * 40, "n" * 40
 ASK = (
     "from django.db import connection as c; c.cursor().execute('CREATE TABLE t (x)');"
-    "from studyapp.keys import key_fingerprint, keyed_hash, PSEUDONYM_SALT as s;"
+    "from studyapp.core.keys import key_fingerprint, keyed_hash, PSEUDONYM_SALT as s;"
     "print(key_fingerprint(), keyed_hash(s, 'somebody'))"
 )
 
@@ -128,7 +128,7 @@ def test_an_open_data_folder_is_warned_of(tmp_path: Path, settings: Any) -> None
 def test_the_cookies_key_of_then_gives_every_name_of_then(
     settings: Any, now: str, before: list[str]
 ) -> None:
-    participation.begin(study=make_study())
+    passage.begin(study=make_study())
     Installation.objects.all().delete()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = now, before
     texts = ("p\ns", "t", "somebody")
@@ -148,7 +148,7 @@ def test_the_cookies_key_of_then_gives_every_name_of_then(
 def test_the_first_key_of_a_database_with_people_must_name_them_as_before(settings: Any) -> None:
     Installation.objects.all().delete()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, settings.PSEUDONYM_KEY = OLD, [], NEW
-    participation.begin(study=make_study())
+    passage.begin(study=make_study())
     with pytest.raises(InstallationError, match="named by the EARWITNESS_SECRET_KEY of then"):
         installation.check()
     assert not Installation.objects.exists()
@@ -170,7 +170,7 @@ def test_second_factors_outlive_a_new_key_and_are_sealed_again(settings: Any) ->
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEW, [OLD]
 
     def secret() -> str:
-        from studyapp.second_factor import SecondFactorAdapter
+        from studyapp.accounts.second_factor import SecondFactorAdapter
 
         return SecondFactorAdapter().decrypt(Authenticator.objects.get().data["secret"])
 

@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from studyapp.middleware import _strings
+from studyapp.core.middleware import _strings
+from studyapp.core.numbers import whole
 from studyapp.models import Study
-from studyapp.whole import whole
 from tests.studyapp import factories, passages
 from tests.studyapp.views.test_events import event, send
 from tests.studyapp.wire import status
@@ -130,7 +130,7 @@ def test_the_saes_of_a_run_that_was_not_offered_are_not_told() -> None:
     study = factories.make_study()
     client = Client()
     owner = User.objects.create_user("owner", password="x")
-    from studyapp.services import projects
+    from studyapp.accounts.services import projects
 
     project = projects.make(name="Hearing", owner=owner)
     Study.objects.update(project=project)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from studyapp import questionnaire
-from studyapp.questionnaire import GOLD_MSI_ITEMS
+from studyapp.studies import questionnaire
+from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
 
 WORDING = {
     str(number): {"text": f"Item {number}", "answers": [f"step {n}" for n in range(1, 8)]}

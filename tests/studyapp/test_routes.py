@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from studyapp.second_factor import WITHOUT
+from studyapp.accounts.second_factor import WITHOUT
 from tests.studyapp import factories
 from tests.studyapp.routes import routes
 

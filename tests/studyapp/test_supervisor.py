@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from studyapp.supervisor import QUICK_DEATHS, Child, ChildError, Supervisor
+from studyapp.hosting.supervisor import QUICK_DEATHS, Child, ChildError, Supervisor
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -82,7 +82,7 @@ def test_stop_ends_every_child(said: list[str], tmp_path: Path) -> None:
 def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path;"
-        "from studyapp.supervisor import Child, Supervisor;"
+        "from studyapp.hosting.supervisor import Child, Supervisor;"
         f"child = Child('c', {SLEEP!r}, Path({str(tmp_path / 'log')!r}));"
         "Supervisor(print, Path.cwd()).start(child);"
         "print(child.process.pid, flush=True); time.sleep(60)"

@@ -11,6 +11,8 @@ from django.http import HttpResponseBase
 from django.test import Client
 from django.utils import timezone
 
+from studyapp.accounts.services import projects, tokens
+from studyapp.features import services as feature_views
 from studyapp.models import (
     ApiToken,
     Feature,
@@ -24,7 +26,8 @@ from studyapp.models import (
     StudyPlan,
     Trial,
 )
-from studyapp.services import feature_index, feature_views, projects, results, tokens
+from studyapp.results import services as results
+from studyapp.runs.services import feature_columns
 from tests.studyapp import factories, passages
 
 ROLES = ("viewer", "editor", "owner")
@@ -124,7 +127,7 @@ def make_side(name: str) -> Side:
 
 def _looked_at(run: Run) -> tuple[Feature, str, str]:
     """A feature with its view; the names of an exemplar's and of a track's sound."""
-    feature_index.fill(run)
+    feature_columns.fill(run)
     run.refresh_from_db()
     feature = run.features.order_by("pk")[0]
     clip = feature.exemplars.select_related("clip")[0].clip.sha256

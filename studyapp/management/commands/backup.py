@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from studyapp.errors import BackupError
-from studyapp.keys import key_fingerprint
-from studyapp.services import backups
+from studyapp.core.errors import BackupError
+from studyapp.core.keys import key_fingerprint
+from studyapp.hosting import backups
 
 
 class Command(BaseCommand):

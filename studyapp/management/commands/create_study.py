@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
+from studyapp.core.text_files import decoded
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
-from studyapp.questionnaire import wording_of
-from studyapp.selectors import runs as run_selectors
-from studyapp.selectors.studies import main_items, methods_of
-from studyapp.services import draws, quality, recruitment, studies
-from studyapp.steps import STEPS, default_steps, paper_steps
-from studyapp.text_files import decoded
+from studyapp.models.steps import STEPS, default_steps, paper_steps
+from studyapp.recruitment.services import entry
+from studyapp.runs import selectors as run_selectors
+from studyapp.studies.questionnaire import wording_of
+from studyapp.studies.selectors.studies import main_items, methods_of
+from studyapp.studies.services import drawing, lifecycle, quality_rules
 
 Value = TypeVar("Value", str, float, Path)
 
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--strata",
             default="sae",
-            help=f"what the draw is stratified by, comma-separated, of {','.join(draws.STRATA)}",
+            help=f"what the draw is stratified by, comma-separated, of {','.join(drawing.STRATA)}",
         )
         _add_design(parser)
         parser.add_argument("--contact", default="")
@@ -106,7 +107,7 @@ class Command(BaseCommand):
                 within=partial(_recruit, options),
             )
             if options["open"]:
-                study = studies.open_study(studies.freeze(study))
+                study = lifecycle.open_study(lifecycle.freeze(study))
         except StudyError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{study} is {study.state}: {main_items(study).count()} items")
@@ -118,14 +119,14 @@ def _add_design(parser: CommandParser) -> None:
     parser.add_argument("--design", choices=designs, default="between", help="participants")
     parser.add_argument("--catch", type=int, default=0, help="catch trials of a participation")
     parser.add_argument("--repeats", type=int, default=0, help="trials that are shown again")
-    rules = ", ".join(quality.RULES)
+    rules = ", ".join(quality_rules.RULES)
     parser.add_argument(
         "--quality", action="append", default=[], metavar="RULE=NUMBER", help=f"of {rules}"
     )
 
 
 def _add_recruitment(parser: CommandParser) -> None:
-    endings = ", ".join(recruitment.ENDINGS)
+    endings = ", ".join(entry.ENDINGS)
     parser.add_argument(
         "--code", action="append", default=[], metavar="ENDING=CODE", help=f"of {endings}"
     )
@@ -141,7 +142,7 @@ def _recruit(options: dict[str, Any], study: Study) -> None:
     given = re.fullmatch(r"(\d{1,6}(?:\.\d{1,2})?) ?([A-Z]{3})", options["payment"] or "")
     if options["payment"] and not given:
         raise StudyError(f"payment is {options['payment']!r}: an amount and a currency, 3.50EUR")
-    recruitment.configure(
+    entry.configure(
         study=study,
         entry=options["entry"],
         service=options["service"],

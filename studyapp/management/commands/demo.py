@@ -15,17 +15,18 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from studyapp.errors import StudyError
+from studyapp.accounts.services.accounts import machine_login
+from studyapp.core.errors import RunError, StudyError
+from studyapp.core.text_files import decoded
+from studyapp.hosting.serving import Site
 from studyapp.management import serving
 from studyapp.management.run_bars import RunBars
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Run, Study
-from studyapp.selectors import runs as run_selectors
-from studyapp.selectors import study_progress
-from studyapp.services import runs, studies
-from studyapp.services.accounts import machine_login
-from studyapp.serving import Site
-from studyapp.text_files import decoded
+from studyapp.runs import selectors as run_selectors
+from studyapp.runs.services import configs, lifecycle
+from studyapp.studies.selectors import progress
+from studyapp.studies.services import lifecycle as studies
 
 NAME = "demo"
 METHODS = ("descriptors", "corpus-tags")
@@ -71,7 +72,7 @@ class Command(BaseCommand):
 
     def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
         lines = [
-            f"The study is open: {study_progress.overview(study).wished} ratings planned.",
+            f"The study is open: {progress.overview(study).wished} ratings planned.",
             f"  participants   {site.url}/s/{study.slug}/",
             f"  researchers    {site.url}/",
             f"  login          {login[0]} / {login[1]}   (made for this machine)",
@@ -98,12 +99,12 @@ def _config(path: Path, corpus: Path) -> dict[str, Any]:
     """The config of the run, reading the demo corpus."""
     try:
         text = decoded(path.read_bytes())
-        config = runs.config_from_toml(text=text, base=path.resolve().parent)
+        config = configs.config_from_toml(text=text, base=path.resolve().parent)
     except OSError as error:
         raise CommandError(f"config {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CommandError(f"config {path} is {error}") from error
-    except runs.RunError as error:
+    except RunError as error:
         raise CommandError(f"config {path}: {error}") from error
     config["corpus"]["path"] = str(corpus)
     return config
@@ -114,13 +115,15 @@ def _make_run(config: dict[str, Any]) -> Run:
     run = run_selectors.named(NAME)
     try:
         if run is None:
-            run = runs.create_run(
+            run = lifecycle.create_run(
                 name=NAME, config=config, created_by=None, directory=f"runs/{NAME}"
             )
-        if run.state in runs.STARTABLE:
-            runs.change_config(run=run, config=config)  # Folders may have moved since it was made.
-            runs.queue_run(run=run)
-    except runs.RunError as error:
+        if run.state in lifecycle.STARTABLE:
+            lifecycle.change_config(
+                run=run, config=config
+            )  # Folders may have moved since it was made.
+            lifecycle.queue_run(run=run)
+    except RunError as error:
         raise CommandError(str(error)) from error
     return run
 
@@ -144,7 +147,7 @@ def _await_run(run: Run, site: Site, is_over: Callable[[], bool]) -> None:
 
 def _make_study(run: Run) -> Study:
     """The demo's study, open."""
-    study = study_progress.newest(NAME)
+    study = progress.newest(NAME)
     try:
         if study is None:
             study = create_with_bar(run=run, methods=METHODS, **STUDY)

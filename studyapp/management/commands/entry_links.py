@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
 from studyapp import exports
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import EntryToken, Recruitment
-from studyapp.selectors import recruitment as selectors
-from studyapp.services import recruitment
+from studyapp.recruitment import selectors
+from studyapp.recruitment.services import entry
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         """Print them."""
         try:
             study = exports.study_named(options["study"])
-            tokens = recruitment.make_tokens(
+            tokens = entry.make_tokens(
                 study=study,
                 kind=options["kind"],
                 count=options["count"],
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not options["keep_open"]:
             row = selectors.of_study(study)
-            recruitment.configure(
+            entry.configure(
                 study=study,
                 entry=Recruitment.Entry.TOKEN,
                 service=row.service,

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from studyapp.accounts import selectors as projects
+from studyapp.core.errors import RunError
 from studyapp.models import Project
-from studyapp.selectors import projects
-from studyapp.services import runs
+from studyapp.runs.services import lifecycle
 
 
 class Command(BaseCommand):
@@ -24,12 +25,12 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Check, index, say what is there."""
         try:
-            run = runs.import_run(
+            run = lifecycle.import_run(
                 directory=options["directory"],
                 name=options["name"],
                 project=_project(options["project"]),
             )
-        except runs.RunError as error:
+        except RunError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"run {run.name} ({run.identifier}): {run.features.count()} features")
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studyapp.services import accounts
+from studyapp.accounts.services import accounts
 
 
 class Command(BaseCommand):

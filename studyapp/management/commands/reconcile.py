@@ -7,10 +7,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studyapp import exports
-from studyapp.errors import RecruitmentError
+from studyapp.core.errors import RecruitmentError
 from studyapp.models import Study
-from studyapp.selectors import recruitment
-from studyapp.services import prolific
+from studyapp.recruitment import selectors as recruitment
+from studyapp.recruitment.services import prolific
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studyapp import exports
-from studyapp.errors import StudyError
-from studyapp.services import replay
+from studyapp.core.errors import StudyError
+from studyapp.participation.services import replay
 
 
 class Command(BaseCommand):

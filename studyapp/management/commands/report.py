@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from studyapp import exports
-from studyapp.services import results
+from studyapp.results import services as results
 
 
 class Command(BaseCommand):

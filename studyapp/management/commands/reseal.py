@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from studyapp.second_factor import seal_again
+from studyapp.accounts.second_factor import seal_again
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from studyapp.errors import BackupError
-from studyapp.services import backups
+from studyapp.core.errors import BackupError
+from studyapp.hosting import backups
 
 
 class Command(BaseCommand):

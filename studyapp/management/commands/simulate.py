@@ -9,13 +9,14 @@ from django.db import close_old_connections
 from django.urls import reverse
 from tqdm import tqdm
 
-from studyapp import access, exports
+from studyapp import exports
 from studyapp.models import Study
-from studyapp.selectors import people
-from studyapp.services import practice
+from studyapp.participation.services import practice
+from studyapp.participation.views import visitor
 from studyapp.simulation import crowd
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of
 from studyapp.simulation.listener import ListenerModel
+from studyapp.studies.selectors import people
 
 SPEEDS = ("instant", "real")
 
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         model = ListenerModel(ability=options["ability"], bias=options["bias"])
         plan = crowd.Plan(
             link=urljoin(options["url"], reverse("start", args=[study.slug])),
-            token=access.simulation_token(study),
+            token=visitor.simulation_token(study),
             participants=options["participants"],
             seed=options["seed"],
             concurrency=options["concurrency"],

@@ -14,8 +14,8 @@ from django.test import override_settings
 from playwright.sync_api import Page, expect
 
 from studyapp.models import Participation, Response, Study
-from studyapp.services import studies as study_services
-from studyapp.steps import all_steps
+from studyapp.models.steps import all_steps
+from studyapp.studies.services import lifecycle as study_services
 from tests.studyapp.browser.walker import name_of, walk
 from tests.studyapp.factories import make_features, make_run, make_study
 

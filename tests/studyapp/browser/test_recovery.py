@@ -10,7 +10,7 @@ from django import forms
 from playwright.sync_api import Page, Route, expect
 
 from studyapp.models import Event, Response, StepRecord, Study
-from studyapp.services import studies
+from studyapp.studies.services import lifecycle
 from tests.studyapp.browser.test_passage import (
     choose,
     expect_trial,
@@ -136,7 +136,7 @@ def test_events_that_are_refused_do_not_keep_an_answer_back(
 
 def test_a_study_that_was_closed_says_so(page: Page, study: Study) -> None:
     answered(page, study)
-    studies.close(study)
+    lifecycle.close(study)
     save(page)
     expect(page.get_by_role("heading", name="This study has ended")).to_be_visible()
 

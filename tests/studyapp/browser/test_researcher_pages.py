@@ -23,17 +23,12 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from playwright.sync_api import Page
 
+from studyapp.accounts.services import accounts, projects, tokens
+from studyapp.features import services as feature_views
+from studyapp.jobs.services import jobs
 from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
-from studyapp.services import (
-    accounts,
-    feature_index,
-    feature_views,
-    jobs,
-    projects,
-    results,
-    runs,
-    tokens,
-)
+from studyapp.results import services as results
+from studyapp.runs.services import configs, feature_columns, lifecycle
 from tests.studyapp import factories, passages
 from tests.studyapp.views.test_features import _facts
 
@@ -141,18 +136,18 @@ def world(ada: User) -> World:
     """A finished run with a looked-at feature, one that moves, an open and a closed study."""
     run = factories.make_run(name=f"Demo {secrets.token_hex(2)}", clips=12, seconds=0.5)
     factories.make_features(run, count=8, exemplars=6)
-    feature_index.fill(run)
+    feature_columns.fill(run)
     stages(run)
     study = factories.make_study(features=4)
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))
     passages.reach_trials(Client(), study)
-    moving = runs.create_run(
+    moving = lifecycle.create_run(
         name=f"Moving {secrets.token_hex(2)}",
-        config=runs.config_from_toml(text=MOVING),
+        config=configs.config_from_toml(text=MOVING),
         created_by=ada,
     )
-    runs.queue_run(run=moving)
+    lifecycle.queue_run(run=moving)
     moving.stages.filter(stage="corpus").update(state="done", done=960, total=960, unit="track")
     moving.stages.filter(stage="activations").update(
         state="running", done=411, total=960, unit="track", note="shard 3 of 7",

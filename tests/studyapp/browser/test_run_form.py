@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run
-from studyapp.services import jobs
 from tests.studyapp.browser.test_researcher_pages import enter
 
 pytestmark = pytest.mark.django_db(transaction=True)

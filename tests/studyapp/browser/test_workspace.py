@@ -15,9 +15,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import Job, Participation, Study
-from studyapp.services import jobs, recruitment, study_plans
-from studyapp.tasks import work
+from studyapp.recruitment.services import entry
+from studyapp.wizard.services import drafts
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -81,14 +83,14 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     hand = Hand()
     log_in(page, hand)
     hand.click(page.get_by_role("link", name="New study").last)
-    for number, _ in enumerate(study_plans.STEPS, start=1):
+    for number, _ in enumerate(drafts.STEPS, start=1):
         page.get_by_text(f"Step {number} of 9").wait_for()
         if number == 5:
             expect(page.locator("#power")).to_contain_text("Estimating the power of")
             expect(page.locator("#power dd").first).to_have_text("6")
             work_off("power")
             expect(page.locator("#power")).to_contain_text("Monte Carlo error")
-        look(page, f"plan-{number}-{study_plans.STEPS[number - 1]}")
+        look(page, f"plan-{number}-{drafts.STEPS[number - 1]}")
         hand.click(page.get_by_role("main").get_by_role("button", name="Next").or_(
             page.get_by_role("main").get_by_role("button", name="Review")))  # fmt: skip
     page.get_by_role("heading", name="Review").wait_for()
@@ -96,7 +98,7 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     hand.click(page.get_by_role("button", name="Create the study"))
     page.get_by_text("Preparing sounds and items").wait_for()
     look(page, "plan-10-making")
-    work_off(study_plans.KIND)
+    work_off(drafts.KIND)
     expect(page.get_by_role("button", name="Freeze")).to_be_visible()
     look(page, "study-draft")
     hand.click(page.get_by_role("button", name="Freeze"))
@@ -148,8 +150,8 @@ def test_a_study_that_runs_is_watched(page: Page) -> None:
         run=run, features=4, trials_per_participation=2, ratings_per_item=3, title="What is it?",
         steps=["consent", "device", "instructions", "trial"],
     )  # fmt: skip
-    recruitment.configure(study=study, entry="token", payment=Decimal("2.50"), currency="EUR")
-    recruitment.configure(study=study, payment=Decimal("2.50"), currency="EUR")
+    entry.configure(study=study, entry="token", payment=Decimal("2.50"), currency="EUR")
+    entry.configure(study=study, payment=Decimal("2.50"), currency="EUR")
     client = Client()
     someone = passages.reach_trials(client, study)
     passages.finish(client, study, someone)

@@ -21,9 +21,9 @@ from django.utils import timezone
 
 from studyapp import exports
 from studyapp.exports import write
-from studyapp.exports.forms_of_text import pseudonym
+from studyapp.exports.cells import pseudonym
 from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
-from studyapp.services import design, studies
+from studyapp.studies.services import design, lifecycle
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
@@ -229,7 +229,7 @@ def test_a_field_that_the_hash_newly_covers_is_exported(
     made = exports.export_study(study=study, out=tmp_path / "out")
     told = json.loads((made / "study.json").read_text(encoding="utf-8"))
     assert told["design"]["created_by_id"] is None
-    assert design.hash_of_export(told) == studies.design_hash(study) != study.design_hash
+    assert design.hash_of_export(told) == lifecycle.design_hash(study) != study.design_hash
 
 
 def test_of_every_field_of_a_study_it_is_said_whether_the_hash_covers_it() -> None:
@@ -280,7 +280,7 @@ def test_a_failure_leaves_nothing(
     def broken(_: Any) -> Any:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("studyapp.selectors.exports.events", broken)
+    monkeypatch.setattr("studyapp.exports.selectors.events", broken)
     with pytest.raises(OSError, match="full"):
         exports.export_study(study=study, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

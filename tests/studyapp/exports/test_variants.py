@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from analysis.report import text as analysis_text
 from studyapp import exports
-from studyapp.exports.forms_of_text import pseudonym, spreadsheet_safe
+from studyapp.accounts.services import projects, tokens
+from studyapp.core.snapshot import snapshot
+from studyapp.exports.cells import pseudonym, spreadsheet_safe
 from studyapp.models import AuditRecord, Participation, Response, Study
-from studyapp.services import projects, tokens
-from studyapp.snapshot import snapshot
 from tests.studyapp import factories, passages
 
 FORMULA = '=HYPERLINK("http://x","y")'

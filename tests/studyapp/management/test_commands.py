@@ -14,14 +14,14 @@ from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
 from pipeline.run import STAGES
+from studyapp.accounts.services.accounts import machine_login
+from studyapp.hosting.serving import ServingError, Site
+from studyapp.jobs.services import jobs
 from studyapp.management.commands import demo
 from studyapp.management.commands.create_study import _gold_msi
 from studyapp.management.run_bars import RunBars
 from studyapp.models import Project, Run, StageRecord, Study
-from studyapp.questionnaire import GOLD_MSI_ITEMS, GOLD_MSI_STEPS
-from studyapp.services import jobs
-from studyapp.services.accounts import machine_login
-from studyapp.serving import ServingError, Site
+from studyapp.studies.questionnaire import GOLD_MSI_ITEMS, GOLD_MSI_STEPS
 from tests.studyapp import factories, run_directories
 
 pytestmark = pytest.mark.django_db

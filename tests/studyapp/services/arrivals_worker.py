@@ -15,11 +15,11 @@ django.setup()
 from django.core.management import call_command  # noqa: E402 - after the setup
 from django.db import connection  # noqa: E402
 
-from studyapp.errors import StudyFullError  # noqa: E402
+from studyapp.core.errors import StudyFullError  # noqa: E402
 from studyapp.models import Event, Participation, Response, Study, Trial  # noqa: E402
-from studyapp.selectors import participation as selectors  # noqa: E402
-from studyapp.services import participation as services  # noqa: E402
-from studyapp.services.participation import EventData  # noqa: E402
+from studyapp.participation.selectors import passages as selectors  # noqa: E402
+from studyapp.participation.services import passage as services  # noqa: E402
+from studyapp.participation.services.passage import EventData  # noqa: E402
 from tests.studyapp.factories import make_study  # noqa: E402
 
 

@@ -10,11 +10,13 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from studyapp import access
-from studyapp.errors import CrowdedError
+from studyapp.core.errors import CrowdedError
 from studyapp.models import Participation, Study
-from studyapp.services import arrivals, participation, recruitment, studies
-from studyapp.services.withdrawal import withdraw
+from studyapp.participation.services import arrivals, passage
+from studyapp.participation.services.withdrawal import withdraw
+from studyapp.participation.views import visitor
+from studyapp.recruitment.services import entry
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 from tests.studyapp.races import at_once
@@ -83,20 +85,20 @@ def test_people_whom_the_recruiting_service_knows_are_not_limited(
 ) -> None:
     for number in range(2 * LIMIT):
         try:
-            someone = participation.begin(
+            someone = passage.begin(
                 study=study, external_key=f"{number}" * 64, submission=submission,
                 address="192.0.2.1",
             )  # fmt: skip
         except CrowdedError:
             continue
-        participation.consent(participation=someone)
+        passage.consent(participation=someone)
     assert Participation.objects.exclude(assigned_at=None).count() == begun
 
 
 def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) -> None:
-    for token in recruitment.make_tokens(study=study, kind="single", count=2 * LIMIT):
+    for token in entry.make_tokens(study=study, kind="single", count=2 * LIMIT):
         assert Client().get(f"/s/{study.slug}/?t={token}").status_code == 302
-    simulated = access.simulation_token(study)
+    simulated = visitor.simulation_token(study)
     for number in range(2 * LIMIT):
         who = {"PROLIFIC_PID": f"simulated-{number}", "simulated": simulated}
         assert Client().get(f"/s/{study.slug}/", who).status_code == 302
@@ -107,23 +109,23 @@ def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) ->
 def test_places_are_counted_under_the_studys_lock(study: Study) -> None:
     """Many that began before the limit could be seen: at consent it holds all the same."""
     key = arrivals.address_key("192.0.2.1")
-    begun = [participation.begin(study=study) for _ in range(2 * LIMIT)]
+    begun = [passage.begin(study=study) for _ in range(2 * LIMIT)]
     Participation.objects.update(address_key=key)
     fresh = [Participation.objects.select_related("study").get(pk=one.pk) for one in begun]
     refused = at_once(
-        *[lambda one=one: participation.consent(participation=one) for one in fresh]  # type: ignore[misc]
+        *[lambda one=one: passage.consent(participation=one) for one in fresh]  # type: ignore[misc]
     )
     assert sorted(refused) == [""] * LIMIT + [CrowdedError.__name__] * LIMIT
     assert Participation.objects.exclude(assigned_at=None).count() == LIMIT
 
 
 def test_an_address_is_a_keyed_hash_and_forgotten_after_a_day(study: Study) -> None:
-    old = participation.consent(participation=participation.begin(study=study, address="192.0.2.1"))
+    old = passage.consent(participation=passage.begin(study=study, address="192.0.2.1"))
     assert len(old.address_key) == 64
     assert "192.0.2.1" not in str(old.__dict__)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.filter(pk=old.pk).update(created_at=yesterday)
-    new = participation.begin(study=study, address="192.0.2.1")
+    new = passage.begin(study=study, address="192.0.2.1")
     arrivals.sweep()
     old.refresh_from_db()
     new.refresh_from_db()
@@ -142,7 +144,7 @@ def test_withdrawing_does_not_let_a_visitor_begin_once_more(study: Study) -> Non
 
 
 def test_a_withdrawn_passages_address_is_forgotten_after_a_day(study: Study) -> None:
-    someone = withdraw(participation=participation.begin(study=study, address="192.0.2.1"))
+    someone = withdraw(participation=passage.begin(study=study, address="192.0.2.1"))
     assert someone.address_key
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.filter(pk=someone.pk).update(created_at=yesterday)
@@ -152,9 +154,9 @@ def test_a_withdrawn_passages_address_is_forgotten_after_a_day(study: Study) -> 
 
 
 def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> None:
-    looked, agreed, refused, late = (participation.begin(study=study) for _ in range(4))
-    participation.consent(participation=agreed)
-    participation.refuse(participation=refused)
+    looked, agreed, refused, late = (passage.begin(study=study) for _ in range(4))
+    passage.consent(participation=agreed)
+    passage.refuse(participation=refused)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.exclude(pk=late.pk).update(created_at=yesterday)
     arrivals.sweep()
@@ -164,11 +166,11 @@ def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> No
 
 
 def test_what_a_closed_study_exports_and_reconciliation_needs_stays(study: Study) -> None:
-    looked, sent = participation.begin(study=study), participation.begin(study=study)
+    looked, sent = passage.begin(study=study), passage.begin(study=study)
     Participation.objects.filter(pk=sent.pk).update(external_key="a" * 64)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.update(created_at=yesterday)
-    studies.close(study)
+    lifecycle.close(study)
     arrivals.sweep()
     assert set(Participation.objects.values_list("pk", flat=True)) == {looked.pk, sent.pk}
     Study.objects.update(state=Study.State.OPEN)

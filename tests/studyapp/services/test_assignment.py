@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from studyapp.errors import PlaceLostError, StudyFullError, StudyUnavailableError
+from studyapp.core.errors import PlaceLostError, StudyFullError, StudyUnavailableError
 from studyapp.models import Participation, Response, Study, Trial
-from studyapp.services import assignment, leases, participation, studies
+from studyapp.participation.services import assignment, leases, passage
+from studyapp.studies.services import frames, lifecycle
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def arrive(study: Study) -> Participation:
     """One more participant, up to consent."""
-    return participation.consent(participation=participation.begin(study=study))
+    return passage.consent(participation=passage.begin(study=study))
 
 
 def expire(someone: Participation) -> None:
@@ -45,12 +46,12 @@ def test_eighty_participations_fill_every_cell_exactly() -> None:
     assert len(cells(study)) == 200
     assert set(cells(study).values()) == {4}
     with pytest.raises(StudyFullError):
-        participation.begin(study=study)
+        passage.begin(study=study)
 
 
 def test_cells_stay_within_one_of_even_all_along() -> None:
     study = make_study(features=5, trials_per_participation=2, ratings_per_item=3)
-    for count in range(1, 2 * assignment.places_per_condition(study) + 1):
+    for count in range(1, 2 * frames.places_per_condition(study) + 1):
         arrive(study)
         for condition in study.conditions.all():
             per_item = [item.trials.count() for item in condition.items.all()]
@@ -71,10 +72,10 @@ def test_the_stored_seed_decides_the_order_of_trials_and_options() -> None:
     study = make_study(features=6, trials_per_participation=6, ratings_per_item=9)
 
     def orders(seed: int) -> list[object]:
-        someone = participation.begin(study=study)
+        someone = passage.begin(study=study)
         Participation.objects.filter(pk=someone.pk).update(seed=seed)
         someone.refresh_from_db()
-        trials = participation.consent(participation=someone).trials
+        trials = passage.consent(participation=someone).trials
         return list(trials.values_list("item__feature", "option_order"))
 
     first, second, other = orders(7), orders(8), orders(9)
@@ -105,7 +106,7 @@ def test_who_does_not_come_back_frees_the_place() -> None:
     study = make_study(features=3, trials_per_participation=3)
     first, _second = arrive(study), arrive(study)
     with pytest.raises(StudyFullError):
-        participation.begin(study=study)
+        passage.begin(study=study)
     expire(first)
     third = arrive(study)
     assert third.condition == first.condition
@@ -144,7 +145,7 @@ def test_a_place_is_held_for_a_short_while_until_something_is_answered() -> None
     assert minutes_held(someone) == 15
     soon = timezone.now() + timedelta(minutes=2)
     Participation.objects.filter(pk=someone.pk).update(lease_expires_at=soon)
-    participation.instructed(participation=someone)
+    passage.instructed(participation=someone)
     assert minutes_held(someone) == 15
     trial = someone.trials.get(number=1)
     Response.objects.create(
@@ -173,22 +174,22 @@ def test_dropouts_items_are_given_again() -> None:
     assert not items[third] & items[other]
 
 
-@pytest.mark.parametrize("action", [studies.pause, studies.close])
+@pytest.mark.parametrize("action", [lifecycle.pause, lifecycle.close])
 def test_a_study_that_is_not_open_takes_nobody_new(action) -> None:  # type: ignore[no-untyped-def]
     study = make_study()
-    waiting = participation.begin(study=study)
+    waiting = passage.begin(study=study)
     action(study)
     with pytest.raises(StudyUnavailableError):
-        participation.begin(study=study)
+        passage.begin(study=study)
     with pytest.raises(StudyUnavailableError):
-        participation.consent(participation=waiting)
+        passage.consent(participation=waiting)
     waiting.refresh_from_db()
     assert waiting.consented_at is None
 
 
 def test_places_are_rounded_up_so_that_every_item_gets_its_ratings() -> None:
     study = make_study(features=5, trials_per_participation=2, methods=[METHODS[0]])
-    assert assignment.places_per_condition(study) == 3
+    assert frames.places_per_condition(study) == 3
     for _ in range(3):
         arrive(study)
     assert sorted(cells(study).values()) == [1, 1, 1, 1, 2]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from studyapp.errors import BackupError
-from studyapp.keys import key_fingerprint
-from studyapp.services import backups
+from studyapp.core.errors import BackupError
+from studyapp.core.keys import key_fingerprint
+from studyapp.hosting import backups
 
 pytestmark = pytest.mark.django_db
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from studyapp import clock
-from studyapp.errors import NotHeardError, PlaceLostError
+from studyapp.core import clock
+from studyapp.core.errors import NotHeardError, PlaceLostError
 from studyapp.models import Participation, Response, Study, Trial
-from studyapp.services import assignment, participation
-from studyapp.services.events import EventData
+from studyapp.participation.services import assignment, passage
+from studyapp.participation.services.events import EventData
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -37,19 +37,19 @@ def study() -> Study:
 
 
 def arrive(study: Study) -> Participation:
-    someone = participation.consent(participation=participation.begin(study=study))
-    return participation.instructed(participation=someone)
+    someone = passage.consent(participation=passage.begin(study=study))
+    return passage.instructed(participation=someone)
 
 
 def heard(someone: Participation) -> Trial:
-    trial = participation.show_trial(trial=someone.trials.get(number=1))
+    trial = passage.show_trial(trial=someone.trials.get(number=1))
     events = [EventData(trial.token, "ended", 1, f"{trial.pk}-{clip}", clip) for clip in (1, 2, 3)]
-    participation.record_events(participation=someone, events=events)
+    passage.record_events(participation=someone, events=events)
     return trial
 
 
 def answer(trial: Trial) -> Response:
-    return participation.record_response(trial=trial, choice=1, confidence=3, key=trial.key)
+    return passage.record_response(trial=trial, choice=1, confidence=3, key=trial.key)
 
 
 def test_it_is_the_databases_clock() -> None:
@@ -72,7 +72,7 @@ def test_where_the_clock_was_set_back_the_events_are_still_needed(
     study: Study, set_clock: SetClock
 ) -> None:
     someone = arrive(study)
-    trial = participation.show_trial(trial=someone.trials.get(number=1))
+    trial = passage.show_trial(trial=someone.trials.get(number=1))
     set_clock(timedelta(hours=-1))
     with pytest.raises(NotHeardError, match="not heard to the end"):
         answer(trial)

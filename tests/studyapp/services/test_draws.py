@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import Clip, Feature
-from studyapp.selectors.studies import Candidate, PooledFeature
-from studyapp.services import draws
+from studyapp.studies.selectors.studies import Candidate, PooledFeature
+from studyapp.studies.services import drawing
 
 
 def pooled(
@@ -37,14 +37,14 @@ def test_a_near_synonym_is_no_second_option() -> None:
         "a/2": named(2, ("noise", "noise"), ("bells", "bells"), ("x", "x")),
         "a/3": named(3, ("choir", "choir")),
     }
-    options = draws.options_by_candidates(pooled=pool["a/0"], method="m", pool=pool, seed=0)
+    options = drawing.options_by_candidates(pooled=pool["a/0"], method="m", pool=pool, seed=0)
     assert {option["text"] for option in options} == {"hiss", "low", "high", "noise", "choir"}
 
 
 def test_three_own_candidates_and_three_exemplars_make_a_feature_eligible() -> None:
-    assert draws.reasons_against(pooled(1), ["m"]) == []
+    assert drawing.reasons_against(pooled(1), ["m"]) == []
     few = pooled(2, texts=("x", "y"), clips=2)
-    assert draws.reasons_against(few, ["m", "n"]) == [
+    assert drawing.reasons_against(few, ["m", "n"]) == [
         "fewer than 3 candidates by m",
         "fewer than 3 candidates by n",
         "fewer than 3 exemplars",
@@ -53,17 +53,17 @@ def test_three_own_candidates_and_three_exemplars_make_a_feature_eligible() -> N
 
 def test_shares_are_by_largest_remainder() -> None:
     kept = {"a": 50, "b": 30, "c": 20}
-    assert draws.shares(kept=kept, eligible=kept, wanted=7) == {"a": 4, "b": 2, "c": 1}
+    assert drawing.shares(kept=kept, eligible=kept, wanted=7) == {"a": 4, "b": 2, "c": 1}
 
 
 def test_what_an_sae_cannot_give_the_others_give() -> None:
-    given_ = draws.shares(kept={"a": 90, "b": 10}, eligible={"a": 2, "b": 10}, wanted=10)
+    given_ = drawing.shares(kept={"a": 90, "b": 10}, eligible={"a": 2, "b": 10}, wanted=10)
     assert given_ == {"a": 2, "b": 8}
 
 
 def test_too_few_eligible_features_are_refused() -> None:
     with pytest.raises(StudyError, match="5 features wanted, 3 are eligible"):
-        draws.shares(kept={"a": 9}, eligible={"a": 3}, wanted=5)
+        drawing.shares(kept={"a": 9}, eligible={"a": 3}, wanted=5)
 
 
 @given(
@@ -75,9 +75,9 @@ def test_shares_add_up_and_never_pass_what_is_eligible(kept, wanted, rng) -> Non
     eligible = {sae: rng.randint(0, count) for sae, count in kept.items()}
     if wanted > sum(eligible.values()):
         with pytest.raises(StudyError):
-            draws.shares(kept=kept, eligible=eligible, wanted=wanted)
+            drawing.shares(kept=kept, eligible=eligible, wanted=wanted)
         return
-    shares = draws.shares(kept=kept, eligible=eligible, wanted=wanted)
+    shares = drawing.shares(kept=kept, eligible=eligible, wanted=wanted)
     assert sum(shares.values()) == wanted
     assert all(shares[sae] <= eligible[sae] for sae in shares)
 
@@ -86,7 +86,7 @@ def test_the_same_seed_draws_the_same_features_and_another_seed_others() -> None
     pool = [pooled(index) for index in range(40)]
 
     def names(seed: int) -> list[str]:
-        drawn = draws.draw_features(pool=pool, methods=["m"], wanted=10, seed=seed)
+        drawn = drawing.draw_features(pool=pool, methods=["m"], wanted=10, seed=seed)
         return [one.feature.identifier for one in drawn]
 
     assert names(1) == names(1)
@@ -96,7 +96,8 @@ def test_the_same_seed_draws_the_same_features_and_another_seed_others() -> None
 
 def test_clips_are_three_and_in_no_order_of_rank() -> None:
     drawn = [
-        [clip.pk for clip in draws.draw_clips(pooled=pooled(index), seed=5)] for index in range(200)
+        [clip.pk for clip in drawing.draw_clips(pooled=pooled(index), seed=5)]
+        for index in range(200)
     ]
     assert all(len(set(one)) == 3 for one in drawn)
     rising = sum(one == sorted(one) for one in drawn)
@@ -105,7 +106,7 @@ def test_clips_are_three_and_in_no_order_of_rank() -> None:
 
 def test_five_own_candidates_keep_the_methods_ranks() -> None:
     one = pooled(1, texts=("a", "b", "c", "d", "e", "f"))
-    options = draws.options_by_candidates(pooled=one, method="m", pool={}, seed=1)
+    options = drawing.options_by_candidates(pooled=one, method="m", pool={}, seed=1)
     assert [(o["text"], o["source"], o["rank"]) for o in options] == [
         ("a", "m", 1), ("b", "m", 2), ("c", "m", 3), ("d", "m", 4), ("e", "m", 5)
     ]  # fmt: skip
@@ -116,7 +117,7 @@ def test_what_is_missing_comes_from_the_nearest_neighbours_first() -> None:
     one.feature.neighbours = ["a/3", "a/2", "a/99"]
     near, next_, far = pooled(3, texts=("A ", "q")), pooled(2, texts=("r",)), pooled(4)
     pool = {p.feature.identifier: p for p in (one, near, next_, far)}
-    options = draws.options_by_candidates(pooled=one, method="m", pool=pool, seed=1)
+    options = drawing.options_by_candidates(pooled=one, method="m", pool=pool, seed=1)
     assert [(o["text"], o["source"], o["rank"]) for o in options[3:]] == [
         ("q", "feature:a/3", None),  # its best, `A`, is there already
         ("r", "feature:a/2", None),
@@ -128,7 +129,7 @@ def test_without_neighbours_the_rest_gives_in_seeded_order() -> None:
     pool = {f"a/{n}": pooled(n, texts=(f"t{n}",)) for n in range(1, 30)}
 
     def texts(seed: int) -> list[str]:
-        found = draws.options_by_candidates(pooled=one, method="m", pool=pool, seed=seed)
+        found = drawing.options_by_candidates(pooled=one, method="m", pool=pool, seed=seed)
         return [option["text"] for option in found]
 
     assert texts(1) == texts(1)
@@ -138,4 +139,4 @@ def test_without_neighbours_the_rest_gives_in_seeded_order() -> None:
 def test_a_method_with_too_few_texts_is_refused() -> None:
     one = pooled(1)
     with pytest.raises(StudyError, match="method m has fewer than 5 different labels"):
-        draws.options_by_candidates(pooled=one, method="m", pool={"a/2": pooled(2)}, seed=1)
+        drawing.options_by_candidates(pooled=one, method="m", pool={"a/2": pooled(2)}, seed=1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from studyapp.models import EntryToken, Participation
-from studyapp.services import participation, recruitment
-from studyapp.services.external import Identity
+from studyapp.participation.services import passage
+from studyapp.recruitment.services import entry
+from studyapp.recruitment.services.pseudonyms import Identity
 from tests.studyapp.factories import make_study
 from tests.studyapp.races import at_once
 
@@ -16,7 +17,7 @@ HANDS = 4
 
 def token_of(kind: str, max_uses: int | None = None) -> EntryToken:
     study = make_study(features=3, trials_per_participation=1, ratings_per_item=90)
-    recruitment.make_tokens(study=study, kind=kind, max_uses=max_uses)
+    entry.make_tokens(study=study, kind=kind, max_uses=max_uses)
     return EntryToken.objects.select_related("study").get()
 
 
@@ -24,7 +25,7 @@ def test_two_submissions_of_one_person_begin_one_participation() -> None:
     study = make_study()
     people = [Identity("5f3e", f"session-{number}") for number in range(HANDS)]
     refused = at_once(*(
-        lambda who=who: participation.begin(
+        lambda who=who: passage.begin(
             study=study, external_key=who.key, person_key=who.person
         )
         for who in people
@@ -35,16 +36,16 @@ def test_two_submissions_of_one_person_begin_one_participation() -> None:
 
 def test_a_single_use_link_opened_at_once_begins_one_participation() -> None:
     token = token_of("single")
-    begin = [lambda: participation.begin(study=token.study, entry=token)] * HANDS
+    begin = [lambda: passage.begin(study=token.study, entry=token)] * HANDS
     assert sorted(at_once(*begin)) == ["", *["NotInvitedError"] * (HANDS - 1)]
     assert Participation.objects.count() == 1
 
 
 def test_a_shared_token_lets_no_more_consent_than_it_may() -> None:
     token = token_of("shared", max_uses=2)
-    begun = [participation.begin(study=token.study, entry=token) for _ in range(HANDS)]
+    begun = [passage.begin(study=token.study, entry=token) for _ in range(HANDS)]
     refused = at_once(*(
-        lambda one=one: participation.consent(participation=one) for one in begun
+        lambda one=one: passage.consent(participation=one) for one in begun
     ))  # fmt: skip
     assert sorted(refused) == ["", "", *["NotInvitedError"] * (HANDS - 2)]
     token.refresh_from_db()
@@ -53,10 +54,8 @@ def test_a_shared_token_lets_no_more_consent_than_it_may() -> None:
 
 def test_a_consent_sent_twice_uses_a_token_once() -> None:
     token = token_of("shared", max_uses=2)
-    one = participation.begin(study=token.study, entry=token)
-    consents = [
-        lambda: participation.consent(participation=Participation.objects.get(pk=one.pk))
-    ] * HANDS
+    one = passage.begin(study=token.study, entry=token)
+    consents = [lambda: passage.consent(participation=Participation.objects.get(pk=one.pk))] * HANDS
     assert at_once(*consents) == [""] * HANDS
     token.refresh_from_db()
     assert token.uses == 1

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from studyapp import exports
 from studyapp.models import Event, Participation, Response, Study, Trial
-from studyapp.services import events as services
-from studyapp.services import participation, studies
-from studyapp.services.events import EventData
+from studyapp.participation.services import events as services
+from studyapp.participation.services import passage
+from studyapp.participation.services.events import EventData
+from studyapp.studies.services import lifecycle
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ def study() -> Study:
 @pytest.fixture
 def trial(study: Study) -> Trial:
     """A trial that was first shown ten seconds ago."""
-    someone = participation.consent(participation=participation.begin(study=study))
+    someone = passage.consent(participation=passage.begin(study=study))
     trial = someone.trials.get(number=1)
     Trial.objects.filter(pk=trial.pk).update(shown_at=timezone.now() - timedelta(seconds=10))
     return Trial.objects.get(pk=trial.pk)
@@ -48,7 +49,7 @@ def test_a_closed_study_takes_none_and_its_export_does_not_change(
     study: Study, trial: Trial
 ) -> None:
     answered(trial, seconds_ago=1)
-    studies.close(study)
+    lifecycle.close(study)
     before = b"".join(exports.responses_as_csv(study))
     late = [event(trial, "s1", "heard", value=2**40 - 1), event(trial, "s2", "error")]
     assert send(trial, *late) == ([], ["s1", "s2"])
@@ -56,7 +57,7 @@ def test_a_closed_study_takes_none_and_its_export_does_not_change(
 
 
 def test_a_paused_study_takes_them(study: Study, trial: Trial) -> None:
-    studies.pause(study)
+    lifecycle.pause(study)
     assert send(trial, event(trial, "s1")) == (["s1"], [])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from studyapp.services import flac
+from studyapp.studies.services import flac
 
 
 def encoded(seconds: float, *, level: float = 0.1, seed: int = 0) -> bytes:

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from studyapp.jobs.services import bell, jobs, processes
 from studyapp.models import Job
-from studyapp.services import bell, jobs, processes
 
 pytestmark = pytest.mark.django_db
 

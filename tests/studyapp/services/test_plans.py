@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from studyapp.errors import StudyError
-from studyapp.services import plans
-from studyapp.services.plans import CATCH, MAIN, REPEAT, Cell, Frame, Plan, State
+from studyapp.core.errors import StudyError
+from studyapp.studies.services import allocation
+from studyapp.studies.services.allocation import CATCH, MAIN, REPEAT, Cell, Frame, Plan, State
 
 Ratings = dict[str, tuple[int, int]]
 
@@ -46,7 +46,7 @@ def arrivals(of: Frame, count: int) -> list[tuple[Plan, State]]:
     """Plans in turn, each with the state after it."""
     state, seen = empty(of), []
     for seed in range(count):
-        plan = plans.draw(of, state, seed)
+        plan = allocation.draw(of, state, seed)
         state = after(state, plan)
         seen.append((plan, state))
     return seen
@@ -93,7 +93,7 @@ def test_the_cheapest_cells_are_found_where_greed_would_miss_them() -> None:
     of = frame(features=2, methods="ab", trials=2)
     ratings: Ratings = {"i00a": (0, 0), "i01a": (5, 0), "i00b": (0, 0), "i01b": (0, 0)}
     for seed in range(20):
-        plan = plans.draw(of, State({"a": 0, "b": 0}, ratings), seed)
+        plan = allocation.draw(of, State({"a": 0, "b": 0}, ratings), seed)
         assert {one.item for one in plan.trials} == {"i00a", "i01b"}
 
 
@@ -103,7 +103,7 @@ def test_no_other_choice_of_cells_is_cheaper() -> None:
     rng = Random(3)
     for seed in range(30):
         ratings = {cell.item: (rng.randrange(4), 0) for cell in of.cells}
-        plan = plans.draw(of, State({"a": 0, "b": 0}, ratings), seed)
+        plan = allocation.draw(of, State({"a": 0, "b": 0}, ratings), seed)
         squares = sum(ratings[one.item][0] ** 2 for one in plan.trials)
         best = min(
             sum(ratings[f"i{n:02d}a"][0] ** 2 for n in first)
@@ -116,8 +116,8 @@ def test_no_other_choice_of_cells_is_cheaper() -> None:
 
 def test_the_same_seed_and_state_give_the_same_plan_and_others_another() -> None:
     of = frame(catch=("c01", "c02"), catch_trials=1, repeats=2)
-    first = [plans.draw(of, empty(of), seed) for seed in range(6)]
-    assert first == [plans.draw(of, empty(of), seed) for seed in range(6)]
+    first = [allocation.draw(of, empty(of), seed) for seed in range(6)]
+    assert first == [allocation.draw(of, empty(of), seed) for seed in range(6)]
     assert len(set(first)) == 6
 
 
@@ -129,7 +129,7 @@ def test_catch_trials_and_repeats_come_on_top_at_places_that_mean_something(
     of = frame(methods="ab", trials=trials, catch=names, catch_trials=catch, repeats=repeats)
     places: set[int] = set()
     for seed in range(40):
-        plan = plans.draw(of, empty(of), seed).trials
+        plan = allocation.draw(of, empty(of), seed).trials
         kinds = Counter(one.kind for one in plan)
         assert kinds == {MAIN: trials, CATCH: catch, REPEAT: repeats}
         assert plan[0].kind == MAIN
@@ -184,4 +184,4 @@ def test_labels_that_cannot_be_kept_apart_are_refused_in_one_line() -> None:
     )
     of = Frame(methods=("a",), cells=cells, trials=2)
     with pytest.raises(StudyError, match="needs more different labels"):
-        plans.draw(of, empty(of), 1)
+        allocation.draw(of, empty(of), 1)

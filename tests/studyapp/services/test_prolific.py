@@ -16,9 +16,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from studyapp import exports
-from studyapp.errors import RecruitmentError
+from studyapp.core.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Study
-from studyapp.services import assignment, prolific, prolific_api, recruitment, studies
+from studyapp.participation.services import assignment
+from studyapp.recruitment.services import entry, prolific, prolific_api
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 from tests.studyapp.services.prolific_server import TOKEN, Prolific
@@ -46,7 +48,7 @@ def study() -> Study:
         trials_per_participation=3,
         codes={"complete": "DONE1234", "no_consent": "NO123456"},
     )
-    recruitment.configure(study=study, service="prolific", external_study="their-study")
+    entry.configure(study=study, service="prolific", external_study="their-study")
     return study
 
 
@@ -250,7 +252,7 @@ def test_what_nobody_filled_in_is_nobody(word: str) -> None:
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     if word:
         assert entered(study, {"PROLIFIC_PID": "p", "SESSION_ID": word}) == "broken_link"
-    recruitment.configure(study=study, service="prolific")
+    entry.configure(study=study, service="prolific")
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     assert not Participation.objects.exists()
 
@@ -275,9 +277,7 @@ def test_a_session_leads_to_no_other_address_of_prolific(
 def test_an_invented_person_gets_no_code_where_prolific_can_be_asked(
     service: Prolific, study: Study
 ) -> None:
-    recruitment.configure(
-        study=study, entry="token", service="prolific", external_study="their-study"
-    )
+    entry.configure(study=study, entry="token", service="prolific", external_study="their-study")
     service.submit(pid("ann"), "s-ann", "ACTIVE")
     assert entered(study, link("nobody")) == "unknown_submission"
     assert entered(study, link("ben", "s-ann")) == "unknown_submission"  # another's submission
@@ -339,9 +339,9 @@ def test_one_person_takes_part_once_whatever_the_submission(
 
 def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> None:
     arrive(study, "ann", service=service)
-    studies.close(study)
+    lifecycle.close(study)
     again = make_study(slug=study.slug, features=3, trials_per_participation=3)
-    recruitment.configure(study=again, service="prolific", external_study="their-study")
+    entry.configure(study=again, service="prolific", external_study="their-study")
     service.submit(pid("ann"), "s-second", "ACTIVE")
     assert entered(again, link("ann", "s-second")) == "taken_part"
 

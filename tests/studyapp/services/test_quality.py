@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from studyapp import exports
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
+from studyapp.exports import flags as quality
+from studyapp.exports.flags import Facts
 from studyapp.models import Participation, Response, Study, Trial
-from studyapp.services import quality, studies
-from studyapp.services.quality import Facts
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -155,11 +156,11 @@ def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str
 @pytest.mark.django_db
 def test_what_is_frozen_covers_the_new_settings() -> None:
     study = make_study(state=Study.State.DRAFT)
-    before = studies.design_hash(study)
+    before = lifecycle.design_hash(study)
     for change in ({"design": "within"}, {"repeat_trials": 1}, {"codes": {"complete": "C1"}}):
-        studies.update_study(study=study, **change)
+        lifecycle.update_study(study=study, **change)
         study.refresh_from_db()
-        after = studies.design_hash(study)
+        after = lifecycle.design_hash(study)
         assert after != before
         before = after
 

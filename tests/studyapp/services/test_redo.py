@@ -13,9 +13,11 @@ from django.test import Client
 from django.urls import reverse
 
 from pipeline.artifacts import RunDirectory
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
-from studyapp.services import jobs, runs
-from studyapp.tasks import work
+from studyapp.runs.services import folders, lifecycle
 from tests.studyapp import factories, run_directories
 from tests.studyapp.run_directories import CONFIG
 
@@ -30,10 +32,10 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run() -> Run:
     """A finished run of this site, its files and its rows."""
-    made = runs.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
-    run_directories.make(runs.directory_of(run=made))
-    runs.queue_run(run=made)
-    runs.index_run(run=made)
+    made = lifecycle.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
+    run_directories.make(folders.directory_of(run=made))
+    lifecycle.queue_run(run=made)
+    lifecycle.index_run(run=made)
     Job.objects.all().delete()
     return made
 
@@ -49,7 +51,7 @@ def states(run: Run) -> dict[str, str]:
 
 
 def test_what_follows_is_undone_and_the_earlier_stages_stay(run: Run) -> None:
-    assert runs.redo_stage(run=run, stage="exemplars") == ["exemplars", "labels", "scores"]
+    assert lifecycle.redo_stage(run=run, stage="exemplars") == ["exemplars", "labels", "scores"]
     assert states(run) == {
         "corpus": "done", "activations": "done", "sae": "done", "features": "done",
         "exemplars": "waiting", "labels": "waiting", "scores": "waiting",
@@ -57,7 +59,7 @@ def test_what_follows_is_undone_and_the_earlier_stages_stay(run: Run) -> None:
     assert run.state == Run.State.QUEUED
     assert not [*run.features.all(), *Clip.objects.all(), *Exemplar.objects.all()]
     assert not LabelCandidate.objects.exists()
-    files = RunDirectory(runs.directory_of(run=run))
+    files = RunDirectory(folders.directory_of(run=run))
     assert list(files.manifest()["stages"]) == ["corpus", "activations", "sae", "features"]
     assert not list(files.path.glob("labels/*/*.parquet"))
 
@@ -65,7 +67,7 @@ def test_what_follows_is_undone_and_the_earlier_stages_stay(run: Run) -> None:
 def test_the_worker_makes_it_anew_and_indexes_it(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    runs.redo_stage(run=run, stage="labels")
+    lifecycle.redo_stage(run=run, stage="labels")
     fresh = run_directories.make(tmp_path / "fresh", features=2)
     made = []
 
@@ -90,20 +92,20 @@ def test_the_worker_makes_it_anew_and_indexes_it(
 def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
     study = factories.make_study()
     study.runs.add(run)
-    with pytest.raises(runs.RunError, match="its features stay as they are"):
-        runs.redo_stage(run=run, stage="labels")
+    with pytest.raises(RunError, match="its features stay as they are"):
+        lifecycle.redo_stage(run=run, stage="labels")
     assert run.features.count() == 3
-    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+    assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
 
 def test_who_may_not_take_a_run_over_undoes_nothing(run: Run) -> None:
     Run.objects.update(origin=Run.Origin.SITE)
     run.refresh_from_db()
-    with pytest.raises(runs.RunError, match="eve may not start runs in no project"):
-        runs.redo_stage(run=run, stage="labels", by=User.objects.create_user("eve"))
+    with pytest.raises(RunError, match="eve may not start runs in no project"):
+        lifecycle.redo_stage(run=run, stage="labels", by=User.objects.create_user("eve"))
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)
-    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+    assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
 
 def test_redo_takes_a_run_over_from_a_maker_who_is_gone(run: Run, researcher: Client) -> None:
@@ -124,18 +126,18 @@ def test_redo_takes_a_run_over_from_a_maker_who_is_gone(run: Run, researcher: Cl
 def test_when_no_stage_can_be_made_anew(run: Run, change: dict[str, str], line: str) -> None:
     Run.objects.update(**change)
     run.refresh_from_db()
-    with pytest.raises(runs.RunError, match=line):
-        runs.redo_stage(run=run, stage="labels")
+    with pytest.raises(RunError, match=line):
+        lifecycle.redo_stage(run=run, stage="labels")
 
 
 def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
-    RunDirectory(runs.directory_of(run=run)).forget(["scores"])
-    with pytest.raises(runs.RunError, match=r"stage scores of .* is not done: nothing to redo"):
-        runs.redo_stage(run=run, stage="scores")
+    RunDirectory(folders.directory_of(run=run)).forget(["scores"])
+    with pytest.raises(RunError, match=r"stage scores of .* is not done: nothing to redo"):
+        lifecycle.redo_stage(run=run, stage="scores")
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)
-    with pytest.raises(runs.RunError, match="unknown stage 'nothing'"):
-        runs.redo_stage(run=run, stage="nothing")
+    with pytest.raises(RunError, match="unknown stage 'nothing'"):
+        lifecycle.redo_stage(run=run, stage="nothing")
 
 
 def test_the_page_offers_it_and_says_what_goes_with_it(run: Run, researcher: Client) -> None:

@@ -9,18 +9,18 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from studyapp import exports
-from studyapp.exports.forms_of_text import pseudonym
+from studyapp.exports.cells import pseudonym
 from studyapp.models import Participation, Study, Trial
-from studyapp.selectors import participation as selectors
-from studyapp.services import participation
-from studyapp.steps import all_steps
+from studyapp.models.steps import all_steps
+from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.services import passage
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
 
 
 def arrive(study: Study) -> Participation:
-    return participation.consent(participation=participation.begin(study=study))
+    return passage.consent(participation=passage.begin(study=study))
 
 
 def replay(someone: Participation) -> str:
@@ -67,7 +67,7 @@ def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
 
 def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
     study = make_study(ratings_per_item=9)
-    waiting = participation.begin(study=study)
+    waiting = passage.begin(study=study)
     with pytest.raises(CommandError, match="was given no trials"):
         replay(waiting)
     old, bare = arrive(study), arrive(study)

@@ -10,9 +10,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from studyapp import tasks
+from studyapp.jobs import tasks
+from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study
-from studyapp.services import jobs, results, studies
+from studyapp.results import services as results
+from studyapp.studies.services import lifecycle
 from tests.studyapp import factories, passages
 
 
@@ -28,7 +30,7 @@ def answered() -> Study:
     for _ in range(2):
         client = Client()
         passages.finish(client, study, passages.reach_trials(client, study))
-    studies.close(study)
+    lifecycle.close(study)
     study.refresh_from_db()
     return study
 

@@ -15,8 +15,9 @@ from pipeline.config_sections import HOOKPOINT_PRESETS
 from pipeline.corpora import ADAPTERS
 from pipeline.labelers import LABELERS
 from pipeline.scorers import SCORERS
-from studyapp.services import run_fields
-from studyapp.services.runs import RunError, config_from_toml
+from studyapp.core.errors import RunError
+from studyapp.runs.services import form_fields
+from studyapp.runs.services.configs import config_from_toml
 
 PAPER_SMALL = json.dumps([*HOOKPOINT_PRESETS["paper-small"]])
 TEXT = """
@@ -34,8 +35,8 @@ methods = ["descriptors", "gemini@gemini-2.5-pro"]
 """
 
 
-def every() -> dict[str, run_fields.Field]:
-    return {one.key: one for _, own in run_fields.sections() for one in own}
+def every() -> dict[str, form_fields.Field]:
+    return {one.key: one for _, own in form_fields.sections() for one in own}
 
 
 def test_every_field_is_one_of_the_configs_with_its_default_and_meaning() -> None:
@@ -57,7 +58,7 @@ def test_choices_are_the_registries() -> None:
 
 
 def test_fields_read_a_text() -> None:
-    values = run_fields.values_of(run_fields.read(TEXT))
+    values = form_fields.values_of(form_fields.read(TEXT))
     assert values["subject.hookpoints"] == "decoder.layers.0.resid_post"
     assert values["labels.methods"] == ["descriptors", "gemini@gemini-2.5-pro"]
     assert values["scores.scorers"] == ["reading"]
@@ -69,7 +70,7 @@ def test_fields_write_into_a_text_and_leave_what_they_do_not_show() -> None:
     data.update({"sae.ks": "4, 8", "subject.model": 'a "b"\\c', "corpus.clip_seconds": "2.5"})
     data.setlist("labels.methods", ["", "corpus-tags"])
     data["scores.scorers"] = ""
-    text = run_fields.written(TEXT, data)
+    text = form_fields.written(TEXT, data)
     assert tomllib.loads(text) == {
         "subject": {"model": 'a "b"\\c', "hookpoints": ["decoder.layers.0.resid_post"]},
         "gemini": {"budget_dollars": 3.5, "batch": True},
@@ -82,18 +83,18 @@ def test_fields_write_into_a_text_and_leave_what_they_do_not_show() -> None:
 
 def test_what_is_empty_or_the_default_is_not_written() -> None:
     given = {one.key: one.default for one in every().values() if one.kind != "many"}
-    assert run_fields.written("", given) == ""
+    assert form_fields.written("", given) == ""
     assert (
-        run_fields.written("[sae]\nks = [4]\nsteps = 9\n", {"sae.ks": ""}) == "[sae]\nsteps = 9\n"
+        form_fields.written("[sae]\nks = [4]\nsteps = 9\n", {"sae.ks": ""}) == "[sae]\nsteps = 9\n"
     )
 
 
 def test_a_form_and_its_text_make_the_same_config() -> None:
-    values = run_fields.values_of(run_fields.read(TEXT))
+    values = form_fields.values_of(form_fields.read(TEXT))
     data = QueryDict(mutable=True)
     for key, value in values.items():
         data.setlist(key, value if isinstance(value, list) else [value])
-    again = run_fields.written(TEXT, data)
+    again = form_fields.written(TEXT, data)
     assert config_from_toml(text=again) == config_from_toml(text=TEXT)
 
 
@@ -108,7 +109,7 @@ def test_a_form_and_its_text_make_the_same_config() -> None:
 )
 def test_a_runs_config_comes_back_as_a_short_text(text: str) -> None:
     config = config_from_toml(text=text)
-    short = run_fields.text_of(config)
+    short = form_fields.text_of(config)
     assert config_from_toml(text=short) == config
     # The preset is always said.
     assert {*filter(None, short.splitlines())} - {*text.splitlines()} <= {
@@ -127,13 +128,13 @@ def test_a_runs_config_comes_back_as_a_short_text(text: str) -> None:
     ],
 )
 def test_the_pipeline_alone_refuses(data: dict[str, Any], line: str, at: str) -> None:
-    text = run_fields.written(TEXT, data)
+    text = form_fields.written(TEXT, data)
     with pytest.raises(RunError) as refused:
         config_from_toml(text=text)
     assert str(refused.value).startswith(line)
-    assert run_fields.at_fault(str(refused.value)) == at
+    assert form_fields.at_fault(str(refused.value)) == at
 
 
 def test_a_text_that_is_not_toml_is_left_alone() -> None:
     with pytest.raises(RunError, match="not TOML"):
-        run_fields.written("[sae", {"sae.ks": "4"})
+        form_fields.written("[sae", {"sae.ks": "4"})

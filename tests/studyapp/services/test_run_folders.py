@@ -17,9 +17,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.errors import PipelineError
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import Feature, Job, Project, Run, StageRecord
-from studyapp.services import jobs, runs
-from studyapp.tasks import work
+from studyapp.runs.services import folders, lifecycle
 from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG
 
@@ -42,7 +44,7 @@ def do(run: Run) -> str:
 def imported(tmp_path: Path) -> Run:
     """A run that is about to be checked by a worker."""
     run_directories.make(tmp_path / "elsewhere")
-    return runs.request_import(directory=tmp_path / "elsewhere", name="imported", project=None)
+    return lifecycle.request_import(directory=tmp_path / "elsewhere", name="imported", project=None)
 
 
 def spoil(run: Run) -> None:
@@ -52,10 +54,10 @@ def spoil(run: Run) -> None:
 def test_a_name_leads_to_no_folder_that_is_there() -> None:
     name = f"secret run {secrets.token_hex(3)}"
     folder = settings.DATA / "runs" / name.replace(" ", "-")
-    theirs = runs.import_run(directory=run_directories.make(folder).path, name="theirs")
-    mine = runs.create_run(name=name, config=CONFIG, created_by=None)
-    assert runs.directory_of(run=mine).resolve() != folder.resolve()
-    runs.queue_run(run=mine)
+    theirs = lifecycle.import_run(directory=run_directories.make(folder).path, name="theirs")
+    mine = lifecycle.create_run(name=name, config=CONFIG, created_by=None)
+    assert folders.directory_of(run=mine).resolve() != folder.resolve()
+    lifecycle.queue_run(run=mine)
     assert set(mine.stages.values_list("state", flat=True)) == {"waiting"}
     assert do(mine) == Run.State.FAILED
     assert not mine.features.exists()
@@ -63,9 +65,9 @@ def test_a_name_leads_to_no_folder_that_is_there() -> None:
 
 
 def test_a_folder_of_another_config_is_never_believed_done() -> None:
-    run = runs.create_run(name="a", config=CONFIG, created_by=None)
-    run_directories.make(runs.directory_of(run=run))
-    runs.queue_run(run=run)
+    run = lifecycle.create_run(name="a", config=CONFIG, created_by=None)
+    run_directories.make(folders.directory_of(run=run))
+    lifecycle.queue_run(run=run)
     assert set(run.stages.values_list("state", flat=True)) == {"done"}
     # The pipeline holds the folder's key against the config, which has no corpus at all.
     assert do(run) == Run.State.FAILED
@@ -75,32 +77,32 @@ def test_a_folder_of_another_config_is_never_believed_done() -> None:
 def test_one_folder_is_one_run_however_it_is_written(tmp_path: Path) -> None:
     folder = run_directories.make(settings.DATA / "runs" / secrets.token_hex(4)).path
     (tmp_path / "link").symlink_to(folder)
-    first = runs.import_run(directory=folder, name="first")
+    first = lifecycle.import_run(directory=folder, name="first")
     assert first.directory == str(folder.relative_to(settings.DATA))
     for other in (tmp_path / "link", folder / ".." / folder.name):
-        with pytest.raises(runs.RunError, match="is the folder of run 'first', which is here"):
-            runs.import_run(directory=other, name="second")
+        with pytest.raises(RunError, match="is the folder of run 'first', which is here"):
+            lifecycle.import_run(directory=other, name="second")
     # A row from before there was one way to write a folder.
     Run.objects.update(directory=str(folder))
-    with pytest.raises(runs.RunError, match="is the folder of run 'first'"):
-        runs.import_run(directory=folder, name="second")
+    with pytest.raises(RunError, match="is the folder of run 'first'"):
+        lifecycle.import_run(directory=folder, name="second")
 
 
 def test_no_stage_is_made_again_in_a_folder_that_two_rows_have() -> None:
     run = finished()
     Run.objects.create(
-        name="twin", directory=str(runs.directory_of(run=run)), config={}, state=Run.State.DONE
+        name="twin", directory=str(folders.directory_of(run=run)), config={}, state=Run.State.DONE
     )
-    with pytest.raises(runs.RunError, match="run 'twin' has the same folder"):
-        runs.redo_stage(run=run, stage="labels")
-    assert RunDirectory(runs.directory_of(run=run)).is_done("labels")
+    with pytest.raises(RunError, match="run 'twin' has the same folder"):
+        lifecycle.redo_stage(run=run, stage="labels")
+    assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
 
 def test_a_damaged_import_stays_failed_however_often_it_is_tried(imported: Run) -> None:
     spoil(imported)
     assert do(imported) == Run.State.FAILED
     for _ in range(2):
-        runs.queue_run(run=imported)
+        lifecycle.queue_run(run=imported)
         assert Job.objects.latest("pk").kind == "import_run"
         assert do(imported) == Run.State.FAILED
     assert "differs from its hash" in imported.error
@@ -125,7 +127,7 @@ def test_a_clip_of_an_import_that_leads_out_of_its_folder_is_refused(imported: R
 def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) -> None:
     spoil(imported)
     Job.objects.all().delete()
-    assert runs.recover_runs() == 1
+    assert lifecycle.recover_runs() == 1
     assert Job.objects.get().kind == "import_run"
     assert do(imported) == Run.State.FAILED
 
@@ -133,26 +135,26 @@ def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) 
 def test_a_stopped_import_does_not_end_as_done(
     imported: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = runs.check_files
+    checked = lifecycle.check_files
 
     def stopped_meanwhile(files: RunDirectory, check: Any) -> None:
-        runs.stop_run(run=imported)
+        lifecycle.stop_run(run=imported)
         checked(files, lambda: None)
 
-    monkeypatch.setattr(runs, "check_files", stopped_meanwhile)
+    monkeypatch.setattr(lifecycle, "check_files", stopped_meanwhile)
     assert do(imported) == Run.State.STOPPED
     assert not imported.features.exists()
     monkeypatch.undo()
     monkeypatch.setattr(jobs, "ring", lambda *_: None)
-    runs.queue_run(run=imported)
+    lifecycle.queue_run(run=imported)
     assert do(imported) == Run.State.DONE
 
 
 def finished() -> Run:
-    run = runs.create_run(name=secrets.token_hex(4), config=CONFIG, created_by=None)
-    run_directories.make(runs.directory_of(run=run))
-    runs.queue_run(run=run)
-    runs.index_run(run=run)
+    run = lifecycle.create_run(name=secrets.token_hex(4), config=CONFIG, created_by=None)
+    run_directories.make(folders.directory_of(run=run))
+    lifecycle.queue_run(run=run)
+    lifecycle.index_run(run=run)
     Job.objects.all().delete()
     return run
 
@@ -162,19 +164,19 @@ def test_files_that_cannot_go_leave_a_run_that_is_not_done(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     run = finished()
-    files = RunDirectory(runs.directory_of(run=run))
+    files = RunDirectory(folders.directory_of(run=run))
 
     def half(out: Path, stage: str) -> Any:
         files.forget([stage])
         raise error
 
     monkeypatch.setattr("pipeline.run.forget", half)
-    with pytest.raises(runs.RunError, match="the run is stopped, and can go on"):
-        runs.redo_stage(run=run, stage="scores")
+    with pytest.raises(RunError, match="the run is stopped, and can go on"):
+        lifecycle.redo_stage(run=run, stage="scores")
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.STOPPED, 0)
     assert run.stages.get(stage="scores").state == StageRecord.State.WAITING
-    runs.queue_run(run=run)
+    lifecycle.queue_run(run=run)
     assert Job.objects.get().queue == "cpu"
 
 
@@ -184,19 +186,19 @@ def test_a_project_has_so_many_runs_under_way(settings: Any) -> None:
 
     def start() -> Run:
         name = f"run {Run.objects.count()}"
-        return runs.start_run(name=name, config=CONFIG, created_by=None, project=project)
+        return lifecycle.start_run(name=name, config=CONFIG, created_by=None, project=project)
 
     first = start()
     start()
-    with pytest.raises(runs.RunError, match="has 2 runs waiting or running, and may have 2"):
+    with pytest.raises(RunError, match="has 2 runs waiting or running, and may have 2"):
         start()
     assert Run.objects.count() == 2
-    runs.stop_run(run=first)
+    lifecycle.stop_run(run=first)
     start()
-    with pytest.raises(runs.RunError, match="may have 2"):
-        runs.queue_run(run=first)
+    with pytest.raises(RunError, match="may have 2"):
+        lifecycle.queue_run(run=first)
     Project.objects.update(may_start_runs=False)
-    with pytest.raises(runs.RunError, match="may not start runs; an administrator can allow it"):
+    with pytest.raises(RunError, match="may not start runs; an administrator can allow it"):
         start()
 
 
@@ -235,8 +237,10 @@ def test_runs_that_start_at_once_count_each_other(settings: Any) -> None:
 
     def start(number: int) -> None:
         try:
-            runs.start_run(name=f"run {number}", config=CONFIG, created_by=None, project=project)
-        except runs.RunError as error:
+            lifecycle.start_run(
+                name=f"run {number}", config=CONFIG, created_by=None, project=project
+            )
+        except RunError as error:
             refused.append(str(error))
         finally:
             connection.close()
@@ -253,6 +257,6 @@ def test_runs_that_start_at_once_count_each_other(settings: Any) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_stage_of_a_projects_run_is_made_again() -> None:
     run = finished()
-    runs.give_run(run=run, project=Project.objects.create(name="Hearing"))
-    assert runs.redo_stage(run=run, stage="scores") == ["scores"]
+    lifecycle.give_run(run=run, project=Project.objects.create(name="Hearing"))
+    assert lifecycle.redo_stage(run=run, stage="scores") == ["scores"]
     assert (run.state, Job.objects.get().state) == (Run.State.QUEUED, Job.State.WAITING)

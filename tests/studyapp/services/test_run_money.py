@@ -10,8 +10,11 @@ from django.contrib.auth.models import User
 
 from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run, StageRecord
-from studyapp.services import jobs, run_money, runs
+from studyapp.runs.services import budget as run_money
+from studyapp.runs.services import folders, lifecycle
 
 pytestmark = pytest.mark.django_db
 CONFIG: dict[str, Any] = {
@@ -33,12 +36,12 @@ def project() -> Project:
 
 def make(project: Project | None, *, by: User | None = None, **sections: Any) -> Run:
     name = f"run {Run.objects.count()}"
-    return runs.create_run(name=name, config=CONFIG | sections, created_by=by, project=project)
+    return lifecycle.create_run(name=name, config=CONFIG | sections, created_by=by, project=project)
 
 
 def pay(run: Run, dollars: float) -> None:
     """The run has begun, and its ledger has an answer of so many tokens, at $2.5 a million."""
-    directory = RunDirectory(runs.directory_of(run=run))
+    directory = RunDirectory(folders.directory_of(run=run))
     if not directory.begun:
         directory.begin({"config": run.config, "key": "k" * 64})
     reply = {"usageMetadata": {"candidatesTokenCount": round(dollars / 2.5 * 1e6)}}
@@ -49,7 +52,7 @@ def pay(run: Run, dollars: float) -> None:
 
 def budget(run: Run) -> float:
     """What the pipeline is given to spend in the stage `labels`."""
-    return runs._config_for(run, "labels").gemini.budget_dollars
+    return lifecycle._config_for(run, "labels").gemini.budget_dollars
 
 
 def test_what_one_run_spent_another_cannot(project: Project) -> None:
@@ -63,8 +66,8 @@ def test_what_one_run_spent_another_cannot(project: Project) -> None:
     assert budget(first) == pytest.approx(5.0)
     assert budget(second) == pytest.approx(2.0)
     pay(second, 2.5)
-    with pytest.raises(runs.RunError, match=r"project Hearing has spent its \$5 for Gemini"):
-        runs._config_for(make(project), "labels")
+    with pytest.raises(RunError, match=r"project Hearing has spent its \$5 for Gemini"):
+        lifecycle._config_for(make(project), "labels")
 
 
 def test_what_an_import_cost_was_paid_elsewhere(project: Project) -> None:
@@ -92,7 +95,7 @@ def test_two_runs_of_a_project_do_not_spend_the_same_money(project: Project) -> 
     Run.objects.filter(pk=first.pk).update(state=Run.State.RUNNING)
     StageRecord.objects.create(run=first, stage="labels", order=5, state="running")
     with pytest.raises(BusyError, match="of the same project is asking Gemini"):
-        runs._config_for(second, "labels")
-    assert runs._config_for(second, "sae").gemini.budget_dollars == 10.0
+        lifecycle._config_for(second, "labels")
+    assert lifecycle._config_for(second, "sae").gemini.budget_dollars == 10.0
     first.stages.update(state="done")
     assert budget(second) == 5.0

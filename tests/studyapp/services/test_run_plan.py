@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.config import GeminiConfig
 from pipeline.gemini.costs import price
-from studyapp.services import runs
-from studyapp.services.run_plan import in_words, plan_of
+from studyapp.runs.services import configs, lifecycle
+from studyapp.runs.services.estimate import in_words, plan_of
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
     """Ten exemplars of at most eight seconds: 84.5 s of sound a question."""
     (folder / "config.json").write_text(json.dumps({"decoder": {"hidden_size": 32}}))
-    return runs.config_from_toml(
+    return configs.config_from_toml(
         text=f'[subject]\nmodel = "{folder}"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
         "[corpus]\nclip_seconds = 8.0\n[sae]\nexpansions = [2, 4]\nks = [4]\n"
         f"[labels]\nmethods = {json.dumps(methods)}\n[gemini]\n"
@@ -32,7 +32,7 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
     prices = {"dollars_per_million_audio": 1.0, "dollars_per_million_text": 0.3,
               "dollars_per_million_output": 2.5}  # fmt: skip
     plan = plan_of(config(tmp_path, "gemini", "descriptors", **prices))
-    prompt = len((Path(runs.__file__).parents[2] / "pipeline/gemini/prompt.txt").read_text())
+    prompt = len((Path(lifecycle.__file__).parents[2] / "pipeline/gemini/prompt.txt").read_text())
     expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
     assert plan["dollars_a_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006
@@ -74,8 +74,8 @@ def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_p
 )
 def test_whatever_asks_a_remote_service_waits_in_its_queue(method: str, queue: str) -> None:
     config = {"labels": {"methods": ["descriptors", method]}}
-    assert runs.queue_of(config=config, stage="labels") == queue
-    assert runs.queue_of(config=config, stage="scores") == "cpu"
+    assert lifecycle.queue_of(config=config, stage="labels") == queue
+    assert lifecycle.queue_of(config=config, stage="scores") == "cpu"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from django.contrib.auth.models import User
 
 from pipeline.config import RunConfig
 from pipeline.config_guard import Guard, guarded_fields
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import Job, Membership, Project, Role, Run
-from studyapp.services import jobs, run_policy, runs
-from studyapp.services.run_config import RunError
-from studyapp.tasks import work
+from studyapp.runs.services import lifecycle, policy
 
 pytestmark = pytest.mark.django_db
 HOOKPOINTS = ["decoder.layers.0.resid_post"]
@@ -56,17 +57,17 @@ def config(folder: Path, **sections: dict[str, Any]) -> dict[str, Any]:
 
 def make(folder: Path, by: User | None, **sections: dict[str, Any]) -> Run:
     project = Project.objects.filter(name="Hearing").first()
-    return runs.create_run(
+    return lifecycle.create_run(
         name="a run", config=config(folder, **sections), created_by=by, project=project
     )
 
 
 def test_what_is_offered_may_be_named(offered: Path, editor: User) -> None:
-    assert run_policy.corpora() == [str(offered / "corpora/good")]
-    assert run_policy.models() == ["facebook/musicgen-small", str(offered / "models/nano")]
+    assert policy.corpora() == [str(offered / "corpora/good")]
+    assert policy.models() == ["facebook/musicgen-small", str(offered / "models/nano")]
     run = make(offered, editor, subject={"model": "facebook/musicgen-small"})
     assert (run.origin, run.state) == (Run.Origin.SITE, Run.State.NEW)
-    run_policy.check(run.config)
+    policy.check(run.config)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_an_administrator_and_the_command_line_name_what_they_like(offered: Path
             gemini={"prompt": str(offered / "secret/key"), "budget_dollars": 3.0},
         )  # fmt: skip
         assert run.config["corpus"]["path"] == str(offered / "secret/corpus")
-        assert not run_policy.is_guarded(run)
+        assert not policy.is_guarded(run)
         run.delete()
 
 
@@ -124,31 +125,31 @@ def test_a_refusal_does_not_tell_what_is_there(offered: Path) -> None:
     told = []
     for path in ("secret", "nothing", "secret/key", "secret/key/below"):
         with pytest.raises(RunError) as refused:
-            run_policy.check(config(offered, corpus={"path": str(offered / path)}))
+            policy.check(config(offered, corpus={"path": str(offered / path)}))
         told.append(str(refused.value))
     assert len(set(told)) == 1
     assert str(offered / "corpora/good") in told[0]
 
 
 def test_every_guarded_field_has_a_rule() -> None:
-    assert set(run_policy._CHECKS) == {one.name for one in Guard}
+    assert set(policy._CHECKS) == {one.name for one in Guard}
     for one in guarded_fields(RunConfig):
         with pytest.raises(RunError, match=rf"\[{one.section}\] {one.name} "):
-            run_policy.check({one.section: {one.name: "/somewhere/else"}})
+            policy.check({one.section: {one.name: "/somewhere/else"}})
 
 
 def test_where_nothing_is_offered_everything_is_refused(settings: Any) -> None:
     settings.CORPORA, settings.MODELS = ["/nowhere/at/all"], []
-    assert (run_policy.corpora(), run_policy.models()) == ([], [])
+    assert (policy.corpora(), policy.models()) == ([], [])
     with pytest.raises(RunError, match="the administrator has listed none to choose from"):
-        run_policy.check({"corpus": {"path": "/nowhere"}})
+        policy.check({"corpus": {"path": "/nowhere"}})
 
 
 def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     settings.GEMINI_MODELS = {"gemini-2.5-pro": (1.25, 0.2, 10.0)}
     given = {"labels": {"methods": ["gemini", "gemini@gemini-2.5-pro"]}}
-    run_policy.check(given)
-    made = run_policy.imposed(
+    policy.check(given)
+    made = policy.imposed(
         given
         | {"machine": {"workers": 10**9, "threads": 10**6, "confined": False}}
         | {"gemini": {"concurrency": 5000}}
@@ -192,7 +193,7 @@ def test_an_editor_goes_on_with_a_run_whose_maker_may_no_more(
     run = make(offered, editor)
     end(editor)
     run.refresh_from_db()
-    runs.queue_run(run=run, by=other)
+    lifecycle.queue_run(run=run, by=other)
     assert run.created_by == other
     [seen] = executed(run, monkeypatch)
     assert seen.machine.confined
@@ -203,7 +204,7 @@ def test_a_run_stays_its_makers_while_they_may_start_it(
     offered: Path, editor: User, other: User
 ) -> None:
     run = make(offered, editor)
-    runs.queue_run(run=run, by=other)
+    lifecycle.queue_run(run=run, by=other)
     run.refresh_from_db()
     assert run.created_by == editor
 
@@ -216,14 +217,14 @@ def test_whoever_takes_a_run_over_may_name_no_more_than_in_their_own(
     admin.delete()
     run.refresh_from_db()
     with pytest.raises(RunError, match=r"\[corpus\] path is not offered here"):
-        runs.queue_run(run=run, by=other)
+        lifecycle.queue_run(run=run, by=other)
     viewer = User.objects.create_user("viewer", password="x")
     with pytest.raises(RunError, match="viewer may not start runs in Hearing"):
-        runs.queue_run(run=run, by=viewer)
+        lifecycle.queue_run(run=run, by=viewer)
     run.refresh_from_db()
     assert (run.state, run.created_by) == (Run.State.NEW, None)
     second = User.objects.create_superuser("bea", password="x")
-    runs.queue_run(run=run, by=second)
+    lifecycle.queue_run(run=run, by=second)
     assert run.created_by == second
 
 
@@ -231,7 +232,7 @@ def test_whoever_takes_a_run_over_may_name_no_more_than_in_their_own(
 def queued(offered: Path, editor: User) -> Run:
     """A run of the editor's that waits for a worker."""
     run = make(offered, editor)
-    runs.queue_run(run=run)
+    lifecycle.queue_run(run=run)
     return run
 
 

@@ -18,10 +18,12 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError, PipelineError
 from pipeline.run import STAGES
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
-from studyapp.services import jobs, runs
-from studyapp.services.run_progress import RowProgress
-from studyapp.tasks import work
+from studyapp.runs.services import configs, folders, lifecycle
+from studyapp.runs.services.progress import RowProgress
 from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG, SAE
 
@@ -54,8 +56,8 @@ def task(run_pk: int) -> None:
 def _queued(name: str = "") -> Run:
     # A name of its own: run directories outlive a test's rows.
     name = name or f"run {secrets.token_hex(4)}"
-    run = runs.create_run(name=name, config=CONFIG, created_by=None)
-    runs.queue_run(run=run)
+    run = lifecycle.create_run(name=name, config=CONFIG, created_by=None)
+    lifecycle.queue_run(run=run)
     run.refresh_from_db()
     return run
 
@@ -67,7 +69,7 @@ def _execute(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None
 
 
 def test_a_run_gets_the_whole_config_and_a_directory() -> None:
-    run = runs.create_run(name="My run!", config=CONFIG, created_by=None)
+    run = lifecycle.create_run(name="My run!", config=CONFIG, created_by=None)
     assert re.fullmatch(r"runs/[0-9a-f-]{36}", run.directory)
     assert (run.state, run.origin) == (Run.State.NEW, Run.Origin.COMMAND)
     assert run.config["sae"]["steps"] > 0
@@ -82,15 +84,15 @@ def test_a_run_gets_the_whole_config_and_a_directory() -> None:
     ],
 )
 def test_what_makes_no_run(name: str, config: dict[str, Any], line: str) -> None:
-    runs.create_run(name="taken", config=CONFIG, created_by=None)
-    with pytest.raises(runs.RunError, match=line):
-        runs.create_run(name=name, config=config, created_by=None)
+    lifecycle.create_run(name="taken", config=CONFIG, created_by=None)
+    with pytest.raises(RunError, match=line):
+        lifecycle.create_run(name=name, config=config, created_by=None)
     assert Run.objects.count() == 1
 
 
 def test_a_config_that_is_not_toml_gets_one_line() -> None:
-    with pytest.raises(runs.RunError, match=r"not TOML: .*line 1") as refused:
-        runs.config_from_toml(text="steps = = 3")
+    with pytest.raises(RunError, match=r"not TOML: .*line 1") as refused:
+        configs.config_from_toml(text="steps = = 3")
     assert "\n" not in str(refused.value)
 
 
@@ -109,26 +111,26 @@ def test_queueing_lays_out_the_stages_and_rings_after_the_commit(
 
 @pytest.mark.parametrize("state", ["queued", "running", "done"])
 def test_only_a_new_or_failed_run_can_be_queued(state: str) -> None:
-    run = runs.create_run(name="a", config=CONFIG, created_by=None)
+    run = lifecycle.create_run(name="a", config=CONFIG, created_by=None)
     Run.objects.update(state=state)
-    with pytest.raises(runs.RunError, match=f"is {state}; only a new, failed or stopped run"):
-        runs.queue_run(run=run)
+    with pytest.raises(RunError, match=f"is {state}; only a new, failed or stopped run"):
+        lifecycle.queue_run(run=run)
 
 
 def test_the_config_changes_only_until_the_run_is_queued() -> None:
-    run = runs.create_run(name="a", config=CONFIG, created_by=None)
+    run = lifecycle.create_run(name="a", config=CONFIG, created_by=None)
     other = {"subject": CONFIG["subject"], "sae": {"steps": 7}}
-    runs.change_config(run=run, config=other)
+    lifecycle.change_config(run=run, config=other)
     assert Run.objects.get().config["sae"]["steps"] == 7
-    runs.queue_run(run=run)
-    with pytest.raises(runs.RunError, match="is queued; its config cannot change any more"):
-        runs.change_config(run=run, config=CONFIG)
+    lifecycle.queue_run(run=run)
+    with pytest.raises(RunError, match="is queued; its config cannot change any more"):
+        lifecycle.change_config(run=run, config=CONFIG)
     assert Run.objects.get().config["sae"]["steps"] == 7
 
 
 def test_a_run_is_executed_and_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
     run, seen = _queued(), []
-    run_directories.make(runs.directory_of(run=run))
+    run_directories.make(folders.directory_of(run=run))
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
         seen.append(name)
@@ -193,9 +195,9 @@ def test_an_unforeseen_error_fails_the_run_and_is_raised(monkeypatch: pytest.Mon
 
 def test_indexing_makes_the_rows_and_a_second_time_changes_nothing() -> None:
     run = _queued()
-    run_directories.make(runs.directory_of(run=run), features=3, tracks=10)
+    run_directories.make(folders.directory_of(run=run), features=3, tracks=10)
     for _ in range(2):
-        assert runs.index_run(run=run) == 3
+        assert lifecycle.index_run(run=run) == 3
         assert Clip.objects.count() == 10
         assert Exemplar.objects.count() == 30
         assert LabelCandidate.objects.filter(status="ok").count() == 30
@@ -208,8 +210,8 @@ def test_indexing_makes_the_rows_and_a_second_time_changes_nothing() -> None:
 
 def test_scores_stand_with_their_labels_and_failures_have_no_text() -> None:
     run = _queued()
-    run_directories.make(runs.directory_of(run=run))
-    runs.index_run(run=run)
+    run_directories.make(folders.directory_of(run=run))
+    lifecycle.index_run(run=run)
     feature = run.features.get(index=0)
     best, second = feature.labels.filter(method="descriptors", rank__lte=2)
     assert (best.scores, second.scores) == ({"detection": 0.8}, {})
@@ -219,32 +221,32 @@ def test_scores_stand_with_their_labels_and_failures_have_no_text() -> None:
 
 def test_a_finished_directory_is_imported(tmp_path: Path) -> None:
     run_directories.make(tmp_path / "elsewhere")
-    run = runs.import_run(directory=tmp_path / "elsewhere", name="imported")
+    run = lifecycle.import_run(directory=tmp_path / "elsewhere", name="imported")
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)
     assert {stage.state for stage in run.stages.all()} == {StageRecord.State.DONE}
-    with pytest.raises(runs.RunError, match="is the folder of run 'imported', which is here"):
-        runs.import_run(directory=tmp_path / "elsewhere", name="again")
+    with pytest.raises(RunError, match="is the folder of run 'imported', which is here"):
+        lifecycle.import_run(directory=tmp_path / "elsewhere", name="again")
 
 
 def test_a_directory_with_a_changed_file_is_refused(tmp_path: Path) -> None:
     run_directories.make(tmp_path / "changed")
     (tmp_path / "changed" / "corpus.parquet").write_bytes(b"other")
-    with pytest.raises(runs.RunError, match=r"corpus\.parquet is missing or differs from its hash"):
-        runs.import_run(directory=tmp_path / "changed", name="changed")
+    with pytest.raises(RunError, match=r"corpus\.parquet is missing or differs from its hash"):
+        lifecycle.import_run(directory=tmp_path / "changed", name="changed")
     assert Run.objects.count() == 0
 
 
 def test_an_unfinished_directory_is_refused(tmp_path: Path) -> None:
     RunDirectory(tmp_path / "begun").begin({"config": CONFIG, "key": "k" * 64})
-    with pytest.raises(runs.RunError, match="not a finished run: corpus, activations"):
-        runs.import_run(directory=tmp_path / "begun", name="begun")
+    with pytest.raises(RunError, match="not a finished run: corpus, activations"):
+        lifecycle.import_run(directory=tmp_path / "begun", name="begun")
 
 
 def test_a_run_that_has_no_job_gets_one(rung: list[str]) -> None:
     run = _queued()
     Job.objects.all().delete()
-    assert runs.recover_runs() == 1
-    assert runs.recover_runs() == 0
+    assert lifecycle.recover_runs() == 1
+    assert lifecycle.recover_runs() == 0
     assert Job.objects.get().target == run.pk
 
 
@@ -252,12 +254,12 @@ def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, seen = _queued(), []
-    run_directories.make(runs.directory_of(run=run))
+    run_directories.make(folders.directory_of(run=run))
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
         seen.append(name)
         if seen == ["corpus", "activations"]:
-            runs.stop_run(run=run)
+            lifecycle.stop_run(run=run)
         progress.start(name, 3, "track")
         return RunDirectory(out)
 
@@ -267,9 +269,9 @@ def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
     assert (run.state, seen) == (Run.State.STOPPED, ["corpus", "activations"])
     assert run.stages.get(stage="activations").state == StageRecord.State.STOPPED
     assert Job.objects.get().state == Job.State.STOPPED
-    with pytest.raises(runs.RunError, match="only one that moves can be stopped"):
-        runs.stop_run(run=run)
-    runs.queue_run(run=run)
+    with pytest.raises(RunError, match="only one that moves can be stopped"):
+        lifecycle.stop_run(run=run)
+    lifecycle.queue_run(run=run)
     task(run.pk)
     run.refresh_from_db()
     assert run.state == Run.State.DONE
@@ -277,7 +279,7 @@ def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
 
 def test_a_worker_that_lost_its_job_writes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     run = _queued()
-    run_directories.make(runs.directory_of(run=run))
+    run_directories.make(folders.directory_of(run=run))
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
         # Its lease ran out while it stood still, and another worker has the job now.
@@ -294,14 +296,14 @@ def test_a_worker_that_lost_its_job_writes_nothing_more(monkeypatch: pytest.Monk
 
 def test_stages_go_to_the_queue_of_their_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {**CONFIG, "machine": {"device": "cuda"}, "labels": {"methods": ["gemini"]}}
-    queues = {stage: runs.queue_of(config=config, stage=stage) for stage in STAGES}
+    queues = {stage: lifecycle.queue_of(config=config, stage=stage) for stage in STAGES}
     assert queues == {
         "corpus": "cpu", "activations": "gpu", "sae": "gpu", "features": "gpu",
         "exemplars": "cpu", "labels": "api", "scores": "gpu",
     }  # fmt: skip
     run, seen = _queued(), []
-    run_directories.make(runs.directory_of(run=run))
-    monkeypatch.setattr(runs, "queue_of", lambda *, config, stage: queues.get(stage, "cpu"))
+    run_directories.make(folders.directory_of(run=run))
+    monkeypatch.setattr(lifecycle, "queue_of", lambda *, config, stage: queues.get(stage, "cpu"))
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
         seen.append((Job.objects.get().queue, name))
@@ -346,24 +348,24 @@ def test_a_run_that_killed_its_worker_three_times_fails_with_that_reason(
 
     _execute(monkeypatch, stage)
     for _ in range(3):
-        assert runs.recover_runs() == 0
+        assert lifecycle.recover_runs() == 0
         with pytest.raises(KeyboardInterrupt):
             task(run.pk)
         Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
         jobs.sweep()
-    runs.recover_runs()
+    lifecycle.recover_runs()
     run.refresh_from_db()
     assert run.state == Run.State.FAILED
     assert "the worker died 3 times while working on this" in run.error
     assert run.stages.get(stage="corpus").state == StageRecord.State.FAILED
-    assert runs.recover_runs() == 0
-    runs.queue_run(run=run)
+    assert lifecycle.recover_runs() == 0
+    lifecycle.queue_run(run=run)
     assert Job.objects.filter(state=Job.State.WAITING, losses=0).count() == 1
 
 
 def test_deaths_are_counted_for_each_stage_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     run = _queued()
-    run_directories.make(runs.directory_of(run=run))
+    run_directories.make(folders.directory_of(run=run))
     Job.objects.update(losses=2)
     seen: list[int] = []
 
@@ -386,7 +388,7 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_a_stage(
         if error := answers.pop(0):
             raise error
 
-    monkeypatch.setattr("studyapp.services.outages.connection", Unbroken())
+    monkeypatch.setattr("studyapp.jobs.services.outages.connection", Unbroken())
     progress = RowProgress(record, check=check)
     progress.start("sae", 100, "step")
     assert StageRecord.objects.get(pk=record.pk).total == 0
@@ -396,8 +398,8 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_a_stage(
 
 def test_a_database_that_stays_away_ends_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     record, clock = _queued().stages.get(stage="sae"), [0.0]
-    monkeypatch.setattr("studyapp.services.outages.connection", Unbroken())
-    monkeypatch.setattr("studyapp.services.outages.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("studyapp.jobs.services.outages.connection", Unbroken())
+    monkeypatch.setattr("studyapp.jobs.services.outages.time.monotonic", lambda: clock[0])
 
     def check() -> None:
         raise OperationalError("server closed the connection")
@@ -412,7 +414,7 @@ def test_a_database_that_stays_away_ends_the_stage(monkeypatch: pytest.MonkeyPat
 def test_progress_writes_seldom_and_ends_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     record = _queued().stages.get(stage="sae")
     clock = [100.0]
-    monkeypatch.setattr("studyapp.services.run_progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("studyapp.runs.services.progress.time.monotonic", lambda: clock[0])
     progress = RowProgress(record)
     progress.start("sae", 100, "step")
     for _ in range(10):

@@ -8,9 +8,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import Project, Run, Study, StudySeries
-from studyapp.services import series, studies, study_plans
+from studyapp.studies.services import lifecycle, series
+from studyapp.wizard.services import drafts
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 HANDS = 8
@@ -45,11 +46,11 @@ def test_the_steps_say_so_before_anything_is_made(ours: Project, theirs: Project
     run = make_run()
     make_features(run)
     Run.objects.filter(pk=run.pk).update(project=ours)
-    plan = study_plans.begin(created_by=None, run=run)
+    plan = drafts.begin(created_by=None, run=run)
     plan.answers |= {"slug": "hearing", "methods": list(METHODS), "features_wanted": 6,
                      "trials_per_participation": 3}  # fmt: skip
     plan.save()
-    found = study_plans.problem(plan, study_plans.answered(plan))
+    found = drafts.problem(plan, drafts.answered(plan))
     assert found == "there is already a study with that link"
 
 
@@ -73,7 +74,7 @@ def test_links_of_previews_are_reserved(slug: str) -> None:
 def test_a_discarded_draft_gives_its_link_back(ours: Project, theirs: Project) -> None:
     kept = make_study(slug="kept", project=ours)
     for slug in ("tried", "kept"):
-        studies.discard(make_study(slug=slug, project=ours, state=Study.State.DRAFT))
+        lifecycle.discard(make_study(slug=slug, project=ours, state=Study.State.DRAFT))
     assert list(StudySeries.objects.all()) == [kept.series]
     assert make_study(slug="tried", project=theirs).version == 1
 

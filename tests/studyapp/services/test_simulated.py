@@ -7,12 +7,15 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from studyapp import access, exports
+from studyapp import exports
+from studyapp.features import selectors as feature_selectors
 from studyapp.management.commands import demo, simulate
 from studyapp.models import Participation, Project, Role, Study
-from studyapp.selectors import features as feature_selectors
-from studyapp.selectors import study_progress
-from studyapp.services import assignment, monitoring, studies
+from studyapp.monitoring import services as monitoring
+from studyapp.participation.services import assignment
+from studyapp.participation.views import visitor
+from studyapp.studies.selectors import progress
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -27,7 +30,7 @@ def study() -> Study:
 
 def complete(study: Study, *, simulated: bool = False) -> Participation:
     client = Client()
-    token = {"simulated": access.simulation_token(study)} if simulated else {}
+    token = {"simulated": visitor.simulation_token(study)} if simulated else {}
     someone = passages.reach_trials(client, study, **token)
     passages.finish(client, study, someone)
     someone.refresh_from_db()
@@ -48,12 +51,12 @@ def test_pages_count_people_only(study: Study) -> None:
     assert (now.answers, now.complete, now.pace.trial_seconds) == (0, 0, None)
     assert now.states == [("complete", 1, 1)]
     assert monitoring.flags(study).participations == 0
-    assert study_progress.all_studies().get().complete_count == 0
+    assert progress.all_studies().get().complete_count == 0
     assert now.has_simulated
     complete(study)
     now = monitoring.monitor(study)
     assert (now.answers, now.complete) == (3, 1)
-    assert study_progress.all_studies().get().complete_count == 1
+    assert progress.all_studies().get().complete_count == 1
 
 
 def test_in_a_rehearsal_all_count() -> None:
@@ -100,14 +103,14 @@ def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
     study = make_study(run=run, features=3, slug="one", project=ours)
     complete(study)
     complete(study, simulated=True)
-    studies.close(study)
+    lifecycle.close(study)
     everything = Study.objects.all()
     [row] = feature_selectors.heard(feature, everything)
     assert row.ratings == 1
     assert feature_selectors.heard(feature, everything.exclude(project=ours)) == []
     again = make_study(run=run, features=3, slug="one", project=ours)
     assert feature_selectors.heard(feature, everything) == []
-    studies.close(again)
+    lifecycle.close(again)
     assert len(feature_selectors.heard(feature, everything)) == 1
 
 

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from django.conf import settings
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import Clip, Stimulus
-from studyapp.services import stimuli
+from studyapp.studies.services import stimuli
 from tests.studyapp.factories import SAMPLE_RATE, make_clip, make_run
 
 pytestmark = pytest.mark.django_db

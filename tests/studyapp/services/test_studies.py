@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import Exemplar, Item, LabelCandidate, Run, Stimulus, Study
-from studyapp.services import design, studies
-from studyapp.steps import paper_steps
+from studyapp.models.steps import paper_steps
+from studyapp.studies.services import design, lifecycle
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def create(run: Run, **changes: Any) -> Study:
         "slug": "demo", "title": "What do you hear?", "methods": METHODS, "seed": 3,
         "features_wanted": 4, "trials_per_participation": 2, "steps": paper_steps(),
     }  # fmt: skip
-    return studies.create_study(run=run, **(given | changes))
+    return lifecycle.create_study(run=run, **(given | changes))
 
 
 def test_every_method_gets_the_same_features_and_the_same_three_stimuli(run: Run) -> None:
@@ -141,16 +141,16 @@ def test_what_was_frozen_before_there_were_strata_keeps_its_hash(run: Run) -> No
         },
         sort_keys=True, ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip
-    assert studies.design_hash(plain) == hashlib.sha256(document.encode()).hexdigest()
+    assert lifecycle.design_hash(plain) == hashlib.sha256(document.encode()).hexdigest()
     other.version = plain.version
-    assert studies.design_hash(other) != studies.design_hash(plain)
+    assert lifecycle.design_hash(other) != lifecycle.design_hash(plain)
 
 
 def test_a_draft_is_replaced_and_a_frozen_study_is_not(run: Run) -> None:
     draft = create(run)
     again = create(run, replaces=draft, title="Anew")
     assert [(study.version, study.title) for study in Study.objects.all()] == [(1, "Anew")]
-    studies.freeze(again)
+    lifecycle.freeze(again)
     with pytest.raises(StudyError, match="is frozen: an edit needs a new version"):
         create(run, replaces=again)
     assert Study.objects.get() == again
@@ -232,20 +232,20 @@ def test_the_next_study_of_a_slug_is_the_next_version(run: Run) -> None:
 
 
 def test_only_one_version_of_a_slug_is_open(run: Run) -> None:
-    first, second = (studies.freeze(create(run)) for _ in range(2))
-    studies.open_study(first)
+    first, second = (lifecycle.freeze(create(run)) for _ in range(2))
+    lifecycle.open_study(first)
     with pytest.raises(StudyError, match="another version of demo is open"):
-        studies.open_study(second)
-    studies.close(first)
-    assert studies.open_study(second).state == Study.State.OPEN
+        lifecycle.open_study(second)
+    lifecycle.close(first)
+    assert lifecycle.open_study(second).state == Study.State.OPEN
 
 
 def test_a_frozen_study_is_not_changed(run: Run) -> None:
     study = create(run)
-    studies.update_study(study=study, title="Another title")
-    studies.freeze(study)
+    lifecycle.update_study(study=study, title="Another title")
+    lifecycle.freeze(study)
     with pytest.raises(StudyError, match="is frozen: an edit needs a new version"):
-        studies.update_study(study=study, title="A third title")
+        lifecycle.update_study(study=study, title="A third title")
     study.refresh_from_db()
     assert study.title == "Another title"
     assert len(study.design_hash) == 64
@@ -253,22 +253,22 @@ def test_a_frozen_study_is_not_changed(run: Run) -> None:
 
 def test_what_items_were_drawn_from_cannot_be_changed_even_in_a_draft(run: Run) -> None:
     with pytest.raises(StudyError, match="cannot change seed"):
-        studies.update_study(study=create(run), seed=9)
+        lifecycle.update_study(study=create(run), seed=9)
 
 
 @pytest.mark.parametrize("field", ["title", "consent_text", "ratings_per_item", "analysis_plan"])
 def test_the_design_hash_covers_texts_and_numbers(run: Run, field: str) -> None:
     study = create(run)
-    before = studies.design_hash(study)
+    before = lifecycle.design_hash(study)
     setattr(study, field, 7)
-    assert studies.design_hash(study) != before
+    assert lifecycle.design_hash(study) != before
 
 
 def test_a_study_that_is_not_what_was_frozen_does_not_open(run: Run) -> None:
-    study = studies.freeze(create(run))
+    study = lifecycle.freeze(create(run))
     Item.objects.filter(study=study, identifier="i0001").update(options=[])
     with pytest.raises(StudyError, match="its design hash differs"):
-        studies.open_study(study)
+        lifecycle.open_study(study)
 
 
 @pytest.mark.parametrize(
@@ -285,10 +285,10 @@ def test_a_study_moves_only_as_it_may(run: Run, state: str, allowed: set[str]) -
     for action in ("freeze", "open_study", "pause", "close"):
         study = make_study(run=run, state=state, slug=f"{state}-{action[:4]}")
         if action in allowed:
-            getattr(studies, action)(study)
+            getattr(lifecycle, action)(study)
         else:
             with pytest.raises(StudyError, match=f"is {state}"):
-                getattr(studies, action)(study)
+                getattr(lifecycle, action)(study)
 
 
 def test_the_database_itself_keeps_one_item_a_cell(run: Run) -> None:
@@ -310,6 +310,6 @@ def test_a_text_that_would_hold_up_every_page_is_refused(run: Run, text: str, me
         create(run, consent_text=text)
     study = create(run)
     with pytest.raises(StudyError, match=message):
-        studies.update_study(study=study, consent_text=text)
+        lifecycle.update_study(study=study, consent_text=text)
     with pytest.raises(StudyError, match=message.replace("consent_text", "consent_text in de")):
         create(run, languages=["en", "de"], texts_by_language={"de": {"consent_text": text}})

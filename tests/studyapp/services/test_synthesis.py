@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from studyapp.services import synthesis
-from studyapp.services.synthesis import SAMPLE_RATE
+from studyapp.studies.services import synthesis
+from studyapp.studies.services.synthesis import SAMPLE_RATE
 
 STEP = round((synthesis.INTERVAL_SECONDS + synthesis.GAP_SECONDS) * SAMPLE_RATE)
 LENGTH = round(synthesis.INTERVAL_SECONDS * SAMPLE_RATE)

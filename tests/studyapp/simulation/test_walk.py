@@ -12,9 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from studyapp.models import Participation, Response, Study, Trial
+from studyapp.models.steps import all_steps
 from studyapp.simulation.knowledge import expected_by_method, knowledge_of, true_difference
 from studyapp.simulation.listener import ListenerModel
-from studyapp.steps import all_steps
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from studyapp.addresses import client_address
+from studyapp.core.addresses import client_address
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db

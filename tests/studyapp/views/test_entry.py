@@ -8,10 +8,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from studyapp import access
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import EntryToken, Participation, Study
-from studyapp.services import recruitment
+from studyapp.participation.views import visitor
+from studyapp.recruitment.services import entry
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -60,7 +60,7 @@ def test_who_has_no_token_is_not_let_in() -> None:
 def test_a_simulated_listener_needs_none() -> None:
     study = make_study()
     links(study)
-    token = access.simulation_token(study)
+    token = visitor.simulation_token(study)
     assert page(Client(), f"/s/{study.slug}/?simulated={token}") == "consent"
 
 
@@ -113,7 +113,7 @@ def test_a_revoked_token_lets_nobody_new_in_and_keeps_who_is_in() -> None:
     [link] = links(study, "--kind", "shared")
     client = Client()
     assert page(client, link) == "consent"
-    recruitment.revoke(token=EntryToken.objects.get())
+    entry.revoke(token=EntryToken.objects.get())
     assert page(Client(), link) == "uninvited"
     assert page(client, f"/s/{study.slug}/") == "consent"
 
@@ -149,7 +149,7 @@ def test_an_ordinary_browser_has_no_next_participant() -> None:
 
 def test_only_hashes_of_tokens_are_stored() -> None:
     study = make_study()
-    [token] = recruitment.make_tokens(study=study, kind="single")
+    [token] = entry.make_tokens(study=study, kind="single")
     stored = EntryToken.objects.get()
     assert token not in str(stored.__dict__)
     assert len(stored.digest) == 64
@@ -162,7 +162,7 @@ def test_only_hashes_of_tokens_are_stored() -> None:
 )  # fmt: skip
 def test_tokens_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        recruitment.make_tokens(study=make_study(), **options)  # type: ignore[arg-type]
+        entry.make_tokens(study=make_study(), **options)  # type: ignore[arg-type]
 
 
 def test_links_of_a_study_that_is_not_there() -> None:

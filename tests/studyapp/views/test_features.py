@@ -12,9 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from studyapp.features import selectors
+from studyapp.features import services as feature_views
+from studyapp.jobs.services import jobs
 from studyapp.models import Feature, Job, LabelCandidate, Run, Study
-from studyapp.selectors import features as selectors
-from studyapp.services import feature_index, feature_views, jobs
+from studyapp.runs.services import feature_columns
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +47,7 @@ def run() -> Run:
         scores = {} if score is None else {"detection": score}
         feature.labels.filter(rank=1).update(scores=scores)
     Feature.objects.bulk_update(features, ["rate", "max_activation"])
-    feature_index.fill(made)
+    feature_columns.fill(made)
     made.refresh_from_db()
     return made
 
@@ -135,7 +137,7 @@ def test_a_page_of_results_alone_for_htmx(researcher: Client, run: Run) -> None:
 def test_query_counts_do_not_grow(researcher: Client, run: Run) -> None:
     few = factories.make_run(clips=10, seconds=0.1)
     factories.make_features(few, count=4)
-    feature_index.fill(few)
+    feature_columns.fill(few)
     counts = []
     for one in (few, run):
         feature = one.features.order_by("pk")[0]
@@ -279,15 +281,15 @@ def test_listeners_answers_are_shown_of_closed_studies_alone(researcher: Client)
 
 
 def test_agreement_compares_words() -> None:
-    assert feature_index.agreement([["warm strings"], ["the Strings"]]) == 0.5
-    assert feature_index.agreement([["warm"], []]) is None
-    assert feature_index.agreement([["a"], ["the"]]) is None
+    assert feature_columns.agreement([["warm strings"], ["the Strings"]]) == 0.5
+    assert feature_columns.agreement([["warm"], []]) is None
+    assert feature_columns.agreement([["a"], ["the"]]) is None
 
 
 def test_failed_labels_are_neither_searched_nor_counted(run: Run) -> None:
     feature = run.features.order_by("pk")[0]
     feature.labels.update(status=LabelCandidate.Status.FAILED)
-    feature_index.fill(run)
+    feature_columns.fill(run)
     feature.refresh_from_db()
     assert (feature.label_text, feature.score, feature.agreement) == ("", None, None)
     assert run.facets["saes"] == ["layer2-n64-k4"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from studyapp.services import jobs
+from studyapp.jobs.services import jobs
 from tests.studyapp.fuzz import Outcome, admin_address, fuzz
 from tests.studyapp.routes import Route
 from tests.studyapp.two_projects import make_side

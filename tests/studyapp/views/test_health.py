@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from studyapp import metrics
+from studyapp.hosting import metrics
 
 pytestmark = pytest.mark.django_db
 

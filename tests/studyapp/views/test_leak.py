@@ -23,7 +23,7 @@ from django.test import Client
 from numpy.typing import NDArray
 
 from studyapp.models import Participation, Study
-from studyapp.views import media, trial_page
+from studyapp.participation.views import media, trial_page
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_study
 

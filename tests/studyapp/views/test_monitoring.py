@@ -12,10 +12,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from studyapp.errors import StudyError
+from studyapp.core.errors import StudyError
 from studyapp.models import AuditRecord, EntryToken, Participation, Study
-from studyapp.selectors import monitoring as selectors
-from studyapp.services import monitoring, recruitment, studies
+from studyapp.monitoring import selectors
+from studyapp.monitoring import services as monitoring
+from studyapp.recruitment.services import entry
+from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_study
 from tests.studyapp.views.test_queries import queries
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.django_db
 def study() -> Study:
     """An open study of six features, three trials each, paid."""
     study = make_study(steps=["consent", "device", "instructions", "trial"])
-    recruitment.configure(study=study, payment=Decimal("2.50"), currency="EUR")
+    entry.configure(study=study, payment=Decimal("2.50"), currency="EUR")
     return study
 
 
@@ -87,7 +89,7 @@ def test_who_left_is_counted_by_page(study: Study) -> None:
     quiet(study, "device")
     quiet(study, "trial")
     returned = passages.reach(Client(), study, "trial")
-    recruitment.reclaim(participation=returned, status="returned")
+    entry.reclaim(participation=returned, status="returned")
     passages.reach(Client(), study, "instructions")
     assert monitoring.monitor(study).dropouts == [("consent", 1), ("device", 1), ("trial", 2)]
 
@@ -122,7 +124,7 @@ def test_no_page_says_a_method_or_an_answer_before_the_closing(
         text = researcher.get(page).content.decode()
         for secret in (*METHODS, "my own words", "layer2-n64-k4/"):
             assert secret not in text, (page, secret)
-    studies.close(study)
+    lifecycle.close(study)
     assert "corpus-tags" in researcher.get(pages[0]).content.decode()
     text = researcher.get(pages[3]).content.decode()
     assert "my own words" in text
@@ -160,9 +162,9 @@ def test_unblinding_is_asked_for_with_a_reason_and_recorded(
     assert any(method in researcher.get(page).content.decode() for method in METHODS)
     study.refresh_from_db()
     with pytest.raises(StudyError, match="was unblinded before"):
-        monitoring.unblind(study=study, user=User.objects.get(), reason="again")
+        blinding.unblind(study=study, user=User.objects.get(), reason="again")
     with pytest.raises(StudyError, match="nothing to unblind"):
-        monitoring.unblind(
+        blinding.unblind(
             study=make_study(state=Study.State.DRAFT), user=User.objects.get(), reason="x"
         )
 
@@ -173,7 +175,7 @@ def test_answers_by_method_are_exported_only_when_they_may_be_seen(
     files = [place(study, "responses-csv"), place(study, "export-zip")]
     assert [researcher.get(file).status_code for file in files] == [403, 403]
     assert "Everything (zip)" not in researcher.get(place(study, "study")).content.decode()
-    studies.close(study)
+    lifecycle.close(study)
     assert [researcher.get(file).status_code for file in files] == [200, 200]
     assert "Everything (zip)" in researcher.get(place(study, "study")).content.decode()
 
@@ -209,7 +211,7 @@ def test_the_moving_part_comes_alone_and_stops_with_the_study(
     part = researcher.get(place(study, "study"), headers={"HX-Request": "true"}).content.decode()
     assert part.lstrip().startswith('<div id="study-progress"')
     assert 'hx-trigger="every 5s"' in part
-    studies.close(study)
+    lifecycle.close(study)
     part = researcher.get(place(study, "study"), headers={"HX-Request": "true"}).content.decode()
     assert "hx-trigger" not in part
 

@@ -264,7 +264,7 @@ def test_texts_are_markdown_without_html(client: Client) -> None:
 
 
 def test_a_simulation_token_marks_and_runs_on_a_faster_clock(client: Client, study: Study) -> None:
-    from studyapp.access import simulation_token
+    from studyapp.participation.views.visitor import simulation_token
 
     participation = passages.reach_trials(client, study, simulated=simulation_token(study))
     trial = passages.current(participation)
@@ -281,7 +281,7 @@ def test_a_bad_simulation_token_marks_nothing(client: Client, study: Study, toke
 
 
 def test_another_studys_simulation_token_marks_nothing(client: Client, study: Study) -> None:
-    from studyapp.access import simulation_token
+    from studyapp.participation.views.visitor import simulation_token
 
     other = make_study(features=3)
     assert not passages.enter(client, study, simulated=simulation_token(other)).simulated

@@ -20,8 +20,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from studyapp.accounts.services import accounts, projects, tokens
 from studyapp.models import ApiToken, AuditRecord, Project, Role, Study
-from studyapp.services import accounts, projects, tokens
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -250,7 +250,7 @@ def _accepted_by(link: str, name: str) -> None:
 
 
 def test_a_secret_address_is_in_no_log(caplog: pytest.LogCaptureFixture, bo: User) -> None:
-    from studyapp.json_logs import WithoutPaths
+    from studyapp.core.logs import WithoutPaths
 
     caplog.handler.addFilter(WithoutPaths())
     secret = "kSVh3-TI3WEX4mgs"

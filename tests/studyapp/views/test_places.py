@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from studyapp.errors import ParticipationError
+from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, StepRecord, Study
-from studyapp.services import checks, participation
-from studyapp.steps import Step
+from studyapp.models.steps import Step
+from studyapp.participation.services import checks, passage
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -32,7 +32,7 @@ def lose_the_place(someone: Participation) -> None:
     """The lease has run out, and somebody else has come."""
     past = timezone.now() - timedelta(minutes=1)
     Participation.objects.filter(pk=someone.pk).update(lease_expires_at=past)
-    participation.consent(participation=participation.begin(study=someone.study))
+    passage.consent(participation=passage.begin(study=someone.study))
 
 
 @pytest.mark.parametrize("step", [*EVERY_STEP, "questionnaire"])
@@ -117,4 +117,4 @@ def test_a_trial_that_was_erased_meanwhile_leads_on(client: Client) -> None:
     trial = someone.trials.get(number=1)
     someone.trials.all().delete()
     with pytest.raises(ParticipationError, match="erased"):
-        participation.show_trial(trial=trial)
+        passage.show_trial(trial=trial)

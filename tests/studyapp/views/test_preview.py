@@ -12,12 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from studyapp import exports
+from studyapp.exports import selectors as export_selectors
+from studyapp.hosting import counts
 from studyapp.models import Participation, Response, Study
-from studyapp.selectors import exports as export_selectors
-from studyapp.selectors import figures, study_progress
-from studyapp.selectors import participation as participation_selectors
-from studyapp.services import preview, studies
-from studyapp.steps import all_steps
+from studyapp.models.steps import all_steps
+from studyapp.participation.selectors import passages as participation_selectors
+from studyapp.participation.services import preview
+from studyapp.studies.selectors import progress
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
@@ -69,8 +71,8 @@ def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> Non
     assert list(Study.objects.all()) == [study]
     assert not study.participations.exists()
     assert list(export_selectors.responses(study)) == []
-    assert (figures.responses(), figures.participations()) == (0, {})
-    assert study_progress.overview(study).answers == 0
+    assert (counts.responses(), counts.participations()) == (0, {})
+    assert progress.overview(study).answers == 0
     with pytest.raises(exports.ExportError):
         exports.study_named(copy.slug)
     assert copy.slug not in researcher.get(reverse("home")).content.decode()
@@ -80,7 +82,7 @@ def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> Non
 def test_its_pages_are_those_of_a_participant(researcher: Client, study: Study) -> None:
     pages: list[dict[str, str]] = []
     _, begun = begin(researcher, study)
-    studies.open_study(studies.freeze(study))
+    lifecycle.open_study(lifecycle.freeze(study))
     for client, own in ((researcher, begun.study), (Client(), study)):
         someone = begun if own != study else passages.enter(client, study)
         shown = {}
@@ -141,7 +143,7 @@ def test_a_preview_goes_with_the_next_with_its_draft_and_after_a_day(
     _, third = begin(researcher, study)
     assert list(Participation.objects.all()) == [third]
     passages.reach(researcher, third.study, "trial")
-    studies.discard(study)
+    lifecycle.discard(study)
     assert not Study.everything.exists()
     assert not Participation.objects.exists()
     assert first.pk != third.pk

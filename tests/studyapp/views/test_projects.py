@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from studyapp.accounts.services import projects
 from studyapp.models import AuditRecord, Invitation, Membership, Project, Role, Study
-from studyapp.services import projects
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db

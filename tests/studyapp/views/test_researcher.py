@@ -16,10 +16,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from studyapp.jobs.services import jobs
+from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageRecord, Study
-from studyapp.selectors.runs import facts
-from studyapp.services import jobs, runs
-from studyapp.tasks import work
+from studyapp.runs.selectors import facts
+from studyapp.runs.services import configs, lifecycle
 from tests.studyapp import factories, passages, run_directories
 
 pytestmark = pytest.mark.django_db
@@ -115,7 +116,9 @@ def test_a_config_that_notepad_saved_is_read(researcher: Client, encoding: str) 
 def test_a_config_that_is_refused_gets_its_line(
     researcher: Client, given: dict[str, Any], line: str
 ) -> None:
-    runs.create_run(name="taken", config=runs.config_from_toml(text=CONFIG), created_by=None)
+    lifecycle.create_run(
+        name="taken", config=configs.config_from_toml(text=CONFIG), created_by=None
+    )
     if "config_file" in given:
         raw = given["config_file"].encode("utf-8", "surrogateescape")
         given = given | {"config_file": SimpleUploadedFile("x.toml", raw)}
@@ -126,8 +129,10 @@ def test_a_config_that_is_refused_gets_its_line(
 
 
 def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) -> None:
-    run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
-    runs.queue_run(run=run)
+    run = lifecycle.create_run(
+        name="moving", config=configs.config_from_toml(text=CONFIG), created_by=None
+    )
+    lifecycle.queue_run(run=run)
     run.stages.filter(stage="sae").update(
         state=StageRecord.State.RUNNING, done=840, total=2000, unit="step", note="loss 0.2"
     )
@@ -150,8 +155,10 @@ def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) ->
 def test_a_runs_page_shows_each_saes_figures_on_validation_and_what_they_are(
     researcher: Client,
 ) -> None:
-    run = runs.create_run(name="done", config=runs.config_from_toml(text=CONFIG), created_by=None)
-    runs.queue_run(run=run)
+    run = lifecycle.create_run(
+        name="done", config=configs.config_from_toml(text=CONFIG), created_by=None
+    )
+    lifecycle.queue_run(run=run)
     figures = {"frames": 19056, "fvu": 0.599305980406468, "l0": 8.0, "dead_share": 0.0}
     with_figures = {"saes": ["layer4-n192-k8"], "validation": {"layer4-n192-k8": figures}}
     run.stages.filter(stage="sae").update(state="done", summary=with_figures)
@@ -198,8 +205,8 @@ def test_a_run_is_begun_by_its_fields_alone(researcher: Client) -> None:
 
 
 def test_another_run_begins_with_the_config_of_one(researcher: Client) -> None:
-    config = runs.config_from_toml(text=CONFIG + "[sae]\nks = [5]\n")
-    run = runs.create_run(name="first", config=config, created_by=None)
+    config = configs.config_from_toml(text=CONFIG + "[sae]\nks = [5]\n")
+    run = lifecycle.create_run(name="first", config=config, created_by=None)
     page = _text(researcher.get(reverse("new-run"), {"like": run.pk}))
     assert 'name="sae.ks" value="5"' in page
     assert "ks = [5]" in page
@@ -207,8 +214,10 @@ def test_another_run_begins_with_the_config_of_one(researcher: Client) -> None:
 
 
 def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
-    run = runs.create_run(name="moving", config=runs.config_from_toml(text=CONFIG), created_by=None)
-    runs.queue_run(run=run)
+    run = lifecycle.create_run(
+        name="moving", config=configs.config_from_toml(text=CONFIG), created_by=None
+    )
+    lifecycle.queue_run(run=run)
     researcher.post(reverse("stop-run", args=[run.pk]))
     assert Run.objects.get().state == Run.State.STOPPED
     assert "Continue" in _text(researcher.get(reverse("run", args=[run.pk])))
@@ -218,8 +227,8 @@ def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
 
 def test_runs_side_by_side_show_what_differs(researcher: Client) -> None:
     for name, steps in (("a", 7), ("b", 9)):
-        config = runs.config_from_toml(text=CONFIG + f"[sae]\nsteps = {steps}\n")
-        runs.create_run(name=name, config=config, created_by=None)
+        config = configs.config_from_toml(text=CONFIG + f"[sae]\nsteps = {steps}\n")
+        lifecycle.create_run(name=name, config=config, created_by=None)
     both = {"run": list(Run.objects.values_list("pk", flat=True))}
     page = researcher.get(reverse("compare-runs"), both)
     assert [name for name, _ in page.context["table"]["differing"]] == ["sae · steps"]

@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, Study
-from studyapp.services import jobs, results
+from studyapp.results import services as results
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db

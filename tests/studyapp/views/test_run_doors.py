@@ -12,8 +12,10 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from studyapp.features import services as feature_views
+from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, Membership, Project, Role, Run
-from studyapp.services import feature_views, jobs, run_plan, runs
+from studyapp.runs.services import configs, estimate
 from tests.studyapp import factories, run_directories
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +140,7 @@ def test_the_plan_tells_nothing_of_folders_that_are_not_offered(
     offered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = somebody("edda", "editor")
-    monkeypatch.setattr(run_plan, "_is_small", lambda _: pytest.fail("a folder was walked"))
+    monkeypatch.setattr(estimate, "_is_small", lambda _: pytest.fail("a folder was walked"))
     answers = set()
     for corpus in ("secret", "nothing", "secret/corpus.csv", "../../../../root", "/"):
         given = {"config": text(offered, corpus=corpus)}
@@ -155,12 +157,12 @@ def test_a_large_corpus_is_not_listed_while_somebody_waits(
     offered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = somebody("edda", "editor")
-    monkeypatch.setattr(run_plan, "MOST_FILES", 2)
+    monkeypatch.setattr(estimate, "MOST_FILES", 2)
     page = said(client.post(reverse("check-config"), {"config": text(offered)}))
     assert "too large to list quickly" in page
     assert "The config is valid." in page
     # Remembered for a while: typing goes on and nothing is walked again.
-    monkeypatch.setattr(run_plan, "_is_small", lambda _: pytest.fail("walked again"))
+    monkeypatch.setattr(estimate, "_is_small", lambda _: pytest.fail("walked again"))
     client.post(reverse("check-config"), {"config": text(offered, more="[sae]\nks = [4]\n")})
 
 
@@ -168,13 +170,13 @@ def test_large_listings_and_slow_disks_count_as_large(
     offered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = offered / "corpora/good"
-    assert run_plan._is_small(folder)
+    assert estimate._is_small(folder)
     (folder / "corpus.csv").write_bytes(b"x" * 5000)
-    monkeypatch.setattr(run_plan, "MOST_FILES", 5)
-    assert not run_plan._is_small(folder)
+    monkeypatch.setattr(estimate, "MOST_FILES", 5)
+    assert not estimate._is_small(folder)
     monkeypatch.undo()
-    monkeypatch.setattr(run_plan, "MOST_SECONDS", -1.0)
-    assert not run_plan._is_small(folder)
+    monkeypatch.setattr(estimate, "MOST_SECONDS", -1.0)
+    assert not estimate._is_small(folder)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,7 @@ def test_a_folder_that_cannot_be_one_is_refused_in_a_line() -> None:
 def test_the_plan_learns_from_no_run_that_the_user_may_not_see(offered: Path) -> None:
     client = somebody("edda", "editor")
     run = factories.make_run()
-    config = runs.config_from_toml(text=text(offered))
+    config = configs.config_from_toml(text=text(offered))
     Run.objects.update(config=config, facets={"features": 48})
     asked = {"config": text(offered, more='[labels]\nmethods = ["gemini"]\n')}
     assert "for 48 features" not in said(client.post(reverse("check-config"), asked))

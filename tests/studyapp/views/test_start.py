@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from studyapp.models import Participation, Study
-from studyapp.services import studies
+from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -46,7 +46,7 @@ def test_who_finished_sees_the_code_again_even_when_the_study_is_closed(client: 
     study = make_study(features=3)
     participation = passages.reach_trials(client, study)
     passages.finish(client, study, participation)
-    studies.close(study)
+    lifecycle.close(study)
     participation.refresh_from_db()
     page = client.get(f"/s/{study.slug}/", follow=True)
     assert participation.completion_code in page.content.decode()
@@ -55,7 +55,7 @@ def test_who_finished_sees_the_code_again_even_when_the_study_is_closed(client: 
 def test_who_is_under_way_when_the_study_closes_is_told(client: Client) -> None:
     study = make_study(features=3)
     passages.reach_trials(client, study)
-    studies.close(study)
+    lifecycle.close(study)
     response = client.get(f"/s/{study.slug}/trial/", follow=True)
     assert passages.page_of(response) == "closed"
 
@@ -63,10 +63,10 @@ def test_who_is_under_way_when_the_study_closes_is_told(client: Client) -> None:
 def test_who_has_not_consented_waits_while_the_study_is_paused(client: Client) -> None:
     study = make_study(features=3)
     passages.enter(client, study)
-    studies.pause(study)
+    lifecycle.pause(study)
     response = client.post(f"/s/{study.slug}/consent/", {"decision": "agree"}, follow=True)
     assert passages.page_of(response) == "paused"
-    studies.open_study(study)
+    lifecycle.open_study(study)
     assert passages.page_of(client.get(f"/s/{study.slug}/ended/", follow=True)) == "consent"
 
 
@@ -83,7 +83,7 @@ def test_the_open_version_is_the_one_that_the_link_means(client: Client) -> None
     run = make_run()
     make_features(run)
     first = make_study(run=run, slug="twice")
-    studies.close(first)
+    lifecycle.close(first)
     second = make_study(run=run, slug="twice")
     make_study(run=run, slug="twice", state="draft")
     assert passages.enter(client, second).study == second
@@ -94,7 +94,7 @@ def test_who_began_under_an_older_version_stays_there(client: Client) -> None:
     make_features(run)
     first = make_study(run=run, slug="twice")
     participation = passages.reach_trials(client, first, PROLIFIC_PID="p", SESSION_ID="s")
-    studies.pause(first)
+    lifecycle.pause(first)
     make_study(run=run, slug="twice")
     response = Client().get("/s/twice/", {"PROLIFIC_PID": "p", "SESSION_ID": "s"}, follow=True)
     assert passages.page_of(response) == "trial"

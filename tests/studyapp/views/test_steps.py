@@ -7,10 +7,9 @@ import re
 import pytest
 from django.test import Client
 
-from studyapp.exports import columns
+from studyapp.exports import columns, selectors
 from studyapp.models import Participation, Study
-from studyapp.selectors import exports as selectors
-from studyapp.steps import all_steps
+from studyapp.models.steps import all_steps
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 

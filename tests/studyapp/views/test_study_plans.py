@@ -11,11 +11,17 @@ from django.test import Client
 from django.urls import reverse
 
 from analysis.reading import exclusions
-from studyapp import questionnaire, tasks, texts
+from studyapp import texts
+from studyapp.accounts.services import projects
+from studyapp.jobs import tasks
+from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
-from studyapp.plan_forms.rules import LIMITS, SWITCHES
-from studyapp.questionnaire import GOLD_MSI_ITEMS
-from studyapp.services import design, jobs, power, projects, studies, study_plans, study_settings
+from studyapp.studies import questionnaire
+from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
+from studyapp.studies.services import design, lifecycle
+from studyapp.studies.services import settings as study_settings
+from studyapp.wizard.forms.rules import LIMITS, SWITCHES
+from studyapp.wizard.services import drafts, power
 from tests.studyapp import factories
 from tests.studyapp.views.test_queries import queries
 
@@ -68,7 +74,7 @@ def post(client: Client, address: str, **changes: Any) -> Any:
 def hurry(client: Client, **first: Any) -> StudyPlan:
     """Next, throughout."""
     page = post(client, reverse("new-study"), **first)
-    for step in study_plans.STEPS[1:]:
+    for step in drafts.STEPS[1:]:
         assert page.context["step"] == step, (
             page.context.get("form") and page.context["form"].errors
         )
@@ -80,13 +86,13 @@ def hurry(client: Client, **first: Any) -> StudyPlan:
 
 def begun(run: Run) -> StudyPlan:
     """A plan of which nothing was said but the run."""
-    return study_plans.begin(created_by=User.objects.first(), run=run)
+    return drafts.begin(created_by=User.objects.first(), run=run)
 
 
 def made(client: Client, plan: StudyPlan) -> Study:
     """The study that a worker makes of the plan."""
     client.post(reverse("plan-review", args=[plan.pk]))
-    job = Job.objects.filter(kind=study_plans.KIND).latest("pk")
+    job = Job.objects.filter(kind=drafts.KIND).latest("pk")
     tasks.work(job.pk)
     job.refresh_from_db()
     assert job.state == Job.State.DONE, job.error
@@ -112,7 +118,7 @@ def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run
         "comparisons": [["corpus-tags", "descriptors"]],
     }
     assert study.recruitment.entry == "link"
-    studies.open_study(studies.freeze(study))
+    lifecycle.open_study(lifecycle.freeze(study))
     moved = researcher.get(reverse("plan-review", args=[plan.pk]), headers={"HX-Request": "true"})
     assert moved.headers["HX-Redirect"] == reverse("study", args=["listening", 1])
 
@@ -174,8 +180,8 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 
 def assert_copied(study: Study) -> None:
     """A plan made of the study's row would make the same study."""
-    copied = study_plans.answered(StudyPlan(answers=study_plans._answers_of(study)))
-    twin = study_settings.unsaved(**study_plans.settings_of(copied))
+    copied = drafts.answered(StudyPlan(answers=drafts._answers_of(study)))
+    twin = study_settings.unsaved(**drafts.settings_of(copied))
     same = {*design.HASHED, *design.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
     for name in same:
         assert getattr(twin, name) == getattr(study, name), name
@@ -250,7 +256,7 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     assert "choose the index, or empty its fields" in refused.content.decode()
     post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
     plan.refresh_from_db()
-    settings = study_plans.settings_of(study_plans.answered(plan))
+    settings = drafts.settings_of(drafts.answered(plan))
     study = study_settings.unsaved(**settings)
     assert study.loudness_lufs == -20.0
     asked = questionnaire.training(study.questions, "en")
@@ -272,7 +278,7 @@ def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     plan = hurry(researcher, saes=["layer2-n64-k4"])
     post(researcher, reverse("plan-step", args=[plan.pk, "methods"]), methods=["descriptors"])
     plan.refresh_from_db()
-    assert study_plans.answered(plan)["comparisons"] == []
+    assert drafts.answered(plan)["comparisons"] == []
     other = factories.make_run()
     factories.make_features(other, count=3, sae="layer9-n64-k4")
     sources = reverse("plan-step", args=[plan.pk, "sources"])
@@ -280,7 +286,7 @@ def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     assert "layer9-n64-k4" in look.content.decode()
     post(researcher, sources, runs=[other.pk], saes=[])
     plan.refresh_from_db()
-    answers = study_plans.answered(plan)
+    answers = drafts.answered(plan)
     assert (answers["saes"], answers["features_wanted"]) == ([], 3)
 
 
@@ -321,7 +327,7 @@ def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_ne
     place = [second.slug, second.version]
     edit = researcher.post(reverse("edit-study", args=place))
     assert edit.headers["Location"] == reverse("plan-review", args=[plan.pk])
-    studies.freeze(second)
+    lifecycle.freeze(second)
     refused = researcher.post(reverse("plan-review", args=[plan.pk]), follow=True)
     assert "is frozen: an edit needs a new version" in refused.content.decode()
     researcher.post(reverse("edit-study", args=place))
@@ -331,22 +337,22 @@ def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_ne
     third = made(researcher, following)
     assert (third.slug, third.version, third.ratings_per_item) == (second.slug, 2, 5)
     second.refresh_from_db()
-    assert studies.design_hash(second) == second.design_hash
+    assert lifecycle.design_hash(second) == second.design_hash
 
 
 def test_what_is_answered_while_a_worker_makes_the_draft_is_kept(
     researcher: Client, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = begun(run)
-    create = studies.create_study
+    create = lifecycle.create_study
 
     def meanwhile(**given: Any) -> Study:
-        study_plans.answer(plan=plan, step="texts", given={"title": "Said meanwhile"})
+        drafts.answer(plan=plan, step="texts", given={"title": "Said meanwhile"})
         return create(**given)
 
-    monkeypatch.setattr(studies, "create_study", meanwhile)
+    monkeypatch.setattr(lifecycle, "create_study", meanwhile)
     study = made(researcher, plan)
-    assert (study.title, plan.answers["title"]) == (study_plans.TITLE, "Said meanwhile")
+    assert (study.title, plan.answers["title"]) == (drafts.TITLE, "Said meanwhile")
     assert plan.answers["slug"] == study.slug
 
 
@@ -388,7 +394,7 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     researcher: Client, run: Run
 ) -> None:
     plan = begun(run)
-    answers = study_plans.answered(plan)
+    answers = drafts.answered(plan)
     power.request(plan=plan, answers=answers | {"effect": 0.3})
     held = jobs.claim(Job.objects.get().pk)
     assert held is not None
@@ -401,7 +407,7 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
 
 
 def test_within_participants_all_rate_both_methods(run: Run) -> None:
-    answers = study_plans.answered(begun(run)) | {
+    answers = drafts.answered(begun(run)) | {
         "methods": ["descriptors", "corpus-tags"], "design": "within",
         "features_wanted": 50, "ratings_per_item": 4, "trials_per_participation": 10,
     }  # fmt: skip
@@ -412,9 +418,9 @@ def test_within_participants_all_rate_both_methods(run: Run) -> None:
 
 def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
     plan = begun(run)
-    answers = study_plans.answered(plan) | {"methods": ["descriptors"]}
+    answers = drafts.answered(plan) | {"methods": ["descriptors"]}
     assert "nothing to compare" in power.request(plan=plan, answers=answers).problem
-    huge = study_plans.answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
+    huge = drafts.answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
     assert "are not simulated here" in power.request(plan=plan, answers=huge).problem
 
 
@@ -442,7 +448,7 @@ def test_rules_of_exclusion_are_the_analysis_s() -> None:
 
 def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
     plan = begun(run)
-    pages = [reverse("plan-step", args=[plan.pk, step]) for step in study_plans.STEPS]
+    pages = [reverse("plan-step", args=[plan.pk, step]) for step in drafts.STEPS]
     pages += [reverse("plan-review", args=[plan.pk]), reverse("home")]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
     factories.make_features(run, count=12, sae="layer4-n64-k4")

@@ -1,0 +1,88 @@
+"""API tokens: made once, shown once, kept as a hash, revoked for good.
+
+A token ends by itself after `EARWITNESS_TOKEN_DAYS`, and with the password under which it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.hashers import get_hasher, is_password_usable
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from studyapp.accounts.services.second_factor import has_second_factor
+from studyapp.models import ApiToken
+
+PREFIX = "ew_"
+
+
+def make(*, user: User, name: str) -> tuple[ApiToken, str]:
+    """A token and its secret, which cannot be read again."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        user=user, name=name[:100], prefix=secret[:8], secret_hash=_hash(secret),
+        password_mark=password_mark(user),
+        expires_at=timezone.now() + timedelta(days=settings.TOKEN_DAYS),
+    )  # fmt: skip
+    return token, secret
+
+
+def revoke(*, user: User, pk: int) -> bool:
+    """End one of the user's tokens; whether there was such a one."""
+    own = ApiToken.objects.filter(pk=pk, user=user, revoked_at=None)
+    return bool(own.update(revoked_at=timezone.now()))
+
+
+def holder(secret: str) -> User | None:
+    """Whose secret it is; None if it is nobody's or lets nobody in any more."""
+    token = ApiToken.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+    if token is None or not is_valid(token):
+        return None
+    ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
+    return token.user
+
+
+def is_valid(token: ApiToken) -> bool:
+    """Whether it lets its owner in: not revoked, not too old, the account as it was.
+
+    The account is active, has the password that it had, and a second factor where the site
+    requires one.
+    """
+    return (
+        token.revoked_at is None
+        and token.expires_at > timezone.now()
+        and token.user.is_active
+        and hmac.compare_digest(token.password_mark, password_mark(token.user))
+        and (settings.SECOND_FACTOR != "required" or has_second_factor(token.user))
+    )
+
+
+def password_mark(user: User) -> str:
+    """What changes with the password, by whichever way that is changed."""
+    return _hash(user.password)
+
+
+def keep_marks(*, user: User) -> None:
+    """Have the user's tokens outlive a new hash of the same password, before that is saved."""
+    stored = User.objects.filter(pk=user.pk).values_list("password", flat=True).first()
+    if stored is not None and _is_outdated(stored):
+        own = ApiToken.objects.filter(user=user, password_mark=_hash(stored))
+        own.update(password_mark=password_mark(user))
+
+
+def _is_outdated(encoded: str) -> bool:
+    """Whether Django makes this hash again as soon as it hears the password."""
+    if not is_password_usable(encoded):
+        return False
+    preferred = get_hasher()
+    return encoded.partition("$")[0] != preferred.algorithm or preferred.must_update(encoded)
+
+
+def _hash(secret: str) -> str:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""What holds for every request, whichever page it is for.
+
+Odd requests end here with 400: bytes that are no text, charsets other than UTF-8, numbers that no
+row can have. What lies behind may take every text for one that a database stores and a page shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
+from django.utils.cache import add_never_cache_headers
+
+from studyapp.core.numbers import whole
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+View = TypeVar("View", bound=Callable[..., Any])
+MAX_BODY = 3 * 2**20
+"""Bytes of a request; a page's own forms and an answer's events are far smaller."""
+MAX_NUMBER = 2**63 - 1
+"""The largest number that a row can have."""
+FORM = "application/x-www-form-urlencoded"
+FILES = "multipart/form-data"
+
+
+def takes_files(view: View) -> View:
+    """Marks a view whose form has a file; everywhere else a file in a request is refused."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
+
+
+class NeverCacheMiddleware:
+    """No answer is kept by a browser or a proxy unless its view says for how long."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
+
+
+class OddRequestMiddleware:
+    """First of all: nothing has read the body yet, which the check of forms' tokens does."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._refusal(request) or self.get_response(request)
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """The answer to an odd request, None for any other."""
+        if not _is_readable(request):
+            return _unreadable()
+        # Django reads no more than the header says, and nothing without it.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal():
+            return _unreadable()
+        size = whole(length)
+        if size is None or size > MAX_BODY:
+            said = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
+            return HttpResponse(said, status=413, content_type="text/plain")
+        try:
+            # Also where there is no page: to say so looks for a form's token.
+            if request.method in ("GET", "HEAD") or _has_readable_body(request):
+                return None
+        except UnreadablePostError:
+            # Whoever sent it went away in the middle of it, and reads no answer either.
+            pass
+        return _unreadable()
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Raises `Http404` for a number that no row has."""
+        if any(isinstance(one, int) and one > MAX_NUMBER for one in kwargs.values()):
+            raise Http404
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """A form where a view takes JSON: its body was read as a form's."""
+        return _unreadable() if isinstance(error, RawPostDataException) else None
+
+
+def _unreadable() -> HttpResponse:
+    # Not Django's own view for it, which reads the form for a token.
+    return HttpResponse(render_to_string("400.html"), status=400)
+
+
+class _NoFiles(FileUploadHandler):
+    """Refuses the first byte of a file, before anything of it is kept."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise MultiPartParserError("this page takes no file")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        return None
+
+    def file_complete(self, file_size: int) -> None:
+        return None
+
+
+def _is_readable(request: HttpRequest) -> bool:
+    """Whether address, query, cookies and headers are text, and the body says it is UTF-8."""
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+    headers = (v for k, v in request.META.items() if k.startswith("HTTP_") and isinstance(v, str))
+    return (
+        charset.lower() == "utf-8"
+        and _is_text_of_a_form(query)
+        and _are_texts([request.path_info, *request.COOKIES.values(), *headers])
+    )
+
+
+def _has_readable_body(request: HttpRequest) -> bool:
+    if request.content_type == FILES:
+        return _are_texts(_fields(request))
+    if request.content_type == FORM:
+        return _is_text_of_a_form(request.body)
+    try:
+        text = request.body.decode()
+        # What is no JSON is for the view to say, which may expect none.
+        return "\\u" not in text or _are_texts(_strings(json.loads(text)))
+    except UnicodeDecodeError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+
+
+def _fields(request: HttpRequest) -> Iterator[str]:
+    """What a form with files has in its fields; a NUL where it cannot be read."""
+    if not _takes_files(request.path_info):
+        request.upload_handlers = [_NoFiles(request)]
+    try:
+        for name, values in request.POST.lists():
+            yield from (name, *(str(one) for one in values))
+    except (MultiPartParserError, SuspiciousOperation):
+        yield "\0"
+
+
+def _takes_files(path: str) -> bool:
+    try:
+        return getattr(resolve(path).func, "takes_files", False)
+    except Resolver404:
+        return False
+
+
+def _is_text_of_a_form(sent: bytes) -> bool:
+    try:
+        return "\0" not in unquote_to_bytes(sent.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _are_texts(texts: Iterable[str]) -> bool:
+    """Whether each can be stored: no NUL (PostgreSQL), no half of a surrogate pair (UTF-8)."""
+    return not any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    # Not recursive: a string under a thousand brackets would be handed through all of them.
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, dict):
+            left += [*one.keys(), *one.values()]

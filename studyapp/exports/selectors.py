@@ -1,0 +1,349 @@
+"""What an export reads, as streams: memory does not grow with the number of responses.
+
+Nothing of a participation that was withdrawn is ever read here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any, NamedTuple, TypeVar
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from studyapp.models import (
+    Event,
+    Exemplar,
+    Item,
+    LabelCandidate,
+    Participation,
+    Response,
+    Stimulus,
+    Study,
+    Trial,
+)
+from studyapp.studies.selectors.studies import main_items
+
+CHUNK = 1000
+NOT_WITHDRAWN = ~Q(status=Participation.Status.WITHDRAWN)
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What every trial of an item shares."""
+
+    item: str
+    run: str
+    sae: str
+    hookpoint: str
+    feature: str
+    clips: tuple[str, str, str]
+    options: list[dict[str, Any]]
+    """In the method's order."""
+    method: str
+    """Empty for a practice or catch item, which belong to no condition."""
+    seconds: float
+    """Of all three sounds together."""
+    target: int | None
+    """Index in `options` of the right answer, where there is one."""
+
+
+@dataclass(slots=True)
+class Listening:
+    """What the events of one trial say."""
+
+    plays: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    heard_ms: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    hidden_ms: int = 0
+    ended: set[int] = field(default_factory=set)
+    """Clips that were played to their end."""
+    errors: int = 0
+
+
+TRIAL_COLUMNS = (
+    "trial_id", "trial__participation_id", "trial__item_id", "trial__number", "trial__kind",
+    "trial__option_order", "trial__shown_at",
+)  # fmt: skip
+"""The fields of `ShownTrial`, read from a response."""
+ANSWER_COLUMNS = ("choice", "confidence", "free_text", "response_ms", "answered_at")
+"""The fields of `Answer`."""
+FIRST_COLUMNS = (
+    "trial__repeat_of__number", "trial__repeat_of__option_order",
+    "trial__repeat_of__response__choice",
+)  # fmt: skip
+"""For a repeat: what is needed of the trial that it repeats, and of the answer to it."""
+
+
+class ShownTrial(NamedTuple):
+    """A trial as an export reads it: a million rows of the model would take minutes to make."""
+
+    pk: int
+    participation_id: int
+    item_id: int
+    number: int
+    kind: str
+    option_order: list[int]
+    shown_at: datetime | None
+
+
+class Answer(NamedTuple):
+    """A response as an export reads it."""
+
+    choice: int
+    confidence: int
+    free_text: str
+    response_ms: int
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial with its participation and its item's facts; options in the order shown."""
+
+    study: Study
+    trial: Trial | ShownTrial
+    participation: Participation
+    item: ItemFacts
+    options: list[dict[str, Any]]
+    repeat_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRow(TrialRow):
+    """A trial that was answered."""
+
+    response: Answer
+    listening: Listening
+    chosen_before: int | None
+    """For a repeat: the index chosen the first time; None where there is no first answer."""
+
+    @property
+    def chosen_index(self) -> int:
+        """Index of the chosen option in the item's own order."""
+        index: int = self.trial.option_order[self.response.choice - 1]
+        return index
+
+    @property
+    def chose_target(self) -> bool:
+        """Whether the right answer was chosen, where there is one."""
+        return self.item.target is not None and self.chosen_index == self.item.target
+
+
+@dataclass(frozen=True)
+class StimulusRow:
+    """A stimulus of the study and one feature that it stands for."""
+
+    stimulus: Stimulus
+    exemplar: Exemplar
+
+
+def studies_named(slug: str, version: int | None = None) -> list[Study]:
+    """The study's versions, the newest first; only `version` where given."""
+    found = Study.objects.filter(slug=slug).order_by("-version")
+    return list(found if version is None else found.filter(version=version))
+
+
+def responses(study: Study, *, among: list[int] | None = None) -> Iterator[ResponseRow]:
+    """Every response of the study, participation by participation, in the order shown.
+
+    `among` names the participations by key, where not all are wanted.
+    """
+    facts = _item_facts(study)
+    whose = _participations(study)
+    if among is not None:
+        whose = whose.filter(pk__in=among)
+    query = (
+        Response.objects.filter(trial__participation__in=whose)
+        .order_by("trial__participation_id", "trial__number")
+        .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, *FIRST_COLUMNS)
+    )
+    for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
+        shown = [ShownTrial(*row[len(ANSWER_COLUMNS) : -len(FIRST_COLUMNS)]) for row in chunk]
+        people = _people(trial.participation_id for trial in shown)
+        listening = _listening(people)
+        for row, trial in zip(chunk, shown, strict=True):
+            item = facts[trial.item_id]
+            yield ResponseRow(
+                study=study,
+                trial=trial,
+                participation=people[trial.participation_id],
+                item=item,
+                options=[item.options[index] for index in trial.option_order],
+                repeat_of=row[-3],
+                chosen_before=None if row[-1] is None else row[-2][row[-1] - 1],
+                response=Answer(*row[: len(ANSWER_COLUMNS)]),
+                listening=listening.get(trial.pk) or Listening(),
+            )
+
+
+def _people(wanted: Iterable[int]) -> dict[int, Participation]:
+    """The participations of a chunk, with what the rows of a response tell of them."""
+    found = Participation.objects.select_related("condition")
+    return found.only(
+        "identifier", "status", "simulated", "submission", "condition__method"
+    ).in_bulk(set(wanted))
+
+
+def trials(study: Study) -> Iterator[TrialRow]:
+    """Every trial that was drawn, answered or not."""
+    facts = _item_facts(study)
+    query = (
+        Trial.objects.filter(participation__in=_participations(study))
+        .select_related("participation__condition", "repeat_of", "response")
+        .order_by("participation_id", "number")
+    )
+    for trial in query.iterator(chunk_size=CHUNK):
+        yield TrialRow(**_trial_parts(study, trial, facts))
+
+
+def responses_of(
+    study: Study, *, among: list[int] | None = None
+) -> Iterator[tuple[int, list[ResponseRow]]]:
+    """Participation's primary key → its responses, for every one that has any, in order of key."""
+    for key, rows in groupby(responses(study, among=among), lambda row: row.participation.pk):
+        yield key, list(rows)
+
+
+def participations(study: Study) -> Iterator[Participation]:
+    """Every participation that was not withdrawn, with counts of its trials and answers."""
+    query = (
+        _participations(study)
+        .select_related("condition", "study")
+        .prefetch_related("steps_taken")
+        .annotate(trials_drawn=Count("trials"), trials_answered=Count("trials__response"))
+        .order_by("pk")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def events(study: Study) -> Iterator[Event]:
+    """Every event, in the order received within a participation."""
+    query = (
+        Event.objects.filter(participation__in=_participations(study))
+        .select_related("participation", "trial")
+        .order_by("participation_id", "pk")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def labels(study: Study) -> Iterator[LabelCandidate]:
+    """Every candidate of every method for the features that the study drew."""
+    query = (
+        LabelCandidate.objects.filter(feature__in=main_items(study).values("feature"))
+        .select_related("feature__run")
+        .order_by("feature__run", "feature__sae", "feature__index", "method", "rank")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def scorers(study: Study) -> list[str]:
+    """Names of the scorers that graded any of these labels."""
+    names: set[str] = set()
+    for label in labels(study):
+        names.update(label.scores)
+    return sorted(names)
+
+
+def stimuli(study: Study) -> Iterator[StimulusRow]:
+    """Every stimulus of the study, once for each drawn feature that it stands for."""
+    chosen: dict[tuple[int | None, int | None], Stimulus] = {}
+    for item in _items(study).filter(role=Item.Role.MAIN):
+        for stimulus in item.stimuli:
+            chosen[item.feature_id, stimulus.clip_id] = stimulus
+    query = (
+        Exemplar.objects.filter(feature__in=main_items(study).values("feature"))
+        .select_related("feature__run", "clip")
+        .order_by("feature__run", "feature__sae", "feature__index", "rank")
+    )
+    for exemplar in query.iterator(chunk_size=CHUNK):
+        stimulus_of = chosen.get((exemplar.feature_id, exemplar.clip_id))
+        if stimulus_of is not None:
+            yield StimulusRow(stimulus=stimulus_of, exemplar=exemplar)
+
+
+def participation_counts(study: Study) -> dict[str, dict[str, int]]:
+    """Status → {"real", "simulated"}: how many participations, withdrawn ones left out."""
+    counts: dict[str, dict[str, int]] = {}
+    rows = _participations(study).values("status", "simulated").annotate(n=Count("pk"))
+    for row in rows.order_by("status"):
+        kinds = counts.setdefault(row["status"], {"real": 0, "simulated": 0})
+        kinds["simulated" if row["simulated"] else "real"] = row["n"]
+    return counts
+
+
+def _participations(study: Study) -> QuerySet[Participation]:
+    return study.participations.filter(NOT_WITHDRAWN)
+
+
+def _items(study: Study) -> QuerySet[Item]:
+    return study.items.select_related(
+        "condition", "feature__run", "stimulus_1", "stimulus_2", "stimulus_3"
+    )
+
+
+def _item_facts(study: Study) -> dict[int, ItemFacts]:
+    """Loaded once: a study has thousands of items at most, and may have millions of responses."""
+    return {
+        item.pk: ItemFacts(
+            item=item.identifier,
+            run=item.feature.run.identifier if item.feature else "",
+            sae=item.feature.sae if item.feature else "",
+            hookpoint=item.feature.hookpoint if item.feature else "",
+            feature=item.feature.identifier if item.feature else "",
+            method=item.condition.method if item.condition else "",
+            seconds=sum(stimulus.seconds for stimulus in item.stimuli),
+            target=item.target,
+            clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
+            options=item.options,
+        )
+        for item in _items(study)
+    }
+
+
+def _trial_parts(study: Study, trial: Trial, facts: dict[int, ItemFacts]) -> dict[str, Any]:
+    item = facts[trial.item_id]
+    return {
+        "study": study,
+        "trial": trial,
+        "participation": trial.participation,
+        "item": item,
+        "options": [item.options[index] for index in trial.option_order],
+        "repeat_of": trial.repeat_of.number if trial.repeat_of else None,
+    }
+
+
+def _listening(participations: Iterable[int]) -> dict[int, Listening]:
+    """Trial → what its events add up to, for all trials of these participations."""
+    figures: defaultdict[int, Listening] = defaultdict(Listening)
+    rows = (
+        Event.objects.filter(participation__in=participations, trial__isnull=False)
+        .order_by()
+        .values_list("trial_id", "clip", "type")
+        .annotate(n=Count("pk"), ms=Sum("value"))
+    )
+    # Plain strings: an enumeration's members take seven times as long to look up and compare.
+    kinds = Event.Type
+    play, heard, ended = kinds.PLAY.value, kinds.HEARD.value, kinds.ENDED.value
+    visible, error = kinds.VISIBLE.value, kinds.ERROR.value
+    for pk, clip, kind, n, ms in rows:
+        trial = figures[pk]
+        if kind == play and clip:
+            trial.plays[clip] = n
+        elif kind == heard and clip:
+            trial.heard_ms[clip] = ms or 0
+        elif kind == ended and clip:
+            trial.ended.add(clip)
+        elif kind == visible:
+            trial.hidden_ms += ms or 0
+        elif kind == error:
+            trial.errors += n
+    return dict(figures)
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk

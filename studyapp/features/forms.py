@@ -1,0 +1,52 @@
+"""The feature browser's filters: each a field of the form and a condition of the query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Q, QuerySet
+
+from studyapp.models import Feature
+from studyapp.runs.services.feature_columns import fold
+
+MAX_WORDS = 6
+
+
+class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no types
+    """What a run's features are filtered by; choices come from the run's facets."""
+
+    q = django_filters.CharFilter(label="Label contains", method="with_words", max_length=100)
+    layer = django_filters.TypedMultipleChoiceFilter(label="Layer", coerce=int, distinct=False)
+    sae = django_filters.MultipleChoiceFilter(label="SAE", distinct=False)
+    rate = django_filters.RangeFilter(label="Rate, %", method="with_rate")
+    strength = django_filters.RangeFilter(label="Strength", field_name="max_activation")
+    score = django_filters.RangeFilter(label="Score", field_name="score")
+    agreement = django_filters.RangeFilter(label="Agreement", field_name="agreement")
+
+    class Meta:
+        model = Feature
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, facets: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["layer"].extra["choices"] = [(n, str(n)) for n in facets.get("layers", ())]
+        self.filters["sae"].extra["choices"] = [(name, name) for name in facets.get("saes", ())]
+        for name in ("layer", "sae"):
+            self.filters[name].extra["widget"] = forms.CheckboxSelectMultiple
+
+    def with_words(self, queryset: QuerySet[Feature], _: str, text: str) -> QuerySet[Feature]:
+        """Features with a label that holds every word, wherever in it."""
+        wanted = Q()
+        for word in fold(text).split()[:MAX_WORDS]:
+            wanted &= Q(label_text__contains=word)
+        return queryset.filter(wanted)
+
+    def with_rate(self, queryset: QuerySet[Feature], _: str, given: slice) -> QuerySet[Feature]:
+        """Features whose rate, given in per cent, lies between."""
+        if given.start is not None:
+            queryset = queryset.filter(rate__gte=float(given.start) / 100)
+        if given.stop is not None:
+            queryset = queryset.filter(rate__lte=float(given.stop) / 100)
+        return queryset

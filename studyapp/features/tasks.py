@@ -1,0 +1,89 @@
+"""The view of one feature: figures from the run's files, spectrograms, the quantiles' sounds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studyapp.features import services as views
+from studyapp.jobs.services import jobs
+from studyapp.models import Feature
+from studyapp.runs.services import folders
+
+if TYPE_CHECKING:
+    from pipeline.records import TrackRecord
+    from pipeline.viewing.facts import SaeReader
+
+
+def work(held: jobs.Held) -> bool:
+    """Make the view of the feature that the job names."""
+    from pipeline.artifacts import RunDirectory
+    from pipeline.errors import PipelineError
+    from pipeline.viewing.facts import SaeReader
+    from pipeline.viewing.steering import steered
+
+    feature = Feature.objects.select_related("run").filter(pk=held.job.target).first()
+    if feature is None:
+        raise jobs.WorkError("the feature is not there any more")
+    reader = SaeReader(RunDirectory(folders.directory_of(run=feature.run)), feature.sae)
+    clips = {e.clip.track: e.clip for e in feature.exemplars.select_related("clip")}
+    made = views.steering_made(feature.run, feature.sae)
+    try:
+        facts = reader.facts(feature.index, list(clips))
+        turned_up = steered(reader.directory, feature.sae, feature.identifier)
+    except PipelineError as error:
+        raise jobs.WorkError(str(error)) from error
+    notes: list[str] = []
+    for clip in clips.values():
+        path = folders.directory_of(run=feature.run) / clip.path
+        _draw(path, views.picture(feature.run, clip.sha256), notes)
+    for row in facts.quantiles:
+        if row.track not in clips:
+            _cut(feature, reader, row.track, notes)
+    for name in {clip for row in turned_up for clip in (row.clip, row.plain_clip)}:
+        sound = views.steered_sound(feature.run, feature.sae, name)
+        _draw(sound, views.picture(feature.run, name), notes)
+    held.check()
+    steering = {"steering": [asdict(row) for row in turned_up], "steering_made": made}
+    views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
+    return False
+
+
+def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
+    """The spectrogram of a sound file, unless it is there."""
+    from pipeline import audio
+    from pipeline.viewing import spectrogram
+
+    if picture.exists():
+        return
+    try:
+        samples, rate = audio.read_clip(sound)
+    except audio.AudioError as error:
+        notes.append(f"A clip has no picture: {error}.")
+        return
+    views.write(picture, spectrogram.png(samples.mean(axis=0), rate))
+
+
+def _cut(feature: Feature, reader: SaeReader, track: str, notes: list[str]) -> None:
+    """The sound and the picture of a corpus track, unless they are there."""
+    from pipeline import audio
+
+    name = views.track_name(track)
+    target = views.sound(feature.run, name)
+    if not target.exists():
+        record: TrackRecord = reader.tracks[track]
+        corpus = feature.run.config.get("corpus", {}).get("path")
+        try:
+            if not corpus:
+                raise audio.AudioError("the run's config names no corpus folder")
+            samples, rate = audio.read_clip(
+                Path(corpus) / record.path,
+                start_seconds=record.start_seconds,
+                seconds=record.seconds,
+            )
+        except audio.AudioError as error:
+            notes.append(f"Tracks at the quantiles cannot be played here: {error}.")
+            return
+        views.write(target, audio.flac_bytes(samples, rate))
+    _draw(target, views.picture(feature.run, name), notes)

@@ -1,0 +1,273 @@
+"""The feature browser and a feature's page. HTTP only; behind a login."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from studyapp.core.files import send
+from studyapp.core.permissions import visible
+from studyapp.features import selectors
+from studyapp.features import services as feature_views
+from studyapp.features.forms import FeatureFilter
+from studyapp.features.views.shapes import Strip, bars, line
+from studyapp.jobs import selectors as job_selectors
+from studyapp.models import Feature, Run
+from studyapp.runs.services import folders
+from studyapp.runs.views.access import run_for
+from studyapp.studies.selectors import progress
+
+
+@require_GET
+def browser(request: HttpRequest, pk: int) -> HttpResponse:
+    """The run's features: filtered, sorted, a page at a time."""
+    run = run_for(request, pk)
+    filters, order, query = _asked(request, run)
+    try:
+        page = selectors.page(
+            _found(run, filters),
+            order=selectors.ORDERS[order],
+            after=request.GET.get("after", ""),
+            before=request.GET.get("before", ""),
+        )
+    except selectors.CursorError:
+        return HttpResponseRedirect(f"{reverse('features', args=[pk])}?{query}")
+    context = {
+        "run": run,
+        "filters": filters,
+        "orders": selectors.ORDERS,
+        "order": order,
+        "rows": selectors.rows(page.features),
+        "page": page,
+        "query": query,
+        "methods": run.facets.get("methods", []),
+    }
+    part = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-Boosted")
+    name = "researcher/features_results.html" if part else "researcher/features.html"
+    response = render(request, name, context, status=200 if filters.is_valid() else 422)
+    response["Vary"] = "HX-Request"
+    return response
+
+
+@require_GET
+def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
+    """One feature; the filters of the list it came from say which is next."""
+    feature = _feature(request, pk, sae, index)
+    filters, order, query = _asked(request, feature.run)
+    before, after = selectors.beside(
+        _found(feature.run, filters), feature, order=selectors.ORDERS[order]
+    )
+    labels = selectors.labels(feature)
+    scorers = selectors.scorers(labels)
+    selectors.with_cells(labels, scorers)
+    context = {
+        "run": feature.run,
+        "feature": feature,
+        "query": query,
+        "before": _address(pk, before, query),
+        "after": _address(pk, after, query),
+        "labels": labels,
+        "scorers": scorers,
+        "neighbours": selectors.neighbours(feature, selectors.view_of(feature)),
+        "heard": selectors.heard(feature, visible(request.user, progress.every_study())),
+        **_material(feature),
+    }
+    return render(request, "researcher/feature.html", context)
+
+
+@require_GET
+def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
+    """The part of the page that a worker makes; asked for again until it is there."""
+    feature = _feature(request, pk, sae, index)
+    context = {"run": feature.run, "feature": feature, **_material(feature)}
+    return render(request, "researcher/feature_material.html", context)
+
+
+@require_POST
+def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
+    """Ask for the view once more, after a failure."""
+    feature_views.request(_feature(request, pk, sae, index))
+    return HttpResponseRedirect(reverse("feature", args=[pk, sae, index]))
+
+
+@require_safe
+def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
+    """The sound of an exemplar."""
+    run_for(request, pk)
+    clip = selectors.clip_of(pk, sha256)
+    if clip is None:
+        raise Http404
+    return send(request, folders.directory_of(run=clip.run) / clip.path, "audio/flac")
+
+
+@require_safe
+def track_audio(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """The sound of a track at a quantile."""
+    return send(request, feature_views.sound(run_for(request, pk), name), "audio/flac")
+
+
+@require_safe
+def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpResponse:
+    """The sound of a clip that steering made, or of the one beside it."""
+    run = run_for(request, pk)
+    if sae not in run.facets.get("saes", ()):
+        raise Http404
+    return send(request, feature_views.steered_sound(run, sae, name), "audio/flac")
+
+
+@require_safe
+def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """A spectrogram."""
+    return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
+
+
+def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
+    """The filters, the order, and both as a query string without a place in the list."""
+    kept = [
+        (name, value)
+        for name, values in request.GET.lists()
+        for value in values
+        if value and name not in ("after", "before", "order")
+    ]
+    order = request.GET.get("order", "")
+    if order in selectors.ORDERS and order != selectors.DEFAULT_ORDER:
+        kept.append(("order", order))
+    else:
+        order = selectors.DEFAULT_ORDER
+    filters = FeatureFilter(request.GET, queryset=selectors.of_run(run), facets=run.facets)
+    return filters, order, urlencode(kept)
+
+
+def _found(run: Run, filters: FeatureFilter) -> QuerySet[Feature]:
+    """The features that fit; what cannot be read as a filter filters nothing."""
+    asked = filters.is_valid() and any(filters.form.cleaned_data.values())
+    return selectors.matching(run, filters.qs) if asked else selectors.of_run(run)
+
+
+def _material(feature: Feature) -> dict[str, Any]:
+    """Strips, histogram and what can be said of a view that is not there."""
+    view = selectors.view_of(feature)
+    if view is not None and not feature_views.is_current(feature, view):
+        view = None
+    facts = view.facts if view else {"timelines": {}, "quantiles": [], "histogram": None}
+    exemplars = selectors.exemplars(feature)
+    job = None
+    if view is None:
+        job = job_selectors.newest(kind=feature_views.KIND, target=feature.pk)
+        if job is None or job.state not in ("failed", "stopped"):
+            job = feature_views.request(feature)
+    lengths = {e.clip.track: e.clip.seconds for e in exemplars}
+    return {
+        "view": view,
+        "job": job,
+        "strips": [_exemplar_strip(feature, e, facts["timelines"]) for e in exemplars],
+        "quantiles": [
+            _quantile_strip(feature, row, facts["timelines"], exemplars, lengths)
+            for row in facts["quantiles"]
+        ],
+        "steered": _steered(feature, facts.get("steering", [])),
+        "histogram": facts["histogram"],
+        "bars": bars(facts["histogram"]) if facts["histogram"] else [],
+    }
+
+
+def _exemplar_strip(feature: Feature, exemplar: Any, timelines: dict[str, Any]) -> Strip:
+    clip = exemplar.clip
+    timeline = timelines.get(clip.track)
+    return Strip(
+        title=f"{exemplar.rank}. {clip.track}",
+        detail=f"mean {exemplar.mean_activation:.3g}",
+        audio=reverse("clip-audio", args=[feature.run_id, clip.sha256]),
+        picture=_picture(feature, clip.sha256) if timelines else "",
+        seconds=clip.seconds,
+        line=line(timeline, clip.seconds) if timeline else "",
+        peak=min(exemplar.peak_seconds / clip.seconds, 1.0) * 1000 if clip.seconds else None,
+    )
+
+
+def _quantile_strip(
+    feature: Feature,
+    row: dict[str, Any],
+    timelines: dict[str, Any],
+    exemplars: list[Any],
+    lengths: dict[str, float],
+) -> Strip:
+    track, timeline = row["track"], timelines.get(row["track"])
+    seconds = lengths.get(track) or _seconds_of(timeline)
+    sha256 = next((e.clip.sha256 for e in exemplars if e.clip.track == track), "")
+    name = sha256 or feature_views.track_name(track)
+    there = bool(sha256) or feature_views.sound(feature.run, name).exists()
+    address = "clip-audio" if sha256 else "track-audio"
+    return Strip(
+        title=f"{row['quantile']:.0%} · {track}",
+        detail=f"mean {row['mean_activation']:.3g}",
+        audio=reverse(address, args=[feature.run_id, name]) if there else "",
+        picture=_picture(feature, name) if there else "",
+        seconds=seconds,
+        line=line(timeline, seconds) if timeline else "",
+    )
+
+
+def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A prompt and seed each: the music without the feature, then with it turned up."""
+    takes: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        take = takes.setdefault(
+            (row["prompt"], row["seed"]),
+            {
+                "prompt": row["prompt"],
+                "seed": row["seed"],
+                "strips": [_steered_strip(feature, row, "plain_clip", "without", "")],
+            },
+        )
+        detail = f"{row['changed_share']:.0%} of tokens differ"
+        title = f"with α = {row['alpha']:g}"
+        take["strips"].append(_steered_strip(feature, row, "clip", title, detail))
+    return [*takes.values()]
+
+
+def _steered_strip(feature: Feature, row: dict[str, Any], key: str, title: str, detail: str) -> Any:
+    name = row[key]
+    there = feature_views.steered_sound(feature.run, feature.sae, name).exists()
+    own = [feature.run_id, feature.sae, name]
+    return Strip(
+        title=title,
+        detail=detail,
+        audio=reverse("steered-audio", args=own) if there else "",
+        picture=_picture(feature, name),
+        seconds=row["seconds"],
+    )
+
+
+def _seconds_of(timeline: dict[str, Any] | None) -> float:
+    if not timeline:
+        return 0.0
+    frames: int = timeline["first_frame"] + len(timeline["values"])
+    return frames / float(timeline["frame_rate"])
+
+
+def _picture(feature: Feature, name: str) -> str:
+    there = feature_views.picture(feature.run, name).exists()
+    return reverse("picture", args=[feature.run_id, name]) if there else ""
+
+
+def _address(pk: int, identifier: str, query: str) -> str:
+    if not identifier:
+        return ""
+    sae, _, index = identifier.partition("/")
+    address = reverse("feature", args=[pk, sae, int(index)])
+    return f"{address}?{query}" if query else address
+
+
+def _feature(request: HttpRequest, pk: int, sae: str, index: int) -> Feature:
+    run_for(request, pk)
+    feature = selectors.by_identifier(pk, f"{sae}/{index}")
+    if feature is None:
+        raise Http404(f"There is no feature {sae}/{index} of run {pk}.")
+    return feature

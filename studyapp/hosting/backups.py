@@ -1,0 +1,269 @@
+"""A backup: the database, the data folder and the fingerprint of the key, as a folder of files.
+
+    backup.json        what it is of, under which key, and a SHA-256 per file; written last
+    database.sqlite3   or database.dump: one state of the database
+    data/…             runs, stimuli, reports: the data folder without what is made again
+
+The database is taken first: what its rows name was on disk before they were. The keys themselves
+are not in it, so that who finds a backup cannot find the people in it; they are kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.utils import timezone
+
+from studyapp.core import installation
+from studyapp.core.errors import BackupError
+from studyapp.core.keys import key_fingerprint
+from studyapp.hosting import dumps
+from studyapp.models import Run
+
+FORM = 1
+MANIFEST = "backup.json"
+LEFT_OUT = {
+    "broker", "hub", "logs", "pseudonym_key", "researcher.json", "secret_key", "serving.lock",
+    "static",
+}  # fmt: skip
+"""At the top of the data folder: secrets, what a start makes again, and what is downloaded."""
+CHUNK_BYTES = 1 << 20
+
+Watch = Callable[[int], object]
+"""Told of every piece of a file that was read, in bytes."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `backup.json` says."""
+
+    earwitness_backup: int
+    made_at: str
+    database: str
+    """Django's name of its kind."""
+    key_fingerprint: str
+    migrations: list[str]
+    """Those applied, `APP NAME`."""
+    files: dict[str, str]
+    """Path in the backup → SHA-256."""
+
+
+def size() -> int:
+    """Bytes of the data folder that a backup copies."""
+    return sum(path.stat().st_size for path in _data_files() if path.exists())
+
+
+def elsewhere() -> list[str]:
+    """Folders that no backup has: imported runs' outside of the data folder, and linked ones."""
+    folders = Run.objects.values_list("directory", flat=True)
+    imported = {one for one in folders if not _in_data(Path(settings.DATA) / one)}
+    linked = {str(path) for place, names, _ in _walked() for path in _links(place, names)}
+    return sorted(imported | linked)
+
+
+def back_up(*, out: Path, with_data: bool = True, watch: Watch = lambda _: None) -> Path:
+    """Make the backup in the new folder `out`, whole or not at all.
+
+    Raises `BackupError` if it is there, or lies in what it is to save.
+    """
+    out = out.expanduser().resolve()
+    if out.exists():
+        raise BackupError(f"{out} is there already; give a new folder")
+    if _in_data(out):
+        raise BackupError(f"{out} lies in the data folder, which it is to save; give another place")
+    draft = out.with_name(f"{out.name}.partial")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True, mode=0o700)
+        _write(draft, with_data, watch)
+        draft.rename(out)
+    except OSError as error:
+        raise BackupError(f"{out} cannot be written: {error}") from error
+    return out
+
+
+def _write(folder: Path, with_data: bool, watch: Watch) -> None:
+    applied = _applied()
+    name = dumps.NAMES[connection.vendor]
+    dumps.dump(folder / name)
+    files = {name: _hash(folder / name)}
+    for path in _data_files() if with_data else ():
+        relative = f"data/{path.relative_to(settings.DATA)}"
+        try:
+            files[relative] = _copied(path, folder / relative, watch)
+        except FileNotFoundError:
+            continue  # A worker's unfinished file, gone or under its final name meanwhile.
+    made = Manifest(
+        FORM, timezone.now().isoformat(), connection.vendor, key_fingerprint(), applied, files
+    )
+    (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=1) + "\n")
+
+
+def read(folder: Path) -> Manifest:
+    """The backup's manifest. Raises `BackupError` if there is none that can be understood."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        made = Manifest(**found)
+    except (OSError, ValueError, TypeError) as error:
+        raise BackupError(f"{folder} is no backup: its {MANIFEST} cannot be read") from error
+    if made.earwitness_backup != FORM:
+        raise BackupError(f"{folder} is of form {made.earwitness_backup}; known is {FORM}")
+    return made
+
+
+def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
+    """Make this machine, which is empty, what the backup holds.
+
+    Raises `BackupError`, with nothing changed, if it is of another key, database or newer
+    version, damaged, or if anything is here already. Cut off in between, it can be called again.
+    """
+    made = read(folder)
+    _check_names(made)
+    _check_fits(made)
+    _check_empty(made)
+    _check_whole(folder, made, watch)
+    try:
+        for relative in _data_of(made):
+            _copied(folder / "data" / relative, Path(settings.DATA) / relative, watch)
+    except OSError as error:
+        raise BackupError(f"{settings.DATA} cannot be written: {error}") from error
+    # Last: until then the database is empty, and the call can be made again.
+    dumps.load(folder / dumps.NAMES[made.database])
+    return made
+
+
+def _check_names(made: Manifest) -> None:
+    """What a backup names lies in it, and lands in the data folder: it may be somebody else's."""
+    for name in made.files:
+        folder, *rest = name.split("/")
+        leads_out = bool({"", ".", ".."} & set(rest)) or "\0" in name
+        is_data = folder == "data" and rest and rest[0] not in LEFT_OUT
+        if leads_out or not (is_data or name == dumps.NAMES.get(made.database)):
+            raise BackupError(f"the backup's {MANIFEST} names {name!r}, which no backup holds")
+
+
+def _check_fits(made: Manifest) -> None:
+    if made.key_fingerprint != key_fingerprint():
+        raise BackupError(
+            f"the backup was made under the pseudonyms' key {made.key_fingerprint}, and this "
+            f"machine's is {key_fingerprint()}: put the old one in place first (the file "
+            "pseudonym_key in EARWITNESS_DATA, or EARWITNESS_PSEUDONYM_KEY)"
+        )
+    if made.database != connection.vendor:
+        raise BackupError(
+            f"the backup is of {made.database}, and DATABASE_URL names {connection.vendor}"
+        )
+    known = {" ".join(key) for key in MigrationLoader(None).disk_migrations or {}}
+    newer = sorted(set(made.migrations) - known)
+    if newer:
+        raise BackupError(f"the backup is of a newer version, which had made {newer[-1]}")
+
+
+def _check_empty(made: Manifest) -> None:
+    if rows := _rows():
+        raise BackupError(f"the database is not empty: {rows}; restore into a new one")
+    for relative in _data_of(made):
+        path = Path(settings.DATA) / relative
+        # A first start on this machine wrote one; the folder becomes the backup's.
+        if (
+            relative != installation.NAME
+            and path.exists()
+            and _hash(path) != made.files[f"data/{relative}"]
+        ):
+            raise BackupError(f"{path} is there already; restore into an empty data folder")
+
+
+def _check_whole(folder: Path, made: Manifest, watch: Watch) -> None:
+    for relative, digest in made.files.items():
+        path = folder / relative
+        if not path.is_file():
+            raise BackupError(f"the backup is damaged: {relative} is missing")
+        if _hash(path, watch) != digest:
+            raise BackupError(f"the backup is damaged: {relative} differs from its hash")
+
+
+def _rows() -> str:
+    """What people made, in words; empty where nobody made anything."""
+    there = set(connection.introspection.table_names())
+    counted = {}
+    for table in ("auth_user", "studyapp_run", "studyapp_study"):
+        if table in there:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - three names above
+                [counted[table]] = cursor.fetchone()
+    return ", ".join(f"{count} rows in {table}" for table, count in counted.items() if count)
+
+
+def _applied() -> list[str]:
+    try:
+        return sorted(" ".join(key) for key in MigrationLoader(connection).applied_migrations)
+    except DatabaseError as error:
+        raise BackupError(f"the database cannot be read: {error}") from error
+
+
+def _data_of(made: Manifest) -> list[str]:
+    return [name.removeprefix("data/") for name in made.files if name.startswith("data/")]
+
+
+def _data_files() -> Iterator[Path]:
+    database = str(connection.settings_dict["NAME"])
+    for place, _, names in _walked():
+        for name in names:
+            if not _is_database(place / name, database):
+                yield place / name
+
+
+def _walked() -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder of the data folder with the folders and the files in it, but what is left out."""
+    root = Path(settings.DATA)
+    for place, folders, names in os.walk(root):
+        left_out = LEFT_OUT if Path(place) == root else set()
+        folders[:] = sorted(set(folders) - left_out)
+        yield Path(place), folders, sorted(set(names) - left_out)
+
+
+def _links(place: Path, names: list[str]) -> list[Path]:
+    return [place / name for name in names if (place / name).is_symlink()]
+
+
+def _is_database(path: Path, database: str) -> bool:
+    return str(path).startswith(database) or path.name.startswith("test.sqlite3")
+
+
+def _in_data(path: Path) -> bool:
+    return path.resolve().is_relative_to(Path(settings.DATA).resolve())
+
+
+def _copied(source: Path, target: Path, watch: Watch) -> str:
+    """Copy one file with its permissions; its SHA-256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with source.open("rb") as read_from, target.open("wb") as written:
+        for chunk in _chunks(read_from.read, watch):
+            digest.update(chunk)
+            written.write(chunk)
+    shutil.copymode(source, target)
+    return digest.hexdigest()
+
+
+def _hash(path: Path, watch: Watch = lambda _: None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in _chunks(file.read, watch):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(read_from: Callable[[int], bytes], watch: Watch) -> Iterable[bytes]:
+    while chunk := read_from(CHUNK_BYTES):
+        yield chunk
+        watch(len(chunk))

@@ -1,0 +1,64 @@
+"""Reads for assignment: what a study offers, who holds places, how full its cells are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q
+
+from studyapp.models import Participation, Study, Trial
+from studyapp.studies.selectors.studies import main_items
+
+GRACE = timedelta(seconds=30)
+"""How long after its lease a place is still not given away: an answer that was checked while the
+lease ran may take that long to be committed."""
+
+
+def keys_of_items(study: Study, wanted: Collection[str]) -> dict[str, tuple[int, int | None]]:
+    """Wanted identifier → (primary key of the item, primary key of its feature)."""
+    items = study.items.filter(identifier__in=wanted).order_by()
+    rows = items.values_list("identifier", "pk", "feature_id")
+    return {identifier: (pk, feature) for identifier, pk, feature in rows}
+
+
+def holds_place(now: datetime, prefix: str = "") -> Q:
+    """Participations that count against the quota: complete, or active under a lease."""
+    active = Q(
+        **{
+            f"{prefix}status": Participation.Status.ACTIVE,
+            f"{prefix}lease_expires_at__gt": now - GRACE,
+        }
+    )
+    return active | Q(**{f"{prefix}status": Participation.Status.COMPLETE})
+
+
+def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
+    """How many participations hold a place in the study.
+
+    People and simulated listeners have places of their own, here and below: neither takes one from
+    the other, and each is drawn evenly.
+    """
+    return study.participations.filter(holds_place(now), simulated=simulated).count()
+
+
+def places_by_method(*, study: Study, now: datetime, simulated: bool = False) -> dict[str, int]:
+    """Method → how many participations of its condition hold a place."""
+    kind = Q(participations__simulated=simulated)
+    held = Count("participations", filter=kind & holds_place(now, "participations__"))
+    conditions = study.conditions.annotate(held=held).order_by("method")
+    return dict(conditions.values_list("method", "held"))
+
+
+def ratings_by_item(
+    *, study: Study, now: datetime, simulated: bool = False
+) -> Mapping[str, tuple[int, int]]:
+    """Item → (main trials that hold a place, main trials that lost theirs), every main item."""
+    own = {"participation__study": study, "participation__simulated": simulated}
+    counts = Trial.objects.filter(kind=Trial.Kind.MAIN, **own).values("item")
+    held = Count("pk", filter=holds_place(now, "participation__"))
+    counts = counts.annotate(held=held, drawn=Count("pk")).order_by()
+    rows = counts.values_list("item__identifier", "held", "drawn")
+    found = {item: (n_held, n_drawn - n_held) for item, n_held, n_drawn in rows}
+    items = main_items(study).order_by("identifier").values_list("identifier", flat=True)
+    return {item: found.get(item, (0, 0)) for item in items}

@@ -1,0 +1,181 @@
+"""The sound checks: device, volume, headphones. What is right is drawn and judged here alone.
+
+A trial of a check goes to the page as a token. Answers come once each; a repeated one changes
+nothing. Who fails is screened out only where the study says so.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from django.db import transaction
+
+from studyapp.core.errors import ParticipationError
+from studyapp.models import Participation, StepRecord, Study
+from studyapp.models.steps import Step
+from studyapp.participation.services import steps
+from studyapp.studies.services.sounds import Sound, headphone_checks
+
+HEADPHONE_TRIALS = 6
+HEADPHONE_PASS = 5
+"""Right answers of six that pass: guessing passes in 13 of 729 cases (Milne et al. 2021)."""
+VOLUME_ATTEMPTS = 3
+CHOICE = secrets.SystemRandom()
+Evidence = Mapping[str, int]
+"""What a page saw before an answer: `plays`; milliseconds `heard_ms`, `hidden_ms`, `page_ms`."""
+NOTHING_SEEN: Evidence = MappingProxyType({})
+
+
+def begin_device(*, participation: Participation) -> StepRecord:
+    """The device check with its sound."""
+    reference = participation.study.check_sounds["reference"]
+    return steps.begin(
+        participation=participation,
+        step=Step.DEVICE,
+        make=lambda: {"sounds": steps.tokens([reference])},
+    )
+
+
+def pass_device(*, participation: Participation, report: dict[str, bool | int]) -> None:
+    """The browser can play the sounds; `report` is what it said of itself."""
+    with transaction.atomic():
+        steps.locked(participation=participation, step=Step.DEVICE)
+        steps.pass_step(participation=participation, step=Step.DEVICE, data={"report": report})
+
+
+def begin_volume(*, participation: Participation) -> StepRecord:
+    """The volume check: the reference, and soft tones to be counted."""
+    study = participation.study
+
+    def make() -> steps.Data:
+        sounds = steps.tokens([study.check_sounds["reference"]])
+        data: steps.Data = {"reference": next(iter(sounds)), "sounds": sounds, "answers": []}
+        _draw_tones(study, data)
+        return data
+
+    return steps.begin(participation=participation, step=Step.VOLUME, make=make)
+
+
+def answer_volume(
+    *, participation: Participation, token: str, count: int, evidence: Evidence = NOTHING_SEEN
+) -> bool:
+    """Take how many tones were counted; whether the check is over, right or after three attempts.
+
+    A wrong count draws other tones. An answer to tones that are gone changes nothing. `evidence`
+    is kept with the answer and decides nothing.
+    """
+    with transaction.atomic():
+        record = steps.locked(participation=participation, step=Step.VOLUME)
+        data = record.data
+        if data["token"] != token:
+            return False  # these tones are gone: a second click, or another tab
+        data["answers"].append(count)
+        data.setdefault("evidence", []).append(dict(evidence))
+        data["passed"] = count == data["target"]
+        is_over = data["passed"] or len(data["answers"]) >= VOLUME_ATTEMPTS
+        if is_over:
+            steps.pass_step(participation=participation, step=Step.VOLUME, data=data)
+        else:
+            _draw_tones(participation.study, data)
+            record.save(update_fields=["data"])
+    return bool(is_over)
+
+
+def begin_headphones(*, participation: Participation) -> StepRecord:
+    """The first round of the headphone check, or where it stands."""
+    study = participation.study
+
+    def make() -> steps.Data:
+        data: steps.Data = {"trials": [], "sounds": {}, "passed": {}}
+        _add_round(study, headphone_checks(study)[0], data)
+        return data
+
+    return steps.begin(participation=participation, step=Step.HEADPHONES, make=make)
+
+
+def current_trial(record: StepRecord) -> dict[str, Any]:
+    """The first unanswered trial of a headphone check.
+
+    Raises `ParticipationError` when all are answered: another tab was faster.
+    """
+    for trial in record.data["trials"]:
+        if trial["given"] is None:
+            found: dict[str, Any] = trial
+            return found
+    raise ParticipationError("every trial of the check is answered")
+
+
+def answer_headphones(
+    *, participation: Participation, token: str, choice: int, evidence: Evidence = NOTHING_SEEN
+) -> None:
+    """Take an answer to the current trial; after a round, the next one or the end of the step.
+
+    `evidence` is kept with the answer and decides nothing.
+    """
+    with transaction.atomic():
+        record = steps.locked(participation=participation, step=Step.HEADPHONES)
+        trial = current_trial(record)
+        if trial["token"] != token:
+            raise ParticipationError("the answer is not to the current trial of the check")
+        trial["given"] = choice
+        trial["evidence"] = dict(evidence)
+        _judge(participation, record)
+
+
+def _judge(participation: Participation, record: StepRecord) -> None:
+    """After an answer: store it; when a round is over, go on as the study's policy says."""
+    study, data = participation.study, record.data
+    check = data["trials"][-1]["check"]
+    of_round = [trial for trial in data["trials"] if trial["check"] == check]
+    if all(trial["given"] is not None for trial in of_round):
+        right = sum(trial["given"] == trial["answer"] for trial in of_round)
+        data["passed"][check] = right >= HEADPHONE_PASS
+        following = _following(study, data["passed"])
+        if following is None:
+            _end_headphones(participation, record)
+            return
+        _add_round(study, following, data)
+    record.save(update_fields=["data"])
+
+
+def _following(study: Study, passed: dict[str, bool]) -> str | None:
+    """The check that comes after those passed or failed so far; None when that was all."""
+    left = [check for check in headphone_checks(study) if check not in passed]
+    is_enough = study.headphone_check == Study.HeadphoneCheck.EITHER and any(passed.values())
+    return None if is_enough or not left else left[0]
+
+
+def _end_headphones(participation: Participation, record: StepRecord) -> None:
+    study, data = participation.study, record.data
+    results = data["passed"].values()
+    is_both = study.headphone_check == Study.HeadphoneCheck.BOTH
+    data["headphones"] = all(results) if is_both else any(results)
+    steps.pass_step(participation=participation, step=Step.HEADPHONES, data=data)
+    if study.headphones_required and not data["headphones"]:
+        steps.screen_out(participation=participation, reason=Participation.Screening.HEADPHONES)
+
+
+def _add_round(study: Study, check: str, data: steps.Data) -> None:
+    """Six trials of a check: each place the target twice, in random order, no file twice."""
+    sounds: Sequence[Sound] = study.check_sounds[check]
+    drawn: list[Sound] = []
+    for answer in (1, 2, 3):
+        having = [sound for sound in sounds if sound["answer"] == answer]
+        drawn += CHOICE.sample(having, HEADPHONE_TRIALS // 3)
+    CHOICE.shuffle(drawn)
+    for sound in drawn:
+        token = secrets.token_urlsafe(18)
+        data["sounds"][token] = sound["path"]
+        data["trials"].append(
+            {"check": check, "token": token, "answer": sound["answer"], "given": None}
+        )
+
+
+def _draw_tones(study: Study, data: steps.Data) -> None:
+    """Tones to be counted, under a token of their own."""
+    sound: Sound = CHOICE.choice(study.check_sounds["tones"])
+    data["token"], data["target"] = secrets.token_urlsafe(18), sound["answer"]
+    data["sounds"][data["token"]] = sound["path"]

@@ -1,0 +1,71 @@
+"""What a participation was shown, drawn again from its seed and compared with what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studyapp.core.errors import StudyError
+from studyapp.models import Participation, Trial
+from studyapp.participation.selectors import replay as selectors
+from studyapp.participation.services import assignment, practice
+from studyapp.studies.services import allocation, frames
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One trial as it was shown."""
+
+    number: int
+    kind: str
+    repeats: int | None
+    """Number of the trial that it repeats."""
+    item: str
+    clips: tuple[str, str, str]
+    """SHA-256 of the bytes that were played."""
+    options: tuple[str, ...]
+    """In the order shown."""
+
+
+def replay(*, participation: Participation) -> list[Shown]:
+    """The participation's trials, rebuilt from seed, version and the state of that moment.
+
+    Practice comes first: the same sounds for everybody, options in an order of the seed's.
+    Raises `StudyError` if nothing was drawn, another version drew it, or the study changed since.
+    """
+    study = participation.study
+    if participation.assigned_at is None:
+        raise StudyError(f"{participation} was given no trials")
+    if participation.algorithm != allocation.ALGORITHM:
+        raise StudyError(
+            f"{participation} was drawn by {participation.algorithm}; "
+            f"this is {allocation.ALGORITHM}"
+        )
+    state = assignment.restored(study, participation.draw)
+    plan = allocation.draw(frames.frame_of(study), state, participation.seed)
+    items = selectors.shown_items(study)
+    shown = [_as_stored(trial, items) for trial in practice.trials(participation)]
+    before = len(shown)
+    for number, one in enumerate(plan.trials, start=before + 1):
+        item = items[one.item]
+        repeats = None if one.repeats is None else before + 1 + one.repeats
+        options = tuple(item.options[index] for index in one.order)
+        shown.append(Shown(number, one.kind, repeats, one.item, item.clips, options))
+    return shown
+
+
+def stored(*, participation: Participation) -> list[Shown]:
+    """The same trials as their rows have them."""
+    items = selectors.shown_items(participation.study)
+    return [_as_stored(trial, items) for trial in selectors.shown_trials(participation)]
+
+
+def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem]) -> Shown:
+    item = items[trial.item.identifier]
+    return Shown(
+        number=trial.number,
+        kind=trial.kind,
+        repeats=trial.repeat_of.number if trial.repeat_of else None,
+        item=trial.item.identifier,
+        clips=item.clips,
+        options=tuple(item.options[index] for index in trial.option_order),
+    )

@@ -1,0 +1,89 @@
+"""The sound checks' pages: device, volume, headphones. What is right stays on the server."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from studyapp.models import Participation
+from studyapp.models.steps import Step
+from studyapp.participation.forms import CountForm, DeviceForm, PlaceForm
+from studyapp.participation.services import checks, steps
+from studyapp.participation.views.examples import player
+from studyapp.participation.views.pages import led_on, page, shown
+from studyapp.participation.views.trial_page import script_strings
+from studyapp.studies.services.sounds import TONE_COUNTS
+
+REFERENCE_SECONDS = 6.0
+TRIAL_SECONDS = 4.0
+
+
+@page(Step.DEVICE)
+def device(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Whether this browser plays the sounds and can keep answers; who cannot may end here."""
+    if request.POST.get("leave"):
+        steps.screen_out(participation=participation, reason=Participation.Screening.DEVICE)
+        return led_on(request, participation, saved=True)
+    [token] = checks.begin_device(participation=participation).data["sounds"]
+    form = DeviceForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        checks.pass_device(participation=participation, report=form.cleaned_data)
+        return led_on(request, participation, saved=True)
+    context = {
+        "source": reverse("sound", args=[participation.study.slug, token]),
+        "form": form,
+        "strings": script_strings(),
+    }
+    status = 422 if request.method == "POST" else 200
+    return shown(request, Step.DEVICE, participation, context, status=status)
+
+
+@page(Step.VOLUME)
+def volume(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """The volume against a reference, then soft tones to be counted."""
+    record = checks.begin_volume(participation=participation)
+    form = CountForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        checks.answer_volume(participation=participation, **form.answer())
+        return led_on(request, participation, saved=True)
+    tokens = (record.data["reference"], record.data["token"])
+    sources = [reverse("sound", args=[participation.study.slug, token]) for token in tokens]
+    context = {
+        "players": [
+            player(number, source, seconds=REFERENCE_SECONDS)
+            for number, source in enumerate(sources, start=1)
+        ],
+        "token": record.data["token"],
+        "counts": TONE_COUNTS,
+        "was_wrong": bool(record.data["answers"]),
+        "form": form,
+        "strings": script_strings(),
+    }
+    status = 422 if request.method == "POST" else 200
+    return shown(request, Step.VOLUME, participation, context, status=status)
+
+
+@page(Step.HEADPHONES)
+def headphones(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """One trial of the headphone check after the other."""
+    record = checks.begin_headphones(participation=participation)
+    form = PlaceForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        checks.answer_headphones(participation=participation, **form.answer())
+        return led_on(request, participation, saved=True)
+    trial = checks.current_trial(record)
+    of_round = [one for one in record.data["trials"] if one["check"] == trial["check"]]
+    source = reverse("sound", args=[participation.study.slug, trial["token"]])
+    context = {
+        "check": trial["check"],
+        "players": [player(1, source, seconds=TRIAL_SECONDS)],
+        "token": trial["token"],
+        "number": of_round.index(trial) + 1,
+        "total": len(of_round),
+        "places": [(1, _("The first")), (2, _("The second")), (3, _("The third"))],
+        "form": form,
+        "strings": script_strings(),
+    }
+    status = 422 if request.method == "POST" else 200
+    return shown(request, Step.HEADPHONES, participation, context, status=status)

@@ -1,0 +1,158 @@
+"""The pages on which a passage ends or does not begin: one template, one text each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from studyapp import texts
+from studyapp.models import Participation, Study
+from studyapp.participation.views import visitor
+from studyapp.recruitment.services import entry
+
+TEXTS = {
+    "unknown": (
+        _("There is no study at this address"),
+        _("Please check the link that you were given: a part of it may be missing."),
+    ),
+    "frozen": (
+        _("This study has not started yet"),
+        _("Please open the same link again later."),
+    ),
+    "paused": (
+        _("This study is paused"),
+        _("It is not accepting new participants right now. Please open the same link again later."),
+    ),
+    "closed": (
+        _("This study has ended"),
+        _("It is no longer accepting answers. Thank you for your interest."),
+    ),
+    "full": (
+        _("This study is full"),
+        _("All places are taken right now. A place may become free: you can try again later."),
+    ),
+    "crowded": (
+        _("Too many people have started from here today"),
+        _(
+            "This study accepts only a limited number of people per day from one network. "
+            "Please try again tomorrow or from another network, or write to the researchers, "
+            "who can change this."
+        ),
+    ),
+    "uninvited": (
+        _("This study is by invitation"),
+        _(
+            "Please open the complete link that you were given. A personal link cannot be "
+            "used by anyone else."
+        ),
+    ),
+    "broken_link": (
+        _("This link is incomplete"),
+        _(
+            "It should tell the study who you are, but that part was not filled in. Please go back "
+            "to where you were invited and open the study from there. Nothing was recorded."
+        ),
+    ),
+    "unknown_submission": (
+        _("We cannot find your submission"),
+        _(
+            "The recruiting service has no record of it. Please open the study from the service's "
+            "own page. Nothing was recorded."
+        ),
+    ),
+    "taken_part": (
+        _("You have been here before"),
+        _(
+            "Each person can take part once. To continue where you stopped, use the browser and "
+            "the link that you started with."
+        ),
+    ),
+    "lost": (
+        _("We cannot find your place"),
+        _(
+            "Please open the link that you were given again, in the same browser and with cookies "
+            "allowed: they are how this page knows where you were. Your saved answers are safe."
+        ),
+    ),
+    "refused": (
+        _("You chose not to take part"),
+        _("Nothing more is recorded. Thank you for reading; you can close this page."),
+    ),
+    "screened_out": (
+        _("You are not eligible for this study"),
+        _("Thank you for your time; you can close this page."),
+    ),
+    "screened_out_device": (
+        _("This browser cannot play the sounds"),
+        _("Thank you for trying; you can close this page."),
+    ),
+    "screened_out_headphones": (
+        _("This study needs headphones"),
+        _(
+            "Your answers suggest that you are not wearing headphones. That says nothing "
+            "about your hearing. Thank you for your time; you can close this page."
+        ),
+    ),
+    "returned": (
+        _("You have left this study"),
+        _("Thank you for your time; you can close this page."),
+    ),
+    "place_lost": (
+        _("Your place was given to someone else"),
+        _(
+            "It was held for a while, and all other places are taken right now too. The "
+            "answers that were saved are kept. A place may become free: open the same link "
+            "again later to continue where you stopped."
+        ),
+    ),
+    "timed_out": (
+        _("Your time has run out"),
+        _("The answers that were saved are kept. Thank you; you can close this page."),
+    ),
+    "withdrawn": (
+        _("You have withdrawn"),
+        _("Your answers were erased. Thank you; you can close this page."),
+    ),
+}
+"""Kind of ending → heading and text."""
+
+
+def ending(
+    request: HttpRequest,
+    kind: str,
+    *,
+    study: Study | None = None,
+    participation: Participation | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page of that ending; `kind` is a key of `TEXTS`. It shows the participation's code."""
+    heading, text = TEXTS[_kind(kind, participation)]
+    context: dict[str, Any] = {"page": kind, "study": study, "heading": heading, "text": text}
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    if study is not None:
+        language = participation.language if participation else visitor.language_of(request, study)
+        context["study_title"] = texts.of_study(study, "title", language)
+    if participation is not None:
+        context["participation"] = participation  # the footer leads to the withdrawal
+        context |= {"code": participation.ending_code, **leaving(request, participation)}
+    with translation.override(language):
+        return render(request, "participant/ending.html", context, status=status)
+
+
+def _kind(kind: str, participation: Participation | None) -> str:
+    """Which text: who was screened out reads why."""
+    reason = participation.screened_for if participation else ""
+    return f"{kind}_{reason}" if f"{kind}_{reason}" in TEXTS else kind
+
+
+def leaving(request: HttpRequest, participation: Participation) -> dict[str, Any]:
+    """How to go on from an end: back to the recruiting service, or the next participant's turn."""
+    return {
+        "way_back": entry.way_back(participation=participation),
+        "is_kiosk": visitor.kiosk_token(request, participation.study.slug) is not None,
+    }

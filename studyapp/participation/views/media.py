@@ -1,0 +1,50 @@
+"""Sounds by opaque address, with byte ranges (Safari plays nothing without 206)."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from studyapp.core.files import send
+from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.views import visitor
+
+log = logging.getLogger(__name__)
+
+
+@login_not_required
+@require_safe
+def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpResponse:
+    """Sound `number` (1–3) of the participation's own trial, up to one after the current."""
+    participation = visitor.bare_participation_of(request, slug)
+    path = participation and selectors.playable(
+        participation=participation, token=token, number=number
+    )
+    if not path:
+        raise Http404
+    return _served(request, path)
+
+
+@login_not_required
+@require_safe
+def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
+    """A sound of the participation's own sound check or example."""
+    participation = visitor.bare_participation_of(request, slug)
+    path = participation and selectors.sound_of(participation=participation, token=token)
+    if not path:
+        raise Http404
+    return _served(request, path)
+
+
+def _served(request: HttpRequest, path: Path) -> HttpResponse:
+    whole = Path(settings.DATA) / path
+    if not whole.is_file():
+        # The page says "not loaded" and tries again; the log tells whoever can mend it.
+        log.error("the sound %s is missing in the data folder", path)
+        raise Http404
+    return send(request, whole, "audio/flac", seconds=3600)

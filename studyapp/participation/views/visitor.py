@@ -1,0 +1,128 @@
+"""Who a request is: the participant's cookie, hashed outside identifiers, simulation tokens.
+
+A participation is found again by a signed, http-only cookie bound to the study's path, or by the
+keyed hash of what a recruiting service sends. After the first redirect no URL has either.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import translation
+
+from studyapp.core.errors import NotInvitedError
+from studyapp.models import EntryToken, Participation, Study
+from studyapp.participation.selectors import passages as selectors
+from studyapp.recruitment.services import entry, pseudonyms
+
+COOKIE = "place"
+COOKIE_SALT = "earwitness.place"
+COOKIE_SECONDS = 60 * 60 * 24 * 30
+KIOSK_COOKIE = "kiosk"
+KIOSK_SALT = "earwitness.kiosk"
+SIMULATION_SALT = "earwitness.simulation"
+SIMULATION_SECONDS = 60 * 60 * 24
+
+
+def identity(request: HttpRequest) -> pseudonyms.Identity | None:
+    """Who the recruiting service says comes; None where the link is not one of its.
+
+    Raises `BrokenLinkError` if the service was to say so and did not.
+    """
+    if "PROLIFIC_PID" not in request.GET:
+        return None
+    given = request.GET
+    pid, session = given["PROLIFIC_PID"].strip(), given.get("SESSION_ID", "").strip()
+    return pseudonyms.identity(pid=pid, session=session)
+
+
+def simulation_token(study: Study) -> str:
+    """Marks who comes by `/s/SLUG/?simulated=TOKEN` as simulated; valid for a day."""
+    return signing.dumps(study.slug, salt=SIMULATION_SALT)
+
+
+def is_simulation(request: HttpRequest, slug: str) -> bool:
+    """Whether the request has a valid simulation token for the study; a bad one counts as none."""
+    token = request.GET.get("simulated", "")
+    try:
+        return bool(token) and bool(
+            signing.loads(token, salt=SIMULATION_SALT, max_age=SIMULATION_SECONDS) == slug
+        )
+    except signing.BadSignature:
+        return False
+
+
+def language_of(request: HttpRequest, study: Study) -> str:
+    """The study's language that the link asks for (`?lang=`), else the browser, else its first."""
+    asked = request.GET.get("lang", "")
+    if asked in study.languages:
+        return asked
+    spoken = translation.get_language_from_request(request)
+    return spoken if spoken in study.languages else str(study.languages[0])
+
+
+def remember(response: HttpResponse, participation: Participation) -> None:
+    """Bind the browser to the participation, for this study's pages alone."""
+    response.set_signed_cookie(
+        COOKIE,
+        participation.identifier,
+        salt=COOKIE_SALT,
+        max_age=COOKIE_SECONDS,
+        path=reverse("start", args=[participation.study.slug]),
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def participation_of(request: HttpRequest, slug: str) -> Participation | None:
+    """The participation that the request's cookie names, with its study; None if there is none."""
+    identifier = _identifier(request)
+    return selectors.by_identifier(slug=slug, identifier=identifier) if identifier else None
+
+
+def bare_participation_of(request: HttpRequest, slug: str) -> Participation | None:
+    """The same without its study: for sounds and events, which come most often."""
+    identifier = _identifier(request)
+    return selectors.bare_by_identifier(slug=slug, identifier=identifier) if identifier else None
+
+
+def _identifier(request: HttpRequest) -> str | None:
+    return request.get_signed_cookie(COOKIE, default=None, salt=COOKIE_SALT, max_age=COOKIE_SECONDS)
+
+
+def forget(response: HttpResponse, slug: str) -> None:
+    """Unbind the browser from its participation."""
+    response.delete_cookie(COOKIE, path=reverse("start", args=[slug]), samesite="Lax")
+
+
+def is_kiosk(token: EntryToken) -> bool:
+    """Whether the token makes a browser a laboratory's machine."""
+    return token.kind == EntryToken.Kind.KIOSK
+
+
+def make_kiosk(response: HttpResponse, slug: str, token: str) -> None:
+    """Let the browser begin one participation after another by that token."""
+    response.set_signed_cookie(
+        KIOSK_COOKIE,
+        token,
+        salt=KIOSK_SALT,
+        max_age=COOKIE_SECONDS,
+        path=reverse("start", args=[slug]),
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def kiosk_token(request: HttpRequest, slug: str) -> EntryToken | None:
+    """The kiosk token that the browser was given, unless it was revoked since."""
+    token = request.get_signed_cookie(
+        KIOSK_COOKIE, default=None, salt=KIOSK_SALT, max_age=COOKIE_SECONDS
+    )
+    try:
+        return entry.token_named(slug=slug, token=token) if token else None
+    except NotInvitedError:
+        return None

@@ -1,0 +1,168 @@
+"""Prolific: its messages taken once, its list of submissions compared with ours.
+
+A message (webhook) says that a submission was returned or timed out; its place is then free at
+once. Messages get lost, so `reconcile` asks for the list and does the same for what was missed.
+Nothing of Prolific is stored but keyed hashes: both ways name a participant and a submission, which
+are the PROLIFIC_PID and the SESSION_ID of the link. Source: docs.prolific.com, API reference v1,
+"Webhooks" (signature) and "Submissions".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from studyapp.core.errors import RecruitmentError
+from studyapp.models import Delivery, Participation, Recruitment, Study
+from studyapp.recruitment import selectors
+from studyapp.recruitment.services import entry, prolific_api
+from studyapp.recruitment.services.pseudonyms import external_key
+
+STATUSES = {
+    "RETURNED": Participation.Status.RETURNED,
+    "TIMED-OUT": Participation.Status.TIMED_OUT,
+    "TIMED OUT": Participation.Status.TIMED_OUT,
+}
+"""Prolific's status of a submission → ours. All others leave a participation as it is."""
+SUBMISSION_EVENT = "submission.status.change"
+MAX_AGE_SECONDS = 300
+"""An older message, or one from as far ahead, is refused: a copy sent again by somebody else."""
+MAX_BYTES = 65_536
+
+
+class SignatureError(RecruitmentError):
+    """A message is not, or not verifiably, from the service."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a comparison came to."""
+
+    submissions: int
+    """In the service's list."""
+    unknown: int
+    """Of which nobody came here."""
+    reclaimed: dict[str, int]
+    """Status → participations that were ended now."""
+    strangers: list[Participation]
+    """Participations here that the service does not know."""
+
+
+def check_signature(*, body: bytes, timestamp: str, signature: str) -> None:
+    """Raise `SignatureError` unless timestamp and body carry the secret's HMAC-SHA256, base64."""
+    secret = settings.PROLIFIC_WEBHOOK_SECRET
+    if not secret:
+        raise SignatureError("PROLIFIC_WEBHOOK_SECRET is not set: no message can be checked")
+    if not timestamp.isdecimal() or len(timestamp) > 20:
+        raise SignatureError("the message has no timestamp")
+    if abs(timezone.now().timestamp() - int(timestamp)) > MAX_AGE_SECONDS:
+        raise SignatureError("the message's timestamp is not of now")
+    digest = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest()
+    if not hmac.compare_digest(base64.b64encode(digest), signature.encode()):
+        raise SignatureError("the message's signature is wrong")
+
+
+def take(*, body: bytes) -> str:
+    """Act on a message whose signature was checked; the outcome. The same message acts once.
+
+    What tells messages apart is what was signed: its header X-Event-ID is not.
+
+    Raises `RecruitmentError` if it is no JSON object.
+    """
+    message = _parsed(body)
+    name = hashlib.sha256(body).hexdigest()
+    kind = str(message.get("event_type", ""))[:60]
+    try:
+        with transaction.atomic():
+            delivery = Delivery.objects.create(
+                service=Recruitment.Service.PROLIFIC, event=name, type=kind, outcome="taken"
+            )
+            delivery.outcome = _act(kind, message)
+            delivery.save(update_fields=["outcome"])
+    except IntegrityError:
+        return "taken before"
+    return delivery.outcome
+
+
+def reconcile(*, study: Study) -> Reconciled:
+    """Compare the service's list of submissions with ours, and reclaim what was given up there.
+
+    Participations are marked as known to the service or not; exports flag those that are not.
+
+    Raises `RecruitmentError` if the study has no Prolific study, a setting is missing, or the
+    service does not answer as it should.
+    """
+    row = selectors.of_study(study)
+    if row.service != Recruitment.Service.PROLIFIC or not row.external_study:
+        raise RecruitmentError(f"{study} has no study at Prolific")
+    before = timezone.now()
+    statuses = {
+        external_key(pid=str(one["participant_id"]), session=str(one["id"])): str(one["status"])
+        for one in prolific_api.submissions(row.external_study)
+    }
+    known = selectors.by_external_keys(study, set(statuses))
+    reclaimed: Counter[str] = Counter()
+    for key, participation in known.items():
+        status = STATUSES.get(statuses[key].upper())
+        if status and entry.reclaim(participation=participation, status=status):
+            reclaimed[status] += 1
+    strangers = _mark(study, set(statuses), before)
+    Recruitment.objects.filter(pk=row.pk).update(reconciled_at=timezone.now())
+    return Reconciled(len(statuses), len(statuses) - len(known), dict(reclaimed), strangers)
+
+
+def _mark(study: Study, known: set[str], before: datetime) -> list[Participation]:
+    """Note of each participation whether it is in the list; those that are not.
+
+    One that began while the list was read may be missing from it and is left for the next time.
+    """
+    kinds = Participation.Submission
+    strangers = []
+    for one in selectors.by_service(study):
+        is_known = one.external_key in known
+        if not is_known and one.created_at >= before:
+            continue
+        if not is_known:
+            strangers.append(one)
+        kind = kinds.VERIFIED if is_known else kinds.UNKNOWN
+        if one.submission != kind:
+            Participation.objects.filter(pk=one.pk).update(submission=kind)
+    return strangers
+
+
+def _act(kind: str, message: dict[str, Any]) -> str:
+    if kind != SUBMISSION_EVENT:
+        return "not about a submission"
+    status = STATUSES.get(str(message.get("status", "")).upper())
+    if status is None:
+        return "nothing to do"
+    pid, session = str(message.get("participant_id", "")), str(message.get("resource_id", ""))
+    found = selectors.anywhere_by_external_key(
+        service=Recruitment.Service.PROLIFIC, key=external_key(pid=pid, session=session)
+    )
+    if not found:
+        return "nobody of that name"
+    ended = [entry.reclaim(participation=one, status=status) for one in found]
+    return status if any(ended) else "was over already"
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BYTES:
+        raise RecruitmentError(f"the message has {len(body)} bytes, over the limit of {MAX_BYTES}")
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RecruitmentError("the message is not JSON") from error
+    if not isinstance(message, dict):
+        raise RecruitmentError("the message is no JSON object")
+    return message

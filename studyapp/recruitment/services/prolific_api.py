@@ -1,0 +1,108 @@
+"""What is asked of Prolific over HTTP: its list of submissions, and one submission at a time.
+
+Source: docs.prolific.com, API reference v1, "Submissions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.cache import cache
+
+from studyapp.core.errors import RecruitmentError, UnknownSubmissionError
+from studyapp.models import Participation
+from studyapp.recruitment.services.pseudonyms import Identity
+
+PAGE = 100
+TIMEOUT_SECONDS = 20.0
+ARRIVAL_SECONDS = 4.0
+"""How long somebody who arrives waits for Prolific's answer."""
+AWAY, AWAY_SECONDS = "prolific-away", 30
+"""After a failure nobody is asked for that long: arrivals must not queue up behind an outage."""
+REMEMBERED_SECONDS = 15
+"""How long an answer is kept: not long, since a submission may be known a moment later."""
+
+
+def standing(*, identity: Identity, external_study: str) -> str:
+    """What Prolific says of a submission; empty without PROLIFIC_TOKEN, when it cannot be asked.
+
+    Raises `UnknownSubmissionError` if it does not know it. An outage locks nobody out: the
+    submission is unverified then, until `reconcile` knows better.
+    """
+    if not settings.PROLIFIC_TOKEN:
+        return ""
+    remembered = f"prolific-{identity.key}"
+    known = cache.get(remembered)
+    if known is None:
+        if cache.get(AWAY):
+            return Participation.Submission.UNVERIFIED
+        try:
+            known = _is_known(identity, external_study)
+        except RecruitmentError:
+            cache.set(AWAY, True, AWAY_SECONDS)
+            return Participation.Submission.UNVERIFIED
+        cache.set(remembered, known, REMEMBERED_SECONDS)
+    if not known:
+        raise UnknownSubmissionError("Prolific does not know the submission")
+    return Participation.Submission.VERIFIED
+
+
+def _is_known(identity: Identity, external_study: str) -> bool:
+    """Whether the submission is there, of that person, and of that study as far as is said."""
+    import httpx
+
+    address = f"{settings.PROLIFIC_API}/api/v1/submissions/{quote(identity.session, safe='')}/"
+    try:
+        answer = httpx.get(address, headers=_headers(), timeout=ARRIVAL_SECONDS)
+        if answer.status_code in (400, 404):
+            return False
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        person = found.get("participant_id") or found.get("participant")
+        study = found.get("study_id") or found.get("study")
+    except (httpx.HTTPError, ValueError, AttributeError) as error:
+        raise RecruitmentError(f"Prolific cannot be asked: {type(error).__name__}") from error
+    is_here = not (external_study and study) or study == external_study
+    return bool(person == identity.pid and is_here)
+
+
+def _headers() -> dict[str, str]:
+    return {"Authorization": f"Token {settings.PROLIFIC_TOKEN}"}
+
+
+def submissions(external_study: str) -> Iterator[dict[str, Any]]:
+    """Every submission of the study, page by page."""
+    import httpx
+
+    if not settings.PROLIFIC_TOKEN:
+        raise RecruitmentError("PROLIFIC_TOKEN is not set: the list of submissions cannot be read")
+    address = f"{settings.PROLIFIC_API}/api/v1/submissions/"
+    page = 1
+    with httpx.Client(headers=_headers(), timeout=TIMEOUT_SECONDS) as client:
+        while True:
+            parameters = {"study": external_study, "page_size": PAGE, "page": page}
+            results = _results(client, address, parameters)
+            yield from results
+            if len(results) < PAGE:
+                return
+            page += 1
+
+
+def _results(client: Any, address: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    import httpx
+
+    try:
+        answer = client.get(address, params=parameters)
+        answer.raise_for_status()
+        results: list[dict[str, Any]] = answer.json()["results"]
+        needed = {"id", "participant_id", "status"}
+        if not all(needed <= set(one) for one in results):
+            raise RecruitmentError("Prolific's list lacks id, participant_id or status")
+    except httpx.HTTPStatusError as error:
+        raise RecruitmentError(f"Prolific answers {error.response.status_code}") from error
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise RecruitmentError(f"Prolific cannot be read: {type(error).__name__}") from error
+    return results

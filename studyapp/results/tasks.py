@@ -1,0 +1,28 @@
+"""The report of one version of a study, from an export made for it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from studyapp import exports
+from studyapp.jobs.services import jobs
+from studyapp.models import Study
+from studyapp.results import services as results
+from studyapp.studies.services import blinding
+
+
+def work(held: jobs.Held) -> None:
+    """Export the study that the job names, analyse the export, put the report in its place."""
+    study = Study.objects.filter(pk=held.job.target).first()
+    if study is None:
+        raise jobs.WorkError("the study is not there any more")
+    if not blinding.may_be_seen(study):
+        raise jobs.WorkError("the study is open again, and its results would unblind")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            made = exports.export_study(study=study, out=Path(folder) / "export")
+            held.check()
+            results.make_report(responses=made / "responses.csv", out=results.folder_of(study))
+        except (exports.ExportError, results.ReportError) as error:
+            raise jobs.WorkError(str(error)) from error

@@ -1,0 +1,95 @@
+"""Forms of the researchers' pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from studyapp.core.errors import RunError
+from studyapp.core.permissions import running_projects
+from studyapp.core.text_files import decoded
+from studyapp.models import Project
+from studyapp.runs.services import policy
+from studyapp.runs.services.configs import config_from_toml, read_toml
+from studyapp.runs.services.form_fields import written
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+MAX_CONFIG_BYTES = 100_000
+NOBODYS = "Administrators only"
+"""The choice of no project: only administrators see what has none."""
+
+
+class RunForm(forms.Form):
+    """A new run: its name, and its config as TOML, typed or as a file, else as fields."""
+
+    name = forms.CharField(max_length=100)
+    config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
+    config_file = forms.FileField(required=False)
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
+
+    def __init__(self, *args: Any, user: User | AnonymousUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_trusted = policy.is_trusted(user)
+        project: Any = self.fields["project"]
+        project.queryset = running_projects(user)
+        if self.is_trusted:
+            project.required, project.empty_label = False, NOBODYS
+
+    def clean(self) -> dict[str, Any]:
+        """Exactly one config, valid; `cleaned_data["parsed"]` is its plain dict."""
+        data = super().clean() or {}
+        text = data.get("config", "").strip()
+        if data.get("config_file"):
+            if text:
+                raise forms.ValidationError(
+                    "Give the config either as text or as a file, not both."
+                )
+            text = self._text_of_file()
+        try:
+            text = text or written("", self.data)
+            if not text:
+                raise forms.ValidationError("Give a config: fill in the fields, or give its text.")
+            data["parsed"] = checked_config(text, trusted=self.is_trusted)
+        except RunError as error:
+            raise forms.ValidationError(str(error)) from error
+        return data
+
+    def _text_of_file(self) -> str:
+        upload = self.cleaned_data["config_file"]
+        if upload.size > MAX_CONFIG_BYTES:
+            raise forms.ValidationError(
+                f"The file has {upload.size} bytes, over the limit of {MAX_CONFIG_BYTES}."
+            )
+        try:
+            return decoded(upload.read())
+        except ValueError as error:
+            raise forms.ValidationError(f"The file is {error}.") from error
+
+
+class ImportForm(forms.Form):
+    """A run made elsewhere: its folder on this machine, its name here, and whose it is to be."""
+
+    name = forms.CharField(max_length=100)
+    directory = forms.CharField(max_length=500)
+    project = forms.ModelChoiceField(
+        queryset=Project.objects.none(), required=False, empty_label=NOBODYS
+    )
+
+    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+        kwargs["auto_id"] = "import-%s"
+        super().__init__(*args, **kwargs)
+        self.fields["project"].queryset = projects  # type: ignore[attr-defined] # a model choice
+
+
+def checked_config(text: str, *, trusted: bool) -> dict[str, Any]:
+    """A config's plain dict, of somebody whose config may name anything or only what is offered.
+
+    Raises `RunError`. What may not be named is refused before anything is looked for on the disk.
+    """
+    if not trusted:
+        policy.check(read_toml(text))
+    return config_from_toml(text=text)

@@ -1,0 +1,151 @@
+"""What a run will take before it starts: from its config's shapes, and from the runs done here."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.cache import cache
+from django.db.models import QuerySet
+
+from studyapp.models import Run
+from studyapp.runs.services.budget import is_remote
+from studyapp.runs.services.configs import refusals
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+
+MOST_FILES = 60_000
+"""A corpus folder with more is not listed while somebody waits for a page."""
+MOST_SECONDS = 1.0
+"""Nor is one that takes longer to look through."""
+LISTING_BYTES = 2_000
+"""Of a listing or a tar shard, what takes about as long to read as a file does to be found."""
+LISTINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".tar")
+REMEMBERED_SECONDS = 300
+
+
+def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
+    """What a run under a config will take: sizes from its shapes, hours from the runs done here.
+
+    `runs` are those that may be learnt from (default: all). `hours`, and `duration`, the same in
+    words, are None where no run of the same subject model is among them; `tracks` and what follows
+    from it where the corpus is too large to be listed in a moment; `remote` names the methods that
+    a remote service charges for; `dollars` is what they may cost for `features`, which is the
+    share of latents that such a run kept: None where there is none. Raises `RunError` if the config
+    or its corpus is refused.
+    """
+    from dataclasses import asdict
+
+    from pipeline.config import config_from_dict
+    from pipeline.plan import plan
+
+    done = (Run.objects.all() if runs is None else runs).filter(state=Run.State.DONE)
+    with refusals():
+        checked = config_from_dict(config)
+        tracks = _tracks(checked)
+        # Without its corpus: the folder is listed here, within limits, or not at all.
+        found = plan(replace(checked, corpus=replace(checked.corpus, path=None)), tracks=tracks)
+        methods = config.get("labels", {}).get("methods") or ()
+        hours = _hours(config, found.tracks, done)
+        features = _features(config, found.latents, done)
+        return {
+            **asdict(found),
+            "total_bytes": found.total_bytes,
+            "too_large": checked.corpus.path is not None and tracks is None,
+            "hours": hours,
+            "duration": None if hours is None else in_words(hours),
+            "remote": [one for one in methods if is_remote(one)],
+            "features": features,
+            "most_dollars": (found.latents or 0) * found.dollars_a_feature,
+            "dollars": None if features is None else features * found.dollars_a_feature,
+            "budget": config.get("gemini", {}).get("budget_dollars"),
+        }
+
+
+def _tracks(config: "RunConfig") -> int | None:
+    """How many tracks the corpus lists; None without one, or if that takes more than a moment."""
+    from pipeline.corpora import ADAPTERS
+    from pipeline.registry import resolve
+
+    folder = config.corpus.path
+    if folder is None:
+        return None
+    adapter = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
+    key = f"tracks:{config.corpus.adapter}:{folder}"
+    key = "".join(one if one.isalnum() else f"-{ord(one):x}-" for one in key)[-200:]
+    known = cache.get(key)
+    if known is None:
+        known = len(adapter.entries(folder)) if _is_small(folder) else -1
+        cache.set(key, known, REMEMBERED_SECONDS)
+    return None if known < 0 else int(known)
+
+
+def _is_small(folder: Path) -> bool:
+    """Whether a folder can be listed in a moment."""
+    end, work = time.monotonic() + MOST_SECONDS, 0.0
+    for entry in _files(folder):
+        work += 1
+        if entry.name.lower().endswith(LISTINGS):
+            work += _size(entry) / LISTING_BYTES
+        if work > MOST_FILES or time.monotonic() > end:
+            return False
+    return True
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # a link to nothing
+        return 0
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Everything under a folder, one at a time: a list of it might never be finished."""
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:
+            continue
+
+
+def in_words(hours: float) -> str:
+    """A duration as a person would say it: minutes under two hours, else hours."""
+    return f"{max(1, round(hours * 60))} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -> float | None:
+    """Hours, from the seconds per track of the latest run of the same subject; None without one."""
+    model = config.get("subject", {}).get("model")
+    for run in runs.prefetch_related("stages")[:50]:
+        stages = list(run.stages.all())
+        done = next((s.done for s in stages if s.stage == "activations"), 0)
+        seconds = sum(stage.seconds or 0.0 for stage in stages)
+        if tracks and done and seconds and run.config.get("subject", {}).get("model") == model:
+            return seconds / done * tracks / 3600
+    return None
+
+
+def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run]) -> int | None:
+    """Features to be kept, by the share that the newest run of the same subject kept."""
+    from pipeline.config import config_from_dict
+    from pipeline.errors import PipelineError
+    from pipeline.plan import latents_of
+
+    model = config.get("subject", {}).get("model")
+    for run in runs[:50]:
+        kept = run.facets.get("features")
+        if kept and run.config.get("subject", {}).get("model") == model:
+            try:
+                theirs = latents_of(config_from_dict(run.config))
+            except PipelineError:
+                continue  # Made by a version with other fields: it says nothing about this config.
+            return round(latents * kept / theirs) if latents and theirs else None
+    return None

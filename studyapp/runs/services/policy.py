@@ -1,0 +1,242 @@
+"""What a run's config may name: everything for an administrator, the offered for everybody else.
+
+The fields concerned are read off the config's dataclasses (`pipeline.config_guard`), so that a new
+one is refused until somebody decides otherwise. The same is checked again by the worker, for the
+run's maker as they are by then. No refusal tells whether something exists on this machine: it names
+the field and what is offered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from studyapp.core.errors import RunError
+from studyapp.core.permissions import may_start_runs
+from studyapp.models import Run
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+    from pipeline.config_guard import Guarded
+
+MOST_OFFERED = 500
+"""Folders that a list has at most."""
+NAMED_IN_A_REFUSAL = 8
+MOST_CALLS = 4
+"""Of a paid service under way at once; as many as a config has by itself."""
+METHOD_LISTS = (("labels", "methods"), ("ensemble", "methods"))
+"""Fields that name methods, which may name a remote service's model: `gemini@MODEL`."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars of a million tokens of a remote model."""
+
+    audio: float
+    text: float
+    output: float
+
+
+def is_trusted(user: AbstractBaseUser | AnonymousUser | None) -> bool:
+    """Whether a user's config may name anything: an administrator's may."""
+    return bool(user is not None and user.is_active and getattr(user, "is_superuser", False))
+
+
+def corpora() -> list[str]:
+    """The corpus folders that everybody may choose, sorted."""
+    return _folders(settings.CORPORA)
+
+
+def models() -> list[str]:
+    """The models that everybody may choose: names on the hub, then folders."""
+    return [*_hub_names(), *_folders(settings.MODELS)]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise `RunError` if a config, checked by the pipeline or not, names what is not offered."""
+    from pipeline.config import RunConfig
+    from pipeline.config_guard import guarded_fields
+
+    for one in guarded_fields(RunConfig):
+        section = config.get(one.section)
+        if isinstance(section, Mapping) and one.name in section:
+            value = section[one.name]
+            if value != one.default:
+                _CHECKS[one.guard.name](one, value)
+    for model in _remote_models(config):
+        if model not in _prices():
+            raise RunError(_not_offered("the model of gemini@MODEL", [*_prices()]))
+
+
+def check_maker(run: Run) -> None:
+    """Raise `RunError` if whoever made the run may not start it any more."""
+    if run.origin == Run.Origin.COMMAND or _may_start(run.created_by, run):
+        return
+    raise RunError(
+        f"{run.created_by or 'whoever made this run'} may not start runs in "
+        f"{run.project or 'no project'} any more; ask an editor of the project to restart it"
+    )
+
+
+def must_take_over(run: Run, by: User | AnonymousUser | None) -> bool:
+    """Whether `by` answers for a run from now on, whose maker may not start it any more.
+
+    Raises `RunError` if `by` may not start it either, or may not name what its config names.
+    """
+    if by is None or run.origin != Run.Origin.SITE or _may_start(run.created_by, run):
+        return False
+    if not _may_start(by, run):
+        raise RunError(f"{by} may not start runs in {run.project or 'no project'}")
+    if not is_trusted(by):
+        check(run.config)
+    return True
+
+
+def _may_start(user: User | AnonymousUser | None, run: Run) -> bool:
+    return user is not None and user.is_active and may_start_runs(user, run.project)
+
+
+def is_guarded(run: Run) -> bool:
+    """Whether the run's config is held to what is offered."""
+    return run.origin == Run.Origin.SITE and not is_trusted(run.created_by)
+
+
+def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with what settings decide in everybody's run but an administrator's."""
+    models = [*_remote_models(config), _default_remote_model()]
+    used = [_prices()[name] for name in models if name in _prices()]
+    given = config.get("machine", {})
+    # More hands than the machine has cores would only take it from everybody else.
+    cores = os.cpu_count() or 1
+    hands = {name: min(int(given.get(name, 1)), cores) for name in ("workers", "threads")}
+    machine = {**given, **hands, "confined": True}
+    asked = config.get("gemini", {})
+    gemini = {
+        **asked,
+        # What is under way at once may cost more than was guessed before a reply was seen.
+        "concurrency": min(int(asked.get("concurrency", MOST_CALLS)), MOST_CALLS),
+        # A run's own limit is its project's; see `run_money`.
+        "budget_dollars": float(settings.GEMINI_BUDGET),
+        # Several models share one config: each is counted at the dearest one's price.
+        "dollars_per_million_audio": max(one.audio for one in used),
+        "dollars_per_million_text": max(one.text for one in used),
+        "dollars_per_million_output": max(one.output for one in used),
+    }
+    return {**config, "machine": machine, "gemini": gemini}
+
+
+def _is_corpus(one: Guarded, value: Any) -> None:
+    if not _lies_in(value, settings.CORPORA):
+        raise RunError(_not_offered(str(one), corpora()))
+
+
+def _is_model(one: Guarded, value: Any) -> None:
+    if value not in _hub_names() and not _lies_in(value, settings.MODELS):
+        raise RunError(_not_offered(str(one), models()))
+
+
+def _is_remote_model(one: Guarded, value: Any) -> None:
+    if value not in _prices():
+        raise RunError(_not_offered(str(one), [*_prices()]))
+
+
+def _refuse_file(one: Guarded, value: Any) -> None:
+    raise RunError(
+        f"{one} names a file of this machine, which only an administrator's config may; leave it "
+        "out, or ask an administrator to start this run"
+    )
+
+
+def _refuse_address(one: Guarded, value: Any) -> None:
+    raise RunError(f"{one} is set by the administrator of this site; leave it out")
+
+
+_CHECKS: dict[str, Callable[[Guarded, Any], None]] = {
+    "CORPUS": _is_corpus,
+    "MODEL": _is_model,
+    "REMOTE_MODEL": _is_remote_model,
+    "FILE": _refuse_file,
+    "ADDRESS": _refuse_address,
+    "MONEY": _refuse_address,
+}
+
+
+def _lies_in(value: Any, roots: list[str]) -> bool:
+    """Whether a path, links followed, is one of these folders or lies under one."""
+    if not isinstance(value, str | Path):
+        return False
+    try:
+        path = (settings.BASE_DIR / Path(value).expanduser()).resolve()
+        return any(path.is_relative_to(root) for root in _resolved(roots))
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _resolved(roots: list[str]) -> list[Path]:
+    """The folders among the entries of a list; the others are names on the hub."""
+    folders = [Path(root).expanduser() for root in roots]
+    return [folder.resolve() for folder in folders if folder.is_absolute()]
+
+
+def _hub_names() -> list[str]:
+    return [name for name in settings.MODELS if not Path(name).expanduser().is_absolute()]
+
+
+def _folders(roots: list[str]) -> list[str]:
+    """The folders in each root; of a root without any, itself."""
+    found: list[str] = []
+    for root in _resolved(roots):
+        if root.is_dir():
+            inside = sorted(str(one) for one in root.iterdir() if one.is_dir())
+            found += [one for one in inside if _lies_in(one, roots)] or [str(root)]
+    return list(dict.fromkeys(found))[:MOST_OFFERED]
+
+
+def _default_remote_model() -> str:
+    from pipeline.config import GeminiConfig
+
+    return GeminiConfig().model
+
+
+def _prices() -> dict[str, Prices]:
+    """What remote models may be asked, and at which price they are counted."""
+    from pipeline.config import GeminiConfig
+
+    usual = GeminiConfig()
+    known = {
+        usual.model: Prices(
+            usual.dollars_per_million_audio,
+            usual.dollars_per_million_text,
+            usual.dollars_per_million_output,
+        )
+    }
+    return known | {name: Prices(*prices) for name, prices in settings.GEMINI_MODELS.items()}
+
+
+def _remote_models(config: Mapping[str, Any]) -> list[str]:
+    """Models of remote services that a config names: its own, and its methods' variants."""
+    named = []
+    for section, name in METHOD_LISTS:
+        given = config.get(section)
+        methods = given.get(name) if isinstance(given, Mapping) else None
+        for method in methods if isinstance(methods, list | tuple) else ():
+            family, _, variant = str(method).partition("@")
+            if family == "gemini" and variant:
+                named.append(variant)
+    gemini = config.get("gemini")
+    own = gemini.get("model") if isinstance(gemini, Mapping) else None
+    return [*named, *([own] if isinstance(own, str) and own else [])]
+
+
+def _not_offered(what: str, offered: list[str]) -> str:
+    if not offered:
+        return f"{what} is not offered here: the administrator has listed none to choose from"
+    some = ", ".join(offered[:NAMED_IN_A_REFUSAL])
+    more = f" and {len(offered) - NAMED_IN_A_REFUSAL} more" * (len(offered) > NAMED_IN_A_REFUSAL)
+    return f"{what} is not offered here; choose from: {some}{more}"

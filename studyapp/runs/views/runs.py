@@ -1,0 +1,224 @@
+"""Runs: begun from a config checked as it is typed, watched, stopped, compared, imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from studyapp.core import audit
+from studyapp.core.errors import RunError
+from studyapp.core.middleware import takes_files
+from studyapp.core.numbers import whole
+from studyapp.core.permissions import projects_of, running_projects, visible
+from studyapp.jobs import selectors as job_selectors
+from studyapp.models import Role, Run
+from studyapp.runs import selectors
+from studyapp.runs.forms import ImportForm, RunForm, checked_config
+from studyapp.runs.services import form_fields as fields
+from studyapp.runs.services import lifecycle as services
+from studyapp.runs.services import policy
+from studyapp.runs.services.estimate import plan_of
+from studyapp.runs.views.access import run_for
+
+MOST_COMPARED = 4
+
+
+@require_GET
+def run_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run: its stages, summaries, and excluded tracks; for htmx the moving part only."""
+    overview = selectors.overview(run_for(request, pk))
+    part = bool(getattr(request, "htmx", False))
+    name = "researcher/run_progress.html" if part else "researcher/run.html"
+    context = {
+        "overview": overview,
+        "run": overview.run,
+        "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
+    }
+    return render(request, name, context)
+
+
+@takes_files
+@require_http_methods(["GET", "POST"])
+def new_run(request: HttpRequest) -> HttpResponse:
+    """Start a run from a config: fresh, or like another run's."""
+    _check_may_start(request)
+    initial = {"config": _like(request)} if request.method == "GET" else {}
+    form = RunForm(request.POST or None, request.FILES or None, user=request.user, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        user = request.user if request.user.is_authenticated else None
+        try:
+            run = services.start_run(
+                name=data["name"],
+                config=data["parsed"],
+                created_by=user,
+                project=data["project"],
+            )
+        except RunError as error:
+            form.add_error(None, str(error))
+        else:
+            audit.note(user=request.user, action="started", target=run, project=run.project)
+            return redirect("run", pk=run.pk)
+    status = 422 if form.errors else 200
+    return _new_run(request, form, ImportForm(projects=projects_of(request.user)), status)
+
+
+@require_POST
+def check_config(request: HttpRequest) -> HttpResponse:
+    """What there is to say of a config while it is typed: its fault or its plan; its fields."""
+    _check_may_start(request)
+    text = request.POST.get("config", "")
+    context = _said_of(request, text)
+    if not context.get("unreadable"):
+        context["sections"] = _sections(request, fields.read(text))
+    return render(request, "researcher/run_checked.html", context)
+
+
+@require_POST
+def fill_config(request: HttpRequest) -> HttpResponse:
+    """The same of a config whose fields are filled in, and the text that this makes."""
+    _check_may_start(request)
+    given = request.POST.get("config", "")
+    try:
+        text = fields.written(given, request.POST)
+    except RunError as error:
+        return render(request, "researcher/run_plan.html", {"fault": str(error)})
+    return render(request, "researcher/run_checked.html", _said_of(request, text) | {"text": text})
+
+
+def _check_may_start(request: HttpRequest) -> None:
+    """403 for whoever may start runs in no project."""
+    if not policy.is_trusted(request.user) and not running_projects(request.user).exists():
+        raise PermissionDenied("You are not an editor of any project that may start runs.")
+
+
+def _like(request: HttpRequest) -> str:
+    """The config's text of the run that another one is to be like (`?like=NUMBER`)."""
+    asked = request.GET.get("like", "")
+    number = whole(asked)
+    if number is None:
+        return ""
+    try:
+        return fields.text_of(run_for(request, number).config)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+        return ""
+
+
+def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
+    """The form's fields: with what an administrator may want to type, or with what is offered."""
+    if policy.is_trusted(request.user):
+        return fields.filled(config, selectors.known_places(selectors.all_runs()))
+    offered = {"corpus.path": policy.corpora(), "subject.model": policy.models()}
+    return fields.filled(config, {}, offered)
+
+
+def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
+    """For `run_plan.html`: nothing to check, the fault, or the plan."""
+    if not text.strip():
+        return {"empty": True}
+    try:
+        fields.read(text)
+    except RunError as error:
+        return {"fault": str(error), "unreadable": True}
+    trusted = policy.is_trusted(request.user)
+    try:
+        config = checked_config(text, trusted=trusted)
+        plan = plan_of(config, runs=visible(request.user, Run.objects.all()))
+    except RunError as error:
+        return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
+    if not trusted:
+        plan["project_budget"] = settings.GEMINI_BUDGET
+    return {"plan": plan, "facts": selectors.facts(config)}
+
+
+@require_POST
+def import_run(request: HttpRequest) -> HttpResponse:
+    """Register a run directory on this machine; only administrators may name paths."""
+    if not request.user.is_superuser:
+        raise PermissionDenied("Only administrators may name a folder on this machine.")
+    form = ImportForm(request.POST, projects=projects_of(request.user))
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            run = services.request_import(
+                directory=Path(data["directory"]), name=data["name"], project=data["project"]
+            )
+            audit.note(user=request.user, action="imported", target=run, project=run.project)
+            return redirect("run", pk=run.pk)
+        except RunError as error:
+            form.add_error(None, str(error))
+    return _new_run(request, RunForm(user=request.user), form, 422)
+
+
+def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: int) -> HttpResponse:
+    text = str(form["config"].value() or "")
+    try:
+        config = fields.read(text or fields.written("", request.POST))
+    except RunError:
+        config = {}
+    sections = _sections(request, config)
+    context = {"form": form, "imports": imports, "text": text, "sections": sections}
+    return render(request, "researcher/run_new.html", context, status=status)
+
+
+@require_POST
+def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue a run that is new, failed or stopped; what its stages finished before is kept."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.queue_run(run=run, by=request.user)
+        audit.note(user=request.user, action="queued", target=run, project=run.project)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+    return redirect("run", pk=run.pk)
+
+
+@require_POST
+def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
+    """Make a finished stage again, with what follows from it."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.redo_stage(run=run, stage=stage, by=request.user)
+        what = f"re-ran {stage}"
+        audit.note(user=request.user, action=what, target=run, project=run.project)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+    return redirect("run", pk=run.pk)
+
+
+@require_POST
+def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a queued or running run."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.stop_run(run=run)
+        audit.note(user=request.user, action="stopped", target=run, project=run.project)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+    return redirect("run", pk=run.pk)
+
+
+@require_GET
+def compare(request: HttpRequest) -> HttpResponse:
+    """Runs side by side: where their configs differ, and what came out."""
+    asked = [whole(pk) for pk in request.GET.getlist("run")]
+    numbers = [pk for pk in dict.fromkeys(asked) if pk is not None]
+    runs = [run_for(request, pk) for pk in numbers[:MOST_COMPARED]]
+    return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
+
+
+@require_GET
+def queues(request: HttpRequest) -> HttpResponse:
+    """What waits, runs and failed, by queue; for administrators."""
+    if not request.user.is_superuser:
+        raise PermissionDenied("The queues are shown to administrators.")
+    context = {"depths": job_selectors.depths(), "jobs": job_selectors.recent()}
+    return render(request, "researcher/queues.html", context)

@@ -1,1 +1,0 @@
-"""Reads, one module a subject. A selector changes nothing."""

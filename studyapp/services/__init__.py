@@ -1,1 +1,0 @@
-"""Writes, one module a subject: the only place where rules live."""

@@ -1,0 +1,71 @@
+"""What simulated listeners may know of a study: the clips' truth by their bytes, and the names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from studyapp.models import Item, Run, Study
+from studyapp.studies.selectors.studies import main_items
+
+
+@dataclass(frozen=True)
+class ItemTruth:
+    """One item: what its three clips are tagged with, and the names that it offers."""
+
+    item: int
+    method: str
+    tags: tuple[list[str], list[str], list[str]]
+    names: tuple[str, ...]
+    """In the stored order."""
+
+
+def items(study: Study) -> list[ItemTruth]:
+    """Every item of the study."""
+    found = main_items(study).select_related(
+        "condition", "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
+    )
+    return [
+        ItemTruth(
+            item=item.pk,
+            method=item.condition.method if item.condition else "",
+            tags=(
+                item.stimulus_1.tags,
+                item.stimulus_2.tags,
+                item.stimulus_3.tags,
+            ),
+            names=tuple(option["text"] for option in item.options),
+        )
+        for item in found.order_by("pk")
+    ]
+
+
+def tags_by_sound(study: Study) -> dict[str, list[str]]:
+    """SHA-256 of a stimulus's bytes → the tags of the track that it was cut from."""
+    found = main_items(study).select_related(
+        "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
+    )
+    return {stimulus.sha256: stimulus.tags for item in found for stimulus in item.stimuli}
+
+
+def right_names(study: Study) -> dict[str, str]:
+    """SHA-256 of a sound of practice or a catch trial → the name that is right for it."""
+    items = study.items.exclude(target=None).exclude(role=Item.Role.MAIN)
+    found = items.select_related("stimulus_1", "stimulus_2", "stimulus_3")
+    return {
+        stimulus.sha256: str(item.options[item.target or 0]["text"])
+        for item in found
+        for stimulus in item.stimuli
+    }
+
+
+def check_answers(study: Study) -> dict[str, tuple[str, int]]:
+    """SHA-256 of a sound of the checks → the check and its right answer."""
+    return {
+        Path(sound["path"]).stem: (check, sound["answer"])
+        for check in ("tones", "huggins", "antiphase")
+        for sound in study.check_sounds.get(check, ())
+    }
+
+
+def runs(study: Study) -> list[Run]:
+    """The runs that the study was made of."""
+    return list(study.runs.order_by("pk"))

@@ -1,0 +1,104 @@
+"""Reads for researchers' pages of studies: who takes part, and how full the cells are."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from studyapp.models import Participation, Study, Trial
+from studyapp.studies.selectors import people
+from studyapp.studies.selectors.studies import main_items
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How many ratings the items of one condition have, against those planned."""
+
+    method: str
+    items: int
+    wished: int
+    """Planned ratings over all items."""
+    ratings: int
+    """Main answers of complete participations, those above an item's wish included."""
+    full: int
+    """Items that have all their planned ratings."""
+    per_item: tuple[int, ...] = ()
+    """Ratings of each item."""
+
+
+@dataclass(frozen=True)
+class StudyOverview:
+    """What a study's page shows."""
+
+    study: Study
+    statuses: list[tuple[str, int, int]]
+    """Status, participations, of which simulated."""
+    cells: list[Cells]
+
+    @property
+    def answers(self) -> int:
+        """Main answers of complete participations."""
+        return sum(cells.ratings for cells in self.cells)
+
+    @property
+    def wished(self) -> int:
+        """Planned ratings over all cells."""
+        return sum(cells.wished for cells in self.cells)
+
+
+def all_studies() -> QuerySet[Study]:
+    """Every study and version, with its number of complete participations."""
+    complete = Q(participations__status=Participation.Status.COMPLETE)
+    complete &= people.counted_anywhere("participations__")
+    counted = Study.objects.annotate(complete_count=Count("participations", filter=complete))
+    return counted.order_by("-created_at")
+
+
+def every_study() -> QuerySet[Study]:
+    """Every study and version, bare."""
+    return Study.objects.all()
+
+
+def version_of(slug: str, version: int) -> Study | None:
+    """One version of a study."""
+    found = Study.objects.select_related("project")
+    return found.filter(slug=slug, version=version).first()
+
+
+def newest(slug: str) -> Study | None:
+    """The newest version of a study."""
+    return Study.objects.filter(slug=slug).order_by("-version").first()
+
+
+def overview(study: Study) -> StudyOverview:
+    """Everything that the study's page shows."""
+    rows = (
+        study.participations.values("status")
+        .annotate(n=Count("pk"), simulated=Count("pk", filter=Q(simulated=True)))
+        .order_by("status")
+    )
+    statuses = [(Participation.Status(r["status"]).label, r["n"], r["simulated"]) for r in rows]
+    return StudyOverview(study, statuses, cells_of(study))
+
+
+def cells_of(study: Study) -> list[Cells]:
+    """How full the cells of each condition are, by method; of participations that count."""
+    answered = Q(
+        trials__kind=Trial.Kind.MAIN,
+        trials__participation__status=Participation.Status.COMPLETE,
+        trials__response__isnull=False,
+    ) & people.counted(study, "trials__participation__")
+    items = main_items(study).annotate(ratings=Count("trials", filter=answered))
+    by_method: dict[str, list[int]] = {}
+    for method, ratings in items.values_list("condition__method", "ratings"):
+        by_method.setdefault(method, []).append(ratings)
+    return [
+        Cells(
+            method=method,
+            items=len(ratings),
+            wished=len(ratings) * study.ratings_per_item,
+            ratings=sum(ratings),
+            full=sum(n >= study.ratings_per_item for n in ratings),
+            per_item=tuple(ratings),
+        )
+        for method, ratings in sorted(by_method.items())
+    ]

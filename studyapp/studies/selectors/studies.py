@@ -1,0 +1,170 @@
+"""Reads for studies: by link, and the pool of features that a study is drawn from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+
+from studyapp.models import (
+    Clip,
+    Exemplar,
+    Feature,
+    Item,
+    LabelCandidate,
+    Run,
+    Study,
+    StudySeries,
+)
+
+TOP_EXEMPLARS = 10
+"""A feature's clips are drawn from its this many strongest exemplars."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One text of one method for one feature; rank 1 is the method's best."""
+
+    text: str
+    rank: int
+    name: str = ""
+    """What near-synonyms of the run share; empty if the run does not say."""
+
+    @property
+    def key(self) -> str:
+        """Equal for candidates that say the same."""
+        return fold(self.name or self.text)
+
+
+@dataclass(frozen=True)
+class PooledFeature:
+    """A kept feature with what an item needs of it."""
+
+    feature: Feature
+    clips: tuple[Clip, ...]
+    """Of the top exemplars, strongest first."""
+    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    """Method → its successful candidates, best first, near-synonyms once."""
+
+
+def fold(text: str) -> str:
+    """The form in which two texts count as the same name."""
+    return " ".join(text.split()).casefold()
+
+
+def series_named(slug: str) -> StudySeries | None:
+    """The series of that slug, in capitals or not."""
+    return StudySeries.objects.filter(slug__iexact=slug).first()
+
+
+def by_link(slug: str) -> Study | None:
+    """The study that a participant's link means: the open version, else the newest frozen one.
+
+    A preview has a slug of its own, which nobody can guess.
+    """
+    versions = list(Study.everything.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
+    is_open = [study for study in versions if study.state == Study.State.OPEN]
+    return next(iter(is_open or versions), None)
+
+
+def methods_of(run: Run) -> list[str]:
+    """Every method that labelled at least one feature of the run, in alphabetical order."""
+    labels = LabelCandidate.objects.filter(feature__run=run, status=LabelCandidate.Status.OK)
+    return sorted(labels.order_by().values_list("method", flat=True).distinct())
+
+
+def saes_of(run: Run) -> list[str]:
+    """Every SAE that kept a feature, in alphabetical order."""
+    return sorted(run.features.order_by().values_list("sae", flat=True).distinct())
+
+
+def pool(*, run: Run, methods: Sequence[str], saes: Sequence[str] = ()) -> list[PooledFeature]:
+    """Every kept feature of the run with its clips and candidates, ordered by SAE and index.
+
+    Of these SAEs alone, where any are named.
+    """
+    clips = _clips_by_feature(run)
+    candidates = _candidates_by_feature(run, methods)
+    features = Feature.objects.filter(run=run).select_related("run").order_by("sae", "index")
+    if saes:
+        features = features.filter(sae__in=saes)
+    return [
+        PooledFeature(feature, tuple(clips[feature.pk]), candidates[feature.pk])
+        for feature in features
+    ]
+
+
+def pools(
+    *, runs: Sequence[Run], methods: Sequence[str], saes: Sequence[str] = ()
+) -> list[PooledFeature]:
+    """The pools of several runs, one after the other."""
+    return [one for run in runs for one in pool(run=run, methods=methods, saes=saes)]
+
+
+def main_items(study: Study) -> QuerySet[Item]:
+    """The study's items but for practice and catch: each has a feature and a condition."""
+    return study.items.filter(role=Item.Role.MAIN)
+
+
+def items_of(study: Study) -> list[Item]:
+    """The study's items with feature, condition and stimuli, ordered by identifier."""
+    related = ("condition", "feature", "stimulus_1", "stimulus_2", "stimulus_3")
+    return list(Item.objects.filter(study=study).select_related(*related).order_by("identifier"))
+
+
+def _clips_by_feature(run: Run) -> dict[int, list[Clip]]:
+    exemplars = Exemplar.objects.filter(feature__run=run, rank__lte=TOP_EXEMPLARS)
+    clips: dict[int, list[Clip]] = defaultdict(list)
+    for exemplar in exemplars.select_related("clip").order_by("feature_id", "rank"):
+        if exemplar.clip not in clips[exemplar.feature_id]:
+            clips[exemplar.feature_id].append(exemplar.clip)
+    return clips
+
+
+def _candidates_by_feature(
+    run: Run, methods: Sequence[str]
+) -> dict[int, dict[str, tuple[Candidate, ...]]]:
+    labels = LabelCandidate.objects.filter(
+        feature__run=run, method__in=methods, status=LabelCandidate.Status.OK
+    ).exclude(text="")
+    found: dict[int, dict[str, tuple[Candidate, ...]]] = defaultdict(dict)
+    for label in labels.order_by("feature_id", "method", "rank"):
+        known = found[label.feature_id].get(label.method, ())
+        candidate = Candidate(" ".join(label.text.split()), label.rank, label.name)
+        if candidate.key not in {other.key for other in known}:
+            found[label.feature_id][label.method] = (*known, candidate)
+    return found
+
+
+@dataclass(frozen=True)
+class OfferedItem:
+    """A main item as the draw needs it."""
+
+    identifier: str
+    feature: str
+    """Unique over runs."""
+    method: str
+    options: list[dict[str, Any]]
+    target: int | None
+
+
+def offered_items(study: Study) -> list[OfferedItem]:
+    """The study's main items, ordered by identifier."""
+    rows = main_items(study).order_by("identifier")
+    names = (
+        "identifier", "feature__run__identifier", "feature__identifier", "condition__method",
+        "options", "target",
+    )  # fmt: skip
+    return [
+        OfferedItem(identifier, f"{run}/{feature}", method, options, target)
+        for identifier, run, feature, method, options, target in rows.values_list(*names)
+    ]
+
+
+def catch_items(study: Study) -> list[str]:
+    """Identifiers of the study's catch items, ordered."""
+    found = study.items.filter(role=Item.Role.CATCH).order_by("identifier")
+    return list(found.values_list("identifier", flat=True))

@@ -1,0 +1,354 @@
+"""The draw of a participation's trials: from study, counts and seed alone, to be redone at will.
+
+Nothing here reads or writes a row. `draw` takes what the study fixes (`Frame`), what was held at
+that moment (`State`) and the seed, and gives condition, trials, their order and the order of their
+options. The same three give the same plan for ever; a change of anything here needs a new
+`ALGORITHM`.
+
+*Cells.* A participation takes every feature at most once. Between participants all its features
+are of one condition, within participants an equal share is of each. Among all sets that allow this
+it takes one whose cells have the fewest ratings, exactly: a smallest-cost flow from conditions to
+features, with a cost that grows with the square of a cell's ratings. Ties go to the cell that lost
+fewer participants, then to the lot.
+
+*Identification.* No label is both target and distractor within one participation. Items exclude
+each other where one's target is another's distractor. A set free of conflicts is sought among all
+items, then in each half of a two-colouring of the conflicts (`draws.options_by_identification`
+draws distractors so that each half is free of them), then from each of the least rated items; the
+cheapest one found is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from studyapp.core.errors import StudyError
+from studyapp.studies.services.drawing import OPTIONS, stream
+
+ALGORITHM = "crossed-1"
+MAIN, CATCH, REPEAT = "main", "catch", "repeat"
+ANCHORS = 12
+"""Least rated items from which a set free of conflicts is grown."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A main item as the draw sees it."""
+
+    item: str
+    feature: str
+    method: str
+    target: str = ""
+    """Folded text of the right answer, under identification."""
+    distractors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the study fixes."""
+
+    methods: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    """Ordered by item."""
+    trials: int
+    """Main trials of a participation."""
+    within: bool = False
+    catch: tuple[str, ...] = ()
+    """Catch items that there are, ordered."""
+    catch_trials: int = 0
+    repeats: int = 0
+
+
+@dataclass(frozen=True)
+class State:
+    """What was held when the participation came."""
+
+    held: Mapping[str, int]
+    """Method → participations that hold a place there; unused within participants."""
+    ratings: Mapping[str, tuple[int, int]]
+    """Item → (main trials that hold a place, main trials that lost theirs)."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial to be."""
+
+    item: str
+    kind: str
+    order: tuple[int, ...]
+    """Indices into the item's options, in the order shown."""
+    repeats: int | None = None
+    """For a repeat: index, in the plan, of what it repeats."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A participation to be."""
+
+    method: str | None
+    """None within participants."""
+    trials: tuple[Planned, ...] = field(default=())
+
+
+def draw(frame: Frame, state: State, seed: int) -> Plan:
+    """The plan. Raises `StudyError` if the study has no set of cells that its rules allow."""
+    method = None if frame.within else _method(frame, state, seed)
+    quotas = _quotas(frame, state, seed) if method is None else {method: frame.trials}
+    costs = _costs(frame, state, seed)
+    cells = [cell for cell in frame.cells if cell.method in quotas]
+    chosen = _free_of_conflicts(cells, quotas, costs) if cells[0].target else None
+    if chosen is None:
+        chosen = _cheapest(cells, quotas, costs.of)
+    items = sorted(cell.item for cell in chosen)
+    stream(seed, "trials").shuffle(items)
+    return Plan(method, tuple(_in_order(frame, items, seed)))
+
+
+def conflict(one: Cell, other: Cell) -> bool:
+    """Whether a label would be target here and distractor there."""
+    return one.target in other.distractors or other.target in one.distractors
+
+
+def _method(frame: Frame, state: State, seed: int) -> str:
+    fewest = min(state.held[method] for method in frame.methods)
+    least = [method for method in frame.methods if state.held[method] == fewest]
+    return stream(seed, "condition").choice(least)
+
+
+def _quotas(frame: Frame, state: State, seed: int) -> dict[str, int]:
+    """An equal share of the trials for each condition; what is over goes to the least rated."""
+    rated = dict.fromkeys(frame.methods, 0)
+    for cell in frame.cells:
+        rated[cell.method] += state.ratings[cell.item][0]
+    lots = list(frame.methods)
+    stream(seed, "quotas").shuffle(lots)
+    whole, over = divmod(frame.trials, len(lots))
+    first = sorted(lots, key=lambda method: rated[method])[:over]
+    return {method: whole + (method in first) for method in frame.methods}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a cell costs, as one whole number made of four that never outweigh each other."""
+
+    of: Mapping[str, int]
+    """Item → cost."""
+    per_rating: int
+    """The least that a rating more costs: two sets that differ by less are rated alike."""
+
+
+def _costs(frame: Frame, state: State, seed: int) -> Costs:
+    """First the square of a cell's ratings, then its feature, then its losses, then the lot.
+
+    The feature counts because within participants a feature whose cells are all rarely rated must
+    be taken now: later participations can take it only once each, and would be left with it (a
+    bipartite graph falls into as many matchings as its largest degree, if each covers the nodes
+    that have it). Who has the fewest ratings over all conditions comes first, whatever follows.
+    """
+    items = [cell.item for cell in frame.cells]
+    lots = list(range(len(items)))
+    stream(seed, "items").shuffle(lots)
+    totals = dict.fromkeys((cell.feature for cell in frame.cells), 0)
+    for cell in frame.cells:
+        totals[cell.feature] += state.ratings[cell.item][0]
+    fewest, classes, base = min(totals.values()), len(frame.methods), frame.trials + 1
+    per_loss = frame.trials * len(items) + 1
+    per_feature = per_loss * (frame.trials * max(state.ratings[item][1] for item in items) + 1)
+    per_rating = per_feature * base ** (classes + 1)
+
+    def cost(cell: Cell, lot: int) -> int:
+        held, lost = state.ratings[cell.item]
+        above = min(totals[cell.feature] - fewest, classes)
+        urgency = base**classes - base ** (classes - above)
+        price: int = held**2 * per_rating + urgency * per_feature + lost * per_loss + lot
+        return price
+
+    costs = {cell.item: cost(cell, lot) for cell, lot in zip(frame.cells, lots, strict=True)}
+    return Costs(costs, per_rating)
+
+
+def _cheapest(
+    cells: Sequence[Cell], quotas: Mapping[str, int], costs: Mapping[str, int]
+) -> list[Cell]:
+    """The cheapest cells that fill the quotas with different features.
+
+    By successive shortest paths: a condition takes a free feature, or one of another condition's,
+    which then takes another one itself.
+    """
+    of = {(cell.method, cell.feature): cell for cell in cells}
+    # No condition ever needs more than its `trials` cheapest: the others hold fewer features.
+    offers = {method: _offers(cells, method, sum(quotas.values()), costs) for method in quotas}
+    taken: dict[str, str] = {}
+    for method in [name for name, count in quotas.items() for _ in range(count)]:
+        for feature, taker in _path(method, offers, taken, of, costs):
+            taken[feature] = taker
+    return [of[method, feature] for feature, method in taken.items()]
+
+
+def _offers(cells: Sequence[Cell], method: str, count: int, costs: Mapping[str, int]) -> list[Cell]:
+    own = [cell for cell in cells if cell.method == method]
+    return sorted(own, key=lambda cell: costs[cell.item])[:count]
+
+
+def _path(
+    start: str,
+    offers: Mapping[str, Sequence[Cell]],
+    taken: Mapping[str, str],
+    of: Mapping[tuple[str, str], Cell],
+    costs: Mapping[str, int],
+) -> list[tuple[str, str]]:
+    """The cheapest way to give `start` one feature more: (feature, its new condition), in turn."""
+    spent: dict[str, int] = {start: 0}
+    ways: dict[str, list[tuple[str, str]]] = {start: []}
+    for _ in range(len(offers)):
+        for method in list(spent):
+            for cell in offers[method]:
+                holder = taken.get(cell.feature)
+                if holder is None or holder == method:
+                    continue
+                cost = spent[method] + costs[cell.item] - costs[of[holder, cell.feature].item]
+                if holder not in spent or cost < spent[holder]:
+                    spent[holder] = cost
+                    ways[holder] = [*ways[method], (cell.feature, method)]
+    ends = [
+        (spent[method] + costs[cell.item], cell.feature, method)
+        for method in spent
+        for cell in offers[method]
+        if cell.feature not in taken
+    ]
+    if not ends:
+        raise StudyError("there are fewer features than trials in a participation")
+    _, feature, method = min(ends)
+    return [*ways[method], (feature, method)]
+
+
+def _free_of_conflicts(
+    cells: Sequence[Cell], quotas: Mapping[str, int], costs: Costs
+) -> list[Cell]:
+    """The cheapest set found that fills the quotas and whose labels do not clash.
+
+    At equal ratings one from a single half: mixed ones would leave halves that do not divide.
+    """
+    ordered = sorted(cells, key=lambda cell: costs.of[cell.item])
+    halves = _halves(ordered)
+    pure = [_cheapest_or_none(half, quotas, costs) for half in halves]
+    mixed = [_greedy([anchor, *ordered], quotas) for anchor in ordered[:ANCHORS]]
+    mixed += [
+        _greedy([anchor, *half], quotas)
+        for anchor in ordered[:ANCHORS]
+        for half in halves
+        if anchor in half
+    ]
+    tries = [(chosen, False) for chosen in pure] + [(chosen, True) for chosen in mixed]
+    found = [
+        (_price(chosen, costs) // costs.per_rating, is_mixed, _price(chosen, costs), chosen)
+        for chosen, is_mixed in tries
+        if chosen and not _clashes(chosen)
+    ]
+    if not found:
+        raise StudyError(
+            "no participation's labels can be kept apart: under identification the study needs "
+            "more different labels, or fewer trials a participation"
+        )
+    return min(found, key=lambda one: one[:3])[3]
+
+
+def _cheapest_or_none(
+    cells: Sequence[Cell], quotas: Mapping[str, int], costs: Costs
+) -> list[Cell] | None:
+    try:
+        return _cheapest(cells, quotas, costs.of)
+    except StudyError:
+        return None
+
+
+def _price(chosen: Sequence[Cell], costs: Costs) -> int:
+    return sum(costs.of[cell.item] for cell in chosen)
+
+
+def _clashes(chosen: Sequence[Cell]) -> bool:
+    targets = {cell.target for cell in chosen}
+    return any(targets & cell.distractors for cell in chosen)
+
+
+def _greedy(ordered: Sequence[Cell], quotas: Mapping[str, int]) -> list[Cell] | None:
+    """One cell after the other, where it fits to those before; None if the quotas stay unfilled."""
+    left, chosen = dict(quotas), list[Cell]()
+    for cell in ordered:
+        fits = left[cell.method] and all(
+            cell.feature != other.feature and not conflict(cell, other) for other in chosen
+        )
+        if fits:
+            chosen.append(cell)
+            left[cell.method] -= 1
+            if not any(left.values()):
+                return chosen
+    return None
+
+
+def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """The cells by a two-colouring of their conflicts, as far as there is one."""
+    by_target: dict[str, list[Cell]] = {}
+    by_distractor: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_target.setdefault(cell.target, []).append(cell)
+        for text in cell.distractors:
+            by_distractor.setdefault(text, []).append(cell)
+    colour: dict[str, int] = {}
+    for first in cells:
+        waiting = [(first, 0)]
+        while waiting:
+            cell, own = waiting.pop()
+            if cell.item in colour:
+                continue
+            colour[cell.item] = own
+            clash = [*by_distractor.get(cell.target, ())]
+            clash += [other for text in cell.distractors for other in by_target.get(text, ())]
+            # The same target is the same label: whoever clashes with one clashes with all.
+            waiting += [(other, own) for other in by_target[cell.target]]
+            waiting += [(other, 1 - own) for other in clash]
+    return (
+        [cell for cell in cells if colour[cell.item] == 0],
+        [cell for cell in cells if colour[cell.item] == 1],
+    )
+
+
+def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[Planned]:
+    """Main trials with catch trials strewn among them and repeats towards the end."""
+    rng = stream(seed, "options")
+    plan = [Planned(item, MAIN, _order(rng)) for item in items]
+    plan = _with_catch(frame, plan, stream(seed, "catch"))
+    return _with_repeats(frame, plan, stream(seed, "repeats"))
+
+
+def _with_catch(frame: Frame, plan: list[Planned], rng: Random) -> list[Planned]:
+    """One catch trial in each of as many equal stretches, never the first trial."""
+    items = rng.sample(frame.catch, frame.catch_trials)
+    stretch = len(plan) / max(1, len(items))
+    for number, item in reversed(list(enumerate(items))):
+        low, high = round(number * stretch), round((number + 1) * stretch)
+        place = rng.randint(min(low + 1, high), high)
+        plan.insert(place, Planned(item, CATCH, _order(rng)))
+    return plan
+
+
+def _with_repeats(frame: Frame, plan: list[Planned], rng: Random) -> list[Planned]:
+    """Main trials of the first half once more in the last quarter, options in another order."""
+    early = [n for n, one in enumerate(plan) if one.kind == MAIN]
+    early = early[: max(frame.repeats, len(early) // 2)]
+    first = len(plan) - len(plan) // 4
+    for source in sorted(rng.sample(early, frame.repeats)):
+        order = _order(rng)
+        while order == plan[source].order:
+            order = _order(rng)
+        # Never straight after what it repeats, while there is anything to put between.
+        low = min(max(first, source + 2), len(plan))
+        place = rng.randint(low, len(plan))
+        plan.insert(place, Planned(plan[source].item, REPEAT, order, repeats=source))
+    return plan
+
+
+def _order(rng: Random) -> tuple[int, ...]:
+    return tuple(rng.sample(range(OPTIONS), OPTIONS))

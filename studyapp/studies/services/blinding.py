@@ -1,0 +1,41 @@
+"""Whether answers by method may be seen before a study is closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from studyapp.core import audit
+from studyapp.core.errors import StudyError
+from studyapp.models import Study
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def may_be_seen(study: Study) -> bool:
+    """Whether answers by method may be looked at: the study is closed, or somebody unblinded it."""
+    return study.state == Study.State.CLOSED or study.unblinded_at is not None
+
+
+def unblind(*, study: Study, user: User, reason: str) -> Study:
+    """Let answers by method be seen before the closing; for good, and recorded with the reason.
+
+    Raises `StudyError` without a reason, for a draft, or where nothing is blind any more.
+    """
+    reason = " ".join(reason.split())
+    if not reason:
+        raise StudyError("say why the study is unblinded: the reason is recorded")
+    if study.state in (Study.State.DRAFT, Study.State.CLOSED):
+        raise StudyError(f"{study} is {study.state}: there is nothing to unblind")
+    with transaction.atomic():
+        blind = Study.objects.filter(pk=study.pk, unblinded_at=None)
+        if not blind.update(unblinded_at=timezone.now()):
+            raise StudyError(f"{study} was unblinded before")
+        audit.note(
+            user=user, action="unblinded", target=study, project=study.project, reason=reason[:500]
+        )
+    study.refresh_from_db()
+    return study

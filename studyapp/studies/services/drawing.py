@@ -1,0 +1,279 @@
+"""The draws that make a study of a run: features, clips, options. The same seed, the same study.
+
+Every draw has a stream of its own, named in its seed, so that adding one does not shift the others.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import TypedDict
+
+from studyapp.core.errors import StudyError
+from studyapp.models import Clip
+from studyapp.studies.selectors.studies import Candidate, PooledFeature
+
+OPTIONS = 5
+OWN_CANDIDATES = 3
+"""A feature needs this many distinct candidates of every method's own."""
+CLIPS = 3
+THIRDS = ("low", "middle", "high")
+STRATA = ("sae", "layer", "rate", "score")
+"""What features can be stratified by; rate and score by the thirds of the kept features."""
+
+
+class Option(TypedDict):
+    """One option as stored: `rank` is the method's own, null for another feature's label."""
+
+    text: str
+    source: str
+    rank: int | None
+
+
+def stream(seed: int, name: str) -> random.Random:
+    """The stream of random numbers of that name under the seed; Python keeps it over versions."""
+    return random.Random(f"{seed}:{name}")  # noqa: S311 - a draw to be repeated, not a secret
+
+
+def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
+    """Why the feature cannot be in a study of these methods; empty if it can."""
+    reasons = [
+        f"fewer than {OWN_CANDIDATES} candidates by {method}"
+        for method in methods
+        if len(pooled.candidates.get(method, ())) < OWN_CANDIDATES
+    ]
+    if len(pooled.clips) < CLIPS:
+        reasons.append(f"fewer than {CLIPS} exemplars")
+    return reasons
+
+
+def shares(
+    *,
+    kept: Mapping[str, int],
+    eligible: Mapping[str, int],
+    wanted: int,
+    lot: random.Random | None = None,
+) -> dict[str, int]:
+    """How many features each stratum gives: in proportion to `kept`, at most `eligible`.
+
+    By largest remainder. What a stratum cannot give goes to the others in the same way. Equal
+    remainders go to the earlier name, or by lot.
+    """
+    names = sorted(eligible)
+    if lot is not None:
+        lot.shuffle(names)
+    given = dict.fromkeys(names, 0)
+    while (missing := wanted - sum(given.values())) > 0:
+        room = [sae for sae in given if given[sae] < eligible[sae]]
+        if not room:
+            raise StudyError(f"{wanted} features wanted, {sum(given.values())} are eligible")
+        for sae, more in _largest_remainder({sae: kept[sae] for sae in room}, missing).items():
+            given[sae] = min(given[sae] + more, eligible[sae])
+    return given
+
+
+def draw_features(
+    *,
+    pool: Sequence[PooledFeature],
+    methods: Sequence[str],
+    wanted: int,
+    seed: int,
+    strata: Sequence[str] = ("sae",),
+) -> list[PooledFeature]:
+    """`wanted` eligible features, stratified, in an order that says nothing.
+
+    Features are drawn from each stratum in proportion to its share of the pool; likewise from each
+    layer in its SAE, and from each third in its layer. Raises `StudyError` if fewer are eligible.
+    """
+    stratum = strata_of(pool, strata)
+    eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]
+    given = _nested(
+        kept=Counter(stratum[key(pooled)] for pooled in pool),
+        eligible=Counter(stratum[key(pooled)] for pooled in eligible),
+        wanted=wanted,
+        seed=seed,
+    )
+    drawn: list[PooledFeature] = []
+    for name, count in given.items():
+        own = [pooled for pooled in eligible if stratum[key(pooled)] == name]
+        drawn += stream(seed, f"features:{', '.join(name)}").sample(own, count)
+    stream(seed, "order").shuffle(drawn)
+    return drawn
+
+
+Stratum = tuple[str, ...]
+
+
+def _nested(
+    *,
+    kept: Mapping[Stratum, int],
+    eligible: Mapping[Stratum, int],
+    wanted: int,
+    seed: int,
+    above: Stratum = (),
+) -> dict[Stratum, int]:
+    """Shares level by level, so that the many small strata within one do not round it away."""
+    depth = len(above)
+    if depth == len(next(iter(kept), ())):
+        if wanted > eligible.get(above, 0):
+            raise StudyError(f"{wanted} features wanted, {eligible.get(above, 0)} are eligible")
+        return {above: wanted}
+    sums: list[dict[str, int]] = [{}, {}]
+    for total, counts in zip(sums, (kept, eligible), strict=True):
+        for names, count in counts.items():
+            total[names[depth]] = total.get(names[depth], 0) + count
+    lot = stream(seed, f"ties:{', '.join(above)}") if depth else None
+    given: dict[Stratum, int] = {}
+    for part, count in shares(kept=sums[0], eligible=sums[1], wanted=wanted, lot=lot).items():
+        own = [{k: v for k, v in each.items() if k[depth] == part} for each in (kept, eligible)]
+        given |= _nested(
+            kept=own[0], eligible=own[1], wanted=count, seed=seed, above=(*above, part)
+        )
+    return given
+
+
+Key = tuple[int | None, str]
+
+
+def key(pooled: PooledFeature) -> Key:
+    """What tells features of several runs apart."""
+    return (pooled.feature.run_id, pooled.feature.identifier)
+
+
+def strata_of(pool: Sequence[PooledFeature], by: Sequence[str]) -> dict[Key, Stratum]:
+    """Feature → its stratum, one name a level."""
+    several_runs = len({pooled.feature.run_id for pooled in pool}) > 1
+    thirds = {name: _thirds(pool, name) for name in ("rate", "score") if name in by}
+    names: dict[Key, Stratum] = {}
+    for pooled in pool:
+        feature = pooled.feature
+        parts = [feature.run.identifier] if several_runs and "sae" in by else []
+        parts += [feature.sae] if "sae" in by else []
+        parts += [f"layer {feature.layer}"] if "layer" in by else []
+        parts += [f"{name} {of[key(pooled)]}" for name, of in thirds.items()]
+        names[key(pooled)] = tuple(parts)
+    return names
+
+
+def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
+    """Feature → `low`, `middle`, `high` by its rank among all; `none` without a value."""
+    names: dict[Key, str] = {key(pooled): "none" for pooled in pool}
+    having = [pooled for pooled in pool if getattr(pooled.feature, name) is not None]
+    having.sort(key=lambda pooled: (getattr(pooled.feature, name), pooled.feature.identifier))
+    for place, pooled in enumerate(having):
+        names[key(pooled)] = THIRDS[3 * place // len(having)]
+    return names
+
+
+def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
+    """Three of the top exemplars' clips, in random order, so that order says nothing of rank."""
+    return stream(seed, f"clips:{pooled.feature.identifier}").sample(pooled.clips, CLIPS)
+
+
+def options_by_candidates(
+    *, pooled: PooledFeature, method: str, pool: Mapping[str, PooledFeature], seed: int
+) -> list[Option]:
+    """The method's own five best candidates, filled from its candidates for other features.
+
+    Donors come nearest decoder neighbours first, then any other in seeded order, and give one text
+    each, their best that is not there yet. Raises `StudyError` if the method has no five distinct
+    texts at all.
+    """
+    own = pooled.candidates[method][:OPTIONS]
+    options = [Option(text=one.text, source=method, rank=one.rank) for one in own]
+    taken = {one.key for one in own}
+    for donor in _donors(pooled, pool, seed):
+        if len(options) == OPTIONS:
+            break
+        new = _best_new(donor.candidates.get(method, ()), taken)
+        if new:
+            taken.add(new.key)
+            source = f"feature:{donor.feature.identifier}"
+            options.append(Option(text=new.text, source=source, rank=None))
+    if len(options) < OPTIONS:
+        raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
+    return options
+
+
+def label_halves(
+    *, drawn: Sequence[PooledFeature], methods: Sequence[str], seed: int
+) -> dict[str, int]:
+    """Folded target text → 0 or 1, so that each half has about as many items.
+
+    A participation that keeps to one half sees no target of its own as a distractor, as long as
+    every distractor is from the other half or no target at all.
+    """
+    counts = Counter(best(one, method).key for one in drawn for method in methods)
+    texts = sorted(counts)
+    stream(seed, "halves").shuffle(texts)
+    texts.sort(key=lambda text: -counts[text])
+    sizes, halves = [0, 0], dict[str, int]()
+    for text in texts:
+        halves[text] = int(sizes[1] < sizes[0])
+        sizes[halves[text]] += counts[text]
+    return halves
+
+
+def options_by_identification(
+    *,
+    pooled: PooledFeature,
+    method: str,
+    pool: Mapping[str, PooledFeature],
+    halves: Mapping[str, int],
+    seed: int,
+) -> list[Option]:
+    """The method's best candidate for the feature, first, and its best of four other features.
+
+    The others are drawn at random among those whose text is none of the feature's own candidates;
+    those that are no target of the item's own half come first. Raises `StudyError` if the method
+    has too few different texts.
+    """
+    target = best(pooled, method)
+    options = [Option(text=target.text, source=method, rank=target.rank)]
+    own = {one.key for one in pooled.candidates[method]}
+    others = sorted(set(pool) - {pooled.feature.identifier})
+    stream(seed, f"distractors:{method}:{pooled.feature.identifier}").shuffle(others)
+    donors = [pool[name] for name in others if pool[name].candidates.get(method)]
+    half = halves[target.key]
+    donors.sort(key=lambda donor: halves.get(best(donor, method).key) == half)
+    for donor in donors:
+        new = best(donor, method)
+        if len(options) < OPTIONS and new.key not in own:
+            own.add(new.key)
+            source = f"feature:{donor.feature.identifier}"
+            options.append(Option(text=new.text, source=source, rank=None))
+    if len(options) < OPTIONS:
+        raise StudyError(f"method {method} has fewer than {OPTIONS} different labels in this run")
+    return options
+
+
+def best(pooled: PooledFeature, method: str) -> Candidate:
+    """The method's best candidate for the feature."""
+    return pooled.candidates[method][0]
+
+
+def _donors(
+    pooled: PooledFeature, pool: Mapping[str, PooledFeature], seed: int
+) -> Iterable[PooledFeature]:
+    here = pooled.feature.identifier
+    near = [name for name in pooled.feature.neighbours if name in pool and name != here]
+    others = sorted(set(pool) - set(near) - {here})
+    stream(seed, f"donors:{here}").shuffle(others)
+    return (pool[name] for name in (*near, *others))
+
+
+def _best_new(candidates: Sequence[Candidate], taken: Set[str]) -> Candidate | None:
+    """The best that says nothing of what is `taken`."""
+    return next((one for one in candidates if one.key not in taken), None)
+
+
+def _largest_remainder(weights: Mapping[str, int], total: int) -> dict[str, int]:
+    """`total` whole things shared in proportion to the weights; ties go to whoever comes first."""
+    whole = sum(weights.values())
+    exact = {name: total * weight / whole for name, weight in weights.items()}
+    given = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: given[name] - exact[name])
+    for name in by_remainder[: total - sum(given.values())]:
+        given[name] += 1
+    return given

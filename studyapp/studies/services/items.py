@@ -1,0 +1,98 @@
+"""The items of a study in the making: stimuli, options, what could not be drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from studyapp.models import Clip, Condition, Item, Stimulus, Study
+from studyapp.studies.selectors.studies import PooledFeature
+from studyapp.studies.services import drawing
+from studyapp.studies.services.stimuli import common_length, make_stimulus
+
+Progress = Callable[[int, int], None]
+"""Called with how many stimuli are made and how many there will be."""
+
+
+def left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
+    """Counts of what could not be drawn; a feature with two reasons counts under both."""
+    reasons = [drawing.reasons_against(pooled, methods) for pooled in pool]
+    counts = Counter(reason for found in reasons for reason in found)
+    eligible = sum(not found for found in reasons)
+    return {
+        "features": len(pool),
+        "eligible": eligible,
+        "left_out": len(pool) - eligible,
+        "reasons": dict(sorted(counts.items())),
+    }
+
+
+def make_stimuli(
+    clips: Mapping[int, Sequence[Clip]], loudness_lufs: float, progress: Progress | None
+) -> dict[int, Stimulus]:
+    """Clip id → stimulus, each made once, all of one length."""
+    wanted = {clip.pk: clip for drawn in clips.values() for clip in drawn}
+    seconds = common_length([clip.seconds for clip in wanted.values()])
+    stimuli: dict[int, Stimulus] = {}
+    for done, (pk, clip) in enumerate(wanted.items(), start=1):
+        stimuli[pk] = make_stimulus(clip=clip, loudness_lufs=loudness_lufs, seconds=seconds)
+        if progress:
+            progress(done, len(wanted))
+    return stimuli
+
+
+def write_items(
+    study: Study,
+    methods: Sequence[str],
+    pool: Sequence[PooledFeature],
+    drawn: Sequence[PooledFeature],
+    clips: Mapping[int, Sequence[Clip]],
+    stimuli: Mapping[int, Stimulus],
+) -> None:
+    """One item for each drawn feature under each condition, with the same three stimuli."""
+    options = {
+        pk: _option_drawer(study, methods, [one for one in pool if one.feature.run_id == pk], drawn)
+        for pk in {one.feature.run_id for one in drawn}
+    }
+    is_identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
+    items: list[Item] = []
+    for method in sorted(methods):
+        condition = Condition.objects.create(study=study, method=method)
+        for pooled in drawn:
+            first, second, third = (stimuli[clip.pk] for clip in clips[pooled.feature.pk])
+            items.append(
+                Item(
+                    study=study,
+                    condition=condition,
+                    feature=pooled.feature,
+                    identifier=f"i{len(items) + 1:04d}",
+                    stimulus_1=first,
+                    stimulus_2=second,
+                    stimulus_3=third,
+                    options=options[pooled.feature.run_id](pooled, method),
+                    target=0 if is_identification else None,
+                )
+            )
+    Item.objects.bulk_create(items)
+
+
+def _option_drawer(
+    study: Study,
+    methods: Sequence[str],
+    pool: Sequence[PooledFeature],
+    drawn: Sequence[PooledFeature],
+) -> Callable[[PooledFeature, str], list[drawing.Option]]:
+    """How the study's policy draws the options of a feature under a method, within one run.
+
+    Names of features, and with them sources of options, are unique within a run alone.
+    """
+    by_name = {pooled.feature.identifier: pooled for pooled in pool}
+    if study.option_policy == Study.OptionPolicy.CANDIDATES:
+        return lambda pooled, method: drawing.options_by_candidates(
+            pooled=pooled, method=method, pool=by_name, seed=study.seed
+        )
+    halves = drawing.label_halves(drawn=drawn, methods=methods, seed=study.seed)
+    return lambda pooled, method: drawing.options_by_identification(
+        pooled=pooled, method=method, pool=by_name, halves=halves, seed=study.seed
+    )

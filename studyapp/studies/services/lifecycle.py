@@ -1,0 +1,255 @@
+"""Studies: made from a run, frozen, opened, paused, closed. What is frozen never changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from studyapp.core.errors import StudyError
+from studyapp.models import Item, Run, Study, StudySeries
+from studyapp.recruitment.services import entry
+from studyapp.studies.selectors import studies as selectors
+from studyapp.studies.services import (
+    catch,
+    design,
+    drawing,
+    frames,
+    items,
+    preview_copies,
+    protocol,
+    quality_rules,
+    series,
+    sounds,
+)
+from studyapp.studies.services.items import Progress
+from studyapp.studies.services.settings import Settings, unsaved
+
+EDITABLE = frozenset(
+    {
+        "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
+        "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
+        "headphones_required", "languages", "texts", "debrief_text", "questions",
+        "design", "repeat_trials", "quality_rules", "codes",
+    }
+)  # fmt: skip
+"""What a draft may still change; the rest is what its items were drawn from."""
+
+
+def create_study(
+    *,
+    run: Run,
+    methods: Sequence[str],
+    more_runs: Sequence[Run] = (),
+    replaces: Study | None = None,
+    within: Callable[[Study], None] | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[Settings],
+) -> Study:
+    """A draft of the next version of a slug; its items are written in one transaction.
+
+    It takes the place of the draft `replaces`. `within(study)` is called in the transaction, at its
+    end; `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
+    unknown method, a slug of another project, a number out of range, too few eligible features,
+    or a clip without sound.
+    """
+    study = unsaved(**settings)
+    seed = study.seed
+    runs = [run, *more_runs]
+    check(study, runs, methods)
+    pool = selectors.pools(runs=runs, methods=methods, saes=study.saes)
+    study.left_out = items.left_out(pool, methods)
+    drawn = drawing.draw_features(
+        pool=pool, methods=methods, wanted=study.features_wanted, seed=seed, strata=study.strata
+    )
+    clips = {one.feature.pk: drawing.draw_clips(pooled=one, seed=seed) for one in drawn}
+    stimuli = items.make_stimuli(clips, study.loudness_lufs, progress)
+    study.check_sounds = dict(sounds.make_check_sounds(study))
+    with transaction.atomic():
+        if replaces is not None:
+            discard(replaces)
+        study.series = series.claim(slug=study.slug, project=study.project)
+        study.version = _next_version(study.series)
+        study.save()
+        study.runs.add(*runs)
+        items.write_items(study, methods, pool, drawn, clips, stimuli)
+        seconds = next(iter(stimuli.values())).seconds
+        Item.objects.bulk_create(sounds.practice_items(study=study, seconds=seconds))
+        Item.objects.bulk_create(catch.catch_items(study=study, seconds=seconds))
+        frames.check_draw(study)
+        if within is not None:
+            within(study)
+    return study
+
+
+def discard(study: Study) -> None:
+    """Delete a draft. Raises `StudyError` if it is frozen: what was frozen stays."""
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().filter(pk=study.pk, state=Study.State.DRAFT)
+        if not locked.exists():
+            raise StudyError(f"{study} is frozen: an edit needs a new version")
+        preview_copies.sweep(study=study)
+        locked.delete()
+        series.release(study.series)
+
+
+def update_study(*, study: Study, **changes: Any) -> Study:
+    """Change a draft. Raises `StudyError` if it is frozen or the field is not of `EDITABLE`."""
+    unknown = sorted(set(changes) - EDITABLE)
+    if unknown:
+        raise StudyError(f"cannot change {', '.join(unknown)}: only {', '.join(sorted(EDITABLE))}")
+    for name, value in changes.items():
+        setattr(study, name, value)
+    _check_numbers(study)
+    protocol.check(study)
+    frames.check_draw(study)
+    changed = Study.objects.filter(pk=study.pk, state=Study.State.DRAFT).update(**changes)
+    if not changed:
+        raise StudyError(f"{study} is frozen: an edit needs a new version")
+    return study
+
+
+def freeze(study: Study) -> Study:
+    """Fix the draft for good and store the hash of all it is; `StudyError` if it is no draft."""
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state != Study.State.DRAFT:
+            raise StudyError(f"{study} is {locked.state}: only a draft can be frozen")
+        locked.state = Study.State.FROZEN
+        locked.frozen_at = timezone.now()
+        locked.design_hash = design_hash(locked)
+        locked.save(update_fields=["state", "frozen_at", "design_hash"])
+    study.refresh_from_db()
+    return study
+
+
+def open_study(study: Study) -> Study:
+    """Let participants in; `StudyError` unless frozen or paused, unchanged, the slug's only one."""
+    study.refresh_from_db()
+    if study.design_hash and design_hash(study) != study.design_hash:
+        raise StudyError(f"{study} is not what was frozen: its design hash differs")
+    try:
+        return _move(study, (Study.State.FROZEN, Study.State.PAUSED), Study.State.OPEN)
+    except IntegrityError as error:
+        raise StudyError(f"another version of {study.slug} is open: close it first") from error
+
+
+def pause(study: Study) -> Study:
+    """Let nobody new in; who has a place may finish. `StudyError` unless open."""
+    return _move(study, (Study.State.OPEN,), Study.State.PAUSED)
+
+
+def close(study: Study) -> Study:
+    """End the study for good, for those under way too; `StudyError` if a draft or closed."""
+    return _move(
+        study, (Study.State.FROZEN, Study.State.OPEN, Study.State.PAUSED), Study.State.CLOSED
+    )
+
+
+def design_hash(study: Study) -> str:
+    """SHA-256 over texts, numbers, rules, plan, conditions, items, their options and stimuli."""
+    return design.hash_of(design.document(study))
+
+
+def _move(study: Study, before: Sequence[str], after: str) -> Study:
+    """One conditional update, so that two hands on one study cannot both move it."""
+    with transaction.atomic():
+        moved = Study.objects.filter(pk=study.pk, state__in=before).update(state=after)
+    study.refresh_from_db()
+    if not moved:
+        raise StudyError(f"{study} is {study.state}: it must be {' or '.join(before)}")
+    return study
+
+
+def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
+    """Raise `StudyError` for what can be said before anything is drawn."""
+    protocol.check(study)
+    series.check(slug=study.slug, project=study.project)
+    _check_numbers(study)
+    if len({run.pk for run in runs}) != len(runs):
+        raise StudyError(f"runs must be different ones, not {', '.join(map(str, runs))}")
+    for run in runs:
+        _check_methods(run, methods)
+    _check_saes(runs, study.saes)
+    _check_words(study, methods)
+
+
+def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
+    known = {sae for run in runs for sae in selectors.saes_of(run)}
+    unknown = [sae for sae in saes if sae not in known]
+    if unknown:
+        have = ", ".join(sorted(known)) or "none"
+        raise StudyError(f"there is no SAE {', '.join(unknown)} in these runs: they have {have}")
+
+
+def _check_numbers(study: Study) -> None:
+    """Every number in its range; the message names value and limit."""
+    limits = {
+        "features_wanted": (1, 10_000),
+        "ratings_per_item": (1, 1_000),
+        "trials_per_participation": (1, 200),
+        "lease_minutes": (5, 10_000),
+        "loudness_lufs": (-40, -10),
+    }
+    for name, (low, high) in limits.items():
+        value = getattr(study, name)
+        if not low <= value <= high:
+            raise StudyError(f"{name} is {value}: it must be from {low} to {high}")
+    unknown = [name for name in study.strata if name not in drawing.STRATA]
+    if unknown:
+        raise StudyError(f"strata are of {', '.join(drawing.STRATA)}, not {unknown[0]!r}")
+    quality_rules.check_rules(study.quality_rules)
+    entry.check_codes(study.codes)
+    _check_extra_trials(study)
+    if study.trials_per_participation > study.features_wanted:
+        raise StudyError(
+            f"{study.trials_per_participation} trials need as many different features, "
+            f"but features_wanted is {study.features_wanted}"
+        )
+
+
+def _check_extra_trials(study: Study) -> None:
+    """Words and numbers of the design, and of what comes on top of the main trials."""
+    for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
+        value = getattr(study, name)
+        if value not in choices.values:
+            raise StudyError(f"{name} is {value!r}: known are {', '.join(choices.values)}")
+    limits = {
+        "catch_trials": min(len(catch.CATCHES), study.trials_per_participation),
+        "repeat_trials": study.trials_per_participation // 2,
+    }
+    for name, most in limits.items():
+        if not 0 <= getattr(study, name) <= most:
+            raise StudyError(f"{name} is {getattr(study, name)}: it must be from 0 to {most}")
+
+
+def _check_methods(run: Run, methods: Sequence[str]) -> None:
+    known = selectors.methods_of(run)
+    unknown = [method for method in methods if method not in known]
+    if unknown:
+        have = ", ".join(known) or "none"
+        raise StudyError(f"{run} has no labels by {', '.join(unknown)}: it has {have}")
+    if not methods or len(set(methods)) != len(methods):
+        raise StudyError(f"methods must be one or more different names, not {list(methods)}")
+
+
+def _check_words(study: Study, methods: Sequence[str]) -> None:
+    """A slug that is one, and a slug and title that do not tell participants what is compared."""
+    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,60}", study.slug):
+        raise StudyError(f"slug is {study.slug!r}: up to 60 letters, digits, hyphens, underscores")
+    for name in ("slug", "title"):
+        value = getattr(study, name)
+        told = [method for method in methods if method.casefold() in value.casefold()]
+        if told:
+            raise StudyError(
+                f"the {name} {value!r} is shown to participants and must not mention a method "
+                f"({told[0]})"
+            )
+
+
+def _next_version(of: StudySeries) -> int:
+    newest = of.studies.order_by("-version").first()
+    return newest.version + 1 if newest else 1

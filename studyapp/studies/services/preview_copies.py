@@ -1,0 +1,70 @@
+"""The copy of a study that a preview walks through, and when copies are deleted."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from studyapp.models import (
+    Condition,
+    Item,
+    Participation,
+    Recruitment,
+    Study,
+    StudySeries,
+)
+from studyapp.studies.services.series import RESERVED
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+KEPT = timedelta(days=1)
+OWN = (
+    "id", "series", "slug", "state", "preview_of", "project", "created_by", "created_at",
+    "frozen_at", "design_hash", "unblinded_at", "codes",
+)  # fmt: skip
+COPIED = {field.name for field in Study._meta.concrete_fields if field.name not in OWN}
+"""Columns of a study that its copy shares: not the codes, which are worth money to anyone who may
+look; a preview ends with a code made for it."""
+
+
+def make(study: Study, created_by: User | None) -> Study:
+    """The study with its items, open, entered by nobody but the preview."""
+    link = StudySeries.objects.create(slug=f"{RESERVED}{secrets.token_hex(12)}")
+    copy = Study(
+        **{name: getattr(study, name) for name in COPIED},
+        series=link,
+        slug=link.slug,
+        state=Study.State.OPEN,
+        preview_of=study,
+        created_by=created_by,
+    )
+    copy.save()
+    copy.runs.set(study.runs.all())
+    conditions = {
+        condition.pk: Condition.objects.create(study=copy, method=condition.method)
+        for condition in study.conditions.all()
+    }
+    items = list(study.items.all())
+    for item in items:
+        item.pk, item.study = None, copy
+        item.condition = conditions[item.condition_id] if item.condition_id else None
+    Item.objects.bulk_create(items)
+    Recruitment.objects.create(study=copy, entry=Recruitment.Entry.TOKEN)
+    return copy
+
+
+def sweep(*, study: Study, created_by: User | None = None) -> None:
+    """Delete the study's previews, one person's or all, and any that are older than a day."""
+    old = Study.everything.filter(preview_of__isnull=False, created_at__lt=timezone.now() - KEPT)
+    own = Study.everything.filter(preview_of=study)
+    if created_by is not None:
+        own = own.filter(created_by=created_by)
+    for copies in (own, old):
+        links = list(copies.values_list("series", flat=True))
+        Participation.objects.filter(study__in=copies).delete()
+        copies.delete()
+        StudySeries.objects.filter(pk__in=links).delete()

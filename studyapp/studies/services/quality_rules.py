@@ -1,0 +1,22 @@
+"""The rules by which an export flags answers: their names and ranges.
+
+A study's `quality_rules` are frozen with it; `exports.flags` applies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from studyapp.core.errors import StudyError
+
+RULES: dict[str, tuple[float, float]] = {"fast_seconds": (0.0, 60.0), "straight_line": (2, 1000)}
+"""Rule → its least and largest value."""
+
+
+def check_rules(rules: Mapping[str, float]) -> None:
+    """Raise `StudyError` unless every rule is there, known and in its range."""
+    if set(rules) != set(RULES):
+        raise StudyError(f"quality_rules are {', '.join(sorted(RULES))}, not {', '.join(rules)}")
+    for name, (low, high) in RULES.items():
+        if not isinstance(rules[name], int | float) or not low <= rules[name] <= high:
+            raise StudyError(f"{name} is {rules[name]}: it must be from {low:g} to {high:g}")

@@ -1,0 +1,223 @@
+"""Stimuli: a clip as a participant hears it.
+
+Mono, 32 kHz, 16-bit FLAC with no metadata but the stream's own and a seek table, one length for a
+study, faded in and out, matched in integrated loudness (ITU-R BS.1770-4). A clip whose peaks would
+pass −1 dBFS at the target keeps the target: a look-ahead limiter holds the peaks. The file's name
+is the SHA-256 of its bytes. numpy, soundfile, soxr and pyloudnorm are imported where they work: the
+web process never needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from studyapp.core.errors import StudyError
+from studyapp.models import Clip, Stimulus
+from studyapp.studies.services import flac
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float64]
+
+SAMPLE_RATE = 32_000
+FADE_SECONDS = 0.010
+PEAK_DBFS = -1.0
+BARS = 60
+"""Bars of the waveform outline."""
+LIMITER_SECONDS = 0.005
+LOUDNESS_TOLERANCE = 0.1
+"""LU by which stored bytes may miss the target."""
+
+
+def make_stimulus(
+    *, clip: Clip, loudness_lufs: float = -23.0, seconds: float | None = None
+) -> Stimulus:
+    """The stimulus of a clip at that loudness and length (default: the clip's own).
+
+    Made once, then found. Raises `StudyError` if the clip's file is missing, cannot be decoded, or
+    is silent.
+    """
+    samples = _fit(_read(clip), seconds if seconds is not None else clip.seconds)
+    return _stimulus(samples, loudness_lufs, clip, f"clip {clip.sha256[:12]} of {clip.run}")
+
+
+def make_synthetic_stimulus(
+    *, samples: Samples, loudness_lufs: float = -23.0, seconds: float, name: str
+) -> Stimulus:
+    """The stimulus of a sound made by code (mono, at `SAMPLE_RATE`), made as a clip's is.
+
+    Made once, then found. `name` is for the error of a silent one (`StudyError`).
+    """
+    return _stimulus(_fit(samples, seconds), loudness_lufs, None, name)
+
+
+def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
+    """Write a sound of a check, mono or stereo, as FLAC; gives its path from `EARWITNESS_DATA`.
+
+    At that integrated loudness, or as it is where that is None. The file is named by its hash.
+    """
+    data = _flac(samples) if loudness_lufs is None else _encode_at(samples, loudness_lufs, name)[0]
+    path = Path("stimuli") / f"{hashlib.sha256(data).hexdigest()}.flac"
+    _store(Path(settings.DATA) / path, data)
+    return str(path)
+
+
+def rms_of(path: str) -> float:
+    """Root mean square of a stored sound, 1 being full scale."""
+    import numpy as np
+
+    return float(np.sqrt(np.mean(_decode((Path(settings.DATA) / path).read_bytes()) ** 2)))
+
+
+def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: str) -> Stimulus:
+    """The row of these samples, its file written first."""
+    data, loudness = _encode_at(samples, loudness_lufs, name)
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = Path("stimuli") / f"{sha256}.flac"
+    _store(Path(settings.DATA) / path, data)
+    stimulus, _ = Stimulus.objects.get_or_create(
+        clip=clip,
+        sha256=sha256,
+        defaults={
+            "path": str(path),
+            "seconds": len(samples) / SAMPLE_RATE,
+            "loudness_lufs": loudness,
+            "peaks": _outline(samples),
+        },
+    )
+    return stimulus
+
+
+def common_length(lengths: list[float]) -> float:
+    """Seconds of every stimulus of a study: the shortest clip not under 0.8 of the median.
+
+    Longer ones are cut at their end; the few shorter ones are padded with silence, so that one
+    stray short clip does not cut all others.
+    """
+    if not lengths:
+        raise StudyError("no clips to take a common length from")
+    ordered = sorted(lengths)
+    return min(length for length in ordered if length >= 0.8 * ordered[len(ordered) // 2])
+
+
+def _read(clip: Clip) -> Samples:
+    """The clip's samples, mono, at `SAMPLE_RATE`."""
+    import numpy as np
+    import soundfile
+    import soxr
+
+    path = Path(settings.DATA) / clip.run.directory / clip.path
+    try:
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        name = f"clip {clip.sha256[:12]} of {clip.run}"
+        raise StudyError(f"{name} cannot be read: {error}") from error
+    mono = samples.mean(axis=1)
+    if rate != SAMPLE_RATE:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE)
+    return np.asarray(mono, dtype=np.float64)
+
+
+def _fit(samples: Samples, seconds: float) -> Samples:
+    """Cut or padded to the length, faded at both ends of what sounds."""
+    import numpy as np
+
+    length = round(seconds * SAMPLE_RATE)
+    kept = samples[:length].copy()
+    fade = min(round(FADE_SECONDS * SAMPLE_RATE), len(kept) // 2)
+    if fade:
+        ramp = np.sin(np.linspace(0.0, np.pi / 2, fade)) ** 2
+        kept[:fade] *= ramp
+        kept[-fade:] *= ramp[::-1]
+    return np.pad(kept, (0, length - len(kept)))
+
+
+def _encode_at(samples: Samples, target: float, name: str) -> tuple[bytes, float]:
+    """FLAC bytes at the target loudness and the loudness measured on them, LUFS.
+
+    A gain, then the limiter, which can lower the loudness: so measured again on the decoded bytes
+    and repeated with the difference until it is within the tolerance, five times at most.
+    """
+    loudness = _loudness(samples)
+    if loudness < -70.0:
+        raise StudyError(f"{name} is silent")
+    gain = target - loudness
+    for _ in range(5):
+        data = _flac(_limit(samples * 10 ** (gain / 20)))
+        loudness = _loudness(_decode(data))
+        if abs(loudness - target) <= LOUDNESS_TOLERANCE:
+            break
+        gain += target - loudness
+    return data, loudness
+
+
+def _loudness(samples: Samples) -> float:
+    import pyloudnorm
+
+    # The standard's block is 0.4 s; a shorter sound is measured as one block.
+    block = min(0.4, len(samples) / SAMPLE_RATE)
+    return float(pyloudnorm.Meter(SAMPLE_RATE, block_size=block).integrated_loudness(samples))
+
+
+def _limit(samples: Samples) -> Samples:
+    """Peaks under `PEAK_DBFS`: the smallest gain in a window around each sample, smoothed."""
+    import numpy as np
+
+    ceiling = 10 ** (PEAK_DBFS / 20)
+    if samples.ndim == 2 or np.abs(samples).max() <= ceiling:
+        return samples  # stereo sounds are the checks', whose levels a limiter must not change
+    wanted = np.minimum(1.0, ceiling / np.maximum(np.abs(samples), ceiling))
+    half = round(LIMITER_SECONDS * SAMPLE_RATE)
+    padded = np.pad(wanted, 2 * half, constant_values=1.0)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    window = np.hanning(2 * half + 3)[1:-1]
+    # Minimum over the window, then a mean over the same window: never above what any sample needs.
+    smooth = np.convolve(windows.min(axis=1), window / window.sum(), mode="valid")
+    return np.asarray(samples * smooth, dtype=np.float64)
+
+
+def _flac(samples: Samples) -> bytes:
+    import numpy as np
+    import soundfile
+
+    buffer = io.BytesIO()
+    whole = np.clip(np.round(samples * 32768.0), -32768, 32767).astype(np.int16)
+    soundfile.write(buffer, whole, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return flac.for_playing(buffer.getvalue())
+
+
+def _decode(data: bytes) -> Samples:
+    import soundfile
+
+    samples: Any = soundfile.read(io.BytesIO(data), dtype="float64")[0]
+    return samples  # type: ignore[no-any-return]
+
+
+def _outline(samples: Samples) -> list[int]:
+    """`BARS` numbers, 0–100: the peak in each part of the sound, the largest being 100."""
+    import numpy as np
+
+    peaks = np.array([np.abs(part).max(initial=0.0) for part in np.array_split(samples, BARS)])
+    return [int(value) for value in np.round(100 * peaks / max(peaks.max(), 1e-9))]
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Written under a temporary name and renamed: a file that is there is whole."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)

@@ -1,0 +1,29 @@
+"""A version of a study as the request's user may have it."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+
+from studyapp.core.object_access import require
+from studyapp.core.permissions import may
+from studyapp.models import Role, Study
+from studyapp.studies.selectors import progress
+from studyapp.studies.services import blinding
+
+
+def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.VIEWER) -> Study:
+    """The version of a study, if the user has at least that role in its project."""
+    study = progress.version_of(slug, version)
+    if study is None or not may(request.user, study.project, Role.VIEWER):
+        raise Http404(f"There is no version {version} of a study {slug}.")
+    require(request, study.project, least)
+    return study
+
+
+def data_for(request: HttpRequest, slug: str, version: int) -> Study:
+    """The study whose answers may be read: closed, or unblinded. Else 403: they name the method."""
+    study = study_for(request, slug, version)
+    if not blinding.may_be_seen(study):
+        raise PermissionDenied(f"{study} is neither closed nor unblinded.")
+    return study

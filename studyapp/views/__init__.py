@@ -1,1 +1,0 @@
-"""HTTP only: a view holds no rule and no query."""

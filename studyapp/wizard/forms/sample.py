@@ -1,0 +1,205 @@
+"""What is studied: runs, methods, features, the kind of trial, how many of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from studyapp.wizard import selectors
+from studyapp.wizard.forms.base import Group, StepForm
+from studyapp.wizard.services import drafts as services
+from studyapp.wizard.services.drafts import Answers
+
+
+class SourcesForm(StepForm):
+    """Which runs, which SAEs."""
+
+    title = "Runs and SAEs"
+    intro = (
+        "Features come from finished runs. If you combine runs, they must use the same labelling "
+        "methods."
+    )
+    groups = (
+        Group("Runs", ("runs",)),
+        Group("SAEs", ("saes",), "Features are drawn from these."),
+    )
+    runs = forms.TypedMultipleChoiceField(coerce=int, widget=forms.CheckboxSelectMultiple)
+    saes = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, data: Any = None, **given: Any) -> None:
+        self.offered = given["runs"]
+        super().__init__(data, **given)
+
+    def shown(self, answers: Answers) -> dict[str, Any]:
+        """Every SAE is ticked where none was singled out."""
+        chosen = selectors.runs_named(answers["runs"])
+        self.known = selectors.saes_of(chosen)
+        names = list(dict.fromkeys(sae.name for sae in self.known))
+        return {"runs": answers["runs"], "saes": answers["saes"] or names}
+
+    def arrange(self) -> None:
+        """The runs that may be used; the SAEs of those that are."""
+        self.fields["runs"].choices = [(run.pk, run.name) for run in self.offered]  # type: ignore[attr-defined] # a choice field
+        if self.data:
+            # Of the offered ones: any other run's SAEs are nobody's business here.
+            asked = set(self.asked_for("runs"))
+            chosen = [run.pk for run in self.offered if str(run.pk) in asked]
+            self.known = selectors.saes_of(selectors.runs_named(chosen))
+        counts: dict[str, tuple[int, int]] = {}
+        for sae in self.known:
+            counts[sae.name] = (sae.layer, counts.get(sae.name, (0, 0))[1] + sae.features)
+        self.fields["saes"].choices = [  # type: ignore[attr-defined] # a choice field
+            (name, f"{name} · layer {layer} · {n} features") for name, (layer, n) in counts.items()
+        ]
+        self.names = list(counts)
+
+    def asked_for(self, name: str) -> list[str]:
+        """The raw values of a field, as the browser sent them."""
+        return list(self.fields[name].widget.value_from_datadict(self.data, self.files, name) or ())
+
+    def clean_saes(self) -> list[str]:
+        """Empty for all of them."""
+        given = list(self.cleaned_data["saes"])
+        return [] if set(given) == set(self.names) else given
+
+
+class MethodsForm(StepForm):
+    """What is compared."""
+
+    title = "Methods and controls"
+    intro = (
+        "Each method is one condition. All methods use the same features and sounds; only the "
+        "labels differ."
+    )
+    groups = (Group("Methods", ("methods",)),)
+    methods = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
+
+    def arrange(self) -> None:
+        """The methods that every chosen run has."""
+        found = selectors.methods_of(self.sources, self.answers["saes"])
+        self.fields["methods"].choices = [(one.name, _of_method(one)) for one in found]  # type: ignore[attr-defined] # a choice field
+
+
+class FeaturesForm(StepForm):
+    """Which features."""
+
+    title = "Sample of features"
+    intro = (
+        "Drawn with a stored seed from the features for which every method gave at least three "
+        "labels."
+    )
+    groups = (
+        Group("Sample", ("features_wanted",)),
+        Group(
+            "Stratified by",
+            ("strata",),
+            "Features are drawn from each stratum in proportion to its size.",
+        ),
+        Group("Seed", ("seed",), folded=True),
+    )
+    features_wanted = forms.IntegerField(min_value=1, max_value=10_000, label="Features")
+    strata = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[("sae", "SAE"), ("layer", "Layer"), ("rate", "Rate, in thirds"),
+                 ("score", "Score, in thirds")],
+    )  # fmt: skip
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**31 - 1, label="Random seed",
+        help_text="The same seed and run always give the same study.",
+    )  # fmt: skip
+
+    def arrange(self) -> None:
+        """How many there are to draw from; no more are wanted, unless somebody said so."""
+        self.eligible = services.eligible(self.answers)
+        if self.eligible and "features_wanted" not in self.plan.answers:
+            most = max(1, min(services.MOST_FEATURES, self.eligible.eligible))
+            self.initial["features_wanted"] = most
+
+    def clean_features_wanted(self) -> int:
+        """No more than can be drawn."""
+        wanted: int = self.cleaned_data["features_wanted"]
+        if self.eligible and wanted > self.eligible.eligible:
+            raise forms.ValidationError(
+                f"{wanted} is more than the {self.eligible.eligible} features that can be drawn."
+            )
+        return wanted
+
+
+class TrialsForm(StepForm):
+    """What a trial asks, and how conditions are shared out."""
+
+    title = "Kind of trial"
+    groups = (
+        Group("Five labels to choose from", ("option_policy",)),
+        Group("Conditions per participant", ("design",)),
+        Group("Loudness", ("loudness_lufs",), folded=True),
+    )
+    option_policy = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        choices=[
+            (
+                "candidates",
+                "The method’s own five best labels: which is closest? (as in the paper)",
+            ),
+            (
+                "identification",
+                "The feature’s best label among four labels of other features: which is right? "
+                "Chance level is 20 %",
+            ),
+        ],
+    )
+    design = forms.ChoiceField(
+        widget=forms.RadioSelect,
+        choices=[
+            ("between", "One method per participant (as in the paper)"),
+            ("within", "Every method for every participant, each feature once"),
+        ],
+    )
+    loudness_lufs = forms.FloatField(
+        min_value=-40, max_value=-10, label="Loudness of every sound, LUFS",
+        help_text="−23 is the broadcast standard (EBU R 128). A limiter keeps peaks under −1 dBFS.",
+    )  # fmt: skip
+
+
+class SizeForm(StepForm):
+    """How much is asked of how many, and what that promises."""
+
+    title = "Participants, trials, ratings"
+    groups = (
+        Group("Size", ("trials_per_participation", "ratings_per_item")),
+        Group("Smallest effect of interest", ("effect",)),
+        Group("Places", ("lease_minutes",), folded=True),
+    )
+    trials_per_participation = forms.IntegerField(
+        min_value=1, max_value=200, label="Trials per participant",
+        help_text="Each trial uses a different feature. Catch trials and repeats are extra.",
+    )  # fmt: skip
+    ratings_per_item = forms.IntegerField(
+        min_value=1, max_value=1000, label="Ratings per item",
+        help_text="1 in the paper. With 3 or more, agreement and the variance between features can "
+        "be estimated.",
+    )  # fmt: skip
+    effect = forms.FloatField(
+        min_value=0.05, max_value=3, label="Difference in mean confidence, steps of the scale",
+        help_text="Used only for the power estimate.",
+    )  # fmt: skip
+    lease_minutes = forms.IntegerField(
+        min_value=5, max_value=10_000, label="Minutes before an idle place is released"
+    )
+
+    def clean_trials_per_participation(self) -> int:
+        """Each trial is of another feature."""
+        trials: int = self.cleaned_data["trials_per_participation"]
+        features = self.answers["features_wanted"]
+        if trials > features:
+            raise forms.ValidationError(
+                f"{trials} trials need {trials} features, but only {features} are drawn."
+            )
+        return trials
+
+
+def _of_method(method: selectors.Method) -> str:
+    kind = " · control" if method.is_control else ""
+    return f"{method.name}{kind} · {method.named} features with at least three labels"

@@ -1,0 +1,86 @@
+"""The power of a design that somebody thinks about: asked on a page, estimated by a worker.
+
+The plan's row holds the numbers that were asked last and what was found for them. A worker that
+finds other numbers there than it began with throws its answer away; the page asks again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from studyapp.jobs import selectors as job_selectors
+from studyapp.jobs.services import jobs
+from studyapp.models import Job, Study, StudyPlan
+from studyapp.results import services as results
+from studyapp.wizard.services.drafts import Answers
+
+KIND = "power"
+"""Of the job that estimates a plan's power, in `studyapp.jobs.tasks.WORK`."""
+MOST_RATINGS = 50_000
+"""Ratings a method up to which a design is simulated: beyond, the interval is narrow anyway."""
+SIMULATIONS = 200
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a page shows of a design's power."""
+
+    moving: bool = False
+    """Whether a worker is at it."""
+    problem: str = ""
+    found: dict[str, Any] | None = None
+    """The fields of `results.PowerEstimate`."""
+
+
+def question(answers: Answers) -> dict[str, Any]:
+    """The numbers on which an estimate depends: of two of the plan's methods."""
+    features, ratings = answers["features_wanted"], answers["ratings_per_item"]
+    trials, methods = answers["trials_per_participation"], len(answers["methods"])
+    within = answers["design"] == Study.Design.WITHIN
+    return {
+        "participants": -(-features * ratings * (methods if within else 1) // trials),
+        "trials": max(1, trials // methods) if within else trials,
+        "within": within,
+        "ratings": ratings,
+        "effect": answers["effect"],
+    }
+
+
+def request(*, plan: StudyPlan, answers: Answers) -> Estimate:
+    """The estimate for these answers if it is there; else a worker is asked for it."""
+    if len(answers["methods"]) < 2:
+        return Estimate(problem="with one method there is nothing to compare")
+    asked = question(answers)
+    if asked["participants"] * asked["trials"] > MOST_RATINGS:
+        return Estimate(problem=f"over {MOST_RATINGS} ratings a method are not simulated here")
+    known = plan.power if plan.power.get("asked") == asked else {}
+    if "found" in known:
+        return Estimate(found=known["found"])
+    if "problem" in known:
+        return Estimate(problem=known["problem"])
+    newest = job_selectors.newest(kind=KIND, target=plan.pk)
+    if known and newest is not None and newest.state == Job.State.FAILED:
+        return Estimate(problem=newest.error)
+    if not known:
+        StudyPlan.objects.filter(pk=plan.pk).update(power={"asked": asked})
+    jobs.enqueue(kind=KIND, target=plan.pk, queue=Job.Queue.CPU)
+    return Estimate(moving=True)
+
+
+def estimate(*, plan: StudyPlan, held: jobs.Held) -> None:
+    """In a worker: estimate what was asked last, and store it if nothing else was asked since."""
+    asked = plan.power["asked"]
+    try:
+        found = results.estimate_power(**asked, simulations=SIMULATIONS)
+        said: dict[str, Any] = {"found": dataclasses.asdict(found)}
+    except results.ReportError as error:
+        said = {"problem": str(error)}
+    with transaction.atomic():
+        held.lock()
+        row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
+        if row.power.get("asked") == asked:
+            StudyPlan.objects.filter(pk=plan.pk).update(power={"asked": asked, **said})

@@ -1,0 +1,87 @@
+"""A plan in words: what its study will be, step by step."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from studyapp.models import Recruitment, Run, Study
+from studyapp.models.steps import Step
+from studyapp.wizard.forms.rules import STEP_NAMES
+from studyapp.wizard.services import drafts
+from studyapp.wizard.services.drafts import Answers
+
+Facts = list[tuple[str, str]]
+
+
+def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
+    """Step → names and values, for every step."""
+    return {
+        "sources": [
+            ("Runs", ", ".join(run.name for run in runs) or "none"),
+            ("SAEs", ", ".join(answers["saes"]) or "all of them"),
+        ],
+        "methods": [("Methods", ", ".join(answers["methods"]) or "none")],
+        "features": [
+            ("Features", str(answers["features_wanted"])),
+            ("Stratified by", ", ".join(answers["strata"]).replace("sae", "SAE") or "nothing"),
+            ("Seed", str(answers["seed"])),
+        ],
+        "trials": [
+            ("Options", Study.OptionPolicy(answers["option_policy"]).label),
+            ("Design", Study.Design(answers["design"]).label),
+            ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
+        ],
+        "size": [
+            ("Participants needed", str(drafts.participants(answers))),
+            ("Trials per participant", str(answers["trials_per_participation"])),
+            ("Ratings per item", str(answers["ratings_per_item"])),
+        ],
+        "checks": _checks(answers),
+        "texts": [
+            ("Title", answers["title"]),
+            ("Link", f"/s/{answers['slug']}/"),
+            ("Languages", _languages(answers["languages"])),
+            ("Contact", answers["contact"] or "none"),
+            ("Musical training", _training(answers)),
+        ],
+        "recruitment": _recruitment(answers),
+    }
+
+
+def _training(answers: Answers) -> str:
+    """Who words the questions on it."""
+    if Step.QUESTIONNAIRE not in answers["steps"]:
+        return "not asked"
+    return (
+        "Gold-MSI"
+        if answers["questions"].get("musical_training") == "gold-msi"
+        else "built-in questions"
+    )
+
+
+def _checks(answers: Answers) -> Facts:
+    steps = [name for step, name in STEP_NAMES.items() if step in answers["steps"]]
+    rules = [f"{name} {value}" for name, value in answers["exclusion_rules"].items()]
+    given = answers["comparisons"]
+    pairs = ["every pair"] if given is None else [f"{a} against {b}" for a, b in given]
+    return [
+        ("Steps", ", ".join(steps) or "only those in the paper"),
+        ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),
+        ("Exclusion rules", ", ".join(rules) or "none"),
+        ("Confirmatory", ", ".join(pairs) or "none"),
+    ]
+
+
+def _recruitment(answers: Answers) -> Facts:
+    payment = answers["payment"]
+    paid = "not stated" if payment is None else f"{payment} {answers['currency']}"
+    return [
+        ("Entry", Recruitment.Entry(answers["entry"]).label),
+        ("Service", Recruitment.Service(answers["service"]).label),
+        ("Payment", paid),
+    ]
+
+
+def _languages(codes: list[str]) -> str:
+    names = dict(settings.LANGUAGES)
+    return ", ".join(names[code] for code in codes)

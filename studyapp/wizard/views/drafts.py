@@ -1,0 +1,186 @@
+"""A study made in steps: one page a step, a review, a worker that makes the draft. HTTP only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
+
+from studyapp.core import audit
+from studyapp.core.errors import StudyError
+from studyapp.core.permissions import editable, projects_of
+from studyapp.jobs import selectors as job_selectors
+from studyapp.models import Job, Role, Run, StudyPlan
+from studyapp.runs import selectors as run_selectors
+from studyapp.studies.views.access import study_for
+from studyapp.wizard import selectors, summary
+from studyapp.wizard.forms import FORMS, StepForm
+from studyapp.wizard.services import drafts as services
+from studyapp.wizard.services import power
+from studyapp.wizard.views.access import plan_for
+
+MOVING = (Job.State.WAITING, Job.State.RUNNING)
+FIRST = services.STEPS[0]
+
+
+@require_http_methods(["GET", "POST"])
+def new_study(request: HttpRequest) -> HttpResponse:
+    """The first step of a new study; nothing is kept before it was answered. `?run=` chooses."""
+    offered = _offered(request)
+    asked = request.GET.get("run", "")
+    chosen = [run for run in offered if str(run.pk) == asked] or offered[:1]
+    plan = StudyPlan(answers={"runs": [run.pk for run in chosen]})
+    return _step(request, plan, FIRST)
+
+
+@require_http_methods(["GET", "POST"])
+def plan_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
+    """A step of a plan, and the answers to it."""
+    if step not in FORMS:
+        raise Http404(f"There is no step {step}.")
+    return _step(request, plan_for(request, pk), step)
+
+
+def _step(request: HttpRequest, plan: StudyPlan, step: str) -> HttpResponse:
+    """Shown, shown again while something is chosen in it (`?look`), or answered."""
+    if request.method == "POST" and "look" not in request.GET:
+        form = _form(request, plan, step, request.POST)
+        if form.is_valid():
+            user = request.user if request.user.is_authenticated else None
+            if plan.pk is None:
+                plan = services.begin(created_by=user)
+            services.answer(plan=plan, step=step, given=form.plain())
+            following = _following(step)
+            return redirect("plan-step", plan.pk, following) if following else _to_review(plan)
+        return _shown(request, plan, step, form, status=422)
+    form = _form(request, plan, step, request.POST or None)
+    return _shown(request, plan, step, form)
+
+
+def _form(request: HttpRequest, plan: StudyPlan, step: str, data: Any) -> StepForm:
+    answers = services.answered(plan)
+    is_first = step == FIRST
+    runs = _offered(request) if is_first else selectors.runs_named(answers["runs"])
+    return FORMS[step](data, plan=plan, answers=answers, runs=runs)
+
+
+def _shown(
+    request: HttpRequest, plan: StudyPlan, step: str, form: StepForm, *, status: int = 200
+) -> HttpResponse:
+    at = services.STEPS.index(step)
+    context = {
+        "plan": plan,
+        "step": step,
+        "form": form,
+        "steps": _steps(),
+        "number": at + 1,
+        "before": services.STEPS[at - 1] if at else "",
+        "is_last": _following(step) == "",
+    }
+    return render(request, "researcher/plan/step.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
+    """All answers on one page; a post has the draft made. For htmx the moving part alone."""
+    plan = plan_for(request, pk)
+    if request.method == "POST":
+        return _make(request, plan)
+    job = job_selectors.newest(kind=services.KIND, target=plan.pk)
+    moving = job is not None and job.state in MOVING
+    if getattr(request, "htmx", False) and not moving and plan.study is not None:
+        return HttpResponseClientRedirect(_address_of(plan))
+    answers = services.answered(plan)
+    context = {
+        "plan": plan,
+        "moving": moving,
+        "failed": job.error if job is not None and job.state == Job.State.FAILED else "",
+        "problem": services.problem(plan, answers),
+        "steps": _steps(),
+        "summary": [
+            (step, FORMS[step].title, facts)
+            for step, facts in summary.of(answers, selectors.runs_named(answers["runs"])).items()
+        ],
+    }
+    part = bool(getattr(request, "htmx", False))
+    name = "researcher/plan/making.html" if part else "researcher/plan/review.html"
+    return render(request, name, context)
+
+
+def _make(request: HttpRequest, plan: StudyPlan) -> HttpResponse:
+    try:
+        services.request_study(plan=plan)
+        audit.note(user=request.user, action="had made", target=plan, project=plan.project)
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    return redirect("plan-review", plan.pk)
+
+
+@require_POST
+def plan_power(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the design on the page promises; a worker's estimate, asked for as numbers change."""
+    plan = plan_for(request, pk)
+    form = _form(request, plan, "size", request.POST)
+    if not form.is_valid():
+        return render(request, "researcher/plan/power.html", {"plan": plan, "invalid": True})
+    answers = form.answers | form.plain()
+    context = {
+        "plan": plan,
+        "answers": answers,
+        "participants": services.participants(answers),
+        "estimate": power.request(plan=plan, answers=answers),
+        "methods": len(answers["methods"]),
+    }
+    return render(request, "researcher/plan/power.html", context)
+
+
+@require_POST
+def plan_discard(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a plan."""
+    plan = plan_for(request, pk)
+    services.discard(plan)
+    messages.success(request, "The unfinished study was discarded.")
+    return redirect("home")
+
+
+@require_POST
+def edit_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Back to the steps of a draft; of a frozen study, the steps of its next version."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    user = request.user if request.user.is_authenticated else None
+    plan = services.copy_of(study=study, created_by=user)
+    return redirect("plan-review", plan.pk)
+
+
+def _offered(request: HttpRequest) -> list[Run]:
+    """The runs of which this user may make a study. 403 for who may make none anywhere."""
+    user = request.user
+    if not user.is_superuser and not projects_of(user, Role.EDITOR).exists():
+        raise PermissionDenied("You are editor in no project.")
+    return list(selectors.usable(editable(user, run_selectors.finished())))
+
+
+def _steps() -> list[tuple[str, str]]:
+    return [(step, form.title) for step, form in FORMS.items()]
+
+
+def _following(step: str) -> str:
+    at = services.STEPS.index(step) + 1
+    return services.STEPS[at] if at < len(services.STEPS) else ""
+
+
+def _to_review(plan: StudyPlan) -> HttpResponse:
+    return redirect("plan-review", plan.pk)
+
+
+def _address_of(plan: StudyPlan) -> str:
+    study = plan.study
+    if study is None:
+        return reverse("plan-review", args=[plan.pk])
+    return reverse("study", args=[study.slug, study.version])
