@@ -60,7 +60,7 @@ unit: $(VENV)/.test
 	EARWITNESS_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 $(ON_POSTGRESQL)
 
 # What locks, races or counts, once more on the database of a site with many participants.
-ON_POSTGRESQL := tests/studyapp/services tests/studyapp/selectors
+ON_POSTGRESQL := $(wildcard tests/studyapp/*/services) $(addprefix tests/studyapp/,core exports jobs recruitment results hosting/test_backups.py)
 
 # The browser tests drive Debian's Chromium; where this user may install it, this does.
 chromium:

@@ -45,7 +45,7 @@ def _sent(count: int, seed: int) -> int:
     settings.STATIC_ROOT.mkdir(exist_ok=True)
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     setattr(jobs, "ring", lambda _: None)  # noqa: B010 - there is no broker here
-    from tests.studyapp.views.test_fuzz import sent
+    from tests.studyapp.test_fuzz import sent
 
     began = time.monotonic()
     try:

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from studyapp.accounts.views import account, passwords
 from studyapp.api import views as api
+from studyapp.exports import views as downloads
 from studyapp.features.views import features
 from studyapp.hosting import health
 from studyapp.monitoring.views import home, studies
@@ -28,6 +29,7 @@ from studyapp.participation.views import (
 from studyapp.recruitment import views as hooks
 from studyapp.results import views as results
 from studyapp.runs.views import runs
+from studyapp.studies.views import actions
 from studyapp.wizard.views import drafts
 
 # The administration has no login of its own: it would ask for no second factor.
@@ -136,10 +138,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/<int:version>/edit", drafts.edit_study, name="edit-study"),
     path(
         "studies/<slug:slug>/<int:version>/responses.csv",
-        home.responses_csv,
+        downloads.responses_csv,
         name="responses-csv",
     ),
-    path("studies/<slug:slug>/<int:version>/export.zip", home.export_zip, name="export-zip"),
+    path("studies/<slug:slug>/<int:version>/export.zip", downloads.export_zip, name="export-zip"),
     path("studies/<slug:slug>/<int:version>/results/", results.results_page, name="results"),
     path(
         "studies/<slug:slug>/<int:version>/results/report.html",
@@ -154,11 +156,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(
         path(
             f"studies/<slug:slug>/<int:version>/{action}",
-            home.study_action,
+            actions.study_action,
             {"action": action},
             name=f"{action}-study",
         )
-        for action in home.STUDY_ACTIONS
+        for action in actions.STUDY_ACTIONS
     ),
     path("look/", styleguide.look, name="look"),
     path("hooks/prolific", hooks.prolific_hook, name="prolific-hook"),

@@ -19,10 +19,11 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Job, Role, Run, StudyPlan
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.views.access import study_for
-from studyapp.wizard import selectors, summary
+from studyapp.wizard import selectors
 from studyapp.wizard.forms import FORMS, StepForm
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services import power
+from studyapp.wizard.views import summary
 from studyapp.wizard.views.access import plan_for
 
 MOVING = (Job.State.WAITING, Job.State.RUNNING)

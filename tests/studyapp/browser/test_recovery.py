@@ -19,7 +19,7 @@ from tests.studyapp.browser.test_passage import (
     to_first_trial,
 )
 from tests.studyapp.factories import make_features, make_run, make_study
-from tests.studyapp.test_language import SITE
+from tests.studyapp.participation.test_language import SITE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -30,7 +30,7 @@ from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
 from studyapp.results import services as results
 from studyapp.runs.services import configs, feature_columns, lifecycle
 from tests.studyapp import factories, passages
-from tests.studyapp.views.test_features import _facts
+from tests.studyapp.features.test_views import _facts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

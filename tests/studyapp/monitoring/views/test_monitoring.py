@@ -20,7 +20,7 @@ from studyapp.recruitment.services import entry
 from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_study
-from tests.studyapp.views.test_queries import queries
+from tests.studyapp.monitoring.views.test_queries import queries
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {
         "EARWITNESS_DATA": str(folder),
         "DJANGO_SETTINGS_MODULE": "studyapp.settings",
-        "PYTHONPATH": str(WORKER.parents[3]),
+        "PYTHONPATH": str(WORKER.parents[4]),
     }
     return subprocess.Popen(
         [sys.executable, str(WORKER), *arguments], env=environment, text=True,

@@ -23,8 +23,8 @@ from studyapp.recruitment.services import entry, prolific, prolific_api
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
-from tests.studyapp.services.prolific_server import TOKEN, Prolific
-from tests.studyapp.services.prolific_server import prolific as prolific_server
+from tests.studyapp.recruitment.prolific_server import TOKEN, Prolific
+from tests.studyapp.recruitment.prolific_server import prolific as prolific_server
 
 pytestmark = pytest.mark.django_db
 SECRET = "a-webhook-secret"

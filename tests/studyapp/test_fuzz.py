@@ -8,8 +8,8 @@ from django.urls import reverse
 from studyapp.jobs.services import jobs
 from tests.studyapp.fuzz import Outcome, admin_address, fuzz
 from tests.studyapp.routes import Route
+from tests.studyapp.test_who_may_what import TABLE, callers
 from tests.studyapp.two_projects import make_side
-from tests.studyapp.views.test_who_may_what import TABLE, callers
 
 REQUESTS = 500
 

@@ -14,7 +14,7 @@ from studyapp.core.middleware import _strings
 from studyapp.core.numbers import whole
 from studyapp.models import Study
 from tests.studyapp import factories, passages
-from tests.studyapp.views.test_events import event, send
+from tests.studyapp.participation.views.test_events import event, send
 from tests.studyapp.wire import status
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,7 @@ from studyapp.studies.services import settings as study_settings
 from studyapp.wizard.forms.rules import LIMITS, SWITCHES
 from studyapp.wizard.services import drafts, power
 from tests.studyapp import factories
-from tests.studyapp.views.test_queries import queries
+from tests.studyapp.monitoring.views.test_queries import queries
 
 pytestmark = pytest.mark.django_db
 
