@@ -1,4 +1,4 @@
-"""The two kinds of arrays that every estimate is computed from."""
+"""The two types of arrays that every estimate is computed from."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The one error that a user of the analysis reads: a single line that names what is wrong."""
+"""The error that a user of the analysis sees: a single line that says what is wrong."""
 
 
 class AnalysisError(Exception):
-    """A table or an argument cannot be used; the message is the line that the user reads."""
+    """A table or an argument cannot be used; the message is the line shown to the user."""
 
 
 def quote(value: str, limit: int = 60) -> str:
-    """A value as it stands in a message: quoted, on one line, cut at `limit` characters."""
+    """A value for use in a message: quoted, on one line, cut at `limit` characters."""
     shown = value if len(value) <= limit else value[:limit] + "…"
     return repr(shown)

@@ -1,4 +1,8 @@
-"""One thread for linear algebra: a sum then has one order, whatever the number of cores."""
+"""One thread for linear algebra, so that sums do not depend on the number of cores.
+
+Floating-point addition is not associative: with more threads a sum is split, and its last digits
+change. Equal tables must give equal bytes.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +12,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, BLAS and OpenMP use one thread; the same numbers come out on every machine."""
+    """Within this context BLAS and OpenMP use one thread."""
     with threadpool_limits(limits=1):
         yield

@@ -1,10 +1,10 @@
-"""Planning a study: power with its Monte Carlo error, expected width, the cheapest design.
+"""Planning a study: power with its Monte Carlo error, expected interval width, cheapest design.
 
     python -m analysis design --participants 40 --trials 10 --ratings 1 --effect 0.5
 
-Power is the share of simulated studies (`simulation`) in which the confirmatory test of the report
-(`hypothesis_tests.mean_test`) falls under the level. A pilot's export gives the variance components
-and the shares of the answers, by the mixed model.
+Power is the share of simulated studies (`simulation`) in which the report's default confirmatory
+test (`hypothesis_tests.mean_test`) is significant. A pilot's export can give the variance
+components, by the mixed model, and the shares of the answers.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ from analysis.reading.table import read_responses
 from analysis.threads import one_thread
 
 MOST_PARTICIPANTS = 2000
+"""The search for the cheapest design tries no more participants per method than this."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """What a design promises."""
+    """The power and precision of a design."""
 
     design: Design
     power: float
-    """Share of simulated studies that find the effect."""
+    """Share of simulated studies with a significant difference."""
     monte_carlo_error: float
     """Standard error of `power`, from the number of simulations."""
     width: float
@@ -53,13 +54,14 @@ class Power:
 
 @one_thread()
 def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
-    """Power of the confirmatory test at 5 %, two-sided.
+    """Power of the two-sided confirmatory test at the level 1 − `LEVEL`, by simulation.
 
-    Its Monte Carlo error is √(p (1 − p) / simulations), taken at half a study from 0 and 1. A study
-    without spread counts as one that found nothing.
+    The Monte Carlo standard error is √(p (1 − p) / simulations) (Morris, White and Crowther 2019,
+    Statistics in Medicine 38, 2074–2102), with p kept half a study away from 0 and 1. A study
+    without spread counts as not significant.
     """
     if simulations < 20:
-        raise AnalysisError(f"{simulations} simulations are too few; 20 at least")
+        raise AnalysisError(f"{simulations} simulations are too few; at least 20 are needed")
     rng = stream(seed, "design")
     hits, widths = 0, []
     for _ in range(simulations):
@@ -67,6 +69,7 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
         found = standard_error(pair)
         if found is None:
             continue
+        # Significant if the interval, difference ± t quantile × standard error, excludes 0.
         reach = float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0]
         hits += abs(pair.linear(pair.values).value) > reach
         widths.append(2 * reach)
@@ -80,27 +83,27 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
 def cheapest(
     design: Design,
     *,
-    wished: float,
+    wanted: float,
     trials: Sequence[int],
     simulations: int,
     seed: int = 0,
     cost_participant: float = 1.0,
     cost_trial: float = 0.1,
 ) -> tuple[Power, float] | None:
-    """The design with the lowest cost that reaches the wished power, over numbers of trials.
+    """The design of lowest cost that reaches the power `wanted`, among several numbers of trials.
 
-    For each number of trials the fewest participants are found by bisection; cost is participants ×
-    `cost_participant` + trials × `cost_trial`, both methods together. None where none up to
-    `MOST_PARTICIPANTS` a method reaches it.
+    For each number of trials the fewest participants are found by bisection. The cost is
+    participants × `cost_participant` + trials × `cost_trial`, for both methods together. None if no
+    design with up to `MOST_PARTICIPANTS` per method reaches that power.
     """
-    if not 0 < wished < 1:
-        raise AnalysisError(f"the wished power is {wished:g}; it must be between 0 and 1")
+    if not 0 < wanted < 1:
+        raise AnalysisError(f"the power asked for is {wanted:g}; it must be between 0 and 1")
     best: tuple[Power, float] | None = None
     for number in trials:
         found = _fewest(
             dataclasses.replace(design, trials=number, ratings=1),
             design.ratings,
-            wished,
+            wanted,
             simulations,
             seed,
         )
@@ -113,30 +116,35 @@ def cheapest(
 
 
 def _cost(design: Design, participant: float, trial: float) -> float:
-    """Of both methods together."""
+    """The cost of both methods together."""
     people = design.participants * (1 if design.within else 2)
     return people * participant + 2 * design.participants * design.trials * trial
 
 
-def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: int) -> Power | None:
-    """Fewest participants that reach the wished power, by bisection with common random numbers."""
+def _fewest(base: Design, ratings: int, wanted: float, simulations: int, seed: int) -> Power | None:
+    """The fewest participants that reach the power `wanted`, by bisection, to about 5 %.
+
+    Every size has the same seed (common random numbers), so that power rises steadily with size.
+    """
 
     def of(participants: int) -> Power:
         made = dataclasses.replace(base, participants=participants, ratings=ratings)
         return power(made, simulations=simulations, seed=seed)
 
+    # 1) Double the number of participants until the power is reached.
     sides = 1 + base.within
     low, high = max(4, sides * ratings), max(8, 2 * sides * ratings)
     found = of(high)
-    while found.power < wished:
+    while found.power < wanted:
         low, high = high, 2 * high
         if high > MOST_PARTICIPANTS:
             return None
         found = of(high)
+    # 2) Halve the bracket between the last two.
     while high - low > max(1, high // 20):
         middle = (low + high) // 2
         tried = of(middle)
-        if tried.power >= wished:
+        if tried.power >= wanted:
             high, found = middle, tried
         else:
             low = middle
@@ -144,7 +152,11 @@ def _fewest(base: Design, ratings: int, wished: float, simulations: int, seed: i
 
 
 def from_pilot(path: Path) -> Design:
-    """Variance components, shares and effect of a pilot's two methods, as a design's defaults."""
+    """The design that a pilot of two methods suggests: variance components, shares, effect.
+
+    Standard deviations are those of the mixed model with the probit link, whose noise has SD 1 as
+    the simulation's.
+    """
     responses = people_only(read_responses(path), path.parent, read_study(path.parent))
     if len(responses.methods) != 2:
         raise AnalysisError(
@@ -159,7 +171,7 @@ def from_pilot(path: Path) -> Design:
     sigma = dict(zip(names, (float(s) for s in fitted.sigma), strict=True))
     means = [float(pair.values[side].mean()) for side in (pair.is_a, ~pair.is_a)]
     lower = pair.values[pair.is_a if means[0] < means[1] else ~pair.is_a]
-    # Half a rating more a step, so that a step that nobody chose still has a place.
+    # Half a rating is added to each step, so that a step that nobody chose has a share above 0.
     counts = np.bincount(lower.astype(np.int64), minlength=HIGHEST + 1)[LOWEST:] + 0.5
     return Design(
         participant_sd=min(5.0, sigma.get("participant", 0.0)),
@@ -171,7 +183,7 @@ def from_pilot(path: Path) -> Design:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m analysis design", description="Power and width of a planned study."
+        prog="python -m analysis design", description="Power and interval width of a planned study."
     )
     for field in dataclasses.fields(Design):
         if field.name not in ("shares", "within"):
@@ -186,19 +198,23 @@ def _parser() -> argparse.ArgumentParser:
         "--within", action="store_true", default=None, help="every participant rates both methods"
     )
     parser.add_argument("--pilot", type=Path, default=None, help="a pilot's responses.csv")
-    parser.add_argument("--power", type=float, default=None, help="find the cheapest design")
+    parser.add_argument(
+        "--power", type=float, default=None, help="find the cheapest design that reaches this power"
+    )
     parser.add_argument(
         "--trials-tried",
         type=int,
         nargs="+",
         default=[5, 10, 15, 20],
-        help="trials a participant that the search tries",
+        help="numbers of trials per participant that the search tries",
     )
     parser.add_argument("--cost-participant", type=float, default=1.0)
     parser.add_argument("--cost-trial", type=float, default=0.1)
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, default=None, help="write the answer as JSON too")
+    parser.add_argument(
+        "--json", type=Path, default=None, help="also write the answer to this file, as JSON"
+    )
     return parser
 
 
@@ -218,7 +234,7 @@ def run(arguments: Sequence[str]) -> str:
     if given.power is not None:
         best = cheapest(
             design,
-            wished=given.power,
+            wanted=given.power,
             trials=given.trials_tried,
             seed=given.seed,
             simulations=given.simulations,
@@ -245,9 +261,9 @@ def _write(path: Path, answer: dict[str, object]) -> None:
 def _described(found: Power) -> str:
     d = found.design
     return (
-        f"{d.participants} participants {'of both methods' if d.within else 'a method'} x "
-        f"{d.trials} trials{' of each' if d.within else ''}, "
-        f"ratings a feature: {d.ratings} ({d.n_features} features), "
+        f"{d.participants} participants {'for both methods' if d.within else 'per method'} x "
+        f"{d.trials} trials{' per method' if d.within else ''}, "
+        f"ratings per feature: {d.ratings} ({d.n_features} features), "
         f"participant SD {d.participant_sd:.2f}, feature SD {d.feature_sd:.2f}, "
         f"difference {d.effect:.2f}:\n"
         f"  power {found.power:.3f} (Monte Carlo error {found.monte_carlo_error:.3f}), "
@@ -255,9 +271,11 @@ def _described(found: Power) -> str:
     )
 
 
-def _cheapest_described(best: tuple[Power, float] | None, wished: float) -> str:
+def _cheapest_described(best: tuple[Power, float] | None, wanted: float) -> str:
     if best is None:
-        return f"No design up to {MOST_PARTICIPANTS} participants a method reaches {wished:g}."
-    return f"Cheapest design found for power {wished:g} (cost {best[1]:.1f}):\n" + _described(
+        return (
+            f"No design up to {MOST_PARTICIPANTS} participants per method reaches power {wanted:g}."
+        )
+    return f"Cheapest design found for power {wanted:g} (cost {best[1]:.1f}):\n" + _described(
         best[0]
     )

@@ -1,10 +1,13 @@
-"""Simulated studies of a stated design: what `design` and the coverage benchmark stand on.
+"""Simulated studies of a given design, for power and for the coverage benchmark.
 
-A rating is a latent normal number cut into five steps: method's shift + participant (SD σ_p) +
-feature (SD σ_f) + noise (SD 1). Participants rate one method each, or both, and then a
-participant's level is the same under both. Features are the same under both methods, but their
-levels there are independent, as names differ: the careful case, since a level that both methods
-share would cancel in their difference.
+A rating is a latent normal variable cut into the steps of the scale,
+
+    latent = method's shift + participant (SD σ_p) + feature (SD σ_f) + noise (SD 1),
+
+which is the cumulative link model of `models.clmm` with the probit link. Each participant rates one
+method, or both, and then has the same level under both. The features are the same under both
+methods, but their levels there are independent, since the labels differ. That is conservative: a
+level common to both methods would cancel in their difference.
 """
 
 from __future__ import annotations
@@ -21,23 +24,24 @@ from analysis.estimates.method_pairs import Pair
 from analysis.reading.columns import LOWEST, WIDEST
 
 PAPER_SHARES = (0.17, 0.18, 0.18, 0.23, 0.24)
-"""Answers 1 to 5 with about the mean (3.19) and share ≥ 4 (47 %) of the paper's weaker method."""
+"""Shares of the answers 1 to 5, with about the mean (3.19) and share ≥ 4 (47 %) of the method that
+was rated lower in Singh, Cherep and Maes (arXiv 2505.18186)."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """A study of two methods, between participants or within them."""
+    """A study of two methods, between or within participants."""
 
     participants: int = 40
-    """Participants a method; within participants they are the same ones for both."""
+    """Participants per method; within participants the same ones rate both."""
     trials: int = 10
-    """Trials a participant and method, each of another feature."""
+    """Trials per participant and method, each with a different feature."""
     ratings: int = 1
-    """Ratings a feature and method."""
+    """Ratings per feature and method."""
     participant_sd: float = 0.8
-    """Latent steps; the noise of a single rating is 1."""
+    """On the latent scale, on which the noise of a single rating has SD 1."""
     feature_sd: float = 0.5
-    """Latent steps."""
+    """On the latent scale."""
     effect: float = 0.5
     """Difference in mean confidence, steps of the scale."""
     shares: tuple[float, ...] = PAPER_SHARES
@@ -60,36 +64,36 @@ class Design:
         needed = self.trials * (1 + self.within)
         if self.n_features < needed:
             raise AnalysisError(
-                f"{self.ratings} ratings a feature leave {self.n_features} features, fewer than "
+                f"{self.ratings} ratings per feature leave {self.n_features} features, fewer than "
                 f"the {needed} trials of a participant"
             )
 
     @property
     def n_features(self) -> int:
-        """Features a method, each rated `ratings` times, or once more."""
+        """Features per method, each rated `ratings` times, or once more."""
         return max(1, self.participants * self.trials // self.ratings)
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the latent number over all listeners and features."""
+        """Standard deviation of the latent variable over all listeners and features."""
         return float(np.sqrt(1 + self.participant_sd**2 + self.feature_sd**2))
 
     @property
     def cuts(self) -> Floats:
-        """Where the latent number is cut into steps."""
+        """Thresholds [steps − 1] that give the lower method, whose shift is 0, its `shares`."""
         return np.asarray(stats.norm.ppf(np.cumsum(self.shares)[:-1]) * self.spread)
 
     def mean(self, shift: float) -> float:
-        """Mean confidence of a method whose latent level is shifted."""
+        """Mean confidence under a latent shift: 1 + Σ over thresholds of P(latent > threshold)."""
         return float(LOWEST + stats.norm.sf((self.cuts - shift) / self.spread).sum())
 
     def share(self, shift: float, least: int = 4) -> float:
-        """Share of ratings ≥ `least` of a method whose latent level is shifted."""
+        """Share of ratings ≥ `least` under a latent shift."""
         return float(stats.norm.sf((self.cuts[least - 2] - shift) / self.spread))
 
     @property
     def shift(self) -> float:
-        """The latent shift that makes the difference in means."""
+        """The latent shift that makes the difference in means equal to `effect`."""
         if self.effect == 0:
             return 0.0
         target = self.mean(0.0) + self.effect
@@ -102,10 +106,10 @@ class Design:
 
 
 def simulate(design: Design, rng: np.random.Generator) -> Pair:
-    """One study: method `a` above method `b` by the design's effect."""
+    """One study, in which method `a` is above method `b` by the design's effect."""
     per_side = design.participants * design.trials
     feature = _features(per_side, design.n_features)
-    # Within participants, under the other method each has the features of the one after.
+    # Within participants, each one has under `b` the features that the next has under `a`.
     features = (feature, np.roll(feature, -design.trials) if design.within else feature)
     first, own = _side(design, design.shift, features[0], None, rng)
     second, _ = _side(design, 0.0, features[1], own if design.within else None, rng)
@@ -125,9 +129,9 @@ def simulate(design: Design, rng: np.random.Generator) -> Pair:
 
 @lru_cache(maxsize=64)
 def _features(n: int, n_features: int) -> Ints:
-    """The feature of each of `n` trials: rounds through all features, each in an order of its own.
+    """The feature of each of `n` trials: all features in random order, again and again.
 
-    A participant's trials lie in one round, or across the border of two.
+    A participant's consecutive trials are within one round, or across the end of one.
     """
     rng = np.random.default_rng(0)
     rounds = -(-n // n_features)
@@ -137,7 +141,7 @@ def _features(n: int, n_features: int) -> Ints:
 def _side(
     design: Design, shift: float, feature: Ints, own: Floats | None, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """A method's ratings, and its participants' levels: those given, else new ones."""
+    """A method's ratings [trial], and its participants' levels: `own` if given, else new ones."""
     latent = shift + rng.normal(size=design.participants * design.trials)
     if own is None:
         own = rng.normal(0, design.participant_sd, design.participants)

@@ -1,1 +1,1 @@
-"""Estimates with their intervals, per method and between two methods, and hypothesis tests."""
+"""Estimates with their intervals, per method and between two methods; hypothesis tests."""

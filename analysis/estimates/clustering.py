@@ -1,11 +1,12 @@
-"""The same number under three kinds of clustering: by participant, by feature, and by both.
+"""Intervals of the same number under three clusterings: by participant, by feature, and by both.
 
-Which one is right follows from what was sampled. Listeners always are. Features are too, but where
-each is rated once, its own level is one rating's noise and is inside the participants' variance; so
-the interval **by participant** is recommended there. Where features are rated more than once their
-levels are shared between listeners, and **both** (two-way) is recommended. A comparison of methods
-that rate each shared feature once goes by participant too: what features share there only makes the
-difference more certain. By feature alone is shown, and is right only if listeners do not differ.
+Which one is right depends on what was sampled. Listeners always were. Features were too, but a
+feature that is rated once contributes its level to that one rating only, where the variance between
+participants already includes it: the interval **by participant** is recommended. Features that are
+rated more than once share their levels between listeners: **both** (two-way) is recommended. If two
+methods are compared and each rates a shared feature once, by participant is recommended too, since
+what the two sides share can only make their difference more certain. By feature only is shown for
+comparison; it is right only if listeners do not differ.
 """
 
 from __future__ import annotations
@@ -40,14 +41,21 @@ WILSON_FEATURE = "Wilson on the effective number of ratings, clustered by featur
 
 @dataclass(frozen=True)
 class Linear:
-    """A statistic with the influence of each rating on it, and who gave it on what."""
+    """A statistic, the influence of each rating on it, and each rating's participant and feature.
+
+    The influences are those of a mean or of the statistic's first-order linearisation; they sum to
+    about 0, and their cluster-robust variance is the statistic's (`intervals`).
+    """
 
     value: float
     influence: Floats
+    """[rating]"""
     participant: Ints
+    """Participant of each rating, numbered from 0."""
     feature: Ints
+    """Feature of each rating, numbered from 0."""
     sides: Ints | None = None
-    """Of a comparison: which method each rating belongs to."""
+    """In a comparison: the method of each rating, 1 for the first and 0 for the second."""
 
     @property
     def n_participants(self) -> int:
@@ -79,14 +87,17 @@ class Linear:
         return two_way_variance(self.influence, self.participant, self.feature)
 
     def clusters(self, clustered_by: str) -> int:
-        """The number of clusters that limits the degrees of freedom."""
+        """The number of clusters for the degrees of freedom: by both, the smaller of the two.
+
+        As Cameron and Miller (2015) advise for two-way clustering.
+        """
         sizes = {PARTICIPANT: self.n_participants, FEATURE: self.n_features}
         return sizes.get(clustered_by, min(sizes.values()))
 
     def student(
         self, clustered_by: str, level: float, bounds: tuple[float, float], lost: int = 1
     ) -> Interval:
-        """Student's t with clusters − `lost` degrees of freedom."""
+        """Student's t on the clustered standard error; clusters − `lost` degrees of freedom."""
         clusters = self.clusters(clustered_by)
         if clusters - lost < 1:
             return Interval.none(_too_few(clustered_by))
@@ -97,7 +108,7 @@ class Linear:
         return t_interval(self.value, math.sqrt(variance), clusters - lost, level, bounds, kind)
 
     def wilson(self, clustered_by: str, n: float, level: float) -> Interval:
-        """Wilson's interval for a share of `n` units (`intervals.share_interval`)."""
+        """Wilson's interval of a share of `n` units (`intervals.share_interval`)."""
         clusters = self.clusters(clustered_by)
         if clusters < 2:
             return Interval.none(_too_few(clustered_by))
@@ -110,7 +121,7 @@ class Linear:
     def p_value(
         self, clustered_by: str, df: float, null: float = 0.0
     ) -> tuple[float, float] | None:
-        """t against `null` and its two-sided p-value; None without spread."""
+        """t = (value − `null`) / standard error, and its two-sided p-value; None without spread."""
         variance = self.variance(clustered_by)
         if variance <= NEGLIGIBLE or df < 1:
             return None
@@ -131,7 +142,7 @@ def each_way(
     count: int | None = None,
     of: int | None = None,
 ) -> list[Estimate]:
-    """One estimate for each way of clustering in `intervals`, the recommended one marked."""
+    """One estimate per way of clustering in `intervals`, with the recommended one marked."""
     return [
         estimate(
             name=name,

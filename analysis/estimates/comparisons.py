@@ -1,8 +1,8 @@
-"""Between two methods A and B: differences, always A − B, positive where A is rated higher.
+"""Differences between two methods A and B: always A − B, positive where A is rated higher.
 
-In a design between participants the two sides are independent; where participants rated both
-methods, each participant is one cluster of both sides. Features that both methods share are taken
-into account by `shared_features.paired_difference`.
+If each participant rated one method, the two sides are independent; participants who rated both
+methods are one cluster each, which belongs to both sides. `shared_features.paired_difference`
+compares the methods on the features that both of them have.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, clustered by particip
 
 
 def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> list[Estimate]:
-    """Every difference and superiority of the two methods."""
+    """Every difference between the two methods, and the probabilities of superiority."""
     at_least_4 = (pair.values >= 4).astype(np.float64)
     equal_5 = (pair.values == 5).astype(np.float64)
     return [
@@ -66,13 +66,12 @@ def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> l
 def mean_difference(
     pair: Pair, *, seed: int, resamples: int, level: float = LEVEL
 ) -> list[Estimate]:
-    """Difference of the two means over all ratings: by participant, feature, both, pigeonhole.
+    """Difference of the two means, with intervals by participant, feature, both, and pigeonhole.
 
-    By participant: studentised bootstrap, each side's participants resampled on their own;
-    Student's t with Welch–Satterthwaite degrees of freedom where a side has fewer than 8
-    participants. Where participants rated both methods, whole participants are resampled and the
-    covariance of the sides is theirs. By feature and by both: Student's t on the clustered standard
-    error; a feature that both methods share is one cluster.
+    By participant: studentised bootstrap (`independent_interval`, or `_joint_interval` where
+    participants rated both methods). By feature and by both: Student's t on the clustered standard
+    error, where a feature that both methods share is one cluster. Pigeonhole:
+    `pigeonhole_difference`.
     """
     linear, bounds = pair.linear(pair.values), DIFFERENCE_BOUNDS
     intervals = {
@@ -111,7 +110,12 @@ def _by_participant(pair: Pair, seed: int, resamples: int, level: float) -> Inte
 def independent_interval(
     a: ClusterSums, b: ClusterSums, rng: np.random.Generator, resamples: int, level: float
 ) -> Interval:
-    """Interval of mean(a) − mean(b) where no participant is in both."""
+    """Interval of mean(a) − mean(b), by participant, where no participant rated both methods.
+
+    Studentised bootstrap in which each side's participants are resampled separately, so that the
+    variances of the sides add; Student's t with Welch–Satterthwaite degrees of freedom where a side
+    has fewer than `FEW_CLUSTERS` participants.
+    """
     if min(a.n, b.n) < 2:
         return Interval.none(ONE_PARTICIPANT)
     variance = a.variance() + b.variance()
@@ -129,15 +133,21 @@ def independent_interval(
 
 
 def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level: float) -> Interval:
+    """The same where participants rated both methods: whole participants are resampled.
+
+    The variance then includes the covariance between a participant's two sides.
+    """
     a, b = pair.side(True, pair.values), pair.side(False, pair.values)
     if a.n < 2:
         return Interval.none(ONE_PARTICIPANT)
     terms = np.stack([a.total, a.weight, b.total, b.weight], axis=1)
+    # 1) The estimate itself: every participant drawn once.
     value, variance = (float(x[0]) for x in _joint_roots(terms, np.ones((1, a.n))))
     if variance <= NEGLIGIBLE:
         return Interval.none(NO_SPREAD)
     if a.n < FEW_CLUSTERS:
         return t_interval(value, math.sqrt(variance), a.n - 1, level, DIFFERENCE_BOUNDS)
+    # 2) The resamples.
     parts = [_joint_roots(terms, drawn) for drawn in multinomial_weights(rng, a.n, resamples)]
     means = np.concatenate([part[0] for part in parts])
     variances = np.concatenate([part[1] for part in parts])
@@ -147,14 +157,19 @@ def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level:
 
 
 def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
-    """Differences and their variances for weights `drawn` [resample, participant].
+    """Differences and variances, each [resample], for the draws `drawn` [resample, participant].
 
-    `terms` [participant, 4]: sum and number of ratings under A, then under B. The influence of a
-    participant is linear in its terms, so that its square is a quadratic form in their products.
-    A resample without one of the methods has variance 0 and is not used.
+    `terms` [participant, 4]: sum and number of ratings under A, then under B: x = (s_A, w_A, s_B,
+    w_B). With S and W the weighted sums over participants, the difference is S_A/W_A − S_B/W_B, and
+    a participant's influence (first-order linearisation) is f·x with
+    f = (1/W_A, −m_A/W_A, −1/W_B, m_B/W_B). So Σ k (f·x)² = f' (Σ k x x') f: a resample needs only
+    the sums of the 16 products. A resample without one of the methods has variance 0 and is not
+    used.
     """
+    # 1) Products x x' per participant, [participant, 16].
     n = terms.shape[0]
     products = np.einsum("pi,pj->pij", terms, terms).reshape(n, 16)
+    # 2) The weighted sums S and W, and f, [resample, 4].
     sums = drawn @ terms
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_a, mean_b = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
@@ -163,6 +178,7 @@ def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
         )
     whole = np.asarray(np.isfinite(form).all(axis=1))
     form = np.where(whole[:, None], form, 0.0)
+    # 3) The quadratic form, with the factor G/(G − 1).
     squares = np.einsum("ri,rij,rj->r", form, (drawn @ products).reshape(-1, 4, 4), form)
     return np.where(whole, mean_a - mean_b, 0.0), np.maximum(squares, 0.0) * n / (n - 1)
 
@@ -170,11 +186,12 @@ def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
 def share_difference(
     pair: Pair, hits: Floats, name: str, label: str, level: float = LEVEL
 ) -> Estimate:
-    """Difference of two shares of ratings; `hits` [rating] is 1 or 0.
+    """Difference of two shares of ratings; `hits` [rating] is 1 where a rating counts, else 0.
 
-    Between participants with one rating a feature: Newcombe (1998), Statistics in Medicine 17,
-    873–890, method 10, from the clustered Wilson limits of each side. Else Student's t on the
-    recommended clustered standard error.
+    If each participant rated one method, and each feature was rated once per method: Newcombe
+    (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from Wilson limits on the
+    effective number of ratings (`share_interval`) instead of the plain ones. Otherwise Student's t
+    on the recommended clustered standard error.
     """
     linear = pair.linear(hits)
     a, b = pair.sides(hits)
@@ -198,7 +215,10 @@ def share_difference(
 
 
 def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:
-    """Interval of a − b from an interval of each: the distances to the limits add as squares."""
+    """Newcombe's "square and add": an interval of a − b from an interval [l, u] of each.
+
+    low = a − b − √((a − l_a)² + (u_b − b)²), high = a − b + √((u_a − a)² + (b − l_b)²).
+    """
     if side_a.low is None or side_a.high is None or side_b.low is None or side_b.high is None:
         return Interval.none(side_a.reason or side_b.reason)
     low = a - b - math.hypot(a - side_a.low, side_b.high - b)

@@ -1,7 +1,7 @@
 """Per method: mean confidence, its spread and distribution, and shares, each with its interval.
 
-A share is always named by exactly what is counted: ratings, feature means or participant means,
-and ≥ 4 or > 4. With whole ratings "> 4" of a rating means 5; of a mean it is another number.
+A share's name says exactly what is counted: ratings, feature means or participant means, and ≥ 4 or
+> 4. For a rating "> 4" means 5; for a mean it can be any number above 4.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ WAYS = (PARTICIPANT, FEATURE, BOTH)
 
 @dataclass(frozen=True)
 class Ratings:
-    """One method's ratings: values and the participant and feature of each, as numbers from 0."""
+    """One method's ratings: `values`, `participant` and `feature`, each [rating].
+
+    Participants and features are numbered from 0.
+    """
 
     method: str
     values: Floats
@@ -50,13 +53,13 @@ class Ratings:
         return Counts(len(self.values), self.n_participants, self.n_features)
 
     def by_participant(self, values: Floats | None = None) -> ClusterSums:
-        """Per-participant sums of the ratings, or of other values [rating]."""
+        """Per-participant sums of the ratings, or of other `values` [rating]."""
         return cluster_sums(
             self.values if values is None else values, self.participant, self.n_participants
         )
 
     def linear(self, values: Floats) -> Linear:
-        """The mean of `values` [rating] with each rating's influence."""
+        """The mean m of `values` v [rating], with influences (v − m) / n."""
         centre = float(values.mean())
         return Linear(centre, (values - centre) / len(values), self.participant, self.feature)
 
@@ -66,7 +69,7 @@ class Ratings:
 
 
 def ratings_of(rated: Responses | pd.DataFrame, method: str) -> Ratings:
-    """The ratings of one method, of a table or of a part of its `ratings`."""
+    """The ratings of one method, from a table or from some rows of its `ratings`."""
     frame = rated if isinstance(rated, pd.DataFrame) else rated.ratings
     frame = frame[frame["method"] == method]
     participant, n_participants = codes(frame["participation"])
@@ -99,10 +102,11 @@ def describe(
 def mean_confidence(
     ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
 ) -> list[Estimate]:
-    """Mean of all ratings: by participant, by feature, by both, and by pigeonhole bootstrap.
+    """Mean of all ratings, with intervals by participant, by feature, by both, and pigeonhole.
 
-    By participant the interval is `intervals.mean_interval`; else Student's t on the clustered
-    standard error. `clustering` says which is recommended.
+    By participant: `intervals.mean_interval`. By feature and by both: Student's t on the clustered
+    standard error. The pigeonhole bootstrap: `pigeonhole_mean`. The module `clustering` says which
+    one is recommended.
     """
     sums, linear = ratings.by_participant(), ratings.linear(ratings.values)
     intervals = {
@@ -137,10 +141,12 @@ def mean_confidence(
 
 
 def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
-    """Standard deviation of the ratings (n − 1 below), pooled over listeners and features.
+    """Standard deviation of the ratings (denominator n − 1), pooled over listeners and features.
 
-    Interval: Student's t on the logarithm of the variance, whose standard error is that of the mean
-    squared deviation under each clustering (delta method). Needs two ratings for a value.
+    With s² the mean squared deviation from the mean, log s² has the standard error se(s²) / s² by
+    the delta method; the interval is Student's t on log s², with se(s²) under each clustering, and
+    back-transformed. The mean that the deviations are taken from counts as known. A value needs at
+    least two ratings.
     """
     name, label = "sd_confidence", "standard deviation of the ratings"
     n = len(ratings.values)
@@ -155,6 +161,7 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
             counts=ratings.counts,
         )
         return [none]
+    # The mean squared deviation (denominator n) as a mean with influences; the SD has n − 1.
     squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
     found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
     ways = {way: _sd_interval(squares, way, n, level) for way in WAYS}
@@ -174,9 +181,10 @@ def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
     interval = squares.student(way, level, (-math.inf, math.inf))
     if interval.low is None or interval.high is None:
         return Interval.none("every rating is the same") if squares.value <= 0 else interval
+    # Delta method: the half width of the mean square, divided by it, is that of its logarithm.
     half = (interval.high - squares.value) / squares.value
     centre = math.log(squares.value * n / (n - 1))
-    # The ratings lie in 1–5, so their SD (n − 1) cannot pass 2 √(n / (n − 1)).
+    # The largest SD: half of the ratings at each end of the scale.
     most = WIDEST / 2 * math.sqrt(n / (n - 1))
     low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
     return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
@@ -191,9 +199,9 @@ def _share_of_ratings(ratings: Ratings, step: int, level: float) -> list[Estimat
 def rating_share(
     ratings: Ratings, hits: Floats, name: str, label: str, level: float = LEVEL
 ) -> list[Estimate]:
-    """A share of ratings, with `intervals.share_interval` by participant, by feature and by both.
+    """A share of ratings, with Wilson's clustered interval by participant, by feature and by both.
 
-    `hits` [rating] is 1 or 0.
+    `hits` [rating] is 1 where a rating counts, else 0.
     """
     linear = ratings.linear(hits)
     return each_way(
@@ -215,17 +223,24 @@ def means_share(
 ) -> list[Estimate]:
     """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
 
-    With one rating a feature its share is the share of ratings. Interval: Wilson's on the effective
-    number of units; each rating carries an equal part of its unit's verdict, so that listeners whom
-    features share, and features that listeners share, are counted for. The share of participants,
-    clustered by participant, is one of independent units: plain Wilson.
+    With one rating per feature the share of features is the share of ratings. Interval: Wilson's on
+    the effective number of units. To cluster, each of a unit's n_u ratings gets an equal part of
+    the unit's influence, (verdict − share) / (n_u × units); units that have listeners or features
+    in common then covary. Participants clustered by participant are independent units: plain
+    Wilson.
+
+    The share of features depends on the number of ratings per feature: with few ratings their
+    means spread more widely.
     """
+    # 1) One verdict per unit, and their share.
     at = ratings.feature if unit == FEATURE else ratings.participant
     sums = ratings.by_feature() if unit == FEATURE else ratings.by_participant()
     verdict = _verdict(sums.total, 4.0 * sums.weight, strict)
     share = float(verdict.mean())
+    # 2) The influences, [rating].
     parts = (verdict - share)[at] / sums.weight[at] / sums.n
     linear = Linear(share, parts, ratings.participant, ratings.feature)
+    # 3) The intervals.
     ways = {way: linear.wilson(way, sums.n, level) for way in WAYS}
     if unit == PARTICIPANT and sums.n > 1:
         ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
@@ -245,5 +260,8 @@ def means_share(
 
 
 def _verdict(total: Floats, limit: Floats, strict: bool) -> Floats:
-    """Compared as sums of whole ratings, so that a mean of exactly 4 is exactly 4."""
+    """1 where a unit passes the limit, else 0, [unit].
+
+    Sums of whole ratings are compared, so that rounding cannot move a mean of exactly 4.
+    """
     return (total > limit if strict else total >= limit).astype(np.float64)

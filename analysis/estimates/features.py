@@ -1,4 +1,4 @@
-"""Features one by one: how each was rated under each method, and what was chosen."""
+"""Per feature: how it was rated under each method, and which label was chosen most."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.reading.table import Responses
 
 @dataclass(frozen=True)
 class Shrunken:
-    """Means drawn towards the mean of all features, each [feature], with 95 % intervals."""
+    """Shrunken feature means with their 95 % intervals, each [feature]."""
 
     mean: Floats
     low: Floats
@@ -24,14 +24,15 @@ class Shrunken:
 
 
 def shrunken(ratings: Ratings) -> Shrunken | None:
-    """Empirical Bayes means of features (Efron and Morris 1975, JASA 70, 311–319).
+    """Empirical-Bayes means of features (Efron and Morris 1975, JASA 70, 311–319).
 
-    A feature's mean of n ratings is drawn to the grand mean by λ = σ_b² / (σ_b² + σ_w² / n), with
-    the variances between and within features by analysis of variance; its posterior variance is
-    σ_b² (1 − λ). Assumes normal levels, and takes the variances as known. Listeners' own levels
-    count as noise. None where no feature has two ratings, or where the variance between features is
-    not above 0: then the data do not tell features apart.
+    A feature's mean of n ratings is shrunk towards the grand mean by λ = σ_b² / (σ_b² + σ_w² / n):
+    centre + λ (mean − centre), with posterior variance σ_b² (1 − λ). The variances between and
+    within features are the one-way ANOVA estimates for unequal n. Assumes normal levels and takes
+    the variances as known; listeners' own levels count as noise. Deviation: limits are cut at the
+    ends of the scale. None if no feature has two ratings, or if the estimated σ_b² is not above 0.
     """
+    # 1) σ_w²: the mean square within features.
     sums = ratings.by_feature()
     n, mean = sums.weight, sums.total / sums.weight
     spare, total = len(ratings.values) - sums.n, n.sum()
@@ -39,23 +40,27 @@ def shrunken(ratings: Ratings) -> Shrunken | None:
         return None
     apart = ratings.values - mean[ratings.feature]
     within = float(np.sum(sums_within(apart**2, ratings.feature, sums.n)) / spare)
+    # 2) σ_b² = (MS_between − σ_w²) / n₀, with n₀ = (N − Σ n²/N) / (features − 1).
     n0 = (total - np.sum(n**2) / total) / (sums.n - 1)
     ms_between = float(np.sum(n * (mean - sums.mean) ** 2) / (sums.n - 1))
     between = (ms_between - within) / n0
     if between <= 1e-12:
         return None
+    # 3) λ; the centre weights features by it, that is by 1 / (σ_b² + σ_w²/n).
     part = between / (between + within / n)
     centre = float(np.sum(part * mean) / part.sum())
     drawn = centre + part * (mean - centre)
+    # 4) Normal limits of the posterior.
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * np.sqrt(between * (1 - part))
     low, high = (np.clip(drawn + sign * half, *MEAN_BOUNDS) for sign in (-1, 1))
     return Shrunken(drawn, low, high)
 
 
 def features_table(responses: Responses) -> pd.DataFrame:
-    """One row a feature and method: its ratings, their mean and range, and the most chosen label.
+    """One row per feature and method: number, mean and range of its ratings, most chosen label.
 
-    Without `chosen_label` in the table its two columns are absent. Ties: the first in the alphabet.
+    Without `chosen_label` in the table its two columns are missing. Of tied labels the first in
+    alphabetical order is named.
     """
     keys = [k for k in ("run", "feature", "method") if responses.has(k)]
     by = responses.ratings.groupby(keys, sort=True)

@@ -1,8 +1,9 @@
-"""The tests between two methods, and their correction over all of them.
+"""The tests between two methods, and the adjustment of their p-values over all comparisons.
 
-The plan says which are confirmatory (`plan`); where it names none, one a comparison: the difference
-in mean confidence against zero, by Student's t on the recommended clustered standard error. These
-are adjusted by Holm, everything else is exploration and adjusted by Benjamini and Hochberg.
+The plan says which tests are confirmatory (`plan`). If it names none, there is one per comparison:
+the difference in mean confidence against zero, by Student's t on the recommended clustered standard
+error. Confirmatory tests are adjusted by Holm; all others are exploratory and are adjusted by
+Benjamini and Hochberg.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from analysis.reading.plan import Plan
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 EQUIVALENCE_BOUND = 0.5
-"""Steps of the scale within which two means count as equivalent, unless another bound is given."""
+"""Default bound of the equivalence test, steps of the scale."""
 
 
 def hypothesis_tests_of(
@@ -60,10 +61,12 @@ def hypothesis_tests_of(
 
 
 def standard_error(pair: Pair) -> tuple[float, float] | None:
-    """The recommended standard error of the difference in means and its degrees of freedom.
+    """The recommended standard error of the difference in means, and its degrees of freedom.
 
-    Between participants with one rating a feature: both sides' variances by participant, with
-    Welch–Satterthwaite degrees of freedom. Else the recommended clustering of the pair.
+    If each participant rated one method, and each feature was rated once per method: the sum of the
+    two sides' variances by participant, with Welch–Satterthwaite degrees of freedom. Otherwise the
+    recommended clustering of the pair, with clusters − 1. None without spread, or with one
+    participant on a side.
     """
     a, b = pair.sides(pair.values)
     if min(a.n, b.n) < 2:
@@ -80,7 +83,7 @@ def standard_error(pair: Pair) -> tuple[float, float] | None:
 
 
 def mean_test(pair: Pair) -> HypothesisTest:
-    """The confirmatory test: no difference in mean confidence."""
+    """The confirmatory test by default: no difference in mean confidence."""
     found = standard_error(pair)
     name, label = "difference_mean_confidence", "difference in mean confidence is zero"
     if found is None:
@@ -133,6 +136,7 @@ def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     found = standard_error(pair)
     if found is None:
         return _none(pair, name, label, _why(pair))
+    # Of the two one-sided tests the one with the larger p decides, so its t is shown.
     tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
     t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
     return _made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
@@ -238,7 +242,7 @@ def _none(
 def in_families(
     tests: Sequence[HypothesisTest], plan: Plan, pair: tuple[str, str]
 ) -> list[HypothesisTest]:
-    """The tests of one comparison, each in the family that the plan puts it in."""
+    """The tests of one comparison, each in its family according to the plan."""
     return [
         dataclasses.replace(t, family=CONFIRMATORY if plan.family(t.name, pair) else EXPLORATORY)
         for t in tests
@@ -246,7 +250,7 @@ def in_families(
 
 
 def adjusted(tests: Sequence[HypothesisTest]) -> list[HypothesisTest]:
-    """The tests with their p-values adjusted within each family over all comparisons."""
+    """The tests with p-values adjusted within each family, over all comparisons together."""
     done: dict[int, float] = {}
     for family, correct in ((CONFIRMATORY, holm), (EXPLORATORY, benjamini_hochberg)):
         places = [i for i, t in enumerate(tests) if t.family == family and t.p is not None]

@@ -1,11 +1,13 @@
-"""Intervals for ratings that cluster: in listeners, and in features where those repeat.
+"""Intervals for clustered ratings: by listener, and by feature where features are rated repeatedly.
 
-Every statistic here is a weighted mean or a difference of such means, so each rating r has an
-*influence* u_r (its weight times its distance from the mean), and the variance of the statistic
-under clustering is a sum of squares of influences summed within clusters.
+Every statistic here is a weighted mean or a difference of such means. Each rating r therefore has
+an *influence* u_r, its weight times its distance from the mean, and the cluster-robust variance is
+the sum over clusters of (sum of u_r within the cluster)², times G/(G − 1) for G clusters (Liang and
+Zeger 1986, Biometrika 73, 13–22, for a mean; the factor and the G − 1 degrees of freedom as in
+Cameron and Miller 2015, J. Human Resources 50, 317–372).
 
-Which interval is used was chosen by measured coverage (40 and 12 participants a method with 10
-ratings each, latent participant SD 0 to 0.8, 1,500 data sets a cell, 95 % wanted):
+Intervals were chosen by measured coverage (40 and 12 participants per method with 10 ratings each,
+latent participant SD 0 to 0.8, 1,500 data sets per cell, nominal 95 %):
 
 - mean: **studentised bootstrap by participant**, 94.7–95.7 %. The percentile bootstrap had 92.6 %
   with 40 participants and SD 0.8, and 90–91 % with 12; Student's t on the clustered standard error
@@ -16,7 +18,8 @@ ratings each, latent participant SD 0 to 0.8, 1,500 data sets a cell, 95 % wante
   (`clustering`): 93.1–97.3 % over participant SD 0–0.8 and feature SD 0–0.9, where intervals by
   participant fell to 77 % and by feature to 67 % (1,000 data sets a cell).
 
-`benchmarks/statistics_coverage.py` measures again.
+`benchmarks/statistics_coverage.py` repeats the measurement. Notation below: [rating], [resample],
+[cluster] are the axes of arrays; "level" is the confidence level, 0.95 unless said otherwise.
 """
 
 from __future__ import annotations
@@ -42,10 +45,10 @@ NEGLIGIBLE = 1e-24
 LEAST_USABLE = 0.95
 """Share of the resamples in which a statistic must be defined for a percentile interval."""
 FEW_CLUSTERS = 8
-"""Below this number of participants resampling them says too little; Student's t is used."""
+"""With fewer participants than this they are not resampled; Student's t is used."""
 
 MANY_CLUSTERS = 4096
-"""From here on resamples are drawn one by one, which keeps their counts in the cache."""
+"""From this number on resamples are drawn one by one, so that their counts stay in the cache."""
 
 ONE_PARTICIPANT = "one participant only: an interval by participant needs two"
 NO_SPREAD = "no spread: every participant's mean is the same, so their variance says nothing"
@@ -58,27 +61,29 @@ WILSON = "Wilson"
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """A random stream of its own for each named computation, so that adding one moves no other."""
+    """A random stream per named computation, so that a new one does not change other draws."""
     return np.random.default_rng([seed, *name.encode("utf-8")])
 
 
 def codes(values: npt.ArrayLike) -> tuple[Ints, int]:
-    """Cluster numbers from 0, in sorted order of the names, and how many there are."""
+    """Cluster numbers [value] from 0, in sorted order of the names, and how many clusters."""
     names, found = np.unique(np.asarray(values, dtype=str), return_inverse=True)
     return found.astype(np.int64), len(names)
 
 
 def sums_within(values: Floats, cluster: Ints, n: int) -> Floats:
-    """Sum of `values` [rating] within each of the `n` clusters."""
+    """Sums [cluster] of `values` [rating] within each of `n` clusters."""
     return np.bincount(cluster, weights=values, minlength=n).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class ClusterSums:
-    """A weighted mean in clusters: per cluster the sum of value × weight, and of weight."""
+    """A weighted mean of clustered values, as two sums per cluster."""
 
     total: Floats
+    """Σ value × weight, [cluster]."""
     weight: Floats
+    """Σ weight, [cluster]."""
 
     @property
     def n(self) -> int:
@@ -91,7 +96,11 @@ class ClusterSums:
         return float(self.total.sum() / self.weight.sum())
 
     def variance(self) -> float:
-        """Variance of the mean by linearisation, Σ u_c² × G/(G−1), G clusters."""
+        """Cluster-robust variance of the mean, Σ_c u_c² × G/(G − 1) over G clusters.
+
+        The mean is a ratio of two sums; u_c is its first-order (Taylor) linearisation,
+        (total_c − mean × weight_c) / Σ weight.
+        """
         u = (self.total - self.mean * self.weight) / self.weight.sum()
         return float(np.sum(u**2) * self.n / (self.n - 1)) if self.n > 1 else 0.0
 
@@ -110,7 +119,11 @@ def cluster_sums(
 def multinomial_weights(
     rng: np.random.Generator, clusters: int, resamples: int, cells: int = 8_000_000
 ) -> Iterator[Floats]:
-    """How often each cluster is drawn in each resample, in blocks [resample, cluster]."""
+    """How often each cluster is drawn in each resample, in blocks [resample, cluster].
+
+    Each row is a multinomial draw: `clusters` draws with replacement. A block has at most `cells`
+    cells, which bounds the memory.
+    """
     block = max(1, min(resamples, cells // clusters))
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
@@ -119,6 +132,7 @@ def multinomial_weights(
             yield np.stack([np.bincount(r, minlength=clusters) for r in rows]).astype(np.float64)
             continue
         drawn = rng.integers(0, clusters, size=(size, clusters))
+        # Each resample counts in bins of its own, so that one bincount serves the whole block.
         drawn += clusters * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * clusters)
         yield counts.reshape(size, clusters).astype(np.float64)
@@ -127,15 +141,19 @@ def multinomial_weights(
 def studentised_roots(
     sums: ClusterSums, rng: np.random.Generator, resamples: int
 ) -> tuple[Floats, Floats]:
-    """Bootstrap means and their variances, each [resample]; clusters drawn with replacement.
+    """Means m* and cluster-robust variances se*² of resampled clusters, each [resample].
 
-    Works on five sums a cluster, so a resample costs one row of a matrix product. A resample that
-    holds a single cluster has variance 0.
+    With s_c and w_c a cluster's total and weight and k_c how often it was drawn,
+    m* = Σ k s / Σ k w, and (Σ k w)² × Σ k u*² = Σ k s² − 2 m* Σ k s w + m*² Σ k w²: five sums per
+    cluster suffice, and a resample costs one row of a matrix product. A resample of a single
+    cluster has variance 0.
     """
     s, w = sums.total, sums.weight
+    # 1) The five sums [cluster, 5], multiplied by the draws [resample, cluster].
     columns = np.stack([s, w, s * s, s * w, w * w], axis=1)
     parts = [drawn @ columns for drawn in multinomial_weights(rng, sums.n, resamples)]
     a = np.concatenate(parts)
+    # 2) m* and se*², the latter with the same G/(G − 1) as the estimate itself.
     means = a[:, 0] / a[:, 1]
     squares = np.maximum(a[:, 2] - 2 * means * a[:, 3] + means**2 * a[:, 4], 0.0)
     return means, squares / a[:, 1] ** 2 * sums.n / (sums.n - 1)
@@ -149,12 +167,12 @@ def mean_interval(
     level: float = LEVEL,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
-    """Interval of a mean by participant: studentised bootstrap, or t with fewer than 8 of them.
+    """Interval of a mean by participant: studentised bootstrap (`studentised`).
 
-    Studentised (bootstrap-t; Efron and Tibshirani 1993, ch. 12): the quantiles of
-    (m* − m) / se* over resampled participants take the place of Student's. Assumes that
-    participants are a sample of independent clusters. Limits are cut at `bounds`.
-    Edges: one participant, or participants who all have the same mean, give no interval.
+    With fewer than `FEW_CLUSTERS` participants it is Student's t on the cluster-robust standard
+    error, with G − 1 degrees of freedom. Both assume that participants are independent clusters.
+    Limits are cut at `bounds`. There is no interval with one participant, or if all have the same
+    mean.
     """
     if sums.n < 2:
         return Interval.none(ONE_PARTICIPANT)
@@ -177,15 +195,20 @@ def studentised(
     level: float,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
-    """The bootstrap-t interval from resampled statistics and their variances.
+    """The bootstrap-t interval: Efron and Tibshirani 1993, *Introduction to the Bootstrap*, §12.5.
 
-    Resamples without spread have no studentised value. They are left out when they are rare; where
-    they pass one in a hundred, the interval falls back to Student's t.
+    `means` and `variances` [resample] are the resampled statistic m* and its variance se*². With
+    t* = (m* − m) / se*, the limits are m − q_high(t*) × se and m − q_low(t*) × se: the quantiles of
+    t* replace Student's, and change places.
+    Deviation: a resample without spread has no t* and is left out; if that is more than one in a
+    hundred, the interval is Student's t instead.
     """
+    # 1) The studentised statistic of each usable resample.
     usable = variances > NEGLIGIBLE
     if np.mean(usable) < 0.99:
         return t_interval(value, se, df, level, bounds)
     roots = (means[usable] - value) / np.sqrt(variances[usable])
+    # 2) Its quantiles, with the estimate's own standard error.
     low, high = np.quantile(roots, [(1 - level) / 2, (1 + level) / 2])
     return _cut(value - high * se, value - low * se, bounds, STUDENTISED)
 
@@ -198,18 +221,22 @@ def t_interval(
     bounds: tuple[float, float],
     kind: str = STUDENT,
 ) -> Interval:
-    """value ± Student's quantile × standard error, cut at `bounds`."""
+    """value ± Student's quantile × standard error, cut at `bounds`; `kind` is its name."""
     half = float(stats.t.ppf((1 + level) / 2, df)) * se
     return _cut(value - half, value + half, bounds, kind)
 
 
 def welch_df(v_a: float, n_a: int, v_b: float, n_b: int) -> float:
-    """Welch–Satterthwaite degrees of freedom of a difference of two means of variance v."""
+    """Welch–Satterthwaite degrees of freedom of a difference of two independent means.
+
+    v_a, v_b: variances of the means (already divided by n). Satterthwaite 1946, Biometrics
+    Bulletin 2, 110–114; Welch 1947, Biometrika 34, 28–35.
+    """
     return float((v_a + v_b) ** 2 / (v_a**2 / (n_a - 1) + v_b**2 / (n_b - 1)))
 
 
 def percentile_interval(values: Floats, level: float, kind: str) -> Interval:
-    """The percentile bootstrap's interval from a statistic's values in the resamples."""
+    """The percentile interval (Efron and Tibshirani 1993, §13.3) of `values` [resample]."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), kind)
 
@@ -221,19 +248,22 @@ def _cut(low: float, high: float, bounds: tuple[float, float], kind: str) -> Int
 def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     """Wilson's score interval for a share of `n` (which may be an effective number).
 
-    Wilson (1927), JASA 22, 209–212. `quantile` is the normal's (1.96 for 95 %), or Student's.
-    Never empty: at a share of 0 or 1 it still has width.
+    Wilson (1927), JASA 22, 209–212; as in eq. 4 of Brown, Cai and DasGupta (2001), Statistical
+    Science 16, 101–133. `quantile` is the normal's (1.96 for 95 %), or Student's. At a share of 0
+    or 1 the interval still has width.
     """
+    # centre ± half = [p + z²/2n ± z √(p(1 − p)/n + z²/4n²)] / (1 + z²/n)
     z2 = quantile**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = quantile / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # The limits at 0 and 1 are exact; rounding would leave them at ±1e-17.
     low = 0.0 if share <= 0 else max(0.0, centre - half)
     high = 1.0 if share >= 1 else min(1.0, centre + half)
     return low, high
 
 
 def wilson_interval(share: float, n: float, level: float = LEVEL) -> Interval:
-    """Wilson's interval for independent units."""
+    """Wilson's interval for a share of `n` independent units."""
     low, high = wilson(share, n, float(stats.norm.ppf((1 + level) / 2)))
     return Interval(low, high, WILSON)
 
@@ -247,40 +277,48 @@ def share_interval(
     level: float = LEVEL,
     kind: str = WILSON_CLUSTERED,
 ) -> Interval:
-    """Interval of a share whose `n` units cluster.
+    """Interval of a share of `n` clustered units; `variance` is its cluster-robust variance.
 
-    The effective number of units is share (1 − share) / variance, never above `n`; it takes n's
-    place in Wilson's formula with Student's quantile on clusters − 1 degrees of freedom (as in
-    surveys: Korn and Graubard 1998). Where the share is 0 or 1 there is no variance to learn from,
-    and the number of clusters, the worst case, stands in for it.
+    The effective number of units n_e = p (1 − p) / variance replaces n, as in surveys (Korn and
+    Graubard 1998, Survey Methodology 24, 193–201).
+    Deviations: they put n_e, after a correction for the degrees of freedom, into Clopper and
+    Pearson's interval; here it goes into Wilson's (which Franco et al. 2019, J. Survey Statistics
+    and Methodology 7, recommend for it), with Student's quantile on clusters − 1 degrees of
+    freedom. n_e is never above n. Where the share is 0 or 1 the variance is 0 whatever the
+    clustering, and n_e is the number of clusters, as if each were one unit.
     """
+    # 1) The effective number of units.
     if clusters < 2:
         return Interval.none(ONE_PARTICIPANT)
     if share <= 0 or share >= 1:
         effective = float(clusters)
     else:
         effective = min(n, share * (1 - share) / variance) if variance > 0 else n
+    # 2) Wilson's formula with it.
     quantile = float(stats.t.ppf((1 + level) / 2, clusters - 1))
     low, high = wilson(share, max(effective, 1.0), quantile)
     return Interval(low, high, kind)
 
 
 def clustered_variance(influence: Floats, cluster: Ints, n: int) -> float:
-    """Σ over clusters of (Σ of influences within)², with the factor G/(G−1)."""
+    """Cluster-robust variance: Σ_c (Σ_{r in c} u_r)² × G/(G − 1) from influences u [rating]."""
     if n < 2:
         return 0.0
     return float(np.sum(sums_within(influence, cluster, n) ** 2) * n / (n - 1))
 
 
 def two_way_variance(influence: Floats, first: Ints, second: Ints) -> float:
-    """Variance clustered in two crossed ways: V_first + V_second − V_both.
+    """Variance with two-way clustering: V_first + V_second − V_both.
 
-    Cameron, Gelbach and Miller (2011), J. Business & Economic Statistics 29, 238–249. The
-    difference can fall below either one-way variance by chance. Deviation: they set negative
-    eigenvalues to zero; here the larger one-way variance is the least that is taken.
+    Cameron, Gelbach and Miller (2011), J. Business & Economic Statistics 29, 238–249; "both" are
+    the non-empty intersections of the two, and each term has its own G/(G − 1). By chance the sum
+    can fall below either one-way variance, or below 0. Deviation: they set negative eigenvalues to
+    zero; here the result is at least the larger one-way variance, which is conservative.
     """
+    # 1) Number the intersections (participant, feature) from 0.
     n_first, n_second = int(first.max()) + 1, int(second.max()) + 1
     both, n_both = np.unique(first * n_second + second, return_inverse=True)
+    # 2) The three one-way variances.
     v_first = clustered_variance(influence, first, n_first)
     v_second = clustered_variance(influence, second, n_second)
     v_both = clustered_variance(influence, n_both.astype(np.int64), len(both))

@@ -1,4 +1,4 @@
-"""The ratings of two methods side by side, participants and features numbered over both."""
+"""The ratings of two methods, with participants and features numbered across both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.reading.table import Responses
 
 
 def pairs(methods: Iterable[str], compare: tuple[str, str] | None = None) -> list[tuple[str, str]]:
-    """The pairs to compare: the one asked for, or all, in alphabetical order."""
+    """The pairs to compare: only `compare`, or else all, in alphabetical order."""
     known = sorted(methods)
     if compare is None:
         return list(combinations(known, 2))
@@ -33,7 +33,10 @@ def pairs(methods: Iterable[str], compare: tuple[str, str] | None = None) -> lis
 
 @dataclass(frozen=True)
 class Pair:
-    """The ratings of methods A and B; participants and features are numbered over both."""
+    """The ratings of methods A and B; `values`, `is_a`, `participant`, `feature` are [rating].
+
+    Participants and features are numbered from 0 across both methods.
+    """
 
     a: str
     b: str
@@ -46,7 +49,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """How the comparison is written."""
+        """The comparison as it is written: "A − B"."""
         return f"{self.a} − {self.b}"
 
     @property
@@ -55,16 +58,16 @@ class Pair:
         return Counts(len(self.values), self.n_participants, self.n_features)
 
     def side(self, first: bool, values: Floats) -> ClusterSums:
-        """Per-participant sums of one side, over all participants of the pair."""
+        """Per-participant sums of one side; participants without a rating there have weight 0."""
         mask = self.is_a if first else ~self.is_a
         return cluster_sums(values[mask], self.participant[mask], self.n_participants)
 
     def sides(self, values: Floats) -> tuple[ClusterSums, ClusterSums]:
-        """Both sides' sums, each over its own participants alone."""
+        """Both sides' sums, each with only the participants who have ratings there."""
         return _occupied(self.side(True, values)), _occupied(self.side(False, values))
 
     def linear(self, values: Floats) -> Linear:
-        """mean(A) − mean(B) of `values` [rating] with each rating's influence."""
+        """mean(A) − mean(B) of `values` v [rating], with influences ±(v − mean of its side) / n."""
         a, b = values[self.is_a], values[~self.is_a]
         mean_a, mean_b = float(a.mean()), float(b.mean())
         influence = np.where(self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b))
@@ -73,7 +76,7 @@ class Pair:
 
     @property
     def too_few(self) -> Interval | None:
-        """No interval where one side has a single participant, whatever the clustering."""
+        """Why there is no interval, if a side has a single participant; None otherwise."""
         a, b = self.sides(self.values)
         return Interval.none(ONE_PARTICIPANT) if min(a.n, b.n) < 2 else None
 

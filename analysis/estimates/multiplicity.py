@@ -1,4 +1,4 @@
-"""p-values adjusted for many tests: Holm, and Benjamini and Hochberg."""
+"""p-values adjusted for multiple tests: Holm, and Benjamini and Hochberg."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values (1979, Scandinavian J. of Statistics 6, 65–70).
 
-    Keeps the probability of any false claim in the family at the level, whatever the dependence.
+    With p_(1) ≤ … ≤ p_(m): adjusted p_(i) = max over j ≤ i of min(1, (m − j + 1) p_(j)). Controls
+    the family-wise error rate, whatever the dependence of the tests.
     """
     order = np.argsort(p_values, kind="stable")
     m, highest = len(p_values), 0.0
@@ -22,10 +23,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of Benjamini and Hochberg (1995), J. Royal Statistical Society B 57.
+    """Step-up adjusted p-values: Benjamini and Hochberg 1995, J. Royal Statistical Society B 57.
 
-    Rejecting those at most q keeps the expected share of false claims among all claims at q, for
-    independent or positively dependent tests.
+    With p_(1) ≤ … ≤ p_(m): adjusted p_(i) = min over j ≥ i of min(1, m p_(j) / j). Rejecting those
+    at most q controls the false discovery rate at q, for independent or positively dependent tests.
     """
     order = np.argsort(p_values, kind="stable")[::-1]
     m, lowest = len(p_values), 1.0

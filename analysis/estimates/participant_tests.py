@@ -1,7 +1,7 @@
-"""Tests on participants' numbers: permutation, sign flips, Welch, equivalence.
+"""Tests on one number per participant, its mean rating: permutation, sign flips, Welch, TOST.
 
-A participant's number is its mean rating, one per participant. These are independent as far as
-no feature is rated by two participants.
+They take participants as independent and features as fixed. Where participants rated the same
+features their means share those features' levels, and the tests reject too often.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from analysis.arrays import Floats
 from analysis.estimates.intervals import NEGLIGIBLE, welch_df
 
 EXACT_LIMIT = 40_000
-"""Up to this many rearrangements all are gone through; beyond, a random sample of them."""
+"""Up to this number all rearrangements are evaluated; above it, a random sample of them."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,16 @@ class Permutation:
 def permutation_test(
     a: Floats, b: Floats, *, rng: np.random.Generator, resamples: int
 ) -> Permutation | None:
-    """Two-sided test that A's and B's values come from one distribution, by exchanging labels.
+    """Two-sided permutation test that A's and B's values have one distribution.
 
-    The statistic is Welch's t, which keeps the level for equal means even where spreads differ
-    (Janssen 1997, Statistics & Probability Letters 36, 9–21). All C(n, n_A) labelings up to
-    `EXACT_LIMIT`, else `resamples` random ones with the observed counted in (p is never 0).
-    None with fewer than two values a side, or when all values are the same.
+    The statistic is Welch's t: studentised, the test keeps its level asymptotically for equal means
+    even where spreads differ (Janssen 1997, Statistics & Probability Letters 36, 9–21). All
+    C(n, n_A) assignments up to `EXACT_LIMIT`, and p is the share at least as extreme; otherwise
+    `resamples` random ones, and p = (b + 1) / (resamples + 1), so that it is never 0 (Phipson and
+    Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9, 39). None with fewer
+    than two values on a side, or if all values are the same.
     """
+    # 1) The observed statistic: the first n_A values are A's.
     values = np.concatenate([a, b])
     if min(len(a), len(b)) < 2 or np.ptp(values) == 0:
         return None
@@ -48,16 +51,19 @@ def permutation_test(
     count = math.comb(n, n_a)
     exact = count <= EXACT_LIMIT
     observed = float(_welch(np.arange(n)[None, :] < n_a, values)[0])
+    # 2) Count the assignments at least as extreme; the factor makes rounding errors count as ties.
     drawn = _labelings(n, n_a) if exact else _random_labelings(rng, n, n_a, resamples)
     extreme = sum(
         int(np.sum(np.abs(_welch(block, values)) >= abs(observed) * (1 - 1e-9))) for block in drawn
     )
     p = extreme / count if exact else (extreme + 1) / (resamples + 1)
+    # A statistic must be finite to be written as JSON: complete separation without spread is ±1e9.
     shown = observed if math.isfinite(observed) else math.copysign(1e9, observed)
     return Permutation(shown, min(1.0, p), exact, count if exact else resamples)
 
 
 def _labelings(n: int, n_a: int) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    """Every assignment of `n_a` of `n` values to A, one block [assignment, value]."""
     chosen = np.array(list(combinations(range(n), n_a)))
     block = np.zeros((len(chosen), n), dtype=bool)
     block[np.arange(len(chosen))[:, None], chosen] = True
@@ -67,6 +73,7 @@ def _labelings(n: int, n_a: int) -> Iterator[np.ndarray[tuple[int, int], np.dtyp
 def _random_labelings(
     rng: np.random.Generator, n: int, n_a: int, resamples: int
 ) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    """Random assignments in blocks [assignment, value] of bounded size."""
     step = max(1, 2_000_000 // n)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
@@ -74,14 +81,17 @@ def _random_labelings(
 
 
 def _welch(is_a: np.ndarray[tuple[int, int], np.dtype[np.bool_]], values: Floats) -> Floats:
-    """Welch's t for each labeling [labeling, value]; infinite where a labeling leaves no spread."""
+    """Welch's t, [assignment], of assignments [assignment, value]; ±∞ where there is no spread."""
+    # 1) Sums and sums of squares of A's and B's values; centred, so that squares lose no digits.
     centred = values - values.mean()
     n_a = int(is_a[0].sum())
     n_b = len(values) - n_a
     first = is_a.astype(np.float64) @ np.stack([centred, centred**2], axis=1)
     second = np.array([centred.sum(), (centred**2).sum()]) - first
+    # 2) Variances of the two means, Σ(x − mean)² / (n − 1) / n.
     v_a = np.maximum(first[:, 1] - first[:, 0] ** 2 / n_a, 0) / (n_a - 1) / n_a
     v_b = np.maximum(second[:, 1] - second[:, 0] ** 2 / n_b, 0) / (n_b - 1) / n_b
+    # 3) t, with differences below rounding error taken for 0.
     gap = first[:, 0] / n_a - second[:, 0] / n_b
     scale = float(np.abs(centred).max())
     flat = v_a + v_b <= (1e-9 * scale) ** 2
@@ -95,8 +105,9 @@ def sign_flip_test(
 ) -> Permutation | None:
     """Two-sided test that paired differences are symmetric about 0, by flipping their signs.
 
-    All 2ⁿ flips up to `EXACT_LIMIT`, else `resamples` random ones, the observed counted in. The
-    statistic is the mean. None with fewer than two differences, or when all are 0.
+    Fisher's randomisation test for paired data (1935, *The Design of Experiments*), with the mean
+    as statistic. All 2ⁿ sign patterns up to `EXACT_LIMIT`; otherwise `resamples` random ones, with
+    p = (b + 1) / (resamples + 1). None with fewer than two differences, or if all are 0.
     """
     n = len(differences)
     if n < 2 or not np.any(differences):
@@ -135,7 +146,10 @@ class Welch:
 def welch_from(
     mean_a: float, sd_a: float, n_a: int, mean_b: float, sd_b: float, n_b: int
 ) -> Welch | None:
-    """Welch (1947), Biometrika 34, 28–35; None with fewer than two values a side or no spread."""
+    """Welch (1947), Biometrika 34, 28–35, from means, SDs (with n − 1) and numbers of values.
+
+    None with fewer than two values on a side, or without spread.
+    """
     if min(n_a, n_b) < 2:
         return None
     v_a, v_b = sd_a**2 / n_a, sd_b**2 / n_b
@@ -166,12 +180,16 @@ class Equivalence:
 
     @property
     def p(self) -> float:
-        """The larger of the two; equivalence is claimed when it is under the level."""
+        """The larger of the two; the means are equivalent if it is below the significance level."""
         return max(self.p_low, self.p_high)
 
 
 def equivalence(difference: float, se: float, df: float, bound: float) -> Equivalence:
-    """TOST (Schuirmann 1987; Lakens 2017, SPPS 8, 355–362) for |difference| < `bound`."""
+    """Two one-sided t tests (TOST) of |difference| ≥ `bound` against |difference| < `bound`.
+
+    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15, 657–680; Lakens (2017), Social
+    Psychological and Personality Science 8, 355–362. `se` and `df` are the clustered ones.
+    """
     if se <= 0 or bound <= 0:
         raise ValueError(f"standard error {se} and bound {bound} must be above 0")
     t_low, t_high = (difference + bound) / se, (difference - bound) / se

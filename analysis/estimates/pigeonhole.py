@@ -1,8 +1,9 @@
-"""The pigeonhole bootstrap: participants and features resampled at once.
+"""The pigeonhole bootstrap: participants and features are resampled at the same time.
 
-Owen (2007), Annals of Applied Statistics 1, 386–411: each rating counts (draws of its participant)
-× (draws of its feature). Its variance is too large by up to the variance of single ratings; it is
-shown as the conservative companion of the two-way standard error, never as the recommended one.
+Owen (2007), Annals of Applied Statistics 1, 386–411: in a resample a rating has the weight (draws
+of its participant) × (draws of its feature). The resampling variance is too large, by up to the
+part that belongs to single ratings: it is shown beside the two-way standard error as a conservative
+check, and is never the recommended interval.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from analysis.estimates.results import Interval
 PIGEONHOLE = "pigeonhole bootstrap by participant and feature (conservative)"
 Table: TypeAlias = "sparse.csr_array[np.float32, tuple[int, int]]"
 DENSE_LIMIT = 200_000
-"""Up to this many cells participant × feature the table of ratings is dense, beyond it sparse."""
+"""Largest number of cells (participants × features) for which the ratings are a dense table."""
 
 
 def pigeonhole_sums(
@@ -32,14 +33,18 @@ def pigeonhole_sums(
 ) -> Floats:
     """Σ over ratings of (participant's draws × feature's draws × column), [resample, column].
 
-    Columns hold small whole numbers, so that the tables' single precision is exact.
+    With k [participant] and l [feature] the draws and T the table of a column, it is k' T l. The
+    columns have small whole numbers, for which the tables' single precision is exact.
     """
+    # 1) The draws of both, in blocks of the same number of resamples.
     shape = int(participant.max()) + 1, int(feature.max()) + 1
     dense = shape[0] * shape[1] <= DENSE_LIMIT
     block = max(1, 2_000_000 // max(shape)) if dense else 64
     people = multinomial_weights(rng, shape[0], resamples, block * shape[0])
     things = multinomial_weights(rng, shape[1], resamples, block * shape[1])
+    # 2) Each column as a table [participant, feature].
     tables = [_table(c, participant, feature, shape) for c in columns]
+    # 3) k' T l for each resample and column.
     if dense:
         held = [table.toarray().astype(np.float64) for table in tables]
         blocks = [_dense_block(p, f, held) for p, f in zip(people, things, strict=True)]
@@ -71,7 +76,7 @@ def pigeonhole_mean(
     resamples: int,
     level: float,
 ) -> Interval:
-    """Percentile interval of a mean."""
+    """Percentile interval of a mean: Σ k l rating / Σ k l per resample."""
     sums = pigeonhole_sums([values, np.ones_like(values)], participant, feature, rng, resamples)
     drawn = sums[:, 1] > 0
     return _percentiles(sums[drawn, 0] / sums[drawn, 1], resamples, level)
@@ -87,7 +92,7 @@ def pigeonhole_difference(
     resamples: int,
     level: float,
 ) -> Interval:
-    """Percentile interval of mean(first) − mean(rest); `first` [rating] is 1 or 0."""
+    """Percentile interval of a difference of means; `first` [rating] is 1 for A and 0 for B."""
     second = 1.0 - first
     columns = [values * first, first, values * second, second]
     sums = pigeonhole_sums(columns, participant, feature, rng, resamples)

@@ -1,4 +1,4 @@
-"""What an analysis says: estimates with their interval, its kind and the counts behind them."""
+"""Results: estimates with their interval, its kind, and the counts behind them; tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOT_ESTIMABLE = "Not estimable"
 
 @dataclass(frozen=True)
 class Counts:
-    """What stands behind a number."""
+    """The numbers of ratings, participants and features that a number is based on."""
 
     n_ratings: int
     n_participants: int
@@ -20,14 +20,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One number with its interval. `value` is None where the data cannot say, and `reason` why.
+    """One number with its interval; `value` is None if it cannot be estimated, `reason` says why.
 
-    An estimate may have a value and no interval (one participant, say): then `low` and `high` are
-    None and `reason` tells why there is none.
+    An estimate can have a value but no interval (with one participant, for example): then `low` and
+    `high` are None, and `reason` says why.
     """
 
     name: str
-    """Stable machine name, such as `share_at_least_4`."""
+    """Stable name for programs, such as `share_at_least_4`."""
     label: str
     """Exactly what it is, in words."""
     method: str
@@ -49,9 +49,9 @@ class Estimate:
     """Its denominator."""
     reason: str = ""
     clustered_by: str = ""
-    """What the interval takes as the independent units, where there is a choice."""
+    """The units that the interval takes as independent, where there is a choice."""
     recommended: bool = True
-    """False for the same value under another interval, shown for comparison."""
+    """False for the same value with another interval, shown for comparison."""
 
     def __post_init__(self) -> None:
         for number in (self.value, self.low, self.high):
@@ -70,7 +70,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Interval:
-    """Two limits and their kind, or no limits and the reason."""
+    """Two limits and their kind, or no limits and the reason why."""
 
     low: float | None
     high: float | None
@@ -142,7 +142,7 @@ def not_estimable(
 
 
 def no_value(name: str, label: str, ratings: HasCounts, reason: str, level: float) -> Estimate:
-    """`not_estimable` for a number without unit of one method's ratings."""
+    """`not_estimable` for a number without a unit, about one method's ratings."""
     return not_estimable(
         name=name,
         label=label,
@@ -155,7 +155,7 @@ def no_value(name: str, label: str, ratings: HasCounts, reason: str, level: floa
 
 
 class HasCounts(Protocol):
-    """One method's ratings, as far as a result needs to know them."""
+    """What a result needs to know of one method's ratings."""
 
     @property
     def method(self) -> str:
@@ -163,12 +163,12 @@ class HasCounts(Protocol):
 
     @property
     def counts(self) -> Counts:
-        """What stands behind its numbers."""
+        """The counts behind its numbers."""
 
 
 @dataclass(frozen=True)
 class HypothesisTest:
-    """One test of one comparison. `p` is None where the data cannot say, and `reason` why."""
+    """One test of one comparison. If it cannot be made, `p` is None and `reason` says why."""
 
     name: str
     label: str
@@ -182,7 +182,7 @@ class HypothesisTest:
     p_adjusted: float | None
     n_participants: int
     note: str = ""
-    """How the p-value came about, such as "exact, 252 permutations"."""
+    """How the p-value was computed, such as "exact, all 252 rearrangements"."""
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class HypothesisTest:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that the report says, as data; `summary.json` is this."""
+    """Everything in the report, as data; the content of `summary.json`."""
 
     table: str
     table_sha256: str
@@ -210,21 +210,21 @@ class Summary:
     warnings: tuple[str, ...] = ()
     """What must be read before any figure (`population`)."""
     exclusions: tuple[dict[str, Any], ...] = ()
-    """What each exclusion rule did (`exclusions.Exclusion`)."""
+    """The effect of each exclusion rule (`exclusions.Exclusion`)."""
     exclusion_source: str = "none"
     without_exclusions: tuple[Estimate, ...] = ()
-    """The main estimates over all responses, where rules dropped any."""
+    """The recommended estimates over all responses, if rules excluded any."""
     flags: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    """Flag to method to (flagged, judged) participations."""
+    """Flag to method to its (flagged, judged) participations."""
     versions: dict[str, str] = field(default_factory=dict)
     comparisons: tuple[tuple[str, str], ...] = ()
-    """The pairs (A, B) that were compared, A − B."""
+    """The pairs (A, B) that were compared, each as A − B."""
     plan: dict[str, Any] = field(default_factory=dict)
-    """What the study fixed beforehand (`plan.Plan`); empty where there is no plan."""
+    """The study's plan (`plan.Plan`); empty without one."""
     deviations: tuple[str, ...] = ()
-    """Where this analysis departs from what the study fixed beforehand."""
+    """Every departure of this analysis from the study's plan."""
     text_similarity: str = ""
-    """What the similarity of own names to labels is, where there are own names."""
+    """How the similarity of listeners' own names to labels was computed, if there are any."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts, numbers and texts, unrounded."""

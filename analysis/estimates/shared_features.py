@@ -1,4 +1,4 @@
-"""The difference between two methods on the features that both of them named."""
+"""The difference between two methods on the features that both of them have."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
 def paired(pair: Pair) -> Linear | None:
     """Mean over shared features of (mean rating under A − mean rating under B), with influences.
 
-    Takes the feature's own difficulty out of the comparison: within a feature the influences of the
-    two sides have opposite signs. None with fewer than two shared features.
+    It removes the features' difficulty from the comparison: within a feature the influences of the
+    two sides have opposite signs. Every shared feature has the same weight, whatever the number of
+    its ratings. None with fewer than two shared features.
     """
+    # 1) The shared features, and the ratings [rating] on them.
     n_a = np.bincount(pair.feature[pair.is_a], minlength=pair.n_features)
     n_b = np.bincount(pair.feature[~pair.is_a], minlength=pair.n_features)
     shared = (n_a > 0) & (n_b > 0)
@@ -23,8 +25,10 @@ def paired(pair: Pair) -> Linear | None:
         return None
     keep = shared[pair.feature]
     values, first = pair.values[keep], pair.is_a[keep]
+    # 2) A rating's weight: 1 / (ratings of its feature under its method × shared features).
     rated = np.where(pair.is_a, n_a[pair.feature], n_b[pair.feature])[keep]
     weight = 1.0 / rated / shared.sum()
+    # 3) The two weighted means, and each rating's influence on their difference.
     mean_a, mean_b = (float(np.sum((values * weight)[side])) for side in (first, ~first))
     influence = weight * np.where(first, values - mean_a, mean_b - values)
     participant, feature = codes(pair.participant[keep])[0], codes(pair.feature[keep])[0]
@@ -32,9 +36,9 @@ def paired(pair: Pair) -> Linear | None:
 
 
 def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
-    """`paired` with Student's t on its two-way standard error (by participant and feature).
+    """`paired` as an estimate: Student's t on the two-way standard error.
 
-    Degrees of freedom: the smaller of participants and features, less one.
+    Degrees of freedom: the smaller of the numbers of participants and of features, minus one.
     """
     name = "difference_paired_by_feature"
     label = "difference in mean confidence, paired by feature"

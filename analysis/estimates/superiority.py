@@ -1,8 +1,9 @@
-"""Probability of superiority: how often a rating of A beats one of B, ties counted half.
+"""Probability of superiority: how often a rating of A is above one of B, ties counted half.
 
-θ = P(A > B) + P(A = B)/2; Cliff's delta is 2θ − 1. Needs no more than the order of the scale. It is
-computed on ratings, with clustered variances, and on participants' means, where with one number a
-participant its standard error and degrees of freedom are those of Brunner and Munzel.
+θ = P(A > B) + P(A = B)/2, the Mann–Whitney statistic over n_A n_B; Cliff's delta is 2θ − 1 (Cliff
+1993, Psychological Bulletin 114, 494–509). It uses only the order of the scale. It is computed on
+ratings, with clustered variances, and on participants' means, one number per participant, with the
+standard error and degrees of freedom of Brunner and Munzel.
 """
 
 from __future__ import annotations
@@ -33,15 +34,19 @@ SEPARATED = "every value of one side is above every value of the other: no varia
 def superiority(
     values: Floats, is_a: npt.NDArray[np.bool_], participant: Ints, feature: Ints
 ) -> Linear:
-    """θ of the ratings with each rating's influence: its placement among the other side's.
+    """θ of the ratings, with influences from each rating's placement among the other side's.
 
-    The placement of a rating is the share of the other side that it beats (ties half). Its distance
-    from the mean placement, over the number of ratings on its side, is its influence (Hoeffding's
-    projection of the U-statistic), which may be summed within clusters.
+    The placement is the share of the other side's ratings below it, ties counted half. Its distance
+    from the mean placement, over the number of ratings on its side, is the rating's influence
+    (Hoeffding's projection of the U-statistic; the structural components of DeLong, DeLong and
+    Clarke-Pearson 1988, Biometrics 44, 837–845). Summing them within clusters gives the variance
+    for clustered data, as in Obuchowski (1997), Biometrics 53, 567–578.
     """
+    # 1) Placements [rating of A] and [rating of B]; their means are θ and 1 − θ.
     a, b = values[is_a], values[~is_a]
     wins, losses = placements(a, b), placements(b, a)
     theta = float(wins.mean())
+    # 2) Influences, [rating]; a high rating of B lowers θ.
     influence = np.empty(len(values))
     influence[is_a] = (wins - theta) / len(a)
     influence[~is_a] = -(losses - (1 - theta)) / len(b)
@@ -49,7 +54,7 @@ def superiority(
 
 
 def placements(values: Floats, others: Floats) -> Floats:
-    """For each value the share of `others` below it, ties counted half."""
+    """For each of `values` the share of `others` below it, ties counted half, [value]."""
     ranked = np.sort(others)
     below = np.searchsorted(ranked, values, side="left")
     up_to = np.searchsorted(ranked, values, side="right")
@@ -58,7 +63,7 @@ def placements(values: Floats, others: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class BrunnerMunzel:
-    """θ with its test against ½."""
+    """θ with its standard error and degrees of freedom, for the test against ½."""
 
     theta: float
     se: float
@@ -82,8 +87,10 @@ class BrunnerMunzel:
 def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
     """Brunner and Munzel (2000), Biometrical Journal 42, 17–25, for independent values.
 
-    Tests θ = ½ without assuming equal spread. None with fewer than two values a side, or without
-    variance (complete separation, or all values the same).
+    Tests θ = ½ without assuming equal spread. Their variance is written with ranks; the sample
+    variances of the placements, divided by n, are the same. Degrees of freedom: Satterthwaite's.
+    None with fewer than two values on a side, or without variance (complete separation, or all
+    values the same).
     """
     if min(len(a), len(b)) < 2:
         return None
@@ -96,10 +103,11 @@ def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
 
 
 def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
-    """Probability of superiority and Cliff's delta of ratings, and of participants' means.
+    """Probability of superiority and Cliff's delta, of ratings and of participants' means.
 
-    Of ratings: Student's t on the recommended clustered standard error (`superiority`). Of
-    participants' means (between participants alone): Brunner and Munzel's interval.
+    Of ratings: Student's t on the recommended clustered standard error (`superiority`), with one
+    degree of freedom fewer if the two sides have different participants. Of participants' means,
+    only if no participant rated both methods: Brunner and Munzel's interval.
     """
     rated = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
     lost = 1 if pair.crossed else 2

@@ -1,1 +1,1 @@
-"""What listeners chose and wrote, how far they agreed, and machines beside them."""
+"""What listeners chose and wrote, how far they agreed, and machine scores compared with them."""

@@ -1,12 +1,13 @@
-"""How far listeners who met the same thing said the same: chance-corrected agreement and ICC.
+"""Chance-corrected agreement of listeners who judged the same thing, and the ICC.
 
 A *unit* is what is judged (a feature under a method); its ratings come from different listeners,
-not all of whom judge every unit. Everything but the two-way ICCs is computed from the counts
-[unit, category], where listeners may differ from unit to unit and some ratings may be missing.
+not all of whom judge every unit. Everything is computed from the counts r [unit, category], so
+listeners may differ between units and ratings may be missing.
 
-Intervals: percentile bootstrap of units (the units are the sample; listeners are taken as they
-are). Every coefficient is written for weights [resample, unit], so that its bootstrap is a few
-matrix products and the estimate itself is the case of weights 1.
+Intervals: percentile bootstrap of units. They hold for these listeners, who are not resampled.
+Every coefficient takes weights k [resample, unit], how often each unit was drawn, so that a
+bootstrap is a few matrix products; the estimate itself has all weights 1. Below, n_u = Σ_c r_uc is
+a unit's number of ratings.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from analysis.estimates.intervals import (
 from analysis.estimates.results import Interval
 
 Coefficient = Callable[[Floats, Floats], Floats]
-"""(counts [unit, category], weights [resample, unit]) to values [resample]; NaN: undefined."""
+"""From counts [unit, category] and weights [resample, unit] to [resample]; NaN: undefined."""
 
 ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two ratings a unit"
 ONE_CATEGORY = "every rating is the same: there is no disagreement to expect by chance"
@@ -40,14 +41,16 @@ def counts_table(unit: Ints, category: Ints, n_units: int, n_categories: int) ->
 
 
 def krippendorff_nominal(counts: Floats, weights: Floats) -> Floats:
-    """Krippendorff's alpha for categories without order: 1 − D_o / D_e.
+    """Krippendorff's alpha for unordered categories: α = 1 − D_o / D_e.
 
-    Krippendorff (2011), *Computing Krippendorff's alpha-reliability*. Units with one rating do not
-    enter. Undefined when every pairable rating is the same.
+    Krippendorff (2011), *Computing Krippendorff's Alpha-Reliability*, nominal data with missing
+    ratings. Units with one rating are left out. Undefined if all remaining ratings are the same.
     """
+    # 1) Observed: Σ_u k_u (n_u² − Σ_c r_uc²) / (n_u − 1), the disagreeing pairs of each unit.
     counts, weights = _pairable(counts, weights)
     n = counts.sum(axis=1)
     within = (n**2 - (counts**2).sum(axis=1)) / (n - 1)
+    # 2) Expected: the same over all ratings of all units, (n² − Σ_c n_c²) / (n − 1).
     marginal = weights @ counts
     total = marginal.sum(axis=1)
     expected = (total**2 - (marginal**2).sum(axis=1)) / (total - 1)
@@ -55,32 +58,36 @@ def krippendorff_nominal(counts: Floats, weights: Floats) -> Floats:
 
 
 def krippendorff_ordinal(counts: Floats, weights: Floats) -> Floats:
-    """Krippendorff's alpha for ordered categories (in the order of the columns).
+    """Krippendorff's alpha for ordered categories, in the order of the columns.
 
-    The distance between categories c < k is the number of ratings between them, half of their own
-    included: δ = n_c/2 + n_(c+1) + … + n_k/2, squared; n are all pairable ratings, and so are those
-    of the resample in a bootstrap. Same source, same edges as the nominal one.
+    Source and edge cases as for the nominal one, with his ordinal metric: the squared number of
+    ratings from the middle of category c to the middle of category k,
+    δ² = (n_c/2 + n_(c+1) + … + n_(k−1) + n_k/2)². In a bootstrap n_c are those of the resample.
     """
+    # 1) Coincidences within units, [resample, category, category].
     counts, weights = _pairable(counts, weights)
     size = counts.shape[1]
     n = counts.sum(axis=1)
     pairs = counts[:, :, None] * counts[:, None, :] / (n - 1)[:, None, None]
     observed = (weights @ pairs.reshape(len(n), -1)).reshape(-1, size, size)
+    # 2) δ², from the number of ratings up to the middle of each category.
     marginal = weights @ counts
     middle = np.cumsum(marginal, axis=1) - marginal / 2
     distance = (middle[:, :, None] - middle[:, None, :]) ** 2
+    # 3) D_o and D_e: coincidences, observed and expected by chance, times δ².
     total = marginal.sum(axis=1)
     chance = marginal[:, :, None] * marginal[:, None, :] / (total - 1)[:, None, None]
     return 1 - _ratio((observed * distance).sum(axis=(1, 2)), (chance * distance).sum(axis=(1, 2)))
 
 
 def gwet(counts: Floats, weights: Floats, similarity: Floats | None = None) -> Floats:
-    """Gwet's AC1, or AC2 with a `similarity` [category, category] (1 on the diagonal).
+    """Gwet's AC1, or AC2 with a `similarity` w [category, category] (1 on the diagonal).
 
-    Gwet (2008), British J. Mathematical and Statistical Psychology 61, 29–48; (2014) *Handbook of
-    Inter-Rater Reliability*. Chance: T Σ π_k (1 − π_k) / (q (q − 1)), T the sum of similarities.
-    Chance is largest where ratings spread evenly, so it does not collapse where one category
-    dominates. Defined even when one category alone was used (then 1).
+    AC1: Gwet (2008), British J. Mathematical and Statistical Psychology 61, 29–48. AC2: Gwet
+    (2014), *Handbook of Inter-Rater Reliability*. (p_a − p_e) / (1 − p_e), with chance agreement
+    p_e = T Σ_c π_c (1 − π_c) / (q (q − 1)), T the sum of w, q categories. p_e is largest if all
+    categories are used equally, so that the coefficient does not collapse if one dominates. Defined
+    even if only one category was used; then it is 1.
     """
     size = counts.shape[1]
     alike = np.eye(size) if similarity is None else similarity
@@ -90,60 +97,70 @@ def gwet(counts: Floats, weights: Floats, similarity: Floats | None = None) -> F
 
 
 def gwet_ordinal(counts: Floats, weights: Floats) -> Floats:
-    """Gwet's AC2 with his ordinal weights, the categories ordered as the columns."""
+    """Gwet's AC2 with his ordinal weights, categories in the order of the columns."""
     return gwet(counts, weights, ordinal_similarity(counts.shape[1]))
 
 
 def brennan_prediger(counts: Floats, weights: Floats, options: int) -> Floats:
-    """Agreement beyond a chance of 1/`options`: (p − 1/q) / (1 − 1/q).
+    """Brennan and Prediger's coefficient: (p_a − 1/q) / (1 − 1/q) with q = `options`.
 
     Brennan and Prediger (1981), Educational and Psychological Measurement 41, 687–699. For choices
-    among `options` that differ from unit to unit, where no marginal shares are common to units.
+    among options that differ between units, so that units have no common marginal shares. Takes
+    every unit to have `options` options.
     """
     agreement, _ = _agreement(counts, weights, np.eye(counts.shape[1]))
     return _corrected(agreement, np.full(len(agreement), 1.0 / options))
 
 
 def ordinal_similarity(size: int) -> Floats:
-    """Gwet's ordinal weights: 1 − C(d + 1, 2) / C(size, 2) for categories d steps apart."""
+    """Gwet's ordinal weights, [category, category]: 1 − C(d + 1, 2) / C(size, 2), d steps apart."""
     steps = np.abs(np.subtract.outer(np.arange(size), np.arange(size))).astype(np.float64)
     return np.asarray(1 - (steps + 1) * steps / (size * (size - 1)))
 
 
 def icc_oneway(counts: Floats, weights: Floats) -> Floats:
-    """ICC(1): share of the variance of a single rating that lies between units.
+    """ICC(1): the share of a single rating's variance that is between units.
 
-    One-way random effects, ANOVA estimator, for unequal ratings a unit (n₀ in place of n; Donner
-    1986, International Statistical Review 54, 67–82); with equal numbers Shrout and Fleiss'
-    ICC(1, 1). Column k of `counts` is the value k + 1. May be negative. Undefined without a unit of
-    two ratings, without two units, or when no rating differs.
+    One-way random effects, ANOVA estimator (MS_b − MS_w) / (MS_b + (n₀ − 1) MS_w) for unequal
+    numbers of ratings per unit (Donner 1986, International Statistical Review 54, 67–82); with
+    equal numbers n₀ = n and it is ICC(1, 1) of Shrout and Fleiss (1979), Psychological Bulletin 86,
+    420–428. Column c of `counts` is the value c + 1. Can be negative. Undefined without a unit of
+    two ratings, without two units, or without any difference.
     """
+    # 1) Per unit: number n, sum s and sum of squares q of its ratings.
     value = np.arange(1, counts.shape[1] + 1, dtype=np.float64)
     n, s, q = counts.sum(axis=1), counts @ value, counts @ value**2
     there = n > 0
     n, s, q, weights = n[there], s[there], q[there], weights[:, there]
+    # 2) Mean squares within and between units.
     total, units = weights @ n, weights.sum(axis=1)
     inside = weights @ (q - s**2 / n)
     between = weights @ (s**2 / n) - (weights @ s) ** 2 / total
     ms_inside = _ratio(inside, total - units)
     ms_between = _ratio(between, units - 1)
+    # 3) n₀ = (N − Σ n²/N) / (units − 1), and the coefficient.
     n0 = _ratio(total - _ratio(weights @ n**2, total), units - 1)
     return _ratio(ms_between - ms_inside, ms_between + (n0 - 1) * ms_inside)
 
 
 def _pairable(counts: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Only the units with two ratings or more."""
     keep = counts.sum(axis=1) >= 2
     return counts[keep], weights[:, keep]
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """Quotients, NaN where the denominator is not above rounding error."""
+    """Quotients; NaN where the denominator is 0 up to rounding error."""
     safe = np.where(bottom > 1e-12, bottom, 1.0)
     return np.where(bottom > 1e-12, top / safe, np.nan)
 
 
 def _agreement(counts: Floats, weights: Floats, similarity: Floats) -> tuple[Floats, Floats]:
-    """Mean agreement within units of two ratings or more, and mean shares π over all units."""
+    """Gwet's p_a and π: agreement within units, and shares of categories.
+
+    p_a [resample] is the mean over units with n_u ≥ 2 of Σ_c r_c (r*_c − 1) / (n_u (n_u − 1)), with
+    r* = w r; π [resample, category] is the mean over all units of r_c / n_u.
+    """
     n = counts.sum(axis=1)
     many = n >= 2
     alike = (counts * (counts @ similarity - 1)).sum(axis=1)
@@ -165,7 +182,7 @@ class Agreement:
     value: float | None
     interval: Interval
     n_units: int
-    """Units with at least two ratings."""
+    """Units with two ratings or more."""
 
 
 def agree(
@@ -178,8 +195,8 @@ def agree(
 ) -> Agreement:
     """A coefficient over the units of `counts`, with a percentile bootstrap of units.
 
-    Resamples in which the coefficient is undefined are left out; where they pass one in twenty,
-    there is no interval.
+    Resamples in which the coefficient is undefined are left out; if they are more than one in
+    twenty (`LEAST_USABLE`), there is no interval.
     """
     counts = counts[counts.sum(axis=1) > 0]
     n_units = int((counts.sum(axis=1) >= 2).sum())

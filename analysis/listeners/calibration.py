@@ -1,6 +1,8 @@
-"""The machine's own confidence as a probability that a listener chooses its first label.
+"""The method's own confidence, taken as the probability that a listener chooses its first label.
 
-Brier score, expected calibration error, AUROC, and the bins of a reliability diagram.
+Brier score, expected calibration error (ECE), AUROC, and the bins of a reliability diagram.
+Throughout p [rating] is the method's confidence in its first label of the rated feature, and
+hit [rating] is 1 if the listener chose that label, else 0.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ from analysis.reading.columns import whole
 from analysis.reading.labels import Labels, lookup
 
 BINS = 10
-"""Bins of equal width of the machine's confidence."""
+"""Number of bins of equal width."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """One point of a reliability diagram."""
+    """One point of a reliability diagram: mean prediction, share of hits, number of ratings."""
 
     predicted: float
     observed: float
@@ -46,6 +48,7 @@ def own_confidence(
     if found is None:
         return
     p, hit, kept = found
+    # Brier (1950), Monthly Weather Review 78, 1–3: the mean of (p − hit)², for the two outcomes.
     ratings = ratings_of(kept, method)
     brier = ratings.linear((p - hit) ** 2)
     yield estimate(
@@ -74,6 +77,8 @@ def own_confidence(
             "auroc_confidence", label, ratings, "the first label was chosen always or never", level
         )
         return
+    # AUROC is the probability that p is higher where the label was chosen, ties counted half. One
+    # method's ratings are clustered as such, so the sides that `superiority` sets are dropped.
     auroc = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
     linear = Linear(auroc.value, auroc.influence, ratings.participant, ratings.feature)
     yield estimate(
@@ -91,9 +96,9 @@ def own_confidence(
 def predictions(
     frame: pd.DataFrame, labels: Labels, method: str
 ) -> tuple[Floats, Floats, pd.DataFrame] | None:
-    """The machine's confidence in its first label, whether that was chosen, and the ratings.
+    """p, hit and the ratings that have such a confidence.
 
-    None where there is no such confidence, or where it is not a probability.
+    None if there is none, or if it is not a probability.
     """
     own = labels.by_name.get("confidence")
     if own is None:
@@ -111,7 +116,7 @@ def _bin(p: Floats) -> Ints:
 
 
 def reliability_bins(p: Floats, hit: Floats) -> list[Bin]:
-    """Mean prediction and share of hits in each bin that holds any."""
+    """Mean prediction and share of hits in each bin that is not empty."""
     place = _bin(p)
     n, sum_p, sum_hit = (sums_within(v, place, BINS) for v in (np.ones_like(p), p, hit))
     return [
@@ -122,17 +127,27 @@ def reliability_bins(p: Floats, hit: Floats) -> list[Bin]:
 
 
 def calibration_error(p: Floats, hit: Floats) -> float:
-    """Σ over bins of (share of ratings) × |mean prediction − share of hits| (Guo et al. 2017)."""
+    """ECE = Σ over bins of (share of the ratings) × |share of hits − mean prediction|.
+
+    Guo et al. (2017), *On Calibration of Modern Neural Networks*, eq. 3; within a bin that is
+    |Σ (p − hit)| / n. Deviation: a label's probability of being chosen, not the confidence in the
+    most likely class.
+    """
     return float(np.abs(sums_within(p - hit, _bin(p), BINS)).sum() / len(p))
 
 
 def _ece_interval(
     p: Floats, hit: Floats, ratings: Ratings, rng: np.random.Generator, resamples: int, level: float
 ) -> Interval:
-    """Percentile bootstrap by participant; noise within bins biases it upward, as the error."""
+    """Percentile bootstrap by participant.
+
+    Noise within bins biases ECE upwards, and the resamples' ECE once more: even for a perfectly
+    calibrated method the interval does not reach 0.
+    """
     n = ratings.n_participants
     if n < 2:
         return Interval.none("one participant only")
+    # Σ (p − hit) of each participant in each bin, [participant, bin]; a resample adds these up.
     cell = ratings.participant * BINS + _bin(p)
     gaps = sums_within(p - hit, cell, n * BINS).reshape(n, BINS)
     size = sums_within(np.ones_like(p), ratings.participant, n)

@@ -1,8 +1,8 @@
 """What listeners chose: the method's first label, the right label, and how far they agreed.
 
-A *choice* is told apart by `chosen_label`, else by `chosen_rank`. Under a trial of kind
-identification (`target_position` is filled) one option is the right one and chance is one in the
-number of options; the share choosing the method's first label is taken over the other trials.
+Choices are distinguished by `chosen_label`, else by `chosen_rank`. In an identification trial
+(`target_position` is filled) one option is right, and chance is 1 / number of options. The share of
+choices of the method's first label is over the other trials.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from analysis.reading.columns import whole
 from analysis.reading.table import Responses
 
 OPTIONS = 5
-"""Options of a trial, where the table does not say."""
+"""Number of options of a trial, if the table does not say."""
 
 MOST_LABEL_RESAMPLES = 2000
-"""Resamples for agreement on labels, of which there may be thousands."""
+"""Most resamples for agreement on labels, of which there may be thousands."""
 
 ONE_CHOICE = "no feature has choices of two listeners"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One method's choices, one a rating: what was chosen, and on what."""
+    """One method's choices; `label`, `rank` and `options` are [rating]."""
 
     ratings: Ratings
     label: Ints
     """Number of the chosen label within the method, from 0."""
     n_labels: int
     rank: Ints
-    """The method's own rank of the chosen label; 0 for a label from elsewhere."""
+    """The method's own rank of the chosen label; 0 for a label from another feature."""
     options: Ints
-    """Options offered."""
+    """Number of options offered."""
 
 
 def choices_of(responses: Responses, method: str) -> Choices | None:
-    """The choices of a method's ratings; None where the table does not hold choices."""
+    """The choices of a method's ratings; None if the table has none."""
     if not (responses.has("chosen_label") or responses.has("chosen_rank")):
         return None
     frame = responses.of(method)
@@ -91,7 +91,7 @@ def _options(frame: pd.DataFrame) -> Ints:
 def describe_choices(
     responses: Responses, method: str, *, seed: int, resamples: int, level: float = LEVEL
 ) -> list[Estimate]:
-    """Every estimate of a method's choices; nothing where the table holds none."""
+    """Every estimate of a method's choices; empty if the table has none."""
     choices = choices_of(responses, method)
     if choices is None:
         return []
@@ -110,7 +110,7 @@ def _identified(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _first_label(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
-    """Share of choices that are the method's own best label, and its value under chance."""
+    """Share of choices that are the method's first label, and its expected value by chance."""
     if not responses.has("chosen_rank"):
         return
     frame = responses.of(method)
@@ -164,8 +164,8 @@ def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float
 def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
     """Modal share and normalised entropy of the choices on a feature, averaged over features.
 
-    Beside each its value if every listener chose among the options blindly: with few listeners a
-    feature a modal share is high by chance alone, and an entropy low.
+    Each comes with its expected value under random choice: with few listeners per feature, chance
+    alone makes the modal share high and the entropy low.
     """
     ratings = choices.ratings
     table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
@@ -226,9 +226,10 @@ def _per_feature_options(choices: Choices) -> Ints:
 
 
 def _entropy(table: Floats, size: Ints) -> Floats:
+    """−Σ p log p / log(options) of each row of counts, [feature]; `size` [feature]: options."""
     share = table / table.sum(axis=1, keepdims=True)
     logs = np.log(np.where(share > 0, share, 1.0))
-    # Rounding must not turn a unanimous feature's 0 into −0.
+    # Without abs, rounding can turn a unanimous feature's 0 into −0.
     return np.asarray(np.abs((share * logs).sum(axis=1)) / np.log(size))
 
 
@@ -248,11 +249,12 @@ def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level:
 
 
 def modal_by_chance(n: int, options: int) -> float:
-    """Expected modal share of `n` blind choices among `options`, exactly.
+    """Expected modal share of `n` random choices among q = `options`, exactly.
 
-    Counts are independent Poisson numbers of mean n/q, given that they sum to n. So P(no option is
-    chosen more than m times) is the n-th term of the q-fold convolution of the Poisson
-    probabilities up to m, over the probability that a Poisson number of mean n is n.
+    Multinomial counts are independent Poisson(n/q) counts given their sum n (Levin 1981, Annals of
+    Statistics 9, 1123–1126). So P(no option is chosen more than m times) is the n-th term of the
+    q-fold convolution of the Poisson probabilities up to m, over P(Poisson(n) = n). The expected
+    maximum is Σ over m from 0 to n − 1 of P(maximum > m).
     """
     single = stats.poisson.pmf(np.arange(n + 1), n / options)
     beyond = 0.0
@@ -266,14 +268,20 @@ def modal_by_chance(n: int, options: int) -> float:
 
 
 def entropy_by_chance(n: int, options: int) -> float:
-    """Expected normalised entropy of `n` blind choices among `options`, exactly (binomial sums)."""
+    """Expected normalised entropy of `n` random choices among q = `options`, exactly.
+
+    Each option's count k is Binomial(n, 1/q), so E[−Σ p log p] = q Σ_k P(k) (k/n) log(n/k).
+    """
     k = np.arange(1, n + 1)
     terms = stats.binom.pmf(k, n, 1 / options) * (k / n) * np.log(n / k)
     return float(options * terms.sum() / math.log(options))
 
 
 def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
-    """Krippendorff's alpha of the chosen labels, and agreement beyond one in the options."""
+    """Krippendorff's alpha of the chosen labels, and Brennan and Prediger's coefficient.
+
+    Deviation: the latter takes the most frequent number of options for every feature.
+    """
     ratings = choices.ratings
     table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
     table = table[:, table.sum(axis=0) > 0]

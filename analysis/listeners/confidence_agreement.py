@@ -1,4 +1,4 @@
-"""Agreement of listeners on how well a name fits, as estimates: one unit a feature and method."""
+"""Agreement of listeners on how well a label fits, as estimates; a unit is a feature."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
 def describe_agreement(
     ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
 ) -> list[Estimate]:
-    """Every coefficient for one method; a listener's second rating of a feature is not counted."""
+    """Every coefficient for one method; only a listener's first rating of a feature counts."""
     pairs = ratings.feature * ratings.n_participants + ratings.participant
     _, first = np.unique(pairs, return_index=True)
     counts = rating_counts(ratings, first)
@@ -65,7 +65,7 @@ def describe_agreement(
 def agreement_estimate(
     name: str, label: str, ratings: Ratings, result: Agreement, level: float
 ) -> Estimate:
-    """A coefficient as an `Estimate`; its number of features is those with two ratings or more."""
+    """A coefficient as an `Estimate`, whose number of features is that of the units it used."""
     counts = Counts(len(ratings.values), ratings.n_participants, result.n_units)
     if result.value is None:
         return not_estimable(

@@ -1,9 +1,9 @@
-"""The listeners' own names (`free_text`): beside the labels, grouped, and compared with them.
+"""The listeners' own names (`free_text`): grouped, and compared with the methods' labels.
 
-An *own name* is a main rating's free text that holds a letter or digit. Own names of one feature
-are grouped over all methods, since they name the same sounds. Similarities are of `similarity`;
-each method's is shown beside its value for the first labels of *other* features, which says how
-much of it is the vocabulary alone.
+An *own name* is a main rating's free text with at least one letter or digit. Own names of a feature
+are grouped across methods, since they name the same sounds. Similarities are those of the module
+`similarity`; each comes with its value for the first labels of *other* features, which shows how
+much of it is only common vocabulary.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ from analysis.reading.labels import Labels
 from analysis.reading.table import Responses
 
 GROUP_AT = 0.5
-"""Own names whose groups are this alike on average are one group."""
+"""Groups of own names are merged while their mean similarity is at least this."""
 MOST_GROUPED = 400
-"""Distinct own names of a feature that are grouped; further ones stand alone."""
+"""Most distinct own names of a feature that are grouped; each further one is its own group."""
 
 COLUMNS = (
     "feature", "method", "participation", "free_text", "group", "chosen_label", "first_label",
     "similarity_chosen", "similarity_first", "similarity_elsewhere",
 )  # fmt: skip
-"""Of `tables/free_text.csv`."""
+"""The columns of `tables/free_text.csv`."""
 
-LABEL = {
+WORDING = {
     "chosen": "similarity of a listener’s own name to the label chosen",
     "first": "similarity of a listener’s own name to the method’s first label",
     "elsewhere": "similarity of a listener’s own name to the first labels of other features",
     "gain": "how much closer own names are to the first label than to those of other features",
 }
+"""Kind of similarity to the wording of its estimate."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Own names of one feature that are alike; the most frequent gives the name."""
+    """Similar own names of one feature; the most frequent is the group's name."""
 
     name: str
     members: tuple[tuple[str, int], ...]
@@ -56,13 +57,13 @@ class Group:
 
     @property
     def n(self) -> int:
-        """Own names in the group."""
+        """Number of own names in the group."""
         return sum(count for _, count in self.members)
 
 
 @dataclass(frozen=True)
 class Named:
-    """One feature: each method's labels by rank, and the listeners' own names in groups."""
+    """One feature: each method's labels in order of rank, and the listeners' own names, grouped."""
 
     feature: str
     labels: tuple[tuple[str, tuple[str, ...]], ...]
@@ -70,18 +71,19 @@ class Named:
 
     @property
     def n(self) -> int:
-        """Own names of the feature."""
+        """Number of own names of the feature."""
         return sum(group.n for group in self.groups)
 
 
 @dataclass(frozen=True)
 class OwnWords:
-    """Everything said in own words; `names` has the columns of `COLUMNS` and `feature_key`."""
+    """All own names of a table; `names` has one row per name: `COLUMNS` and `feature_key`."""
 
     names: pd.DataFrame
     features: tuple[Named, ...]
     """Most own names first."""
     similarity: str
+    """How the similarity was computed, in words."""
 
 
 def own_words(
@@ -91,7 +93,7 @@ def own_words(
     embeddings: Path | None = None,
     command: str | None = None,
 ) -> OwnWords | None:
-    """The own names of a table; None where it holds none."""
+    """The own names of a table; None if it has none."""
     if not responses.has("free_text"):
         return None
     rated = responses.ratings
@@ -134,7 +136,7 @@ def _space(texts: set[str], embeddings: Path | None, command: str | None) -> Spa
 
 
 def _offered(rated: pd.DataFrame, labels: Labels | None) -> dict[tuple[str, str], dict[int, str]]:
-    """A method's own labels of each feature by rank: from `labels.csv`, else as options shown."""
+    """Each (feature, method)'s own labels by rank: from `labels.csv`, else from options shown."""
     found: dict[tuple[str, str], dict[int, str]] = {}
     for i in range(1, 6):
         columns = [f"option_{i}", f"option_rank_{i}", f"option_source_{i}"]
@@ -154,7 +156,11 @@ def _offered(rated: pd.DataFrame, labels: Labels | None) -> dict[tuple[str, str]
 def _compared(
     names: pd.DataFrame, first: Mapping[tuple[str, str], str], space: Space
 ) -> pd.DataFrame:
-    """The names with their similarities; NaN where there is nothing to compare with."""
+    """The names with their similarities; NaN where there is no label to compare with.
+
+    `elsewhere` is the mean similarity to the first labels of all other features: the sum over all
+    first labels minus the name's own feature's, over their number minus 1.
+    """
     similar = {kind: np.full(len(names), np.nan) for kind in ("chosen", "first", "elsewhere")}
     for kind in ("chosen", "first"):
         there = (names[f"{kind}_label"] != "").to_numpy()
@@ -172,10 +178,10 @@ def _compared(
 
 
 def grouped(texts: Sequence[str], space: Space) -> tuple[Group, ...]:
-    """Own names in groups by average linkage, largest first.
+    """Own names in groups by average linkage (UPGMA), largest group first.
 
-    Two groups join while the mean cosine between their names is `GROUP_AT` or more. Names that
-    differ in case and punctuation alone are one from the start.
+    Two groups are merged while the mean cosine between their names is at least `GROUP_AT`. Names
+    that differ only in case and punctuation count as one from the start.
     """
     spelled: dict[str, Counter[str]] = {}
     for text in texts:
@@ -207,6 +213,7 @@ def _group(counts: Counter[str]) -> Group:
 
 
 def _group_names(names: pd.DataFrame, groups: Mapping[str, Sequence[Group]]) -> list[str]:
+    """The name of each own name's group, [name]."""
     of = {
         (feature, text): group.name
         for feature, found in groups.items()
@@ -240,15 +247,15 @@ def _features(
 def describe_free_text(
     responses: Responses, own: OwnWords | None, method: str, level: float = LEVEL
 ) -> Iterator[Estimate]:
-    """How many ratings carry an own name, and how close these are to the method's labels."""
+    """The share of ratings with an own name, and how similar these are to the method's labels."""
     if own is None:
         return
     ratings = ratings_of(responses, method)
     frame = responses.of(method)
-    said = frame["free_text"].map(lambda text: words_of(text) != "").to_numpy(dtype=np.float64)
+    has_name = frame["free_text"].map(lambda text: words_of(text) != "").to_numpy(dtype=np.float64)
     yield from rating_share(
         ratings,
-        said,
+        has_name,
         "free_text_share",
         "share of ratings with a name of the listener’s own",
         level,
@@ -266,15 +273,15 @@ def describe_free_text(
             yield _similarity(kind, found[there], named, level)
         elif kind == "gain" and len(names):
             reason = "no first labels of other features to compare own names with"
-            yield no_value("free_text_gain", LABEL[kind], ratings, reason, level)
+            yield no_value("free_text_gain", WORDING[kind], ratings, reason, level)
 
 
 def _similarity(kind: str, values: Floats, ratings: Ratings, level: float) -> Estimate:
-    """A mean similarity with Student's t on the recommended clustered standard error."""
+    """A mean similarity, with Student's t on the recommended clustered standard error."""
     linear = ratings.linear(values)
     return estimate(
         name=f"free_text_{kind}",
-        label=LABEL[kind],
+        label=WORDING[kind],
         method=ratings.method,
         unit="none",
         value=linear.value,

@@ -1,9 +1,9 @@
-"""Machine scores beside what listeners said, for one method.
+"""Machine scores of labels compared with the listeners' answers, per method.
 
-- A score and the listener's confidence: Spearman's correlation between the score of the label that
-  was chosen and the confidence in it, and the same freed of the listeners' own noise.
-- A score and the choice: how often the chosen label's score is above that of another option.
-- The machine's own confidence: `calibration`.
+- With confidence: Spearman's correlation between the score of the chosen label and the listener's
+  confidence in it, uncorrected and corrected for the listeners' noise.
+- With the choice: how often the chosen label's score is above that of another option.
+- The method's own confidence: `calibration`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from analysis.reading.labels import Key, Labels, lookup
 from analysis.reading.table import Responses
 
 RELIABILITY_RESAMPLES = 2000
-"""To tell whether a rating has any reliability: without it the correction divides by nothing."""
+"""Resamples for the interval of the ICC, which must exclude 0 before anything is divided by it."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """One score of one method beside confidence: feature means of both."""
+    """One score of one method, and confidence: means of both, [feature]."""
 
     method: str
     score: Floats
@@ -42,7 +42,7 @@ class Points:
 
 
 def score_points(responses: Responses, scores: Labels | None) -> dict[str, list[Points]]:
-    """For each score the feature means of it (of the chosen labels) and of confidence, a method."""
+    """Each score to its `Points` per method: feature means of the chosen labels' scores."""
     found: dict[str, list[Points]] = {}
     if scores is None or not responses.has("chosen_rank"):
         return found
@@ -69,7 +69,7 @@ def describe_scores(
     resamples: int,
     level: float = LEVEL,
 ) -> list[Estimate]:
-    """Every estimate of one method's scores; nothing without scores or chosen ranks."""
+    """Every estimate of one method's scores; empty without scores or chosen ranks."""
     if scores is None or not responses.has("chosen_rank"):
         return []
     frame = responses.of(method)
@@ -126,6 +126,10 @@ def _against_confidence(
             level,
         )
         return
+    # Spearman (1904), American J. of Psychology 15, 72–101: r / √(reliability of the ratings), with
+    # the score taken as exact. Deviations: the reliability is that between features, although
+    # listeners may have rated different labels of a feature, which overcorrects; it is taken as
+    # known in the interval; and both are cut at ±1.
     scale = math.sqrt(reliability)
     stretched = (
         Interval.none(interval.reason)
@@ -149,10 +153,11 @@ def _against_confidence(
 
 
 def spearman(score: Floats, ratings: Ratings) -> Linear | None:
-    """Spearman's correlation with each rating's influence; None without spread.
+    """Spearman's correlation of `score` [rating] and the ratings; None if either has no spread.
 
-    Pearson's correlation r of the mid-ranks; influence (z_x z_y − r (z_x² + z_y²)/2) / n, with the
-    ranks' standardised values z. The ranks are taken as given.
+    It is Pearson's correlation r of the mid-ranks. With z the standardised ranks, a rating's
+    influence is that of Pearson's r, (z_x z_y − r (z_x² + z_y²)/2) / n. Deviation: the ranks count
+    as given, although each depends on all ratings.
     """
     if np.ptp(score) == 0 or np.ptp(ratings.values) == 0:
         return None
@@ -164,7 +169,11 @@ def spearman(score: Floats, ratings: Ratings) -> Linear | None:
 
 
 def _fisher(linear: Linear, level: float) -> Interval:
-    """Student's t on Fisher's z, with the recommended clustered standard error."""
+    """Student's t on Fisher's z = artanh r (1921), with the recommended clustered standard error.
+
+    By the delta method se(z) = se(r) / (1 − r²). Deviation: that replaces Fisher's 1 / √(n − 3),
+    which assumes independent ratings.
+    """
     way = linear.recommended
     if linear.clusters(way) < 3:
         return Interval.none("fewer than three participants or features")
@@ -178,7 +187,7 @@ def _fisher(linear: Linear, level: float) -> Interval:
 
 
 def _icc_of_a_rating(ratings: Ratings, rng: np.random.Generator) -> float | None:
-    """ICC(1): the share of a rating's variance between features; None if not told from 0."""
+    """ICC(1), a rating's share of variance between features; None if its interval includes 0."""
     found = agree(icc_oneway, rating_counts(ratings), rng=rng, resamples=RELIABILITY_RESAMPLES)
     low = found.interval.low
     return found.value if low is not None and low > 0 else None
@@ -187,10 +196,14 @@ def _icc_of_a_rating(ratings: Ratings, rng: np.random.Generator) -> float | None
 def _against_choice(
     frame: pd.DataFrame, values: Mapping[Key, float], method: str, name: str, level: float
 ) -> Iterator[Estimate]:
-    """Mean over trials of the share of other options whose score the chosen label's beats."""
+    """Mean over trials of the share of other options that score below the chosen label.
+
+    Ties count half. Only the method's own labels of the feature have a score.
+    """
     columns = [f"option_rank_{i}" for i in range(1, 6)]
     if not set(columns) <= set(frame.columns):
         return
+    # 1) The scores of the chosen label [rating] and of the other options [option, rating].
     chosen = lookup(frame, values, method, "rank_number")
     others = []
     for i, column in enumerate(columns, start=1):
@@ -201,6 +214,7 @@ def _against_choice(
         held = lookup(frame.assign(_option=rank), values, method, "_option")
         others.append(np.where(rank == frame["rank_number"], np.nan, held))
     table = np.array(others)
+    # 2) Per trial, the share of the scored others that are below it.
     beaten = np.where(np.isfinite(table), (chosen > table) + 0.5 * (chosen == table), 0.0)
     n = np.isfinite(table).sum(axis=0)
     usable = np.isfinite(chosen) & (n > 0)

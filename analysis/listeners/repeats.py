@@ -1,4 +1,4 @@
-"""Test–retest agreement: listeners who were asked the same trial twice."""
+"""Test–retest agreement: listeners who were given the same trial twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.reading.table import Responses
 
 
 def describe_repeats(responses: Responses, method: str, level: float = LEVEL) -> Iterator[Estimate]:
-    """Within-listener agreement: share of repeats with the same choice, and the same confidence."""
+    """Shares of repeats with the same choice and with the same confidence as the first time."""
     pairs = repeat_pairs(counted(responses))
     pairs = pairs[pairs["method"] == method] if len(pairs) else pairs
     if pairs.empty:

@@ -1,12 +1,13 @@
-"""How alike two short texts are: by an embedding where one is given, else by their letters.
+"""How similar two short texts are: by an embedding if one is given, else by their letters.
 
 Without an embedding: cosine of TF-IDF vectors over character 3- to 5-grams within words (Salton and
 Buckley 1988, Information Processing & Management 24, 513–523; the weights of scikit-learn's
-`TfidfVectorizer(analyzer="char_wb")`). It sees "drum loop" and "looping drums", and takes "piano"
-and "keyboard" for strangers: a string similarity, and the report says so.
+`TfidfVectorizer(analyzer="char_wb")`). "drum loop" and "looping drums" are similar, "piano" and
+"keyboard" are not: it compares spelling, not meaning, and the report says so.
 
-With one: cosine of the vectors. They come from a file of JSON lines, `{"text": …, "vector": […]}`;
-or from a command that reads texts, a JSON string each line, and writes vectors, a list each line.
+With an embedding: cosine of the vectors. They come from a file of JSON lines, `{"text": …,
+"vector": […]}`, or from a command that reads texts, one JSON string per line, and writes vectors,
+one JSON list per line.
 """
 
 from __future__ import annotations
@@ -33,42 +34,45 @@ from analysis.reading.text_files import lines_of, read_text
 LETTERS = "TF-IDF cosine of character 3- to 5-grams (a likeness of spelling, not of meaning)"
 SIZES = (3, 4, 5)
 MOST_CHARACTERS = 400
-"""Of a text that are looked at."""
+"""Characters of a text that are compared; the rest is ignored."""
 MINUTES = 10
-"""An embedding command may take this long."""
+"""Time limit of an embedding command."""
 
 Matrix: TypeAlias = "sparse.csr_array[np.float64, tuple[int, int]]"
 
 
 @dataclass(frozen=True)
 class Space:
-    """Texts as vectors of length 1 (0 for a text without a letter)."""
+    """Texts as vectors of length 1 (0 for a text without letters)."""
 
     name: str
-    """What the similarity is, in words."""
+    """How the similarity is computed, in words."""
     place: Mapping[str, int]
+    """Text to its row."""
     rows: Matrix
+    """[text, dimension]"""
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
         """The vectors of `texts`, [text, dimension]."""
         return self.rows[[self.place[text] for text in texts]]
 
     def cosine(self, first: Sequence[str], second: Sequence[str]) -> Floats:
-        """Cosine of each text with its partner, [pair]."""
+        """Cosine of `first[i]` and `second[i]` for each i, [pair]."""
         product = self.vectors(first).multiply(self.vectors(second))
         return np.asarray(product.sum(axis=1), dtype=np.float64).ravel()
 
 
 def words_of(text: str) -> str:
-    """A text's words in small letters, one space between them."""
+    """A text's words in lower case, separated by single spaces."""
     plain = unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).casefold()
     return " ".join(re.findall(r"\w+", plain))
 
 
 def letters(texts: Iterable[str]) -> Space:
-    """Every text by its TF-IDF vector; a text's weight of an n-gram is count × idf.
+    """Every text as its TF-IDF vector: an n-gram's weight is count × idf, then length 1.
 
-    idf = ln((1 + N) / (1 + texts that hold it)) + 1, N distinct texts.
+    idf = ln((1 + N) / (1 + texts with the n-gram)) + 1, for N distinct texts (scikit-learn's smooth
+    idf).
     """
     known = sorted(set(texts))
     counts = [Counter(_ngrams(words_of(text))) for text in known]
@@ -83,7 +87,7 @@ def letters(texts: Iterable[str]) -> Space:
 
 
 def _ngrams(words: str) -> list[str]:
-    """Character n-grams within each word, spaces around it; a short word counts once."""
+    """Character n-grams of each word with a space on both sides; a short word counts once."""
     found = []
     for word in words.split():
         padded = f" {word} "
@@ -95,13 +99,14 @@ def _ngrams(words: str) -> list[str]:
 
 
 def _unit(table: Matrix) -> Matrix:
+    """The rows divided by their length."""
     length = np.sqrt(np.asarray(table.multiply(table).sum(axis=1)).ravel())
     scale = 1 / np.where(length > 0, length, 1.0)
     return sparse.csr_array(table.multiply(scale[:, None]))
 
 
 def embedded(texts: Iterable[str], *, file: Path | None, command: str | None) -> Space:
-    """Every text by its embedding, from a file or from a command; refuses what is not complete."""
+    """Every text as its embedding, from a file or a command; a missing vector is refused."""
     known = sorted(set(texts))
     if file is not None:
         vectors, name = _from_file(file, known), file.name

@@ -1,1 +1,1 @@
-"""Cumulative link mixed models: their likelihood, their fit, and the same in R."""
+"""Cumulative link mixed models: their likelihood, their fit, and an R script that repeats it."""

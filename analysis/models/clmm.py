@@ -2,14 +2,18 @@
 
     P(y ≤ j) = F(θ_j − xβ − σ₁ u[participant] − σ₂ v[feature]),   u, v ~ N(0, 1)
 
-The random effects are integrated out by Laplace's approximation (at the mode of all of them at
-once), or, for a single random effect, by adaptive Gauss–Hermite quadrature. It is the model and the
-approximation of R's `ordinal::clmm` (Christensen 2019), and agrees with it on Randall's wine data.
+The random effects are integrated out by Laplace's approximation, at the joint mode of all of them,
+or, for a single random effect, by adaptive Gauss–Hermite quadrature. Model and approximations are
+those of R's `ordinal::clmm` (Christensen 2019, *ordinal: Regression Models for Ordinal Data*); the
+tests compare the fit with R's on Randall's wine data.
 
-Assumes that random effects are normal and independent and that effects shift the latent scale by
-the same amount at every threshold. Categories that nobody used are merged with their neighbour.
-Not fitted, with a reason, where the ratings have one category, where the methods separate the
-categories completely, or where the optimiser does not converge.
+The model assumes that random effects are normal and independent, and that x shifts the latent scale
+by the same amount at every threshold (proportional odds, with the logit). A category that nobody
+used is merged with its neighbour. There is no fit, but a reason, if all ratings are in one
+category, if the methods separate the categories completely, or if the optimiser does not converge.
+
+Parameters are one vector [first threshold, logs of the gaps, β, σ] (`data.unpack`), so that any
+vector has ordered thresholds; the sign of σ is free, and its absolute value is reported.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from analysis.models.link_functions import Link
 from analysis.models.quadrature import Quadrature
 
 LARGEST = 12.0
-"""An effect or standard deviation on the latent scale beyond this is taken for separation."""
+"""A larger effect or standard deviation on the latent scale is a sign of separation."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Fit:
     sigma: Floats
     """Standard deviations of the random effects, in the order given."""
     sigma_se: Floats
-    """Their standard errors; without meaning where a standard deviation is at its border, 0."""
+    """Their standard errors; meaningless where a standard deviation is at its boundary, 0."""
     theta: Floats
     """Thresholds."""
     log_likelihood: float
@@ -50,15 +54,17 @@ class Fit:
 
 
 def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
-    """Maximum likelihood; `nodes` > 1 asks for quadrature, for one random effect alone."""
+    """Maximum likelihood; `nodes` > 1: quadrature points, for a single random effect only."""
     if nodes > 1 and len(data.factors) > 1:
         raise ValueError("quadrature is for one random effect")
+    # 1) Maximise the Laplace-approximate likelihood by BFGS with the exact gradient.
     laplace = Laplace(data, link)
     start = _start(data)
     found = optimize.minimize(
         laplace.objective, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 200}
     )
     gradient: Callable[[Floats], Floats] = laplace.gradient
+    # 2) From there, if asked for, maximise the likelihood by quadrature.
     if nodes > 1:
         quadrature = Quadrature(laplace, nodes)
         gradient = quadrature.gradient
@@ -70,6 +76,7 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
             options={"gtol": 1e-4, "maxiter": 200},
         )
     _check(found, data)
+    # 3) Wald standard errors of β and σ from the observed information.
     covariance = _covariance(gradient, found.x)
     theta, beta, sigma = unpack(found.x, data)
     k = data.n_theta
@@ -86,7 +93,7 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
 
 
 def _start(data: Data) -> Floats:
-    """Thresholds from the ratings' shares, no effects, standard deviations ½."""
+    """Start of the search: thresholds at the logits of the cumulative shares, β = 0, σ = ½."""
     share = np.cumsum(np.bincount(data.y) / len(data.y))[:-1]
     theta = np.log(share / (1 - share))
     gaps = np.log(np.maximum(np.diff(theta), 1e-3))
@@ -96,6 +103,7 @@ def _start(data: Data) -> Floats:
 
 
 def _check(found: optimize.OptimizeResult, data: Data) -> None:
+    """Raise `NotFitted` on separation and where the gradient is not close to 0."""
     _, beta, sigma = unpack(found.x, data)
     if np.any(np.abs(beta) > LARGEST) or np.any(np.abs(sigma) > LARGEST):
         raise NotFitted("separation: the ratings of the methods do not overlap enough")
@@ -104,7 +112,7 @@ def _check(found: optimize.OptimizeResult, data: Data) -> None:
 
 
 def _covariance(gradient: Callable[[Floats], Floats], at: Floats) -> Floats:
-    """Inverse of the observed information, by central differences of the gradient."""
+    """Inverse of the observed information, whose rows are central differences of the gradient."""
     step = 1e-4
     rows = []
     for i in range(len(at)):
@@ -112,7 +120,7 @@ def _covariance(gradient: Callable[[Floats], Floats], at: Floats) -> Floats:
         move[i] = step
         rows.append((gradient(at + move) - gradient(at - move)) / (2 * step))
     information = (np.array(rows) + np.array(rows).T) / 2
-    # A standard deviation of 0 has no curvature of its own: it is left out of the inverse.
+    # A standard deviation of 0 has no curvature: 1 on the diagonal leaves it out of the inverse.
     flat = np.abs(np.diag(information)) < 1e-8
     information[flat, flat] = 1.0
     try:

@@ -1,4 +1,4 @@
-"""Data of a cumulative link mixed model, its parameters, and why one cannot be fitted."""
+"""Data and parameters of a cumulative link mixed model, and the reason if it has no fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ class NotFitted(Exception):  # noqa: N818 - an answer, not an error
 
 @dataclass(frozen=True)
 class Data:
-    """Ratings as categories from 0, predictors [rating, k], and each random effect's levels."""
+    """What a model is fitted to."""
 
     y: Ints
+    """Category of each rating, numbered from 0, [rating]."""
     x: Floats
+    """Predictors, [rating, predictor]."""
     factors: tuple[Ints, ...]
+    """Each random effect's level of each rating, numbered from 0, [rating]."""
 
     @property
     def n_theta(self) -> int:
@@ -28,12 +31,12 @@ class Data:
         return int(self.y.max())
 
     def sizes(self) -> tuple[int, ...]:
-        """Levels of each random effect."""
+        """Number of levels of each random effect."""
         return tuple(int(f.max()) + 1 for f in self.factors)
 
 
 def prepare(ratings: Floats, x: Floats, factors: Sequence[Ints]) -> Data:
-    """Data of a model; refuses what cannot be fitted."""
+    """Data of a model from ratings [rating]; raises `NotFitted` for what cannot be fitted."""
     used, y = np.unique(ratings, return_inverse=True)
     if len(used) < 2:
         raise NotFitted("every rating is the same")
@@ -46,7 +49,11 @@ def prepare(ratings: Floats, x: Floats, factors: Sequence[Ints]) -> Data:
 
 
 def unpack(parameters: Floats, data: Data) -> tuple[Floats, Floats, Floats]:
-    """Thresholds (first, then logs of the gaps), effects, standard deviations (sign is free)."""
+    """θ [categories − 1], β [predictor] and σ [random effect] from the parameter vector.
+
+    The vector has the first threshold, the logs of the gaps between thresholds, β and σ.
+    """
+    # Clipping keeps a far step of the optimiser finite; e^±30 is beyond any fit.
     k, n = data.n_theta, data.x.shape[1]
     gaps = np.exp(np.clip(parameters[1:k], -30, 30))
     theta = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])

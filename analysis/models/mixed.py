@@ -1,4 +1,4 @@
-"""The cumulative link mixed model of two methods, as estimates and a test."""
+"""The cumulative link mixed model of two methods: estimates and a test."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from analysis.models.link_functions import LINKS, Link
 WALD = "Wald, from the observed information of the mixed model"
 WALD_LOG = "Wald on the logarithm, from the observed information of the mixed model"
 NODES = 10
-"""Quadrature points where there is one random effect alone."""
+"""Quadrature points for models with a single random effect."""
 
 LARGEST_MODEL = 20_000
-"""Ratings beyond which the model is left to a machine with more time."""
+"""With more ratings than this no model is fitted: it would take too long."""
 
 
 def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], list[HypothesisTest]]:
-    """The method's effect by logit and probit, the random effects' spread, and a Wald test."""
+    """The method's effect with logit and probit link, the random effects' SDs, and a Wald test."""
     try:
         data, names = model_data(pair)
         fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1) for link in LINKS}
@@ -49,10 +49,10 @@ def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], li
 
 
 def model_data(pair: Pair) -> tuple[Data, list[str]]:
-    """Ratings with the method as predictor and the random effects that the design can tell.
+    """Ratings with the method (1 for A, else 0) as predictor, and the names of the random effects.
 
     A random participant needs a participant with two ratings, a random feature a feature with two;
-    else its spread is one with the noise.
+    otherwise their variance cannot be told from the noise's.
     """
     if len(pair.values) > LARGEST_MODEL:
         raise NotFitted(f"over {LARGEST_MODEL} ratings: the mixed model is not fitted here")
@@ -103,11 +103,11 @@ def _estimates(
                 interval=_sigma_interval(float(sigma), float(error), level),
             )
         )
-    said = {
+    shown = {
         "effect_se": ("standard error of the effect", se),
         "log_likelihood": ("log-likelihood", fitted.log_likelihood),
     }
-    for name, (label, number) in said.items():
+    for name, (label, number) in shown.items():
         found.append(
             estimate(
                 name=f"clmm_{link}_{name}",
@@ -124,7 +124,10 @@ def _estimates(
 
 
 def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
-    """Wald's on the logarithm, which keeps it above 0; none where the estimate is about 0."""
+    """Wald's interval of log σ, back-transformed, so that it stays above 0; none if σ is about 0.
+
+    By the delta method log σ has the standard error se(σ) / σ.
+    """
     if sigma < 0.05 or error > 2 * sigma:
         return Interval.none("the estimate is at the border, 0, where Wald’s interval fails")
     half = float(stats.norm.ppf((1 + level) / 2)) * error / sigma
@@ -132,6 +135,7 @@ def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
 
 
 def _test(pair: Pair, fitted: Fit) -> HypothesisTest:
+    # Wald: z = β / se(β), two-sided against the normal distribution.
     z = float(fitted.beta[0] / fitted.beta_se[0])
     return HypothesisTest(
         name="clmm_logit_wald",

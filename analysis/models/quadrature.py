@@ -13,9 +13,12 @@ from analysis.models.link_functions import log_likelihood
 
 
 class Quadrature:
-    """Adaptive Gauss–Hermite quadrature for one random effect (Pinheiro and Bates 1995).
+    """Adaptive Gauss–Hermite quadrature: Pinheiro and Bates 1995, J. Computational and Graphical
+    Statistics 4, 12–35.
 
-    Each level's integral is taken at `nodes` points around its mode, scaled by the curvature.
+    For each level, ∫ exp g(b) φ(b) db ≈ s Σ_k w_k exp(g(b_k) − b_k²/2 + x_k²/2) / √(2π), with
+    g its log-likelihood, b_k = b̂ + s x_k, s = H^(−1/2), and x_k, w_k the points and weights for the
+    weight function exp(−x²/2). One point is Laplace's approximation.
     """
 
     def __init__(self, laplace: Laplace, nodes: int) -> None:
@@ -23,24 +26,27 @@ class Quadrature:
         self.points, self.weights = np.polynomial.hermite_e.hermegauss(nodes)
 
     def value(self, parameters: Floats) -> float:
-        """Minus log-likelihood."""
+        """Minus the log-likelihood at `parameters`."""
+        # 1) The points b_k, [level, k].
         laplace, data = self.laplace, self.laplace.data
         mode = laplace.mode(parameters)
         theta, beta, _ = unpack(parameters, data)
         sigma, level = laplace.sigma(parameters)[0], laplace.levels[0]
         scale = 1 / np.sqrt(mode.curvature.diagonals[0])
         b = mode.b[0][:, None] + scale[:, None] * self.points[None, :]
+        # 2) log p at each, [rating, k], summed within levels, [level, k].
         eta = (data.x @ beta)[:, None] + sigma * b[level]
         each = log_likelihood(laplace.link, data.y, theta, eta)
         inside = np.zeros_like(b)
         np.add.at(inside, level, each)
+        # 3) The weighted sum, on the log scale against underflow.
         logs = inside - b**2 / 2 + self.points[None, :] ** 2 / 2 + np.log(self.weights)[None, :]
         top = logs.max(axis=1)
         integral = top + np.log(np.exp(logs - top[:, None]).sum(axis=1))
         return -float(np.sum(integral + np.log(scale) - math.log(2 * math.pi) / 2))
 
     def gradient(self, parameters: Floats) -> Floats:
-        """Central differences: the points move with the parameters."""
+        """Central differences of `value`: the points move with the parameters."""
         moves = np.eye(len(parameters)) * 1e-5
         return np.array(
             [(self.value(parameters + m) - self.value(parameters - m)) / 2e-5 for m in moves]

@@ -1,7 +1,7 @@
-"""An R script that recomputes the report's mixed models with `ordinal::clmm`, and what it reads.
+"""An R script that recomputes the report's mixed models with `ordinal::clmm`, and its tables.
 
-The script is the same for every report: names and numbers are in two tables beside it, so that no
-text from the responses ever becomes code.
+The script is the same for every report: names and numbers are in two tables that it reads, so that
+no text from the responses becomes code.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ PARAMETERS = ("effect", "effect_se", "sd_participant", "sd_feature", "log_likeli
 
 
 def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
-    """The script and its tables by path; nothing where no mixed model was fitted."""
+    """The script and its tables, by path; empty if no mixed model was fitted."""
     models = _models(summary)
     if models.empty:
         return {}
@@ -102,7 +102,7 @@ def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
 
 
 def _models(summary: Summary) -> pd.DataFrame:
-    """One row a parameter of each fitted model."""
+    """One row per parameter of each fitted model."""
     found = {(e.method, e.name): e for e in summary.estimates if e.name.startswith("clmm_")}
     rows: list[dict[str, object]] = []
     for a, b in summary.comparisons:

@@ -1,1 +1,1 @@
-"""Reading the table and the files beside it: refusals, exclusions, and what was planned."""
+"""Reads the table and the files beside it: checks, exclusions, and the study's plan."""

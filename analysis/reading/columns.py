@@ -1,7 +1,7 @@
-"""The columns of `responses.csv` that the analysis reads, and what each of their cells may hold.
+"""The columns of `responses.csv` that the analysis reads, and the values that their cells may have.
 
-A cell is text. A `Level` says which texts are allowed and what they mean; everything else refuses
-the file. Columns that are not named here are free text or identifiers and are taken as they are.
+A cell is text. A `Level` says which texts are allowed; any other refuses the file. Columns that are
+not listed here are free text or identifiers and are taken as they are.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _WHOLE = re.compile(r"[0-9]{1,15}(\.0+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Level:
-    """What a column's cells may hold."""
+    """The values that a column's cells may have."""
 
     allows: Callable[[str], bool]
     meaning: str
-    """How a message names the allowed values."""
+    """The allowed values as an error message names them."""
 
 
 def whole(text: str) -> int | None:
-    """The whole number that a cell holds ("4" and "4.0" alike), or None."""
+    """The whole number in a cell ("4" and "4.0" alike), or None."""
     return int(text.split(".")[0]) if _WHOLE.fullmatch(text) else None
 
 
@@ -85,4 +85,4 @@ LEVELS: dict[str, Level] = {
     "shown_at": Level(_is_time, "an ISO 8601 time"),
     "answered_at": Level(_is_time, "an ISO 8601 time"),
 }
-"""Columns with levels. To add one, add its line here and its test in tests/analysis."""
+"""Column to its allowed values. To add one, add its line here and a test in tests/analysis."""

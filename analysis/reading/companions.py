@@ -1,4 +1,4 @@
-"""Files that lie beside `responses.csv` in an export, each of which unlocks something more."""
+"""The other files of an export, beside `responses.csv`; each makes further estimates possible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.reading.text_files import read_json, read_text
 
 
 def read_study(folder: Path) -> Mapping[str, Any] | None:
-    """`study.json` (design, exclusion rules, analysis plan); None where there is none."""
+    """The content of `study.json` (design, exclusion rules, analysis plan); None without one."""
     path = folder / "study.json"
     if not path.is_file():
         return None
@@ -26,7 +26,7 @@ def read_study(folder: Path) -> Mapping[str, Any] | None:
 
 
 def read_table(folder: Path, name: str, needed: tuple[str, ...]) -> list[dict[str, str]] | None:
-    """A companion's rows as texts; None where there is no such file."""
+    """The rows of a companion file, cells as texts; None where there is no such file."""
     path = folder / name
     if not path.is_file():
         return None
@@ -42,7 +42,7 @@ def read_table(folder: Path, name: str, needed: tuple[str, ...]) -> list[dict[st
 
 
 def decimal(name: str, row: int, column: str, text: str) -> float:
-    """A finite number of a companion's cell; refused with its row and value else."""
+    """The finite number in a cell of a companion file; else a refusal naming row and value."""
     try:
         value = float(text)
     except ValueError:
@@ -53,7 +53,7 @@ def decimal(name: str, row: int, column: str, text: str) -> float:
 
 
 def clip_seconds(folder: Path) -> dict[str, float] | None:
-    """Length of each clip in seconds, from `stimuli.csv`."""
+    """Clip to its length in seconds, from `stimuli.csv`; None without that file."""
     rows = read_table(folder, "stimuli.csv", ("clip", "seconds"))
     if rows is None:
         return None

@@ -1,10 +1,10 @@
-"""Exclusions by rules that the study fixed beforehand, in `study.json` under `exclusion_rules`.
+"""Exclusions by the study's rules, which `study.json` has under `exclusion_rules`.
 
-Each rule drops whole participations, or single responses, from the estimates; nothing is deleted
-from the table. Results are shown with and without. Rules given on the command line in place of the
-plan's are marked as a deviation.
+Each rule leaves whole participations, or single responses, out of the estimates; the table itself
+is not changed. Results are shown with and without exclusions. Rules given on the command line
+replace the plan's and are reported as a deviation.
 
-To add a rule, add its line to `RULES` and a function beside the others.
+To add a rule over participations, add its line to `RULES`; over responses, to `RESPONSE_RULES`.
 """
 
 from __future__ import annotations
@@ -46,14 +46,17 @@ def _flagged(column: str) -> Callable[[pd.DataFrame, float], pd.Series[bool]]:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule over participations: the columns of `quality.participations` it needs, and whom out.
+    """A rule over participations.
 
-    A participation whose figure is missing (no repeat, say) stays in.
+    A participation whose figure is missing (without repeats, for example) stays in.
     """
 
     needs: tuple[str, ...]
+    """The columns of `quality.participations` that it reads."""
     out: Callable[[pd.DataFrame, float], pd.Series[bool]]
+    """From that table and the rule's limit to whether each participation is left out."""
     meaning: str
+    """Whom it leaves out, in words; `{}` is the limit."""
 
 
 RULES: dict[str, Rule] = {
@@ -102,9 +105,9 @@ class Exclusion:
     limit: float
     meaning: str
     n_participations: int
-    """Participations that it drops (0 for a rule over responses)."""
+    """Participations that it leaves out (0 for a rule over responses)."""
     n_responses: int
-    """Main responses with a confidence that it drops."""
+    """Main responses with a confidence that it leaves out."""
     applied: bool
     reason: str = ""
     """Why a rule could not be applied."""
@@ -112,16 +115,16 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Excluded:
-    """A table after its rules."""
+    """A table after the rules were applied."""
 
     responses: Responses
     exclusions: tuple[Exclusion, ...]
     source: str
-    """`plan`, `deviation` (rules in place of the plan's), `given` (no plan) or `none`."""
+    """`plan`, `deviation` (other rules than the plan's), `given` (no plan) or `none`."""
 
 
 def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Excluded:
-    """Apply the plan's rules, or the `given` file's in their place."""
+    """Apply the plan's rules, or those of the file `given` instead."""
     study = read_study(folder)
     planned = _rules((study or {}).get("exclusion_rules") or {}, "study.json")
     if given is None:

@@ -1,7 +1,7 @@
-"""`labels.csv` beside the table: the methods' labels, and the numbers that machines gave them.
+"""`labels.csv` beside the table: the methods' labels, and the scores that machines gave them.
 
-Columns: run, sae, feature, method, rank, text, confidence, and one for each score. A *score* is a
-column whose name begins with `score_`, or another one that holds numbers alone.
+Columns: run, sae, feature, method, rank, text, confidence, and one per score. A *score* is a column
+whose name begins with `score_`, or any other column that has only numbers.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Labels:
-    """`labels.csv`: texts, and score name to value, of each (feature key, method, rank)."""
+    """The texts and scores of `labels.csv`, by (feature key, method, rank)."""
 
     texts: Mapping[Key, str]
     by_name: Mapping[str, Mapping[Key, float]]
+    """Score to its values; `confidence` is the method's own."""
 
     @property
     def names(self) -> list[str]:
@@ -65,7 +66,7 @@ def read_labels(folder: Path, responses: Responses) -> Labels | None:
 
 
 def _score_columns(rows: list[dict[str, str]]) -> list[str]:
-    """The machine's confidence, what is named a score, and what else holds numbers alone."""
+    """The method's confidence, columns named `score_…`, and others that have only numbers."""
     named = [c for c in (rows[0] if rows else ()) if c not in IDENTITY]
     return [
         c
@@ -82,7 +83,10 @@ def _numeric(text: str) -> bool:
 
 
 def lookup(frame: pd.DataFrame, values: Mapping[Key, float], method: str, rank: object) -> Floats:
-    """The score of one label a rating: of the rank in a column, or of a fixed rank."""
+    """The score of one label per rating, [rating]; NaN where there is none.
+
+    `rank` is the name of a column with the label's rank, or one rank for all ratings.
+    """
     ranks = frame[rank] if isinstance(rank, str) else [rank] * len(frame)
     return np.array(
         [

@@ -1,14 +1,14 @@
-"""The plan that a study fixed beforehand (`study.json`, `analysis_plan`), and what departs from it.
+"""The study's analysis plan (`analysis_plan` in `study.json`), and every departure from it.
 
-A plan may say, all of it optional:
+A plan may have these entries, all of them optional:
 
-- `comparisons`: pairs of methods, `[["essentia", "gemini"]]`; the first minus the second;
+- `comparisons`: pairs of methods, `[["essentia", "gemini"]]`, the first minus the second;
 - `confirmatory`: names of tests (`PLANNABLE`); Holm's family is these tests of these comparisons;
-- `equivalence_bound`, `statuses`, `resamples`, `seed`: what the command's options set otherwise;
-- `text`: prose, shown as it stands.
+- `equivalence_bound`, `statuses`, `resamples`, `seed`: as the command's options of those names;
+- `text`: prose, shown unchanged.
 
-An option of the command goes before the plan and is then a deviation. What the plan says beyond
-this cannot be followed here, and that is a deviation too. Nothing departs in silence.
+An option of the command overrides the plan and is then a deviation. Any other entry cannot be
+followed, which is a deviation too. The report lists every deviation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEAST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan as read; None where it does not say."""
+    """A plan as read; None for an entry that it does not have."""
 
     comparisons: tuple[tuple[str, str], ...] | None = None
     confirmatory: tuple[str, ...] | None = None
@@ -52,7 +52,7 @@ class Plan:
     seed: int | None = None
     text: str = ""
     unknown: tuple[str, ...] = ()
-    """What it says that this analysis cannot follow."""
+    """Its entries that this analysis cannot follow."""
 
     @property
     def named(self) -> bool:
@@ -60,13 +60,13 @@ class Plan:
         return self.comparisons is not None or self.confirmatory is not None
 
     def family(self, test: str, pair: tuple[str, str]) -> bool:
-        """Whether a test of a comparison is confirmatory."""
+        """Whether this test of this comparison is confirmatory."""
         tests = (DEFAULT_TEST,) if self.confirmatory is None else self.confirmatory
         return test in tests and (self.comparisons is None or pair in self.comparisons)
 
 
 def read_plan(study: Mapping[str, Any] | None) -> Plan:
-    """The plan of a `study.json`; refuses what is not of its form in one line."""
+    """The plan in a `study.json`; a malformed entry is refused in one line."""
     given = (study or {}).get("analysis_plan") or {}
     if not isinstance(given, Mapping):
         raise _refused("analysis_plan", given, "a JSON object")
@@ -129,7 +129,7 @@ def _whole(given: Any, name: str, least: int, most: int) -> int | None:
 
 
 def departures(plan: Plan, asked: Mapping[str, object]) -> list[str]:
-    """What the command's options (`asked`, None where not given) say in place of the plan."""
+    """Where the command's options (`asked`; None: not given) differ from the plan, in words."""
     found = [
         f"The plan says {name} {_shown(planned)}; this analysis used {_shown(asked[name])}."
         for name in OPTIONS
@@ -138,7 +138,7 @@ def departures(plan: Plan, asked: Mapping[str, object]) -> list[str]:
         and asked[name] != planned
     ]
     unknown = [
-        f"The plan says something of {quote(key)}, which this analysis does not know."
+        f"The plan has an entry {quote(key)}, which this analysis does not know."
         for key in plan.unknown
     ]
     return found + unknown
@@ -151,9 +151,9 @@ def _shown(value: object) -> str:
 
 
 def too_late(study: Mapping[str, Any] | None, answered: Sequence[str]) -> str:
-    """Why what `study.json` says was not fixed before the first answer; empty where it was.
+    """Why the plan in `study.json` was not fixed before the first answer; empty where it was.
 
-    Empty too where the file says nothing of its freezing, or the table nothing of its times.
+    Empty too where `study.json` has no `frozen_at`, or the table no times of answers.
     """
     if not study or "frozen_at" not in study:
         return ""

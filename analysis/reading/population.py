@@ -1,7 +1,7 @@
-"""Whose answers a table holds: people's or simulated listeners', of one study or of several.
+"""Whose answers a table holds: people's or simulated listeners', from one study or several.
 
-Simulated listeners' answers are left out unless there are no others. That several studies or
-versions were pooled changes nothing here, but is said above every figure.
+Simulated listeners' answers are left out unless there are no others. Pooling several studies or
+versions changes no estimate, but the report warns of it before any figure.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ ALL_SIMULATED = (
 
 
 def people_only(read: Responses, folder: Path, study: Mapping[str, Any] | None) -> Responses:
-    """The table without simulated listeners' rows, unless all are, and with its warnings.
+    """The table without simulated listeners' rows, unless all rows are theirs, and with warnings.
 
-    Whose a row is stands in its column `simulated`, else in `participants.csv`; without either,
-    `study.json` can only warn.
+    The column `simulated` says whether a row is a simulated listener's, else `participants.csv`
+    does. With neither, `study.json` only has their number, which gives a warning.
     """
     simulated = _simulated(read, folder)
     if simulated is None:
-        said = _by_study(study)
+        warnings = _by_study(study)
     elif not simulated.any():
-        said = []
+        warnings = []
     elif simulated.all():
-        said = [ALL_SIMULATED]
+        warnings = [ALL_SIMULATED]
     else:
-        said = [_left_out(read.rows[simulated])]
-        read = restricted(read, ~simulated, said[0])
-    return dataclasses.replace(read, warnings=(*said, *_pooled(read.rows)))
+        warnings = [_left_out(read.rows[simulated])]
+        read = restricted(read, ~simulated, warnings[0])
+    return dataclasses.replace(read, warnings=(*warnings, *_pooled(read.rows)))
 
 
 def _simulated(read: Responses, folder: Path) -> pd.Series[bool] | None:
-    """Whether each row is a simulated listener's; None if nothing says so of every single one."""
+    """Whether each row is a simulated listener's; None if the files do not say."""
     if read.has("simulated"):
         return read.rows["simulated"].str.lower() == "true"
     table = read_table(folder, "participants.csv", ("participation",))
@@ -60,7 +60,7 @@ def _left_out(rows: pd.DataFrame) -> str:
 
 
 def _by_study(study: Mapping[str, Any] | None) -> list[str]:
-    """What `study.json` alone can say: how many, not who."""
+    """The warning that `study.json` allows: how many listeners were simulated, but not which."""
     n = (study or {}).get("simulated_participations")
     if not isinstance(n, int) or n < 1:
         return []
@@ -82,12 +82,12 @@ def _participations(study: Mapping[str, Any]) -> int | None:
 
 
 def _pooled(rows: pd.DataFrame) -> Iterator[str]:
-    """Which studies and versions stand in one table, if more than one does."""
+    """A warning where the table pools several studies, or several versions of one."""
     if "study" in rows.columns and rows["study"].nunique() > 1:
         names = ", ".join(sorted(map(str, rows["study"].unique())))
         yield (
             f"This table pools {rows['study'].nunique()} studies ({names}). Every figure is over "
-            "all of them, as if they were one: read them apart if their designs differ."
+            "all of them, as if they were one: analyse them separately if their designs differ."
         )
     if "study_version" not in rows.columns:
         return
@@ -98,5 +98,5 @@ def _pooled(rows: pd.DataFrame) -> Iterator[str]:
             of = f" of {study}" if study else ""
             yield (
                 f"This table pools versions {' and '.join(versions)}{of}. Every figure is over "
-                "all of them, as if they were one: a version is another design or other texts."
+                "all of them, as if they were one: versions can differ in design and in texts."
             )

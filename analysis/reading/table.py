@@ -1,11 +1,11 @@
-"""Reading `responses.csv`: one row a response, checked before anything is computed from it.
+"""Reads `responses.csv`, one row per response, and checks it before anything is computed.
 
-Needed are `participation, method, feature, trial, confidence`; each further column unlocks what can
-be computed from it, and what is missing is said in `Responses.notes`. Rows are named as a
-spreadsheet shows them: the header is row 1, the first response row 2.
+Required are `participation, method, feature, trial, confidence`; each further column makes more
+estimates possible, and `Responses.notes` says what is missing. Rows are numbered as a spreadsheet
+shows them: the header is row 1, the first response row 2.
 
-Which rows enter estimates: `kind` is main, the participation's status is among those asked for
-(by default `complete` alone), and a confidence was given. Everything left out is counted.
+A row enters the estimates if its `kind` is main, its participation's status is among those asked
+for (by default only `complete`), and a confidence was given. All other rows are counted.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from analysis.reading.columns import DEFAULT_STATUSES, LEVELS, REQUIRED, STATUSE
 from analysis.reading.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
-"""More methods than this are taken for a mix-up of columns."""
+"""More methods than this probably mean that columns were mixed up."""
 
 RUN_SEPARATOR = "\x1f"
-"""Stands between run and feature in a feature's key; no identifier holds it."""
+"""Separates run and feature in a feature's key; it occurs in no identifier."""
 
 CELL_LIMIT = 1_000_000
-"""Characters in one cell."""
+"""Longest cell that is read, characters."""
 
 
 @dataclass(frozen=True)
 class Accounting:
-    """Where every row of the file went."""
+    """How many rows of the file were used, and why the others were not."""
 
     n_rows: int
     rows_by_kind: dict[str, int]
     left_out_by_status: dict[str, tuple[int, int]]
-    """Status to (participations, main rows) that do not enter estimates."""
+    """Status to its (participations, main rows), which do not enter the estimates."""
     n_without_confidence: int
     """Main rows of counted participations without a confidence."""
     n_ratings: int
@@ -51,19 +51,19 @@ class Accounting:
 
 @dataclass(frozen=True)
 class Responses:
-    """A checked table. `ratings` enters the estimates; `rows` is everything that the file held."""
+    """A checked table: `rows` is the whole file, `ratings` the part that enters the estimates."""
 
     name: str
     sha256: str
     rows: pd.DataFrame
-    """Every row, as text, plus `row` (its number), `feature_key` and `rating` (0: none given)."""
+    """Every row as text, with `row` (its number), `feature_key` and `rating` (0: none given)."""
     ratings: pd.DataFrame
-    """participation, method, feature_key, trial, rating (1–5), and all columns of the file."""
+    """The columns of `rows`, with a rating from 1 to 5."""
     accounting: Accounting
     statuses: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    """What a reader must know before any figure: whose answers these are, what was pooled."""
+    """What must be read before any figure: whose answers these are, what was pooled."""
 
     @property
     def methods(self) -> list[str]:
@@ -80,7 +80,7 @@ class Responses:
 
 
 def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) -> Responses:
-    """Read and check a responses table; every refusal is an `AnalysisError` of one line."""
+    """Read and check a table of responses; every refusal is an `AnalysisError` of one line."""
     _check_statuses(statuses)
     data = read_bytes(path)
     name = path.name
@@ -103,9 +103,9 @@ def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) ->
 
 
 def restricted(responses: Responses, keep: pd.Series[bool], why: str) -> Responses:
-    """Only some of the table's rows, as if the file had no others; `AnalysisError` if none count.
+    """The table as if it had only the rows `keep`; `why` says what was left out.
 
-    `why` says what was left out.
+    `AnalysisError` if none of them enters the estimates.
     """
     rows = responses.rows[keep].reset_index(drop=True)
     ratings, accounting = _ratings(rows, responses.statuses)
@@ -123,7 +123,7 @@ def _check_statuses(statuses: Sequence[str]) -> None:
 
 
 def _frame(name: str, data: bytes) -> pd.DataFrame:
-    """The file's cells as text, one column a column, with the row's number beside them."""
+    """The file's cells as text, and each row's number in the column `row`."""
     header, records = _records(name, data)
     _check_header(name, header)
     for number, record in records:
@@ -132,7 +132,7 @@ def _frame(name: str, data: bytes) -> pd.DataFrame:
                 f"{name}: row {number} has {len(record)} cells where the header has {len(header)}"
             )
     if not records:
-        raise AnalysisError(f"{name}: holds a header and no response: nothing to estimate")
+        raise AnalysisError(f"{name}: has a header but no responses: nothing to estimate")
     cells_of = zip(*(record for _, record in records), strict=True)
     columns = dict(zip(header, cells_of, strict=True))
     frame = pd.DataFrame({key: pd.Series(cells, dtype=object) for key, cells in columns.items()})
@@ -141,10 +141,10 @@ def _frame(name: str, data: bytes) -> pd.DataFrame:
 
 
 def _records(name: str, data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and each record that is not a blank line with its number."""
+    """The header, and every record that is not blank, with its row number."""
     text = decoded(name, data)
     if "\0" in text:
-        raise AnalysisError(f"{name}: holds a NUL character, so it is not a CSV text")
+        raise AnalysisError(f"{name}: contains a NUL character, so it is not a text file")
     csv.field_size_limit(CELL_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -167,7 +167,9 @@ def _check_header(name: str, header: list[str]) -> None:
         )
     reserved = sorted({"row", "feature_key", "rating"} & set(header))
     if reserved:
-        raise AnalysisError(f"{name}: column {reserved[0]} is not of the contract; rename it")
+        raise AnalysisError(
+            f"{name}: column {reserved[0]}: the analysis uses this name itself; rename the column"
+        )
 
 
 def _check_levels(name: str, rows: pd.DataFrame) -> None:
@@ -188,7 +190,7 @@ def _first(rows: pd.DataFrame, mask: pd.Series[bool], column: str) -> tuple[int,
 
 
 def _check_identifiers(name: str, rows: pd.DataFrame) -> None:
-    """Who, what and when must be known; the same trial must not be counted twice."""
+    """Participation, trial, method and feature must be filled; no trial may occur twice."""
     main = _is_main(rows)
     for column in ("participation", "trial", "method", "feature"):
         mask = rows[column].str.strip() == ""
@@ -220,7 +222,7 @@ def _check_doubles(name: str, rows: pd.DataFrame) -> None:
         first = rows[same].iloc[0]
         raise AnalysisError(
             f"{name}: row {second['row']}: trial {quote(second['trial'])} of participation "
-            f"{quote(second['participation'])} stands in row {first['row']} already"
+            f"{quote(second['participation'])} is already in row {first['row']}"
         )
 
 
@@ -231,7 +233,7 @@ def _is_main(rows: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _with_keys(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `feature_key`, unique over runs, and `rating`, the confidence as a number (0: none)."""
+    """Add `feature_key`, unique across runs, and `rating`, the confidence as a number (0: none)."""
     key = rows["feature"]
     if "run" in rows.columns and rows["run"].nunique() > 1:
         key = rows["run"] + RUN_SEPARATOR + rows["feature"]
@@ -263,7 +265,7 @@ def _ratings(rows: pd.DataFrame, statuses: tuple[str, ...]) -> tuple[pd.DataFram
 
 
 def accounting_of(before: Accounting, kept: pd.DataFrame) -> Accounting:
-    """The accounting of a table of which only the rows `kept` enter the estimates."""
+    """The accounting after exclusions, when only the rows `kept` enter the estimates."""
     return dataclasses.replace(
         before,
         n_ratings=len(kept),

@@ -1,9 +1,8 @@
-"""Text files from elsewhere: CSV, JSON, lines of JSON.
+"""Text files from elsewhere: CSV, JSON, JSON Lines.
 
-UTF-8 is read, with a byte order mark or without, and UTF-16 and UTF-32 where their mark says so;
-anything else is refused in one line that names the file, the byte and the likely encoding. Lines
-end at a line feed and nowhere else: `str.splitlines` would cut at U+2028 and its like, which may
-stand in a text.
+Read are UTF-8, with or without a byte order mark, and UTF-16 and UTF-32 with their mark; anything
+else is refused in one line that names the file, the byte and the likely encoding. Lines end at a
+line feed only: `str.splitlines` would also split at U+2028 and the like, which a text may contain.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ MARKS = (
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds."""
+    """The bytes of a file."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -35,12 +34,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text in a file."""
+    """The text of a file."""
     return decoded(path.name, read_bytes(path))
 
 
 def decoded(name: str, data: bytes) -> str:
-    """Bytes as text, without a byte order mark; `name` stands in the refusal."""
+    """Bytes as text, without a byte order mark; a refusal names the file, `name`."""
     encoding = next((codec for mark, codec in MARKS if data.startswith(mark)), "utf-8")
     try:
         return data.decode(encoding)
@@ -60,7 +59,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in a file."""
+    """The JSON content of a file."""
     text = read_text(path)
     try:
         return json.loads(text)

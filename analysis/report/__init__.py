@@ -1,4 +1,4 @@
-"""From a table to the report: every estimate, then its page, figures and files."""
+"""Makes the report of a table: computes every estimate, then writes page, figures and files."""
 
 from analysis.report.build import build_report
 

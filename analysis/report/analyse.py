@@ -1,4 +1,4 @@
-"""From a table to a `Summary`: every estimate and test, without writing or drawing anything."""
+"""From a table to a `Summary`: computes every estimate and test, writes and draws nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from analysis.report.settings import Procedure, Settings, procedure_of
 from analysis.threads import one_thread
 
 MOST_MIXED = 6
-"""With more comparisons than this the mixed models are not fitted."""
+"""With more comparisons than this no mixed models are fitted."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ class Analysis:
 
     summary: Summary
     responses: Responses
-    """After exclusions."""
+    """The table after exclusions."""
     methods: tuple[Ratings, ...]
     quality: pd.DataFrame
     """One row per participation (`quality.participations`)."""
     straight_line: float
     """The study's rule for its flags of that name (`quality.straight_line`)."""
     curves: tuple[tuple[str, tuple[Bin, ...]], ...]
-    """Reliability diagram of each method whose own confidence is beside the table."""
+    """Method to its reliability diagram, for methods whose own confidence is in `labels.csv`."""
     points: dict[str, list[Points]]
-    """Each machine score beside confidence (`machine_scores.score_points`)."""
+    """Machine scores and confidence per feature (`machine_scores.score_points`)."""
     own: OwnWords | None
     """The listeners' own names (`free_text`)."""
 
@@ -114,7 +114,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
 
 
 def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
-    """The plan as data; empty where none stands beside the table."""
+    """The plan as data; empty without a plan."""
     return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
 
 
@@ -125,7 +125,7 @@ def _deviations(
     excluded: Excluded,
     tests: list[HypothesisTest],
 ) -> list[str]:
-    """Everything in which this analysis is not the one fixed beforehand."""
+    """Every departure of this analysis from the study's plan, in words."""
     found = list(done.departures)
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     if late := too_late(study, answered):
@@ -148,7 +148,7 @@ def _deviations(
 
 
 def _not_made(plan: Plan, tests: list[HypothesisTest]) -> list[str]:
-    """Confirmatory tests of the plan that the data do not allow."""
+    """The plan's confirmatory tests that could not be made, in words."""
     made = {t.name for t in tests if t.family == CONFIRMATORY}
     absent = [
         f"The plan’s confirmatory test {name} does not apply to this design and was not made."
@@ -205,7 +205,7 @@ def _of_method(
 def _without(
     read: Responses, labels: Labels | None, excluded: Excluded, settings: Settings, done: Procedure
 ) -> tuple[Estimate, ...]:
-    """Every recommended result over all responses, where the rules dropped any."""
+    """Every recommended estimate over all responses, if the rules excluded any."""
     if len(excluded.responses.ratings) == len(read.ratings):
         return ()
     own = own_words(read, labels, embeddings=settings.embeddings, command=settings.embed_command)

@@ -1,9 +1,9 @@
-"""The report: the files that say what a table holds.
+"""The files of the report.
 
-`build_report` is the whole of it, for the command line and the site alike. It writes
+`build_report` does everything, for the command line and for the site. It writes
 `report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/`,
-`figures/*.svg` and, where mixed models were fitted, `mixed_models.R`, and gives the `Summary` back.
-The same table, companions, seed and number of resamples give the same bytes.
+`figures/*.svg` and, if mixed models were fitted, `mixed_models.R`, and returns the `Summary`. The
+same table, companions, seed and number of resamples give the same bytes.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def build_report(
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
-    What is None is as the study's plan says (`study.json`), else the default (`Settings`). Raises
-    `AnalysisError`, before anything is written, with the one line that the user reads.
+    An argument that is None is as the study's plan says (`study.json`), else the default
+    (`Settings`). Raises `AnalysisError`, with one line for the user, before anything is written.
     """
     settings = Settings(
         seed=seed,
@@ -62,7 +62,7 @@ def build_report(
 
 
 def draw(analysis: Analysis) -> list[figures.Figure]:
-    """The pictures, in the order of the report."""
+    """The figures, in the order of the report."""
     summary = analysis.summary
     means = [summary.find("mean_confidence", ratings.method) for ratings in analysis.methods]
     drawn = [figures.distribution(analysis.methods), figures.means(analysis.methods, means)]
@@ -73,7 +73,7 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
         drawn.append(figures.differences(differences))
     drawn += [f for f in (figures_listeners.features(analysis.methods), _consensus(summary)) if f]
     if analysis.points:
-        # One picture: CLAP's where it is there, else the first score's.
+        # One figure: CLAP's if there is one, else the first score's.
         name = "clap" if "clap" in analysis.points else next(iter(analysis.points))
         drawn.append(figures_listeners.scores(name, analysis.points[name]))
     if analysis.curves:
@@ -91,7 +91,7 @@ def _consensus(summary: Summary) -> figures.Figure | None:
 
 
 def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:
-    """Every file of the report by its path inside the folder."""
+    """Every file of the report: its path in the folder, and its text."""
     summary = analysis.summary
     title, body = sections.report(summary, drawings, analysis.own, analysis.straight_line)
     text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -115,7 +115,7 @@ def _own_names(own: OwnWords | None) -> dict[str, str]:
     names = own.names[list(COLUMNS)]
     return {
         "tables/free_text.csv": frame_csv(names),
-        # The mark tells a spreadsheet that it is UTF-8.
+        # The byte order mark tells a spreadsheet that this is UTF-8.
         "tables/free_text.spreadsheet.csv": "\ufeff" + frame_csv(names.map(_safe)),
     }
 
@@ -125,13 +125,13 @@ def _safe(cell: object) -> object:
 
 
 def _without(summary: Summary) -> dict[str, str]:
-    """Every recommended result without the exclusions, where these dropped any."""
+    """Every recommended estimate without the exclusions, if they excluded any response."""
     found = summary.without_exclusions
     return {"tables/without_exclusions.csv": rows_csv(Estimate, found)} if found else {}
 
 
 def rows_csv(kind: type[Estimate | HypothesisTest], rows: Sequence[object]) -> str:
-    """One row a record, unrounded; an empty cell where there is nothing to say."""
+    """One row per record, unrounded; an empty cell for None."""
     names = [field.name for field in dataclasses.fields(kind)]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -143,5 +143,5 @@ def rows_csv(kind: type[Estimate | HypothesisTest], rows: Sequence[object]) -> s
 
 
 def frame_csv(frame: pd.DataFrame) -> str:
-    """A frame as CSV, unrounded; an empty cell where there is no value."""
+    """A frame as CSV, unrounded; an empty cell for a missing value."""
     return str(frame.to_csv(index=False, lineterminator="\r\n"))

@@ -1,4 +1,4 @@
-"""Cells and tables of estimates, as the report's sections share them."""
+"""Cells and tables of estimates, used by all sections of the report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from analysis.report.page import html_table
 from analysis.report.text import clean, escape, interval, value
 
 MOST_COLUMNS = 4
-"""With more methods than this a table has one row a method and quantity."""
+"""With more methods than this a table has one row per method and quantity, not columns."""
 
 
 def per_method_table(summary: Summary, caption: str, names: Sequence[str], few: int = 4) -> str:
-    """A table of estimates, one column a method; empty where none of them was computed.
+    """A table of estimates, one column per method; empty if none of them was computed.
 
-    With many methods one row a method and quantity, of the first `few` quantities alone.
+    With many methods one row per method and quantity, for the first `few` quantities only.
     """
     found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
     present = [name for name in names if any((name, m) in found for m in summary.methods)]
@@ -42,7 +42,7 @@ def _row(name: str, found: dict[tuple[str, str], Estimate], methods: Sequence[st
 
 
 def stacked(e: Estimate) -> str:
-    """A value with its interval, and below them its counts."""
+    """A value with its interval, and its counts below them."""
     if e.value is None:
         return f"{value(e)}: {escape(e.reason)}"
     lines = [f'<span class="value">{value(e)}</span>']
@@ -74,12 +74,12 @@ def with_interval(e: Estimate) -> str:
 
 
 def many(n: int, noun: str) -> str:
-    """A number with its noun in the right number."""
+    """A number with its noun, in the singular or plural."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def first_up(label: str) -> str:
-    """A label as the start of a line, "≥ 4" kept together."""
+    """A label at the start of a line: capitalised, with "≥ 4" kept on one line."""
     shown = escape(clean(label))
     shown = shown[:1].upper() + shown[1:]
     return shown.replace("≥ 4", "≥&nbsp;4").replace("&gt; 4", "&gt;&nbsp;4")

@@ -1,8 +1,8 @@
-"""The report's pictures, drawn by matplotlib as SVG.
+"""The report's figures, drawn by matplotlib as SVG.
 
-The same numbers give the same bytes: ids are hashed with a fixed salt, no date is written, texts
-stay texts. Colours are taken from `analysis.report.palette`, whose values the page replaces by CSS
-variables, so that one drawing serves a light and a dark page.
+The same numbers give the same bytes: ids are hashed with a fixed salt, there is no date, and text
+remains text. Colours are those of `analysis.report.palette`, which the page replaces by CSS
+variables, so that one drawing serves light and dark pages.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 WIDTH = 4.6
-"""Inches; about a phone's width at the page's scale, so that 9-point texts stay readable there."""
+"""Inches; about a phone's width at the page's scale, so that 9-point text stays readable there."""
 
 MOST_ROWS = 24
-"""A picture shows no more rows than this; the tables hold all."""
+"""A figure shows no more rows than this; the tables have all."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One drawing: its name (file stem and id), SVG text, alt text and caption."""
+    """One figure: its name (file stem and id), SVG, alt text and caption."""
 
     name: str
     svg: str
@@ -46,7 +46,7 @@ class Figure:
     caption: str
 
     def _repr_svg_(self) -> str:
-        """How a notebook shows it."""
+        """What a notebook shows."""
         return self.svg
 
 
@@ -75,7 +75,7 @@ def canvas(height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Can
         "svg.hashsalt": "earwitness",
     }
     with matplotlib.rc_context(style), warnings.catch_warnings():
-        # A name in a script that the measuring font lacks is still drawn by the reader's font.
+        # A name in a script that the font for measuring lacks is still drawn, in the reader's font.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
@@ -97,13 +97,13 @@ def svg_of(figure: Canvas, name: str) -> str:
 
 
 def short(name: str, limit: int = 22) -> str:
-    """A name as a label: cleaned, cut at `limit` characters."""
+    """A name for use in a figure: cleaned, cut at `limit` characters."""
     name = clean(name)
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
 def distribution(methods: Sequence[Ratings]) -> Figure:
-    """One bar a method: the shares of the five answers."""
+    """One bar per method: the shares of the five answers."""
     shown = methods[:MOST_ROWS]
     shares = [
         np.bincount(r.values.astype(int), minlength=HIGHEST + 1)[LOWEST:] / len(r.values)
@@ -151,7 +151,7 @@ def _bar(ax: Axes, row: int, share: Floats) -> None:
 
 
 def plain(ax: Axes) -> None:
-    """No axis line and no ticks on the left."""
+    """Remove the axis line and ticks on the left."""
     ax.spines["left"].set_visible(False)
     ax.tick_params(left=False)
 
@@ -186,7 +186,7 @@ def means(methods: Sequence[Ratings], estimates: Sequence[Estimate]) -> Figure:
 
 
 def _stacked(values: Floats, bins: int = 60) -> tuple[Floats, Floats]:
-    """Positions of dots stacked in narrow bins over 1–5: x, and lift above the base line."""
+    """Positions of dots, stacked in narrow bins over the scale: x, and height above the base."""
     index = np.round((np.sort(values) - 1) / 4 * bins).astype(int)
     seen = np.zeros(bins + 1, dtype=int)
     height = np.zeros(len(index))
@@ -213,7 +213,7 @@ def whisker(ax: Axes, estimate: Estimate, row: float, colour: str) -> None:
 
 
 def differences(estimates: Sequence[Estimate]) -> Figure:
-    """Differences in mean confidence with their intervals, beside zero."""
+    """Differences in mean confidence with their intervals, and a line at zero."""
     shown = [e for e in estimates if e.value is not None][:MOST_ROWS]
     with canvas(0.85 + 0.4 * len(shown)) as (figure, (ax,)):
         ax.axvline(0, color=MUTED, linewidth=1)
@@ -248,7 +248,7 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
 
 
 def reliability_diagram(curves: Sequence[tuple[str, Sequence[Bin]]]) -> Figure:
-    """The machine's confidence in its first label against the share of listeners choosing it."""
+    """The method's confidence in its first label, and the share of listeners who chose it."""
     with canvas(3.6) as (figure, (ax,)):
         ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for row, (method, bins) in enumerate(curves[:MOST_ROWS]):

@@ -1,4 +1,4 @@
-"""Pictures of features, of consensus, and of machine scores beside confidence."""
+"""Figures of features, of consensus, and of machine scores against confidence."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_FEATURES = 400
-"""A caterpillar shows this many features a method, evenly picked, when there are more."""
+"""Most features per method in a caterpillar plot; of more, these are picked evenly."""
 
 
 def features(methods: Sequence[Ratings]) -> Figure | None:
-    """Features in the order of their mean rating; None where each was rated once."""
+    """Features in the order of their mean rating; None if each was rated only once."""
     shown = [r for r in methods if r.by_feature().weight.max() > 1][:4]
     if not shown:
         return None
@@ -70,7 +70,7 @@ def _caterpillar(ax: Axes, ratings: Ratings, colour: str) -> None:
 
 
 def consensus(observed: Sequence[Estimate], by_chance: Sequence[Estimate]) -> Figure | None:
-    """Modal share of each method beside its value under blind choice; None where not estimable."""
+    """Each method's modal share, and its value under random choice; None if not estimable."""
     shown = [
         (o, c)
         for o, c in zip(observed, by_chance, strict=True)
@@ -105,7 +105,7 @@ def consensus(observed: Sequence[Estimate], by_chance: Sequence[Estimate]) -> Fi
 
 
 def scores(name: str, points: Sequence[Points]) -> Figure:
-    """One machine score beside confidence: a dot a feature, and means in five equal groups."""
+    """One machine score against confidence: one dot per feature, and means of five equal groups."""
     with canvas(3.3) as (figure, (ax,)):
         for row, found in enumerate(points[:MOST_ROWS]):
             colour = method_colour(row)

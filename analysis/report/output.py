@@ -1,4 +1,4 @@
-"""Writing the report's folder: all of it or nothing."""
+"""Writes the report's folder, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 from analysis.errors import AnalysisError
 
 OWN_FOLDERS = ("figures", "tables")
-"""Folders inside the output that are the report's own and are replaced as a whole."""
+"""Folders in the output that belong to the report and are replaced as a whole."""
 
 
 def write_all(out: Path, files: Mapping[str, str]) -> None:
-    """Write `files` (relative path to text) under `out`, made beside it first and then moved in.
+    """Write `files` (relative path to text) under `out`.
 
-    Files of an earlier report are replaced; other files in `out` are left alone.
+    They are written to a temporary folder beside `out` and then moved there. Files of an earlier
+    report are replaced; other files in `out` are not touched.
     """
     if out.exists() and not out.is_dir():
         raise AnalysisError(f"{out.name}: is a file; --out needs a folder")

@@ -1,6 +1,6 @@
-"""HTML of the report: one self-contained page, for light and dark, desktop and phone.
+"""HTML of the report: one self-contained page, light or dark, for desktop and phone.
 
-Small functions that give HTML text back. Everything from the table passes `text.escape`.
+Small functions that return HTML. Every text from the table goes through `text.escape`.
 """
 
 from __future__ import annotations
@@ -102,26 +102,26 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def heading(text: str, anchor: str = "", rank: int = 2) -> str:
-    """A heading, which `anchor` makes reachable."""
+    """A heading; `anchor` is its id, for links."""
     mark = f' id="{anchor}"' if anchor else ""
     return f"<h{rank}{mark}>{escape(text)}</h{rank}>"
 
 
 def paragraph(text: str, style: str = "") -> str:
-    """A paragraph of already escaped HTML."""
+    """A paragraph of HTML that is already escaped."""
     mark = f' class="{style}"' if style else ""
     return f"<p{mark}>{text}</p>"
 
 
 def bullets(items: Iterable[str]) -> str:
-    """A list of already escaped HTML."""
+    """A bullet list of HTML that is already escaped."""
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
 def html_table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], style: str = ""
 ) -> str:
-    """A table of already escaped cells; the first column heads its row, the rest are numbers."""
+    """A table of cells that are already escaped; the first heads its row, the rest are numbers."""
     mark = f' class="{style}"' if style else ""
     top = f'<th scope="col">{head[0]}</th>' + "".join(
         f'<th scope="col" class="n">{cell}</th>' for cell in head[1:]
@@ -138,7 +138,7 @@ def html_table(
 
 
 def prose_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts, already escaped; the first column heads its row. Stacked on a phone."""
+    """A table of texts that are already escaped; on a phone its cells are stacked."""
     return html_table(caption, head, rows, "prose").replace(' class="n"', "")
 
 
@@ -152,7 +152,7 @@ def _cell(content: str) -> str:
 
 
 def figure(drawing: Figure) -> str:
-    """A drawing with its alt text and caption; its number is given by the page."""
+    """A figure with its alt text and caption; `sections` puts in its number for the #."""
     alt = escape(drawing.alt)
     svg = themed(drawing.svg).replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
     return (
@@ -162,7 +162,7 @@ def figure(drawing: Figure) -> str:
 
 
 def standalone(drawing: Figure) -> str:
-    """A drawing as a file of its own, on white, with its alt text as title."""
+    """A figure as a file of its own, on white, with its alt text as title."""
     title = f"<title>{html.escape(clean(drawing.alt), quote=False)}</title>"
     background = '<rect width="100%" height="100%" fill="#ffffff"/>'
     head, rest = drawing.svg.split(">", 1)

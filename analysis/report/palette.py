@@ -1,7 +1,7 @@
-"""Colours of figures and page: one value for light pages, one for dark, by name.
+"""Colours of the figures and the page: by name, one value for light pages and one for dark.
 
-Drawings are made in the light values, each of which occurs once here, so that the page can replace
-it by the CSS variable of its name.
+Figures are drawn in the light values. No two names have the same one, so that the page can replace
+each by the CSS variable of its name.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ VARIABLES: dict[str, tuple[str, str]] = {
 
 
 def method_colour(index: int) -> str:
-    """The colour of the method in that place; they repeat after eight."""
+    """The colour of the method with that index; colours repeat after eight."""
     return _METHODS[index % len(_METHODS)][0]
 
 
 def themed(svg: str) -> str:
-    """A drawing whose colours follow the page's theme."""
+    """The drawing with CSS variables for its colours, which follow the page's theme."""
     for name, (light, _) in VARIABLES.items():
         svg = svg.replace(light, f"var(--{name})")
     return svg

@@ -1,4 +1,4 @@
-"""The report's sections, from a `Summary`: it reads like the results section of a paper."""
+"""The report's page from a `Summary`, written like the results section of a paper."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def report(
 
 
 def _numbered(body: str, kind: str) -> str:
-    """Tables and figures get their numbers in the order of the page."""
+    """Put the numbers of tables or figures in, in the order of the page."""
     numbers = count(1)
     return re.sub(f"<b>{kind} #", lambda _: f"<b>{kind} {next(numbers)}", body)
 
@@ -179,7 +179,7 @@ def _methods_text(summary: Summary) -> Iterator[str]:
 
 
 def _tests_text(summary: Summary) -> str:
-    """How methods were compared; nothing that was not done."""
+    """How methods were compared: only the tests that were made."""
     made = {t.name for t in summary.tests if t.p is not None}
     parts = {
         "difference_mean_confidence": "the difference in means by Student’s t on the recommended "

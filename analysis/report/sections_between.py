@@ -1,4 +1,4 @@
-"""The report on differences between methods: estimates, tests, and other ways of clustering."""
+"""The section on differences between methods: estimates, tests, and other clusterings."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BETWEEN = (
     "clmm_logit_sd_feature",
 )
 MOST_PAIRS = 6
-"""With more comparisons than this the page shows the first row of each alone."""
+"""With more comparisons than this the page shows only the first row of each."""
 
 
 def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
-    """Nothing where there is one method alone."""
+    """Nothing if there is only one method."""
     found = [e for e in summary.estimates if e.name in BETWEEN and e.recommended]
     if not found:
         return
@@ -100,7 +100,7 @@ def _numbers(t: HypothesisTest) -> list[str]:
 
 
 def _clusterings(summary: Summary) -> Iterator[str]:
-    """The same value under each kind of clustering, the recommended one marked."""
+    """The same values under each kind of clustering, with the recommended one marked."""
     names = ("mean_confidence", "share_at_least_4", "difference_mean_confidence")
     ways = list(
         dict.fromkeys(

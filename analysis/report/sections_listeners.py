@@ -1,4 +1,4 @@
-"""The report on what listeners chose and how far they agreed."""
+"""The sections on choices, agreement, and machine scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AGREEMENT = (
 
 
 def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
-    """Which labels were chosen, beside what blind choice would give."""
+    """Which labels were chosen, with the values expected under random choice."""
     shown = per_method_table(
         summary,
         "<b>Table #.</b> Choices, each beside its value if listeners chose blindly.",
@@ -47,7 +47,7 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
 
 
 def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
-    """Scores and the machine's own confidence beside what listeners said."""
+    """Machine scores and the method's own confidence compared with the listeners' answers."""
     names = list(
         dict.fromkeys(
             e.name
@@ -69,7 +69,7 @@ def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
 
 
 def agreement(summary: Summary) -> Iterator[str]:
-    """How far listeners agreed on the same feature under the same method."""
+    """How much listeners agreed on the same feature under the same method."""
     yield heading("Agreement of listeners", "agreement")
     reasons = {e.reason for e in summary.estimates if e.name in AGREEMENT}
     if all(e.value is None for e in summary.estimates if e.name in AGREEMENT) and len(reasons) == 1:

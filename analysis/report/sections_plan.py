@@ -1,4 +1,4 @@
-"""The report on the plan: what was fixed beforehand, and every departure from it."""
+"""The section on the study's plan, and every deviation from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.report.text import escape
 
 
 def plan(summary: Summary) -> Iterator[str]:
-    """Always said, also where there is no plan."""
+    """Always in the report, even if there is no plan."""
     yield heading("What was fixed beforehand", "plan")
     planned = summary.plan or summary.exclusion_source in ("plan", "deviation")
     if not planned:

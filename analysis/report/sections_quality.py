@@ -1,4 +1,4 @@
-"""The report on quality: flags, repeats, exclusions, and the results without these."""
+"""The section on quality: flags, repeats, exclusions, and results without exclusions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report on the listeners' own names: how close they are to the labels, and what they are."""
+"""The section on the listeners' own names: what they are, and how similar to the labels."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MOST_GROUPS = 6
 MOST_MEMBERS = 4
 MOST_LABELS = 3
 MOST_SHOWN = 80
-"""Characters of a text on the page."""
+"""Longest text on the page, characters."""
 
 
 def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
-    """Nothing where no listener gave a name of their own."""
+    """Nothing if no listener gave a name of their own."""
     if own is None:
         return
     yield heading("In the listeners’ own words", "words")

@@ -1,6 +1,6 @@
-"""Words and numbers as the page and the figures show them: safe, on one line, rounded.
+"""Texts and numbers as the page and the figures show them: safe, on one line, rounded.
 
-Only what is shown is rounded; files hold the numbers as they are.
+Only the page and the figures round; files have the numbers in full.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MINUS = "−"
 
 
 def clean(value: str) -> str:
-    """A text from the table without control characters, which neither HTML nor SVG may hold."""
+    """A text from the table without control characters, which HTML and SVG do not allow."""
     spaced = value.replace("\x1f", " · ")
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Cf") else c
@@ -33,14 +33,14 @@ STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
 CELL = re.compile(
     r"([;\r\n][\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*)(?=[=+\-@|%＝＋－＠｜％])"
 )
-"""What begins a cell within a text where a spreadsheet separates cells by semicolons: it does in
-countries that write decimal commas, whatever quotation marks stand around the text."""
+"""Start of a cell within a text, for spreadsheets that separate cells by semicolons, as they do in
+countries with decimal commas, regardless of the quotation marks around the text."""
 
 
 def spreadsheet_safe(value: str) -> str:
     """The text with a leading apostrophe where a spreadsheet would take it for a formula.
 
-    Blank and invisible characters before its first sign hide nothing; full-width signs count.
+    Blank and invisible characters before the sign are skipped, and full-width signs count too.
     """
     blank = "".join(takewhile(_is_blank, value))
     rest = value[len(blank) :]

@@ -105,12 +105,12 @@ def test_no_effect_is_found_about_as_rarely_as_stated() -> None:
 
 
 def test_the_cheapest_design_reaches_the_power_at_the_lowest_cost() -> None:
-    found = cheapest(Design(effect=0.8), wished=0.8, trials=[5, 10], simulations=60)
+    found = cheapest(Design(effect=0.8), wanted=0.8, trials=[5, 10], simulations=60)
     assert found is not None
     best, cost = found
     assert best.power >= 0.8
     assert cost == pytest.approx(2 * best.design.participants * (1 + 0.1 * best.design.trials))
-    assert cheapest(Design(effect=0.01), wished=0.9, trials=[2], simulations=20) is None
+    assert cheapest(Design(effect=0.01), wanted=0.9, trials=[2], simulations=20) is None
 
 
 def test_a_pilot_gives_the_defaults(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_catch_trial_needs_no_method_or_feature(tmp_path: Path) -> None:
 
 
 def test_the_same_trial_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match=r"row 4: trial '1' of .* stands in row 2"):
+    with pytest.raises(AnalysisError, match=r"row 4: trial '1' of .* is already in row 2"):
         read(tmp_path, [GOOD, GOOD | {"trial": 2}, GOOD | {"confidence": 5}])
 
 
