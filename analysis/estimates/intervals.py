@@ -16,7 +16,7 @@ latent participant SD 0 to 0.8, 1,500 data sets per cell, nominal 95 %):
   bootstrap had 73 % for a rare answer (4 %) with 12 participants, t 87 %.
 - both, where features are rated more than once: **two-way**, by participant and feature
   (`clustering`): 93.1–97.3 % over participant SD 0–0.8 and feature SD 0–0.9, where intervals by
-  participant fell to 77 % and by feature to 67 % (1,000 data sets a cell).
+  participant fell to 77 % and by feature to 67 % (1,000 data sets per cell).
 
 `benchmarks/statistics_coverage.py` repeats the measurement. Notation below: [rating], [resample],
 [cluster] are the axes of arrays; "level" is the confidence level, 0.95 unless said otherwise.

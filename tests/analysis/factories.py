@@ -23,7 +23,7 @@ def paper_rows(
     participant_sd: float = 0.8,
     shares: dict[str, tuple[float, ...]] | None = None,
 ) -> list[Row]:
-    """One rating a feature: `participants` a method, each with `trials` of its own features.
+    """One rating per feature: `participants` per method, each with `trials` features of their own.
 
     A latent normal value (participant plus noise) is cut so that the shares come out as given.
     """
@@ -53,24 +53,24 @@ def full_rows(
     seed: int = 0,
     participants: int = 40,
     trials: int = 10,
-    ratings_a_feature: int = 5,
+    ratings_per_feature: int = 5,
     participant_sd: float = 0.8,
     feature_sd: float = 0.6,
     catch: bool = True,
 ) -> list[Row]:
-    """The contract's columns for a study of shared features, each rated several times a method.
+    """The contract's columns for a study of shared features, each rated several times per method.
 
     A listener who is confident chooses the method's first label more often. Each participation ends
     with a catch trial and a repeat of its first trial.
     """
     rng = np.random.default_rng(seed)
-    features = participants * trials // ratings_a_feature
+    features = participants * trials // ratings_per_feature
     rows: list[Row] = []
     for method, share in PAPER.items():
         level = rng.normal(0, feature_sd, features)
         spread = np.sqrt(1 + participant_sd**2 + feature_sd**2)
         cuts = stats.norm.ppf(np.cumsum(share)[:-1]) * spread
-        order = np.concatenate([rng.permutation(features) for _ in range(ratings_a_feature)])
+        order = np.concatenate([rng.permutation(features) for _ in range(ratings_per_feature)])
         for person in range(participants):
             own = rng.normal(0, participant_sd)
             mine = order[person * trials : (person + 1) * trials]

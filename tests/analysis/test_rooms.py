@@ -1,4 +1,4 @@
-"""The rooms of `analysis`: who may import whom is checked, and no room grows out of hand."""
+"""The rooms of `analysis`: which may import which, and that no room grows too large."""
 
 import json
 import shutil

@@ -16,7 +16,7 @@ def mean_of(values: Floats, participant: Ints, feature: Ints) -> Linear:
 
 
 def crossed(seed: int, sd_participant: float, sd_feature: float) -> tuple[Floats, Ints, Ints]:
-    """40 participants × 10 of 80 features, five ratings a feature."""
+    """40 participants × 10 of 80 features, five ratings per feature."""
     rng = np.random.default_rng(seed)
     participant = np.repeat(np.arange(40), 10)
     feature = np.concatenate([rng.permutation(80) for _ in range(5)])

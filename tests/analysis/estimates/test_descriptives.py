@@ -1,4 +1,4 @@
-"""What is said of one method: `analysis.estimates.descriptives`."""
+"""Estimates of one method: `analysis.estimates.descriptives`."""
 
 from pathlib import Path
 

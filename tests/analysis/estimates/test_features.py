@@ -1,4 +1,4 @@
-"""Features one by one: `analysis.estimates.features`."""
+"""Per feature: `analysis.estimates.features`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Features that both methods named: `analysis.estimates.shared_features`."""
+"""Features that both methods have: `analysis.estimates.shared_features`."""
 
 from pathlib import Path
 

@@ -32,7 +32,7 @@ def test_superiority_of_ratings_with_one_rating_each_has_brunner_munzel_s_varian
     direct = brunner_munzel(PAIN_Y, PAIN_X)
     assert direct is not None
     assert found.value == pytest.approx(direct.theta, abs=1e-12)
-    # One factor G/(G − 1) over both sides stands in for one a side: 4 % apart here.
+    # One factor G/(G − 1) over both sides replaces one per side: here they differ by 4 %.
     assert found.variance(PARTICIPANT) == pytest.approx(direct.se**2, rel=0.06)
 
 

@@ -1,4 +1,4 @@
-"""An export with labels and their machine scores, for the tests of what machines said."""
+"""An export with labels and their machine scores, for several tests."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.analysis.factories import full_rows, write_csv
 
 
 def export(folder: Path, *, informative: bool = True) -> Responses:
-    """A study whose labels' `clap` falls with the rank, or says nothing."""
+    """A study whose labels' `clap` falls with the rank, or is random."""
     rows = full_rows(participants=30)
     rng = np.random.default_rng(0)
     labels = []

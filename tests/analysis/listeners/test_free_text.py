@@ -1,4 +1,4 @@
-"""Names of the listeners' own: `analysis.listeners.similarity`, `analysis.listeners.free_text`."""
+"""Names given by listeners: `analysis.listeners.similarity`, `analysis.listeners.free_text`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Machine scores beside listeners: `analysis.listeners.machine_scores`."""
+"""Machine scores compared with listeners: `analysis.listeners.machine_scores`."""
 
 import re
 from pathlib import Path

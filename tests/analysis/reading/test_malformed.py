@@ -1,4 +1,4 @@
-"""Generated malformed tables: a report or one clear line each, never a traceback."""
+"""Generated malformed tables: each gives a report or one clear line, never a traceback."""
 
 from pathlib import Path
 

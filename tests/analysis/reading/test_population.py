@@ -1,4 +1,4 @@
-"""Whose answers enter the estimates, and what is said where studies or versions are pooled."""
+"""Whose answers enter the estimates, and the warnings where studies or versions are pooled."""
 
 from __future__ import annotations
 

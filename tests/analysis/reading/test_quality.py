@@ -23,7 +23,7 @@ def study(folder: Path, rows: list[Row], rules: Any = None) -> Responses:
 
 def small() -> list[Row]:
     """Two methods × 3 participations × 6 main trials, a catch trial and a repeat each."""
-    rows = full_rows(participants=3, trials=6, ratings_a_feature=1)
+    rows = full_rows(participants=3, trials=6, ratings_per_feature=1)
     for r in rows:
         r["chosen_rank"] = r["chosen_position"] = 1 + (int(str(r["trial"])) % 2)
         r["chosen_label"], r["response_ms"] = r[f"option_{r['chosen_rank']}"], 45_000
