@@ -243,7 +243,7 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
         "differences",
         svg,
         alt,
-        "Differences in mean confidence with their intervals; the line is no difference.",
+        "Differences in mean confidence with their intervals; the line marks no difference.",
     )
 
 

@@ -44,9 +44,9 @@ def features(methods: Sequence[Ratings]) -> Figure | None:
         for r, m in zip(shown, means, strict=True)
     )
     caption = (
-        "Each feature’s level (dot) with its 95 % interval (line), in order: means drawn towards "
-        "the mean of all features as far as their ratings are few (empirical Bayes); the fainter "
-        "mark is the plain mean. Without dots: the data do not tell the features apart."
+        "Each feature’s level (dot) with its 95 % interval (line), in order: shrunken "
+        "(empirical-Bayes) means, closer to the mean of all features the fewer their ratings; the "
+        "fainter mark is the plain mean. No dots: the estimated variance between features is zero."
     )
     return Figure("features", svg, alt, caption)
 
@@ -99,7 +99,7 @@ def consensus(observed: Sequence[Estimate], by_chance: Sequence[Estimate]) -> Fi
     )
     caption = (
         "Consensus: the share of listeners who chose a feature’s most chosen label, mean over "
-        "features, with its interval; the tick is its value if listeners chose blindly."
+        "features, with its interval; the tick is its expected value under random choice."
     )
     return Figure("consensus", svg, alt, caption)
 
@@ -136,8 +136,8 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
         for p in points[:MOST_ROWS]
     )
     caption = (
-        f"The score {clean(name)} of the chosen label beside the confidence in it: a dot a "
-        "feature, the line joins means of equal fifths of the features."
+        f"The score {clean(name)} of the chosen label against the confidence in it: one dot per "
+        "feature; the line joins the means of five equal groups of features."
     )
     return Figure("score", svg, alt, caption)
 

@@ -108,7 +108,7 @@ def _verdict(e: Estimate) -> str:
     if e.value is None or e.low is None or e.high is None:
         return f"The difference has no interval: {escape(e.reason)}."
     reading = (
-        "the interval holds zero, so the data do not tell the methods apart"
+        "the interval includes zero, so the result is inconclusive at this precision"
         if e.low <= 0 <= e.high
         else "the interval excludes zero"
     )
@@ -142,8 +142,7 @@ def _confidence(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     yield heading("Confidence by method", "confidence")
     yield per_method_table(
         summary,
-        "<b>Table #.</b> Each method’s ratings. In brackets, 95 % intervals; below them, what was "
-        "counted.",
+        "<b>Table #.</b> Each method’s ratings. In brackets, 95 % intervals; counts below.",
         PER_METHOD,
     )
     shown = ("distribution", "means", "features")
@@ -160,15 +159,15 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         f"participant: studentised bootstrap of {summary.resamples:,} resamples of participants "
         f"(with fewer than {FEW_CLUSTERS} participants, Student’s t on the clustered standard "
         "error). Shares: Wilson’s interval on the effective number of ratings. These were chosen "
-        "by measured coverage: the familiar percentile bootstrap held the true mean in 90 to "
-        "95 of 100 simulated studies where 95 were promised. The column <i>interval</i> below "
-        "names the kind of each."
+        "by measured coverage: in simulated studies the familiar percentile bootstrap covered "
+        "the true mean in only 90 to 95 %, at nominal 95 %. The column <i>interval</i> below "
+        "names the kind of each interval."
     )
     yield paragraph(_tests_text(summary))
     yield paragraph(
         "A share of feature means or participant means counts features or participants, not "
         "ratings; “≥ 4” and “&gt; 4” are never mixed. Intervals describe features and listeners "
-        "like these: they do not speak of other corpora."
+        "like these, not other corpora."
     )
     versions = ", ".join(f"{escape(name)} {escape(v)}" for name, v in summary.versions.items())
     yield paragraph(
@@ -184,7 +183,7 @@ def _tests_text(summary: Summary) -> str:
     parts = {
         "difference_mean_confidence": "the difference in means by Student’s t on the recommended "
         "clustered standard error",
-        "difference_paired_by_feature": "the same paired by feature where both methods named it",
+        "difference_paired_by_feature": "the same paired by feature, where both methods have it",
         "superiority_ratings": "the probability of superiority by its placements, clustered "
         "likewise",
         "permutation_participant_means": "participants’ means by a permutation test of Welch’s t",

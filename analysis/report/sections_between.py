@@ -71,10 +71,10 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool)
         for t in shown
     ]
     caption = (
-        "<b>Table #.</b> Tests of the statement in the first column. Those that "
-        + ("the plan names" if planned else "this program’s rule names")
-        + f" are confirmatory ({_counted(tests)}) and adjusted by Holm, the exploratory ones by "
-        "Benjamini and Hochberg; each over all comparisons."
+        "<b>Table #.</b> Tests, with the null hypothesis in the first column. Those named by "
+        + ("the plan" if planned else "this program’s default")
+        + f" are confirmatory ({_counted(tests)}) and adjusted by Holm’s method, the exploratory "
+        "ones by Benjamini and Hochberg’s; each over all comparisons."
     )
     yield html_table(caption, ["", "statistic", "p", "adjusted p"], rows)
 
@@ -123,11 +123,13 @@ def _clusterings(summary: Summary) -> Iterator[str]:
         )
     yield heading("The same numbers under other clusterings", "clusterings", 3)
     yield paragraph(
-        "Bold is what is recommended for this design: by participant where each feature was rated "
-        "once, by both where features were rated more than once."
+        "The interval recommended for this design is in bold: by participant if each feature was "
+        "rated once, by both if features were rated more than once."
     )
     head = ["", *(f"by {escape(way)}" if "bootstrap" not in way else "pigeonhole" for way in ways)]
-    yield html_table("<b>Table #.</b> Intervals by what is taken as independent.", head, rows)
+    yield html_table(
+        "<b>Table #.</b> Intervals, by the unit that is taken as independent.", head, rows
+    )
 
 
 def _clustered(e: Estimate | None) -> str:

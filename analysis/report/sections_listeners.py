@@ -35,7 +35,7 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     """Which labels were chosen, with the values expected under random choice."""
     shown = per_method_table(
         summary,
-        "<b>Table #.</b> Choices, each beside its value if listeners chose blindly.",
+        "<b>Table #.</b> Choices, each with its expected value under random choice.",
         CHOICES,
     )
     if not shown:
@@ -57,7 +57,7 @@ def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     )
     shown = per_method_table(
         summary,
-        "<b>Table #.</b> Machine scores beside the listeners’ choice and confidence.",
+        "<b>Table #.</b> Machine scores compared with the listeners’ choices and confidence.",
         names,
         few=len(names),
     )

@@ -11,23 +11,24 @@ from analysis.report.text import escape
 
 def plan(summary: Summary) -> Iterator[str]:
     """Always in the report, even if there is no plan."""
-    yield heading("What was fixed beforehand", "plan")
+    yield heading("Preregistration", "plan")
     planned = summary.plan or summary.exclusion_source in ("plan", "deviation")
     if not planned:
         yield paragraph(
-            "No plan stands beside the table. The confirmatory test of each comparison, the "
-            "difference in mean confidence, is this program’s own rule and was not chosen on these "
-            "data; whoever ran it may still have chosen among its options."
+            "No analysis plan was provided with the table. The confirmatory test of each "
+            "comparison, the difference in mean confidence, is this program’s default and was not "
+            "chosen after seeing these data, but anyone who ran it may have chosen among its "
+            "options."
         )
     else:
         yield paragraph(escape(_said(summary)))
         if summary.plan.get("text"):
             yield f"<blockquote>{escape(summary.plan['text'])}</blockquote>"
     if summary.deviations:
-        yield paragraph("<b>Deviations from what was fixed beforehand:</b>")
+        yield paragraph("<b>Deviations from the plan:</b>")
         yield bullets(escape(text) for text in summary.deviations)
     elif planned:
-        yield paragraph("This analysis departs from the plan in nothing.")
+        yield paragraph("The analysis followed the plan.")
 
 
 def _said(summary: Summary) -> str:
@@ -44,6 +45,6 @@ def _said(summary: Summary) -> str:
     if fixed.get("statuses"):
         parts.append("participations of status " + ", ".join(fixed["statuses"]))
     if summary.exclusion_source in ("plan", "deviation"):
-        parts.append("rules of exclusion (see the quality of the answers)")
+        parts.append("exclusion rules (see “Quality of the answers”)")
     parts += [f"{name} {fixed[name]}" for name in ("resamples", "seed") if fixed.get(name)]
-    return "The study fixed beforehand: " + ("; ".join(parts) or "a text") + "."
+    return "The study’s plan: " + ("; ".join(parts) or "a text") + "."

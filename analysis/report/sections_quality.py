@@ -19,10 +19,10 @@ MAIN = (
 )
 REPEATS = ("repeat_same_choice", "repeat_same_confidence")
 SOURCES = {
-    "plan": "The rules are those that the study fixed beforehand.",
-    "given": "The rules were given with the command; there is no plan beside the table.",
+    "plan": "These are the rules in the study’s plan.",
+    "given": "The rules were given with the command; no plan was provided with the table.",
     "deviation": "<b>Deviation from the plan:</b> the rules were given with the command in place "
-    "of those that the study fixed beforehand.",
+    "of those in the study’s plan.",
 }
 
 
@@ -32,7 +32,7 @@ def quality(summary: Summary, line: float) -> Iterator[str]:
     yield from _flags(summary, line)
     yield per_method_table(
         summary,
-        "<b>Table #.</b> The same trial asked twice: agreement of listeners with themselves.",
+        "<b>Table #.</b> Test–retest agreement on repeated trials.",
         REPEATS,
     )
     yield from _exclusions(summary)
@@ -49,8 +49,8 @@ def _flags(summary: Summary, line: float) -> Iterator[str]:
     ]
     if rows:
         caption = (
-            "<b>Table #.</b> Participations that a reader should look at (each is in "
-            "<code>tables/participations.csv</code>). A flag excludes nobody."
+            "<b>Table #.</b> Flagged participations (all participations are in "
+            "<code>tables/participations.csv</code>). Flags exclude no one."
         )
         yield html_table(caption, ["", *(escape(m) for m in methods)], rows)
 
@@ -61,7 +61,7 @@ def _share(counts: tuple[int, int] | None) -> str:
 
 def _exclusions(summary: Summary) -> Iterator[str]:
     if not summary.exclusions:
-        yield paragraph("No exclusion rule was fixed beforehand, and none was applied.")
+        yield paragraph("There are no exclusion rules; nothing was excluded.")
         return
     yield paragraph(SOURCES[summary.exclusion_source])
     rows = [
@@ -72,10 +72,10 @@ def _exclusions(summary: Summary) -> Iterator[str]:
         ]
         for e in summary.exclusions
     ]
-    caption = "<b>Table #.</b> Exclusion rules and what each drops (rules may overlap)."
-    yield html_table(caption, ["", "drops", "with"], rows)
+    caption = "<b>Table #.</b> Exclusion rules and what each excludes (rules may overlap)."
+    yield html_table(caption, ["", "excludes", "with"], rows)
     if not summary.without_exclusions:
-        yield paragraph("The rules dropped nothing: every result is the same without them.")
+        yield paragraph("The rules excluded nothing: every result is the same without them.")
         return
     yield _with_and_without(
         summary, MAIN, "<b>Table #.</b> Main results with and without the exclusions."
@@ -101,4 +101,4 @@ def _with(summary: Summary, name: str, method: str) -> str:
     try:
         return stacked(summary.find(name, method))
     except KeyError:
-        return "no response left"
+        return "no responses left"

@@ -32,11 +32,11 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     yield heading("In the listeners’ own words", "words")
     yield paragraph(
         f"Similarity is {escape(own.similarity)}, from 0 (nothing in common) to 1 (the same). A "
-        "method’s value means something only beside its value for other features’ labels."
+        "method’s value is meaningful only in comparison with its value for other features’ labels."
     )
     yield per_method_table(
         summary,
-        "<b>Table #.</b> Names of the listeners’ own beside the methods’ labels.",
+        "<b>Table #.</b> Names given by listeners, compared with the methods’ labels.",
         CLOSENESS,
         few=len(CLOSENESS),
     )
@@ -45,9 +45,9 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     more = f" {many(left, 'further feature')} in the table’s file." if left else ""
     yield "<details><summary>Each feature: the methods’ labels, the listeners’ names</summary>"
     yield prose_table(
-        "<b>Table #.</b> Labels in the order of their rank, and own names in groups of alike ones "
-        f"(mean similarity {number(GROUP_AT)} or more), with how often each was given; all of them "
-        f"are in <code>tables/free_text.csv</code>, and for a spreadsheet in "
+        "<b>Table #.</b> Labels in the order of their rank, and listeners’ own names in groups of "
+        f"similar ones (mean similarity {number(GROUP_AT)} or more), with how often each was "
+        f"given; all are in <code>tables/free_text.csv</code>, and for a spreadsheet in "
         f"<code>free_text.spreadsheet.csv</code>.{more}",
         ["feature", "labels", "own names"],
         [[escape(f.feature), _labels(f), _groups(f)] for f in shown],

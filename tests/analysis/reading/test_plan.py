@@ -159,11 +159,11 @@ def test_simulated_listeners_are_never_passed_off_as_people(tmp_path: Path) -> N
 def test_the_page_tells_plan_and_deviations(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "responses.csv", paper_rows(participants=4))
     build_report(table, tmp_path / "none", resamples=100)
-    assert "No plan stands beside the table" in (tmp_path / "none" / "report.html").read_text()
+    assert "No analysis plan was provided" in (tmp_path / "none" / "report.html").read_text()
     plan = {"text": "<i>We expect</i> more.", "seed": 3}
     (tmp_path / "study.json").write_text(json.dumps({"analysis_plan": plan, "frozen_at": ""}))
     build_report(table, tmp_path / "plan", resamples=100)
     text = (tmp_path / "plan" / "report.html").read_text()
     assert "&lt;i&gt;We expect&lt;/i&gt; more." in text
-    assert "Deviations from what was fixed beforehand" in text
+    assert "Deviations from the plan" in text
     assert "never frozen" in text
