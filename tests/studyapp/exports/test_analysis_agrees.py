@@ -10,10 +10,10 @@ from pathlib import Path
 from analysis.reading import columns as read
 from analysis.reading.quality import FLAGS, RUSHED_SHARE, STRAIGHT_LINE, participations
 from analysis.reading.table import read_responses
+from studyapp.exports import flags
 from studyapp.exports.columns import CONFIDENCE_LEVELS, STATUS_LEVELS
 from studyapp.models import Trial
 from studyapp.models.studies import default_quality_rules
-from studyapp.services import quality
 from tests.analysis.factories import paper_rows, write_csv
 
 
@@ -27,9 +27,9 @@ def test_kinds_and_statuses_are_the_site_s() -> None:
 
 
 def test_flags_have_the_same_names_and_the_same_default_rules() -> None:
-    assert set(quality.PARTICIPATION_FLAGS) == set(FLAGS)
+    assert set(flags.PARTICIPATION_FLAGS) == set(FLAGS)
     assert default_quality_rules()["straight_line"] == STRAIGHT_LINE
-    assert quality.RUSHED_SHARE == RUSHED_SHARE
+    assert flags.RUSHED_SHARE == RUSHED_SHARE
 
 
 def test_a_straight_line_is_as_long_as_the_study_says_on_both_sides(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_a_straight_line_is_as_long_as_the_study_says_on_both_sides(tmp_path: Pa
     for row in rows:
         row["confidence"] = 4
     responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
-    answers = [quality.Facts("main", 1, 4, ()) for _ in range(3)]
+    answers = [flags.Facts("main", 1, 4, ()) for _ in range(3)]
     for least, flagged in ((3, True), (4, False)):
         rules = default_quality_rules() | {"straight_line": least}
         (tmp_path / "study.json").write_text(json.dumps({"quality_rules": rules}))
         assert participations(responses, tmp_path)["same_confidence"].tolist() == [flagged] * 2
-        assert ("same_confidence" in quality.participation_flags(answers, rules)) is flagged
+        assert ("same_confidence" in flags.participation_flags(answers, rules)) is flagged
