@@ -22,7 +22,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from benchmarks.served import Served, postgresql, served
+from benchmarks.common.served import Served, postgresql, served
 
 PREPARE = """
 from tests.studyapp.factories import make_features, make_run, make_study

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
-from pipeline.records import ScoreRecord, records_from
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ScoreRecord, records_from
 
 RESAMPLES = 10_000
 

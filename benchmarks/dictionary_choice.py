@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
 from pipeline.recovery import ENOUGH_TRACKS, FOUND
 from pipeline.recovery.choice import grades, subsets, validated
 from pipeline.recovery.planted import Planted, planted_concepts
+from pipeline.store.run_directory import RunDirectory
 
 
 def main() -> int:

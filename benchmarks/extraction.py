@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.made_subjects import write_small_subject
+from benchmarks.common.made_subjects import write_small_subject
 from pipeline.config import SubjectConfig
-from pipeline.config_sections import HOOKPOINT_PRESETS, parse_hookpoint
+from pipeline.config.sections import HOOKPOINT_PRESETS, parse_hookpoint
 from pipeline.subjects.delay import delayed_ids
 from pipeline.subjects.transformers_backend import TransformersSubject, load
 

@@ -29,7 +29,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.served import ROOT, free_port, postgresql_server, wait_for
+from benchmarks.common.served import ROOT, free_port, postgresql_server, wait_for
 
 MASTER_EVERY = 10
 DATABASE_EVERY = 50

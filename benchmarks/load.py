@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from benchmarks.served import ROOT, free_port, served, wait_for
+from benchmarks.common.served import ROOT, free_port, served, wait_for
 
 OTREE = "otree==6.0.15"
 PEER = ROOT / "benchmarks" / "otree_peer"

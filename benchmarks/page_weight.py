@@ -21,7 +21,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from benchmarks.served import Served, served
+from benchmarks.common.served import Served, served
 
 LIMIT_BYTES = 60_000
 PREPARE = """

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.made_subjects import write_debug_subject
+from benchmarks.common.made_subjects import write_debug_subject
 from pipeline.config import SubjectConfig
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
-from pipeline.subjects.formats.convert import convert
+from pipeline.subjects.layouts.convert import convert
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 NANO = Path(__file__).parent.parent / "fixtures" / "nano" / "musicgen-nano"

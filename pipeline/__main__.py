@@ -89,7 +89,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from pipeline.subjects.formats.convert import convert
+    from pipeline.subjects.layouts.convert import convert
 
     model = Path(options.model).expanduser()
     convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
@@ -98,8 +98,8 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _steer(options: argparse.Namespace) -> int:
-    from pipeline.artifacts import RunDirectory
     from pipeline.stages.steering import SteeringConfig, steer
+    from pipeline.store.run_directory import RunDirectory
 
     chosen = {
         name: getattr(options, name)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline import fingerprints
-from pipeline.activation_files import ShardFacts, shard_path, shard_paths
-from pipeline.artifacts import RunDirectory
+from pipeline import identity
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+from pipeline.store.activations import ShardFacts, shard_path, shard_paths
+from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import load_subject
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def wrong_activations(
     if sample == 0 or not directory.is_done("activations"):
         return
     try:
-        fingerprint = fingerprints.subject(config.subject)
-        fingerprints.corpus(config.corpus)
+        fingerprint = identity.subject(config.subject)
+        identity.corpus(config.corpus)
     except PipelineError as error:
         progress.note(f"activations were not recomputed: {error}")
         return

@@ -12,16 +12,17 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from pipeline import devices, fingerprints
-from pipeline.artifacts import RunDirectory
+from pipeline import devices
+from pipeline import identity as fingerprints
 from pipeline.config import RunConfig, identity, key_of
 from pipeline.errors import PipelineError
 from pipeline.labelers import in_order
 from pipeline.progress import Progress
 from pipeline.registry import resolve
+from pipeline.store.run_directory import RunDirectory
 
 # To add a stage: its file in pipeline/stages, a line here in its place, its files' columns in
-# pipeline/records.py, a row in the table of ARCHITECTURE.md.
+# pipeline/store/tables.py, a row in the table of ARCHITECTURE.md.
 STAGE_FUNCTIONS: dict[str, str] = {
     "corpus": "pipeline.stages.corpus.run",
     "activations": "pipeline.stages.activations.run",

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.activation_files import ShardFacts, shard_paths
-from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.config import config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recompute import wrong_activations
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
-from pipeline.sae.names import SaeSpec, specs
+from pipeline.sae.specs import SaeSpec, specs
+from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.run_directory import RunDirectory, sha256_of
 
 SAMPLE_TRACKS = 3
 

@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from pipeline import audio, clap
+from pipeline import clap
 from pipeline.clap.base import Clap, Floats32, embed_whole
+from pipeline.corpus import audio
 from pipeline.labelers.base import LabelingContext
 from pipeline.parallel import torch_threads
-from pipeline.records import TrackRecord
+from pipeline.store.tables import TrackRecord
 
 TRACKS_FILE = "scores/clap-tracks.safetensors"
 PIECES_FILE = "scores/clap-pieces.safetensors"

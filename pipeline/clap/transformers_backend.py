@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import weights
 from pipeline.clap.base import Floats32, unit
 from pipeline.errors import PipelineError
-from pipeline.fingerprints import of_files
-from pipeline.text_files import read_json
+from pipeline.files import weights
+from pipeline.files.text import read_json
+from pipeline.identity import of_files
 
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
 """Tensors that count and index, which a model makes itself."""

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
-from pipeline.records import (
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
     LabelCandidate,

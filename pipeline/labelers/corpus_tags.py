@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.records import FeatureRecord
+from pipeline.store.tables import FeatureRecord
 
 PRIOR_TRACKS = 2.0
 """Weight of the prior, in tracks."""

@@ -32,7 +32,7 @@ import numpy.typing as npt
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
 from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Words
-from pipeline.records import FeatureRecord
+from pipeline.store.tables import FeatureRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.artifacts import sha256_of
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_derived, labeler
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.listeners import Answer, answers_of
-from pipeline.records import FeatureRecord
+from pipeline.labelers.study_responses import Answer, answers_of
+from pipeline.store.run_directory import sha256_of
+from pipeline.store.tables import FeatureRecord
 
 PRIOR = 10.0
 """Trials that the share over all methods counts for."""

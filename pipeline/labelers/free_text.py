@@ -1,7 +1,7 @@
 """`free-text`: what listeners themselves wrote for a feature, in an earlier study.
 
 The study was of an earlier run with the same features, which `[free_text] run` names; answers about
-any other run are left out. Texts of a feature that say the same (`pipeline.synonyms`, slips of the
+any other run are left out. Texts of a feature that say the same (`labelers.synonyms`, slips of the
 pen joined) are one candidate; each participant counts once for it, whatever the method that they
 were shown. More participants rank higher, then the commoner wording. Confidence is the share of
 the feature's writers who wrote it. A candidate's text is its commonest wording, the shortest of
@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.artifacts import sha256_of
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.listeners import Answer, answers_of
-from pipeline.records import FeatureRecord
-from pipeline.synonyms import slips_joined, word_groups, words_of
+from pipeline.labelers.study_responses import Answer, answers_of
+from pipeline.labelers.synonyms import slips_joined, word_groups, words_of
+from pipeline.store.run_directory import sha256_of
+from pipeline.store.tables import FeatureRecord
 
 LONGEST = 80
 """Characters: a longer text is a remark, not a name."""

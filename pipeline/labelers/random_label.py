@@ -20,7 +20,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_derived, labeler
 from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.records import FeatureRecord
+from pipeline.store.tables import FeatureRecord
 
 
 class RandomLabel(Labeler):

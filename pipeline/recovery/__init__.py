@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
@@ -21,6 +20,7 @@ from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
 from pipeline.recovery.detection import Detection, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
+from pipeline.store.run_directory import RunDirectory
 
 __all__ = ["ConceptRow", "Recovery", "recover"]
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
@@ -27,6 +26,7 @@ from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
+from pipeline.store.run_directory import RunDirectory
 
 RESULT = "recovery/benchmark.json"
 RESAMPLES = 10_000

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.auroc import auroc_matrix
 from pipeline.recovery.planted import Planted, split_mask
 from pipeline.sae.checkpoint import load
+from pipeline.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)

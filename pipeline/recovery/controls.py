@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.progress import Progress
 from pipeline.run import execute, prepare
+from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import load_subject
 
 RANDOM_DECODER = "recovery/random-decoder"

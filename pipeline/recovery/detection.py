@@ -9,11 +9,11 @@ from itertools import compress
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.auroc import auroc, auroc_matrix, average_precision
 from pipeline.errors import PipelineError
 from pipeline.recovery.planted import Planted, split_mask
-from pipeline.sae.names import feature_key
+from pipeline.sae.specs import feature_key
+from pipeline.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)

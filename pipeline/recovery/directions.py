@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.progress import Progress
 from pipeline.recovery.detection import Candidates
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.stages.activations import usable_tracks
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
 
 KINDS = ("neurons", "principal components", "random directions", "random dictionary")
 
@@ -60,7 +60,7 @@ def _at(
     """The same at one hookpoint; `dictionaries` are untrained."""
     import torch
 
-    from pipeline.sae.summary import summarise
+    from pipeline.features.summaries import summarise
 
     usable = usable_tracks(directory)
     train = frozenset(t.track for t in usable if t.split == "train")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.recovery.detection import Candidates, aurocs_on_test, aurocs_on_train, latents
 from pipeline.recovery.mentions import says
 from pipeline.recovery.planted import Planted
+from pipeline.store.run_directory import RunDirectory
 
 CANDIDATES = 5
 """Labels of a method that a listener may be shown for a feature."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
-from pipeline.records import TrackRecord
 from pipeline.stages.activations import usable_tracks
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import TrackRecord
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from itertools import compress
 
 import numpy as np
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.auroc import auroc
 from pipeline.progress import Progress
 from pipeline.recovery.planted import Planted, split_mask
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
 
 STRENGTHS = (0.003, 0.03, 0.3)
 """Inverse regularisation that is tried (scikit-learn's C)."""

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
@@ -17,6 +16,7 @@ from pipeline.sae.frames import TrainingFrames
 from pipeline.sae.trainer import train
 from pipeline.stages.activations import usable_tracks
 from pipeline.stages.sae import seed_of
+from pipeline.store.run_directory import RunDirectory
 
 PARTNER = 0.7
 """Cosine of two decoder directions from which they count as the same feature."""

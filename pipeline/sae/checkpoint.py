@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.errors import PipelineError
+from pipeline.store.run_directory import RunDirectory, StageWriter
 
 if TYPE_CHECKING:
     from pipeline.sae.model import TopKSae

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.activation_files import ShardFacts, shard_paths
-from pipeline.artifacts import RunDirectory
+from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from pipeline.sae.model import TopKSae

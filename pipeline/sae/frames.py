@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pipeline.activation_files import ShardFacts, shard_paths
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
+from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.run_directory import RunDirectory
 
 POOL_FRAMES = 1_000_000
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from pipeline.config import SaeConfig
 from pipeline.parallel import Advance
-from pipeline.records import TrainingRecord
 from pipeline.sae.frames import TrainingFrames
 from pipeline.sae.model import Latents, TopKSae, geometric_median
+from pipeline.store.tables import TrainingRecord
 
 CENTRE_FRAMES = 16_384
 """Frames from which centre and scale are taken."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.config import RunConfig
 from pipeline.labelers.base import LabelingContext
-from pipeline.records import ScoreRecord
+from pipeline.store.tables import ScoreRecord
 
 
 class Scorer(ABC):

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import track_embeddings
 from pipeline.labelers.base import LabelingContext
-from pipeline.records import ScoreRecord
 from pipeline.scorers.similarities import ClapScorer, labelled
+from pipeline.store.tables import ScoreRecord
 
 BLOCK = 256
 """Features at a time: 65,000 texts × 256 is 67 MB."""

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from pipeline.auroc import auroc, auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.labelers.base import LabelCandidate, LabelingContext
-from pipeline.records import ScoreRecord
 from pipeline.scorers.held_out import Drawn, by_feature, draws, firing_tracks, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
@@ -29,6 +28,7 @@ from pipeline.scorers.similarities import (
     rows_of,
     track_similarities,
 )
+from pipeline.store.tables import ScoreRecord
 
 
 class Detection(ClapScorer):

@@ -17,7 +17,6 @@ from scipy.special import comb
 from scipy.stats import norm
 
 from pipeline.labelers.base import Floats, LabelingContext
-from pipeline.records import ScoreRecord
 from pipeline.scorers.held_out import by_feature, draws, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
@@ -26,6 +25,7 @@ from pipeline.scorers.similarities import (
     rows_of,
     track_similarities,
 )
+from pipeline.store.tables import ScoreRecord
 
 COMPANY = 4
 """Clips beside the intruder."""

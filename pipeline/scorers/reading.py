@@ -21,9 +21,9 @@ import numpy.typing as npt
 from pipeline.auroc import Auroc, auroc, auroc_matrix
 from pipeline.labelers import labeler
 from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
-from pipeline.records import ScoreRecord
 from pipeline.scorers.base import Scorer
 from pipeline.scorers.held_out import by_feature, firing_tracks
+from pipeline.store.tables import ScoreRecord
 
 CONTRAST_RANKS = 5
 """As many options as a trial has."""

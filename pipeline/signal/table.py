@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.audio import AudioError, read_clip
+from pipeline.corpus.audio import AudioError, read_clip
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
 from pipeline.signal.describe import DESCRIPTORS, describe

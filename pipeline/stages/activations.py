@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import audio
-from pipeline.activation_files import ShardFacts, shard_path
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import RunConfig
+from pipeline.corpus import audio
+from pipeline.corpus.reasons import by_kind
 from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
-from pipeline.reasons import by_kind
-from pipeline.records import SetAsideRecord, TrackRecord, records_from, table_of
+from pipeline.store.activations import ShardFacts, shard_path
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import SetAsideRecord, TrackRecord, records_from, table_of
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import DELAY_MAPPING, Reading
 

@@ -19,18 +19,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.artifacts import RunDirectory
-from pipeline.audio import AudioError, Levels, levels_of, probe, read_clip
 from pipeline.config import CorpusConfig, RunConfig
-from pipeline.corpora import ADAPTERS
-from pipeline.corpora.base import NOTHING, Corpus, CorpusEntry
+from pipeline.corpus.adapters import ADAPTERS
+from pipeline.corpus.adapters.base import NOTHING, Corpus, CorpusEntry
+from pipeline.corpus.audio import AudioError, Levels, levels_of, probe, read_clip
+from pipeline.corpus.audio_source import sha256_of
+from pipeline.corpus.reasons import by_kind
 from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
-from pipeline.reasons import by_kind
-from pipeline.records import TrackRecord, table_of
 from pipeline.registry import resolve
-from pipeline.sounds import sha256_of
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import TrackRecord, table_of
 
 SPLITS = ("train", "validation", "test")
 

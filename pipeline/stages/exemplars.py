@@ -16,19 +16,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from pipeline import audio
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
+from pipeline.corpus import audio
 from pipeline.errors import PipelineError
-from pipeline.firing import fires, thresholds
+from pipeline.features.firing import fires, thresholds
+from pipeline.features.summaries import checked_shards, frames_of
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
-from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, records_from, table_of
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
-from pipeline.sae.names import feature_key
-from pipeline.sae.summary import checked_shards, frames_of
+from pipeline.sae.specs import feature_key
 from pipeline.stages.activations import usable_tracks
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from, table_of
 
 
 class Chosen(NamedTuple):

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import FeaturesConfig, RunConfig
-from pipeline.firing import drop_reasons, fires, thresholds
+from pipeline.features.firing import drop_reasons, fires, thresholds
+from pipeline.features.summaries import TrackSummary, track_summary
 from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
-from pipeline.records import FeatureRecord, NeighbourRecord, table_of
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
-from pipeline.sae.names import feature_key
-from pipeline.sae.summary import TrackSummary, track_summary
+from pipeline.sae.specs import feature_key
 from pipeline.stages.activations import usable_tracks
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import FeatureRecord, NeighbourRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:

@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import RunConfig
 from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler, LabelingContext, SharedTables, open_context
+from pipeline.labelers.synonyms import centred, embedded_groups, word_groups
 from pipeline.labelers.vocabulary import PHRASES
 from pipeline.progress import Progress
-from pipeline.records import LabelCandidate, table_of
-from pipeline.synonyms import centred, embedded_groups, word_groups
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import LabelCandidate, table_of
 
 
 class _Unfinished(Exception):  # noqa: N818 - no fault of the stage's

@@ -10,19 +10,19 @@ import hashlib
 from dataclasses import asdict
 from functools import partial
 
-from pipeline.activation_files import ShardFacts, shard_paths
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
-from pipeline.records import TrainingRecord, table_of
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
 from pipeline.sae.frames import TrainingFrames
-from pipeline.sae.names import SaeSpec, specs
+from pipeline.sae.specs import SaeSpec, specs
 from pipeline.sae.trainer import TrainedSae, train
 from pipeline.stages.activations import usable_tracks
+from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import TrainingRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:

@@ -12,13 +12,13 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig
 from pipeline.labelers.base import LabelingContext, SharedTables, open_context
 from pipeline.progress import Progress
-from pipeline.records import ScoreRecord, table_of
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ScoreRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:

@@ -24,22 +24,22 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import audio
-from pipeline.artifacts import RunDirectory, StageWriter
 from pipeline.config import config_from_dict
+from pipeline.corpus import audio
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
-from pipeline.records import (
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import StoredSae
+from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
     SteeringRecord,
     records_from,
     table_of,
 )
-from pipeline.sae import checkpoint
-from pipeline.sae.checkpoint import StoredSae
 from pipeline.subjects import STANDINS, load_subject
 from pipeline.subjects.base import HALVES, Generated, Intervention, SteeringVector
 

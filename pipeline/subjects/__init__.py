@@ -17,7 +17,7 @@ SUBJECTS: dict[str, str] = {
 }
 
 # To add one: its class after pipeline.subjects.base.Reading, a line below, its name in
-# pipeline.config_sections.CONTROLS.
+# pipeline.config.sections.CONTROLS.
 STANDINS: dict[str, str] = {
     "phase-randomised-corpus": "pipeline.subjects.controls.PhaseRandomised",
     "codec-latents": "pipeline.subjects.controls.CodecLatents",

@@ -1,7 +1,7 @@
 """MusicGen as audiocraft has it (`LMModel`, `EncodecModel`).
 
 Source: audiocraft 1.3.0; Copet et al., arXiv 2306.05284. A folder of its own files is loaded as
-it is; one of transformers' layout is converted as it is loaded. `pipeline.subjects.standins` says
+it is; one of transformers' layout is converted as it is loaded. `subjects.import_stubs` says
 how audiocraft runs on current packages.
 """
 
@@ -22,13 +22,13 @@ from pipeline.subjects.base import (
     Sampling,
     SubjectFacts,
 )
-from pipeline.subjects.formats import codec as codec_format
-from pipeline.subjects.formats import language_model as lm_format
+from pipeline.subjects.layouts import codec as codec_format
+from pipeline.subjects.layouts import language_model as lm_format
 
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.subjects.formats.build import Checkpoints
+    from pipeline.subjects.layouts.build import Checkpoints
     from pipeline.subjects.text import TextEncoder
 
 BUILT_OTHERWISE = {
@@ -133,7 +133,7 @@ class AudiocraftSubject:
         return Generated(audio[0, 0, :samples].float().cpu(), codes[0].cpu())
 
     def _condition(self, prompt: str) -> Any:
-        from pipeline.subjects.standins import audiocraft
+        from pipeline.subjects.import_stubs import audiocraft
 
         attributes = audiocraft().modules.conditioners.ConditioningAttributes
         return attributes(text={"description": prompt or None})
@@ -150,7 +150,7 @@ class AudiocraftSubject:
         """Let the language model have its text conditioner, when it is first needed."""
         if self._conditioned:
             return
-        from pipeline.subjects.formats.build import text_name_of
+        from pipeline.subjects.layouts.build import text_name_of
         from pipeline.subjects.text import beside
 
         if self._text is None:
@@ -164,7 +164,7 @@ class AudiocraftSubject:
         self._conditioned = True
 
     def _read(self, config: SubjectConfig) -> Checkpoints:
-        from pipeline.subjects.formats.build import checkpoints_in, checkpoints_of
+        from pipeline.subjects.layouts.build import checkpoints_in, checkpoints_of
 
         if config.control == "random":
             raise PipelineError("a random control runs on the backend transformers")
@@ -193,7 +193,7 @@ class AudiocraftSubject:
 
 def _codec(checkpoints: Checkpoints) -> Any:
     """audiocraft's `EncodecModel` from its checkpoint."""
-    from pipeline.subjects.standins import audiocraft
+    from pipeline.subjects.import_stubs import audiocraft
 
     cfg = checkpoints.codec.cfg
     seanet = codec_format.seanet_arguments(cfg)
@@ -219,7 +219,7 @@ def _codec(checkpoints: Checkpoints) -> Any:
 
 def _language_model(checkpoints: Checkpoints) -> Any:
     """audiocraft's `LMModel` from its checkpoint, its text conditioner without an encoder yet."""
-    from pipeline.subjects.standins import audiocraft
+    from pipeline.subjects.import_stubs import audiocraft
 
     cfg, package = checkpoints.lm.cfg, audiocraft()
     lm_format.decoder_config(cfg)  # refuses what is not MusicGen's kind
@@ -260,7 +260,7 @@ def _loaded(model: Any, state: dict[str, Any], what: str) -> Any:
 
 def _text_conditioner_class() -> Any:
     """audiocraft's `T5Conditioner`, but for its start, which downloads a T5 by its name."""
-    from pipeline.subjects.standins import audiocraft
+    from pipeline.subjects.import_stubs import audiocraft
 
     package = audiocraft()
     conditioners = package.modules.conditioners

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.config_sections import parse_hookpoint
+from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:

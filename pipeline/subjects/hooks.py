@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config_sections import parse_hookpoint
+from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
 from pipeline.subjects.base import Intervention, SubjectFacts
 

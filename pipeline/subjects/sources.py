@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import text_files, weights
-from pipeline.artifacts import sha256_of
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
-from pipeline.subjects.formats.files import CODEC_FILE, LM_FILE, is_audiocraft
+from pipeline.files import text, weights
+from pipeline.store.run_directory import sha256_of
+from pipeline.subjects.layouts.files import CODEC_FILE, LM_FILE, is_audiocraft
 
 CONFIG_FILE = "config.json"
 INIT_FILE = "init.json"
@@ -47,7 +47,7 @@ def folder_of(model: str) -> Path:
             "when they are opened and are not read"
         )
     weights.refuse_adapter(folder)
-    config = text_files.read_json(folder / CONFIG_FILE)
+    config = text.read_json(folder / CONFIG_FILE)
     if not isinstance(config, dict):
         raise PipelineError(f"{folder / CONFIG_FILE} is no model's config: it is no JSON object")
     if config.get("model_type") == "musicgen":
@@ -77,7 +77,7 @@ def initialisation(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        stated = text_files.read_json(path)
+        stated = text.read_json(path)
         return {name: float(stated[name]) for name in ("embedding_std", "initializer_factor")}
     except (ValueError, KeyError, TypeError) as error:
         raise PipelineError(f"{path} does not state the initialisation: {error!r}") from error

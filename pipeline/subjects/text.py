@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import weights
 from pipeline.errors import PipelineError
+from pipeline.files import weights
 
 FOLDER = "t5"
 """Beside audiocraft's files, which hold no text encoder, a folder of this name may."""

@@ -12,9 +12,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import weights
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
+from pipeline.files import weights
 from pipeline.subjects import sources
 from pipeline.subjects.base import (
     DEFAULT_SAMPLING,
@@ -23,7 +23,7 @@ from pipeline.subjects.base import (
     Sampling,
     SubjectFacts,
 )
-from pipeline.subjects.formats.files import is_audiocraft
+from pipeline.subjects.layouts.files import is_audiocraft
 
 COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight")
 """Tensors that a file may have or not: sinusoids, and T5's second name for its first table."""
@@ -31,7 +31,7 @@ COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.subjects.formats.build import Parts
+    from pipeline.subjects.layouts.build import Parts
     from pipeline.subjects.text import TextEncoder
 
 
@@ -183,7 +183,7 @@ class TransformersSubject:
     def _load(self, config: SubjectConfig) -> Any:
         """The language model; codec and the rest are kept."""
         if is_audiocraft(self._folder) and not sources.is_transformers(self._folder):
-            from pipeline.subjects.formats.build import checkpoints_in, parts_of
+            from pipeline.subjects.layouts.build import checkpoints_in, parts_of
 
             if config.control == "random":
                 raise PipelineError(

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline.activation_files import ShardFacts, shard_paths
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
-from pipeline.records import NeighbourRecord, TrackRecord, records_from
+from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import NeighbourRecord, TrackRecord, records_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ class SaeReader:
     def _timelines(self, index: int, wanted: Sequence[str]) -> dict[str, Timeline]:
         import torch
 
-        from pipeline.sae.summary import frames_of
+        from pipeline.features.summaries import frames_of
 
         latent = torch.tensor([index])
         found: dict[str, Timeline] = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.artifacts import RunDirectory
-from pipeline.records import SteeringRecord, records_from
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import SteeringRecord, records_from
 
 
 def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:

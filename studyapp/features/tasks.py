@@ -12,14 +12,14 @@ from studyapp.models import Feature
 from studyapp.runs.services import folders
 
 if TYPE_CHECKING:
-    from pipeline.records import TrackRecord
+    from pipeline.store.tables import TrackRecord
     from pipeline.viewing.facts import SaeReader
 
 
 def work(held: jobs.Held) -> bool:
     """Make the view of the feature that the job names."""
-    from pipeline.artifacts import RunDirectory
     from pipeline.errors import PipelineError
+    from pipeline.store.run_directory import RunDirectory
     from pipeline.viewing.facts import SaeReader
     from pipeline.viewing.steering import steered
 
@@ -52,7 +52,7 @@ def work(held: jobs.Held) -> bool:
 
 def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
     """The spectrogram of a sound file, unless it is there."""
-    from pipeline import audio
+    from pipeline.corpus import audio
     from pipeline.viewing import spectrogram
 
     if picture.exists():
@@ -67,7 +67,7 @@ def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
 
 def _cut(feature: Feature, reader: SaeReader, track: str, notes: list[str]) -> None:
     """The sound and the picture of a corpus track, unless they are there."""
-    from pipeline import audio
+    from pipeline.corpus import audio
 
     name = views.track_name(track)
     target = views.sound(feature.run, name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.compose_file import EXAMPLE, ROOT, Service, documented, env_file, services
+from benchmarks.rehearsal.compose_file import EXAMPLE, ROOT, Service, documented, env_file, services
 from tests.e2e.site import environment, free_port, python, until
 
 FILLED = {

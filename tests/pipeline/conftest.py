@@ -158,10 +158,10 @@ def run_copy(finished_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """What methods need beyond a run: models, a server that speaks the Gemini API, answers."""
-    from tests.pipeline.frozen_graphs import save_tiny_models
-    from tests.pipeline.gemini_server import serving
+    from tests.pipeline.clap.tiny_clap import save_tiny_clap
+    from tests.pipeline.labelers.essentia.frozen_graphs import save_tiny_models
     from tests.pipeline.labelers.factory import Outside, write_responses
-    from tests.pipeline.tiny_clap import save_tiny_clap
+    from tests.pipeline.labelers.gemini.server import serving
 
     folder = tmp_path_factory.mktemp("outside")
     os.environ["GEMINI_API_KEY"] = KEY

@@ -7,8 +7,8 @@ import sys
 
 HEAVY = ("torch", "transformers", "librosa", "sklearn", "pandas", "scipy", "pyarrow", "soundfile")
 LIGHT = (
-    "config", "errors", "artifacts", "records", "run", "progress", "registry", "fingerprints",
-    "corpora", "subjects", "audio", "activation_files", "__main__",
+    "config", "errors", "store.run_directory", "store.tables", "store.activations", "run",
+    "progress", "registry", "identity", "corpus.adapters", "corpus.audio", "subjects", "__main__",
 )  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def test_the_seams_load_no_heavy_library() -> None:
 
 def test_a_subjects_fingerprint_loads_no_torch(subject_folder: object) -> None:
     script = (
-        "import sys\nfrom pipeline import fingerprints\nfrom pipeline.config import SubjectConfig\n"
-        f"fingerprints.subject(SubjectConfig(model={str(subject_folder)!r}, "
+        "import sys\nfrom pipeline import identity\nfrom pipeline.config import SubjectConfig\n"
+        f"identity.subject(SubjectConfig(model={str(subject_folder)!r}, "
         "hookpoints=('decoder.layers.0.resid_post',)))\n"
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import MADE_OF, STAGE_FUNCTIONS, STAGES, execute, execute_stage, forget
+from pipeline.store.run_directory import RunDirectory
 
 LAST = "exemplars"
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.artifacts import RunDirectory, safetensors_bytes, sha256_of
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import STAGES
+from pipeline.store.run_directory import RunDirectory, safetensors_bytes, sha256_of
 from pipeline.verify import verify
 
 CFG = "sae/layer0-n128-k4/cfg.json"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from pipeline.artifacts import RunDirectory
-from pipeline.records import (
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
     LabelCandidate,

@@ -38,8 +38,8 @@ def ceiling(run: Run) -> float:
 
 def spent(run: Run) -> float:
     """Dollars that a run has spent, as its ledger counts them; 0 for one that has not begun."""
-    from pipeline.artifacts import RunDirectory
-    from pipeline.gemini import costs
+    from pipeline.labelers.gemini import costs
+    from pipeline.store.run_directory import RunDirectory
 
     directory = settings.DATA / run.directory
     return costs.spent(directory) if RunDirectory(directory).begun else 0.0

@@ -40,7 +40,7 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
     from dataclasses import asdict
 
     from pipeline.config import config_from_dict
-    from pipeline.plan import plan
+    from pipeline.estimate import plan
 
     done = (Run.objects.all() if runs is None else runs).filter(state=Run.State.DONE)
     with refusals():
@@ -67,7 +67,7 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
 
 def _tracks(config: "RunConfig") -> int | None:
     """How many tracks the corpus lists; None without one, or if that takes more than a moment."""
-    from pipeline.corpora import ADAPTERS
+    from pipeline.corpus.adapters import ADAPTERS
     from pipeline.registry import resolve
 
     folder = config.corpus.path
@@ -137,7 +137,7 @@ def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run
     """Features to be kept, by the share that the newest run of the same subject kept."""
     from pipeline.config import config_from_dict
     from pipeline.errors import PipelineError
-    from pipeline.plan import latents_of
+    from pipeline.estimate import latents_of
 
     model = config.get("subject", {}).get("model")
     for run in runs[:50]:

@@ -13,7 +13,7 @@ from studyapp.core.errors import RunError
 from studyapp.models import Run
 
 if TYPE_CHECKING:
-    from pipeline.artifacts import RunDirectory
+    from pipeline.store.run_directory import RunDirectory
 
 
 def directory_of(*, run: Run) -> Path:
@@ -23,7 +23,7 @@ def directory_of(*, run: Run) -> Path:
 
 def run_directory(run: Run) -> RunDirectory:
     """The pipeline's own object of the run's files."""
-    from pipeline.artifacts import RunDirectory
+    from pipeline.store.run_directory import RunDirectory
 
     return RunDirectory(directory_of(run=run))
 
@@ -60,7 +60,7 @@ def check_stages(files: RunDirectory) -> None:
 
 def check_files(files: RunDirectory, check: Callable[[], None] = lambda: None) -> None:
     """Raise `RunError` on a file that is not as the manifest says; `check` is called between."""
-    from pipeline.artifacts import sha256_of
+    from pipeline.store.run_directory import sha256_of
 
     stages = files.manifest()["stages"]
     for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):

@@ -1,6 +1,6 @@
 """A run's config as fields of a form: what the config's own dataclasses say, and nothing beside.
 
-Meaning, type, default and choices are read from `pipeline.config_sections`; the pipeline alone says
+Meaning, type, default and choices are read from `pipeline.config.sections`; the pipeline alone says
 what is valid. The TOML text stays the whole of the config: a field writes into it, and reads it.
 """
 
@@ -210,8 +210,8 @@ def _fields(section: str, kind: Any, shown: tuple[str, ...]) -> list[Field]:
 
 def _choices(section: str, name: str) -> tuple[str, ...]:
     """The names that the registries and presets of the pipeline have for a field."""
-    from pipeline.config_sections import FEATURE_PRESETS
-    from pipeline.corpora import ADAPTERS
+    from pipeline.config.sections import FEATURE_PRESETS
+    from pipeline.corpus.adapters import ADAPTERS
     from pipeline.labelers import LABELERS
     from pipeline.scorers import SCORERS
     from pipeline.subjects import SUBJECTS

@@ -30,7 +30,7 @@ class Table(Protocol):
 
 
 class Files(Protocol):
-    """The reading side of `pipeline.artifacts.RunDirectory`."""
+    """The reading side of `pipeline.store.run_directory.RunDirectory`."""
 
     def read_table(self, relative: str) -> Table:
         """A Parquet table of the run."""

@@ -275,7 +275,7 @@ def give_run(*, run: Run, project: Project | None) -> None:
 
 def _registered(directory: Path, name: str, state: str, project: Project | None) -> Run:
     """The row of a run directory whose every stage is done."""
-    from pipeline.artifacts import RunDirectory
+    from pipeline.store.run_directory import RunDirectory
 
     files = RunDirectory(directory)
     config = files.description().get("config")

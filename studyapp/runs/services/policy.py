@@ -1,6 +1,6 @@
 """What a run's config may name: everything for an administrator, the offered for everybody else.
 
-The fields concerned are read off the config's dataclasses (`pipeline.config_guard`), so that a new
+The fields concerned are read off the config's dataclasses (`pipeline.config.guard`), so that a new
 one is refused until somebody decides otherwise. The same is checked again by the worker, for the
 run's maker as they are by then. No refusal tells whether something exists on this machine: it names
 the field and what is offered.
@@ -23,7 +23,7 @@ from studyapp.models import Run
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    from pipeline.config_guard import Guarded
+    from pipeline.config.guard import Guarded
 
 MOST_OFFERED = 500
 """Folders that a list has at most."""
@@ -61,7 +61,7 @@ def models() -> list[str]:
 def check(config: Mapping[str, Any]) -> None:
     """Raise `RunError` if a config, checked by the pipeline or not, names what is not offered."""
     from pipeline.config import RunConfig
-    from pipeline.config_guard import guarded_fields
+    from pipeline.config.guard import guarded_fields
 
     for one in guarded_fields(RunConfig):
         section = config.get(one.section)

@@ -15,8 +15,8 @@ from pipeline.clap.base import crop_starts, embed_whole
 from pipeline.clap.transformers_backend import TransformersClap, check
 from pipeline.config import ClapConfig
 from pipeline.errors import PipelineError
+from tests.pipeline.clap.tiny_clap import RATE
 from tests.pipeline.labelers.factory import Outside
-from tests.pipeline.tiny_clap import RATE
 
 
 def test_crops_reach_from_the_start_to_the_end_and_leave_nothing_out() -> None:
@@ -37,7 +37,7 @@ def test_a_long_sound_is_the_mean_of_its_crops_and_the_same_twice(outside: Outsi
 
 
 def test_another_model_has_another_fingerprint(outside: Outside, tmp_path: Path) -> None:
-    from tests.pipeline.tiny_clap import save_tiny_clap
+    from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
     other = save_tiny_clap(tmp_path / "other", seed=1)
     prints = {clap.fingerprint(ClapConfig(model=str(path))) for path in (outside.clap, other)}

@@ -18,7 +18,7 @@ from pipeline.clap.laion_backend import LaionClap, filled
 from pipeline.clap.transformers_backend import TransformersClap
 from pipeline.config import ClapConfig
 from pipeline.errors import PipelineError
-from tests.pipeline.tiny_laion import CHECKPOINT, save_as_transformers, save_tiny_laion
+from tests.pipeline.clap.tiny_laion import CHECKPOINT, save_as_transformers, save_tiny_laion
 
 SAMPLES = 480_000
 TEXTS = ["steady beat", "Glocken, hell", "x"]

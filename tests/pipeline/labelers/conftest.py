@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline.labelers.base import LabelingContext
-from tests.pipeline import gemini_server
 from tests.pipeline.labelers.factory import Outside, make_context
+from tests.pipeline.labelers.gemini import server
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _named_again(outside: Outside) -> None:
     """Other modules have servers of their own, and leave their names behind."""
-    gemini_server.name(outside.gemini_url)
+    server.name(outside.gemini_url)
 
 
 @pytest.fixture(scope="package")

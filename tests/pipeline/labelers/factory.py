@@ -12,27 +12,27 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from pipeline.activation_files import ShardFacts, shard_path
-from pipeline.artifacts import RunDirectory
-from pipeline.audio import flac_bytes
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.corpus.audio import flac_bytes
 from pipeline.labelers import LABELERS
 from pipeline.labelers.base import LabelingContext, open_context
-from pipeline.listeners import NEEDED
+from pipeline.labelers.study_responses import NEEDED
 from pipeline.progress import SilentProgress
-from pipeline.records import (
+from pipeline.sae import checkpoint
+from pipeline.sae.checkpoint import SaeFacts
+from pipeline.stages import labels
+from pipeline.store.activations import ShardFacts, shard_path
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
     NeighbourRecord,
     TrackRecord,
     table_of,
 )
-from pipeline.sae import checkpoint
-from pipeline.sae.checkpoint import SaeFacts
-from pipeline.stages import labels
 from tests.essentia import here
-from tests.pipeline import gemini_server
-from tests.pipeline.frozen_graphs import HEADS
+from tests.pipeline.labelers.essentia.frozen_graphs import HEADS
+from tests.pipeline.labelers.gemini import server
 from tests.pipeline.signal.sounds import RATE, Sound, noise, pulsing, sine
 
 SAE = "layer0-n8-k2"
@@ -133,7 +133,7 @@ def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
 
 def make_context(folder: Path, outside: Outside) -> LabelingContext:
     """A context on a run that every method has labelled."""
-    gemini_server.name(outside.gemini_url)
+    server.name(outside.gemini_url)
     config, directory = make_run(folder, **outside.config())
     labels.run(config, directory, progress=SilentProgress())
     return open_context(config, directory, SAE, progress=SilentProgress())

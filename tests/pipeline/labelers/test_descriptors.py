@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from pipeline.artifacts import RunDirectory
 from pipeline.auroc import auroc_matrix
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import LabelingContext, SharedTables
@@ -20,6 +19,7 @@ from pipeline.labelers.descriptors import (
 )
 from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS
 from pipeline.signal.describe import DESCRIPTORS
+from pipeline.store.run_directory import RunDirectory
 
 
 def plain_scores(names: list[str], normal: np.ndarray) -> Scores:

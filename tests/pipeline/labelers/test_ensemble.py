@@ -14,8 +14,8 @@ from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.ensemble import PRIOR, Weights, combined, weights_of
-from pipeline.listeners import NEEDED
-from pipeline.records import LabelCandidate
+from pipeline.labelers.study_responses import NEEDED
+from pipeline.store.tables import LabelCandidate
 
 METHODS = ("descriptors", "corpus-tags")
 

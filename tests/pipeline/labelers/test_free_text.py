@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.base import LabelingContext
-from pipeline.listeners import IDENTIFIER
+from pipeline.labelers.study_responses import IDENTIFIER
 from tests.pipeline.labelers.factory import HEARD_RUN, SAE
 
 

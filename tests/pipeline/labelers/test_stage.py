@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.records import LabelCandidate, records_from
 from pipeline.stages import labels
+from pipeline.store.tables import LabelCandidate, records_from
 from tests.pipeline.labelers.factory import SAE, make_run
 
 

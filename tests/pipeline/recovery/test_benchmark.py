@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
@@ -23,6 +21,8 @@ from pipeline.recovery.directions import KINDS
 from pipeline.recovery.naming import Division, Naming, names_concept
 from pipeline.recovery.stability import Stability, has_partner, other_seeds, stability
 from pipeline.run import execute, forget
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import STANDINS
 from pipeline.subjects.controls import randomise
 from pipeline.verify import verify

@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import dictionary_choice
-from pipeline.artifacts import RunDirectory
 from pipeline.recovery import FOUND
+from pipeline.store.run_directory import RunDirectory
 
 
 @pytest.fixture

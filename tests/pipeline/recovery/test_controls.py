@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.artifacts import RunDirectory, safetensors_bytes
 from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
 from pipeline.recovery.choice import best_set, grades, subsets
 from pipeline.recovery.controls import standin
 from pipeline.recovery.planted import planted_concepts
 from pipeline.sae import checkpoint
+from pipeline.store.run_directory import RunDirectory, safetensors_bytes
 
 
 class Stages(SilentProgress):

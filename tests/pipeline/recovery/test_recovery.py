@@ -11,7 +11,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.__main__ import main
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery import RESULT, ConceptRow, Recovery, from_json, recover
@@ -19,6 +18,7 @@ from pipeline.recovery.detection import Detection, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.report import found, meaning, report_lines
+from pipeline.store.run_directory import RunDirectory
 
 
 class Untouched(SilentProgress):

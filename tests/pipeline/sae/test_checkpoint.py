@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import PipelineError
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts, refuse_mismatch
 from pipeline.sae.model import TopKSae
+from pipeline.store.run_directory import RunDirectory
 
 FACTS = SaeFacts(
     hookpoint="decoder.layers.0.resid_post", subject_fingerprint="s", delay_mapping="d",

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import FRAMES_AT_ONCE, evaluate, frames_of_tracks
 from pipeline.sae.model import TopKSae
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
 
 HOOKPOINT = "decoder.layers.1.resid_post"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.config import SaeConfig
 from pipeline.errors import PipelineError
 from pipeline.sae.frames import TrainingFrames
 from pipeline.sae.model import Latents, TopKSae
 from pipeline.sae.trainer import TrainedSae, _Trainer, schedule, train
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
 
 CONFIG = SaeConfig(steps=400, batch_frames=256, learning_rate=3e-3, aux_k=8)
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import RunDirectory
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels, scores
+from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.labelers.factory import make_run
 
 

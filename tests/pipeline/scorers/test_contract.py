@@ -7,8 +7,8 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS
 from pipeline.labelers.base import LabelingContext
-from pipeline.records import ScoreRecord
 from pipeline.scorers import SCORERS, scorer
+from pipeline.store.tables import ScoreRecord
 
 every_pair = pytest.mark.parametrize(
     ("name", "method"), [(name, method) for name in SCORERS for method in LABELERS]

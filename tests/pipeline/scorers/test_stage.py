@@ -9,17 +9,17 @@ import sys
 from pathlib import Path
 
 from pipeline import clap
-from pipeline.artifacts import RunDirectory
 from pipeline.config import ClapConfig
 from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
-from pipeline.records import ScoreRecord, records_from
 from pipeline.scorers import SCORERS
 from pipeline.stages import labels, scores
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ScoreRecord, records_from
+from tests.pipeline.clap.tiny_laion import save_tiny_laion
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.factory import SAE, Outside, make_run
 from tests.pipeline.scorers.elsewhere import labelled_and_graded
-from tests.pipeline.tiny_laion import save_tiny_laion
 
 
 def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(

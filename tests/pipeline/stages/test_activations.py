@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.activation_files import ShardFacts, read_shards
-from pipeline.artifacts import RunDirectory
-from pipeline.audio import read_mono
 from pipeline.config import SubjectConfig, config_from_dict
-from pipeline.records import TrackRecord
+from pipeline.corpus.audio import read_mono
 from pipeline.stages.activations import SHARD_TRACKS, shards_of
+from pipeline.store.activations import ShardFacts, read_shards
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import TrackRecord
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 HOOKPOINT = "decoder.layers.1.resid_post"

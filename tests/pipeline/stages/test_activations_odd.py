@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.records import SetAsideRecord, table_of
 from pipeline.run import execute
 from pipeline.stages.activations import FEW_GONE, SET_ASIDE, extract, usable_tracks
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import SetAsideRecord, table_of
 from pipeline.subjects.base import SubjectFacts
 from pipeline.verify import verify
 

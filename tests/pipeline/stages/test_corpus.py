@@ -13,14 +13,14 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import CorpusConfig, config_from_dict
-from pipeline.corpora.base import CorpusEntry
+from pipeline.corpus.adapters.base import CorpusEntry
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.records import TrackRecord, records_from
 from pipeline.run import execute
 from pipeline.stages.corpus import check, split_of, windows
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import TrackRecord, records_from
 
 CONFIG = CorpusConfig(min_seconds=1.0)
 

@@ -11,12 +11,12 @@ import numpy as np
 import soundfile as sf
 import torch
 
-from pipeline.activation_files import read_shards
-from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
-from pipeline.records import ExemplarRecord, FeatureRecord, TrackRecord, records_from
 from pipeline.sae import checkpoint
 from pipeline.stages.exemplars import choose
+from pipeline.store.activations import read_shards
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
 
 NAME = "layer1-n128-k4"
 

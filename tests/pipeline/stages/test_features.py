@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import FeaturesConfig, config_from_dict
-from pipeline.records import FeatureRecord, NeighbourRecord, TrackRecord, records_from
+from pipeline.features.summaries import TrackSummary
 from pipeline.sae import checkpoint
-from pipeline.sae.summary import TrackSummary
 from pipeline.stages.features import feature_records, neighbours
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import FeatureRecord, NeighbourRecord, TrackRecord, records_from
 
 NAME = "layer0-n128-k4"
 

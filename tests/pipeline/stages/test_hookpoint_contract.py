@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.activation_files import ShardFacts
-from pipeline.artifacts import RunDirectory, safetensors_bytes
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
+from pipeline.store.activations import ShardFacts
+from pipeline.store.run_directory import RunDirectory, safetensors_bytes
 
 SHARD = "activations/decoder.layers.0.resid_post/00000.safetensors"
 

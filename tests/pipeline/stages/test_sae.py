@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
-from pipeline.records import TrainingRecord, records_from
 from pipeline.run import execute
 from pipeline.sae import checkpoint
-from pipeline.sae.names import feature_key, specs
+from pipeline.sae.specs import feature_key, specs
 from pipeline.stages.sae import seed_of
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import TrainingRecord, records_from
 
 
 def test_an_saes_name_says_block_site_size_and_k() -> None:

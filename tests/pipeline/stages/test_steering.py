@@ -13,14 +13,12 @@ import soundfile as sf
 import torch
 
 from pipeline.__main__ import main
-from pipeline.artifacts import RunDirectory
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
+from pipeline.features.summaries import checked_shards, frames_of
 from pipeline.progress import SilentProgress
-from pipeline.records import ExemplarRecord, SteeringRecord, records_from
 from pipeline.run import execute
 from pipeline.sae import checkpoint
-from pipeline.sae.summary import checked_shards, frames_of
 from pipeline.stages.steering import (
     SteeringConfig,
     drawn,
@@ -28,6 +26,8 @@ from pipeline.stages.steering import (
     steer,
     vector_of,
 )
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ExemplarRecord, SteeringRecord, records_from
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import Intervention, SteeringVector
 from pipeline.verify import verify

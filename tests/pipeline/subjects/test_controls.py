@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.artifacts import RunDirectory
 from pipeline.config import SubjectConfig
-from pipeline.config_sections import CONTROLS
+from pipeline.config.sections import CONTROLS
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery.benchmark import STANDIN_COLUMNS
 from pipeline.stages.steering import SteeringConfig, steer
+from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import STANDINS, SUBJECTS, fingerprint_of, load_subject
 
 POINT = "decoder.layers.1.resid_post"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.made_subjects import write_debug_subject
+from benchmarks.common.made_subjects import write_debug_subject
 from benchmarks.parity import LIMIT, NANO, compare
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
 from pipeline.subjects.base import Sampling
-from pipeline.subjects.formats import files
-from pipeline.subjects.formats.convert import convert
+from pipeline.subjects.layouts import files
+from pipeline.subjects.layouts.convert import convert
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 POINT = ("decoder.layers.1.resid_post",)

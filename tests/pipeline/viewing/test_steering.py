@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.artifacts import RunDirectory
-from pipeline.records import SteeringRecord, table_of
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import SteeringRecord, table_of
 from pipeline.viewing.steering import steered
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.activation_files import ShardFacts
+from pipeline.store.activations import ShardFacts
 from pipeline.viewing import spectrogram
 from pipeline.viewing.facts import BINS, histogram, quantile_tracks, timeline
 

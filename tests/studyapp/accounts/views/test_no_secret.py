@@ -15,8 +15,8 @@ from pipeline.progress import SilentProgress
 from pipeline.stages import labels
 from studyapp.models import Feature, Run
 from studyapp.runs.services import lifecycle
-from tests.pipeline.gemini import many
-from tests.pipeline.gemini_server import serving
+from tests.pipeline.labelers.gemini import many
+from tests.pipeline.labelers.gemini.server import serving
 
 KEY = "canary-93b7d1-key"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError
+from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run, StageRecord

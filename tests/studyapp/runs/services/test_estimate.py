@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import GeminiConfig
-from pipeline.gemini.costs import price
+from pipeline.labelers.gemini.costs import price
 from studyapp.runs.services import configs, lifecycle
 from studyapp.runs.services.estimate import in_words, plan_of
 from tests.studyapp import factories
@@ -32,7 +32,9 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
     prices = {"dollars_per_million_audio": 1.0, "dollars_per_million_text": 0.3,
               "dollars_per_million_output": 2.5}  # fmt: skip
     plan = plan_of(config(tmp_path, "gemini", "descriptors", **prices))
-    prompt = len((Path(lifecycle.__file__).parents[3] / "pipeline/gemini/prompt.txt").read_text())
+    prompt = len(
+        (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/gemini/prompt.txt").read_text()
+    )
     expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
     assert plan["dollars_a_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006

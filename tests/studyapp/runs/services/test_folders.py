@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from pipeline.artifacts import RunDirectory, sha256_of
 from pipeline.errors import PipelineError
+from pipeline.store.run_directory import RunDirectory, sha256_of
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work

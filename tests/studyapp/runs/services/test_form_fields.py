@@ -11,8 +11,8 @@ import pytest
 from django.http import QueryDict
 
 from pipeline.config import RunConfig
-from pipeline.config_sections import HOOKPOINT_PRESETS
-from pipeline.corpora import ADAPTERS
+from pipeline.config.sections import HOOKPOINT_PRESETS
+from pipeline.corpus.adapters import ADAPTERS
 from pipeline.labelers import LABELERS
 from pipeline.scorers import SCORERS
 from studyapp.core.errors import RunError

@@ -15,9 +15,9 @@ from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from pipeline.artifacts import RunDirectory
 from pipeline.errors import BusyError, PipelineError
 from pipeline.run import STAGES
+from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work

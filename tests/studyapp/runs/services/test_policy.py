@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from pipeline.config import RunConfig
-from pipeline.config_guard import Guard, guarded_fields
+from pipeline.config.guard import Guard, guarded_fields
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work

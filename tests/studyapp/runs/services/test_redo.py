@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from pipeline.artifacts import RunDirectory
+from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work

@@ -1,0 +1,1 @@
+"""What several benchmarks share: a served site, made subjects."""

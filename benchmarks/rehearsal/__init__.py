@@ -1,0 +1,1 @@
+"""compose.yaml rehearsed without Docker; `python -m benchmarks.rehearsal`."""

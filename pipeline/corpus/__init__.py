@@ -1,0 +1,1 @@
+"""Recordings: adapters that list them, splits, decoding. What the pipeline knows of a corpus."""

@@ -1,0 +1,299 @@
+"""What came back: a raw reply turned into concepts, or into the reason why it is none.
+
+Every reply was paid for, so what is whole in it is used: JSON in a code fence or among other
+words, a list of concepts without the object around it, the good concepts beside a bad one, the
+whole concepts of an answer that was cut off. What was left out, and what was read otherwise than
+it stands, is said in `Answer.note`, and so in the labels' provenance. Nothing is guessed: a
+concept without a name or a confidence from 0 to 1 is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+from pipeline.labelers.gemini.written import content_of, field, values
+
+BLOCKED = frozenset(
+    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"}
+)
+FINISHES = (
+    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER",
+    "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",
+)  # fmt: skip
+"""By their numbers in the API."""
+CUT = "truncated answer: the limit of tokens was reached"
+LONGEST_NAME = 120
+"""Characters: more is no name."""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One hypothesis."""
+
+    name: str
+    confidence: float
+    description: str
+
+
+@dataclass(frozen=True)
+class Overall:
+    """The model's one name for all that the clips share."""
+
+    name: str
+    summary: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer; `concepts` by confidence, the model's order where equal."""
+
+    concepts: tuple[Concept, ...]
+    overall: Overall | None
+    """None where it is missing or damaged."""
+    fault: str = ""
+    """`cut` or `malformed` if only part of the reply could be used."""
+    note: str = ""
+    """What was left out or mended, in words; empty if nothing was."""
+
+
+class UnusableAnswer(Exception):  # noqa: N818 - its message is the label's reason, no fault here
+    """The reply holds no answer; the message is the reason."""
+
+    def __init__(self, fault: str, reason: str) -> None:
+        super().__init__(reason)
+        self.fault = fault
+        """`malformed`, `cut`, `blocked`, `empty`, or `model`: another model answered."""
+
+
+SHARE = re.compile(r"\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%|per ?cent)?\s*", re.IGNORECASE)
+"""A confidence in quotes: `0.9`, `0,9` or `90 %`."""
+
+
+class _BadPart(Exception):  # noqa: N818 - it ends one concept, not the answer
+    """A part of the answer that cannot be used; the message says why."""
+
+
+def version_of(reply: Mapping[str, Any]) -> str:
+    """The model that says it answered; empty if the reply does not say."""
+    return str(reply.get("modelVersion") or "").removeprefix("models/")
+
+
+def is_model(version: str, asked: str) -> bool:
+    """Whether `version` is the model asked for, or a numbered release of it (`NAME-001`)."""
+    return bool(re.fullmatch(re.escape(asked.removeprefix("models/")) + r"(-\d{3})?", version))
+
+
+def fault_of(reply: Mapping[str, Any], asked_model: str) -> str:
+    """What is wrong with a reply, as in `UnusableAnswer.fault`; empty if nothing is."""
+    try:
+        return answer_of(reply, asked_model).fault
+    except UnusableAnswer as error:
+        return error.fault
+
+
+def answer_of(reply: Mapping[str, Any], asked_model: str) -> Answer:
+    """The answer in a raw reply; raises `UnusableAnswer` with the reason if there is none."""
+    if "unreadable" in reply:
+        raise UnusableAnswer("malformed", "malformed answer: the reply is not JSON")
+    version = version_of(reply)
+    text, cut = _text(reply)
+    if not is_model(version, asked_model):
+        raise UnusableAnswer(
+            "model", f"answered by {version or 'an unnamed model'}, not by {asked_model}"
+        )
+    content, note = content_of(text)
+    if content is None:
+        return _rescued(text, cut)
+    answer = _checked(content, note)
+    return replace(answer, fault="cut", note=answer.note or CUT) if cut else answer
+
+
+def _text(reply: Mapping[str, Any]) -> tuple[str, bool]:
+    """The answer's text, and whether it was cut off; raises if it was blocked or is empty."""
+    try:
+        return _text_in(reply)
+    except (AttributeError, TypeError, KeyError) as error:
+        raise UnusableAnswer("malformed", "malformed answer: the reply has an odd form") from error
+
+
+def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
+    block = (reply.get("promptFeedback") or {}).get("blockReason")
+    if block:
+        raise UnusableAnswer("blocked", f"blocked: the question, for {block}")
+    candidates = reply.get("candidates") or []
+    if not candidates:
+        raise UnusableAnswer("empty", "empty answer: no candidate")
+    first = next((one for one in candidates if _is_told(one)), candidates[0])
+    finish = _finish(first)
+    if finish in BLOCKED:
+        raise UnusableAnswer("blocked", f"blocked: the answer, for {finish}")
+    if finish not in ("STOP", "MAX_TOKENS"):
+        raise UnusableAnswer("empty", f"no answer: ended by {finish}")
+    text = _words_of(first)
+    if not text.strip() and finish == "STOP":
+        raise UnusableAnswer("empty", "empty answer: no text")
+    return text, finish == "MAX_TOKENS"
+
+
+def _is_told(candidate: Any) -> bool:
+    """Whether a candidate ended as an answer does, and has a text."""
+    if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
+        return False
+    return bool(_words_of(candidate).strip())
+
+
+def _words_of(candidate: Mapping[str, Any]) -> str:
+    parts = (candidate.get("content") or {}).get("parts") or []
+    return "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
+
+
+def _finish(candidate: Mapping[str, Any]) -> str:
+    """Why a candidate ended, in the API's word: a program may hand it on as `stop`, as
+    `FinishReason.STOP`, or as the number that it has in the API."""
+    given = str(candidate.get("finishReason") or "STOP").rpartition(".")[2].strip()
+    if given.isdecimal() and int(given) < len(FINISHES):
+        return FINISHES[int(given)]
+    return given.upper()
+
+
+def _rescued(text: str, cut: bool) -> Answer:
+    """The whole concepts of an answer whose JSON does not end; raises if there is none."""
+    fault = "cut" if cut else "malformed"
+    if cut:
+        reason = CUT
+    elif re.search(r"[{\[]", text) and any(isinstance(one, dict | list) for one in values(text)):
+        reason = "malformed answer: no list of concepts"
+    else:
+        reason = "malformed answer: its text is not JSON"
+    _, named, rest = text.partition('"concepts"')
+    listed = values(rest.partition("[")[2] if named else text)
+    found = [value for value in listed if isinstance(value, dict)]
+    whole = _whole_of(found)
+    concepts, _ = _good(found, whole)
+    if not concepts:
+        raise UnusableAnswer(fault, reason)
+    note = f"{reason}; the {len(concepts)} whole concepts of it are kept"
+    note += "" if whole == 1 else "; confidences are read as per cent"
+    return Answer(_ranked(concepts), None, fault, note)
+
+
+def _checked(content: Mapping[str, Any], repaired: str) -> Answer:
+    """The answer in an object; `repaired` says what was done to its text."""
+    given = _listed(field(content, "concepts"))
+    if not isinstance(given, list):
+        raise UnusableAnswer("malformed", "malformed answer: no list of concepts")
+    if not given:
+        raise UnusableAnswer("empty", "empty answer: no concept")
+    whole = _whole_of(given)
+    concepts, wrong = _good(given, whole)
+    if not concepts:
+        raise UnusableAnswer("malformed", f"malformed answer: {wrong}")
+    left_out = len(given) - len(concepts)
+    note = f"{left_out} of {len(given)} concepts left out: {wrong}" if left_out else ""
+    overall, missing = _overall(content, whole)
+    lost = "; ".join(filter(None, (note, missing)))
+    percent = "" if whole == 1 else "confidences are read as per cent"
+    said = "; ".join(filter(None, (lost, repaired, percent)))
+    return Answer(_ranked(concepts), overall, "malformed" if lost else "", said)
+
+
+def _listed(given: Any) -> Any:
+    """The concepts as a list, where they are one object, or objects or confidences by name."""
+    if not isinstance(given, dict):
+        return given
+    if field(given, "name") is not None:
+        return [given]
+    return [
+        {"name": name, **(value if isinstance(value, dict) else {"confidence": value})}
+        for name, value in given.items()
+    ]
+
+
+def _whole_of(given: list[Any]) -> float:
+    """What stands for certainty: 100 where the confidences can only be percentages, else 1.
+
+    They can where one is over 10, which leaves no scale from 1 to 10, and none is a fraction.
+    """
+    found = [_number(field(one, "confidence"))[0] for one in given if isinstance(one, dict)]
+    numbers = [one for one in found if one is not None]
+    percent = any(one > 10 for one in numbers) and all(one <= 100 for one in numbers)
+    return 100 if percent and not any(0 < one < 1 for one in numbers) else 1
+
+
+def _good(given: list[Any], whole: float = 1) -> tuple[list[Concept], str]:
+    """The concepts that are whole, and what is wrong with the first that is not."""
+    concepts, wrong = [], ""
+    for entry in given:
+        try:
+            concepts.append(_concept(entry, whole))
+        except _BadPart as error:
+            wrong = wrong or str(error)
+    return concepts, wrong
+
+
+def _ranked(concepts: list[Concept]) -> tuple[Concept, ...]:
+    """By confidence, each name once."""
+    distinct: dict[str, Concept] = {}
+    for concept in sorted(concepts, key=lambda one: -one.confidence):
+        distinct.setdefault(concept.name.casefold(), concept)
+    return tuple(distinct.values())
+
+
+def _overall(content: Mapping[str, Any], whole: float) -> tuple[Overall | None, str]:
+    """The overall name, or None and why."""
+    try:
+        name = _words(content, "overall_name")
+        summary = _words(content, "overall_summary")
+        return Overall(name, summary, _share(content, "overall_confidence", whole)), ""
+    except _BadPart as error:
+        return None, f"no overall name: {error}"
+
+
+def _concept(entry: Any, whole: float) -> Concept:
+    if not isinstance(entry, dict):
+        raise _BadPart("a concept is no object")
+    name = _words(entry, "name")
+    if len(name) > LONGEST_NAME:
+        raise _BadPart(f"a name of {len(name)} characters")
+    confidence = _share(entry, "confidence", whole)
+    described = field(entry, "description")
+    description = _plain(described) if isinstance(described, str) else ""
+    return Concept(name, confidence, description or "without a description")
+
+
+def _words(entry: Mapping[str, Any], key: str) -> str:
+    value = field(entry, key)
+    text = _plain(value) if isinstance(value, str) else ""
+    if not text:
+        raise _BadPart(f"{key} is missing")
+    return text
+
+
+def _plain(text: str) -> str:
+    """In one line, without halves of characters, which JSON may escape and no table can hold."""
+    return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
+
+
+def _share(entry: Mapping[str, Any], key: str, whole: float) -> float:
+    value = field(entry, key)
+    number, known = _number(value)
+    if number is not None:
+        # A fraction beside percentages is one, and 90 % is 0.9 on any scale.
+        number /= known or (1 if 0 < number < 1 else whole)
+    if number is None or not 0 <= number <= 1:
+        raise _BadPart(f"{key} is {value!r:.80}, not from 0 to 1")
+    return number
+
+
+def _number(value: Any) -> tuple[float | None, float]:
+    """A confidence as a number, None if it is none, and what it is out of, 0 if not said."""
+    if isinstance(value, str) and (found := SHARE.fullmatch(value)):
+        return float(found[1].replace(",", ".")), 100 if found[2] else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None, 0
+    return float(value), 0

@@ -1,0 +1,296 @@
+"""Batch jobs: half the price, an answer within a day.
+
+Questions go up as files of JSON lines, a job each. A job's name is in the ledger as soon as it is
+known, and its display name, which is made of its questions, before: where a process was killed in
+between, the next start finds the job by that name instead of paying for another. What was paid for
+is fetched even where nothing new may be asked. Of a job that expired, was cancelled or failed in
+part, what was answered is kept and the rest is asked again by a later start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.config import GeminiConfig
+from pipeline.labelers.gemini import costs, faults
+from pipeline.labelers.gemini.answers import fault_of, version_of
+from pipeline.labelers.gemini.calls import Calls
+from pipeline.labelers.gemini.faults import LONGEST_WAIT, UnansweredError
+from pipeline.labelers.gemini.questions import Question, body_of
+from pipeline.labelers.gemini.service import left_over, over_budget
+
+if TYPE_CHECKING:
+    from google.genai import Client
+
+JOB_BYTES = 200_000_000
+"""Of a job's file, at most about; the service takes ten times as much."""
+ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED",
+         "JOB_STATE_PARTIALLY_SUCCEEDED")  # fmt: skip
+
+
+Found = TypeVar("Found")
+Part = tuple[list[Question], list[bytes]]
+
+
+def ask(
+    config: GeminiConfig,
+    calls: Calls,
+    client: Client,
+    questions: Sequence[Question],
+    sound: Callable[[Question], bytes],
+    advance: Callable[[], None],
+) -> None:
+    """Ask by jobs and wait for them; every reply is in the ledger afterwards.
+
+    Raises `UnansweredError` if a job is refused, the service is out of reach, the budget does not
+    cover the next job, or questions were left without an answer; the jobs that were made before are
+    fetched all the same.
+    """
+    config = replace(config, batch=True)  # A job costs half, even if the next calls are none.
+    new = [asked for asked in questions if not calls.in_job(asked.key)]
+    stop: UnansweredError | None = None
+    try:
+        with _told(calls):
+            for part in _parts(config, new, sound):
+                _submit(config, calls, client, part)
+    except UnansweredError as error:
+        stop = error
+    models = {asked.key: asked.model for asked in questions}
+    with _told(calls):
+        left = _fetch_all(config, calls, client, models, advance)
+    if stop is not None:
+        raise stop
+    if left and config.unanswered == "stop":
+        raise UnansweredError(left_over(len(left), left[-1]))
+
+
+def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence[Question]) -> None:
+    """Enter the jobs of questions whose maker was killed before it knew the jobs' names.
+
+    Raises `UnansweredError` if the service is out of reach.
+    """
+    config = replace(config, batch=True)
+    lost: dict[str, list[Question]] = {}
+    for asked in questions:
+        if name := calls.batch_of(asked.key):
+            lost.setdefault(name, []).append(asked)
+    with _told(calls):
+        for job in client.batches.list() if lost else ():
+            if job.display_name in lost and not calls.was_fetched(str(job.name)):
+                name = str(job.display_name)
+                _enter_found(config, calls, str(job.name), name, lost.pop(name))
+    for asked in (one for found in lost.values() for one in found):
+        if calls.under_way(asked.key):
+            calls.unanswered(asked.key, "the batch job was never made")
+
+
+def _enter_found(
+    config: GeminiConfig, calls: Calls, job: str, name: str, questions: Sequence[Question]
+) -> None:
+    """Enter a job that was found, with all its questions, those of other runs among them."""
+    keys = calls.in_batch(name)
+    for asked in questions:
+        if not calls.under_way(asked.key):  # Given up before: it counts again.
+            dollars = calls.likely(costs.estimated(config, asked))
+            calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
+    calls.submitted(job, keys)
+
+
+@contextmanager
+def _told(calls: Calls) -> Iterator[None]:
+    """What the service or the connection to it raises, as the line that stops the method."""
+    from google.genai import errors
+
+    try:
+        yield
+    except errors.APIError as error:
+        refused = f"Gemini refuses a batch: HTTP {error.code} {error.message}"
+        raise UnansweredError(calls.clean(refused)) from None
+    except _lost() as error:
+        lost = f"Gemini is out of reach ({type(error).__name__}); start again to go on"
+        raise UnansweredError(lost) from None
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What a time-out, a lost connection and a proxy's page in place of a reply raise."""
+    from google.genai import errors
+
+    timeouts, losses = faults.transport_errors()
+    return (*timeouts, *losses, errors.UnknownApiResponseError, json.JSONDecodeError)
+
+
+def _parts(
+    config: GeminiConfig, questions: Sequence[Question], sound: Callable[[Question], bytes]
+) -> Iterator[Part]:
+    """Questions with their lines, in groups of at most about `JOB_BYTES`."""
+    part: Part = ([], [])
+    size = 0
+    for asked in questions:
+        body = body_of(config, asked, sound(asked))
+        line = json.dumps({"key": asked.key, "request": body}).encode() + b"\n"
+        if part[0] and size + len(line) > JOB_BYTES:
+            yield part
+            part, size = ([], []), 0
+        part[0].append(asked)
+        part[1].append(line)
+        size += len(line)
+    if part[0]:
+        yield part
+
+
+def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
+    """Make the part's job."""
+    questions, _ = part
+    keys = [asked.key for asked in questions]
+    name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
+    calls.submitted(_made(config, calls, client, part, name), keys)
+
+
+def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
+    """The name of a new job, if the budget covers it."""
+    from google.genai import errors
+
+    failures: tuple[type[Exception], ...] = (errors.APIError, *_lost())
+    questions, lines = part
+    likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
+    if calls.dollars + sum(likely) > config.budget_dollars:
+        raise UnansweredError(over_budget(config, calls.dollars))
+    upload: Any = {"mime_type": "application/jsonl", "display_name": name}
+    file = client.files.upload(file=io.BytesIO(b"".join(lines)), config=upload)
+    for asked, dollars in zip(questions, likely, strict=True):
+        calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
+    try:
+        made = client.batches.create(
+            model=questions[0].model, src=str(file.name), config={"display_name": name}
+        )
+    except failures as error:
+        # If the job was made all the same, the next start finds it by its name.
+        for asked in questions:
+            calls.unanswered(asked.key, calls.clean(f"no batch: {error}")[:200])
+        raise
+    return str(made.name)
+
+
+def _fetch_all(
+    config: GeminiConfig,
+    calls: Calls,
+    client: Client,
+    models: Mapping[str, str],
+    advance: Callable[[], None],
+) -> list[str]:
+    """Wait for the jobs of the questions in `models`, which says who was asked; the reason of each
+    that has no answer."""
+    left: list[str] = []
+    for job, keys in calls.jobs().items():
+        # Runs that share a ledger fetch their own.
+        if models.keys() & set(keys):
+            left += _fetch(config, calls, client, job, {key: models.get(key, "") for key in keys})
+            for _ in keys:
+                advance()
+    return left
+
+
+def _fetch(
+    config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
+) -> list[str]:
+    """Wait for a job's end and enter its replies; the reasons of those without an answer."""
+    found = _unless_gone(lambda: _ended(config, client, job))
+    replies = found and _unless_gone(lambda: _replies(config, client, found))
+    if found is None or replies is None:
+        # Its questions stay under way: they may have been paid for.
+        calls.fetched(job)
+        return [f"the service has no batch job {job}, or no results of it, any more"]
+    state = found.state.name if found.state else ""
+    left = []
+    for key, model in models.items():
+        entry = replies.get(key, {})
+        if "response" in entry:
+            reply = entry["response"]
+            whole = reply if isinstance(reply, dict) else {"unreadable": str(reply)[:300]}
+            calls.answered(key, whole, config)
+            if model and fault_of(whole, model) == "model":
+                left.append(f"{model} was asked and {version_of(whole) or 'another'} answered")
+        elif reason := _entered(calls, key, entry.get("error") or {}, state):
+            left.append(reason)
+    calls.fetched(job)
+    return left
+
+
+def _unless_gone(call: Callable[[], Found]) -> Found | None:
+    """What a call brings; None if the service does not know what it asks for."""
+    from google.genai import errors
+
+    try:
+        return call()
+    except errors.APIError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[str, Any]]:
+    """The lines of a job's results by their keys; none if it has no results."""
+    replies: dict[str, dict[str, Any]] = {}
+    if job.dest is not None and job.dest.file_name:
+        name = job.dest.file_name
+        data = _patiently(config, lambda: client.files.download(file=name))
+        if faults.is_page(data[:300].decode(errors="replace")):
+            raise UnansweredError("a web page came in place of a batch's results; start again")
+        for line in data.split(b"\n"):
+            _take_line(line, replies)
+    return replies
+
+
+def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
+    """The job once it has ended."""
+    while True:
+        found = _patiently(config, lambda: client.batches.get(name=job))
+        if found.state and found.state.name in ENDED:
+            return found
+        time.sleep(config.poll_seconds)
+
+
+def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
+    """What a call brings; faults that pass are waited out, as often as a question is tried."""
+    from google.genai import errors
+
+    for _ in range(config.attempts - 1):
+        try:
+            return call()
+        except errors.APIError as error:
+            if not faults.may_pass(int(error.code or 0)):
+                raise
+        except _lost():
+            pass
+        time.sleep(min(LONGEST_WAIT, config.poll_seconds))
+    return call()
+
+
+def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
+    """Enter a question without a reply; its reason, empty where it was refused for good."""
+    if not isinstance(error, dict):
+        error = {"message": str(error)}
+    code, message = error.get("code"), calls.clean(str(error.get("message") or ""))[:200]
+    http = 400 if code in faults.GRPC_OF_THE_QUESTION else code
+    if isinstance(http, int) and faults.speaks_of_the_question(http, str(error)):
+        calls.unanswered(key, faults.refusal(http, message), final=True)
+        return ""
+    reason = message or f"the batch job ended as {state} without an answer"
+    calls.unanswered(key, reason)
+    return reason
+
+
+def _take_line(line: bytes, replies: dict[str, dict[str, Any]]) -> None:
+    """Skip a line that is malformed: its question has no answer, which is entered there."""
+    try:
+        entry = json.loads(line)
+        replies[str(entry["key"])] = entry
+    except (ValueError, KeyError, TypeError):
+        return

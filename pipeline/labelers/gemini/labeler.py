@@ -1,0 +1,275 @@
+"""`gemini`: a large model hears a feature's exemplars and proposes concepts.
+
+The exemplars are concatenated in an order drawn from the seed and sent with a prompt and a schema
+(Singh, Cherep and Maes, arXiv 2505.18186). The concepts by confidence are the candidates; the
+overall name is kept in `labels/NAME/METHOD/overall.parquet` and is no option. `gemini@MODEL` asks
+another model than `[gemini] model`, so that several stand side by side.
+
+Every call is in a ledger before it is made, every raw reply is kept in it: see `gemini.calls`.
+The budget is the run's: all its SAEs and `gemini@MODEL` methods together. A key that is not
+accepted, an outage or another model's answer is no answer: the stage stops, and is not done.
+Gemini reads no tracks: its labels are graded by CLAP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import ClassVar
+
+from pipeline.config import GeminiConfig, RunConfig
+from pipeline.errors import PipelineError
+from pipeline.labelers.base import (
+    LabelCandidate,
+    Labeler,
+    LabelingContext,
+    failed,
+    open_context,
+)
+from pipeline.labelers.gemini import costs
+from pipeline.labelers.gemini.address import base_url_of
+from pipeline.labelers.gemini.answers import Answer, UnusableAnswer, answer_of, fault_of, version_of
+from pipeline.labelers.gemini.calls import UNKNOWN, Calls
+from pipeline.labelers.gemini.costs import ledger_of, spending_of
+from pipeline.labelers.gemini.faults import UnansweredError
+from pipeline.labelers.gemini.questions import SCHEMA, Question, prompt_of, question, sound_of
+from pipeline.store.tables import FeatureRecord, OverallRecord, table_of
+
+VARIABLE = "GEMINI_API_KEY"
+
+
+class Gemini(Labeler):
+    """Names features by asking Gemini."""
+
+    takes_variant: ClassVar[bool] = True
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """The prompt and the schema."""
+        whole = prompt_of(config.gemini) + json.dumps(SCHEMA, sort_keys=True)
+        return {"gemini": hashlib.sha256(whole.encode()).hexdigest()}
+
+    def ready(self, config: RunConfig) -> None:
+        """A key, the package, and an address that may have the key."""
+        if find_spec("google") is None or find_spec("google.genai") is None:
+            raise PipelineError("gemini needs the package google-genai: pip install '.[gemini]'")
+        _key()
+        base_url_of(config.gemini)
+
+    def prepare(self, context: LabelingContext) -> None:
+        """Ask what was not answered yet; then the overall names and raw replies, as files."""
+        asked = [
+            question(context, feature.feature, self._model(context))
+            for feature in context.features
+            if context.exemplars.get(feature.feature)
+        ]
+        calls = _calls(context)
+        self._ask(context, calls, asked)
+        _keep(context, self._name, calls, asked)
+
+    def label(
+        self, context: LabelingContext, features: Sequence[FeatureRecord]
+    ) -> Iterator[LabelCandidate]:
+        """The concepts of each feature's answer; see the module."""
+        calls = _calls(context)
+        named = [feature.feature for feature in features]
+        asked = {
+            name: question(context, name, self._model(context))
+            for name in named
+            if context.exemplars.get(name)
+        }
+        self._ask(context, calls, list(asked.values()))
+        for name in named:
+            if name not in asked:
+                yield failed(name, "the feature has no exemplars")
+                continue
+            try:
+                answer, provenance = _answer(calls, asked[name])
+            except UnusableAnswer as error:
+                yield failed(name, str(error))
+                continue
+            yield from _candidates(name, answer, provenance, context.config.labels.candidates)
+
+    @property
+    def _name(self) -> str:
+        return f"gemini@{self.variant}" if self.variant else "gemini"
+
+    def _model(self, context: LabelingContext) -> str:
+        return self.variant or context.config.gemini.model
+
+    def _ask(self, context: LabelingContext, calls: Calls, asked: Sequence[Question]) -> None:
+        """Ask what is outstanding, once the budget allows it."""
+        config = context.config.gemini
+        todo = [one for one in asked if _outstanding(calls, one, config)]
+        if not todo or context.tables.unfinished:
+            return
+        context.progress.note(f"{self._name}, {context.sae}: {costs.summary(config, todo)}")
+        context.progress.start(f"labels {context.sae} {self._name} asks", len(todo), "feature")
+        try:
+            self._ask_or_fetch(context, calls, todo)
+        except UnansweredError as error:
+            context.tables.unfinished = str(error)
+        finally:
+            context.progress.finish()
+
+    def _ask_or_fetch(
+        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
+    ) -> None:
+        """Ask what no batch job holds, and fetch what one holds, which was paid for: in any case,
+        whether or not jobs are made now, and before what stops the rest is told."""
+        # Here and not above: the package is an extra.
+        from pipeline.labelers.gemini import batches
+        from pipeline.labelers.gemini.service import Service, make_client
+
+        config, advance = context.config.gemini, context.progress.advance
+        client, sound = make_client(config, _key()), partial(sound_of, context)
+        batches.find(config, calls, client, todo)
+        waiting = [one for one in todo if calls.in_job(one.key)]
+        fresh = [one for one in todo if not calls.in_job(one.key)]
+        stop: PipelineError | UnansweredError | None = None
+        try:
+            self._check_budget(context, calls, fresh)
+            if fresh and not config.batch:
+                Service(config, calls, client, sound).ask(fresh, advance=advance)
+        except (PipelineError, UnansweredError) as error:
+            stop = error
+        jobs = todo if config.batch and stop is None else waiting
+        if jobs:
+            batches.ask(config, calls, client, jobs, sound, advance)
+        if stop is not None:
+            raise stop
+
+    def _check_budget(
+        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
+    ) -> None:
+        """Raise `PipelineError` if the run may cost more than its budget; once a stage."""
+        memo, config = context.tables.memo, context.config.gemini
+        if memo.setdefault("gemini budget", "") == "checked":
+            return
+        memo["gemini budget"] = "checked"
+        asked = {one.key: one for one in (*todo, *_of_the_run(context, calls))}
+        new = [one for key, one in asked.items() if not calls.in_job(key)]
+        needed, spent = sum(costs.estimated(config, one) for one in new), calls.dollars
+        if spent + needed > config.budget_dollars:
+            raise PipelineError(
+                f"gemini may cost ${needed:.2f} for {len(new)} questions of this run on top of "
+                f"${spent:.2f}, over [gemini] budget_dollars of {config.budget_dollars:g}; "
+                "nothing was asked"
+            )
+
+
+def _of_the_run(context: LabelingContext, calls: Calls) -> Iterator[Question]:
+    """What is outstanding in all SAEs of the run, by every method that asks Gemini."""
+    config = context.config
+    models = [
+        method.partition("@")[2] or config.gemini.model
+        for method in config.labels.methods
+        if method.partition("@")[0] == "gemini"
+    ]
+    for sae in context.directory.sae_names():
+        own = context
+        if sae != context.sae:
+            own = open_context(config, context.directory, sae, progress=context.progress)
+        for feature in own.features:
+            if own.exemplars.get(feature.feature):
+                for model in models:
+                    one = question(own, feature.feature, model)
+                    if _outstanding(calls, one, config.gemini):
+                        yield one
+
+
+def _key() -> str:
+    key = os.environ.get(VARIABLE, "")
+    if not key:
+        raise PipelineError(f"gemini needs a key: set {VARIABLE}")
+    return key
+
+
+def _calls(context: LabelingContext) -> Calls:
+    """What the ledger says; read once a stage."""
+    memo = context.tables.memo
+    if "gemini" not in memo:
+        config, directory = context.config.gemini, context.directory
+        ledger, spending = ledger_of(config, directory), spending_of(config, directory)
+        memo["gemini"] = Calls(ledger, os.environ.get(VARIABLE, ""), spending)
+    calls: Calls = memo["gemini"]
+    return calls
+
+
+def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
+    """Whether the question is to be asked now."""
+    if calls.asked_here(asked.key):
+        return False  # Once a start: what came of it stands until the next one.
+    if calls.in_job(asked.key):
+        return True
+    if calls.under_way(asked.key):
+        # A batch job that was made is found by its name, and one that was not cost nothing.
+        return bool(calls.batch_of(asked.key)) or config.unknown == "ask"
+    reply = calls.reply(asked.key)
+    if reply is not None:
+        fault = fault_of(reply, asked.model)
+        return fault == "model" or fault in config.again
+    return not calls.reason(asked.key) or "refused" in config.again
+
+
+def _answer(calls: Calls, asked: Question) -> tuple[Answer, str]:
+    """The answer and its provenance; raises `UnusableAnswer`."""
+    reply = calls.reply(asked.key)
+    if reply is None:
+        known = calls.reason(asked.key) or (UNKNOWN if calls.under_way(asked.key) else "")
+        raise UnusableAnswer("", known or calls.passing(asked.key) or "not asked yet")
+    answer = answer_of(reply, asked.model)
+    note = f"; {answer.note}" if answer.note else ""
+    return answer, f"{version_of(reply)}, reply {asked.key}{note}"
+
+
+def _candidates(
+    feature: str, answer: Answer, provenance: str, count: int
+) -> Iterator[LabelCandidate]:
+    for rank, concept in enumerate(answer.concepts[:count], start=1):
+        yield LabelCandidate(
+            feature=feature,
+            rank=rank,
+            text=concept.name,
+            confidence=concept.confidence,
+            description=concept.description,
+            provenance=provenance,
+        )
+
+
+def _keep(context: LabelingContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
+    """Overall names and raw replies beside the labels."""
+    writer = context.tables.writer
+    if writer is None:
+        return
+    rows, lines = [], []
+    for one in asked:
+        reply = calls.reply(one.key)
+        if reply is not None:
+            clips = [clip.clip for clip in one.clips]
+            line = {"key": one.key, "feature": one.feature, "clips": clips, "reply": reply}
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+        try:
+            answer, _ = _answer(calls, one)
+        except UnusableAnswer:
+            continue
+        if answer.overall is None:
+            continue
+        rows.append(
+            OverallRecord(
+                feature=one.feature,
+                name=answer.overall.name,
+                summary=answer.overall.summary,
+                confidence=answer.overall.confidence,
+                model_version=version_of(reply or {}),
+                reply=one.key,
+            )
+        )
+    folder = f"labels/{context.sae}/{method}"
+    writer.write_table(f"{folder}/overall.parquet", table_of(OverallRecord, rows))
+    # Half a character, which no UTF-8 holds, stays as JSON's own escape of it.
+    data = "".join(lines).encode(errors="backslashreplace")
+    writer.write_bytes(f"{folder}/replies.jsonl", data)

@@ -1,0 +1,274 @@
+"""Calling the API: at a rate, several at once, again where that may help, never over the budget.
+
+Tried again, with jitter and an honoured Retry-After: 408, 429, 5xx, time-outs, lost connections;
+`gemini.faults` says which codes are what. A key that is not accepted, a model that is not
+known, an answer by another model, an outage or a spent budget stops the method: calls under way
+end and are kept, and a later start asks the rest. The first call of a start goes out by itself, so
+that one call is paid for, and not as many as go out at once, to learn that the model is another
+one; it also shows what an answer costs.
+
+Budget: under one lock, a call begins only if what was spent, the calls under way and this call are
+within it. A call is counted as its estimate, or as the dearest reply so far if that is more; so
+the budget can be passed only by what an answer costs more than every answer before it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import GeminiConfig
+from pipeline.labelers.gemini import costs, faults
+from pipeline.labelers.gemini.address import base_url_of
+from pipeline.labelers.gemini.answers import is_model, version_of
+from pipeline.labelers.gemini.calls import Calls
+from pipeline.labelers.gemini.faults import LONGEST_WAIT, UnansweredError
+from pipeline.labelers.gemini.questions import SCHEMA, Question
+
+if TYPE_CHECKING:
+    from google.genai import Client
+
+
+def make_client(config: GeminiConfig, key: str) -> Client:
+    """A client without retries of its own.
+
+    Raises `PipelineError` if the config names a host that may not have the key.
+    """
+    from google.genai import Client, types
+
+    options = types.HttpOptions(
+        base_url=base_url_of(config),
+        api_version="v1beta",
+        timeout=round(1000 * config.timeout_seconds),
+        # A redirection would take the key along to wherever it leads.
+        client_args={"follow_redirects": False},
+    )
+    return Client(api_key=key, http_options=options)
+
+
+@dataclass
+class Pace:
+    """At most so many calls begin a minute, evenly."""
+
+    per_minute: float
+    _next: float = 0.0
+    _lock: Lock = field(default_factory=Lock)
+
+    def wait(self, stop: Event) -> bool:
+        """Wait for one's turn; whether to go on."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + 60.0 / self.per_minute
+        return not stop.wait(turn - now)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call brought: a reply, or a reason why there is none."""
+
+    reply: dict[str, Any] | None = None
+    reason: str = ""
+    wait: float | None = None
+    """Seconds before another try, 0 leaves it to the backoff; None: there is to be none."""
+    final: bool = False
+    """Whether the question was refused for good."""
+    perhaps: bool = False
+    """Whether the call may have been paid for without a reply."""
+
+
+class Service:
+    """Asks questions and enters every call and reply into the ledger."""
+
+    def __init__(
+        self,
+        config: GeminiConfig,
+        calls: Calls,
+        client: Client,
+        sound: Callable[[Question], bytes],
+    ) -> None:
+        self._config = config
+        self._calls = calls
+        self._client = client
+        self._sound = sound
+        self._pace = Pace(config.requests_per_minute)
+        self._stop = Event()
+        self._heard = Event()
+        """The first call of this start has ended."""
+        self._why = ""
+        self._unanswered: list[str] = []
+        self._in_a_row = 0
+        self._lock = Lock()
+
+    def ask(self, questions: Sequence[Question], *, advance: Callable[[], None]) -> None:
+        """Ask all of them.
+
+        Raises `UnansweredError` if the method had to stop or, unless the config says to go on,
+        if some got no answer in all their tries; what was answered is in the ledger.
+        """
+        pool = ThreadPoolExecutor(self._config.concurrency)
+        try:
+            begun = [pool.submit(self._ask, asked, asked is questions[0]) for asked in questions]
+            for done in as_completed(begun):
+                done.result()
+                advance()
+        finally:
+            self._stop.set()
+            self._heard.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+        if self._why:
+            raise UnansweredError(self._why)
+        if self._unanswered and self._config.unanswered == "stop":
+            raise UnansweredError(left_over(len(self._unanswered), self._unanswered[-1]))
+
+    def _ask(self, asked: Question, first: bool) -> None:
+        """One question, to its reply or to the reason why there is none."""
+        try:
+            if not first:
+                self._heard.wait()
+            if not self._stop.is_set():
+                self._try(asked, self._sound(asked))
+        finally:
+            self._heard.set()
+
+    def _try(self, asked: Question, sound: bytes) -> None:
+        reason = ""
+        for attempt in range(self._config.attempts):
+            if not self._pace.wait(self._stop) or not self._begin(asked):
+                return
+            found = self._call(asked, sound)
+            self._enter(asked, found)
+            self._heard.set()
+            if found.wait is None:
+                return
+            reason = found.reason
+            last = attempt + 1 == self._config.attempts
+            if not last and self._stop.wait(found.wait or self._backoff(attempt)):
+                return  # The method stops: this question has tries left, and is asked again later.
+        self._give_up(f"no answer in {self._config.attempts} tries: {reason}")
+
+    def _enter(self, asked: Question, found: Outcome) -> None:
+        """Put what a call brought into the ledger."""
+        if found.reply is not None:
+            self._calls.answered(asked.key, found.reply, self._config)
+            self._settle(asked, found.reply)
+        else:
+            self._calls.unanswered(
+                asked.key, found.reason, final=found.final, perhaps=found.perhaps
+            )
+
+    def _call(self, asked: Question, sound: bytes) -> Outcome:
+        from google.genai import errors, types
+
+        timeouts, losses = faults.transport_errors()
+        try:
+            response = self._client.models.generate_content(
+                model=asked.model,
+                contents=[types.Part.from_bytes(data=sound, mime_type="audio/flac"), asked.prompt],
+                config=types.GenerateContentConfig(
+                    temperature=self._config.temperature,
+                    response_mime_type="application/json",
+                    response_schema=SCHEMA,
+                ),
+            )
+        except errors.APIError as error:
+            return self._judge(error)
+        except timeouts as error:
+            reason = f"no answer within {self._config.timeout_seconds:g} s"
+            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
+        except losses as error:
+            reason = self._calls.clean(f"connection lost: {type(error).__name__}")
+            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
+        except (ValueError, errors.UnknownApiResponseError) as error:
+            # The error over the body has all of it, where the package has read it as JSON itself.
+            text = self._calls.clean(str(getattr(error, "doc", error)))[:300]
+            if faults.is_page(text):
+                return Outcome(reason=f"a web page came in place of an answer: {text}", wait=0.0)
+            # A reply came and may cost, but it is not what the API speaks.
+            return Outcome(reply={"unreadable": text})
+        reply = response.model_dump(
+            mode="json", by_alias=True, exclude_none=True,
+            exclude={"sdk_http_response", "parsed", "automatic_function_calling_history"},
+        )  # fmt: skip
+        return Outcome(reply=reply)
+
+    def _judge(self, error: Any) -> Outcome:
+        """What an error of the API means."""
+        code = int(error.code or 0)
+        text = self._calls.clean(f"{error.status or ''}: {error.message or ''}")[:200]
+        if faults.speaks_of_the_question(code, f"{error.status} {error.details}"):
+            return Outcome(reason=faults.refusal(code, text), final=True)
+        reason = f"HTTP {code} {text}"
+        if faults.may_pass(code):
+            return Outcome(reason=reason, wait=faults.asked_to_wait(error))
+        # The key, the model or the account is at fault, so the next call would fare no better.
+        self._halt(f"Gemini refuses: {reason}; nothing was entered as an answer, so start again")
+        return Outcome(reason=reason)
+
+    def _settle(self, asked: Question, reply: dict[str, Any]) -> None:
+        """The service is there; stop if another model answered."""
+        with self._lock:
+            self._in_a_row = 0
+        version = version_of(reply)
+        if "unreadable" not in reply and not is_model(version, asked.model):
+            self._halt(
+                f"{asked.model} was asked and {version or 'an unnamed model'} answered: the "
+                "service changed the model, so the method stops; name the model that you want"
+            )
+
+    def _begin(self, asked: Question) -> bool:
+        """Enter the call into the ledger if the budget covers it."""
+        with self._lock:
+            dollars = self._calls.likely(costs.estimated(self._config, asked))
+            spent = self._calls.dollars
+            if spent + dollars <= self._config.budget_dollars:
+                self._calls.begin(asked.key, asked.feature, dollars=dollars)
+                return True
+        self._halt(over_budget(self._config, spent))
+        return False
+
+    def _give_up(self, reason: str) -> None:
+        """A question had all its tries; as many in a row as go out at once are an outage."""
+        with self._lock:
+            self._unanswered.append(reason)
+            self._in_a_row += 1
+            outage = self._in_a_row >= max(2, self._config.concurrency)
+        if outage:
+            self._halt(left_over(len(self._unanswered), reason))
+
+    def _halt(self, why: str) -> None:
+        with self._lock:
+            self._why = self._why or why
+        self._stop.set()
+
+    def _backoff(self, attempt: int) -> float:
+        """Twice as long each time, times a random factor around 1."""
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads calls, decides nothing
+        return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
+
+
+def _was_sent(error: Exception) -> bool:
+    """Whether the service may have heard the question before the transport failed."""
+    return type(error).__name__ not in faults.NEVER_SENT
+
+
+def left_over(count: int, reason: str) -> str:
+    """The line that says that questions have no answer for now."""
+    questions = "1 question has" if count == 1 else f"{count} questions have"
+    return (
+        f"Gemini: {questions} no answer for now ({reason}); answers are kept: start again to ask "
+        'the rest, or set [gemini] unanswered = "fail" to go on without them'
+    )
+
+
+def over_budget(config: GeminiConfig, spent: float) -> str:
+    """The line that says that the next call would pass the budget."""
+    return (
+        f"the budget of ${config.budget_dollars:.2f} is spent (${spent:.2f}, calls under way "
+        "counted); answers are kept: raise [gemini] budget_dollars to go on"
+    )

@@ -1,0 +1,36 @@
+"""Names of SAEs and of their features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.config import RunConfig
+from pipeline.config.sections import parse_hookpoint
+
+
+@dataclass(frozen=True)
+class SaeSpec:
+    """One SAE of a run, before it is trained."""
+
+    name: str
+    """`layerL-nN-kK`; `layerLpre-…` where it reads what enters the block."""
+    hookpoint: str
+    n_latents: int
+    k: int
+
+
+def specs(config: RunConfig, width: int) -> Iterator[SaeSpec]:
+    """The SAEs that a config asks for on a residual stream of `width` dimensions."""
+    for hookpoint in config.subject.hookpoints:
+        block, site = parse_hookpoint(hookpoint)
+        suffix = "pre" if site == "resid_pre" else ""
+        for expansion in config.sae.expansions:
+            for k in config.sae.ks:
+                n = expansion * width
+                yield SaeSpec(f"layer{block}{suffix}-n{n}-k{k}", hookpoint, n, k)
+
+
+def feature_key(sae: str, index: int) -> str:
+    """A feature's identifier, the same in every file: `NAME/INDEX`."""
+    return f"{sae}/{index}"

@@ -1,0 +1,1 @@
+"""The run directory: its one writer, its tables, its activation files, its ledgers."""

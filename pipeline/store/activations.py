@@ -1,0 +1,72 @@
+"""The files under `activations/`: shards of [track, frame, d] float16 and what they say.
+
+Tracks of a shard have equally many frames, so that one array holds them. Every file states the
+subject's fingerprint, the hookpoint and the delay mapping, so that none is used for another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.store.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """The metadata of an activation file."""
+
+    tracks: tuple[str, ...]
+    subject_fingerprint: str
+    hookpoint: str
+    delay_mapping: str
+    frame_rate: float
+    """Frames a second."""
+    first_frame: int
+    """Audio frame of the first row: earlier ones still saw special tokens."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """As safetensors wants it: text to text."""
+        return {
+            "tracks": json.dumps(self.tracks),
+            "subject_fingerprint": self.subject_fingerprint,
+            "hookpoint": self.hookpoint,
+            "delay_mapping": self.delay_mapping,
+            "frame_rate": repr(self.frame_rate),
+            "first_frame": str(self.first_frame),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> ShardFacts:
+        """The inverse of `to_metadata`."""
+        return cls(
+            tracks=tuple(json.loads(metadata["tracks"])),
+            subject_fingerprint=metadata["subject_fingerprint"],
+            hookpoint=metadata["hookpoint"],
+            delay_mapping=metadata["delay_mapping"],
+            frame_rate=float(metadata["frame_rate"]),
+            first_frame=int(metadata["first_frame"]),
+        )
+
+
+def shard_path(hookpoint: str, number: int) -> str:
+    """Where the `number`th shard of a hookpoint is, from the run directory."""
+    return f"activations/{hookpoint}/{number:05d}.safetensors"
+
+
+def shard_paths(directory: RunDirectory, hookpoint: str) -> list[str]:
+    """The shards of a hookpoint that the manifest lists, in order."""
+    files = directory.manifest()["stages"]["activations"]["files"]
+    return sorted(name for name in files if name.startswith(f"activations/{hookpoint}/"))
+
+
+def read_shards(directory: RunDirectory, hookpoint: str) -> Iterator[tuple[ShardFacts, np.ndarray]]:
+    """Each shard's facts and activations [track, frame, d] float16, one at a time."""
+    for path in shard_paths(directory, hookpoint):
+        tensors, metadata = directory.read_tensors(path)
+        yield ShardFacts.from_metadata(metadata), tensors["activations"]

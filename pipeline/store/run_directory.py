@@ -1,0 +1,404 @@
+"""The only writer inside a run directory: atomic, hashed, and done when the manifest says so.
+
+A stage writes each file under a temporary name in `.partial/`, renames it into place, and notes
+its SHA-256; the stage's entry enters `manifest.json` last, itself by rename. A stage that was
+killed has no entry, so the next call does it again from its beginning, over what it left.
+
+Bytes depend on contents alone: tables and tensors written twice have equal hashes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import BusyError, PipelineError
+from pipeline.files.text import decoded, json_of
+from pipeline.store.run_shapes import checked_description, checked_manifest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+Kind = TypeVar("Kind")
+
+RUN_FILE = "run.json"
+MANIFEST_FILE = "manifest.json"
+PARTIAL = ".partial"
+LOCK_FILE = ".lock"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; constant memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class RunDirectory:
+    """One run's files: what is there, and the way to add to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has its `run.json` here."""
+        return (self.path / RUN_FILE).is_file()
+
+    def begin(self, description: Mapping[str, Any]) -> None:
+        """Write `run.json` into a new or empty folder.
+
+        Raises `PipelineError` if the folder holds anything that a run did not put there.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise PipelineError(f"{self.path} is a file; a run needs a directory")
+        strangers = [entry.name for entry in self.path.glob("*") if entry.name != PARTIAL]
+        if any(not name.startswith(".") for name in strangers):
+            raise PipelineError(
+                f"{self.path} is not empty and holds no run ({', '.join(sorted(strangers)[:3])}); "
+                "give an empty or new directory"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write_json_atomically(self.path / RUN_FILE, description)
+
+    def path_of(self, relative: str) -> Path:
+        """Absolute path of a file of the run; it need not exist.
+
+        Raises `PipelineError` if `relative` leads out of the run directory.
+        """
+        path = (self.path / relative).resolve()
+        if not path.is_relative_to(self.path):
+            raise PipelineError(f"{relative!r} leads out of the run directory {self.path}")
+        return path
+
+    def read_json(self, relative: str) -> Any:
+        """The JSON in a file of the run; raises `PipelineError` if it is missing or broken."""
+        path = self.path_of(relative)
+        try:
+            return json_of(decoded(path.read_bytes(), str(path)), str(path))
+        except FileNotFoundError as error:
+            raise PipelineError(f"{path} is missing; is {self.path} a run directory?") from error
+        except OSError as error:
+            raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
+
+    def description(self, *needed: str) -> dict[str, Any]:
+        """`run.json`; raises `PipelineError` if it is missing, broken, or lacks a needed part."""
+        return checked_description(self.read_json(RUN_FILE), self.path / RUN_FILE, needed)
+
+    def read_table(self, relative: str) -> pa.Table:
+        """The Parquet table in a file of the run; raises `PipelineError` if it cannot be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.path_of(relative)
+        try:
+            return pq.read_table(path, partitioning=None)
+        except FileNotFoundError as error:
+            raise PipelineError(f"{path} is missing; was its stage run?") from error
+        except (pa.ArrowException, OSError) as error:
+            raise PipelineError(f"{path} is not a Parquet table: {error}") from error
+
+    def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and metadata of a safetensors file of the run."""
+        with self._opened(relative) as opened:
+            names = list(opened.keys())
+            return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+
+    def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
+        """One row of the tensor `name`'s first axis, without reading the others."""
+        with self._opened(relative) as opened:
+            array: np.ndarray = opened.get_slice(name)[row]
+            return array
+
+    def read_column(
+        self, relative: str, name: str, column: int
+    ) -> tuple[np.ndarray, dict[str, str]]:
+        """One column of the two-dimensional tensor `name`, and the file's metadata."""
+        with self._opened(relative) as opened:
+            array: np.ndarray = opened.get_slice(name)[:, column]
+            return array, opened.metadata() or {}
+
+    def read_metadata(self, relative: str) -> dict[str, str]:
+        """Metadata of a safetensors file of the run, without its tensors."""
+        with self._opened(relative) as opened:
+            return opened.metadata() or {}
+
+    @contextmanager
+    def _opened(self, relative: str) -> Iterator[Any]:
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path_of(relative)
+        try:
+            with safe_open(path, framework="np") as opened:
+                yield opened
+        except (OSError, SafetensorError, TypeError) as error:  # TypeError: bfloat16, in numpy
+            raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+    def manifest(self) -> dict[str, Any]:
+        """`{"stages": {STAGE: {"files": {relative: sha256}, "seconds", "finished_at",
+        "summary"}}}`; no stages if none is done."""
+        if not (self.path / MANIFEST_FILE).exists():
+            return {"stages": {}}
+        return checked_manifest(self.read_json(MANIFEST_FILE), self.path / MANIFEST_FILE)
+
+    def is_done(self, stage: str) -> bool:
+        """Whether the manifest has the stage's entry."""
+        return stage in self.manifest()["stages"]
+
+    def nested(self) -> list[RunDirectory]:
+        """The runs inside this one, by name: its controls, in `recovery/NAME`."""
+        found = [RunDirectory(file.parent) for file in self.path.glob(f"recovery/*/{RUN_FILE}")]
+        return sorted(found, key=lambda directory: directory.path)
+
+    def digest(self, *stages: str) -> str:
+        """SHA-256 over the names and hashes of every file of finished stages: what is made of them
+        and keeps it can tell later whether they are still the same."""
+        entries = self.manifest()["stages"]
+        files = sorted(
+            f"{name} {digest}\n"
+            for stage in stages
+            for name, digest in entries.get(stage, {"files": {}})["files"].items()
+        )
+        return hashlib.sha256("".join(files).encode()).hexdigest()
+
+    def forget(self, stages: Collection[str]) -> list[str]:
+        """Take stages out of the manifest and remove the files that no other stage has.
+
+        The files removed. The manifest comes first: killed in between, a stage is only not done.
+        """
+        manifest = self.manifest()
+        entries = [manifest["stages"].pop(stage, {"files": {}}) for stage in stages]
+        kept = {name for entry in manifest["stages"].values() for name in entry["files"]}
+        gone = sorted({name for entry in entries for name in entry["files"]} - kept)
+        _write_json_atomically(self.path / MANIFEST_FILE, manifest)
+        for name in gone:
+            self.path_of(name).unlink(missing_ok=True)
+        return gone
+
+    def summary(self, stage: str) -> dict[str, Any]:
+        """The summary in a stage's manifest entry; raises `PipelineError` if it is not done."""
+        entry = self.manifest()["stages"].get(stage)
+        if entry is None:
+            raise PipelineError(f"stage {stage} of {self.path} is not done")
+        summary: dict[str, Any] = entry["summary"]
+        return summary
+
+    def sae_names(self) -> tuple[str, ...]:
+        """Names of the run's SAEs, in the config's order, once the stage `sae` is done."""
+        return tuple(self.stated("sae", "saes", list))
+
+    def stated(self, stage: str, name: str, kind: type[Kind]) -> Kind:
+        """One part of a finished stage's summary; raises `PipelineError` if it is of another kind,
+        or the stage is not done."""
+        found = self.summary(stage).get(name)
+        if not isinstance(found, kind):
+            where = self.path / MANIFEST_FILE
+            raise PipelineError(f"{where} is damaged: {name} of stage {stage} is {found!r:.60}")
+        return found
+
+    def ledger(self, relative: str) -> Ledger:
+        """A ledger of the run: lines that outlive a stage that was killed."""
+        return Ledger(self.path_of(relative))
+
+    def writer(self, stage: str) -> StageWriter:
+        """A context in which the stage writes its files."""
+        return StageWriter(self, stage)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process out of this run while the context lasts.
+
+        Raises `BusyError` at once if another process is in it. The lock goes with the
+        process, so a killed one leaves none behind.
+        """
+        with (self.path / LOCK_FILE).open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(f"another process is working on the run {self.path}") from error
+            yield
+
+
+class Ledger:
+    """Lines of JSON, only ever added, each on the disk before `add` returns.
+
+    Several processes may add to one. A line that a killed process left unfinished is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add one line."""
+        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # An unfinished last line must not swallow this one.
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                line = line if stream.read(1) == b"\n" else "\n" + line
+            stream.write(line.encode(errors="backslashreplace"))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All whole lines so far, in order."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_bytes().split(b"\n"):
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+
+class StageWriter:
+    """Writes a stage's files; on leaving the context without an error, the stage is done.
+
+    `summary` goes into the manifest: counts and chosen values.
+    """
+
+    def __init__(self, directory: RunDirectory, stage: str) -> None:
+        self.directory = directory
+        self.stage = stage
+        self.summary: dict[str, Any] = {}
+        self._files: dict[str, str] = {}
+        self._partial = directory.path / PARTIAL / stage
+
+    def __enter__(self) -> StageWriter:
+        self._started = time.monotonic()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        with suppress(OSError):  # another stage's is there still
+            self._partial.parent.rmdir()
+        if kind is None:
+            self._enter_manifest()
+
+    def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a temporary path, then rename it to `relative`; its path there."""
+        final = self.directory.path_of(relative)
+        # The suffix stays last: soundfile and others choose the format by it.
+        temporary = self._partial / f"{len(self._files):06d}-{final.name}"
+        write(temporary)
+        _flush_to_disk(temporary)
+        self._files[relative] = sha256_of(temporary)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(temporary, final)
+        return final
+
+    def write_bytes(self, relative: str, data: bytes) -> Path:
+        """Write `data` as it is."""
+
+        def write(path: Path) -> None:
+            path.write_bytes(data)
+
+        return self.write_file(relative, write)
+
+    def keep(self, relative: str) -> Path:
+        """Enter a file that is there already, whole, as one of this stage's."""
+        path = self.directory.path_of(relative)
+        self._files[relative] = sha256_of(path)
+        return path
+
+    def write_json(self, relative: str, value: Any) -> Path:
+        """Write JSON, two spaces deep, keys in the given order."""
+        return self.write_bytes(relative, _json_bytes(value))
+
+    def write_table(self, relative: str, table: pa.Table) -> Path:
+        """Write a Parquet table."""
+        import pyarrow.parquet as pq
+
+        def write(path: Path) -> None:
+            pq.write_table(table, path)
+
+        return self.write_file(relative, write)
+
+    def write_tensors(
+        self,
+        relative: str,
+        tensors: Mapping[str, np.ndarray],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write a safetensors file from numpy arrays; metadata values are text."""
+        return self.write_bytes(relative, safetensors_bytes(tensors, metadata or {}))
+
+    def _enter_manifest(self) -> None:
+        manifest = self.directory.manifest()
+        manifest["stages"][self.stage] = {
+            "files": dict(sorted(self._files.items())),
+            "seconds": round(time.monotonic() - self._started, 3),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "summary": self.summary,
+        }
+        _write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
+
+
+SAFETENSORS_DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16",
+    "int64": "I64", "int32": "I32", "int16": "I16", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+
+
+def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file whose bytes depend on its contents alone.
+
+    The library's own writer puts metadata in the order of a hash map that differs between
+    processes, so equal contents get unequal hashes. Format: eight bytes of header length, JSON
+    header padded by spaces to a multiple of eight, tensors in C order, little endian
+    (huggingface/safetensors, README).
+    """
+    import numpy as np
+
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    arrays = [np.ascontiguousarray(tensors[name]) for name in sorted(tensors)]
+    offset = 0
+    for name, array in zip(sorted(tensors), arrays, strict=True):
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
+            "shape": list(np.shape(tensors[name])),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
+
+
+def _json_bytes(value: Any) -> bytes:
+    # Half a character, which JSON may escape and UTF-8 cannot hold, stays escaped.
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
+
+
+def _write_json_atomically(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(_json_bytes(value))
+    _flush_to_disk(temporary)
+    os.replace(temporary, path)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make the bytes safe before a rename or a manifest speaks of them."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

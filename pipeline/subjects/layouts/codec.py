@@ -1,0 +1,195 @@
+"""The codec: audiocraft's `EncodecModel` against transformers'.
+
+They differ in names, and in three things that transformers' class cannot do and that are put
+exactly all the same: a network without an LSTM gets one of zeros (it adds 0), a convolution
+without weight normalisation its own norm as the scale, and a codebook whose size is no power of
+two is filled up with vectors too far away to be chosen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import ceil, log2, prod
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+from pipeline.files.weights import OLD_NORM
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = dict[str, "torch.Tensor"]
+
+FAR_AWAY = 1e6
+"""A component of a vector that no latent is nearest to."""
+
+SEANET = {
+    "channels": "audio_channels", "dimension": "hidden_size", "n_filters": "num_filters",
+    "n_residual_layers": "num_residual_layers", "ratios": "upsampling_ratios",
+    "kernel_size": "kernel_size", "residual_kernel_size": "residual_kernel_size",
+    "last_kernel_size": "last_kernel_size", "dilation_base": "dilation_growth_rate",
+    "causal": "use_causal_conv", "pad_mode": "pad_mode", "compress": "compress",
+    "lstm": "num_lstm_layers",
+}  # fmt: skip
+"""audiocraft's argument of its networks, transformers' config key."""
+SEANET_DEFAULTS: dict[str, Any] = {
+    "channels": 1, "dimension": 128, "n_filters": 32, "n_residual_layers": 3,
+    "ratios": [8, 5, 4, 2], "kernel_size": 7, "residual_kernel_size": 3, "last_kernel_size": 7,
+    "dilation_base": 2, "causal": False, "pad_mode": "reflect", "compress": 2, "lstm": 0,
+    "true_skip": True, "norm": "none",
+}  # fmt: skip
+PLAIN = {
+    "activation": "ELU", "activation_params": {"alpha": 1.0}, "disable_norm_outer_blocks": 0,
+    "final_activation": None,
+}  # fmt: skip
+
+
+def seanet_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """audiocraft's arguments of both networks, defaults filled in.
+
+    Raises `PipelineError` if encoder and decoder differ, or if it is another kind of codec.
+    """
+    if cfg.get("compression_model") != "encodec":
+        raise PipelineError(f"the codec is {cfg.get('compression_model')!r}; only encodec is read")
+    given = {k: v for k, v in cfg["seanet"].items() if k not in ("encoder", "decoder")}
+    for side in ("encoder", "decoder"):
+        own = {k: v for k, v in (cfg["seanet"].get(side) or {}).items() if v is not None}
+        unlike = {k for k, v in own.items() if k != "trim_right_ratio" and given.get(k, v) != v}
+        if unlike:
+            raise PipelineError(f"the codec's {side} has {', '.join(sorted(unlike))} of its own")
+        given.update(own)
+    for name, wanted in PLAIN.items():
+        if given.get(name, wanted) != wanted:
+            raise PipelineError(f"the codec has {name} {given[name]!r}; EnCodec's is {wanted!r}")
+    arguments = SEANET_DEFAULTS | given
+    if arguments["norm"] not in ("weight_norm", "none"):
+        raise PipelineError(f"the codec's convolutions have the norm {arguments['norm']!r}")
+    return arguments
+
+
+def codec_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """transformers' config for audiocraft's."""
+    seanet = seanet_arguments(cfg)
+    rate, hop = int(cfg["encodec"]["sample_rate"]), prod(seanet["ratios"])
+    bins, codebooks = int(cfg["rvq"]["bins"]), int(cfg["rvq"]["n_q"])
+    bits = ceil(log2(bins))
+    translated = {theirs: seanet[ours] for ours, theirs in SEANET.items()}
+    return translated | {
+        "model_type": "encodec",
+        "num_lstm_layers": seanet["lstm"] or 1,
+        "use_conv_shortcut": not seanet["true_skip"],
+        "trim_right_ratio": float(seanet.get("trim_right_ratio", 1.0)),
+        "norm_type": "weight_norm",
+        "normalize": bool(cfg["encodec"].get("renormalize", False)),
+        "sampling_rate": rate,
+        "codebook_size": 2**bits,
+        "codebook_dim": seanet["dimension"],
+        "chunk_length_s": None,
+        "overlap": None,
+        # transformers takes the number of codebooks from this; a hair more, against rounding.
+        "target_bandwidths": [round(codebooks * ceil(rate / hop) * bits / 1000, 6) + 1e-6],
+    }
+
+
+def training_config(codec: Mapping[str, Any], codebooks: int) -> dict[str, Any]:
+    """The part of audiocraft's `xp.cfg` that its loader reads, for transformers' codec config."""
+    seanet = {ours: codec[theirs] for ours, theirs in SEANET.items()}
+    seanet["ratios"] = list(seanet["ratios"])
+    return {
+        "compression_model": "encodec",
+        "device": "cpu",
+        "encodec": {
+            "autoencoder": "seanet", "quantizer": "rvq", "sample_rate": codec["sampling_rate"],
+            "channels": codec["audio_channels"], "causal": codec["use_causal_conv"],
+            "renormalize": codec["normalize"],
+        },
+        "seanet": seanet | {
+            "norm": "weight_norm", "true_skip": not codec["use_conv_shortcut"],
+            "encoder": {}, "decoder": {"trim_right_ratio": codec["trim_right_ratio"]},
+        },
+        "rvq": {"n_q": codebooks, "bins": codec["codebook_size"], "q_dropout": False},
+    }  # fmt: skip
+
+
+def to_transformers(state: Mapping[str, torch.Tensor], cfg: Mapping[str, Any]) -> Tensors:
+    """Tensors under the names of transformers' `EncodecModel`."""
+    seanet = seanet_arguments(cfg)
+    lstm = int(seanet["lstm"])
+    # Where transformers has its LSTM.
+    places = {
+        "encoder": 1 + len(seanet["ratios"]) * (int(seanet["n_residual_layers"]) + 2),
+        "decoder": 1,
+    }
+    renamed: Tensors = {}
+    for name, tensor in state.items():
+        if name.startswith("quantizer."):
+            target = name.replace("quantizer.vq.layers", "quantizer.layers")
+            renamed[target.replace("._codebook.", ".codebook.")] = tensor
+            continue
+        side, _, index, rest = name.split(".", 3)
+        shift = int(not lstm and int(index) >= places[side])
+        rest = re.sub(r"conv(tr)?\.conv(tr)?\.", "conv.", rest)
+        renamed.update(_normed(f"{side}.layers.{int(index) + shift}.{rest}", tensor))
+    if not lstm:
+        for side, place in places.items():
+            renamed.update(
+                _lstm_of_zeros(f"{side}.layers.{place}.lstm", _width_there(renamed, side, place))
+            )
+    return {name: _filled_up(name, tensor) for name, tensor in renamed.items()}
+
+
+def to_audiocraft(state: Mapping[str, torch.Tensor], n_ratios: int, n_residual: int) -> Tensors:
+    """The inverse, for tensors without the prefix `audio_encoder.`."""
+    transposed = {2 + i * (n_residual + 2) + 1 for i in range(n_ratios)}
+    renamed: Tensors = {}
+    for name, tensor in state.items():
+        if name.startswith("quantizer."):
+            target = name.replace("quantizer.layers", "quantizer.vq.layers")
+            renamed[target.replace(".codebook.", "._codebook.")] = tensor
+            continue
+        for old, new in OLD_NORM.items():
+            name = name.replace(new, old)
+        side, _, index, rest = name.split(".", 3)
+        module = "convtr" if side == "decoder" and int(index) in transposed else "conv"
+        rest = re.sub(r"(^|\.)conv\.", rf"\1{module}.{module}.", rest)
+        renamed[f"{side}.model.{index}.{rest}"] = tensor
+    return renamed
+
+
+def _normed(name: str, tensor: torch.Tensor) -> Tensors:
+    """A convolution's tensor under the names of a parametrised weight norm."""
+    stem, _, kind = name.rpartition(".")
+    if kind in OLD_NORM:
+        return {f"{stem}.{OLD_NORM[kind]}": tensor}
+    if kind == "weight" and tensor.dim() == 3:
+        scale = tensor.norm(dim=(1, 2), keepdim=True)
+        return {f"{stem}.{OLD_NORM['weight_g']}": scale, f"{stem}.{OLD_NORM['weight_v']}": tensor}
+    return {name: tensor}
+
+
+def _width_there(state: Tensors, side: str, place: int) -> int:
+    """Channels of the stream where an LSTM is put: what the next convolution takes, or the one
+    before hands on."""
+    if side == "encoder":
+        return int(state[f"encoder.layers.{place + 2}.conv.{OLD_NORM['weight_v']}"].shape[1])
+    return int(state[f"decoder.layers.0.conv.{OLD_NORM['weight_v']}"].shape[0])
+
+
+def _lstm_of_zeros(stem: str, width: int) -> Tensors:
+    import torch
+
+    shapes = {"weight_ih_l0": (4 * width, width), "weight_hh_l0": (4 * width, width),
+              "bias_ih_l0": (4 * width,), "bias_hh_l0": (4 * width,)}  # fmt: skip
+    return {f"{stem}.{name}": torch.zeros(shape) for name, shape in shapes.items()}
+
+
+def _filled_up(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """A codebook's tensor with as many rows as transformers wants."""
+    import torch
+
+    if not name.startswith("quantizer.") or name.endswith(".inited"):
+        return tensor
+    missing = int(2 ** ceil(log2(len(tensor)))) - len(tensor)
+    value = FAR_AWAY if name.endswith((".embed", ".embed_avg")) else 0.0
+    return torch.cat([tensor, tensor.new_full((missing, *tensor.shape[1:]), value)])

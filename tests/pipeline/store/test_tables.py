@@ -1,0 +1,71 @@
+"""Records and their tables say the same."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pyarrow as pa
+import pytest
+
+from pipeline.store import tables
+from pipeline.store.tables import (
+    ExemplarRecord,
+    FeatureRecord,
+    LabelCandidate,
+    NeighbourRecord,
+    OverallRecord,
+    ScoreRecord,
+    SetAsideRecord,
+    SteeringRecord,
+    TrackRecord,
+    TrainingRecord,
+    records_from,
+    schema_of,
+    table_of,
+)
+
+TABLES = [
+    TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
+    OverallRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", TABLES)
+def test_every_column_has_a_type_and_a_meaning(cls: type) -> None:
+    schema = schema_of(cls)
+    assert schema.names == [f.name for f in fields(cls)]
+    assert all(field.metadata[b"meaning"] for field in schema)
+
+
+def test_every_record_class_is_tested() -> None:
+    found = {cls for cls in vars(tables).values() if hasattr(cls, "__dataclass_fields__")}
+    assert found == set(TABLES)
+
+
+def test_records_come_back_from_their_table() -> None:
+    row = TrackRecord(
+        track="t", path="p", sha256="s", seconds=1.5, start_seconds=0.0, sample_rate=8000,
+        artist="", split="train", tags=("a", "b"), caption="", license="CC0", status="ok",
+        reason="",
+    )  # fmt: skip
+    table = table_of(TrackRecord, [row])
+    assert table.schema.field("tags").type == pa.list_(pa.string())
+    assert records_from(TrackRecord, table) == [row]
+
+
+def test_a_missing_score_is_null_and_comes_back_as_none() -> None:
+    row = ScoreRecord(
+        feature="f/0", method="m", rank=1, score=None, low=None, high=None, contrast=None,
+        n_positive=0, n_negative=9, comparable=False, status="failed", reason="none fire",
+    )  # fmt: skip
+    assert records_from(ScoreRecord, table_of(ScoreRecord, [row])) == [row]
+
+
+def test_an_empty_table_keeps_its_columns() -> None:
+    assert table_of(NeighbourRecord, []).schema.names == ["feature", "neighbour", "rank", "cosine"]
+
+
+def test_a_table_from_before_a_column_was_added_is_read() -> None:
+    row = LabelCandidate(feature="f/0", rank=1, text="a", confidence=0.5, description="")
+    table = table_of(LabelCandidate, [row]).drop_columns(["provenance", "name", "merged"])
+    assert records_from(LabelCandidate, table) == [row]
