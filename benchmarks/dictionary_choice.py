@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import PipelineError
-from pipeline.recovery import ENOUGH_TRACKS, FOUND
 from pipeline.recovery.choice import grades, subsets, validated
 from pipeline.recovery.planted import Planted, planted_concepts
+from pipeline.recovery.table import ENOUGH_TRACKS, FOUND
 from pipeline.store.run_directory import RunDirectory
 
 

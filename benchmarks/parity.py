@@ -23,7 +23,7 @@ import torch
 from benchmarks.common.made_subjects import write_debug_subject
 from pipeline.config import SubjectConfig
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
-from pipeline.subjects.layouts.convert import convert
+from pipeline.subjects.convert import convert
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 NANO = Path(__file__).parent.parent / "fixtures" / "nano" / "musicgen-nano"

@@ -45,8 +45,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _recovery(options: argparse.Namespace) -> int:
-    from pipeline.recovery import recover
     from pipeline.recovery.report import print_report, write_json
+    from pipeline.recovery.table import recover
 
     result = recover(
         options.dir,
@@ -89,7 +89,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from pipeline.subjects.layouts.convert import convert
+    from pipeline.subjects.convert import convert
 
     model = Path(options.model).expanduser()
     convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
@@ -98,7 +98,8 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _steer(options: argparse.Namespace) -> int:
-    from pipeline.stages.steering import SteeringConfig, steer
+    from pipeline.stages.steering import steer
+    from pipeline.steering.settings import SteeringConfig
     from pipeline.store.run_directory import RunDirectory
 
     chosen = {

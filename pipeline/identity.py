@@ -1,21 +1,71 @@
-"""What stands in a run's key for corpus, subject and methods: hashes of contents, not of paths."""
+"""What a run's key stands on: its config without machine and paths, and hashes of what paths name.
+
+Two runs with the same key compute the same files: what is read and what is computed make a run,
+not where and how fast. So of corpus, subject and methods the key holds a hash of their contents.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import json
+from collections.abc import Mapping
+from typing import Any
 
-from pipeline import clap, subjects
+from pipeline import subjects
+from pipeline.clap import backends
 from pipeline.config import CorpusConfig, RunConfig, SubjectConfig
+from pipeline.config.run_config import METHOD_SECTIONS
 from pipeline.corpus.adapters import ADAPTERS
 from pipeline.errors import PipelineError
 from pipeline.labelers import in_order
 from pipeline.registry import resolve
 from pipeline.scorers import scorer
-from pipeline.store.run_directory import sha256_of
+
+PATH_KEYS = (("corpus", "path"), ("subject", "model"))
+"""Where a thing lies: left out of the key, its fingerprint stands in."""
 
 
-def corpus(config: CorpusConfig) -> str:
+def identity(
+    config: RunConfig,
+    *,
+    corpus_fingerprint: str,
+    subject_fingerprint: str,
+    outside: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What makes a run the run it is: the config less machine and paths, plus fingerprints.
+
+    `outside`: of each section of `METHOD_SECTIONS` that is used, the fingerprint of what it names.
+    """
+    parts = config.to_dict()
+    for section in METHOD_SECTIONS:
+        _keep_what_counts(parts, section, getattr(config, section), outside or {})
+    del parts["machine"]
+    for section, key in PATH_KEYS:
+        parts[section].pop(key, None)
+    parts["corpus"]["fingerprint"] = corpus_fingerprint
+    parts["subject"]["fingerprint"] = subject_fingerprint
+    return parts
+
+
+def _keep_what_counts(
+    parts: dict[str, Any], section: str, values: Any, outside: Mapping[str, str]
+) -> None:
+    """Leave of a method's section what decides its labels; all of it goes if nothing uses it."""
+    if section not in outside:
+        del parts[section]
+        return
+    for name in (*getattr(values, "OPERATIONAL", ()), *values.PATHS):
+        parts[section].pop(name, None)
+    parts[section]["fingerprint"] = outside[section]
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """SHA-256 of an identity, in hexadecimal."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def corpus_fingerprint(config: CorpusConfig) -> str:
     """Fingerprint of the corpus, as its adapter defines it.
 
     Raises `PipelineError` if no corpus is given or its folder is missing.
@@ -28,12 +78,12 @@ def corpus(config: CorpusConfig) -> str:
     return fingerprint
 
 
-def subject(config: SubjectConfig) -> str:
+def subject_fingerprint(config: SubjectConfig) -> str:
     """Fingerprint of the subject's weights and config, or of what a control reads instead."""
     return subjects.fingerprint_of(config)
 
 
-def outside(config: RunConfig) -> dict[str, str]:
+def outside_fingerprints(config: RunConfig) -> dict[str, str]:
     """Of each config section of a method or scorer that the run uses, what it names.
 
     Raises `PipelineError` for an unknown method or scorer, and where a file is missing.
@@ -44,13 +94,5 @@ def outside(config: RunConfig) -> dict[str, str]:
     for name in config.scores.scorers:
         found.update(scorer(name).outside(config))
     if config.labels.synonyms == "clap" and "clap" not in found:
-        found["clap"] = clap.fingerprint(config.clap)
+        found["clap"] = backends.fingerprint(config.clap)
     return found
-
-
-def of_files(folder: Path, names: list[str]) -> str:
-    """SHA-256 over the names and contents of files in `folder`, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
-    return digest.hexdigest()

@@ -13,9 +13,15 @@ from platform import python_version
 from typing import Any
 
 from pipeline import devices
-from pipeline import identity as fingerprints
-from pipeline.config import RunConfig, identity, key_of
+from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
+from pipeline.identity import (
+    corpus_fingerprint,
+    identity,
+    key_of,
+    outside_fingerprints,
+    subject_fingerprint,
+)
 from pipeline.labelers import in_order
 from pipeline.progress import Progress
 from pipeline.registry import resolve
@@ -105,8 +111,8 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         transformers_backend.check(config.subject)
     heard = "clap" in directory.description("identity")["identity"]
     if heard and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
-        from pipeline.clap import model_of
         from pipeline.clap import transformers_backend as ear
+        from pipeline.clap.backends import model_of
 
         ear.check(model_of(config.clap))
 
@@ -150,13 +156,13 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
 
     Raises `PipelineError` if `out` holds anything else, naming what differs.
     """
-    corpus_print = fingerprints.corpus(config.corpus)
-    subject_print = fingerprints.subject(config.subject)
+    corpus_print = corpus_fingerprint(config.corpus)
+    subject_print = subject_fingerprint(config.subject)
     parts = identity(
         config,
         corpus_fingerprint=corpus_print,
         subject_fingerprint=subject_print,
-        outside=fingerprints.outside(config),
+        outside=outside_fingerprints(config),
     )
     directory = RunDirectory(out)
     if directory.begun:

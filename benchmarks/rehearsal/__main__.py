@@ -91,7 +91,9 @@ BEGAN = time.monotonic()
 
 def main() -> int:
     """Build, then do the rest in namespaces of our own."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.rehearsal", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/earwitness-rehearsal"))
     work = parser.parse_args().work.resolve()
     if INSIDE in os.environ:

@@ -1,50 +1,5 @@
-"""CLAP: one model that places sounds and texts in one space. See `pipeline.clap.base`.
+"""CLAP: one model that places sounds and texts in one space.
 
 transformers' `ClapModel` and laion-clap's own checkpoints give other numbers for the same names:
 a run has one backend, and its fingerprint, which is part of the run's key, says which.
 """
-
-from __future__ import annotations
-
-import os
-from typing import TYPE_CHECKING
-
-from pipeline.errors import PipelineError
-from pipeline.registry import resolve
-
-if TYPE_CHECKING:
-    from pipeline.clap.base import Clap
-    from pipeline.config import ClapConfig
-
-# To add a backend: its file here with a class after pipeline.clap.base.Clap, a line below.
-BACKENDS: dict[str, str] = {
-    "transformers": "pipeline.clap.transformers_backend.TransformersClap",
-    "laion-clap": "pipeline.clap.laion_backend.LaionClap",
-}
-VARIABLE = "EARWITNESS_CLAP_MODEL"
-
-
-def model_of(config: ClapConfig) -> str:
-    """Where the model is; raises `PipelineError` if neither config nor environment says it."""
-    model = config.model or os.environ.get(VARIABLE, "")
-    if not model:
-        raise PipelineError(
-            "CLAP is needed and no model is given: set [clap] model, or "
-            f"{VARIABLE}, to a folder with a ClapModel (such as fixtures/nano/clap-nano) or, for "
-            "the backend laion-clap, with its checkpoint"
-        )
-    return model
-
-
-def fingerprint(config: ClapConfig) -> str:
-    """Of the backend and its model's files; raises `PipelineError` if one is missing."""
-    backend = resolve(BACKENDS, config.backend, "CLAP backend")
-    print_: str = backend.fingerprint_of(model_of(config))
-    return f"{config.backend}:{print_}"
-
-
-def load(config: ClapConfig) -> Clap:
-    """The model, loaded."""
-    backend = resolve(BACKENDS, config.backend, "CLAP backend")
-    made: Clap = backend(model_of(config), batch=config.batch)
-    return made

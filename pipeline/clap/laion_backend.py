@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.clap import laion_modules
 from pipeline.clap.base import Floats32
 from pipeline.errors import PipelineError
-from pipeline.identity import of_files
+from pipeline.files.hashing import of_files
 
 TOKENS = 77
 """Of a text; what is longer is cut."""

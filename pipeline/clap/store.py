@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from pipeline import clap
+from pipeline.clap import backends
 from pipeline.clap.base import Clap, Floats32, embed_whole
+from pipeline.context import LabelingContext
 from pipeline.corpus import audio
-from pipeline.labelers.base import LabelingContext
 from pipeline.parallel import torch_threads
 from pipeline.store.tables import TrackRecord
 
@@ -24,7 +24,7 @@ def loaded(context: LabelingContext) -> Clap:
     """The run's CLAP, loaded once a stage."""
     memo = context.tables.memo
     if "clap" not in memo:
-        memo["clap"] = clap.load(context.config.clap)
+        memo["clap"] = backends.load(context.config.clap)
     found: Clap = memo["clap"]
     return found
 
@@ -100,5 +100,5 @@ def stamp(context: LabelingContext) -> dict[str, str]:
         return found
     rows = [[r.track, r.sha256, r.start_seconds, r.seconds] for r in context.tracks]
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    memo["clap stamp"] = {"clap": clap.fingerprint(context.config.clap), "tracks": digest}
+    memo["clap stamp"] = {"clap": backends.fingerprint(context.config.clap), "tracks": digest}
     return stamp(context)

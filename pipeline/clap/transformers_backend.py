@@ -16,8 +16,8 @@ import numpy as np
 from pipeline.clap.base import Floats32, unit
 from pipeline.errors import PipelineError
 from pipeline.files import weights
+from pipeline.files.hashing import of_files
 from pipeline.files.text import read_json
-from pipeline.identity import of_files
 
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
 """Tensors that count and index, which a model makes itself."""

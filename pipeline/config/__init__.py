@@ -1,23 +1,13 @@
-"""The frozen configuration of a run: one dataclass a section of the TOML file.
+"""The frozen configuration of a run: one dataclass per section of the TOML file.
 
-Every section validates itself when made; an unknown key or section is refused with the list of
-the known ones. Relative paths in a TOML file count from the file's folder. A run's *key* ignores
-paths and the `[machine]` section: what is read and what is computed make a run, not where and
-how fast.
+`sections` and `methods` define the sections, each of which validates itself when made; `run_config`
+puts them together, `load` reads them from a file or a dict, `guard` says which fields name what a
+run may read, reach and spend. What of it makes a run's key is in `pipeline.identity`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
-
+from pipeline.config.load import config_from_dict, load_config
 from pipeline.config.methods import (
     ClapConfig,
     EnsembleConfig,
@@ -25,6 +15,7 @@ from pipeline.config.methods import (
     FreeTextConfig,
     GeminiConfig,
 )
+from pipeline.config.run_config import RunConfig
 from pipeline.config.sections import (
     CorpusConfig,
     ExemplarsConfig,
@@ -35,252 +26,10 @@ from pipeline.config.sections import (
     ScoresConfig,
     SubjectConfig,
 )
-from pipeline.errors import PipelineError
-from pipeline.files.text import read_text
 
 __all__ = [
     "ClapConfig", "CorpusConfig", "EnsembleConfig", "EssentiaConfig", "ExemplarsConfig",
     "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig", "MachineConfig",
     "RunConfig", "SaeConfig", "ScoresConfig", "SubjectConfig",
-    "config_from_dict", "identity", "key_of", "load_config",
+    "config_from_dict", "load_config",
 ]  # fmt: skip
-
-Section = TypeVar("Section")
-
-PATH_KEYS = (("corpus", "path"), ("subject", "model"))
-"""Where a thing lies: left out of the key, its fingerprint stands in."""
-METHOD_SECTIONS = ("clap", "essentia", "gemini", "free_text", "ensemble")
-"""Sections of single methods: part of the key only where one of the run uses them."""
-METHOD_PATHS = (
-    ("essentia", "models"), ("gemini", "prompt"), ("gemini", "ledger"),
-    ("free_text", "responses"), ("ensemble", "responses"),
-)  # fmt: skip
-"""Further paths that count from the config's folder."""
-LARGEST = 2**63 - 1
-"""Whole number that a config takes: what a database's column and torch's seeds hold."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """All that decides what a run computes, and on what machine it does."""
-
-    subject: SubjectConfig
-    corpus: CorpusConfig = field(default_factory=CorpusConfig)
-    sae: SaeConfig = field(default_factory=SaeConfig)
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    exemplars: ExemplarsConfig = field(default_factory=ExemplarsConfig)
-    labels: LabelsConfig = field(default_factory=LabelsConfig)
-    scores: ScoresConfig = field(default_factory=ScoresConfig)
-    clap: ClapConfig = field(default_factory=ClapConfig)
-    essentia: EssentiaConfig = field(default_factory=EssentiaConfig)
-    gemini: GeminiConfig = field(default_factory=GeminiConfig)
-    free_text: FreeTextConfig = field(default_factory=FreeTextConfig)
-    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
-    machine: MachineConfig = field(default_factory=MachineConfig)
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain dict that `config_from_dict` reads back, with absolute paths and every default.
-
-        `None` values are left out, since TOML and JSON forms then agree.
-        """
-        return {
-            section: {name: _plain(value) for name, value in values.items() if value is not None}
-            for section, values in asdict(self).items()
-        }
-
-    def seeds(self) -> dict[str, int]:
-        """Every seed of the run, by what it decides."""
-        return {
-            "sae": self.sae.seed,
-            "subject_control": self.subject.control_seed,
-            "labels": self.labels.seed,
-            "scores": self.scores.seed,
-        }
-
-    def with_corpus(self, path: Path) -> RunConfig:
-        """The same config reading another corpus folder."""
-        folder = Path(path).resolve()
-        try:
-            str(folder).encode()
-        except UnicodeEncodeError as error:
-            raise PipelineError(
-                f"the corpus folder {str(folder)!r} is not UTF-8: rename it"
-            ) from error
-        return replace(self, corpus=replace(self.corpus, path=folder))
-
-    def with_ceiling(self, dollars: float) -> RunConfig:
-        """The same config with a Gemini budget of at most `dollars`; under 0 is 0.
-
-        The budget is no part of the run's key. It counts what the run has spent before.
-        """
-        least = max(0.0, min(self.gemini.budget_dollars, dollars))
-        return replace(self, gemini=replace(self.gemini, budget_dollars=least))
-
-
-def load_config(path: Path) -> RunConfig:
-    """The config in the TOML file at `path`.
-
-    Raises `PipelineError` if the file is missing, is not TOML, or holds what no section knows.
-    """
-    path = Path(path)
-    try:
-        raw = tomllib.loads(read_text(path))
-    except PipelineError as error:
-        raise PipelineError(f"config {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise PipelineError(f"config {path} is not TOML: {error}") from error
-    try:
-        return config_from_dict(raw, base=path.resolve().parent)
-    except PipelineError as error:
-        raise PipelineError(f"config {path}: {error}") from error
-
-
-def config_from_dict(mapping: Mapping[str, Any], *, base: Path | None = None) -> RunConfig:
-    """The config in a plain dict of sections; relative paths count from `base` (default: here).
-
-    Raises `PipelineError` on an unknown section or key, a wrong type, a value out of range, or a
-    path that no file can have.
-    """
-    try:
-        return _config_from(mapping, (base or Path.cwd()).resolve())
-    except (ValueError, OSError, OverflowError, RuntimeError) as error:
-        # ~nobody, a name too long, a number that no float can hold, tables in tables in tables.
-        raise PipelineError(f"the config cannot be used: {error}") from error
-
-
-def _config_from(mapping: Mapping[str, Any], base: Path) -> RunConfig:
-    hints = get_type_hints(RunConfig)
-    _refuse_unknown(mapping, tuple(hints), "section")
-    if "subject" not in mapping:
-        raise PipelineError("section [subject] is missing: it names the model and its hookpoints")
-    sections: dict[str, Any] = {}
-    for name, cls in hints.items():
-        if name in mapping:
-            sections[name] = _section(name, cls, mapping[name])
-    return _with_absolute_paths(RunConfig(**sections), base)
-
-
-def identity(
-    config: RunConfig,
-    *,
-    corpus_fingerprint: str,
-    subject_fingerprint: str,
-    outside: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """What makes a run the run it is: the config less machine and paths, plus fingerprints.
-
-    `outside`: of each section of `METHOD_SECTIONS` that is used, the fingerprint of what it names.
-    """
-    parts = config.to_dict()
-    for section in METHOD_SECTIONS:
-        _keep_what_counts(parts, section, getattr(config, section), outside or {})
-    del parts["machine"]
-    for section, key in PATH_KEYS:
-        parts[section].pop(key, None)
-    parts["corpus"]["fingerprint"] = corpus_fingerprint
-    parts["subject"]["fingerprint"] = subject_fingerprint
-    return parts
-
-
-def _keep_what_counts(
-    parts: dict[str, Any], section: str, values: Any, outside: Mapping[str, str]
-) -> None:
-    """Leave of a method's section what decides its labels; all of it goes if nothing uses it."""
-    if section not in outside:
-        del parts[section]
-        return
-    for name in (*getattr(values, "OPERATIONAL", ()), *values.PATHS):
-        parts[section].pop(name, None)
-    parts[section]["fingerprint"] = outside[section]
-
-
-def key_of(parts: Mapping[str, Any]) -> str:
-    """SHA-256 of an identity, in hexadecimal."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _section(name: str, cls: type[Section], values: Any) -> Section:
-    """One section's dataclass from the file's values, types checked."""
-    if not isinstance(values, Mapping):
-        raise PipelineError(f"[{name}] must be a section with keys, not {values!r}")
-    hints = get_type_hints(cls)
-    known = tuple(f.name for f in fields(cast(Any, cls)))
-    _refuse_unknown(values, known, "key", f"[{name}] ")
-    missing = [key for key in getattr(cls, "REQUIRED", ()) if key not in values]
-    if missing:
-        raise PipelineError(f"[{name}] lacks {', '.join(missing)}")
-    converted = {
-        key: _convert(value, hints[key], f"[{name}] {key}") for key, value in values.items()
-    }
-    return cls(**converted)
-
-
-def _refuse_unknown(
-    values: Mapping[str, Any], known: tuple[str, ...], kind: str, where: str = ""
-) -> None:
-    unknown = [name for name in values if name not in known]
-    if unknown:
-        raise PipelineError(
-            f"{where}unknown {kind} {', '.join(map(repr, unknown))}; known: {', '.join(known)}"
-        )
-
-
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type `hint` says; raises `PipelineError` naming both if it is another."""
-    if get_origin(hint) in (Union, UnionType):
-        if value is None:
-            return None
-        (hint,) = [option for option in get_args(hint) if option is not type(None)]
-    if get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise PipelineError(f"{where} must be a list, not {value!r}")
-        return tuple(_convert(entry, get_args(hint)[0], where) for entry in value)
-    _refuse_unstorable(value, where)
-    if hint is Path and isinstance(value, str | Path):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise PipelineError(f"{where} must be {hint.__name__}, not {value!r}")
-    return value
-
-
-def _refuse_unstorable(value: Any, where: str) -> None:
-    """Refuse numbers and texts that neither JSON nor a database can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise PipelineError(f"{where} is {value}; it must be a finite number")
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise PipelineError(f"{where} has over 19 digits; the largest number is {LARGEST}")
-    if isinstance(value, str | Path) and "\0" in str(value):
-        raise PipelineError(f"{where} is {str(value)!r}; a text may not hold the character NUL")
-
-
-def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
-    """Paths made absolute; a subject that is no folder under `base` is taken for a hub's name."""
-    if config.corpus.path is not None:
-        config = config.with_corpus(base / config.corpus.path.expanduser())
-    folder = base / Path(config.subject.model).expanduser()
-    looks_like_path = config.subject.model.startswith((".", "/", "~"))
-    if folder.is_dir() or looks_like_path:
-        subject = replace(config.subject, model=str(folder.resolve()))
-        config = replace(config, subject=subject)
-    if (base / Path(config.clap.model).expanduser()).exists() and config.clap.model:
-        model = str((base / Path(config.clap.model).expanduser()).resolve())
-        config = replace(config, clap=replace(config.clap, model=model))
-    for section, name in METHOD_PATHS:
-        values = getattr(config, section)
-        path = getattr(values, name)
-        if path is not None:
-            made = replace(values, **{name: (base / path.expanduser()).resolve()})
-            config = replace(config, **{section: made})
-    return config
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON and TOML can hold."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    return value

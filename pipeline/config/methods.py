@@ -29,7 +29,7 @@ class ClapConfig:
     model: str = field(default="", metadata=guard(Guard.MODEL))
     """A folder or hub name (default: `EARWITNESS_CLAP_MODEL`)."""
     backend: str = "transformers"
-    """A name in `pipeline.clap.BACKENDS`. Scores of two backends are never comparable."""
+    """A name in `pipeline.clap.backends.BACKENDS`. Scores of two backends are never comparable."""
     batch: int = 16
     """Sounds, or texts, per batch."""
 

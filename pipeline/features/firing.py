@@ -24,22 +24,3 @@ def thresholds(config: FeaturesConfig, validation_max: np.ndarray) -> np.ndarray
 def fires(maxima: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Whether each latent fires in each track, [track, latent] bool."""
     return np.asarray(maxima > tau[None, :])
-
-
-def drop_reasons(config: FeaturesConfig, firing_tracks: np.ndarray, n_tracks: int) -> list[str]:
-    """Why each latent is dropped; empty where it is kept. The first reason that holds is given."""
-    _, low, high = config.filter
-    reasons = []
-    for firing in firing_tracks.tolist():
-        rate = firing / n_tracks
-        if firing == 0:
-            reasons.append("r = 0")
-        elif rate > high:
-            reasons.append(f"r > {high:g}")
-        elif rate < low:
-            reasons.append(f"r < {low:g}")
-        elif firing < config.min_tracks:
-            reasons.append(f"fires in fewer than {config.min_tracks} tracks")
-        else:
-            reasons.append("")
-    return reasons

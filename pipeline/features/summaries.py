@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +11,9 @@ from torch import Tensor
 
 from pipeline.parallel import map_in_threads
 from pipeline.progress import Progress
-from pipeline.sae.checkpoint import StoredSae, refuse_mismatch
+from pipeline.sae.checkpoint import StoredSae
+from pipeline.sae.frames import checked_shards
 from pipeline.sae.model import Latents, TopKSae
-from pipeline.store.activations import ShardFacts, read_shards
 from pipeline.store.run_directory import RunDirectory
 
 TRACKS_AT_ONCE = 4
@@ -29,24 +28,6 @@ class TrackSummary(NamedTuple):
     """[track, latent] float32, normalised."""
     max: np.ndarray
     """[track, latent] float32, normalised."""
-
-
-def checked_shards(
-    directory: RunDirectory, stored: StoredSae
-) -> Iterator[tuple[ShardFacts, np.ndarray]]:
-    """The activation files that an SAE reads, each checked to be its own.
-
-    Raises `PipelineError` if one is of another subject, hookpoint or delay mapping.
-    """
-    for facts, array in read_shards(directory, stored.facts.hookpoint):
-        refuse_mismatch(
-            stored.name,
-            stored.facts,
-            subject_fingerprint=facts.subject_fingerprint,
-            hookpoint=facts.hookpoint,
-            delay_mapping=facts.delay_mapping,
-        )
-        yield facts, array
 
 
 def summarise(sae: TopKSae, activations: Tensor) -> tuple[Tensor, Tensor]:

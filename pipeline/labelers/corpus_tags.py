@@ -25,9 +25,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.context import Floats, LabelingContext
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.store.tables import FeatureRecord
+from pipeline.labelers.base import Labeler, failed
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 PRIOR_TRACKS = 2.0
 """Weight of the prior, in tracks."""

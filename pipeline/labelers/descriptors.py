@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.context import Floats, LabelingContext
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Words
-from pipeline.store.tables import FeatureRecord
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 if TYPE_CHECKING:
     import pyarrow as pa

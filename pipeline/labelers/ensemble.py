@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import RunConfig
+from pipeline.context import Floats, LabelingContext
 from pipeline.errors import PipelineError
+from pipeline.files.hashing import sha256_of
 from pipeline.labelers import is_derived, labeler
-from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.study_responses import Answer, answers_of
-from pipeline.store.run_directory import sha256_of
-from pipeline.store.tables import FeatureRecord
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 PRIOR = 10.0
 """Trials that the share over all methods counts for."""

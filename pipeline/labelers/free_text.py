@@ -14,12 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.config import RunConfig
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.files.hashing import sha256_of
+from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.study_responses import Answer, answers_of
 from pipeline.labelers.synonyms import slips_joined, word_groups, words_of
-from pipeline.store.run_directory import sha256_of
-from pipeline.store.tables import FeatureRecord
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 LONGEST = 80
 """Characters: a longer text is a remark, not a name."""

@@ -17,10 +17,11 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.config import RunConfig
+from pipeline.context import Floats, LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_derived, labeler
-from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
-from pipeline.store.tables import FeatureRecord
+from pipeline.labelers.base import Labeler, failed
+from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 
 class RandomLabel(Labeler):

@@ -17,7 +17,6 @@ from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
-from pipeline.recovery import ENOUGH_TRACKS, FOUND, recover
 from pipeline.recovery.choice import best_set
 from pipeline.recovery.controls import RANDOM_DECODER, WITHOUT_BLOCKS, standin
 from pipeline.recovery.detection import Candidates, Detection, chosen, latents
@@ -26,6 +25,7 @@ from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
+from pipeline.recovery.table import ENOUGH_TRACKS, FOUND, recover
 from pipeline.store.run_directory import RunDirectory
 
 RESULT = "recovery/benchmark.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.recovery import FOUND
 from pipeline.recovery.benchmark import FEATURES, PROBE, Benchmark, Column
 from pipeline.recovery.stability import PARTNER
+from pipeline.recovery.table import FOUND
 
 
 def benchmark_lines(result: Benchmark) -> Iterator[str]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.corpus.tracks import usable_tracks
 from pipeline.progress import Progress
 from pipeline.recovery.detection import Candidates
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
-from pipeline.stages.activations import usable_tracks
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.corpus.tracks import usable_tracks
 from pipeline.errors import PipelineError
-from pipeline.stages.activations import usable_tracks
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrackRecord
 

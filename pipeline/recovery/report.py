@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.errors import PipelineError
-from pipeline.recovery import ENOUGH_TRACKS, FOUND, ConceptRow, Recovery
 from pipeline.recovery.detection import Detection
 from pipeline.recovery.probe import Probe
+from pipeline.recovery.table import ENOUGH_TRACKS, FOUND, ConceptRow, Recovery
 
 Pick = Callable[[ConceptRow], Detection | Probe | None]
 

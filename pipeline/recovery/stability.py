@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 
 from pipeline.config import RunConfig
+from pipeline.corpus.tracks import usable_tracks
 from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.specs import seed_of
 from pipeline.sae.trainer import train
-from pipeline.stages.activations import usable_tracks
-from pipeline.stages.sae import seed_of
 from pipeline.store.run_directory import RunDirectory
 
 PARTNER = 0.7

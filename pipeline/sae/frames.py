@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.sae.checkpoint import StoredSae, refuse_mismatch
+from pipeline.store.activations import ShardFacts, read_shards, shard_paths
 from pipeline.store.run_directory import RunDirectory
 
 POOL_FRAMES = 1_000_000
@@ -86,3 +88,21 @@ class TrainingFrames:
         tracks = ShardFacts.from_metadata(metadata).tracks
         rows = [i for i, track in enumerate(tracks) if track in self._tracks]
         return torch.from_numpy(tensors["activations"][rows]).flatten(0, 1)
+
+
+def checked_shards(
+    directory: RunDirectory, stored: StoredSae
+) -> Iterator[tuple[ShardFacts, np.ndarray]]:
+    """The activation files that an SAE reads, each checked to be its own.
+
+    Raises `PipelineError` if one is of another subject, hookpoint or delay mapping.
+    """
+    for facts, array in read_shards(directory, stored.facts.hookpoint):
+        refuse_mismatch(
+            stored.name,
+            stored.facts,
+            subject_fingerprint=facts.subject_fingerprint,
+            hookpoint=facts.hookpoint,
+            delay_mapping=facts.delay_mapping,
+        )
+        yield facts, array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,3 +35,9 @@ def specs(config: RunConfig, width: int) -> Iterator[SaeSpec]:
 def feature_key(sae: str, index: int) -> str:
     """A feature's identifier, the same in every file: `NAME/INDEX`."""
     return f"{sae}/{index}"
+
+
+def seed_of(seed: int, name: str) -> int:
+    """A seed for one SAE, so that its training does not depend on which others a run has."""
+    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 from pipeline.config import RunConfig
-from pipeline.labelers.base import LabelingContext
+from pipeline.context import LabelingContext
 from pipeline.store.tables import ScoreRecord
 
 

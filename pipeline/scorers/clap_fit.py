@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import track_embeddings
-from pipeline.labelers.base import LabelingContext
+from pipeline.context import LabelingContext
 from pipeline.scorers.similarities import ClapScorer, labelled
 from pipeline.store.tables import ScoreRecord
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.auroc import auroc, auroc_matrix
 from pipeline.clap.base import Floats32
-from pipeline.labelers.base import LabelCandidate, LabelingContext
+from pipeline.context import LabelingContext
 from pipeline.scorers.held_out import Drawn, by_feature, draws, firing_tracks, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
@@ -28,7 +28,7 @@ from pipeline.scorers.similarities import (
     rows_of,
     track_similarities,
 )
-from pipeline.store.tables import ScoreRecord
+from pipeline.store.tables import LabelCandidate, ScoreRecord
 
 
 class Detection(ClapScorer):

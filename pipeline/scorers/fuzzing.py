@@ -19,10 +19,10 @@ from scipy.stats import t
 from pipeline.auroc import auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import piece_embeddings
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
+from pipeline.context import Floats, LabelingContext
 from pipeline.scorers.held_out import by_feature, draws, tau_of
 from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
-from pipeline.store.tables import ScoreRecord, TrackRecord
+from pipeline.store.tables import LabelCandidate, ScoreRecord, TrackRecord
 
 CLIPS = 20
 """Tracks of a feature at most, the strongest first."""
@@ -118,8 +118,9 @@ def _firing_pieces(
     """(track, feature's place) to which pieces fire, from the frames' activations."""
     import torch
 
-    from pipeline.features.summaries import checked_shards, frames_of
+    from pipeline.features.summaries import frames_of
     from pipeline.sae import checkpoint
+    from pipeline.sae.frames import checked_shards
 
     stored = checkpoint.load(context.directory, context.sae)
     tau = tau_of(context) * stored.facts.activation_scale

@@ -14,9 +14,9 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.context import Floats, LabelingContext
 from pipeline.features import firing
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
-from pipeline.store.tables import ScoreRecord
+from pipeline.store.tables import LabelCandidate, ScoreRecord
 
 Places = npt.NDArray[np.intp]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import comb
 from scipy.stats import norm
 
-from pipeline.labelers.base import Floats, LabelingContext
+from pipeline.context import Floats, LabelingContext
 from pipeline.scorers.held_out import by_feature, draws, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,

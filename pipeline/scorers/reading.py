@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.auroc import Auroc, auroc, auroc_matrix
+from pipeline.context import Floats, LabelingContext
 from pipeline.labelers import labeler
-from pipeline.labelers.base import Floats, LabelCandidate, LabelingContext
 from pipeline.scorers.base import Scorer
 from pipeline.scorers.held_out import by_feature, firing_tracks
-from pipeline.store.tables import ScoreRecord
+from pipeline.store.tables import LabelCandidate, ScoreRecord
 
 CONTRAST_RANKS = 5
 """As many options as a trial has."""

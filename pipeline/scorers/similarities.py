@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import clap
+from pipeline.clap import backends
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import stamp, text_embeddings, track_embeddings
 from pipeline.config import RunConfig
-from pipeline.labelers.base import LabelCandidate, LabelingContext
+from pipeline.context import LabelingContext
 from pipeline.scorers.base import Scorer
 from pipeline.scorers.held_out import generator
+from pipeline.store.tables import LabelCandidate
 
 CONTRAST_RANKS = 5
 """A rival label is one that could have been an option of another feature's trial."""
@@ -27,7 +28,7 @@ class ClapScorer(Scorer):
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """CLAP's files."""
-        return {"clap": clap.fingerprint(config.clap)}
+        return {"clap": backends.fingerprint(config.clap)}
 
     def heard_by(self, context: LabelingContext) -> str:
         """CLAP's backend and fingerprint."""

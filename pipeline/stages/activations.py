@@ -12,34 +12,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.config import RunConfig
-from pipeline.corpus import audio
 from pipeline.corpus.reasons import by_kind
+from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
 from pipeline.store.activations import ShardFacts, shard_path
 from pipeline.store.run_directory import RunDirectory, StageWriter
-from pipeline.store.tables import SetAsideRecord, TrackRecord, records_from, table_of
+from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import DELAY_MAPPING, Reading
+from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, shards_of
 
-if TYPE_CHECKING:
-    import numpy as np
-
-SET_ASIDE = "activations/set_aside.parquet"
-SINCE = "since the stage corpus: "
-"""Begins the reason of a track that could be read then."""
 FEW_GONE = 10
 SHARE_GONE = 0.01
 """Of all tracks, so many may have gone, or `FEW_GONE` of a small corpus."""
-SHARD_TRACKS = 64
-"""Tracks of a shard, at most."""
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
@@ -116,91 +108,6 @@ def _corpus_of(config: RunConfig) -> Path:
     return config.corpus.path
 
 
-def usable_tracks(directory: RunDirectory) -> list[TrackRecord]:
-    """The tracks of `corpus.parquet` that no stage has set aside, sorted by name."""
-    records = records_from(TrackRecord, directory.read_table("corpus.parquet"))
-    aside = set()
-    # A file that the manifest does not list is left over from an attempt that was stopped.
-    if SET_ASIDE in directory.manifest()["stages"].get("activations", {}).get("files", {}):
-        aside = {row.track for row in records_from(SetAsideRecord, directory.read_table(SET_ASIDE))}
-    usable = (r for r in records if r.status == "ok" and r.track not in aside)
-    return sorted(usable, key=lambda record: record.track)
-
-
-def shards_of(tracks: Sequence[TrackRecord], sample_rate: int) -> list[list[TrackRecord]]:
-    """Tracks in groups of equally many samples, `SHARD_TRACKS` at most, longest first."""
-    by_length: dict[int, list[TrackRecord]] = {}
-    for track in tracks:
-        by_length.setdefault(round(track.seconds * sample_rate), []).append(track)
-    return [
-        group[start : start + SHARD_TRACKS]
-        for _, group in sorted(by_length.items(), reverse=True)
-        for start in range(0, len(group), SHARD_TRACKS)
-    ]
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """What some tracks of equal length gave."""
-
-    tracks: tuple[str, ...]
-    arrays: dict[str, np.ndarray]
-    """Of each hookpoint [track, frame, d] float16, from the first frame on whose step holds no
-    special token; empty if no track could be read."""
-    reasons: dict[str, str]
-    """Of each track that gave nothing, why."""
-
-
-def extract_tracks(
-    subject: Reading, hookpoints: Sequence[str], corpus: Path, tracks: Sequence[TrackRecord]
-) -> Extracted:
-    """Activations of tracks of equal length at each hookpoint, of as many as can be read."""
-    import numpy as np
-    import torch
-
-    sounds, reasons = dict[str, "np.ndarray"](), dict[str, str]()
-    for track in tracks:
-        try:
-            sounds[track.track] = _read(track, corpus, subject.facts.sample_rate)
-        except (audio.AudioError, OSError) as error:
-            reasons[track.track] = _reason(error, corpus / track.path)
-    if not sounds:
-        return Extracted((), {}, reasons)
-    codes = subject.encode(torch.from_numpy(np.stack(list(sounds.values()))))
-    first = subject.facts.first_full_frame
-    found = {
-        name: hidden[:, first:].half().numpy()
-        for name, hidden in subject.activations(codes, hookpoints).items()
-    }
-    return _without_overflow(tuple(sounds), found, reasons)
-
-
-def _without_overflow(
-    tracks: tuple[str, ...], found: dict[str, np.ndarray], reasons: dict[str, str]
-) -> Extracted:
-    """The tracks whose every activation is a float16; the others with where they are none."""
-    import numpy as np
-
-    reasons = dict(reasons)
-    for name, array in found.items():
-        fits = np.isfinite(array).all(axis=(1, 2))
-        for row in np.flatnonzero(~fits):
-            reasons.setdefault(
-                tracks[row], f"its activations at {name} do not fit float16 (65,504)"
-            )
-    rows = [row for row, track in enumerate(tracks) if track not in reasons]
-    if len(rows) == len(tracks):
-        return Extracted(tracks, found, reasons)
-    arrays = {name: array[rows] for name, array in found.items()} if rows else {}
-    return Extracted(tuple(tracks[row] for row in rows), arrays, reasons)
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """A reason without the file's path, so that equal ones are counted together."""
-    words = getattr(error, "strerror", None) or str(error)
-    return f"{SINCE}{words.removeprefix(str(path)).strip()}"
-
-
 def _write_shard(
     writer: StageWriter, number: int, parts: Sequence[Extracted], subject: Reading
 ) -> None:
@@ -223,12 +130,3 @@ def _write_shard(
 
 def _batches(tracks: list[TrackRecord], size: int) -> list[list[TrackRecord]]:
     return [tracks[start : start + size] for start in range(0, len(tracks), size)]
-
-
-def _read(track: TrackRecord, corpus: Path, sample_rate: int) -> np.ndarray:
-    return audio.read_mono(
-        corpus / track.path,
-        sample_rate=sample_rate,
-        start_seconds=track.start_seconds,
-        seconds=track.seconds,
-    )

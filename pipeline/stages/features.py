@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.config import FeaturesConfig, RunConfig
-from pipeline.features.firing import drop_reasons, fires, thresholds
+from pipeline.config import RunConfig
+from pipeline.corpus.tracks import usable_tracks
+from pipeline.features.filter import feature_records
+from pipeline.features.neighbours import neighbours
 from pipeline.features.summaries import TrackSummary, track_summary
 from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.sae.specs import feature_key
-from pipeline.stages.activations import usable_tracks
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import FeatureRecord, NeighbourRecord, table_of
 
@@ -42,50 +42,6 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
             counts = Counter(record.reason or "kept" for record in records)
             writer.summary[name] = dict(sorted(counts.items()))
             progress.note(f"{name}: {counts['kept']} of {len(records)} features kept")
-
-
-def feature_records(
-    stored: StoredSae, summary: TrackSummary, validation: np.ndarray, config: FeaturesConfig
-) -> list[FeatureRecord]:
-    """One row a latent, from its validation tracks; `validation` [track] says which they are."""
-    mean, peak = summary.mean[validation], summary.max[validation]
-    largest = peak.max(axis=0)
-    firing = fires(peak, thresholds(config, largest)).sum(axis=0)
-    reasons = drop_reasons(config, firing, len(peak))
-    average = mean.mean(axis=0, dtype=np.float64)
-    return [
-        FeatureRecord(
-            feature=feature_key(stored.name, index),
-            sae=stored.name,
-            hookpoint=stored.facts.hookpoint,
-            index=index,
-            rate=int(firing[index]) / len(peak),
-            firing_tracks=int(firing[index]),
-            mean_activation=float(average[index]),
-            max_activation=float(largest[index]),
-            kept=not reason,
-            reason=reason,
-        )
-        for index, reason in enumerate(reasons)
-    ]
-
-
-def neighbours(
-    directions: np.ndarray, kept: Sequence[int], count: int
-) -> list[tuple[int, int, int, float]]:
-    """Latent, neighbour, rank and cosine of the nearest kept directions of each kept latent.
-
-    `directions` [latent, d] have unit norm. Ties go to the smaller index.
-    """
-    chosen = np.asarray(kept, dtype=np.intp)
-    rows: list[tuple[int, int, int, float]] = []
-    for latent in chosen:
-        cosines = directions[chosen] @ directions[latent]
-        order = np.argsort(-cosines, kind="stable")
-        nearest = [place for place in order if chosen[place] != latent][:count]
-        for rank, place in enumerate(nearest, start=1):
-            rows.append((int(latent), int(chosen[place]), rank, float(cosines[place])))
-    return rows
 
 
 def _write(

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
+from pipeline.context import LabelingContext, open_context
 from pipeline.labelers import in_order
-from pipeline.labelers.base import Labeler, LabelingContext, SharedTables, open_context
-from pipeline.labelers.synonyms import centred, embedded_groups, word_groups
-from pipeline.labelers.vocabulary import PHRASES
+from pipeline.labelers.base import Labeler
+from pipeline.labelers.distinct import distinct, names_of
 from pipeline.progress import Progress
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import LabelCandidate, table_of
@@ -81,42 +81,6 @@ def label_features(context: LabelingContext, method: str, named: Labeler) -> lis
         context.progress.advance(1 if candidate.rank == 1 else 0)
     context.progress.finish()
     return distinct(rows, names_of(context, rows))
-
-
-def names_of(context: LabelingContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
-    """Each text's name, the same for near-synonyms of all methods of the run so far.
-
-    A text that was met before keeps its name: what is added later changes nothing.
-    """
-    labels = context.config.labels
-    known: dict[str, str] = context.tables.memo.setdefault("names", {})
-    new = sorted({row.text for row in rows if row.text} - set(known))
-    texts = [*known, *new]
-    if new and labels.synonyms == "clap":
-        from pipeline.clap.store import text_embeddings
-
-        apart = centred(text_embeddings(context, texts), text_embeddings(context, sorted(PHRASES)))
-        found = embedded_groups(texts, apart, labels.synonym_cosine)
-    else:
-        found = word_groups(texts)
-    for text in new:
-        known[text] = found[text]
-    return known
-
-
-def distinct(rows: Sequence[LabelCandidate], names: Mapping[str, str]) -> list[LabelCandidate]:
-    """The rows without a feature's second text of one name, ranks closed up."""
-    kept: dict[tuple[str, str], LabelCandidate] = {}
-    ranks: Counter[str] = Counter()
-    for row in rows:
-        name = names.get(row.text, "")
-        key = (row.feature, name)
-        if key in kept:
-            kept[key] = replace(kept[key], merged=(*kept[key].merged, row.text))
-            continue
-        ranks[row.feature] += 1
-        kept[key] = replace(row, rank=ranks[row.feature], name=name)
-    return list(kept.values())
 
 
 def counted(context: LabelingContext, rows: Sequence[LabelCandidate]) -> dict[str, Any]:

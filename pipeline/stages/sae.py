@@ -6,20 +6,19 @@ hookpoint, expansion and k. Each is evaluated on the validation split: `pipeline
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from functools import partial
 
 from pipeline.config import RunConfig
+from pipeline.corpus.tracks import usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.parallel import Advance, run_jobs, torch_threads
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
 from pipeline.sae.frames import TrainingFrames
-from pipeline.sae.specs import SaeSpec, specs
+from pipeline.sae.specs import SaeSpec, seed_of, specs
 from pipeline.sae.trainer import TrainedSae, train
-from pipeline.stages.activations import usable_tracks
 from pipeline.store.activations import ShardFacts, shard_paths
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import TrainingRecord, table_of
@@ -109,12 +108,6 @@ def _store(
     checkpoint.save(writer, spec.name, trained.sae, facts)
     history = table_of(TrainingRecord, trained.history)
     writer.write_table(f"sae/{spec.name}/training.parquet", history)
-
-
-def seed_of(seed: int, name: str) -> int:
-    """A seed for one SAE, so that its training does not depend on which others a run has."""
-    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
 
 
 def _any_shard(directory: RunDirectory, hookpoint: str) -> ShardFacts:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
-from pipeline.labelers.base import LabelingContext, SharedTables, open_context
+from pipeline.context import LabelingContext, open_context
 from pipeline.progress import Progress
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer

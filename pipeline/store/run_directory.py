@@ -23,8 +23,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import BusyError, PipelineError
+from pipeline.files.hashing import sha256_of
 from pipeline.files.text import decoded, json_of
+from pipeline.store.ledger import Ledger
 from pipeline.store.run_shapes import checked_description, checked_manifest
+from pipeline.store.safetensors import safetensors_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,12 +39,6 @@ RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
 PARTIAL = ".partial"
 LOCK_FILE = ".lock"
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal; constant memory."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class RunDirectory:
@@ -229,41 +226,6 @@ class RunDirectory:
             yield
 
 
-class Ledger:
-    """Lines of JSON, only ever added, each on the disk before `add` returns.
-
-    Several processes may add to one. A line that a killed process left unfinished is passed over.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Add one line."""
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            # An unfinished last line must not swallow this one.
-            stream.seek(0, os.SEEK_END)
-            if stream.tell():
-                stream.seek(-1, os.SEEK_END)
-                line = line if stream.read(1) == b"\n" else "\n" + line
-            stream.write(line.encode(errors="backslashreplace"))
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def entries(self) -> list[dict[str, Any]]:
-        """All whole lines so far, in order."""
-        if not self.path.is_file():
-            return []
-        found = []
-        for line in self.path.read_bytes().split(b"\n"):
-            with suppress(ValueError):
-                found.append(json.loads(line))
-        return found
-
-
 class StageWriter:
     """Writes a stage's files; on leaving the context without an error, the stage is done.
 
@@ -352,37 +314,6 @@ class StageWriter:
             "summary": self.summary,
         }
         _write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
-
-
-SAFETENSORS_DTYPES = {
-    "float64": "F64", "float32": "F32", "float16": "F16",
-    "int64": "I64", "int32": "I32", "int16": "I16", "uint8": "U8", "bool": "BOOL",
-}  # fmt: skip
-
-
-def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file whose bytes depend on its contents alone.
-
-    The library's own writer puts metadata in the order of a hash map that differs between
-    processes, so equal contents get unequal hashes. Format: eight bytes of header length, JSON
-    header padded by spaces to a multiple of eight, tensors in C order, little endian
-    (huggingface/safetensors, README).
-    """
-    import numpy as np
-
-    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
-    arrays = [np.ascontiguousarray(tensors[name]) for name in sorted(tensors)]
-    offset = 0
-    for name, array in zip(sorted(tensors), arrays, strict=True):
-        header[name] = {
-            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
-            "shape": list(np.shape(tensors[name])),
-            "data_offsets": [offset, offset + array.nbytes],
-        }
-        offset += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
 
 
 def _json_bytes(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.files import text, weights
-from pipeline.store.run_directory import sha256_of
+from pipeline.files.hashing import sha256_of
 from pipeline.subjects.layouts.files import CODEC_FILE, LM_FILE, is_audiocraft
 
 CONFIG_FILE = "config.json"

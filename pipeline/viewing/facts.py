@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import PipelineError
 from pipeline.store.activations import ShardFacts, shard_paths
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import NeighbourRecord, TrackRecord, records_from
+from pipeline.store.tables import NeighbourRecord, SteeringRecord, TrackRecord, records_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,3 +195,14 @@ def timeline(values: np.ndarray, facts: ShardFacts) -> Timeline:
     scale = float(values.max()) if len(values) else 0.0
     levels = (values / scale * LEVELS).round().astype(int).tolist() if scale else [0] * len(values)
     return Timeline(tuple(levels), round(scale, 6), facts.frame_rate, facts.first_frame)
+
+
+def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:
+    """The clips that `python -m pipeline steer` made of the feature, by seed and then from the
+    least α to the largest; none if it was not steered."""
+    relative = f"steering/{sae}.parquet"
+    if not directory.path_of(relative).is_file():
+        return []
+    table = directory.read_table(relative)
+    own = [row for row in records_from(SteeringRecord, table) if row.feature == feature]
+    return sorted(own, key=lambda row: (row.prompt, row.seed, row.alpha))

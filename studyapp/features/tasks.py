@@ -20,8 +20,7 @@ def work(held: jobs.Held) -> bool:
     """Make the view of the feature that the job names."""
     from pipeline.errors import PipelineError
     from pipeline.store.run_directory import RunDirectory
-    from pipeline.viewing.facts import SaeReader
-    from pipeline.viewing.steering import steered
+    from pipeline.viewing.facts import SaeReader, steered
 
     feature = Feature.objects.select_related("run").filter(pk=held.job.target).first()
     if feature is None:

@@ -27,7 +27,7 @@ def test_the_seams_load_no_heavy_library() -> None:
 def test_a_subjects_fingerprint_loads_no_torch(subject_folder: object) -> None:
     script = (
         "import sys\nfrom pipeline import identity\nfrom pipeline.config import SubjectConfig\n"
-        f"identity.subject(SubjectConfig(model={str(subject_folder)!r}, "
+        f"identity.subject_fingerprint(SubjectConfig(model={str(subject_folder)!r}, "
         "hookpoints=('decoder.layers.0.resid_post',)))\n"
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )

@@ -12,9 +12,11 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.errors import PipelineError
+from pipeline.files.hashing import sha256_of
 from pipeline.progress import SilentProgress
 from pipeline.run import STAGES
-from pipeline.store.run_directory import RunDirectory, safetensors_bytes, sha256_of
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.safetensors import safetensors_bytes
 from pipeline.verify import verify
 
 CFG = "sae/layer0-n128-k4/cfg.json"

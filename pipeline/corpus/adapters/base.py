@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from pipeline.corpus import audio_source
 from pipeline.errors import PipelineError
 from pipeline.files import text as text_files
-from pipeline.store.run_directory import sha256_of
+from pipeline.files.hashing import sha256_of
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf",

@@ -28,7 +28,7 @@ from pipeline.corpus.adapters.base import (
 from pipeline.corpus.adapters.names import recording_group
 from pipeline.errors import PipelineError
 from pipeline.files import text
-from pipeline.store.run_directory import sha256_of
+from pipeline.files.hashing import sha256_of
 
 LISTING = "corpus.parquet"
 CSV_LISTING = "corpus.csv"

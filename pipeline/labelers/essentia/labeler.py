@@ -37,12 +37,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
+from pipeline.context import Floats, LabelingContext
 from pipeline.corpus import audio
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import Floats, LabelCandidate, Labeler, LabelingContext, failed
+from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.descriptors import PRIOR_MEAN, effect_sizes, normal_scores
 from pipeline.labelers.essentia import metadata
-from pipeline.store.tables import FeatureRecord, TrackRecord
+from pipeline.store.tables import FeatureRecord, LabelCandidate, TrackRecord
 
 FILE = "labels/essentia.safetensors"
 FLOOR = 0.05

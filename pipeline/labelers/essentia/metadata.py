@@ -14,8 +14,8 @@ from typing import Any
 
 from pipeline.config import EssentiaConfig
 from pipeline.errors import PipelineError
+from pipeline.files.hashing import of_files
 from pipeline.files.text import read_json
-from pipeline.identity import of_files
 
 VARIABLE = "EARWITNESS_ESSENTIA_MODEL"
 WHERE = "https://essentia.upf.edu/models/"

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.config import GeminiConfig
 from pipeline.labelers.gemini.costs import Spending, paid
 from pipeline.labelers.gemini.faults import is_final
-from pipeline.store.run_directory import Ledger
+from pipeline.store.ledger import Ledger
 
 UNKNOWN = (
     "the call was under way when the process was killed and may have been paid for; "

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline.config import GeminiConfig, RunConfig, config_from_dict
 from pipeline.labelers.gemini.questions import GAP_SECONDS, Question, prompt_of
-from pipeline.store.run_directory import Ledger, RunDirectory
+from pipeline.store.ledger import Ledger
+from pipeline.store.run_directory import RunDirectory
 
 LEDGER = "labels/gemini-ledger.jsonl"
 """In the run directory, outside its manifest: it grows while the stage is not done."""

@@ -22,14 +22,9 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from pipeline.config import GeminiConfig, RunConfig
+from pipeline.context import LabelingContext, open_context
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import (
-    LabelCandidate,
-    Labeler,
-    LabelingContext,
-    failed,
-    open_context,
-)
+from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.gemini import costs
 from pipeline.labelers.gemini.address import base_url_of
 from pipeline.labelers.gemini.answers import Answer, UnusableAnswer, answer_of, fault_of, version_of
@@ -37,7 +32,7 @@ from pipeline.labelers.gemini.calls import UNKNOWN, Calls
 from pipeline.labelers.gemini.costs import ledger_of, spending_of
 from pipeline.labelers.gemini.faults import UnansweredError
 from pipeline.labelers.gemini.questions import SCHEMA, Question, prompt_of, question, sound_of
-from pipeline.store.tables import FeatureRecord, OverallRecord, table_of
+from pipeline.store.tables import FeatureRecord, LabelCandidate, OverallRecord, table_of
 
 VARIABLE = "GEMINI_API_KEY"
 

@@ -13,10 +13,10 @@ from zlib import crc32
 import numpy as np
 
 from pipeline.config import GeminiConfig
+from pipeline.context import LabelingContext
 from pipeline.corpus import audio
 from pipeline.errors import PipelineError
 from pipeline.files.text import read_text
-from pipeline.labelers.base import LabelingContext
 from pipeline.store.tables import ExemplarRecord
 
 RATE = 32_000

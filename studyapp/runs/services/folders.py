@@ -60,7 +60,7 @@ def check_stages(files: RunDirectory) -> None:
 
 def check_files(files: RunDirectory, check: Callable[[], None] = lambda: None) -> None:
     """Raise `RunError` on a file that is not as the manifest says; `check` is called between."""
-    from pipeline.store.run_directory import sha256_of
+    from pipeline.files.hashing import sha256_of
 
     stages = files.manifest()["stages"]
     for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import clap
+from pipeline.clap import backends
 from pipeline.clap.base import crop_starts, embed_whole
 from pipeline.clap.transformers_backend import TransformersClap, check
 from pipeline.config import ClapConfig
@@ -40,7 +40,7 @@ def test_another_model_has_another_fingerprint(outside: Outside, tmp_path: Path)
     from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
     other = save_tiny_clap(tmp_path / "other", seed=1)
-    prints = {clap.fingerprint(ClapConfig(model=str(path))) for path in (outside.clap, other)}
+    prints = {backends.fingerprint(ClapConfig(model=str(path))) for path in (outside.clap, other)}
     assert len(prints) == 2
     assert all(one.startswith("transformers:") for one in prints)
 
@@ -80,4 +80,4 @@ def test_a_folder_of_another_kind_is_refused_in_one_line(
 def test_no_model_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EARWITNESS_CLAP_MODEL", raising=False)
     with pytest.raises(PipelineError, match="EARWITNESS_CLAP_MODEL"):
-        clap.fingerprint(ClapConfig())
+        backends.fingerprint(ClapConfig())

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import clap
-from pipeline.clap import laion_modules
+from pipeline.clap import backends, laion_modules
 from pipeline.clap.laion_backend import LaionClap, filled
 from pipeline.clap.transformers_backend import TransformersClap
 from pipeline.config import ClapConfig
@@ -113,10 +112,10 @@ def test_no_connection_is_opened_and_nothing_is_left_standing_in(
 def test_the_backends_have_different_fingerprints(folder: Path, tmp_path: Path) -> None:
     other = save_tiny_laion(tmp_path, seed=1)
     configs = [ClapConfig(model=str(path), backend="laion-clap") for path in (folder, other)]
-    prints = [clap.fingerprint(config) for config in configs]
+    prints = [backends.fingerprint(config) for config in configs]
     assert len(set(prints)) == 2
     assert all(one.startswith("laion-clap:") for one in prints)
-    assert isinstance(clap.load(configs[0]), LaionClap)
+    assert isinstance(backends.load(configs[0]), LaionClap)
 
 
 def test_a_checkpoint_may_be_named_itself(folder: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import config_from_dict, identity, key_of, load_config
+from pipeline.config import config_from_dict, load_config
 from pipeline.config.sections import FeaturesConfig, parse_hookpoint
 from pipeline.errors import PipelineError
+from pipeline.identity import identity, key_of
 
 SUBJECT = {"model": "org/name", "hookpoints": ["decoder.layers.2.resid_post"]}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.config import FeaturesConfig
-from pipeline.features.firing import drop_reasons, fires, thresholds
+from pipeline.features.filter import drop_reasons
+from pipeline.features.firing import fires, thresholds
 
 
 def test_a_normalised_threshold_is_the_same_for_every_latent() -> None:

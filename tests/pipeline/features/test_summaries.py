@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.features.summaries import checked_shards, frames_of, summarise, track_summary
+from pipeline.features.summaries import frames_of, summarise, track_summary
 from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint
+from pipeline.sae.frames import checked_shards
 from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.sae.test_model import random_sae
 

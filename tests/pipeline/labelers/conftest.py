@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.labelers.base import LabelingContext
+from pipeline.context import LabelingContext
 from tests.pipeline.labelers.factory import Outside, make_context
 from tests.pipeline.labelers.gemini import server
 

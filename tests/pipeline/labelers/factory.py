@@ -13,9 +13,9 @@ import numpy as np
 import soundfile as sf
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.context import LabelingContext, open_context
 from pipeline.corpus.audio import flac_bytes
 from pipeline.labelers import LABELERS
-from pipeline.labelers.base import LabelingContext, open_context
 from pipeline.labelers.study_responses import NEEDED
 from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS, labeler
-from pipeline.labelers.base import LabelCandidate, LabelingContext
+from pipeline.store.tables import LabelCandidate
 from tests.essentia import marked
 
 every_method = pytest.mark.parametrize("method", marked(LABELERS))

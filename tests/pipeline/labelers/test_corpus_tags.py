@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.labelers.base import LabelingContext
+from pipeline.context import LabelingContext
 from pipeline.labelers.corpus_tags import CorpusTags, tag_matrix, weighted_log_odds
 from tests.pipeline.labelers.factory import CONCEPTS
 

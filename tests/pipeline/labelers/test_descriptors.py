@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import norm
 
 from pipeline.auroc import auroc_matrix
+from pipeline.cache import SharedTables
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import LabelingContext, SharedTables
 from pipeline.labelers.descriptors import (
     Descriptors,
     Scores,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
-from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.ensemble import PRIOR, Weights, combined, weights_of
 from pipeline.labelers.study_responses import NEEDED
 from pipeline.store.tables import LabelCandidate

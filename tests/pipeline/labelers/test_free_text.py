@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
-from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.study_responses import IDENTIFIER
 from tests.pipeline.labelers.factory import HEARD_RUN, SAE
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.labelers.distinct import distinct
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
 from pipeline.store.tables import LabelCandidate, records_from
@@ -74,7 +75,7 @@ def test_candidates_that_say_the_same_are_one(tmp_path: Path) -> None:
         LabelCandidate("g", 1, "the hiss", 0.7, ""),
     ]
     names = {"Hissing sounds": "hiss", "hiss": "hiss", "the hiss": "hiss", "drum": "drum"}
-    rows = labels.distinct(given, names)
+    rows = distinct(given, names)
     assert [(r.feature, r.rank, r.text, r.name, r.merged) for r in rows] == [
         ("f", 1, "Hissing sounds", "hiss", ("hiss",)),
         ("f", 2, "drum", "drum", ()),

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import dictionary_choice
-from pipeline.recovery import FOUND
+from pipeline.recovery.table import FOUND
 from pipeline.store.run_directory import RunDirectory
 
 

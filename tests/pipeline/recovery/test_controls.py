@@ -18,7 +18,8 @@ from pipeline.recovery.choice import best_set, grades, subsets
 from pipeline.recovery.controls import standin
 from pipeline.recovery.planted import planted_concepts
 from pipeline.sae import checkpoint
-from pipeline.store.run_directory import RunDirectory, safetensors_bytes
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.safetensors import safetensors_bytes
 
 
 class Stages(SilentProgress):

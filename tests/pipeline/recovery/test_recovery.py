@@ -13,11 +13,11 @@ from sklearn.metrics import roc_auc_score
 from pipeline.__main__ import main
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.recovery import RESULT, ConceptRow, Recovery, from_json, recover
 from pipeline.recovery.detection import Detection, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.report import found, meaning, report_lines
+from pipeline.recovery.table import RESULT, ConceptRow, Recovery, from_json, recover
 from pipeline.store.run_directory import RunDirectory
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS
-from pipeline.labelers.base import LabelingContext
 from pipeline.scorers import SCORERS, scorer
 from pipeline.store.tables import ScoreRecord
 

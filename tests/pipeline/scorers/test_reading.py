@@ -9,11 +9,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.auroc import auroc, auroc_matrix
+from pipeline.context import LabelingContext
 from pipeline.labelers import labeler
-from pipeline.labelers.base import LabelCandidate, LabelingContext
 from pipeline.scorers.held_out import firing_tracks
 from pipeline.scorers.reading import Reading, mean_of_others
-from pipeline.store.tables import ScoreRecord
+from pipeline.store.tables import LabelCandidate, ScoreRecord
 from tests.pipeline.labelers.factory import CONCEPTS
 
 

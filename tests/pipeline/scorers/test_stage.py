@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import clap
+from pipeline.clap import backends
 from pipeline.config import ClapConfig
 from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
@@ -77,7 +77,7 @@ def test_a_score_says_which_clap_gave_it(tmp_path: Path, outside: Outside) -> No
         sections["scores"]["scorers"] = ["clap"]
         directory = labelled_and_graded(tmp_path / backend, sections)
         rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/clap.parquet"))
-        given = clap.fingerprint(ClapConfig(model=str(model), backend=backend))
+        given = backends.fingerprint(ClapConfig(model=str(model), backend=backend))
         assert {row.heard_by for row in rows} == {given}
         found[backend] = [row.score for row in rows]
     assert found["transformers"] != found["laion-clap"]

@@ -11,10 +11,10 @@ import torch
 
 from pipeline.config import SubjectConfig, config_from_dict
 from pipeline.corpus.audio import read_mono
-from pipeline.stages.activations import SHARD_TRACKS, shards_of
 from pipeline.store.activations import ShardFacts, read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrackRecord
+from pipeline.subjects.extraction import SHARD_TRACKS, shards_of
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 HOOKPOINT = "decoder.layers.1.resid_post"

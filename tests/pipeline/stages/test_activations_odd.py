@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
-from pipeline.stages.activations import FEW_GONE, SET_ASIDE, extract, usable_tracks
+from pipeline.stages.activations import FEW_GONE, extract
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import SetAsideRecord, table_of

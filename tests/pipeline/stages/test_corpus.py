@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from pipeline.config import CorpusConfig, config_from_dict
 from pipeline.corpus.adapters.base import CorpusEntry
+from pipeline.corpus.checks import check, windows
+from pipeline.corpus.splits import split_of
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
-from pipeline.stages.corpus import check, split_of, windows
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrackRecord, records_from
 

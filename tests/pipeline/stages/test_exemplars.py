@@ -12,8 +12,8 @@ import soundfile as sf
 import torch
 
 from pipeline.config import config_from_dict
+from pipeline.features.exemplars import choose
 from pipeline.sae import checkpoint
-from pipeline.stages.exemplars import choose
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from

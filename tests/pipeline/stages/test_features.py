@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import FeaturesConfig, config_from_dict
+from pipeline.features.filter import feature_records
+from pipeline.features.neighbours import neighbours
 from pipeline.features.summaries import TrackSummary
 from pipeline.sae import checkpoint
-from pipeline.stages.features import feature_records, neighbours
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import FeatureRecord, NeighbourRecord, TrackRecord, records_from
 

@@ -11,8 +11,7 @@ from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.sae import checkpoint
-from pipeline.sae.specs import feature_key, specs
-from pipeline.stages.sae import seed_of
+from pipeline.sae.specs import feature_key, seed_of, specs
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrainingRecord, records_from
 

@@ -15,17 +15,14 @@ import torch
 from pipeline.__main__ import main
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
-from pipeline.features.summaries import checked_shards, frames_of
+from pipeline.features.summaries import frames_of
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.sae import checkpoint
-from pipeline.stages.steering import (
-    SteeringConfig,
-    drawn,
-    largest_over_exemplars,
-    steer,
-    vector_of,
-)
+from pipeline.sae.frames import checked_shards
+from pipeline.stages.steering import steer
+from pipeline.steering.settings import SteeringConfig
+from pipeline.steering.vectors import drawn, largest_over_exemplars, vector_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, SteeringRecord, records_from
 from pipeline.subjects import load_subject

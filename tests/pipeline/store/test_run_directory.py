@@ -14,7 +14,9 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load
 
 from pipeline.errors import PipelineError
-from pipeline.store.run_directory import Ledger, RunDirectory, safetensors_bytes
+from pipeline.store.ledger import Ledger
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.safetensors import safetensors_bytes
 
 
 @pytest.fixture

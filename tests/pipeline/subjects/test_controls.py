@@ -14,7 +14,8 @@ from pipeline.config.sections import CONTROLS
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery.benchmark import STANDIN_COLUMNS
-from pipeline.stages.steering import SteeringConfig, steer
+from pipeline.stages.steering import steer
+from pipeline.steering.settings import SteeringConfig
 from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import STANDINS, SUBJECTS, fingerprint_of, load_subject
 

@@ -14,8 +14,8 @@ from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
 from pipeline.subjects.base import Sampling
+from pipeline.subjects.convert import convert
 from pipeline.subjects.layouts import files
-from pipeline.subjects.layouts.convert import convert
 from pipeline.subjects.transformers_backend import TransformersSubject
 
 POINT = ("decoder.layers.1.resid_post",)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import SteeringRecord, table_of
-from pipeline.viewing.steering import steered
+from pipeline.viewing.facts import steered
 
 
 def record(feature: str, seed: int, alpha: float) -> SteeringRecord:

@@ -16,9 +16,10 @@ import soundfile as sf
 from pipeline.config import CorpusConfig
 from pipeline.corpus.adapters import ADAPTERS
 from pipeline.corpus.adapters.base import Corpus, CorpusEntry
+from pipeline.corpus.checks import check
+from pipeline.corpus.splits import joined, split_of
 from pipeline.errors import PipelineError
 from pipeline.registry import resolve
-from pipeline.stages.corpus import check, joined, split_of
 
 RATE = 8000
 CONFIG = CorpusConfig(min_seconds=0.5)

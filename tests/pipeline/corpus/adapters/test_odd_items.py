@@ -22,10 +22,11 @@ from pipeline.config import CorpusConfig
 from pipeline.corpus.adapters import ADAPTERS
 from pipeline.corpus.adapters.base import read_concepts, tags_of
 from pipeline.corpus.audio_source import sha256_of
+from pipeline.corpus.checks import check, set_duplicates_aside, stated_hash
 from pipeline.corpus.reasons import by_kind
+from pipeline.corpus.splits import joined
 from pipeline.errors import PipelineError
 from pipeline.registry import resolve
-from pipeline.stages.corpus import check, joined, set_duplicates_aside, stated_hash
 from pipeline.store.tables import TrackRecord
 from tests.pipeline.corpus.adapters.test_adapters import add, sound
 

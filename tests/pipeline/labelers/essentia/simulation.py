@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import config_from_dict
-from pipeline.labelers.base import LabelingContext, open_context
+from pipeline.context import LabelingContext, open_context
 from pipeline.labelers.essentia import metadata
 from pipeline.labelers.essentia.labeler import FILE, tracks_digest
 from pipeline.progress import SilentProgress
-from pipeline.store.run_directory import RunDirectory, safetensors_bytes
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.safetensors import safetensors_bytes
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, table_of
 
 SAE = "layer0-n8-k2"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import EssentiaConfig
+from pipeline.context import LabelingContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
-from pipeline.labelers.base import LabelingContext
 from pipeline.labelers.essentia import metadata
 from pipeline.labelers.essentia.labeler import Tags, advice, pooled, readable
 from pipeline.labelers.essentia.predict import Predictors, as_matrix

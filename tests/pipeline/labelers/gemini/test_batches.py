@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.labelers.gemini.calls import UNKNOWN
 from pipeline.labelers.gemini.costs import LEDGER, spent
-from pipeline.store.run_directory import Ledger, RunDirectory
+from pipeline.store.ledger import Ledger
+from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving

@@ -16,7 +16,8 @@ from pipeline.labelers.gemini.costs import LEDGER, Spending, spent
 from pipeline.labelers.gemini.faults import is_final
 from pipeline.progress import SilentProgress
 from pipeline.run import _make
-from pipeline.store.run_directory import Ledger, RunDirectory
+from pipeline.store.ledger import Ledger
+from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.cache import SharedTables
+from pipeline.context import LabelingContext, open_context
 from pipeline.errors import PipelineError
-from pipeline.labelers.base import LabelingContext, SharedTables, open_context
 from pipeline.labelers.gemini.calls import UNKNOWN, Calls
 from pipeline.labelers.gemini.costs import LEDGER
 from pipeline.labelers.gemini.questions import Question, question, sound_of

@@ -16,7 +16,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from pipeline.errors import PipelineError
-from pipeline.store.run_directory import RunDirectory, sha256_of
+from pipeline.files.hashing import sha256_of
+from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work

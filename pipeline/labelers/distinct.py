@@ -1,0 +1,48 @@
+"""Labels that say the same are one: names shared by all of a run's methods."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pipeline.context import LabelingContext
+from pipeline.labelers.synonyms import centred, embedded_groups, word_groups
+from pipeline.labelers.vocabulary import PHRASES
+from pipeline.store.tables import LabelCandidate
+
+
+def names_of(context: LabelingContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
+    """Each text's name, the same for near-synonyms of all methods of the run so far.
+
+    A text that was met before keeps its name: what is added later changes nothing.
+    """
+    labels = context.config.labels
+    known: dict[str, str] = context.tables.memo.setdefault("names", {})
+    new = sorted({row.text for row in rows if row.text} - set(known))
+    texts = [*known, *new]
+    if new and labels.synonyms == "clap":
+        from pipeline.clap.store import text_embeddings
+
+        apart = centred(text_embeddings(context, texts), text_embeddings(context, sorted(PHRASES)))
+        found = embedded_groups(texts, apart, labels.synonym_cosine)
+    else:
+        found = word_groups(texts)
+    for text in new:
+        known[text] = found[text]
+    return known
+
+
+def distinct(rows: Sequence[LabelCandidate], names: Mapping[str, str]) -> list[LabelCandidate]:
+    """The rows without a feature's second text of one name, ranks closed up."""
+    kept: dict[tuple[str, str], LabelCandidate] = {}
+    ranks: Counter[str] = Counter()
+    for row in rows:
+        name = names.get(row.text, "")
+        key = (row.feature, name)
+        if key in kept:
+            kept[key] = replace(kept[key], merged=(*kept[key].merged, row.text))
+            continue
+        ranks[row.feature] += 1
+        kept[key] = replace(row, rank=ranks[row.feature], name=name)
+    return list(kept.values())

@@ -1,0 +1,159 @@
+"""Does the pipeline find what is there? Planted concepts, and the features that found them.
+
+For every concept the feature is chosen on train tracks and graded on test tracks, beside a
+linear probe on the subject's activations (a ceiling for what is linearly there) and beside the
+same pipeline on a subject whose decoder was never trained (a control for what the architecture
+and the codec bring along).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import RunConfig, config_from_dict
+from pipeline.devices import on_device
+from pipeline.errors import PipelineError
+from pipeline.progress import Progress
+from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
+from pipeline.recovery.detection import Detection, detections
+from pipeline.recovery.planted import planted_concepts
+from pipeline.recovery.probe import Probe, probes
+from pipeline.store.run_directory import RunDirectory
+
+__all__ = ["ConceptRow", "Recovery", "recover"]
+
+RESULT = "recovery/recovery.json"
+ENOUGH_TRACKS = 20
+"""Test positives, and test negatives, that a concept needs to be counted."""
+FOUND = 0.85
+"""Test AUROC from which a concept counts as found."""
+
+
+@dataclass(frozen=True)
+class ConceptRow:
+    """One planted concept: what found it, and what stands beside that."""
+
+    concept: str
+    group: str
+    n_positive: int
+    """Test tracks that have it."""
+    n_negative: int
+    """Test tracks that do not."""
+    detection: Detection | None
+    """Best feature; None where a split has too few tracks with or without the concept."""
+    probe: Probe | None
+    control: Detection | None
+    control_probe: Probe | None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the test split has enough tracks for the concept to enter the counts."""
+        return self.detection is not None and (
+            min(self.n_positive, self.n_negative) >= ENOUGH_TRACKS
+        )
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The whole table, and which of its columns were computed."""
+
+    rows: tuple[ConceptRow, ...]
+    candidates: str
+    """Which latents a concept's feature was chosen from."""
+    has_probe: bool
+    has_control: bool
+
+
+def recover(
+    path: Path, *, control: bool, probe: bool, progress: Progress, device: str | None = None
+) -> Recovery:
+    """The recovery table of the run at `path`; computed once on `device`, then read.
+
+    Raises `PipelineError` if there is no run, its stage `features` is not done, or its corpus
+    has no planted concepts.
+    """
+    directory = RunDirectory(path)
+    run = directory.description("config")
+    if not directory.is_done("features"):
+        raise PipelineError(f"{directory.path}: stage features is not done; run it first")
+    config = config_from_dict(run["config"])
+    control = control and config.subject.control == "none"
+    cached = _cached(directory, control=control, probe=probe)
+    if cached is not None:
+        return cached
+    config = on_device(config, device, progress)
+    with directory.lock(), directory.writer("recovery") as writer:
+        result = _compute(directory, config, control=control, probe=probe, progress=progress)
+        writer.write_json(RESULT, asdict(result))
+        writer.summary.update(has_probe=probe, has_control=control, concepts=len(result.rows))
+        writer.summary["made_of"] = _made_of(directory)
+    return result
+
+
+def from_json(stored: dict[str, Any]) -> Recovery:
+    """The inverse of `dataclasses.asdict` on a `Recovery`."""
+
+    def row(values: dict[str, Any]) -> ConceptRow:
+        kinds = {
+            "detection": Detection,
+            "probe": Probe,
+            "control": Detection,
+            "control_probe": Probe,
+        }
+        parts = {
+            name: None if values[name] is None else kind(**values[name])
+            for name, kind in kinds.items()
+        }
+        return ConceptRow(**{**values, **parts})
+
+    return Recovery(**{**stored, "rows": tuple(row(values) for values in stored["rows"])})
+
+
+def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery | None:
+    """What an earlier call left, if it has every column that is asked for and the files that it
+    was made of are still the same."""
+    if not directory.is_done("recovery"):
+        return None
+    if directory.summary("recovery").get("made_of") != _made_of(directory):
+        return None
+    result = from_json(directory.read_json(RESULT))
+    if (probe and not result.has_probe) or (control and not result.has_control):
+        return None
+    return result
+
+
+def _made_of(directory: RunDirectory) -> dict[str, str]:
+    """Hashes of what the table is computed from, in the run and in its control."""
+    control = RunDirectory(directory.path_of(RANDOM_DECODER))
+    stages = ("corpus", "activations", "features")
+    return {"run": directory.digest(*stages), "control": control.digest(*stages)}
+
+
+def _compute(
+    directory: RunDirectory, config: RunConfig, *, control: bool, probe: bool, progress: Progress
+) -> Recovery:
+    concepts = planted_concepts(directory)
+    found = detections(directory, concepts)
+    ceilings = probes(directory, concepts, progress) if probe else {}
+    control_found: dict[str, Detection] = {}
+    control_ceilings: dict[str, Probe] = {}
+    if control:
+        untrained = random_decoder(directory, config, progress)
+        control_found = detections(untrained, concepts)
+        control_ceilings = probes(untrained, concepts, progress) if probe else {}
+    rows = tuple(
+        ConceptRow(
+            concept=concept.name,
+            group=concept.group,
+            n_positive=concept.count("test"),
+            n_negative=concept.count("test", present=False),
+            detection=found.get(concept.name),
+            probe=ceilings.get(concept.name),
+            control=control_found.get(concept.name),
+            control_probe=control_ceilings.get(concept.name),
+        )
+        for concept in concepts
+    )
+    return Recovery(rows, "every latent that fires on train tracks, of every SAE", probe, control)

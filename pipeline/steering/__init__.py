@@ -1,0 +1,1 @@
+"""Steering: music with features turned up. What is steered and how far, and its generation."""

@@ -1,0 +1,41 @@
+"""Safetensors files whose bytes depend on their contents alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+SAFETENSORS_DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16",
+    "int64": "I64", "int32": "I32", "int16": "I16", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+
+
+def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file whose bytes depend on its contents alone.
+
+    The library's own writer puts metadata in the order of a hash map that differs between
+    processes, so equal contents get unequal hashes. Format: eight bytes of header length, JSON
+    header padded by spaces to a multiple of eight, tensors in C order, little endian
+    (huggingface/safetensors, README).
+    """
+    import numpy as np
+
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    arrays = [np.ascontiguousarray(tensors[name]) for name in sorted(tensors)]
+    offset = 0
+    for name, array in zip(sorted(tensors), arrays, strict=True):
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
+            "shape": list(np.shape(tensors[name])),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
