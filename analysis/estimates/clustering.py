@@ -31,7 +31,7 @@ from analysis.estimates.intervals import (
     t_interval,
     two_way_variance,
 )
-from analysis.estimates.results import Counts, Estimate, Interval, estimate
+from analysis.estimates.results import Estimate, Interval, Quantity
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
 STUDENT_FEATURE = "Student's t on the standard error clustered by feature"
@@ -132,27 +132,16 @@ class Linear:
 def each_way(
     linear: Linear,
     intervals: Mapping[str, Interval],
+    quantity: Quantity,
     *,
-    name: str,
-    label: str,
-    method: str,
-    unit: str,
-    level: float,
-    counts: Counts,
     count: int | None = None,
     of: int | None = None,
 ) -> list[Estimate]:
     """One estimate per way of clustering in `intervals`, with the recommended one marked."""
     return [
-        estimate(
-            name=name,
-            label=label,
-            method=method,
-            unit=unit,
-            value=linear.value,
-            interval=interval,
-            level=level,
-            counts=counts,
+        quantity.estimated(
+            linear.value,
+            interval,
             count=count,
             of=of,
             clustered_by=way,

@@ -31,7 +31,7 @@ from analysis.estimates.intervals import (
 )
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_difference
-from analysis.estimates.results import Estimate, Interval, estimate
+from analysis.estimates.results import Estimate, Interval
 from analysis.estimates.shared_features import paired_difference
 from analysis.estimates.superiority import superiorities
 
@@ -88,16 +88,9 @@ def mean_difference(
             resamples=resamples,
         ),
     }
-    return each_way(
-        linear,
-        intervals,
-        name="difference_mean_confidence",
-        label="difference in mean confidence",
-        method=pair.name,
-        unit="scale",
-        level=level,
-        counts=pair.counts,
-    )
+    label = "difference in mean confidence"
+    quantity = pair.quantity("difference_mean_confidence", label, "scale", level)
+    return each_way(linear, intervals, quantity)
 
 
 def _by_participant(pair: Pair, seed: int, resamples: int, level: float) -> Interval:
@@ -201,17 +194,8 @@ def share_difference(
         side_a = share_interval(a.mean, a.variance(), a.weight.sum(), a.n, level=level)
         side_b = share_interval(b.mean, b.variance(), b.weight.sum(), b.n, level=level)
         interval = square_and_add(a.mean, side_a, b.mean, side_b)
-    return estimate(
-        name=name,
-        label=label,
-        method=pair.name,
-        unit="share",
-        value=linear.value,
-        interval=interval,
-        level=level,
-        counts=pair.counts,
-        clustered_by=linear.recommended,
-    )
+    quantity = pair.quantity(name, label, "share", level)
+    return quantity.estimated(linear.value, interval, clustered_by=linear.recommended)
 
 
 def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:

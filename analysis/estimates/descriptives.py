@@ -26,7 +26,7 @@ from analysis.estimates.intervals import (
     wilson_interval,
 )
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
-from analysis.estimates.results import Counts, Estimate, Interval, not_estimable
+from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.reading.columns import SCALE, WIDEST
 from analysis.reading.table import Responses
 
@@ -51,6 +51,10 @@ class Ratings:
     def counts(self) -> Counts:
         """Ratings, participants and features behind a number of this method."""
         return Counts(len(self.values), self.n_participants, self.n_features)
+
+    def quantity(self, name: str, label: str, unit: str, level: float) -> Quantity:
+        """A quantity of this method."""
+        return Quantity(name, label, unit, self.method, self.counts, level)
 
     def by_participant(self, values: Floats | None = None) -> ClusterSums:
         """Per-participant sums of the ratings, or of other `values` [rating]."""
@@ -128,16 +132,8 @@ def mean_confidence(
             resamples=resamples,
         ),
     }
-    return each_way(
-        linear,
-        intervals,
-        name="mean_confidence",
-        label="mean confidence, 1 to 5",
-        method=ratings.method,
-        unit="scale",
-        level=level,
-        counts=ratings.counts,
-    )
+    quantity = ratings.quantity("mean_confidence", "mean confidence, 1 to 5", "scale", level)
+    return each_way(linear, intervals, quantity)
 
 
 def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
@@ -148,33 +144,16 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
     back-transformed. The mean that the deviations are taken from counts as known. A value needs at
     least two ratings.
     """
-    name, label = "sd_confidence", "standard deviation of the ratings"
+    label = "standard deviation of the ratings"
+    quantity = ratings.quantity("sd_confidence", label, "scale", level)
     n = len(ratings.values)
     if n < 2:
-        none = not_estimable(
-            name=name,
-            label=label,
-            method=ratings.method,
-            unit="scale",
-            level=level,
-            reason="one rating has no spread",
-            counts=ratings.counts,
-        )
-        return [none]
+        return [quantity.not_estimable("one rating has no spread")]
     # The mean squared deviation (denominator n) as a mean with influences; the SD has n − 1.
     squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
     found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
     ways = {way: _sd_interval(squares, way, n, level) for way in WAYS}
-    return each_way(
-        found,
-        ways,
-        name=name,
-        label=label,
-        method=ratings.method,
-        unit="scale",
-        level=level,
-        counts=ratings.counts,
-    )
+    return each_way(found, ways, quantity)
 
 
 def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
@@ -204,18 +183,9 @@ def rating_share(
     `hits` [rating] is 1 where a rating counts, else 0.
     """
     linear = ratings.linear(hits)
-    return each_way(
-        linear,
-        {way: linear.wilson(way, len(hits), level) for way in WAYS},
-        name=name,
-        label=label,
-        method=ratings.method,
-        unit="share",
-        level=level,
-        counts=ratings.counts,
-        count=int(hits.sum()),
-        of=len(hits),
-    )
+    ways = {way: linear.wilson(way, len(hits), level) for way in WAYS}
+    quantity = ratings.quantity(name, label, "share", level)
+    return each_way(linear, ways, quantity, count=int(hits.sum()), of=len(hits))
 
 
 def means_share(
@@ -245,18 +215,9 @@ def means_share(
     if unit == PARTICIPANT and sums.n > 1:
         ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
-    return each_way(
-        linear,
-        ways,
-        name=f"share_{unit}_means_{word}_4",
-        label=f"share of {unit}s whose mean rating is {sign} 4",
-        method=ratings.method,
-        unit="share",
-        level=level,
-        counts=ratings.counts,
-        count=int(verdict.sum()),
-        of=sums.n,
-    )
+    label = f"share of {unit}s whose mean rating is {sign} 4"
+    quantity = ratings.quantity(f"share_{unit}_means_{word}_4", label, "share", level)
+    return each_way(linear, ways, quantity, count=int(verdict.sum()), of=sums.n)
 
 
 def _verdict(total: Floats, limit: Floats, strict: bool) -> Floats:

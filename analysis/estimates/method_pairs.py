@@ -13,7 +13,7 @@ from analysis.arrays import Floats, Ints
 from analysis.errors import AnalysisError, quote
 from analysis.estimates.clustering import Linear
 from analysis.estimates.intervals import ONE_PARTICIPANT, ClusterSums, cluster_sums, codes
-from analysis.estimates.results import Counts, Interval
+from analysis.estimates.results import Counts, Interval, Quantity
 from analysis.reading.table import Responses
 
 
@@ -56,6 +56,10 @@ class Pair:
     def counts(self) -> Counts:
         """Ratings, participants and features behind the comparison."""
         return Counts(len(self.values), self.n_participants, self.n_features)
+
+    def quantity(self, name: str, label: str, unit: str, level: float) -> Quantity:
+        """A quantity of this comparison."""
+        return Quantity(name, label, unit, self.name, self.counts, level)
 
     def side(self, first: bool, values: Floats) -> ClusterSums:
         """Per-participant sums of one side; participants without a rating there have weight 0."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 NOT_ESTIMABLE = "Not estimable"
 
@@ -33,7 +33,7 @@ class Estimate:
     method: str
     """The method, or for a comparison "A − B"."""
     unit: str
-    """`scale` (steps of the 1–5 scale), `share` (0–1) or `none`."""
+    """`scale` (steps of the 1–5 scale), `share` (0–1), `coefficient` (latent scale) or `none`."""
     value: float | None
     low: float | None
     high: float | None
@@ -83,87 +83,50 @@ class Interval:
         return cls(None, None, "none", reason)
 
 
-def estimate(
-    *,
-    name: str,
-    label: str,
-    method: str,
-    unit: str,
-    value: float,
-    interval: Interval,
-    level: float,
-    counts: Counts,
-    count: int | None = None,
-    of: int | None = None,
-    clustered_by: str = "",
-    recommended: bool = True,
-) -> Estimate:
-    """An `Estimate` from a value and its interval."""
-    return Estimate(
-        name=name,
-        label=label,
-        method=method,
-        unit=unit,
-        value=float(value),
-        low=interval.low,
-        high=interval.high,
-        interval=interval.kind,
-        level=level,
-        n_ratings=counts.n_ratings,
-        n_participants=counts.n_participants,
-        n_features=counts.n_features,
-        count=count,
-        of=of,
-        reason=interval.reason,
-        clustered_by=clustered_by,
-        recommended=recommended,
-    )
+@dataclass(frozen=True)
+class Quantity:
+    """What is to be estimated: its name, wording and unit, for which method, from how much data."""
 
+    name: str
+    label: str
+    unit: str
+    method: str
+    counts: Counts
+    level: float
 
-def not_estimable(
-    *, name: str, label: str, method: str, unit: str, reason: str, level: float, counts: Counts
-) -> Estimate:
-    """An `Estimate` without a value, because of `reason`."""
-    return Estimate(
-        name=name,
-        label=label,
-        method=method,
-        unit=unit,
-        value=None,
-        low=None,
-        high=None,
-        interval="none",
-        level=level,
-        n_ratings=counts.n_ratings,
-        n_participants=counts.n_participants,
-        n_features=counts.n_features,
-        reason=reason,
-    )
+    def estimated(
+        self,
+        value: float,
+        interval: Interval,
+        *,
+        count: int | None = None,
+        of: int | None = None,
+        clustered_by: str = "",
+        recommended: bool = True,
+    ) -> Estimate:
+        """Its `Estimate`, from a value and an interval."""
+        return Estimate(
+            name=self.name,
+            label=self.label,
+            method=self.method,
+            unit=self.unit,
+            value=float(value),
+            low=interval.low,
+            high=interval.high,
+            interval=interval.kind,
+            level=self.level,
+            **asdict(self.counts),
+            count=count,
+            of=of,
+            reason=interval.reason,
+            clustered_by=clustered_by,
+            recommended=recommended,
+        )
 
-
-def no_value(name: str, label: str, ratings: HasCounts, reason: str, level: float) -> Estimate:
-    """`not_estimable` for a number without a unit, about one method's ratings."""
-    return not_estimable(
-        name=name,
-        label=label,
-        method=ratings.method,
-        unit="none",
-        reason=reason,
-        level=level,
-        counts=ratings.counts,
-    )
-
-
-class HasCounts(Protocol):
-    """What a result needs to know of one method's ratings."""
-
-    @property
-    def method(self) -> str:
-        """The method."""
-
-    @property
-    def counts(self) -> Counts:
-        """The counts behind its numbers."""
+    def not_estimable(self, reason: str) -> Estimate:
+        """Its `Estimate` without a value, because of `reason`."""
+        none = self.estimated(0.0, Interval.none(reason))
+        return replace(none, value=None)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from analysis.estimates.clustering import BOTH, Linear
 from analysis.estimates.intervals import DIFFERENCE_BOUNDS, LEVEL, codes
 from analysis.estimates.method_pairs import Pair
-from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
+from analysis.estimates.results import Counts, Estimate
 
 
 def paired(pair: Pair) -> Linear | None:
@@ -43,24 +45,13 @@ def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
     name = "difference_paired_by_feature"
     label = "difference in mean confidence, paired by feature"
     linear = paired(pair)
+    quantity = pair.quantity(name, label, "scale", level)
     if linear is None:
-        return not_estimable(
-            name=name,
-            label=label,
-            method=pair.name,
-            unit="scale",
-            reason="fewer than two features were rated under both methods; pairing needs two",
-            level=level,
-            counts=pair.counts,
+        return quantity.not_estimable(
+            "fewer than two features were rated under both methods; pairing needs two"
         )
-    return estimate(
-        name=name,
-        label=label,
-        method=pair.name,
-        unit="scale",
-        value=linear.value,
-        interval=linear.student(BOTH, level, DIFFERENCE_BOUNDS),
-        level=level,
-        counts=Counts(len(linear.influence), linear.n_participants, linear.n_features),
-        clustered_by=BOTH,
+    counts = Counts(len(linear.influence), linear.n_participants, linear.n_features)
+    interval = linear.student(BOTH, level, DIFFERENCE_BOUNDS)
+    return dataclasses.replace(quantity, counts=counts).estimated(
+        linear.value, interval, clustered_by=BOTH
     )

@@ -25,7 +25,7 @@ from analysis.estimates.intervals import (
     welch_df,
 )
 from analysis.estimates.method_pairs import Pair
-from analysis.estimates.results import Estimate, Interval, estimate
+from analysis.estimates.results import Estimate, Interval
 
 BRUNNER_MUNZEL = "Brunner and Munzel's t"
 SEPARATED = "every value of one side is above every value of the other: no variance to learn from"
@@ -136,25 +136,10 @@ def _theta_and_delta(
         interval.reason,
     )
     suffix = of.replace(" ", "_")
+    label = f"probability of superiority, {of} (ties half)"
     return [
-        estimate(
-            name=f"superiority_{suffix}",
-            label=f"probability of superiority, {of} (ties half)",
-            method=pair.name,
-            unit="share",
-            value=theta,
-            interval=interval,
-            level=level,
-            counts=pair.counts,
-        ),
-        estimate(
-            name=f"cliffs_delta_{suffix}",
-            label=f"Cliff’s delta, {of}",
-            method=pair.name,
-            unit="none",
-            value=2 * theta - 1,
-            interval=delta,
-            level=level,
-            counts=pair.counts,
+        pair.quantity(f"superiority_{suffix}", label, "share", level).estimated(theta, interval),
+        pair.quantity(f"cliffs_delta_{suffix}", f"Cliff’s delta, {of}", "none", level).estimated(
+            2 * theta - 1, delta
         ),
     ]

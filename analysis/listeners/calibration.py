@@ -22,7 +22,7 @@ from analysis.estimates.intervals import (
     stream,
     sums_within,
 )
-from analysis.estimates.results import Estimate, Interval, estimate, no_value
+from analysis.estimates.results import Estimate, Interval
 from analysis.estimates.superiority import superiority
 from analysis.reading.columns import whole
 from analysis.reading.labels import Labels, lookup
@@ -48,49 +48,38 @@ def own_confidence(
     if found is None:
         return
     p, hit, kept = found
-    # Brier (1950), Monthly Weather Review 78, 1–3: the mean of (p − hit)², for the two outcomes.
     ratings = ratings_of(kept, method)
-    brier = ratings.linear((p - hit) ** 2)
-    yield estimate(
-        name="brier",
-        label="Brier score of the machine’s confidence in its first label",
-        method=method,
-        unit="none",
-        value=brier.value,
-        level=level,
-        counts=ratings.counts,
-        interval=brier.student(brier.recommended, level, (0.0, 1.0)),
-    )
-    yield estimate(
-        name="ece",
-        label=f"expected calibration error ({BINS} bins of equal width)",
-        method=method,
-        unit="none",
-        value=calibration_error(p, hit),
-        level=level,
-        counts=ratings.counts,
-        interval=_ece_interval(p, hit, ratings, stream(seed, f"ece {method}"), resamples, level),
-    )
+    yield _brier(p, hit, ratings, level)
+    label = f"expected calibration error ({BINS} bins of equal width)"
+    interval = _ece_interval(p, hit, ratings, stream(seed, f"ece {method}"), resamples, level)
+    ece = ratings.quantity("ece", label, "none", level)
+    yield ece.estimated(calibration_error(p, hit), interval)
+    yield _auroc(p, hit, ratings, level)
+
+
+def _brier(p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
+    """The mean of (p − hit)²: Brier (1950), Monthly Weather Review 78, 1–3, for two outcomes.
+
+    Deviation: he sums over both outcomes, which doubles it.
+    """
+    label = "Brier score of the machine’s confidence in its first label"
+    linear = ratings.linear((p - hit) ** 2)
+    interval = linear.student(linear.recommended, level, (0.0, 1.0))
+    return ratings.quantity("brier", label, "none", level).estimated(linear.value, interval)
+
+
+def _auroc(p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
+    """The probability that p is higher where the label was chosen than where not, ties half."""
     label = "AUROC of the machine’s confidence for its first label being chosen"
+    quantity = ratings.quantity("auroc_confidence", label, "none", level)
     if hit.min() == hit.max():
-        yield no_value(
-            "auroc_confidence", label, ratings, "the first label was chosen always or never", level
-        )
-        return
-    # AUROC is the probability that p is higher where the label was chosen, ties counted half. One
-    # method's ratings are clustered as such, so the sides that `superiority` sets are dropped.
-    auroc = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
-    linear = Linear(auroc.value, auroc.influence, ratings.participant, ratings.feature)
-    yield estimate(
-        name="auroc_confidence",
-        label=label,
-        method=method,
-        unit="none",
-        value=linear.value,
-        level=level,
-        counts=ratings.counts,
-        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
-    )
+        return quantity.not_estimable("the first label was chosen always or never")
+    found = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
+    # Its two sides are answers to one method's labels, not two methods: they are dropped, so that
+    # a feature with one rating of each kind counts as rated repeatedly.
+    linear = Linear(found.value, found.influence, ratings.participant, ratings.feature)
+    interval = linear.student(linear.recommended, level, (0.0, 1.0))
+    return quantity.estimated(linear.value, interval)
 
 
 def predictions(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from analysis.estimates.intervals import (
     mean_interval,
     stream,
 )
-from analysis.estimates.results import Counts, Estimate, Interval, estimate, not_estimable
+from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, brennan_prediger, counts_table, krippendorff_nominal
 from analysis.listeners.confidence_agreement import agreement_estimate
 from analysis.reading.columns import whole
@@ -149,16 +149,21 @@ def _identification(responses: Responses, method: str, level: float) -> Iterator
 
 
 def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float) -> Estimate:
-    return estimate(
-        name=name,
-        label=f"{label}: expected under chance",
-        method=ratings.method,
-        unit="share",
-        value=float(np.mean(1.0 / options)),
-        level=level,
-        counts=ratings.counts,
-        interval=Interval.none("a fixed value: one in the number of options"),
-    )
+    """The expected share under random choice: the mean of 1 / options over the ratings."""
+    quantity = ratings.quantity(name, f"{label}: expected under chance", "share", level)
+    fixed = Interval.none("a fixed value: one in the number of options")
+    return quantity.estimated(float(np.mean(1.0 / options)), fixed)
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """A measure of consensus among the `n` choices on a feature."""
+
+    label: str
+    of: Callable[[Floats, Ints], Floats]
+    """From counts [feature, label] and options [feature] to the measure [feature]."""
+    by_chance: Callable[[int, int], float]
+    """From n and the number of options to the expected value under random choice."""
 
 
 def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
@@ -168,61 +173,43 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
     alone makes the modal share high and the entropy low.
     """
     ratings = choices.ratings
+    # 1) Counts [feature, label] of the features with two choices or more, and their options.
     table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
     n = table.sum(axis=1)
     many = n >= 2
-    size = _per_feature_options(choices)
+    table, n, size = table[many], n[many], _per_feature_options(choices)[many]
     if not many.any():
-        for name, label in (("consensus_modal_share", MODAL), ("consensus_entropy", ENTROPY)):
-            yield not_estimable(
-                name=name,
-                label=label,
-                method=ratings.method,
-                unit="share",
-                reason=ONE_CHOICE,
-                level=level,
-                counts=ratings.counts,
-            )
+        for name, measure in CONSENSUS.items():
+            yield ratings.quantity(name, measure.label, "share", level).not_estimable(ONE_CHOICE)
         return
-    counts = Counts(int(n[many].sum()), ratings.n_participants, int(many.sum()))
-    pairs = list(zip(n[many].astype(int).tolist(), size[many].tolist(), strict=True))
-    observed = {
-        "consensus_modal_share": (MODAL, table[many].max(axis=1) / n[many], modal_by_chance),
-        "consensus_entropy": (ENTROPY, _entropy(table[many], size[many]), entropy_by_chance),
-    }
-    for name, (label, values, by_chance) in observed.items():
+    counts = Counts(int(n.sum()), ratings.n_participants, int(many.sum()))
+    pairs = list(zip(n.astype(int).tolist(), size.tolist(), strict=True))
+    for name, measure in CONSENSUS.items():
+        # 2) The mean over features, with an interval by feature.
+        quantity = Quantity(name, measure.label, "share", ratings.method, counts, level)
+        values = measure.of(table, size)
         rng = stream(seed, f"{name} {ratings.method}")
-        yield estimate(
-            name=name,
-            label=label,
-            method=ratings.method,
-            unit="share",
-            value=float(values.mean()),
-            level=level,
-            counts=counts,
-            interval=_by_feature(values, rng, resamples, level),
+        interval = _by_feature(values, rng, resamples, level)
+        yield quantity.estimated(float(values.mean()), interval)
+        # 3) The mean of the same features' expected values under random choice.
+        expected = {pair: measure.by_chance(*pair) for pair in sorted(set(pairs))}
+        yield dataclasses.replace(
+            quantity, name=f"{name}_chance", label=f"{measure.label}: expected under chance"
+        ).estimated(
+            float(np.mean([expected[pair] for pair in pairs])),
+            Interval.none("a fixed value: choices made blindly"),
         )
-        expected = {pair: by_chance(*pair) for pair in sorted(set(pairs))}
-        yield estimate(
-            name=f"{name}_chance",
-            label=f"{label}: expected under chance",
-            method=ratings.method,
-            unit="share",
-            value=float(np.mean([expected[pair] for pair in pairs])),
-            level=level,
-            counts=counts,
-            interval=Interval.none("a fixed value: choices made blindly"),
-        )
-
-
-MODAL = "share of listeners who chose a feature’s most chosen label, mean over features"
-ENTROPY = "normalised entropy of the choices on a feature (0: all alike), mean over features"
 
 
 def _per_feature_options(choices: Choices) -> Ints:
     size = np.full(choices.ratings.n_features, 2, dtype=np.int64)
     np.maximum.at(size, choices.ratings.feature, choices.options)
     return size
+
+
+def _modal_share(table: Floats, _: Ints) -> Floats:
+    """The share of the most chosen label in each row of counts, [feature]."""
+    return np.asarray(table.max(axis=1) / table.sum(axis=1))
 
 
 def _entropy(table: Floats, size: Ints) -> Floats:
@@ -275,6 +262,20 @@ def entropy_by_chance(n: int, options: int) -> float:
     k = np.arange(1, n + 1)
     terms = stats.binom.pmf(k, n, 1 / options) * (k / n) * np.log(n / k)
     return float(options * terms.sum() / math.log(options))
+
+
+CONSENSUS = {
+    "consensus_modal_share": Consensus(
+        "share of listeners who chose a feature’s most chosen label, mean over features",
+        _modal_share,
+        modal_by_chance,
+    ),
+    "consensus_entropy": Consensus(
+        "normalised entropy of the choices on a feature (0: all alike), mean over features",
+        _entropy,
+        entropy_by_chance,
+    ),
+}
 
 
 def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:

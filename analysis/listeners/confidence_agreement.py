@@ -7,7 +7,7 @@ import numpy as np
 from analysis.arrays import Floats, Ints
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.intervals import LEVEL, stream
-from analysis.estimates.results import Counts, Estimate, estimate, not_estimable
+from analysis.estimates.results import Counts, Estimate, Quantity
 from analysis.listeners.agreement import (
     Agreement,
     Coefficient,
@@ -67,23 +67,7 @@ def agreement_estimate(
 ) -> Estimate:
     """A coefficient as an `Estimate`, whose number of features is that of the units it used."""
     counts = Counts(len(ratings.values), ratings.n_participants, result.n_units)
+    quantity = Quantity(name, label, "none", ratings.method, counts, level)
     if result.value is None:
-        return not_estimable(
-            name=name,
-            label=label,
-            method=ratings.method,
-            unit="none",
-            reason=result.interval.reason,
-            level=level,
-            counts=counts,
-        )
-    return estimate(
-        name=name,
-        label=label,
-        method=ratings.method,
-        unit="none",
-        value=result.value,
-        interval=result.interval,
-        level=level,
-        counts=counts,
-    )
+        return quantity.not_estimable(result.interval.reason)
+    return quantity.estimated(result.value, result.interval)

@@ -21,7 +21,7 @@ from scipy.spatial.distance import squareform
 from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import LEVEL
-from analysis.estimates.results import Estimate, estimate, no_value
+from analysis.estimates.results import Estimate
 from analysis.listeners.similarity import Space, embedded, letters, words_of
 from analysis.reading.columns import whole
 from analysis.reading.labels import Labels
@@ -273,20 +273,16 @@ def describe_free_text(
             yield _similarity(kind, found[there], named, level)
         elif kind == "gain" and len(names):
             reason = "no first labels of other features to compare own names with"
-            yield no_value("free_text_gain", WORDING[kind], ratings, reason, level)
+            yield ratings.quantity(f"free_text_{kind}", WORDING[kind], "none", level).not_estimable(
+                reason
+            )
 
 
 def _similarity(kind: str, values: Floats, ratings: Ratings, level: float) -> Estimate:
     """A mean similarity, with Student's t on the recommended clustered standard error."""
     linear = ratings.linear(values)
-    return estimate(
-        name=f"free_text_{kind}",
-        label=WORDING[kind],
-        method=ratings.method,
-        unit="none",
-        value=linear.value,
-        interval=linear.student(linear.recommended, level, (-2.0, 2.0)),
-        level=level,
-        counts=ratings.counts,
-        clustered_by=linear.recommended,
-    )
+    way = linear.recommended
+    # A difference of two cosines lies between −2 and 2.
+    interval = linear.student(way, level, (-2.0, 2.0))
+    quantity = ratings.quantity(f"free_text_{kind}", WORDING[kind], "none", level)
+    return quantity.estimated(linear.value, interval, clustered_by=way)

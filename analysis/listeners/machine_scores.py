@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from analysis.arrays import Floats
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import LEVEL, stream
-from analysis.estimates.results import Estimate, Interval, estimate, no_value
+from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
 from analysis.listeners.confidence_agreement import rating_counts
@@ -97,59 +98,39 @@ def _against_confidence(
         return
     ratings = ratings_of(kept, method)
     label = f"Spearman’s correlation of {name} of the chosen label and confidence in it"
+    plain = ratings.quantity(f"spearman_{name}_confidence", label, "none", level)
     linear = spearman(score[np.isfinite(score)], ratings)
-    key = f"spearman_{name}_confidence"
     if linear is None:
-        yield no_value(
-            key, label, ratings, "the score or the confidence is the same everywhere", level
-        )
+        yield plain.not_estimable("the score or the confidence is the same everywhere")
         return
     interval = _fisher(linear, level)
-    yield estimate(
-        name=key,
-        label=label,
-        method=method,
-        unit="none",
-        value=linear.value,
-        interval=interval,
-        level=level,
-        counts=ratings.counts,
-    )
+    yield plain.estimated(linear.value, interval)
     reliability = _icc_of_a_rating(ratings, stream(seed, f"reliability {name} {method}"))
-    corrected = f"{label}, corrected for the listeners’ noise"
+    corrected = dataclasses.replace(
+        plain, name=f"{plain.name}_corrected", label=f"{label}, corrected for the listeners’ noise"
+    )
+    yield _disattenuated(corrected, linear.value, interval, reliability)
+
+
+def _disattenuated(
+    quantity: Quantity, r: float, interval: Interval, reliability: float | None
+) -> Estimate:
+    """r / √reliability of the ratings, with the score taken as exact.
+
+    Spearman (1904), American J. of Psychology 15, 72–101. Deviations: the reliability is that
+    between features, although listeners may have rated different labels of a feature, which
+    overcorrects; the interval takes it as known; and value and limits are cut at ±1.
+    """
     if reliability is None:
-        yield no_value(
-            f"{key}_corrected",
-            corrected,
-            ratings,
-            "the reliability of a rating (ICC) cannot be told from 0",
-            level,
-        )
-        return
-    # Spearman (1904), American J. of Psychology 15, 72–101: r / √(reliability of the ratings), with
-    # the score taken as exact. Deviations: the reliability is that between features, although
-    # listeners may have rated different labels of a feature, which overcorrects; it is taken as
-    # known in the interval; and both are cut at ±1.
+        return quantity.not_estimable("the reliability of a rating (ICC) cannot be told from 0")
     scale = math.sqrt(reliability)
-    stretched = (
-        Interval.none(interval.reason)
-        if interval.low is None
-        else Interval(
-            max(-1.0, interval.low / scale),
-            min(1.0, (interval.high or 0.0) / scale),
-            f"{interval.kind}, reliability {reliability:.3f} taken as known",
-        )
-    )
-    yield estimate(
-        name=f"{key}_corrected",
-        label=corrected,
-        method=method,
-        unit="none",
-        value=max(-1.0, min(1.0, linear.value / scale)),
-        interval=stretched,
-        level=level,
-        counts=ratings.counts,
-    )
+    if interval.low is None or interval.high is None:
+        stretched = Interval.none(interval.reason)
+    else:
+        kind = f"{interval.kind}, reliability {reliability:.3f} taken as known"
+        low, high = max(-1.0, interval.low / scale), min(1.0, interval.high / scale)
+        stretched = Interval(low, high, kind)
+    return quantity.estimated(max(-1.0, min(1.0, r / scale)), stretched)
 
 
 def spearman(score: Floats, ratings: Ratings) -> Linear | None:
@@ -223,14 +204,10 @@ def _against_choice(
     share = beaten.sum(axis=0)[usable] / n[usable]
     ratings = ratings_of(frame[usable], method)
     linear = ratings.linear(share)
-    yield estimate(
-        name=f"choice_{name}",
-        label=f"how often {name} of the chosen label is above that of "
-        "another option (ties half; ½ by chance)",
-        method=method,
-        unit="share",
-        value=linear.value,
-        interval=linear.student(linear.recommended, level, (0.0, 1.0)),
-        level=level,
-        counts=ratings.counts,
+    label = (
+        f"how often {name} of the chosen label is above that of another option (ties half; ½ by "
+        "chance)"
     )
+    interval = linear.student(linear.recommended, level, (0.0, 1.0))
+    quantity = ratings.quantity(f"choice_{name}", label, "share", level)
+    yield quantity.estimated(linear.value, interval)

@@ -10,7 +10,7 @@ from scipy import stats
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import Pair
-from analysis.estimates.results import Estimate, HypothesisTest, Interval, estimate, not_estimable
+from analysis.estimates.results import Estimate, HypothesisTest, Interval, Quantity
 from analysis.models.clmm import Fit, fit
 from analysis.models.data import Data, NotFitted, prepare
 from analysis.models.link_functions import LINKS, Link
@@ -30,18 +30,7 @@ def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], li
         data, names = model_data(pair)
         fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1) for link in LINKS}
     except NotFitted as reason:
-        return [
-            not_estimable(
-                name=f"clmm_{link}_effect",
-                label=_label(link),
-                method=pair.name,
-                unit="coefficient",
-                reason=str(reason),
-                level=level,
-                counts=pair.counts,
-            )
-            for link in LINKS
-        ], []
+        return [_effect(pair, link, level).not_estimable(str(reason)) for link in LINKS], []
     found = [
         e for link, fitted in fits.items() for e in _estimates(pair, link, fitted, names, level)
     ]
@@ -69,57 +58,31 @@ def model_data(pair: Pair) -> tuple[Data, list[str]]:
     return prepare(pair.values, x, factors), names
 
 
-def _label(link: Link) -> str:
-    return f"effect of the method on the latent scale (cumulative link mixed model, {link})"
+def _effect(pair: Pair, link: Link, level: float) -> Quantity:
+    label = f"effect of the method on the latent scale (cumulative link mixed model, {link})"
+    return pair.quantity(f"clmm_{link}_effect", label, "coefficient", level)
 
 
 def _estimates(
     pair: Pair, link: Link, fitted: Fit, names: list[str], level: float
 ) -> list[Estimate]:
     beta, se = float(fitted.beta[0]), float(fitted.beta_se[0])
+    # Wald: β ± z × se(β).
     half = float(stats.norm.ppf((1 + level) / 2)) * se
-    found = [
-        estimate(
-            name=f"clmm_{link}_effect",
-            label=_label(link),
-            method=pair.name,
-            unit="coefficient",
-            value=beta,
-            interval=Interval(beta - half, beta + half, WALD),
-            level=level,
-            counts=pair.counts,
-        )
-    ]
+    effect = _effect(pair, link, level)
+    found = [effect.estimated(beta, Interval(beta - half, beta + half, WALD))]
     for name, sigma, error in zip(names, fitted.sigma, fitted.sigma_se, strict=True):
-        found.append(
-            estimate(
-                name=f"clmm_{link}_sd_{name}",
-                label=f"standard deviation of {name}s on the latent scale ({link})",
-                method=pair.name,
-                unit="coefficient",
-                value=float(sigma),
-                level=level,
-                counts=pair.counts,
-                interval=_sigma_interval(float(sigma), float(error), level),
-            )
-        )
+        label = f"standard deviation of {name}s on the latent scale ({link})"
+        spread = pair.quantity(f"clmm_{link}_sd_{name}", label, "coefficient", level)
+        interval = _sigma_interval(float(sigma), float(error), level)
+        found.append(spread.estimated(float(sigma), interval))
     shown = {
         "effect_se": ("standard error of the effect", se),
         "log_likelihood": ("log-likelihood", fitted.log_likelihood),
     }
     for name, (label, number) in shown.items():
-        found.append(
-            estimate(
-                name=f"clmm_{link}_{name}",
-                label=f"{label} ({link})",
-                method=pair.name,
-                unit="coefficient",
-                value=number,
-                level=level,
-                counts=pair.counts,
-                interval=Interval.none("not a parameter"),
-            )
-        )
+        quantity = pair.quantity(f"clmm_{link}_{name}", f"{label} ({link})", "coefficient", level)
+        found.append(quantity.estimated(number, Interval.none("not a parameter")))
     return found
 
 
