@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LabelingContext:
+class SaeContext:
     """One SAE of a run, as labelers and scorers see it."""
 
     directory: RunDirectory
@@ -104,7 +104,7 @@ def open_context(
     *,
     progress: Progress,
     tables: SharedTables | None = None,
-) -> LabelingContext:
+) -> SaeContext:
     """The context of one SAE of a run whose stage `exemplars` is done."""
     tracks = records_from(TrackRecord, directory.read_table("corpus.parquet"))
     features = records_from(FeatureRecord, directory.read_table(f"features/{sae}.parquet"))
@@ -112,7 +112,7 @@ def open_context(
     exemplars: dict[str, tuple[ExemplarRecord, ...]] = {}
     for row in sorted(rows, key=lambda row: (row.feature, row.rank)):
         exemplars[row.feature] = (*exemplars.get(row.feature, ()), row)
-    return LabelingContext(
+    return SaeContext(
         directory=directory,
         sae=sae,
         tracks=tuple(record for record in tracks if record.status == "ok"),

@@ -70,11 +70,10 @@ def corpus_fingerprint(config: CorpusConfig) -> str:
 
     Raises `PipelineError` if no corpus is given or its folder is missing.
     """
-    if config.path is None:
-        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
-    if not config.path.is_dir():
-        raise PipelineError(f"corpus folder {config.path} does not exist")
-    fingerprint: str = resolve(ADAPTERS, config.adapter, "corpus adapter").fingerprint(config.path)
+    folder = config.folder()
+    if not folder.is_dir():
+        raise PipelineError(f"corpus folder {folder} does not exist")
+    fingerprint: str = resolve(ADAPTERS, config.adapter, "corpus adapter").fingerprint(folder)
     return fingerprint
 
 

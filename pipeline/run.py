@@ -111,10 +111,10 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         transformers_backend.check(config.subject)
     heard = "clap" in directory.description("identity")["identity"]
     if heard and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
-        from pipeline.clap import transformers_backend as ear
+        from pipeline.clap import transformers_backend as clap_backend
         from pipeline.clap.backends import model_of
 
-        ear.check(model_of(config.clap))
+        clap_backend.check(model_of(config.clap))
 
 
 def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:

@@ -48,7 +48,7 @@ class LaionClap:
         self.window_seconds = audio.clip_samples / audio.sample_rate
         self._samples = int(audio.clip_samples)
         vocabulary = int(weights["text_branch.embeddings.word_embeddings.weight"].shape[0])
-        self._words = tokenizer_of(tokenizer, vocabulary)
+        self._tokenizer = tokenizer_of(tokenizer, vocabulary)
 
     @staticmethod
     def fingerprint_of(model: str) -> str:
@@ -77,7 +77,7 @@ class LaionClap:
 
         parts = []
         for start in range(0, len(texts), self._batch):
-            made = self._words.encode_batch(list(texts[start : start + self._batch]))
+            made = self._tokenizer.encode_batch(list(texts[start : start + self._batch]))
             given = {
                 "input_ids": torch.tensor([one.ids for one in made]),
                 "attention_mask": torch.tensor([one.attention_mask for one in made]),

@@ -68,11 +68,11 @@ def build(weights: Mapping[str, Any]) -> Any:
     bins, audio["mel_bins"] = shape["audio_branch.logmel_extractor.melW"]
     audio["window_size"] = 2 * (bins - 1)
     audio["class_num"] = shape["audio_branch.head.weight"][0]
-    ears = _htsat_sizes(shape)
+    sizes = _htsat_sizes(shape)
 
     def made(config: Any, _fusion: bool, _kind: str) -> Any:
         return htsat.HTSAT_Swin_Transformer(
-            spec_size=SPECTROGRAM, num_classes=config.class_num, config=config, **ears
+            spec_size=SPECTROGRAM, num_classes=config.class_num, config=config, **sizes
         )
 
     class Words:

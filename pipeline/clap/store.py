@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.clap import backends
 from pipeline.clap.base import Clap, Floats32, embed_whole
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.corpus import audio
 from pipeline.parallel import torch_threads
 from pipeline.store.tables import TrackRecord
@@ -20,7 +20,7 @@ TRACKS_FILE = "scores/clap-tracks.safetensors"
 PIECES_FILE = "scores/clap-pieces.safetensors"
 
 
-def loaded(context: LabelingContext) -> Clap:
+def loaded(context: SaeContext) -> Clap:
     """The run's CLAP, loaded once a stage."""
     memo = context.tables.memo
     if "clap" not in memo:
@@ -29,13 +29,13 @@ def loaded(context: LabelingContext) -> Clap:
     return found
 
 
-def track_embeddings(context: LabelingContext) -> Floats32:
+def track_embeddings(context: SaeContext) -> Floats32:
     """[track, width] of every usable track's excerpt, in the context's order."""
     made = context.tables.tensors(TRACKS_FILE, stamp(context), partial(_embed_tracks, context))
     return np.asarray(made["tracks"], dtype=np.float32)
 
 
-def piece_embeddings(context: LabelingContext, seconds: float) -> Floats32:
+def piece_embeddings(context: SaeContext, seconds: float) -> Floats32:
     """[test track, piece, width]: pieces of `seconds`, one after another; what is left is not
     read. Tracks in the context's order; those too short for as many pieces as the longest have
     zeros there."""
@@ -44,7 +44,7 @@ def piece_embeddings(context: LabelingContext, seconds: float) -> Floats32:
     return np.asarray(made["pieces"], dtype=np.float32)
 
 
-def text_embeddings(context: LabelingContext, texts: Sequence[str]) -> Floats32:
+def text_embeddings(context: SaeContext, texts: Sequence[str]) -> Floats32:
     """[text, width], each text embedded once a stage."""
     known: dict[str, Floats32] = context.tables.memo.setdefault("clap texts", {})
     new = sorted(set(texts) - set(known))
@@ -54,7 +54,7 @@ def text_embeddings(context: LabelingContext, texts: Sequence[str]) -> Floats32:
     return np.stack([known[text] for text in texts])
 
 
-def _embed_tracks(context: LabelingContext) -> dict[str, Floats32]:
+def _embed_tracks(context: SaeContext) -> dict[str, Floats32]:
     model = loaded(context)
     context.progress.start("scores clap tracks", len(context.tracks), "track")
     rows = []
@@ -66,7 +66,7 @@ def _embed_tracks(context: LabelingContext) -> dict[str, Floats32]:
     return {"tracks": np.stack(rows)}
 
 
-def _embed_pieces(context: LabelingContext, seconds: float) -> dict[str, Floats32]:
+def _embed_pieces(context: SaeContext, seconds: float) -> dict[str, Floats32]:
     model = loaded(context)
     tracks = [record for record in context.tracks if record.split == "test"]
     length = round(seconds * model.sample_rate)
@@ -84,7 +84,7 @@ def _embed_pieces(context: LabelingContext, seconds: float) -> dict[str, Floats3
     return {"pieces": np.stack(padded)}
 
 
-def _sound(context: LabelingContext, record: TrackRecord, model: Clap) -> Floats32:
+def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:
     sound: Floats32 = audio.read_mono(
         context.audio_path(record), sample_rate=model.sample_rate,
         start_seconds=record.start_seconds, seconds=record.seconds,
@@ -92,7 +92,7 @@ def _sound(context: LabelingContext, record: TrackRecord, model: Clap) -> Floats
     return sound
 
 
-def stamp(context: LabelingContext) -> dict[str, str]:
+def stamp(context: SaeContext) -> dict[str, str]:
     """All that the embeddings depend on; hashed once a stage, for a model may be large."""
     memo = context.tables.memo
     if "clap stamp" in memo:

@@ -42,16 +42,19 @@ class TransformersClap:
             allowed=COMPUTED,
         )  # fmt: skip
         self._model = loaded.float().eval()
-        self._ears = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        self._words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._feature_extractor = AutoFeatureExtractor.from_pretrained(
+            folder, local_files_only=True
+        )
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         needed = self._model.config.text_config.vocab_size
-        if len(self._words) < 0.9 * needed:
+        if len(self._tokenizer) < 0.9 * needed:
             raise PipelineError(
-                f"the tokenizer in {folder} has {len(self._words)} tokens and the model {needed}: "
+                f"the tokenizer in {folder} has {len(self._tokenizer)} tokens and the model "
+                f"{needed}: "
                 "its files are missing or another model's"
             )
-        self.sample_rate = int(self._ears.sampling_rate)
-        self.window_seconds = float(self._ears.max_length_s)
+        self.sample_rate = int(self._feature_extractor.sampling_rate)
+        self.window_seconds = float(self._feature_extractor.max_length_s)
 
     @staticmethod
     def fingerprint_of(model: str) -> str:
@@ -65,7 +68,9 @@ class TransformersClap:
 
         parts = []
         for some in _batches(sounds, self._batch):
-            made = self._ears(list(some), sampling_rate=self.sample_rate, return_tensors="pt")
+            made = self._feature_extractor(
+                list(some), sampling_rate=self.sample_rate, return_tensors="pt"
+            )
             longer = torch.zeros(len(some), 1, dtype=torch.bool)
             with torch.inference_mode():
                 output = self._model.get_audio_features(
@@ -81,7 +86,7 @@ class TransformersClap:
         limit = int(self._model.config.text_config.max_position_embeddings) - 2
         parts = []
         for some in _batches(texts, self._batch):
-            made = self._words(
+            made = self._tokenizer(
                 list(some), padding=True, truncation=True, max_length=limit, return_tensors="pt"
             )
             with torch.inference_mode():

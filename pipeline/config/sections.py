@@ -100,6 +100,12 @@ class CorpusConfig:
             f"{self.validation_share} leave {self.test_share:.3g} for test; each must be over 0",
         )
 
+    def folder(self) -> Path:
+        """The corpus folder; raises `PipelineError` if none is given."""
+        if self.path is None:
+            raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
+        return self.path
+
     @property
     def test_share(self) -> float:
         """Expected share that labels and recovery are graded on."""
@@ -297,7 +303,7 @@ class ScoresConfig:
     hard_share: float = 0.5
     """Share of the silent tracks that are drawn where the nearest decoder directions fire."""
     window_seconds: float = 2.0
-    """Length of the pieces that `fuzzing` compares, seconds."""
+    """Length of the pieces that `localisation` compares, seconds."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "scores", "min_tracks", "per_class", "window_seconds")

@@ -1,6 +1,6 @@
 """What a labeling method must answer.
 
-A labeler keeps no state between calls: what it needs is in the `LabelingContext`. It names
+A labeler keeps no state between calls: what it needs is in the `SaeContext`. It names
 features from their exemplars, and it may read tracks: how strongly, in its own way of hearing,
 does a track say a text? The scorer `reading` holds a label against that on tracks that had no
 part in making it.
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pipeline.config import RunConfig
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.store.tables import (
     FeatureRecord,
     LabelCandidate,
@@ -46,12 +46,12 @@ class Labeler(ABC):
         """The methods whose labels this one is made of; they are asked first."""
         return ()
 
-    def prepare(self, context: LabelingContext) -> None:  # noqa: B027 - most need nothing
+    def prepare(self, context: SaeContext) -> None:  # noqa: B027 - most need nothing
         """Make what all SAEs of the run share and what takes long, telling the progress."""
 
     @abstractmethod
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """Candidates of each feature in turn: ranks from 1, the texts of a feature distinct.
 
@@ -59,7 +59,7 @@ class Labeler(ABC):
         one candidate of status `failed`, with its reason and without a text.
         """
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
         """How strongly each track says each text, [text, track]: more is more, the unit is free.
 
         None if the method has no ear of its own. Raises `PipelineError` for a text that the

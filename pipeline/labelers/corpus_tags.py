@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Labeler, failed
 from pipeline.store.tables import FeatureRecord, LabelCandidate
@@ -38,7 +38,7 @@ class CorpusTags(Labeler):
     """Names features by the corpus's tags."""
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The most enriched tags of each feature's exemplars; see the module."""
         names, present = tag_matrix(context)
@@ -54,7 +54,7 @@ class CorpusTags(Labeler):
                 context.config.labels.candidates,
             )  # fmt: skip
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
         """1 where the track has the tag, else 0 [text, track]."""
         names, present = tag_matrix(context)
         place = {name: row for row, name in enumerate(names)}
@@ -64,7 +64,7 @@ class CorpusTags(Labeler):
         return present[[place[text] for text in texts]].astype(np.float64)
 
 
-def tag_matrix(context: LabelingContext) -> tuple[list[str], npt.NDArray[np.bool_]]:
+def tag_matrix(context: SaeContext) -> tuple[list[str], npt.NDArray[np.bool_]]:
     """The tags of all usable tracks, sorted, and which track has which [tag, track]."""
     names = sorted({tag for record in context.tracks for tag in record.tags})
     row = {name: place for place, name in enumerate(names)}

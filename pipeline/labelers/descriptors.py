@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Words
@@ -69,12 +69,12 @@ class Scores:
 class Descriptors(Labeler):
     """Names features by their exemplars' signal descriptors."""
 
-    def prepare(self, context: LabelingContext) -> None:
+    def prepare(self, context: SaeContext) -> None:
         """Measure the corpus."""
         measured(context)
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The phrases whose descriptors stand out most among each feature's exemplars."""
         scores = read_scores(context)
@@ -88,7 +88,7 @@ class Descriptors(Labeler):
                 feature.feature, scores, places, context.config.labels.candidates
             )
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
         """Signed normal scores [text, track]: how far each track lies on the phrase's side."""
         unknown = [text for text in texts if text not in PHRASES]
         if unknown:
@@ -103,7 +103,7 @@ class Descriptors(Labeler):
         return result
 
 
-def measured(context: LabelingContext) -> pa.Table:
+def measured(context: SaeContext) -> pa.Table:
     """The descriptors of every usable track, computed once a run."""
     from pipeline.signal.table import Excerpt, measure
 
@@ -120,7 +120,7 @@ def measured(context: LabelingContext) -> pa.Table:
     return context.tables.get(TABLE, make)
 
 
-def read_scores(context: LabelingContext) -> Scores:
+def read_scores(context: SaeContext) -> Scores:
     """The corpus's descriptors, standardised."""
     table = measured(context)
     rows = {track: row for row, track in enumerate(table.column("track").to_pylist())}

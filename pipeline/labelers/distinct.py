@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.labelers.synonyms import centred, embedded_groups, word_groups
 from pipeline.labelers.vocabulary import PHRASES
 from pipeline.store.tables import LabelCandidate
 
 
-def names_of(context: LabelingContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
+def names_of(context: SaeContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
     """Each text's name, the same for near-synonyms of all methods of the run so far.
 
     A text that was met before keeps its name: what is added later changes nothing.

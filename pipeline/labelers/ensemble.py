@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
 from pipeline.labelers import is_derived, labeler
@@ -70,7 +70,7 @@ class Ensemble(Labeler):
         return named
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The methods' candidates by their sums."""
         methods = self.sources(context.config)
@@ -99,7 +99,7 @@ class Ensemble(Labeler):
                     provenance=", ".join(one.given),
                 )
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
         """That of the first method that gave the text; None if a method that gave one of them
         reads nothing."""
         methods = self.sources(context.config)

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.config import RunConfig
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
 from pipeline.labelers.base import Labeler, failed
@@ -41,7 +41,7 @@ class FreeText(Labeler):
         return {"free_text": sha256_of(path)}
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The names that listeners wrote, by how many did."""
         path = context.config.free_text.responses
@@ -70,7 +70,7 @@ class FreeText(Labeler):
                 yield from _candidates(context, feature.feature, found, everyone)
 
 
-def _check_features(context: LabelingContext, heard: Sequence[Answer]) -> None:
+def _check_features(context: SaeContext, heard: Sequence[Answer]) -> None:
     """Raise if listeners heard a feature of the SAE that this run did not keep: then its
     dictionary is another one."""
     kept = {feature.feature for feature in context.features}
@@ -105,7 +105,7 @@ def grouped(
 
 
 def _candidates(
-    context: LabelingContext,
+    context: SaeContext,
     feature: str,
     found: Sequence[tuple[str, int, tuple[str, ...]]],
     everyone: int,

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.config import RunConfig
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import is_derived, labeler
 from pipeline.labelers.base import Labeler, failed
@@ -38,7 +38,7 @@ class RandomLabel(Labeler):
         return (named or own[0],)
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The donor's labels under this feature's name."""
         (source,) = self.sources(context.config)
@@ -57,7 +57,7 @@ class RandomLabel(Labeler):
             else:
                 yield from (_dealt(row, name, source) for row in given[donor[name]])
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats | None:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
         """The source's."""
         (source,) = self.sources(context.config)
         return labeler(source).reading(context, texts)

@@ -19,7 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery.choice import best_set
 from pipeline.recovery.controls import RANDOM_DECODER, WITHOUT_BLOCKS, standin
-from pipeline.recovery.detection import Candidates, Detection, chosen, latents
+from pipeline.recovery.detection import BestCandidate, Candidates, chosen, latents
 from pipeline.recovery.directions import untrained
 from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
@@ -207,7 +207,7 @@ def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, fl
         train=features.train[rng.permutation(len(features.train))],
         test=features.test[rng.permutation(len(features.test))],
     )
-    found: dict[str, Detection] = chosen(shuffled, concepts)
+    found: dict[str, BestCandidate] = chosen(shuffled, concepts)
     return {name: detection.auroc for name, detection in found.items()}
 
 

@@ -17,7 +17,7 @@ from pipeline.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
-class Detection:
+class BestCandidate:
     """A feature as a detector of a concept, by its mean activation in a track."""
 
     feature: str
@@ -59,7 +59,7 @@ class Candidates:
             list(compress(tracks, test)),
         )
 
-    def beside(self, other: Candidates) -> Candidates:
+    def joined_with(self, other: Candidates) -> Candidates:
         """These and the other's candidates, over the same tracks."""
         if (self.train_tracks, self.test_tracks) != (other.train_tracks, other.test_tracks):
             raise ValueError("candidates over different tracks cannot stand side by side")
@@ -72,12 +72,12 @@ class Candidates:
         )
 
 
-def detections(directory: RunDirectory, concepts: Sequence[Planted]) -> dict[str, Detection]:
+def detections(directory: RunDirectory, concepts: Sequence[Planted]) -> dict[str, BestCandidate]:
     """The best feature of each gradable concept, by the concept's name."""
     return chosen(latents(directory), concepts)
 
 
-def chosen(candidates: Candidates, concepts: Sequence[Planted]) -> dict[str, Detection]:
+def chosen(candidates: Candidates, concepts: Sequence[Planted]) -> dict[str, BestCandidate]:
     """The best candidate of each gradable concept on train tracks, graded on test tracks."""
     gradable = [concept for concept in concepts if concept.gradable()]
     if not gradable:
@@ -121,18 +121,18 @@ def latents(
             which = np.flatnonzero(tensors["max"][in_train].max(axis=0) > 0)
         names = [feature_key(sae, int(index)) for index in which]
         here = Candidates.split(directory, tracks, names, tensors["mean"][:, which])
-        found = here if found is None else found.beside(here)
+        found = here if found is None else found.joined_with(here)
     if found is None or not found.names:
         raise PipelineError(f"no latent of {directory.path} fires on any train track")
     return found
 
 
-def _grade(concept: Planted, candidates: Candidates, on_train: np.ndarray) -> Detection:
+def _grade(concept: Planted, candidates: Candidates, on_train: np.ndarray) -> BestCandidate:
     best = int(np.argmax(on_train))
     scores = candidates.test[:, best]
     present = concept.present(candidates.test_tracks, "test")
     graded = auroc(scores, present)
-    return Detection(
+    return BestCandidate(
         feature=candidates.names[best],
         train_auroc=float(on_train[best]),
         auroc=graded.value,

@@ -50,7 +50,7 @@ def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict
     found: dict[str, Candidates] = {}
     for hookpoint, dictionaries in of_hookpoint.items():
         for kind, here in _at(directory, hookpoint, dictionaries, progress).items():
-            found[kind] = found[kind].beside(here) if kind in found else here
+            found[kind] = found[kind].joined_with(here) if kind in found else here
     return found
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.errors import PipelineError
-from pipeline.recovery.detection import Detection
+from pipeline.recovery.detection import BestCandidate
 from pipeline.recovery.probe import Probe
 from pipeline.recovery.table import ENOUGH_TRACKS, FOUND, ConceptRow, Recovery
 
-Pick = Callable[[ConceptRow], Detection | Probe | None]
+Pick = Callable[[ConceptRow], BestCandidate | Probe | None]
 
 COLUMNS: dict[str, Pick] = {
     "feature": lambda row: row.detection,

@@ -17,7 +17,7 @@ from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
-from pipeline.recovery.detection import Detection, detections
+from pipeline.recovery.detection import BestCandidate, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.store.run_directory import RunDirectory
@@ -41,10 +41,10 @@ class ConceptRow:
     """Test tracks that have it."""
     n_negative: int
     """Test tracks that do not."""
-    detection: Detection | None
+    detection: BestCandidate | None
     """Best feature; None where a split has too few tracks with or without the concept."""
     probe: Probe | None
-    control: Detection | None
+    control: BestCandidate | None
     control_probe: Probe | None
 
     @property
@@ -97,9 +97,9 @@ def from_json(stored: dict[str, Any]) -> Recovery:
 
     def row(values: dict[str, Any]) -> ConceptRow:
         kinds = {
-            "detection": Detection,
+            "detection": BestCandidate,
             "probe": Probe,
-            "control": Detection,
+            "control": BestCandidate,
             "control_probe": Probe,
         }
         parts = {
@@ -137,7 +137,7 @@ def _compute(
     concepts = planted_concepts(directory)
     found = detections(directory, concepts)
     ceilings = probes(directory, concepts, progress) if probe else {}
-    control_found: dict[str, Detection] = {}
+    control_found: dict[str, BestCandidate] = {}
     control_ceilings: dict[str, Probe] = {}
     if control:
         untrained = random_decoder(directory, config, progress)

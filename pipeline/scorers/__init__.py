@@ -15,12 +15,16 @@ SCORERS: dict[str, str] = {
     "reading": "pipeline.scorers.reading.Reading",
     "clap": "pipeline.scorers.clap_fit.ClapFit",
     "detection": "pipeline.scorers.detection.Detection",
-    "fuzzing": "pipeline.scorers.fuzzing.Fuzzing",
+    "localisation": "pipeline.scorers.localisation.Localisation",
     "intruder": "pipeline.scorers.intruder.Intruder",
 }
+
+FORMER_NAMES = {"fuzzing": "localisation"}
+"""Names that configs may still have. A run keeps the name that its config has, in its key and in
+its files, so that nothing of an older run changes."""
 
 
 def scorer(name: str) -> Scorer:
     """The scorer of that name; an unknown name is refused with the list of the known ones."""
-    made: Scorer = resolve(SCORERS, name, "scorer")()
+    made: Scorer = resolve(SCORERS, FORMER_NAMES.get(name, name), "scorer")()
     return made

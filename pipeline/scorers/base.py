@@ -6,8 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
 from pipeline.config import RunConfig
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.store.tables import ScoreRecord
+
+CONTRAST_RANKS = 5
+"""A label is contrasted with other features' labels of these ranks: those that could have been
+options of a trial, which has five."""
 
 
 class Scorer(ABC):
@@ -20,12 +24,12 @@ class Scorer(ABC):
         """
         return {}
 
-    def heard_by(self, context: LabelingContext) -> str:
+    def heard_by(self, context: SaeContext) -> str:
         """What listened for all methods alike: its fingerprint; empty where each has its own."""
         return ""
 
     @abstractmethod
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label that `method` gave the SAE's features, in their order.
 
         A label that cannot be graded gets status `failed` with its reason, and null figures. A

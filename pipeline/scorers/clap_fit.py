@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import track_embeddings
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.scorers.similarities import ClapScorer, labelled
 from pipeline.store.tables import ScoreRecord
 
@@ -42,7 +42,7 @@ class Fit:
 class ClapFit(ClapScorer):
     """Cosine of label and exemplars."""
 
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         found = labelled(context, method)
         if found is None:

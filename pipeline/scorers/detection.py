@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.auroc import auroc, auroc_matrix
 from pipeline.clap.base import Floats32
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.scorers.held_out import Drawn, by_feature, draws, firing_tracks, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
@@ -34,7 +34,7 @@ from pipeline.store.tables import LabelCandidate, ScoreRecord
 class Detection(ClapScorer):
     """AUROC of CLAP's similarity on held-out tracks."""
 
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         found = labelled(context, method)
         if found is None:
@@ -83,14 +83,14 @@ def balanced_accuracy(
     return float((said[truth].mean() + (~said[~truth]).mean()) / 2)
 
 
-def _validation(context: LabelingContext, feature: str) -> npt.NDArray[np.intp]:
+def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
     """Places of validation tracks that are no exemplars of the feature."""
     places = np.flatnonzero(context.in_split("validation"))
     return np.setdiff1d(places, context.exemplar_places(feature))
 
 
 def _rival_mean(
-    context: LabelingContext, found: Labelled, feature: str, similar: Floats32, graded: Drawn
+    context: SaeContext, found: Labelled, feature: str, similar: Floats32, graded: Drawn
 ) -> float:
     """Mean AUROC of other features' labels on the feature's tracks; NaN if there are none."""
     rows = rivals(context, found, feature)
@@ -101,7 +101,7 @@ def _rival_mean(
 
 
 def _record(
-    context: LabelingContext,
+    context: SaeContext,
     method: str,
     label: LabelCandidate,
     similar: Floats32,

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.features import firing
 from pipeline.store.tables import LabelCandidate, ScoreRecord
 
@@ -56,18 +56,18 @@ class Drawn:
         )
 
 
-def firing_tracks(context: LabelingContext) -> npt.NDArray[np.bool_]:
+def firing_tracks(context: SaeContext) -> npt.NDArray[np.bool_]:
     """Whether each kept feature fires in each usable track [track, feature]."""
     return firing.fires(context.maxima, tau_of(context))
 
 
-def tau_of(context: LabelingContext) -> Floats:
+def tau_of(context: SaeContext) -> Floats:
     """τ of each kept feature [feature], normalised."""
     largest = np.asarray([record.max_activation for record in context.features])
     return np.asarray(firing.thresholds(context.config.features, largest), dtype=np.float64)
 
 
-def draws(context: LabelingContext) -> list[Drawn]:
+def draws(context: SaeContext) -> list[Drawn]:
     """The draw of each kept feature, in the context's order; made once a stage."""
     key = ("held-out", context.sae)
     if key not in context.tables.memo:
@@ -80,7 +80,7 @@ def draws(context: LabelingContext) -> list[Drawn]:
     return made
 
 
-def generator(context: LabelingContext, feature: str, purpose: str) -> np.random.Generator:
+def generator(context: SaeContext, feature: str, purpose: str) -> np.random.Generator:
     """Random numbers of one feature for one purpose, whatever other features there are."""
     seed = context.config.scores.seed
     return np.random.default_rng([seed, crc32(feature.encode()), crc32(purpose.encode())])
@@ -94,9 +94,7 @@ def across_quantiles(values: Floats, count: int, rng: np.random.Generator) -> Pl
     return np.asarray([rng.choice(part) for part in np.array_split(order, count)], dtype=np.intp)
 
 
-def _draw(
-    context: LabelingContext, place: int, fires: npt.NDArray[np.bool_], test: Places
-) -> Drawn:
+def _draw(context: SaeContext, place: int, fires: npt.NDArray[np.bool_], test: Places) -> Drawn:
     scores, feature = context.config.scores, context.features[place].feature
     rng = generator(context, feature, "held-out")
     firing_there = test[fires[test, place]]
@@ -111,9 +109,7 @@ def _draw(
     return Drawn(positive, np.sort(easy), hard)
 
 
-def _neighbours_strength(
-    context: LabelingContext, feature: str, fires: npt.NDArray[np.bool_]
-) -> Floats:
+def _neighbours_strength(context: SaeContext, feature: str, fires: npt.NDArray[np.bool_]) -> Floats:
     """Strongest activation over τ of the neighbours that fire [track]; 0 where none does."""
     column = {record.feature: place for place, record in enumerate(context.features)}
     near = [column[name] for name in context.neighbours.get(feature, ()) if name in column]

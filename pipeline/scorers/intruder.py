@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import comb
 from scipy.stats import norm
 
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.scorers.held_out import by_feature, draws, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
@@ -34,7 +34,7 @@ COMPANY = 4
 class Intruder(ClapScorer):
     """How often the label's similarity finds the intruder."""
 
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         found = labelled(context, method)
         if found is None:

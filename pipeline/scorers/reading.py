@@ -19,20 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.auroc import Auroc, auroc, auroc_matrix
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.labelers import labeler
-from pipeline.scorers.base import Scorer
+from pipeline.scorers.base import CONTRAST_RANKS, Scorer
 from pipeline.scorers.held_out import by_feature, firing_tracks
 from pipeline.store.tables import LabelCandidate, ScoreRecord
-
-CONTRAST_RANKS = 5
-"""As many options as a trial has."""
 
 
 class Reading(Scorer):
     """AUROC of each label's reading on test tracks."""
 
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         labels = [label for label in context.labels(method) if label.status == "ok"]
         if not labels:
@@ -41,7 +38,7 @@ class Reading(Scorer):
         test = context.in_split("test")
         heard = labeler(method).reading(context, texts)
         if heard is None:
-            yield from (deaf(label, method) for label in labels)
+            yield from (without_reading(label, method) for label in labels)
             return
         readings = heard[:, test]
         fires = firing_tracks(context)[test]
@@ -75,7 +72,7 @@ def mean_of_others(
     return np.asarray((others * areas).sum(axis=0) / np.where(number > 0, number, np.nan))
 
 
-def deaf(label: LabelCandidate, method: str) -> ScoreRecord:
+def without_reading(label: LabelCandidate, method: str) -> ScoreRecord:
     """The record of a label whose method reads no tracks."""
     return ScoreRecord(
         feature=label.feature, method=method, rank=label.rank, score=None, low=None, high=None,
@@ -85,7 +82,7 @@ def deaf(label: LabelCandidate, method: str) -> ScoreRecord:
 
 
 def _records(
-    context: LabelingContext,
+    context: SaeContext,
     method: str,
     labels: Sequence[LabelCandidate],
     readings: Floats,

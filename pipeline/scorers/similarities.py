@@ -12,13 +12,11 @@ from pipeline.clap import backends
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import stamp, text_embeddings, track_embeddings
 from pipeline.config import RunConfig
-from pipeline.context import LabelingContext
-from pipeline.scorers.base import Scorer
+from pipeline.context import SaeContext
+from pipeline.scorers.base import CONTRAST_RANKS, Scorer
 from pipeline.scorers.held_out import generator
 from pipeline.store.tables import LabelCandidate
 
-CONTRAST_RANKS = 5
-"""A rival label is one that could have been an option of another feature's trial."""
 RIVALS = 200
 """Labels of other features that a contrast is taken over, at most, drawn by lot."""
 
@@ -30,7 +28,7 @@ class ClapScorer(Scorer):
         """CLAP's files."""
         return {"clap": backends.fingerprint(config.clap)}
 
-    def heard_by(self, context: LabelingContext) -> str:
+    def heard_by(self, context: SaeContext) -> str:
         """CLAP's backend and fingerprint."""
         return stamp(context)["clap"]
 
@@ -51,7 +49,7 @@ class Labelled:
         return {text: place for place, text in enumerate(self.texts)}
 
 
-def labelled(context: LabelingContext, method: str) -> Labelled | None:
+def labelled(context: SaeContext, method: str) -> Labelled | None:
     """The method's labels, or None if it has none."""
     labels = tuple(label for label in context.labels(method) if label.status == "ok")
     if not labels:
@@ -60,12 +58,12 @@ def labelled(context: LabelingContext, method: str) -> Labelled | None:
     return Labelled(labels, texts, text_embeddings(context, texts))
 
 
-def track_similarities(context: LabelingContext, found: Labelled) -> Floats32:
+def track_similarities(context: SaeContext, found: Labelled) -> Floats32:
     """Cosine [text, track]."""
     return np.asarray(found.embeddings @ track_embeddings(context).T, dtype=np.float32)
 
 
-def rivals(context: LabelingContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
+def rivals(context: SaeContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
     """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`, `RIVALS` of them at most."""
     row = found.row
     others = [

@@ -26,7 +26,7 @@ from pipeline.store.activations import ShardFacts, shard_path
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
 from pipeline.subjects import load_subject
-from pipeline.subjects.base import DELAY_MAPPING, Reading
+from pipeline.subjects.base import DELAY_MAPPING, ActivationSource
 from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, shards_of
 
 FEW_GONE = 10
@@ -36,13 +36,13 @@ SHARE_GONE = 0.01
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Encode and extract; `summary` gets the subject's facts and the count of tracks."""
-    corpus = _corpus_of(config)
-    subject: Reading = load_subject(config.subject, device=config.machine.device)
+    corpus = config.corpus.folder()
+    subject: ActivationSource = load_subject(config.subject, device=config.machine.device)
     extract(subject, corpus, config, directory, progress=progress)
 
 
 def extract(
-    subject: Reading, corpus: Path, config: RunConfig, directory: RunDirectory, *,
+    subject: ActivationSource, corpus: Path, config: RunConfig, directory: RunDirectory, *,
     progress: Progress,
 ) -> None:  # fmt: skip
     """The stage with a subject that is loaded already."""
@@ -102,14 +102,8 @@ def _require_every_split(
         )
 
 
-def _corpus_of(config: RunConfig) -> Path:
-    if config.corpus.path is None:
-        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
-    return config.corpus.path
-
-
 def _write_shard(
-    writer: StageWriter, number: int, parts: Sequence[Extracted], subject: Reading
+    writer: StageWriter, number: int, parts: Sequence[Extracted], subject: ActivationSource
 ) -> None:
     """One file a hookpoint for these tracks."""
     import numpy as np

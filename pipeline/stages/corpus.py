@@ -33,7 +33,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
 
     Raises `PipelineError` if nothing is listed or a split is left without a usable track.
     """
-    folder = _folder(config)
+    folder = config.corpus.folder()
     corpus: Corpus = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
     with directory.writer("corpus") as writer:
         entries = joined(corpus.entries(folder))
@@ -48,12 +48,6 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
         writer.summary.update(counts)
     for reason, n in counts["set_aside"].items():
         progress.note(f"excluded: {n} × {reason}")
-
-
-def _folder(config: RunConfig) -> Path:
-    if config.corpus.path is None:
-        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
-    return config.corpus.path
 
 
 def _check_all(

@@ -14,7 +14,6 @@ from pathlib import Path
 from pipeline.config import RunConfig
 from pipeline.corpus import audio
 from pipeline.corpus.tracks import usable_tracks
-from pipeline.errors import PipelineError
 from pipeline.features.exemplars import choose, exemplar_records, peak_seconds
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
@@ -25,8 +24,7 @@ from pipeline.store.tables import ExemplarRecord, TrackRecord, table_of
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Choose, cut and time the exemplars of every SAE."""
-    if config.corpus.path is None:
-        raise PipelineError("no corpus is given: set [corpus] path, or use --corpus DIR")
+    corpus = config.corpus.folder()
     tracks = {track.track: track for track in usable_tracks(directory)}
     with directory.writer("exemplars") as writer, torch_threads(config.machine):
         for name in directory.sae_names():
@@ -35,7 +33,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
             names = sorted({row.track for rows in chosen.values() for row in rows})
             progress.start(f"exemplars {name}", len(names), "clip")
             clips = {}
-            cut = partial(_cut, config.corpus.path)
+            cut = partial(_cut, corpus)
             excerpts = map_in_threads(
                 cut, (tracks[track] for track in names), config.machine.workers
             )

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler
 from pipeline.labelers.distinct import distinct, names_of
@@ -53,7 +53,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> st
 
 
 def _label(
-    context: LabelingContext, methods: Mapping[str, Labeler], writer: StageWriter
+    context: SaeContext, methods: Mapping[str, Labeler], writer: StageWriter
 ) -> dict[str, Any]:
     """Label one SAE; the counts of each method."""
     counts: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def _label(
     return counts
 
 
-def label_features(context: LabelingContext, method: str, named: Labeler) -> list[LabelCandidate]:
+def label_features(context: SaeContext, method: str, named: Labeler) -> list[LabelCandidate]:
     """Every candidate of one method for one SAE, features in their order, names distinct."""
     named.prepare(context)
     context.progress.start(f"labels {context.sae} {method}", len(context.features), "feature")
@@ -83,7 +83,7 @@ def label_features(context: LabelingContext, method: str, named: Labeler) -> lis
     return distinct(rows, names_of(context, rows))
 
 
-def counted(context: LabelingContext, rows: Sequence[LabelCandidate]) -> dict[str, Any]:
+def counted(context: SaeContext, rows: Sequence[LabelCandidate]) -> dict[str, Any]:
     """What the manifest says of one method: features, failures with reasons, candidates."""
     failed = [row for row in rows if row.status == "failed"]
     counts: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.progress import Progress
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer
@@ -42,14 +42,12 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
                 }
 
 
-def score_labels(
-    context: LabelingContext, method: str, name: str, grading: Scorer
-) -> list[ScoreRecord]:
+def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -> list[ScoreRecord]:
     """Every label of one method for one SAE, graded."""
     context.progress.start(f"scores {context.sae} {name} {method}", 0, "label")
-    rows, ear = [], grading.heard_by(context)
+    rows, heard_by = [], grading.heard_by(context)
     for record in grading.score(context, method):
-        rows.append(replace(record, heard_by=ear))
+        rows.append(replace(record, heard_by=heard_by))
         context.progress.advance()
     context.progress.finish()
     return rows

@@ -16,7 +16,7 @@ SUBJECTS: dict[str, str] = {
     "audiocraft": "pipeline.subjects.audiocraft_backend.AudiocraftSubject",
 }
 
-# To add one: its class after pipeline.subjects.base.Reading, a line below, its name in
+# To add one: its class after pipeline.subjects.base.ActivationSource, a line below, its name in
 # pipeline.config.sections.CONTROLS.
 STANDINS: dict[str, str] = {
     "phase-randomised-corpus": "pipeline.subjects.controls.PhaseRandomised",
@@ -27,7 +27,7 @@ STANDINS: dict[str, str] = {
 
 
 def load_subject(config: SubjectConfig, *, device: str) -> Any:
-    """The subject that a config names, or its control; see `Subject` and `Reading`."""
+    """The subject that a config names, or its control; see `Subject` and `ActivationSource`."""
     backend = resolve(SUBJECTS, config.backend, "subject backend")
     subject = backend(_itself(config), device=device)
     if config.control not in STANDINS:

@@ -22,6 +22,7 @@ from pipeline.subjects.base import (
     Sampling,
     SubjectFacts,
 )
+from pipeline.subjects.layouts import build
 from pipeline.subjects.layouts import codec as codec_format
 from pipeline.subjects.layouts import language_model as lm_format
 
@@ -151,7 +152,7 @@ class AudiocraftSubject:
         if self._conditioned:
             return
         from pipeline.subjects.layouts.build import text_name_of
-        from pipeline.subjects.text import beside
+        from pipeline.subjects.text import encoder_of
 
         if self._text is None:
             name = text_name_of(self._cfg)
@@ -159,8 +160,10 @@ class AudiocraftSubject:
                 raise PipelineError(
                     f"subject {self._folder} has no text encoder: it cannot generate"
                 )
-            self._text = beside(self._folder, name)
-        self._lm.condition_provider.conditioners["description"].give(self._text, self._device)
+            self._text = encoder_of(self._folder, name)
+        self._lm.condition_provider.conditioners["description"].set_encoder(
+            self._text, self._device
+        )
         self._conditioned = True
 
     def _read(self, config: SubjectConfig) -> Checkpoints:
@@ -214,7 +217,7 @@ def _codec(checkpoints: Checkpoints) -> Any:
         causal=cfg["encodec"].get("causal", False),
         renormalize=cfg["encodec"].get("renormalize", False),
     )  # fmt: skip
-    return _loaded(model, checkpoints.codec.state, "codec")
+    return build.loaded(model, checkpoints.codec.state, "codec")
 
 
 def _language_model(checkpoints: Checkpoints) -> Any:
@@ -244,18 +247,7 @@ def _language_model(checkpoints: Checkpoints) -> Any:
         for name, tensor in checkpoints.lm.state.items()
         if not name.startswith("condition_provider.") or ".output_proj." in name
     }
-    return _loaded(model, state, "language model")
-
-
-def _loaded(model: Any, state: dict[str, Any], what: str) -> Any:
-    try:
-        model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
-        first_lines = " ".join(str(error).split())[:200]
-        raise PipelineError(
-            f"the {what}'s tensors are not those of its config: {first_lines}"
-        ) from error
-    return model.eval().requires_grad_(False)
+    return build.loaded(model, state, "language model")
 
 
 def _text_conditioner_class() -> Any:
@@ -268,7 +260,7 @@ def _text_conditioner_class() -> Any:
     base: Any = conditioners.T5Conditioner
 
     class LocalT5Conditioner(base):  # type: ignore[misc] # audiocraft is imported untyped
-        """Gets its encoder later, by `give`."""
+        """Gets its encoder later, by `set_encoder`."""
 
         def __init__(self, width: int, output_width: int) -> None:
             conditioners.TextConditioner.__init__(self, width, output_width)
@@ -276,7 +268,7 @@ def _text_conditioner_class() -> Any:
             self.normalize_text = False
             self.autocast = package.utils.autocast.TorchAutocast(enabled=False)
 
-        def give(self, text: TextEncoder, device: str) -> None:
+        def set_encoder(self, text: TextEncoder, device: str) -> None:
             """Encode with this T5, which is no part of the module's own weights."""
             self.device, self.t5_tokenizer = device, text.tokenizer
             self.__dict__["t5"] = text.model.to(device)

@@ -122,7 +122,7 @@ def standin_fingerprint(fingerprint: str, control: str) -> str:
     return hashlib.sha256(f"{fingerprint}\0{control}".encode()).hexdigest()
 
 
-class Reading(Protocol):
+class ActivationSource(Protocol):
     """What the stage `activations` needs of a subject, or of what stands in for one."""
 
     facts: SubjectFacts

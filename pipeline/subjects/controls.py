@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.subjects.base import Reading, Subject, SubjectFacts, standin_fingerprint
+from pipeline.subjects.base import ActivationSource, Subject, SubjectFacts, standin_fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ class PhaseRandomised:
     """The subject on tracks whose phases are drawn at random: the spectrum of the whole track
     stays, and whatever happens in time (rhythm, attack, melody) is gone."""
 
-    def __init__(self, subject: Reading) -> None:
+    def __init__(self, subject: ActivationSource) -> None:
         self._subject = subject
         own = standin_fingerprint(subject.facts.fingerprint, "phase-randomised-corpus")
         self.facts = replace(subject.facts, fingerprint=own)
@@ -108,7 +108,7 @@ def randomise(track: torch.Tensor) -> torch.Tensor:
     return made
 
 
-def _facts(subject: Reading, control: str, width: int) -> SubjectFacts:
+def _facts(subject: ActivationSource, control: str, width: int) -> SubjectFacts:
     """The subject's facts with another inside: one vector a frame, no delay."""
     return replace(
         subject.facts,

@@ -55,7 +55,7 @@ def _write_transformers(folder: Path, out: Path) -> None:
         )
     if not parts.text_name:
         raise PipelineError(f"{folder} has no T5 text encoder, which transformers' MusicGen needs")
-    encoder = text.beside(folder, parts.text_name)
+    encoder = text.encoder_of(folder, parts.text_name)
     model: Any = whole_model(parts, encoder)
     model.save_pretrained(out)
     encoder.tokenizer.save_pretrained(out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.corpus import audio
 from pipeline.store.tables import TrackRecord
-from pipeline.subjects.base import Reading
+from pipeline.subjects.base import ActivationSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,10 @@ class Extracted:
 
 
 def extract_tracks(
-    subject: Reading, hookpoints: Sequence[str], corpus: Path, tracks: Sequence[TrackRecord]
+    subject: ActivationSource,
+    hookpoints: Sequence[str],
+    corpus: Path,
+    tracks: Sequence[TrackRecord],
 ) -> Extracted:
     """Activations of tracks of equal length at each hookpoint, of as many as can be read."""
     import numpy as np

@@ -37,7 +37,7 @@ def tokenizer_of(folder: Path) -> Any:
         raise PipelineError(f"the tokenizer in {folder} cannot be loaded: {error}") from error
 
 
-def beside(folder: Path, name: str) -> TextEncoder:
+def encoder_of(folder: Path, name: str) -> TextEncoder:
     """T5 for a folder of audiocraft's files: from its subfolder `t5`, else from the hub.
 
     `name` is what the checkpoint's config calls it (`t5-base`). Raises `PipelineError` if it is in

@@ -157,14 +157,14 @@ class TransformersSubject:
 
     def _whole_model(self, prompt: str) -> Any:
         """Language model, codec and text encoder in one, made when first needed."""
-        from pipeline.subjects.text import beside, tokenizer_of
+        from pipeline.subjects.text import encoder_of, tokenizer_of
 
         if self._whole is None:
             if self._parts is None or not self._parts.text_name:
                 raise PipelineError(
                     f"subject {self._folder} has no text encoder: it cannot generate"
                 )
-            text = beside(self._folder, self._parts.text_name)
+            text = encoder_of(self._folder, self._parts.text_name)
             self._whole = whole_model(self._parts, text)
             self._tokenizer = text.tokenizer
         if prompt and self._tokenizer is None:

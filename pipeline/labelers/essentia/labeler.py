@@ -37,7 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import RunConfig
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.corpus import audio
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Labeler, failed
@@ -96,12 +96,12 @@ class Essentia(Labeler):
                 f"essentia needs the package essentia-tensorflow: {advice(sys.version_info[:2])}"
             )
 
-    def prepare(self, context: LabelingContext) -> None:
+    def prepare(self, context: SaeContext) -> None:
         """Tag the corpus."""
         tags_of(context)
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The best tags of each feature by the method's ranking; see the module."""
         tags = tags_of(context)
@@ -127,7 +127,7 @@ class Essentia(Labeler):
                     provenance=tags.heads[row],
                 )
 
-    def reading(self, context: LabelingContext, texts: Sequence[str]) -> Floats:
+    def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
         """The tag's score in each track; the largest, where several heads have it."""
         tags = tags_of(context)
         scores = self._scores(context, tags)
@@ -136,7 +136,7 @@ class Essentia(Labeler):
             result[place] = scores[_rows(tags, text)].max(axis=0)
         return result
 
-    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+    def _scores(self, context: SaeContext, tags: Tags) -> Floats:
         """[tag, track]: log-odds in units of the corpus's spread around its mean."""
         inside = np.clip(tags.values, SMALLEST, 1.0 - SMALLEST)
         odds = np.log(inside) - np.log1p(-inside)
@@ -164,7 +164,7 @@ class Essentia(Labeler):
 class EssentiaPaper(Essentia):
     """Names features by the likeliest tags of their exemplars, as the paper did."""
 
-    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+    def _scores(self, context: SaeContext, tags: Tags) -> Floats:
         return tags.values
 
     def _standing(self, tags: Tags, scores: Floats, means: Floats) -> tuple[Floats, Floats]:
@@ -174,7 +174,7 @@ class EssentiaPaper(Essentia):
 class EssentiaRelative(Essentia):
     """Names features by the tags whose normal scores stand out from the corpus."""
 
-    def _scores(self, context: LabelingContext, tags: Tags) -> Floats:
+    def _scores(self, context: SaeContext, tags: Tags) -> Floats:
         """[tag, track]: normal scores of the probabilities against train and validation."""
         reference = context.in_split("train", "validation")
         return np.stack([normal_scores(row, row[reference]) for row in tags.values])
@@ -189,7 +189,7 @@ class EssentiaRelative(Essentia):
         return pooled(tags, standing, len(standing))
 
 
-def tags_of(context: LabelingContext) -> Tags:
+def tags_of(context: SaeContext) -> Tags:
     """Every class of every head in every usable track; predicted once a run."""
     config = context.config.essentia
     heads = metadata.heads(config)
@@ -230,7 +230,7 @@ def pooled(tags: Tags, standing: Floats, per_head: int) -> list[int]:
 
 
 def _predict(
-    context: LabelingContext, heads: Sequence[metadata.Head]
+    context: SaeContext, heads: Sequence[metadata.Head]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Head to probabilities [track, class]."""
     from pipeline.labelers.essentia.predict import Predictors

@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from pipeline.config import GeminiConfig, RunConfig
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Labeler, failed
 from pipeline.labelers.gemini import costs
@@ -54,7 +54,7 @@ class Gemini(Labeler):
         _key()
         base_url_of(config.gemini)
 
-    def prepare(self, context: LabelingContext) -> None:
+    def prepare(self, context: SaeContext) -> None:
         """Ask what was not answered yet; then the overall names and raw replies, as files."""
         asked = [
             question(context, feature.feature, self._model(context))
@@ -66,7 +66,7 @@ class Gemini(Labeler):
         _keep(context, self._name, calls, asked)
 
     def label(
-        self, context: LabelingContext, features: Sequence[FeatureRecord]
+        self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
         """The concepts of each feature's answer; see the module."""
         calls = _calls(context)
@@ -92,10 +92,10 @@ class Gemini(Labeler):
     def _name(self) -> str:
         return f"gemini@{self.variant}" if self.variant else "gemini"
 
-    def _model(self, context: LabelingContext) -> str:
+    def _model(self, context: SaeContext) -> str:
         return self.variant or context.config.gemini.model
 
-    def _ask(self, context: LabelingContext, calls: Calls, asked: Sequence[Question]) -> None:
+    def _ask(self, context: SaeContext, calls: Calls, asked: Sequence[Question]) -> None:
         """Ask what is outstanding, once the budget allows it."""
         config = context.config.gemini
         todo = [one for one in asked if _outstanding(calls, one, config)]
@@ -110,9 +110,7 @@ class Gemini(Labeler):
         finally:
             context.progress.finish()
 
-    def _ask_or_fetch(
-        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
-    ) -> None:
+    def _ask_or_fetch(self, context: SaeContext, calls: Calls, todo: Sequence[Question]) -> None:
         """Ask what no batch job holds, and fetch what one holds, which was paid for: in any case,
         whether or not jobs are made now, and before what stops the rest is told."""
         # Here and not above: the package is an extra.
@@ -137,9 +135,7 @@ class Gemini(Labeler):
         if stop is not None:
             raise stop
 
-    def _check_budget(
-        self, context: LabelingContext, calls: Calls, todo: Sequence[Question]
-    ) -> None:
+    def _check_budget(self, context: SaeContext, calls: Calls, todo: Sequence[Question]) -> None:
         """Raise `PipelineError` if the run may cost more than its budget; once a stage."""
         memo, config = context.tables.memo, context.config.gemini
         if memo.setdefault("gemini budget", "") == "checked":
@@ -156,7 +152,7 @@ class Gemini(Labeler):
             )
 
 
-def _of_the_run(context: LabelingContext, calls: Calls) -> Iterator[Question]:
+def _of_the_run(context: SaeContext, calls: Calls) -> Iterator[Question]:
     """What is outstanding in all SAEs of the run, by every method that asks Gemini."""
     config = context.config
     models = [
@@ -183,7 +179,7 @@ def _key() -> str:
     return key
 
 
-def _calls(context: LabelingContext) -> Calls:
+def _calls(context: SaeContext) -> Calls:
     """What the ledger says; read once a stage."""
     memo = context.tables.memo
     if "gemini" not in memo:
@@ -235,7 +231,7 @@ def _candidates(
         )
 
 
-def _keep(context: LabelingContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
+def _keep(context: SaeContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
     """Overall names and raw replies beside the labels."""
     writer = context.tables.writer
     if writer is None:

@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from pipeline.config import GeminiConfig
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.corpus import audio
 from pipeline.errors import PipelineError
 from pipeline.files.text import read_text
@@ -82,7 +82,7 @@ def prompt_of(config: GeminiConfig) -> str:
     return prompt
 
 
-def question(context: LabelingContext, feature: str, model: str) -> Question:
+def question(context: SaeContext, feature: str, model: str) -> Question:
     """The question about one feature that has exemplars."""
     config = context.config.gemini
     rows = context.exemplars[feature]
@@ -109,7 +109,7 @@ def question(context: LabelingContext, feature: str, model: str) -> Question:
     )
 
 
-def sound_of(context: LabelingContext, asked: Question) -> bytes:
+def sound_of(context: SaeContext, asked: Question) -> bytes:
     """The clips one after another as FLAC; raises `PipelineError` if it is too large to send."""
     limit = context.config.gemini.clip_seconds
     gap = np.zeros(round(GAP_SECONDS * RATE), dtype=np.float32)

@@ -108,16 +108,17 @@ def _decoder(config: dict[str, Any], state: dict[str, Any]) -> Any:
         from pipeline.subjects.layouts.post_norm import put_in
 
         put_in(model)
-    return _loaded(model, state, "language model")
+    return loaded(model, state, "language model")
 
 
 def _codec(config: dict[str, Any], state: dict[str, Any]) -> Any:
     from transformers import EncodecConfig, EncodecModel
 
-    return _loaded(EncodecModel(EncodecConfig(**config)), state, "codec")
+    return loaded(EncodecModel(EncodecConfig(**config)), state, "codec")
 
 
-def _loaded(model: Any, state: dict[str, Any], what: str) -> Any:
+def loaded(model: Any, state: dict[str, Any], what: str) -> Any:
+    """The model with these tensors, frozen; `PipelineError` if they are not those of its config."""
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except RuntimeError as error:

@@ -48,7 +48,7 @@ def save_tiny_clap(folder: Path, seed: int = 0) -> Path:
         },
         projection_dim=12,
     )  # fmt: skip
-    ears = ClapFeatureExtractor(
+    extractor = ClapFeatureExtractor(
         feature_size=32, sampling_rate=RATE, hop_length=256, max_length_s=2, fft_window_size=512,
         frequency_min=30, frequency_max=7_000, truncation="rand_trunc",
     )  # fmt: skip
@@ -56,6 +56,6 @@ def save_tiny_clap(folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         model = ClapModel(config)
     model.save_pretrained(folder)
-    ClapProcessor(ears, words).save_pretrained(folder)
-    ears.save_pretrained(folder)
+    ClapProcessor(extractor, words).save_pretrained(folder)
+    extractor.save_pretrained(folder)
     return folder

@@ -113,13 +113,13 @@ def save_as_transformers(folder: Path, seed: int = 0) -> Path:
     )
     assert not missing, missing
     model.save_pretrained(folder)
-    ears = ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50)
+    extractor = ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50)
     words = PreTrainedTokenizerFast(
         tokenizer_object=byte_tokenizer(), bos_token="<s>", cls_token="<s>", pad_token="<pad>",
         eos_token="</s>", sep_token="</s>", unk_token="<unk>", mask_token="<mask>",
     )  # fmt: skip
-    ClapProcessor(ears, words).save_pretrained(folder)
-    ears.save_pretrained(folder)
+    ClapProcessor(extractor, words).save_pretrained(folder)
+    extractor.save_pretrained(folder)
     return folder
 
 

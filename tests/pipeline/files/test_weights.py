@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.clap import transformers_backend as ears
+from pipeline.clap import transformers_backend as backend
 from pipeline.clap.transformers_backend import TransformersClap
 from pipeline.config import SubjectConfig, config_from_dict
 from pipeline.errors import PipelineError
@@ -22,7 +22,7 @@ from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import SUBJECTS, sources
 from pipeline.subjects.layouts import files, language_model
 from pipeline.subjects.layouts.files import Checkpoint
-from pipeline.subjects.text import beside
+from pipeline.subjects.text import encoder_of
 from pipeline.subjects.transformers_backend import load
 from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
@@ -89,13 +89,13 @@ def test_a_codec_or_an_ear_that_lacks_a_tensor_is_refused_before_any_stage(
     with pytest.raises(PipelineError, match=said):
         execute(config, tmp_path / "run", progress=SilentProgress())
     assert not RunDirectory(tmp_path / "run").is_done("corpus")
-    ear = save_tiny_clap(tmp_path / "clap")
-    ears.check(str(ear))
-    state = load_file(ear / "model.safetensors")
+    folder = save_tiny_clap(tmp_path / "clap")
+    backend.check(str(folder))
+    state = load_file(folder / "model.safetensors")
     state.pop("text_projection.linear1.weight")
-    save_file(state, ear / "model.safetensors", metadata={"format": "pt"})
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PipelineError, match=r"lacks the tensor text_projection\.linear1\.weight"):
-        ears.check(str(ear))
+        backend.check(str(folder))
 
 
 @pytest.mark.parametrize("name", LATER)
@@ -159,7 +159,7 @@ def test_a_text_encoder_without_a_tensor_is_refused(tmp_path: Path) -> None:
     del state["encoder.block.0.layer.0.SelfAttention.q.weight"]
     save_file(state, place / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PipelineError, match=r"text encoder .* lacks the tensor encoder\.block\.0"):
-        beside(tmp_path, "t5-base")
+        encoder_of(tmp_path, "t5-base")
 
 
 def test_a_clap_without_its_ear_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from tests.pipeline.labelers.factory import Outside, make_context
 from tests.pipeline.labelers.gemini import server
 
@@ -16,6 +16,6 @@ def _named_again(outside: Outside) -> None:
 
 
 @pytest.fixture(scope="package")
-def context(tmp_path_factory: pytest.TempPathFactory, outside: Outside) -> LabelingContext:
+def context(tmp_path_factory: pytest.TempPathFactory, outside: Outside) -> SaeContext:
     """A context on five features, of which the last has no exemplars, all methods done."""
     return make_context(tmp_path_factory.mktemp("labelers"), outside)

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 
 from pipeline.config import RunConfig, config_from_dict
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.corpus.audio import flac_bytes
 from pipeline.labelers import LABELERS
 from pipeline.labelers.study_responses import NEEDED
@@ -47,7 +47,7 @@ FRAMES = round(50 * SECONDS)
 HEARD_RUN = "0123456789ab"
 """The run that the earlier study was of."""
 WINDOW = 0.4
-"""Of `fuzzing`, seconds: a track has four."""
+"""Of `localisation`, seconds: a track has four."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
     return config, directory
 
 
-def make_context(folder: Path, outside: Outside) -> LabelingContext:
+def make_context(folder: Path, outside: Outside) -> SaeContext:
     """A context on a run that every method has labelled."""
     server.name(outside.gemini_url)
     config, directory = make_run(folder, **outside.config())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS, labeler
 from pipeline.store.tables import LabelCandidate
@@ -16,13 +16,13 @@ HEARS = ("descriptors", "corpus-tags", "essentia", "essentia-relative", "ensembl
 """Methods whose labels must stand out in their exemplars by their own reading."""
 
 
-def labels(context: LabelingContext, method: str) -> list[LabelCandidate]:
+def labels(context: SaeContext, method: str) -> list[LabelCandidate]:
     return list(labeler(method).label(context, context.features))
 
 
 @every_method
 def test_features_come_in_order_with_ranks_from_one_and_distinct_texts(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     rows = labels(context, method)
     names = [feature.feature for feature in context.features]
@@ -36,7 +36,7 @@ def test_features_come_in_order_with_ranks_from_one_and_distinct_texts(
 
 @every_method
 def test_a_named_feature_has_at_least_five_candidates_with_confidence_from_0_to_1(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     rows = [row for row in labels(context, method) if row.status == "ok"]
     for name in {row.feature for row in rows}:
@@ -49,7 +49,7 @@ def test_a_named_feature_has_at_least_five_candidates_with_confidence_from_0_to_
 
 @every_method
 def test_a_feature_without_exemplars_fails_with_a_reason_and_no_text(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     last = [row for row in labels(context, method) if row.feature.endswith("/4")]
     assert [(row.status, row.text, row.confidence) for row in last] == [("failed", "", 0.0)]
@@ -57,7 +57,7 @@ def test_a_feature_without_exemplars_fails_with_a_reason_and_no_text(
 
 
 @every_method
-def test_every_text_reads_every_usable_track(context: LabelingContext, method: str) -> None:
+def test_every_text_reads_every_usable_track(context: SaeContext, method: str) -> None:
     texts = sorted({row.text for row in labels(context, method) if row.text})
     reading = labeler(method).reading(context, texts)
     if method in ("gemini", "free-text"):
@@ -72,14 +72,14 @@ def test_every_text_reads_every_usable_track(context: LabelingContext, method: s
 
 
 @every_method
-def test_no_text_is_read_in_no_row(context: LabelingContext, method: str) -> None:
+def test_no_text_is_read_in_no_row(context: SaeContext, method: str) -> None:
     reading = labeler(method).reading(context, [])
     assert reading is None or reading.shape == (0, len(context.tracks))
 
 
 @pytest.mark.parametrize("method", marked(HEARS))
 def test_the_best_label_reads_higher_in_the_exemplars_than_in_the_corpus(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     for row in labels(context, method):
         if row.rank == 1 and row.status == "ok":
@@ -91,12 +91,12 @@ def test_the_best_label_reads_higher_in_the_exemplars_than_in_the_corpus(
 
 
 @every_method
-def test_the_same_context_gives_the_same_candidates(context: LabelingContext, method: str) -> None:
+def test_the_same_context_gives_the_same_candidates(context: SaeContext, method: str) -> None:
     assert labels(context, method) == labels(context, method)
 
 
 @every_method
-def test_one_feature_alone_is_named_as_among_others(context: LabelingContext, method: str) -> None:
+def test_one_feature_alone_is_named_as_among_others(context: SaeContext, method: str) -> None:
     alone = list(labeler(method).label(context, context.features[1:2]))
     name = context.features[1].feature
     assert alone == [row for row in labels(context, method) if row.feature == name]
@@ -104,7 +104,7 @@ def test_one_feature_alone_is_named_as_among_others(context: LabelingContext, me
 
 @pytest.mark.parametrize("method", marked([*HEARS, "essentia-paper", "random-label"]))
 def test_a_text_that_the_method_could_not_have_given_is_refused(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     with pytest.raises(PipelineError, match="xylophone soup"):
         labeler(method).reading(context, ["xylophone soup"])
@@ -112,7 +112,7 @@ def test_a_text_that_the_method_could_not_have_given_is_refused(
 
 @every_method
 def test_rows_in_the_file_are_those_of_the_method_with_distinct_names(
-    context: LabelingContext, method: str
+    context: SaeContext, method: str
 ) -> None:
     rows = context.labels(method)
     given = {(row.feature, row.text) for row in labels(context, method)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.labelers.corpus_tags import CorpusTags, tag_matrix, weighted_log_odds
 from tests.pipeline.labelers.factory import CONCEPTS
 
@@ -28,20 +28,20 @@ def test_a_rare_tag_seen_once_does_not_beat_a_common_one_seen_always() -> None:
     assert common > rare > 0
 
 
-def test_the_best_tag_is_what_the_feature_fires_on(context: LabelingContext) -> None:
+def test_the_best_tag_is_what_the_feature_fires_on(context: SaeContext) -> None:
     best = [row for row in CorpusTags().label(context, context.features[:3]) if row.rank == 1]
     assert [row.text for row in best] == list(CONCEPTS)
     assert "8 of 8 exemplars have the tag" in best[0].description
 
 
-def test_tags_that_are_not_enriched_fill_up_with_no_confidence(context: LabelingContext) -> None:
+def test_tags_that_are_not_enriched_fill_up_with_no_confidence(context: SaeContext) -> None:
     rows = list(CorpusTags().label(context, context.features[:1]))
     assert len(rows) == 5
     assert rows[-1].text == "low"
     assert rows[-1].confidence == 0.0
 
 
-def test_a_reading_is_whether_the_track_has_the_tag(context: LabelingContext) -> None:
+def test_a_reading_is_whether_the_track_has_the_tag(context: SaeContext) -> None:
     reading = CorpusTags().reading(context, ["hiss", "high"])
     assert reading[0].tolist() == [float("hiss" in track.tags) for track in context.tracks]
     names, present = tag_matrix(context)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from pipeline.auroc import auroc_matrix
 from pipeline.cache import SharedTables
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers.descriptors import (
     Descriptors,
@@ -87,7 +87,7 @@ def test_a_descriptor_that_does_not_vary_is_no_word() -> None:
     assert scores.names == ("tempo",)
 
 
-def test_the_planted_sounds_get_their_words(context: LabelingContext) -> None:
+def test_the_planted_sounds_get_their_words(context: SaeContext) -> None:
     rows = list(Descriptors().label(context, context.features[:3]))
     high = [row.text for row in rows if row.feature.endswith("/0")]
     pulsing = [row.text for row in rows if row.feature.endswith("/2")]
@@ -105,7 +105,7 @@ def test_the_planted_sounds_get_their_words(context: LabelingContext) -> None:
     ],
 )
 def test_a_phrase_reads_the_tracks_that_it_is_true_of(
-    context: LabelingContext, text: str, tag: str
+    context: SaeContext, text: str, tag: str
 ) -> None:
     reading = Descriptors().reading(context, [text])
     planted = np.array([[tag in track.tags] for track in context.tracks])
@@ -113,7 +113,7 @@ def test_a_phrase_reads_the_tracks_that_it_is_true_of(
 
 
 def test_opposite_ends_read_opposite_and_a_mono_corpus_reads_nothing_of_stereo(
-    context: LabelingContext,
+    context: SaeContext,
 ) -> None:
     high, low, wide = Descriptors().reading(
         context, ["high-pitched", "low-pitched", "wide stereo sound"]
@@ -125,7 +125,7 @@ def test_opposite_ends_read_opposite_and_a_mono_corpus_reads_nothing_of_stereo(
 
 
 def test_a_run_without_the_measured_table_is_refused(
-    context: LabelingContext, tmp_path_factory: pytest.TempPathFactory
+    context: SaeContext, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from dataclasses import replace
 

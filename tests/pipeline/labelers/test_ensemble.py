@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import RunConfig, config_from_dict
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.ensemble import PRIOR, Weights, combined, weights_of
@@ -114,7 +114,7 @@ def test_answers_without_the_run_that_they_are_about_are_refused(tmp_path: Path)
 
 
 def test_a_method_that_gave_none_of_the_texts_is_not_asked_to_read(
-    context: LabelingContext,
+    context: SaeContext,
 ) -> None:
     """Corpus tags alone gave these; a deaf method beside them takes nothing away."""
     mine = replace(context.config.ensemble, methods=("corpus-tags", "gemini"))

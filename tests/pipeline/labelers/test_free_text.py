@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.study_responses import IDENTIFIER
@@ -17,8 +17,8 @@ from tests.pipeline.labelers.factory import HEARD_RUN, SAE
 
 
 def with_answers(
-    context: LabelingContext, tmp_path: Path, *more: tuple[str, str, str], run: str = HEARD_RUN
-) -> LabelingContext:
+    context: SaeContext, tmp_path: Path, *more: tuple[str, str, str], run: str = HEARD_RUN
+) -> SaeContext:
     """The context with further answers `(run, feature, text)` in the listeners' file."""
     given = context.config.free_text
     assert given.responses is not None
@@ -36,12 +36,12 @@ def with_answers(
     return replace(context, config=replace(context.config, free_text=mine))
 
 
-def texts(context: LabelingContext) -> Counter[str]:
+def texts(context: SaeContext) -> Counter[str]:
     rows = labeler("free-text").label(context, context.features)
     return Counter(row.text for row in rows if row.text)
 
 
-def test_answers_about_another_run_name_nothing(context: LabelingContext, tmp_path: Path) -> None:
+def test_answers_about_another_run_name_nothing(context: SaeContext, tmp_path: Path) -> None:
     """Its features have the same names."""
     others = [("ba9876543210", f"{SAE}/0", "bagpipes")] * 9
     more = with_answers(context, tmp_path, *others)
@@ -50,13 +50,13 @@ def test_answers_about_another_run_name_nothing(context: LabelingContext, tmp_pa
     assert texts(other) == {"bagpipes": 1}
 
 
-def test_a_run_may_be_named_by_its_whole_key(context: LabelingContext, tmp_path: Path) -> None:
+def test_a_run_may_be_named_by_its_whole_key(context: SaeContext, tmp_path: Path) -> None:
     whole = HEARD_RUN.ljust(64, "0")
     assert len(HEARD_RUN) == IDENTIFIER
     assert texts(with_answers(context, tmp_path, run=whole)) == texts(context)
 
 
-def test_simulated_listeners_name_nothing(context: LabelingContext, tmp_path: Path) -> None:
+def test_simulated_listeners_name_nothing(context: SaeContext, tmp_path: Path) -> None:
     more = with_answers(context, tmp_path, *[(HEARD_RUN, f"{SAE}/0", "bagpipes")] * 9)
     path = more.config.free_text.responses
     assert path is not None
@@ -70,7 +70,7 @@ def test_simulated_listeners_name_nothing(context: LabelingContext, tmp_path: Pa
     ("run", "said"), [("", "run is empty"), ("ffffffffffff", "no answer is about run ffffffffffff")]
 )
 def test_a_run_that_is_not_named_or_not_there_is_refused_before_any_work(
-    context: LabelingContext, tmp_path: Path, run: str, said: str
+    context: SaeContext, tmp_path: Path, run: str, said: str
 ) -> None:
     other = with_answers(context, tmp_path, run=run)
     with pytest.raises(PipelineError, match=rf"{said}.*in the file: {HEARD_RUN}") as refused:
@@ -78,7 +78,7 @@ def test_a_run_that_is_not_named_or_not_there_is_refused_before_any_work(
     assert "\n" not in str(refused.value)
 
 
-def test_a_run_with_other_features_is_refused(context: LabelingContext, tmp_path: Path) -> None:
+def test_a_run_with_other_features_is_refused(context: SaeContext, tmp_path: Path) -> None:
     other = with_answers(context, tmp_path, (HEARD_RUN, f"{SAE}/7", "bells"))
     with pytest.raises(PipelineError, match=f"heard {SAE}/7 of run {HEARD_RUN}"):
         texts(other)

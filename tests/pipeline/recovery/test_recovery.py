@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.__main__ import main
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
-from pipeline.recovery.detection import Detection, detections
+from pipeline.recovery.detection import BestCandidate, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.report import found, meaning, report_lines
@@ -115,7 +115,7 @@ def test_a_corpus_without_planted_concepts_is_refused(run_copy: Path) -> None:
         recover(run_copy, control=False, probe=False, progress=SilentProgress())
 
 
-DETECTION = Detection("s/0", 0.9, 0.9, 0.8, 0.95, "DeLong, logit scale", 0.8)
+DETECTION = BestCandidate("s/0", 0.9, 0.9, 0.8, 0.95, "DeLong, logit scale", 0.8)
 PROBE = Probe("decoder.layers.0.resid_post", 0.03, 0.9, 0.95, 0.9, 0.98)
 
 

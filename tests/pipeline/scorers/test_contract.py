@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS
 from pipeline.scorers import SCORERS, scorer
@@ -15,13 +15,13 @@ every_pair = pytest.mark.parametrize(
 )
 
 
-def scores(context: LabelingContext, name: str, method: str) -> list[ScoreRecord]:
+def scores(context: SaeContext, name: str, method: str) -> list[ScoreRecord]:
     return list(scorer(name).score(context, method))
 
 
 @every_pair
 def test_every_label_has_one_record_in_its_order(
-    labelled: LabelingContext, name: str, method: str
+    labelled: SaeContext, name: str, method: str
 ) -> None:
     rows = scores(labelled, name, method)
     expected = [(r.feature, r.rank) for r in labelled.labels(method) if r.status == "ok"]
@@ -31,7 +31,7 @@ def test_every_label_has_one_record_in_its_order(
 
 @every_pair
 def test_a_score_lies_in_its_interval_and_a_failure_has_a_reason_and_no_figures(
-    labelled: LabelingContext, name: str, method: str
+    labelled: SaeContext, name: str, method: str
 ) -> None:
     for row in scores(labelled, name, method):
         figures = (row.score, row.low, row.high)
@@ -49,7 +49,7 @@ def test_a_score_lies_in_its_interval_and_a_failure_has_a_reason_and_no_figures(
 
 @every_pair
 def test_some_label_is_graded_unless_the_method_cannot_be(
-    labelled: LabelingContext, name: str, method: str
+    labelled: SaeContext, name: str, method: str
 ) -> None:
     graded = [row for row in scores(labelled, name, method) if row.status == "ok"]
     deaf = name == "reading" and method in ("gemini", "free-text")
@@ -60,7 +60,7 @@ def test_some_label_is_graded_unless_the_method_cannot_be(
 
 @every_pair
 def test_the_same_context_gives_the_same_records(
-    labelled: LabelingContext, name: str, method: str
+    labelled: SaeContext, name: str, method: str
 ) -> None:
     assert scores(labelled, name, method) == scores(labelled, name, method)
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.auroc import auroc, auroc_matrix
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.labelers import labeler
 from pipeline.scorers.held_out import firing_tracks
 from pipeline.scorers.reading import Reading, mean_of_others
@@ -17,7 +17,7 @@ from pipeline.store.tables import LabelCandidate, ScoreRecord
 from tests.pipeline.labelers.factory import CONCEPTS
 
 
-def scores(context: LabelingContext, method: str = "corpus-tags") -> list[ScoreRecord]:
+def scores(context: SaeContext, method: str = "corpus-tags") -> list[ScoreRecord]:
     return list(Reading().score(context, method))
 
 
@@ -74,7 +74,7 @@ def test_the_matrix_is_sklearns_for_every_pair() -> None:
 
 
 def test_the_tag_that_a_feature_fires_on_detects_it_without_fault(
-    labelled: LabelingContext,
+    labelled: SaeContext,
 ) -> None:
     best = [row for row in scores(labelled) if row.rank == 1 and row.status == "ok"]
     assert [row.score for row in best] == [1.0] * len(CONCEPTS)
@@ -83,7 +83,7 @@ def test_the_tag_that_a_feature_fires_on_detects_it_without_fault(
     assert not any(row.comparable for row in best)
 
 
-def test_a_score_is_that_of_the_methods_reading_on_test_tracks(labelled: LabelingContext) -> None:
+def test_a_score_is_that_of_the_methods_reading_on_test_tracks(labelled: SaeContext) -> None:
     test = labelled.in_split("test")
     fires = firing_tracks(labelled)[test]
     texts = {(r.feature, r.rank): r.text for r in labelled.labels("descriptors")}
@@ -105,7 +105,7 @@ def test_a_feature_alone_has_no_contrast() -> None:
     assert np.isnan(rivals).all()
 
 
-def test_too_few_firing_tracks_are_not_estimable(labelled: LabelingContext) -> None:
+def test_too_few_firing_tracks_are_not_estimable(labelled: SaeContext) -> None:
     silent = [row for row in scores(labelled) if row.feature.endswith("/3")]
     assert {row.status for row in silent} == {"failed"}
     assert silent[0].n_positive == 0
@@ -115,7 +115,7 @@ def test_too_few_firing_tracks_are_not_estimable(labelled: LabelingContext) -> N
 
 
 def test_a_relative_threshold_is_a_share_of_the_features_own_maximum(
-    labelled: LabelingContext,
+    labelled: SaeContext,
 ) -> None:
     relative = replace(
         labelled.config.features, threshold=0.9, threshold_unit="relative", preset="paper"

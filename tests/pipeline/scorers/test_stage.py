@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from pipeline.clap import backends
-from pipeline.config import ClapConfig
+from pipeline.config import ClapConfig, config_from_dict
 from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
-from pipeline.scorers import SCORERS
+from pipeline.scorers import FORMER_NAMES, SCORERS
 from pipeline.stages import labels, scores
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ScoreRecord, records_from
@@ -52,6 +52,25 @@ def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(
     assert list(dict.fromkeys(row.method for row in rows)) == list(LABELERS)
     assert {row.heard_by for row in rows} == {""}
     assert sum(row.status == "failed" for row in rows if row.method == "corpus-tags") == 5
+
+
+def test_a_scorer_by_its_former_name_grades_as_before_into_the_file_of_that_name(
+    tmp_path: Path, outside: Outside
+) -> None:
+    sections = outside.config()
+    sections["labels"] = {"methods": ["corpus-tags"]}
+    sections["scores"]["scorers"] = ["localisation", *FORMER_NAMES]
+    directory = labelled_and_graded(tmp_path, sections)
+    tables = [
+        directory.read_table(f"scores/{SAE}/{name}.parquet") for name in ("localisation", "fuzzing")
+    ]
+    assert tables[0].equals(tables[1])
+    assert tables[0].num_rows
+    # The name is part of the run's key, so a config must keep the one that it has.
+    config = config_from_dict(
+        {"subject": {"model": "m", "hookpoints": ["paper-small"]}, "scores": sections["scores"]}
+    )
+    assert config.scores.scorers == ("localisation", "fuzzing")
 
 
 def test_embeddings_that_are_there_are_not_made_again(tmp_path: Path, outside: Outside) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import config_from_dict
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.labelers.essentia import metadata
 from pipeline.labelers.essentia.labeler import FILE, tracks_digest
 from pipeline.progress import SilentProgress
@@ -51,7 +51,7 @@ SHARE = 0.04
 class Simulation:
     """A run up to its exemplars, and the truth."""
 
-    context: LabelingContext
+    context: SaeContext
     planted: dict[str, str]
     """Feature to its class."""
     pairs: tuple[frozenset[str], ...] = tuple(frozenset(pair) for pair in PAIRS.values())
@@ -107,7 +107,7 @@ def _exemplars(rng: np.random.Generator, feature: int, has: np.ndarray) -> list[
 
 def _context(
     folder: Path, made: dict[str, np.ndarray], exemplars: list[ExemplarRecord]
-) -> LabelingContext:
+) -> SaeContext:
     models = folder / "models"
     models.mkdir(parents=True)
     _write_models(models)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import EssentiaConfig
-from pipeline.context import LabelingContext
+from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.essentia import metadata
@@ -34,7 +34,7 @@ from tests.pipeline.labelers.factory import Outside
 
 
 def test_node_names_and_classes_are_read_from_each_models_own_json(
-    context: LabelingContext,
+    context: SaeContext,
 ) -> None:
     heads = {head.name: head for head in metadata.heads(context.config.essentia)}
     assert {name: list(head.classes) for name, head in heads.items()} == {
@@ -46,7 +46,7 @@ def test_node_names_and_classes_are_read_from_each_models_own_json(
 
 @pytest.mark.parametrize("name", ["danceability-discogs-effnet-1.pb", "msd-musicnn-1.json"])
 def test_a_missing_file_is_named_with_where_it_goes(
-    context: LabelingContext, outside: Outside, tmp_path: Path, name: str
+    context: SaeContext, outside: Outside, tmp_path: Path, name: str
 ) -> None:
     folder = Path(shutil.copytree(outside.essentia, tmp_path / "models"))
     (folder / name).unlink()
@@ -127,7 +127,7 @@ def test_of_a_head_with_two_classes_one_is_pooled() -> None:
 
 
 def test_a_run_labelled_before_the_ranking_changed_is_not_continued_under_the_same_name(
-    context: LabelingContext,
+    context: SaeContext,
 ) -> None:
     """Its key had the models' files only."""
     named = labeler("essentia").outside(context.config)["essentia"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.cache import SharedTables
-from pipeline.context import LabelingContext, open_context
+from pipeline.context import SaeContext, open_context
 from pipeline.errors import PipelineError
 from pipeline.labelers.gemini.calls import UNKNOWN, Calls
 from pipeline.labelers.gemini.costs import LEDGER
@@ -122,7 +122,7 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
 
 
-def questions(folder: Path) -> tuple[LabelingContext, list[Question]]:
+def questions(folder: Path) -> tuple[SaeContext, list[Question]]:
     config, directory = many.opened(folder)
     context = open_context(
         config, directory, many.SAE, progress=SilentProgress(), tables=SharedTables(directory)

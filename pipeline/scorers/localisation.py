@@ -1,4 +1,4 @@
-"""`fuzzing`: which second of a clip? Does a label tell the pieces where its feature fires?
+"""`localisation`: which second of a clip? Does a label tell the pieces where its feature fires?
 
 Each of up to `CLIPS` held-out tracks where the feature fires is cut into pieces of
 `[scores] window_seconds`; a piece fires if the feature exceeds τ in it. *Score*: the AUROC of
@@ -19,7 +19,7 @@ from scipy.stats import t
 from pipeline.auroc import auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import piece_embeddings
-from pipeline.context import Floats, LabelingContext
+from pipeline.context import Floats, SaeContext
 from pipeline.scorers.held_out import by_feature, draws, tau_of
 from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
 from pipeline.store.tables import LabelCandidate, ScoreRecord, TrackRecord
@@ -40,10 +40,10 @@ class Pieces:
     """Of each: which pieces fire."""
 
 
-class Fuzzing(ClapScorer):
+class Localisation(ClapScorer):
     """AUROC of CLAP's similarity among the pieces of a track."""
 
-    def score(self, context: LabelingContext, method: str) -> Iterator[ScoreRecord]:
+    def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         found = labelled(context, method)
         if found is None:
@@ -74,7 +74,7 @@ def areas_within(texts: Floats32, sounds: Floats32, graded: Pieces) -> Floats:
     )
 
 
-def pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
+def pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
     """Each kept feature's graded pieces; made once a stage."""
     key = ("pieces", context.sae, count)
     if key not in context.tables.memo:
@@ -83,7 +83,7 @@ def pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
     return made
 
 
-def _pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
+def _pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
     wanted = _wanted(context)
     fires = _firing_pieces(context, wanted, count)
     test = {track.track: place for place, track in enumerate(_test_tracks(context))}
@@ -100,7 +100,7 @@ def _pieces_of(context: LabelingContext, count: int) -> dict[str, Pieces]:
     return made
 
 
-def _wanted(context: LabelingContext) -> dict[str, set[int]]:
+def _wanted(context: SaeContext) -> dict[str, set[int]]:
     """Test track to the features, by place, that it grades."""
     wanted: dict[str, set[int]] = {track.track: set() for track in _test_tracks(context)}
     for place, drawn in enumerate(draws(context)):
@@ -113,7 +113,7 @@ def _wanted(context: LabelingContext) -> dict[str, set[int]]:
 
 
 def _firing_pieces(
-    context: LabelingContext, wanted: dict[str, set[int]], count: int
+    context: SaeContext, wanted: dict[str, set[int]], count: int
 ) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
     """(track, feature's place) to which pieces fire, from the frames' activations."""
     import torch
@@ -143,7 +143,7 @@ def _firing_pieces(
     return found
 
 
-def _test_tracks(context: LabelingContext) -> list[TrackRecord]:
+def _test_tracks(context: SaeContext) -> list[TrackRecord]:
     return [record for record in context.tracks if record.split == "test"]
 
 
@@ -158,7 +158,7 @@ def _failed(label: LabelCandidate, method: str, graded: Pieces) -> ScoreRecord:
 
 
 def _record(
-    context: LabelingContext,
+    context: SaeContext,
     method: str,
     label: LabelCandidate,
     areas: Floats,
