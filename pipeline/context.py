@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
+from pipeline.corpus.tracks import usable_in_table_order
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.store.run_directory import RunDirectory
@@ -106,7 +107,6 @@ def open_context(
     tables: SharedTables | None = None,
 ) -> SaeContext:
     """The context of one SAE of a run whose stage `exemplars` is done."""
-    tracks = records_from(TrackRecord, directory.read_table("corpus.parquet"))
     features = records_from(FeatureRecord, directory.read_table(f"features/{sae}.parquet"))
     rows = records_from(ExemplarRecord, directory.read_table(f"exemplars/{sae}.parquet"))
     exemplars: dict[str, tuple[ExemplarRecord, ...]] = {}
@@ -115,7 +115,7 @@ def open_context(
     return SaeContext(
         directory=directory,
         sae=sae,
-        tracks=tuple(record for record in tracks if record.status == "ok"),
+        tracks=tuple(usable_in_table_order(directory)),
         features=tuple(record for record in features if record.kept),
         exemplars=exemplars,
         config=config,

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.context import open_context
 from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
@@ -67,6 +68,16 @@ def test_files_that_went_bad_since_are_set_aside_counted_and_shown(
     assert sum(summary["set_aside"].values()) == 3
     assert "excluded: 2 × since the stage corpus: the file is missing" in progress.notes
     assert verify(directory.path, progress=SilentProgress()) == []
+
+
+def test_a_run_with_tracks_set_aside_is_labelled_and_graded(
+    begun: RunConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus/audio/003.flac").unlink()
+    directory = execute(begun, tmp_path / "run", progress=SilentProgress(), until="scores")
+    context = open_context(begun, directory, directory.sae_names()[0], progress=SilentProgress())
+    assert "t003" not in context.place_of
+    assert context.maxima.shape[0] == len(context.tracks) == 47
 
 
 def test_a_run_without_odd_tracks_has_no_list_of_them(finished_run: Path) -> None:
