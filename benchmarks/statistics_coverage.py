@@ -2,11 +2,11 @@
 
     python -m benchmarks.statistics_coverage [--studies 1000] [--seed 0]
 
-Two methods, 40 participants a method with 10 trials each, over participant SD 0 to 0.8, feature SD
-0 to 0.9 (latent; a rating's own noise is 1), one and five ratings a feature. In each simulated
-study: does the recommended 95 % interval hold the true mean, share >= 4 and difference; and, with
-two equal methods, does the confirmatory test falsely find a difference at 5 %? Beside them what
-pooled ratings would say, as if all were independent.
+Two methods, 40 participants per method with 10 trials each, over participant SD 0 to 0.8, feature
+SD 0 to 0.9 (latent; a rating's own noise is 1), one and five ratings per feature. In each simulated
+study: does the recommended 95 % interval cover the true mean, share >= 4 and difference; and, with
+two equal methods, does the confirmatory test falsely find a difference at 5 %? For comparison, the
+same with all ratings pooled as if they were independent.
 """
 
 from __future__ import annotations
@@ -114,13 +114,13 @@ def measure(design: Design, studies: int, seed: int) -> Cell:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=1000, help="simulated studies a cell")
+    parser.add_argument("--studies", type=int, default=1000, help="simulated studies per cell")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     start = time.perf_counter()
     print(
         "Coverage of 95 % intervals and false alarms at 5 %, in per cent; "
-        f"{given.studies} studies a cell."
+        f"{given.studies} studies per cell."
     )
     print(f"Monte Carlo error at 95 %: {100 * math.sqrt(0.95 * 0.05 / given.studies):.2f}.")
     print(

@@ -3,7 +3,7 @@
     python -m benchmarks.statistics_malformed [--tables 10000] [--seed 0]
 
 A small good table is mutated once to four times: columns dropped, doubled, renamed; cells replaced
-by what no level allows; bytes cut, flipped, spliced; companions that are no JSON or no numbers.
+by values that are not allowed; bytes cut, flipped, spliced; companions without JSON or numbers.
 """
 
 from __future__ import annotations

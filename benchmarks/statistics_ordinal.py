@@ -38,7 +38,7 @@ TOLERANCE = 2e-3
 
 
 def study(folder: Path, responses: int) -> Path:
-    """Ten ratings a participant, five a feature and method, as `responses.csv`."""
+    """Ten ratings per participant, five per feature and method, as `responses.csv`."""
     design = Design(participants=max(2, responses // 20), ratings=5)
     pair = simulate(design, np.random.default_rng(0))
     path = folder / "responses.csv"

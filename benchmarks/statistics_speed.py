@@ -23,7 +23,7 @@ from analysis.threads import one_thread
 
 
 def bootstrap(responses: int, features: int) -> None:
-    """10,000 two-way resamples of a mean; ten responses a participant."""
+    """10,000 two-way resamples of a mean; ten responses per participant."""
     rng = np.random.default_rng(0)
     values = rng.integers(1, 6, responses).astype(np.float64)
     participant = np.repeat(np.arange(responses // 10), 10)
@@ -32,7 +32,7 @@ def bootstrap(responses: int, features: int) -> None:
 
 
 def mixed_model() -> None:
-    """800 participants with ten ratings each, 800 features with five a method."""
+    """800 participants with ten ratings each, 800 features with five per method."""
     pair = simulate(Design(participants=400, ratings=5), np.random.default_rng(0))
     x = pair.is_a.astype(np.float64)[:, None]
     fit(prepare(pair.values, x, [pair.participant, pair.feature]))
@@ -47,13 +47,13 @@ TASKS: tuple[tuple[str, Callable[[], None], float], ...] = (
 
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
-    print(f"{'task':<50}{'seconds':>9}{'of CPU':>9}{'wished':>9}")
-    for name, task, wished in TASKS:
+    print(f"{'task':<50}{'seconds':>9}{'of CPU':>9}{'wanted':>9}")
+    for name, task, wanted in TASKS:
         start, cpu = time.perf_counter(), time.process_time()
         with one_thread():  # as in a report
             task()
         spent, used = time.perf_counter() - start, time.process_time() - cpu
-        print(f"{name:<50}{spent:>9.2f}{used:>9.2f}{f'< {wished:g}':>9}", flush=True)
+        print(f"{name:<50}{spent:>9.2f}{used:>9.2f}{f'< {wanted:g}':>9}", flush=True)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def from_pilot(path: Path) -> Design:
     responses = people_only(read_responses(path), path.parent, read_study(path.parent))
     if len(responses.methods) != 2:
         raise AnalysisError(
-            f"{path.name}: a pilot of two methods is needed; it has {len(responses.methods)}"
+            f"{path.name}: a pilot needs exactly two methods; this one has {len(responses.methods)}"
         )
     pair = pair_of(responses, *responses.methods)
     try:

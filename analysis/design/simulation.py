@@ -65,7 +65,7 @@ class Design:
         if self.n_features < needed:
             raise AnalysisError(
                 f"{self.ratings} ratings per feature leave {self.n_features} features, fewer than "
-                f"the {needed} trials of a participant"
+                f"the {needed} trials that each participant has"
             )
 
     @property
@@ -99,7 +99,7 @@ class Design:
         target = self.mean(0.0) + self.effect
         if target >= 4.99:
             raise AnalysisError(
-                f"an effect of {self.effect:g} passes the scale's end: the lower mean is "
+                f"an effect of {self.effect:g} goes beyond the end of the scale: the lower mean is "
                 f"{self.mean(0.0):.2f}"
             )
         return float(optimize.brentq(lambda s: self.mean(s) - target, 0, 50))

@@ -157,7 +157,7 @@ def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float
 
 @dataclass(frozen=True)
 class Consensus:
-    """A measure of consensus among the `n` choices on a feature."""
+    """A measure of consensus among the n choices on a feature."""
 
     label: str
     of: Callable[[Floats, Ints], Floats]

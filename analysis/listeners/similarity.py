@@ -116,7 +116,8 @@ def embedded(texts: Iterable[str], *, file: Path | None, command: str | None) ->
     for text, vector in zip(known, vectors, strict=True):
         if len(vector) != size:
             raise AnalysisError(
-                f"{name}: the vector of {quote(text)} has {len(vector)} numbers, others {size}"
+                f"{name}: the vector of {quote(text)} has {len(vector)} numbers, the others have "
+                f"{size}"
             )
     table = sparse.csr_array(np.array(vectors, dtype=np.float64).reshape(len(known), size))
     kind = f"cosine of embeddings ({name})"
@@ -130,7 +131,7 @@ def _from_file(path: Path, texts: Sequence[str]) -> list[list[float]]:
         if line.strip():
             item = _json(path.name, number, line)
             if not isinstance(item, dict) or not isinstance(item.get("text"), str):
-                raise AnalysisError(f"{path.name}: line {number}: not an object with text, vector")
+                raise AnalysisError(f"{path.name}: line {number}: not an object with a text")
             found[item["text"]] = _vector(path.name, number, item.get("vector"))
     missing = [text for text in texts if text not in found]
     if missing:
@@ -153,10 +154,10 @@ def _from_command(command: str, texts: Sequence[str]) -> list[list[float]]:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise AnalysisError(f"{name}: cannot be run: {type(error).__name__}") from error
     if done.returncode:
-        raise AnalysisError(f"{name}: ended with status {done.returncode}")
+        raise AnalysisError(f"{name}: exited with status {done.returncode}")
     lines = [line for line in lines_of(done.stdout) if line.strip()]
     if len(lines) != len(texts):
-        raise AnalysisError(f"{name}: wrote {len(lines)} lines for {len(texts)} texts")
+        raise AnalysisError(f"{name}: wrote {len(lines)} vectors for {len(texts)} texts")
     return [_vector(name, i, _json(name, i, line)) for i, line in enumerate(lines, start=1)]
 
 

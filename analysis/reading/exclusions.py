@@ -142,7 +142,7 @@ def exclude(responses: Responses, folder: Path, given: Path | None = None) -> Ex
         kept = kept[~out.reindex(kept.index)]
         done.append(exclusion)
     if kept.empty:
-        raise AnalysisError(f"{responses.name}: the exclusion rules leave no response")
+        raise AnalysisError(f"{responses.name}: the exclusion rules leave no responses")
     after = dataclasses.replace(
         responses,
         ratings=kept.reset_index(drop=True),
@@ -156,7 +156,9 @@ def _rules(given: Any, name: str) -> dict[str, float]:
         raise AnalysisError(f"{name}: exclusion rules are not a JSON object")
     for rule, limit in given.items():
         if rule in _KNOWN and not _is_limit(limit):
-            raise AnalysisError(f"{name}: {rule} is {quote(str(limit))}, expected a number")
+            raise AnalysisError(
+                f"{name}: {rule} is {quote(str(limit))}, expected a number of 0 or more"
+            )
     return {str(rule): float(limit) if _is_limit(limit) else 0.0 for rule, limit in given.items()}
 
 

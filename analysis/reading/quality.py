@@ -1,7 +1,7 @@
 """How carefully listeners answered: catch trials, repeats, times, straight-lining.
 
 `participations` has one row per participation. A flag marks a participation that a reader should
-look at; it excludes nobody, which is for the plan's rules (`exclusions`) to do. The flags and their
+look at. It excludes nobody; only the plan's rules (`exclusions`) do. The flags and their
 rules are those of the site (`studyapp`'s quality flags), computed here from the table alone; the
 rule that a study can set, the length of a straight line, is read from its `study.json`.
 """
@@ -40,7 +40,7 @@ FLAGS = {
 
 
 def straight_line(study: Mapping[str, Any] | None) -> float:
-    """From how many main answers on "always the same" is a straight line: the study's own rule."""
+    """How many equal main answers make a straight line: the study's rule, else the default."""
     rules = (study or {}).get("quality_rules")
     given = rules.get("straight_line", STRAIGHT_LINE) if isinstance(rules, Mapping) else None
     if given is None:
@@ -55,7 +55,8 @@ def straight_line(study: Mapping[str, Any] | None) -> float:
 def participations(responses: Responses, folder: Path | None = None) -> pd.DataFrame:
     """One row per participation of a counted status, with its figures and flags.
 
-    A figure that the table cannot give has no column: without catch trials there is none on them.
+    A figure that the table cannot give has no column; without catch trials, for example, there are
+    no columns about them.
     `folder` holds the table's companions: `stimuli.csv` gives the clips' lengths, `study.json` the
     study's own rules.
     """

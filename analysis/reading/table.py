@@ -150,7 +150,9 @@ def _records(name: str, data: bytes) -> tuple[list[str], list[tuple[int, list[st
     try:
         records = [(number, record) for number, record in enumerate(reader, 1) if record]
     except csv.Error as error:
-        raise AnalysisError(f"{name}: not RFC 4180 near line {reader.line_num}: {error}") from error
+        raise AnalysisError(
+            f"{name}: not valid CSV (RFC 4180) near line {reader.line_num}: {error}"
+        ) from error
     if not records:
         raise AnalysisError(f"{name}: empty file")
     return records[0][1], records[1:]
@@ -163,12 +165,12 @@ def _check_header(name: str, header: list[str]) -> None:
     missing = [column for column in REQUIRED if column not in header]
     if missing:
         raise AnalysisError(
-            f"{name}: column {', '.join(missing)} is missing; needed are {', '.join(REQUIRED)}"
+            f"{name}: column {', '.join(missing)} is missing; required are {', '.join(REQUIRED)}"
         )
     reserved = sorted({"row", "feature_key", "rating"} & set(header))
     if reserved:
         raise AnalysisError(
-            f"{name}: column {reserved[0]}: the analysis uses this name itself; rename the column"
+            f"{name}: column {reserved[0]} has a name that the analysis itself uses; rename it"
         )
 
 

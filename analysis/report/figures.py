@@ -52,7 +52,7 @@ class Figure:
 
 @contextmanager
 def canvas(height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Canvas, list[Axes]]]:
-    """A figure of our width with `rows` × `columns` plain axes."""
+    """A figure of the common width with `rows` × `columns` plain axes."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Made

@@ -28,7 +28,7 @@ MOST_PAIRS = 6
 
 
 def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
-    """Nothing if there is only one method."""
+    """The section; nothing if there is only one method."""
     found = [e for e in summary.estimates if e.name in BETWEEN and e.recommended]
     if not found:
         return

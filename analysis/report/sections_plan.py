@@ -10,7 +10,7 @@ from analysis.report.text import escape
 
 
 def plan(summary: Summary) -> Iterator[str]:
-    """Always in the report, even if there is no plan."""
+    """The section, which is in the report even if there is no plan."""
     yield heading("Preregistration", "plan")
     planned = summary.plan or summary.exclusion_source in ("plan", "deviation")
     if not planned:

@@ -27,7 +27,7 @@ SOURCES = {
 
 
 def quality(summary: Summary, line: float) -> Iterator[str]:
-    """Who is flagged, what was excluded, and what the exclusions change."""
+    """The section: who is flagged, what was excluded, and what the exclusions change."""
     yield heading("Quality of the answers", "quality")
     yield from _flags(summary, line)
     yield per_method_table(

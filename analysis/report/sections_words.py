@@ -26,7 +26,7 @@ MOST_SHOWN = 80
 
 
 def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
-    """Nothing if no listener gave a name of their own."""
+    """The section; nothing if no listener gave a name of their own."""
     if own is None:
         return
     yield heading("In the listeners’ own words", "words")

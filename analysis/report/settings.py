@@ -50,7 +50,7 @@ class Settings:
         if self.seed is not None and self.seed < 0:
             raise AnalysisError(f"--seed is {self.seed}; it must be 0 or more")
         if self.embeddings is not None and self.embed_command is not None:
-            raise AnalysisError("--embeddings and --embed-command: give one of them")
+            raise AnalysisError("--embeddings and --embed-command: give only one of them")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_within_participants_their_own_levels_cancel() -> None:
     apart, paired = (power(design, simulations=100) for design in (between, within))
     assert paired.power > apart.power
     assert paired.width < 0.8 * apart.width
-    with pytest.raises(AnalysisError, match="fewer than the 20 trials of a participant"):
+    with pytest.raises(AnalysisError, match="fewer than the 20 trials that each participant has"):
         Design(participants=10, trials=10, ratings=10, within=True)
 
 
@@ -120,7 +120,7 @@ def test_a_pilot_gives_the_defaults(tmp_path: Path) -> None:
     assert design.feature_sd == pytest.approx(0.6, abs=0.4)
     assert sum(design.shares) == pytest.approx(1)
     one = {"solo": (0.2, 0.2, 0.2, 0.2, 0.2)}
-    with pytest.raises(AnalysisError, match="a pilot of two methods is needed; it has 1"):
+    with pytest.raises(AnalysisError, match="a pilot needs exactly two methods; this one has 1"):
         from_pilot(write_csv(tmp_path / "one.csv", paper_rows(participants=2, shares=one)))
 
 
@@ -148,7 +148,7 @@ def test_the_command_says_power_width_and_error(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--participants", "1"], "participants is 1; it must be from 2"),
-        (["--effect", "3"], "passes the scale’s end"),
+        (["--effect", "3"], "goes beyond the end of the scale"),
         (["--effect", "-1"], "effect is -1"),
         (["--simulations", "3"], "too few"),
         (["--ratings", "900"], "fewer than the 10 trials"),

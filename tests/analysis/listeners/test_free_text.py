@@ -163,7 +163,7 @@ def test_an_embedding_file_gives_the_vectors_of_the_report(tmp_path: Path) -> No
     file.write_text("\n".join(json.dumps({"text": t, "vector": [len(t), 1]}) for t in texts))
     summary = build_report(table, tmp_path / "out", resamples=100, embeddings=file)
     assert summary.text_similarity == "cosine of embeddings (v.jsonl)"
-    with pytest.raises(AnalysisError, match="give one of them"):
+    with pytest.raises(AnalysisError, match="give only one of them"):
         build_report(table, tmp_path / "o", embeddings=file, embed_command="cat")
 
 
@@ -178,7 +178,7 @@ def test_an_embedding_file_gives_the_vectors_of_the_report(tmp_path: Path) -> No
         (
             '{"text": "a", "vector": [1]}\n{"text": "b", "vector": [1, 2]}\n'
             '{"text": "c", "vector": [1]}',
-            "the vector of 'b' has 2 numbers, others 1",
+            "the vector of 'b' has 2 numbers, the others have 1",
         ),
     ],
 )
@@ -195,8 +195,8 @@ def test_vectors_that_are_none_are_refused_in_one_line(
     ("command", "message"),
     [
         ("/nowhere/embed", "cannot be run: FileNotFoundError"),
-        ("false", "ended with status 1"),
-        ("true", "wrote 0 lines for 1 texts"),
+        ("false", "exited with status 1"),
+        ("true", "wrote 0 vectors for 1 texts"),
         ("'", "not a command"),
     ],
 )

@@ -175,7 +175,7 @@ def test_rules_that_are_no_rules_are_refused(tmp_path: Path) -> None:
         with pytest.raises(AnalysisError, match=message):
             exclude(responses, tmp_path, given)
     given.write_text('{"min_response_ms": 1000000000}')
-    with pytest.raises(AnalysisError, match="leave no response"):
+    with pytest.raises(AnalysisError, match="leave no responses"):
         exclude(responses, tmp_path, given)
     (tmp_path / "study.json").write_text("[]")
     with pytest.raises(AnalysisError, match=r"study\.json: not a JSON object"):
@@ -193,7 +193,7 @@ def test_every_rule_can_be_applied_to_a_full_export(tmp_path: Path, rule: str) -
     try:
         assert exclude(responses, tmp_path).exclusions[0].applied
     except AnalysisError as error:
-        assert "leave no response" in str(error)  # noqa: PT017
+        assert "leave no responses" in str(error)  # noqa: PT017
 
 
 def test_the_report_shows_results_with_and_without(tmp_path: Path) -> None:
