@@ -1,8 +1,8 @@
 """The frozen configuration of a run: one dataclass per section of the TOML file.
 
-`sections` and `methods` define the sections, each of which validates itself when made; `run_config`
-puts them together, `load` reads them from a file or a dict, `guard` says which fields name what a
-run may read, reach and spend. What of it makes a run's key is in `pipeline.identity`.
+`sections` and `methods` define the sections, each validated when it is made; `run_config` puts them
+together; `load` reads them from a file or a dict; `guard` marks the fields that determine what a
+run may read, connect to and spend. `pipeline.identity` derives a run's key from the config.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which fields of a config decide what a run may read, reach and spend.
+"""Which fields of a config determine what a run may read, connect to and spend.
 
-On the command line whoever writes a config could read those files anyway. Where a config comes from
-somebody else, as on the site, these fields take only what the administrator offers. The list is
-read off the config's dataclasses and closed by default: a field whose type holds a `Path` is a
-`FILE` unless its metadata say what else it is.
+On the command line, anyone who writes a config could read those files anyway. Where a config comes
+from somebody else, as on the site, these fields accept only what the administrator offers. The list
+is derived from the config's dataclasses and is safe by default: a field whose type contains a
+`Path` is guarded as a `FILE` unless its metadata say otherwise.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ KEY = "guard"
 
 
 class Guard(StrEnum):
-    """What a guarded field names."""
+    """What a guarded field refers to."""
 
     CORPUS = "corpus"
     """A folder of recordings."""
     MODEL = "model"
     """A folder of weights, or a name on the model hub."""
     REMOTE_MODEL = "remote model"
-    """A model of a paid service, by its name there."""
+    """A model of a paid service, by the service's name for it."""
     FILE = "file"
     """Any other file that is read or written."""
     ADDRESS = "address"
-    """Where something is sent over the network."""
+    """A network address to which data are sent."""
     MONEY = "money"
     """A price or a budget."""
 
@@ -48,12 +48,12 @@ class Guarded:
 
 
 def guard(kind: Guard) -> Mapping[str, Guard]:
-    """The metadata of a field that names a `kind`: `field(default="", metadata=guard(...))`."""
+    """Metadata that guard a dataclass field: `field(default="", metadata=guard(Guard.MODEL))`."""
     return {KEY: kind}
 
 
 def guarded_fields(config: type) -> tuple[Guarded, ...]:
-    """Every guarded field of a config of sections (`RunConfig`), in the config's order."""
+    """Every guarded field of a config made of sections (`RunConfig`), in the config's order."""
     found = []
     for section, kind in get_type_hints(config).items():
         hints = get_type_hints(kind)
@@ -66,7 +66,7 @@ def guarded_fields(config: type) -> tuple[Guarded, ...]:
 
 
 def _holds_path(hint: Any) -> bool:
-    """Whether a value of this type is a path, or may have one in it."""
+    """Whether a value of this type is a path or may contain one."""
     if isinstance(hint, type) and issubclass(hint, PurePath):
         return True
     return any(map(_holds_path, get_args(hint)))

@@ -1,7 +1,7 @@
-"""A config from a TOML file or a plain dict.
+"""Reads a config from a TOML file or a plain dict.
 
 An unknown key or section is refused with the list of the known ones. Relative paths in a TOML file
-count from the file's folder.
+are relative to the file's folder.
 """
 
 from __future__ import annotations
@@ -25,17 +25,27 @@ METHOD_PATHS = (
     ("essentia", "models"), ("gemini", "prompt"), ("gemini", "ledger"),
     ("free_text", "responses"), ("ensemble", "responses"),
 )  # fmt: skip
-"""Further paths that count from the config's folder."""
+"""Further paths, by section and key, that are relative to the config's folder."""
+
+
+TYPE_WORDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text in quotes",
+    Path: "a path in quotes",
+}
+"""How an error describes the type of a value."""
 
 
 LARGEST = 2**63 - 1
-"""Whole number that a config takes: what a database's column and torch's seeds hold."""
+"""Largest whole number allowed in a config: what a database column and a torch seed can hold."""
 
 
 def load_config(path: Path) -> RunConfig:
     """The config in the TOML file at `path`.
 
-    Raises `PipelineError` if the file is missing, is not TOML, or holds what no section knows.
+    Raises `PipelineError` if the file is missing, is not TOML, or has an unknown section or key.
     """
     path = Path(path)
     try:
@@ -51,15 +61,16 @@ def load_config(path: Path) -> RunConfig:
 
 
 def config_from_dict(mapping: Mapping[str, Any], *, base: Path | None = None) -> RunConfig:
-    """The config in a plain dict of sections; relative paths count from `base` (default: here).
+    """The config in a plain dict of sections.
 
-    Raises `PipelineError` on an unknown section or key, a wrong type, a value out of range, or a
-    path that no file can have.
+    Relative paths are resolved against `base` (default: the current folder). Raises `PipelineError`
+    on an unknown section or key, a wrong type, a value out of range, or an impossible path.
     """
     try:
         return _config_from(mapping, (base or Path.cwd()).resolve())
     except (ValueError, OSError, OverflowError, RuntimeError) as error:
-        # ~nobody, a name too long, a number that no float can hold, tables in tables in tables.
+        # Such as ~nobody, a name that is too long, a number too large for a float, or tables nested
+        # too deeply.
         raise PipelineError(f"the config cannot be used: {error}") from error
 
 
@@ -67,7 +78,7 @@ def _config_from(mapping: Mapping[str, Any], base: Path) -> RunConfig:
     hints = get_type_hints(RunConfig)
     _refuse_unknown(mapping, tuple(hints), "section")
     if "subject" not in mapping:
-        raise PipelineError("section [subject] is missing: it names the model and its hookpoints")
+        raise PipelineError("section [subject] is missing: it gives the model and its hookpoints")
     sections: dict[str, Any] = {}
     for name, cls in hints.items():
         if name in mapping:
@@ -76,9 +87,9 @@ def _config_from(mapping: Mapping[str, Any], base: Path) -> RunConfig:
 
 
 def _section(name: str, cls: type[Section], values: Any) -> Section:
-    """One section's dataclass from the file's values, types checked."""
+    """One section's dataclass from the file's values, after checking their types."""
     if not isinstance(values, Mapping):
-        raise PipelineError(f"[{name}] must be a section with keys, not {values!r}")
+        raise PipelineError(f"[{name}] must be a section with keys, but is {values!r}")
     hints = get_type_hints(cls)
     known = tuple(f.name for f in fields(cast(Any, cls)))
     _refuse_unknown(values, known, "key", f"[{name}] ")
@@ -102,7 +113,7 @@ def _refuse_unknown(
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type `hint` says; raises `PipelineError` naming both if it is another."""
+    """`value` converted to the type `hint`; raises `PipelineError` if it has another type."""
     if get_origin(hint) in (Union, UnionType):
         if value is None:
             return None
@@ -117,22 +128,22 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise PipelineError(f"{where} must be {hint.__name__}, not {value!r}")
+        raise PipelineError(f"{where} must be {TYPE_WORDS[hint]}, not {value!r}")
     return value
 
 
 def _refuse_unstorable(value: Any, where: str) -> None:
-    """Refuse numbers and texts that neither JSON nor a database can hold."""
+    """Raise `PipelineError` on numbers and texts that JSON or a database cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         raise PipelineError(f"{where} is {value}; it must be a finite number")
     if isinstance(value, int) and abs(value) > LARGEST:
-        raise PipelineError(f"{where} has over 19 digits; the largest number is {LARGEST}")
+        raise PipelineError(f"{where} is out of range: the largest number allowed is {LARGEST}")
     if isinstance(value, str | Path) and "\0" in str(value):
-        raise PipelineError(f"{where} is {str(value)!r}; a text may not hold the character NUL")
+        raise PipelineError(f"{where} is {str(value)!r}; it must not contain the NUL character")
 
 
 def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
-    """Paths made absolute; a subject that is no folder under `base` is taken for a hub's name."""
+    """The config with absolute paths; a subject that is not a folder is left as a hub name."""
     if config.corpus.path is not None:
         config = config.with_corpus(base / config.corpus.path.expanduser())
     folder = base / Path(config.subject.model).expanduser()

@@ -1,7 +1,9 @@
-"""The config's sections of single methods and scorers. Each field has its meaning under it.
+"""The config's sections for individual labeling methods and scorers.
 
-A section is part of a run's key only if a method or scorer of the run uses it; `OPERATIONAL` lists
-fields that say how fast or where, not what, and `PATHS` those in whose place a fingerprint stands.
+The string under each field gives its meaning and unit. A section is part of a run's key only if one
+of the run's methods or scorers uses it. `OPERATIONAL` lists fields that affect speed, place or cost
+but not results, and are left out of the key; `PATHS` lists fields that the key replaces by a
+fingerprint of the file.
 """
 
 from __future__ import annotations
@@ -21,15 +23,16 @@ AGAIN = ("malformed", "cut", "blocked", "empty", "refused")
 
 @dataclass(frozen=True)
 class ClapConfig:
-    """The model that says how well a text fits a sound."""
+    """CLAP, the model that measures how well a text fits a sound."""
 
     OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch",)
     PATHS: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A folder or hub name (default: `EARWITNESS_CLAP_MODEL`)."""
+    """A folder, or a name on the model hub (default: `EARWITNESS_CLAP_MODEL`)."""
     backend: str = "transformers"
-    """A name in `pipeline.clap.backends.BACKENDS`. Scores of two backends are never comparable."""
+    """The implementation: `transformers` or `laion-clap`. Never compare scores from different
+    backends."""
     batch: int = 16
     """Sounds, or texts, per batch."""
 
@@ -44,7 +47,7 @@ class EssentiaConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("models",)
 
     models: Path | None = field(default=None, metadata=guard(Guard.MODEL))
-    """Folder with the .pb and .json files (default: `EARWITNESS_ESSENTIA_MODEL`)."""
+    """Folder with the models' .pb and .json files (default: `EARWITNESS_ESSENTIA_MODEL`)."""
     heads: tuple[str, ...] = (
         "genre_discogs400-discogs-effnet-1",
         "mtg_jamendo_instrument-discogs-effnet-1",
@@ -55,23 +58,23 @@ class EssentiaConfig:
         "tonal_atonal-discogs-effnet-1",
         "timbre-discogs-effnet-1",
     )
-    """File names, without ending, of the heads that are asked."""
+    """The classifier heads to use, by file name without extension."""
     per_head: int = 3
-    """Maximum number of tags that a head gives a feature."""
+    """Maximum number of tags per head and feature."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "essentia", "per_head")
-        _require(bool(self.heads), "[essentia] heads is empty: name at least one")
+        _require(bool(self.heads), "[essentia] heads is empty: give at least one")
         for head in self.heads:
             _require(
                 Path(head).name == head,
-                f"[essentia] heads has {head!r}; it must be a file's name, without its folder",
+                f"[essentia] heads has {head!r}; it must be a file name without its folder",
             )
 
 
 @dataclass(frozen=True)
 class GeminiConfig:
-    """Gemini, asked over the network: what is asked, how fast, and for how much."""
+    """Gemini, called over the network: what is asked, how fast, and at what cost."""
 
     OPERATIONAL: ClassVar[tuple[str, ...]] = (
         "base_url", "timeout_seconds", "attempts", "backoff_seconds", "concurrency",
@@ -82,56 +85,59 @@ class GeminiConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("prompt", "ledger")
 
     model: str = field(default="gemini-3.5-flash-lite", metadata=guard(Guard.REMOTE_MODEL))
-    """The model asked, unless the method names another: `gemini@MODEL`. Models retire:
-    gemini-2.5-flash on 1 December 2026 by https://ai.google.dev/gemini-api/docs/deprecations."""
+    """The model to use, unless the method names another, as in `gemini@MODEL`. Models are retired:
+    gemini-2.5-flash on 1 December 2026, see https://ai.google.dev/gemini-api/docs/deprecations."""
     prompt: Path | None = None
-    """A file in place of the shipped prompt; `{clips}` and `{concepts}` in it are filled in."""
+    """File with a prompt to use instead of the built-in one; `{clips}` and `{concepts}` in it are
+    replaced by the numbers."""
     concepts: int = 5
     """Minimum number of concepts to ask for."""
     temperature: float | None = None
-    """None leaves it to the service, which from Gemini 3.5 on advises against any other."""
+    """Sampling temperature. If not set, the service's default, which Google recommends from
+    Gemini 3.5 on."""
     clip_seconds: float = 10.0
-    """Length of the excerpt from the middle of each exemplar, seconds."""
+    """Length of the excerpt taken from the middle of each exemplar, in seconds."""
     base_url: str = field(default="", metadata=guard(Guard.ADDRESS))
-    """Where the API is; empty is Google's own, or what `EARWITNESS_GEMINI_URL` names. The key is
+    """Address of the API. If empty, `EARWITNESS_GEMINI_URL` if set, else Google's own. The key is
     sent to no other host."""
     timeout_seconds: float = 120.0
-    """A call that takes longer is given up and tried again, seconds."""
+    """A call that takes longer is aborted and retried, in seconds."""
     attempts: int = 5
-    """Maximum number of tries per call, including the first."""
+    """Maximum number of attempts per call, including the first."""
     backoff_seconds: float = 2.0
-    """Mean wait before the second try, doubled before each further one, seconds."""
+    """Mean wait before the first retry, doubled before each further one, in seconds."""
     concurrency: int = 4
-    """Maximum number of calls at the same time."""
+    """Maximum number of simultaneous calls."""
     requests_per_minute: float = 60.0
     """Maximum number of calls started per minute."""
     budget_dollars: float = field(default=10.0, metadata=guard(Guard.MONEY))
-    """Budget of the whole run, all SAEs and `gemini@MODEL` methods together: nothing is asked if
-    the estimate is higher, and no call starts that the budget would not cover, counting calls under
-    way and calls that may have been paid for."""
+    """Budget for the whole run in US dollars, all SAEs and `gemini@MODEL` methods together. If the
+    estimate is higher, nothing is asked. No call starts unless the budget covers it together with
+    the calls in progress and those that may have been charged."""
     dollars_per_million_audio: float = field(default=0.3, metadata=guard(Guard.MONEY))
-    """Price per million tokens of sound. The three prices are the default model's, as the list at
-    https://ai.google.dev/gemini-api/docs/pricing had them on 7 October 2026: look there first."""
+    """Price per million audio tokens. The three prices are those of the default model on 7 October
+    2026; check them at https://ai.google.dev/gemini-api/docs/pricing."""
     dollars_per_million_text: float = field(default=0.3, metadata=guard(Guard.MONEY))
-    """Price per million tokens of prompt."""
+    """Price per million text tokens in the prompt."""
     dollars_per_million_output: float = field(default=2.5, metadata=guard(Guard.MONEY))
-    """Price per million tokens of answer, including thoughts."""
+    """Price per million output tokens, including thinking tokens."""
     batch: bool = False
-    """Ask by batch jobs: half the price, an answer within a day."""
+    """Use batch jobs: half the price, answers within a day."""
     poll_seconds: float = 60.0
-    """How often a batch job is polled, seconds."""
+    """Interval between checks of a batch job's state, in seconds."""
     unknown: str = "fail"
-    """What becomes of a call that was under way when the process was killed, and may have been
-    paid for: `fail` its feature with that reason, or `ask` again."""
+    """What to do about a call that was in progress when the process was killed, and may have been
+    charged: `fail` marks its feature as failed with that reason, `ask` repeats the call."""
     unanswered: str = "stop"
-    """What becomes of a question that got no answer in all tries (an outage, a quota, an expired
-    batch): `stop` the stage, which a later start continues, or `fail` its feature and go on;
-    `run --redo labels` asks it again."""
+    """What to do about a question that no attempt got an answer to (an outage, a quota, an expired
+    batch). `stop`: stop the stage; the next start continues it. `fail`: mark its feature as failed
+    and go on; `run --redo labels` asks it again."""
     again: tuple[str, ...] = ()
-    """Kinds of answers that each start asks for again, and pays for again: `malformed`, `cut` (at
-    the limit of tokens), `blocked`, `empty`, `refused`. What is whole in them is used till then."""
+    """Kinds of bad answers to ask for, and pay for, again at each start: `malformed`, `cut` (at the
+    token limit), `blocked`, `empty`, `refused`. Until then, the usable part of them is used."""
     ledger: Path | None = None
-    """File of all calls and answers, which runs may share; default: in the run."""
+    """File that records all calls and answers; several runs may share it. If not set, it lies in
+    the run directory."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model), "[gemini] model is empty")
@@ -140,12 +146,16 @@ class GeminiConfig:
         for kind in self.again:
             _require_choice(kind, AGAIN, "[gemini] again")
         for name in ("budget_dollars", *(f"dollars_per_million_{of}" for of in PRICED)):
-            _require(getattr(self, name) >= 0, f"[gemini] {name} is under 0")
+            value = getattr(self, name)
+            _require(value >= 0, f"[gemini] {name} is {value}; it must be 0 or more")
         _require_positive(
             self, "gemini", "concepts", "clip_seconds", "timeout_seconds", "attempts",
             "concurrency", "requests_per_minute", "poll_seconds",
         )  # fmt: skip
-        _require(self.backoff_seconds >= 0, "[gemini] backoff_seconds is under 0")
+        _require(
+            self.backoff_seconds >= 0,
+            f"[gemini] backoff_seconds is {self.backoff_seconds}; it must be 0 or more",
+        )
 
 
 @dataclass(frozen=True)
@@ -155,12 +165,12 @@ class FreeTextConfig:
     PATHS: ClassVar[tuple[str, ...]] = ("responses",)
 
     responses: Path | None = None
-    """The earlier study's `responses.csv`."""
+    """The `responses.csv` of the earlier study."""
     run: str = ""
-    """The run that the study was of, by the identifier in the file's column `run`. Its corpus,
-    subject and dictionaries must be this run's, so that its features are. Must be named."""
+    """The run that the study was about, as in the file's column `run`. Required. Its corpus,
+    subject and SAEs must be the same as this run's, so that the features are the same."""
     min_participants: int = 1
-    """A text written by fewer listeners is not a candidate."""
+    """A text becomes a candidate only if at least this many listeners wrote it."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "free_text", "min_participants")
@@ -168,18 +178,18 @@ class FreeTextConfig:
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """How several methods' candidates become one list."""
+    """How the candidates of several methods are merged into one list."""
 
     PATHS: ClassVar[tuple[str, ...]] = ("responses",)
 
     methods: tuple[str, ...] = ()
-    """What is combined; empty: every method of the run but controls and other ensembles."""
+    """The methods to merge; if empty, all of the run's except controls and other ensembles."""
     damping: float = 60.0
-    """κ of reciprocal rank fusion."""
+    """Constant κ of reciprocal rank fusion: each candidate scores 1 / (κ + rank)."""
     responses: Path | None = None
-    """An earlier study's `responses.csv`, to weigh methods and ranks by listeners' answers."""
+    """The `responses.csv` of an earlier study, whose answers then weight methods and ranks."""
     run: str = ""
-    """The run that the study was of, as under [free_text]; must be named with `responses`."""
+    """The run that the study was about, as under [free_text]. Required with `responses`."""
 
     def __post_init__(self) -> None:
         _require(self.damping >= 0, f"[ensemble] damping is {self.damping}; it must be 0 or more")

@@ -1,4 +1,4 @@
-"""A run's whole config: its sections put together, and what can be asked of it."""
+"""A run's whole config: its sections put together, with seeds and variants derived from it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from pipeline.config.sections import (
 from pipeline.errors import PipelineError
 
 METHOD_SECTIONS = ("clap", "essentia", "gemini", "free_text", "ensemble")
-"""Sections of single methods: part of the key only where one of the run uses them."""
+"""Sections that belong to a run's key only if one of its methods or scorers uses them."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that decides what a run computes, and on what machine it does."""
+    """Everything that determines what a run computes, and how it uses the machine."""
 
     subject: SubjectConfig
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
@@ -48,9 +48,9 @@ class RunConfig:
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict that `config_from_dict` reads back, with absolute paths and every default.
+        """A plain dict that `config_from_dict` reads back, with absolute paths and all defaults.
 
-        `None` values are left out, since TOML and JSON forms then agree.
+        `None` values are left out, so that the TOML and the JSON form agree (TOML has no null).
         """
         return {
             section: {name: _plain(value) for name, value in values.items() if value is not None}
@@ -58,7 +58,7 @@ class RunConfig:
         }
 
     def seeds(self) -> dict[str, int]:
-        """Every seed of the run, by what it decides."""
+        """Every seed of the run, keyed by what it affects."""
         return {
             "sae": self.sae.seed,
             "subject_control": self.subject.control_seed,
@@ -67,27 +67,27 @@ class RunConfig:
         }
 
     def with_corpus(self, path: Path) -> RunConfig:
-        """The same config reading another corpus folder."""
+        """The same config with another corpus folder; raises `PipelineError` if it is not UTF-8."""
         folder = Path(path).resolve()
         try:
             str(folder).encode()
         except UnicodeEncodeError as error:
             raise PipelineError(
-                f"the corpus folder {str(folder)!r} is not UTF-8: rename it"
+                f"the name of the corpus folder {str(folder)!r} is not UTF-8: rename it"
             ) from error
         return replace(self, corpus=replace(self.corpus, path=folder))
 
     def with_ceiling(self, dollars: float) -> RunConfig:
-        """The same config with a Gemini budget of at most `dollars`; under 0 is 0.
+        """The same config with a Gemini budget of at most `dollars`; a negative limit counts as 0.
 
-        The budget is no part of the run's key. It counts what the run has spent before.
+        The budget is not part of the run's key. What the run has already spent counts against it.
         """
         least = max(0.0, min(self.gemini.budget_dollars, dollars))
         return replace(self, gemini=replace(self.gemini, budget_dollars=least))
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON and TOML can hold."""
+    """`value` in a form that JSON and TOML can hold: paths as text, tuples as lists."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""The sections of a run's config. Each field has its meaning and unit under it."""
+"""The sections of a run's config. The string under each field gives its meaning and unit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOOKPOINT_PRESETS = {
         ("paper-large", (2, 12, 24, 36, 46)),
     )
 }
-"""The hookpoints of Singh, Cherep and Maes (arXiv 2505.18186) by name: what leaves these blocks,
+"""The hookpoints of Singh, Cherep and Maes (arXiv 2505.18186) by name: the output of these blocks,
 counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
 THRESHOLD_UNITS = ("normalised", "relative")
@@ -31,16 +31,16 @@ FEATURE_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"threshold": 0.0, "threshold_unit": "normalised", "min_rate": 0.01, "max_rate": 0.25},
     "small": {"threshold": 3.0, "threshold_unit": "normalised", "min_rate": 0.01, "max_rate": 0.25},
 }
-"""`paper`: Singh, Cherep and Maes (arXiv 2505.18186), a latent fires where its maximum is over 0;
-made for dictionaries of 65,536. `small`: the same rates with a threshold of three times the RMS
-of the input, for dictionaries of a few thousand, where any latent exceeds 0 somewhere in most
-tracks. Both were fixed without looking at what the features stand for."""
+"""`paper`: Singh, Cherep and Maes (arXiv 2505.18186); a latent fires in a track if its maximum is
+greater than 0. Suits dictionaries of 65,536. `small`: the same rates, but with a threshold of three
+times the RMS of the input, for dictionaries of a few thousand, where every latent exceeds 0
+somewhere in most tracks. Both were fixed before anyone looked at what the features respond to."""
 
 
 def parse_hookpoint(name: str) -> tuple[int, str]:
     """Block (from 0) and site of a hookpoint such as `decoder.layers.3.resid_post`.
 
-    Raises `PipelineError` if the name is of another form.
+    Raises `PipelineError` if the name has any other form.
     """
     match = HOOKPOINT_PATTERN.fullmatch(name)
     if match is None:
@@ -63,32 +63,32 @@ def _require_choice(value: str, choices: tuple[str, ...], where: str) -> None:
 def _require_positive(section: object, where: str, *names: str) -> None:
     for name in names:
         value = getattr(section, name)
-        _require(value > 0, f"[{where}] {name} is {value}; it must be over 0")
+        _require(value > 0, f"[{where}] {name} is {value}; it must be greater than 0")
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Which recordings, and how they are cut and split."""
+    """Which recordings are used, and how they are cut and split."""
 
     path: Path | None = field(default=None, metadata=guard(Guard.CORPUS))
     """Corpus folder (overridden by `--corpus` on the command line)."""
     adapter: str = "folder"
-    """How the folder is read: a name in `pipeline.corpus.adapters.ADAPTERS`."""
+    """How the folder is read: one of `pipeline.corpus.adapters.ADAPTERS`."""
     clip_seconds: float = 10.0
-    """Length of an excerpt, seconds."""
+    """Length of each excerpt, in seconds."""
     windows: int = 1
-    """Excerpts of a longer track, spread evenly over it without overlap: 1 is its middle, 0 is as
-    many as fit. With another number than 1 each excerpt is a track of its own, `TRACK@SECONDS`."""
+    """Number of excerpts per track, evenly spaced and not overlapping: 1 takes the middle, 0 takes
+    as many as fit. Unless this is 1, each excerpt counts as a separate track, `TRACK@SECONDS`."""
     min_seconds: float = 3.0
-    """Shorter tracks are excluded, seconds."""
+    """Tracks shorter than this are excluded, in seconds."""
     silence_db: float = -60.0
-    """A track whose loudest sample is below this is excluded as silent, dB of full scale."""
+    """A track whose peak is below this is excluded as silent, in dBFS."""
     train_share: float = 0.5
-    """Expected share of artists (else tracks) that the SAE is trained on."""
+    """Expected share of artists (of tracks, where no artist is given) used to train the SAE."""
     validation_share: float = 0.25
-    """Expected share for rates, filter and exemplars; the rest is the test split."""
+    """Expected share used for firing rates, filter and exemplars; the rest is the test split."""
     split_salt: str = "earwitness"
-    """Mixed into the hash that splits: a different salt gives a different split."""
+    """Text mixed into the hash that splits the corpus: another salt gives another split."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "corpus", "clip_seconds", "min_seconds")
@@ -97,7 +97,8 @@ class CorpusConfig:
         _require(
             all(share > 0 for share in shares),
             f"[corpus] train_share {self.train_share} and validation_share "
-            f"{self.validation_share} leave {self.test_share:.3g} for test; each must be over 0",
+            f"{self.validation_share} leave {self.test_share:.3g} for the test split; "
+            "all three must be greater than 0",
         )
 
     def folder(self) -> Path:
@@ -108,35 +109,35 @@ class CorpusConfig:
 
     @property
     def test_share(self) -> float:
-        """Expected share that labels and recovery are graded on."""
+        """Expected share on which labels and recovery are scored."""
         return 1.0 - self.train_share - self.validation_share
 
 
 @dataclass(frozen=True)
 class SubjectConfig:
-    """The frozen generator that is studied."""
+    """The frozen music generator that is studied."""
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("model", "hookpoints")
 
     model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A local folder, or a name on the model hub (`facebook/musicgen-small`)."""
+    """A local folder, or a name on the model hub such as `facebook/musicgen-small`."""
     hookpoints: tuple[str, ...] = ()
     """Where activations are read, e.g. `decoder.layers.3.resid_post`; or `paper-small` or
     `paper-large`, see `HOOKPOINT_PRESETS`."""
     backend: str = "transformers"
-    """A name in `pipeline.subjects.SUBJECTS`."""
+    """The implementation that loads the model: one of `pipeline.subjects.SUBJECTS`."""
     precision: str = "float32"
-    """Number format of the decoder's forward: float32, bfloat16 or float16."""
+    """Number format of the decoder's forward pass: float32, bfloat16 or float16."""
     control: str = "none"
-    """What is read in the subject's place: `random`, the same architecture with a freshly
-    initialised decoder; `phase-randomised-corpus`, the subject on tracks of random phases;
-    `codec-latents`; `mel-spectrogram`."""
+    """Control condition: what to read instead of the subject's activations. `random`: the same
+    architecture with a freshly initialised decoder; `phase-randomised-corpus`: the subject on
+    tracks with randomised phases; `codec-latents`; `mel-spectrogram`."""
     control_seed: int = 0
-    """Seed of the initialisation of `random`."""
+    """Seed for the initialisation under `random`."""
 
     def __post_init__(self) -> None:
         _require(bool(self.model), "[subject] model is empty: give a folder or a hub name")
-        _require(bool(self.hookpoints), "[subject] hookpoints is empty: name at least one")
+        _require(bool(self.hookpoints), "[subject] hookpoints is empty: give at least one")
         spelt_out = [
             one for name in self.hookpoints for one in HOOKPOINT_PRESETS.get(name, (name,))
         ]
@@ -145,7 +146,7 @@ class SubjectConfig:
             parse_hookpoint(name)
         _require(
             len(set(self.hookpoints)) == len(self.hookpoints),
-            f"[subject] hookpoints names one twice: {', '.join(self.hookpoints)}",
+            f"[subject] hookpoints lists one of them twice: {', '.join(self.hookpoints)}",
         )
         _require_choice(self.precision, PRECISIONS, "[subject] precision")
         _require_choice(self.control, CONTROLS, "[subject] control")
@@ -160,25 +161,25 @@ class SaeConfig:
     ks: tuple[int, ...] = (16,)
     """Active latents per frame (k)."""
     steps: int = 2000
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     batch_frames: int = 1024
-    """Frames per step."""
+    """Frames per optimiser step."""
     learning_rate: float = 1e-3
-    """Adam's peak learning rate."""
+    """Peak learning rate of Adam."""
     warmup_share: float = 0.05
     """Share of the steps, at the start, during which the learning rate rises from 0."""
     decay_share: float = 0.2
     """Share of the steps, at the end, during which the learning rate falls to 0."""
     centre: str = "geometric_median"
-    """Start of the decoder's bias: `geometric_median` or `mean` of train frames."""
+    """Initial value of `b_dec`: the `geometric_median` or the `mean` of the training frames."""
     aux_k: int = 64
-    """Number of dead latents that AuxK uses to explain the error; 0 switches it off."""
+    """Number of dead latents with which the AuxK loss reconstructs the error; 0 switches it off."""
     aux_weight: float = 1 / 32
-    """Weight of that loss (Gao et al., arXiv 2406.04093)."""
+    """Weight of the AuxK loss (Gao et al., arXiv 2406.04093)."""
     dead_after_frames: int = 100_000
-    """A latent that has not fired in this many frames counts as dead."""
+    """A latent that has not fired for this many frames counts as dead."""
     seed: int = 0
-    """Seed of the initialisation and of the frame order."""
+    """Seed for the initialisation and the order of the frames."""
 
     def __post_init__(self) -> None:
         _require(bool(self.expansions) and bool(self.ks), "[sae] expansions or ks is empty")
@@ -186,7 +187,7 @@ class SaeConfig:
             values = getattr(self, name)
             _require(
                 min(values) > 0 and len(set(values)) == len(values),
-                f"[sae] {name} is {list(values)}; each must be over 0 and named once",
+                f"[sae] {name} is {list(values)}; each must be greater than 0 and listed once",
             )
         _require_positive(
             self, "sae", "steps", "batch_frames", "learning_rate", "dead_after_frames"
@@ -195,7 +196,7 @@ class SaeConfig:
             min(self.warmup_share, self.decay_share) >= 0
             and self.warmup_share + self.decay_share <= 1,
             f"[sae] warmup_share {self.warmup_share} and decay_share {self.decay_share} "
-            "must be shares of the steps that together are at most 1",
+            "must be shares of the steps, 0 or more, with a sum of at most 1",
         )  # fmt: skip
         _require(self.aux_k >= 0, f"[sae] aux_k is {self.aux_k}; it must be 0 or more")
         _require_choice(self.centre, CENTRES, "[sae] centre")
@@ -203,23 +204,23 @@ class SaeConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """Which latents count as features. What is not given comes from the preset."""
+    """Which latents are kept as features. Values that are not given come from the preset."""
 
     preset: str = "small"
     """`small` or `paper`; see `FEATURE_PRESETS`."""
     threshold: float | None = None
-    """τ: a latent fires in a track if its maximum there exceeds this."""
+    """τ: a latent fires in a track if its maximum activation there exceeds this."""
     threshold_unit: str | None = None
-    """`normalised`: the RMS of a centred activation is 1. `relative`: share of the latent's own
-    maximum over validation tracks."""
+    """`normalised`: in units of the RMS of the centred input activations. `relative`: as a share of
+    the latent's own maximum over the validation tracks."""
     min_rate: float | None = None
-    """A latent that fires in a smaller share of validation tracks is dropped."""
+    """Drop latents that fire in a smaller share of the validation tracks than this."""
     max_rate: float | None = None
-    """A latent that fires in a larger share of validation tracks is dropped."""
+    """Drop latents that fire in a larger share of the validation tracks than this."""
     min_tracks: int = 10
-    """A latent that fires in fewer validation tracks is dropped."""
+    """Drop latents that fire in fewer validation tracks than this."""
     neighbours: int = 10
-    """Number of nearest kept decoder directions listed per kept feature."""
+    """Number of nearest neighbours (by decoder cosine, among kept features) listed per feature."""
 
     def __post_init__(self) -> None:
         _require_choice(self.preset, tuple(FEATURE_PRESETS), "[features] preset")
@@ -231,11 +232,13 @@ class FeaturesConfig:
         _require(threshold >= 0, f"[features] threshold is {threshold}; it must be 0 or more")
         _require(
             self.threshold_unit != "relative" or threshold < 1,
-            f"[features] threshold is {threshold}, a share of a latent's maximum: under 1",
+            f"[features] threshold is {threshold}; under threshold_unit 'relative' it is a share "
+            "of the latent's maximum and must be less than 1",
         )
         _require(
             0 <= low < high <= 1,
-            f"[features] rates from {low} to {high} are not shares with low under high",
+            f"[features] min_rate is {low} and max_rate {high}; both must be shares from 0 to 1, "
+            "min_rate the smaller",
         )
         _require_positive(self, "features", "min_tracks", "neighbours")
 
@@ -243,7 +246,9 @@ class FeaturesConfig:
     def filter(self) -> tuple[float, float, float]:
         """Threshold, smallest rate, largest rate."""
         if self.threshold is None or self.min_rate is None or self.max_rate is None:
-            raise PipelineError("[features] a preset left a value open")
+            raise PipelineError(
+                f"[features] preset {self.preset!r} lacks threshold, min_rate or max_rate"
+            )
         return self.threshold, self.min_rate, self.max_rate
 
 
@@ -252,7 +257,8 @@ class ExemplarsConfig:
     """The tracks that show what a feature responds to."""
 
     count: int = 10
-    """Validation tracks kept per feature: of those where it fires, the largest mean activations."""
+    """Number of exemplars per feature: the validation tracks with the highest mean activation,
+    among those in which the feature fires."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "exemplars", "count")
@@ -263,76 +269,80 @@ class LabelsConfig:
     """Which methods label the features."""
 
     methods: tuple[str, ...] = ("descriptors", "corpus-tags")
-    """Names in `pipeline.labelers.LABELERS`."""
+    """Any of `pipeline.labelers.LABELERS`."""
     candidates: int = 10
     """Maximum number of candidate labels per feature and method."""
     seed: int = 0
     """Seed for methods that draw at random."""
     random_label_of: str = ""
-    """The method whose labels `random-label` shuffles; empty: the first that is not a control."""
+    """The method whose labels `random-label` shuffles; if empty, the first non-control method."""
     synonyms: str = "words"
-    """What makes two texts the same label: `words` (the same words but for form and filling), or
-    `clap` (that, or the text encoder of [clap])."""
+    """When two texts count as the same label. `words`: their words agree, apart from inflection and
+    filler words; `clap`: that, or the text encoder of [clap] finds them close enough."""
     synonym_cosine: float = 0.98
-    """Under `clap`, texts whose embeddings (minus the mean of plain phrases) have at least this
-    cosine are the same label."""
+    """Under `clap`, texts count as the same label if the cosine of their embeddings (minus the mean
+    embedding of plain phrases) is at least this."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "labels", "candidates")
         _require_choice(self.synonyms, SYNONYMS, "[labels] synonyms")
         _require(
             0 < self.synonym_cosine <= 1,
-            f"[labels] synonym_cosine is {self.synonym_cosine}; it must lie in (0, 1]",
+            f"[labels] synonym_cosine is {self.synonym_cosine}; it must be greater than 0 and at "
+            "most 1",
         )
 
 
 @dataclass(frozen=True)
 class ScoresConfig:
-    """How labels are graded."""
+    """How labels are scored."""
 
     scorers: tuple[str, ...] = ("reading",)
-    """Names in `pipeline.scorers.SCORERS`."""
+    """Any of `pipeline.scorers.SCORERS`."""
     min_tracks: int = 5
-    """Test tracks that must fire, and as many that must not, for a score."""
+    """A score needs at least this many test tracks in which the feature fires, and as many in which
+    it does not."""
     interval_level: float = 0.95
     """Confidence level of the interval around a score."""
     seed: int = 0
     """Seed for scorers that draw at random."""
     per_class: int = 50
-    """Maximum number of firing, and of silent, test tracks per feature that CLAP's scorers draw."""
+    """Maximum number of test tracks that the CLAP scorers draw per feature, of those in which it
+    fires and again of those in which it does not."""
     hard_share: float = 0.5
-    """Share of the silent tracks that are drawn where the nearest decoder directions fire."""
+    """Share of the non-firing tracks that are drawn where the feature's nearest neighbours fire."""
     window_seconds: float = 2.0
-    """Length of the pieces that `localisation` compares, seconds."""
+    """Length of the excerpts that `localisation` compares, in seconds."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "scores", "min_tracks", "per_class", "window_seconds")
         _require(
             0 <= self.hard_share < 1,
-            f"[scores] hard_share is {self.hard_share}; it must be 0 or more and under 1",
+            f"[scores] hard_share is {self.hard_share}; it must be at least 0 and less than 1",
         )
         _require(
             0 < self.interval_level < 1,
-            f"[scores] interval_level is {self.interval_level}; it must lie between 0 and 1",
+            f"[scores] interval_level is {self.interval_level}; it must be between 0 and 1, "
+            "such as 0.95",
         )
 
 
 @dataclass(frozen=True)
 class MachineConfig:
-    """How fast a run is, not what it computes: not part of its key."""
+    """How a run uses the machine. Affects speed, not results, and is not part of the run's key."""
 
     device: str = "cpu"
-    """torch's device: `cpu` or `cuda`."""
+    """The torch device: `cpu` or `cuda`."""
     workers: int = 2
-    """Tracks, or SAEs, that are processed in parallel."""
+    """Number of tracks, or SAEs, processed in parallel."""
     threads: int = 1
-    """torch threads per worker; 0 leaves it to torch. On CPUs, more workers help more."""
+    """torch threads per worker; 0 lets torch decide. On CPUs, more workers help more."""
     batch_tracks: int = 1
-    """Tracks per batch of codec and decoder; use 16 or more on a GPU."""
+    """Tracks per batch in the codec and the decoder; use 16 or more on a GPU."""
     confined: bool = False
-    """Whether a recording that the corpus lists but that lies outside its folder, links followed,
-    is excluded. The site sets it for runs of researchers who may not read this machine's files."""
+    """Exclude recordings that the corpus lists but that lie outside its folder (after following
+    links). The site sets this for researchers who may not read this machine's files."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "machine", "workers", "batch_tracks")
-        _require(self.threads >= 0, f"[machine] threads is {self.threads}; 0 or more")
+        _require(self.threads >= 0, f"[machine] threads is {self.threads}; it must be 0 or more")

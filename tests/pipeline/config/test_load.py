@@ -49,19 +49,25 @@ def test_a_model_that_is_no_folder_is_left_a_hub_name(tmp_path: Path) -> None:
     [
         ({"subject": SUBJECT, "sea": {}}, "unknown section 'sea'; known: subject, corpus, sae"),
         ({"subject": SUBJECT, "sae": {"step": 3}}, "[sae] unknown key 'step'; known: expansions"),
-        ({"subject": SUBJECT, "sae": {"steps": "3"}}, "[sae] steps must be int, not '3'"),
-        ({"subject": SUBJECT, "sae": {"steps": True}}, "[sae] steps must be int, not True"),
+        (
+            {"subject": SUBJECT, "sae": {"steps": "3"}},
+            "[sae] steps must be a whole number, not '3'",
+        ),
+        (
+            {"subject": SUBJECT, "sae": {"steps": True}},
+            "[sae] steps must be a whole number, not True",
+        ),
         ({"subject": SUBJECT, "sae": {"ks": 16}}, "[sae] ks must be a list, not 16"),
         ({"subject": SUBJECT, "sae": 3}, "[sae] must be a section"),
-        ({"subject": SUBJECT, "sae": {"steps": 0}}, "[sae] steps is 0; it must be over 0"),
+        ({"subject": SUBJECT, "sae": {"steps": 0}}, "[sae] steps is 0; it must be greater than 0"),
         ({"subject": SUBJECT, "sae": {"ks": [4, 4]}}, "[sae] ks is [4, 4]"),
         ({"subject": {"model": "a/b"}}, "[subject] lacks hookpoints"),
         ({}, "section [subject] is missing"),
         ({"subject": {**SUBJECT, "hookpoints": ["layers.2"]}}, "is not of the form decoder.layers"),
         ({"subject": {**SUBJECT, "precision": "int8"}}, "known: float32, bfloat16, float16"),
-        ({"subject": SUBJECT, "corpus": {"train_share": 0.8}}, "leave -0.05 for test"),
+        ({"subject": SUBJECT, "corpus": {"train_share": 0.8}}, "leave -0.05 for the test split"),
         ({"subject": SUBJECT, "features": {"preset": "big"}}, "known: paper, small"),
-        ({"subject": SUBJECT, "features": {"min_rate": 0.5}}, "rates from 0.5 to 0.25"),
+        ({"subject": SUBJECT, "features": {"min_rate": 0.5}}, "min_rate is 0.5 and max_rate 0.25"),
     ],
 )
 def test_a_wrong_config_is_refused_naming_what_is_wrong(

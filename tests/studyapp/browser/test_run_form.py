@@ -62,7 +62,9 @@ def test_a_wrong_field_is_named_and_led_to(form: Page) -> None:
     form.get_by_label("Model").fill("nano")
     form.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
     form.get_by_label("Steps").fill("many")
-    expect(form.get_by_role("alert")).to_contain_text("[sae] steps must be int, not 'many'")
+    expect(form.get_by_role("alert")).to_contain_text(
+        "[sae] steps must be a whole number, not 'many'"
+    )
     form.get_by_role("link", name="Go to the field").click()
     assert form.url.endswith("#field-sae-steps")
 

@@ -120,7 +120,7 @@ def test_a_runs_config_comes_back_as_a_short_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("data", "line", "at"),
     [
-        ({"sae.ks": "16, many"}, "[sae] ks must be int, not 'many'", "field-sae-ks"),
+        ({"sae.ks": "16, many"}, "[sae] ks must be a whole number, not 'many'", "field-sae-ks"),
         ({"sae.steps": "0"}, "[sae] steps is 0", "field-sae-steps"),
         ({"features.preset": "huge"}, "[features] preset is 'huge'", "field-features-preset"),
         ({"corpus.clip_seconds": "-1"}, "[corpus] clip_seconds", "field-corpus-clip_seconds"),
