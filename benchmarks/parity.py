@@ -1,10 +1,9 @@
 """The same weights in both subject backends: codes, and the residual stream at every layer.
 
-    python -m benchmarks.parity            the nano subject and audiocraft's debug model
+    python -m benchmarks.parity            the nano subject
     python -m benchmarks.parity --subject FOLDER
 
-The nano is read twice: as transformers has it, and from audiocraft's files made of it. The debug
-model is audiocraft's own, read as it is by audiocraft and by conversion by transformers. The
+The subject is read twice: as transformers has it, and from audiocraft's files made of it. The
 largest absolute difference over all frames is shown, beside the RMS of the stream.
 """
 
@@ -20,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.common.made_subjects import write_debug_subject
 from pipeline.config import SubjectConfig
 from pipeline.subjects.audiocraft_backend import AudiocraftSubject
 from pipeline.subjects.convert import convert
@@ -76,18 +74,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        converted, debug = Path(made) / "converted", write_debug_subject(Path(made) / "debug")
+        converted = Path(made) / "converted"
         convert(str(options.subject.resolve()), converted, "audiocraft")
-        pairs = {
-            options.subject.name: (options.subject, converted),
-            "audiocraft debug": (debug, debug),
-        }
         worst = 0.0
-        for name, (ours, theirs) in pairs.items():
-            print(f"\n{name}\n{'':34} {'largest difference':>18} {'RMS':>8}")
-            for row in compare(ours, theirs, seconds=options.seconds):
-                print(f"{row.what:34} {row.difference:18.2e} {row.scale:8.3f}")
-                worst = max(worst, row.difference)
+        print(f"\n{options.subject.name}\n{'':34} {'largest difference':>18} {'RMS':>8}")
+        for row in compare(options.subject, converted, seconds=options.seconds):
+            print(f"{row.what:34} {row.difference:18.2e} {row.scale:8.3f}")
+            worst = max(worst, row.difference)
     print(f"\nlargest of all {worst:.2e}, limit {LIMIT:.0e}")
     return 0 if worst <= LIMIT else 1
 

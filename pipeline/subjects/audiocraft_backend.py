@@ -241,7 +241,7 @@ def _language_model(checkpoints: Checkpoints) -> Any:
         conditioners.ConditionFuser(fuser),
         **arguments | {"cross_attention": True},
     )
-    # A conditioner of another kind (the debug model's table of words) is left out.
+    # A conditioner that is no T5 is left out: such a subject takes no prompt.
     state = {
         name: tensor
         for name, tensor in checkpoints.lm.state.items()

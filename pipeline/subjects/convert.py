@@ -48,11 +48,6 @@ def _write_transformers(folder: Path, out: Path) -> None:
     from pipeline.subjects.transformers_backend import whole_model
 
     parts = build.parts_of(build.checkpoints_in(folder))
-    if not getattr(parts.decoder.config, "pre_norm", True):
-        raise PipelineError(
-            "transformers has no MusicGen with norms after its parts; the backend transformers "
-            f"reads {folder} as it is"
-        )
     if not parts.text_name:
         raise PipelineError(f"{folder} has no T5 text encoder, which transformers' MusicGen needs")
     encoder = text.encoder_of(folder, parts.text_name)

@@ -90,10 +90,6 @@ class TransformersSubject:
 
         ids = delayed_ids(codes, special=int(self._decoder.config.pad_token_id))
         given = {"input_ids": ids.flatten(0, 1).to(self._device), "use_cache": False}
-        if not getattr(self._decoder.config, "pre_norm", True):
-            given["encoder_hidden_states"] = torch.zeros(
-                (len(codes), 1, self.facts.width), dtype=self._precision, device=self._device
-            )
         with torch.inference_mode():
             found = self._stream.read(hookpoints, lambda: self._decoder(**given))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}

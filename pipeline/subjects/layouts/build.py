@@ -56,7 +56,7 @@ def parts_of(checkpoints: Checkpoints) -> Parts:
     guidance = (lm.cfg.get("classifier_free_guidance") or {}).get("inference_coef", 3.0)
     return Parts(
         _decoder(config, state),
-        _codec(codec.codec_config(codes.cfg), codec.to_transformers(codes.state, codes.cfg)),
+        _codec(codec.codec_config(codes.cfg), codec.to_transformers(codes.state)),
         projection,
         text_name_of(lm.cfg),
         float(guidance),
@@ -96,19 +96,7 @@ def checkpoints_of(model: Any) -> Checkpoints:
 def _decoder(config: dict[str, Any], state: dict[str, Any]) -> Any:
     from transformers import MusicgenDecoderConfig, MusicgenForCausalLM
 
-    pre_norm, biases = config["pre_norm"], config.pop("biases")
-    if pre_norm == biases:
-        raise PipelineError(
-            f"the language model has norms {'before' if pre_norm else 'after'} its parts and "
-            f"{'' if biases else 'no '}biases; only MusicGen's (before, none) and audiocraft's "
-            "defaults (after, biases) are read"
-        )
-    model = MusicgenForCausalLM(MusicgenDecoderConfig(**config))
-    if not pre_norm:
-        from pipeline.subjects.layouts.post_norm import put_in
-
-        put_in(model)
-    return loaded(model, state, "language model")
+    return loaded(MusicgenForCausalLM(MusicgenDecoderConfig(**config)), state, "language model")
 
 
 def _codec(config: dict[str, Any], state: dict[str, Any]) -> Any:

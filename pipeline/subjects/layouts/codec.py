@@ -1,10 +1,4 @@
-"""The codec: audiocraft's `EncodecModel` against transformers'.
-
-They differ in names, and in three things that transformers' class cannot do and that are put
-exactly all the same: a network without an LSTM gets one of zeros (it adds 0), a convolution
-without weight normalisation its own norm as the scale, and a codebook whose size is no power of
-two is filled up with vectors too far away to be chosen.
-"""
+"""The codec: audiocraft's `EncodecModel` against transformers'. They differ in names."""
 
 from __future__ import annotations
 
@@ -20,9 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 Tensors = dict[str, "torch.Tensor"]
-
-FAR_AWAY = 1e6
-"""A component of a vector that no latent is nearest to."""
 
 SEANET = {
     "channels": "audio_channels", "dimension": "hidden_size", "n_filters": "num_filters",
@@ -63,8 +54,13 @@ def seanet_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
         if given.get(name, wanted) != wanted:
             raise PipelineError(f"the codec has {name} {given[name]!r}; EnCodec's is {wanted!r}")
     arguments = SEANET_DEFAULTS | given
-    if arguments["norm"] not in ("weight_norm", "none"):
-        raise PipelineError(f"the codec's convolutions have the norm {arguments['norm']!r}")
+    if arguments["norm"] != "weight_norm":
+        raise PipelineError(
+            f"the codec's convolutions have the norm {arguments['norm']!r}; EnCodec's is "
+            "'weight_norm'"
+        )
+    if not arguments["lstm"]:
+        raise PipelineError("the codec has no LSTM; EnCodec has one in encoder and decoder")
     return arguments
 
 
@@ -74,16 +70,17 @@ def codec_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
     rate, hop = int(cfg["encodec"]["sample_rate"]), prod(seanet["ratios"])
     bins, codebooks = int(cfg["rvq"]["bins"]), int(cfg["rvq"]["n_q"])
     bits = ceil(log2(bins))
+    if bins != 2**bits:
+        raise PipelineError(f"the codec's codebooks have {bins} entries, which is no power of two")
     translated = {theirs: seanet[ours] for ours, theirs in SEANET.items()}
     return translated | {
         "model_type": "encodec",
-        "num_lstm_layers": seanet["lstm"] or 1,
         "use_conv_shortcut": not seanet["true_skip"],
         "trim_right_ratio": float(seanet.get("trim_right_ratio", 1.0)),
         "norm_type": "weight_norm",
         "normalize": bool(cfg["encodec"].get("renormalize", False)),
         "sampling_rate": rate,
-        "codebook_size": 2**bits,
+        "codebook_size": bins,
         "codebook_dim": seanet["dimension"],
         "chunk_length_s": None,
         "overlap": None,
@@ -112,15 +109,8 @@ def training_config(codec: Mapping[str, Any], codebooks: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def to_transformers(state: Mapping[str, torch.Tensor], cfg: Mapping[str, Any]) -> Tensors:
+def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
     """Tensors under the names of transformers' `EncodecModel`."""
-    seanet = seanet_arguments(cfg)
-    lstm = int(seanet["lstm"])
-    # Where transformers has its LSTM.
-    places = {
-        "encoder": 1 + len(seanet["ratios"]) * (int(seanet["n_residual_layers"]) + 2),
-        "decoder": 1,
-    }
     renamed: Tensors = {}
     for name, tensor in state.items():
         if name.startswith("quantizer."):
@@ -128,15 +118,11 @@ def to_transformers(state: Mapping[str, torch.Tensor], cfg: Mapping[str, Any]) -
             renamed[target.replace("._codebook.", ".codebook.")] = tensor
             continue
         side, _, index, rest = name.split(".", 3)
-        shift = int(not lstm and int(index) >= places[side])
         rest = re.sub(r"conv(tr)?\.conv(tr)?\.", "conv.", rest)
-        renamed.update(_normed(f"{side}.layers.{int(index) + shift}.{rest}", tensor))
-    if not lstm:
-        for side, place in places.items():
-            renamed.update(
-                _lstm_of_zeros(f"{side}.layers.{place}.lstm", _width_there(renamed, side, place))
-            )
-    return {name: _filled_up(name, tensor) for name, tensor in renamed.items()}
+        for old, new in OLD_NORM.items():
+            rest = rest.replace(old, new)
+        renamed[f"{side}.layers.{index}.{rest}"] = tensor
+    return renamed
 
 
 def to_audiocraft(state: Mapping[str, torch.Tensor], n_ratios: int, n_residual: int) -> Tensors:
@@ -155,41 +141,3 @@ def to_audiocraft(state: Mapping[str, torch.Tensor], n_ratios: int, n_residual: 
         rest = re.sub(r"(^|\.)conv\.", rf"\1{module}.{module}.", rest)
         renamed[f"{side}.model.{index}.{rest}"] = tensor
     return renamed
-
-
-def _normed(name: str, tensor: torch.Tensor) -> Tensors:
-    """A convolution's tensor under the names of a parametrised weight norm."""
-    stem, _, kind = name.rpartition(".")
-    if kind in OLD_NORM:
-        return {f"{stem}.{OLD_NORM[kind]}": tensor}
-    if kind == "weight" and tensor.dim() == 3:
-        scale = tensor.norm(dim=(1, 2), keepdim=True)
-        return {f"{stem}.{OLD_NORM['weight_g']}": scale, f"{stem}.{OLD_NORM['weight_v']}": tensor}
-    return {name: tensor}
-
-
-def _width_there(state: Tensors, side: str, place: int) -> int:
-    """Channels of the stream where an LSTM is put: what the next convolution takes, or the one
-    before hands on."""
-    if side == "encoder":
-        return int(state[f"encoder.layers.{place + 2}.conv.{OLD_NORM['weight_v']}"].shape[1])
-    return int(state[f"decoder.layers.0.conv.{OLD_NORM['weight_v']}"].shape[0])
-
-
-def _lstm_of_zeros(stem: str, width: int) -> Tensors:
-    import torch
-
-    shapes = {"weight_ih_l0": (4 * width, width), "weight_hh_l0": (4 * width, width),
-              "bias_ih_l0": (4 * width,), "bias_hh_l0": (4 * width,)}  # fmt: skip
-    return {f"{stem}.{name}": torch.zeros(shape) for name, shape in shapes.items()}
-
-
-def _filled_up(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """A codebook's tensor with as many rows as transformers wants."""
-    import torch
-
-    if not name.startswith("quantizer.") or name.endswith(".inited"):
-        return tensor
-    missing = int(2 ** ceil(log2(len(tensor)))) - len(tensor)
-    value = FAR_AWAY if name.endswith((".embed", ".embed_avg")) else 0.0
-    return torch.cat([tensor, tensor.new_full((missing, *tensor.shape[1:]), value)])

@@ -40,6 +40,8 @@ PLAIN = {
     "causal": True,
 }
 """What transformers' decoder is; an audiocraft model that is otherwise has no like there."""
+NO_DEFAULTS = {"norm_first": True, "bias_attn": False, "bias_ff": False, "bias_proj": False}
+"""The same, where audiocraft's own default is the other value: not named, it is that."""
 
 
 def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
@@ -89,15 +91,11 @@ def to_audiocraft(state: Mapping[str, torch.Tensor], n_blocks: int) -> Tensors:
 def decoder_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """transformers' decoder config for audiocraft's training config.
 
-    `pre_norm` and `biases` are our own keys: transformers knows neither post-norm blocks nor
-    biases, and the backend puts blocks of its own where a model has them. Raises `PipelineError`
-    if the model has what neither can express.
+    Raises `PipelineError` if the model has what transformers' decoder cannot express, such as the
+    post-norm blocks with biases of audiocraft's defaults, which no published MusicGen has.
     """
     lm = dict(cfg["transformer_lm"])
     _refuse_unlike(cfg, lm)
-    biases = {bool(lm.get(name, True)) for name in ("bias_attn", "bias_ff", "bias_proj")}
-    if len(biases) != 1:
-        raise PipelineError("the language model has biases in some projections and not in others")
     return {
         "model_type": "musicgen_decoder",
         "vocab_size": int(lm["card"]),
@@ -120,8 +118,6 @@ def decoder_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
         "bos_token_id": int(lm["card"]),
         "eos_token_id": None,
         "tie_word_embeddings": False,
-        "pre_norm": bool(lm.get("norm_first", False)),
-        "biases": biases.pop(),
     }
 
 
@@ -209,6 +205,12 @@ def _refuse_unlike(cfg: Mapping[str, Any], lm: Mapping[str, Any]) -> None:
         if found != wanted:
             raise PipelineError(
                 f"the language model has {name} {found!r}; MusicGen's is {wanted!r}"
+            )
+    for name, wanted in NO_DEFAULTS.items():
+        if bool(lm.get(name, not wanted)) != wanted:
+            raise PipelineError(
+                f"the language model has {name} {not wanted} (audiocraft's default); MusicGen's "
+                f"is {wanted}"
             )
     pattern = cfg.get("codebooks_pattern", {})
     delays = (pattern.get("delay") or {}).get("delays") or list(range(lm["n_q"]))

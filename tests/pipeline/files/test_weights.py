@@ -26,6 +26,7 @@ from pipeline.subjects.text import encoder_of
 from pipeline.subjects.transformers_backend import load
 from tests.pipeline.clap.tiny_clap import save_tiny_clap
 
+NANO = Path(__file__).parents[3] / "fixtures" / "nano" / "musicgen-nano"
 State = dict[str, torch.Tensor]
 CHANGES: dict[str, tuple[Callable[[State], State], str]] = {
     "one tensor missing": (
@@ -180,8 +181,9 @@ def test_names_of_torch_compile_are_read_in_audiocrafts_files(tmp_path: Path) ->
 
 
 def test_text_that_is_prepended_is_refused() -> None:
-    from benchmarks.common.made_subjects import debug_lm_config
-
-    cfg = debug_lm_config() | {"fuser": {"prepend": ["description"], "cross": []}}
+    nano = json.loads((NANO / "config.json").read_text(encoding="utf-8"))
+    cfg = language_model.training_config(nano["decoder"], 3.0) | {
+        "fuser": {"prepend": ["description"], "cross": []}
+    }
     with pytest.raises(PipelineError, match="takes description by the fuser's prepend; only text"):
         language_model.decoder_config(cfg)

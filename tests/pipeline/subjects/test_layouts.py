@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -10,10 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.common.made_subjects import DEBUG_CODEC, debug_lm_config
 from pipeline.errors import PipelineError
 from pipeline.subjects.layouts import codec, files, language_model
 from pipeline.subjects.layouts.files import Checkpoint
+
+ROOT = Path(__file__).parents[3]
+NANO = json.loads((ROOT / "fixtures/nano/musicgen-nano/config.json").read_text(encoding="utf-8"))
+
+
+def lm_config() -> dict[str, Any]:
+    """The nano's language model as audiocraft's training config."""
+    return language_model.training_config(NANO["decoder"], 3.0)
 
 
 class Evil:
@@ -62,7 +70,8 @@ def test_references_of_the_config_are_followed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"transformer_lm": {"positional_embedding": "rope"}}, "positional_embedding 'rope'"),
-        ({"transformer_lm": {"bias_ff": False}}, "biases in some projections and not in others"),
+        ({"transformer_lm": {"bias_ff": True}}, "bias_ff True .*; MusicGen's is False"),
+        ({"transformer_lm": {"norm_first": False}}, "norm_first False .*; MusicGen's is True"),
         (
             {"codebooks_pattern": {"modeling": "parallel"}},
             "interleaves its codebooks by 'parallel'",
@@ -72,7 +81,7 @@ def test_references_of_the_config_are_followed(tmp_path: Path) -> None:
     ],
 )
 def test_a_language_model_of_another_kind_is_refused(change: dict[str, Any], message: str) -> None:
-    cfg = debug_lm_config()
+    cfg = lm_config()
     for key, value in change.items():
         cfg[key] = {**cfg.get(key, {}), **value}
     with pytest.raises(PipelineError, match=message):
@@ -83,11 +92,16 @@ def test_a_language_model_of_another_kind_is_refused(change: dict[str, Any], mes
     ("change", "message"),
     [
         ({"compression_model": "dac"}, "the codec is 'dac'"),
-        ({"seanet": {"norm": "spectral_norm", "ratios": [8]}}, "the norm 'spectral_norm'"),
+        ({"seanet": {"norm": "none"}}, "the norm 'none'"),
+        ({"seanet": {"lstm": 0}}, "no LSTM"),
+        ({"rvq": {"bins": 400}}, "400 entries, which is no power of two"),
         ({"seanet": {"decoder": {"n_filters": 8}, "n_filters": 4}}, "decoder has n_filters"),
         ({"seanet": {"decoder": {"final_activation": "Tanh"}}}, "final_activation 'Tanh'"),
     ],
 )
 def test_a_codec_of_another_kind_is_refused(change: dict[str, Any], message: str) -> None:
+    cfg = codec.training_config(NANO["audio_encoder"], codebooks=4)
+    for key, value in change.items():
+        cfg[key] = {**cfg[key], **value} if isinstance(value, dict) else value
     with pytest.raises(PipelineError, match=message):
-        codec.codec_config({**DEBUG_CODEC, **change})
+        codec.codec_config(cfg)
