@@ -9,17 +9,18 @@ from pipeline.errors import PipelineError
 from pipeline.labelers import LABELERS
 from pipeline.scorers import SCORERS, scorer
 from pipeline.store.tables import ScoreRecord
+from tests.essentia import marked
 
-every_pair = pytest.mark.parametrize(
-    ("name", "method"), [(name, method) for name in SCORERS for method in LABELERS]
-)
+every_scorer = pytest.mark.parametrize("name", list(SCORERS))
+every_method = pytest.mark.parametrize("method", marked(LABELERS))
 
 
 def scores(context: SaeContext, name: str, method: str) -> list[ScoreRecord]:
     return list(scorer(name).score(context, method))
 
 
-@every_pair
+@every_scorer
+@every_method
 def test_every_label_has_one_record_in_its_order(
     labelled: SaeContext, name: str, method: str
 ) -> None:
@@ -29,7 +30,8 @@ def test_every_label_has_one_record_in_its_order(
     assert {row.method for row in rows} == {method}
 
 
-@every_pair
+@every_scorer
+@every_method
 def test_a_score_lies_in_its_interval_and_a_failure_has_a_reason_and_no_figures(
     labelled: SaeContext, name: str, method: str
 ) -> None:
@@ -47,7 +49,8 @@ def test_a_score_lies_in_its_interval_and_a_failure_has_a_reason_and_no_figures(
             assert row.reason
 
 
-@every_pair
+@every_scorer
+@every_method
 def test_some_label_is_graded_unless_the_method_cannot_be(
     labelled: SaeContext, name: str, method: str
 ) -> None:
@@ -58,7 +61,8 @@ def test_some_label_is_graded_unless_the_method_cannot_be(
     assert all(row.held_out == (name != "clap") for row in graded)
 
 
-@every_pair
+@every_scorer
+@every_method
 def test_the_same_context_gives_the_same_records(
     labelled: SaeContext, name: str, method: str
 ) -> None:

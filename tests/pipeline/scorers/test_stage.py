@@ -16,6 +16,7 @@ from pipeline.scorers import FORMER_NAMES, SCORERS
 from pipeline.stages import labels, scores
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ScoreRecord, records_from
+from tests.essentia import here
 from tests.pipeline.clap.tiny_laion import save_tiny_laion
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.factory import SAE, Outside, make_run
@@ -49,7 +50,7 @@ def test_two_runs_have_the_same_bytes_under_every_method_and_scorer(
         "labels": 20, "failed": 5, "median_score_of_rank_1": 1.0,
     }  # fmt: skip
     rows = records_from(ScoreRecord, directory.read_table(f"scores/{SAE}/reading.parquet"))
-    assert list(dict.fromkeys(row.method for row in rows)) == list(LABELERS)
+    assert list(dict.fromkeys(row.method for row in rows)) == here(LABELERS)
     assert {row.heard_by for row in rows} == {""}
     assert sum(row.status == "failed" for row in rows if row.method == "corpus-tags") == 5
 
