@@ -126,13 +126,20 @@ def _is_silent(levels: Levels, config: CorpusConfig) -> bool:
 
 def check_confined(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
     """`check`, for a file under the corpus folder; any other is not looked at."""
-    try:
-        inside = (folder / entry.path).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL, links in a circle
-        inside = False
-    if inside:
+    if _lies_in(folder / entry.path, folder):
         return check(entry, folder, config)
     return [_set_aside(_blank(entry), "lies outside the corpus folder")]
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether `path` lies under `folder`, links followed; what leads nowhere does not."""
+    try:
+        found = path.resolve()
+        inside = found.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # A name too long, a NUL, links in a circle.
+        return False
+    # Since Python 3.13 links in a circle are no error: they are left as they stand.
+    return inside and not any(place.is_symlink() for place in (found, *found.parents))
 
 
 def _blank(entry: CorpusEntry) -> TrackRecord:
