@@ -57,7 +57,7 @@ class Device:
 
     width: int
     height: int
-    kilobytes_a_second: float
+    kilobytes_per_second: float
     """0: no brake."""
     latency_ms: float
     slower: int
@@ -153,9 +153,9 @@ def braked(context: BrowserContext, device: Device) -> Page:
     """A page of that device that counts what shifts, paints and blocks."""
     context.add_init_script(WATCH)
     page = context.new_page()
-    if device.kilobytes_a_second:
+    if device.kilobytes_per_second:
         tools = context.new_cdp_session(page)
-        rate = 1024 * device.kilobytes_a_second
+        rate = 1024 * device.kilobytes_per_second
         tools.send("Network.enable")
         tools.send(
             "Network.emulateNetworkConditions",

@@ -15,12 +15,12 @@ from pipeline.errors import PipelineError
 from pipeline.files.text import read_json
 from pipeline.registry import resolve
 
-FRAMES_A_SECOND = 50
+FRAMES_PER_SECOND = 50
 """EnCodec's rate at every size of MusicGen."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunCost:
     """Sizes; None where the config or the files here do not tell."""
 
     tracks: int | None
@@ -33,7 +33,7 @@ class Plan:
     """Weights and, as the trainer keeps them, nothing else."""
     summary_bytes: int | None
     """Mean and maximum of every latent in every track."""
-    dollars_a_feature: float
+    dollars_per_feature: float
     """What paid methods may cost for one kept feature, US dollars; 0 where none is chosen."""
 
     @property
@@ -43,8 +43,8 @@ class Plan:
         return None if None in parts else sum(part or 0 for part in parts)
 
 
-def plan(config: RunConfig, *, tracks: int | None = None) -> Plan:
-    """The plan of a config; `tracks` where the corpus has been counted already.
+def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
+    """What a run of this config takes; `tracks` where the corpus has been counted already.
 
     Raises `PipelineError` if its corpus is named and cannot be listed.
     """
@@ -53,15 +53,15 @@ def plan(config: RunConfig, *, tracks: int | None = None) -> Plan:
     hookpoints = len(config.subject.hookpoints)
     each = [(expansion, k) for expansion in config.sae.expansions for k in config.sae.ks]
     latents = latents_of(config)
-    frames = tracks and round(tracks * config.corpus.clip_seconds * FRAMES_A_SECOND)
-    return Plan(
+    frames = tracks and round(tracks * config.corpus.clip_seconds * FRAMES_PER_SECOND)
+    return RunCost(
         tracks=tracks,
         saes=len(each) * hookpoints,
         latents=latents,
         activation_bytes=frames * width * hookpoints * 2 if frames and width else None,
         sae_bytes=latents * width * 2 * 4 if latents and width else None,
         summary_bytes=tracks * latents * 2 * 4 if tracks and latents else None,
-        dollars_a_feature=_dollars_a_feature(config),
+        dollars_per_feature=_dollars_per_feature(config),
     )
 
 
@@ -74,14 +74,14 @@ def latents_of(config: RunConfig) -> int | None:
     return each * len(config.subject.hookpoints)
 
 
-def _dollars_a_feature(config: RunConfig) -> float:
+def _dollars_per_feature(config: RunConfig) -> float:
     """By the prices in the config, for a feature whose every exemplar is as long as may be."""
     paid = [one for one in config.labels.methods if one.partition("@")[0] == "gemini"]
     if not paid:
         return 0.0
-    from pipeline.labelers.gemini.costs import a_question
+    from pipeline.labelers.gemini.costs import cost_per_question
 
-    return len(paid) * a_question(config)
+    return len(paid) * cost_per_question(config)
 
 
 def _tracks(config: RunConfig) -> int | None:

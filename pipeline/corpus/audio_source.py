@@ -81,7 +81,7 @@ def opened(path: Path) -> BufferedReader | BytesIO:
         return BytesIO(stream.read(size))
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of_sound(path: Path) -> str:
     """SHA-256 of the file's or member's bytes, in hexadecimal."""
     with opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

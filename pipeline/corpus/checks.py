@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.config import CorpusConfig
 from pipeline.corpus.adapters.base import NOTHING, CorpusEntry
 from pipeline.corpus.audio import AudioError, Levels, levels_of, probe, read_clip
-from pipeline.corpus.audio_source import sha256_of
+from pipeline.corpus.audio_source import sha256_of_sound
 from pipeline.corpus.splits import group_of, split_of
 from pipeline.store.tables import TrackRecord
 
@@ -41,7 +41,7 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
         return [_set_aside(blank, entry.reason or fault)]
     try:
         facts = probe(path)
-        digest = sha256_of(path)
+        digest = sha256_of_sound(path)
         whole = replace(
             blank, sha256=digest, seconds=facts.seconds, sample_rate=facts.sample_rate,
             split=split_of(group_of(entry), config),

@@ -25,7 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
 from pipeline.labelers import is_derived, labeler
 from pipeline.labelers.base import Labeler, failed
-from pipeline.labelers.study_responses import Answer, answers_of
+from pipeline.labelers.study_responses import StudyAnswer, answers_of
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 PRIOR = 10.0
@@ -148,7 +148,7 @@ def weights_of(config: RunConfig, methods: Sequence[str]) -> Weights:
     return {(method, rank): _believed(heard, method, rank) for method in methods for rank in ranks}
 
 
-def _believed(heard: Sequence[Answer], method: str, rank: int) -> float:
+def _believed(heard: Sequence[StudyAnswer], method: str, rank: int) -> float:
     """How often listeners chose that rank of the method with confidence, shrunk to all methods."""
     own = [answer for answer in heard if answer.method == method]
     hit = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in own]

@@ -18,7 +18,7 @@ from pipeline.context import SaeContext
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
 from pipeline.labelers.base import Labeler, failed
-from pipeline.labelers.study_responses import Answer, answers_of
+from pipeline.labelers.study_responses import StudyAnswer, answers_of
 from pipeline.labelers.synonyms import slips_joined, word_groups, words_of
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
@@ -47,7 +47,7 @@ class FreeText(Labeler):
         path = context.config.free_text.responses
         if path is None:
             raise PipelineError("free-text needs [free_text] responses")
-        written: dict[str, list[Answer]] = defaultdict(list)
+        written: dict[str, list[StudyAnswer]] = defaultdict(list)
         heard = answers_of(path, context.config.free_text.run, section="free_text")
         _check_features(context, heard)
         for answer in heard:
@@ -70,7 +70,7 @@ class FreeText(Labeler):
                 yield from _candidates(context, feature.feature, found, everyone)
 
 
-def _check_features(context: SaeContext, heard: Sequence[Answer]) -> None:
+def _check_features(context: SaeContext, heard: Sequence[StudyAnswer]) -> None:
     """Raise if listeners heard a feature of the SAE that this run did not keep: then its
     dictionary is another one."""
     kept = {feature.feature for feature in context.features}
@@ -83,7 +83,7 @@ def _check_features(context: SaeContext, heard: Sequence[Answer]) -> None:
 
 
 def grouped(
-    own: Sequence[Answer], fewest: int, seen: Mapping[str, int]
+    own: Sequence[StudyAnswer], fewest: int, seen: Mapping[str, int]
 ) -> list[tuple[str, int, tuple[str, ...]]]:
     """Name, its number of participants, and its other wordings; most participants first.
 

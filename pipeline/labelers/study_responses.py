@@ -24,7 +24,7 @@ IDENTIFIER = 12
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyAnswer:
     """One answer."""
 
     participation: str
@@ -39,7 +39,7 @@ class Answer:
     free_text: str
 
 
-def answers_of(path: Path, run: str, *, section: str) -> list[Answer]:
+def answers_of(path: Path, run: str, *, section: str) -> list[StudyAnswer]:
     """The answers about the run whose identifier or key `run` is, in the file's order.
 
     Raises `PipelineError`, naming the key `run` of the config's `section`, if the file has none or
@@ -57,7 +57,7 @@ def answers_of(path: Path, run: str, *, section: str) -> list[Answer]:
     )
 
 
-def answers(path: Path) -> list[Answer]:
+def answers(path: Path) -> list[StudyAnswer]:
     """The answers that count, of all runs, in the file's order.
 
     Raises `PipelineError` if the file is missing, lacks a column, or has a value that is not a
@@ -83,7 +83,7 @@ def _simulated(row: Mapping[str, str]) -> bool:
     return (row.get("simulated") or "").strip().lower() in ("true", "1")
 
 
-def _answer(path: Path, number: int, row: Mapping[str, str]) -> Answer:
+def _answer(path: Path, number: int, row: Mapping[str, str]) -> StudyAnswer:
     try:
         rank = int(float(row["chosen_rank"])) if row["chosen_rank"] else None
         confidence = int(float(row["confidence"]))
@@ -91,7 +91,7 @@ def _answer(path: Path, number: int, row: Mapping[str, str]) -> Answer:
             raise ValueError(f"confidence is {confidence}, not from 1 to 5")
     except (ValueError, OverflowError) as error:
         raise PipelineError(f"{path}, line {number}: {error}") from error
-    return Answer(
+    return StudyAnswer(
         participation=row["participation"], method=row["method"], run=row["run"],
         feature=row["feature"], chosen_rank=rank, confidence=confidence,
         free_text=" ".join((row["free_text"] or "").split()),

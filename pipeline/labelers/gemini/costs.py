@@ -55,7 +55,7 @@ def estimated(config: GeminiConfig, asked: Question) -> float:
     return price(config, *tokens(config, asked))
 
 
-def a_question(config: RunConfig) -> float:
+def cost_per_question(config: RunConfig) -> float:
     """Dollars that one feature's question may cost, before there is any feature."""
     count, asked = config.exemplars.count, config.gemini
     sound = count * min(config.corpus.clip_seconds, asked.clip_seconds)

@@ -40,14 +40,14 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
     from dataclasses import asdict
 
     from pipeline.config import config_from_dict
-    from pipeline.estimate import plan
+    from pipeline.estimate import cost_of
 
     done = (Run.objects.all() if runs is None else runs).filter(state=Run.State.DONE)
     with refusals():
         checked = config_from_dict(config)
         tracks = _tracks(checked)
         # Without its corpus: the folder is listed here, within limits, or not at all.
-        found = plan(replace(checked, corpus=replace(checked.corpus, path=None)), tracks=tracks)
+        found = cost_of(replace(checked, corpus=replace(checked.corpus, path=None)), tracks=tracks)
         methods = config.get("labels", {}).get("methods") or ()
         hours = _hours(config, found.tracks, done)
         features = _features(config, found.latents, done)
@@ -59,8 +59,8 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
             "duration": None if hours is None else in_words(hours),
             "remote": [one for one in methods if is_remote(one)],
             "features": features,
-            "most_dollars": (found.latents or 0) * found.dollars_a_feature,
-            "dollars": None if features is None else features * found.dollars_a_feature,
+            "most_dollars": (found.latents or 0) * found.dollars_per_feature,
+            "dollars": None if features is None else features * found.dollars_per_feature,
             "budget": config.get("gemini", {}).get("budget_dollars"),
         }
 

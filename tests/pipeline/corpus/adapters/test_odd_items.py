@@ -21,7 +21,7 @@ import soundfile as sf
 from pipeline.config import CorpusConfig
 from pipeline.corpus.adapters import ADAPTERS
 from pipeline.corpus.adapters.base import read_concepts, tags_of
-from pipeline.corpus.audio_source import sha256_of
+from pipeline.corpus.audio_source import sha256_of_sound
 from pipeline.corpus.checks import check, set_duplicates_aside, stated_hash
 from pipeline.corpus.reasons import by_kind
 from pipeline.corpus.splits import joined
@@ -130,7 +130,7 @@ def test_rows_too_short_and_too_long_are_set_aside(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_hash_is_the_same_in_every_spelling(tmp_path: Path, spelling: str) -> None:
     sound(tmp_path / "a.wav")
-    digest = sha256_of(tmp_path / "a.wav")
+    digest = sha256_of_sound(tmp_path / "a.wav")
     assert stated_hash(spelling.format(digest.upper())) == (digest, "")
     pairs = "-".join(digest[n : n + 2] for n in range(0, 64, 2))
     assert stated_hash(pairs.upper()) == (digest, "")
@@ -365,7 +365,7 @@ def test_reasons_are_counted_by_their_kind() -> None:
 def test_columns_that_are_not_read_and_names_that_are_numbers_end_no_run(tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     sound(tmp_path / "b.wav")
-    digests = [bytes.fromhex(sha256_of(tmp_path / "a.wav")), None]
+    digests = [bytes.fromhex(sha256_of_sound(tmp_path / "a.wav")), None]
     columns = {
         "track": pa.array([7.0, None]), "path": ["a.wav", "b.wav"], "sha256": digests,
         "seen": pa.array([2**62, 3], type=pa.timestamp("us")),

@@ -36,7 +36,7 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
         (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/gemini/prompt.txt").read_text()
     )
     expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
-    assert plan["dollars_a_feature"] == pytest.approx(expected)
+    assert plan["dollars_per_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006
     assert plan["most_dollars"] == pytest.approx(192 * expected)
     assert plan["remote"] == ["gemini"]
@@ -45,16 +45,16 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
 
 
 def test_two_models_cost_twice_and_a_batch_half(tmp_path: Path) -> None:
-    one = plan_of(config(tmp_path, "gemini"))["dollars_a_feature"]
+    one = plan_of(config(tmp_path, "gemini"))["dollars_per_feature"]
     both = plan_of(config(tmp_path, "gemini", "gemini@gemini-2.5-pro"))
-    assert both["dollars_a_feature"] == pytest.approx(2 * one)
+    assert both["dollars_per_feature"] == pytest.approx(2 * one)
     assert both["remote"] == ["gemini", "gemini@gemini-2.5-pro"]
-    assert plan_of(config(tmp_path, "gemini", batch=True))["dollars_a_feature"] == one / 2
+    assert plan_of(config(tmp_path, "gemini", batch=True))["dollars_per_feature"] == one / 2
 
 
 def test_what_is_free_costs_nothing(tmp_path: Path) -> None:
     plan = plan_of(config(tmp_path, "descriptors"))
-    assert (plan["dollars_a_feature"], plan["remote"]) == (0.0, [])
+    assert (plan["dollars_per_feature"], plan["remote"]) == (0.0, [])
 
 
 def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_p
     type(run).objects.update(config=earlier, facets={"features": 48})
     plan = plan_of(config(tmp_path, "gemini"))
     assert plan["features"] == 48
-    assert plan["dollars"] == pytest.approx(48 * plan["dollars_a_feature"])
+    assert plan["dollars"] == pytest.approx(48 * plan["dollars_per_feature"])
     # A newer run, imported from another version, has a field that this one does not know.
     newer = factories.make_run()
     other = earlier | {"subject": earlier["subject"] | {"of_another_version": 1}}
