@@ -1,4 +1,4 @@
-"""The tracks that stand for a kept feature: which they are, and where in each it peaks."""
+"""The exemplars of a kept feature: which tracks they are, and where in each the feature peaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, re
 
 
 class Chosen(NamedTuple):
-    """A track in which a latent fires, with its activations there, normalised."""
+    """A track in which a latent fires, with its mean and largest activation, normalised."""
 
     track: str
     mean: float
@@ -27,25 +27,29 @@ class Chosen(NamedTuple):
 
 
 Choice = dict[int, list[Chosen]]
-"""Latent to its tracks, largest mean activation first."""
+"""Each latent's exemplars, the one of the largest mean activation first."""
 
 
 def choose(
     directory: RunDirectory, name: str, tracks: dict[str, TrackRecord], config: RunConfig
 ) -> Choice:
-    """Of the validation tracks in which a kept feature fires, those with its largest means.
+    """For each kept feature the validation tracks in which it fires with the largest mean
+    activations, `[exemplars] count` at most, ties by track.
 
-    They are ranked by mean activation, `[exemplars] count` at most, ties by track. A track where
-    the mean is large although no frame exceeds τ counts as a negative everywhere else (rate, held
-    out tracks of the scorers), so it is no exemplar: E_j = {x | f_j(x) > τ} in Singh, Cherep and
-    Maes, section 3.4.
+    Singh, Cherep and Maes, section 3.4: exemplars are drawn from E_j = {x | f_j(x) > τ}. A track
+    with a large mean but no frame over τ is excluded, since it counts as a negative everywhere else
+    (the rate, the scorers' held-out tracks). Deviation: ranked by mean activation, so that the
+    feature is heard for much of the clip and not in one frame.
     """
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
     names = np.array(json.loads(metadata["tracks"]))
+    # 1) Validation tracks only, [track, latent] each.
     validation = np.array([tracks[track].split == "validation" for track in names])
     names, mean, peak = (array[validation] for array in (names, tensors["mean"], tensors["max"]))
+    # 2) E_j of each latent, [track, latent] bool.
     firing = fires(peak, thresholds(config.features, peak.max(axis=0)))
+    # 3) Rank E_j by mean. A stable sort keeps the order of tracks among equals.
     chosen: Choice = {}
     for latent in (feature.index for feature in features if feature.kept):
         places = np.flatnonzero(firing[:, latent])
@@ -60,10 +64,11 @@ def choose(
 def peak_seconds(
     directory: RunDirectory, stored: StoredSae, chosen: Choice
 ) -> dict[tuple[int, str], float]:
-    """Where in a track's excerpt a latent is strongest, seconds: the middle of that frame.
+    """argmax over frames of a latent's activation, as seconds from the start of the track's
+    excerpt, at the middle of the frame: (first_frame + row + 1/2) / frame_rate.
 
-    Rows of an activation file are audio frames already (the delay is undone when they are
-    written), the first of them frame `first_frame`.
+    Rows of an activation file are audio frames (the delay pattern is undone when they are
+    written); row 0 is frame `first_frame`.
     """
     wanted: dict[str, list[int]] = {}
     for latent, rows in chosen.items():

@@ -15,11 +15,18 @@ from pipeline.store.tables import FeatureRecord
 def feature_records(
     stored: StoredSae, summary: TrackSummary, validation: np.ndarray, config: FeaturesConfig
 ) -> list[FeatureRecord]:
-    """One row a latent, from its validation tracks; `validation` [track] says which they are."""
+    """One row per latent, kept or not, from validation tracks only (`validation` [track] bool).
+
+    Everything that the filter decides on is from validation tracks: the SAE was fitted to train
+    tracks, and labels are graded on test tracks.
+    """
+    # [validation track, latent] each.
     mean, peak = summary.mean[validation], summary.max[validation]
     largest = peak.max(axis=0)
+    # n_j, the number of tracks in which each latent fires; r_j = n_j / number of tracks.
     firing = fires(peak, thresholds(config, largest)).sum(axis=0)
     reasons = drop_reasons(config, firing, len(peak))
+    # The mean of the tracks' means: a short track counts as much as a long one.
     average = mean.mean(axis=0, dtype=np.float64)
     return [
         FeatureRecord(
@@ -39,7 +46,13 @@ def feature_records(
 
 
 def drop_reasons(config: FeaturesConfig, firing_tracks: np.ndarray, n_tracks: int) -> list[str]:
-    """Why each latent is dropped; empty where it is kept. The first reason that holds is given."""
+    """Why each latent is dropped, [latent]; empty where it is kept. The first rule that drops it
+    is given.
+
+    low ≤ r_j ≤ high is the filter of Singh, Cherep and Maes, `firing_tracks` [latent] being n_j and
+    r_j = n_j / `n_tracks`: very frequent latents say nothing in particular, very rare ones give too
+    few exemplars. The fixed minimum of tracks is an addition, for small corpora.
+    """
     _, low, high = config.filter
     reasons = []
     for firing in firing_tracks.tolist():

@@ -1,8 +1,9 @@
-"""When a feature fires in a track, and which features are kept: one rule for every stage.
+"""When a latent fires in a track: one rule for every stage.
 
-A latent fires in a track if its largest activation there exceeds τ. Its rate r is the share of
-usable validation tracks where it fires. Source: Singh, Cherep and Maes, arXiv 2505.18186; τ and
-its unit are the config's.
+Latent j fires in track x if f_j(x) > τ_j, where f_j(x) is its largest activation over the frames of
+x. Its rate r_j is the share of usable validation tracks in which it fires. Source: Singh, Cherep
+and Maes, arXiv 2505.18186, whose τ is 0 (`[features] preset = "paper"`); other τ and the relative
+unit are additions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from pipeline.config import FeaturesConfig
 
 
 def thresholds(config: FeaturesConfig, validation_max: np.ndarray) -> np.ndarray:
-    """τ of each latent [latent], normalised; `validation_max` [latent] is each latent's largest
-    activation over validation (`max_activation` of the feature's row)."""
+    """τ_j of each latent [latent], in normalised units (the RMS of a centred activation is 1).
+
+    `validation_max` [latent]: each latent's largest activation over validation tracks
+    (`max_activation` of the feature's row), normalised; a relative τ is a share of it.
+    """
     threshold, _, _ = config.filter
     if config.threshold_unit == "relative":
         return threshold * np.asarray(validation_max, dtype=np.float64)
@@ -22,5 +26,5 @@ def thresholds(config: FeaturesConfig, validation_max: np.ndarray) -> np.ndarray
 
 
 def fires(maxima: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Whether each latent fires in each track, [track, latent] bool."""
+    """f_j(x) > τ_j, [track, latent] bool, from `maxima` f_j(x) [track, latent]."""
     return np.asarray(maxima > tau[None, :])

@@ -1,4 +1,4 @@
-"""Kept features whose decoder directions are nearest."""
+"""The kept features whose decoder directions are nearest, by cosine of the rows of W_dec."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 def neighbours(
     directions: np.ndarray, kept: Sequence[int], count: int
 ) -> list[tuple[int, int, int, float]]:
-    """Latent, neighbour, rank and cosine of the nearest kept directions of each kept latent.
+    """For each kept latent the `count` nearest other kept ones: latent, neighbour, rank from 1, and
+    cosine, −1 to 1.
 
-    `directions` [latent, d] have unit norm. Ties go to the smaller index.
+    `directions` [n, d] are rows of unit norm (W_dec), so an inner product is a cosine. Ties go to
+    the smaller index.
     """
     chosen = np.asarray(kept, dtype=np.intp)
     rows: list[tuple[int, int, int, float]] = []
+    # One row of the Gram matrix at a time: [kept] in memory, not [kept, kept].
     for latent in chosen:
         cosines = directions[chosen] @ directions[latent]
         order = np.argsort(-cosines, kind="stable")

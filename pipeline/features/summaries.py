@@ -1,4 +1,8 @@
-"""What each latent does in each track, computed shard by shard with flat memory."""
+"""Mean and largest activation of each latent in each track, shard by shard in bounded memory.
+
+The mean ranks exemplars and detects concepts; the maximum, f_j(x), decides whether a latent fires
+(`pipeline.features.firing`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from pipeline.sae.model import Latents, TopKSae
 from pipeline.store.run_directory import RunDirectory
 
 TRACKS_AT_ONCE = 4
-"""Tracks whose dense pre-activations are in memory together."""
+"""Tracks whose dense pre-activations [frame, n] are in memory together."""
 
 
 class TrackSummary(NamedTuple):
@@ -31,15 +35,20 @@ class TrackSummary(NamedTuple):
 
 
 def summarise(sae: TopKSae, activations: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and maximum over frames, [track, latent], for raw activations [track, frame, d].
+    """Mean and maximum over frames, [track, latent], for raw activations [track, frame, d], in the
+    units that `sae` reads.
 
-    The sparse latents are added up where they belong; no dense [frame, latent] array is made.
+    The k values per frame are scattered into their track's sums: besides the pre-activations no
+    dense [frame, n] array is made.
     """
     n_tracks, n_frames, _ = activations.shape
     latents = sae.encode(activations.flatten(0, 1).float())
+    # 1) Where each of the [frame, k] values belongs in a flat [track × n] array.
     row = torch.arange(n_tracks).repeat_interleave(n_frames)[:, None]
     place = (row * sae.n_latents + latents.indices).flatten()
     values = latents.values.flatten()
+    # 2) Sum and maximum per place. A latent that is not among a frame's k is 0 there, which the
+    #    zeros that both start from already say. `index_add` on a GPU adds in no fixed order.
     empty = torch.zeros(n_tracks * sae.n_latents)
     mean = empty.index_add(0, place, values) / n_frames
     peak = empty.scatter_reduce(0, place, values, reduce="amax")
@@ -48,7 +57,10 @@ def summarise(sae: TopKSae, activations: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frames_of(sae: TopKSae, activations: Tensor, latents: Tensor) -> Tensor:
-    """Activations [frame, latent] of the named `latents` in one track [frame, d], raw."""
+    """Activations [frame, latent] of the named `latents` in one track's raw activations [frame, d].
+
+    TopK runs over all n latents first: a latent is 0 in frames where k others are larger.
+    """
     found: Latents = sae.encode(activations)
     return found.dense(sae.n_latents)[:, latents]
 
@@ -56,7 +68,8 @@ def frames_of(sae: TopKSae, activations: Tensor, latents: Tensor) -> Tensor:
 def track_summary(
     directory: RunDirectory, stored: StoredSae, *, workers: int, progress: Progress
 ) -> TrackSummary:
-    """The summary of all tracks of a run, sorted by track; `workers` batches side by side."""
+    """The summary of all tracks of a run, sorted by track, normalised; `workers` batches run in
+    parallel."""
     tracks: list[str] = []
     parts: list[tuple[Tensor, Tensor]] = []
     for facts, array in checked_shards(directory, stored):
@@ -67,6 +80,7 @@ def track_summary(
             progress.advance(len(part[0]))
     order = np.argsort(np.asarray(tracks, dtype=object), kind="stable")
     means, peaks = zip(*parts, strict=True)
+    # The stored SAE works in raw units; see `pipeline.sae.checkpoint`.
     scale = stored.facts.activation_scale
     return TrackSummary(
         tuple(tracks[place] for place in order),

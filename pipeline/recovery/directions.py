@@ -45,7 +45,7 @@ def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict
     for number, name in enumerate(directory.sae_names()):
         stored = checkpoint.load(directory, name)
         generator = torch.Generator().manual_seed(seed + number)
-        stored.sae.initialise(generator, stored.sae.centre.detach())
+        stored.sae.initialise(generator, stored.sae.b_dec.detach())
         of_hookpoint[stored.facts.hookpoint].append(stored)
     found: dict[str, Candidates] = {}
     for hookpoint, dictionaries in of_hookpoint.items():
@@ -69,7 +69,7 @@ def _at(
     moments = _moments(directory, hookpoint, train, progress)
     components = np.linalg.eigh(moments.covariance)[1].T.astype(np.float32)
     both = np.concatenate([components, -components])
-    directions = np.concatenate([one.sae.decoder.detach().numpy() for one in dictionaries])
+    directions = np.concatenate([one.sae.W_dec.detach().numpy() for one in dictionaries])
     offset = moments.mean.astype(np.float32)
     tracks: list[str] = []
     rows: list[list[np.ndarray]] = []

@@ -89,7 +89,7 @@ def _decoder(
         device=config.machine.device,
         advance=advance,
     )
-    decoder: np.ndarray = trained.sae.decoder.detach().cpu().numpy()
+    decoder: np.ndarray = trained.sae.W_dec.detach().cpu().numpy()
     return decoder
 
 
@@ -100,7 +100,7 @@ def _compared(
     stored = checkpoint.load(directory, name)
     rows = directory.read_table(f"features/{name}.parquet").to_pylist()
     kept = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
-    directions = stored.sae.decoder.detach().numpy()[kept]
+    directions = stored.sae.W_dec.detach().numpy()[kept]
     partnered = np.stack([has_partner(directions, other) for other in others])
     drawn = np.random.default_rng(0).standard_normal(directions.shape).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -1,9 +1,14 @@
 """An SAE on disk, in the layout that SAELens loads as it is (architecture `topk`).
 
-`cfg.json` and `sae_weights.safetensors` with W_enc [d, n], b_enc [n], W_dec [n, d], b_dec [d].
-The scale of the training is folded in: both biases are multiplied by it, so the stored SAE reads
-raw activations, gives raw ones back, keeps its unit-norm decoder, and picks the same latents.
-A stored latent's value is the normalised one times `activation_scale`.
+`cfg.json` and `sae_weights.safetensors` with W_enc, b_enc, W_dec, b_dec, named and shaped as in
+`pipeline.sae.model`. The scale s of the training is folded in. With normalised x / s:
+
+    z = (x / s − b_dec) W_enc + b_enc   ⇒   s z = (x − s b_dec) W_enc + s b_enc
+    x̂ / s = z W_dec + b_dec             ⇒   x̂ = s z W_dec + s b_dec
+
+So both biases are multiplied by s and the weights stay: the stored SAE reads raw activations,
+reconstructs raw ones, keeps its unit-norm decoder, and picks the same latents, since s > 0 changes
+neither TopK nor ReLU. A stored latent's value is the normalised one times `activation_scale`, s.
 """
 
 from __future__ import annotations
@@ -30,19 +35,19 @@ class SaeFacts:
     subject_fingerprint: str
     delay_mapping: str
     frame_rate: float
-    """Frames a second."""
+    """Frames per second."""
     first_frame: int
     """Audio frame of an activation file's first row."""
     activation_scale: float
     """A raw activation is a normalised one times this."""
     last_batch_variance_explained: float | None = None
-    """On the last batch of the training; None where it is not known."""
+    """On the last training batch; None where it is not known."""
     validation_fvu: float | None = None
     """Fraction of variance unexplained on validation frames; see `pipeline.sae.evaluate`."""
     validation_l0: float | None = None
     """Latents above 0 per validation frame, on average."""
     validation_dead_share: float | None = None
-    """Latents that fire in no validation frame, over all."""
+    """Share of the latents that fire in no validation frame."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,17 @@ class StoredSae:
 
 
 def cfg_path(name: str) -> str:
-    """Of an SAE's configuration, from the run directory."""
+    """Path of an SAE's configuration, relative to the run directory."""
     return f"sae/{name}/cfg.json"
 
 
 def save(writer: StageWriter, name: str, sae: TopKSae, facts: SaeFacts) -> None:
-    """Write a trained SAE (in normalised units) for raw activations."""
+    """Write a trained SAE (in normalised units) for raw activations, the scale folded in."""
     arrays = {
-        "W_enc": sae.encoder.detach().T,
-        "b_enc": sae.encoder_bias.detach() * facts.activation_scale,
-        "W_dec": sae.decoder.detach(),
-        "b_dec": sae.centre.detach() * facts.activation_scale,
+        "W_enc": sae.W_enc.detach(),
+        "b_enc": sae.b_enc.detach() * facts.activation_scale,
+        "W_dec": sae.W_dec.detach(),
+        "b_dec": sae.b_dec.detach() * facts.activation_scale,
     }
     tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
     writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
@@ -85,7 +90,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
     d, n, k = (_count(name, cfg, key) for key in ("d_in", "d_sae", "k"))
     shapes = {"W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)}
-    for key, shape in shapes.items():  # copy_ would stretch a tensor of another shape
+    for key, shape in shapes.items():  # copy_ would broadcast a tensor of another shape
         found = tensors[key].shape if key in tensors else None
         if found != shape:
             raise PipelineError(
@@ -94,13 +99,13 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
         if not np.isfinite(tensors[key]).all():
             raise PipelineError(f"SAE {name}: {key} holds numbers that are not finite")
     if k > n:
-        raise PipelineError(f"SAE {name}: its k is {k}, over its {n} latents")
+        raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
     sae = TopKSae(d, n, k)
     with torch.no_grad():
-        sae.encoder.copy_(torch.from_numpy(tensors["W_enc"]).T)
-        sae.encoder_bias.copy_(torch.from_numpy(tensors["b_enc"]))
-        sae.decoder.copy_(torch.from_numpy(tensors["W_dec"]))
-        sae.centre.copy_(torch.from_numpy(tensors["b_dec"]))
+        sae.W_enc.copy_(torch.from_numpy(tensors["W_enc"]))
+        sae.b_enc.copy_(torch.from_numpy(tensors["b_enc"]))
+        sae.W_dec.copy_(torch.from_numpy(tensors["W_dec"]))
+        sae.b_dec.copy_(torch.from_numpy(tensors["b_dec"]))
     return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
 
 
@@ -108,7 +113,7 @@ def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
     """What `cfg.json` says of where an SAE belongs, without loading its weights."""
     metadata = _read_cfg(directory, name).get("metadata")
     if not isinstance(metadata, dict):
-        raise PipelineError(f"SAE {name}: its cfg.json has no metadata of this program's")
+        raise PipelineError(f"SAE {name}: its cfg.json has no metadata that Earwitness wrote")
     # SAEs of earlier versions have fewer figures.
     known = [
         field.name
@@ -132,7 +137,7 @@ def _check_kinds(name: str, facts: SaeFacts) -> None:
 def _read_cfg(directory: RunDirectory, name: str) -> dict[str, Any]:
     cfg = directory.read_json(cfg_path(name))
     if not isinstance(cfg, dict):
-        raise PipelineError(f"SAE {name}: its cfg.json is no object")
+        raise PipelineError(f"SAE {name}: its cfg.json holds no JSON object")
     return cfg
 
 
@@ -140,7 +145,9 @@ def _count(name: str, cfg: Mapping[str, Any], key: str) -> int:
     """A number of dimensions or latents."""
     value = cfg.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PipelineError(f"SAE {name}: {key} in its cfg.json is {value!r:.60}, no number from 1")
+        raise PipelineError(
+            f"SAE {name}: {key} in its cfg.json is {value!r:.60}; it must be a whole number from 1"
+        )
     return value
 
 
@@ -160,7 +167,7 @@ def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:
 def _cfg(sae: TopKSae, facts: SaeFacts) -> dict[str, Any]:
     return {
         "architecture": "topk",
-        "d_in": sae.decoder.shape[1],
+        "d_in": sae.W_dec.shape[1],
         "d_sae": sae.n_latents,
         "k": sae.k,
         "dtype": "float32",

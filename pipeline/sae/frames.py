@@ -1,7 +1,9 @@
-"""The frames that an SAE learns on: those of train tracks, shuffled, with memory that stays flat.
+"""The frames that an SAE is trained on: those of train tracks, shuffled, in bounded memory.
 
 Shards are drawn in random order and gathered into pools of at most `POOL_FRAMES` frames; frames
-are shuffled within a pool. A corpus that fits one pool is read once.
+are shuffled within a pool. Neighbouring frames of a track are nearly equal, so a batch of one
+track would be far from independent draws; with several shards per pool it mixes many tracks. A
+corpus that fits into one pool is read once.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from pipeline.store.activations import ShardFacts, read_shards, shard_paths
 from pipeline.store.run_directory import RunDirectory
 
 POOL_FRAMES = 1_000_000
+"""Frames that are shuffled together: at d = 2048 in float16, 4 GB."""
 
 
 class TrainingFrames:
-    """Batches of train frames [frame, d] float16 of one hookpoint, without end."""
+    """Endless batches of train frames [frame, d] float16 of one hookpoint."""
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class TrainingFrames:
         self._cached: Tensor | None = None
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Shuffled batches of `size` frames; what is left of a pool is left out.
+        """Shuffled batches of `size` frames; a pool's remainder under `size` is dropped.
 
         A pool smaller than `size` is a batch of its own. Raises `PipelineError` if there is no
         train frame at all.
@@ -63,7 +66,7 @@ class TrainingFrames:
         raise PipelineError("no train track has activations: the SAE has nothing to learn")
 
     def _pools(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Frames of train tracks in pools; each shard once."""
+        """Frames of train tracks in pools [frame, d]; one pass over all shards."""
         if self._cached is not None:
             yield self._cached
             return
@@ -78,6 +81,7 @@ class TrainingFrames:
                 held.append(frames)
         if held:
             pool = torch.cat(held)
+            # The only pool of this pass: the next passes need not read the disk again.
             if n_pools == 0:
                 self._cached = pool
             yield pool
@@ -93,7 +97,7 @@ class TrainingFrames:
 def checked_shards(
     directory: RunDirectory, stored: StoredSae
 ) -> Iterator[tuple[ShardFacts, np.ndarray]]:
-    """The activation files that an SAE reads, each checked to be its own.
+    """The activation files that an SAE reads, [track, frame, d] float16 each.
 
     Raises `PipelineError` if one is of another subject, hookpoint or delay mapping.
     """

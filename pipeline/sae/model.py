@@ -1,10 +1,19 @@
 """The top-k sparse autoencoder.
 
-h = ReLU(W_e (x − b_dec) + b_e), all but the k largest set to 0, x̂ = W_d h + b_dec (Gao et al.,
-arXiv 2406.04093; Singh, Cherep and Maes, arXiv 2505.18186). Rows of the decoder have unit norm.
+For activations x [frame, d], in the row convention of SAELens, whose names these are:
 
-Latents are handed on sparsely, as `values` and `indices` [..., k]: a dense [frame, latent] array
-of a whole corpus would not fit. Both weights are held as [latent, d], whose rows are directions.
+    z = ReLU(TopK((x − b_dec) W_enc + b_enc))    [frame, n], at most k of each row over 0
+    x̂ = z W_dec + b_dec                          [frame, d]
+
+Shapes: W_enc [d, n], b_enc [n], W_dec [n, d], b_dec [d]; d is the width of the residual stream, n
+the number of latents. Row j of W_dec is the direction that latent j writes, and has unit norm.
+Sources: Gao et al. (2024), "Scaling and evaluating sparse autoencoders", arXiv 2406.04093, section
+2.3 (top-k in place of an L1 penalty; their b_pre is b_dec here); Bricken et al. (2023), "Towards
+Monosemanticity" (b_dec subtracted before the encoder, unit-norm decoder); Singh, Cherep and Maes,
+arXiv 2505.18186 (the same architecture on MusicGen's residual stream).
+
+Latents are returned sparsely, as `values` and `indices` [frame, k]: a dense [frame, n] array of a
+whole corpus would not fit into memory.
 """
 
 from __future__ import annotations
@@ -17,97 +26,123 @@ from torch.nn import functional as F
 
 
 class Latents(NamedTuple):
-    """The k strongest latents of each frame, in no order; a value may be 0."""
+    """The k largest latents of each frame, in no particular order; a value may be 0."""
 
     values: Tensor
-    """[frame, k], ≥ 0."""
+    """[frame, k], ≥ 0, in units of the activations that were encoded."""
     indices: Tensor
-    """[frame, k] int64."""
+    """[frame, k] int64, from 0 to n − 1."""
 
     def dense(self, n_latents: int) -> Tensor:
-        """All latents [frame, latent], zeros included: for a few frames only."""
+        """All latents [frame, n], zeros included: for a few frames only."""
         empty = self.values.new_zeros(len(self.values), n_latents)
         return empty.scatter(1, self.indices, self.values)
 
 
 class TopKSae(nn.Module):
-    """A top-k SAE of `n_latents` directions in `width` dimensions."""
+    """A top-k SAE of `n_latents` directions in `width` dimensions; formula and shapes above."""
 
     def __init__(self, width: int, n_latents: int, k: int) -> None:
         super().__init__()
         self.k = k
-        self.encoder = nn.Parameter(torch.zeros(n_latents, width))
-        self.encoder_bias = nn.Parameter(torch.zeros(n_latents))
-        self.decoder = nn.Parameter(torch.zeros(n_latents, width))
-        self.centre = nn.Parameter(torch.zeros(width))
+        # W_enc has shape [d, n] and lies in memory as [n, d], like W_dec: both products below, and
+        # the start W_enc = W_decᵀ, then read whole directions from contiguous memory.
+        self.W_enc = nn.Parameter(torch.zeros(n_latents, width).T)
+        self.b_enc = nn.Parameter(torch.zeros(n_latents))
+        self.W_dec = nn.Parameter(torch.zeros(n_latents, width))
+        self.b_dec = nn.Parameter(torch.zeros(width))
 
     @property
     def n_latents(self) -> int:
-        """Directions of the dictionary."""
-        return self.decoder.shape[0]
+        """n, the number of directions in the dictionary."""
+        return self.W_dec.shape[0]
 
     def preactivations(self, x: Tensor) -> Tensor:
-        """What the ReLU gets, [frame, latent], for activations [frame, d]."""
-        # The centre's gradient goes through the bias: a product [latent] in place of one [frame, d]
-        # that would only be summed. The added difference is 0.
-        bias = self.encoder_bias - self.encoder @ (self.centre - self.centre.detach())
-        return torch.addmm(bias, (x - self.centre).detach(), self.encoder.T)
+        """(x − b_dec) W_enc + b_enc, [frame, n], for activations [frame, d]."""
+        # The first line adds 0 to b_enc. It is there for the gradient of b_dec, which would
+        # otherwise flow through (x − b_dec): autograd would build [frame, d] gradients, W_enc times
+        # a [frame, n] matrix, only to sum them over frames. This way it is the product of W_enc
+        # with one row [n].
+        bias = self.b_enc - self.W_enc.T @ (self.b_dec - self.b_dec.detach())
+        return torch.addmm(bias, (x - self.b_dec).detach(), self.W_enc)
 
     def keep_top(self, preactivations: Tensor) -> Latents:
-        """The k largest a frame, after the ReLU."""
+        """TopK, then ReLU: the k largest per frame, [frame, k], those under 0 set to 0.
+
+        ReLU first and then TopK, as papers also write it, gives the same latents. A frame with
+        fewer than k positive pre-activations has fewer than k active latents.
+        """
         values, indices = preactivations.topk(self.k, dim=1, sorted=False)
         return Latents(values.relu(), indices)
 
     def encode(self, x: Tensor) -> Latents:
-        """Latents of activations [frame, d]."""
+        """z, the latents of activations x [frame, d]."""
         return self.keep_top(self.preactivations(x))
 
     def combine(self, latents: Latents) -> Tensor:
-        """Sum of decoder rows weighted by the latents, [frame, d], without the centre."""
+        """z W_dec, [frame, d]: rows of W_dec weighted by the latents, b_dec not yet added.
+
+        `embedding_bag` gathers k rows per frame; a dense product would read all n.
+        """
         return F.embedding_bag(
-            latents.indices, self.decoder, per_sample_weights=latents.values, mode="sum"
+            latents.indices, self.W_dec, per_sample_weights=latents.values, mode="sum"
         )
 
     def decode(self, latents: Latents) -> Tensor:
-        """Reconstruction [frame, d]."""
-        return self.combine(latents) + self.centre
+        """x̂ = z W_dec + b_dec, the reconstruction [frame, d]."""
+        return self.combine(latents) + self.b_dec
 
-    def initialise(self, generator: torch.Generator, centre: Tensor) -> None:
-        """Random unit directions, the encoder tied to them at the start, the given centre [d]."""
+    def initialise(self, generator: torch.Generator, b_dec: Tensor) -> None:
+        """The start of training, after the appendix of Gao et al.; `b_dec` [d] is given.
+
+        Deviation: their code then divides the encoder by the norm of a reconstruction of random
+        unit vectors (and says that no benefit was found); here the encoder stays W_decᵀ.
+        """
         with torch.no_grad():
-            self.decoder.normal_(generator=generator)
+            # 1) Directions uniform on the sphere: normal draws, normalised.
+            self.W_dec.normal_(generator=generator)
             self.normalise_decoder()
-            self.encoder.copy_(self.decoder)
-            self.encoder_bias.zero_()
-            self.centre.copy_(centre)
+            # 2) Tied start: each latent reads the direction that it writes. Beside AuxK this
+            #    is what Gao et al. do against dead latents (section 2.4). Training unties the two.
+            self.W_enc.copy_(self.W_dec.T)
+            self.b_enc.zero_()
+            # 3) x − b_dec is centred from the first step on.
+            self.b_dec.copy_(b_dec)
 
     @torch.no_grad()
     def normalise_decoder(self) -> None:
-        """Bring each decoder row back to unit norm."""
-        self.decoder.div_(self.decoder.norm(dim=1, keepdim=True).clamp_min(1e-12))
+        """Bring each row of W_dec back to unit norm, after every step.
+
+        Otherwise a latent's value means nothing: W_enc could shrink it and W_dec undo that.
+        """
+        self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
 
     @torch.no_grad()
     def project_decoder_gradient(self) -> None:
-        """Take from the gradient what would only lengthen or shorten a row.
+        """Remove from the gradient g of each unit row w what is parallel to it: g − (g·w) w.
 
-        Without it Adam spends its step sizes on a change that the normalisation undoes.
+        That part would only lengthen or shorten the row, which the normalisation undoes; left in,
+        it would still enter Adam's moments and waste step size (Bricken et al., 2023).
         """
-        if self.decoder.grad is not None:
-            along = (self.decoder.grad * self.decoder).sum(dim=1, keepdim=True)
-            self.decoder.grad.sub_(along * self.decoder)
+        if self.W_dec.grad is not None:
+            along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True)
+            self.W_dec.grad.sub_(along * self.W_dec)
 
 
 def geometric_median(points: Tensor, *, steps: int = 64, tolerance: float = 1e-6) -> Tensor:
-    """The point with the least sum of distances to `points` [point, d]: Weiszfeld's iteration.
+    """argmin_c Σ ‖p − c‖ over `points` [point, d], the result [d]; the start of b_dec.
 
-    Unlike the mean it is not dragged along by a few activations of great norm.
+    Weiszfeld's iteration (1937): the mean weighted by 1 / distance, until it moves by less than
+    `tolerance` of its norm. A few activations of very large norm, which transformers have, pull the
+    mean towards them and hardly move this (Bricken et al., 2023, and Gao et al. start so).
     """
-    centre = points.mean(dim=0)
+    median = points.mean(dim=0)
     for _ in range(steps):
-        weights = 1.0 / (points - centre).norm(dim=1).clamp_min(1e-8)
+        # A point that coincides with the median would have an infinite weight.
+        weights = 1.0 / (points - median).norm(dim=1).clamp_min(1e-8)
         new = (weights[:, None] * points).sum(dim=0) / weights.sum()
-        moved = (new - centre).norm()
-        centre = new
-        if moved <= tolerance * centre.norm().clamp_min(1e-12):
+        moved = (new - median).norm()
+        median = new
+        if moved <= tolerance * median.norm().clamp_min(1e-12):
             break
-    return centre
+    return median

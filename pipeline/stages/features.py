@@ -55,9 +55,7 @@ def _write(
     kept = [record.index for record in records if record.kept]
     near = [
         NeighbourRecord(feature_key(name, latent), feature_key(name, other), rank, cosine)
-        for latent, other, rank, cosine in neighbours(
-            stored.sae.decoder.numpy(), kept, n_neighbours
-        )
+        for latent, other, rank, cosine in neighbours(stored.sae.W_dec.numpy(), kept, n_neighbours)
     ]
     writer.write_table(f"features/{name}.parquet", table_of(FeatureRecord, records))
     writer.write_table(f"features/{name}.neighbours.parquet", table_of(NeighbourRecord, near))

@@ -41,7 +41,7 @@ def largest_over_exemplars(directory: RunDirectory, stored: StoredSae) -> dict[s
 def vector_of(stored: StoredSae, latent: int) -> SteeringVector:
     """W_d[j]: the unit direction that an SAE's latent writes, with where it belongs."""
     return SteeringVector(
-        direction=stored.sae.decoder[latent].detach().clone(),
+        direction=stored.sae.W_dec[latent].detach().clone(),
         hookpoint=stored.facts.hookpoint,
         subject_fingerprint=stored.facts.subject_fingerprint,
         delay_mapping=stored.facts.delay_mapping,

@@ -181,8 +181,8 @@ def _write_sae(writer: Any) -> None:
 
     sae = TopKSae(8, 8, 8)
     with torch.no_grad():
-        sae.encoder.copy_(torch.eye(8))
-        sae.decoder.copy_(torch.eye(8))
+        sae.W_enc.copy_(torch.eye(8))
+        sae.W_dec.copy_(torch.eye(8))
     checkpoint.save(writer, SAE, sae, SaeFacts(HOOKPOINT, "s", "d", 50.0, 0, 1.0, 1.0))
 
 

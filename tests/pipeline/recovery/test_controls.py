@@ -47,7 +47,7 @@ def test_a_stand_in_has_the_features_size_and_twice_that_on_the_runs_own_tracks(
     progress = Stages()
     made = standin(directory, config_from_dict(small_config), control, progress)
     saes = [checkpoint.load(made, name).sae for name in made.sae_names()]
-    assert {sae.decoder.shape[1] for sae in saes} == {width}
+    assert {sae.W_dec.shape[1] for sae in saes} == {width}
     assert {sae.n_latents for sae in saes} == sizes
     assert "corpus" not in progress.started
     ours, theirs = (one.manifest()["stages"]["corpus"]["files"] for one in (directory, made))

@@ -37,7 +37,7 @@ def random_sae() -> TopKSae:
     sae = TopKSae(6, 20, 3)
     sae.initialise(generator, torch.randn(6, generator=generator))
     with torch.no_grad():
-        sae.encoder_bias.normal_(generator=generator)
+        sae.b_enc.normal_(generator=generator)
     return sae
 
 
@@ -74,7 +74,7 @@ def test_sae_lens_reads_the_files_as_we_do(finished_run: Path) -> None:
     latents = stored.sae.encode(x)
     torch.testing.assert_close(latents.dense(128), acts)
     torch.testing.assert_close(stored.sae.decode(latents), restored)
-    torch.testing.assert_close(stored.sae.decoder.norm(dim=1), torch.ones(128))
+    torch.testing.assert_close(stored.sae.W_dec.norm(dim=1), torch.ones(128))
 
 
 def test_the_configuration_has_what_sae_lens_asks_for(finished_run: Path) -> None:
@@ -125,11 +125,11 @@ def test_an_sae_that_lacks_a_tensor_or_has_one_of_another_shape_is_refused(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"d_in": None}, "d_in in its cfg.json is None, no number from 1"),
-        ({"d_sae": "x"}, "d_sae in its cfg.json is 'x', no number from 1"),
-        ({"k": 0}, "k in its cfg.json is 0, no number from 1"),
-        ({"k": 21}, "its k is 21, over its 20 latents"),
-        ({"metadata": [1]}, "its cfg.json has no metadata of this program's"),
+        ({"d_in": None}, "d_in in its cfg.json is None; it must be a whole number from 1"),
+        ({"d_sae": "x"}, "d_sae in its cfg.json is 'x'; it must be a whole number from 1"),
+        ({"k": 0}, "k in its cfg.json is 0; it must be a whole number from 1"),
+        ({"k": 21}, "its k is 21, more than its 20 latents"),
+        ({"metadata": [1]}, "its cfg.json has no metadata that Earwitness wrote"),
         ({"metadata": {}}, "hookpoint in its cfg.json is None"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_damaged_configuration_is_refused_in_a_line(
     with pytest.raises(PipelineError, match=f"^SAE x: {re.escape(said)}$"):
         checkpoint.load(directory, "x")
     path.write_text("7")
-    with pytest.raises(PipelineError, match=r"^SAE x: its cfg\.json is no object$"):
+    with pytest.raises(PipelineError, match=r"^SAE x: its cfg\.json holds no JSON object$"):
         checkpoint.load(directory, "x")
 
 

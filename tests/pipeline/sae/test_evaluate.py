@@ -21,8 +21,8 @@ def axes(n: int = 4, k: int = 2) -> TopKSae:
     """Latents are the positive parts of the dimensions, the k largest kept."""
     sae = TopKSae(n, n, k)
     with torch.no_grad():
-        sae.encoder.copy_(torch.eye(n))
-        sae.decoder.copy_(torch.eye(n))
+        sae.W_enc.copy_(torch.eye(n))
+        sae.W_dec.copy_(torch.eye(n))
     return sae
 
 
@@ -41,7 +41,7 @@ def test_parts_scale_and_centre_make_no_difference() -> None:
     sae = TopKSae(6, 20, 3)
     sae.initialise(generator, torch.randn(6, generator=generator))
     # Far from the origin: about 0 the sum of squares would lose its digits in float32.
-    x = torch.randn(3 * FRAMES_AT_ONCE + 7, 6, generator=generator) + sae.centre.detach() + 300
+    x = torch.randn(3 * FRAMES_AT_ONCE + 7, 6, generator=generator) + sae.b_dec.detach() + 300
     one, parts = evaluate(sae, [x]), evaluate(sae, [x[:5] * 8, x[5:] * 8], scale=8.0)
     assert one is not None
     assert parts is not None

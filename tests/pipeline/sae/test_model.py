@@ -15,17 +15,17 @@ def random_sae(width: int = 6, n_latents: int = 20, k: int = 3, seed: int = 0) -
     sae = TopKSae(width, n_latents, k)
     sae.initialise(generator, torch.randn(width, generator=generator))
     with torch.no_grad():
-        sae.encoder.normal_(generator=generator)
-        sae.encoder_bias.normal_(generator=generator)
+        sae.W_enc.normal_(generator=generator)
+        sae.b_enc.normal_(generator=generator)
     return sae
 
 
 def slow_latents(sae: TopKSae, x: torch.Tensor) -> torch.Tensor:
-    """ReLU(W_e (x − b_dec) + b_e), all but the k largest set to 0, one frame after another."""
+    """ReLU((x − b_dec) W_enc + b_enc), all but the k largest set to 0, one frame after another."""
     dense = torch.zeros(len(x), sae.n_latents)
     for row, frame in enumerate(x):
         values = [
-            max(0.0, (sae.encoder[j] @ (frame - sae.centre) + sae.encoder_bias[j]).item())
+            max(0.0, (sae.W_enc[:, j] @ (frame - sae.b_dec) + sae.b_enc[j]).item())
             for j in range(sae.n_latents)
         ]
         for j in sorted(range(sae.n_latents), key=lambda j: -values[j])[: sae.k]:
@@ -42,16 +42,16 @@ def test_encode_and_decode_are_those_of_the_formula(k: int, seed: int) -> None:
     dense = slow_latents(sae, x)
     torch.testing.assert_close(latents.dense(20), dense, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
-        sae.decode(latents), dense @ sae.decoder + sae.centre, rtol=1e-4, atol=1e-5
+        sae.decode(latents), dense @ sae.W_dec + sae.b_dec, rtol=1e-4, atol=1e-5
     )
 
 
 def test_the_start_has_unit_directions_and_a_tied_encoder() -> None:
     sae = TopKSae(6, 20, 3)
     sae.initialise(torch.Generator().manual_seed(0), torch.ones(6))
-    torch.testing.assert_close(sae.decoder.norm(dim=1), torch.ones(20))
-    assert torch.equal(sae.encoder, sae.decoder)
-    assert sae.centre.tolist() == [1.0] * 6
+    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(20))
+    assert torch.equal(sae.W_enc, sae.W_dec.T)
+    assert sae.b_dec.tolist() == [1.0] * 6
 
 
 def test_the_projected_gradient_is_orthogonal_to_each_direction() -> None:
@@ -59,8 +59,8 @@ def test_the_projected_gradient_is_orthogonal_to_each_direction() -> None:
     x = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
     (x - sae.decode(sae.encode(x))).square().mean().backward()
     sae.project_decoder_gradient()
-    assert sae.decoder.grad is not None
-    assert (sae.decoder.grad * sae.decoder).sum(dim=1).abs().max() < 1e-5
+    assert sae.W_dec.grad is not None
+    assert (sae.W_dec.grad * sae.W_dec).sum(dim=1).abs().max() < 1e-5
 
 
 def test_the_geometric_median_is_not_dragged_by_an_outlier() -> None:

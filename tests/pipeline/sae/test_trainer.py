@@ -47,7 +47,7 @@ def result() -> TrainedSae:
 
 
 def test_planted_directions_are_found(result: TrainedSae) -> None:
-    cosines = PlantedFrames().directions @ result.sae.decoder.T
+    cosines = PlantedFrames().directions @ result.sae.W_dec.T
     assert (cosines.max(dim=1).values > 0.95).sum() >= 11
 
 
@@ -59,7 +59,7 @@ def test_the_error_falls_and_the_history_says_so(result: TrainedSae) -> None:
 
 
 def test_the_decoder_keeps_unit_norm(result: TrainedSae) -> None:
-    torch.testing.assert_close(result.sae.decoder.norm(dim=1), torch.ones(24))
+    torch.testing.assert_close(result.sae.W_dec.norm(dim=1), torch.ones(24))
 
 
 def test_the_scale_is_the_rms_about_the_centre(result: TrainedSae) -> None:
@@ -71,8 +71,8 @@ def test_the_scale_is_the_rms_about_the_centre(result: TrainedSae) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
     short = replace(CONFIG, steps=20)
     one, again, other = trained(short), trained(short), trained(short, seed=1)
-    assert torch.equal(one.sae.decoder, again.sae.decoder)
-    assert not torch.equal(one.sae.decoder, other.sae.decoder)
+    assert torch.equal(one.sae.W_dec, again.sae.W_dec)
+    assert not torch.equal(one.sae.W_dec, other.sae.W_dec)
 
 
 def test_auxk_lets_dead_latents_alone_explain_the_error() -> None:
@@ -88,13 +88,13 @@ def test_auxk_lets_dead_latents_alone_explain_the_error() -> None:
     loss.backward()
     explained = torch.zeros(5, 6)
     for row in range(5):
-        ranked = sorted(dead.tolist(), key=lambda j: -float(sae.encoder[j].detach() @ x[row]))
+        ranked = sorted(dead.tolist(), key=lambda j: -float(sae.W_enc[:, j].detach() @ x[row]))
         for j in ranked[:2]:
-            strength = max(0.0, float(sae.encoder[j].detach() @ x[row]))
-            explained[row] += strength * sae.decoder[j].detach()
+            strength = max(0.0, float(sae.W_enc[:, j].detach() @ x[row]))
+            explained[row] += strength * sae.W_dec[j].detach()
     assert loss.item() == pytest.approx(0.5 * (error - explained).square().mean().item())
-    assert sae.decoder.grad is not None
-    assert set(sae.decoder.grad.abs().sum(dim=1).nonzero()[:, 0].tolist()) <= set(dead.tolist())
+    assert sae.W_dec.grad is not None
+    assert set(sae.W_dec.grad.abs().sum(dim=1).nonzero()[:, 0].tolist()) <= set(dead.tolist())
 
 
 def test_a_latent_is_dead_after_the_stated_frames_and_alive_once_it_fires() -> None:

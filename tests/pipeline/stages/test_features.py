@@ -100,7 +100,7 @@ def test_neighbours_are_listed_for_every_kept_feature(finished_run: Path) -> Non
     assert {row.feature for row in rows} == kept
     assert {row.neighbour for row in rows} <= kept
     first = rows[0]
-    decoder = checkpoint.load(directory, NAME).sae.decoder.numpy()
+    decoder = checkpoint.load(directory, NAME).sae.W_dec.numpy()
     one, other = (decoder[int(key.partition("/")[2])] for key in (first.feature, first.neighbour))
     np.testing.assert_allclose(first.cosine, one @ other, rtol=1e-5)
 
