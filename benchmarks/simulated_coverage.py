@@ -127,7 +127,7 @@ def _answer(
 ) -> None:
     """New participations instead of the last seed's: assigned by services, answered in bulk."""
     from studyapp.models import Participation
-    from studyapp.participation.services import passage as services
+    from studyapp.participation.services import participations as services
 
     Participation.objects.filter(study=study).delete()
     for number in range(participants):

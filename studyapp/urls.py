@@ -15,16 +15,22 @@ from studyapp.api import views as api
 from studyapp.exports import views as downloads
 from studyapp.features.views import features
 from studyapp.hosting import health
-from studyapp.monitoring.views import home, studies
+from studyapp.monitoring.views import entry_links, home, participations, studies
 from studyapp.participation.views import (
-    after,
     checks,
+    consent,
     entry,
+    events,
+    finish,
+    instructions,
+    language,
     media,
-    participant,
     practice,
     preview,
+    questionnaire,
     styleguide,
+    trial,
+    withdraw,
 )
 from studyapp.recruitment import views as hooks
 from studyapp.results import views as results
@@ -123,15 +129,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/<int:version>/", studies.study_page, name="study"),
     path("studies/<slug:slug>/<int:version>/flags", studies.study_flags, name="study-flags"),
     path("studies/<slug:slug>/<int:version>/unblind", studies.unblind, name="unblind-study"),
-    path("studies/<slug:slug>/<int:version>/links", studies.entry_links, name="entry-links"),
+    path("studies/<slug:slug>/<int:version>/links", entry_links.entry_links, name="entry-links"),
     path(
         "studies/<slug:slug>/<int:version>/participations/",
-        studies.participations,
+        participations.participations,
         name="participations",
     ),
     path(
         "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/",
-        studies.participation,
+        participations.participation,
         name="participation",
     ),
     path("studies/<slug:slug>/<int:version>/preview", preview.preview_study, name="preview-study"),
@@ -162,24 +168,24 @@ urlpatterns: list[URLPattern | URLResolver] = [
         )
         for action in actions.STUDY_ACTIONS
     ),
-    path("look/", styleguide.look, name="look"),
+    path("look/", styleguide.styleguide, name="look"),
     path("hooks/prolific", hooks.prolific_hook, name="prolific-hook"),
     # Participants
     path("s/<slug:slug>/", entry.start, name="start"),
     path("s/<slug:slug>/next", entry.next_participant, name="next"),
-    path("s/<slug:slug>/consent/", participant.consent, name="consent"),
-    path("s/<slug:slug>/instructions/", participant.instructions, name="instructions"),
+    path("s/<slug:slug>/consent/", consent.consent, name="consent"),
+    path("s/<slug:slug>/instructions/", instructions.instructions, name="instructions"),
     path("s/<slug:slug>/device/", checks.device, name="device"),
     path("s/<slug:slug>/volume/", checks.volume, name="volume"),
     path("s/<slug:slug>/headphones/", checks.headphones, name="headphones"),
     path("s/<slug:slug>/practice/", practice.practice, name="practice"),
-    path("s/<slug:slug>/trial/", participant.trial, name="trial"),
-    path("s/<slug:slug>/questionnaire/", after.questionnaire, name="questionnaire"),
-    path("s/<slug:slug>/thanks/", participant.thanks, name="thanks"),
-    path("s/<slug:slug>/ended/", participant.ended, name="ended"),
-    path("s/<slug:slug>/withdraw/", after.withdraw, name="withdraw"),
-    path("s/<slug:slug>/language/", participant.language, name="language"),
+    path("s/<slug:slug>/trial/", trial.trial, name="trial"),
+    path("s/<slug:slug>/questionnaire/", questionnaire.questionnaire, name="questionnaire"),
+    path("s/<slug:slug>/thanks/", finish.thanks, name="thanks"),
+    path("s/<slug:slug>/ended/", finish.ended, name="ended"),
+    path("s/<slug:slug>/withdraw/", withdraw.withdraw, name="withdraw"),
+    path("s/<slug:slug>/language/", language.language, name="language"),
     path("s/<slug:slug>/sound/<slug:token>", media.sound, name="sound"),
-    path("s/<slug:slug>/events", participant.events, name="events"),
+    path("s/<slug:slug>/events", events.events, name="events"),
     path("s/<slug:slug>/audio/<slug:token>/<int:number>", media.audio, name="audio"),
 ]

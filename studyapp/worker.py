@@ -32,7 +32,7 @@ def _refuse_another_installation(**_: Any) -> None:
 @worker_ready.connect
 def _sweep(**_: Any) -> None:
     """Look again and again for jobs that a lost worker or a lost broker left behind."""
-    from studyapp.participation.services import arrivals
+    from studyapp.participation.services import address_limit
     from studyapp.runs.services import lifecycle
 
-    jobs.start_sweeper(lifecycle.recover_runs, arrivals.sweep)
+    jobs.start_sweeper(lifecycle.recover_runs, address_limit.sweep)

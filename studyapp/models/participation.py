@@ -47,7 +47,7 @@ class Participation(models.Model):
     )
     """The token that it came by, where the study asks for one."""
     address_key = models.CharField(max_length=64, blank=True)
-    """Keyed hash of the address that it began from, for a day; in no export. `services.arrivals`"""
+    """Keyed hash of the address that it began from, kept for a day and in no export."""
     status = models.CharField(max_length=15, choices=Status.choices, default=Status.ACTIVE)
     simulated = models.BooleanField(default=False)
     seed = models.PositiveBigIntegerField()

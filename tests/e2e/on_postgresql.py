@@ -76,7 +76,7 @@ def _arrive(study_pk: int) -> str:
     from django.db import connection
 
     from studyapp.models import Study
-    from studyapp.participation.services import passage as services
+    from studyapp.participation.services import participations as services
 
     study = Study.objects.get(pk=study_pk)
     participation = services.consent(participation=services.begin(study=study))

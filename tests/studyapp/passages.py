@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from studyapp.models import Participation, Study, Trial
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.selectors.trials import progress_of
 from studyapp.participation.services import practice
 
 
@@ -68,7 +69,7 @@ def pass_step(client: Client, study: Study, participation: Participation, step: 
 
 def current(participation: Participation) -> Trial:
     """The trial that stands first, fresh from the database."""
-    trial = selectors.passage(participation).current
+    trial = progress_of(participation).current
     assert trial is not None
     return trial
 
@@ -93,7 +94,7 @@ def answer(client: Client, study: Study, trial: Trial, *, page: str = "", **chan
 
 def finish(client: Client, study: Study, participation: Participation) -> None:
     """Answer every trial that is left, and what comes after."""
-    while (trial := selectors.passage(participation).current) is not None:
+    while (trial := progress_of(participation).current) is not None:
         client.get(f"/s/{study.slug}/trial/")
         hear(client, study, trial)
         answer(client, study, trial)

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             "exactly what is stored"
         )
 
-    def _tell(self, trial: replay.Shown) -> None:
+    def _tell(self, trial: replay.ShownTrial) -> None:
         again = f" of trial {trial.repeats}" if trial.repeats else ""
         self.stdout.write(f"{trial.number:>3} {trial.kind}{again}, item {trial.item}")
         self.stdout.write(f"    clips   {' '.join(clip[:12] for clip in trial.clips)}")

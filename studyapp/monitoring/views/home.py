@@ -1,4 +1,4 @@
-"""A researcher's first page: the runs, drafts and studies that they may see."""
+"""A researcher's home page: the runs, drafts and studies that they may see."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,17 +8,17 @@ from studyapp.core.permissions import projects_of, visible
 from studyapp.models import Role
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.selectors import progress
-from studyapp.wizard import selectors as study_plans
+from studyapp.wizard import selectors as wizard_selectors
 
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """All runs and all studies."""
+    """All runs, drafts and studies."""
     user = request.user
     context = {
         "runs": visible(user, run_selectors.all_runs()),
         "studies": visible(user, progress.all_studies()),
-        "plans": study_plans.unfinished(
+        "plans": wizard_selectors.unfinished(
             created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
         ),
     }

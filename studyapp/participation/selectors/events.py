@@ -1,4 +1,4 @@
-"""Reads for the events of participants' pages: what there is of a trial so far."""
+"""Reads for the events of participants' pages: what is stored of a trial so far."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from studyapp.models import Event, Participation
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A trial that was shown, with what its events add up to."""
+class TrialEvents:
+    """A trial that was shown, with the totals of its events."""
 
     pk: int
     token: str
     shown_at: datetime | None
     answered_at: datetime | None
     stored: int
-    """Events."""
+    """Number of events."""
     heard_ms: int
     hidden_ms: int
 
 
 def locked(pk: int) -> Participation:
-    """The participation with its status and its study's state; its row is locked to the commit."""
+    """The participation with its status and its study's state, its row locked until the commit."""
     found = Participation.objects.select_for_update(of=("self",), no_key=True)
     return found.select_related("study").only("status", "simulated", "study__state").get(pk=pk)
 
 
-def watched(participation: Participation, tokens: Collection[str]) -> dict[str, Watched]:
-    """Token → trial, for the participation's own trials among them that were shown."""
+def trial_events(participation: Participation, tokens: Collection[str]) -> dict[str, TrialEvents]:
+    """Token → totals, for those tokens that name trials shown to this participation."""
     shown = participation.trials.filter(token__in=tokens, shown_at__isnull=False).order_by()
     rows = shown.annotate(
         stored=Count("events"),
@@ -42,11 +42,11 @@ def watched(participation: Participation, tokens: Collection[str]) -> dict[str, 
     ).values_list(
         "pk", "token", "shown_at", "response__answered_at", "stored", "heard_ms", "hidden_ms"
     )
-    return {trial.token: trial for trial in (Watched(*row) for row in rows)}
+    return {trial.token: trial for trial in (TrialEvents(*row) for row in rows)}
 
 
 def known_sequences(participation: Participation, sequences: Collection[str]) -> set[str]:
-    """Those of the sequences that are stored already."""
+    """Which of the sequences are stored already."""
     found = Event.objects.filter(participation=participation, sequence__in=sequences)
     return set(found.order_by().values_list("sequence", flat=True))
 

@@ -1,4 +1,4 @@
-"""Reads for assignment: what a study offers, who holds places, how full its cells are."""
+"""Reads for assignment: what a study offers, who holds a place, how many ratings items have."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from studyapp.models import Participation, Study, Trial
 from studyapp.studies.selectors.studies import main_items
 
 GRACE = timedelta(seconds=30)
-"""How long after its lease a place is still not given away: an answer that was checked while the
-lease ran may take that long to be committed."""
+"""How long after its lease has ended a place is not given away: an answer that was checked before
+the end may take that long to be committed."""
 
 
-def keys_of_items(study: Study, wanted: Collection[str]) -> dict[str, tuple[int, int | None]]:
-    """Wanted identifier → (primary key of the item, primary key of its feature)."""
-    items = study.items.filter(identifier__in=wanted).order_by()
+def keys_of_items(study: Study, identifiers: Collection[str]) -> dict[str, tuple[int, int | None]]:
+    """Identifier → (primary key of the item, primary key of its feature)."""
+    items = study.items.filter(identifier__in=identifiers).order_by()
     rows = items.values_list("identifier", "pk", "feature_id")
     return {identifier: (pk, feature) for identifier, pk, feature in rows}
 
@@ -36,14 +36,14 @@ def holds_place(now: datetime, prefix: str = "") -> Q:
 def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
     """How many participations hold a place in the study.
 
-    People and simulated listeners have places of their own, here and below: neither takes one from
-    the other, and each is drawn evenly.
+    Here and below, people and simulated listeners are counted separately: neither takes a place
+    from the other, and the draw is balanced within each.
     """
     return study.participations.filter(holds_place(now), simulated=simulated).count()
 
 
 def places_by_method(*, study: Study, now: datetime, simulated: bool = False) -> dict[str, int]:
-    """Method → how many participations of its condition hold a place."""
+    """Method → how many participations in its condition hold a place."""
     kind = Q(participations__simulated=simulated)
     held = Count("participations", filter=kind & holds_place(now, "participations__"))
     conditions = study.conditions.annotate(held=held).order_by("method")
@@ -53,7 +53,7 @@ def places_by_method(*, study: Study, now: datetime, simulated: bool = False) ->
 def ratings_by_item(
     *, study: Study, now: datetime, simulated: bool = False
 ) -> Mapping[str, tuple[int, int]]:
-    """Item → (main trials that hold a place, main trials that lost theirs), every main item."""
+    """Main item → (its main trials that hold a place, its main trials that lost theirs)."""
     own = {"participation__study": study, "participation__simulated": simulated}
     counts = Trial.objects.filter(kind=Trial.Kind.MAIN, **own).values("item")
     held = Count("pk", filter=holds_place(now, "participation__"))

@@ -9,7 +9,7 @@ from studyapp.models import Participation, Study, Trial
 
 @dataclass(frozen=True)
 class ShownItem:
-    """What an item shows: its clips' hashes and its options' texts, in the stored order."""
+    """What an item shows: the hashes of its clips and the texts of its options, in stored order."""
 
     clips: tuple[str, str, str]
     options: tuple[str, ...]
@@ -28,6 +28,6 @@ def shown_items(study: Study) -> dict[str, ShownItem]:
 
 
 def shown_trials(participation: Participation) -> list[Trial]:
-    """All of them, practice too, in the order shown."""
+    """All trials of the participation, practice included, in the order shown."""
     trials = participation.trials.select_related("item", "repeat_of")
     return list(trials.order_by("number"))

@@ -1,13 +1,13 @@
-"""Who gets a place, and the rows of what `plans.draw` drew for them.
+"""Giving participants their places, and storing what `allocation.draw` drew for them.
 
 Places are counted under a lock on the study's row, so that simultaneous arrivals queue up and no
-place is given twice. Whoever locks both locks the study before the participation. The lock leaves
-the study's key alone (`no_key`): a new participation refers to it and need not wait.
+place is given twice. Code that locks both rows locks the study before the participation. The lock
+does not cover the study's key (`no_key`), so new participations, which refer to it, need not wait.
 
-A place is leased (`leases`): it is held while the lease runs, and anyone who does not come back may
-lose it to the next. That is no end: a later visit gets a place again while there is one, so that a
-clock that jumped ahead takes nothing away for good. What the draw stood on is stored beside the
-seed, so that `replay` can draw again and compare.
+A place is leased (`leases`): it is held while the lease runs, and a participant who does not come
+back may lose it to the next arrival. That is not final: a later visit gets a place again if one is
+free, so even a clock that jumped ahead takes nothing away for good. The state that the draw was
+based on is stored beside the seed, so that `replay` can repeat the draw and compare.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from studyapp.core.errors import (
 )
 from studyapp.models import Condition, Participation, Study, Trial
 from studyapp.participation.selectors import places as selectors
-from studyapp.participation.services import arrivals, leases, practice
+from studyapp.participation.services import address_limit, leases, practice
 from studyapp.studies.selectors.studies import offered_items
 from studyapp.studies.services import allocation, frames
 from studyapp.studies.services.allocation import Frame, Plan, State
@@ -44,7 +44,7 @@ def assign(*, participation: Participation) -> Participation:
     """
     with transaction.atomic():
         study = locked_study(participation)
-        _reread(participation, study)
+        _reload_locked(participation, study)
         if participation.status != Participation.Status.ACTIVE:
             raise ParticipationError(f"{participation} is {participation.status}")
         if participation.assigned_at is not None:
@@ -56,7 +56,7 @@ def assign(*, participation: Participation) -> Participation:
         state = state_of(study, now, simulated=simulated)
         if not _room_in(study, now, state.held, simulated=simulated):
             raise StudyFullError(f"{study} is full")
-        arrivals.check_placed(participation=participation)
+        address_limit.check_placed(participation=participation)
         fixed = bool(study.design_hash)  # A preview's copy is not.
         frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frames.frame_of(study)
         plan = allocation.draw(frame, state, participation.seed)
@@ -73,17 +73,17 @@ def assign(*, participation: Participation) -> Participation:
 
 
 def keep_place(*, participation: Participation) -> None:
-    """Renew a lease that ran out, while there is still room. Nothing but the lease is written.
+    """Renew an expired lease if there is still room. Only the lease is written.
 
-    Raises `PlaceLostError` when others have the places now.
+    Raises `PlaceLostError` when all places have been given to others.
     """
-    if participation.lease_expires_at is None or not leases.ran_out(participation, clock.now()):
+    if participation.lease_expires_at is None or not leases.has_expired(participation, clock.now()):
         return
     with transaction.atomic():
         study = locked_study(participation)
-        _reread(participation, study)
+        _reload_locked(participation, study)
         now = clock.now()
-        if participation.status != Participation.Status.ACTIVE or not leases.ran_out(
+        if participation.status != Participation.Status.ACTIVE or not leases.has_expired(
             participation, now
         ):
             return
@@ -95,26 +95,26 @@ def keep_place(*, participation: Participation) -> None:
 
 
 def locked_study(participation: Participation) -> Study:
-    """The participation's study, a preview's too, locked to the commit: its places stand still."""
+    """The participation's study (or preview), locked until the commit so that no place changes."""
     return Study.everything.select_for_update(no_key=True).get(pk=participation.study_id)
 
 
-def _reread(participation: Participation, study: Study) -> None:
-    """The row as it is now, locked to the commit."""
+def _reload_locked(participation: Participation, study: Study) -> None:
+    """Reload the row and lock it until the commit."""
     rows = Participation.objects.select_for_update(no_key=True)
     participation.refresh_from_db(from_queryset=rows)
     participation.study = study
 
 
 def is_full(study: Study, *, simulated: bool = False) -> bool:
-    """Whether every place of the study, for people or for simulated listeners, is held just now."""
+    """Whether all places of the study, for people or for simulated listeners, are held now."""
     now = clock.now()
     held = selectors.places_by_method(study=study, now=now, simulated=simulated)
     return not _room_in(study, now, held, simulated=simulated)
 
 
 def state_of(study: Study, now: datetime, *, simulated: bool = False) -> State:
-    """What is held at this moment, by people or by simulated listeners."""
+    """The places and ratings held at this moment, by people or by simulated listeners."""
     return State(
         held=selectors.places_by_method(study=study, now=now, simulated=simulated),
         ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
@@ -122,16 +122,16 @@ def state_of(study: Study, now: datetime, *, simulated: bool = False) -> State:
 
 
 def stored(state: State) -> dict[str, Any]:
-    """The state as a row keeps it: ratings as one list, in the order of the items' identifiers."""
+    """The state as it is stored in a row: ratings as a list, ordered by item identifier."""
     ratings = [list(state.ratings[item]) for item in sorted(state.ratings)]
     return {"held": dict(state.held), "ratings": ratings}
 
 
 def restored(study: Study, draw: dict[str, Any]) -> State:
-    """The state that was stored. Raises `StudyError` if it is not one of this study."""
+    """The stored state. Raises `StudyError` if it does not belong to this study."""
     items = sorted(item.identifier for item in offered_items(study))
     if len(draw.get("ratings", ())) != len(items):
-        raise StudyError("no state of the draw was stored: it was drawn before there was one")
+        raise StudyError("no state was stored with this draw: it was made by an older version")
     ratings = {
         item: (held, lost) for item, (held, lost) in zip(items, draw["ratings"], strict=True)
     }
@@ -140,15 +140,15 @@ def restored(study: Study, draw: dict[str, Any]) -> State:
 
 @lru_cache(maxsize=8)
 def _frame_of_frozen(pk: int, design_hash: str) -> Frame:
-    """What that study fixes, read once by each process: it is frozen, so nothing of it changes.
+    """What the study fixes. It is frozen, so each process needs to read it only once.
 
-    Arrivals wait for one another while it is read.
+    The cache matters because arrivals wait for one another while it is read.
     """
     return frames.frame_of(Study.everything.get(pk=pk, design_hash=design_hash))
 
 
 def _has_room(study: Study, now: datetime, participation: Participation) -> bool:
-    """Whether a place is free for this one, in its condition where it has one."""
+    """Whether a place is free for this participation, in its condition if it has one."""
     simulated = participation.simulated
     held = selectors.places_by_method(study=study, now=now, simulated=simulated)
     return _room_in(study, now, held, participation.condition, simulated=simulated)
@@ -162,7 +162,7 @@ def _room_in(
     *,
     simulated: bool,
 ) -> bool:
-    """Whether a place is free, where the places held in each condition were counted already."""
+    """Whether a place is free, given the number of places held in each condition."""
     if study.design == Study.Design.WITHIN:
         taken = selectors.places_held(study=study, now=now, simulated=simulated)
         return taken < frames.places(study)
@@ -175,7 +175,7 @@ def _condition(study: Study, plan: Plan) -> Condition | None:
 
 
 def _write(participation: Participation, study: Study, plan: Plan) -> None:
-    """Practice, then the plan's rows; repeats after what they repeat, whose keys they need."""
+    """Save practice, then the plan's trials; repeats last, since they refer to other trials."""
     practised = practice.trials(participation)
     keys = selectors.keys_of_items(study, {one.item for one in plan.trials})
     trials = [
@@ -184,7 +184,7 @@ def _write(participation: Participation, study: Study, plan: Plan) -> None:
     ]
     first = [trial for trial in trials if trial.kind != Trial.Kind.REPEAT]
     Trial.objects.bulk_create(practised + first)
-    _point_back(plan, trials)
+    _link_repeats(plan, trials)
     Trial.objects.bulk_create(trial for trial in trials if trial.kind == Trial.Kind.REPEAT)
 
 
@@ -204,7 +204,7 @@ def _trial(
     )
 
 
-def _point_back(plan: Plan, trials: Sequence[Trial]) -> None:
+def _link_repeats(plan: Plan, trials: Sequence[Trial]) -> None:
     for one, trial in zip(plan.trials, trials, strict=True):
         if one.repeats is not None:
             trial.repeat_of = trials[one.repeats]

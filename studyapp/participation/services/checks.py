@@ -1,7 +1,7 @@
-"""The sound checks: device, volume, headphones. What is right is drawn and judged here alone.
+"""The sound checks: device, volume, headphones. Right answers are drawn and judged only here.
 
-A trial of a check goes to the page as a token. Answers come once each; a repeated one changes
-nothing. Who fails is screened out only where the study says so.
+The page knows a trial of a check only by its token. Each answer counts once; a repeated one changes
+nothing. Participants who fail are screened out only if the study says so.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from studyapp.studies.services.sounds import Sound, headphone_checks
 
 HEADPHONE_TRIALS = 6
 HEADPHONE_PASS = 5
-"""Right answers of six that pass: guessing passes in 13 of 729 cases (Milne et al. 2021)."""
+"""Right answers of six needed to pass: guessing passes in 13 of 729 cases (Milne et al. 2021)."""
 VOLUME_ATTEMPTS = 3
 CHOICE = secrets.SystemRandom()
 Evidence = Mapping[str, int]
 """What a page saw before an answer: `plays`; milliseconds `heard_ms`, `hidden_ms`, `page_ms`."""
-NOTHING_SEEN: Evidence = MappingProxyType({})
+NO_EVIDENCE: Evidence = MappingProxyType({})
 
 
 def begin_device(*, participation: Participation) -> StepRecord:
-    """The device check with its sound."""
+    """The record of the device check, with its sound."""
     reference = participation.study.check_sounds["reference"]
     return steps.begin(
         participation=participation,
@@ -40,14 +40,14 @@ def begin_device(*, participation: Participation) -> StepRecord:
 
 
 def pass_device(*, participation: Participation, report: dict[str, bool | int]) -> None:
-    """The browser can play the sounds; `report` is what it said of itself."""
+    """Pass the device check; `report` is what the browser reported."""
     with transaction.atomic():
         steps.locked(participation=participation, step=Step.DEVICE)
         steps.pass_step(participation=participation, step=Step.DEVICE, data={"report": report})
 
 
 def begin_volume(*, participation: Participation) -> StepRecord:
-    """The volume check: the reference, and soft tones to be counted."""
+    """The record of the volume check: a reference sound, and soft tones to count."""
     study = participation.study
 
     def make() -> steps.Data:
@@ -60,18 +60,18 @@ def begin_volume(*, participation: Participation) -> StepRecord:
 
 
 def answer_volume(
-    *, participation: Participation, token: str, count: int, evidence: Evidence = NOTHING_SEEN
+    *, participation: Participation, token: str, count: int, evidence: Evidence = NO_EVIDENCE
 ) -> bool:
-    """Take how many tones were counted; whether the check is over, right or after three attempts.
+    """Take the number of tones counted. True if the check is over: right, or after three attempts.
 
-    A wrong count draws other tones. An answer to tones that are gone changes nothing. `evidence`
-    is kept with the answer and decides nothing.
+    A wrong count draws new tones. An answer to earlier tones changes nothing. `evidence` is stored
+    with the answer and has no influence on the result.
     """
     with transaction.atomic():
         record = steps.locked(participation=participation, step=Step.VOLUME)
         data = record.data
         if data["token"] != token:
-            return False  # these tones are gone: a second click, or another tab
+            return False  # an answer to earlier tones: a second click, or another tab
         data["answers"].append(count)
         data.setdefault("evidence", []).append(dict(evidence))
         data["passed"] = count == data["target"]
@@ -85,7 +85,7 @@ def answer_volume(
 
 
 def begin_headphones(*, participation: Participation) -> StepRecord:
-    """The first round of the headphone check, or where it stands."""
+    """The record of the headphone check, begun with its first round."""
     study = participation.study
 
     def make() -> steps.Data:
@@ -109,11 +109,11 @@ def current_trial(record: StepRecord) -> dict[str, Any]:
 
 
 def answer_headphones(
-    *, participation: Participation, token: str, choice: int, evidence: Evidence = NOTHING_SEEN
+    *, participation: Participation, token: str, choice: int, evidence: Evidence = NO_EVIDENCE
 ) -> None:
-    """Take an answer to the current trial; after a round, the next one or the end of the step.
+    """Take an answer to the current trial; a finished round starts the next one or ends the step.
 
-    `evidence` is kept with the answer and decides nothing.
+    `evidence` is stored with the answer and has no influence on the result.
     """
     with transaction.atomic():
         record = steps.locked(participation=participation, step=Step.HEADPHONES)
@@ -126,23 +126,23 @@ def answer_headphones(
 
 
 def _judge(participation: Participation, record: StepRecord) -> None:
-    """After an answer: store it; when a round is over, go on as the study's policy says."""
+    """Store the answer; when a round is over, continue as the study's policy says."""
     study, data = participation.study, record.data
     check = data["trials"][-1]["check"]
     of_round = [trial for trial in data["trials"] if trial["check"] == check]
     if all(trial["given"] is not None for trial in of_round):
         right = sum(trial["given"] == trial["answer"] for trial in of_round)
         data["passed"][check] = right >= HEADPHONE_PASS
-        following = _following(study, data["passed"])
-        if following is None:
+        upcoming = _next_check(study, data["passed"])
+        if upcoming is None:
             _end_headphones(participation, record)
             return
-        _add_round(study, following, data)
+        _add_round(study, upcoming, data)
     record.save(update_fields=["data"])
 
 
-def _following(study: Study, passed: dict[str, bool]) -> str | None:
-    """The check that comes after those passed or failed so far; None when that was all."""
+def _next_check(study: Study, passed: dict[str, bool]) -> str | None:
+    """The next check after those finished so far; None if no more are needed."""
     left = [check for check in headphone_checks(study) if check not in passed]
     is_enough = study.headphone_check == Study.HeadphoneCheck.EITHER and any(passed.values())
     return None if is_enough or not left else left[0]
@@ -159,12 +159,12 @@ def _end_headphones(participation: Participation, record: StepRecord) -> None:
 
 
 def _add_round(study: Study, check: str, data: steps.Data) -> None:
-    """Six trials of a check: each place the target twice, in random order, no file twice."""
+    """Add six trials of a check in random order: each position is right twice, no file repeats."""
     sounds: Sequence[Sound] = study.check_sounds[check]
     drawn: list[Sound] = []
     for answer in (1, 2, 3):
-        having = [sound for sound in sounds if sound["answer"] == answer]
-        drawn += CHOICE.sample(having, HEADPHONE_TRIALS // 3)
+        candidates = [sound for sound in sounds if sound["answer"] == answer]
+        drawn += CHOICE.sample(candidates, HEADPHONE_TRIALS // 3)
     CHOICE.shuffle(drawn)
     for sound in drawn:
         token = secrets.token_urlsafe(18)
@@ -175,7 +175,7 @@ def _add_round(study: Study, check: str, data: steps.Data) -> None:
 
 
 def _draw_tones(study: Study, data: steps.Data) -> None:
-    """Tones to be counted, under a token of their own."""
+    """Draw tones to count, under a new token."""
     sound: Sound = CHOICE.choice(study.check_sounds["tones"])
     data["token"], data["target"] = secrets.token_urlsafe(18), sound["answer"]
     data["sounds"][data["token"]] = sound["path"]

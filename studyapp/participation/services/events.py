@@ -1,7 +1,7 @@
-"""What a participant's page tells: sounds played, page hidden. Append-only, and bounded.
+"""Events reported by a participant's page: sounds played, page hidden. Append-only, and bounded.
 
-A page is in the participant's hands, so its numbers are believed only as far as the server's clock
-allows: no more sound was heard, and the page was hidden no longer, than time has passed.
+The page runs on the participant's device, so its numbers are limited by the server's clock: nothing
+was heard, and no page was hidden, for longer than the time that has passed.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from studyapp.core import clock
 from studyapp.models import Event, Participation, Study
 from studyapp.participation.selectors import events as selectors
 
-OBSERVED = frozenset({Participation.Status.ACTIVE, Participation.Status.COMPLETE})
-"""Statuses under which events are still taken: the last ones arrive after the last answer."""
-TAKING = frozenset({Study.State.OPEN, Study.State.PAUSED})
+ACCEPTING_STATUSES = frozenset({Participation.Status.ACTIVE, Participation.Status.COMPLETE})
+"""Statuses in which events are accepted: the last events arrive after the last answer."""
+ACCEPTING_STATES = frozenset({Study.State.OPEN, Study.State.PAUSED})
 AFTER_ANSWER = timedelta(minutes=1)
-"""How long after a trial's answer its events are still taken."""
+"""How long after a trial's answer its events are still accepted."""
 MAX_PER_TRIAL = 5_000
-"""Events of one trial; an hour of listening makes about a fifth of that."""
+"""Maximum number of events per trial; an hour of listening produces about a fifth of it."""
 SLACK_MS = 5_000
-"""How far a page's clock may be ahead of the server's."""
+"""How far a page's clock may run ahead of the server's."""
 UNKNOWN_MS = 3_600_000
-"""Limit of a duration where the server's clock was set back and cannot tell."""
-FASTER_MS = 2**40
-"""Limit for simulated participations, which may run on a faster clock: none to speak of."""
+"""Limit of a duration when the server's clock was set back and the true limit is unknown."""
+SIMULATED_MS = 2**40
+"""Limit for simulated participations, which may run on a faster clock: in effect none."""
 
 
 @dataclass(frozen=True)
 class EventData:
-    """One event as the page sent it, its values checked."""
+    """One event as the page sent it, with validated values."""
 
     trial: str
     type: str
@@ -46,43 +46,43 @@ class EventData:
 def record_events(
     *, participation: Participation, events: Sequence[EventData]
 ) -> tuple[list[str], list[str]]:
-    """Store what happened on the page; gives the sequences stored and those ignored.
+    """Store what happened on the page. Returns the sequences stored and those ignored.
 
-    Ignored are events of a study that is closed, and of trials that are not this participation's,
-    were never shown, were answered a while ago, or have too many. The same sequence again counts
-    as stored.
+    Events are ignored if the study is closed, or if their trial is not this participation's, was
+    never shown, was answered over a minute ago, or has too many events. A sequence that was stored
+    before counts as stored.
     """
     if not events:
         return [], []
     with transaction.atomic():
-        stored = _stored(participation, events)
+        stored = _store(participation, events)
     taken = [event.sequence for event in events if event.sequence in stored]
     return taken, [event.sequence for event in events if event.sequence not in stored]
 
 
-def _stored(participation: Participation, events: Sequence[EventData]) -> set[str]:
-    """Sequences that are stored now; the participation's row is locked meanwhile."""
+def _store(participation: Participation, events: Sequence[EventData]) -> set[str]:
+    """Store new events under a lock on the participation's row. Returns all stored sequences."""
     row = selectors.locked(participation.pk)
-    if row.status not in OBSERVED or row.study.state not in TAKING:
+    if row.status not in ACCEPTING_STATUSES or row.study.state not in ACCEPTING_STATES:
         return set()
     stored = selectors.known_sequences(row, {event.sequence for event in events})
     fresh = {event.sequence: event for event in events if event.sequence not in stored}
     rows: list[Event] = []
-    for trial in selectors.watched(row, {event.trial for event in fresh.values()}).values():
-        if _is_taken(trial):
+    for trial in selectors.trial_events(row, {event.trial for event in fresh.values()}).values():
+        if _is_accepted(trial):
             rows += _rows(row, trial, [one for one in fresh.values() if one.trial == trial.token])
     Event.objects.bulk_create(rows)
     return stored | {row.sequence for row in rows}
 
 
-def _is_taken(trial: selectors.Watched) -> bool:
+def _is_accepted(trial: selectors.TrialEvents) -> bool:
     return trial.answered_at is None or clock.now() - trial.answered_at < AFTER_ANSWER
 
 
 def _rows(
-    participation: Participation, trial: selectors.Watched, events: Sequence[EventData]
+    participation: Participation, trial: selectors.TrialEvents, events: Sequence[EventData]
 ) -> list[Event]:
-    """As many as there is room for, each value no more than can be."""
+    """Rows for as many events as the trial has room for, their values capped."""
     limit = _limit_ms(participation, trial)
     events = events[: max(0, MAX_PER_TRIAL - trial.stored)]
     return [
@@ -100,9 +100,9 @@ def _rows(
 
 
 def _values(
-    events: Sequence[EventData], trial: selectors.Watched, limit: int
+    events: Sequence[EventData], trial: selectors.TrialEvents, limit: int
 ) -> Iterator[int | None]:
-    """Their values; durations add up to `limit` at the most, with those of earlier calls."""
+    """The events' values; durations, including earlier calls, add up to at most `limit`."""
     left = {
         Event.Type.HEARD.value: max(0, limit - trial.heard_ms),
         Event.Type.VISIBLE.value: max(0, limit - trial.hidden_ms),
@@ -116,9 +116,9 @@ def _values(
         yield value
 
 
-def _limit_ms(participation: Participation, trial: selectors.Watched) -> int:
+def _limit_ms(participation: Participation, trial: selectors.TrialEvents) -> int:
     """The longest that anything on the trial's page can have lasted, milliseconds."""
     if participation.simulated:
-        return FASTER_MS
+        return SIMULATED_MS
     elapsed = clock.elapsed_ms(trial.shown_at) if trial.shown_at else 0
     return elapsed + SLACK_MS if elapsed >= 0 else UNKNOWN_MS

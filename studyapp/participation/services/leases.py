@@ -1,6 +1,6 @@
-"""How long a place is held: a lease that steps and answers renew.
+"""How long a place is held: a lease that is renewed by every step and answer.
 
-It is short until the first answer, so that opening pages holds no place for long.
+It is short until the first answer, so that visitors who only open pages do not hold a place long.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ BEFORE_FIRST_ANSWER = timedelta(minutes=15)
 
 
 def length(study: Study) -> timedelta:
-    """How long a place is held without a sign of life, once something was answered."""
+    """How long a place is held without activity, once something has been answered."""
     return timedelta(minutes=study.lease_minutes)
 
 
 def first_length(study: Study) -> timedelta:
-    """The same before the first answer."""
+    """How long a place is held without activity before the first answer."""
     return min(BEFORE_FIRST_ANSWER, length(study))
 
 
 def renew(*, participation: Participation, has_answered: bool | None = None) -> None:
-    """Let the lease of an active participation that has one begin now.
+    """Restart the lease of an active participation, if it has one.
 
-    Whether something was answered is looked up where the caller does not know.
+    `has_answered` says whether anything was answered; None looks it up.
     """
     if has_answered is None:
         has_answered = Response.objects.filter(trial__participation=participation).exists()
@@ -40,16 +40,16 @@ def renew(*, participation: Participation, has_answered: bool | None = None) -> 
 
 
 def check(*, participation: Participation) -> None:
-    """Raise `ParticipationError` unless the lease runs; of a row that is locked.
+    """Raise `ParticipationError` if the lease has expired. The row must be locked.
 
-    Only a lease that runs may be renewed without asking for room.
+    An expired lease may be renewed only if there is still room (`assignment.keep_place`).
     """
     expires = participation.lease_expires_at
     if expires is None or expires <= clock.now():
-        raise ParticipationError(f"the lease of {participation} ran out meanwhile")
+        raise ParticipationError(f"the lease of {participation} has expired")
 
 
-def ran_out(participation: Participation, now: datetime) -> bool:
-    """Whether a place was given and its lease is over."""
+def has_expired(participation: Participation, now: datetime) -> bool:
+    """Whether a place was given and its lease has expired."""
     expires = participation.lease_expires_at
     return expires is not None and expires <= now

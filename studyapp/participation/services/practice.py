@@ -1,4 +1,4 @@
-"""Practice: the study's example, trials with a right answer, and what is said after each."""
+"""Practice: the study's example, trials with a right answer, and the feedback after each."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from django.db import transaction
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Item, Participation, StepRecord, Study, Trial
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import participations, sounds
 from studyapp.participation.services import steps
 from studyapp.studies.services.drawing import OPTIONS, stream
 
 
 def count(study: Study) -> int:
-    """How many practice trials a participation of the study has."""
+    """Number of practice trials per participation in the study."""
     return study.practice_trials if Step.PRACTICE in study.steps else 0
 
 
 def trials(participation: Participation) -> list[Trial]:
     """The practice trials of a participation, numbered from 1, not yet saved.
 
-    The first practice item is the instructions' example and is not practised again.
+    The first practice item is the example in the instructions and is not practised again.
     """
     study = participation.study
     if not count(study):
@@ -44,8 +44,8 @@ def trials(participation: Participation) -> list[Trial]:
 
 
 def begin_example(*, participation: Participation) -> StepRecord:
-    """The instructions' record, with the example's sounds under tokens; none without an example."""
-    example = selectors.example_of(participation.study)
+    """The record of the instructions, with tokens for the sounds of the example, if any."""
+    example = sounds.example_of(participation.study)
     paths = [stimulus.path for stimulus in example.stimuli] if example else []
     return steps.begin(
         participation=participation,
@@ -54,17 +54,20 @@ def begin_example(*, participation: Participation) -> StepRecord:
     )
 
 
-def feedback_seen(*, participation: Participation, token: str) -> None:
-    """The participant has read what is said of the answer to that trial.
+def mark_feedback_seen(*, participation: Participation, token: str) -> None:
+    """Record that the participant has read the feedback on that trial.
 
-    After the last practice trial the step is done. A trial that is not answered, or whose feedback
-    was seen, changes nothing. Raises `ParticipationError` if the participation stands elsewhere.
+    After the last practice trial the step is done. A trial that is unanswered, or whose feedback
+    was already seen, changes nothing. Raises `ParticipationError` if practice is not the current
+    step.
     """
     with transaction.atomic():
-        if selectors.step_of(selectors.locked(participation.pk)) != Step.PRACTICE:
+        if participations.step_of(participations.locked(participation.pk)) != Step.PRACTICE:
             raise ParticipationError(f"{participation} is not at practice")
-        record = steps.begin(participation=participation, step=Step.PRACTICE, make=_nothing_seen)
-        answered = {trial.token for trial in practised(participation) if hasattr(trial, "response")}
+        record = steps.begin(participation=participation, step=Step.PRACTICE, make=_none_seen)
+        answered = {
+            trial.token for trial in practice_trials(participation) if hasattr(trial, "response")
+        }
         seen = sorted({*record.data["seen"], *({token} & answered)})
         if len(seen) == count(participation.study):
             steps.pass_step(participation=participation, step=Step.PRACTICE, data={"seen": seen})
@@ -73,19 +76,19 @@ def feedback_seen(*, participation: Participation, token: str) -> None:
 
 
 def awaiting_feedback(participation: Participation) -> Trial | None:
-    """The answered practice trial whose feedback was not seen yet."""
-    record = steps.begin(participation=participation, step=Step.PRACTICE, make=_nothing_seen)
-    for trial in practised(participation):
+    """The answered practice trial whose feedback has not been seen yet."""
+    record = steps.begin(participation=participation, step=Step.PRACTICE, make=_none_seen)
+    for trial in practice_trials(participation):
         if hasattr(trial, "response") and trial.token not in record.data["seen"]:
             return trial
     return None
 
 
-def practised(participation: Participation) -> list[Trial]:
+def practice_trials(participation: Participation) -> list[Trial]:
     """The participation's practice trials with their responses and items, in order."""
     found = participation.trials.filter(kind=Trial.Kind.PRACTICE)
     return list(found.select_related("response", "item").order_by("number"))
 
 
-def _nothing_seen() -> steps.Data:
+def _none_seen() -> steps.Data:
     return {"seen": []}

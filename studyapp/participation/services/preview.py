@@ -1,9 +1,9 @@
-"""A study walked through as a participant would, before anybody does.
+"""Previews: a researcher goes through a study as a participant would.
 
-What is walked is a copy of the study with a link of its own, which nobody can guess and nobody
-enters without the preview's cookie. Every page, check and sound is the participants' own, and what
-is answered belongs to the copy: it counts in no quota, estimate, export or figure, and goes with
-the copy, when the next preview is begun, the draft is discarded, or a day has passed.
+A preview uses a copy of the study with its own link, which cannot be guessed and cannot be entered
+without the preview's cookie. Pages, checks and sounds are exactly those that participants get. The
+answers belong to the copy: they count in no quota, estimate, export or figure, and are deleted with
+it when the next preview begins, the draft is discarded, or a day has passed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from studyapp.models import (
     Trial,
 )
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import passage as services
+from studyapp.participation.selectors import trials as selectors
+from studyapp.participation.services import participations as services
 from studyapp.participation.services import practice, steps
 from studyapp.studies.services import preview_copies
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 def begin(
     *, study: Study, created_by: User | None, step: str = Step.CONSENT, language: str = ""
 ) -> Participation:
-    """A participation of a fresh copy, standing at that step of the study's.
+    """A participation in a new copy of the study, already at that step.
 
-    The same person's earlier previews of the study go.
+    The same person's earlier previews of the study are deleted.
 
     Raises `StudyError` if the study has no such step.
     """
@@ -49,54 +49,55 @@ def begin(
         begun = services.begin(study=copy)
         steps.choose_language(participation=begun, language=language)
         for name in known[: known.index(step)]:
-            _PASS.get(Step(name), _passed)(begun, Step(name))
+            _SKIP.get(Step(name), _skip)(begun, Step(name))
             begun.refresh_from_db()
     return begun
 
 
-def _passed(participation: Participation, step: Step) -> None:
+def _skip(participation: Participation, step: Step) -> None:
     steps.pass_step(participation=participation, step=step, data={})
 
 
-def _consented(participation: Participation, step: Step) -> None:
+def _skip_consent(participation: Participation, step: Step) -> None:
     services.consent(participation=participation)
 
 
-def _instructed(participation: Participation, step: Step) -> None:
-    services.instructed(participation=participation)
+def _skip_instructions(participation: Participation, step: Step) -> None:
+    services.finish_instructions(participation=participation)
 
 
-def _practised(participation: Participation, step: Step) -> None:
-    _answer(practice.practised(participation))
-    seen = [trial.token for trial in practice.practised(participation)]
+def _skip_practice(participation: Participation, step: Step) -> None:
+    trials = practice.practice_trials(participation)
+    _answer(trials)
+    seen = [trial.token for trial in trials]
     steps.pass_step(participation=participation, step=step, data={"seen": seen})
 
 
-def _tried(participation: Participation, step: Step) -> None:
-    _answer(list(selectors.passage(participation).trials))
+def _skip_trials(participation: Participation, step: Step) -> None:
+    _answer(list(selectors.progress_of(participation).trials))
     if participation.study.steps[-1] == Step.TRIAL:
         services.complete(participation)
     else:
-        _passed(participation, step)
+        _skip(participation, step)
 
 
-def _asked(participation: Participation, step: Step) -> None:
-    _passed(participation, step)
+def _skip_questionnaire(participation: Participation, step: Step) -> None:
+    _skip(participation, step)
     services.complete(participation)
 
 
-_PASS: dict[Step, Callable[[Participation, Step], None]] = {
-    Step.CONSENT: _consented,
-    Step.INSTRUCTIONS: _instructed,
-    Step.PRACTICE: _practised,
-    Step.TRIAL: _tried,
-    Step.QUESTIONNAIRE: _asked,
+_SKIP: dict[Step, Callable[[Participation, Step], None]] = {
+    Step.CONSENT: _skip_consent,
+    Step.INSTRUCTIONS: _skip_instructions,
+    Step.PRACTICE: _skip_practice,
+    Step.TRIAL: _skip_trials,
+    Step.QUESTIONNAIRE: _skip_questionnaire,
 }
-"""How a preview leaves a step behind without showing it; the others have a record, passed."""
+"""How a preview skips each step; any other step is simply recorded as passed."""
 
 
 def _answer(trials: list[Trial]) -> None:
-    """Some answer to each of these that has none."""
+    """Store some answer to each unanswered trial."""
     now = timezone.now()
     Response.objects.bulk_create(
         Response(trial=trial, choice=1, confidence=3, response_ms=0, answered_at=now)

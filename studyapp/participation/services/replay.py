@@ -1,4 +1,4 @@
-"""What a participation was shown, drawn again from its seed and compared with what is stored."""
+"""Replaying a participation: its trials are drawn again from its seed, to compare with the rows."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from studyapp.studies.services import allocation, frames
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownTrial:
     """One trial as it was shown."""
 
     number: int
     kind: str
     repeats: int | None
-    """Number of the trial that it repeats."""
+    """Number of the trial that this one repeats."""
     item: str
     clips: tuple[str, str, str]
-    """SHA-256 of the bytes that were played."""
+    """SHA-256 of each sound's bytes."""
     options: tuple[str, ...]
     """In the order shown."""
 
 
-def replay(*, participation: Participation) -> list[Shown]:
-    """The participation's trials, rebuilt from seed, version and the state of that moment.
+def replay(*, participation: Participation) -> list[ShownTrial]:
+    """The participation's trials, rebuilt from its seed and the state stored with the draw.
 
-    Practice comes first: the same sounds for everybody, options in an order of the seed's.
-    Raises `StudyError` if nothing was drawn, another version drew it, or the study changed since.
+    Practice comes first: the same sounds for everyone, with options ordered by the seed. Raises
+    `StudyError` if nothing was drawn, another version of the algorithm drew it, or the study has
+    changed since.
     """
     study = participation.study
     if participation.assigned_at is None:
@@ -49,19 +50,19 @@ def replay(*, participation: Participation) -> list[Shown]:
         item = items[one.item]
         repeats = None if one.repeats is None else before + 1 + one.repeats
         options = tuple(item.options[index] for index in one.order)
-        shown.append(Shown(number, one.kind, repeats, one.item, item.clips, options))
+        shown.append(ShownTrial(number, one.kind, repeats, one.item, item.clips, options))
     return shown
 
 
-def stored(*, participation: Participation) -> list[Shown]:
-    """The same trials as their rows have them."""
+def stored(*, participation: Participation) -> list[ShownTrial]:
+    """The same trials as stored in their rows."""
     items = selectors.shown_items(participation.study)
     return [_as_stored(trial, items) for trial in selectors.shown_trials(participation)]
 
 
-def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem]) -> Shown:
+def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem]) -> ShownTrial:
     item = items[trial.item.identifier]
-    return Shown(
+    return ShownTrial(
         number=trial.number,
         kind=trial.kind,
         repeats=trial.repeat_of.number if trial.repeat_of else None,

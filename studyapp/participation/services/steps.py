@@ -1,7 +1,7 @@
-"""Optional steps: begun, passed, or the end. Each may be asked twice.
+"""The steps of a participation: begin one, pass it, or end there. Every call may be repeated.
 
-What writes locks the participation's row first and looks at its status: nothing is recorded of a
-participation that has ended meanwhile.
+Writing functions lock the participation's row first and check its status, so that nothing is
+recorded for a participation that has just ended.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from studyapp.core import clock
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, StepRecord
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.services import leases
 from studyapp.recruitment.services import entry
 
 Data = dict[str, Any]
 ENDINGS = {Participation.Screening.DEVICE.value: "incompatible_device"}
-"""Reason of a screening → the ending whose code it gives; all others are `screened_out`."""
+"""Reason for screening out → the ending whose code is given; otherwise `screened_out`."""
 
 
 def begin(*, participation: Participation, step: str, make: Callable[[], Data]) -> StepRecord:
-    """The step's record, with `make()` as its data when this is the first visit.
+    """The step's record; the first visit creates it with `make()` as its data.
 
-    Raises `ParticipationError` if there is none and the participation has ended.
+    Raises `ParticipationError` if there is no record and the participation has ended.
     """
     known = StepRecord.objects.filter(participation=participation, step=step).first()
     if known is not None:
@@ -46,8 +46,7 @@ def begin(*, participation: Participation, step: str, make: Callable[[], Data]) 
 def locked(*, participation: Participation, step: Step) -> StepRecord:
     """The current step's record, locked in this transaction.
 
-    Raises `ParticipationError` if the participation does not stand there, has not begun it, or has
-    no place any more.
+    Raises `ParticipationError` if it is not the current step, has not begun, or the place is lost.
     """
     row = selectors.locked(participation.pk)
     if selectors.step_of(row) != step:
@@ -61,9 +60,9 @@ def locked(*, participation: Participation, step: Step) -> StepRecord:
 
 
 def pass_step(*, participation: Participation, step: str, data: Mapping[str, Any]) -> None:
-    """Record the step as done; the first time counts. It renews the participant's lease.
+    """Record the step as done; only the first call counts. The participant's lease is renewed.
 
-    Raises `ParticipationError` if the step was not begun and the participation has ended.
+    Raises `ParticipationError` if the step had not begun and the participation has ended.
     """
     record = begin(participation=participation, step=step, make=dict)
     StepRecord.objects.filter(pk=record.pk, done_at=None).update(
@@ -73,7 +72,7 @@ def pass_step(*, participation: Participation, step: str, data: Mapping[str, Any
 
 
 def screen_out(*, participation: Participation, reason: str) -> Participation:
-    """End an active participation that cannot go on; its place is free at once."""
+    """End an active participation that cannot continue; its place is freed at once."""
     with transaction.atomic():
         row = selectors.locked(participation.pk)
         if row.status == Participation.Status.ACTIVE:
@@ -88,12 +87,12 @@ def screen_out(*, participation: Participation, reason: str) -> Participation:
 
 
 def choose_language(*, participation: Participation, language: str) -> None:
-    """Show the pages in that language, if the study has it."""
+    """Switch the participant's pages to that language, if the study offers it."""
     if language in set(participation.study.languages) - {participation.language}:
         Participation.objects.filter(pk=participation.pk).update(language=language)
         participation.language = language
 
 
 def tokens(paths: Iterable[str]) -> dict[str, str]:
-    """An opaque name for each of these files; the names say nothing of files or answers."""
+    """Random token → path. The tokens reveal nothing about the files or the right answers."""
     return {secrets.token_urlsafe(18): path for path in paths}

@@ -1,10 +1,10 @@
-"""Withdrawal: whatever a participant gave is erased, the place is free, a tombstone stays.
+"""Withdrawal: everything a participant gave is erased and the place is freed.
 
-The tombstone is the participation's row with its pseudonym, its study, its status and the time. The
-keyed hash of the outside identifiers stays too, so that the same link leads to the page that says
-"withdrawn" and cannot begin again; with it nobody can be named. So does the address' for the rest
-of its day: whoever withdrew each passage could begin any number. Exports never hold a withdrawn
-row.
+What remains is the participation's row with its pseudonym, study, status and time. The keyed hash
+of the outside identifiers stays too, so that the same link leads to the page that says "withdrawn"
+and cannot begin again; nobody can be identified by it. So does the hash of the address until its
+day is over: otherwise a visitor could begin any number by withdrawing each time. Exports never
+contain a withdrawn row.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ WITHDRAWABLE = (
 
 
 def withdraw(*, participation: Participation) -> Participation:
-    """Erase everything of the participation but its tombstone. A second call changes nothing.
+    """Erase the participation's data and keep only its withdrawn row. Repeating changes nothing.
 
-    A code that was earned stays readable as the ending's code: withdrawing costs nobody their pay.
-    Raises `ParticipationError` for one that refused: there is nothing to withdraw.
+    A completion code that was earned is kept as the ending's code: nobody loses their pay by
+    withdrawing. Raises `ParticipationError` after a refusal: there is nothing to withdraw.
     """
     with transaction.atomic():
-        # The study first, as whoever gives away places locks it: the freed place is counted once.
+        # The study is locked first, as in `assignment`, so that the freed place is counted once.
         assignment.locked_study(participation)
         row = Participation.objects.select_for_update(no_key=True).get(pk=participation.pk)
         if row.status == Participation.Status.WITHDRAWN:
@@ -40,22 +40,22 @@ def withdraw(*, participation: Participation) -> Participation:
             return participation
         if row.status not in WITHDRAWABLE:
             raise ParticipationError(f"{row} is {row.status}: there is nothing to withdraw")
-        _erase(row)
-        _bury(row)
+        _delete_answers(row)
+        _clear_row(row)
     participation.refresh_from_db()
     return participation
 
 
-def _erase(row: Participation) -> None:
+def _delete_answers(row: Participation) -> None:
     Event.objects.filter(participation=row).delete()
-    # Repeats first: each points at the trial that it repeats.
+    # Repeats first: each refers to the trial that it repeats.
     Trial.objects.filter(participation=row, kind=Trial.Kind.REPEAT).delete()
     Trial.objects.filter(participation=row).delete()
     StepRecord.objects.filter(participation=row).delete()
 
 
-def _bury(row: Participation) -> None:
-    """What of the row itself could say anything of the person or of the answers."""
+def _clear_row(row: Participation) -> None:
+    """Clear every field of the row that could reveal anything about the person or the answers."""
     row.status = Participation.Status.WITHDRAWN
     row.ending_code = row.completion_code or row.ending_code
     row.completion_code = ""

@@ -1,4 +1,4 @@
-"""The sound checks' pages: device, volume, headphones. What is right stays on the server."""
+"""The pages of the sound checks: device, volume, headphones. Right answers stay on the server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from django.utils.translation import gettext as _
 
 from studyapp.models import Participation
 from studyapp.models.steps import Step
-from studyapp.participation.forms import CountForm, DeviceForm, PlaceForm
+from studyapp.participation.forms.checks import CountForm, DeviceForm, IntervalForm
 from studyapp.participation.services import checks, steps
-from studyapp.participation.views.examples import player
-from studyapp.participation.views.pages import led_on, page, shown
-from studyapp.participation.views.trial_page import script_strings
+from studyapp.participation.views.pages import page, redirect_to_current_step, render_step
+from studyapp.participation.views.players import player, script_strings
 from studyapp.studies.services.sounds import TONE_COUNTS
 
 REFERENCE_SECONDS = 6.0
@@ -21,32 +20,32 @@ TRIAL_SECONDS = 4.0
 
 @page(Step.DEVICE)
 def device(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """Whether this browser plays the sounds and can keep answers; who cannot may end here."""
+    """Can this browser play the sounds and keep answers? If not, the participant may end here."""
     if request.POST.get("leave"):
         steps.screen_out(participation=participation, reason=Participation.Screening.DEVICE)
-        return led_on(request, participation, saved=True)
+        return redirect_to_current_step(request, participation, saved=True)
     [token] = checks.begin_device(participation=participation).data["sounds"]
     form = DeviceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         checks.pass_device(participation=participation, report=form.cleaned_data)
-        return led_on(request, participation, saved=True)
+        return redirect_to_current_step(request, participation, saved=True)
     context = {
         "source": reverse("sound", args=[participation.study.slug, token]),
         "form": form,
         "strings": script_strings(),
     }
     status = 422 if request.method == "POST" else 200
-    return shown(request, Step.DEVICE, participation, context, status=status)
+    return render_step(request, Step.DEVICE, participation, context, status=status)
 
 
 @page(Step.VOLUME)
 def volume(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """The volume against a reference, then soft tones to be counted."""
+    """Set the volume by a reference sound, then count soft tones."""
     record = checks.begin_volume(participation=participation)
     form = CountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         checks.answer_volume(participation=participation, **form.answer())
-        return led_on(request, participation, saved=True)
+        return redirect_to_current_step(request, participation, saved=True)
     tokens = (record.data["reference"], record.data["token"])
     sources = [reverse("sound", args=[participation.study.slug, token]) for token in tokens]
     context = {
@@ -61,17 +60,17 @@ def volume(request: HttpRequest, participation: Participation) -> HttpResponse:
         "strings": script_strings(),
     }
     status = 422 if request.method == "POST" else 200
-    return shown(request, Step.VOLUME, participation, context, status=status)
+    return render_step(request, Step.VOLUME, participation, context, status=status)
 
 
 @page(Step.HEADPHONES)
 def headphones(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """One trial of the headphone check after the other."""
+    """The trials of the headphone check, one at a time."""
     record = checks.begin_headphones(participation=participation)
-    form = PlaceForm(request.POST or None)
+    form = IntervalForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         checks.answer_headphones(participation=participation, **form.answer())
-        return led_on(request, participation, saved=True)
+        return redirect_to_current_step(request, participation, saved=True)
     trial = checks.current_trial(record)
     of_round = [one for one in record.data["trials"] if one["check"] == trial["check"]]
     source = reverse("sound", args=[participation.study.slug, trial["token"]])
@@ -86,4 +85,4 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
         "strings": script_strings(),
     }
     status = 422 if request.method == "POST" else 200
-    return shown(request, Step.HEADPHONES, participation, context, status=status)
+    return render_step(request, Step.HEADPHONES, participation, context, status=status)

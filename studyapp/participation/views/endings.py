@@ -1,4 +1,4 @@
-"""The pages on which a passage ends or does not begin: one template, one text each."""
+"""The pages on which a participation ends or cannot begin: one template, one text each."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def ending(
     participation: Participation | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page of that ending; `kind` is a key of `TEXTS`. It shows the participation's code."""
+    """The page for an ending; `kind` is a key of `TEXTS`. It shows the participation's code."""
     heading, text = TEXTS[_kind(kind, participation)]
     context: dict[str, Any] = {"page": kind, "study": study, "heading": heading, "text": text}
     language = translation.get_language() or settings.LANGUAGE_CODE
@@ -138,20 +138,20 @@ def ending(
         language = participation.language if participation else visitor.language_of(request, study)
         context["study_title"] = texts.of_study(study, "title", language)
     if participation is not None:
-        context["participation"] = participation  # the footer leads to the withdrawal
+        context["participation"] = participation  # the footer links to the withdrawal
         context |= {"code": participation.ending_code, **leaving(request, participation)}
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)
 
 
 def _kind(kind: str, participation: Participation | None) -> str:
-    """Which text: who was screened out reads why."""
+    """The key of the text: people who were screened out read why."""
     reason = participation.screened_for if participation else ""
     return f"{kind}_{reason}" if f"{kind}_{reason}" in TEXTS else kind
 
 
 def leaving(request: HttpRequest, participation: Participation) -> dict[str, Any]:
-    """How to go on from an end: back to the recruiting service, or the next participant's turn."""
+    """Where an ending leads: back to the recruiting service, or to the next participant's turn."""
     return {
         "way_back": entry.way_back(participation=participation),
         "is_kiosk": visitor.kiosk_token(request, participation.study.slug) is not None,

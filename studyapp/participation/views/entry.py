@@ -1,4 +1,4 @@
-"""How participants come in: the one link of a study, and a laboratory's machine. HTTP only."""
+"""How participants come in: a study's link, or a laboratory's machine. HTTP only."""
 
 from __future__ import annotations
 
@@ -20,46 +20,47 @@ from studyapp.core.errors import (
     UnknownSubmissionError,
 )
 from studyapp.models import EntryToken, Participation, Study
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import passage as services
+from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.services import participations as services
 from studyapp.participation.services import steps
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
-from studyapp.participation.views.pages import to_current
+from studyapp.participation.views.pages import redirect_to_step_page
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import entry
 from studyapp.recruitment.services.pseudonyms import Identity
 from studyapp.studies.selectors import studies
 
-NOT_LET_IN = {
+REFUSED_ENTRY = {
     BrokenLinkError: "broken_link",
     TakenPartError: "taken_part",
     UnknownSubmissionError: "unknown_submission",
 }
-"""Refusal → the ending that says why."""
+"""Error → the ending that explains it."""
 
 
 @dataclass(frozen=True)
-class Caller:
-    """What a request to the link brings."""
+class Arrival:
+    """Who follows a study's link, as far as the request tells."""
 
     identity: Identity | None
-    """Who the recruiting service says it is; None without any."""
+    """Who the recruiting service says it is; None if the link is not from one."""
     token: EntryToken | None
     known: Participation | None
+    """The participation that this visitor already has."""
 
 
 @login_not_required
 @require_safe
 def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """The one entry: begins or resumes, and leads to the current page; no parameter stays."""
+    """Begin or resume, and redirect to the current page; no parameter stays in the URL."""
     try:
-        caller = _caller(request, slug)
-        if caller.token is not None and "t" in request.GET and visitor.is_kiosk(caller.token):
+        arrival = _arrival(request, slug)
+        if arrival.token is not None and "t" in request.GET and visitor.is_kiosk(arrival.token):
             return _kiosk(slug, request.GET["t"])
-        participation = caller.known or _begin(request, slug, caller)
+        participation = arrival.known or _begin(request, slug, arrival)
     except NotInvitedError as error:
-        kind = NOT_LET_IN.get(type(error), "uninvited")
+        kind = REFUSED_ENTRY.get(type(error), "uninvited")
         return ending(request, kind, study=studies.by_link(slug), status=403)
     except StudyFullError:
         return ending(request, "full", study=studies.by_link(slug))
@@ -68,11 +69,11 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     except StudyUnavailableError:
         study = studies.by_link(slug)
         kind = study.state if study else "unknown"
-        # It was opened this very moment: to look again helps, as it does before the opening.
+        # It was opened this very moment: trying again helps, as it does before the opening.
         return ending(request, "frozen" if kind == Study.State.OPEN else kind, study=study)
     if participation is None:
         return HttpResponse() if studies.by_link(slug) else ending(request, "unknown", status=404)
-    response = to_current(participation)
+    response = redirect_to_step_page(participation)
     visitor.remember(response, participation)
     return response
 
@@ -80,34 +81,34 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 @login_not_required
 @require_POST
 def next_participant(request: HttpRequest, slug: str) -> HttpResponse:
-    """At a laboratory's machine: forget whoever was here, so that the next one can begin."""
+    """On a laboratory's machine: forget the last participant, so that the next one can begin."""
     response = HttpResponseRedirect(reverse("start", args=[slug]))
     if visitor.kiosk_token(request, slug) is not None:
         visitor.forget(response, slug)
     return response
 
 
-def _caller(request: HttpRequest, slug: str) -> Caller:
-    """Who comes: known by the service's identifiers, by a bound token, or by the cookie.
+def _arrival(request: HttpRequest, slug: str) -> Arrival:
+    """Who has arrived, by the service's identifiers, by a personal token, or by the cookie.
 
-    Raises `NotInvitedError` on a token that is unknown or was revoked, `BrokenLinkError` if the
-    service did not say who comes.
+    Raises `NotInvitedError` for a token that is unknown or revoked, `BrokenLinkError` if the
+    service's identifiers are missing.
     """
     identity = visitor.identity(request)
     if identity is not None:
-        return Caller(identity, None, _known(request, slug, identity))
+        return Arrival(identity, None, _known(request, slug, identity))
     if "t" in request.GET:
         token = entry.token_named(slug=slug, token=request.GET["t"])
         known = recruitment_selectors.bound_to(token)
         if known is None and token.kind == EntryToken.Kind.SHARED:
             known = visitor.participation_of(request, slug)
-        return Caller(None, token, known)
+        return Arrival(None, token, known)
     known = visitor.participation_of(request, slug)
-    return Caller(None, None if known else visitor.kiosk_token(request, slug), known)
+    return Arrival(None, None if known else visitor.kiosk_token(request, slug), known)
 
 
 def _known(request: HttpRequest, slug: str, identity: Identity) -> Participation | None:
-    """The submission's participation; or the same person's, in the browser where it began."""
+    """The submission's participation, or the same person's in the browser where it began."""
     known = selectors.by_external_key(slug=slug, key=identity.key)
     if known is not None:
         return known
@@ -115,19 +116,19 @@ def _known(request: HttpRequest, slug: str, identity: Identity) -> Participation
     return here if here is not None and here.person_key == identity.person else None
 
 
-def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | None:
-    """A new participation; None for a mere look at the headers, and where there is no study."""
+def _begin(request: HttpRequest, slug: str, arrival: Arrival) -> Participation | None:
+    """A new participation; None for a HEAD request, or if there is no study."""
     study = studies.by_link(slug)
     if study is None or request.method == "HEAD":
         return None
-    who, submission = caller.identity, ""
+    who, submission = arrival.identity, ""
     simulated = visitor.is_simulation(request, slug)
     if not simulated:
         submission = entry.check_invited(
             study=study,
             external_study=request.GET.get("STUDY_ID", ""),
             identity=who,
-            has_token=caller.token is not None,
+            has_token=arrival.token is not None,
         )
     try:
         begun = services.begin(
@@ -136,21 +137,21 @@ def _begin(request: HttpRequest, slug: str, caller: Caller) -> Participation | N
             person_key=who.person if who and not simulated else "",
             submission=submission,
             simulated=simulated,
-            entry=caller.token,
+            entry=arrival.token,
             address=counted_address(request),
         )
         steps.choose_language(participation=begun, language=visitor.language_of(request, study))
         return begun
     except NotInvitedError:
-        # A personal link opened twice at once: the other one was first.
-        known = recruitment_selectors.bound_to(caller.token) if caller.token else None
+        # A personal link was opened twice at once, and the other request was first.
+        known = recruitment_selectors.bound_to(arrival.token) if arrival.token else None
         if known is None:
             raise
         return known
 
 
 def _kiosk(slug: str, token: str) -> HttpResponse:
-    """Make this browser a laboratory's machine; whoever was here before is forgotten."""
+    """Make this browser a laboratory's machine and forget any earlier participant."""
     response = HttpResponseRedirect(reverse("start", args=[slug]))
     visitor.make_kiosk(response, slug, token)
     visitor.forget(response, slug)

@@ -1,4 +1,4 @@
-"""Sounds by opaque address, with byte ranges (Safari plays nothing without 206)."""
+"""Sounds under opaque URLs, with byte ranges (Safari plays nothing without status 206)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from studyapp.core.files import send
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import sounds as selectors
 from studyapp.participation.views import visitor
 
 log = logging.getLogger(__name__)
@@ -20,31 +20,31 @@ log = logging.getLogger(__name__)
 @login_not_required
 @require_safe
 def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpResponse:
-    """Sound `number` (1–3) of the participation's own trial, up to one after the current."""
+    """Sound `number` (1–3) of one of the participant's trials, up to the one after the current."""
     participation = visitor.bare_participation_of(request, slug)
-    path = participation and selectors.playable(
+    path = participation and selectors.trial_sound(
         participation=participation, token=token, number=number
     )
     if not path:
         raise Http404
-    return _served(request, path)
+    return _send(request, path)
 
 
 @login_not_required
 @require_safe
 def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
-    """A sound of the participation's own sound check or example."""
+    """A sound of the participant's sound checks or example."""
     participation = visitor.bare_participation_of(request, slug)
-    path = participation and selectors.sound_of(participation=participation, token=token)
+    path = participation and selectors.step_sound(participation=participation, token=token)
     if not path:
         raise Http404
-    return _served(request, path)
+    return _send(request, path)
 
 
-def _served(request: HttpRequest, path: Path) -> HttpResponse:
+def _send(request: HttpRequest, path: Path) -> HttpResponse:
     whole = Path(settings.DATA) / path
     if not whole.is_file():
-        # The page says "not loaded" and tries again; the log tells whoever can mend it.
-        log.error("the sound %s is missing in the data folder", path)
+        # The page says "not loaded" and offers another try; the log tells the administrator.
+        log.error("the sound %s is missing from the data folder", path)
         raise Http404
     return send(request, whole, "audio/flac", seconds=3600)

@@ -1,4 +1,4 @@
-"""What every participant's page shares: whose it is, in which language, where it leads."""
+"""What all participants' pages share: whose page it is, its language, where it leads next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from studyapp import texts
 from studyapp.core.errors import ParticipationError, PlaceLostError
 from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.services import assignment
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
@@ -28,9 +28,10 @@ PageView = Callable[[HttpRequest, Participation], HttpResponse]
 
 
 def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
-    """A page of that step, for the cookie's participation; one that stands elsewhere is led on.
+    """Decorate the page of a step: it gets the cookie's participation.
 
-    A lease that ran out is renewed here, whatever the step, or the place is lost.
+    A participation that is at another step is redirected there. An expired lease is renewed here,
+    whatever the step, unless the place is lost.
     """
 
     def decorate(view: PageView) -> Callable[..., HttpResponse]:
@@ -40,7 +41,7 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
             if participation is None:
                 return ending(request, "lost", study=studies.by_link(slug), status=403)
             if selectors.step_of(participation) != step:
-                return led_on(request, participation, saved=False)
+                return redirect_to_current_step(request, participation, saved=False)
             try:
                 assignment.keep_place(participation=participation)
                 return in_language(participation.language, view, request, participation)
@@ -48,7 +49,7 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
                 return _place_lost(request, participation)
             except ParticipationError:
                 # Another tab, or the recruiting service, was faster.
-                return led_on(request, participation, saved=False)
+                return redirect_to_current_step(request, participation, saved=False)
 
         return login_not_required(require_http_methods(["GET", "HEAD", "POST"])(wrapped))
 
@@ -56,21 +57,21 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
 
 
 def _place_lost(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """Said on a page; the script that sent an answer is led there."""
+    """A page that says so; a script that sent an answer is redirected to it."""
     if request.method == "POST":
-        return led_on(request, participation, saved=False)
+        return redirect_to_current_step(request, participation, saved=False)
     return ending(request, "place_lost", study=participation.study, participation=participation)
 
 
 def in_language(language: str, view: PageView, *arguments: Any) -> HttpResponse:
-    """The view's answer in that language, whatever the browser asks for."""
+    """The view's response in that language, whatever the browser asks for."""
     with translation.override(language):
         response = view(*arguments)
     response.headers["Content-Language"] = language
     return response
 
 
-def shown(
+def render_step(
     request: HttpRequest,
     step: Step,
     participation: Participation,
@@ -81,7 +82,7 @@ def shown(
 ) -> HttpResponse:
     """The page of a step."""
     study = participation.study
-    full = frame(study, participation.language) | {
+    full = study_context(study, participation.language) | {
         "page": step.value,
         "participation": participation,
     }
@@ -89,8 +90,8 @@ def shown(
     return render(request, name, full | context, status=status)
 
 
-def frame(study: Study, language: str) -> dict[str, Any]:
-    """What stands around every page of a study: its title, the languages that it can be read in."""
+def study_context(study: Study, language: str) -> dict[str, Any]:
+    """What every page of a study shows around its content: the title and the choice of language."""
     names = dict(settings.LANGUAGES)
     return {
         "study": study,
@@ -100,20 +101,22 @@ def frame(study: Study, language: str) -> dict[str, Any]:
     }
 
 
-def led_on(request: HttpRequest, participation: Participation, *, saved: bool) -> HttpResponse:
-    """On to where the participation stands; JSON for the page's own script."""
+def redirect_to_current_step(
+    request: HttpRequest, participation: Participation, *, saved: bool
+) -> HttpResponse:
+    """Redirect to the study's link, which leads to the current step; JSON for the page's script."""
     start_page = reverse("start", args=[participation.study.slug])
     if request.method == "POST" and wants_json(request):
         return JsonResponse({"saved": saved, "next": start_page})
     return HttpResponseRedirect(start_page)
 
 
-def to_current(participation: Participation) -> HttpResponse:
-    """A redirection to the page of the current step."""
+def redirect_to_step_page(participation: Participation) -> HttpResponse:
+    """Redirect straight to the page of the current step."""
     step = selectors.step_of(participation)
     return HttpResponseRedirect(reverse(step.value, args=[participation.study.slug]))
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the page's script asks, not the browser."""
+    """Whether the request comes from the page's script rather than from the browser itself."""
     return request.headers.get("Accept", "").startswith("application/json")

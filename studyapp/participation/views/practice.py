@@ -1,4 +1,4 @@
-"""Practice trials: the trial's page, then what is to be said of the answer."""
+"""Practice: the trial page, then feedback on the answer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from django.utils.translation import gettext
 
 from studyapp.models import Participation, Trial
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors.trials import item_of
 from studyapp.participation.services import practice as services
-from studyapp.participation.views import answers, trial_page
-from studyapp.participation.views.pages import page, shown, to_current
+from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
+from studyapp.participation.views.players import script_strings, trial_players
+from studyapp.participation.views.trial import show_trial, take_answer
 from studyapp.studies.services.sounds import exercise_of
 
 
@@ -18,18 +19,18 @@ from studyapp.studies.services.sounds import exercise_of
 def practice(request: HttpRequest, participation: Participation) -> HttpResponse:
     """A practice trial, or the feedback to the last one."""
     if request.method == "POST" and "seen" in request.POST:
-        services.feedback_seen(participation=participation, token=request.POST["seen"])
-        return to_current(participation)
+        services.mark_feedback_seen(participation=participation, token=request.POST["seen"])
+        return redirect_to_step_page(participation)
     answered = services.awaiting_feedback(participation)
     if request.method == "POST":
-        return answers.take(request, Step.PRACTICE, participation)
+        return take_answer(request, Step.PRACTICE, participation)
     if answered is not None:
         return _feedback(request, participation, answered)
-    return answers.show(request, Step.PRACTICE, participation)
+    return show_trial(request, Step.PRACTICE, participation)
 
 
 def _feedback(request: HttpRequest, participation: Participation, trial: Trial) -> HttpResponse:
-    trial.item = selectors.item_of(trial)
+    trial.item = item_of(trial)
     chosen = trial.option_order[trial.response.choice - 1]
     names = [
         (gettext(trial.item.options[index]["text"]), index == trial.item.target, index == chosen)
@@ -42,10 +43,10 @@ def _feedback(request: HttpRequest, participation: Participation, trial: Trial) 
         "right": gettext(trial.item.options[trial.item.target or 0]["text"]),
         "names": names,
         "because": gettext(exercise_of(trial.item).because),
-        "players": trial_page.players(participation.study, trial, heard={1, 2, 3}),
+        "players": trial_players(participation.study, trial, heard={1, 2, 3}),
         "number": number,
         "total": total,
         "is_last": number == total,
-        "strings": trial_page.script_strings(),
+        "strings": script_strings(),
     }
-    return shown(request, Step.PRACTICE, participation, context, template="feedback")
+    return render_step(request, Step.PRACTICE, participation, context, template="feedback")

@@ -1,4 +1,4 @@
-"""A researcher looks at a study as a participant: into the participants' own pages."""
+"""Previewing a study: a researcher goes through the participants' own pages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from studyapp.core.errors import StudyError
 from studyapp.models.steps import Step
 from studyapp.participation.services import preview as services
 from studyapp.participation.views import visitor
-from studyapp.participation.views.pages import to_current
+from studyapp.participation.views.pages import redirect_to_step_page
 from studyapp.studies.views.access import study_for
 
 
 @require_POST
 def preview_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """Begin a preview, at the step that is asked for, and lead there."""
+    """Begin a preview at the requested step and redirect there."""
     study = study_for(request, slug, version)
     try:
         begun = services.begin(
@@ -29,6 +29,6 @@ def preview_study(request: HttpRequest, slug: str, version: int) -> HttpResponse
     except StudyError as error:
         messages.error(request, f"{error}.")
         return redirect("study", slug=slug, version=version)
-    response = to_current(begun)
+    response = redirect_to_step_page(begun)
     visitor.remember(response, begun)
     return response

@@ -1,4 +1,4 @@
-"""The components shown together, for whoever changes the stylesheet."""
+"""All components on one page, for anyone who changes the stylesheet."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from studyapp.participation.forms import CONFIDENCE
+from studyapp.participation.forms.trial import CONFIDENCE
 
 WAVE = "".join(f"M{10 * bar + 5} {50 - bar * 37 % 40}v{2 * (bar * 37 % 40)}" for bar in range(60))
-"""A waveform of 60 bars, as the player's script draws one."""
+"""A waveform of 60 bars, drawn as the player's script draws it."""
 
 
 @require_safe
-def look(request: HttpRequest) -> HttpResponse:
-    """Every component in every state, on one page."""
-    return render(request, "look.html", {"confidences": CONFIDENCE, "wave": WAVE})
+def styleguide(request: HttpRequest) -> HttpResponse:
+    """Every component in every state."""
+    return render(request, "styleguide.html", {"confidences": CONFIDENCE, "wave": WAVE})

@@ -1,7 +1,7 @@
-"""Who a request is: the participant's cookie, hashed outside identifiers, simulation tokens.
+"""Who makes a request: the participant's cookie, hashed outside identifiers, simulation tokens.
 
-A participation is found again by a signed, http-only cookie bound to the study's path, or by the
-keyed hash of what a recruiting service sends. After the first redirect no URL has either.
+A participation is found again by a signed, HTTP-only cookie bound to the study's path, or by the
+keyed hash of what a recruiting service sends. After the first redirect, no URL contains either.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.utils import translation
 
 from studyapp.core.errors import NotInvitedError
 from studyapp.models import EntryToken, Participation, Study
-from studyapp.participation.selectors import passages as selectors
+from studyapp.participation.selectors import participations as selectors
 from studyapp.recruitment.services import entry, pseudonyms
 
 COOKIE = "place"
@@ -27,9 +27,9 @@ SIMULATION_SECONDS = 60 * 60 * 24
 
 
 def identity(request: HttpRequest) -> pseudonyms.Identity | None:
-    """Who the recruiting service says comes; None where the link is not one of its.
+    """Who the visitor is according to the recruiting service; None if the link is not from one.
 
-    Raises `BrokenLinkError` if the service was to say so and did not.
+    Raises `BrokenLinkError` if the link is from one but the identifiers are not filled in.
     """
     if "PROLIFIC_PID" not in request.GET:
         return None
@@ -39,12 +39,12 @@ def identity(request: HttpRequest) -> pseudonyms.Identity | None:
 
 
 def simulation_token(study: Study) -> str:
-    """Marks who comes by `/s/SLUG/?simulated=TOKEN` as simulated; valid for a day."""
+    """A token that marks visitors to `/s/SLUG/?simulated=TOKEN` as simulated; valid for a day."""
     return signing.dumps(study.slug, salt=SIMULATION_SALT)
 
 
 def is_simulation(request: HttpRequest, slug: str) -> bool:
-    """Whether the request has a valid simulation token for the study; a bad one counts as none."""
+    """Whether the request has a valid simulation token for the study; invalid ones are ignored."""
     token = request.GET.get("simulated", "")
     try:
         return bool(token) and bool(
@@ -55,7 +55,7 @@ def is_simulation(request: HttpRequest, slug: str) -> bool:
 
 
 def language_of(request: HttpRequest, study: Study) -> str:
-    """The study's language that the link asks for (`?lang=`), else the browser, else its first."""
+    """The language that the link (`?lang=`) or the browser asks for, else the study's first."""
     asked = request.GET.get("lang", "")
     if asked in study.languages:
         return asked
@@ -64,7 +64,7 @@ def language_of(request: HttpRequest, study: Study) -> str:
 
 
 def remember(response: HttpResponse, participation: Participation) -> None:
-    """Bind the browser to the participation, for this study's pages alone."""
+    """Bind the browser to the participation, for this study's pages only."""
     response.set_signed_cookie(
         COOKIE,
         participation.identifier,
@@ -84,7 +84,7 @@ def participation_of(request: HttpRequest, slug: str) -> Participation | None:
 
 
 def bare_participation_of(request: HttpRequest, slug: str) -> Participation | None:
-    """The same without its study: for sounds and events, which come most often."""
+    """The same without its study: for sounds and events, the most frequent requests."""
     identifier = _identifier(request)
     return selectors.bare_by_identifier(slug=slug, identifier=identifier) if identifier else None
 
@@ -104,7 +104,7 @@ def is_kiosk(token: EntryToken) -> bool:
 
 
 def make_kiosk(response: HttpResponse, slug: str, token: str) -> None:
-    """Let the browser begin one participation after another by that token."""
+    """Let the browser begin one participation after another with that token."""
     response.set_signed_cookie(
         KIOSK_COOKIE,
         token,
@@ -118,7 +118,7 @@ def make_kiosk(response: HttpResponse, slug: str, token: str) -> None:
 
 
 def kiosk_token(request: HttpRequest, slug: str) -> EntryToken | None:
-    """The kiosk token that the browser was given, unless it was revoked since."""
+    """The kiosk token that the browser was given, unless it has been revoked."""
     token = request.get_signed_cookie(
         KIOSK_COOKIE, default=None, salt=KIOSK_SALT, max_age=COOKIE_SECONDS
     )

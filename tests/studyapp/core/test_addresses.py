@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from studyapp.core.errors import CrowdedError
 from studyapp.models import Participation, Study
-from studyapp.participation.services import arrivals, passage
+from studyapp.participation.services import address_limit, participations
 from studyapp.participation.services.withdrawal import withdraw
 from studyapp.participation.views import visitor
 from studyapp.recruitment.services import entry
@@ -85,13 +85,13 @@ def test_people_whom_the_recruiting_service_knows_are_not_limited(
 ) -> None:
     for number in range(2 * LIMIT):
         try:
-            someone = passage.begin(
+            someone = participations.begin(
                 study=study, external_key=f"{number}" * 64, submission=submission,
                 address="192.0.2.1",
             )  # fmt: skip
         except CrowdedError:
             continue
-        passage.consent(participation=someone)
+        participations.consent(participation=someone)
     assert Participation.objects.exclude(assigned_at=None).count() == begun
 
 
@@ -108,25 +108,27 @@ def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) ->
 @pytest.mark.django_db(transaction=True)
 def test_places_are_counted_under_the_studys_lock(study: Study) -> None:
     """Many that began before the limit could be seen: at consent it holds all the same."""
-    key = arrivals.address_key("192.0.2.1")
-    begun = [passage.begin(study=study) for _ in range(2 * LIMIT)]
+    key = address_limit.address_key("192.0.2.1")
+    begun = [participations.begin(study=study) for _ in range(2 * LIMIT)]
     Participation.objects.update(address_key=key)
     fresh = [Participation.objects.select_related("study").get(pk=one.pk) for one in begun]
     refused = at_once(
-        *[lambda one=one: passage.consent(participation=one) for one in fresh]  # type: ignore[misc]
+        *[lambda one=one: participations.consent(participation=one) for one in fresh]  # type: ignore[misc]
     )
     assert sorted(refused) == [""] * LIMIT + [CrowdedError.__name__] * LIMIT
     assert Participation.objects.exclude(assigned_at=None).count() == LIMIT
 
 
 def test_an_address_is_a_keyed_hash_and_forgotten_after_a_day(study: Study) -> None:
-    old = passage.consent(participation=passage.begin(study=study, address="192.0.2.1"))
+    old = participations.consent(
+        participation=participations.begin(study=study, address="192.0.2.1")
+    )
     assert len(old.address_key) == 64
     assert "192.0.2.1" not in str(old.__dict__)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.filter(pk=old.pk).update(created_at=yesterday)
-    new = passage.begin(study=study, address="192.0.2.1")
-    arrivals.sweep()
+    new = participations.begin(study=study, address="192.0.2.1")
+    address_limit.sweep()
     old.refresh_from_db()
     new.refresh_from_db()
     assert (old.address_key, bool(old.consented_at)) == ("", True)
@@ -144,35 +146,35 @@ def test_withdrawing_does_not_let_a_visitor_begin_once_more(study: Study) -> Non
 
 
 def test_a_withdrawn_passages_address_is_forgotten_after_a_day(study: Study) -> None:
-    someone = withdraw(participation=passage.begin(study=study, address="192.0.2.1"))
+    someone = withdraw(participation=participations.begin(study=study, address="192.0.2.1"))
     assert someone.address_key
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.filter(pk=someone.pk).update(created_at=yesterday)
-    arrivals.sweep()
+    address_limit.sweep()
     someone.refresh_from_db()
     assert (someone.status, someone.address_key) == ("withdrawn", "")
 
 
 def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> None:
-    looked, agreed, refused, late = (passage.begin(study=study) for _ in range(4))
-    passage.consent(participation=agreed)
-    passage.refuse(participation=refused)
+    looked, agreed, refused, late = (participations.begin(study=study) for _ in range(4))
+    participations.consent(participation=agreed)
+    participations.refuse(participation=refused)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.exclude(pk=late.pk).update(created_at=yesterday)
-    arrivals.sweep()
+    address_limit.sweep()
     left = set(Participation.objects.values_list("pk", flat=True))
     assert left == {agreed.pk, refused.pk, late.pk}
     assert not Participation.objects.filter(pk=looked.pk).exists()
 
 
 def test_what_a_closed_study_exports_and_reconciliation_needs_stays(study: Study) -> None:
-    looked, sent = passage.begin(study=study), passage.begin(study=study)
+    looked, sent = participations.begin(study=study), participations.begin(study=study)
     Participation.objects.filter(pk=sent.pk).update(external_key="a" * 64)
     yesterday = timezone.now() - timedelta(days=1, minutes=1)
     Participation.objects.update(created_at=yesterday)
     lifecycle.close(study)
-    arrivals.sweep()
+    address_limit.sweep()
     assert set(Participation.objects.values_list("pk", flat=True)) == {looked.pk, sent.pk}
     Study.objects.update(state=Study.State.OPEN)
-    arrivals.sweep()
+    address_limit.sweep()
     assert set(Participation.objects.values_list("pk", flat=True)) == {sent.pk}

@@ -11,8 +11,9 @@ from django.utils import timezone
 from studyapp.core import clock
 from studyapp.core.errors import NotHeardError, PlaceLostError
 from studyapp.models import Participation, Response, Study, Trial
-from studyapp.participation.services import assignment, passage
-from studyapp.participation.services.events import EventData
+from studyapp.participation.services import assignment, participations
+from studyapp.participation.services.answers import record_response, show_trial
+from studyapp.participation.services.events import EventData, record_events
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -37,19 +38,19 @@ def study() -> Study:
 
 
 def arrive(study: Study) -> Participation:
-    someone = passage.consent(participation=passage.begin(study=study))
-    return passage.instructed(participation=someone)
+    someone = participations.consent(participation=participations.begin(study=study))
+    return participations.finish_instructions(participation=someone)
 
 
 def heard(someone: Participation) -> Trial:
-    trial = passage.show_trial(trial=someone.trials.get(number=1))
+    trial = show_trial(trial=someone.trials.get(number=1))
     events = [EventData(trial.token, "ended", 1, f"{trial.pk}-{clip}", clip) for clip in (1, 2, 3)]
-    passage.record_events(participation=someone, events=events)
+    record_events(participation=someone, events=events)
     return trial
 
 
 def answer(trial: Trial) -> Response:
-    return passage.record_response(trial=trial, choice=1, confidence=3, key=trial.key)
+    return record_response(trial=trial, choice=1, confidence=3, key=trial.key)
 
 
 def test_it_is_the_databases_clock() -> None:
@@ -61,7 +62,7 @@ def test_where_the_clock_was_set_back_what_was_heard_counts_by_its_events(
     study: Study, set_clock: SetClock
 ) -> None:
     trial = heard(arrive(study))
-    with pytest.raises(NotHeardError, match="less time passed"):
+    with pytest.raises(NotHeardError, match="less time has passed"):
         answer(trial)
     set_clock(timedelta(hours=-1))
     # Three sounds of a second each, so the answer took that long at the least.
@@ -72,7 +73,7 @@ def test_where_the_clock_was_set_back_the_events_are_still_needed(
     study: Study, set_clock: SetClock
 ) -> None:
     someone = arrive(study)
-    trial = passage.show_trial(trial=someone.trials.get(number=1))
+    trial = show_trial(trial=someone.trials.get(number=1))
     set_clock(timedelta(hours=-1))
     with pytest.raises(NotHeardError, match="not heard to the end"):
         answer(trial)

@@ -23,7 +23,7 @@ from studyapp.core.checks import data_folder_is_private
 from studyapp.core.errors import InstallationError
 from studyapp.exports.cells import pseudonym
 from studyapp.models import Installation
-from studyapp.participation.services import passage
+from studyapp.participation.services import participations
 from studyapp.recruitment.services.pseudonyms import external_key, token_digest
 from tests.studyapp.factories import make_study
 
@@ -128,7 +128,7 @@ def test_an_open_data_folder_is_warned_of(tmp_path: Path, settings: Any) -> None
 def test_the_cookies_key_of_then_gives_every_name_of_then(
     settings: Any, now: str, before: list[str]
 ) -> None:
-    passage.begin(study=make_study())
+    participations.begin(study=make_study())
     Installation.objects.all().delete()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = now, before
     texts = ("p\ns", "t", "somebody")
@@ -148,7 +148,7 @@ def test_the_cookies_key_of_then_gives_every_name_of_then(
 def test_the_first_key_of_a_database_with_people_must_name_them_as_before(settings: Any) -> None:
     Installation.objects.all().delete()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, settings.PSEUDONYM_KEY = OLD, [], NEW
-    passage.begin(study=make_study())
+    participations.begin(study=make_study())
     with pytest.raises(InstallationError, match="named by the EARWITNESS_SECRET_KEY of then"):
         installation.check()
     assert not Installation.objects.exists()

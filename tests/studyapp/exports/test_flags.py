@@ -11,6 +11,7 @@ from studyapp.core.errors import StudyError
 from studyapp.exports import flags as quality
 from studyapp.exports.flags import Facts
 from studyapp.models import Participation, Response, Study, Trial
+from studyapp.participation.selectors.trials import progress_of
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -77,7 +78,7 @@ def test_catch_and_repeat_are_exported_and_flagged_and_nobody_is_turned_away(
     study = make_study(features=6, trials_per_participation=4, catch_trials=1, repeat_trials=1)
     client = Client()
     someone = passages.reach_trials(client, study)
-    while (trial := passages.selectors.passage(someone).current) is not None:
+    while (trial := progress_of(someone).current) is not None:
         wrong = {"main": 1, "catch": 3, "repeat": 2}[trial.kind]
         choose(client, study, trial, wrong)
     first = someone.trials.get(number=1)

@@ -14,8 +14,11 @@ from django.utils import timezone
 
 from studyapp.core.errors import StudyError
 from studyapp.models import AuditRecord, EntryToken, Participation, Study
-from studyapp.monitoring import selectors
-from studyapp.monitoring import services as monitoring
+from studyapp.monitoring.selectors import participations as selectors
+from studyapp.monitoring.selectors import timeline
+from studyapp.monitoring.selectors.overview import Pace
+from studyapp.monitoring.services import overview as monitoring
+from studyapp.monitoring.services.flags import flags
 from studyapp.recruitment.services import entry
 from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
@@ -51,7 +54,7 @@ def complete(study: Study) -> Participation:
     return someone
 
 
-def quiet(study: Study, step: str) -> Participation:
+def inactive(study: Study, step: str) -> Participation:
     """A participation that stands at a step and whose lease ran out."""
     someone = passages.reach(Client(), study, step)
     past = timezone.now() - timedelta(hours=9)
@@ -62,32 +65,32 @@ def quiet(study: Study, step: str) -> Participation:
 
 
 def test_states_cells_cost_and_pace(study: Study) -> None:
-    assert monitoring.monitor(study).pace == selectors.Pace(None, None, None)
+    assert monitoring.monitor(study).pace == Pace(None, None, None)
     one = complete(study)
     refused = Client()
     passages.enter(refused, study)
     refused.post(f"/s/{study.slug}/consent/", {"decision": "refuse"})
     passages.reach(Client(), study, "device")
-    simulated = quiet(study, "trial")
+    simulated = inactive(study, "trial")
     Participation.objects.filter(pk=simulated.pk).update(simulated=True)
     now = monitoring.monitor(study)
     assert now.states == [
         ("active", 1, 0), ("inactive", 1, 1), ("complete", 1, 0), ("refused", 1, 0),
     ]  # fmt: skip
-    assert (now.answers, now.wished, now.complete, now.places) == (3, 12, 1, 4)
+    assert (now.answers, now.planned, now.complete, now.places) == (3, 12, 1, 4)
     assert now.items == [(0, 9), (1, 3)]
     assert now.cost == monitoring.Cost("EUR", Decimal("2.50"), Decimal("10.00"))
     answers = [trial.response for trial in one.trials.select_related("response")]
     assert now.pace.last_answer_at == max(answer.answered_at for answer in answers)
     times = sorted(answer.response_ms for answer in answers)
     assert now.pace.trial_seconds == times[1] / 1000
-    assert now.moving
+    assert now.running
 
 
 def test_who_left_is_counted_by_page(study: Study) -> None:
-    quiet(study, "consent")
-    quiet(study, "device")
-    quiet(study, "trial")
+    inactive(study, "consent")
+    inactive(study, "device")
+    inactive(study, "trial")
     returned = passages.reach(Client(), study, "trial")
     entry.reclaim(participation=returned, status="returned")
     passages.reach(Client(), study, "instructions")
@@ -100,13 +103,13 @@ def test_a_study_without_a_payment_has_no_cost() -> None:
 
 def test_flags_are_counted_by_the_studys_rules(study: Study) -> None:
     complete(study)
-    found = monitoring.flags(study)
+    found = flags(study)
     assert (found.participations, found.flagged) == (1, 0)
     Study.objects.filter(pk=study.pk).update(
         quality_rules={"fast_seconds": 2.0, "straight_line": 3}
     )
     study.refresh_from_db()
-    found = monitoring.flags(study)
+    found = flags(study)
     assert found.flagged == 1
     assert dict(found.counts)["same confidence"] == 1
 
@@ -192,10 +195,10 @@ def test_one_participation_step_by_step(researcher: Client, study: Study) -> Non
     client.post(f"/s/{study.slug}/events", events, content_type="application/json")
     passages.hear(client, study, trial)
     passages.answer(client, study, trial)
-    what = [moment.what for moment in selectors.moments(someone)]
+    what = [moment.what for moment in timeline.moments(someone)]
     assert what[0] == "followed the link"
-    assert {"agreed to take part", "left device behind", "read the instructions"} <= set(what)
-    first, second, _ = selectors.shown_trials(someone)
+    assert {"agreed to take part", "finished device", "read the instructions"} <= set(what)
+    first, second, _ = timeline.shown_trials(someone)
     assert (first.plays, first.ended, first.hidden_seconds) == ({1: 2}, {1, 2, 3}, 1.5)
     assert first.seconds is not None
     assert (second.seconds, second.events) == (None, [])
@@ -254,14 +257,14 @@ def test_pages_of_participations_are_read_by_key(
 
 def test_queries_do_not_grow_with_who_takes_part(researcher: Client, study: Study) -> None:
     someone = complete(study)
-    quiet(study, "device")
+    inactive(study, "device")
     names = [("study", ()), ("participations", ()), ("study-flags", ()),
              ("participation", (someone.identifier,))]  # fmt: skip
     pages = [place(study, name, *more) for name, more in names]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
     complete(study)
-    quiet(study, "trial")
-    quiet(study, "consent")
+    inactive(study, "trial")
+    inactive(study, "consent")
     many = [queries(lambda page=page: researcher.get(page)) for page in pages]
     assert few == many
     assert dict(zip([name for name, _ in names], few, strict=True)) == {

@@ -17,9 +17,10 @@ from django.db import connection  # noqa: E402
 
 from studyapp.core.errors import StudyFullError  # noqa: E402
 from studyapp.models import Event, Participation, Response, Study, Trial  # noqa: E402
-from studyapp.participation.selectors import passages as selectors  # noqa: E402
-from studyapp.participation.services import passage as services  # noqa: E402
-from studyapp.participation.services.passage import EventData  # noqa: E402
+from studyapp.participation.selectors.trials import progress_of  # noqa: E402
+from studyapp.participation.services import participations as services  # noqa: E402
+from studyapp.participation.services.answers import record_response, show_trial  # noqa: E402
+from studyapp.participation.services.events import EventData, record_events  # noqa: E402
 from tests.studyapp.factories import make_study  # noqa: E402
 
 
@@ -76,16 +77,16 @@ def arrive(study: Study, key: str) -> str:
     someone.refresh_from_db()
     if someone.condition_id is None:
         return "full"
-    services.instructed(participation=someone)
-    trial = selectors.passage(someone).current
+    services.finish_instructions(participation=someone)
+    trial = progress_of(someone).current
     assert trial is not None
-    services.show_trial(trial=trial)
+    show_trial(trial=trial)
     events = [EventData(trial.token, "ended", 1, f"e{clip}", clip) for clip in (1, 2, 3)]
-    twice_at_once(lambda: services.record_events(participation=someone, events=events))
+    twice_at_once(lambda: record_events(participation=someone, events=events))
 
     def answer() -> None:
         own = Trial.objects.get(pk=trial.pk)
-        services.record_response(trial=own, choice=1, confidence=1, key=own.key)
+        record_response(trial=own, choice=1, confidence=1, key=own.key)
 
     twice_at_once(answer)
     return "assigned"

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from studyapp.core.errors import PlaceLostError, StudyFullError, StudyUnavailableError
 from studyapp.models import Participation, Response, Study, Trial
-from studyapp.participation.services import assignment, leases, passage
+from studyapp.participation.services import assignment, leases, participations
 from studyapp.studies.services import frames, lifecycle
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def arrive(study: Study) -> Participation:
     """One more participant, up to consent."""
-    return passage.consent(participation=passage.begin(study=study))
+    return participations.consent(participation=participations.begin(study=study))
 
 
 def expire(someone: Participation) -> None:
@@ -46,7 +46,7 @@ def test_eighty_participations_fill_every_cell_exactly() -> None:
     assert len(cells(study)) == 200
     assert set(cells(study).values()) == {4}
     with pytest.raises(StudyFullError):
-        passage.begin(study=study)
+        participations.begin(study=study)
 
 
 def test_cells_stay_within_one_of_even_all_along() -> None:
@@ -72,10 +72,10 @@ def test_the_stored_seed_decides_the_order_of_trials_and_options() -> None:
     study = make_study(features=6, trials_per_participation=6, ratings_per_item=9)
 
     def orders(seed: int) -> list[object]:
-        someone = passage.begin(study=study)
+        someone = participations.begin(study=study)
         Participation.objects.filter(pk=someone.pk).update(seed=seed)
         someone.refresh_from_db()
-        trials = passage.consent(participation=someone).trials
+        trials = participations.consent(participation=someone).trials
         return list(trials.values_list("item__feature", "option_order"))
 
     first, second, other = orders(7), orders(8), orders(9)
@@ -106,7 +106,7 @@ def test_who_does_not_come_back_frees_the_place() -> None:
     study = make_study(features=3, trials_per_participation=3)
     first, _second = arrive(study), arrive(study)
     with pytest.raises(StudyFullError):
-        passage.begin(study=study)
+        participations.begin(study=study)
     expire(first)
     third = arrive(study)
     assert third.condition == first.condition
@@ -145,7 +145,7 @@ def test_a_place_is_held_for_a_short_while_until_something_is_answered() -> None
     assert minutes_held(someone) == 15
     soon = timezone.now() + timedelta(minutes=2)
     Participation.objects.filter(pk=someone.pk).update(lease_expires_at=soon)
-    passage.instructed(participation=someone)
+    participations.finish_instructions(participation=someone)
     assert minutes_held(someone) == 15
     trial = someone.trials.get(number=1)
     Response.objects.create(
@@ -177,12 +177,12 @@ def test_dropouts_items_are_given_again() -> None:
 @pytest.mark.parametrize("action", [lifecycle.pause, lifecycle.close])
 def test_a_study_that_is_not_open_takes_nobody_new(action) -> None:  # type: ignore[no-untyped-def]
     study = make_study()
-    waiting = passage.begin(study=study)
+    waiting = participations.begin(study=study)
     action(study)
     with pytest.raises(StudyUnavailableError):
-        passage.begin(study=study)
+        participations.begin(study=study)
     with pytest.raises(StudyUnavailableError):
-        passage.consent(participation=waiting)
+        participations.consent(participation=waiting)
     waiting.refresh_from_db()
     assert waiting.consented_at is None
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from studyapp.core.errors import ParticipationError
 from studyapp.exports.columns import MET
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import STEPS
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import checks, passage, steps
+from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.services import checks, participations, steps
 from tests.studyapp.factories import make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def make_one(**options: Any) -> Participation:
     run = make_run(clips=4, seconds=0.5)
     make_features(run, count=2, exemplars=4)
     study: Study = make_study(run=run, features=2, steps=WITHOUT_PRACTICE, **options)
-    return passage.consent(participation=passage.begin(study=study))
+    return participations.consent(participation=participations.begin(study=study))
 
 
 def at_headphones(**options: Any) -> Participation:
@@ -90,7 +91,7 @@ def test_an_answer_to_another_trial_changes_nothing() -> None:
     one = at_headphones()
     first = checks.current_trial(checks.begin_headphones(participation=one))
     checks.answer_headphones(participation=one, token=first["token"], choice=1)
-    with pytest.raises(passage.ParticipationError, match="not to the current trial"):
+    with pytest.raises(ParticipationError, match="not to the current trial"):
         checks.answer_headphones(participation=one, token=first["token"], choice=2)
     given = [trial["given"] for trial in record_of(one, "headphones").data["trials"]]
     assert given == [1, None, None, None, None, None]

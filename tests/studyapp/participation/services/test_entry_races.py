@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studyapp.models import EntryToken, Participation
-from studyapp.participation.services import passage
+from studyapp.participation.services import participations
 from studyapp.recruitment.services import entry
 from studyapp.recruitment.services.pseudonyms import Identity
 from tests.studyapp.factories import make_study
@@ -25,7 +25,7 @@ def test_two_submissions_of_one_person_begin_one_participation() -> None:
     study = make_study()
     people = [Identity("5f3e", f"session-{number}") for number in range(HANDS)]
     refused = at_once(*(
-        lambda who=who: passage.begin(
+        lambda who=who: participations.begin(
             study=study, external_key=who.key, person_key=who.person
         )
         for who in people
@@ -36,16 +36,16 @@ def test_two_submissions_of_one_person_begin_one_participation() -> None:
 
 def test_a_single_use_link_opened_at_once_begins_one_participation() -> None:
     token = token_of("single")
-    begin = [lambda: passage.begin(study=token.study, entry=token)] * HANDS
+    begin = [lambda: participations.begin(study=token.study, entry=token)] * HANDS
     assert sorted(at_once(*begin)) == ["", *["NotInvitedError"] * (HANDS - 1)]
     assert Participation.objects.count() == 1
 
 
 def test_a_shared_token_lets_no_more_consent_than_it_may() -> None:
     token = token_of("shared", max_uses=2)
-    begun = [passage.begin(study=token.study, entry=token) for _ in range(HANDS)]
+    begun = [participations.begin(study=token.study, entry=token) for _ in range(HANDS)]
     refused = at_once(*(
-        lambda one=one: passage.consent(participation=one) for one in begun
+        lambda one=one: participations.consent(participation=one) for one in begun
     ))  # fmt: skip
     assert sorted(refused) == ["", "", *["NotInvitedError"] * (HANDS - 2)]
     token.refresh_from_db()
@@ -54,8 +54,10 @@ def test_a_shared_token_lets_no_more_consent_than_it_may() -> None:
 
 def test_a_consent_sent_twice_uses_a_token_once() -> None:
     token = token_of("shared", max_uses=2)
-    one = passage.begin(study=token.study, entry=token)
-    consents = [lambda: passage.consent(participation=Participation.objects.get(pk=one.pk))] * HANDS
+    one = participations.begin(study=token.study, entry=token)
+    consents = [
+        lambda: participations.consent(participation=Participation.objects.get(pk=one.pk))
+    ] * HANDS
     assert at_once(*consents) == [""] * HANDS
     token.refresh_from_db()
     assert token.uses == 1

@@ -10,7 +10,7 @@ from django.utils import timezone
 from studyapp import exports
 from studyapp.models import Event, Participation, Response, Study, Trial
 from studyapp.participation.services import events as services
-from studyapp.participation.services import passage
+from studyapp.participation.services import participations
 from studyapp.participation.services.events import EventData
 from studyapp.studies.services import lifecycle
 from tests.studyapp.factories import make_study
@@ -26,7 +26,7 @@ def study() -> Study:
 @pytest.fixture
 def trial(study: Study) -> Trial:
     """A trial that was first shown ten seconds ago."""
-    someone = passage.consent(participation=passage.begin(study=study))
+    someone = participations.consent(participation=participations.begin(study=study))
     trial = someone.trials.get(number=1)
     Trial.objects.filter(pk=trial.pk).update(shown_at=timezone.now() - timedelta(seconds=10))
     return Trial.objects.get(pk=trial.pk)

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from studyapp.core.errors import NotHeardError, ParticipationError, PlaceLostError
 from studyapp.models import Event, Participation, Response, Study, Trial
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import passage
-from studyapp.participation.services.passage import EventData
+from studyapp.participation.selectors.trials import progress_of
+from studyapp.participation.services import answers, participations
+from studyapp.participation.services.answers import record_response, show_trial
+from studyapp.participation.services.events import EventData, record_events
 from studyapp.studies.services import lifecycle
 from tests.studyapp.factories import make_study
 
@@ -24,14 +25,14 @@ def study() -> Study:
 
 @pytest.fixture
 def someone(study: Study) -> Participation:
-    someone = passage.begin(study=study)
-    passage.consent(participation=someone)
-    return passage.instructed(participation=someone)
+    someone = participations.begin(study=study)
+    participations.consent(participation=someone)
+    return participations.finish_instructions(participation=someone)
 
 
 def shown(someone: Participation, *, minutes_ago: float = 10) -> Trial:
     """The current trial, shown that long ago."""
-    trial = selectors.passage(someone).current
+    trial = progress_of(someone).current
     assert trial is not None
     trial.shown_at = timezone.now() - timedelta(minutes=minutes_ago)
     trial.save()
@@ -40,25 +41,25 @@ def shown(someone: Participation, *, minutes_ago: float = 10) -> Trial:
 
 def hear(trial: Trial, *clips: int) -> None:
     events = [EventData(trial.token, "ended", 1, f"{trial.pk}-{clip}", clip) for clip in clips]
-    passage.record_events(participation=trial.participation, events=events)
+    record_events(participation=trial.participation, events=events)
 
 
 def answer(trial: Trial, choice: int = 1, key: str | None = None) -> Response:
-    return passage.record_response(
+    return record_response(
         trial=trial, choice=choice, confidence=3, key=trial.key if key is None else key
     )
 
 
 def test_the_same_external_key_is_one_participation(study: Study) -> None:
-    first = passage.begin(study=study, external_key="a" * 64)
-    assert passage.begin(study=study, external_key="a" * 64) == first
+    first = participations.begin(study=study, external_key="a" * 64)
+    assert participations.begin(study=study, external_key="a" * 64) == first
 
 
 def test_a_full_study_still_lets_its_own_participants_back_in(study: Study) -> None:
     for number in range(4):
-        begun = passage.begin(study=study, external_key=f"{number}" * 64)
-        passage.consent(participation=begun)
-    assert passage.begin(study=study, external_key="0" * 64).pk
+        begun = participations.begin(study=study, external_key=f"{number}" * 64)
+        participations.consent(participation=begun)
+    assert participations.begin(study=study, external_key="0" * 64).pk
 
 
 def test_a_paused_study_lets_who_has_a_place_finish(study: Study, someone: Participation) -> None:
@@ -99,7 +100,7 @@ def test_no_code_and_no_answer_if_the_last_transaction_fails(
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(passage, "_go_on", fail)
+    monkeypatch.setattr(answers, "_advance", fail)
     with pytest.raises(RuntimeError):
         answer(trial)
     someone.refresh_from_db()
@@ -113,7 +114,7 @@ def test_an_answer_needs_every_sound_heard_and_the_time_for_it(someone: Particip
     with pytest.raises(NotHeardError, match=r"not heard to the end: \[3\]"):
         answer(trial)
     hear(trial, 3)
-    with pytest.raises(NotHeardError, match="less time passed"):
+    with pytest.raises(NotHeardError, match="less time has passed"):
         answer(trial)
     assert answer(shown(someone, minutes_ago=1)).choice == 1
 
@@ -132,7 +133,7 @@ def test_a_simulated_participation_needs_the_events_but_not_the_time(
 def test_response_ms_is_the_servers_time_since_the_first_showing(someone: Participation) -> None:
     trial = shown(someone, minutes_ago=2)
     hear(trial, 1, 2, 3)
-    passage.show_trial(trial=trial)
+    show_trial(trial=trial)
     assert answer(trial).response_ms == pytest.approx(120_000, abs=5_000)
 
 
@@ -158,8 +159,8 @@ def test_an_answer_that_lost_a_race_gives_the_winners(
             trial=trial, choice=2, confidence=2, response_ms=1, answered_at=timezone.now()
         )
 
-    monkeypatch.setattr(passage, "_answer", race)
-    monkeypatch.setattr(passage, "_stored", lambda trial: None)
+    monkeypatch.setattr(answers, "_answer", race)
+    monkeypatch.setattr(answers, "_stored", lambda trial: None)
     assert answer(trial, choice=2) == winner
 
 
@@ -182,7 +183,7 @@ def test_an_answer_after_the_place_is_lost_is_refused(study: Study, someone: Par
     someone.lease_expires_at = timezone.now() - timedelta(minutes=1)
     someone.save()
     for _ in range(4):
-        passage.consent(participation=passage.begin(study=study))
+        participations.consent(participation=participations.begin(study=study))
     with pytest.raises(PlaceLostError):
         answer(Trial.objects.get(pk=trial.pk))
     assert not Response.objects.exists()
@@ -203,15 +204,15 @@ def test_events_of_foreign_unknown_and_unseen_trials_are_ignored(
     study: Study, someone: Participation
 ) -> None:
     own = shown(someone)
-    other = passage.begin(study=study)
-    passage.consent(participation=other)
+    other = participations.begin(study=study)
+    participations.consent(participation=other)
     unseen = someone.trials.get(number=2)
     foreign = other.trials.get(number=1)
     events = [
         EventData(token, "ended", 5, f"s{number}", 1)
         for number, token in enumerate([own.token, foreign.token, unseen.token, "nothing"])
     ]
-    result = passage.record_events(participation=someone, events=events)
+    result = record_events(participation=someone, events=events)
     assert result == (["s0"], ["s1", "s2", "s3"])
     assert list(Event.objects.values_list("sequence", flat=True)) == ["s0"]
 
@@ -220,18 +221,18 @@ def test_the_same_sequence_twice_is_stored_once(someone: Participation) -> None:
     trial = shown(someone)
     event = EventData(trial.token, "play", 5, "s0", 1)
     for _ in range(2):
-        result = passage.record_events(participation=someone, events=[event, event])
+        result = record_events(participation=someone, events=[event, event])
         assert result == (["s0", "s0"], [])
     assert Event.objects.count() == 1
 
 
 def test_refusing_after_consent_changes_nothing(someone: Participation) -> None:
-    assert passage.refuse(participation=someone).status == Participation.Status.ACTIVE
+    assert participations.refuse(participation=someone).status == Participation.Status.ACTIVE
 
 
 def test_instructions_come_after_consent(study: Study) -> None:
     with pytest.raises(ParticipationError):
-        passage.instructed(participation=passage.begin(study=study))
+        participations.finish_instructions(participation=participations.begin(study=study))
 
 
 @pytest.mark.parametrize(("choice", "confidence"), [(0, 3), (6, 3), (3, 0), (3, 6)])

@@ -15,11 +15,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from studyapp.core.errors import ParticipationError
 from studyapp.models import Event, Participation, Response, StepRecord, Study, Trial
 from studyapp.models.steps import Step
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import assignment, passage, questions, steps
-from studyapp.participation.services.events import EventData
+from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.services import assignment, participations, questionnaire, steps
+from studyapp.participation.services.answers import record_response
+from studyapp.participation.services.events import EventData, record_events
 from studyapp.participation.services.withdrawal import withdraw
 from studyapp.recruitment.services import entry
 from studyapp.studies.services import frames
@@ -42,8 +44,8 @@ def study_with(*, questionnaire: bool) -> Study:
 
 def at_last_trial(study: Study) -> Participation:
     """Stands at its only trial, everything heard; its lease has run out, with room for another."""
-    someone = passage.consent(participation=passage.begin(study=study))
-    passage.instructed(participation=someone)
+    someone = participations.consent(participation=participations.begin(study=study))
+    participations.finish_instructions(participation=someone)
     trial = someone.trials.get()
     past = timezone.now() - timedelta(minutes=10)
     Trial.objects.filter(pk=trial.pk).update(shown_at=past)
@@ -55,7 +57,7 @@ def at_questionnaire(study: Study) -> Participation:
     """Has answered its trial; its lease runs."""
     someone = at_last_trial(study)
     _answer(someone)()
-    questions.begin_questionnaire(participation=someone)
+    questionnaire.begin_questionnaire(participation=someone)
     return Participation.objects.select_related("study").get(pk=someone.pk)
 
 
@@ -68,18 +70,18 @@ def lapsed(someone: Participation) -> Participation:
 def hear(someone: Participation, name: str) -> None:
     token = someone.trials.get().token
     events = [EventData(token, "ended", 1, f"{name}-{clip}", clip) for clip in (1, 2, 3)]
-    passage.record_events(participation=someone, events=events)
+    record_events(participation=someone, events=events)
 
 
 def _answer(someone: Participation) -> Work:
     trial = Trial.objects.select_related("participation__study").get(participation=someone)
-    return lambda: passage.record_response(trial=trial, choice=1, confidence=3, key=trial.key)
+    return lambda: record_response(trial=trial, choice=1, confidence=3, key=trial.key)
 
 
 def _events(someone: Participation) -> Work:
     token = someone.trials.get().token
     events = [EventData(token, "play", 5, "late", 1)]
-    return lambda: passage.record_events(participation=someone, events=events)
+    return lambda: record_events(participation=someone, events=events)
 
 
 def _ended(status: str) -> Callable[[Participation], Work]:
@@ -96,7 +98,9 @@ ACTIONS: dict[str, Callable[[Participation], Work]] = {
     ),
     "answer": _answer,
     "questionnaire": lambda someone: (
-        lambda: questions.record_questionnaire(participation=someone, answers={"age_band": "25-34"})
+        lambda: questionnaire.record_questionnaire(
+            participation=someone, answers={"age_band": "25-34"}
+        )
     ),
     "events": _events,
 }
@@ -169,18 +173,18 @@ def someone_as_read(someone: Participation) -> Participation:
 def test_of_consent_and_any_end_the_first_holds() -> None:
     study = study_with(questionnaire=False)
     consent: Callable[[Participation], Work] = lambda one: (  # noqa: E731
-        lambda: passage.consent(participation=one)
+        lambda: participations.consent(participation=one)
     )
     refuse: Callable[[Participation], Work] = lambda one: (  # noqa: E731
-        lambda: passage.refuse(participation=one)
+        lambda: participations.refuse(participation=one)
     )
     for end, status in ((refuse, "refused"), (ACTIONS["returned"], "returned")):
-        someone = passage.begin(study=study)
+        someone = participations.begin(study=study)
         refused = in_order(end(someone_as_read(someone)), consent(someone_as_read(someone)))
         row = check(someone)
         assert (refused, row.status, row.consented_at) == (["", REFUSED], status, None)
         assert (row.trials.count(), row.condition, row.lease_expires_at) == (0, None, None)
-    someone = passage.begin(study=study)
+    someone = participations.begin(study=study)
     in_order(consent(someone_as_read(someone)), refuse(someone_as_read(someone)))
     row = check(someone)
     assert (row.status, row.trials.count(), bool(row.consented_at)) == ("active", TRIALS, True)
@@ -189,11 +193,11 @@ def test_of_consent_and_any_end_the_first_holds() -> None:
 def test_consent_and_refusal_at_the_same_moment_never_mix() -> None:
     study = study_with(questionnaire=False)
     for _ in range(12):
-        someone = passage.begin(study=study)
+        someone = participations.begin(study=study)
         agreeing, refusing = someone_as_read(someone), someone_as_read(someone)
         at_once(
-            lambda agreeing=agreeing: passage.consent(participation=agreeing),  # type: ignore[misc]
-            lambda refusing=refusing: passage.refuse(participation=refusing),  # type: ignore[misc]
+            lambda agreeing=agreeing: participations.consent(participation=agreeing),  # type: ignore[misc]
+            lambda refusing=refusing: participations.refuse(participation=refusing),  # type: ignore[misc]
         )
         row = Participation.objects.get(pk=someone.pk)
         given = (row.trials.count(), bool(row.consented_at), bool(row.condition_id))
@@ -218,7 +222,7 @@ def test_two_openings_of_one_link_are_one_participation() -> None:
     study = study_with(questionnaire=False)
     for number in range(5):
         key = f"{number}" * 64
-        at_once(*[lambda key=key: passage.begin(study=study, external_key=key)] * 4)  # type: ignore[misc]
+        at_once(*[lambda key=key: participations.begin(study=study, external_key=key)] * 4)  # type: ignore[misc]
         assert Participation.objects.filter(external_key=key).count() == 1
 
 
@@ -226,11 +230,11 @@ def test_a_name_that_is_taken_is_an_error_and_nobody_elses_participation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = study_with(questionnaire=False)
-    monkeypatch.setattr(passage.secrets, "token_hex", lambda length: "0" * 2 * length)
-    passage.begin(study=study)
+    monkeypatch.setattr(participations.secrets, "token_hex", lambda length: "0" * 2 * length)
+    participations.begin(study=study)
     for key in ("", "a" * 64):
         with pytest.raises(IntegrityError):
-            passage.begin(study=study, external_key=key)
+            participations.begin(study=study, external_key=key)
 
 
 def test_the_questionnaire_gives_no_place_that_somebody_else_has() -> None:
@@ -239,14 +243,14 @@ def test_the_questionnaire_gives_no_place_that_somebody_else_has() -> None:
         steps=["consent", "instructions", "trial", "questionnaire"],
     )  # fmt: skip
     assert frames.places(study) == 1
-    someone = passage.consent(participation=passage.begin(study=study))
-    passage.instructed(participation=someone)
+    someone = participations.consent(participation=participations.begin(study=study))
+    participations.finish_instructions(participation=someone)
     steps.pass_step(participation=someone, step=Step.TRIAL, data={})
-    questions.begin_questionnaire(participation=someone)
+    questionnaire.begin_questionnaire(participation=someone)
     someone = lapsed(someone)
-    other = passage.consent(participation=passage.begin(study=study))
-    with pytest.raises(passage.ParticipationError, match="the lease"):
-        questions.record_questionnaire(participation=someone, answers={})
+    other = participations.consent(participation=participations.begin(study=study))
+    with pytest.raises(ParticipationError, match="the lease"):
+        questionnaire.record_questionnaire(participation=someone, answers={})
     assert check(someone).status == "active"
     assert selectors.step_of(other) == Step.INSTRUCTIONS
 
@@ -254,7 +258,7 @@ def test_the_questionnaire_gives_no_place_that_somebody_else_has() -> None:
 def test_a_new_participation_does_not_wait_for_those_who_are_given_places() -> None:
     """PostgreSQL locks rows; SQLite has but one lock."""
     study = study_with(questionnaire=False)
-    someone = passage.begin(study=study)
+    someone = participations.begin(study=study)
     order: list[str] = []
 
     def give_places() -> None:
@@ -264,7 +268,7 @@ def test_a_new_participation_does_not_wait_for_those_who_are_given_places() -> N
 
     def arrive() -> None:
         time.sleep(0.2)
-        passage.begin(study=study)
+        participations.begin(study=study)
         order.append("begun")
 
     def hold() -> None:

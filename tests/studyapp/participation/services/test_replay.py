@@ -12,15 +12,15 @@ from studyapp import exports
 from studyapp.exports.cells import pseudonym
 from studyapp.models import Participation, Study, Trial
 from studyapp.models.steps import all_steps
-from studyapp.participation.selectors import passages as selectors
-from studyapp.participation.services import passage
+from studyapp.participation.selectors.trials import shown_options
+from studyapp.participation.services import participations
 from tests.studyapp.factories import make_study
 
 pytestmark = pytest.mark.django_db
 
 
 def arrive(study: Study) -> Participation:
-    return passage.consent(participation=passage.begin(study=study))
+    return participations.consent(participation=participations.begin(study=study))
 
 
 def replay(someone: Participation) -> str:
@@ -50,7 +50,7 @@ def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
         trials = list(someone.trials.select_related("item").order_by("number"))
         lines = [line for line in said.splitlines() if line.startswith(" " * 4)]
         shown = [line.split(maxsplit=1)[1] for line in lines if "clips" not in line]
-        assert shown == [text for t in trials for _, text in selectors.shown_options(t)]
+        assert shown == [text for t in trials for _, text in shown_options(t)]
         clips = [line.split()[1:] for line in lines if "clips" in line]
         assert clips == [[s.sha256[:12] for s in trial.item.stimuli] for trial in trials]
 
@@ -67,7 +67,7 @@ def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
 
 def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
     study = make_study(ratings_per_item=9)
-    waiting = passage.begin(study=study)
+    waiting = participations.begin(study=study)
     with pytest.raises(CommandError, match="was given no trials"):
         replay(waiting)
     old, bare = arrive(study), arrive(study)
@@ -75,7 +75,7 @@ def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
     with pytest.raises(CommandError, match="was drawn by least-filled-1; this is crossed-1"):
         replay(old)
     Participation.objects.filter(pk=bare.pk).update(draw={})
-    with pytest.raises(CommandError, match="no state of the draw was stored"):
+    with pytest.raises(CommandError, match="no state was stored with this draw"):
         replay(bare)
     with pytest.raises(CommandError, match="no export of this site names a participation 'nobody'"):
         call_command("replay", "nobody")

@@ -11,7 +11,8 @@ from studyapp import exports
 from studyapp.features import selectors as feature_selectors
 from studyapp.management.commands import demo, simulate
 from studyapp.models import Participation, Project, Role, Study
-from studyapp.monitoring import services as monitoring
+from studyapp.monitoring.services import overview as monitoring
+from studyapp.monitoring.services.flags import flags
 from studyapp.participation.services import assignment
 from studyapp.participation.views import visitor
 from studyapp.studies.selectors import progress
@@ -50,7 +51,7 @@ def test_pages_count_people_only(study: Study) -> None:
     now = monitoring.monitor(study)
     assert (now.answers, now.complete, now.pace.trial_seconds) == (0, 0, None)
     assert now.states == [("complete", 1, 1)]
-    assert monitoring.flags(study).participations == 0
+    assert flags(study).participations == 0
     assert progress.all_studies().get().complete_count == 0
     assert now.has_simulated
     complete(study)

@@ -6,7 +6,7 @@ from django.test import Client
 from studyapp import exports
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Event, Participation, Response, StepRecord, Trial
-from studyapp.participation.services import assignment, passage
+from studyapp.participation.services import assignment, participations
 from studyapp.participation.services.withdrawal import withdraw
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
@@ -19,7 +19,7 @@ def test_withdrawing_erases_frees_the_place_and_leaves_a_tombstone() -> None:
     client = Client()
     someone = passages.reach_trials(client, study, PROLIFIC_PID="ann", SESSION_ID="s")
     StepRecord.objects.create(participation=someone, step="volume", data={"answer": 3})
-    passage.consent(participation=passage.begin(study=study))
+    participations.consent(participation=participations.begin(study=study))
     passages.finish(client, study, someone)
     someone.refresh_from_db()
     code, key = someone.completion_code, someone.external_key
@@ -47,13 +47,13 @@ def test_withdrawing_erases_frees_the_place_and_leaves_a_tombstone() -> None:
 
 
 def test_withdrawing_twice_changes_nothing() -> None:
-    someone = passage.consent(participation=passage.begin(study=make_study()))
+    someone = participations.consent(participation=participations.begin(study=make_study()))
     first = withdraw(participation=someone).finished_at
     assert withdraw(participation=someone).finished_at == first
 
 
 def test_who_refused_has_nothing_to_withdraw() -> None:
-    someone = passage.refuse(participation=passage.begin(study=make_study()))
+    someone = participations.refuse(participation=participations.begin(study=make_study()))
     with pytest.raises(ParticipationError, match="nothing to withdraw"):
         withdraw(participation=someone)
 

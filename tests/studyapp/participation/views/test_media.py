@@ -154,7 +154,7 @@ def test_a_sound_whose_file_is_gone_is_not_found_and_told_in_the_log(
     monkeypatch.setattr(settings, "MEDIA", media)
     Stimulus.objects.update(path="stimuli/gone.flac")
     assert client.get(url(study, trial)).status_code == 404
-    assert "the sound stimuli/gone.flac is missing in the data folder" in caplog.text
+    assert "the sound stimuli/gone.flac is missing from the data folder" in caplog.text
 
 
 @pytest.mark.parametrize("token", ["%00", "a%00b", "%ED%A0%80", "..%2F..", "a b"])

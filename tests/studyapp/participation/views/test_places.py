@@ -14,7 +14,8 @@ from django.utils import timezone
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import Step
-from studyapp.participation.services import checks, passage
+from studyapp.participation.services import checks, participations
+from studyapp.participation.services.answers import show_trial
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -32,7 +33,7 @@ def lose_the_place(someone: Participation) -> None:
     """The lease has run out, and somebody else has come."""
     past = timezone.now() - timedelta(minutes=1)
     Participation.objects.filter(pk=someone.pk).update(lease_expires_at=past)
-    passage.consent(participation=passage.begin(study=someone.study))
+    participations.consent(participation=participations.begin(study=someone.study))
 
 
 @pytest.mark.parametrize("step", [*EVERY_STEP, "questionnaire"])
@@ -117,4 +118,4 @@ def test_a_trial_that_was_erased_meanwhile_leads_on(client: Client) -> None:
     trial = someone.trials.get(number=1)
     someone.trials.all().delete()
     with pytest.raises(ParticipationError, match="erased"):
-        passage.show_trial(trial=trial)
+        show_trial(trial=trial)

@@ -16,7 +16,7 @@ from studyapp.exports import selectors as export_selectors
 from studyapp.hosting import counts
 from studyapp.models import Participation, Response, Study
 from studyapp.models.steps import all_steps
-from studyapp.participation.selectors import passages as participation_selectors
+from studyapp.participation.selectors import participations as participation_selectors
 from studyapp.participation.services import preview
 from studyapp.studies.selectors import progress
 from studyapp.studies.services import lifecycle

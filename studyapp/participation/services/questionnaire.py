@@ -1,4 +1,4 @@
-"""The questionnaire's answers; where it is the last step, they complete the participation."""
+"""The questionnaire: the last step, whose answers complete the participation."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from django.db import transaction
 from studyapp.models import Participation
 from studyapp.models.steps import Step
 from studyapp.participation.services import steps
-from studyapp.participation.services.passage import complete
+from studyapp.participation.services.participations import complete
 
 
 def begin_questionnaire(*, participation: Participation) -> None:
-    """The page was opened."""
+    """Record that the page was opened."""
     steps.begin(participation=participation, step=Step.QUESTIONNAIRE, make=dict)
 
 
 def record_questionnaire(*, participation: Participation, answers: Mapping[str, str]) -> None:
-    """Store the answers and complete, in one transaction. Answers that were left out are absent.
+    """Store the answers and complete, in one transaction. Skipped questions are not stored.
 
-    Raises `ParticipationError` where the participation does not stand there or has no place.
+    Raises `ParticipationError` if this is not the current step or the place is lost.
     """
     with transaction.atomic():
         row = steps.locked(participation=participation, step=Step.QUESTIONNAIRE).participation

@@ -1,4 +1,4 @@
-"""Reads for arrivals: what began from one address, and who only followed a link."""
+"""Reads for the limit per address: what began from one address, and who only followed a link."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from studyapp.models import Participation, Study
 
 
 def begun(*, study: Study, key: str, since: datetime) -> int:
-    """Passages of the study that began from the address since then."""
+    """How many participations of the study have begun from the address since then."""
     return _from(study.pk, key, since).count()
 
 
 def placed(*, participation: Participation, since: datetime) -> int:
-    """Those of them, but for this one, that were given a place."""
+    """How many of those, not counting this one, were given a place."""
     others = _from(participation.study_id, participation.address_key, since)
     return others.exclude(pk=participation.pk).exclude(assigned_at=None).count()
 
 
-def remembered(*, before: datetime) -> QuerySet[Participation]:
-    """Participations from before then whose address is still kept."""
+def with_address(*, before: datetime) -> QuerySet[Participation]:
+    """Participations created before then whose address is still stored."""
     return Participation.objects.filter(created_at__lt=before).exclude(address_key="")
 
 
 def never_consented(*, before: datetime) -> QuerySet[Participation]:
-    """Participations from before then that stand at the consent page."""
+    """Participations created before then that are still on the consent page."""
     return Participation.objects.filter(
         consented_at=None, status=Participation.Status.ACTIVE, created_at__lt=before
     ).order_by()

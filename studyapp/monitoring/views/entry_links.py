@@ -1,0 +1,41 @@
+"""Personal links for people who are invited to a study."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from studyapp.core import audit
+from studyapp.core.errors import StudyError
+from studyapp.core.numbers import whole
+from studyapp.models import Role
+from studyapp.recruitment.services import entry
+from studyapp.studies.views.access import study_for
+
+
+@require_POST
+def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """New links with tokens, one per line, as a download: they are shown only this once."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    try:
+        tokens = entry.make_tokens(
+            study=study,
+            kind=request.POST.get("kind", ""),
+            count=whole(request.POST.get("count", "")) or 0,
+        )
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+        return redirect("study", slug=slug, version=version)
+    audit.note(
+        user=request.user, action="made links", target=study, project=study.project,
+        count=len(tokens),
+    )  # fmt: skip
+    link = request.build_absolute_uri(reverse("start", args=[study.slug]))
+    text = "".join(f"{link}?t={token}\n" for token in tokens)
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-links.txt"'
+    response["Cache-Control"] = "no-store"
+    return response

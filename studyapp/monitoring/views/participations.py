@@ -1,0 +1,40 @@
+"""The participations of a study: the list, and one of them in full."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from studyapp.core.numbers import whole
+from studyapp.monitoring.selectors import participations as selectors
+from studyapp.monitoring.selectors import timeline
+from studyapp.studies.services import blinding
+from studyapp.studies.views.access import study_for
+
+
+@require_GET
+def participations(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """The participations, newest first, one page at a time."""
+    study = study_for(request, slug, version)
+    number = whole(request.GET.get("before", ""))
+    lines, following = selectors.listed(study, before=number)
+    context = {"study": study, "lines": lines, "following": following, "is_first": number is None}
+    return render(request, "researcher/participations.html", context)
+
+
+@require_GET
+def participation(request: HttpRequest, slug: str, version: int, identifier: str) -> HttpResponse:
+    """One participation step by step, from its rows and events; blinded as long as the study is."""
+    study = study_for(request, slug, version)
+    found = selectors.named(study, identifier)
+    if found is None:
+        raise Http404(f"There is no participation {identifier}.")
+    context = {
+        "study": study,
+        "participation": found,
+        "moments": timeline.moments(found),
+        "trials": timeline.shown_trials(found),
+        "blind": not blinding.may_be_seen(study),
+    }
+    return render(request, "researcher/participation.html", context)

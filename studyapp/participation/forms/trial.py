@@ -1,0 +1,39 @@
+"""The answer to a trial, and the wording of the confidence scale."""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+CONFIDENCE = (
+    (5, _("Completely confident")),
+    (4, _("Fairly confident")),
+    (3, _("Somewhat confident")),
+    (2, _("Slightly confident")),
+    (1, _("Not confident at all")),
+)
+"""The five points of the scale, strongest first, in this order on every page."""
+
+
+class AnswerForm(forms.Form):
+    """The answer to a trial. `trial` and `key` are opaque and come back as the page got them."""
+
+    trial = forms.CharField(max_length=32, widget=forms.HiddenInput)
+    key = forms.CharField(max_length=32, widget=forms.HiddenInput)
+    choice = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(number, str(number)) for number in range(1, 6)],
+        error_messages={
+            "required": _("Choose one of the five names."),
+            "invalid_choice": _("Choose one of the five names."),
+        },
+    )
+    confidence = forms.TypedChoiceField(
+        coerce=int,
+        choices=CONFIDENCE,
+        error_messages={
+            "required": _("Say how confident you are."),
+            "invalid_choice": _("Say how confident you are."),
+        },
+    )
+    free_text = forms.CharField(max_length=500, required=False, strip=True)

@@ -1,0 +1,40 @@
+"""Reads for sounds: which file a participant may play, always as a path from the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studyapp.models import Item, Participation, StepRecord, Study
+
+
+def trial_sound(*, participation: Participation, token: str, number: int) -> Path | None:
+    """Sound `number` of the trial with that token, or None if it may not be played (yet).
+
+    Trials up to the one after the current one may be played.
+    """
+    if not 1 <= number <= 3:
+        return None
+    trials = participation.trials.order_by()
+    columns = ("number", f"item__stimulus_{number}__path")
+    asked = trials.filter(token=token).values_list(*columns).first()
+    if asked is None:
+        return None
+    place, path = asked
+    earlier = trials.filter(number__lt=place, response=None)
+    # One unanswered trial before it: the next one, whose sounds the page loads ahead.
+    return Path(path) if earlier.count() <= 1 else None
+
+
+def step_sound(*, participation: Participation, token: str) -> Path | None:
+    """The sound of a check or of the example that has this token, if it is the participant's."""
+    for record in StepRecord.objects.filter(participation=participation):
+        if token in record.data.get("sounds", {}):
+            return Path(record.data["sounds"][token])
+    return None
+
+
+def example_of(study: Study) -> Item | None:
+    """The study's example with its stimuli: its first practice item."""
+    related = ("stimulus_1", "stimulus_2", "stimulus_3")
+    items = study.items.filter(role=Item.Role.PRACTICE).select_related(*related)
+    return items.order_by("identifier").first()

@@ -1,0 +1,101 @@
+"""Reads for trials: how far a participation has got, what a trial shows, what was heard of it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from studyapp.models import Event, Item, Participation, Response, Trial
+
+ANSWERING_SECONDS = 20.0
+"""How long a trial is assumed to take besides its sounds, until the participant's pace is known."""
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """How far a participation has got with its trials."""
+
+    trials: tuple[Trial, ...]
+    """In the order shown, each with its response loaded."""
+    answered: tuple[Response, ...]
+
+    @property
+    def current(self) -> Trial | None:
+        """The first unanswered trial; None when all are answered."""
+        return next((trial for trial in self.trials if not _has_response(trial)), None)
+
+    @property
+    def following(self) -> Trial | None:
+        """The unanswered trial after the current one."""
+        return next(iter([trial for trial in self.trials if not _has_response(trial)][1:]), None)
+
+    def with_token(self, token: str) -> Trial | None:
+        """The trial that has the token; None if the participation has no such trial."""
+        return next((trial for trial in self.trials if trial.token == token), None)
+
+    def counted_with(self, trial: Trial) -> tuple[Trial, ...]:
+        """The trials numbered together with this one: those of practice, or all others."""
+        is_practice = trial.kind == Trial.Kind.PRACTICE
+        return tuple(one for one in self.trials if (one.kind == Trial.Kind.PRACTICE) == is_practice)
+
+    def minutes_left(self, *, seconds_of_sound: float) -> int:
+        """Whole minutes to the end, at least 1, from the participant's median pace.
+
+        Before the first answer the pace is the length of the sounds plus `ANSWERING_SECONDS`.
+        """
+        pace = seconds_of_sound + ANSWERING_SECONDS
+        if self.answered:
+            pace = statistics.median(answer.response_ms for answer in self.answered) / 1000
+        return max(1, math.ceil((len(self.trials) - len(self.answered)) * pace / 60))
+
+
+def progress_of(participation: Participation) -> TrialProgress:
+    """All trials of the participation with their responses, in one query."""
+    # Through the participation, so that each trial refers to this very object.
+    trials = tuple(participation.trials.select_related("response").order_by("number"))
+    return TrialProgress(trials, tuple(trial.response for trial in trials if _has_response(trial)))
+
+
+def item_of(trial: Trial) -> Item:
+    """The trial's item with its three stimuli, in one query."""
+    return Item.objects.select_related("stimulus_1", "stimulus_2", "stimulus_3").get(
+        pk=trial.item_id
+    )
+
+
+def seconds_of(trial: Trial) -> float:
+    """Total length of the trial's three sounds, seconds."""
+    lengths = [f"stimulus_{number}__seconds" for number in (1, 2, 3)]
+    seconds: float = sum(Item.objects.values_list(*lengths).get(pk=trial.item_id))
+    return seconds
+
+
+def heard_clips(trial: Trial) -> set[int]:
+    """Numbers of the trial's clips that were played to the end, according to the events."""
+    ended = Event.objects.filter(trial=trial, type=Event.Type.ENDED, clip__isnull=False)
+    clips = ended.order_by().values_list("clip", flat=True).distinct()
+    return {clip for clip in clips if clip is not None}
+
+
+def heard_by_token(*, participation: Participation, tokens: set[str]) -> dict[str, list[int]]:
+    """Token → numbers of the clips heard to the end, for those of the participation's trials."""
+    ended = Event.objects.filter(
+        participation=participation, trial__token__in=tokens, type=Event.Type.ENDED
+    )
+    heard: dict[str, list[int]] = {}
+    rows = ended.order_by("clip").values_list("trial__token", "clip").distinct()
+    for token, clip in rows:
+        if clip is not None:
+            heard.setdefault(token, []).append(clip)
+    return heard
+
+
+def shown_options(trial: Trial) -> list[tuple[int, str]]:
+    """Position and text of the five options, in the order in which this trial shows them."""
+    options = trial.item.options
+    return [(place, options[index]["text"]) for place, index in enumerate(trial.option_order, 1)]
+
+
+def _has_response(trial: Trial) -> bool:
+    return hasattr(trial, "response")

@@ -1,0 +1,141 @@
+"""Answers to trials: a trial is shown, its sounds are heard, its answer is recorded once.
+
+Any call here may come twice, late, or from two tabs at once; the repetition changes nothing.
+"""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils.crypto import constant_time_compare
+
+from studyapp.core import clock
+from studyapp.core.errors import NotHeardError, ParticipationError
+from studyapp.models import Participation, Response, Trial
+from studyapp.models.steps import Step
+from studyapp.participation.selectors import participations as participation_selectors
+from studyapp.participation.selectors import trials as selectors
+from studyapp.participation.services import assignment, leases, steps
+from studyapp.participation.services.participations import complete
+
+HEARD_SHARE = 0.9
+"""Share of the sounds' length that must pass, by the server's clock, before an answer counts."""
+
+
+def show_trial(*, trial: Trial) -> Trial:
+    """Start the trial's clock when it is first shown.
+
+    Raises `ParticipationError` if the trial no longer exists because the participant withdrew.
+    """
+    if trial.shown_at is None:
+        now = clock.now()
+        if Trial.objects.filter(pk=trial.pk, shown_at=None).update(shown_at=now):
+            trial.shown_at = now
+            return trial
+        try:
+            trial.refresh_from_db(fields=["shown_at"])  # another tab was first
+        except Trial.DoesNotExist as error:
+            raise ParticipationError("the trial was erased") from error
+    return trial
+
+
+def record_response(
+    *, trial: Trial, choice: int, confidence: int, key: str, free_text: str = ""
+) -> Response:
+    """Store the answer to the current trial; the last one completes the participation.
+
+    For a trial that is already answered, returns the stored answer and changes nothing. Raises
+    `NotHeardError` before all three sounds were heard, `PlaceLostError` when the lease has expired
+    and the place is gone, `ParticipationError` for a trial that is not the current one or a wrong
+    key.
+    """
+    answered = _stored(trial)
+    if answered is not None:
+        return answered
+    assignment.keep_place(participation=trial.participation)
+    try:
+        with transaction.atomic():
+            return _answer(trial, choice, confidence, key, free_text)
+    except IntegrityError:
+        # Two tabs at once: the unique constraint let one in, and that one counts.
+        winner = Response.objects.filter(trial=trial).first()
+        if winner is None:
+            raise
+        return winner
+
+
+def check_heard(*, trial: Trial) -> None:
+    """Raise `NotHeardError` unless all three sounds were heard to the end.
+
+    Each needs its event `ended`, and enough time must have passed by the server's clock to hear
+    them. Simulated participations may run on a faster clock. If the server's clock was set back
+    after the trial was shown, it cannot tell how much time passed: then only the events count.
+    """
+    missing = {1, 2, 3} - selectors.heard_clips(trial)
+    if missing:
+        raise NotHeardError(f"sounds not heard to the end: {sorted(missing)}")
+    if trial.participation.simulated:
+        return
+    elapsed = _elapsed_ms(trial)
+    if 0 <= elapsed < HEARD_SHARE * selectors.seconds_of(trial) * 1000:
+        raise NotHeardError("less time has passed than the sounds last")
+
+
+def _stored(trial: Trial) -> Response | None:
+    return trial.response if hasattr(trial, "response") else None
+
+
+def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str) -> Response:
+    """Inside a transaction: every check is made against locked rows."""
+    participation = participation_selectors.locked(trial.participation_id)
+    progress = selectors.progress_of(participation)
+    if trial.pk in {answer.trial_id for answer in progress.answered}:
+        return Response.objects.get(trial=trial)
+    _check_turn(participation, trial, progress, key)
+    leases.check(participation=participation)
+    check_heard(trial=trial)
+    response = Response.objects.create(
+        trial=trial,
+        choice=choice,
+        confidence=confidence,
+        free_text=free_text,
+        response_ms=_response_ms(trial),
+        answered_at=clock.now(),
+    )
+    _advance(participation, is_last=len(progress.answered) + 1 == len(progress.trials))
+    return response
+
+
+def _check_turn(
+    participation: Participation, trial: Trial, progress: selectors.TrialProgress, key: str
+) -> None:
+    step = Step.PRACTICE if trial.kind == Trial.Kind.PRACTICE else Step.TRIAL
+    if participation_selectors.step_of(participation) != step:
+        raise ParticipationError(f"{participation} takes no answers: {participation.status}")
+    if progress.current is None or progress.current.pk != trial.pk:
+        raise ParticipationError("the answer is not to the current trial")
+    if not constant_time_compare(trial.key, key):
+        raise ParticipationError("the answer's key does not match the trial's")
+
+
+def _advance(participation: Participation, *, is_last: bool) -> None:
+    """Renew the lease; after the last trial go on to the next step, or complete."""
+    if is_last and participation.study.steps[-1] == Step.TRIAL:
+        complete(participation)
+        return
+    leases.renew(participation=participation, has_answered=True)
+    if is_last:
+        steps.pass_step(participation=participation, step=Step.TRIAL, data={})
+
+
+def _elapsed_ms(trial: Trial) -> int:
+    """Milliseconds since the trial was first shown, by the server's clock; 0 if never shown.
+
+    Negative if that clock was set back in between.
+    """
+    return 0 if trial.shown_at is None else clock.elapsed_ms(trial.shown_at)
+
+
+def _response_ms(trial: Trial) -> int:
+    """How long the answer took; if the clock was set back, the least it can have taken."""
+    elapsed = _elapsed_ms(trial)
+    return elapsed if elapsed >= 0 else round(1000 * selectors.seconds_of(trial))

@@ -1,0 +1,143 @@
+"""The course of a participation: begin, consent or refuse, read the instructions, complete.
+
+Any call here may come twice, late, or from two tabs at once; the repetition changes nothing. Code
+that begins or ends something locks the participation's row first and then checks its status.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import IntegrityError, transaction
+
+from studyapp import texts
+from studyapp.core import clock
+from studyapp.core.errors import (
+    ParticipationError,
+    StudyFullError,
+    StudyUnavailableError,
+    TakenPartError,
+)
+from studyapp.models import EntryToken, Participation, Study
+from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.services import address_limit, assignment, leases
+from studyapp.recruitment import selectors as recruitment_selectors
+from studyapp.recruitment.services import entry as recruitment
+from studyapp.studies.services.allocation import ALGORITHM
+
+
+def begin(
+    *,
+    study: Study,
+    external_key: str = "",
+    person_key: str = "",
+    submission: str = "",
+    simulated: bool = False,
+    entry: EntryToken | None = None,
+    address: str = "",
+) -> Participation:
+    """A new participation in an open study, or the one that already has this external key.
+
+    Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when no place is
+    free, `NotInvitedError` when the token `entry` is used up, `TakenPartError` when the person
+    already takes part through another submission, `CrowdedError` when too many participations
+    have begun from `address` today.
+    """
+    known = selectors.by_external_key(slug=study.slug, key=external_key)
+    if known is not None:
+        return known
+    if recruitment_selectors.of_person(study, person_key) is not None:
+        raise TakenPartError("the person already takes part through another submission")
+    if study.state != Study.State.OPEN:
+        raise StudyUnavailableError(f"{study} is {study.state}")
+    if assignment.is_full(study, simulated=simulated):
+        raise StudyFullError(f"{study} is full")
+    key = "" if simulated else address_limit.address_key(address)
+    address_limit.check_begun(study=study, key=key, entry=entry, submission=submission)
+    try:
+        with transaction.atomic():
+            begun = Participation.objects.create(
+                study=study,
+                identifier=f"p{secrets.token_hex(8)}",
+                external_key=external_key,
+                address_key=key,
+                person_key=person_key,
+                submission=submission,
+                simulated=simulated,
+                seed=secrets.randbits(63),
+                algorithm=ALGORITHM,
+            )
+            if entry is not None:
+                recruitment.attach(participation=begun, token=entry)
+            return begun
+    except IntegrityError:
+        # The same link was opened twice at once, and the other request was first.
+        known = selectors.by_external_key(slug=study.slug, key=external_key)
+        if known is not None:
+            return known
+        if person_key:
+            raise TakenPartError(
+                "the person came through another submission at the same time"
+            ) from None
+        raise
+
+
+def consent(*, participation: Participation) -> Participation:
+    """Record the consent and draw condition and trials, in one transaction.
+
+    Raises what `assignment.assign` raises, also if the participation has already ended; then
+    nothing is recorded.
+    """
+    study, language = participation.study, participation.language
+    version = texts.version_of(texts.of_study(study, "consent_text", language))
+    with transaction.atomic():
+        assignment.assign(participation=participation)
+        recruitment.use_token(participation=participation)
+        _set_once(participation, "consented_at", consent_version=version)
+    return participation
+
+
+def refuse(*, participation: Participation) -> Participation:
+    """End the participation without consent. After a consent this changes nothing."""
+    Participation.objects.filter(
+        pk=participation.pk, status=Participation.Status.ACTIVE, consented_at=None
+    ).update(
+        status=Participation.Status.REFUSED,
+        finished_at=clock.now(),
+        ending_code=recruitment.code_for(study=participation.study, ending="no_consent"),
+    )
+    participation.refresh_from_db()
+    return participation
+
+
+def finish_instructions(*, participation: Participation) -> Participation:
+    """Record that the instructions were read. Raises `ParticipationError` before consent."""
+    if participation.consented_at is None:
+        raise ParticipationError("instructions come after consent")
+    _set_once(participation, "instructed_at")
+    leases.renew(participation=participation)
+    return participation
+
+
+def complete(participation: Participation) -> None:
+    """Complete and create the code, inside the transaction that commits the last answer.
+
+    The caller holds the row's lock and has checked that the participation is active.
+    """
+    now = clock.now()
+    participation.status = Participation.Status.COMPLETE
+    participation.completion_code = recruitment.code_for(
+        study=participation.study, ending="complete"
+    )
+    participation.finished_at = now
+    participation.lease_expires_at = now + leases.length(participation.study)
+    fields = ["status", "completion_code", "finished_at", "lease_expires_at"]
+    participation.save(update_fields=fields)
+
+
+def _set_once(participation: Participation, field: str, **others: str) -> None:
+    """Set a time and any other fields, only once and only while the participation is active."""
+    Participation.objects.filter(
+        pk=participation.pk, status=Participation.Status.ACTIVE, **{field: None}
+    ).update(**{field: clock.now()}, **others)
+    participation.refresh_from_db(fields=[field, *others])

@@ -1,0 +1,52 @@
+"""The instructions page, with the study's example: three sounds, five names, one marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from studyapp import texts
+from studyapp.models import Participation
+from studyapp.models.steps import Step
+from studyapp.participation.selectors.sounds import example_of
+from studyapp.participation.services import participations as services
+from studyapp.participation.services import practice
+from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
+from studyapp.participation.views.players import player, script_strings
+from studyapp.studies.services.sounds import exercise_of
+
+
+@page(Step.INSTRUCTIONS)
+def instructions(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """What to do, with the study's example, read before the first trial."""
+    if request.method == "POST":
+        return redirect_to_step_page(services.finish_instructions(participation=participation))
+    text = texts.of_study(participation.study, "instructions_text", participation.language)
+    context = {"text": texts.render(text), "has_practice": practice.count(participation.study)}
+    context |= _example(participation)
+    return render_step(request, Step.INSTRUCTIONS, participation, context)
+
+
+def _example(participation: Participation) -> dict[str, Any]:
+    """The template's context for the example; empty if the study has none."""
+    study = participation.study
+    example = example_of(study) if practice.count(study) else None
+    if example is None:
+        return {}
+    sounds = practice.begin_example(participation=participation).data["sounds"]
+    tokens = {path: token for token, path in sounds.items()}
+    return {
+        "players": [
+            player(number, reverse("sound", args=[study.slug, tokens[stimulus.path]]), stimulus)
+            for number, stimulus in enumerate(example.stimuli, start=1)
+        ],
+        "names": [
+            (gettext(option["text"]), index == example.target)
+            for index, option in enumerate(example.options)
+        ],
+        "because": gettext(exercise_of(example).because),
+        "strings": script_strings(),
+    }

@@ -1,0 +1,65 @@
+"""What a page needs to play its sounds: the players, and the texts of the scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from studyapp.models import Stimulus, Study, Trial
+
+
+def player(
+    number: int,
+    source: str,
+    stimulus: Stimulus | None = None,
+    *,
+    seconds: float = 0,
+    heard: bool = False,
+) -> dict[str, Any]:
+    """The context of one player. Without a stimulus there is no waveform to draw."""
+    return {
+        "number": number,
+        "source": source,
+        "seconds": f"{stimulus.seconds if stimulus else seconds:.2f}",
+        "peaks": " ".join(str(peak) for peak in (stimulus.peaks if stimulus else ())),
+        "heard": heard,
+    }
+
+
+def trial_players(study: Study, trial: Trial, *, heard: Collection[int]) -> list[dict[str, Any]]:
+    """The trial's three players; `heard` has the numbers of the sounds played to the end."""
+    sounds = zip(trial_sources(study, trial), trial.item.stimuli, strict=True)
+    return [
+        player(number, source, stimulus, heard=number in heard)
+        for number, (source, stimulus) in enumerate(sounds, start=1)
+    ]
+
+
+def trial_sources(study: Study, trial: Trial | None) -> list[str]:
+    """URLs of the trial's three sounds; none without a trial."""
+    if trial is None:
+        return []
+    return [reverse("audio", args=[study.slug, trial.token, number]) for number in (1, 2, 3)]
+
+
+def script_strings() -> dict[str, str]:
+    """Texts that the scripts of a page show, by key."""
+    return {
+        "play": _("Play sound {n}"),
+        "pause": _("Pause sound {n}"),
+        "heard": _("Heard"),
+        "unheard": _("Not heard"),
+        "skipped": _("Part skipped"),
+        "failed": _("Not loaded"),
+        "soundHeard": _("Sound {n} heard."),
+        "soundSkipped": _("A part of sound {n} was skipped. Please play the rest."),
+        "soundFailed": _("Sound {n} could not be loaded. Press its button to try again."),
+        "position": _("{now} of {all} seconds"),
+        "listenFirst": _("Please listen to all three sounds to the end first."),
+        "saving": _("Saving…"),
+        "saved": _("Saved"),
+        "failing": _("Not saved yet, trying again. Please leave this page open."),
+    }

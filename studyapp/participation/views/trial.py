@@ -1,0 +1,79 @@
+"""The trial page and the answer to it: the same for practice and for the study's own trials."""
+
+from __future__ import annotations
+
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+
+from studyapp.core.errors import NotHeardError
+from studyapp.models import Participation
+from studyapp.models.steps import Step
+from studyapp.participation.forms.trial import AnswerForm
+from studyapp.participation.selectors import trials as selectors
+from studyapp.participation.services import answers
+from studyapp.participation.views import trial_page
+from studyapp.participation.views.pages import (
+    page,
+    redirect_to_current_step,
+    redirect_to_step_page,
+    render_step,
+    wants_json,
+)
+
+
+@page(Step.TRIAL)
+def trial(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """The current trial, and the answer to it."""
+    if request.method == "POST":
+        return take_answer(request, Step.TRIAL, participation)
+    return show_trial(request, Step.TRIAL, participation)
+
+
+def show_trial(
+    request: HttpRequest, step: Step, participation: Participation, form: AnswerForm | None = None
+) -> HttpResponse:
+    """The current trial; `form` is a rejected answer, shown again."""
+    progress = selectors.progress_of(participation)
+    if progress.current is None:
+        return redirect_to_step_page(participation)
+    current = answers.show_trial(trial=progress.current)
+    context = trial_page.context(participation.study, progress, current, form)
+    status = 422 if form else 200
+    return render_step(request, step, participation, context, template="trial", status=status)
+
+
+def take_answer(request: HttpRequest, step: Step, participation: Participation) -> HttpResponse:
+    """Record the posted answer. If it is not to the current trial, redirect and change nothing."""
+    progress = selectors.progress_of(participation)
+    given = progress.with_token(request.POST.get("trial", ""))
+    if given is None or given is not progress.current:
+        was_answered = given is not None and hasattr(given, "response")
+        return redirect_to_current_step(request, participation, saved=was_answered)
+    form = AnswerForm(request.POST)
+    if not form.is_valid():
+        return _rejected(request, step, participation, form)
+    data = form.cleaned_data
+    del data["trial"]
+    try:
+        answers.record_response(trial=given, **data)
+    except NotHeardError:
+        form.add_error(None, _("Please listen to all three sounds to the end first."))
+        return _rejected(request, step, participation, form)
+    return redirect_to_current_step(request, participation, saved=True)
+
+
+def _rejected(
+    request: HttpRequest, step: Step, participation: Participation, form: AnswerForm
+) -> HttpResponse:
+    """The page again with the reason and everything typed; JSON for the page's own script."""
+    if not wants_json(request):
+        return show_trial(request, step, participation, form)
+    messages = {
+        "form" if name == NON_FIELD_ERRORS else name: [str(error) for error in errors]
+        for name, errors in form.errors.items()
+    }
+    heard = selectors.heard_by_token(
+        participation=participation, tokens={request.POST.get("trial", "")}
+    )
+    return JsonResponse({"saved": False, "errors": messages, "heard": heard}, status=422)
