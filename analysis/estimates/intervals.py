@@ -50,8 +50,8 @@ FEW_CLUSTERS = 8
 MANY_CLUSTERS = 4096
 """From this number on resamples are drawn one by one, so that their counts stay in the cache."""
 
-ONE_PARTICIPANT = "one participant only: an interval by participant needs two"
-NO_SPREAD = "no spread: every participant's mean is the same, so their variance says nothing"
+ONE_PARTICIPANT = "only one participant: an interval by participant needs at least two"
+NO_SPREAD = "no spread: the estimated variance is 0, so there is no interval and no test"
 
 STUDENTISED = "studentised bootstrap by participant"
 STUDENT = "Student's t on the standard error clustered by participant"

@@ -103,5 +103,5 @@ def pigeonhole_difference(
 
 def _percentiles(values: Floats, resamples: int, level: float) -> Interval:
     if len(values) < LEAST_USABLE * resamples:
-        return Interval.none("more than one of twenty resamples held no rating")
+        return Interval.none("more than one in twenty resamples had no ratings")
     return percentile_interval(values, level, PIGEONHOLE)

@@ -28,7 +28,7 @@ from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Estimate, Interval
 
 BRUNNER_MUNZEL = "Brunner and Munzel's t"
-SEPARATED = "every value of one side is above every value of the other: no variance to learn from"
+SEPARATED = "every value of one side is above every value of the other: no variance to estimate"
 
 
 def superiority(

@@ -29,7 +29,8 @@ from analysis.estimates.results import Interval
 Coefficient = Callable[[Floats, Floats], Floats]
 """From counts [unit, category] and weights [resample, unit] to [resample]; NaN: undefined."""
 
-ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two ratings a unit"
+ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two per unit"
+ONE_UNIT = "only one unit: an interval by unit needs at least two"
 ONE_CATEGORY = "every rating is the same: there is no disagreement to expect by chance"
 BOOTSTRAP_UNITS = "percentile bootstrap by unit"
 
@@ -206,7 +207,7 @@ def agree(
     if not np.isfinite(point):
         return Agreement(None, Interval.none(ONE_CATEGORY), n_units)
     if n_units < 2:
-        return Agreement(point, Interval.none("one unit only: an interval by unit needs two"), 1)
+        return Agreement(point, Interval.none(ONE_UNIT), 1)
     return Agreement(point, _bootstrap(coefficient, counts, rng, resamples, level), n_units)
 
 
@@ -218,5 +219,5 @@ def _bootstrap(
     values = np.concatenate([coefficient(counts, weights) for weights in drawn])
     usable = values[np.isfinite(values)]
     if len(usable) < LEAST_USABLE * resamples:
-        return Interval.none("undefined in more than one of twenty resamples of units")
+        return Interval.none("undefined in more than one in twenty resamples of units")
     return percentile_interval(usable, level, BOOTSTRAP_UNITS)

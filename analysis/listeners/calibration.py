@@ -73,7 +73,7 @@ def _auroc(p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
     label = "AUROC of the machine’s confidence for its first label being chosen"
     quantity = ratings.quantity("auroc_confidence", label, "none", level)
     if hit.min() == hit.max():
-        return quantity.not_estimable("the first label was chosen always or never")
+        return quantity.not_estimable("the first label was always or never chosen")
     found = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
     # Its two sides are answers to one method's labels, not two methods: they are dropped, so that
     # a feature with one rating of each kind counts as rated repeatedly.
@@ -135,7 +135,7 @@ def _ece_interval(
     """
     n = ratings.n_participants
     if n < 2:
-        return Interval.none("one participant only")
+        return Interval.none("only one participant")
     # Σ (p − hit) of each participant in each bin, [participant, bin]; a resample adds these up.
     cell = ratings.participant * BINS + _bin(p)
     gaps = sums_within(p - hit, cell, n * BINS).reshape(n, BINS)

@@ -151,7 +151,7 @@ def _identification(responses: Responses, method: str, level: float) -> Iterator
 def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float) -> Estimate:
     """The expected share under random choice: the mean of 1 / options over the ratings."""
     quantity = ratings.quantity(name, f"{label}: expected under chance", "share", level)
-    fixed = Interval.none("a fixed value: one in the number of options")
+    fixed = Interval.none("a constant: 1 / number of options")
     return quantity.estimated(float(np.mean(1.0 / options)), fixed)
 
 
@@ -197,7 +197,7 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
             quantity, name=f"{name}_chance", label=f"{measure.label}: expected under chance"
         ).estimated(
             float(np.mean([expected[pair] for pair in pairs])),
-            Interval.none("a fixed value: choices made blindly"),
+            Interval.none("a constant: expected under random choice"),
         )
 
 
@@ -230,7 +230,7 @@ def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level:
     )
     if found.low is None:
         many = len(values) > 1
-        return Interval.none("every feature has the same value" if many else "one feature only")
+        return Interval.none("every feature has the same value" if many else "only one feature")
     kind = "Student's t" if len(values) < FEW_CLUSTERS else "studentised bootstrap"
     return dataclasses.replace(found, kind=f"{kind} by feature")
 
@@ -290,7 +290,7 @@ def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Ite
     found = {
         "alpha_choice": ("Krippendorff’s alpha of the choice (nominal)", krippendorff_nominal),
         "brennan_prediger_choice": (
-            f"agreement on the choice beyond one in {size} (Brennan and Prediger)",
+            f"chance-corrected agreement on the choice among {size} options (Brennan and Prediger)",
             lambda counts, weights: brennan_prediger(counts, weights, size),
         ),
     }

@@ -257,7 +257,7 @@ def describe_free_text(
         ratings,
         has_name,
         "free_text_share",
-        "share of ratings with a name of the listener’s own",
+        "share of ratings with a name given by the listener",
         level,
     )
     names = own.names[own.names["method"] == method]

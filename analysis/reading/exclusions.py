@@ -73,17 +73,17 @@ RULES: dict[str, Rule] = {
     "max_share_under_clip_length": Rule(
         ("share_under_clip_length",),
         _over("share_under_clip_length"),
-        "participations that answered more than a share of {} in less than the clips’ length",
+        "participations that answered more than a share of {} in less time than the clips last",
     ),
     "same_confidence": Rule(
         ("same_confidence",),
         _flagged("same_confidence"),
-        "participations with one and the same confidence throughout",
+        "participations with the same confidence throughout",
     ),
     "same_position": Rule(
         ("same_position",),
         _flagged("same_position"),
-        "participations that chose one and the same place throughout",
+        "participations that chose the same position throughout",
     ),
     "inconsistent": Rule(
         ("inconsistent",),
@@ -186,7 +186,7 @@ def _apply(
     meaning = (RULES[name].meaning if name in RULES else RESPONSE_RULES[name]).format(f"{limit:g}")
     missing = _missing(name, table, ratings)
     if missing:
-        reason = f"the table cannot give {missing}"
+        reason = f"the table has no data for {missing}"
         return nobody, Exclusion(name, limit, meaning, 0, 0, False, reason)
     if name in RULES:
         who = set(table.loc[RULES[name].out(table, limit), "participation"])

@@ -32,8 +32,8 @@ RUSHED_SHARE = 0.5
 FLAGS = {
     "failed_catch": "failed a catch trial",
     "same_confidence": "the same confidence in all of {line:g} or more main trials",
-    "same_position": "the same option’s place in all of {line:g} or more main trials",
-    "rushed": "answered half of the main trials or more in less than the clips’ own length",
+    "same_position": "the same position chosen in all of {line:g} or more main trials",
+    "rushed": "answered at least half of the main trials in less time than the clips last",
     "inconsistent": "chose another label in every repeat",
 }
 """Flag to its meaning; `line` is the length of a straight line (`straight_line`)."""

@@ -50,9 +50,9 @@ def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
     ]
     caption = (
         "<b>Table #.</b> Differences, the first method minus the second, with 95 % intervals; "
-        "shares differ in percentage points. Superiority is how often a rating of the first method "
-        "is above one of the second. The mixed model has random participants, and random features "
-        "where they repeat; its effect is on the latent scale."
+        "differences of shares are in percentage points. Superiority is how often a rating of the "
+        "first method is above one of the second. The mixed model has random participants, "
+        "and random features where they repeat; its effect is on the latent scale."
         + (f" Here {escape(names[0])}." if one else "")
     )
     return html_table(caption, ["", "difference"], rows)
@@ -71,10 +71,11 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool)
         for t in shown
     ]
     caption = (
-        "<b>Table #.</b> Tests, with the null hypothesis in the first column. Those named by "
-        + ("the plan" if planned else "this program’s default")
-        + f" are confirmatory ({_counted(tests)}) and adjusted by Holm’s method, the exploratory "
-        "ones by Benjamini and Hochberg’s; each over all comparisons."
+        "<b>Table #.</b> Tests, with the null hypothesis in the first column. The confirmatory "
+        f"tests ({_counted(tests)}, "
+        + ("named by the plan" if planned else "by this program’s default")
+        + ") are adjusted by Holm’s method, the exploratory ones by Benjamini and Hochberg’s, both "
+        "over all comparisons."
     )
     yield html_table(caption, ["", "statistic", "p", "adjusted p"], rows)
 
