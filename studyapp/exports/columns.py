@@ -14,17 +14,12 @@ from studyapp.exports import flags
 from studyapp.exports.cells import pseudonym, spreadsheet_safe
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
+from studyapp.models.participation import CONFIDENCE
 from studyapp.studies import questionnaire
 
 Row = TypeVar("Row", contravariant=True)
 
-CONFIDENCE_LEVELS = (
-    "5 Completely confident",
-    "4 Fairly confident",
-    "3 Somewhat confident",
-    "2 Slightly confident",
-    "1 Not confident at all",
-)
+CONFIDENCE_LEVELS = tuple(f"{value} {wording}" for value, wording in CONFIDENCE)
 STATUS_LEVELS = tuple(s for s in Participation.Status.values if s != "withdrawn")
 POSITIONS = ("1", "2", "3", "4", "5")
 

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from studyapp.models.recruitment import EntryToken
 from studyapp.models.runs import Feature
@@ -192,6 +193,16 @@ class Trial(models.Model):
 
     def __str__(self) -> str:
         return f"{self.participation} trial {self.number}"
+
+
+CONFIDENCE = (
+    (5, gettext_noop("Completely confident")),
+    (4, gettext_noop("Fairly confident")),
+    (3, gettext_noop("Somewhat confident")),
+    (2, gettext_noop("Slightly confident")),
+    (1, gettext_noop("Not confident at all")),
+)
+"""The scale of an answer: value and wording, strongest first, in this order on every page."""
 
 
 class Response(models.Model):

@@ -5,14 +5,10 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-CONFIDENCE = (
-    (5, _("Completely confident")),
-    (4, _("Fairly confident")),
-    (3, _("Somewhat confident")),
-    (2, _("Slightly confident")),
-    (1, _("Not confident at all")),
-)
-"""The five points of the scale, strongest first, in this order on every page."""
+from studyapp.models.participation import CONFIDENCE
+
+CONFIDENCES = tuple((value, _(wording)) for value, wording in CONFIDENCE)
+"""The scale in the language of the page."""
 
 
 class AnswerForm(forms.Form):
@@ -30,7 +26,7 @@ class AnswerForm(forms.Form):
     )
     confidence = forms.TypedChoiceField(
         coerce=int,
-        choices=CONFIDENCE,
+        choices=CONFIDENCES,
         error_messages={
             "required": _("Say how confident you are."),
             "invalid_choice": _("Say how confident you are."),

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from studyapp.participation.forms.trial import CONFIDENCE
+from studyapp.participation.forms.trial import CONFIDENCES
 
 WAVE = "".join(f"M{10 * bar + 5} {50 - bar * 37 % 40}v{2 * (bar * 37 % 40)}" for bar in range(60))
 """A waveform of 60 bars, drawn as the player's script draws it."""
@@ -15,4 +15,4 @@ WAVE = "".join(f"M{10 * bar + 5} {50 - bar * 37 % 40}v{2 * (bar * 37 % 40)}" for
 @require_safe
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Every component in every state."""
-    return render(request, "styleguide.html", {"confidences": CONFIDENCE, "wave": WAVE})
+    return render(request, "styleguide.html", {"confidences": CONFIDENCES, "wave": WAVE})

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from studyapp.models import Study, Trial
 from studyapp.models.steps import Step
-from studyapp.participation.forms.trial import CONFIDENCE, AnswerForm
+from studyapp.participation.forms.trial import CONFIDENCES, AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.selectors.trials import TrialProgress
 from studyapp.participation.views.players import script_strings, trial_players, trial_sources
@@ -33,7 +33,7 @@ def context(
         and study.steps[-1] == Step.TRIAL,
         "players": trial_players(study, trial, heard=heard),
         "options": shown_options(trial),
-        "confidences": CONFIDENCE,
+        "confidences": CONFIDENCES,
         "form": form,
         "given": {name: form[name].value() for name in form.fields} if form else {},
         "ahead": trial_sources(study, progress.following),
