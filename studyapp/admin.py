@@ -14,6 +14,7 @@ from studyapp.core import audit
 from studyapp.core.errors import RunError, StudyError
 from studyapp.runs.services import lifecycle
 from studyapp.studies.services import lifecycle as studies
+from studyapp.studies.settings import editable
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
@@ -169,7 +170,7 @@ class StudyAdmin(ReadOnly):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """All that the items were drawn from, and the state, which services move."""
         names = [field.name for field in models.Study._meta.get_fields() if field.concrete]
-        return tuple(name for name in names if name not in studies.EDITABLE)
+        return tuple(name for name in names if name not in editable())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """By the service, which alone knows the rules."""

@@ -163,13 +163,13 @@ def _plans(client: object, run: object) -> list[str]:
     from django.urls import reverse
 
     from studyapp.models import StudyPlan
-    from studyapp.wizard.services import drafts
+    from studyapp.wizard.services import answers
 
-    first = {"runs": [run.pk], "saes": drafts.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
+    first = {"runs": [run.pk], "saes": answers.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
     assert client.get(reverse("new-study")).status_code == 200  # type: ignore[attr-defined]
     assert client.post(reverse("new-study"), first).status_code == 302  # type: ignore[attr-defined]
     pk = StudyPlan.objects.latest("pk").pk
-    for step in drafts.STEPS:
+    for step in answers.STEPS:
         assert client.get(reverse("plan-step", args=[pk, step])).status_code == 200, step  # type: ignore[attr-defined]
     for name in ("plan-review", "plan-power"):
         method = client.get if name == "plan-review" else client.post  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from studyapp.jobs.services import jobs
 from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Run, Study, StudyPlan
-from studyapp.wizard.services import drafts
+from studyapp.wizard.services import answers
 from tests.studyapp.routes import routes
 from tests.studyapp.two_projects import ROLES, Caller, Side, administrator, ask, make_side
 
@@ -174,7 +174,7 @@ TABLE: dict[str, Row] = {
     "steered-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.feature.sae, "0"]),
     "picture": Row(SAFE, viewer, lambda a: [a.run.pk, a.clip]),
     # Studies in the making
-    "plan-step": Row(FORM, plan, lambda a: [a.plan.pk, drafts.STEPS[0]], ok=(200, 302, 422)),
+    "plan-step": Row(FORM, plan, lambda a: [a.plan.pk, answers.STEPS[0]], ok=(200, 302, 422)),
     "plan-review": Row(FORM, plan, a_plan), "plan-power": Row("POST", plan, a_plan),
     "plan-discard": Row("POST", plan, a_plan),
     # Studies

@@ -8,19 +8,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import models
 
 from studyapp.core.errors import StudyError
 from studyapp.core.text_files import decoded
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
-from studyapp.models.steps import STEPS, default_steps, paper_steps
+from studyapp.models.steps import STEPS, paper_steps
 from studyapp.recruitment.services import entry
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors.studies import main_items, methods_of
 from studyapp.studies.services import drawing, lifecycle, quality_rules
+from studyapp.studies.settings import SETTINGS, Setting
 
 Value = TypeVar("Value", str, float, Path)
+OFFERED = [one for one in SETTINGS if one.option]
+HELP = {
+    "steps": f"comma-separated, of {','.join(STEPS)}; or 'paper'; all if not given",
+    "strata": f"what the draw is stratified by, comma-separated, of {','.join(drawing.STRATA)}",
+    "quality_rules": f"of {', '.join(quality_rules.RULES)}",
+    "codes": f"of {', '.join(entry.ENDINGS)}",
+}
+"""Help that lists what may be given."""
 
 
 class Command(BaseCommand):
@@ -29,82 +39,28 @@ class Command(BaseCommand):
     help = "Make a study of a finished run: features drawn, sounds made, items written."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The design."""
+        """Runs and methods, every setting that has an option, recruitment."""
         parser.add_argument("run", help="name of the run")
-        parser.add_argument("--slug", required=True, help="short name, part of the link")
-        parser.add_argument("--title", default="What do these sounds share?")
+        parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")
         parser.add_argument(
             "--methods", help="comma-separated; every method of the run if not given"
         )
-        parser.add_argument("--features", type=int, default=100)
-        parser.add_argument("--ratings", type=int, default=1, help="ratings planned per item")
-        parser.add_argument("--trials", type=int, default=10, help="of a participation")
-        parser.add_argument("--seed", type=int, default=0)
-        parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")
-        parser.add_argument("--saes", default="", help="comma-separated; every SAE if not given")
-        parser.add_argument(
-            "--strata",
-            default="sae",
-            help=f"what the draw is stratified by, comma-separated, of {','.join(drawing.STRATA)}",
-        )
-        _add_design(parser)
-        parser.add_argument("--contact", default="")
-        parser.add_argument(
-            "--steps", help=f"comma-separated, of {','.join(STEPS)}; or 'paper'; all if not given"
-        )
-        parser.add_argument("--practice", type=int, default=2, help="practice trials")
-        parser.add_argument("--headphones", choices=Study.HeadphoneCheck.values, help="which check")
-        parser.add_argument(
-            "--headphones-required", action="store_true", help="screen out who fails the check"
-        )
-        parser.add_argument("--languages", default="en", help="comma-separated, the first is yours")
-        parser.add_argument("--loudness", type=float, default=-23.0, help="of every sound, LUFS")
-        parser.add_argument(
-            "--gold-msi", action="append", default=[], metavar="LANGUAGE=FILE",
-            help="asks musical training by it: your wording, a paragraph an item, its seven "
-            "answers below it, a line each",
-        )  # fmt: skip
+        for one in OFFERED:
+            parser.add_argument(one.option, **_option(one))
         _add_recruitment(parser)
-        parser.add_argument(
-            "--rehearsal", action="store_true",
-            help="no real data: simulated listeners may go beside people, and all are counted",
-        )  # fmt: skip
         parser.add_argument("--open", action="store_true", help="freeze and open it")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Make it."""
         run = _run(options["run"])
-        methods = _words(options["methods"]) or methods_of(run)
         try:
             study = create_with_bar(
-                slug=options["slug"],
-                title=options["title"],
                 run=run,
                 project=run.project,
                 more_runs=[_run(name) for name in _words(options["more_runs"])],
-                methods=methods,
-                saes=_words(options["saes"]),
-                strata=_words(options["strata"]),
-                seed=options["seed"],
-                features_wanted=options["features"],
-                ratings_per_item=options["ratings"],
-                trials_per_participation=options["trials"],
-                option_policy=options["policy"],
-                design=options["design"],
-                catch_trials=options["catch"],
-                repeat_trials=options["repeats"],
-                quality_rules=_pairs(options["quality"], float),
-                codes=_pairs(options["code"], str),
-                rehearsal=options["rehearsal"],
-                contact=options["contact"],
-                steps=_steps(options["steps"]),
-                practice_trials=options["practice"],
-                headphone_check=options["headphones"],
-                headphones_required=options["headphones_required"],
-                languages=options["languages"].split(","),
-                loudness_lufs=options["loudness"],
-                questions=_gold_msi(options["gold_msi"]),
+                methods=_words(options["methods"] or "") or methods_of(run),
                 within=partial(_recruit, options),
+                **{one.name: _read(one, options[one.name]) for one in OFFERED},
             )
             if options["open"]:
                 study = lifecycle.open_study(lifecycle.freeze(study))
@@ -113,23 +69,30 @@ class Command(BaseCommand):
         self.stdout.write(f"{study} is {study.state}: {main_items(study).count()} items")
 
 
-def _add_design(parser: CommandParser) -> None:
-    policies, designs = Study.OptionPolicy.values, Study.Design.values
-    parser.add_argument("--policy", choices=policies, default="candidates", help="of options")
-    parser.add_argument("--design", choices=designs, default="between", help="participants")
-    parser.add_argument("--catch", type=int, default=0, help="catch trials of a participation")
-    parser.add_argument("--repeats", type=int, default=0, help="trials that are shown again")
-    rules = ", ".join(quality_rules.RULES)
-    parser.add_argument(
-        "--quality", action="append", default=[], metavar="RULE=NUMBER", help=f"of {rules}"
-    )
+def _option(one: Setting) -> dict[str, Any]:
+    """What `add_argument` is told of a setting: its kind follows from its column."""
+    given: dict[str, Any] = {"dest": one.name, "help": HELP.get(one.name) or one.described}
+    if one.name == "slug":
+        return given | {"required": True}
+    if one.metavar:
+        return given | {"metavar": one.metavar, "action": "append"}
+    if one.column.choices:
+        return given | {"choices": [value for value, _ in one.column.flatchoices]}
+    if isinstance(one.column, models.BooleanField):
+        return given | {"action": "store_true"}
+    given["metavar"] = one.option.lstrip("-").upper()
+    for kind, column in ((int, models.IntegerField), (float, models.FloatField)):
+        if isinstance(one.column, column):
+            return given | {"type": kind}
+    return given
+
+
+def _read(one: Setting, given: Any) -> Any:
+    """The setting's value; None, which stands for the default, if the option was not given."""
+    return READ[one.name](given) if given is not None and one.name in READ else given
 
 
 def _add_recruitment(parser: CommandParser) -> None:
-    endings = ", ".join(entry.ENDINGS)
-    parser.add_argument(
-        "--code", action="append", default=[], metavar="ENDING=CODE", help=f"of {endings}"
-    )
     entries, services = Recruitment.Entry.values, Recruitment.Service.values
     parser.add_argument("--entry", choices=entries, default="link", help="who may enter")
     parser.add_argument("--service", choices=services, default="none", help="that recruits")
@@ -159,8 +122,8 @@ def _run(name: str) -> Run:
     return run
 
 
-def _words(given: str | None) -> list[str]:
-    return [word.strip() for word in (given or "").split(",") if word.strip()]
+def _words(given: str) -> list[str]:
+    return [word.strip() for word in given.split(",") if word.strip()]
 
 
 def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
@@ -176,17 +139,27 @@ def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
 
 
 def _gold_msi(given: list[str]) -> dict[str, Any]:
-    """`Study.questions` with the wordings in the files, if any."""
+    """`Study.questions` with the wordings in the files."""
     wording = {}
     for language, file in _pairs(given, Path).items():
         try:
             wording[language] = wording_of(decoded(file.read_bytes()))
         except (OSError, ValueError) as error:
             raise CommandError(f"--gold-msi {language}={file}: {error}") from error
-    return {"musical_training": "gold-msi", "wording": wording} if wording else {}
+    return {"musical_training": "gold-msi", "wording": wording}
 
 
-def _steps(given: str | None) -> list[str]:
-    if given is None:
-        return default_steps()
+def _steps(given: str) -> list[str]:
     return paper_steps() if given == "paper" else [step.strip() for step in given.split(",")]
+
+
+READ: dict[str, Callable[[Any], Any]] = {
+    "steps": _steps,
+    "saes": _words,
+    "strata": _words,
+    "languages": lambda given: given.split(","),
+    "questions": _gold_msi,
+    "quality_rules": lambda given: _pairs(given, float),
+    "codes": lambda given: _pairs(given, str),
+}
+"""How options are read that are more than a word or a number."""

@@ -9,18 +9,24 @@ from studyapp.studies.services import allocation
 from studyapp.studies.services.allocation import Cell, Frame, State
 
 
+def participations(
+    *, features: int, ratings: int, trials: int, conditions: int, within: bool
+) -> int:
+    """How many are needed for so many ratings of every item, each with so many trials."""
+    if within:
+        return -(-conditions * features * ratings // trials)
+    return conditions * -(-features * ratings // trials)
+
+
 def places(study: Study) -> int:
     """Participations that the study needs for the wished ratings of every item."""
-    count = study.conditions.count()
-    if study.design == Study.Design.BETWEEN:
-        return count * places_per_condition(study)
-    ratings = count * study.features_wanted * study.ratings_per_item
-    return -(-ratings // study.trials_per_participation)
+    within = study.design == Study.Design.WITHIN
+    return _participations(study, study.conditions.count(), within)
 
 
 def places_per_condition(study: Study) -> int:
     """Between participants: those that a condition needs, rounded up."""
-    return -(-study.features_wanted * study.ratings_per_item // study.trials_per_participation)
+    return _participations(study, 1, within=False)
 
 
 def frame_of(study: Study) -> Frame:
@@ -46,6 +52,16 @@ def check_draw(study: Study) -> None:
         ratings={cell.item: (0, 0) for cell in frame.cells},
     )
     allocation.draw(frame, nothing, study.seed)
+
+
+def _participations(study: Study, conditions: int, within: bool) -> int:
+    return participations(
+        features=study.features_wanted,
+        ratings=study.ratings_per_item,
+        trials=study.trials_per_participation,
+        conditions=conditions,
+        within=within,
+    )
 
 
 def _cell(item: selectors.OfferedItem, identification: bool) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Unpack
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -26,17 +26,7 @@ from studyapp.studies.services import (
     sounds,
 )
 from studyapp.studies.services.items import Progress
-from studyapp.studies.services.settings import Settings, unsaved
-
-EDITABLE = frozenset(
-    {
-        "title", "ratings_per_item", "trials_per_participation", "lease_minutes", "consent_text",
-        "instructions_text", "contact", "ethics_approval", "exclusion_rules", "analysis_plan",
-        "headphones_required", "languages", "texts", "debrief_text", "questions",
-        "design", "repeat_trials", "quality_rules", "codes",
-    }
-)  # fmt: skip
-"""What a draft may still change; the rest is what its items were drawn from."""
+from studyapp.studies.settings import editable, every_setting
 
 
 def create_study(
@@ -47,7 +37,7 @@ def create_study(
     replaces: Study | None = None,
     within: Callable[[Study], None] | None = None,
     progress: Progress | None = None,
-    **settings: Unpack[Settings],
+    **settings: Any,
 ) -> Study:
     """A draft of the next version of a slug; its items are written in one transaction.
 
@@ -56,7 +46,7 @@ def create_study(
     unknown method, a slug of another project, a number out of range, too few eligible features,
     or a clip without sound.
     """
-    study = unsaved(**settings)
+    study = protocol.unsaved(**settings)
     seed = study.seed
     runs = [run, *more_runs]
     check(study, runs, methods)
@@ -97,10 +87,11 @@ def discard(study: Study) -> None:
 
 
 def update_study(*, study: Study, **changes: Any) -> Study:
-    """Change a draft. Raises `StudyError` if it is frozen or the field is not of `EDITABLE`."""
-    unknown = sorted(set(changes) - EDITABLE)
+    """Change a draft. Raises `StudyError` if it is frozen or the field is not editable."""
+    known = sorted(editable())
+    unknown = sorted(set(changes) - set(known))
     if unknown:
-        raise StudyError(f"cannot change {', '.join(unknown)}: only {', '.join(sorted(EDITABLE))}")
+        raise StudyError(f"cannot change {', '.join(unknown)}: only {', '.join(known)}")
     for name, value in changes.items():
         setattr(study, name, value)
     _check_numbers(study)
@@ -187,17 +178,11 @@ def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
 
 def _check_numbers(study: Study) -> None:
     """Every number in its range; the message names value and limit."""
-    limits = {
-        "features_wanted": (1, 10_000),
-        "ratings_per_item": (1, 1_000),
-        "trials_per_participation": (1, 200),
-        "lease_minutes": (5, 10_000),
-        "loudness_lufs": (-40, -10),
-    }
-    for name, (low, high) in limits.items():
-        value = getattr(study, name)
-        if not low <= value <= high:
-            raise StudyError(f"{name} is {value}: it must be from {low} to {high}")
+    for one in every_setting():
+        value = getattr(study, one.name)
+        if one.limits and not one.limits[0] <= value <= one.limits[1]:
+            low, high = one.limits
+            raise StudyError(f"{one.name} is {value}: it must be from {low} to {high}")
     unknown = [name for name in study.strata if name not in drawing.STRATA]
     if unknown:
         raise StudyError(f"strata are of {', '.join(drawing.STRATA)}, not {unknown[0]!r}")

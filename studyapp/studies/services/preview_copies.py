@@ -17,25 +17,22 @@ from studyapp.models import (
     StudySeries,
 )
 from studyapp.studies.services.series import RESERVED
+from studyapp.studies.settings import every_setting
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 KEPT = timedelta(days=1)
-OWN = (
-    "id", "series", "slug", "state", "preview_of", "project", "created_by", "created_at",
-    "frozen_at", "design_hash", "unblinded_at", "codes",
-)  # fmt: skip
-COPIED = {field.name for field in Study._meta.concrete_fields if field.name not in OWN}
-"""Columns of a study that its copy shares: not the codes, which are worth money to anyone who may
-look; a preview ends with a code made for it."""
+OWN = frozenset({"slug", "codes"})
+"""Settings that a copy has its own of. Codes are worth money to anyone who may look: a preview ends
+with a code made for it."""
 
 
 def make(study: Study, created_by: User | None) -> Study:
     """The study with its items, open, entered by nobody but the preview."""
     link = StudySeries.objects.create(slug=f"{RESERVED}{secrets.token_hex(12)}")
     copy = Study(
-        **{name: getattr(study, name) for name in COPIED},
+        **{one.name: getattr(study, one.name) for one in every_setting() if one.name not in OWN},
         series=link,
         slug=link.slug,
         state=Study.State.OPEN,

@@ -1,8 +1,8 @@
-"""What a study's participants meet: its steps, languages, texts and questions, checked together."""
+"""A study as its settings make it: the unsaved row, its texts, and what cannot be shown of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -11,18 +11,42 @@ from studyapp import texts
 from studyapp.core.errors import StudyError
 from studyapp.models import Study, steps
 from studyapp.studies import questionnaire
-from studyapp.studies.services.sounds import EXERCISES
+from studyapp.studies.services.sounds import MOST_PRACTICE_TRIALS
+from studyapp.studies.settings import every_setting
 
-TEXTS = ("title", "consent_text", "instructions_text", "debrief_text")
-"""The study's own texts; each further language has these, those of the repository by default."""
+TEXTS = ("title", *(f"{name}_text" for name in texts.NAMES))
+"""The study's own texts; each further language has these, the default ones unless others are
+given."""
 
 
-def default_texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """`Study.texts`: what is given, and for the rest the repository's own, where these are used."""
-    return {
-        language: _own(study, language) | dict(given.get(language, {}))
-        for language in study.languages[1:]
-    }
+def unsaved(*, slug: str, **given: Any) -> Study:
+    """The study as it would be, without version, items and sounds.
+
+    `given` are settings of the table, and `project` and `created_by`; one that is absent or None
+    has its default. Quality rules and texts of further languages may be given in part.
+    """
+    study = Study(slug=slug, project=given.pop("project", None))
+    study.created_by = given.pop("created_by", None)
+    table = {one.name: one for one in every_setting() if not one.made and one.name != "slug"}
+    unknown = [name for name in given if name not in table]
+    if unknown:
+        raise TypeError(f"a study has no setting {', '.join(unknown)}")
+    for name, one in table.items():
+        value = given.get(name)
+        setattr(study, name, one.default if value is None else _plain(value))
+    study.quality_rules = table["quality_rules"].default | study.quality_rules
+    if given.get("headphone_check") is None and steps.Step.HEADPHONES not in study.steps:
+        study.headphone_check = Study.HeadphoneCheck.NONE
+    for name in texts.NAMES:
+        _set_default_text(study, name, given.get(f"{name}_text"))
+    study.texts = _texts(study, study.texts)
+    return study
+
+
+def default_text(languages: Sequence[str], name: str) -> str:
+    """The default text in the study's first language; in English if it has none."""
+    first = next(iter(languages), "en")
+    return texts.default(name, first if first in texts.LANGUAGES else "en")
 
 
 def check(study: Study) -> None:
@@ -44,6 +68,27 @@ def check(study: Study) -> None:
             f"headphone_check is {study.headphone_check}, which does not fit the steps: "
             f"{', '.join(study.steps)}"
         )
+
+
+def _plain(value: Any) -> Any:
+    """A copy as JSON has it; a tuple would not equal the list that the database gives back."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _set_default_text(study: Study, name: str, given: str | None) -> None:
+    """Consent and instructions are never empty; an empty debrief is one that was left out."""
+    if given is None or (not given and name != "debrief"):
+        setattr(study, f"{name}_text", default_text(study.languages, name))
+
+
+def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """`Study.texts`: those given, and otherwise the default ones, if the study uses them."""
+    return {
+        language: _own(study, language) | dict(given.get(language, {}))
+        for language in study.languages[1:]
+    }
 
 
 def _own(study: Study, language: str) -> dict[str, str]:
@@ -93,7 +138,7 @@ def _unwieldy_text(study: Study) -> str:
 
 
 def _practice(study: Study) -> str:
-    most = len(EXERCISES) - 1
+    most = MOST_PRACTICE_TRIALS
     if steps.Step.PRACTICE in study.steps and not 1 <= study.practice_trials <= most:
         return f"practice_trials is {study.practice_trials}: it must be from 1 to {most}"
     return ""

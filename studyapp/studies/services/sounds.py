@@ -75,7 +75,8 @@ EXERCISES = (
         _("All three are noise that swells and fades."),
     ),
 )  # fmt: skip
-"""The first is the instructions' example, the others are practised in this order."""
+"""The first is the example in the instructions; the others are practised in this order."""
+MOST_PRACTICE_TRIALS = len(EXERCISES) - 1
 
 
 def make_check_sounds(study: Study) -> CheckSounds:

@@ -1,30 +1,28 @@
-"""The forms of a study made in steps: one a step of `services.study_plans.STEPS`.
+"""The forms of the wizard: one for each step of `services.answers.STEPS`.
 
-A form shows every answer, given or default, and gives back plain values (`plain`). What the answers
-together cannot be is said on the page of the step that made it so.
+A form shows every answer, given or default, and returns values that JSON can hold (`plain`). If the
+answers together cannot be, the page of the step that made it so says why.
 """
 
 from studyapp.wizard.forms.base import Group, StepForm
-from studyapp.wizard.forms.rules import ChecksForm
-from studyapp.wizard.forms.sample import (
+from studyapp.wizard.forms.checks import ChecksForm
+from studyapp.wizard.forms.design import (
     FeaturesForm,
     MethodsForm,
     SizeForm,
     SourcesForm,
     TrialsForm,
 )
-from studyapp.wizard.forms.words import RecruitmentForm, TextsForm
+from studyapp.wizard.forms.recruitment import RecruitmentForm
+from studyapp.wizard.forms.texts import TextsForm
 
 FORMS: dict[str, type[StepForm]] = {
-    "sources": SourcesForm,
-    "methods": MethodsForm,
-    "features": FeaturesForm,
-    "trials": TrialsForm,
-    "size": SizeForm,
-    "checks": ChecksForm,
-    "texts": TextsForm,
-    "recruitment": RecruitmentForm,
-}
+    form.step: form
+    for form in (
+        SourcesForm, MethodsForm, FeaturesForm, TrialsForm, SizeForm, ChecksForm, TextsForm,
+        RecruitmentForm,
+    )
+}  # fmt: skip
 
 
 __all__ = ["FORMS", "Group", "StepForm"]

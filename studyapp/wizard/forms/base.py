@@ -1,41 +1,63 @@
-"""What the forms of a study in the making share."""
+"""What the forms of the wizard share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
 from studyapp.models import Run, StudyPlan
+from studyapp.studies.settings import Setting, every_setting
 from studyapp.wizard.services import drafts as services
-from studyapp.wizard.services.drafts import Answers
+from studyapp.wizard.services.answers import Answers
 
 
 @dataclass(frozen=True)
 class Group:
-    """Fields that stand together."""
+    """Fields that are shown together."""
 
     legend: str
     fields: tuple[str, ...]
     hint: str = ""
     folded: bool = False
-    """Whether they are out of the way until asked for."""
+    """Whether they are collapsed at first."""
+
+
+def field_of(one: Setting, **given: Any) -> forms.Field:
+    """The form field of a setting: its kind is from the column, words and limits from the table.
+
+    What is `given` goes before both.
+    """
+    said: dict[str, Any] = {"label": one.label, "help_text": one.help}
+    if one.limits:
+        said |= {"min_value": one.limits[0], "max_value": one.limits[1]}
+    field = one.column.formfield(**said | given)
+    if field is None:
+        raise TypeError(f"{one.name} has no form field of its own")
+    return field
 
 
 class StepForm(forms.Form):
-    """What the steps share."""
+    """What the steps share: a field for each setting that the table has for `step`.
 
+    A class declares the fields that need more than the table says, and those that are no setting.
+    """
+
+    step: ClassVar[str]
     title = ""
     intro = ""
     groups: tuple[Group, ...] = ()
     checks_all = False
-    """Whether it comes late enough to be told what all answers together cannot be."""
+    """Whether it comes late enough to report what is wrong with all answers together."""
 
     def __init__(
         self, data: Any = None, *, plan: StudyPlan, answers: Answers, runs: list[Run]
     ) -> None:
         super().__init__(data, initial=self.shown(answers))
+        for one in every_setting():
+            if one.step == self.step and one.name not in self.fields:
+                self.fields[one.name] = field_of(one)
         self.plan, self.answers, self.sources = plan, answers, runs
         self.arrange()
         for name, field in self.fields.items():
@@ -46,10 +68,10 @@ class StepForm(forms.Form):
         return dict(answers)
 
     def arrange(self) -> None:
-        """Choices that depend on the answers before."""
+        """Set the choices that depend on earlier answers."""
 
     def plain(self) -> Answers:
-        """What is kept: plain values alone."""
+        """What is kept: values that JSON can hold."""
         return dict(self.cleaned_data)
 
     def bound_groups(self) -> list[tuple[Group, list[forms.BoundField]]]:
@@ -57,7 +79,7 @@ class StepForm(forms.Form):
         return [(group, [self[name] for name in group.fields]) for group in self.groups]
 
     def clean(self) -> dict[str, Any]:
-        """Together with the other answers; what was wrong before is not this step's fault."""
+        """Check all answers together; report only what these answers made wrong."""
         data = super().clean() or {}
         if self.checks_all and not self.errors:
             before = services.problem(self.plan, self.answers)

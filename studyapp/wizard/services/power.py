@@ -1,7 +1,7 @@
-"""The power of a design that somebody thinks about: asked on a page, estimated by a worker.
+"""The power of a planned design: requested by a page, estimated by a worker.
 
-The plan's row holds the numbers that were asked last and what was found for them. A worker that
-finds other numbers there than it began with throws its answer away; the page asks again.
+The draft's row holds the latest numbers and their estimate. A worker that finds other numbers there
+than it began with discards its result; the page asks again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study, StudyPlan
 from studyapp.results import services as results
-from studyapp.wizard.services.drafts import Answers
+from studyapp.studies.services.frames import participations
+from studyapp.wizard.services.answers import Answers
 
 KIND = "power"
-"""Of the job that estimates a plan's power, in `studyapp.jobs.tasks.WORK`."""
+"""Of the job that estimates the power, in `studyapp.jobs.tasks.WORK`."""
 MOST_RATINGS = 50_000
-"""Ratings a method up to which a design is simulated: beyond, the interval is narrow anyway."""
+"""Ratings per method up to which a design is simulated; beyond, the interval is narrow anyway."""
 SIMULATIONS = 200
 
 
@@ -30,33 +31,38 @@ class Estimate:
     """What a page shows of a design's power."""
 
     moving: bool = False
-    """Whether a worker is at it."""
+    """Whether a worker is estimating it."""
     problem: str = ""
     found: dict[str, Any] | None = None
     """The fields of `results.PowerEstimate`."""
 
 
 def question(answers: Answers) -> dict[str, Any]:
-    """The numbers on which an estimate depends: of two of the plan's methods."""
-    features, ratings = answers["features_wanted"], answers["ratings_per_item"]
+    """The numbers on which an estimate depends, for two of the chosen methods."""
     trials, methods = answers["trials_per_participation"], len(answers["methods"])
     within = answers["design"] == Study.Design.WITHIN
     return {
-        "participants": -(-features * ratings * (methods if within else 1) // trials),
+        "participants": participations(
+            features=answers["features_wanted"],
+            ratings=answers["ratings_per_item"],
+            trials=trials,
+            conditions=methods if within else 1,
+            within=within,
+        ),
         "trials": max(1, trials // methods) if within else trials,
         "within": within,
-        "ratings": ratings,
+        "ratings": answers["ratings_per_item"],
         "effect": answers["effect"],
     }
 
 
 def request(*, plan: StudyPlan, answers: Answers) -> Estimate:
-    """The estimate for these answers if it is there; else a worker is asked for it."""
+    """The estimate for these answers, if there is one; otherwise a worker is asked for it."""
     if len(answers["methods"]) < 2:
         return Estimate(problem="with one method there is nothing to compare")
     asked = question(answers)
     if asked["participants"] * asked["trials"] > MOST_RATINGS:
-        return Estimate(problem=f"over {MOST_RATINGS} ratings a method are not simulated here")
+        return Estimate(problem=f"over {MOST_RATINGS} ratings per method are not simulated here")
     known = plan.power if plan.power.get("asked") == asked else {}
     if "found" in known:
         return Estimate(found=known["found"])
@@ -72,7 +78,7 @@ def request(*, plan: StudyPlan, answers: Answers) -> Estimate:
 
 
 def estimate(*, plan: StudyPlan, held: jobs.Held) -> None:
-    """In a worker: estimate what was asked last, and store it if nothing else was asked since."""
+    """In a worker: estimate the latest design, and store the result if it still is the latest."""
     asked = plan.power["asked"]
     try:
         found = results.estimate_power(**asked, simulations=SIMULATIONS)

@@ -23,11 +23,12 @@ from studyapp.wizard import selectors
 from studyapp.wizard.forms import FORMS, StepForm
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services import power
+from studyapp.wizard.services.answers import STEPS, answered, participants
 from studyapp.wizard.views import summary
 from studyapp.wizard.views.access import plan_for
 
 MOVING = (Job.State.WAITING, Job.State.RUNNING)
-FIRST = services.STEPS[0]
+FIRST = STEPS[0]
 
 
 @require_http_methods(["GET", "POST"])
@@ -65,7 +66,7 @@ def _step(request: HttpRequest, plan: StudyPlan, step: str) -> HttpResponse:
 
 
 def _form(request: HttpRequest, plan: StudyPlan, step: str, data: Any) -> StepForm:
-    answers = services.answered(plan)
+    answers = answered(plan)
     is_first = step == FIRST
     runs = _offered(request) if is_first else selectors.runs_named(answers["runs"])
     return FORMS[step](data, plan=plan, answers=answers, runs=runs)
@@ -74,14 +75,14 @@ def _form(request: HttpRequest, plan: StudyPlan, step: str, data: Any) -> StepFo
 def _shown(
     request: HttpRequest, plan: StudyPlan, step: str, form: StepForm, *, status: int = 200
 ) -> HttpResponse:
-    at = services.STEPS.index(step)
+    at = STEPS.index(step)
     context = {
         "plan": plan,
         "step": step,
         "form": form,
         "steps": _steps(),
         "number": at + 1,
-        "before": services.STEPS[at - 1] if at else "",
+        "before": STEPS[at - 1] if at else "",
         "is_last": _following(step) == "",
     }
     return render(request, "researcher/plan/step.html", context, status=status)
@@ -97,7 +98,7 @@ def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
     moving = job is not None and job.state in MOVING
     if getattr(request, "htmx", False) and not moving and plan.study is not None:
         return HttpResponseClientRedirect(_address_of(plan))
-    answers = services.answered(plan)
+    answers = answered(plan)
     context = {
         "plan": plan,
         "moving": moving,
@@ -134,7 +135,7 @@ def plan_power(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "plan": plan,
         "answers": answers,
-        "participants": services.participants(answers),
+        "participants": participants(answers),
         "estimate": power.request(plan=plan, answers=answers),
         "methods": len(answers["methods"]),
     }
@@ -172,8 +173,8 @@ def _steps() -> list[tuple[str, str]]:
 
 
 def _following(step: str) -> str:
-    at = services.STEPS.index(step) + 1
-    return services.STEPS[at] if at < len(services.STEPS) else ""
+    at = STEPS.index(step) + 1
+    return STEPS[at] if at < len(STEPS) else ""
 
 
 def _to_review(plan: StudyPlan) -> HttpResponse:

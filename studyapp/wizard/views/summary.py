@@ -6,9 +6,8 @@ from django.conf import settings
 
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import Step
-from studyapp.wizard.forms.rules import STEP_NAMES
-from studyapp.wizard.services import drafts
-from studyapp.wizard.services.drafts import Answers
+from studyapp.wizard.forms.checks import STEP_NAMES
+from studyapp.wizard.services.answers import Answers, participants
 
 Facts = list[tuple[str, str]]
 
@@ -32,7 +31,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
         ],
         "size": [
-            ("Participants needed", str(drafts.participants(answers))),
+            ("Participants needed", str(participants(answers))),
             ("Trials per participant", str(answers["trials_per_participation"])),
             ("Ratings per item", str(answers["ratings_per_item"])),
         ],

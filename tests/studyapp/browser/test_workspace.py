@@ -19,7 +19,7 @@ from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Participation, Study
 from studyapp.recruitment.services import entry
-from studyapp.wizard.services import drafts
+from studyapp.wizard.services import answers, drafts
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -83,14 +83,14 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     hand = Hand()
     log_in(page, hand)
     hand.click(page.get_by_role("link", name="New study").last)
-    for number, _ in enumerate(drafts.STEPS, start=1):
+    for number, _ in enumerate(answers.STEPS, start=1):
         page.get_by_text(f"Step {number} of 9").wait_for()
         if number == 5:
             expect(page.locator("#power")).to_contain_text("Estimating the power of")
             expect(page.locator("#power dd").first).to_have_text("6")
             work_off("power")
             expect(page.locator("#power")).to_contain_text("Monte Carlo error")
-        look(page, f"plan-{number}-{drafts.STEPS[number - 1]}")
+        look(page, f"plan-{number}-{answers.STEPS[number - 1]}")
         hand.click(page.get_by_role("main").get_by_role("button", name="Next").or_(
             page.get_by_role("main").get_by_role("button", name="Review")))  # fmt: skip
     page.get_by_role("heading", name="Review").wait_for()

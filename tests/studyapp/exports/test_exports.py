@@ -23,7 +23,7 @@ from studyapp import exports
 from studyapp.exports import write
 from studyapp.exports.cells import pseudonym
 from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
-from studyapp.studies.services import design, lifecycle
+from studyapp.studies.services import design
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
@@ -220,23 +220,6 @@ def test_the_design_hash_follows_from_the_export_alone(tmp_path: Path, codes: An
     assert hashlib.sha256(text.encode()).hexdigest() == study.design_hash  # as the codebook says
     changed = told | {"design": told["design"] | {"check_sounds": {"tones": []}}}
     assert design.hash_of_export(changed) != study.design_hash
-
-
-def test_a_field_that_the_hash_newly_covers_is_exported(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(design, "HASHED", (*design.HASHED, "created_by_id"))
-    made = exports.export_study(study=study, out=tmp_path / "out")
-    told = json.loads((made / "study.json").read_text(encoding="utf-8"))
-    assert told["design"]["created_by_id"] is None
-    assert design.hash_of_export(told) == lifecycle.design_hash(study) != study.design_hash
-
-
-def test_of_every_field_of_a_study_it_is_said_whether_the_hash_covers_it() -> None:
-    fields = {field.name for field in Study._meta.concrete_fields}
-    groups = (set(design.HASHED), set(design.HASHED_IF_SET), set(design.NOT_DESIGN))
-    assert set().union(*groups) == fields
-    assert sum(map(len, groups)) == len(fields)
 
 
 def test_the_codebook_has_every_column_of_every_file(folder: Path) -> None:

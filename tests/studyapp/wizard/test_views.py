@@ -18,10 +18,12 @@ from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
 from studyapp.studies import questionnaire
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
-from studyapp.studies.services import design, lifecycle
-from studyapp.studies.services import settings as study_settings
-from studyapp.wizard.forms.rules import LIMITS, SWITCHES
+from studyapp.studies.services import lifecycle, protocol
+from studyapp.studies.settings import every_setting, setting
+from studyapp.wizard.forms import FORMS
+from studyapp.wizard.forms.checks import LIMITS, SWITCHES
 from studyapp.wizard.services import drafts, power
+from studyapp.wizard.services.answers import STEPS, answered, answers_of, settings_of
 from tests.studyapp import factories
 from tests.studyapp.monitoring.views.test_queries import queries
 
@@ -74,7 +76,7 @@ def post(client: Client, address: str, **changes: Any) -> Any:
 def hurry(client: Client, **first: Any) -> StudyPlan:
     """Next, throughout."""
     page = post(client, reverse("new-study"), **first)
-    for step in drafts.STEPS[1:]:
+    for step in STEPS[1:]:
         assert page.context["step"] == step, (
             page.context.get("form") and page.context["form"].errors
         )
@@ -180,11 +182,11 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 
 def assert_copied(study: Study) -> None:
     """A plan made of the study's row would make the same study."""
-    copied = drafts.answered(StudyPlan(answers=drafts._answers_of(study)))
-    twin = study_settings.unsaved(**drafts.settings_of(copied))
-    same = {*design.HASHED, *design.HASHED_IF_SET} - {"version", "left_out", "check_sounds"}
-    for name in same:
-        assert getattr(twin, name) == getattr(study, name), name
+    copied = answered(StudyPlan(answers=answers_of(study)))
+    twin = protocol.unsaved(**settings_of(copied))
+    for one in every_setting():
+        if not one.made:
+            assert one.value_of(twin) == one.value_of(study), one.name
 
 
 @pytest.mark.parametrize(
@@ -256,8 +258,8 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     assert "choose the index, or empty its fields" in refused.content.decode()
     post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
     plan.refresh_from_db()
-    settings = drafts.settings_of(drafts.answered(plan))
-    study = study_settings.unsaved(**settings)
+    settings = settings_of(answered(plan))
+    study = protocol.unsaved(**settings)
     assert study.loudness_lufs == -20.0
     asked = questionnaire.training(study.questions, "en")
     assert [one.text for one in asked] == [f"Item {number}" for number in GOLD_MSI_ITEMS]
@@ -278,7 +280,7 @@ def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     plan = hurry(researcher, saes=["layer2-n64-k4"])
     post(researcher, reverse("plan-step", args=[plan.pk, "methods"]), methods=["descriptors"])
     plan.refresh_from_db()
-    assert drafts.answered(plan)["comparisons"] == []
+    assert answered(plan)["comparisons"] == []
     other = factories.make_run()
     factories.make_features(other, count=3, sae="layer9-n64-k4")
     sources = reverse("plan-step", args=[plan.pk, "sources"])
@@ -286,7 +288,7 @@ def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     assert "layer9-n64-k4" in look.content.decode()
     post(researcher, sources, runs=[other.pk], saes=[])
     plan.refresh_from_db()
-    answers = drafts.answered(plan)
+    answers = answered(plan)
     assert (answers["saes"], answers["features_wanted"]) == ([], 3)
 
 
@@ -352,7 +354,7 @@ def test_what_is_answered_while_a_worker_makes_the_draft_is_kept(
 
     monkeypatch.setattr(lifecycle, "create_study", meanwhile)
     study = made(researcher, plan)
-    assert (study.title, plan.answers["title"]) == (drafts.TITLE, "Said meanwhile")
+    assert (study.title, plan.answers["title"]) == (setting("title").default, "Said meanwhile")
     assert plan.answers["slug"] == study.slug
 
 
@@ -394,7 +396,7 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     researcher: Client, run: Run
 ) -> None:
     plan = begun(run)
-    answers = drafts.answered(plan)
+    answers = answered(plan)
     power.request(plan=plan, answers=answers | {"effect": 0.3})
     held = jobs.claim(Job.objects.get().pk)
     assert held is not None
@@ -407,7 +409,7 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
 
 
 def test_within_participants_all_rate_both_methods(run: Run) -> None:
-    answers = drafts.answered(begun(run)) | {
+    answers = answered(begun(run)) | {
         "methods": ["descriptors", "corpus-tags"], "design": "within",
         "features_wanted": 50, "ratings_per_item": 4, "trials_per_participation": 10,
     }  # fmt: skip
@@ -418,9 +420,9 @@ def test_within_participants_all_rate_both_methods(run: Run) -> None:
 
 def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
     plan = begun(run)
-    answers = drafts.answered(plan) | {"methods": ["descriptors"]}
+    answers = answered(plan) | {"methods": ["descriptors"]}
     assert "nothing to compare" in power.request(plan=plan, answers=answers).problem
-    huge = drafts.answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
+    huge = answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
     assert "are not simulated here" in power.request(plan=plan, answers=huge).problem
 
 
@@ -442,13 +444,23 @@ def test_a_plan_is_its_makers_and_its_projects_editors_alone(client: Client, run
     assert AuditRecord.objects.filter(action="had made").count() == 1
 
 
+def test_every_setting_is_asked_for_in_the_step_that_the_table_names(run: Run) -> None:
+    plan = begun(run)
+    assert tuple(FORMS) == STEPS
+    for one in every_setting():
+        if one.step:
+            form = FORMS[one.step](plan=plan, answers=answered(plan), runs=[run])
+            name = "title_" if one.name == "title" else one.name
+            assert name in {field.name for _, fields in form.bound_groups() for field in fields}
+
+
 def test_rules_of_exclusion_are_the_analysis_s() -> None:
     assert set(LIMITS) | set(SWITCHES) == set(exclusions.RULES)
 
 
 def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
     plan = begun(run)
-    pages = [reverse("plan-step", args=[plan.pk, step]) for step in drafts.STEPS]
+    pages = [reverse("plan-step", args=[plan.pk, step]) for step in STEPS]
     pages += [reverse("plan-review", args=[plan.pk]), reverse("home")]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
     factories.make_features(run, count=12, sae="layer4-n64-k4")

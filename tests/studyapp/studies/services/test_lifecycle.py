@@ -12,6 +12,7 @@ from studyapp.core.errors import StudyError
 from studyapp.models import Exemplar, Item, LabelCandidate, Run, Stimulus, Study
 from studyapp.models.steps import paper_steps
 from studyapp.studies.services import design, lifecycle
+from studyapp.studies.settings import SETTINGS
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +134,7 @@ def test_a_study_of_two_runs_keeps_their_features_apart(run: Run) -> None:
 def test_what_was_frozen_before_there_were_strata_keeps_its_hash(run: Run) -> None:
     plain, other = create(run), create(run, strata=["layer"])
     document = json.dumps(
-        {name: getattr(plain, name) for name in design.HASHED}
+        {one.name: one.value_of(plain) for one in SETTINGS if not one.added_later}
         | {
             "runs": [run.name],
             "conditions": sorted(METHODS),
@@ -312,4 +313,4 @@ def test_a_text_that_would_hold_up_every_page_is_refused(run: Run, text: str, me
     with pytest.raises(StudyError, match=message):
         lifecycle.update_study(study=study, consent_text=text)
     with pytest.raises(StudyError, match=message.replace("consent_text", "consent_text in de")):
-        create(run, languages=["en", "de"], texts_by_language={"de": {"consent_text": text}})
+        create(run, languages=["en", "de"], texts={"de": {"consent_text": text}})

@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from studyapp.core.errors import StudyError
 from studyapp.models import Project, Run, Study, StudySeries
 from studyapp.studies.services import lifecycle, series
-from studyapp.wizard.services import drafts
+from studyapp.wizard.services import answers, drafts
 from tests.studyapp.factories import METHODS, make_features, make_run, make_study
 
 HANDS = 8
@@ -50,7 +50,7 @@ def test_the_steps_say_so_before_anything_is_made(ours: Project, theirs: Project
     plan.answers |= {"slug": "hearing", "methods": list(METHODS), "features_wanted": 6,
                      "trials_per_participation": 3}  # fmt: skip
     plan.save()
-    found = drafts.problem(plan, drafts.answered(plan))
+    found = drafts.problem(plan, answers.answered(plan))
     assert found == "there is already a study with that link"
 
 

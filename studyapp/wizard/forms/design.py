@@ -6,15 +6,17 @@ from typing import Any
 
 from django import forms
 
+from studyapp.studies.settings import setting
 from studyapp.wizard import selectors
-from studyapp.wizard.forms.base import Group, StepForm
-from studyapp.wizard.services import drafts as services
-from studyapp.wizard.services.drafts import Answers
+from studyapp.wizard.forms.base import Group, StepForm, field_of
+from studyapp.wizard.services import answers as services
+from studyapp.wizard.services.answers import Answers
 
 
 class SourcesForm(StepForm):
     """Which runs, which SAEs."""
 
+    step = "sources"
     title = "Runs and SAEs"
     intro = (
         "Features come from finished runs. If you combine runs, they must use the same labelling "
@@ -67,6 +69,7 @@ class SourcesForm(StepForm):
 class MethodsForm(StepForm):
     """What is compared."""
 
+    step = "methods"
     title = "Methods and controls"
     intro = (
         "Each method is one condition. All methods use the same features and sounds; only the "
@@ -84,6 +87,7 @@ class MethodsForm(StepForm):
 class FeaturesForm(StepForm):
     """Which features."""
 
+    step = "features"
     title = "Sample of features"
     intro = (
         "Drawn with a stored seed from the features for which every method gave at least three "
@@ -98,23 +102,19 @@ class FeaturesForm(StepForm):
         ),
         Group("Seed", ("seed",), folded=True),
     )
-    features_wanted = forms.IntegerField(min_value=1, max_value=10_000, label="Features")
     strata = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[("sae", "SAE"), ("layer", "Layer"), ("rate", "Rate, in thirds"),
                  ("score", "Score, in thirds")],
     )  # fmt: skip
-    seed = forms.IntegerField(
-        min_value=0, max_value=2**31 - 1, label="Random seed",
-        help_text="The same seed and run always give the same study.",
-    )  # fmt: skip
+    seed = field_of(setting("seed"), max_value=2**31 - 1)
 
     def arrange(self) -> None:
         """How many there are to draw from; no more are wanted, unless somebody said so."""
         self.eligible = services.eligible(self.answers)
         if self.eligible and "features_wanted" not in self.plan.answers:
-            most = max(1, min(services.MOST_FEATURES, self.eligible.eligible))
+            most = services.default_features(self.eligible.eligible)
             self.initial["features_wanted"] = most
 
     def clean_features_wanted(self) -> int:
@@ -130,6 +130,7 @@ class FeaturesForm(StepForm):
 class TrialsForm(StepForm):
     """What a trial asks, and how conditions are shared out."""
 
+    step = "trials"
     title = "Kind of trial"
     groups = (
         Group("Five labels to choose from", ("option_policy",)),
@@ -157,37 +158,22 @@ class TrialsForm(StepForm):
             ("within", "Every method for every participant, each feature once"),
         ],
     )
-    loudness_lufs = forms.FloatField(
-        min_value=-40, max_value=-10, label="Loudness of every sound, LUFS",
-        help_text="−23 is the broadcast standard (EBU R 128). A limiter keeps peaks under −1 dBFS.",
-    )  # fmt: skip
 
 
 class SizeForm(StepForm):
     """How much is asked of how many, and what that promises."""
 
+    step = "size"
     title = "Participants, trials, ratings"
     groups = (
         Group("Size", ("trials_per_participation", "ratings_per_item")),
         Group("Smallest effect of interest", ("effect",)),
         Group("Places", ("lease_minutes",), folded=True),
     )
-    trials_per_participation = forms.IntegerField(
-        min_value=1, max_value=200, label="Trials per participant",
-        help_text="Each trial uses a different feature. Catch trials and repeats are extra.",
-    )  # fmt: skip
-    ratings_per_item = forms.IntegerField(
-        min_value=1, max_value=1000, label="Ratings per item",
-        help_text="1 in the paper. With 3 or more, agreement and the variance between features can "
-        "be estimated.",
-    )  # fmt: skip
     effect = forms.FloatField(
         min_value=0.05, max_value=3, label="Difference in mean confidence, steps of the scale",
         help_text="Used only for the power estimate.",
     )  # fmt: skip
-    lease_minutes = forms.IntegerField(
-        min_value=5, max_value=10_000, label="Minutes before an idle place is released"
-    )
 
     def clean_trials_per_participation(self) -> int:
         """Each trial is of another feature."""

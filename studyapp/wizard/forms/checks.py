@@ -8,15 +8,20 @@ from django import forms
 
 from studyapp.models import Study
 from studyapp.models.steps import NEEDED, STEPS, Step
-from studyapp.wizard.forms.base import Group, StepForm
-from studyapp.wizard.services import drafts as services
-from studyapp.wizard.services.drafts import Answers
+from studyapp.studies.services.catch import CATCHES
+from studyapp.studies.services.quality_rules import RULES
+from studyapp.studies.services.sounds import MOST_PRACTICE_TRIALS
+from studyapp.studies.settings import setting
+from studyapp.wizard.forms.base import Group, StepForm, field_of
+from studyapp.wizard.services import answers as services
+from studyapp.wizard.services.answers import Answers
 
 OPTIONAL = [step for step in STEPS if step not in NEEDED]
 STEP_NAMES = {
     Step.DEVICE: "Device check", Step.VOLUME: "Volume check", Step.HEADPHONES: "Headphone check",
     Step.PRACTICE: "Example and practice", Step.QUESTIONNAIRE: "Questionnaire at the end",
 }  # fmt: skip
+FAST, LINE = RULES["fast_seconds"], RULES["straight_line"]
 LIMITS = ("max_failed_catch", "min_median_response_ms", "max_share_under_clip_length")
 """Rules of exclusion that have a number; a test holds them to the analysis's."""
 SWITCHES = ("same_confidence", "same_position", "inconsistent")
@@ -26,6 +31,7 @@ SWITCHES = ("same_confidence", "same_position", "inconsistent")
 class ChecksForm(StepForm):
     """What keeps the data clean, fixed before there are any."""
 
+    step = "checks"
     checks_all = True
 
     title = "Checks and rules"
@@ -48,34 +54,24 @@ class ChecksForm(StepForm):
     )
     headphone_check = forms.ChoiceField(
         choices=[one for one in Study.HeadphoneCheck.choices if one[0] != "none"],
-        label="Headphone check",
+        label=setting("headphone_check").label,
     )
-    headphones_required = forms.BooleanField(
-        required=False, label="Screen out participants who fail"
+    practice_trials = field_of(
+        setting("practice_trials"), min_value=1, max_value=MOST_PRACTICE_TRIALS
     )
-    practice_trials = forms.IntegerField(min_value=1, max_value=3, label="Practice trials")
-    catch_trials = forms.IntegerField(
-        min_value=0, max_value=4, label="Catch trials",
-        help_text="An obvious sound with one correct answer.",
-    )  # fmt: skip
-    repeat_trials = forms.IntegerField(
-        min_value=0,
-        max_value=100,
-        label="Repeats",
-        help_text="Trials that are shown a second time.",
-    )
+    catch_trials = field_of(setting("catch_trials"), max_value=len(CATCHES))
     fast_seconds = forms.FloatField(
-        min_value=0, max_value=60, label="Flag answers given within … seconds after the sounds end"
-    )
+        min_value=FAST[0], max_value=FAST[1],
+        label="Flag answers given within … seconds after the sounds end",
+    )  # fmt: skip
     straight_line = forms.IntegerField(
-        min_value=2,
-        max_value=1000,
+        min_value=int(LINE[0]), max_value=int(LINE[1]),
         label="Minimum number of identical answers to flag straight-lining",
-    )
+    )  # fmt: skip
     max_failed_catch = forms.IntegerField(
         required=False,
         min_value=0,
-        max_value=4,
+        max_value=len(CATCHES),
         label="Exclude participants who fail more than … catch trials",
     )
     min_median_response_ms = forms.IntegerField(
@@ -115,9 +111,8 @@ class ChecksForm(StepForm):
             "|".join(p) for p in (services.pairs(answers["methods"]) if given is None else given)
         ]
         switches = [name for name in SWITCHES if rules.get(name)]
-        kept = {name: answers[name] for name in answers if name in self.base_fields}
         check = answers["headphone_check"]
-        return kept | {name: rules.get(name) for name in LIMITS} | {
+        return dict(answers) | {name: rules.get(name) for name in LIMITS} | {
             "steps": [step for step in answers["steps"] if step in OPTIONAL],
             "switches": switches, "comparisons": pairs,
             "headphone_check": "either" if check == "none" else check,

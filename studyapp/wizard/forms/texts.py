@@ -1,20 +1,18 @@
-"""What participants read, and how they come."""
+"""What participants read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.conf import settings
 
 from studyapp import texts
-from studyapp.models import Recruitment
-from studyapp.recruitment.services.entry import ENDINGS
 from studyapp.studies import questionnaire
-from studyapp.studies.services.settings import default_text
-from studyapp.wizard.forms.base import Group, StepForm
-from studyapp.wizard.services.drafts import Answers
+from studyapp.studies.services.protocol import TEXTS, default_text
+from studyapp.studies.settings import setting
+from studyapp.wizard.forms.base import Group, StepForm, field_of
+from studyapp.wizard.services.answers import Answers
 
 WORDING = (
     "The Goldsmiths index needs its wording, and you need the right to use it: one paragraph for "
@@ -43,36 +41,23 @@ class WordingField(forms.CharField):
 class TextsForm(StepForm):
     """What participants read."""
 
+    step = "texts"
     checks_all = True
 
     title = "Texts"
     intro = "Markdown is supported. Do not reveal the methods being compared."
-    owned = ("title", *(f"{name}_text" for name in texts.NAMES))
-    title_ = forms.CharField(max_length=120, label="Title", help_text="Shown to participants.")
-    slug = forms.SlugField(
-        max_length=60, label="Short name", help_text="Part of the link that participants follow."
-    )
+    # A control named `title` would hide the form's own title from scripts.
+    title_ = field_of(setting("title"))
     language = forms.ChoiceField(label="Language", choices=settings.LANGUAGES)
     further = forms.MultipleChoiceField(
         required=False, label="Also in", choices=settings.LANGUAGES,
         widget=forms.CheckboxSelectMultiple,
     )  # fmt: skip
-    consent_text = forms.CharField(
-        label="Information and consent", widget=forms.Textarea(attrs={"rows": 12})
+    consent_text = field_of(setting("consent_text"), widget=forms.Textarea(attrs={"rows": 12}))
+    instructions_text = field_of(
+        setting("instructions_text"), widget=forms.Textarea(attrs={"rows": 8})
     )
-    instructions_text = forms.CharField(
-        label="Instructions", widget=forms.Textarea(attrs={"rows": 8})
-    )
-    debrief_text = forms.CharField(
-        label="Debrief, at the end", required=False, widget=forms.Textarea(attrs={"rows": 5})
-    )
-    contact = forms.CharField(
-        required=False,
-        max_length=200,
-        label="Contact",
-        help_text="Shown at the bottom of every page.",
-    )
-    ethics_approval = forms.CharField(required=False, max_length=100, label="Ethics approval")
+    debrief_text = field_of(setting("debrief_text"), widget=forms.Textarea(attrs={"rows": 5}))
     musical_training = forms.ChoiceField(
         widget=forms.RadioSelect,
         label="Instrument",
@@ -109,15 +94,12 @@ class TextsForm(StepForm):
             Group("Questions on musical training", ("musical_training", *wordings), WORDING, True)
         )
         for code, language in settings.LANGUAGES:
-            for name in self.owned:
-                own = self.base_fields["title_" if name == "title" else name]
-                is_long = name != "title"
-                field = forms.CharField(
-                    required=False, label=own.label, max_length=None if is_long else 120,
-                    widget=forms.Textarea(attrs={"rows": 5}) if is_long else forms.TextInput(),
-                )  # fmt: skip
+            for name in TEXTS:
+                field = field_of(setting(name), required=False, help_text="")
+                if name != "title":
+                    field.widget.attrs["rows"] = 5
                 self.fields[f"{name}__{code}"] = field
-            names = tuple(f"{name}__{code}" for name in self.owned)
+            names = tuple(f"{name}__{code}" for name in TEXTS)
             hint = "Used if this is an additional language. If empty, the default text is used."
             groups.append(Group(f"Texts in {language}", names, hint, folded=True))
         self.groups = tuple(groups)
@@ -142,7 +124,7 @@ class TextsForm(StepForm):
         further = [one for one in data.pop("further") if one != first]
         own: dict[str, dict[str, str]] = {}
         for code, _ in settings.LANGUAGES:
-            given = {name: data.pop(f"{name}__{code}") for name in self.owned}
+            given = {name: data.pop(f"{name}__{code}") for name in TEXTS}
             if code in further:
                 own[code] = {name: text for name, text in given.items() if text}
         data["title"] = data.pop("title_")
@@ -162,49 +144,3 @@ class TextsForm(StepForm):
             return {"musical_training": "gold-msi", "wording": given}
         kept: dict[str, Any] = self.answers["questions"]
         return {} if kept.get("musical_training") == "gold-msi" else kept
-
-
-class RecruitmentForm(StepForm):
-    """How participants come."""
-
-    checks_all = True
-
-    title = "Recruitment"
-    groups = (
-        Group("Who may enter", ("entry",)),
-        Group("Recruiting service", ("service", "external_study")),
-        Group("Payment", ("payment", "currency"),
-              "Per completed participation, for cost estimates."),
-        Group("Completion codes set up on Prolific", tuple(f"code_{e}" for e in ENDINGS),
-              "If empty, every participant gets a different code.", folded=True),
-    )  # fmt: skip
-    entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
-    service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
-    external_study = forms.CharField(required=False, max_length=64, label="Study ID at the service")
-    payment = forms.DecimalField(
-        required=False, min_value=0, max_digits=8, decimal_places=2, label="Amount"
-    )
-    currency = forms.RegexField(
-        r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
-    )
-    code_complete = forms.CharField(required=False, max_length=20, label="Complete")
-    code_screened_out = forms.CharField(required=False, max_length=20, label="Screened out")
-    code_no_consent = forms.CharField(required=False, max_length=20, label="No consent")
-    code_incompatible_device = forms.CharField(
-        required=False, max_length=20, label="Incompatible device"
-    )
-
-    def shown(self, answers: Answers) -> dict[str, Any]:
-        """Each code in a field of its own."""
-        codes: Mapping[str, str] = answers["codes"]
-        return dict(answers) | {f"code_{ending}": codes.get(ending, "") for ending in ENDINGS}
-
-    def plain(self) -> Answers:
-        """The codes that were given, as one mapping; the amount as text, to stay exact."""
-        data = dict(self.cleaned_data)
-        codes = {ending: data.pop(f"code_{ending}") for ending in ENDINGS}
-        payment = data["payment"]
-        return data | {
-            "codes": {ending: code for ending, code in codes.items() if code},
-            "payment": None if payment is None else f"{payment:.2f}",
-        }

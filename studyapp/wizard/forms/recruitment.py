@@ -1,0 +1,60 @@
+"""How participants are recruited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from studyapp.models import Recruitment
+from studyapp.recruitment.services.entry import ENDINGS
+from studyapp.wizard.forms.base import Group, StepForm
+from studyapp.wizard.services.answers import Answers
+
+
+class RecruitmentForm(StepForm):
+    """How participants come."""
+
+    step = "recruitment"
+    checks_all = True
+
+    title = "Recruitment"
+    groups = (
+        Group("Who may enter", ("entry",)),
+        Group("Recruiting service", ("service", "external_study")),
+        Group("Payment", ("payment", "currency"),
+              "Per completed participation, for cost estimates."),
+        Group("Completion codes set up on Prolific", tuple(f"code_{e}" for e in ENDINGS),
+              "If empty, every participant gets a different code.", folded=True),
+    )  # fmt: skip
+    entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
+    service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
+    external_study = forms.CharField(required=False, max_length=64, label="Study ID at the service")
+    payment = forms.DecimalField(
+        required=False, min_value=0, max_digits=8, decimal_places=2, label="Amount"
+    )
+    currency = forms.RegexField(
+        r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
+    )
+    code_complete = forms.CharField(required=False, max_length=20, label="Complete")
+    code_screened_out = forms.CharField(required=False, max_length=20, label="Screened out")
+    code_no_consent = forms.CharField(required=False, max_length=20, label="No consent")
+    code_incompatible_device = forms.CharField(
+        required=False, max_length=20, label="Incompatible device"
+    )
+
+    def shown(self, answers: Answers) -> dict[str, Any]:
+        """Each code in a field of its own."""
+        codes: Mapping[str, str] = answers["codes"]
+        return dict(answers) | {f"code_{ending}": codes.get(ending, "") for ending in ENDINGS}
+
+    def plain(self) -> Answers:
+        """The codes that were given, as one mapping; the amount as text, to stay exact."""
+        data = dict(self.cleaned_data)
+        codes = {ending: data.pop(f"code_{ending}") for ending in ENDINGS}
+        payment = data["payment"]
+        return data | {
+            "codes": {ending: code for ending, code in codes.items() if code},
+            "payment": None if payment is None else f"{payment:.2f}",
+        }

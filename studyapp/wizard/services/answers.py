@@ -1,0 +1,180 @@
+"""The answers of a study in the making: their defaults, and the settings that follow from them.
+
+An answer that was not given is the default, which follows from the earlier answers: anyone in a
+hurry simply goes on. Answers have the names of the settings, apart from those that a step asks for
+in pieces, and those that are no setting: runs, methods, the effect of interest, recruitment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from studyapp import texts
+from studyapp.models import Study, StudyPlan
+from studyapp.models.steps import Step
+from studyapp.recruitment import selectors as recruitment_selectors
+from studyapp.studies.selectors.studies import pools
+from studyapp.studies.services import frames, items
+from studyapp.studies.services.protocol import default_text
+from studyapp.studies.services.quality_rules import RULES
+from studyapp.studies.settings import carried_over, setting
+from studyapp.wizard import selectors
+
+Answers = dict[str, Any]
+STEPS = (
+    "sources", "methods", "features", "trials", "size", "checks", "texts", "recruitment",
+)  # fmt: skip
+"""In their order; the review comes after them."""
+IN_PIECES = frozenset({"quality_rules", "analysis_plan"})
+"""Settings that a step asks for in pieces."""
+ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
+"""The parts of the analysis plan that a step asks for."""
+RECRUITMENT = ("entry", "service", "external_study", "payment")
+"""Answers that become the study's recruitment, not a setting."""
+TEST = "difference_mean_confidence"
+"""The analysis's confirmatory test, unless the plan says otherwise."""
+COUNTED_FEATURES = 20_000
+"""A page counts eligible features up to this many features; beyond, it gives an upper bound."""
+
+
+def answered(plan: StudyPlan, *, with_eligible: bool = False) -> Answers:
+    """Every answer, the default where none was given.
+
+    If no number of features was given, `with_eligible` counts the eligible ones; otherwise the
+    default is bounded by the features that the methods labelled.
+    """
+    given: Answers = plan.answers
+    sources: Answers = {"runs": [], "saes": []} | given
+    runs = selectors.runs_named(sources["runs"])
+    methods = selectors.methods_of(runs, sources["saes"])
+    answers: Answers = sources | {"methods": _default_methods(methods)} | given
+    if "features_wanted" not in given:
+        found = eligible(answers) if with_eligible else None
+        bound = min((m.named for m in methods if m.name in answers["methods"]), default=0)
+        answers["features_wanted"] = default_features(found.eligible if found else bound)
+    return _defaults(answers) | answers
+
+
+def default_features(available: int) -> int:
+    """How many features are drawn of so many, unless somebody says otherwise."""
+    usual: int = setting("features_wanted").default
+    return max(1, min(usual, available))
+
+
+def _default_methods(methods: list[selectors.Method]) -> list[str]:
+    """Those that labelled at least half as many features as the method that labelled most."""
+    most = max((method.named for method in methods), default=0)
+    return [method.name for method in methods if 2 * method.named >= most]
+
+
+def _defaults(answers: Answers) -> Answers:
+    """The defaults of the table, then what follows from runs, methods and features."""
+    table = {one.name: one.default for one in carried_over() if one.name not in IN_PIECES}
+    trials = answers.get(
+        "trials_per_participation",
+        min(table["trials_per_participation"], answers["features_wanted"]),
+    )
+    languages = answers.get("languages", table["languages"])
+    own = {f"{name}_text": default_text(languages, name) for name in texts.NAMES}
+    return table | own | {
+        "slug": answers.get("slug") or selectors.free_slug(),
+        # More than `create_study` does without options, so that agreement can be estimated.
+        "seed": 1,
+        "trials_per_participation": trials,
+        "ratings_per_item": 3,
+        "catch_trials": min(1, trials),
+        "repeat_trials": min(1, trials // 2),
+        "effect": 0.5,
+        **setting("quality_rules").default,
+        "comparisons": pairs(answers["methods"]),
+        "equivalence_bound": None,
+        "plan_text": "",
+        "plan_kept": {},
+        "entry": "link",
+        "service": "none",
+        "external_study": "",
+        "payment": None,
+        "currency": "EUR",
+    }  # fmt: skip
+
+
+def pairs(methods: list[str]) -> list[list[str]]:
+    """Every pair of methods."""
+    return [list(pair) for pair in combinations(sorted(methods), 2)]
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """How many features of the chosen SAEs a study could draw."""
+
+    features: int
+    eligible: int
+    reasons: dict[str, int]
+
+
+def eligible(answers: Answers) -> Eligible | None:
+    """Counted as `create_study` counts; None if a run has too many features to count."""
+    runs = selectors.runs_named(answers["runs"])
+    chosen = answers["saes"]
+    saes = [sae for sae in selectors.saes_of(runs) if not chosen or sae.name in chosen]
+    if sum(sae.features for sae in saes) > COUNTED_FEATURES:
+        return None
+    methods = answers["methods"]
+    found = items.left_out(pools(runs=runs, methods=methods, saes=chosen), methods)
+    return Eligible(found["features"], found["eligible"], found["reasons"])
+
+
+def participants(answers: Answers) -> int:
+    """Complete participations needed for the wished ratings, of all conditions together."""
+    return frames.participations(
+        features=answers["features_wanted"],
+        ratings=answers["ratings_per_item"],
+        trials=answers["trials_per_participation"],
+        conditions=max(1, len(answers["methods"])),
+        within=answers["design"] == Study.Design.WITHIN,
+    )
+
+
+def settings_of(answers: Answers) -> dict[str, Any]:
+    """The answers as `create_study` takes them."""
+    given = {one.name: answers[one.name] for one in carried_over() if one.name not in IN_PIECES}
+    given["quality_rules"] = {rule: answers[rule] for rule in RULES}
+    given["analysis_plan"] = _plan_of(answers)
+    if Step.HEADPHONES not in answers["steps"]:
+        given |= {"headphone_check": "none", "headphones_required": False}
+    return given
+
+
+def answers_of(study: Study) -> Answers:
+    """The answers that would make this study."""
+    whole = [one for one in carried_over() if one.name not in IN_PIECES]
+    answers: Answers = {one.name: one.value_of(study) for one in whole} | study.quality_rules
+    answers["runs"] = list(study.runs.order_by("pk").values_list("pk", flat=True))
+    answers["methods"] = list(study.conditions.order_by("method").values_list("method", flat=True))
+    plan = study.analysis_plan
+    answers |= {
+        "comparisons": plan.get("comparisons"),
+        "equivalence_bound": plan.get("equivalence_bound"),
+        "plan_text": plan.get("text", ""),
+        "plan_kept": {name: plan[name] for name in plan if name not in ASKED_OF_PLAN},
+    }
+    row = recruitment_selectors.of_study(study)
+    payment = None if row.payment is None else f"{row.payment:.2f}"
+    return answers | {
+        "entry": row.entry, "service": row.service, "external_study": row.external_study,
+        "payment": payment, "currency": row.currency or "EUR",
+    }  # fmt: skip
+
+
+def _plan_of(answers: Answers) -> dict[str, Any]:
+    """The analysis plan: the parts that no step asks for, and the answers to the others."""
+    plan: dict[str, Any] = dict(answers["plan_kept"])
+    if answers["comparisons"] is not None and len(answers["methods"]) > 1:
+        plan = {"confirmatory": [TEST]} | plan | {"comparisons": answers["comparisons"]}
+    if answers["equivalence_bound"]:
+        plan["equivalence_bound"] = answers["equivalence_bound"]
+    if answers["plan_text"]:
+        plan["text"] = answers["plan_text"]
+    return plan
