@@ -1,4 +1,4 @@
-"""The answer to a trial, and the wording of the confidence scale."""
+"""The answer to a trial."""
 
 from __future__ import annotations
 
