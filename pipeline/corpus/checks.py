@@ -13,6 +13,7 @@ from pipeline.corpus.adapters.base import NOTHING, CorpusEntry
 from pipeline.corpus.audio import AudioError, Levels, levels_of, probe, read_clip
 from pipeline.corpus.audio_source import sha256_of_sound
 from pipeline.corpus.splits import group_of, split_of
+from pipeline.files.places import lies_in
 from pipeline.store.tables import TrackRecord
 
 
@@ -126,20 +127,9 @@ def _is_silent(levels: Levels, config: CorpusConfig) -> bool:
 
 def check_confined(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
     """`check`, for a file under the corpus folder; any other is not looked at."""
-    if _lies_in(folder / entry.path, folder):
+    if lies_in(folder / entry.path, folder):
         return check(entry, folder, config)
     return [_set_aside(_blank(entry), "lies outside the corpus folder")]
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    """Whether `path` lies under `folder`, links followed; what leads nowhere does not."""
-    try:
-        found = path.resolve()
-        inside = found.is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # A name too long, a NUL, links in a circle.
-        return False
-    # Since Python 3.13 links in a circle are no error: they are left as they stand.
-    return inside and not any(place.is_symlink() for place in (found, *found.parents))
 
 
 def _blank(entry: CorpusEntry) -> TrackRecord:

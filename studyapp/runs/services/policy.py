@@ -171,11 +171,13 @@ def _lies_in(value: Any, roots: list[str]) -> bool:
     """Whether a path, links followed, is one of these folders or lies under one."""
     if not isinstance(value, str | Path):
         return False
+    from pipeline.files.places import lies_in
+
     try:
-        path = (settings.BASE_DIR / Path(value).expanduser()).resolve()
-        return any(path.is_relative_to(root) for root in _resolved(roots))
-    except (OSError, ValueError, RuntimeError):
+        path = settings.BASE_DIR / Path(value).expanduser()
+    except RuntimeError:  # The home of a user who does not exist.
         return False
+    return any(lies_in(path, root) for root in _resolved(roots))
 
 
 def _resolved(roots: list[str]) -> list[Path]:
