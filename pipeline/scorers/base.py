@@ -1,4 +1,4 @@
-"""What a scorer answers."""
+"""What every scorer must do: `Scorer`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from pipeline.context import SaeContext
 from pipeline.store.tables import ScoreRecord
 
 CONTRAST_RANKS = 5
-"""A label is contrasted with other features' labels of these ranks: those that could have been
-options of a trial, which has five."""
+"""Contrasts are taken over other features' labels of rank 1 to this: those that could have been
+among the five options of a trial."""
 
 
 class Scorer(ABC):
-    """A way to grade labels. It is made without arguments and keeps no state between calls."""
+    """A way to grade labels. It is constructed without arguments and keeps no state between
+    calls."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """Of each config section of its own, a fingerprint of the files that it names.
-
-        Part of the run's key. Raises `PipelineError` if a file is missing.
+        """For each config section that only this scorer reads, a fingerprint of the files that the
+        section names. Part of the run's key; raises `PipelineError` if a file is missing.
         """
         return {}
 
     def heard_by(self, context: SaeContext) -> str:
-        """What listened for all methods alike: its fingerprint; empty where each has its own."""
+        """Fingerprint of the model that scores all methods' labels alike (column `heard_by`); empty
+        where each method's own detector is used."""
         return ""
 
     @abstractmethod
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
-        """One record for each label that `method` gave the SAE's features, in their order.
+        """One record per label that `method` gave the SAE's features, in the labels' order.
 
-        A label that cannot be graded gets status `failed` with its reason, and null figures. A
-        method's failed candidate is no label and gets no record.
+        A label that cannot be graded gets status `failed` with a reason, and null figures. A failed
+        candidate of the method is not a label and gets no record.
         """

@@ -1,12 +1,15 @@
-"""`clap`: how well a label fits the clips that made it, by CLAP.
+"""`clap`: how well a label fits the exemplars that it was made from, by CLAP.
 
-*Score*: the mean cosine of the label's text and the feature's exemplars, with Student's interval
-over exemplars. The exemplars made the label, so this is no proof of it: `held_out` is false.
-*Contrast*: the score less the mean that all other features' labels, by the same method, reach on
-these exemplars. *Retrieval rank*: 1 + the number of the method's different texts that score
-higher on them.
+With unit embeddings t of a text and c_1 … c_n of a feature's exemplars:
 
-Everything is computed from embeddings, a block of features at a time.
+*Score*: (1/n) Σ t·c_i, the mean cosine, with Student's interval over exemplars. This is the CLAP
+score of Singh, Cherep and Maes. The label was made from these clips, so the score does not validate
+it: `held_out` is false.
+*Contrast* (an addition): the score minus the mean score that all other features' labels, by the
+same method, reach on these exemplars. A generic label that fits any clip has a contrast near 0.
+*Retrieval rank*: 1 + the number of the method's distinct texts that score higher on them.
+
+Everything is computed from embeddings, one block of features at a time.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ from pipeline.scorers.similarities import ClapScorer, labelled
 from pipeline.store.tables import ScoreRecord
 
 BLOCK = 256
-"""Features at a time: 65,000 texts × 256 is 67 MB."""
+"""Features per block: 65,000 texts × 256 × 4 bytes is 67 MB."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Figures of labels, one entry each [label]."""
+    """Figures of labels, one entry per label [label]; see the module."""
 
     score: Floats32
     half: Floats32
@@ -40,7 +43,7 @@ class Fit:
 
 
 class ClapFit(ClapScorer):
-    """Cosine of label and exemplars."""
+    """Mean cosine of label and exemplars."""
 
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
@@ -74,20 +77,26 @@ def fit(
 ) -> Fit:
     """The figures of labels from unit embeddings `texts` [text, width], `clips` [clip, width].
 
-    `clips_of` [feature]: each feature's clips; `text_of`, `feature_of` [label]: each label's text
-    and feature.
+    `clips_of` [feature]: rows of each feature's exemplars in `clips`; `text_of`, `feature_of`
+    [label]: each label's row in `texts`, and its feature.
     """
+    # 1) Results, NaN where a figure cannot be computed.
     labels, features = len(text_of), len(clips_of)
     score, half, contrast = (np.full(labels, np.nan, dtype=np.float32) for _ in range(3))
     rank = np.zeros(labels, dtype=np.int64)
+    # 2) Labels sorted by feature, so that each feature's are one slice: `bounds` [feature + 1].
+    #    `given` [text]: how many labels have each text.
     given = np.bincount(text_of, minlength=len(texts)).astype(np.float32)
     by_feature = np.argsort(feature_of, kind="stable")
     bounds = np.searchsorted(feature_of[by_feature], np.arange(features + 1))
+    # 3) The mean of cosines is the cosine with the mean: m = (1/n) Σ c_i, [feature, width].
     means = np.stack([_mean(clips, places) for places in clips_of])
-    # The labels of all features but one: all of them, less its own.
+    # 4) For the contrast, Σ over all labels of m·t, [feature]: the sum over other features' labels
+    #    is this minus the feature's own, so no [feature, label] matrix is needed.
     total = means @ (given @ texts)
     for start in range(0, features, BLOCK):
-        # A feature's cosines lie side by side: the ranks below read them ten times.
+        # 5) m·t of every text, [feature, text], so that a feature's cosines are contiguous: the
+        #    ranks below read them once per label.
         block = means[start : start + BLOCK] @ texts.T
         for feature in range(start, min(start + BLOCK, features)):
             own = by_feature[bounds[feature] : bounds[feature + 1]]
@@ -104,20 +113,22 @@ def fit(
 
 
 def _mean(clips: Floats32, places: npt.NDArray[np.intp]) -> Floats32:
-    """Mean of some clips' embeddings: a text's product with it is its mean cosine."""
+    """Mean [width] of some clips' embeddings, not normalised: a text's inner product with it is the
+    text's mean cosine with them."""
     if not len(places):
         return np.zeros(clips.shape[1], dtype=np.float32)
     return np.asarray(clips[places].mean(axis=0), dtype=np.float32)
 
 
 def _ranks(cosines: Floats32, scores: Floats32) -> npt.NDArray[np.int64]:
-    """1 + how many of `cosines` [text] are over each of `scores` [label]."""
+    """1 + the number of `cosines` [text] above each of `scores` [label]."""
     better = [np.count_nonzero(cosines > score) for score in scores]
     return 1 + np.asarray(better, dtype=np.int64)
 
 
 def _half(cosines: Floats32, level: float) -> Floats32:
-    """Half of Student's interval of each row's mean [label]; cosines [label, clip]."""
+    """t_{n−1} s / √n, half of Student's interval of each row's mean, [label]; `cosines` [label,
+    clip], s their sample standard deviation. NaN for a single clip."""
     from scipy.stats import t
 
     count = cosines.shape[1]

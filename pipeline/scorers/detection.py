@@ -1,12 +1,15 @@
-"""`detection`: does a label tell held-out tracks where its feature fires from others? By CLAP.
+"""`detection`: does a label separate held-out tracks where its feature fires from others? By CLAP.
 
-One detector for all methods, so scores may be compared: the cosine of label and track. Graded on
-the draw of `held_out`: test tracks, which made no label.
+The detector is the cosine of label and track, the same for all methods, so scores may be compared.
+Graded on the draw of `held_out`: test tracks, which no label was made from. (After the detection
+score of Bills et al., 2023, and EleutherAI's delphi for text, where a language model judges; here
+CLAP does.)
 
 *Score*: AUROC over positives and all negatives, with the interval of `pipeline.auroc`.
-*Hard score*: against the hard negatives alone. *Contrast*: the score less the mean AUROC of other
-features' labels on the same tracks. *Balanced accuracy*: at the threshold that is best on
-validation tracks less the exemplars, so that nothing graded chose it.
+*Hard score*: the same against hard negatives only. *Contrast*: the score minus the mean AUROC of
+other features' labels on the same tracks. *Balanced accuracy*: (sensitivity + specificity) / 2 at
+the threshold that is best on validation tracks without the exemplars, so that no graded track
+influences it.
 """
 
 from __future__ import annotations
@@ -59,15 +62,20 @@ class Detection(ClapScorer):
 
 
 def threshold(similar: Floats32, truth: npt.NDArray[np.bool_]) -> float:
-    """The similarity at or above which balanced accuracy is largest; NaN if a class is missing.
+    """The similarity from which a track counts as positive for the largest balanced accuracy; NaN
+    if a class is missing.
 
-    Of several such, the middle between it and the value below, so that no track lies on it.
+    `similar` [track], `truth` [track]: whether the feature fires. The result lies midway between
+    two neighbouring values, so that no track lies on it; of equally good ones the highest.
     """
     if truth.all() or not truth.any():
         return float("nan")
+    # 1) Lower the threshold past one track after another: true minus false positive rate (Youden's
+    #    J), which is 2 × balanced accuracy − 1, after each.
     order = np.argsort(-similar, kind="stable")
     values, right = similar[order].astype(np.float64), truth[order]
     accuracy = np.cumsum(right) / right.sum() - np.cumsum(~right) / (~right).sum()
+    # 2) Only the last of equal values is a possible threshold.
     ends = np.flatnonzero(np.append(np.diff(values) != 0, True))
     best = int(ends[np.argmax(accuracy[ends])])
     return float(values[best] if best + 1 == len(values) else (values[best] + values[best + 1]) / 2)
@@ -76,7 +84,7 @@ def threshold(similar: Floats32, truth: npt.NDArray[np.bool_]) -> float:
 def balanced_accuracy(
     similar: Floats32, truth: npt.NDArray[np.bool_], level: float
 ) -> float | None:
-    """Mean of the share of positives at or over `level` and of negatives under it."""
+    """Mean of the share of positives at or above `level` and the share of negatives below it."""
     if np.isnan(level):
         return None
     said = similar >= level
@@ -84,7 +92,7 @@ def balanced_accuracy(
 
 
 def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
-    """Places of validation tracks that are no exemplars of the feature."""
+    """Rows of the validation tracks that are not exemplars of the feature."""
     places = np.flatnonzero(context.in_split("validation"))
     return np.setdiff1d(places, context.exemplar_places(feature))
 
@@ -92,7 +100,8 @@ def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
 def _rival_mean(
     context: SaeContext, found: Labelled, feature: str, similar: Floats32, graded: Drawn
 ) -> float:
-    """Mean AUROC of other features' labels on the feature's tracks; NaN if there are none."""
+    """Mean AUROC of other features' labels on this feature's graded tracks; NaN if there are no
+    other labels."""
     rows = rivals(context, found, feature)
     if not len(rows):
         return float("nan")

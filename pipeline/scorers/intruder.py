@@ -1,9 +1,10 @@
-"""`intruder`: four clips where the feature fires and one where it does not; is it the odd one?
+"""`intruder`: four clips where the feature fires, one where it does not; does the label find it?
 
-By CLAP: the intruder is found if its cosine with the label is the smallest of the five. *Score*:
-how often, over all sets of four positives and one negative of the feature's held-out draw, which
-is counted, not sampled; an intruder that ties with n others counts 1/(n + 1). Chance is 0.2.
-*Interval*: jackknife over tracks, normal. *Contrast*: less the mean of other features' labels.
+By CLAP: the intruder is found if its cosine with the label is the smallest of the five (after the
+intrusion test of Chang et al., 2009, "Reading Tea Leaves"). *Score*: the share of all sets of four
+positives and one negative of the feature's held-out draw in which it is found, counted exactly and
+not sampled; an intruder that ties with n positives counts 1 / (n + 1). Chance is 0.2. *Interval*:
+jackknife over tracks, normal. *Contrast*: the score minus the mean score of other features' labels.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pipeline.scorers.similarities import (
 from pipeline.store.tables import ScoreRecord
 
 COMPANY = 4
-"""Clips beside the intruder."""
+"""Positives shown with the intruder."""
 
 
 class Intruder(ClapScorer):
@@ -71,15 +72,23 @@ class Intruder(ClapScorer):
 
 
 def found_share(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:
-    """Share of all sets in which the negative has the smallest similarity of the five."""
+    """Share of all sets in which the negative has the smallest similarity of the five; `similar`,
+    `truth` [track]."""
     return float(_shares(similar[truth], similar[~truth]).mean())
 
 
 def _shares(positive: Floats, negative: Floats) -> Floats:
-    """For each negative, the share of sets of `COMPANY` positives among which it is the least."""
+    """For each negative [negative], the share of sets of c = `COMPANY` of the m positives in which
+    it is the smallest of c + 1.
+
+    With a positives above and b equal to it, there are C(b, i) C(a, c − i) sets with i ties, each
+    of which counts 1 / (i + 1): the share is Σ_i C(b, i) C(a, c − i) / (i + 1) / C(m, c).
+    """
+    # 1) a and b of each negative, by binary search among the sorted positives.
     order = np.sort(positive)
     over = len(order) - np.searchsorted(order, negative, side="right")
     tied = len(order) - np.searchsorted(order, negative, side="left") - over
+    # 2) The sum over i. `comb` is 0 where too few are left to choose from.
     found = np.zeros(len(negative))
     for ties in range(COMPANY + 1):
         found += comb(tied, ties) * comb(over, COMPANY - ties) / (ties + 1)
@@ -87,10 +96,16 @@ def _shares(positive: Floats, negative: Floats) -> Floats:
 
 
 def jackknife_error(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:
-    """Standard error of `found_share`, leaving out one positive, and one negative, in turn."""
+    """Standard error of `found_share`: the two-sample jackknife, leaving out each positive and each
+    negative in turn, (n − 1) / n Σ (θ_i − θ̄)² summed over both samples (Efron, 1982).
+
+    A formula for independent sets would be far too small: sets share their tracks.
+    """
     positive, negative = similar[truth], similar[~truth]
     shares = _shares(positive, negative)
     n, m = len(negative), len(positive)
+    # Without one negative the score is the mean of the other negatives' shares; without one
+    # positive every share has to be counted again.
     by_negative = (shares.sum() - shares) / (n - 1)
     by_positive = np.asarray([_shares(np.delete(positive, i), negative).mean() for i in range(m)])
     variance = sum(

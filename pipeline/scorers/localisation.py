@@ -1,10 +1,10 @@
-"""`localisation`: which second of a clip? Does a label tell the pieces where its feature fires?
+"""`localisation`: does a label separate the pieces of a track where its feature fires?
 
 Each of up to `CLIPS` held-out tracks where the feature fires is cut into pieces of
 `[scores] window_seconds`; a piece fires if the feature exceeds τ in it. *Score*: the AUROC of
-CLAP's cosine of label and piece within a track, averaged over tracks that have pieces of both
-kinds; Student's interval over tracks. Whole-track similarity cannot help here. *Contrast*: less
-the mean of other features' labels on the same pieces.
+CLAP's cosine of label and piece within a track, averaged over the tracks that have pieces of both
+kinds, so that similarity to the whole track cannot help; Student's interval over tracks.
+*Contrast*: the score minus the mean score of other features' labels on the same pieces.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
 from pipeline.store.tables import LabelCandidate, ScoreRecord, TrackRecord
 
 CLIPS = 20
-"""Tracks of a feature at most, the strongest first."""
+"""Maximum number of tracks per feature, the strongest first."""
 FEWEST = 3
-"""Tracks with pieces of both kinds that a score needs."""
+"""Minimum number of tracks with pieces of both kinds for a score."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Pieces:
     """One feature's graded pieces."""
 
     tracks: tuple[int, ...]
-    """Places among the test tracks."""
+    """Rows among the test tracks."""
     fires: tuple[npt.NDArray[np.bool_], ...]
-    """Of each: which pieces fire."""
+    """For each of these, which pieces fire, [piece]."""
 
 
 class Localisation(ClapScorer):
@@ -64,7 +64,8 @@ class Localisation(ClapScorer):
 
 
 def areas_within(texts: Floats32, sounds: Floats32, graded: Pieces) -> Floats:
-    """AUROC [text, track] of each text among the pieces of each graded track."""
+    """AUROC [text, track] of each text among the pieces of each graded track, from the unit
+    embeddings `texts` [text, width] and `sounds` [test track, piece, width]."""
     return np.stack(
         [
             auroc_matrix(sounds[track, : len(fires)] @ texts.T, fires[:, None])[0]
@@ -75,7 +76,7 @@ def areas_within(texts: Floats32, sounds: Floats32, graded: Pieces) -> Floats:
 
 
 def pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
-    """Each kept feature's graded pieces; made once a stage."""
+    """Each kept feature's graded pieces, `count` per track at most; made once per stage."""
     key = ("pieces", context.sae, count)
     if key not in context.tables.memo:
         context.tables.memo[key] = _pieces_of(context, count)
@@ -101,7 +102,7 @@ def _pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
 
 
 def _wanted(context: SaeContext) -> dict[str, set[int]]:
-    """Test track to the features, by place, that it grades."""
+    """For each test track the features (by place) that are graded on it."""
     wanted: dict[str, set[int]] = {track.track: set() for track in _test_tracks(context)}
     for place, drawn in enumerate(draws(context)):
         strongest = drawn.positive[
@@ -115,13 +116,15 @@ def _wanted(context: SaeContext) -> dict[str, set[int]]:
 def _firing_pieces(
     context: SaeContext, wanted: dict[str, set[int]], count: int
 ) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
-    """(track, feature's place) to which pieces fire, from the frames' activations."""
+    """Which pieces fire, [piece] bool, for each (track, feature's place) of `wanted`, from the
+    activations of single frames. `count`: the number of pieces of the longest track."""
     import torch
 
     from pipeline.features.summaries import frames_of
     from pipeline.sae import checkpoint
     from pipeline.sae.frames import checked_shards
 
+    # τ in the raw units in which the stored SAE works, [feature].
     stored = checkpoint.load(context.directory, context.sae)
     tau = tau_of(context) * stored.facts.activation_scale
     seconds = context.config.scores.window_seconds
@@ -133,9 +136,13 @@ def _firing_pieces(
             if not places:
                 continue
             latents = torch.tensor([context.features[place].index for place in places])
+            # 1) Activations [frame, feature] and the piece that the middle of each frame lies in;
+            #    frames after the last piece go to one more, which is dropped.
             frames = frames_of(stored.sae, torch.from_numpy(array[row]).float(), latents).numpy()
             times = (facts.first_frame + np.arange(len(frames)) + 0.5) / facts.frame_rate
             piece = np.minimum((times / seconds).astype(np.intp), count)
+            # 2) A piece fires if any of its frames exceeds τ. `logical_or.at` since a plain indexed
+            #    assignment would keep only a piece's last frame.
             for column, place in enumerate(places):
                 fires = np.zeros(count + 1, dtype=bool)
                 np.logical_or.at(fires, piece, frames[:, column] > tau[place])
@@ -165,7 +172,7 @@ def _record(
     rival: float | None,
     graded: Pieces,
 ) -> ScoreRecord:
-    """One label's figures from its AUROC in each track [track]."""
+    """One label's figures from its AUROC in each track [track]: mean and Student's interval."""
     value, count = float(areas.mean()), len(areas)
     factor = float(t.ppf(0.5 + context.config.scores.interval_level / 2, count - 1))
     half = factor * float(areas.std(ddof=1)) / np.sqrt(count)

@@ -1,14 +1,15 @@
-"""`reading`: does a label, read by its own method, tell where its feature fires?
+"""`reading`: does a label, applied to tracks by its own method, tell where its feature fires?
 
-Graded on test tracks, which made neither feature nor label. A feature fires in a track if its
-largest activation there exceeds the run's τ, as in the stage `features`. The detector is the
-method's own reading of a track (a normal score, a tag), so a score says how well *this method*,
-listening its own way, finds the feature by this label; scores of different methods are therefore
-marked as not comparable. A method that reads no tracks (Gemini, listeners) has no such score.
+Graded on test tracks, which neither feature nor label was made from. A feature fires in a track if
+its largest activation there exceeds the run's τ, as in the stage `features`. The detector is the
+method's own score of a label in a track (a descriptor's normal score, a tag's presence), so it
+differs between methods, and scores of different methods are marked as not comparable. A method that
+cannot score tracks (Gemini, listeners) has no such score.
 
 *Score*: the AUROC with the interval of `pipeline.auroc` at the config's level.
-*Contrast*: the score less the mean AUROC that labels of rank 1 to `CONTRAST_RANKS` of the SAE's
-other features, by the same method, reach on this feature. A label that fits anything has none.
+*Contrast*: the score minus the mean AUROC that labels of rank 1 to `CONTRAST_RANKS` of the SAE's
+other features, by the same method, reach on this feature. A label that fits every feature has a
+contrast near 0.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pipeline.store.tables import LabelCandidate, ScoreRecord
 
 
 class Reading(Scorer):
-    """AUROC of each label's reading on test tracks."""
+    """AUROC of the method's own scores of each label on test tracks."""
 
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
@@ -60,20 +61,23 @@ def mean_of_others(
 ) -> Floats:
     """Mean AUROC on each feature [feature] of other features' labels of rank ≤ `CONTRAST_RANKS`.
 
-    `areas`: [text, feature]. A text counts as often as other features have it. NaN where there is
-    no other feature.
+    `areas` [text, feature]: AUROC of each text on each feature; `row`, `column`: where texts and
+    features stand in it. A text counts as often as other features have it. NaN where no other
+    feature has a label.
     """
+    # 1) given [text, feature]: how often each feature has each text among its labels.
     given = np.zeros(areas.shape)
     for label in labels:
         if label.rank <= CONTRAST_RANKS:
             given[row[label.text], column[label.feature]] += 1.0
+    # 2) For each feature, how often all others have the text; the mean weighted by that.
     others = given.sum(axis=1, keepdims=True) - given
     number = others.sum(axis=0)
     return np.asarray((others * areas).sum(axis=0) / np.where(number > 0, number, np.nan))
 
 
 def without_reading(label: LabelCandidate, method: str) -> ScoreRecord:
-    """The record of a label whose method reads no tracks."""
+    """The record of a label whose method cannot score tracks."""
     return ScoreRecord(
         feature=label.feature, method=method, rank=label.rank, score=None, low=None, high=None,
         contrast=None, n_positive=0, n_negative=0, comparable=False, status="failed",
@@ -89,7 +93,7 @@ def _records(
     fires: npt.NDArray[np.bool_],
     rival: float,
 ) -> Iterator[ScoreRecord]:
-    """The records of one feature; `readings` [label, test track], `fires` [test track]."""
+    """The records of one feature's labels; `readings` [label, test track], `fires` [test track]."""
     n_positive, n_negative = int(fires.sum()), int((~fires).sum())
     needed = max(2, context.config.scores.min_tracks)
     if min(n_positive, n_negative) < needed:
@@ -113,7 +117,7 @@ def _record(
     rival: float = float("nan"),
     reason: str = "",
 ) -> ScoreRecord:
-    """A label's record; without an AUROC it says why."""
+    """A label's record; `reason` says why there is no AUROC."""
     return ScoreRecord(
         feature=label.feature,
         method=method,

@@ -1,4 +1,4 @@
-"""What CLAP's scorers share: labels, their texts, and the similarity of each text to each track."""
+"""What the scorers that use CLAP share: labels, their texts' embeddings, cosines with tracks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pipeline.scorers.held_out import generator
 from pipeline.store.tables import LabelCandidate
 
 RIVALS = 200
-"""Labels of other features that a contrast is taken over, at most, drawn by lot."""
+"""Maximum number of other features' labels that a contrast is averaged over, drawn at random."""
 
 
 class ClapScorer(Scorer):
-    """A scorer that listens by CLAP, the same ear for every method."""
+    """A scorer that uses CLAP, the same model for every method."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """CLAP's files."""
@@ -39,13 +39,13 @@ class Labelled:
 
     labels: tuple[LabelCandidate, ...]
     texts: tuple[str, ...]
-    """Different ones, sorted."""
+    """Distinct and sorted."""
     embeddings: Floats32
     """[text, width]."""
 
     @property
     def row(self) -> dict[str, int]:
-        """Text to its row."""
+        """The row of each text in `embeddings`."""
         return {text: place for place, text in enumerate(self.texts)}
 
 
@@ -59,12 +59,13 @@ def labelled(context: SaeContext, method: str) -> Labelled | None:
 
 
 def track_similarities(context: SaeContext, found: Labelled) -> Floats32:
-    """Cosine [text, track]."""
+    """Cosine of each text with each track, [text, track]; both sides have norm 1."""
     return np.asarray(found.embeddings @ track_embeddings(context).T, dtype=np.float32)
 
 
 def rivals(context: SaeContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
-    """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`, `RIVALS` of them at most."""
+    """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`; a random `RIVALS` of them if
+    there are more. A text that several features have stands there several times."""
     row = found.row
     others = [
         row[label.text]
