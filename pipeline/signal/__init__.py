@@ -1,8 +1,8 @@
-"""Signal descriptors: what can be said of a recording from its samples alone.
+"""Signal descriptors: what a recording's samples tell without any trained model.
 
-Each descriptor is one number a track, in a unit of its own, with no trained model behind it:
-numpy and scipy compute it from two short-time spectra. Loudness is no descriptor: every track is
-brought to the same level first, because the stimuli that listeners hear are loudness-matched too.
+Each descriptor is one number per track, in its own unit, computed by numpy and scipy from two
+short-time spectra. Loudness is not a descriptor: every track is brought to the same level (RMS 1)
+first, since the stimuli that listeners hear are loudness-matched too.
 
 `describe.describe(audio, rate)` answers for one track, `table.measure` for a corpus.
 

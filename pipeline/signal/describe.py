@@ -21,7 +21,7 @@ DESCRIPTORS: tuple[str, ...] = (
 def describe(audio: npt.NDArray[np.floating], rate: int) -> dict[str, float]:
     """`DESCRIPTORS` of [sample] or [channel, sample] audio at `rate` Hz.
 
-    A descriptor that the track does not have is NaN. Raises `ValueError` for a track that is too
+    A descriptor that does not apply to the track is NaN. Raises `ValueError` if the track is too
     short, silent, or not finite.
     """
     frames = analyse(audio, rate)
@@ -36,7 +36,7 @@ def describe(audio: npt.NDArray[np.floating], rate: int) -> dict[str, float]:
 
 
 def stereo_width(audio: npt.NDArray[np.floating]) -> float:
-    """Energy of the difference of two channels over that of their sum, dB; NaN unless stereo."""
+    """10 log10 (Σ (l − r)² / Σ (l + r)²): side over mid energy, dB; NaN unless stereo."""
     if audio.ndim != 2 or audio.shape[0] != 2:
         return float("nan")
     left, right = np.asarray(audio, dtype=np.float64)

@@ -1,9 +1,10 @@
 """Pulse, tempo, onsets and hits.
 
-Two curves say where something begins, each a positive change averaged over bands (spectral flux:
-Böck and Widmer, DAFx 2013, without their maximum filter). *Rises* are in decibels, so that a
-quiet band counts like a loud one: for single onsets. *Loudness flux* is the change of power to
-the 1/4, near to loudness, where strong beats weigh more: for the pulse.
+Two curves show where notes begin, each a positive change averaged over bands (spectral flux: Böck
+and Widmer, DAFx 2013, without their maximum filter, which suppresses vibrato). *Rises* are in
+decibels, so that a quiet band counts as much as a loud one: for single onsets. *Loudness flux* is
+the change of power to the 1/4, close to perceived loudness, so that strong beats weigh more: for
+the pulse.
 """
 
 import numpy as np
@@ -12,24 +13,26 @@ import numpy.typing as npt
 from pipeline.signal.frames import FINE_RATE, Array, Frames, band_edges, decibels
 
 LAG = 2
-"""Fine frames over which a level's rise is measured (16 ms)."""
+"""Fine frames over which the rise of a level is measured (16 ms)."""
 FLUX_LAG = 4
-"""Fine frames over which a loudness's rise is measured (32 ms)."""
+"""Fine frames over which the rise of loudness is measured (32 ms)."""
 BEATS = 8
-"""Beats over which a period must hold."""
+"""Number of beats over which a period must hold."""
 TEMPI = np.geomspace(45.0, 210.0, 500)
-"""Tempi that are tried, beats a minute: so close that eight beats drift by less than a frame."""
+"""Tempi that are tried, beats per minute, 0.3 % apart: eight beats at neighbouring tempi differ by
+one (fast) to four (slow) fine frames."""
 PREFERRED_TEMPO, PREFERRED_OCTAVES = 110.0, 1.2
-"""Centre and width of the preference among tempi an octave apart (after Ellis, JNMR 2007)."""
+"""Centre (beats per minute) and standard deviation (octaves) of the log-normal preference of tempi
+(after Ellis, Journal of New Music Research 36, 2007)."""
 LOW_HZ, HIGH_HZ = 150.0, 4000.0
-"""Bass drums sound under the first, cymbals over the second."""
+"""Bass drums sound below the first, cymbals above the second."""
 
 ACTIVE_DB = 40.0
-"""Bins further than this under the loudest say nothing of drums."""
+"""Bins more than this below the loudest are not used by `percussiveness`."""
 
 
 def describe(frames: Frames) -> dict[str, float]:
-    """The rhythm's descriptors of one track."""
+    """The descriptors of rhythm of one track, each defined in its function."""
     rises = onset_curves(frames.levels)
     centres = band_edges()[1:-1]
     curve = rises.mean(axis=1)
@@ -47,34 +50,42 @@ def describe(frames: Frames) -> dict[str, float]:
 
 
 def onset_curves(levels: Array) -> Array:
-    """Rise of each band's level over `LAG` frames, decibels [frame, band], ≥ 0."""
+    """max(0, L[t + LAG] − L[t]) of each band's level, dB [frame, band]; L is the mean of three
+    neighbouring frames."""
     smooth = (levels[:-2] + levels[1:-1] + levels[2:]) / 3.0
     return np.asarray(np.maximum(smooth[LAG:] - smooth[:-LAG], 0.0), dtype=np.float32)
 
 
 def loudness_flux(bands: Array) -> Array:
-    """Rise of the bands' power [frame, band] to the 1/4 over `FLUX_LAG` frames [frame], ≥ 0."""
+    """max(0, P[t + FLUX_LAG]^¼ − P[t]^¼), mean over bands, [frame]; `bands`: power P [frame,
+    band]."""
     loudness = np.sqrt(np.sqrt(bands))
     rise = np.maximum(loudness[FLUX_LAG:] - loudness[:-FLUX_LAG], 0.0)
     return np.asarray(rise.mean(axis=1), dtype=np.float32)
 
 
 def autocorrelation(curve: Array) -> npt.NDArray[np.float64]:
-    """Autocorrelation [lag] of a curve [frame] without its slow part; 1 at lag 0, unbiased."""
+    """Unbiased autocorrelation [lag] of a curve [frame] minus its moving average over a second;
+    1 at lag 0.
+
+    r(l) = Σ_t c_t c_{t+l} / (N − l), by the Wiener–Khinchin theorem from |FFT|² in O(N log N).
+    """
     from scipy.ndimage import uniform_filter1d
 
     exact = curve.astype(np.float64)
     centred = exact - uniform_filter1d(exact, int(FINE_RATE))
     size = len(centred)
+    # Padded to twice the length, so that the correlation is not circular.
     spectrum = np.fft.rfft(centred, 2 * size)
     raw = np.fft.irfft(np.abs(spectrum) ** 2)[:size] / np.arange(size, 0, -1)
     return np.asarray(raw / max(float(raw[0]), 1e-12))
 
 
 def pulse_of(periodicity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How well each of `TEMPI` fits: the mean autocorrelation after 1 to `BEATS` of its beats.
+    """How well each of `TEMPI` fits, [tempo]: (1/B) Σ_{n=1..B} r(n × beat), B = `BEATS`, with r the
+    autocorrelation `periodicity` [lag], interpolated.
 
-    What lies beyond three quarters of the curve rests on too little of it, and counts 0.
+    Lags beyond three quarters of the curve are means over too few products, and count 0.
     """
     lags = np.arange(len(periodicity))
     usable = int(len(periodicity) * 0.75)
@@ -87,10 +98,11 @@ def pulse_of(periodicity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def beat(pulse: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """The best tempo, beats a minute, and its fit (0 to about 1).
+    """The best tempo, beats per minute, and its fit (0 to about 1); `pulse` [tempo].
 
-    A log-normal preference decides between tempi an octave apart. It errs too often for words to
-    be built on the tempo: `pace` chooses no octave.
+    The fit is weighted by exp(−½ (log2(tempo / 110) / 1.2)²), which decides between tempi an octave
+    apart (Ellis, 2007). That choice is wrong too often for a label to depend on it: the descriptor
+    `tempo` is `pace`.
     """
     octaves = np.log2(TEMPI / PREFERRED_TEMPO) / PREFERRED_OCTAVES
     best = int(np.argmax(pulse * np.exp(-0.5 * octaves**2)))
@@ -98,16 +110,17 @@ def beat(pulse: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def pace(pulse: npt.NDArray[np.float64]) -> float:
-    """Geometric mean of all tempi, each weighted by exp(its standardised fit): beats a minute.
+    """Geometric mean of all tempi, weighted by exp(standardised fit), beats per minute.
 
-    No octave is chosen: a slow piece lets only slow periods fit, a fast one quick ones as well.
+    No octave is chosen: in a slow piece only long periods fit, in a fast one short periods too.
     """
     weight = np.exp((pulse - pulse.mean()) / (pulse.std() + 1e-9))
     return float(np.exp((weight * np.log(TEMPI)).sum() / weight.sum()))
 
 
 def onsets(curve: Array) -> npt.NDArray[np.intp]:
-    """Frames at which the curve peaks over its surroundings, at least 40 ms apart."""
+    """Frames at which `curve` [frame] is the maximum within ± 40 ms and more than its standard
+    deviation above its mean over 0.3 s (peak picking after Böck, Krebs and Schedl, 2012)."""
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     around = uniform_filter1d(curve, int(0.3 * FINE_RATE))
@@ -116,7 +129,8 @@ def onsets(curve: Array) -> npt.NDArray[np.intp]:
 
 
 def attack(frames: Frames) -> float:
-    """How much more a band's level rises than it falls within 128 ms, at the steepest, dB."""
+    """Steepest rise minus steepest fall of a band's level within 128 ms (97th and 3rd percentile of
+    the change), mean over bands, dB: above 0 where notes start suddenly and fade."""
     from scipy.ndimage import uniform_filter1d
 
     lag = round(0.128 * FINE_RATE)
@@ -127,19 +141,21 @@ def attack(frames: Frames) -> float:
 
 
 def accent(curve: Array) -> float:
-    """How far a curve's strongest rises stand over its mean rise, decibels."""
+    """98th percentile minus mean of a curve of rises [frame], dB: large where a few strong hits
+    stand out."""
     return float(np.percentile(curve, 98) - curve.mean())
 
 
 def percussiveness(fine: Array) -> float:
-    """Flatness of the noisiest moments, dB: a drum or a cymbal is noise while it sounds.
-
-    Over the bins whose mean comes within `ACTIVE_DB` of the largest, so that a filter that takes
-    one end of the spectrum away changes little; the 99th percentile of the frames that sound.
+    """Spectral flatness (geometric over arithmetic mean) of the noisiest frames, dB, ≤ 0: a drum or
+    a cymbal is noise while it sounds. `fine`: magnitudes [frame, bin].
     """
+    # 1) Bins whose mean power is within `ACTIVE_DB` of the largest: a filter that removes one end
+    #    of the spectrum then changes little.
     power = np.square(fine) + np.float32(1e-10)
     mean = power.mean(axis=0)
     active = power[:, mean > mean.max() * 10 ** (-ACTIVE_DB / 10)]
+    # 2) The louder 70 % of the frames, 3) the 99th percentile of their flatness.
     level = power.sum(axis=1)
     sounding = active[level > np.percentile(level, 30)]
     if not len(sounding):
@@ -149,7 +165,8 @@ def percussiveness(fine: Array) -> float:
 
 
 def repeats(levels: Array) -> float:
-    """Share of a band's level changes (0.5 to 25 Hz) that come 9 to 16 times a second, averaged."""
+    """Power of a band's level modulation at 9 to 16 Hz over that at 0.5 to 25 Hz, mean over bands,
+    0 to 1: fast repeated notes, trills, rolls. `levels`: dB [frame, band]."""
     window = np.hanning(len(levels))[:, None]
     power = np.abs(np.fft.rfft((levels - levels.mean(axis=0)) * window, axis=0)) ** 2
     hertz = np.fft.rfftfreq(len(levels), 1 / FINE_RATE)

@@ -1,4 +1,4 @@
-"""The descriptors of a whole corpus, computed by several threads."""
+"""The descriptors of a whole corpus, computed in several threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Where a track's sound lies."""
+    """The part of a file that is a track's audio."""
 
     track: str
     path: Path
@@ -28,24 +28,25 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Measured:
-    """One track's descriptors in the order of `DESCRIPTORS`; NaN throughout if it has none."""
+    """One track's descriptors in the order of `DESCRIPTORS`; all NaN if they cannot be
+    computed."""
 
     track: str
     values: tuple[float, ...]
     reason: str = ""
-    """Why there are none."""
+    """Why they cannot be computed; empty if they can."""
 
 
 def measure(
     excerpts: Sequence[Excerpt], *, stage: str, workers: int, progress: Progress
 ) -> pa.Table:
-    """One row an excerpt, in their order: `track`, then `DESCRIPTORS` (float64, NaN if absent)."""
+    """One row per excerpt, in their order: `track`, then `DESCRIPTORS` (float64, NaN if absent)."""
     import pyarrow as pa
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
     progress.start(stage, len(excerpts), "track")
     rows = []
-    # Each thread computes in one thread: pools within them would get in each other's way.
+    # One BLAS thread per worker: with nested thread pools the workers would compete for cores.
     with threadpool_limits(1):
         for row in map_in_threads(measure_one, excerpts, workers):
             rows.append(row)
