@@ -1,4 +1,4 @@
-"""Which CLAP a run has: the registry of backends, and the model that its config names."""
+"""The registry of CLAP backends, and the model that a run's config names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ VARIABLE = "EARWITNESS_CLAP_MODEL"
 
 
 def model_of(config: ClapConfig) -> str:
-    """Where the model is; raises `PipelineError` if neither config nor environment says it."""
+    """The model's folder, file or hub name; raises `PipelineError` if neither config nor
+    environment gives one."""
     model = config.model or os.environ.get(VARIABLE, "")
     if not model:
         raise PipelineError(
-            "CLAP is needed and no model is given: set [clap] model, or "
+            "CLAP is needed, but no model is set: set [clap] model, or "
             f"{VARIABLE}, to a folder with a ClapModel (such as fixtures/nano/clap-nano) or, for "
             "the backend laion-clap, with its checkpoint"
         )
@@ -33,7 +34,8 @@ def model_of(config: ClapConfig) -> str:
 
 
 def fingerprint(config: ClapConfig) -> str:
-    """Of the backend and its model's files; raises `PipelineError` if one is missing."""
+    """Name of the backend and hash of its model's files; raises `PipelineError` if one is
+    missing."""
     backend = resolve(BACKENDS, config.backend, "CLAP backend")
     print_: str = backend.fingerprint_of(model_of(config))
     return f"{config.backend}:{print_}"

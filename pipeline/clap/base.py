@@ -1,7 +1,8 @@
-"""What a CLAP backend answers, and how a track of any length is read the same way twice.
+"""What a CLAP backend does, and how a track of any length gets one reproducible embedding.
 
-Both libraries crop a longer sound at random, so a score would not be the same twice. Here a track
-is cut beforehand into crops at fixed places that no library needs to cut again.
+Deviation from both libraries: they crop a sound that is longer than the model's window at random,
+so a score would differ from call to call. Here a track is first cut at fixed places into crops that
+fit the window, and its embedding is their mean.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ class Clap(Protocol):
     """A loaded model. Every embedding has norm 1."""
 
     sample_rate: int
-    """Of the sounds that it takes, Hz."""
+    """Sample rate of its input, Hz."""
     window_seconds: float
-    """The longest sound that it takes whole, seconds."""
+    """Length of the longest sound that it embeds without cropping, seconds."""
 
     def embed_sounds(self, sounds: Sequence[Floats32]) -> Floats32:
         """[sound, width] of mono sounds [sample], none longer than the window.
 
-        Each is embedded as if alone: what else is in the call changes nothing.
+        Each embedding depends on its own sound only, not on the rest of the batch.
         """
 
     def embed_texts(self, texts: Sequence[str]) -> Floats32:
@@ -35,8 +36,8 @@ class Clap(Protocol):
 
 
 def crop_starts(seconds: float, window: float) -> list[float]:
-    """Where the crops of a sound begin, seconds: evenly, from its start to its end, the fewest
-    that leave nothing unheard."""
+    """Where the crops of a sound begin, seconds: the fewest that cover it, n = ⌈seconds / window⌉,
+    evenly spaced from its start to (end − window), so that they overlap."""
     if seconds <= window:
         return [0.0]
     count = ceil(seconds / window)
@@ -44,7 +45,7 @@ def crop_starts(seconds: float, window: float) -> list[float]:
 
 
 def crops(sound: Floats32, clap: Clap) -> list[Floats32]:
-    """A sound [sample] as crops of at most the window."""
+    """A sound [sample] as crops [sample], none longer than the window."""
     length = round(clap.window_seconds * clap.sample_rate)
     starts = crop_starts(len(sound) / clap.sample_rate, clap.window_seconds)
     first = [min(round(start * clap.sample_rate), max(0, len(sound) - length)) for start in starts]
@@ -52,12 +53,12 @@ def crops(sound: Floats32, clap: Clap) -> list[Floats32]:
 
 
 def embed_whole(sound: Floats32, clap: Clap) -> Floats32:
-    """[width]: the mean over the sound's crops, of norm 1."""
+    """[width]: the mean over the sound's crops, normalised again."""
     mean = clap.embed_sounds(crops(sound, clap)).mean(axis=0, keepdims=True)
     return np.asarray(unit(mean)[0], dtype=np.float32)
 
 
 def unit(rows: npt.NDArray[np.floating]) -> Floats32:
-    """Rows [row, width] at norm 1; a row of zeros stays one."""
+    """Rows [row, width] divided by their L2 norm; a row of zeros stays zeros."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(length > 0, length, 1.0), dtype=np.float32)

@@ -1,4 +1,7 @@
-"""Embeddings of a run's tracks, of pieces of them, and of its labels' texts: made once, kept."""
+"""Embeddings of a run's tracks, of pieces of them, and of its labels: computed once and stored.
+
+All rows have norm 1, so an inner product is a cosine.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ PIECES_FILE = "scores/clap-pieces.safetensors"
 
 
 def loaded(context: SaeContext) -> Clap:
-    """The run's CLAP, loaded once a stage."""
+    """The run's CLAP, loaded once per stage."""
     memo = context.tables.memo
     if "clap" not in memo:
         memo["clap"] = backends.load(context.config.clap)
@@ -36,16 +39,16 @@ def track_embeddings(context: SaeContext) -> Floats32:
 
 
 def piece_embeddings(context: SaeContext, seconds: float) -> Floats32:
-    """[test track, piece, width]: pieces of `seconds`, one after another; what is left is not
-    read. Tracks in the context's order; those too short for as many pieces as the longest have
-    zeros there."""
+    """[test track, piece, width]: consecutive pieces of `seconds`; a shorter rest is not used.
+    Tracks in the context's order; a track with fewer pieces than the longest is padded with
+    zeros."""
     stamped = {**stamp(context), "seconds": repr(seconds)}
     made = context.tables.tensors(PIECES_FILE, stamped, partial(_embed_pieces, context, seconds))
     return np.asarray(made["pieces"], dtype=np.float32)
 
 
 def text_embeddings(context: SaeContext, texts: Sequence[str]) -> Floats32:
-    """[text, width], each text embedded once a stage."""
+    """[text, width], each text embedded once per stage."""
     known: dict[str, Floats32] = context.tables.memo.setdefault("clap texts", {})
     new = sorted(set(texts) - set(known))
     if new:
@@ -93,7 +96,8 @@ def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:
 
 
 def stamp(context: SaeContext) -> dict[str, str]:
-    """All that the embeddings depend on; hashed once a stage, for a model may be large."""
+    """Fingerprints of all that the embeddings depend on; hashed once per stage, since a model may
+    be large."""
     memo = context.tables.memo
     if "clap stamp" in memo:
         found: dict[str, str] = memo["clap stamp"]

@@ -1,1 +1,1 @@
-"""Does the pipeline find what is there? Planted concepts, and what found them beside controls."""
+"""Does the pipeline find what is there? Planted concepts, what detects them, and the controls."""

@@ -1,7 +1,8 @@
-"""The planted-concept benchmark: the run's features beside every control, with intervals.
+"""The planted-concept benchmark: the run's features against every control, with intervals.
 
-Which is what the SAE on the trained subject beats, and what it does not. Each control chooses a
-concept's detector on train tracks and is graded on test tracks just as the features are.
+It shows which controls the SAE on the trained subject outperforms and which it does not. Each
+control chooses a concept's detector on train tracks and is graded on test tracks, exactly as the
+features are.
 """
 
 from __future__ import annotations
@@ -50,26 +51,27 @@ PERMUTED = "permuted concepts"
 
 @dataclass(frozen=True)
 class Column:
-    """One way to detect, over the concepts with enough test tracks."""
+    """One kind of detector, over the concepts with enough test tracks."""
 
     name: str
     auroc: dict[str, float]
-    """Concept to AUROC on test tracks."""
+    """AUROC on test tracks, by concept."""
     n_found: int
-    """Concepts at `FOUND` or more."""
+    """Number of concepts with an AUROC of at least `FOUND`."""
     mean: float
     difference: float
-    """Mean AUROC of the features less this column's."""
+    """Mean AUROC of the features minus this column's."""
     low: float
     high: float
-    """Interval of the difference, 95 %: percentile bootstrap over concepts, paired."""
+    """95 % interval of the difference: paired percentile bootstrap over concepts."""
     extra_low: int
     extra_high: int
-    """Interval of how many more concepts the features find, likewise."""
+    """95 % interval of how many more concepts the features find, by the same bootstrap."""
     n_candidates: int
-    """What a concept's detector was chosen from; 0 where one was fitted."""
+    """Number of candidates that a concept's detector was chosen from; 0 where one was fitted."""
     settings: str
-    """Block, k and number of latents: chosen for it on validation tracks, or the features' own."""
+    """Block, k and number of latents, and whether they were chosen for this control on validation
+    tracks or are the features' own."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def benchmark(path: Path, *, progress: Progress, device: str | None = None) -> B
 
 
 def _made_of(directory: RunDirectory) -> dict[str, str]:
-    """Hashes of what the benchmark is computed from, in the run and in its controls."""
+    """Hashes of the files that the benchmark is computed from, in the run and in its controls."""
     stages = ("corpus", "activations", "sae", "features")
     controls = {control.path.name: control.digest(*stages) for control in directory.nested()}
     return {"run": directory.digest(*stages, "labels"), **controls}
@@ -136,12 +138,14 @@ def from_json(stored: dict[str, Any]) -> Benchmark:
 
 
 def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> Benchmark:
+    # 1) Concepts that can be graded.
     concepts = [c for c in planted_concepts(directory) if _counted(c)]
     if not concepts:
         raise PipelineError(
             f"no concept of {directory.path} has {ENOUGH_TRACKS} test tracks with it and as many "
             "without: nothing can be graded"
         )
+    # 2) The best detector of each concept among the features, and among each control's candidates.
     features = latents(directory)
     found = {FEATURES: chosen(features, concepts)}
     sizes = {FEATURES: len(features.names)}
@@ -149,10 +153,12 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     for name, candidates, how in _controls(directory, config, concepts, progress):
         found[name], sizes[name] = chosen(candidates, concepts), len(candidates.names)
         settings[name] = how
+    # 3) Their AUROC on test tracks; a fitted probe as the ceiling, permuted concepts as the floor.
     scores = {name: {c: d.auroc for c, d in by.items()} for name, by in found.items()}
     scores[PROBE] = {c: p.auroc for c, p in probes(directory, concepts, progress).items()}
     scores[PERMUTED] = _permuted(features, concepts)
     sizes[PERMUTED] = sizes[FEATURES]
+    # 4) Features by concept, whether labels name it, and whether other seeds find the same.
     division = divide(directory, concepts, threshold=FOUND)
     seeds = other_seeds(config.sae.seed)
     return Benchmark(
@@ -175,7 +181,8 @@ def _counted(concept: Planted) -> bool:
 def _controls(
     directory: RunDirectory, config: RunConfig, concepts: Sequence[Planted], progress: Progress
 ) -> Iterator[tuple[str, Candidates, str]]:
-    """Every control's name, candidates and settings; what needs dictionaries has its own."""
+    """Every control's name, candidates and settings; a control that needs dictionaries has its own,
+    trained in the same way."""
     decoder = RunDirectory(directory.path_of(RANDOM_DECODER))
     yield "random decoder", *_best(decoder, concepts, "; its block among the features' own")
     for kind, candidates in untrained(directory, seed=config.sae.seed, progress=progress).items():
@@ -188,7 +195,7 @@ def _controls(
 def _best(
     control: RunDirectory, concepts: Sequence[Planted], blocks: str
 ) -> tuple[Candidates, str]:
-    """The dictionaries of a control that tell most on validation tracks, and what was tried."""
+    """Candidates from a control's best dictionaries by validation tracks, and what was tried."""
     choice = best_set(control, concepts)
     if choice is None:
         return latents(control), "all dictionaries; no concept has the validation tracks to choose"
@@ -200,7 +207,12 @@ def _best(
 
 
 def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, float]:
-    """Concepts dealt to tracks at random: what choosing among so many features brings alone."""
+    """AUROC by concept when tracks are permuted: what choosing the best of so many features gives
+    by chance alone.
+
+    All features are permuted together, so that their correlations stay: they are effectively as
+    many independent candidates as in truth.
+    """
     rng = np.random.default_rng(0)
     shuffled = replace(
         features,
@@ -214,12 +226,17 @@ def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, fl
 def _column(
     name: str, scores: dict[str, dict[str, float]], n_candidates: int, settings: str
 ) -> Column:
+    """One column from the AUROCs of all, `scores[name][concept]`."""
+    # 1) AUROC [concept], paired by concept.
     concepts = sorted(scores[FEATURES])
     ours = np.array([scores[FEATURES][c] for c in concepts])
     theirs = np.array([scores[name][c] for c in concepts])
+    # 2) Bootstrap: concepts drawn with replacement, [resample, concept]. The same draws for every
+    #    column, so that columns differ in their detectors only.
     draws = np.random.default_rng(0).integers(len(concepts), size=(RESAMPLES, len(concepts)))
     difference = (ours - theirs)[draws].mean(axis=1)
     extra = ((ours >= FOUND).astype(int) - (theirs >= FOUND).astype(int))[draws].sum(axis=1)
+    # 3) Percentile intervals; of a count the nearest resample, so that the limits are whole.
     low, high = np.quantile(difference, (0.025, 0.975))
     extra_low, extra_high = np.quantile(extra, (0.025, 0.975), method="nearest")
     return Column(

@@ -1,4 +1,4 @@
-"""The benchmark on the screen: a table against every control, and what it says in words."""
+"""The benchmark as text: the table with every control, and what follows from it in words."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _columns(result: Benchmark) -> Iterator[str]:
 
 
 def _settings(result: Benchmark) -> Iterator[str]:
-    """At which block, k and number of latents each row ran, and whether that was chosen for it."""
+    """The block, k and number of latents of each row, and whether they were chosen for it."""
     yield "Dictionaries and hookpoints:"
     for column in result.columns:
         yield f"  {column.name:24} {column.settings}"
@@ -50,14 +50,14 @@ def _difference(result: Benchmark, column: Column) -> str:
 
 
 def _words(result: Benchmark) -> Iterator[str]:
-    """What the features beat, what they do not, and what stays undecided."""
+    """Which controls the features beat, which beat them, and which comparisons are undecided."""
     others = [c for c in result.columns if c.name not in (FEATURES, PROBE)]
     beaten = [c.name for c in others if c.low > 0]
     better = [c.name for c in others if c.high < 0]
     open_ = [c.name for c in others if c.low <= 0 <= c.high]
     yield f"By mean AUROC the features beat: {_listed(beaten)}."
     yield f"They are beaten by: {_listed(better)}. Undecided: {_listed(open_)}."
-    yield "Intervals: percentile bootstrap over concepts, paired; they speak of these concepts."
+    yield "Intervals: paired percentile bootstrap over concepts; they hold for these concepts only."
 
 
 def _listed(names: list[str]) -> str:

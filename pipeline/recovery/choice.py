@@ -1,8 +1,8 @@
-"""Which of several dictionaries, and sets of them, tell concepts best on *validation* tracks.
+"""Which of several dictionaries, or sets of them, detect concepts best on *validation* tracks.
 
 For each concept the latent is chosen on train tracks and graded on validation tracks, so that a
-choice made here leaves the test tracks, which `recovery` grades on, unseen. A control that is
-given one size and k, whatever suits it, is a straw man: it chooses as the features' were chosen.
+choice made here does not use the test tracks, on which `recovery` grades. A control with one fixed
+size and k would be a straw man: its dictionaries are chosen in the same way as the features' were.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Choice:
     label: str
     saes: tuple[str, ...]
     tried: int
-    """Sets among which it was chosen."""
+    """Number of sets that it was chosen from."""
     mean: float
     """Its mean AUROC on validation tracks."""
 
 
 def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | None:
-    """The set of a run's SAEs with the largest mean AUROC on validation tracks; the first of equal
-    ones. None if no concept has two validation tracks with it and two without."""
+    """The set of a run's SAEs with the largest mean AUROC on validation tracks; of equals the
+    first. None if no concept has two validation tracks with it and two without."""
     gradable = [
         concept
         for concept in concepts
@@ -54,7 +54,8 @@ def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | N
 
 
 def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np.ndarray:
-    """AUROC of an SAE's latents on train and on validation tracks, [split, concept, latent]."""
+    """AUROC of the mean activation of each of an SAE's latents, on train and on validation tracks,
+    [split, concept, latent]."""
     tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
     tracks = json.loads(metadata["tracks"])
     found = []
@@ -67,7 +68,7 @@ def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np
 
 
 def subsets(directory: RunDirectory) -> dict[str, list[str]]:
-    """Each SAE, then those that share a hookpoint, a number of latents or a k, then all."""
+    """Each SAE alone, the SAEs that share a hookpoint, a number of latents or a k, and all."""
     names = list(directory.sae_names())
     shared: dict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -82,9 +83,10 @@ def subsets(directory: RunDirectory) -> dict[str, list[str]]:
 
 def validated(graded: Sequence[np.ndarray]) -> np.ndarray:
     """AUROC [concept] on validation tracks of the latent that is best on train tracks, among all
-    latents of these `grades`."""
+    latents of some SAEs; `graded`: `grades` of each."""
     on_train, on_validation = np.concatenate(graded, axis=2)
-    # Equal but for their last digits, several are best on few tracks: the first is taken.
+    # With few tracks several latents are equally good, but for rounding: the first of them is taken
+    # on every machine.
     best = on_train.round(9).argmax(axis=1)[:, None]
     found: np.ndarray = np.take_along_axis(on_validation, best, axis=1)[:, 0]
     return found

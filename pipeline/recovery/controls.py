@@ -1,4 +1,4 @@
-"""Controls are runs of their own inside the run, in `recovery/NAME`, up to their features."""
+"""The controls: complete runs inside the run, in `recovery/NAME`, up to their stage `features`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pipeline.subjects import load_subject
 RANDOM_DECODER = "recovery/random-decoder"
 WITHOUT_BLOCKS = ("codec-latents", "mel-spectrogram")
 SIZES = (1, 2)
-"""Numbers of latents, over the features' own, that what stands in for the subject chooses from."""
+"""Dictionary sizes, relative to the features' own, that a stand-in for the subject can choose
+from."""
 
 
 def random_decoder(directory: RunDirectory, config: RunConfig, progress: Progress) -> RunDirectory:
-    """The same run on the same architecture with a freshly initialised decoder."""
+    """The same run on the same architecture, its language model initialised and never trained."""
     progress.note("control: the same pipeline on a randomly initialised decoder")
     subject = replace(config.subject, control="random")
     return _run(directory, replace(config, subject=subject), RANDOM_DECODER, progress)
@@ -27,7 +28,7 @@ def random_decoder(directory: RunDirectory, config: RunConfig, progress: Progres
 def standin(
     directory: RunDirectory, config: RunConfig, control: str, progress: Progress
 ) -> RunDirectory:
-    """The same pipeline with something else in the subject's place, in more sizes."""
+    """The same pipeline with something else in the subject's place, in several dictionary sizes."""
     progress.note(f"control: {control}")
     subject = replace(config.subject, control=control)
     width = int(directory.summary("activations")["subject"]["width"])
@@ -35,6 +36,7 @@ def standin(
     if control in WITHOUT_BLOCKS:
         # Stored under the first hookpoint's name only.
         subject = replace(subject, hookpoints=subject.hookpoints[:1])
+    # The same numbers of latents on another width, at least: a narrow input gets a large expansion.
     expansions = {
         ceil(expansion * size * width / other): None
         for size in SIZES
@@ -54,8 +56,8 @@ def _run(
 
 
 def _share_corpus(directory: RunDirectory, control: RunDirectory) -> None:
-    """Give a control the run's own stage `corpus`: the same tracks in the same splits, without
-    decoding every recording once more. Not if the corpus has changed since the run was begun."""
+    """Copy the run's stage `corpus` to a control: the same tracks in the same splits, without
+    decoding every recording again. Not if the corpus has changed since the run was started."""
     theirs, ours = (one.read_json("run.json") for one in (directory, control))
     if control.is_done("corpus") or theirs["corpus_fingerprint"] != ours["corpus_fingerprint"]:
         return

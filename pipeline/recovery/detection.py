@@ -1,4 +1,9 @@
-"""The feature that found a concept: chosen on train tracks, graded on test tracks."""
+"""The best detector of each concept: chosen on train tracks, graded on test tracks.
+
+A detector is a latent (or a control's candidate) whose score of a track is its mean activation over
+frames. The best of thousands is flattered by the choice, so the tracks that it was chosen on are
+never those that it is graded on.
+"""
 
 from __future__ import annotations
 
@@ -18,24 +23,24 @@ from pipeline.store.run_directory import RunDirectory
 
 @dataclass(frozen=True)
 class BestCandidate:
-    """A feature as a detector of a concept, by its mean activation in a track."""
+    """The feature that detects a concept best, and its figures."""
 
     feature: str
     train_auroc: float
-    """On train tracks, where it was the best of all candidates: flattered by the choice."""
+    """On train tracks, where it was the best of all candidates; optimistic because of that."""
     auroc: float
     """On test tracks."""
     low: float
     high: float
     interval: str
-    """Kind of the interval from low to high, 95 %."""
+    """Kind of the 95 % interval from low to high."""
     average_precision: float
     """On test tracks."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Scores of whatever a concept's detector is chosen from, on train and on test tracks."""
+    """The scores among which a concept's detector is chosen, on train and on test tracks."""
 
     names: list[str]
     train: np.ndarray
@@ -49,7 +54,7 @@ class Candidates:
     def split(
         cls, directory: RunDirectory, tracks: Sequence[str], names: list[str], scores: np.ndarray
     ) -> Candidates:
-        """From scores [track, candidate] over all usable tracks."""
+        """Split `scores` [track, candidate] of all usable tracks."""
         train, test = (split_mask(directory, tracks, part) for part in ("train", "test"))
         return cls(
             names,
@@ -60,9 +65,9 @@ class Candidates:
         )
 
     def joined_with(self, other: Candidates) -> Candidates:
-        """These and the other's candidates, over the same tracks."""
+        """The candidates of both, over the same tracks."""
         if (self.train_tracks, self.test_tracks) != (other.train_tracks, other.test_tracks):
-            raise ValueError("candidates over different tracks cannot stand side by side")
+            raise ValueError("candidates over different tracks cannot be joined")
         return Candidates(
             self.names + other.names,
             np.concatenate([self.train, other.train], axis=1),
@@ -104,8 +109,8 @@ def aurocs_on_test(candidates: Candidates, concepts: Sequence[Planted]) -> np.nd
 def latents(
     directory: RunDirectory, *, kept: bool = False, saes: Sequence[str] | None = None
 ) -> Candidates:
-    """Mean activations of the latents of `saes`, else of every SAE: those that fire on train
-    tracks, or `kept`.
+    """Mean activations of latents of `saes` (default: every SAE): of those that are above 0 in any
+    train track, or, with `kept`, of the kept features.
 
     Raises `PipelineError` if there is none.
     """

@@ -1,6 +1,6 @@
-"""Directions that no dictionary was trained for: neurons, principal components, random ones.
+"""Directions without a trained dictionary: neurons, principal components, random directions.
 
-What they detect, a sparse autoencoder need not be trained for.
+Concepts that these already detect do not need a sparse autoencoder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KINDS = ("neurons", "principal components", "random directions", "random diction
 
 @dataclass(frozen=True)
 class _Moments:
-    """Of all train frames at one hookpoint."""
+    """Mean and covariance of all train frames at one hookpoint."""
 
     mean: np.ndarray
     """[d] float64."""
@@ -35,9 +35,11 @@ class _Moments:
 def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict[str, Candidates]:
     """Candidates of every kind in `KINDS`, over the hookpoints and the sizes of the run's SAEs.
 
-    Neurons and random directions are read as a track's mean along them (neurons with both
-    signs); principal components as the mean of what is over the average, with both signs. The
-    random dictionary has the SAEs' own size, centre and k, and directions that nobody trained.
+    The score of a track with frames x_t (mean x̄_track; mean over train frames μ) is, for
+    *neurons* ± x̄_track in each dimension; *principal components* v: mean over t of
+    max(0, ± v·(x_t − μ)); *random directions* w: w·x̄_track, w the rows of an untrained W_dec;
+    *random dictionary*: the mean activation of each latent of an SAE with the run's own n, k and
+    b_dec, as it is before training.
     """
     import torch
 
@@ -57,24 +59,27 @@ def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict
 def _at(
     directory: RunDirectory, hookpoint: str, dictionaries: list[StoredSae], progress: Progress
 ) -> dict[str, Candidates]:
-    """The same at one hookpoint; `dictionaries` are untrained."""
+    """Candidates of every kind at one hookpoint; `dictionaries` are untrained."""
     import torch
 
     from pipeline.features.summaries import summarise
 
     usable = usable_tracks(directory)
     train = frozenset(t.track for t in usable if t.split == "train")
-    # Every track is read twice.
+    # Each track is read twice: for the covariance, and for the scores.
     progress.start(f"untrained directions {hookpoint}", 2 * len(usable), "track")
+    # 1) Principal components [d, d], as rows, from the covariance of train frames only.
     moments = _moments(directory, hookpoint, train, progress)
     components = np.linalg.eigh(moments.covariance)[1].T.astype(np.float32)
     both = np.concatenate([components, -components])
     directions = np.concatenate([one.sae.W_dec.detach().numpy() for one in dictionaries])
     offset = moments.mean.astype(np.float32)
+    # 2) Scores of a few tracks at a time, one array [track, candidate] per kind.
     tracks: list[str] = []
     rows: list[list[np.ndarray]] = []
     for names, batch in _batches(directory, hookpoint):
         tracks.extend(names)
+        # batch [track, frame, d]; mean [track, d]; above [track, 2 d].
         mean = batch.mean(axis=1)
         above = np.maximum((batch - offset) @ both.T, 0.0).mean(axis=1)
         frames = torch.from_numpy(batch)
@@ -92,6 +97,7 @@ def _at(
         )
         progress.advance(len(names))
     progress.finish()
+    # 3) Sorted by track, as the SAEs' summaries are.
     order = np.argsort(np.asarray(tracks, dtype=object), kind="stable")
     columns = [np.concatenate(column)[order] for column in zip(*rows, strict=True)]
     listed = [tracks[place] for place in order]
@@ -106,6 +112,8 @@ def _at(
 def _moments(
     directory: RunDirectory, hookpoint: str, train: frozenset[str], progress: Progress
 ) -> _Moments:
+    """μ = Σ x / N and C = Σ x xᵀ / N − μ μᵀ over the N train frames."""
+    # Products in float32 per batch, sums over batches in float64.
     total, square, count = 0.0, 0.0, 0
     for names, batch in _batches(directory, hookpoint):
         inside = [place for place, name in enumerate(names) if name in train]
@@ -121,7 +129,7 @@ def _moments(
 def _batches(
     directory: RunDirectory, hookpoint: str, size: int = 4
 ) -> Iterator[tuple[Sequence[str], np.ndarray]]:
-    """Names and float32 activations [track, frame, d] of a few tracks at a time."""
+    """Names and float32 activations [track, frame, d] of `size` tracks at a time."""
     for facts, array in read_shards(directory, hookpoint):
         for start in range(0, len(array), size):
             part = slice(start, start + size)

@@ -1,8 +1,8 @@
-"""Whether a text says that something is there, or that it is not.
+"""Whether a text says that something is present, or that it is absent.
 
-"No deep bass" and "bass-free" hold the words of a concept and say the opposite. A mention counts
-as denied if a negation stands before it in its clause, with `REACH` words between at most, or right
-after it. Rules of thumb for labels of a few words, not a parser of sentences.
+"No deep bass" and "bass-free" contain the words of a concept and say the opposite. A mention counts
+as denied if a negation precedes it in its clause by at most `REACH` words, or follows it
+immediately. These are heuristics for labels of a few words, not a parser of sentences.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 REACH = 5
-"""Words that may stand between a negation and what it denies: "without any of the usual reverb"."""
+"""Maximum number of words between a negation and what it denies: "without any of the usual
+reverb"."""
 NEGATION = re.compile(
     r"\b(?:(?P<one>no|non|zero|missing|un(?=-)|anti(?=-))"
     r"|not(?! (?:only|just|merely|simply)\b)|\w+n['’]t|cannot|never|neither|nor|hardly|barely"
@@ -18,15 +19,16 @@ NEGATION = re.compile(
     r"|lack(?:s|ing|ed)?(?: of| in)?|absen(?:ce of|t)|(?:free|empty|void) (?:of|from))\b",
     re.IGNORECASE,
 )
-"""`one` holds what denies one noun only: "no drums and deep bass" has deep bass, while "without
-drums and bass" has none. With a hyphen it denies its own word only: "non-vocal piano"."""
+"""The group `one` matches negations of one noun only: "no drums and deep bass" has deep bass, while
+"without drums and bass" has none. With a hyphen they negate their own word only: "non-vocal
+piano"."""
 LIST = re.compile(
     r"\b(?:no|without|neither|lacks?|lacking)"
     r"(?:(?: (?!(?:and|or|nor)\b)[\w'’-]+){1,3},)+"
     r"(?: (?!(?:and|or|nor)\b)[\w'’-]+){0,3} n?or\b",
     re.IGNORECASE,
 )
-"""A list that one negation denies as a whole, up to the word before its last item: "no drums, bass
+"""A list that one negation denies as a whole, up to the word before the last item: "no drums, bass
 or vocals"."""
 AFTER = re.compile(
     r"-?less\b|-free\b| free\b(?! [a-z])"
@@ -42,10 +44,10 @@ CLAUSE_END = re.compile(
 
 
 def says(text: str, phrase: str) -> bool:
-    """Whether `text` says that `phrase` is there: named by whole words, and not denied.
+    """Whether `text` says that `phrase` is present: its whole words occur and are not denied.
 
-    A phrase that denies something itself ("no drums", "without percussion") is said by every text
-    that denies the same thing ("lack of drums").
+    A phrase that is itself a negation ("no drums", "without percussion") is said by every text that
+    denies the same thing ("lack of drums").
     """
     denying = NEGATION.match(phrase)
     if denying is None:
@@ -54,18 +56,18 @@ def says(text: str, phrase: str) -> bool:
 
 
 def _mentions(text: str, phrase: str) -> list[bool]:
-    """Of each place where `phrase` stands in `text` as whole words, whether it is denied there."""
+    """For each place where `phrase` occurs in `text` as whole words, whether it is denied there."""
     text = LIST.sub(lambda whole: whole[0].replace(",", "/"), text)  # no end of a clause
     found = re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)
     return [_denied(text[: place.start()], text[place.end() :]) for place in found]
 
 
 def _denied(before: str, after: str) -> bool:
-    """Whether what stands between these two parts of a text is said not to be there."""
+    """Whether a mention between these two parts of a text is denied."""
     clause = CLAUSE_END.split(before)[-1]
     negations = [one for one in NEGATION.finditer(clause) if not _of_another_word(one, clause)]
     denied = bool(negations) and _reaches(negations[-1], clause)
-    # "Never without reverb": the second negation takes the first one back.
+    # "Never without reverb": the second negation cancels the first.
     if denied and len(negations) > 1:
         between = clause[negations[-2].end() : negations[-1].start()]
         denied = bool(re.search(r"\b(?:n?or|neither|no)\b", negations[-1][0])) or (
@@ -75,7 +77,7 @@ def _denied(before: str, after: str) -> bool:
 
 
 def _of_another_word(negation: re.Match[str], clause: str) -> bool:
-    """Whether a negation is tied to a word by a hyphen, and that word has ended."""
+    """Whether a negation is joined to another word by a hyphen, as in "non-vocal piano"."""
     rest = clause[negation.end() :]
     return bool(negation["one"]) and rest.startswith("-") and " " in rest
 

@@ -1,8 +1,8 @@
-"""Does a label say what drives the feature? Graded by the corpus's own words.
+"""Does a label name the concept that drives the feature? Graded by the corpus's own words.
 
-A kept feature is *driven* by the concept that it tells best on train tracks, if it tells it at
-`FOUND` there and on test tracks. A label names a concept if the concept's name or one of its
-synonyms stands in it, word by word, and is not denied: "no deep bass" does not name deep bass.
+A kept feature is *driven* by the concept that it detects best on train tracks, if its AUROC is at
+least `FOUND` there and on test tracks. A label names a concept if the concept's name or one of its
+synonyms occurs in it as whole words and is not denied: "no deep bass" does not name deep bass.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from pipeline.recovery.planted import Planted
 from pipeline.store.run_directory import RunDirectory
 
 CANDIDATES = 5
-"""Labels of a method that a listener may be shown for a feature."""
+"""Number of a method's labels that a listener may be shown for a feature."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """How features share concepts out, over the kept features."""
+    """Which concepts drive which kept features."""
 
     threshold: float
     driven: dict[str, str]
-    """Feature to the concept that drives it."""
+    """The concept that drives each driven feature."""
     splits: dict[str, int]
-    """Concept to how many features it drives; only concepts that drive any."""
+    """The number of features that each concept drives; only concepts that drive any."""
     merging: int
-    """Driven features that tell a second concept as well, on train and on test."""
+    """Number of driven features that also detect a second concept, on train and on test."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ class Naming:
 
     method: str
     n_features: int
-    """Driven features."""
+    """Number of driven features."""
     first: int
-    """Of those, whose first label names the concept."""
+    """Of those, the number whose first label names the concept."""
     any_of_five: int
-    """Of those, one of whose first five does."""
+    """Of those, the number with such a label among the first five."""
 
 
 def divide(directory: RunDirectory, concepts: Sequence[Planted], *, threshold: float) -> Division:
-    """Which concept drives which kept feature; see the module's docstring."""
+    """Which concept drives which kept feature; see the module's docstring. Arrays are [concept,
+    candidate]."""
     gradable = [concept for concept in concepts if concept.gradable()]
     candidates = latents(directory, kept=True)
     told = _told(candidates, gradable, threshold)
@@ -64,7 +65,7 @@ def divide(directory: RunDirectory, concepts: Sequence[Planted], *, threshold: f
 
 
 def _told(candidates: Candidates, concepts: Sequence[Planted], threshold: float) -> np.ndarray:
-    """Whether a candidate tells a concept on both splits, [concept, candidate] bool."""
+    """Whether a candidate detects a concept on both splits, [concept, candidate] bool."""
     on_train = aurocs_on_train(candidates, concepts) >= threshold
     told: np.ndarray = on_train & (aurocs_on_test(candidates, concepts) >= threshold)
     return told
@@ -73,7 +74,7 @@ def _told(candidates: Candidates, concepts: Sequence[Planted], threshold: float)
 def grade_names(
     directory: RunDirectory, concepts: Sequence[Planted], division: Division
 ) -> list[Naming]:
-    """Each labeling method of the run; empty if its stage `labels` is not done."""
+    """The grade of each labeling method of the run; empty if its stage `labels` is not done."""
     if not directory.is_done("labels"):
         return []
     listed = directory.read_json("concepts.json")["concepts"]
@@ -83,7 +84,8 @@ def grade_names(
 
 
 def names_concept(text: str, words: Sequence[str]) -> bool:
-    """Whether `text` says that what one of `words` (each may be several) names is there."""
+    """Whether `text` says that a concept is present, by any of its names `words` (each may have
+    several words)."""
     return any(says(text, word) for word in words)
 
 

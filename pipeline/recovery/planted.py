@@ -1,4 +1,4 @@
-"""The planted concepts of a run's corpus, and which tracks have them."""
+"""The planted concepts of a run's corpus, and the tracks that have them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Planted:
     name: str
     group: str
     tracks: dict[str, frozenset[str]]
-    """Usable tracks that have it, by split."""
+    """Usable tracks with the concept, by split."""
     sizes: dict[str, int]
-    """Usable tracks, by split."""
+    """Number of usable tracks, by split."""
 
     def present(self, tracks: Sequence[str], split: str) -> np.ndarray:
         """Whether each of `tracks` of that split has the concept, [track] bool."""
         return np.array([track in self.tracks[split] for track in tracks], dtype=bool)
 
     def count(self, split: str, *, present: bool = True) -> int:
-        """Tracks of a split that have it, or that do not."""
+        """Number of tracks of a split with the concept, or without it."""
         n = len(self.tracks[split])
         return n if present else self.sizes[split] - n
 
     def gradable(self) -> bool:
-        """Whether train and test have at least two tracks with it and two without."""
+        """Whether train and test each have at least two tracks with the concept and two without."""
         counts = [
             self.count(split, present=present)
             for split in ("train", "test")
@@ -58,7 +58,7 @@ def planted_concepts(directory: RunDirectory) -> list[Planted]:
 
 
 def split_mask(directory: RunDirectory, tracks: Sequence[str], split: str) -> np.ndarray:
-    """Which of `tracks` are in the split, [track] bool."""
+    """Whether each of `tracks` is in the split, [track] bool."""
     inside = {track.track for track in usable_tracks(directory) if track.split == split}
     return np.array([track in inside for track in tracks], dtype=bool)
 

@@ -1,8 +1,9 @@
 """The ceiling: a logistic regression on a track's mean activation, for each concept.
 
-What it cannot tell is not linearly there in the mean, so no single direction can tell it either
-(a feature, which sums over time after its ReLU, may still do a little better). Fitted on train
-tracks, standardised by them; C and the hookpoint are chosen by cross-validation within train.
+A concept that it cannot detect is not linearly present in the mean, so no single direction detects
+it either (a feature, which averages over time after its ReLU, may still do a little better). It is
+fitted on train tracks, standardised by them; C and the hookpoint are chosen by cross-validation
+within train.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 
 STRENGTHS = (0.003, 0.03, 0.3)
-"""Inverse regularisation that is tried (scikit-learn's C)."""
+"""Inverse strengths of the L2 penalty that are tried (scikit-learn's C)."""
 FOLDS = 3
+"""Folds of the cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Probe:
     hookpoint: str
     c: float
     train_auroc: float
-    """Cross-validated within train, the best over hookpoints and C."""
+    """Cross-validated within train; the best over hookpoints and C, so optimistic."""
     auroc: float
     """On test tracks."""
     low: float
@@ -84,7 +86,8 @@ def _means(directory: RunDirectory, hookpoint: str) -> _Means:
 
 
 def _best_probe(concept: Planted, means: dict[str, _Means]) -> Probe:
-    """Choose hookpoint and C within train, then fit on all of it and grade on test."""
+    """Choose hookpoint and C by cross-validation within train, fit on all of train, grade on
+    test."""
     trials = []
     for hookpoint, at in means.items():
         present = concept.present(at.train_tracks, "train")
@@ -97,7 +100,8 @@ def _best_probe(concept: Planted, means: dict[str, _Means]) -> Probe:
 
 
 def _cross_validated(vectors: np.ndarray, present: np.ndarray, c: float) -> float:
-    """Mean AUROC over the folds; each fold has both classes or is left out."""
+    """Mean AUROC over the folds, without folds that lack a class; 0.5 if all do. `vectors` [track,
+    d], `present` [track] bool."""
     fold = _folds(present)
     values = []
     for number in range(FOLDS):
@@ -110,7 +114,7 @@ def _cross_validated(vectors: np.ndarray, present: np.ndarray, c: float) -> floa
 
 
 def _folds(present: np.ndarray) -> np.ndarray:
-    """A fold for each track, positives and negatives dealt out in turn."""
+    """The fold of each track [track], stratified: positives and negatives are dealt out in turn."""
     fold = np.empty(len(present), dtype=int)
     for value in (True, False):
         places = np.flatnonzero(present == value)
@@ -121,14 +125,17 @@ def _folds(present: np.ndarray) -> np.ndarray:
 def _fit_and_score(
     train: np.ndarray, present: np.ndarray, test: np.ndarray, c: float
 ) -> np.ndarray:
-    """Log-odds [track] of test tracks under a regression fitted on train tracks."""
+    """Log-odds w·x + b [track] of `test` [track, d] under a regression fitted on `train`.
+
+    Classes are weighted by their inverse frequency, since most concepts are rare.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
     model = LogisticRegression(C=c, max_iter=200, class_weight="balanced")
     with warnings.catch_warnings():
-        # A ceiling that is an iteration short of its optimum is a ceiling still.
+        # 200 iterations may stop just short of the optimum, which hardly changes an AUROC.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit((train - mean) / deviation, present)
     return np.asarray(model.decision_function((test - mean) / deviation))

@@ -1,4 +1,4 @@
-"""The recovery table on the screen, its counts, and what they mean in a sentence."""
+"""The recovery table as text: its rows, its counts, and one sentence on what they mean."""
 
 from __future__ import annotations
 
@@ -58,28 +58,28 @@ def write_json(result: Recovery, path: Path) -> None:
 
 
 def found(result: Recovery, column: str) -> int:
-    """Counted concepts whose AUROC in a column reaches `FOUND`."""
+    """Number of counted concepts whose AUROC in a column is at least `FOUND`."""
     return sum(value >= FOUND for value in _values(result, column))
 
 
 def meaning(result: Recovery) -> str:
-    """One sentence that says what the counts mean."""
+    """One sentence on what the counts mean."""
     counted = sum(row.counted for row in result.rows)
     features = found(result, "feature")
-    said = f"Single features detect {features} of {counted} concepts that they were not chosen on"
+    said = f"On test tracks single features detect {features} of {counted} concepts"
     if result.has_probe:
-        said += f", where a linear probe hears {found(result, 'probe')}"
+        said += f", a linear probe {found(result, 'probe')}"
     if not result.has_control:
-        return said + "; without the control nothing says how much of this the training brought."
+        return said + "; without the control it is unknown how much of this is due to training."
     control = found(result, "control")
     if features > control:
         return said + (
             f"; {features - control} more than on an untrained decoder of the same initialisation "
-            f"({control}): so much was learned and not brought along by codec and architecture."
+            f"({control}): that many are due to training and not to codec and architecture."
         )
     return said + (
-        f"; an untrained decoder of the same initialisation gives {control}, so nothing here shows "
-        "that the training brought it."
+        f"; on an untrained decoder of the same initialisation they detect {control}, so nothing "
+        "here shows that training made the difference."
     )
 
 

@@ -1,4 +1,9 @@
-"""Do other seeds find the same features? Decoder cosines between SAEs of different seeds."""
+"""Do other seeds find the same features? Decoder cosines between SAEs of different seeds.
+
+For each kept feature j the largest cosine of its direction with any direction of another SAE,
+max_i W_dec[j]·W_dec'[i] (the maximum cosine similarity of Sharkey et al., 2022, and Cunningham et
+al., 2023, arXiv 2309.08600); at `PARTNER` or more the feature counts as found again.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +24,30 @@ from pipeline.sae.trainer import train
 from pipeline.store.run_directory import RunDirectory
 
 PARTNER = 0.7
-"""Cosine of two decoder directions from which they count as the same feature."""
+"""Cosine from which two decoder directions count as the same feature."""
 
 SEEDS = 2
-"""How many other seeds an SAE is compared with."""
+"""Number of other seeds that an SAE is compared with."""
 
 
 @dataclass(frozen=True)
 class Stability:
-    """One SAE against the same with other seeds."""
+    """One SAE compared with the same SAE trained with other seeds."""
 
     sae: str
     seeds: tuple[int, ...]
     n_kept: int
     kept_with_partner: tuple[float, ...]
-    """For each seed, share of the kept features with a partner there."""
+    """For each seed, the share of the kept features with a partner there."""
     kept_in_all: float
-    """Share with a partner under every seed."""
+    """Share of the kept features with a partner under every seed."""
     chance: float
-    """The same share for as many random directions, against the first seed."""
+    """Share of as many random directions with a partner under the first seed."""
 
 
 def other_seeds(own: int) -> tuple[int, ...]:
-    """Seeds to compare a run's SAEs with; its own would only say that training is repeatable."""
+    """Seeds to compare a run's SAEs with, not its own: that would only show that training is
+    deterministic."""
     return tuple(seed for seed in range(1, SEEDS + 2) if seed != own)[:SEEDS]
 
 
@@ -50,7 +56,7 @@ def stability(
 ) -> list[Stability]:
     """Train every SAE of the run again with each of `seeds` and compare decoders.
 
-    Raises `ValueError` if one is the run's own: it would agree with itself.
+    Raises `ValueError` if one of them is the run's own.
     """
     if config.sae.seed in seeds:
         raise ValueError(f"seed {config.sae.seed} is the run's own")
@@ -78,7 +84,7 @@ def _decoder(
     tracks: frozenset[str],
     advance: Advance,
 ) -> np.ndarray:
-    """The decoder [latent, d] of an SAE of the run, trained again with another seed."""
+    """W_dec [n, d] of an SAE of the run, trained again with another seed."""
     stored = checkpoint.load(directory, name)
     trained = train(
         replace(config.sae, seed=seed),
@@ -96,12 +102,14 @@ def _decoder(
 def _compared(
     directory: RunDirectory, name: str, seeds: Sequence[int], others: Sequence[np.ndarray]
 ) -> Stability:
-    """Kept features of an SAE that have a partner in each of the `others` [latent, d]."""
+    """Kept features of an SAE that have a partner in each of `others`, W_dec [n, d] each."""
     stored = checkpoint.load(directory, name)
     rows = directory.read_table(f"features/{name}.parquet").to_pylist()
     kept = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
     directions = stored.sae.W_dec.detach().numpy()[kept]
+    # [seed, feature] bool.
     partnered = np.stack([has_partner(directions, other) for other in others])
+    # Chance: unit vectors uniform on the sphere.
     drawn = np.random.default_rng(0).standard_normal(directions.shape).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     return Stability(
@@ -115,5 +123,6 @@ def _compared(
 
 
 def has_partner(directions: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Whether each of `directions` [feature, d] has one among `others` [latent, d] at `PARTNER`."""
+    """Whether the largest cosine of each of `directions` [feature, d] with `others` [n, d] is at
+    least `PARTNER`, [feature] bool; rows of both have unit norm."""
     return np.asarray((directions @ others.T).max(axis=1) >= PARTNER)

@@ -1,9 +1,9 @@
-"""Does the pipeline find what is there? Planted concepts, and the features that found them.
+"""Does the pipeline find what is there? Planted concepts, and the features that detect them.
 
-For every concept the feature is chosen on train tracks and graded on test tracks, beside a
-linear probe on the subject's activations (a ceiling for what is linearly there) and beside the
-same pipeline on a subject whose decoder was never trained (a control for what the architecture
-and the codec bring along).
+For every concept the feature is chosen on train tracks and graded on test tracks. Two columns show
+what to compare it with: a linear probe on the subject's activations (a ceiling for what is linearly
+present), and the same pipeline on a subject whose decoder was never trained (a control for what the
+architecture and the codec contribute).
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ __all__ = ["ConceptRow", "Recovery", "recover"]
 
 RESULT = "recovery/recovery.json"
 ENOUGH_TRACKS = 20
-"""Test positives, and test negatives, that a concept needs to be counted."""
+"""Minimum number of test tracks with a concept, and without it, for the concept to be counted."""
 FOUND = 0.85
 """Test AUROC from which a concept counts as found."""
 
 
 @dataclass(frozen=True)
 class ConceptRow:
-    """One planted concept: what found it, and what stands beside that."""
+    """One planted concept: the feature that detects it, the probe and the controls."""
 
     concept: str
     group: str
     n_positive: int
-    """Test tracks that have it."""
+    """Number of test tracks with the concept."""
     n_negative: int
-    """Test tracks that do not."""
+    """Number of test tracks without it."""
     detection: BestCandidate | None
-    """Best feature; None where a split has too few tracks with or without the concept."""
+    """The best feature; None where a split has too few tracks with or without the concept."""
     probe: Probe | None
     control: BestCandidate | None
     control_probe: Probe | None
 
     @property
     def counted(self) -> bool:
-        """Whether the test split has enough tracks for the concept to enter the counts."""
+        """Whether the test split has enough tracks for the concept to be counted."""
         return self.detection is not None and (
             min(self.n_positive, self.n_negative) >= ENOUGH_TRACKS
         )
@@ -61,7 +61,7 @@ class Recovery:
 
     rows: tuple[ConceptRow, ...]
     candidates: str
-    """Which latents a concept's feature was chosen from."""
+    """In words, which latents a concept's feature was chosen from."""
     has_probe: bool
     has_control: bool
 
@@ -69,7 +69,7 @@ class Recovery:
 def recover(
     path: Path, *, control: bool, probe: bool, progress: Progress, device: str | None = None
 ) -> Recovery:
-    """The recovery table of the run at `path`; computed once on `device`, then read.
+    """The recovery table of the run at `path`; computed once on `device`, later read from its file.
 
     Raises `PipelineError` if there is no run, its stage `features` is not done, or its corpus
     has no planted concepts.
@@ -112,8 +112,8 @@ def from_json(stored: dict[str, Any]) -> Recovery:
 
 
 def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery | None:
-    """What an earlier call left, if it has every column that is asked for and the files that it
-    was made of are still the same."""
+    """The stored table, if it has every column that is asked for and was computed from the files as
+    they are now."""
     if not directory.is_done("recovery"):
         return None
     if directory.summary("recovery").get("made_of") != _made_of(directory):

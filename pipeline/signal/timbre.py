@@ -81,7 +81,7 @@ def noise_floor(cells: Array) -> float:
 
 
 def steadiness(cells: Array) -> float:
-    """Σ over bins of the 30th percentile over time, over Σ of the mean: the share of the energy that
-    is there nearly all the time, 0 to 1. `cells`: power [frame, bin]."""
+    """Σ over bins of the 30th percentile over time, over Σ of the mean: the share of the energy
+    that is there nearly all the time, 0 to 1. `cells`: power [frame, bin]."""
     total = float(cells.mean(axis=0).sum())
     return float(np.percentile(cells.T.copy(), 30, axis=1).sum()) / max(total, 1e-12)

@@ -1,1 +1,1 @@
-"""Steering: music with features turned up. What is steered and how far, and its generation."""
+"""Steering: music generated with features turned up (Singh, Cherep and Maes, arXiv 2505.18186)."""

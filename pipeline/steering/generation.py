@@ -1,4 +1,9 @@
-"""The clips of one SAE's features: with each turned up, and without."""
+"""The steered clips of one SAE's features, and the same clips without steering.
+
+A clip is generated with x' = x + α β_j W_dec[j] at the SAE's hookpoint in every step, by
+`pipeline.subjects`. With the same seed and prompt the clip without it is what α = 0 would give, so
+the two differ by the intervention only.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from pipeline.store.tables import (
 from pipeline.subjects.base import Generated, Intervention
 
 Clips = dict[int, tuple[str, Generated]]
-"""Of each seed the hash of the clip without steering, and what it is."""
+"""For each seed the hash of the clip without steering, and the clip."""
 
 
 def steer_sae(
@@ -30,12 +35,15 @@ def steer_sae(
     name: str,
     progress: Progress,
 ) -> list[SteeringRecord]:
-    """All clips of one SAE's features."""
+    """Generate and store all clips of one SAE; one record per feature, α and seed."""
+    # 1) β of each feature, and the features that are steered.
     stored = checkpoint.load(directory, name)
     largest = largest_over_exemplars(directory, stored)
     features = [f for f in drawn(directory, name, config) if f.feature in largest]
     progress.start(f"steering {name}", len(features) * len(config.alphas) * config.takes, "clip")
+    # 2) Clips without steering, one per seed.
     plain = _plain_clips(config, writer, subject, name) if features else {}
+    # 3) Steered clips.
     records = []
     for feature in features:
         vector = vector_of(stored, feature.index)
@@ -65,7 +73,7 @@ def steer_sae(
 
 
 def _plain_clips(config: SteeringConfig, writer: StageWriter, subject: Any, name: str) -> Clips:
-    """The music without steering, once a seed: it is the same for all features."""
+    """The music without steering, once per seed: it is the same for all features."""
     clips: Clips = {}
     for take in range(config.takes):
         seed = config.seed + take
@@ -75,7 +83,7 @@ def _plain_clips(config: SteeringConfig, writer: StageWriter, subject: Any, name
 
 
 def _store(writer: StageWriter, subject: Any, name: str, made: Generated) -> str:
-    """Write a clip under its hash, and give the hash."""
+    """Write a clip under its hash, and return the hash."""
     samples = np.clip(made.audio.numpy()[None], -1.0, 1.0)
     data = audio.flac_bytes(samples, subject.facts.sample_rate)
     clip = hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""What is added to the residual stream: features, directions and how far."""
+"""What is added to the residual stream, α β_j W_dec[j]: features j, their directions, and β_j."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.subjects.base import SteeringVector
 
 
 def drawn(directory: RunDirectory, name: str, config: SteeringConfig) -> list[FeatureRecord]:
-    """The features to steer, in the order of their indices."""
+    """The features to steer, drawn from the kept ones, in the order of their indices."""
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     kept = [feature for feature in features if feature.kept]
     order = Random(f"{config.seed} {name}").sample(kept, min(config.features, len(kept)))  # noqa: S311 - no secret
@@ -25,7 +25,12 @@ def drawn(directory: RunDirectory, name: str, config: SteeringConfig) -> list[Fe
 
 
 def largest_over_exemplars(directory: RunDirectory, stored: StoredSae) -> dict[str, float]:
-    """β of each feature that has exemplars, in raw units of the residual stream."""
+    """β_j = max over the exemplars x of f_j(x), for each feature that has exemplars, in raw units
+    of the residual stream.
+
+    Since W_dec[j] has unit norm, α β_j is the length of the added vector: with α = 1 the feature is
+    turned up as far as it ever was in its exemplars.
+    """
     name = stored.name
     tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
     row_of = {track: row for row, track in enumerate(json.loads(metadata["tracks"]))}
@@ -35,11 +40,12 @@ def largest_over_exemplars(directory: RunDirectory, stored: StoredSae) -> dict[s
         latent = int(exemplar.feature.rpartition("/")[2])
         value = float(tensors["max"][row_of[exemplar.track], latent])
         largest[exemplar.feature] = max(value, largest.get(exemplar.feature, 0.0))
+    # The stored summaries are normalised; the stored SAE, like the stream, is in raw units.
     return {feature: value * stored.facts.activation_scale for feature, value in largest.items()}
 
 
 def vector_of(stored: StoredSae, latent: int) -> SteeringVector:
-    """W_d[j]: the unit direction that an SAE's latent writes, with where it belongs."""
+    """W_dec[j], [d]: the unit direction that latent j writes, with the place that it belongs to."""
     return SteeringVector(
         direction=stored.sae.W_dec[latent].detach().clone(),
         hookpoint=stored.facts.hookpoint,

@@ -132,7 +132,7 @@ def test_only_concepts_with_enough_test_tracks_are_counted() -> None:
 
 def test_the_sentence_says_whether_training_brought_it() -> None:
     assert "2 more than on an untrained decoder" in meaning(table())
-    assert "nothing here shows that the training brought it" in meaning(table(control=0.9))
+    assert "nothing here shows that training made the difference" in meaning(table(control=0.9))
 
 
 def test_a_concept_with_too_few_tracks_is_shown_and_said() -> None:
