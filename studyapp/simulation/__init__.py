@@ -1,7 +1,8 @@
-"""Simulated listeners: known ability, known bias, real pages.
+"""Simulated listeners with known ability and bias, who use the real pages.
 
-`hearing` says what a listener makes of a name, `listener` how an answer comes of it and what the
-population's expectation is, `ears` how the sound checks go, `pages` reads a page's form, `walk`
-goes through the pages by HTTP, `crowd` sends many at once. Listeners know the clips' truth and the
-options' text; the name of a method is nowhere in their reach.
+`vocabulary` scores how well a name fits what a listener hears, `listener` turns fits into an answer
+and computes the expectation over the population, `check_listener` answers the sound checks,
+`page_parser` reads a page's form, `walk` goes through the pages over HTTP, `crowd` sends many
+listeners at once. Listeners know the tags of the clips and the text of the options, but never which
+method a name comes from.
 """

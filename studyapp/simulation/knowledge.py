@@ -1,4 +1,4 @@
-"""What the listeners of one study know, and what their population is expected to answer."""
+"""What listeners of a study know, and what the population is expected to answer."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,19 +9,20 @@ from studyapp.core.text_files import decoded
 from studyapp.models import Study
 from studyapp.runs.services.folders import directory_of
 from studyapp.simulation import selectors as rows
-from studyapp.simulation.ears import CheckSound
-from studyapp.simulation.hearing import Vocabulary
+from studyapp.simulation.check_listener import CheckSound
 from studyapp.simulation.listener import ListenerModel
+from studyapp.simulation.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The truth of the study's sounds, by their bytes, and what names mean."""
+    """The tags of the study's sounds, recognised by their bytes, and what names mean."""
 
     tags: dict[str, list[str]]
+    """SHA-256 of a sound → its tags."""
     vocabulary: Vocabulary
     checks: dict[str, CheckSound] = field(default_factory=dict)
-    """The sound checks' sounds, by their bytes."""
+    """SHA-256 of a sound of the checks → what it is."""
 
 
 def knowledge_of(study: Study) -> Knowledge:
@@ -36,7 +37,7 @@ def knowledge_of(study: Study) -> Knowledge:
 
 
 def vocabulary_of(study: Study) -> Vocabulary:
-    """What names mean, by the concepts of the study's runs; tags alone where a run has none."""
+    """What names mean, from the concepts of the study's runs; a run without concepts adds none."""
     concepts = [c for run in rows.runs(study) for c in _concepts(directory_of(run=run))]
     return Vocabulary(concepts)
 
@@ -52,7 +53,7 @@ def expected_by_method(study: Study, model: ListenerModel) -> dict[str, float]:
 
 
 def true_difference(study: Study, model: ListenerModel) -> float:
-    """Expected mean confidence of the first method less that of the second, in alphabetical order.
+    """Expected mean confidence of the first method minus the second, in alphabetical order.
 
     Exact for the study's items under the listener model; see `listener.expected_confidence`.
     """

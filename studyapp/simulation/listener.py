@@ -1,13 +1,14 @@
 """The listener model: from how well names fit to a choice and a confidence.
 
-A listener perceives each option's fit as `ability` × fit + noise, chooses the largest, and is as
-confident as `floor` + `slope` × perceived fit of the choice + own bias + a slip stands between
-four thresholds. Noise, bias and slip are normal; bias is one a listener, the others one an answer.
-The model knows no method, so every difference between methods is in their names.
+A listener perceives each option's fit as `ability` × fit + noise and chooses the largest. Latent
+confidence is `floor` + `slope` × perceived fit of the choice + bias + slip; four thresholds turn it
+into the scale from 1 to 5. Noise, bias and slip are normal; bias is drawn once per listener, slip
+once per answer and noise once per option. The model does not know the methods, so every difference
+between methods comes from their names.
 
-Because all of it is normal, the expected confidence of an item over the population of listeners is
-a one-dimensional integral, which `expected_confidence` takes numerically: with Φ the standard
-normal distribution, the largest perceived fit is at most m with probability
+Since all terms are normal, the expected confidence of an item over the population of listeners is a
+one-dimensional integral, which `expected_confidence` computes numerically: with Φ the standard
+normal distribution function, the largest perceived fit is at most m with probability
 Π Φ((m − ability fᵢ) / noise), and given m the confidence exceeds threshold t with probability
 Φ((floor + slope m − t) / √(bias² + slip²)).
 """
@@ -18,7 +19,7 @@ from math import erf, hypot, sqrt
 from random import Random
 
 THRESHOLDS = (1.5, 2.5, 3.5, 4.5)
-"""On the latent scale; above the k-th the confidence is at least k + 1."""
+"""On the latent scale: above the k-th, the confidence is at least k + 1."""
 GRID_STEPS = 2000
 
 
@@ -27,7 +28,7 @@ class ListenerModel:
     """The population's parameters."""
 
     ability: float = 0.9
-    """How much of a name's fit is perceived; 0 guesses."""
+    """How much of a name's fit is perceived; at 0 the listener guesses."""
     noise: float = 0.2
     """Standard deviation of the perceived fit."""
     floor: float = 1.4
@@ -35,9 +36,9 @@ class ListenerModel:
     slope: float = 3.0
     """Latent confidence gained from a perceived fit of 0 to one of 1."""
     bias: float = 0.5
-    """Standard deviation of a listener's own leaning, on the latent scale."""
+    """Standard deviation of the shift per listener, on the latent scale."""
     slip: float = 0.5
-    """Standard deviation of an answer's leaning, on the latent scale."""
+    """Standard deviation of the shift per answer, on the latent scale."""
 
     def listener(self, rng: Random) -> "Listener":
         """One listener of the population."""
@@ -45,17 +46,20 @@ class ListenerModel:
 
     def expected_confidence(self, fits: Sequence[float]) -> float:
         """Mean confidence over the population of listeners, for one item with these fits."""
+        # Midpoint rule over m, the largest perceived fit; eight standard deviations cover it.
         centres = [self.ability * fit for fit in fits]
         low, high = min(centres) - 8 * self.noise, max(centres) + 8 * self.noise
         step = (high - low) / GRID_STEPS
         spread, below, mean = hypot(self.bias, self.slip), 0.0, 1.0
         for index in range(GRID_STEPS):
             edge, middle = low + (index + 1) * step, low + (index + 0.5) * step
+            # P(largest perceived fit ≤ right edge of the cell)
             until = 1.0
             for centre in centres:
                 until *= _normal((edge - centre) / self.noise)
             latent = self.floor + self.slope * middle
             above = sum(_normal((latent - t) / spread) for t in THRESHOLDS)
+            # E[confidence] = 1 + Σ over thresholds of P(latent > t), weighted by P(m in this cell)
             mean += (until - below) * above
             below = until
         return mean
@@ -79,7 +83,7 @@ class Listener:
     bias: float
 
     def answer(self, fits: Sequence[float]) -> Answer:
-        """Choose among options that fit so well, and say how confidently."""
+        """Choose among options with these fits, and say how confidently."""
         model = self.model
         perceived = [model.ability * fit + self.rng.gauss(0, model.noise) for fit in fits]
         best = max(perceived)

@@ -1,8 +1,8 @@
-"""What a phrase about sound can mean, in planted concepts of the demo corpus.
+"""What a phrase about sound can mean, in terms of the planted concepts of the demo corpus.
 
-For names that are neither a concept's name nor one of its synonyms. A phrase fits as well as the
-best of its concepts. To teach listeners a further phrase, add a line; concepts that a run's corpus
-does not have are ignored.
+These are names that are neither a concept's name nor one of its synonyms. A phrase fits as well as
+the best of its concepts. To teach listeners another phrase, add a line; concepts that a run's
+corpus does not have are ignored.
 """
 
 PHRASES: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""What simulated listeners may know of a study: the clips' truth by their bytes, and the names."""
+"""Reads for simulated listeners: the tags of a study's sounds by their bytes, and the names."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from studyapp.studies.selectors.studies import main_items
 
 @dataclass(frozen=True)
 class ItemTruth:
-    """One item: what its three clips are tagged with, and the names that it offers."""
+    """One item: the tags of its three clips, and the names that it offers."""
 
     item: int
     method: str
@@ -19,7 +19,7 @@ class ItemTruth:
 
 
 def items(study: Study) -> list[ItemTruth]:
-    """Every item of the study."""
+    """Every main item of the study."""
     found = main_items(study).select_related(
         "condition", "stimulus_1__clip", "stimulus_2__clip", "stimulus_3__clip"
     )
@@ -47,7 +47,7 @@ def tags_by_sound(study: Study) -> dict[str, list[str]]:
 
 
 def right_names(study: Study) -> dict[str, str]:
-    """SHA-256 of a sound of practice or a catch trial → the name that is right for it."""
+    """SHA-256 of a sound of practice or a catch trial → the right name for it."""
     items = study.items.exclude(target=None).exclude(role=Item.Role.MAIN)
     found = items.select_related("stimulus_1", "stimulus_2", "stimulus_3")
     return {

@@ -1,7 +1,7 @@
-"""One simulated listener's way through a study: real pages, real sounds, real HTTP.
+"""One simulated listener walks through a study: real pages, real sounds, real HTTP.
 
-Whatever the connection does, an answer is sent until the site has acknowledged it; the page's own
-key makes the repetition harmless. The same identifiers find the same place again.
+An answer is sent again until the site has acknowledged it; the key in the page makes repetition
+harmless. Coming back with the same identifiers resumes the same participation.
 """
 
 import hashlib
@@ -13,23 +13,23 @@ from urllib.parse import urljoin
 
 import httpx
 
-from studyapp.simulation.ears import CheckSound, Ears
+from studyapp.simulation.check_listener import CheckListener, CheckSound
 from studyapp.simulation.knowledge import Knowledge
 from studyapp.simulation.listener import Answer, Listener
-from studyapp.simulation.pages import Page, parse
+from studyapp.simulation.page_parser import Page, parse
 
 PATIENCE_SECONDS = 90.0
-"""How long a site that does not answer is asked again."""
+"""How long to keep retrying a site that does not answer."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 REPLAY_PROBABILITY = 0.15
-"""That a sound is played a second time."""
+"""Probability that a sound is played a second time."""
 OWN_NAME_PROBABILITY = 0.1
-"""That the listener writes a name of their own: a tag of the first sound."""
+"""Probability that the listener writes a name of their own: a tag of the first sound."""
 MAX_PAGES = 2000
 
 
 class WalkError(Exception):
-    """The passage cannot go on; the message is the one line that the user reads."""
+    """The walk cannot continue; the message is the one line that the user reads."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Acknowledged:
 
 
 @dataclass
-class Passage:
-    """What came of one walk."""
+class WalkResult:
+    """How one walk ended."""
 
     code: str = ""
     ending: str = ""
-    """Heading of the page that ended it, where there is no code."""
+    """Heading of the last page, if there is no code."""
     answers: list[Acknowledged] = field(default_factory=list)
 
 
@@ -60,70 +60,80 @@ class Walker:
     """The link, with the listener's identifiers."""
     listener: Listener
     knowledge: Knowledge
-    ears: Ears = field(default_factory=lambda: Ears(has_headphones=True))
+    check_listener: CheckListener = field(
+        default_factory=lambda: CheckListener(has_headphones=True)
+    )
     real_time: bool = False
     on_answer: Callable[[Acknowledged], None] = lambda _: None
 
-    def walk(self) -> Passage:
-        """Go from the link to the end."""
-        passage, page = Passage(), self._open(self.start)
+    def walk(self) -> WalkResult:
+        """Go from the link to the last page."""
+        result, page = WalkResult(), self._open(self.start)
         for _ in range(MAX_PAGES):
             if page.code:
-                passage.code = page.code
-                return passage
+                result.code = page.code
+                return result
             if not page.has_form:
-                passage.ending = page.heading
-                return passage
-            page = self._trial(page, passage) if page.events else self._step(page)
+                result.ending = page.heading
+                return result
+            page = self._trial(page, result) if page.events else self._step(page)
         raise WalkError(f"no end after {MAX_PAGES} pages of {self.start}")
 
     def _step(self, page: Page) -> Page:
-        """Answer a page that is no trial: what it asks, or its first button."""
-        answer = STEPS.get(page.kind, Walker._go_on)(self, page)
+        """Submit a page other than a trial: answer what it asks, or press its first button."""
+        answer = ANSWERS.get(page.kind, Walker._press_button)(self, page)
         taken = self._ask("POST", urljoin(self._here, page.action), data=page.fields | answer)
         if taken.status_code >= 400:
             raise WalkError(f"the site refused {page.kind} with status {taken.status_code}")
         return self._open(self._place)
 
-    def _go_on(self, page: Page) -> dict[str, str]:
-        """Agree to the consent, leave the instructions and what is said of a practice answer."""
+    def _press_button(self, page: Page) -> dict[str, str]:
+        """Agree to the consent, or continue from the instructions or from practice feedback."""
         return page.buttons
 
     def _device(self, page: Page) -> dict[str, str]:
-        """A browser that can do everything."""
+        """Report a browser that can do everything, if the sound is really there."""
         sound = self._ask("GET", urljoin(self._here, page.source))
         works = sound.status_code == 200 and sound.content[:4] == b"fLaC"
         return {"sound": "on" if works else "", "storage": "on", "width": "1280"}
 
     def _volume(self, page: Page) -> dict[str, str]:
-        """Count the tones of the second sound."""
-        return {"count": str(self.ears.count(self._check_sound(page.sounds[1]), self.rng))}
+        """Count the tones in the second sound."""
+        return {
+            "count": str(
+                self.check_listener.count_tones(self._check_sound(page.sounds[1]), self.rng)
+            )
+        }
 
     def _headphones(self, page: Page) -> dict[str, str]:
-        """Find one of three."""
-        return {"choice": str(self.ears.find(self._check_sound(page.sounds[0]), self.rng))}
+        """Choose one of three intervals."""
+        return {
+            "choice": str(
+                self.check_listener.find_interval(self._check_sound(page.sounds[0]), self.rng)
+            )
+        }
 
     def _questionnaire(self, page: Page) -> dict[str, str]:
-        """Any answer to every question."""
+        """Give a random answer to every question."""
         return {name: self.rng.choice(values) for name, values in page.answers.items()}
 
     def _check_sound(self, source: str) -> CheckSound:
-        """What the sound at that address is, known by its bytes."""
+        """The sound at that URL, recognised by its bytes."""
         content = self._ask("GET", urljoin(self._here, source)).content
         known = self.knowledge.checks.get(hashlib.sha256(content).hexdigest())
         if known is None:
-            raise WalkError("a sound of a check has unknown bytes")
+            raise WalkError("the bytes of a sound of a check are unknown")
         return known
 
     @property
     def rng(self) -> Random:
-        """The listener's."""
+        """The listener's random generator."""
         return self.listener.rng
 
-    def _trial(self, page: Page, passage: Passage) -> Page:
-        """Hear all three sounds, answer, and open what comes next."""
-        tags = [self._hear(source) for source in page.sounds]
-        self._tell(page)
+    def _trial(self, page: Page, result: WalkResult) -> Page:
+        """Listen to all three sounds, answer, and open the next page."""
+        tags = [self._listen(source) for source in page.sounds]
+        self._post_events(page)
         names = [page.options[position] for position in sorted(page.options)]
         answer = self.listener.answer(self.knowledge.vocabulary.fits(tags, names))
         data = page.fields | {
@@ -135,20 +145,20 @@ class Walker:
         if taken.status_code >= 400:
             raise WalkError(f"the site refused an answer with status {taken.status_code}")
         acknowledged = Acknowledged(page.fields["trial"], answer, taken.status_code)
-        passage.answers.append(acknowledged)
+        result.answers.append(acknowledged)
         self.on_answer(acknowledged)
         return self._open(self._place)
 
-    def _hear(self, source: str) -> list[str]:
-        """The truth of the sound at that address, known by its bytes."""
+    def _listen(self, source: str) -> list[str]:
+        """The tags of the sound at that URL, recognised by its bytes."""
         response = self._ask("GET", urljoin(self._here, source))
         digest = hashlib.sha256(response.content).hexdigest()
         if response.status_code != 200 or digest not in self.knowledge.tags:
             raise WalkError(f"a sound came with status {response.status_code} and unknown bytes")
         return self.knowledge.tags[digest]
 
-    def _tell(self, page: Page) -> None:
-        """Post the events that a browser's player would."""
+    def _post_events(self, page: Page) -> None:
+        """Post the events that a browser's player would send."""
         events, clock = [], 400.0
         for clip, seconds in enumerate(page.seconds, start=1):
             for _ in range(1 + (self.listener.rng.random() < REPLAY_PROBABILITY)):
@@ -160,9 +170,9 @@ class Walker:
         if self.real_time:
             time.sleep(clock / 1000)
         headers = {"X-CSRFToken": page.fields.get("csrfmiddlewaretoken", "")}
-        told = self._ask("POST", urljoin(self._here, page.events), json=events, headers=headers)
-        if told.status_code != 200:
-            raise WalkError(f"the site refused events with status {told.status_code}")
+        response = self._ask("POST", urljoin(self._here, page.events), json=events, headers=headers)
+        if response.status_code != 200:
+            raise WalkError(f"the site refused events with status {response.status_code}")
 
     def _event(
         self, page: Page, clip: int, kind: str, at: float, value: float | None = None
@@ -182,7 +192,7 @@ class Walker:
         return ""
 
     def _open(self, url: str) -> Page:
-        """The page that an address leads to."""
+        """The page that a URL leads to."""
         response = self._ask("GET", url)
         for _ in range(10):
             if not response.is_redirect:
@@ -190,7 +200,7 @@ class Walker:
             url = urljoin(url, response.headers["Location"])
             response = self._ask("GET", url)
         if response.status_code == 403:
-            # The browser's place is unknown there: the link itself finds it again.
+            # The site does not know this browser; the link itself finds the participation again.
             return self._open(self.start)
         if response.status_code >= 400:
             raise WalkError(f"{url.partition('?')[0]} answers with status {response.status_code}")
@@ -199,11 +209,11 @@ class Walker:
 
     @property
     def _place(self) -> str:
-        """The link without the identifiers: the browser's cookie knows the place."""
+        """The link without the identifiers: from now on the cookie finds the participation."""
         return self.start.partition("?")[0]
 
     def _ask(self, method: str, url: str, **given: object) -> httpx.Response:
-        """One request, sent again while the site is away or broken."""
+        """One request, repeated while the site is down or failing."""
         pause, deadline = FIRST_PAUSE, time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -215,15 +225,15 @@ class Walker:
                 trouble = f"{type(error).__name__}: {error}"
             if time.monotonic() > deadline:
                 where = url.partition("?")[0]
-                raise WalkError(f"{where} gave nothing for {PATIENCE_SECONDS:.0f} s: {trouble}")
+                raise WalkError(f"{where} has not answered for {PATIENCE_SECONDS:.0f} s: {trouble}")
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, 2 * pause)
 
 
-STEPS: dict[str, Callable[[Walker, Page], dict[str, str]]] = {
+ANSWERS: dict[str, Callable[[Walker, Page], dict[str, str]]] = {
     "device": Walker._device,
     "volume": Walker._volume,
     "headphones": Walker._headphones,
     "questionnaire": Walker._questionnaire,
 }
-"""Kind of a page → what a listener answers; to the others, what their first button says."""
+"""Kind of page → how it is answered; on any other page the first button is pressed."""

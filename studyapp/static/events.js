@@ -1,8 +1,8 @@
-/* Events of a page and its storage: numbered, kept in the browser, sent until the server has them.
-   Used by trial.js and page.js, which say what happened. */
+/* Events of a page: numbered, stored in the browser, sent until the server has them.
+   Used by trial.js and page.js, which report what happened. */
 "use strict";
 const earwitness = {
-  /* Storage that may be switched off or full: then the page works, it only forgets on reload. */
+  /* Storage may be switched off or full: then the page works, but forgets everything on reload. */
   storage: {
     get(key) { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } },
     set(key, value) { try { localStorage.setItem(key, JSON.stringify(value)); } catch { /* full */ } },
@@ -12,10 +12,10 @@ const earwitness = {
 
   FIRST_WAIT_MS: 500,
   LONGEST_WAIT_MS: 15000,
-  MOST_REFUSALS: 12, // answers 5xx and 429 in a row, about two minutes: then the server is not just restarting
+  MOST_REFUSALS: 12, // 5xx and 429 responses in a row, about two minutes: more than a restart
 
-  /* A request that counts as failed when no answer comes for a while. A redirection is not followed:
-     no answer to a script is one, and what it leads to is for the browser to show. */
+  /* A request that fails when no response comes for a while. Redirects are not followed: the server
+     never redirects a script, and what a redirect leads to is for the browser to show. */
   post(url, body, type, csrf) {
     const REQUEST_MS = 12000;
     const stop = new AbortController();
@@ -25,7 +25,7 @@ const earwitness = {
       .finally(() => clearTimeout(limit));
   },
 
-  /* Tries until `attempt` gives true, waiting longer each time; back online, it does not wait. */
+  /* Retries until `attempt` returns true, waiting longer each time, or until the browser is online. */
   async insist(attempt, onFailure) {
     const { FIRST_WAIT_MS, LONGEST_WAIT_MS } = earwitness;
     for (let wait = FIRST_WAIT_MS; !(await attempt()); wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
@@ -38,8 +38,8 @@ const earwitness = {
     }
   },
 
-  /* Sends a form until the server has answered, `first` before each try. Gives the answer's status
-     and what it says as JSON; `said` is null where it says nothing that a script understands. */
+  /* Sends a form until the server has responded, calling `first` before each try. Returns the status
+     and the JSON of the response; `said` is null if the response is not JSON. */
   async deliver({ url, form, body, first = async () => {}, onFailure }) {
     const csrf = form.elements.csrfmiddlewaretoken.value;
     const answer = { status: 0, said: null };
@@ -50,7 +50,7 @@ const earwitness = {
         const response = await earwitness.post(url, body, "application/x-www-form-urlencoded", csrf);
         answer.status = response.status;
         if (response.status >= 500 || response.status === 429) return ++refusals >= earwitness.MOST_REFUSALS;
-        // WebKit's json() rejects with a DOMException, which is no SyntaxError.
+        // WebKit's json() rejects with a DOMException, not with a SyntaxError.
         answer.said = JSON.parse(await response.text());
       } catch (error) {
         if (error.status) answer.status = error.status;
@@ -61,8 +61,8 @@ const earwitness = {
     return answer;
   },
 
-  /* After an answer that no script understands: a page that is out of date, whose token or place the
-     server does not know any more, is loaded again; whatever else it is, the browser shows it. */
+  /* After a response that is not JSON: a page that is out of date, whose token or participation the
+     server no longer knows, is reloaded; anything else is shown by the browser. */
   leave(form, status) {
     const key = `earwitness:${form.dataset.slug}:reloaded`;
     const AGAIN_MS = 60000;
@@ -75,10 +75,10 @@ const earwitness = {
     }
   },
 
-  /* The queue of one page of one trial; `onHeard` gets what the server counts as heard. */
+  /* The queue of one page of one trial; `onHeard` is told which sounds the server counts as heard. */
   events({ url, csrf, prefix, trial, onHeard }) {
     const { storage, post, FIRST_WAIT_MS, LONGEST_WAIT_MS } = earwitness;
-    const BATCH = 100; // of at most 200 that the server takes
+    const BATCH = 100; // the server accepts at most 200
     const pageId = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
     const queueKey = `${prefix}events:${pageId}`;
     let queue = [];
@@ -88,7 +88,7 @@ const earwitness = {
     let wait = FIRST_WAIT_MS;
 
     for (const key of storage.keys(`${prefix}events:`)) {
-      queue.push(...(storage.get(key) || [])); // left by a page that was closed before it was sure
+      queue.push(...(storage.get(key) || [])); // left by a page that was closed before they were confirmed
       storage.remove(key);
     }
 
@@ -110,8 +110,8 @@ const earwitness = {
       if (!timer) timer = setTimeout(() => { timer = 0; flush().catch(() => {}); }, ms);
     }
 
-    /* Sends all that waits; fails if the server cannot be reached, or knows the page no more: then the
-       error has the answer's status, and what waits is kept for the page when it is loaded again. */
+    /* Sends everything in the queue. Fails if the server cannot be reached, or no longer knows the page:
+       then the error has the response's status, and the queue is kept for when the page is reloaded. */
     function flush() {
       sending ??= sendAll().finally(() => { sending = null; });
       return sending;
@@ -133,7 +133,7 @@ const earwitness = {
       const response = await post(url, JSON.stringify(batch), "application/json", csrf);
       const status = response.type === "opaqueredirect" ? 302 : response.status;
       if ([302, 403, 404].includes(status)) throw Object.assign(new Error(`events: ${status}`), { status });
-      // What the server will never take must not block what comes after it.
+      // Events that the server will never accept must not block those after them.
       const isHopeless = status === 400 || status === 413;
       if (!response.ok && !isHopeless) throw new Error(`events: ${status}`);
       const said = isHopeless ? null : await response.json();

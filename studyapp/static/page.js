@@ -1,10 +1,10 @@
-/* Pages beside the trial's: sound checks, the example, feedback, the questionnaire.
-   A form marked `data-safe` goes to the server until it has answered, and says whether it is safe. */
+/* Pages other than the trial: sound checks, the example, feedback, the questionnaire.
+   A form marked `data-safe` is sent until the server has responded, and shows whether it is saved. */
 "use strict";
 (() => {
   const { storage, deliver, leave } = earwitness;
   const form = document.querySelector("form[data-safe]");
-  /* What this page saw: goes with the answer of a check, whose form has a place for it. */
+  /* What this page observed: sent with the answer to a check, whose form has fields for it. */
   const seen = { plays: 0, heard_ms: 0, hidden_ms: 0 };
   let players = [];
   let hiddenAt = document.hidden ? performance.now() : 0;
@@ -20,11 +20,11 @@
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) hiddenAt = performance.now(); else seen.hidden_ms += performance.now() - hiddenAt;
   });
-  if (form) keepSafe(form);
+  if (form) sendSafely(form);
   const device = document.getElementById("device");
   if (device) tryDevice(device);
 
-  function keepSafe(form) {
+  function sendSafely(form) {
     const text = earwitness.strings();
     const line = form.querySelector(".saving");
     const draftKey = form.dataset.draft && `earwitness:${form.dataset.slug}:draft:${form.dataset.draft}`;
@@ -48,7 +48,7 @@
       if (sending) return;
       sending = true;
       say("saving");
-      tellWhatWasSeen();
+      reportObservations();
       const body = new URLSearchParams(new FormData(form)).toString();
       const { status, said } = await deliver({ url: location.href, form, body, onFailure: () => say("failing") });
       if (said && said.next) goOn(said.next);
@@ -56,7 +56,7 @@
     });
     addEventListener("beforeunload", (event) => { if (line.dataset.state === "failing") event.preventDefault(); });
 
-    function tellWhatWasSeen() {
+    function reportObservations() {
       for (const player of players) { player.moved(); player.tell(); }
       for (const [name, value] of Object.entries({ ...seen, page_ms: performance.now() })) {
         if (form.elements[name]) form.elements[name].value = Math.round(value);

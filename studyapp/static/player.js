@@ -1,4 +1,4 @@
-/* Players of a page: play, pause, seek, one at a time; what happens is told by `note`. */
+/* A page's players: play, pause, seek, one at a time; what happens is reported to `note`. */
 "use strict";
 earwitness.strings = () => {
   const strings = JSON.parse(document.getElementById("strings").textContent);
@@ -15,7 +15,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.root = root;
       this.number = Number(root.dataset.clip);
       this.seconds = Number(root.dataset.seconds);
-      // A check's sound has no outline: its waveform would tell what is to be heard.
+      // A sound of a check has a flat outline: its waveform would give away the answer.
       this.peaks = root.dataset.peaks ? root.dataset.peaks.split(" ").map(Number) : Array(60).fill(30);
       this.audio = root.querySelector("audio");
       this.button = root.querySelector("button");
@@ -52,7 +52,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       if (this.playing) { this.audio.pause(); return; }
       for (const other of players) if (other !== this) other.audio.pause();
       if (this.audio.error) this.audio.load();
-      this.audio.play().catch(() => {}); // a refusal shows as an error event or as a player at rest
+      this.audio.play().catch(() => {}); // a rejection shows as an error event or as a player that does not start
     }
 
     seek() {
@@ -77,7 +77,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.show();
     }
 
-    /* Counts sound that was played; a jump is no sound. */
+    /* Adds up the sound that was played; a jump does not count. */
     moved() {
       const step = this.audio.currentTime - this.last;
       if (!this.audio.seeking && step > 0 && step < 2) this.heardMs += 1000 * step;
@@ -108,7 +108,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.show(!this.heard);
     }
 
-    /* Seconds of this sound that were played since the page was opened, each counted once. */
+    /* Seconds of this sound played since the page was opened, each counted only once. */
     covered() {
       const { played } = this.audio;
       let sum = 0;
@@ -158,13 +158,13 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
 
   const players = Array.from(document.querySelectorAll(".player"), (root) => new Player(root));
 
-  /* The player that the space bar means: the one in use, else the first that was not heard. */
+  /* The player that the space bar controls: the one in use, else the first not heard yet. */
   function current() {
     if (active && (active.playing || !active.heard)) return active;
     return players.find((player) => !player.heard) || active || players[0];
   }
 
-  /* Space plays, `1` to `9` choose in the group of that name, wherever the focus is but in a text. */
+  /* Space plays, `1` to `9` choose in the named group, wherever the focus is except in a text field. */
   function keys(form, name, isClosed = () => false) {
     document.addEventListener("keydown", (event) => {
       const target = event.target;
@@ -172,7 +172,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       if (target.matches("textarea")) return;
       if (event.key === " ") {
         if (!players.length || target.closest("button, a")) return;
-        if (target.type === "radio" && !target.checked) return; // there, space chooses
+        if (target.type === "radio" && !target.checked) return; // there, space selects
         event.preventDefault();
         const own = players.find((player) => player.root.contains(target));
         (own || current()).toggle();

@@ -1,6 +1,6 @@
-/* The trial's page: players, what happens on it, the answer's safe way to the server.
-   The server decides what counts as heard and answered; this page only keeps and repeats what it has
-   to say until the server has confirmed it. Without this script the form still posts. */
+/* The trial page: its players, its events, and sending the answer safely.
+   The server decides what counts as heard and answered; this page only stores and resends what it
+   reports until the server has confirmed it. Without this script the form still posts. */
 "use strict";
 (() => {
   const form = document.getElementById("answer");
@@ -32,14 +32,14 @@
     }
   }
 
-  /* The next trial's sounds go into the browser's cache once this trial's are there. */
+  /* Loads the next trial's sounds into the browser's cache once this trial's are loaded. */
   function loadAhead() {
     if (aheadLoaded || !players.every((player) => player.audio.readyState >= 4)) return;
     aheadLoaded = true;
     for (const url of form.dataset.ahead.split(" ").filter(Boolean)) fetch(url, { priority: "low" }).catch(() => {});
   }
 
-  /* The answer: kept in storage from the first click on until the server has it. */
+  /* The answer: stored from the first click until the server has it. */
 
   function fields() {
     const data = new FormData(form);
@@ -55,7 +55,7 @@
       if (radio && !form.querySelector(`input[name="${name}"]:checked`)) radio.checked = true;
     }
     if (!form.elements.free_text.value) form.elements.free_text.value = draft.free_text || "";
-    // It was on its way when the page was closed; what was heard may have been, too.
+    // The answer was being sent when the page was closed; so, perhaps, were the events.
     if (draft.sent && form.checkValidity()) flush().catch(() => {}).then(submit);
   }
 
@@ -64,7 +64,7 @@
     saving.textContent = state ? text(state) : "";
   }
 
-  function refuse(errors) {
+  function showErrors(errors) {
     for (const name of ["choice", "confidence", "free_text"]) {
       document.getElementById(`${name.replace("_", "-")}-error`).textContent = (errors[name] || [""])[0];
     }
@@ -74,7 +74,7 @@
 
   async function submit() {
     if (!allHeard()) {
-      refuse({ form: [text("listenFirst")] });
+      showErrors({ form: [text("listenFirst")] });
       players.find((player) => !player.heard).button.focus();
       return;
     }
@@ -84,10 +84,10 @@
     submitting = true;
     controls.disabled = true;
     showSaving("saving");
-    // What was heard must be known before the answer comes, so it is sent first.
+    // The server must know what was heard before it gets the answer, so events are sent first.
     const onFailure = () => showSaving("failing");
     const { status, said } = await deliver({ url: form.action, form, body, first: flush, onFailure });
-    if (said && (said.next || said.errors)) finish(said); else leavePlainly(status);
+    if (said && (said.next || said.errors)) finish(said); else giveUp(status);
   }
 
   function finish(answer) {
@@ -103,10 +103,10 @@
     players.forEach((player) => player.root.classList.remove("heard"));
     showHeard(answer.heard || {});
     players.forEach((player) => player.show());
-    refuse(answer.errors || {});
+    showErrors(answer.errors || {});
   }
 
-  function leavePlainly(status) {
+  function giveUp(status) {
     controls.disabled = false;
     showSaving("");
     leave(form, status);
@@ -130,7 +130,7 @@
     if (document.hidden) {
       hiddenAt = performance.now();
       note("hidden");
-      flush().catch(() => {}); // the page may not come back
+      flush().catch(() => {}); // the page may never come back
     } else {
       note("visible", null, performance.now() - hiddenAt);
     }
@@ -139,7 +139,7 @@
     players.forEach((player) => player.tell());
     flush().catch(() => {});
   });
-  // A page from the back-forward cache shows a trial that may be answered: ask the server.
+  // A page from the back-forward cache may show a trial that is already answered: ask the server.
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   // Another tab's answer to this trial was saved.
   addEventListener("storage", (event) => {

@@ -1,5 +1,5 @@
-// Researchers' pages: sounds with a playhead, and keys to move on. Everything works without it but
-// sound and keys.
+// Researchers' pages: sounds with a playhead, and keyboard shortcuts. Without this script everything
+// else works.
 (() => {
   "use strict";
   const audio = new Audio();

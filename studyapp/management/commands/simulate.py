@@ -47,7 +47,7 @@ class Command(BaseCommand):
             if options[name] < 1:
                 raise CommandError(f"--{name} is {options[name]}; at least 1 is needed")
         model = ListenerModel(ability=options["ability"], bias=options["bias"])
-        plan = crowd.Plan(
+        listeners = crowd.Crowd(
             link=urljoin(options["url"], reverse("start", args=[study.slug])),
             token=visitor.simulation_token(study),
             participants=options["participants"],
@@ -59,9 +59,9 @@ class Command(BaseCommand):
             log=options["log"],
         )
         drawn = study.trials_per_participation + study.catch_trials + study.repeat_trials
-        total = plan.participants * (drawn + practice.count(study))
+        total = listeners.participants * (drawn + practice.count(study))
         with tqdm(total=total, desc="listeners", unit=" answer") as bar:
-            outcome = crowd.send(plan, knowledge_of(study), bar.update)
+            outcome = crowd.send(listeners, knowledge_of(study), bar.update)
         # The walks may take hours, and the database may have been restarted meanwhile.
         close_old_connections()
         self._tell(outcome, study, model)
@@ -76,8 +76,8 @@ class Command(BaseCommand):
             say(f"ended      {count} × {ending}")
         for method, value in expected_by_method(study, model).items():
             say(f"expected   mean confidence {value:.3f} for {method}")
-        if outcome.troubles:
-            raise CommandError(f"{len(outcome.troubles)} stopped; the first: {outcome.troubles[0]}")
+        if outcome.failures:
+            raise CommandError(f"{len(outcome.failures)} stopped; the first: {outcome.failures[0]}")
 
 
 def open_study(name: str) -> Study:

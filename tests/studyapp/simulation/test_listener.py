@@ -1,4 +1,4 @@
-"""The listener model, and its expectation against a large sample of it."""
+"""The listener model, and its expectation compared with a large sample from it."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
 
 
 def test_listeners_pass_every_kind_of_trial_and_know_an_obvious_sound(live_server: Any) -> None:
-    """Checks, practice, catch trials and repeats; only who wears no headphones ends before."""
+    """Checks, practice, catch trials and repeats; only listeners without headphones are screened out."""
     study = factories.make_study(
         features=8, ratings_per_item=2, trials_per_participation=4, catch_trials=2,
         repeat_trials=2, steps=all_steps(), practice_trials=2,
@@ -58,7 +58,7 @@ def test_listeners_pass_every_kind_of_trial_and_know_an_obvious_sound(live_serve
         assert sum(right) >= 7, kind
 
 
-def test_the_same_seed_comes_back_to_its_place(live_server: Any) -> None:
+def test_the_same_seed_resumes_the_same_participations(live_server: Any) -> None:
     study = factories.make_study(features=6, ratings_per_item=1, trials_per_participation=3)
     first, again = _simulate(live_server, study), _simulate(live_server, study)
     assert "answers    12 " in first
@@ -67,7 +67,7 @@ def test_the_same_seed_comes_back_to_its_place(live_server: Any) -> None:
     assert Participation.objects.count() == 4
 
 
-def test_who_finds_the_study_full_is_counted_with_the_reason(live_server: Any) -> None:
+def test_listeners_who_find_the_study_full_are_counted_with_the_reason(live_server: Any) -> None:
     study = factories.make_study(features=3, ratings_per_item=1, trials_per_participation=3)
     said = _simulate(live_server, study, "--concurrency", "1")
     assert "completed  2 participations" in said
@@ -93,7 +93,7 @@ def test_the_name_of_a_method_changes_no_answer(live_server: Any) -> None:
     assert true_difference(study, ListenerModel()) == 0
 
 
-def test_listeners_know_the_truth_by_the_bytes_alone() -> None:
+def test_listeners_know_sounds_only_by_their_bytes() -> None:
     study = factories.make_study()
     known = knowledge_of(study).tags
     stimuli = {s.sha256: s.clip.tags for item in study.items.all() for s in item.stimuli}

@@ -1,4 +1,4 @@
-"""A participant's page as a listener needs it: its kind, its form, its options and its sounds."""
+"""Parsing a participant's page: its kind, its form, its options and its sounds."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -6,34 +6,35 @@ from html.parser import HTMLParser
 
 @dataclass
 class Page:
-    """What stands on a page."""
+    """What a page contains."""
 
     kind: str = ""
-    """The step that the page is, a name of `steps.Step`; the kind of an ending on an ending."""
+    """The page's step (a value of `Step`), or the kind of ending."""
     heading: str = ""
     action: str = ""
-    """Where the form goes; empty for the page's own address."""
+    """Where the form is sent; empty for the page's own URL."""
     has_form: bool = False
     fields: dict[str, str] = field(default_factory=dict)
     """Hidden inputs."""
     options: dict[int, str] = field(default_factory=dict)
-    """Position → text, of the radios `choice`."""
+    """Position → text, for the radio buttons `choice`."""
     sounds: list[str] = field(default_factory=list)
-    """Addresses of the audio elements, in order."""
+    """URLs of the audio elements, in order."""
     seconds: list[float] = field(default_factory=list)
+    """Length of each sound."""
     events: str = ""
-    """Where events go."""
+    """Where events are sent."""
     answers: dict[str, list[str]] = field(default_factory=dict)
-    """Name → values of the other radios."""
+    """Name → values, for the other radio buttons."""
     buttons: dict[str, str] = field(default_factory=dict)
-    """Name → value of the buttons that send one; of two of a name, the first."""
+    """Name → value, for buttons that have both; the first of several with the same name."""
     source: str = ""
-    """Address of the sound that the device check tries."""
+    """URL of the sound that the device check loads."""
     code: str = ""
 
 
 def parse(html: str) -> Page:
-    """Read a page."""
+    """Parse a page."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -41,7 +42,7 @@ def parse(html: str) -> Page:
 
 
 class _Reader(HTMLParser):
-    """Collects what `Page` holds; `_text` names what the text between two tags belongs to."""
+    """Fills a `Page`; `_text` names the field that the current text belongs to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class _Reader(HTMLParser):
         elif tag == "main":
             self._in_main = True
         elif not self._in_main:
-            return  # a footer's form, to choose the language
+            return  # the form in the footer that chooses the language
         elif tag == "h1":
             self._text = "heading"
         elif tag == "form" and given.get("method", "").lower() == "post":

@@ -1,7 +1,7 @@
-"""How a simulated listener does in the sound checks: by whether headphones are worn, by chance.
+"""How a simulated listener answers the sound checks, with or without headphones.
 
-Who wears headphones finds the right one of three with a known probability. Over loudspeakers
-Huggins pitch is not there, so the answer is a guess, and of three tones the inverted one seems the
+With headphones the right one of three is found with a known probability. Over loudspeakers Huggins
+pitch does not arise, so the answer is a guess; and of three tones the one in antiphase seems the
 softest, so the right one is hardly ever found.
 """
 
@@ -11,12 +11,12 @@ from random import Random
 WITH_HEADPHONES = 0.97
 OVER_LOUDSPEAKERS = {"huggins": 1 / 3, "antiphase": 0.1}
 TONES_COUNTED = 0.95
-"""That soft tones are counted right."""
+"""Probability of counting the soft tones correctly."""
 
 
 @dataclass(frozen=True)
 class CheckSound:
-    """What is known of a check's sound by its bytes."""
+    """A sound of a check, recognised by its bytes, and its right answer."""
 
     check: str
     """huggins, antiphase or tones."""
@@ -24,19 +24,19 @@ class CheckSound:
 
 
 @dataclass(frozen=True)
-class Ears:
-    """One listener's."""
+class CheckListener:
+    """How one listener answers the sound checks."""
 
     has_headphones: bool
 
-    def find(self, sound: CheckSound, rng: Random) -> int:
-        """Which of three intervals the listener takes for the right one."""
+    def find_interval(self, sound: CheckSound, rng: Random) -> int:
+        """Which of three intervals the listener takes to be the right one."""
         right = WITH_HEADPHONES if self.has_headphones else OVER_LOUDSPEAKERS[sound.check]
         if rng.random() < right:
             return sound.answer
         return rng.choice([place for place in (1, 2, 3) if place != sound.answer])
 
-    def count(self, sound: CheckSound, rng: Random) -> int:
+    def count_tones(self, sound: CheckSound, rng: Random) -> int:
         """How many soft tones the listener counts, 2 to 5."""
         if rng.random() < TONES_COUNTED:
             return sound.answer

@@ -1,11 +1,11 @@
-"""Reading the participant's real pages."""
+"""Parsing the participants' real pages."""
 
 from __future__ import annotations
 
 import pytest
 from django.test import Client
 
-from studyapp.simulation.pages import parse
+from studyapp.simulation.page_parser import parse
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db

@@ -1,9 +1,10 @@
-"""What a listener hears in three clips, and how well a name fits it.
+"""What names mean, and how well a name fits what a listener hears in three clips.
 
-The truth of a clip is its track's tags. A concept that all three clips share weighs 1, one that
-two share 4/9, one of a single clip 1/9: the share squared, since the question is what *all three*
-have in common. A name means the concept that it names, or those of which it holds a synonym, or
-those that `phrases` gives; it fits as well as the heaviest of them, not at all if none is known.
+What can be heard in a clip is given by its track's tags. A concept shared by all three clips has
+weight 1, one shared by two 4/9, one in a single clip 1/9: the share squared, since the question is
+what *all three* have in common. A name means the concept that it names, or those for which it
+contains a synonym, or those listed in `phrases`. It fits as well as the heaviest of its concepts,
+and not at all if none is heard.
 """
 
 import re
@@ -26,12 +27,12 @@ class Vocabulary:
             for text in (name, *concept.get("synonyms", ())):
                 self._synonyms.setdefault(fold(text), set()).add(name)
         patterns = sorted(self._synonyms, key=len, reverse=True)
-        # Longest first, so that "electric piano" is not taken for a piano.
+        # Longest first, so that "electric piano" is not mistaken for a piano.
         joined = "|".join(re.escape(text) for text in patterns) or r"(?!)"
         self._pattern = re.compile(rf"(?<!\w)(?:{joined})(?!\w)")
 
     def meaning(self, name: str) -> frozenset[str]:
-        """The concepts that the name can mean; a text that is itself a tag means that tag."""
+        """The concepts that the name can mean; without any, the name counts as a tag itself."""
         text = fold(name)
         if text in PHRASES:
             return frozenset(PHRASES[text]) & self._names or frozenset({text})

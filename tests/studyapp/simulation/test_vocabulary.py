@@ -1,4 +1,4 @@
-"""What listeners make of names, and that they know the corpus's words and the labeler's phrases."""
+"""What names mean to listeners, who know the corpus's concepts and the labeler's phrases."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 
 from fixtures.corpus.concepts import CONCEPTS, as_document
 from pipeline.labelers.vocabulary import PHRASES as LABELER_PHRASES
-from studyapp.simulation.hearing import Vocabulary, weights
 from studyapp.simulation.phrases import PHRASES
+from studyapp.simulation.vocabulary import Vocabulary, weights
 
 
 @pytest.fixture
 def vocabulary() -> Vocabulary:
-    """A few words, among them two that hold each other."""
+    """A few concepts, two of which contain each other's names."""
     synonyms = {
         "piano": ["grand piano"], "electric piano": ["rhodes"], "harpsichord": ["cembalo"],
         "slow tempo": ["slow"], "fast tempo": ["fast"], "minor key": ["minor"], "solo": [],
