@@ -99,7 +99,7 @@ def _first_trial(page: Page, link: str) -> None:
         gone = f"form[data-safe] input[name=token][value='{before}']"
         page.locator(gone).wait_for(state="detached")
         page.locator("h1").wait_for()
-    page.get_by_role("button", name="Practise").click()
+    page.get_by_role("button", name="Start practice").click()
     _answer(page)
     page.get_by_role("button", name="Start").click()
     _answer(page)

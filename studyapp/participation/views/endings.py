@@ -37,7 +37,7 @@ TEXTS = {
         _("All places are taken right now. A place may become free: you can try again later."),
     ),
     "crowded": (
-        _("Too many people have started from here today"),
+        _("Too many people have started from your network today"),
         _(
             "This study accepts only a limited number of people per day from one network. "
             "Please try again tomorrow or from another network, or write to the researchers, "
@@ -75,8 +75,8 @@ TEXTS = {
     "lost": (
         _("We cannot find your place"),
         _(
-            "Please open the link that you were given again, in the same browser and with cookies "
-            "allowed: they are how this page knows where you were. Your saved answers are safe."
+            "Please open your link again, in the same browser and with cookies allowed: this page "
+            "needs them to know where you were. Your saved answers are safe."
         ),
     ),
     "refused": (

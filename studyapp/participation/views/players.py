@@ -55,11 +55,11 @@ def script_strings() -> dict[str, str]:
         "skipped": _("Part skipped"),
         "failed": _("Not loaded"),
         "soundHeard": _("Sound {n} heard."),
-        "soundSkipped": _("A part of sound {n} was skipped. Please play the rest."),
+        "soundSkipped": _("Part of sound {n} was skipped. Please play the rest."),
         "soundFailed": _("Sound {n} could not be loaded. Press its button to try again."),
         "position": _("{now} of {all} seconds"),
         "listenFirst": _("Please listen to all three sounds to the end first."),
         "saving": _("Saving…"),
         "saved": _("Saved"),
-        "failing": _("Not saved yet, trying again. Please leave this page open."),
+        "failing": _("Not saved yet, trying again. Please keep this page open."),
     }

@@ -110,7 +110,7 @@ def test_every_page_by_keyboard_alone(page: Page, study: Study) -> None:
 
 def test_withdrawing_is_asked_once_and_erases(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/")
-    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_role("link", name="Withdraw from the study").click()
     assert name_of(page) == "withdraw"
     check_accessibility(page)
@@ -172,7 +172,7 @@ def test_a_page_that_is_read_from_right_to_left(page: Page) -> None:
         study = study_of(languages=["ar"])
         page.goto(f"/s/{study.slug}/")
         expect(page.locator("html")).to_have_attribute("dir", "rtl")
-        page.get_by_role("button", name="I agree and take part").click()
+        page.get_by_role("button", name="I agree to take part").click()
         page.locator("#device button.button").wait_for()
         check_accessibility(page)
         picture(page, "device-rtl")

@@ -43,7 +43,7 @@ def check_accessibility(page: Page) -> None:
 
 def to_first_trial(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/")
-    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_role("button", name="Start").click()
     expect_trial(page, 1)
 
@@ -72,7 +72,7 @@ def test_a_whole_study_by_mouse(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/?PROLIFIC_PID=p&STUDY_ID=s&SESSION_ID=x")
     assert "PROLIFIC" not in page.url
     check_accessibility(page)
-    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     check_accessibility(page)
     page.get_by_role("button", name="Start").click()
     for number in (1, 2):
@@ -101,7 +101,7 @@ def test_a_whole_study_by_mouse(page: Page, study: Study) -> None:
 
 def test_a_whole_study_by_keyboard(page: Page, study: Study) -> None:
     page.goto(f"/s/{study.slug}/")
-    press_on(page, "I agree and take part")
+    press_on(page, "I agree to take part")
     press_on(page, "Start")
     for number in (1, 2):
         expect_trial(page, number)

@@ -147,7 +147,7 @@ def test_the_questionnaire_recovers_too(page: Page) -> None:
     steps = ["consent", "instructions", "trial", "questionnaire"]
     study = make_study(run=run, features=3, trials_per_participation=1, steps=steps)
     page.goto(f"/s/{study.slug}/")
-    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="I agree to take part").click()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("Trial 1 of 1")).to_be_visible()
     listen(page)

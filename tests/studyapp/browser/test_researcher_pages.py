@@ -272,7 +272,7 @@ def test_the_way_in_and_what_protects_it(page: Page, ada: User) -> None:
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Second step").wait_for()
+    page.get_by_role("heading", name="Enter your code").wait_for()
     look(page, "mfa_authenticate", wrong)
     for _ in range(5):
         page.get_by_label("Code").fill("000000")

@@ -81,7 +81,7 @@ class Mouse(Hand):
 
     def consent(self) -> None:
         """Agree."""
-        self.click("I agree and take part")
+        self.click("I agree to take part")
 
     def device(self) -> None:
         """Go on."""
@@ -113,7 +113,7 @@ class Mouse(Hand):
         """Hear a part of the example."""
         self.click("Play sound 1")
         self.heard(1)
-        self.click("Practise")
+        self.click("Start practice")
 
     def trial(self) -> None:
         """Hear all, answer."""

@@ -68,7 +68,7 @@ def source(language: str) -> dict[str, str]:
 def test_the_extractor_finds_what_is_there() -> None:
     found = all_strings()
     assert len(found) > 150
-    assert {"Saved", "I agree and take part", "about %(minutes)s minute left"} <= found
+    assert {"Saved", "I agree to take part", "about %(minutes)s minute left"} <= found
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

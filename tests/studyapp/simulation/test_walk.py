@@ -41,7 +41,7 @@ def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
 
 
 def test_listeners_pass_every_kind_of_trial_and_know_an_obvious_sound(live_server: Any) -> None:
-    """Checks, practice, catch trials and repeats; only listeners without headphones are screened out."""
+    """Checks, practice, catch trials and repeats; only those without headphones drop out."""
     study = factories.make_study(
         features=8, ratings_per_item=2, trials_per_participation=4, catch_trials=2,
         repeat_trials=2, steps=all_steps(), practice_trials=2,

@@ -120,4 +120,4 @@ def test_a_form_without_its_csrf_token_is_refused_on_a_page(page: str) -> None:
 def test_the_look_is_for_researchers(client: Client, django_user_model) -> None:  # type: ignore[no-untyped-def]
     assert client.get("/look/").status_code == 302
     client.force_login(django_user_model.objects.create_user("ada"))
-    assert "The look" in client.get("/look/").content.decode()
+    assert "Style guide" in client.get("/look/").content.decode()
