@@ -101,7 +101,7 @@ def test_the_command_prints_every_concept_and_writes_every_figure(
     assert main(["recovery", str(run_copy), "--no-control", "--json", str(path)]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("low", "mid", "high", "pitch"))
-    assert "without the control nothing says" in out
+    assert "without the control it is unknown" in out
     stored = json.loads(path.read_text())
     assert [row["concept"] for row in stored["rows"]] == ["low", "mid", "high"]
     counts = stored.pop("counts")
