@@ -121,7 +121,7 @@ def test_a_ceiling_is_a_budget_that_does_not_change_the_run(tmp_path: Path) -> N
 @pytest.mark.parametrize("value", [-0.1, float("nan")])
 def test_a_price_or_budget_that_is_no_amount_is_refused(name: str, value: float) -> None:
     subject = {"model": "m", "hookpoints": ["decoder.layers.0.resid_post"]}
-    with pytest.raises(PipelineError, match=f"{name} is (under 0|nan)"):
+    with pytest.raises(PipelineError, match=f"{name} is (-0.1; it must be 0 or more|nan)"):
         config_from_dict({"subject": subject, "gemini": {name: value}})
 
 
