@@ -44,7 +44,7 @@ def _sent(count: int, seed: int) -> int:
     )
     settings.STATIC_ROOT.mkdir(exist_ok=True)
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    setattr(jobs, "ring", lambda _: None)  # noqa: B010 - there is no broker here
+    setattr(jobs, "notify_workers", lambda _: None)  # noqa: B010 - there is no broker here
     from tests.studyapp.test_fuzz import sent
 
     began = time.monotonic()

@@ -106,13 +106,13 @@ def _django(data: Path) -> None:
 def _study(run: Path, participants: int) -> Study:
     """100 features under both methods, with room for that many participations of ten trials."""
     from studyapp.management.study_bar import create_with_bar
-    from studyapp.runs.services import lifecycle
+    from studyapp.runs.services import imports
     from studyapp.studies.services import lifecycle as studies
 
     study = create_with_bar(
         slug="coverage",
         title="Coverage",
-        run=lifecycle.import_run(directory=run, name="demo"),
+        run=imports.import_run(directory=run, name="demo"),
         methods=METHODS,
         seed=2026,
         features_wanted=100,

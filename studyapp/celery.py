@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A studyapp.celery worker` serves it; `worker.py` says how."""
+"""The Celery application, started by `celery -A studyapp.celery worker`; see also `worker.py`."""
 
 import os
 
@@ -11,5 +11,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")
 
 app = Celery("earwitness", include=["studyapp.jobs.tasks", "studyapp.worker"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
-# A request that rings the bell must not hang on a broker that is away: the row waits for it.
+# Notifying a worker must not hang if the broker is down; the job waits in its row.
 app.conf.broker_transport_options = {"socket_connect_timeout": 3}

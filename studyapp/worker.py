@@ -1,6 +1,6 @@
-"""What a worker does beside its tasks: when it starts, and for as long as it runs.
+"""What a worker does besides its tasks: checks when it starts, and a sweeper while it runs.
 
-Celery imports this before it starts a worker (`include` in `celery.py`).
+Celery imports this module before it starts a worker (`include` in `celery.py`).
 """
 
 import signal
@@ -16,13 +16,13 @@ from studyapp.jobs.services import jobs, outages
 
 @worker_process_init.connect
 def _die_with_the_worker(**_: Any) -> None:
-    """A pool process whose worker was killed must not go on writing beside its successor."""
+    """End a pool process when its worker is killed: it must not write beside its successor."""
     die_with_parent(signal.SIGKILL)
 
 
 @worker_init.connect
 def _refuse_another_installation(**_: Any) -> None:
-    """A worker beside another data folder would fail the jobs that it takes."""
+    """Refuse to start on another site's data folder, where every job would fail."""
     try:
         outages.patiently(installation.check)
     except InstallationError as error:
@@ -31,7 +31,7 @@ def _refuse_another_installation(**_: Any) -> None:
 
 @worker_ready.connect
 def _sweep(**_: Any) -> None:
-    """Look again and again for jobs that a lost worker or a lost broker left behind."""
+    """Look regularly for jobs that a lost worker or a lost broker left behind."""
     from studyapp.participation.services import address_limit
     from studyapp.runs.services import lifecycle
 

@@ -38,6 +38,14 @@ def keyed_hash(salt: str, text: str) -> str:
     return hmac.new(_hmac_key(settings.PSEUDONYM_KEY, salt), text.encode(), "sha256").hexdigest()
 
 
+def secret_hash(secret: str) -> str:
+    """Return the SHA-256 of a random secret, hexadecimal: what is stored in its place.
+
+    A secret of 192 random bits or more needs no slow hash: it cannot be guessed.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
 def key_fingerprint() -> str:
     """Tells whether the pseudonyms' key is the one that it was, and nothing of the key itself."""
     return keyed_hash(PSEUDONYM_SALT, "fingerprint")[:16]

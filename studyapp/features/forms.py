@@ -8,8 +8,8 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
+from studyapp.core.text import fold
 from studyapp.models import Feature
-from studyapp.runs.services.feature_columns import fold
 
 MAX_WORDS = 6
 

@@ -248,9 +248,7 @@ def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
 
     None of a study that has another version under way on this feature: it would unblind that one.
     """
-    moving = Study.objects.filter(
-        items__feature=feature, state__in=(Study.State.OPEN, Study.State.PAUSED)
-    )
+    moving = Study.objects.filter(items__feature=feature, state__in=Study.UNDER_WAY)
     told = studies.filter(state=Study.State.CLOSED).exclude(series__in=moving.values("series"))
     answers = Response.objects.filter(
         people.counted_anywhere("trial__participation__"),

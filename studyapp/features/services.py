@@ -7,7 +7,6 @@ directory, which only the pipeline writes; all of it can be thrown away and is m
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def request(feature: Feature) -> Job | None:
     None if so many of the run wait that the page has to ask again later.
     """
     own = Feature.objects.filter(run=feature.run_id).values("pk")
-    waiting = Job.objects.filter(kind=KIND, state__in=jobs.UNFINISHED, target__in=own)
+    waiting = Job.objects.filter(kind=KIND, state__in=Job.UNFINISHED, target__in=own)
     if waiting.count() >= MOST_WAITING:
         return waiting.filter(target=feature.pk).first()
     return jobs.enqueue(kind=KIND, target=feature.pk, queue=QUEUE)
@@ -84,11 +83,3 @@ def sound(run: Run, name: str) -> Path:
 def track_name(track: str) -> str:
     """A track's name as a file's: opaque, always valid."""
     return "t" + hashlib.sha256(track.encode()).hexdigest()[:32]
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

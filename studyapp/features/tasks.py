@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studyapp.core.storage import write_atomically
 from studyapp.features import services as views
 from studyapp.jobs.services import jobs
 from studyapp.models import Feature
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from pipeline.viewing.facts import SaeReader
 
 
-def work(held: jobs.Held) -> bool:
+def work(lease: jobs.JobLease) -> bool:
     """Make the view of the feature that the job names."""
     from pipeline.errors import PipelineError
     from pipeline.store.run_directory import RunDirectory
     from pipeline.viewing.facts import SaeReader, steered
 
-    feature = Feature.objects.select_related("run").filter(pk=held.job.target).first()
+    feature = Feature.objects.select_related("run").filter(pk=lease.job.target).first()
     if feature is None:
         raise jobs.WorkError("the feature is not there any more")
     reader = SaeReader(RunDirectory(folders.directory_of(run=feature.run)), feature.sae)
@@ -43,7 +44,7 @@ def work(held: jobs.Held) -> bool:
     for name in {clip for row in turned_up for clip in (row.clip, row.plain_clip)}:
         sound = views.steered_sound(feature.run, feature.sae, name)
         _draw(sound, views.picture(feature.run, name), notes)
-    held.check()
+    lease.check()
     steering = {"steering": [asdict(row) for row in turned_up], "steering_made": made}
     views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
     return False
@@ -61,7 +62,7 @@ def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
     except audio.AudioError as error:
         notes.append(f"A clip has no picture: {error}.")
         return
-    views.write(picture, spectrogram.png(samples.mean(axis=0), rate))
+    write_atomically(picture, spectrogram.png(samples.mean(axis=0), rate))
 
 
 def _cut(feature: Feature, reader: SaeReader, track: str, notes: list[str]) -> None:
@@ -84,5 +85,5 @@ def _cut(feature: Feature, reader: SaeReader, track: str, notes: list[str]) -> N
         except audio.AudioError as error:
             notes.append(f"Tracks at the quantiles cannot be played here: {error}.")
             return
-        views.write(target, audio.flac_bytes(samples, rate))
+        write_atomically(target, audio.flac_bytes(samples, rate))
     _draw(target, views.picture(feature.run, name), notes)

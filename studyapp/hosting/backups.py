@@ -95,7 +95,7 @@ def _write(folder: Path, with_data: bool, watch: Watch) -> None:
     applied = _applied()
     name = dumps.NAMES[connection.vendor]
     dumps.dump(folder / name)
-    files = {name: _hash(folder / name)}
+    files = {name: _file_hash(folder / name)}
     for path in _data_files() if with_data else ():
         relative = f"data/{path.relative_to(settings.DATA)}"
         try:
@@ -177,7 +177,7 @@ def _check_empty(made: Manifest) -> None:
         if (
             relative != installation.NAME
             and path.exists()
-            and _hash(path) != made.files[f"data/{relative}"]
+            and _file_hash(path) != made.files[f"data/{relative}"]
         ):
             raise BackupError(f"{path} is there already; restore into an empty data folder")
 
@@ -187,7 +187,7 @@ def _check_whole(folder: Path, made: Manifest, watch: Watch) -> None:
         path = folder / relative
         if not path.is_file():
             raise BackupError(f"the backup is damaged: {relative} is missing")
-        if _hash(path, watch) != digest:
+        if _file_hash(path, watch) != digest:
             raise BackupError(f"the backup is damaged: {relative} differs from its hash")
 
 
@@ -255,7 +255,7 @@ def _copied(source: Path, target: Path, watch: Watch) -> str:
     return digest.hexdigest()
 
 
-def _hash(path: Path, watch: Watch = lambda _: None) -> str:
+def _file_hash(path: Path, watch: Watch = lambda _: None) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for chunk in _chunks(file.read, watch):

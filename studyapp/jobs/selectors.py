@@ -1,4 +1,4 @@
-"""Reads of jobs: the newest of a kind for a row, and what the queues hold."""
+"""Queries for jobs: the newest one of a kind for a row, and the contents of the queues."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from studyapp.models import Job
 
 
 def newest(*, kind: str, target: int) -> Job | None:
-    """The newest job of that kind for that row."""
+    """Return the newest job of that kind for that row."""
     return Job.objects.filter(kind=kind, target=target).order_by("-pk").first()
 
 
 def depths() -> dict[tuple[str, str], int]:
-    """(queue, state) → how many jobs."""
+    """(queue, state) → number of jobs."""
     rows = Job.objects.order_by().values_list("queue", "state").annotate(n=Count("pk"))
     return {(queue, state): n for queue, state, n in rows}
 
 
 def recent(limit: int = 50) -> list[Job]:
-    """The newest jobs, of every state."""
+    """Return the newest jobs, in any state."""
     return list(Job.objects.order_by("-pk")[:limit])

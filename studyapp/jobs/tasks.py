@@ -1,7 +1,4 @@
-"""The Celery task: a queue's name in, its next job's work called, the outcome in a row.
-
-Beside `services/runs.py` the one room of the site that reaches the pipeline.
-"""
+"""The Celery task: it claims the next job of a queue, does its work and stores the outcome."""
 
 import logging
 from collections.abc import Callable
@@ -9,13 +6,13 @@ from collections.abc import Callable
 from django.utils.module_loading import import_string
 
 from studyapp.celery import app
-from studyapp.jobs.services import bell, jobs, outages
+from studyapp.jobs.services import jobs, notifications, outages
 
 logger = logging.getLogger(__name__)
 
-# To add a kind of work: a function of a `Held` in a module of this package, and a line here.
-# It gives True if it put the job back. It raises `jobs.WorkError` with the one line that a person
-# reads, or `jobs.LostError`.
+# To add a kind of job: write a function that takes a `JobLease` in a room's `tasks.py`, and add a
+# line here. The function returns True if it put the job back. It raises `jobs.WorkError` with the
+# one line that is shown to users, or `jobs.LostError`.
 WORK: dict[str, str] = {
     "feature_view": "studyapp.features.tasks.work",
     "run": "studyapp.runs.tasks.work",
@@ -26,41 +23,41 @@ WORK: dict[str, str] = {
 }
 
 
-@app.task(name=bell.TASK)
+@app.task(name=notifications.TASK)
 def work_on(queue: str) -> None:
-    """Do the next job of the queue. A second delivery finds none due and does nothing."""
-    held = jobs.claim_next(queue)
-    if held is not None:
-        _do(held)
+    """Do the next job of the queue. A repeated message finds no job due and does nothing."""
+    lease = jobs.claim_next(queue)
+    if lease is not None:
+        _do(lease)
 
 
 def work(job_id: int) -> None:
-    """Do the job with this id, unless somebody else does or did."""
-    held = jobs.claim(job_id)
-    if held is not None:
-        _do(held)
+    """Do the job with this id, unless another worker has claimed it."""
+    lease = jobs.claim(job_id)
+    if lease is not None:
+        _do(lease)
 
 
-def _do(held: jobs.Held) -> None:
-    do: Callable[[jobs.Held], bool] = import_string(WORK[held.job.kind])
+def _do(lease: jobs.JobLease) -> None:
+    do: Callable[[jobs.JobLease], bool] = import_string(WORK[lease.job.kind])
     try:
-        with jobs.heartbeat(held):
-            put_back = do(held)
+        with jobs.heartbeat(lease):
+            put_back = do(lease)
         if not put_back:
-            outages.patiently(lambda: jobs.finish(held))
+            outages.patiently(lambda: jobs.finish(lease))
     except jobs.LostError as error:
-        logger.warning("%s: %s", held.job, error)
+        logger.warning("%s: %s", lease.job, error)
     except jobs.WorkError as error:
-        _failed(held, str(error))
+        _failed(lease, str(error))
     except Exception as error:
-        # The row must say it too: the worker's log is not what a researcher looks at.
-        _failed(held, f"{type(error).__name__}: {error}".splitlines()[0])
+        # Store the error in the row as well: researchers do not see the worker's log.
+        _failed(lease, f"{type(error).__name__}: {error}".splitlines()[0])
         raise
 
 
-def _failed(held: jobs.Held, reason: str) -> None:
-    logger.warning("%s failed: %s", held.job, reason)
+def _failed(lease: jobs.JobLease, reason: str) -> None:
+    logger.warning("%s failed: %s", lease.job, reason)
     try:
-        outages.patiently(lambda: jobs.fail(held, reason))
+        outages.patiently(lambda: jobs.fail(lease, reason))
     except jobs.LostError as error:
-        logger.warning("%s: %s", held.job, error)
+        logger.warning("%s: %s", lease.job, error)

@@ -3,7 +3,13 @@
 from studyapp.models.browsing import FeatureView
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
-from studyapp.models.participation import Event, Participation, Response, StepRecord, Trial
+from studyapp.models.participation import (
+    Event,
+    Participation,
+    Response,
+    StepRecord,
+    Trial,
+)
 from studyapp.models.plans import StudyPlan
 from studyapp.models.projects import ApiToken, AuditRecord, Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment

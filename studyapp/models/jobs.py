@@ -1,11 +1,11 @@
-"""Work for the workers. The row is the truth, the broker a bell that says: look at your queue."""
+"""Jobs for the workers. The database row is authoritative; the broker only notifies."""
 
 from django.db import models
 from django.db.models import Q
 
 
 class Job(models.Model):
-    """One piece of work: whose turn it is, who holds it until when, how it ended."""
+    """One piece of work: which queue it waits in, which worker has it, and how it ended."""
 
     class Queue(models.TextChoices):
         CPU = "cpu", "cpu"
@@ -19,6 +19,8 @@ class Job(models.Model):
         FAILED = "failed", "failed"
         STOPPED = "stopped", "stopped"
 
+    UNFINISHED = (State.WAITING, State.RUNNING)
+
     kind = models.CharField(max_length=30)
     """Key of `studyapp.jobs.tasks.WORK`."""
     target = models.PositiveBigIntegerField()
@@ -26,18 +28,18 @@ class Job(models.Model):
     queue = models.CharField(max_length=5, choices=Queue.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     fence = models.PositiveBigIntegerField(default=0)
-    """Grows with every claim: who holds an older number may write nothing any more."""
+    """Grows with every claim; a worker with an older number may no longer write anything."""
     attempts = models.PositiveIntegerField(default=0)
     losses = models.PositiveIntegerField(default=0)
-    """How many workers died on the piece that is in work; see `services.jobs.MOST_LOSSES`."""
+    """Workers that died on the current piece of the job; see `jobs.services.jobs.MOST_LOSSES`."""
     deferrals = models.PositiveIntegerField(default=0)
-    """How often in a row it was put back because something was in its way."""
+    """How many times in a row it was put back because something blocked it."""
     not_before = models.DateTimeField(null=True, blank=True)
-    """Until then nobody claims it."""
+    """It is not claimed before this time."""
     lease_expires_at = models.DateTimeField(null=True, blank=True)
-    """Pushed on by the worker's heartbeat; past it, anybody may claim the job."""
+    """Renewed by the worker's heartbeat; once it has passed, any worker may claim the job."""
     worker = models.CharField(max_length=100, blank=True)
-    """Machine and process that claimed it last, as `services.processes.name` gives them."""
+    """Machine and process that claimed it last, as `jobs.services.processes.name` gives them."""
     error = models.TextField(blank=True)
     """The one line that says why it failed."""
     created_at = models.DateTimeField(auto_now_add=True)

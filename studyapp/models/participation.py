@@ -212,7 +212,7 @@ class Response(models.Model):
     choice = models.PositiveSmallIntegerField()
     """Position chosen, 1–5, in the order shown."""
     confidence = models.PositiveSmallIntegerField()
-    """5 completely, 4 fairly, 3 somewhat, 2 slightly, 1 not confident at all."""
+    """A value of `CONFIDENCE`."""
     free_text = models.TextField(blank=True, max_length=500)
     response_ms = models.PositiveBigIntegerField()
     """From the trial's first showing to its answer, by the server's clock."""

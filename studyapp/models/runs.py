@@ -21,6 +21,8 @@ class Run(models.Model):
         FAILED = "failed", "failed"
         STOPPED = "stopped", "stopped"
 
+    UNDER_WAY = (State.QUEUED, State.RUNNING)
+
     class Origin(models.TextChoices):
         SITE = "site", "site"
         COMMAND = "command", "command line"

@@ -43,6 +43,8 @@ class Study(models.Model):
         PAUSED = "paused", "paused"
         CLOSED = "closed", "closed"
 
+    UNDER_WAY = (State.OPEN, State.PAUSED)
+
     class OptionPolicy(models.TextChoices):
         CANDIDATES = "candidates", "the method's own candidates"
         IDENTIFICATION = "identification", "the best candidate among those of other features"

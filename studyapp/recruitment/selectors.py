@@ -53,8 +53,7 @@ def by_service(study: Study) -> list[Participation]:
 
 def listed() -> list[Study]:
     """Open and paused studies whose submissions Prolific lists."""
-    taking = (Study.State.OPEN, Study.State.PAUSED)
     at_prolific = Study.objects.filter(
-        state__in=taking, recruitment__service=Recruitment.Service.PROLIFIC
+        state__in=Study.UNDER_WAY, recruitment__service=Recruitment.Service.PROLIFIC
     )
     return list(at_prolific.exclude(recruitment__external_study=""))

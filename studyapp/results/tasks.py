@@ -12,9 +12,9 @@ from studyapp.results import services as results
 from studyapp.studies.services import blinding
 
 
-def work(held: jobs.Held) -> None:
+def work(lease: jobs.JobLease) -> None:
     """Export the study that the job names, analyse the export, put the report in its place."""
-    study = Study.objects.filter(pk=held.job.target).first()
+    study = Study.objects.filter(pk=lease.job.target).first()
     if study is None:
         raise jobs.WorkError("the study is not there any more")
     if not blinding.may_be_seen(study):
@@ -22,7 +22,7 @@ def work(held: jobs.Held) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             made = exports.export_study(study=study, out=Path(folder) / "export")
-            held.check()
+            lease.check()
             results.make_report(responses=made / "responses.csv", out=results.folder_of(study))
         except (exports.ExportError, results.ReportError) as error:
             raise jobs.WorkError(str(error)) from error

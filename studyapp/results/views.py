@@ -19,7 +19,6 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
-MOVING = (Job.State.WAITING, Job.State.RUNNING)
 
 
 @require_http_methods(["GET", "POST"])
@@ -33,7 +32,7 @@ def results_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "study": study,
         "report": results.report_of(study),
         "may_be_seen": blinding.may_be_seen(study),
-        "moving": job is not None and job.state in MOVING,
+        "moving": job is not None and job.state in Job.UNFINISHED,
         "failed": job.error if job is not None and job.state == Job.State.FAILED else "",
     }
     return render(request, "researcher/results.html", context)

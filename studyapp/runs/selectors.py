@@ -8,9 +8,6 @@ from django.db.models import Count, QuerySet
 
 from studyapp.models import Run, StageRecord
 
-MOVING = (Run.State.QUEUED, Run.State.RUNNING)
-"""States in which the page of a run is worth reloading."""
-
 
 @dataclass(frozen=True)
 class RunOverview:
@@ -32,7 +29,7 @@ class RunOverview:
     @property
     def is_moving(self) -> bool:
         """Whether the worker has, or will have, the run in hand."""
-        return self.run.state in MOVING
+        return self.run.state in Run.UNDER_WAY
 
     @property
     def tracks_set_aside(self) -> int:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from studyapp.jobs.services import jobs
 from studyapp.models import Run
-from studyapp.runs.services import lifecycle
+from studyapp.runs.services import executor, imports
 
 
-def work(held: jobs.Held) -> bool:
+def work(lease: jobs.JobLease) -> bool:
     """Execute the run that the job names; True if the job was put back for others."""
-    run = Run.objects.filter(pk=held.job.target).first()
+    run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
         raise jobs.WorkError("the run is not there any more")
-    return lifecycle.run_pipeline(run=run, held=held)
+    return executor.run_pipeline(run=run, lease=lease)
 
 
-def check_import(held: jobs.Held) -> bool:
+def check_import(lease: jobs.JobLease) -> bool:
     """Check every hash of an imported run and index it."""
-    run = Run.objects.filter(pk=held.job.target).first()
+    run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
         raise jobs.WorkError("the run is not there any more")
-    lifecycle.finish_import(run=run, held=held)
+    imports.finish_import(run=run, lease=lease)
     return False

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from studyapp.core.text import fold
 from studyapp.simulation.phrases import PHRASES
 
 
@@ -54,8 +55,3 @@ def weights(tags: Sequence[Sequence[str]]) -> dict[str, float]:
     """Concept → the squared share of the clips that have it."""
     counts = Counter(fold(tag) for clip in tags for tag in set(clip))
     return {concept: (n / len(tags)) ** 2 for concept, n in counts.items()}
-
-
-def fold(text: str) -> str:
-    """Lower case, single spaces."""
-    return " ".join(text.split()).casefold()

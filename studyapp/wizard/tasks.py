@@ -9,21 +9,21 @@ from studyapp.wizard import selectors
 from studyapp.wizard.services import drafts, power
 
 
-def make(held: jobs.Held) -> None:
+def make(lease: jobs.JobLease) -> None:
     """Make the draft of the plan that the job names."""
     try:
-        drafts.make(plan=_plan(held), held=held)
+        drafts.make(plan=_plan(lease), lease=lease)
     except StudyError as error:
         raise jobs.WorkError(str(error)) from error
 
 
-def estimate(held: jobs.Held) -> None:
+def estimate(lease: jobs.JobLease) -> None:
     """Estimate the power of the design that was asked last."""
-    power.estimate(plan=_plan(held), held=held)
+    power.estimate(plan=_plan(lease), lease=lease)
 
 
-def _plan(held: jobs.Held) -> StudyPlan:
-    plan = selectors.by_id(held.job.target)
+def _plan(lease: jobs.JobLease) -> StudyPlan:
+    plan = selectors.by_id(lease.job.target)
     if plan is None:
         raise jobs.WorkError("the plan is not there any more")
     return plan

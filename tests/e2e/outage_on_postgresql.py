@@ -1,4 +1,4 @@
-"""A job is held while PostgreSQL drops every connection, as a restart does; prints what came out.
+"""A job runs while PostgreSQL drops every connection, as a restart does; prints what came out.
 
 python -m tests.e2e.outage_on_postgresql
 """
@@ -23,29 +23,29 @@ def main() -> None:
     from studyapp.models import Job
 
     call_command("migrate", verbosity=0)
-    jobs.ring = lambda _: None
+    jobs.notify_workers = lambda _: None
     jobs.HEARTBEAT_SECONDS = BEAT_SECONDS
-    held = jobs.claim(jobs.enqueue(kind="feature_view", target=1, queue="cpu").pk)
-    assert held is not None
-    check = jobs.Checker(held, seconds=0.0)
-    with jobs.heartbeat(held):
+    lease = jobs.claim(jobs.enqueue(kind="feature_view", target=1, queue="cpu").pk)
+    assert lease is not None
+    check = jobs.Checker(lease, seconds=0.0)
+    with jobs.heartbeat(lease):
         time.sleep(2 * BEAT_SECONDS)
         dropped = _drop_all_connections()
         check()  # Meets the broken connection.
         check()
-        before = _lease(held)
+        before = _expires_at(lease)
         time.sleep(5 * BEAT_SECONDS)
-        grown = _lease(held) > before
+        grown = _expires_at(lease) > before
     _drop_all_connections()
-    outages.patiently(lambda: jobs.finish(held))
+    outages.patiently(lambda: jobs.finish(lease))
     said = {"dropped": dropped >= 2, "lease_grew": grown, "state": Job.objects.get().state}
     json.dump(said, sys.stdout)
 
 
-def _lease(held: Any) -> Any:
+def _expires_at(lease: Any) -> Any:
     from studyapp.models import Job
 
-    return Job.objects.get(pk=held.job.pk).lease_expires_at
+    return Job.objects.get(pk=lease.job.pk).lease_expires_at
 
 
 def _drop_all_connections() -> int:

@@ -58,7 +58,7 @@ def token(slug: str) -> None:
 
 
 def run(config: str) -> None:
-    """The run `tiny`, its bell rung at the broker of this environment."""
+    """Queue the run `tiny`; its workers are notified by this environment's broker."""
     from studyapp.runs.services import lifecycle
 
     made = lifecycle.create_run(

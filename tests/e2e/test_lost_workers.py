@@ -89,7 +89,7 @@ def test_a_worker_killed_in_a_stage_costs_no_result(
 
 
 def test_redis_emptied_and_killed_costs_no_result(site: LiveSite, finished: int) -> None:
-    """The bell is lost while nobody hears it, then the broker goes in the middle of the work."""
+    """The notification is lost while no worker runs; then the broker dies during the work."""
     site.await_calm()
     site.kill_worker()
     run = int(site.prepare("again", "sae", "redis"))

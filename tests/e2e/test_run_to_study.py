@@ -34,7 +34,7 @@ def test_a_queued_run_becomes_rows_although_its_worker_was_killed(
     assert "worker was killed by signal 9; starting it again" in site.output.read_text()
 
 
-def test_a_second_bell_does_not_run_a_done_run_again(site: LiveSite, finished: int) -> None:
+def test_a_second_notification_does_not_run_a_done_run_again(site: LiveSite, finished: int) -> None:
     before = site.query(f"SELECT finished_at FROM studyapp_run WHERE id = {finished}")
     [(job,)] = site.query(f"SELECT id FROM studyapp_job WHERE kind = 'run' AND target = {finished}")
     script = f"from studyapp.jobs.tasks import work; work({job})"

@@ -241,6 +241,7 @@ def _api(study: object) -> list[str]:
 
 def _feature_pages(run: object) -> dict[str, list[object]]:
     """The browser, a feature with a view, its sounds and pictures."""
+    from studyapp.core.storage import write_atomically
     from studyapp.features import services as feature_views
     from studyapp.models import Feature
 
@@ -248,12 +249,12 @@ def _feature_pages(run: object) -> dict[str, list[object]]:
     clip = feature.exemplars.select_related("clip")[0].clip
     empty = {"histogram": None, "quantiles": [], "timelines": {}, "neighbours": []}
     feature_views.store(feature=feature, facts=empty, notes=[])
-    feature_views.write(feature_views.picture(feature.run, clip.sha256), b"picture")
+    write_atomically(feature_views.picture(feature.run, clip.sha256), b"picture")
     track = feature_views.track_name("one at a quantile")
-    feature_views.write(feature_views.sound(feature.run, track), b"sound")
+    write_atomically(feature_views.sound(feature.run, track), b"sound")
     own = [feature.run_id, feature.sae, feature.index]
     steered = feature_views.steered_sound(feature.run, feature.sae, "0")
-    feature_views.write(steered, b"sound")
+    write_atomically(steered, b"sound")
     return {
         "features": [feature.run_id], "feature": own, "feature-material": own,
         "clip-audio": [feature.run_id, clip.sha256], "picture": [feature.run_id, clip.sha256],

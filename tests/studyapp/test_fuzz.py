@@ -29,7 +29,7 @@ def sent(*, count: int, seed: int) -> Outcome:
 
 @pytest.mark.django_db
 def test_no_odd_request_is_an_error_of_the_sites(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     outcome = sent(count=REQUESTS, seed=2026)
     assert "\n\n".join(outcome.faults) == ""
     # Not only refusals: pages were reached, with and without an account.

@@ -215,8 +215,8 @@ TABLE: dict[str, Row] = {
 
 
 @pytest.fixture(autouse=True)
-def _no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 def wanted(row: Row, caller: str, method: str, is_public: bool) -> tuple[int, ...]:

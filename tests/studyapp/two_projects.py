@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from studyapp.accounts.services import projects, tokens
+from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
 from studyapp.models import (
     ApiToken,
@@ -134,9 +135,9 @@ def _looked_at(run: Run) -> tuple[Feature, str, str]:
     empty: dict[str, Any] = {"histogram": None, "quantiles": [], "timelines": {}, "neighbours": []}
     feature_views.store(feature=feature, facts=empty, notes=[])
     track = feature_views.track_name("one at a quantile")
-    feature_views.write(feature_views.picture(run, clip), b"picture")
-    feature_views.write(feature_views.sound(run, track), b"sound")
-    feature_views.write(feature_views.steered_sound(run, feature.sae, "0"), b"sound")
+    write_atomically(feature_views.picture(run, clip), b"picture")
+    write_atomically(feature_views.sound(run, track), b"sound")
+    write_atomically(feature_views.steered_sound(run, feature.sae, "0"), b"sound")
     return feature, clip, track
 
 

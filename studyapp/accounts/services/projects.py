@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from django.utils import timezone
 from studyapp.accounts import selectors
 from studyapp.core import audit
 from studyapp.core.errors import StudyError
+from studyapp.core.keys import secret_hash
 from studyapp.models import Invitation, Membership, Project, Role
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invita
     """An invitation and its secret, which is part of the link and is not stored."""
     secret = secrets.token_urlsafe(24)
     made = Invitation.objects.create(
-        project=project, role=role, note=note[:100], secret_hash=_hash(secret), invited_by=by,
+        project=project, role=role, note=note[:100], secret_hash=secret_hash(secret), invited_by=by,
         expires_at=timezone.now() + VALID,
     )  # fmt: skip
     audit.note(user=by, action="invited", target=note or "somebody", project=project, role=role)
@@ -54,7 +54,7 @@ def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invita
 def invitation(secret: str) -> Invitation | None:
     """The invitation of that secret, if it can still be accepted."""
     found = selectors.open_invitations().select_related("project")
-    return found.filter(secret_hash=_hash(secret)).first()
+    return found.filter(secret_hash=secret_hash(secret)).first()
 
 
 @transaction.atomic
@@ -107,7 +107,3 @@ def withdraw_invitation(*, project: Project, pk: int, by: User) -> None:
     open_ones = Invitation.objects.filter(pk=pk, project=project, accepted_at=None)
     if open_ones.update(revoked_at=timezone.now()):
         audit.note(user=by, action="withdrew invitation", target=pk, project=project)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,7 +5,6 @@ A token ends by itself after `EARWITNESS_TOKEN_DAYS`, and with the password unde
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from datetime import timedelta
@@ -16,6 +15,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from studyapp.accounts.services.second_factor import has_second_factor
+from studyapp.core.keys import secret_hash
 from studyapp.models import ApiToken
 
 PREFIX = "ew_"
@@ -25,7 +25,7 @@ def make(*, user: User, name: str) -> tuple[ApiToken, str]:
     """A token and its secret, which cannot be read again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
-        user=user, name=name[:100], prefix=secret[:8], secret_hash=_hash(secret),
+        user=user, name=name[:100], prefix=secret[:8], secret_hash=secret_hash(secret),
         password_mark=password_mark(user),
         expires_at=timezone.now() + timedelta(days=settings.TOKEN_DAYS),
     )  # fmt: skip
@@ -40,7 +40,7 @@ def revoke(*, user: User, pk: int) -> bool:
 
 def holder(secret: str) -> User | None:
     """Whose secret it is; None if it is nobody's or lets nobody in any more."""
-    token = ApiToken.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+    token = ApiToken.objects.select_related("user").filter(secret_hash=secret_hash(secret)).first()
     if token is None or not is_valid(token):
         return None
     ApiToken.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
@@ -64,14 +64,14 @@ def is_valid(token: ApiToken) -> bool:
 
 def password_mark(user: User) -> str:
     """What changes with the password, by whichever way that is changed."""
-    return _hash(user.password)
+    return secret_hash(user.password)
 
 
 def keep_marks(*, user: User) -> None:
     """Have the user's tokens outlive a new hash of the same password, before that is saved."""
     stored = User.objects.filter(pk=user.pk).values_list("password", flat=True).first()
     if stored is not None and _is_outdated(stored):
-        own = ApiToken.objects.filter(user=user, password_mark=_hash(stored))
+        own = ApiToken.objects.filter(user=user, password_mark=secret_hash(stored))
         own.update(password_mark=password_mark(user))
 
 
@@ -81,8 +81,3 @@ def _is_outdated(encoded: str) -> bool:
         return False
     preferred = get_hasher()
     return encoded.partition("$")[0] != preferred.algorithm or preferred.must_update(encoded)
-
-
-def _hash(secret: str) -> str:
-    # 256 random bits need no slow hash: there is nothing to guess.
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,11 +1,11 @@
-"""Jobs: enqueued with a row, claimed by a lease, kept by a heartbeat, guarded by a fence.
+"""Jobs: rows that are claimed under a lease, kept by a heartbeat and guarded by a fence number.
 
-Whoever changes a job from waiting to running by one conditional update holds it, under a fence
-number that nobody had before. The holder's heartbeat pushes the lease on. When the holder dies,
-the lease runs out and the sweeper makes the job wait again; when it was only slow, its number is
-too old by then and `Held.check` tells it to stop. All times of a lease are the database's: two
-machines' clocks may differ. The broker carries nothing but "look at this queue" (`services/bell`),
-so that it can be restarted or emptied at any time.
+A worker claims a job by one conditional update from waiting to running, which gives it a new fence
+number. Its heartbeat renews the lease. When the worker dies, the lease expires and the sweeper puts
+the job back in the queue; when the worker was only slow, its fence number is out of date by then
+and `JobLease.check` tells it to stop. Lease times use the database's clock, because the clocks of
+two machines may differ. The broker only carries the message "look at this queue"
+(`services/notifications`), so it can be restarted or emptied at any time.
 """
 
 from __future__ import annotations
@@ -30,71 +30,73 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from studyapp.jobs.services import outages, processes
-from studyapp.jobs.services.bell import ring
+from studyapp.jobs.services.notifications import notify_workers
 from studyapp.models import Job
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED = (Job.State.WAITING, Job.State.RUNNING)
-LEASE = timedelta(seconds=30)
+LEASE_TIME = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 10.0
 MOST_LOSSES = 3
-"""A job whose worker died so often on the same piece of it is failed, not tried for ever."""
+"""A job fails once this many workers have died on the same piece of it."""
 LONGEST_PAUSE = timedelta(minutes=1)
 
 
 class WorkError(Exception):
-    """The work cannot be done; the message is the one line that a person reads."""
+    """The work cannot be done; the message is the one line that is shown to users."""
 
 
 class LostError(Exception):
-    """The job is somebody else's by now, or was stopped: its holder must write nothing more."""
+    """The lease was lost: another worker has the job, or it was stopped. Write nothing more."""
 
 
 @dataclass(frozen=True)
-class Held:
-    """A claimed job and the number under which it is held."""
+class JobLease:
+    """A claimed job and the fence number of that claim."""
 
     job: Job
     fence: int
 
     def rows(self) -> Q:
-        """The condition under which the job is still this holder's."""
+        """Return the condition that the lease is still valid."""
         return Q(pk=self.job.pk, fence=self.fence, state=Job.State.RUNNING)
 
     def check(self) -> None:
-        """Raise `LostError` if the job is not this holder's any more."""
+        """Raise `LostError` if the lease was lost."""
         if not Job.objects.filter(self.rows()).exists():
-            raise LostError(f"job {self.job.pk} is not ours any more")
+            raise LostError(f"this worker has lost its lease on job {self.job.pk}")
 
     def lock(self) -> None:
-        """Inside a transaction: keep the job from changing hands until it ends, or `LostError`."""
+        """Lock the job until the transaction ends. Raises `LostError` if the lease was lost."""
         if not Job.objects.select_for_update().filter(self.rows()).exists():
-            raise LostError(f"job {self.job.pk} is not ours any more")
+            raise LostError(f"this worker has lost its lease on job {self.job.pk}")
 
 
 def enqueue(*, kind: str, target: int, queue: str) -> Job:
-    """The unfinished job of that kind and target, made if there is none; rung on commit."""
+    """Return the unfinished job of that kind and target; if there is none, create it.
+
+    Workers are notified on commit.
+    """
     try:
         with transaction.atomic():
             job = Job.objects.create(kind=kind, target=target, queue=queue)
     except IntegrityError:
-        # Somebody else's is waiting or running; if it ended this very moment, another is made.
-        found = Job.objects.filter(kind=kind, target=target, state__in=UNFINISHED).first()
+        # There is an unfinished job already. If it ended just now, create another one.
+        found = Job.objects.filter(kind=kind, target=target, state__in=Job.UNFINISHED).first()
         return found or enqueue(kind=kind, target=target, queue=queue)
-    transaction.on_commit(partial(ring, queue))
+    transaction.on_commit(partial(notify_workers, queue))
     return job
 
 
-def claim(pk: int) -> Held | None:
-    """The job, held by this process; None if it is not waiting."""
+def claim(pk: int) -> JobLease | None:
+    """Claim the job for this process. Returns None if it is not waiting."""
     with transaction.atomic():
         taken = Job.objects.filter(pk=pk, state=Job.State.WAITING).update(
             state=Job.State.RUNNING,
             fence=F("fence") + 1,
             attempts=F("attempts") + 1,
-            lease_expires_at=Now() + LEASE,
+            lease_expires_at=Now() + LEASE_TIME,
             worker=processes.name(),
             started_at=Now(),
             error="",
@@ -102,73 +104,73 @@ def claim(pk: int) -> Held | None:
         if not taken:
             return None
         job = Job.objects.get(pk=pk)
-        return Held(job, job.fence)
+        return JobLease(job, job.fence)
 
 
-def claim_next(queue: str) -> Held | None:
-    """The job of the queue that waits longest, held by this process; None if none is due.
+def claim_next(queue: str) -> JobLease | None:
+    """Claim the job that has waited longest in the queue. Returns None if no job is due.
 
-    One message wakes one worker; where more is due, that worker rings for the next.
+    One message wakes one worker; if more jobs are due, that worker notifies the next one.
     """
     while (pk := _due(queue).values_list("pk", flat=True).first()) is not None:
-        held = claim(pk)
-        if held is not None:
+        lease = claim(pk)
+        if lease is not None:
             if _due(queue).exists():
-                ring(queue)
-            return held
+                notify_workers(queue)
+            return lease
     return None
 
 
 def _due(queue: str | None = None) -> QuerySet[Job]:
-    """What waits and may be claimed now, the oldest first."""
+    """Jobs that may be claimed now, the oldest first."""
     due = Job.objects.filter(state=Job.State.WAITING).order_by("pk")
     due = due.filter(Q(not_before=None) | Q(not_before__lte=Now()))
     return due if queue is None else due.filter(queue=queue)
 
 
-def finish(held: Held) -> None:
-    """Call the job done; `LostError` if it is not this holder's any more."""
-    _end(held, state=Job.State.DONE)
+def finish(lease: JobLease) -> None:
+    """Mark the job as done. Raises `LostError` if the lease was lost."""
+    _end(lease, state=Job.State.DONE)
 
 
-def fail(held: Held, reason: str) -> None:
-    """Call the job failed, with the one line that says why."""
-    _end(held, state=Job.State.FAILED, error=reason)
+def fail(lease: JobLease, reason: str) -> None:
+    """Mark the job as failed; `reason` is the one line that says why."""
+    _end(lease, state=Job.State.FAILED, error=reason)
 
 
-def release(held: Held, *, queue: str) -> None:
-    """Hand the job on to another queue's workers, who go on with it."""
-    _end(held, state=Job.State.WAITING, queue=queue, finished_at=None)
-    transaction.on_commit(partial(ring, queue))
+def release(lease: JobLease, *, queue: str) -> None:
+    """Put the job into another queue, whose workers continue it."""
+    _end(lease, state=Job.State.WAITING, queue=queue, finished_at=None)
+    transaction.on_commit(partial(notify_workers, queue))
 
 
-def defer(held: Held) -> None:
-    """Put the job back because something is in its way; each time for twice as long."""
-    deferrals = held.job.deferrals + 1
+def defer(lease: JobLease) -> None:
+    """Put the job back because something blocks it; the pause doubles each time."""
+    deferrals = lease.job.deferrals + 1
     pause = min(timedelta(seconds=2.0 ** min(deferrals, 10)), LONGEST_PAUSE)
     due = {"not_before": Now() + pause, "deferrals": deferrals}
-    _end(held, state=Job.State.WAITING, finished_at=None, **due)
+    _end(lease, state=Job.State.WAITING, finished_at=None, **due)
 
 
-def note_progress(held: Held) -> None:
-    """A piece of the job is finished: deaths and pauses are counted from here again."""
-    Job.objects.filter(held.rows()).update(losses=0, deferrals=0)
+def note_progress(lease: JobLease) -> None:
+    """Note that a piece of the job is finished, and reset the counts of losses and deferrals."""
+    Job.objects.filter(lease.rows()).update(losses=0, deferrals=0)
 
 
 def stop(*, kind: str, target: int) -> bool:
-    """Stop the unfinished job, if there is one: its holder notices at its next check."""
-    unfinished = Job.objects.filter(kind=kind, target=target, state__in=UNFINISHED)
+    """Stop the unfinished job, if there is one; its worker notices at its next check."""
+    unfinished = Job.objects.filter(kind=kind, target=target, state__in=Job.UNFINISHED)
     return bool(unfinished.update(state=Job.State.STOPPED, finished_at=Now()))
 
 
 def sweep() -> int:
-    """Make what a dead worker held wait again, ring each queue that has due jobs; how many have.
+    """Requeue the jobs of dead workers and notify each queue with due jobs; returns how many.
 
-    Dead is who let the lease run out, or was a process of this machine and is none any more. A job
-    that has lost `MOST_LOSSES` workers is failed instead.
+    A worker counts as dead if its lease expired, or if it was a process of this machine and no
+    longer exists. A job that has lost `MOST_LOSSES` workers fails instead.
     """
     lost = _lost()
-    # Counted in the same statement that decides, so that two sweepers count one death once.
+    # One statement decides and counts, so that two sweepers count one death once.
     given_up = lost.filter(losses__gte=MOST_LOSSES - 1).update(
         state=Job.State.FAILED,
         losses=F("losses") + 1,
@@ -178,10 +180,10 @@ def sweep() -> int:
     )
     freed = lost.update(state=Job.State.WAITING, losses=F("losses") + 1)
     if freed or given_up:
-        logger.warning("lost workers: %d jobs wait again, %d are given up", freed, given_up)
+        logger.warning("lost workers: %d jobs requeued, %d jobs failed", freed, given_up)
     queues = set(_due().values_list("queue", flat=True))
     for queue in sorted(queues):
-        ring(queue)
+        notify_workers(queue)
     return len(queues)
 
 
@@ -193,12 +195,12 @@ def _lost() -> QuerySet[Job]:
 
 
 def start_sweeper(*others: Callable[[], object]) -> None:
-    """In a worker that is ready: sweep now and go on, in a thread that ends with it.
+    """Sweep now and then every `SWEEP_SECONDS`, in a thread that ends with the worker.
 
     `others` are called before each sweep.
     """
 
-    def look() -> None:
+    def sweep_repeatedly() -> None:
         away, over = False, threading.Event()
         while True:
             close_old_connections()
@@ -209,35 +211,35 @@ def start_sweeper(*others: Callable[[], object]) -> None:
                     other()
                 sweep()
                 away = False
-            except Exception:  # The database may be away: logged, and the next look is in seconds.
+            except Exception:  # The database may be down. Log it; the next sweep is seconds away.
                 logger.exception("looking for abandoned jobs failed; trying again")
                 away = True
             over.wait(SWEEP_SECONDS)
 
-    threading.Thread(target=look, daemon=True, name="sweeper").start()
+    threading.Thread(target=sweep_repeatedly, daemon=True, name="sweeper").start()
 
 
 def _await_heartbeats() -> None:
-    """After an outage: every holder that lives gets the time to say so, before any is called dead.
+    """Give every living worker time for a heartbeat after an outage, before any counts as dead.
 
-    Raises what the database raises while it is still away.
+    Raises the database's own error if it is still down.
     """
     connection.ensure_connection()
     time.sleep(2 * HEARTBEAT_SECONDS)
 
 
 @contextmanager
-def heartbeat(held: Held) -> Iterator[None]:
-    """Push the lease on while the context lasts, however long a step takes."""
+def heartbeat(lease: JobLease) -> Iterator[None]:
+    """Renew the lease until the context ends, however long a step takes."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                Job.objects.filter(held.rows()).update(lease_expires_at=Now() + LEASE)
+                Job.objects.filter(lease.rows()).update(lease_expires_at=Now() + LEASE_TIME)
             except outages.AWAY as error:
-                logger.warning("no heartbeat for job %s this time: %s", held.job.pk, error)
-                # A broken connection stays broken: the next beat opens another.
+                logger.warning("no heartbeat for job %s this time: %s", lease.job.pk, error)
+                # A broken connection stays broken; the next heartbeat opens another one.
                 connection.close()
         connection.close()
 
@@ -251,26 +253,26 @@ def heartbeat(held: Held) -> Iterator[None]:
 
 
 class Checker:
-    """Asks at most every `seconds` whether the job is still held; cheap to call in a loop."""
+    """Checks the lease at most once every `seconds`, so that it is cheap to call in a loop."""
 
-    def __init__(self, held: Held, seconds: float = 1.0) -> None:
-        self._held, self._seconds, self._asked = held, seconds, 0.0
+    def __init__(self, lease: JobLease, seconds: float = 1.0) -> None:
+        self._lease, self._seconds, self._asked = lease, seconds, 0.0
         self._outage = outages.Outage()
 
     def __call__(self) -> None:
-        """Raise `LostError` if it is not; a database that is away for a moment changes nothing."""
+        """Raise `LostError` if the lease was lost. A short outage of the database is tolerated."""
         if time.monotonic() - self._asked < self._seconds:
             return
         self._asked = time.monotonic()
         try:
-            self._held.check()
+            self._lease.check()
         except outages.AWAY as error:
             self._outage.note(error)
         else:
             self._outage.over()
 
 
-def _end(held: Held, **changes: Any) -> None:
-    ended = Job.objects.filter(held.rows()).update(**{"finished_at": Now(), **changes})
+def _end(lease: JobLease, **changes: Any) -> None:
+    ended = Job.objects.filter(lease.rows()).update(**{"finished_at": Now(), **changes})
     if not ended:
-        raise LostError(f"job {held.job.pk} is not ours any more")
+        raise LostError(f"this worker has lost its lease on job {lease.job.pk}")

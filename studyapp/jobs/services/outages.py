@@ -1,7 +1,7 @@
-"""A database that is away for a moment: what a worker does meanwhile.
+"""What a worker does while the database is down for a short time: it keeps working and retries.
 
-Nobody else can take a job while the database is away, and whoever holds one keeps working. What
-another worker took in the meantime is noticed at the next check (`jobs.LostError`).
+No other worker can claim the job during the outage. If one claims it afterwards, the next check
+notices it (`jobs.LostError`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError)
-"""What Django raises where the database does not answer, or where its connection broke."""
+"""Raised by Django if the database does not answer or the connection broke."""
 PATIENCE_SECONDS = 600.0
 PAUSE_SECONDS = 1.0
 
 
 class Outage:
-    """Counts how long the database has been away; raises once that is too long."""
+    """Measures how long the database has been down, and raises once that is too long."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
     def note(self, error: Exception) -> None:
-        """Drop the broken connection, so that the next query opens another.
+        """Close the broken connection, so that the next query opens another one.
 
-        Raises `error` within a transaction, which is lost, and after `PATIENCE_SECONDS`.
+        Raises `error` inside a transaction, which is lost, and after `PATIENCE_SECONDS`.
         """
         if connection.in_atomic_block:
             raise error
@@ -39,17 +39,17 @@ class Outage:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            logger.warning("the database does not answer; the work goes on: %s", error)
+            logger.warning("the database does not answer; work continues: %s", error)
         if now - self._since > PATIENCE_SECONDS:
             raise error
 
     def over(self) -> None:
-        """The database answered."""
+        """Note that the database answered."""
         self._since = None
 
 
 def patiently(do: Callable[[], T]) -> T:
-    """What `do` gives, tried again while the database is away; `do` is whole or nothing."""
+    """Return the result of `do`, retried while the database is down; `do` must be atomic."""
     outage = Outage()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The name of a process, across machines and containers; whether such a process is dead here."""
+"""Names of processes that are unique across machines and containers; whether one is dead."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def name() -> str:
-    """This process: its machine and its number there."""
+    """Return the name of this process: its machine and its process number."""
     return f"{_machine()}:{os.getpid()}"
 
 
 def is_dead_here(process: str) -> bool:
-    """Whether the process so named was on this machine and is gone; False of other machines'.
+    """Whether the named process ran on this machine and is gone; False for other machines.
 
-    A number that another process has by now looks alive: its lease has to run out then.
+    A number that another process has since taken looks alive; its lease must expire then.
     """
     machine, _, number = process.rpartition(":")
     if machine != _machine():
@@ -30,7 +30,7 @@ def is_dead_here(process: str) -> bool:
 
 
 def _machine() -> str:
-    # Containers of one machine may share its name, but number their processes each for itself.
+    # Containers of one machine may share its name, but each numbers its own processes.
     namespace = Path("/proc/self/ns/pid")
     apart = f"/{namespace.stat().st_ino}" if namespace.exists() else ""
     return f"{socket.gethostname()[:64]}{apart}"

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from studyapp.accounts import selectors as projects
 from studyapp.core.errors import RunError
 from studyapp.models import Project
-from studyapp.runs.services import lifecycle
+from studyapp.runs.services import imports
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Check, index, say what is there."""
         try:
-            run = lifecycle.import_run(
+            run = imports.import_run(
                 directory=options["directory"],
                 name=options["name"],
                 project=_project(options["project"]),

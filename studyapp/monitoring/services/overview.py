@@ -17,7 +17,6 @@ from studyapp.studies.selectors.progress import Cells
 from studyapp.studies.services import blinding, frames
 
 BLIND_SALT = "earwitness.blind"
-RUNNING = (Study.State.OPEN, Study.State.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def monitor(study: Study) -> Monitor:
         complete=complete if study.rehearsal else complete - simulated,
         blind=blind,
         unblinded_at=study.unblinded_at,
-        running=study.state in RUNNING,
+        running=study.state in Study.UNDER_WAY,
     )
 
 

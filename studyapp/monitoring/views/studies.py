@@ -35,7 +35,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),
         "is_behind": drafts.is_behind(study),
-        "can_be_unblinded": study.state in (Study.State.FROZEN, *overview.RUNNING)
+        "can_be_unblinded": study.state in (Study.State.FROZEN, *Study.UNDER_WAY)
         and study.unblinded_at is None,
     }
     return render(request, "researcher/study.html", context)

@@ -18,7 +18,6 @@ from studyapp.participation.selectors import events as selectors
 
 ACCEPTING_STATUSES = frozenset({Participation.Status.ACTIVE, Participation.Status.COMPLETE})
 """Statuses in which events are accepted: the last events arrive after the last answer."""
-ACCEPTING_STATES = frozenset({Study.State.OPEN, Study.State.PAUSED})
 AFTER_ANSWER = timedelta(minutes=1)
 """How long after a trial's answer its events are still accepted."""
 MAX_PER_TRIAL = 5_000
@@ -63,7 +62,7 @@ def record_events(
 def _store(participation: Participation, events: Sequence[EventData]) -> set[str]:
     """Store new events under a lock on the participation's row. Returns all stored sequences."""
     row = selectors.locked(participation.pk)
-    if row.status not in ACCEPTING_STATUSES or row.study.state not in ACCEPTING_STATES:
+    if row.status not in ACCEPTING_STATUSES or row.study.state not in Study.UNDER_WAY:
         return set()
     stored = selectors.known_sequences(row, {event.sequence for event in events})
     fresh = {event.sequence: event for event in events if event.sequence not in stored}

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from django.db import connection
 
+from studyapp.core.text import fold
 from studyapp.models import Feature, LabelCandidate, Run
 
 BATCH = 500
@@ -60,11 +61,6 @@ def agreement(texts: Iterable[Iterable[str]]) -> float | None:
         return None
     overlaps = [len(a & b) / len(a | b) for a, b in combinations(words, 2)]
     return round(sum(overlaps) / len(overlaps), 4)
-
-
-def fold(text: str) -> str:
-    """The form in which texts are searched."""
-    return " ".join(text.split()).casefold()
 
 
 def _fill_one(feature: Feature, labels: list[LabelCandidate]) -> None:

@@ -1,7 +1,8 @@
-"""The rows of a run's stages: laid out by what its manifest calls done, moved by its worker."""
+"""The rows of a run's stages: created from its manifest, updated by its worker."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from studyapp.models import Run, StageRecord
 from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import run_directory
 
+logger = logging.getLogger(__name__)
+
 
 def lay_out(run: Run) -> None:
-    """One row a stage; what the manifest calls done is done, everything else waits."""
+    """Create one row per stage; stages in the manifest are done, all others wait."""
     from pipeline.run import STAGES
 
     with refusals():
@@ -35,16 +38,25 @@ def _note_done(record: StageRecord, entry: Mapping[str, Any]) -> None:
 
 
 @transaction.atomic
-def note_done(record: StageRecord, held: jobs.Held, entry: Mapping[str, Any]) -> None:
-    """Call a stage done, while its worker holds the job; `entry` is its manifest's."""
-    held.lock()
-    jobs.note_progress(held)
+def note_done(record: StageRecord, lease: jobs.JobLease, entry: Mapping[str, Any]) -> None:
+    """Mark a stage as done while the lease is valid; `entry` is its entry in the manifest."""
+    lease.lock()
+    jobs.note_progress(lease)
     _note_done(record, entry)
 
 
 @transaction.atomic
-def note_running(record: StageRecord, held: jobs.Held) -> None:
-    """Call a stage running, while its worker holds the job."""
-    held.lock()
+def note_running(record: StageRecord, lease: jobs.JobLease) -> None:
+    """Mark a stage as running while the lease is valid."""
+    lease.lock()
     record.state, record.started_at = StageRecord.State.RUNNING, timezone.now()
     record.save(update_fields=["state", "started_at"])
+
+
+@transaction.atomic
+def note_run_failed(run: Run, reason: str) -> None:
+    """Mark a run and its running stage as failed; `reason` is the one line that says why."""
+    logger.warning("run %s failed: %s", run.name, reason)
+    run.stages.filter(state=StageRecord.State.RUNNING).update(state=StageRecord.State.FAILED)
+    failed = {"state": Run.State.FAILED, "error": reason}
+    Run.objects.filter(pk=run.pk).update(**failed, finished_at=timezone.now())

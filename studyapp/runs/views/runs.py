@@ -22,6 +22,7 @@ from studyapp.models import Role, Run
 from studyapp.runs import selectors
 from studyapp.runs.forms import ImportForm, RunForm, checked_config
 from studyapp.runs.services import form_fields as fields
+from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
 from studyapp.runs.services import policy
 from studyapp.runs.services.estimate import plan_of
@@ -148,7 +149,7 @@ def import_run(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         try:
-            run = services.request_import(
+            run = import_services.request_import(
                 directory=Path(data["directory"]), name=data["name"], project=data["project"]
             )
             audit.note(user=request.user, action="imported", target=run, project=run.project)

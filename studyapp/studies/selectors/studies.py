@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from studyapp.core.text import fold
 from studyapp.models import (
     Clip,
     Exemplar,
@@ -48,11 +49,6 @@ class PooledFeature:
     """Of the top exemplars, strongest first."""
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     """Method → its successful candidates, best first, near-synonyms once."""
-
-
-def fold(text: str) -> str:
-    """The form in which two texts count as the same name."""
-    return " ".join(text.split()).casefold()
 
 
 def series_named(slug: str) -> StudySeries | None:

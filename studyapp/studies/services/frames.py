@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from studyapp.core.text import fold
 from studyapp.models import Study
 from studyapp.studies.selectors import studies as selectors
-from studyapp.studies.selectors.studies import fold
 from studyapp.studies.services import allocation
 from studyapp.studies.services.allocation import Cell, Frame, State
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from studyapp.core.errors import StudyError
+from studyapp.core.storage import write_atomically
 from studyapp.models import Clip, Stimulus
 from studyapp.studies.services import flac
 
@@ -211,13 +210,6 @@ def _outline(samples: Samples) -> list[int]:
 
 
 def _store(path: Path, data: bytes) -> None:
-    """Written under a temporary name and renamed: a file that is there is whole."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    """Write the file unless it exists: a file of that name has that content."""
+    if not path.exists():
+        write_atomically(path, data, mode=0o644)

@@ -111,13 +111,13 @@ def request_study(*, plan: StudyPlan) -> Job:
     return jobs.enqueue(kind=KIND, target=plan.pk, queue=Job.Queue.CPU)
 
 
-def make(*, plan: StudyPlan, held: jobs.Held) -> Study:
+def make(*, plan: StudyPlan, lease: jobs.JobLease) -> Study:
     """Make the draft, in the place of the one that was made before. Raises `StudyError`."""
     answers = answered(plan, with_eligible=True)
     runs = selectors.runs_named(answers["runs"])
     if not runs:
         raise StudyError("no run is chosen")
-    check, last = jobs.Checker(held), [0.0]
+    check, last = jobs.Checker(lease), [0.0]
 
     def progress(done: int, total: int) -> None:
         check()
@@ -126,7 +126,7 @@ def make(*, plan: StudyPlan, held: jobs.Held) -> Study:
             StudyPlan.objects.filter(pk=plan.pk).update(done=done, total=total)
 
     def within(study: Study) -> None:
-        held.lock()
+        lease.lock()
         _recruit(study, answers)
         # The defaults of this moment are kept (the slug is taken now), under what was said since.
         row = StudyPlan.objects.select_for_update().get(pk=plan.pk)

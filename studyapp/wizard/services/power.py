@@ -77,7 +77,7 @@ def request(*, plan: StudyPlan, answers: Answers) -> Estimate:
     return Estimate(moving=True)
 
 
-def estimate(*, plan: StudyPlan, held: jobs.Held) -> None:
+def estimate(*, plan: StudyPlan, lease: jobs.JobLease) -> None:
     """In a worker: estimate the latest design, and store the result if it still is the latest."""
     asked = plan.power["asked"]
     try:
@@ -86,7 +86,7 @@ def estimate(*, plan: StudyPlan, held: jobs.Held) -> None:
     except results.ReportError as error:
         said = {"problem": str(error)}
     with transaction.atomic():
-        held.lock()
+        lease.lock()
         row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
         if row.power.get("asked") == asked:
             StudyPlan.objects.filter(pk=plan.pk).update(power={"asked": asked, **said})

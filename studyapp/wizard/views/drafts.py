@@ -27,7 +27,6 @@ from studyapp.wizard.services.answers import STEPS, answered, participants
 from studyapp.wizard.views import summary
 from studyapp.wizard.views.access import plan_for
 
-MOVING = (Job.State.WAITING, Job.State.RUNNING)
 FIRST = STEPS[0]
 
 
@@ -95,7 +94,7 @@ def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _make(request, plan)
     job = job_selectors.newest(kind=services.KIND, target=plan.pk)
-    moving = job is not None and job.state in MOVING
+    moving = job is not None and job.state in Job.UNFINISHED
     if getattr(request, "htmx", False) and not moving and plan.study is not None:
         return HttpResponseClientRedirect(_address_of(plan))
     answers = answered(plan)

@@ -24,6 +24,7 @@ from django.urls import get_resolver, reverse
 from playwright.sync_api import Page
 
 from studyapp.accounts.services import accounts, projects, tokens
+from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
 from studyapp.jobs.services import jobs
 from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
@@ -122,7 +123,7 @@ STUDY_MAKING = {
 @pytest.fixture(autouse=True)
 def _plainly(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """No broker; passwords quickly hashed."""
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -185,7 +186,7 @@ def looked_at(run: Run) -> Feature:
     ]  # fmt: skip
     for name in ("plain", "up"):
         path = feature_views.steered_sound(run, feature.sae, name)
-        feature_views.write(path, b"fLaC")
+        write_atomically(path, b"fLaC")
     (path.parents[2] / f"{feature.sae}.parquet").write_bytes(b"")
     facts = _facts() | {
         "steering": steering,

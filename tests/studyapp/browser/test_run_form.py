@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
     """The page of a new run, its script at work."""
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
     page.goto(reverse("new-run"))
     # The plan is asked for by the page itself: htmx runs.
@@ -85,7 +85,7 @@ def test_what_is_typed_as_text_fills_the_fields(form: Page) -> None:
 def test_a_researcher_chooses_corpus_and_model_from_lists(
     page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
 ) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     (tmp_path / "corpora/good").mkdir(parents=True)
     for number in range(3):
         (tmp_path / f"corpora/good/{number}.wav").touch()

@@ -30,7 +30,7 @@ MOST_CLICKS = 14
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 class Hand:

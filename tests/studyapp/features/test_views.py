@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from studyapp.core.storage import write_atomically
 from studyapp.features import selectors
 from studyapp.features import services as feature_views
 from studyapp.jobs.services import jobs
@@ -23,9 +24,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no broker here."""
-    monkeypatch.setattr(jobs, "ring", lambda _: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda _: None)
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def _steer(feature: Feature) -> list[dict[str, Any]]:
     """Two α of one seed, as the steering's file and a worker's view of it have them."""
     for clip in ("plain", "one", "two"):
         path = feature_views.steered_sound(feature.run, feature.sae, clip)
-        feature_views.write(path, b"fLaC" + clip.encode())
+        write_atomically(path, b"fLaC" + clip.encode())
     table = path.parents[2] / f"{feature.sae}.parquet"
     table.write_bytes(b"table")
     made = {"prompt": "Simple melody", "seed": 3, "seconds": 5.0, "plain_clip": "plain"}
@@ -250,7 +251,7 @@ def test_sounds_and_pictures_are_for_those_who_logged_in(
     sound = reverse("clip-audio", args=[run.pk, clip.sha256])
     part = researcher.get(sound, headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, b"fLaC")
-    feature_views.write(feature_views.picture(run, "abc"), b"png")
+    write_atomically(feature_views.picture(run, "abc"), b"png")
     picture = reverse("picture", args=[run.pk, "abc"])
     assert researcher.get(picture).content == b"png"
     assert researcher.get(reverse("picture", args=[run.pk, "none"])).status_code == 404

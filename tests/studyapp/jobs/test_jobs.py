@@ -1,4 +1,4 @@
-"""Jobs: claimed once, lost by a lease, guarded by a fence, rung again."""
+"""Jobs: claimed once, lost with the lease, guarded by a fence number, announced again."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from studyapp.jobs.services import bell, jobs, processes
+from studyapp.jobs.services import jobs, notifications, processes
 from studyapp.models import Job
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Queues whose bell was rung."""
-    bells: list[str] = []
-    monkeypatch.setattr(jobs, "ring", bells.append)
-    return bells
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Queues whose workers were notified."""
+    queues: list[str] = []
+    monkeypatch.setattr(jobs, "notify_workers", queues.append)
+    return queues
 
 
 def _job(target: int = 1, queue: str = "cpu") -> Job:
@@ -36,33 +36,33 @@ def _job(target: int = 1, queue: str = "cpu") -> Job:
 def test_an_unfinished_job_is_not_made_twice_and_a_finished_one_is() -> None:
     first = _job()
     assert _job() == first
-    held = jobs.claim(first.pk)
-    assert held is not None
+    lease = jobs.claim(first.pk)
+    assert lease is not None
     assert _job() == first
-    jobs.finish(held)
+    jobs.finish(lease)
     assert _job() != first
 
 
-def test_only_one_claims(rung: list[str]) -> None:
+def test_only_one_claims(notified: list[str]) -> None:
     job = _job()
     assert jobs.claim(job.pk) is not None
     assert jobs.claim(job.pk) is None
     assert jobs.claim(job.pk + 1) is None
 
 
-def test_who_lost_the_lease_may_neither_finish_nor_write(rung: list[str]) -> None:
+def test_who_lost_the_lease_may_neither_finish_nor_write(notified: list[str]) -> None:
     job = _job()
     old = jobs.claim(job.pk)
     assert old is not None
     assert jobs.sweep() == 0
     Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert jobs.sweep() == 1
-    assert rung == ["cpu"]
+    assert notified == ["cpu"]
     new = jobs.claim(job.pk)
     assert new is not None
     assert (old.fence, new.fence) == (1, 2)
     for act in (old.check, lambda: jobs.finish(old), lambda: jobs.fail(old, "x")):
-        with pytest.raises(jobs.LostError, match="not ours any more"):
+        with pytest.raises(jobs.LostError, match="has lost its lease"):
             act()
     with pytest.raises(jobs.LostError), transaction.atomic():
         old.lock()
@@ -106,32 +106,32 @@ def test_a_job_that_lost_three_workers_is_failed_with_that_reason() -> None:
     assert jobs.sweep() == 0
 
 
-def test_a_bell_is_rung_once_for_each_queue_however_many_wait(rung: list[str]) -> None:
+def test_each_queue_is_notified_once_however_many_jobs_wait(notified: list[str]) -> None:
     for target in range(20):
         _job(target, "cpu")
     _job(20, "gpu")
     assert jobs.sweep() == 2
-    assert rung == ["cpu", "gpu"]
+    assert notified == ["cpu", "gpu"]
 
 
-def test_a_worker_takes_what_waits_longest_and_wakes_the_next(rung: list[str]) -> None:
+def test_a_worker_takes_what_waits_longest_and_wakes_the_next(notified: list[str]) -> None:
     first, other, second = _job(1), _job(2, "gpu"), _job(3)
-    held = jobs.claim_next("cpu")
-    assert held is not None
-    assert held.job == first
-    assert rung == ["cpu"]
-    held = jobs.claim_next("cpu")
-    assert held is not None
-    assert held.job == second
-    assert rung == ["cpu"]
+    lease = jobs.claim_next("cpu")
+    assert lease is not None
+    assert lease.job == first
+    assert notified == ["cpu"]
+    lease = jobs.claim_next("cpu")
+    assert lease is not None
+    assert lease.job == second
+    assert notified == ["cpu"]
     assert jobs.claim_next("cpu") is None
     assert Job.objects.get(pk=other.pk).state == Job.State.WAITING
 
 
-def test_a_deferred_job_waits_its_time_and_others_pass_it(rung: list[str]) -> None:
-    held = jobs.claim(_job(1).pk)
-    assert held is not None
-    jobs.defer(held)
+def test_a_deferred_job_waits_its_time_and_others_pass_it(notified: list[str]) -> None:
+    lease = jobs.claim(_job(1).pk)
+    assert lease is not None
+    jobs.defer(lease)
     later = _job(2)
     assert jobs.sweep() == 1
     taken = jobs.claim_next("cpu")
@@ -141,32 +141,32 @@ def test_a_deferred_job_waits_its_time_and_others_pass_it(rung: list[str]) -> No
     Job.objects.update(not_before=timezone.now() - timedelta(seconds=1))
     taken = jobs.claim_next("cpu")
     assert taken is not None
-    assert taken.job == held.job
+    assert taken.job == lease.job
 
 
-def test_one_thread_rings_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_thread_sends_a_thousand_notifications(monkeypatch: pytest.MonkeyPatch) -> None:
     sent, most = [], [0]
     block = threading.Event()
 
     def send(*_: Any, queue: str, **__: Any) -> None:
         block.wait(5)
         sent.append(queue)
-        most[0] = max(most[0], sum(thread.name == "bell" for thread in threading.enumerate()))
+        most[0] = max(most[0], sum(thread.name == "notifier" for thread in threading.enumerate()))
 
-    monkeypatch.setattr(bell.app, "send_task", send)
-    ours = bell.Bell()
+    monkeypatch.setattr(notifications.app, "send_task", send)
+    ours = notifications.Notifier()
     for _ in range(1000):
-        ours.ring("cpu")
-        ours.ring("gpu")
+        ours.notify("cpu")
+        ours.notify("gpu")
     block.set()
     until = time.monotonic() + 5
-    while any(thread.name == "bell" for thread in threading.enumerate()):
+    while any(thread.name == "notifier" for thread in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.01)
-    # The first may be under way when it is asked for again: then it is rung once more.
+    # The first may be under way when it is asked for again: then it is sent once more.
     assert most == [1]
     assert 2 <= len(sent) <= 3
-    ours.ring("api")
+    ours.notify("api")
     while len(sent) < 3 or sent[-1] != "api":
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -178,9 +178,9 @@ def test_a_broker_that_is_away_costs_a_line_in_the_log(
     def send(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(bell.app, "send_task", send)
-    ours = bell.Bell()
-    ours.ring("cpu")
+    monkeypatch.setattr(notifications.app, "send_task", send)
+    ours = notifications.Notifier()
+    ours.notify("cpu")
     until = time.monotonic() + 5
     while not caplog.text:
         assert time.monotonic() < until
@@ -188,7 +188,7 @@ def test_a_broker_that_is_away_costs_a_line_in_the_log(
     assert "no broker: jobs of queue cpu wait (connection refused)" in caplog.text
 
 
-def test_the_bell_outlives_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notifier_survives_an_unforeseen_error(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
     def send(*_: Any, queue: str, **__: Any) -> None:
@@ -196,20 +196,20 @@ def test_the_bell_outlives_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) 
         if queue == "cpu":
             raise RuntimeError("nobody foresaw this")
 
-    monkeypatch.setattr(bell.app, "send_task", send)
-    ours = bell.Bell()
+    monkeypatch.setattr(notifications.app, "send_task", send)
+    ours = notifications.Notifier()
     until = time.monotonic() + 5
     for queue in ("cpu", "gpu"):
-        ours.ring(queue)
+        ours.notify(queue)
         while queue not in sent:
             assert time.monotonic() < until
             time.sleep(0.01)
 
 
 def test_a_stopped_job_is_lost_to_its_holder() -> None:
-    held = jobs.claim(_job().pk)
-    assert held is not None
+    lease = jobs.claim(_job().pk)
+    assert lease is not None
     assert jobs.stop(kind="feature_view", target=1)
     assert not jobs.stop(kind="feature_view", target=1)
     with pytest.raises(jobs.LostError):
-        jobs.finish(held)
+        jobs.finish(lease)

@@ -176,7 +176,7 @@ def test_the_demo_config_is_read_with_the_corpus_that_was_made(tmp_path: Path) -
 
 
 def test_a_failed_demo_run_takes_the_config_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     run = demo._make_run(run_directories.CONFIG)
     assert (run.name, run.state) == ("demo", Run.State.QUEUED)
     Run.objects.update(state=Run.State.FAILED)

@@ -20,7 +20,7 @@ from tests.studyapp import factories, passages
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     settings.DATA = tmp_path / "data"
 
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture
@@ -398,12 +398,12 @@ def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     plan = begun(run)
     answers = answered(plan)
     power.request(plan=plan, answers=answers | {"effect": 0.3})
-    held = jobs.claim(Job.objects.get().pk)
-    assert held is not None
+    lease = jobs.claim(Job.objects.get().pk)
+    assert lease is not None
     plan.refresh_from_db()
     stale = StudyPlan.objects.get()
     assert power.request(plan=plan, answers=answers | {"effect": 0.9}).moving
-    power.estimate(plan=stale, held=held)
+    power.estimate(plan=stale, lease=lease)
     plan.refresh_from_db()
     assert plan.power == {"asked": power.question(answers | {"effect": 0.9})}
 

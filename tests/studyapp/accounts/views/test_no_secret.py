@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
 from studyapp.models import Feature, Run
-from studyapp.runs.services import lifecycle
+from studyapp.runs.services import imports
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import serving
 
@@ -45,7 +45,7 @@ def test_a_key_is_in_no_row_and_on_no_page(
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
     labelled(tmp_path)
-    run = lifecycle.import_run(directory=tmp_path / "run", name="told")
+    run = imports.import_run(directory=tmp_path / "run", name="told")
     client.force_login(User.objects.create_superuser("ada", password="x"))
     feature = Feature.objects.filter(run=run).first()
     assert feature is not None

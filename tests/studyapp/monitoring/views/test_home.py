@@ -29,7 +29,7 @@ CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_config_that_notepad_saved_is_read(researcher: Client, encoding: str) 
         ({"config": ""}, "Give a config"),
         ({"config": CONFIG, "config_file": "both"}, "not both"),
         ({"config_file": "\udcff"}, "not UTF-8"),
-        ({"config": CONFIG, "name": "taken"}, "is already there"),
+        ({"config": CONFIG, "name": "taken"}, "already exists"),
     ],
 )
 def test_a_config_that_is_refused_gets_its_line(
@@ -222,7 +222,7 @@ def test_a_moving_run_is_stopped_and_goes_on(researcher: Client) -> None:
     assert Run.objects.get().state == Run.State.STOPPED
     assert "Continue" in _text(researcher.get(reverse("run", args=[run.pk])))
     again = researcher.post(reverse("stop-run", args=[run.pk]), follow=True)
-    assert "only one that moves can be stopped" in _text(again)
+    assert "only a queued or running one can be stopped" in _text(again)
 
 
 def test_runs_side_by_side_show_what_differs(researcher: Client) -> None:

@@ -14,7 +14,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run, StageRecord
 from studyapp.runs.services import budget as run_money
-from studyapp.runs.services import folders, lifecycle
+from studyapp.runs.services import executor, folders, lifecycle
 
 pytestmark = pytest.mark.django_db
 CONFIG: dict[str, Any] = {
@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     settings.MODELS, settings.GEMINI_BUDGET = ["nano"], 5.0
 
 
@@ -52,7 +52,7 @@ def pay(run: Run, dollars: float) -> None:
 
 def budget(run: Run) -> float:
     """What the pipeline is given to spend in the stage `labels`."""
-    return lifecycle._config_for(run, "labels").gemini.budget_dollars
+    return executor._config_for(run, "labels").gemini.budget_dollars
 
 
 def test_what_one_run_spent_another_cannot(project: Project) -> None:
@@ -67,7 +67,7 @@ def test_what_one_run_spent_another_cannot(project: Project) -> None:
     assert budget(second) == pytest.approx(2.0)
     pay(second, 2.5)
     with pytest.raises(RunError, match=r"project Hearing has spent its \$5 for Gemini"):
-        lifecycle._config_for(make(project), "labels")
+        executor._config_for(make(project), "labels")
 
 
 def test_what_an_import_cost_was_paid_elsewhere(project: Project) -> None:
@@ -94,8 +94,8 @@ def test_two_runs_of_a_project_do_not_spend_the_same_money(project: Project) -> 
     first, second = make(project), make(project)
     Run.objects.filter(pk=first.pk).update(state=Run.State.RUNNING)
     StageRecord.objects.create(run=first, stage="labels", order=5, state="running")
-    with pytest.raises(BusyError, match="of the same project is asking Gemini"):
-        lifecycle._config_for(second, "labels")
-    assert lifecycle._config_for(second, "sae").gemini.budget_dollars == 10.0
+    with pytest.raises(BusyError, match="of the same project is using Gemini"):
+        executor._config_for(second, "labels")
+    assert executor._config_for(second, "sae").gemini.budget_dollars == 10.0
     first.stages.update(state="done")
     assert budget(second) == 5.0

@@ -22,7 +22,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Feature, Job, Project, Run, StageRecord
-from studyapp.runs.services import folders, lifecycle
+from studyapp.runs.services import executor, folders, imports, lifecycle
 from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 def do(run: Run) -> str:
@@ -45,7 +45,7 @@ def do(run: Run) -> str:
 def imported(tmp_path: Path) -> Run:
     """A run that is about to be checked by a worker."""
     run_directories.make(tmp_path / "elsewhere")
-    return lifecycle.request_import(directory=tmp_path / "elsewhere", name="imported", project=None)
+    return imports.request_import(directory=tmp_path / "elsewhere", name="imported", project=None)
 
 
 def spoil(run: Run) -> None:
@@ -55,7 +55,7 @@ def spoil(run: Run) -> None:
 def test_a_name_leads_to_no_folder_that_is_there() -> None:
     name = f"secret run {secrets.token_hex(3)}"
     folder = settings.DATA / "runs" / name.replace(" ", "-")
-    theirs = lifecycle.import_run(directory=run_directories.make(folder).path, name="theirs")
+    theirs = imports.import_run(directory=run_directories.make(folder).path, name="theirs")
     mine = lifecycle.create_run(name=name, config=CONFIG, created_by=None)
     assert folders.directory_of(run=mine).resolve() != folder.resolve()
     lifecycle.queue_run(run=mine)
@@ -78,15 +78,15 @@ def test_a_folder_of_another_config_is_never_believed_done() -> None:
 def test_one_folder_is_one_run_however_it_is_written(tmp_path: Path) -> None:
     folder = run_directories.make(settings.DATA / "runs" / secrets.token_hex(4)).path
     (tmp_path / "link").symlink_to(folder)
-    first = lifecycle.import_run(directory=folder, name="first")
+    first = imports.import_run(directory=folder, name="first")
     assert first.directory == str(folder.relative_to(settings.DATA))
     for other in (tmp_path / "link", folder / ".." / folder.name):
-        with pytest.raises(RunError, match="is the folder of run 'first', which is here"):
-            lifecycle.import_run(directory=other, name="second")
+        with pytest.raises(RunError, match="is already imported as run 'first'"):
+            imports.import_run(directory=other, name="second")
     # A row from before there was one way to write a folder.
     Run.objects.update(directory=str(folder))
-    with pytest.raises(RunError, match="is the folder of run 'first'"):
-        lifecycle.import_run(directory=folder, name="second")
+    with pytest.raises(RunError, match="is already imported as run 'first'"):
+        imports.import_run(directory=folder, name="second")
 
 
 def test_no_stage_is_made_again_in_a_folder_that_two_rows_have() -> None:
@@ -94,7 +94,7 @@ def test_no_stage_is_made_again_in_a_folder_that_two_rows_have() -> None:
     Run.objects.create(
         name="twin", directory=str(folders.directory_of(run=run)), config={}, state=Run.State.DONE
     )
-    with pytest.raises(RunError, match="run 'twin' has the same folder"):
+    with pytest.raises(RunError, match="run 'twin' uses the same folder"):
         lifecycle.redo_stage(run=run, stage="labels")
     assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
@@ -136,17 +136,17 @@ def test_an_import_that_lost_its_job_is_checked_and_not_executed(imported: Run) 
 def test_a_stopped_import_does_not_end_as_done(
     imported: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = lifecycle.check_files
+    checked = imports.check_files
 
     def stopped_meanwhile(files: RunDirectory, check: Any) -> None:
         lifecycle.stop_run(run=imported)
         checked(files, lambda: None)
 
-    monkeypatch.setattr(lifecycle, "check_files", stopped_meanwhile)
+    monkeypatch.setattr(imports, "check_files", stopped_meanwhile)
     assert do(imported) == Run.State.STOPPED
     assert not imported.features.exists()
     monkeypatch.undo()
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     lifecycle.queue_run(run=imported)
     assert do(imported) == Run.State.DONE
 
@@ -155,7 +155,7 @@ def finished() -> Run:
     run = lifecycle.create_run(name=secrets.token_hex(4), config=CONFIG, created_by=None)
     run_directories.make(folders.directory_of(run=run))
     lifecycle.queue_run(run=run)
-    lifecycle.index_run(run=run)
+    executor.index_run(run=run)
     Job.objects.all().delete()
     return run
 
@@ -172,7 +172,7 @@ def test_files_that_cannot_go_leave_a_run_that_is_not_done(
         raise error
 
     monkeypatch.setattr("pipeline.run.forget", half)
-    with pytest.raises(RunError, match="the run is stopped, and can go on"):
+    with pytest.raises(RunError, match="the run is stopped, and continues"):
         lifecycle.redo_stage(run=run, stage="scores")
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.STOPPED, 0)

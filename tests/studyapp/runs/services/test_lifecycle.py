@@ -22,7 +22,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
-from studyapp.runs.services import configs, folders, lifecycle
+from studyapp.runs.services import configs, executor, folders, imports, lifecycle
 from studyapp.runs.services.progress import RowProgress
 from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG, SAE
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which queues the bell was rung for; there is no broker here."""
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Queues whose workers were notified; there is no broker here."""
     queues: list[str] = []
-    monkeypatch.setattr(jobs, "ring", queues.append)
+    monkeypatch.setattr(jobs, "notify_workers", queues.append)
     return queues
 
 
@@ -48,7 +48,7 @@ class Unbroken:
 
 
 def task(run_pk: int) -> None:
-    """Do the run's job as a worker does when its bell rings."""
+    """Do the run's job as a worker does when it is notified."""
     job = Job.objects.filter(kind="run", target=run_pk).order_by("-pk").first()
     work(job.pk if job else 0)
 
@@ -80,7 +80,7 @@ def test_a_run_gets_the_whole_config_and_a_directory() -> None:
     [
         ("a", {"subjekt": {}}, "unknown section 'subjekt'; known: subject, corpus"),
         (" ", CONFIG, "a run needs a name"),
-        ("taken", CONFIG, "is already there"),
+        ("taken", CONFIG, "already exists"),
     ],
 )
 def test_what_makes_no_run(name: str, config: dict[str, Any], line: str) -> None:
@@ -97,12 +97,12 @@ def test_a_config_that_is_not_toml_gets_one_line() -> None:
 
 
 def test_queueing_lays_out_the_stages_and_rings_after_the_commit(
-    rung: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    notified: list[str], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         run = _queued()
-        assert rung == []
-    assert rung == ["cpu"]
+        assert notified == []
+    assert notified == ["cpu"]
     assert run.state == Run.State.QUEUED
     assert list(run.stages.values_list("stage", flat=True)) == [
         "corpus", "activations", "sae", "features", "exemplars", "labels", "scores",
@@ -123,7 +123,7 @@ def test_the_config_changes_only_until_the_run_is_queued() -> None:
     lifecycle.change_config(run=run, config=other)
     assert Run.objects.get().config["sae"]["steps"] == 7
     lifecycle.queue_run(run=run)
-    with pytest.raises(RunError, match="is queued; its config cannot change any more"):
+    with pytest.raises(RunError, match="is queued; its config can no longer be changed"):
         lifecycle.change_config(run=run, config=CONFIG)
     assert Run.objects.get().config["sae"]["steps"] == 7
 
@@ -197,7 +197,7 @@ def test_indexing_makes_the_rows_and_a_second_time_changes_nothing() -> None:
     run = _queued()
     run_directories.make(folders.directory_of(run=run), features=3, tracks=10)
     for _ in range(2):
-        assert lifecycle.index_run(run=run) == 3
+        assert executor.index_run(run=run) == 3
         assert Clip.objects.count() == 10
         assert Exemplar.objects.count() == 30
         assert LabelCandidate.objects.filter(status="ok").count() == 30
@@ -211,7 +211,7 @@ def test_indexing_makes_the_rows_and_a_second_time_changes_nothing() -> None:
 def test_scores_stand_with_their_labels_and_failures_have_no_text() -> None:
     run = _queued()
     run_directories.make(folders.directory_of(run=run))
-    lifecycle.index_run(run=run)
+    executor.index_run(run=run)
     feature = run.features.get(index=0)
     best, second = feature.labels.filter(method="descriptors", rank__lte=2)
     assert (best.scores, second.scores) == ({"detection": 0.8}, {})
@@ -221,28 +221,28 @@ def test_scores_stand_with_their_labels_and_failures_have_no_text() -> None:
 
 def test_a_finished_directory_is_imported(tmp_path: Path) -> None:
     run_directories.make(tmp_path / "elsewhere")
-    run = lifecycle.import_run(directory=tmp_path / "elsewhere", name="imported")
+    run = imports.import_run(directory=tmp_path / "elsewhere", name="imported")
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)
     assert {stage.state for stage in run.stages.all()} == {StageRecord.State.DONE}
-    with pytest.raises(RunError, match="is the folder of run 'imported', which is here"):
-        lifecycle.import_run(directory=tmp_path / "elsewhere", name="again")
+    with pytest.raises(RunError, match="is already imported as run 'imported'"):
+        imports.import_run(directory=tmp_path / "elsewhere", name="again")
 
 
 def test_a_directory_with_a_changed_file_is_refused(tmp_path: Path) -> None:
     run_directories.make(tmp_path / "changed")
     (tmp_path / "changed" / "corpus.parquet").write_bytes(b"other")
     with pytest.raises(RunError, match=r"corpus\.parquet is missing or differs from its hash"):
-        lifecycle.import_run(directory=tmp_path / "changed", name="changed")
+        imports.import_run(directory=tmp_path / "changed", name="changed")
     assert Run.objects.count() == 0
 
 
 def test_an_unfinished_directory_is_refused(tmp_path: Path) -> None:
     RunDirectory(tmp_path / "begun").begin({"config": CONFIG, "key": "k" * 64})
     with pytest.raises(RunError, match="not a finished run: corpus, activations"):
-        lifecycle.import_run(directory=tmp_path / "begun", name="begun")
+        imports.import_run(directory=tmp_path / "begun", name="begun")
 
 
-def test_a_run_that_has_no_job_gets_one(rung: list[str]) -> None:
+def test_a_run_that_has_no_job_gets_one(notified: list[str]) -> None:
     run = _queued()
     Job.objects.all().delete()
     assert lifecycle.recover_runs() == 1
@@ -269,7 +269,7 @@ def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
     assert (run.state, seen) == (Run.State.STOPPED, ["corpus", "activations"])
     assert run.stages.get(stage="activations").state == StageRecord.State.STOPPED
     assert Job.objects.get().state == Job.State.STOPPED
-    with pytest.raises(RunError, match="only one that moves can be stopped"):
+    with pytest.raises(RunError, match="only a queued or running one can be stopped"):
         lifecycle.stop_run(run=run)
     lifecycle.queue_run(run=run)
     task(run.pk)

@@ -24,7 +24,7 @@ HOOKPOINTS = ["decoder.layers.0.resid_post"]
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture

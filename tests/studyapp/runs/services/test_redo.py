@@ -17,7 +17,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
-from studyapp.runs.services import folders, lifecycle
+from studyapp.runs.services import executor, folders, lifecycle
 from tests.studyapp import factories, run_directories
 from tests.studyapp.run_directories import CONFIG
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "ring", lambda *_: None)
+    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def run() -> Run:
     made = lifecycle.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
     run_directories.make(folders.directory_of(run=made))
     lifecycle.queue_run(run=made)
-    lifecycle.index_run(run=made)
+    executor.index_run(run=made)
     Job.objects.all().delete()
     return made
 
@@ -92,7 +92,7 @@ def test_the_worker_makes_it_anew_and_indexes_it(
 def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
     study = factories.make_study()
     study.runs.add(run)
-    with pytest.raises(RunError, match="its features stay as they are"):
+    with pytest.raises(RunError, match="its features cannot change"):
         lifecycle.redo_stage(run=run, stage="labels")
     assert run.features.count() == 3
     assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
@@ -132,7 +132,7 @@ def test_when_no_stage_can_be_made_anew(run: Run, change: dict[str, str], line: 
 
 def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
     RunDirectory(folders.directory_of(run=run)).forget(["scores"])
-    with pytest.raises(RunError, match=r"stage scores of .* is not done: nothing to redo"):
+    with pytest.raises(RunError, match=r"stage scores of .* is not done, so it cannot be re-run"):
         lifecycle.redo_stage(run=run, stage="scores")
     run.refresh_from_db()
     assert (run.state, run.features.count()) == (Run.State.DONE, 3)

@@ -1,0 +1,79 @@
+"""Runs that were made elsewhere: registered, checked file by file, and indexed; never executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.db import IntegrityError, transaction
+
+from studyapp.core.errors import RunError
+from studyapp.jobs.services import jobs
+from studyapp.models import Job, Project, Run
+from studyapp.runs.services import executor, lifecycle, stages
+from studyapp.runs.services.configs import refusals
+from studyapp.runs.services.folders import (
+    check_files,
+    check_stages,
+    rows_of,
+    run_directory,
+    stored,
+)
+
+
+def import_run(*, directory: Path, name: str, project: Project | None = None) -> Run:
+    """Import a finished run directory that was made elsewhere; checks every hash in its manifest.
+
+    Raises `RunError` if the run is not finished, if a file differs, or if the name is taken.
+    """
+    with refusals(), transaction.atomic():
+        run = _registered(directory, name, Run.State.NEW, project)
+        check_files(run_directory(run))
+        executor.index_run(run=run)
+    return run
+
+
+def request_import(*, directory: Path, name: str, project: Project | None) -> Run:
+    """Import as `import_run` does, but let a worker check the hashes: a run has gigabytes.
+
+    Raises `RunError` at once if the run is not finished, or if the name is taken.
+    """
+    with refusals(), transaction.atomic():
+        run = _registered(directory, name, Run.State.QUEUED, project)
+        jobs.enqueue(kind=lifecycle.IMPORT_KIND, target=run.pk, queue=Job.Queue.CPU)
+    return run
+
+
+def finish_import(*, run: Run, lease: jobs.JobLease) -> None:
+    """Check and index a run that `request_import` registered. Called by the task."""
+    try:
+        with refusals():
+            files = run_directory(run)
+            check_stages(files)
+            check_files(files, check=jobs.Checker(lease))
+            executor.index_run(run=run, lease=lease)
+    except RunError as error:
+        executor.fail(run, lease, str(error))
+        raise jobs.WorkError(str(error)) from error
+
+
+def _registered(directory: Path, name: str, state: str, project: Project | None) -> Run:
+    """Create the row for a run directory in which every stage is done."""
+    from pipeline.store.run_directory import RunDirectory
+
+    files = RunDirectory(directory)
+    config = files.description().get("config")
+    if not isinstance(config, dict):
+        raise RunError(f"{files.path} has a run.json without a config; is it a run directory?")
+    check_stages(files)
+    if other := rows_of(files.path):
+        raise RunError(f"{files.path} is already imported as run {other[0].name!r}")
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(
+                name=name, directory=stored(files.path), config=config, state=state,
+                origin=Run.Origin.IMPORT, project=project,
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise RunError(f"a run named {name!r} already exists") from error
+    stages.lay_out(run)
+    return run
