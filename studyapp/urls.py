@@ -10,7 +10,7 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, path
 
-from studyapp.accounts.views import account, passwords
+from studyapp.accounts.views import account, invitation, passwords, projects
 from studyapp.api import views as api
 from studyapp.exports import views as downloads
 from studyapp.features.views import features
@@ -88,16 +88,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/<slug:uidb64>/<str:token>/", passwords.ByLink.as_view(), name="password-link"),
     path("account/tokens/", account.make_token, name="make-token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke-token"),
-    path("projects/", account.make_project, name="make-project"),
-    path("projects/<int:pk>/", account.project, name="project"),
-    path("projects/<int:pk>/invite", account.invite, name="invite"),
-    path("projects/<int:pk>/members/<int:member>", account.change_member, name="change-member"),
+    path("projects/", projects.make_project, name="make-project"),
+    path("projects/<int:pk>/", projects.project, name="project"),
+    path("projects/<int:pk>/invite", projects.invite, name="invite"),
+    path("projects/<int:pk>/members/<int:member>", projects.change_member, name="change-member"),
     path(
         "projects/<int:pk>/invitations/<int:invitation>/withdraw",
-        account.withdraw_invitation,
+        projects.withdraw_invitation,
         name="withdraw-invitation",
     ),
-    path("join/<str:secret>/", account.invitation, name="invitation"),
+    path("join/<str:secret>/", invitation.invitation, name="invitation"),
     path("api/v1/studies/", api.studies, name="api-studies"),
     path("api/v1/studies/<slug:slug>/<int:version>/", api.study, name="api-study"),
     path("api/v1/studies/<slug:slug>/<int:version>/<slug:name>", api.table, name="api-table"),

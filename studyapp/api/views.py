@@ -1,7 +1,7 @@
-"""The read-only data interface: studies and the tables of their exports, as JSON.
+"""The read-only API: studies and the tables of their exports, as JSON; see `docs/api.md`.
 
-`Authorization: Bearer SECRET`. Tables are streamed as JSON lines, one object a row, of one state of
-the database; columns and types are those of the codebook. `docs/api.md` documents it.
+Requests carry `Authorization: Bearer SECRET`. A table is streamed as JSON lines, one object per
+row, from one snapshot of the database; its columns and types are those of the codebook.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from django.views.decorators.http import require_GET
 
 from studyapp import exports
 from studyapp.accounts.services import tokens
+from studyapp.api import selectors
 from studyapp.core import audit
-from studyapp.core.permissions import readable_by_token
 from studyapp.core.snapshot import snapshot
 from studyapp.exports import codebook
 from studyapp.exports.columns import File
 from studyapp.models import Study
-from studyapp.studies.selectors import progress
 from studyapp.studies.services import blinding
 
 LINES = "application/x-ndjson"
@@ -33,9 +32,9 @@ LINES_AT_ONCE = 200
 
 
 def with_token(view: Callable[..., HttpResponse | StreamingHttpResponse]) -> Callable[..., Any]:
-    """Let the holder of a token through; its user is the request's. Everybody else gets a 401."""
+    """Require a valid token and set the request's user to its owner; otherwise answer 401."""
 
-    @login_not_required  # a token stands in the login's place
+    @login_not_required  # the token replaces the login
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
@@ -53,15 +52,15 @@ def with_token(view: Callable[..., HttpResponse | StreamingHttpResponse]) -> Cal
 @with_token
 @require_GET
 def studies(request: HttpRequest) -> HttpResponse:
-    """Every study and version that the token's owner may see."""
-    found = readable_by_token(cast(User, request.user), progress.all_studies())
+    """List every study and version that the token's owner may see."""
+    found = selectors.studies_for(cast(User, request.user))
     return JsonResponse({"studies": [_summary(request, study) for study in found]})
 
 
 @with_token
 @require_GET
 def study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """One version: its protocol, as in `study.json`, and where its tables are."""
+    """Return one version: its protocol, as in `study.json`, and the addresses of its tables."""
     found = _study(request, slug, version)
     if found is None:
         return _error(404, f"there is no study {slug} version {version} for this token")
@@ -80,7 +79,7 @@ def study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 def table(
     request: HttpRequest, slug: str, version: int, name: str
 ) -> HttpResponse | StreamingHttpResponse:
-    """One table, streamed as JSON lines."""
+    """Stream one table as JSON lines."""
     found = _study(request, slug, version)
     if found is None:
         return _error(404, f"there is no study {slug} version {version} for this token")
@@ -98,20 +97,17 @@ def table(
 
 def _lines(file: File[Any], rows: Callable[[], Any]) -> Iterator[str]:
     with snapshot():
-        held: list[str] = []
+        lines: list[str] = []
         for row in rows():
-            held.append(json.dumps(file.record(row), ensure_ascii=False) + "\n")
-            if len(held) == LINES_AT_ONCE:
-                yield "".join(held)
-                held.clear()
-        yield "".join(held)
+            lines.append(json.dumps(file.record(row), ensure_ascii=False) + "\n")
+            if len(lines) == LINES_AT_ONCE:
+                yield "".join(lines)
+                lines.clear()
+        yield "".join(lines)
 
 
 def _study(request: HttpRequest, slug: str, version: int) -> Study | None:
-    found = readable_by_token(
-        cast(User, request.user), Study.objects.filter(slug=slug, version=version)
-    )
-    return found.select_related("project").first()
+    return selectors.study_for(cast(User, request.user), slug, version)
 
 
 def _summary(request: HttpRequest, found: Study) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Which address a request came from, and which one its failed logins are counted for.
+"""The address that a request came from, and the one that its failed logins are counted for.
 
-`X-Forwarded-For` is what anyone writes into a request, and each proxy appends whom it heard it
-from. It is therefore read from its end, only as long as the one that wrote an entry is a proxy of
-ours (`EARWITNESS_TRUSTED_PROXIES`), and over no more proxies than there are (`EARWITNESS_PROXIES`).
+Anyone can send an `X-Forwarded-For` header; each proxy appends the address that it received the
+request from. So the header is read from its end, only as long as the sender of an entry is one of
+our proxies (`EARWITNESS_TRUSTED_PROXIES`), and for at most `EARWITNESS_PROXIES` entries.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from django.http import HttpRequest
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SUBSCRIBER = 64
-"""Bits of an IPv6 address that one household has to itself: it may use every address below."""
+"""Prefix length that a household is assigned in IPv6: it can use every address within it."""
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address of whoever asks; what a stranger wrote in the header is not believed."""
+    """Return the address of the client; entries from untrusted senders are ignored."""
     address = str(request.META.get("REMOTE_ADDR") or "")
     seen = request.headers.get("X-Forwarded-For", "").split(",")
     for entry in reversed(seen[-settings.PROXIES :] if settings.PROXIES else []):
@@ -30,7 +30,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def counted_address(request: HttpRequest) -> str:
-    """What failed logins are counted for: the address; of IPv6 the network of a subscriber."""
+    """Return what failed logins are counted for: the address, or in IPv6 the network of it."""
     address = client_address(request)
     found = _parsed(address)
     if isinstance(found, ipaddress.IPv6Address):
@@ -40,7 +40,7 @@ def counted_address(request: HttpRequest) -> str:
 
 def _is_proxy(address: str) -> bool:
     found = _parsed(address)
-    # A server on a socket file names no address: whoever asks there is on this machine.
+    # A server on a Unix socket has no address; its clients are on this machine.
     return not address or (
         found is not None and any(found in network for network in settings.TRUSTED_PROXIES)
     )

@@ -1,4 +1,4 @@
-"""Who did what to what, and when: one line a deed, written with it, never changed."""
+"""The audit trail: who did what to what, and when; one row per action, never changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def note(
     project: Project | None = None,
     **detail: Any,
 ) -> AuditRecord:
-    """Record a deed. `target` is named by its text; `detail` holds plain values and no secret."""
+    """Record an action. `target` is stored as text; `detail` has plain values and no secrets."""
     known = user if user is not None and user.is_authenticated else None
     return AuditRecord.objects.create(
         user=known,

@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says of the installation beyond Django's own checks."""
+"""Checks of the installation for `manage.py check --deploy`, in addition to Django's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core import checks
 
 @checks.register(deploy=True)
 def data_folder_is_private(**_: Any) -> list[checks.CheckMessage]:
-    """A warning if anybody else on this machine can read the data folder or a secret in it."""
+    """Warn if other users of this machine can read the data folder and the secrets in it."""
     mode = Path(settings.DATA).stat().st_mode
     if not mode & 0o007:
         return []

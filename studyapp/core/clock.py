@@ -1,4 +1,4 @@
-"""The one clock of places and answers: the database's, so that several web machines agree."""
+"""The clock for places and answers: the database's, so that several web machines agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 
 def now() -> datetime:
-    """This moment. SQLite runs in this process and has no other clock than it."""
+    """Return the current time. SQLite has no clock other than that of this process."""
     if connection.vendor == "sqlite":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -19,5 +19,5 @@ def now() -> datetime:
 
 
 def elapsed_ms(since: datetime) -> int:
-    """Milliseconds since then; negative where the clock was set back."""
+    """Return the milliseconds since then; negative if the clock was set back."""
     return round((now() - since).total_seconds() * 1000)

@@ -1,4 +1,4 @@
-"""What the site refuses. Every message is the one line that a person reads."""
+"""Errors of the site. Every message is the one line that is shown to the user."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ class RunError(Exception):
 
 
 class StudyError(Exception):
-    """A study cannot be made, changed, opened or entered as asked."""
+    """A study cannot be created, changed, opened or entered as requested."""
 
 
 class StudyUnavailableError(StudyError):
-    """The study takes nobody just now: it is not open."""
+    """The study accepts no participants at the moment."""
 
 
 class StudyFullError(StudyUnavailableError):
@@ -20,31 +20,31 @@ class StudyFullError(StudyUnavailableError):
 
 
 class CrowdedError(StudyUnavailableError):
-    """As many passages as may began from the visitor's address today."""
+    """The visitor's address has reached the limit of participations per day."""
 
 
 class ParticipationError(StudyError):
-    """A participant's request does not fit where the participation stands."""
+    """A participant's request does not fit the current step of the participation."""
 
 
 class NotHeardError(ParticipationError):
-    """An answer came before all three sounds of its trial were heard to the end."""
+    """An answer was given before all three sounds of its trial were played to the end."""
 
 
 class PlaceLostError(ParticipationError):
-    """The lease ran out and somebody else has the place now."""
+    """The lease has expired and another participant has the place."""
 
 
 class NotInvitedError(StudyUnavailableError):
-    """The study takes in only who was invited, and this link invites nobody, or nobody more."""
+    """The study is only for invited people, and this link is not an invitation or is used up."""
 
 
 class BrokenLinkError(NotInvitedError):
-    """The link was to say who comes, and nobody filled that in."""
+    """The link has a placeholder where the participant's identifier should be."""
 
 
 class TakenPartError(NotInvitedError):
-    """The person has a participation in the study already, by another submission."""
+    """The person already has a participation in the study, under another submission."""
 
 
 class UnknownSubmissionError(NotInvitedError):
@@ -52,12 +52,12 @@ class UnknownSubmissionError(NotInvitedError):
 
 
 class RecruitmentError(StudyError):
-    """The recruiting service, or a message in its name, cannot be understood or believed."""
+    """The recruiting service, or a message in its name, cannot be understood or verified."""
 
 
 class InstallationError(Exception):
-    """This machine, its key or its database are not those that belong together."""
+    """The data folder, the key and the database do not belong together."""
 
 
 class BackupError(Exception):
-    """A backup cannot be made, or is not one that can be restored here."""
+    """A backup cannot be made or cannot be restored here."""

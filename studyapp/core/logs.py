@@ -1,4 +1,4 @@
-"""Log lines: as JSON where `EARWITNESS_LOGS=json`, and never with a secret address."""
+"""Log lines: as JSON if `EARWITNESS_LOGS=json`, and never with a secret address."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message; the traceback where there is one. Nothing of a request."""
+    """Writes time, level, logger, message and any traceback; nothing of the request."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Return the record as one line."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -26,17 +26,17 @@ class JsonFormatter(logging.Formatter):
 
 
 class WithoutPaths(logging.Filter):
-    """Names the kind of a page where Django would log its address: some addresses are secrets.
+    """Replaces addresses by their URL pattern (`/join/<str:secret>/`): some addresses are secrets.
 
-    An invitation, a link for a password, a sound's token: `/join/<str:secret>/`. Of an address
-    that leads nowhere only the first part is kept, because it may be a secret one, mistyped.
+    Examples are invitations, password links and tokens of sounds. Of an unknown address only the
+    first part is kept, because it may be a mistyped secret.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every line through, changed if it is about a request."""
+        """Let every record through, without the address of its request."""
         path = getattr(getattr(record, "request", None), "path", None)
         if path and isinstance(record.args, tuple):
-            shown = _kind_of(record.request)  # type: ignore[attr-defined] # it has one
+            shown = _kind_of(record.request)  # type: ignore[attr-defined] # checked above
             record.args = tuple(
                 shown if isinstance(one, str) and path in one else one for one in record.args
             )

@@ -1,7 +1,7 @@
-"""What holds for every request, whichever page it is for.
+"""Checks of every request, whatever page it is for.
 
-Odd requests end here with 400: bytes that are no text, charsets other than UTF-8, numbers that no
-row can have. What lies behind may take every text for one that a database stores and a page shows.
+Malformed requests end here with status 400: bytes that are not text, charsets other than UTF-8,
+numbers that no row can have. Views can rely on every text being storable and printable.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from studyapp.core.numbers import whole
 Handler = Callable[[HttpRequest], HttpResponseBase]
 View = TypeVar("View", bound=Callable[..., Any])
 MAX_BODY = 3 * 2**20
-"""Bytes of a request; a page's own forms and an answer's events are far smaller."""
+"""Limit of a request, bytes; the site's own forms and an answer's events are far smaller."""
 MAX_NUMBER = 2**63 - 1
-"""The largest number that a row can have."""
+"""The largest primary key that a row can have."""
 FORM = "application/x-www-form-urlencoded"
 FILES = "multipart/form-data"
 
 
 def takes_files(view: View) -> View:
-    """Marks a view whose form has a file; everywhere else a file in a request is refused."""
+    """Mark a view whose form has a file; all other views refuse files."""
     view.takes_files = True  # type: ignore[attr-defined]
     return view
 
 
 class NeverCacheMiddleware:
-    """No answer is kept by a browser or a proxy unless its view says for how long."""
+    """Forbids browsers and proxies to cache a response unless its view allows it."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -53,7 +53,7 @@ class NeverCacheMiddleware:
 
 
 class OddRequestMiddleware:
-    """First of all: nothing has read the body yet, which the check of forms' tokens does."""
+    """Refuses malformed requests. It comes first, before the CSRF check reads the body."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -62,10 +62,10 @@ class OddRequestMiddleware:
         return self._refusal(request) or self.get_response(request)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to an odd request, None for any other."""
+        """Return the response to a malformed request, or None."""
         if not _is_readable(request):
             return _unreadable()
-        # Django reads no more than the header says, and nothing without it.
+        # Django reads only as much as the header says, and nothing without it.
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal():
             return _unreadable()
@@ -74,33 +74,33 @@ class OddRequestMiddleware:
             said = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
             return HttpResponse(said, status=413, content_type="text/plain")
         try:
-            # Also where there is no page: to say so looks for a form's token.
+            # This applies to unknown addresses too: their 404 page looks for a CSRF token.
             if request.method in ("GET", "HEAD") or _has_readable_body(request):
                 return None
         except UnreadablePostError:
-            # Whoever sent it went away in the middle of it, and reads no answer either.
+            # The client disconnected in the middle and will not read a response.
             pass
         return _unreadable()
 
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
     ) -> None:
-        """Raises `Http404` for a number that no row has."""
+        """Raise `Http404` for a number that no row can have."""
         if any(isinstance(one, int) and one > MAX_NUMBER for one in kwargs.values()):
             raise Http404
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """A form where a view takes JSON: its body was read as a form's."""
+        """Refuse a form that was sent to a view that takes JSON."""
         return _unreadable() if isinstance(error, RawPostDataException) else None
 
 
 def _unreadable() -> HttpResponse:
-    # Not Django's own view for it, which reads the form for a token.
+    # Not Django's own view, which would read the form to find a CSRF token.
     return HttpResponse(render_to_string("400.html"), status=400)
 
 
 class _NoFiles(FileUploadHandler):
-    """Refuses the first byte of a file, before anything of it is kept."""
+    """Refuses a file at its first byte, before any of it is stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise MultiPartParserError("this page takes no file")
@@ -113,7 +113,7 @@ class _NoFiles(FileUploadHandler):
 
 
 def _is_readable(request: HttpRequest) -> bool:
-    """Whether address, query, cookies and headers are text, and the body says it is UTF-8."""
+    """Whether address, query, cookies and headers are text, and the body claims to be UTF-8."""
     charset = (request.content_params or {}).get("charset", "utf-8")
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     headers = (v for k, v in request.META.items() if k.startswith("HTTP_") and isinstance(v, str))
@@ -131,7 +131,7 @@ def _has_readable_body(request: HttpRequest) -> bool:
         return _is_text_of_a_form(request.body)
     try:
         text = request.body.decode()
-        # What is no JSON is for the view to say, which may expect none.
+        # The view decides about a body that is not JSON; it may not expect JSON.
         return "\\u" not in text or _are_texts(_strings(json.loads(text)))
     except UnicodeDecodeError:
         return False
@@ -140,7 +140,7 @@ def _has_readable_body(request: HttpRequest) -> bool:
 
 
 def _fields(request: HttpRequest) -> Iterator[str]:
-    """What a form with files has in its fields; a NUL where it cannot be read."""
+    """Yield the fields of a form with files; a NUL character if it cannot be read."""
     if not _takes_files(request.path_info):
         request.upload_handlers = [_NoFiles(request)]
     try:
@@ -165,12 +165,12 @@ def _is_text_of_a_form(sent: bytes) -> bool:
 
 
 def _are_texts(texts: Iterable[str]) -> bool:
-    """Whether each can be stored: no NUL (PostgreSQL), no half of a surrogate pair (UTF-8)."""
+    """Whether all can be stored: without NUL (PostgreSQL) and lone surrogates (UTF-8)."""
     return not any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
 
 
 def _strings(value: Any) -> Iterator[str]:
-    # Not recursive: a string under a thousand brackets would be handed through all of them.
+    # Not recursive: each string would be passed up through every level of nesting.
     left = [value]
     while left:
         one = left.pop()

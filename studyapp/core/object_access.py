@@ -1,4 +1,4 @@
-"""A row of a project as the request's user may have it: 404 where they may not look, else 403."""
+"""Access to a project's rows: 404 if the user may not see the row, 403 if the role is too low."""
 
 from __future__ import annotations
 
@@ -10,5 +10,6 @@ from studyapp.models import Project, Role
 
 
 def require(request: HttpRequest, project: Project | None, least: Role) -> None:
+    """Raise `PermissionDenied` unless a user who may see the row has at least that role."""
     if least != Role.VIEWER and not may(request.user, project, least):
         raise PermissionDenied(f"This needs the role {least.label} in the project.")

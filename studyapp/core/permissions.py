@@ -1,6 +1,6 @@
-"""Who may see and change what. A row without a project is for administrators only.
+"""Who may see and change what. Rows without a project are for administrators only.
 
-An administrator (superuser) counts as owner everywhere.
+An administrator (superuser) counts as an owner of every project.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RANK = {Role.VIEWER: 1, Role.EDITOR: 2, Role.OWNER: 3}
 
 
 def role_in(user: User | AnonymousUser, project: Project | None) -> Role | None:
-    """The user's role in a project; None if they have no business there."""
+    """Return the user's role in a project; None if they have none."""
     if not user.is_authenticated:
         return None
     if user.is_superuser:
@@ -32,10 +32,10 @@ def role_in(user: User | AnonymousUser, project: Project | None) -> Role | None:
 
 
 def may_make_projects(user: User | AnonymousUser) -> bool:
-    """Whether the user may make a project, and with it runs: a project's owner may start them.
+    """Whether the user may create projects.
 
-    Administrators, accounts with the permission `studyapp.add_project`, and, where
-    `EARWITNESS_PROJECTS` is `members`, whoever is in a project already.
+    Administrators and accounts with the permission `studyapp.add_project` may; if
+    `EARWITNESS_PROJECTS` is `members`, so may everyone who is a member of a project.
     """
     if user.has_perm("studyapp.add_project"):
         return True
@@ -43,13 +43,13 @@ def may_make_projects(user: User | AnonymousUser) -> bool:
 
 
 def may(user: User | AnonymousUser, project: Project | None, least: Role) -> bool:
-    """Whether the user's role in the project is `least` or more."""
+    """Whether the user's role in the project is at least `least`."""
     role = role_in(user, project)
     return role is not None and RANK[role] >= RANK[least]
 
 
 def visible(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of `rows` (with a field `project`) that the user may look at."""
+    """Return those of `rows` (with a field `project`) that the user may see."""
     if not user.is_authenticated:
         return rows.none()
     if user.is_superuser:
@@ -58,15 +58,15 @@ def visible(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
 
 
 def readable_by_token(user: User, rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of `rows` that a token of the user's reads: of projects that they are a member of.
+    """Return those of `rows` that the user's tokens may read: in projects they are a member of.
 
-    An administrator's token reads no more: it lies in some program's settings.
+    An administrator's token may read no more, because it is stored in some program's settings.
     """
     return rows.filter(project__memberships__user=user.pk)
 
 
 def projects_of(user: User | AnonymousUser, least: Role = Role.VIEWER) -> QuerySet[Project]:
-    """The projects where the user has at least that role."""
+    """Return the projects in which the user has at least that role."""
     if not user.is_authenticated:
         return Project.objects.none()
     if user.is_superuser:
@@ -76,19 +76,19 @@ def projects_of(user: User | AnonymousUser, least: Role = Role.VIEWER) -> QueryS
 
 
 def editable(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Those of `rows` (with a field `project`) that the user may change."""
+    """Return those of `rows` (with a field `project`) that the user may change."""
     if user.is_superuser:
         return rows
     return rows.filter(project__in=projects_of(user, Role.EDITOR))
 
 
 def may_start_runs(user: User | AnonymousUser, project: Project | None) -> bool:
-    """Whether the user may start, redo and stop a project's runs."""
+    """Whether the user may start, re-run and stop a project's runs."""
     if project is not None and not project.may_start_runs:
         return False
     return may(user, project, Role.EDITOR)
 
 
 def running_projects(user: User | AnonymousUser) -> QuerySet[Project]:
-    """The projects in which the user may start runs."""
+    """Return the projects in which the user may start runs."""
     return projects_of(user, Role.EDITOR).filter(may_start_runs=True)

@@ -1,8 +1,8 @@
-"""One state of the database for as long as an export reads, while answers go on coming in.
+"""A snapshot of the database while an export reads it and answers keep arriving.
 
-SQLite: a deferred transaction in WAL mode sees what was committed at its first read and keeps no
-writer waiting; Django's own transactions begin by taking the write lock. PostgreSQL: repeatable
-read, read only.
+SQLite: a deferred transaction in WAL mode sees what was committed before its first read and does
+not block writers; Django's own transactions take the write lock at once. PostgreSQL: a read-only
+transaction with repeatable reads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """Inside it every query sees the same state. Within another transaction it is that one's."""
+    """Let every query inside see the same state; inside a transaction, that transaction's state."""
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "sqlite":
@@ -32,7 +32,7 @@ def snapshot() -> Iterator[None]:
 def _deferred() -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("BEGIN DEFERRED")
-        # The state is fixed by the first read, so that it is the one of this moment.
+        # The first read fixes the state, so read something now.
         cursor.execute("SELECT 1 FROM studyapp_study LIMIT 1")
     try:
         yield

@@ -1,5 +1,4 @@
-"""Texts in files that a person gives: UTF-8 with a byte order mark or without, UTF-16 or UTF-32
-with one."""
+"""Decodes users' text files: UTF-8, or UTF-16 or UTF-32 with a byte order mark."""
 
 from __future__ import annotations
 
@@ -7,11 +6,11 @@ import codecs
 
 
 def decoded(data: bytes) -> str:
-    """Bytes as text, without a byte order mark, lines ended by a line feed.
+    """Decode bytes to text without a byte order mark; lines end with a line feed.
 
     Raises `ValueError` with a line that names the byte and the likely encoding.
     """
-    # The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
+    # The mark of UTF-32 begins with that of UTF-16, so check for it first.
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         encoding = "utf-32"
     elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -27,7 +26,7 @@ def decoded(data: bytes) -> str:
             f"{line}; was it saved as cp1252 (Windows)? Save it as UTF-8"
         ) from error
     if "\0" in text:
-        # PostgreSQL holds no such character.
+        # PostgreSQL cannot store this character.
         raise ValueError(
             f"not text: character {text.index(chr(0))} is 0; is it UTF-16 without a byte order "
             "mark? Save it as UTF-8"

@@ -1,13 +1,13 @@
-"""What this process writes is its owner's alone. Called first of all where a process begins."""
+"""Makes the files that this process writes private; called first in every process."""
 
 import os
 import sys
 
 
 def keep_private() -> None:
-    """Set the umask: 077, or what `EARWITNESS_UMASK` says.
+    """Set the umask to `EARWITNESS_UMASK`, 077 by default.
 
-    `027` where a proxy of another user, in the site's group, serves static files and media.
+    Use `027` if a proxy runs as another user in the site's group and serves static files and media.
     """
     given = os.environ.get("EARWITNESS_UMASK", "077")
     try:
@@ -15,5 +15,5 @@ def keep_private() -> None:
     except ValueError:
         sys.exit(f"EARWITNESS_UMASK is {given!r}: give three octal digits, such as 077 or 027")
     if not 0o007 <= umask <= 0o777 or umask & 0o007 != 0o007:
-        sys.exit(f"EARWITNESS_UMASK is {given!r}: others must be kept out, as by 077 or 027")
+        sys.exit(f"EARWITNESS_UMASK is {given!r}: it must keep other users out, as 077 and 027 do")
     os.umask(umask)

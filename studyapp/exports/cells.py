@@ -1,37 +1,55 @@
-"""What a cell looks like in each form of an export, and what a participation is called there."""
+"""How values, texts and participations are written in the cells of an export."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import takewhile
+from typing import Any
 
 from studyapp.core.keys import PSEUDONYM_SALT, keyed_hash
 
 STARTS_A_FORMULA = frozenset("=+-@|%＝＋－＠｜％")
-"""First characters that make a spreadsheet compute or run something, full-width ones too."""
+"""First characters that make a spreadsheet evaluate a cell, including full-width ones."""
 CELL = re.compile(
     r"([;\r\n][\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*)(?=[=+\-@|%＝＋－＠｜％])"
 )
-"""What begins a cell within a text where a spreadsheet separates cells by semicolons: it does in
-countries that write decimal commas, whatever quotation marks stand around the text."""
+"""The start of a cell inside a text, for spreadsheets that separate cells by semicolons. They do so
+in countries with decimal commas, even inside quotation marks."""
+
+
+def cell(value: Any) -> str:
+    """Return a value as the text of its cell: UTC times in ISO 8601, unrounded numbers."""
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return time_cell(value) if isinstance(value, datetime) else str(value)
+
+
+def time_cell(value: datetime | None) -> str:
+    """Return a time in UTC, ISO 8601; "" for None."""
+    return "" if value is None else value.astimezone(UTC).isoformat()
 
 
 @lru_cache(maxsize=4096)
 def pseudonym(identifier: str) -> str:
-    """A participation's name in every file: a hash under the pseudonyms' key, 20 characters.
+    """Return a participation's name in every file: a keyed hash, 20 characters.
 
-    Whoever holds the site's key can find the row again; whoever holds the export, or a
-    participant's own cookie, cannot.
+    The row can be found again with the site's pseudonym key, but not with the export or with the
+    participant's own cookie.
     """
     return f"p{keyed_hash(PSEUDONYM_SALT, identifier)[:19]}"
 
 
 def spreadsheet_safe(text: str) -> str:
-    """The text with a leading apostrophe where a spreadsheet would take it for a formula.
+    """Put an apostrophe before a text that a spreadsheet would take for a formula.
 
-    `analysis.report.text.spreadsheet_safe` does the same; neither may import the other.
+    `analysis.report.text.spreadsheet_safe` does the same; neither package may import the other.
     """
     blank = "".join(takewhile(_is_blank, text))
     rest = text[len(blank) :]
@@ -40,5 +58,5 @@ def spreadsheet_safe(text: str) -> str:
 
 
 def _is_blank(character: str) -> bool:
-    """Whether nothing is seen of it: white space, control and format characters."""
+    """Whether a character is invisible: white space, control and format characters."""
     return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")

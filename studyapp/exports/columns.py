@@ -6,12 +6,12 @@ text is exported as it was typed. The variant for spreadsheets is another file, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from studyapp.exports import flags
-from studyapp.exports.cells import pseudonym, spreadsheet_safe
+from studyapp.exports.cells import cell, pseudonym, spreadsheet_safe, time_cell
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
 from studyapp.models.participation import CONFIDENCE
@@ -77,25 +77,10 @@ class File(Generic[Row]):
 def _writer(column: Column[Row]) -> Callable[[Row], Any]:
     read = column.value
     if column.type == "time":
-        return lambda row: _time(read(row))
+        return lambda row: time_cell(read(row))
     if column.type == "boolean":
         return lambda row: cell(read(row))
     return read
-
-
-def cell(value: Any) -> str:
-    """A value as its cell: times in UTC, ISO 8601; numbers unrounded; nothing as an empty cell."""
-    if type(value) is str:
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _time(value) if isinstance(value, datetime) else str(value)
-
-
-def _time(value: datetime | None) -> str:
-    return "" if value is None else value.astimezone(UTC).isoformat()
 
 
 def _clip(n: int) -> Column[TrialRow]:

@@ -22,6 +22,7 @@ from studyapp.core.snapshot import snapshot
 from studyapp.exports import codebook, columns, parquet, psychds
 from studyapp.exports import flags as quality
 from studyapp.exports import selectors as rows
+from studyapp.exports.cells import cell
 from studyapp.exports.columns import File
 from studyapp.models import Participation, Study
 from studyapp.studies.services import design
@@ -202,10 +203,10 @@ def _protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
         "exclusion_rules": study.exclusion_rules,
         "analysis_plan": study.analysis_plan,
         "design_hash": study.design_hash,
-        "frozen_at": columns.cell(study.frozen_at),
+        "frozen_at": cell(study.frozen_at),
         "participations": counts,
         "simulated_participations": sum(kinds["simulated"] for kinds in counts.values()),
-        "exported_at": columns.cell(timezone.now()),
+        "exported_at": cell(timezone.now()),
     }
 
 

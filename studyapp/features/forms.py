@@ -1,4 +1,4 @@
-"""The feature browser's filters: each a field of the form and a condition of the query."""
+"""The feature browser's filters: each is a form field and a condition of the query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_WORDS = 6
 
 
 class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no types
-    """What a run's features are filtered by; choices come from the run's facets."""
+    """The filters for a run's features; choices come from the run's facets."""
 
     q = django_filters.CharFilter(label="Label contains", method="with_words", max_length=100)
     layer = django_filters.TypedMultipleChoiceFilter(label="Layer", coerce=int, distinct=False)
@@ -37,14 +37,14 @@ class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no 
             self.filters[name].extra["widget"] = forms.CheckboxSelectMultiple
 
     def with_words(self, queryset: QuerySet[Feature], _: str, text: str) -> QuerySet[Feature]:
-        """Features with a label that holds every word, wherever in it."""
+        """Keep features whose labels contain every word, in any position."""
         wanted = Q()
         for word in fold(text).split()[:MAX_WORDS]:
             wanted &= Q(label_text__contains=word)
         return queryset.filter(wanted)
 
     def with_rate(self, queryset: QuerySet[Feature], _: str, given: slice) -> QuerySet[Feature]:
-        """Features whose rate, given in per cent, lies between."""
+        """Keep features whose rate lies in the range, which is given in per cent."""
         if given.start is not None:
             queryset = queryset.filter(rate__gte=float(given.start) / 100)
         if given.stop is not None:

@@ -1,8 +1,8 @@
-"""Reads for the feature browser: pages by key, never by counting; and for a feature's page.
+"""Queries for the feature browser, paged by cursor, and for a feature's page.
 
-An order is a column and the row's number; a place in it is written `VALUE~NUMBER`. A page is read
-along one index from that place, so the thousandth costs what the first does. Rows without a value
-come after all others, in the order of their numbers.
+Features are ordered by a column and then by primary key; a cursor is written `VALUE~KEY`. A page is
+read along one index from its cursor, so the thousandth page costs as much as the first. Rows
+without a value come last, ordered by key.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ DEFAULT_ORDER = "score"
 
 
 class CursorError(ValueError):
-    """A place that is none; the message is the one line that the user reads."""
+    """The text is not a cursor; the message is the one line that is shown to users."""
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in an order: the row after (or before) which a page begins."""
+    """A position in an order: the row after (or before) which a page begins."""
 
     value: float | None
     pk: int
@@ -68,20 +68,20 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """The inverse of `str`. Raises `CursorError`."""
+        """Parse the text that `str` gives. Raises `CursorError`."""
         value, _, number = text.partition("~")
         try:
             found = cls(float(value) if value else None, int(number))
         except ValueError as error:
-            raise CursorError(f"{text[:40]!r} is no place in the list of features") from error
+            raise CursorError(f"{text[:40]!r} is not a position in the list of features") from error
         if not 0 <= found.pk < 2**63 or found.value != found.value:
-            raise CursorError(f"{text[:40]!r} is no place in the list of features")
+            raise CursorError(f"{text[:40]!r} is not a position in the list of features")
         return found
 
 
 @dataclass(frozen=True)
 class Page:
-    """Features in their order, and the places before and after them; empty where nothing is."""
+    """Features in their order, with the cursors before and after them ("" at the ends)."""
 
     features: list[Feature]
     before: str
@@ -90,7 +90,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Row:
-    """A feature as a line of the browser."""
+    """A feature as a row of the browser."""
 
     feature: Feature
     names: dict[str, str]
@@ -101,18 +101,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Near:
-    """A feature near another by the cosine of their decoder directions."""
+    """A feature that is similar to another one by the cosine of their decoder directions."""
 
     identifier: str
     cosine: float | None
-    """None until the view has been made."""
+    """None until the view exists."""
     names: list[str]
     feature: Feature | None
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What listeners of a closed study said of a feature under one method."""
+    """Listeners' mean confidence in one method's labels of a feature, in a closed study."""
 
     study: Study
     method: str
@@ -121,17 +121,16 @@ class Heard:
 
 
 def of_run(run: Run) -> QuerySet[Feature]:
-    """The run's features, without the columns that no list shows."""
+    """Return the run's features, without columns that no list shows."""
     return Feature.objects.filter(run=run).defer("neighbours", "label_text")
 
 
 def matching(run: Run, filtered: QuerySet[Feature]) -> QuerySet[Feature]:
-    """The run's features that are in `filtered`, ready to be read in any order.
+    """Return the run's features that are in `filtered`, ready to be read in any order.
 
-    Where few fit, they are found first, in whatever order the database finds them best (an order
-    asked for would make it look through every row: 25 ms in place of 5); read along the list's
-    index, every row that does not fit would be fetched from elsewhere. Where many fit, that index
-    gives a page after few rows that do not.
+    If few features match, their keys are fetched first, in the order that is cheapest for the
+    database: with an explicit order it would scan every row (25 ms instead of 5 ms). If many match,
+    the index of the order yields a page after skipping only a few rows.
     """
     few = list(filtered.order_by().values_list("pk", flat=True)[: FEW + 1])
     return filtered if len(few) > FEW else of_run(run).filter(pk__in=few)
@@ -140,9 +139,9 @@ def matching(run: Run, filtered: QuerySet[Feature]) -> QuerySet[Feature]:
 def page(
     found: QuerySet[Feature], *, order: Order, after: str = "", before: str = "", size: int = PAGE
 ) -> Page:
-    """The `size` features next `after` a place, or those just `before` one; else the first.
+    """Return up to `size` features `after` or `before` a cursor, or from the beginning.
 
-    Raises `CursorError` on a place that is none.
+    Raises `CursorError` if the cursor cannot be parsed.
     """
     place = Cursor.read(before or after) if before or after else None
     rows = _take(found, order, place, size + 1, backwards=bool(before))
@@ -158,7 +157,7 @@ def page(
 
 
 def beside(found: QuerySet[Feature], feature: Feature, *, order: Order) -> tuple[str, str]:
-    """Identifiers of the features before and after this one in the list; empty at its ends."""
+    """Return the identifiers of the previous and next feature in the list ("" at its ends)."""
     place = cursor_of(feature, order)
     one_before, one_after = (
         _take(found.only("pk", "identifier"), order, place, 1, backwards=backwards)
@@ -171,13 +170,13 @@ def beside(found: QuerySet[Feature], feature: Feature, *, order: Order) -> tuple
 
 
 def cursor_of(feature: Feature, order: Order) -> Cursor:
-    """Where a feature stands in an order."""
+    """Return the cursor of a feature in an order."""
     value = None if order.column == "pk" else getattr(feature, order.column)
     return Cursor(value, feature.pk)
 
 
 def rows(features: Sequence[Feature]) -> list[Row]:
-    """The lines of a page: two queries, however many features."""
+    """Return the rows of a page with two queries, however many features there are."""
     names = _best_names([feature.pk for feature in features])
     clips = {
         exemplar.feature_id: exemplar.clip
@@ -189,23 +188,23 @@ def rows(features: Sequence[Feature]) -> list[Row]:
 
 
 def by_identifier(run_pk: int, identifier: str) -> Feature | None:
-    """One feature of a run, with its view if that has been made."""
+    """Return one feature of a run, with its view if there is one."""
     found = Feature.objects.select_related("view", "run")
     return found.filter(run=run_pk, identifier=identifier).first()
 
 
 def view_of(feature: Feature) -> FeatureView | None:
-    """The feature's view, if it has been made."""
+    """Return the feature's view, if there is one."""
     return getattr(feature, "view", None)
 
 
 def exemplars(feature: Feature) -> list[Exemplar]:
-    """The feature's exemplars with their clips, strongest first."""
+    """Return the feature's exemplars with their clips, strongest first."""
     return list(feature.exemplars.select_related("clip").order_by("rank"))
 
 
 def labels(feature: Feature) -> dict[str, list[LabelCandidate]]:
-    """Method → its labels, best first, failures among them."""
+    """Method → its labels, best first, failures included."""
     found: dict[str, list[LabelCandidate]] = defaultdict(list)
     for label in feature.labels.order_by("method", "rank"):
         found[label.method].append(label)
@@ -213,18 +212,18 @@ def labels(feature: Feature) -> dict[str, list[LabelCandidate]]:
 
 
 def with_cells(found: dict[str, list[LabelCandidate]], names: Sequence[str]) -> None:
-    """Give each label its `cells`: the scores by these scorers, in their order."""
+    """Set `cells` on each label: its scores by these scorers, in their order."""
     for label in (label for many in found.values() for label in many):
-        label.cells = [label.scores.get(name) for name in names]  # type: ignore[attr-defined] # for the template alone
+        label.cells = [label.scores.get(name) for name in names]  # type: ignore[attr-defined] # for the template only
 
 
 def scorers(found: dict[str, list[LabelCandidate]]) -> list[str]:
-    """Scorers that graded any of these labels."""
+    """Return the scorers that graded any of these labels."""
     return sorted({name for many in found.values() for label in many for name in label.scores})
 
 
 def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) -> list[Near]:
-    """The features nearest by decoder cosine, with their best names: two queries."""
+    """Return the most similar features by decoder cosine, with their best labels: two queries."""
     cosines = dict(view.facts["neighbours"]) if view else {}
     nearest = feature.neighbours[:limit]
     known = {
@@ -244,18 +243,19 @@ def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) ->
 
 
 def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
-    """What people said of it, in those of `studies` that are closed.
+    """Return what people answered about the feature in those of `studies` that are closed.
 
-    None of a study that has another version under way on this feature: it would unblind that one.
+    A study is left out if another version of it is under way with this feature, because its results
+    would unblind that version.
     """
-    moving = Study.objects.filter(items__feature=feature, state__in=Study.UNDER_WAY)
-    told = studies.filter(state=Study.State.CLOSED).exclude(series__in=moving.values("series"))
+    under_way = Study.objects.filter(items__feature=feature, state__in=Study.UNDER_WAY)
+    closed = studies.filter(state=Study.State.CLOSED).exclude(series__in=under_way.values("series"))
     answers = Response.objects.filter(
         people.counted_anywhere("trial__participation__"),
         trial__item__feature=feature,
         trial__kind="main",
         trial__participation__status="complete",
-        trial__item__study__in=told.values("pk"),
+        trial__item__study__in=closed.values("pk"),
     )
     rows = list(
         answers.values("trial__item__study", "trial__item__condition__method")
@@ -275,14 +275,14 @@ def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
 
 
 def clip_of(run_pk: int, sha256: str) -> Clip | None:
-    """A clip of a run by its hash."""
+    """Return a clip of a run by its hash."""
     return Clip.objects.select_related("run").filter(run=run_pk, sha256=sha256).first()
 
 
 def _take(
     found: QuerySet[Feature], order: Order, place: Cursor | None, limit: int, *, backwards: bool
 ) -> list[Feature]:
-    """Up to `limit` rows beyond a place: those with a value, then those without (or turned)."""
+    """Return up to `limit` rows beyond a cursor: with a value first, then without (or reversed)."""
     down = order.descending != backwards
     parts = [False, True] if order.nullable else [False]
     if backwards:
@@ -303,7 +303,7 @@ def _take(
 
 
 def _beyond(order: Order, place: Cursor, down: bool) -> Q:
-    """Rows further along the index. The first condition is what the index is entered by."""
+    """Select rows further along the index; the first condition lets the database use the index."""
     tie = Q(**{"pk__lt" if down else "pk__gt": place.pk})
     if place.value is None:
         return tie
@@ -313,12 +313,12 @@ def _beyond(order: Order, place: Cursor, down: bool) -> Q:
 
 
 def _best_names(features: Sequence[int]) -> dict[int, dict[str, str]]:
-    """Feature number → method → its best label that is one."""
+    """Feature key → method → its best successful label."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
     query = LabelCandidate.objects.filter(
         feature__in=features, rank=1, status=LabelCandidate.Status.OK
     )
-    # The model's own order would join and sort by run and feature, for nothing.
+    # The model's default order would needlessly join and sort by run and feature.
     for pk, method, text in query.order_by().values_list("feature_id", "method", "text"):
         found[pk][method] = text
     return dict(found)

@@ -1,7 +1,7 @@
-"""What a feature's page shows beyond rows: asked for by the page, made by a worker, kept.
+"""The parts of a feature's page that a worker makes when the page is first opened.
 
-Pictures and the quantile tracks' sounds lie in `EARWITNESS_DATA/views/RUN/`, outside the run
-directory, which only the pipeline writes; all of it can be thrown away and is made again.
+Spectrograms and the sounds of quantile tracks are in `EARWITNESS_DATA/views/RUN/`, outside the run
+directory, which only the pipeline writes. All of it can be deleted; it is then made again.
 """
 
 from __future__ import annotations
@@ -13,20 +13,37 @@ from typing import Any
 
 from django.conf import settings
 
+from studyapp.features import selectors
+from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Feature, FeatureView, Job, Run
 
 KIND = "feature_view"
 QUEUE = Job.Queue.CPU
 MOST_WAITING = 16
-"""Views of one run that wait or are made at a time. Looking at a page asks for one, so that a
-script that looks at every page would fill the queue before everybody else's work."""
+"""Limit on a run's views that wait or are being made. Opening a page requests one, so a script that
+opens every page would otherwise fill the queue ahead of everyone else's work."""
+
+
+def current_view(feature: Feature) -> tuple[FeatureView | None, Job | None]:
+    """Return the feature's view, or request it and return its job.
+
+    A job that failed or was stopped is returned as it is: only a person asks for it again. Both are
+    None if too many of the run's views wait; the page then asks again later.
+    """
+    view = selectors.view_of(feature)
+    if view is not None and is_current(feature, view):
+        return view, None
+    job = job_selectors.newest(kind=KIND, target=feature.pk)
+    if job is None or job.state not in (Job.State.FAILED, Job.State.STOPPED):
+        job = request(feature)
+    return None, job
 
 
 def request(feature: Feature) -> Job | None:
-    """Have the feature's view made; harmless if it is on its way.
+    """Have a worker make the feature's view; does nothing if that is under way.
 
-    None if so many of the run wait that the page has to ask again later.
+    Returns None if too many of the run's views wait.
     """
     own = Feature.objects.filter(run=feature.run_id).values("pk")
     waiting = Job.objects.filter(kind=KIND, state__in=Job.UNFINISHED, target__in=own)
@@ -36,7 +53,7 @@ def request(feature: Feature) -> Job | None:
 
 
 def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -> FeatureView:
-    """Keep a view; what was there is replaced."""
+    """Store the view, replacing an earlier one."""
     view, _ = FeatureView.objects.update_or_create(
         feature=feature, defaults={"facts": dict(facts), "notes": list(notes)}
     )
@@ -44,7 +61,7 @@ def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -
 
 
 def steering_made(run: Run, sae: str) -> float:
-    """When the SAE's steering was written, as the file's own time; 0 if there is none."""
+    """Return when the SAE's steering was written (the file's time); 0 if there is none."""
     try:
         return (_steering(run) / f"{sae}.parquet").stat().st_mtime
     except OSError:
@@ -52,12 +69,12 @@ def steering_made(run: Run, sae: str) -> float:
 
 
 def steered_sound(run: Run, sae: str, clip: str) -> Path:
-    """A clip of the run's steering, by its hash."""
+    """Return the path of a clip from the run's steering, by its hash."""
     return _steering(run) / sae / "clips" / f"{clip}.flac"
 
 
 def is_current(feature: Feature, view: FeatureView) -> bool:
-    """Whether the view knows of the newest steering: that may come long after the run."""
+    """Whether the view includes the newest steering, which may be made long after the run."""
     return bool(view.facts.get("steering_made", 0.0) == steering_made(feature.run, feature.sae))
 
 
@@ -66,20 +83,20 @@ def _steering(run: Run) -> Path:
 
 
 def folder(run: Run) -> Path:
-    """Where the run's pictures and extra sounds lie."""
+    """Return the folder of the run's spectrograms and extra sounds."""
     return Path(settings.DATA) / "views" / str(run.pk)
 
 
 def picture(run: Run, name: str) -> Path:
-    """The spectrogram of a clip (its hash) or of a track (`track_name`)."""
+    """Return the path of the spectrogram of a clip (its hash) or of a track (`track_name`)."""
     return folder(run) / f"{name}.png"
 
 
 def sound(run: Run, name: str) -> Path:
-    """The sound of a track that is no exemplar (`track_name`)."""
+    """Return the path of the sound of a track that is not an exemplar (`track_name`)."""
     return folder(run) / f"{name}.flac"
 
 
 def track_name(track: str) -> str:
-    """A track's name as a file's: opaque, always valid."""
+    """Return a file name for a track: opaque and always valid."""
     return "t" + hashlib.sha256(track.encode()).hexdigest()[:32]

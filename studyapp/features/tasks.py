@@ -1,4 +1,4 @@
-"""The view of one feature: figures from the run's files, spectrograms, the quantiles' sounds."""
+"""Makes a feature's view: figures from the run's files, spectrograms, sounds at quantiles."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 
 def work(lease: jobs.JobLease) -> bool:
-    """Make the view of the feature that the job names."""
+    """Make the view of the job's feature."""
+    from pipeline.store.run_directory import RunDirectory
     from pipeline.errors import PipelineError
     from pipeline.store.run_directory import RunDirectory
     from pipeline.viewing.facts import SaeReader, steered
 
     feature = Feature.objects.select_related("run").filter(pk=lease.job.target).first()
     if feature is None:
-        raise jobs.WorkError("the feature is not there any more")
+        raise jobs.WorkError("the feature no longer exists")
     reader = SaeReader(RunDirectory(folders.directory_of(run=feature.run)), feature.sae)
     clips = {e.clip.track: e.clip for e in feature.exemplars.select_related("clip")}
     made = views.steering_made(feature.run, feature.sae)
     try:
         facts = reader.facts(feature.index, list(clips))
-        turned_up = steered(reader.directory, feature.sae, feature.identifier)
+        amplified = steered(reader.directory, feature.sae, feature.identifier)
     except PipelineError as error:
         raise jobs.WorkError(str(error)) from error
     notes: list[str] = []
@@ -41,17 +42,17 @@ def work(lease: jobs.JobLease) -> bool:
     for row in facts.quantiles:
         if row.track not in clips:
             _cut(feature, reader, row.track, notes)
-    for name in {clip for row in turned_up for clip in (row.clip, row.plain_clip)}:
+    for name in {clip for row in amplified for clip in (row.clip, row.plain_clip)}:
         sound = views.steered_sound(feature.run, feature.sae, name)
         _draw(sound, views.picture(feature.run, name), notes)
     lease.check()
-    steering = {"steering": [asdict(row) for row in turned_up], "steering_made": made}
+    steering = {"steering": [asdict(row) for row in amplified], "steering_made": made}
     views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
     return False
 
 
 def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
-    """The spectrogram of a sound file, unless it is there."""
+    """Write the spectrogram of a sound file unless it exists."""
     from pipeline.corpus import audio
     from pipeline.viewing import spectrogram
 
@@ -60,13 +61,13 @@ def _draw(sound: Path, picture: Path, notes: list[str]) -> None:
     try:
         samples, rate = audio.read_clip(sound)
     except audio.AudioError as error:
-        notes.append(f"A clip has no picture: {error}.")
+        notes.append(f"A clip has no spectrogram: {error}.")
         return
     write_atomically(picture, spectrogram.png(samples.mean(axis=0), rate))
 
 
 def _cut(feature: Feature, reader: SaeReader, track: str, notes: list[str]) -> None:
-    """The sound and the picture of a corpus track, unless they are there."""
+    """Write the sound and the spectrogram of a corpus track unless they exist."""
     from pipeline.corpus import audio
 
     name = views.track_name(track)

@@ -1,11 +1,11 @@
 """A backup: the database, the data folder and the fingerprint of the key, as a folder of files.
 
-    backup.json        what it is of, under which key, and a SHA-256 per file; written last
-    database.sqlite3   or database.dump: one state of the database
-    data/…             runs, stimuli, reports: the data folder without what is made again
+    backup.json        its origin, the key's fingerprint, and a SHA-256 per file; written last
+    database.sqlite3   or database.dump: a snapshot of the database
+    data/…             runs, stimuli, reports: the data folder without what can be made again
 
-The database is taken first: what its rows name was on disk before they were. The keys themselves
-are not in it, so that who finds a backup cannot find the people in it; they are kept elsewhere.
+The database is copied first, because files are on disk before the rows that name them. The keys are
+not included, so that people cannot be identified from a backup; they must be kept elsewhere.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ LEFT_OUT = {
     "broker", "hub", "logs", "pseudonym_key", "researcher.json", "secret_key", "serving.lock",
     "static",
 }  # fmt: skip
-"""At the top of the data folder: secrets, what a start makes again, and what is downloaded."""
+"""Left out at the top of the data folder: secrets, what each start makes, and downloads."""
 CHUNK_BYTES = 1 << 20
 
 Watch = Callable[[int], object]
-"""Told of every piece of a file that was read, in bytes."""
+"""Called with the number of bytes of each piece that was read."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `backup.json` says."""
+    """The content of `backup.json`."""
 
     earwitness_backup: int
     made_at: str
     database: str
-    """Django's name of its kind."""
+    """Django's name of the database engine."""
     key_fingerprint: str
     migrations: list[str]
-    """Those applied, `APP NAME`."""
+    """Applied migrations, as `APP NAME`."""
     files: dict[str, str]
     """Path in the backup → SHA-256."""
 
 
 def size() -> int:
-    """Bytes of the data folder that a backup copies."""
+    """Return the number of bytes that a backup copies from the data folder."""
     return sum(path.stat().st_size for path in _data_files() if path.exists())
 
 
 def elsewhere() -> list[str]:
-    """Folders that no backup has: imported runs' outside of the data folder, and linked ones."""
+    """Return folders that a backup lacks: imported runs outside the data folder, and links."""
     folders = Run.objects.values_list("directory", flat=True)
     imported = {one for one in folders if not _in_data(Path(settings.DATA) / one)}
     linked = {str(path) for place, names, _ in _walked() for path in _links(place, names)}
@@ -71,15 +71,17 @@ def elsewhere() -> list[str]:
 
 
 def back_up(*, out: Path, with_data: bool = True, watch: Watch = lambda _: None) -> Path:
-    """Make the backup in the new folder `out`, whole or not at all.
+    """Write a backup into the new folder `out`, completely or not at all.
 
-    Raises `BackupError` if it is there, or lies in what it is to save.
+    Raises `BackupError` if `out` exists or is inside the data folder.
     """
     out = out.expanduser().resolve()
     if out.exists():
-        raise BackupError(f"{out} is there already; give a new folder")
+        raise BackupError(f"{out} already exists; give a new folder")
     if _in_data(out):
-        raise BackupError(f"{out} lies in the data folder, which it is to save; give another place")
+        raise BackupError(
+            f"{out} is inside the data folder, which it would copy; give another place"
+        )
     draft = out.with_name(f"{out.name}.partial")
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -101,7 +103,7 @@ def _write(folder: Path, with_data: bool, watch: Watch) -> None:
         try:
             files[relative] = _copied(path, folder / relative, watch)
         except FileNotFoundError:
-            continue  # A worker's unfinished file, gone or under its final name meanwhile.
+            continue  # A worker's temporary file that has been deleted or renamed since.
     made = Manifest(
         FORM, timezone.now().isoformat(), connection.vendor, key_fingerprint(), applied, files
     )
@@ -109,22 +111,23 @@ def _write(folder: Path, with_data: bool, watch: Watch) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """The backup's manifest. Raises `BackupError` if there is none that can be understood."""
+    """Read the backup's manifest. Raises `BackupError` if it is missing or malformed."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         made = Manifest(**found)
     except (OSError, ValueError, TypeError) as error:
-        raise BackupError(f"{folder} is no backup: its {MANIFEST} cannot be read") from error
+        raise BackupError(f"{folder} is not a backup: its {MANIFEST} cannot be read") from error
     if made.earwitness_backup != FORM:
-        raise BackupError(f"{folder} is of form {made.earwitness_backup}; known is {FORM}")
+        raise BackupError(f"{folder} has format {made.earwitness_backup}; supported is {FORM}")
     return made
 
 
 def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
-    """Make this machine, which is empty, what the backup holds.
+    """Restore a backup on an empty machine.
 
-    Raises `BackupError`, with nothing changed, if it is of another key, database or newer
-    version, damaged, or if anything is here already. Cut off in between, it can be called again.
+    Raises `BackupError`, with nothing changed, if the backup has another key or database engine, is
+    from a newer version or damaged, or if the machine is not empty. After an interruption it can
+    be called again.
     """
     made = read(folder)
     _check_names(made)
@@ -136,36 +139,36 @@ def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
             _copied(folder / "data" / relative, Path(settings.DATA) / relative, watch)
     except OSError as error:
         raise BackupError(f"{settings.DATA} cannot be written: {error}") from error
-    # Last: until then the database is empty, and the call can be made again.
+    # The database comes last: as long as it is empty, the call can be repeated.
     dumps.load(folder / dumps.NAMES[made.database])
     return made
 
 
 def _check_names(made: Manifest) -> None:
-    """What a backup names lies in it, and lands in the data folder: it may be somebody else's."""
+    """Refuse a manifest that names other files than a backup has: it may be forged."""
     for name in made.files:
         folder, *rest = name.split("/")
         leads_out = bool({"", ".", ".."} & set(rest)) or "\0" in name
         is_data = folder == "data" and rest and rest[0] not in LEFT_OUT
         if leads_out or not (is_data or name == dumps.NAMES.get(made.database)):
-            raise BackupError(f"the backup's {MANIFEST} names {name!r}, which no backup holds")
+            raise BackupError(f"the backup's {MANIFEST} names {name!r}, which no backup contains")
 
 
 def _check_fits(made: Manifest) -> None:
     if made.key_fingerprint != key_fingerprint():
         raise BackupError(
-            f"the backup was made under the pseudonyms' key {made.key_fingerprint}, and this "
-            f"machine's is {key_fingerprint()}: put the old one in place first (the file "
-            "pseudonym_key in EARWITNESS_DATA, or EARWITNESS_PSEUDONYM_KEY)"
+            f"the backup was made with the pseudonym key {made.key_fingerprint}, but this machine "
+            f"has {key_fingerprint()}: restore the old key first (the file pseudonym_key in "
+            "EARWITNESS_DATA, or EARWITNESS_PSEUDONYM_KEY)"
         )
     if made.database != connection.vendor:
         raise BackupError(
-            f"the backup is of {made.database}, and DATABASE_URL names {connection.vendor}"
+            f"the backup is of {made.database}, but DATABASE_URL names {connection.vendor}"
         )
     known = {" ".join(key) for key in MigrationLoader(None).disk_migrations or {}}
     newer = sorted(set(made.migrations) - known)
     if newer:
-        raise BackupError(f"the backup is of a newer version, which had made {newer[-1]}")
+        raise BackupError(f"the backup is from a newer version, with the migration {newer[-1]}")
 
 
 def _check_empty(made: Manifest) -> None:
@@ -173,13 +176,13 @@ def _check_empty(made: Manifest) -> None:
         raise BackupError(f"the database is not empty: {rows}; restore into a new one")
     for relative in _data_of(made):
         path = Path(settings.DATA) / relative
-        # A first start on this machine wrote one; the folder becomes the backup's.
+        # A first start on this machine wrote this file; the backup replaces it.
         if (
             relative != installation.NAME
             and path.exists()
             and _file_hash(path) != made.files[f"data/{relative}"]
         ):
-            raise BackupError(f"{path} is there already; restore into an empty data folder")
+            raise BackupError(f"{path} already exists; restore into an empty data folder")
 
 
 def _check_whole(folder: Path, made: Manifest, watch: Watch) -> None:
@@ -192,11 +195,11 @@ def _check_whole(folder: Path, made: Manifest, watch: Watch) -> None:
 
 
 def _rows() -> str:
-    """What people made, in words; empty where nobody made anything."""
-    there = set(connection.introspection.table_names())
+    """Describe the rows that users have made; "" if there are none."""
+    tables = set(connection.introspection.table_names())
     counted = {}
     for table in ("auth_user", "studyapp_run", "studyapp_study"):
-        if table in there:
+        if table in tables:
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - three names above
                 [counted[table]] = cursor.fetchone()
@@ -223,7 +226,7 @@ def _data_files() -> Iterator[Path]:
 
 
 def _walked() -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Each folder of the data folder with the folders and the files in it, but what is left out."""
+    """Walk the data folder like `os.walk`, without what a backup leaves out."""
     root = Path(settings.DATA)
     for place, folders, names in os.walk(root):
         left_out = LEFT_OUT if Path(place) == root else set()
@@ -244,7 +247,7 @@ def _in_data(path: Path) -> bool:
 
 
 def _copied(source: Path, target: Path, watch: Watch) -> str:
-    """Copy one file with its permissions; its SHA-256."""
+    """Copy a file with its permissions; returns its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with source.open("rb") as read_from, target.open("wb") as written:

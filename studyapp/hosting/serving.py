@@ -24,17 +24,17 @@ from studyapp.hosting.supervisor import Child, ChildError, Supervisor
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
 BACKLOG = 1024
-"""Connections that wait to be accepted."""
+"""Maximum number of connections that wait to be accepted."""
 
 
 class ServingError(Exception):
-    """The site cannot be served; the message is the one line that the user reads."""
+    """The site cannot be served; the message is the one line that is shown to the user."""
 
 
 class Site:
-    """Broker (the embedded one, where `REDIS_URL` is not set), one worker, the web server.
+    """The processes: web server, one worker, and the embedded broker if `REDIS_URL` is not set.
 
-    `over` is set by whoever wants all of it to end.
+    The caller sets `over` to stop all of them.
     """
 
     def __init__(
@@ -49,29 +49,29 @@ class Site:
         self._over = over
         self.host, self.port, self.web_workers = host, port, web_workers
         self.supervisor = Supervisor(say, settings.BASE_DIR)
-        self._held = ExitStack()
-        """The lock of the data folder, and the socket at the port."""
+        self._reserved = ExitStack()
+        """The lock of the data folder and the listening socket."""
         self._port_file = -1
 
     @property
     def url(self) -> str:
-        """Where the site answers on this machine."""
+        """Address of the site on this machine."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
         return f"http://{host}:{self.port}"
 
     def reserve(self) -> None:
-        """Keep every other server off this data folder, and listen at the port.
+        """Lock the data folder against other servers, and listen at the port.
 
-        Who comes before a web process is up, or while one is started again, waits.
-        Raises `ServingError` if the folder is served already or the port is taken.
+        Connections wait while no web process is up.
+        Raises `ServingError` if the folder is already being served or the port is taken.
         """
-        self._held.enter_context(self._locked())
-        self._port_file = self._held.enter_context(self._bound()).fileno()
+        self._reserved.enter_context(self._locked())
+        self._port_file = self._reserved.enter_context(self._bound()).fileno()
 
     def start(self, tell: Callable[[], object]) -> None:
-        """Start every process and wait for each; `tell` is called for each that is up.
+        """Start every process and wait for it; `tell` is called after each step.
 
-        Raises `ServingError` if something does not come up.
+        Raises `ServingError` if a process does not come up.
         """
         try:
             if not settings.REDIS_URL:
@@ -88,40 +88,40 @@ class Site:
             raise ServingError(str(error)) from error
 
     def check(self) -> None:
-        """Start again what has died. Raises `ServingError` if it cannot be kept alive."""
+        """Restart processes that died. Raises `ServingError` if one cannot be kept alive."""
         try:
             self.supervisor.check()
         except ChildError as error:
             raise ServingError(str(error)) from error
 
     def watch(self) -> None:
-        """Keep the processes alive until `over`. Raises `ServingError` if one cannot be kept."""
+        """Keep the processes alive until `over` is set. Raises `ServingError` if one cannot be."""
         try:
             self.supervisor.watch(self._over.is_set)
         except ChildError as error:
             raise ServingError(str(error)) from error
 
     def stop(self) -> None:
-        """End every process and let go of the data folder."""
+        """Stop every process and unlock the data folder."""
         self.supervisor.stop()
-        self._held.close()
+        self._reserved.close()
 
     def _locked(self) -> IO[str]:
         path = settings.DATA / "serving.lock"
         try:
             handle = path.open("a+")
         except OSError as error:
-            raise ServingError(
-                f"{settings.DATA}: nothing can be written there ({error.strerror})"
-            ) from error
+            raise ServingError(f"{settings.DATA} is not writable ({error.strerror})") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
-            held = json.loads(handle.read() or "{}")
+            server = json.loads(handle.read() or "{}")
             handle.close()
-            where, who = held.get("url", "another address"), held.get("process", "unknown")
-            raise ServingError(f"{settings.DATA} is served at {where} by process {who}") from error
+            where, who = server.get("url", "another address"), server.get("process", "unknown")
+            raise ServingError(
+                f"{settings.DATA} is already served at {where} by process {who}"
+            ) from error
         handle.truncate(0)
         handle.write(json.dumps({"url": self.url, "process": os.getpid()}))
         handle.flush()
@@ -157,14 +157,14 @@ class Site:
             "worker",
             _python("celery", *arguments, *quiet),
             _log("worker"),
-            # A run in progress is stopped and found again, not waited for.
+            # Do not wait for a run in progress: it continues after the next start.
             stop_signal=signal.SIGQUIT,
-            # Its orderly end needs the broker, which goes with the supervisor as well.
+            # An orderly shutdown needs the broker, which ends with the supervisor as well.
             orphan_signal=signal.SIGKILL,
         )
 
     def _web(self, number: int) -> Child:
-        """One of the web processes; all accept at the same socket."""
+        """One of the web processes; all of them accept from the same socket."""
         name = "site" if number == 0 else f"site-{number + 1}"
         command = _python("studyapp.hosting.web", "--fd", str(self._port_file))
         return Child(name, command, _log(name), files=(self._port_file,))
@@ -181,10 +181,10 @@ class Site:
         while not is_up():
             self.supervisor.check()
             if self._over.wait(POLL_SECONDS):
-                raise ServingError(f"ended before the {name} was up")
+                raise ServingError(f"stopped before the {name} was up")
             if time.monotonic() > deadline:
                 raise ServingError(
-                    f"the {name} does not answer within {START_SECONDS:.0f} s; see {_log(name)}"
+                    f"the {name} did not answer within {START_SECONDS:.0f} s; see {_log(name)}"
                 )
 
 

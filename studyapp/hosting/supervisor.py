@@ -1,6 +1,6 @@
-"""Keeps the site's processes alive: what dies is started again, and one signal ends all.
+"""Keeps the site's processes alive: restarts those that die, and stops all on one signal.
 
-A child also ends when the supervisor itself is killed, so that nothing serves unwatched.
+A child also ends when the supervisor itself is killed, so that nothing runs unsupervised.
 """
 
 import ctypes
@@ -17,12 +17,12 @@ PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
 STOP_SECONDS = 8.0
 QUICK_DEATHS = 5
-"""A child that dies so many times within `QUICK_SECONDS` is given up."""
+"""A child that dies this many times within `QUICK_SECONDS` is not restarted."""
 QUICK_SECONDS = 30.0
 
 
 class ChildError(Exception):
-    """A child cannot be kept alive; the message is the one line that the user reads."""
+    """A child cannot be kept alive; the message is the one line that is shown to the user."""
 
 
 @dataclass
@@ -32,24 +32,24 @@ class Child:
     name: str
     command: Sequence[str]
     log: Path
-    """File that takes its output."""
+    """File for its output."""
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGTERM
-    """What it gets when the supervisor itself is killed."""
+    """Signal that it gets when the supervisor itself is killed."""
     files: Sequence[int] = ()
-    """Open files that it inherits under their numbers."""
+    """File descriptors that it inherits."""
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
 
 
 def die_with_parent(number: int) -> None:
-    """Have the kernel send this process `number` when its parent ends; Linux only."""
+    """Have the kernel send this process the signal `number` when its parent ends; Linux only."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 class Supervisor:
-    """Starts children in `folder`, watches them, ends them."""
+    """Starts, watches and stops children; `folder` is their working directory."""
 
     def __init__(self, say: Callable[[str], None], folder: Path) -> None:
         self._say = say
@@ -57,15 +57,15 @@ class Supervisor:
         self._children: list[Child] = []
 
     def start(self, child: Child) -> None:
-        """Start the child and keep it alive from now on."""
+        """Start the child and keep it alive."""
         child.log.parent.mkdir(parents=True, exist_ok=True)
         self._spawn(child)
         self._children.append(child)
 
     def check(self) -> None:
-        """Start again what has died, with a line that says so.
+        """Restart children that have died, and say so.
 
-        Raises `ChildError` for a child that dies again and again.
+        Raises `ChildError` for a child that dies repeatedly.
         """
         for child in self._children:
             if child.process is None or child.process.poll() is None:
@@ -74,13 +74,13 @@ class Supervisor:
             self._spawn(child)
 
     def watch(self, until: Callable[[], bool]) -> None:
-        """Check until `until()` is true."""
+        """Check repeatedly until `until()` is true."""
         while not until():
             self.check()
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End every child, the last started first; kill what has not ended in time."""
+        """Stop every child in reverse order; kill those that do not end in time."""
         for child in reversed(self._children):
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(child.stop_signal)
@@ -96,7 +96,7 @@ class Supervisor:
 
         def prepare() -> None:
             die_with_parent(child.orphan_signal)
-            if os.getppid() != supervisor:  # It died between the fork and the line above.
+            if os.getppid() != supervisor:  # The parent died between the fork and the line above.
                 os._exit(1)
 
         with child.log.open("ab") as log:
@@ -106,7 +106,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Its own group: Ctrl-C reaches the supervisor alone, which ends all in order.
+                # Its own group: Ctrl-C reaches only the supervisor, which stops all in order.
                 start_new_session=True,
                 pass_fds=child.files,
                 preexec_fn=prepare,
@@ -121,4 +121,4 @@ class Supervisor:
                 f"{child.name} {how}, {QUICK_DEATHS} times within {QUICK_SECONDS:.0f} s; "
                 f"its output is in {child.log}"
             )
-        self._say(f"{child.name} {how}; starting it again")
+        self._say(f"{child.name} {how}; restarting it")

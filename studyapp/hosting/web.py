@@ -1,8 +1,7 @@
-"""The web server of `manage.py serve`: waitress on a socket that its parent listens at.
+"""The web server of `manage.py serve`: waitress on a socket that its parent process opened.
 
-It takes a request whole and an answer whole before and after a thread works on them, so that who
-sends or reads slowly holds a connection, never a thread. Behind nginx, which does the same, the
-image runs gunicorn.
+It buffers requests and responses completely, so that a slow client occupies a connection but never
+a thread. The Docker image runs gunicorn behind nginx, which does the same.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ from typing import Any, NoReturn
 from waitress.server import create_server
 
 CONNECTIONS = 1000
-"""Open at once, per process; more wait to be accepted."""
+"""Open connections per process; further ones wait to be accepted."""
 OPTIONS: dict[str, Any] = {
     "threads": 8,
     "connection_limit": CONNECTIONS,
     "channel_timeout": 60,  # Seconds without a byte, in either direction.
     "cleanup_interval": 10,
     "asyncore_use_poll": True,  # select() ends at 1,024 files.
-    "max_request_body_size": 2 * 1024 * 1024,  # What deploy/nginx.conf takes.
-    "outbuf_overflow": 256 * 1024,  # Larger answers wait for their reader in a temporary file.
-    # A thread would wait for the reader beyond this: larger than any export that we know of.
+    "max_request_body_size": 2 * 1024 * 1024,  # The same as in deploy/nginx.conf.
+    "outbuf_overflow": 256 * 1024,  # Larger responses go to a temporary file.
+    # Beyond this a thread waits for the client: larger than any export that we know of.
     "outbuf_high_watermark": 1024 * 1024 * 1024,
     "ident": None,
-    # Which of them is believed is for the site's own settings to say.
+    # The site's own settings decide which of them are trusted.
     "clear_untrusted_proxy_headers": False,
 }
 
 
 def main() -> None:
-    """Serve until SIGTERM at the listening socket whose file descriptor is named."""
+    """Serve until SIGTERM on the listening socket with the given file descriptor."""
     parser = argparse.ArgumentParser(prog="python -m studyapp.hosting.web", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket's number")
     listening = socket.socket(fileno=parser.parse_args().fd)
@@ -45,13 +44,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     from studyapp.wsgi import application
 
-    # It warns of every request that has to wait for a thread.
+    # It warns about every request that has to wait for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     create_server(application, sockets=[listening], **OPTIONS).run()
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise this process' limit of open files: a connection, and an answer that waits for it."""
+    """Raise the limit of open files: each connection and each buffered response needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)

@@ -1,5 +1,6 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
+from studyapp.models.audit import AuditRecord
 from studyapp.models.browsing import FeatureView
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
@@ -11,11 +12,12 @@ from studyapp.models.participation import (
     Trial,
 )
 from studyapp.models.plans import StudyPlan
-from studyapp.models.projects import ApiToken, AuditRecord, Invitation, Membership, Project, Role
+from studyapp.models.projects import Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
 from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
 from studyapp.models.series import StudySeries
 from studyapp.models.studies import Condition, Item, Stimulus, Study
+from studyapp.models.tokens import ApiToken
 
 __all__ = [
     "ApiToken",

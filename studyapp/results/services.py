@@ -6,7 +6,6 @@ never by the web process, which only shows the files of one that was made.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,36 +100,27 @@ def estimate_power(
     trials: int,
     ratings: int,
     effect: float = 0.5,
-    participant_sd: float | None = None,
-    feature_sd: float | None = None,
-    pilot: Path | None = None,
     within: bool = False,
     simulations: int = 200,
     seed: int = 0,
 ) -> PowerEstimate:
-    """Power of a design with `participants` a method, `trials` each, `ratings` a feature.
+    """Estimate the power of a design by simulation, with the analysis's default variances.
 
-    `within` participants, the same ones rate both methods, `trials` of each.
-
-    `effect` is the difference in mean confidence to be found. Standard deviations are on the latent
-    scale of the model, whose noise is 1; what is None comes from the pilot's `responses.csv`, else
-    is the analysis's default. 200 simulations take a fraction of a second for 80 participants.
-    Raises `ReportError` with one line for a design that cannot be.
+    `participants` is per method, `trials` per participant and `ratings` per feature. With `within`,
+    every participant rates both methods, `trials` each. `effect` is the smallest difference in mean
+    confidence to detect. 200 simulations take a fraction of a second for 80 participants.
+    Raises `ReportError` with one line for an impossible design.
     """
-    from analysis.design import Design, from_pilot, power
+    from analysis.design import Design, power
     from analysis.errors import AnalysisError
 
     try:
-        base = Design() if pilot is None else from_pilot(pilot)
-        design = dataclasses.replace(
-            base,
+        design = Design(
             participants=participants,
             trials=trials,
             ratings=ratings,
             effect=effect,
             within=within,
-            participant_sd=base.participant_sd if participant_sd is None else participant_sd,
-            feature_sd=base.feature_sd if feature_sd is None else feature_sd,
         )
         found = power(design, simulations=simulations, seed=seed)
     except AnalysisError as error:

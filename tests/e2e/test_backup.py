@@ -101,14 +101,14 @@ def test_another_key_is_refused_by_restore_and_by_every_start(
     site: LiveSite, saved: Path, tmp_path: Path
 ) -> None:
     stranger = tmp_path / "stranger"
-    assert "was made under the pseudonyms' key" in refused(stranger, "restore", str(saved))
+    assert "was made with the pseudonym key" in refused(stranger, "restore", str(saved))
     second = machine(tmp_path / "second", site.data)
     python(second, "manage.py", "restore", str(saved))
     (second / "pseudonym_key").write_text("another-key-" * 5)
     for command in (["migrate"], ["serve", "--port", "0"]):
         line = refused(second, *command)
-        assert "the database was made under the pseudonyms' key" in line
-        assert "put the old one back" in line
+        assert "the database belongs to the pseudonym key" in line
+        assert "restore the old key" in line
 
 
 def test_only_an_empty_machine_takes_a_backup(site: LiveSite, saved: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_damaged_backup_changes_nothing(site: LiveSite, saved: Path, tmp_path:
         file.write(b"damage")
     line = refused(second, "restore", str(damaged))
     assert line == "the backup is damaged: database.sqlite3 differs from its hash"
-    assert "is no backup" in refused(second, "restore", str(tmp_path))
+    assert "is not a backup" in refused(second, "restore", str(tmp_path))
     manifest = json.loads((saved / "backup.json").read_text())
     manifest["migrations"].append("studyapp 9999_from_the_future")
     (damaged / "backup.json").write_text(json.dumps(manifest))
@@ -143,7 +143,7 @@ def test_a_backup_goes_neither_over_another_nor_into_what_it_saves(
     site: LiveSite, saved: Path
 ) -> None:
     assert "is there already" in refused(site.data, "backup", str(saved))
-    assert "lies in the data folder" in refused(site.data, "backup", str(site.data / "backup"))
+    assert "is inside the data folder" in refused(site.data, "backup", str(site.data / "backup"))
 
 
 def test_on_postgresql_by_its_own_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_a_killed_site_loses_no_acknowledged_answer(site: LiveSite) -> None:
         (line["trial"], line["answer"]["choice"], line["answer"]["confidence"])
         for line in acknowledged
     } == set(stored)
-    assert "starting it again" in site.output.read_text()
+    assert "restarting it" in site.output.read_text()
     codes = site.query(
         "SELECT p.completion_code FROM studyapp_participation p"
         " JOIN studyapp_study s ON s.id = p.study_id WHERE s.slug = 'killed' AND p.simulated"

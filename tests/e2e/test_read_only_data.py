@@ -32,4 +32,4 @@ def test_serve_names_a_data_folder_that_takes_nothing(
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert str(data) in line
-    assert "nothing can be written there (Permission denied)" in line
+    assert "is not writable (Permission denied)" in line

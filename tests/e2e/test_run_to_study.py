@@ -31,7 +31,7 @@ def test_a_queued_run_becomes_rows_although_its_worker_was_killed(
     assert features >= 10
     methods = site.query("SELECT DISTINCT method FROM studyapp_labelcandidate WHERE status = 'ok'")
     assert {("descriptors",), ("corpus-tags",)} <= set(methods)
-    assert "worker was killed by signal 9; starting it again" in site.output.read_text()
+    assert "worker was killed by signal 9; restarting it" in site.output.read_text()
 
 
 def test_a_second_notification_does_not_run_a_done_run_again(site: LiveSite, finished: int) -> None:

@@ -1,4 +1,4 @@
-"""The feature browser and a feature's page. HTTP only; behind a login."""
+"""The feature browser and a feature's page. HTTP only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from studyapp.features import selectors
 from studyapp.features import services as feature_views
 from studyapp.features.forms import FeatureFilter
 from studyapp.features.views.shapes import Strip, bars, line
-from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Feature, Run
 from studyapp.runs.services import folders
 from studyapp.runs.views.access import run_for
@@ -26,7 +25,7 @@ from studyapp.studies.selectors import progress
 
 @require_GET
 def browser(request: HttpRequest, pk: int) -> HttpResponse:
-    """The run's features: filtered, sorted, a page at a time."""
+    """List the run's features: filtered, sorted, one page at a time."""
     run = run_for(request, pk)
     filters, order, query = _asked(request, run)
     try:
@@ -57,7 +56,7 @@ def browser(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
-    """One feature; the filters of the list it came from say which is next."""
+    """Show one feature; the filters of the list it came from decide which feature is next."""
     feature = _feature(request, pk, sae, index)
     filters, order, query = _asked(request, feature.run)
     before, after = selectors.beside(
@@ -83,7 +82,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
 
 @require_GET
 def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
-    """The part of the page that a worker makes; asked for again until it is there."""
+    """Show the part of the page that a worker makes; the page polls this until it is ready."""
     feature = _feature(request, pk, sae, index)
     context = {"run": feature.run, "feature": feature, **_material(feature)}
     return render(request, "researcher/feature_material.html", context)
@@ -91,14 +90,14 @@ def feature_material(request: HttpRequest, pk: int, sae: str, index: int) -> Htt
 
 @require_POST
 def feature_redraw(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
-    """Ask for the view once more, after a failure."""
+    """Request the view again after a failure."""
     feature_views.request(_feature(request, pk, sae, index))
     return HttpResponseRedirect(reverse("feature", args=[pk, sae, index]))
 
 
 @require_safe
 def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
-    """The sound of an exemplar."""
+    """Send the sound of an exemplar."""
     run_for(request, pk)
     clip = selectors.clip_of(pk, sha256)
     if clip is None:
@@ -108,13 +107,13 @@ def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
 
 @require_safe
 def track_audio(request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """The sound of a track at a quantile."""
+    """Send the sound of a track at a quantile."""
     return send(request, feature_views.sound(run_for(request, pk), name), "audio/flac")
 
 
 @require_safe
 def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpResponse:
-    """The sound of a clip that steering made, or of the one beside it."""
+    """Send the sound of a steered clip, or of its unsteered counterpart."""
     run = run_for(request, pk)
     if sae not in run.facets.get("saes", ()):
         raise Http404
@@ -123,12 +122,12 @@ def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpRes
 
 @require_safe
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """A spectrogram."""
+    """Send a spectrogram."""
     return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
 
 
 def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
-    """The filters, the order, and both as a query string without a place in the list."""
+    """Return the filters, the order, and both as a query string without a cursor."""
     kept = [
         (name, value)
         for name, values in request.GET.lists()
@@ -145,23 +144,16 @@ def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
 
 
 def _found(run: Run, filters: FeatureFilter) -> QuerySet[Feature]:
-    """The features that fit; what cannot be read as a filter filters nothing."""
+    """Return the matching features; invalid filters are ignored."""
     asked = filters.is_valid() and any(filters.form.cleaned_data.values())
     return selectors.matching(run, filters.qs) if asked else selectors.of_run(run)
 
 
 def _material(feature: Feature) -> dict[str, Any]:
-    """Strips, histogram and what can be said of a view that is not there."""
-    view = selectors.view_of(feature)
-    if view is not None and not feature_views.is_current(feature, view):
-        view = None
+    """Return the strips and the histogram, or the job that makes a missing view."""
+    view, job = feature_views.current_view(feature)
     facts = view.facts if view else {"timelines": {}, "quantiles": [], "histogram": None}
     exemplars = selectors.exemplars(feature)
-    job = None
-    if view is None:
-        job = job_selectors.newest(kind=feature_views.KIND, target=feature.pk)
-        if job is None or job.state not in ("failed", "stopped"):
-            job = feature_views.request(feature)
     lengths = {e.clip.track: e.clip.seconds for e in exemplars}
     return {
         "view": view,
@@ -215,7 +207,7 @@ def _quantile_strip(
 
 
 def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A prompt and seed each: the music without the feature, then with it turned up."""
+    """Group strips by prompt and seed: first without steering, then with the feature amplified."""
     takes: dict[tuple[str, int], dict[str, Any]] = {}
     for row in rows:
         take = takes.setdefault(

@@ -1,4 +1,4 @@
-"""The lines and bars of a feature's page as SVG coordinates. Presentation alone."""
+"""The lines and bars of a feature's page as SVG coordinates. Presentation only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 WIDTH = 1000
 HEIGHT = 100
 POINTS = 250
-"""A timeline is drawn with at most so many points; each shows the largest of its frames."""
+"""Maximum number of points of a timeline; each shows the largest of its frames."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Strip:
     title: str
     detail: str
     audio: str
-    """Address of the sound; empty if there is none."""
+    """Address of the sound, or ""."""
     picture: str
     seconds: float
     line: str = ""
-    """SVG path of the activation over `WIDTH` × `HEIGHT`; empty if not known."""
+    """SVG path of the activation in `WIDTH` × `HEIGHT`; "" if unknown."""
     peak: float | None = None
-    """Where it is strongest, in `WIDTH`."""
+    """Position of the strongest activation, 0 to `WIDTH`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Bar:
 
 
 def line(timeline: dict[str, Any], seconds: float) -> str:
-    """The path of a timeline over a clip of `seconds`: filled from the bottom."""
+    """Return the SVG path of a timeline over a clip of `seconds`, filled from the bottom."""
     values, rate = timeline["values"], timeline["frame_rate"]
     if not values or seconds <= 0:
         return ""
@@ -55,7 +55,7 @@ def line(timeline: dict[str, Any], seconds: float) -> str:
 
 
 def bars(histogram: dict[str, Any], marks: int = 100) -> list[Bar]:
-    """The bars of a histogram; heights by square root, so that rare strong tracks are seen."""
+    """Return the bars of a histogram; heights are square roots, so that rare tracks are visible."""
     counts, edges = histogram["counts"], histogram["edges"]
     top = max(counts, default=0) or 1
     width = WIDTH / max(len(counts), 1)

@@ -26,6 +26,7 @@ from studyapp.models import Run, Study
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.services import configs, lifecycle
 from studyapp.studies.selectors import progress
+from studyapp.studies.selectors.studies import main_items
 from studyapp.studies.services import lifecycle as studies
 
 NAME = "demo"
@@ -71,8 +72,9 @@ class Command(BaseCommand):
                 site.watch()
 
     def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
+        planned = main_items(study).count() * study.ratings_per_item
         lines = [
-            f"The study is open: {progress.overview(study).wished} ratings planned.",
+            f"The study is open: {planned} ratings planned.",
             f"  participants   {site.url}/s/{study.slug}/",
             f"  researchers    {site.url}/",
             f"  login          {login[0]} / {login[1]}   (made for this machine)",

@@ -25,26 +25,6 @@ class Cells:
     """Ratings of each item."""
 
 
-@dataclass(frozen=True)
-class StudyOverview:
-    """What a study's page shows."""
-
-    study: Study
-    statuses: list[tuple[str, int, int]]
-    """Status, participations, of which simulated."""
-    cells: list[Cells]
-
-    @property
-    def answers(self) -> int:
-        """Main answers of complete participations."""
-        return sum(cells.ratings for cells in self.cells)
-
-    @property
-    def wished(self) -> int:
-        """Planned ratings over all cells."""
-        return sum(cells.wished for cells in self.cells)
-
-
 def all_studies() -> QuerySet[Study]:
     """Every study and version, with its number of complete participations."""
     complete = Q(participations__status=Participation.Status.COMPLETE)
@@ -67,17 +47,6 @@ def version_of(slug: str, version: int) -> Study | None:
 def newest(slug: str) -> Study | None:
     """The newest version of a study."""
     return Study.objects.filter(slug=slug).order_by("-version").first()
-
-
-def overview(study: Study) -> StudyOverview:
-    """Everything that the study's page shows."""
-    rows = (
-        study.participations.values("status")
-        .annotate(n=Count("pk"), simulated=Count("pk", filter=Q(simulated=True)))
-        .order_by("status")
-    )
-    statuses = [(Participation.Status(r["status"]).label, r["n"], r["simulated"]) for r in rows]
-    return StudyOverview(study, statuses, cells_of(study))
 
 
 def cells_of(study: Study) -> list[Cells]:

@@ -70,7 +70,7 @@ def test_the_check_refuses_a_short_key_in_one_line(tmp_path: Path) -> None:
     done = manage(tmp_path, "check", EARWITNESS_SECRET_KEY="a")
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith("EARWITNESS_SECRET_KEY has 1 characters, under the least of 32")
+    assert line.startswith("EARWITNESS_SECRET_KEY has 1 characters, under the minimum of 32")
 
 
 def test_an_installation_from_before_keeps_its_pseudonyms_whatever_the_cookies_key_is(

@@ -65,7 +65,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _as_cell(value: Any) -> str:
-    from studyapp.exports.columns import cell
+    from studyapp.exports.cells import cell
 
     return cell(value)
 

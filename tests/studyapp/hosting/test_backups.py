@@ -44,7 +44,7 @@ def made(folder: Path, name: str) -> Path:
 def test_a_backup_that_leads_out_of_the_data_folder_is_refused(
     data: Path, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(BackupError, match=r"names .*, which no backup holds$"):
+    with pytest.raises(BackupError, match=r"names .*, which no backup contains$"):
         backups.restore(folder=made(tmp_path / "backup", name))
     assert [path.name for path in data.parent.rglob("*")] == ["data"]
 

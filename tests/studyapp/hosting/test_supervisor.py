@@ -51,7 +51,7 @@ def test_a_killed_child_is_started_again_with_a_line(
     assert child.process is not None
     child.process.wait()
     supervisor.check()
-    assert said == ["sleeper was killed by signal 9; starting it again"]
+    assert said == ["sleeper was killed by signal 9; restarting it"]
     assert _pid(child) != first
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from studyapp import exports
 from studyapp.exports import selectors as export_selectors
-from studyapp.hosting import counts
+from studyapp.hosting import metrics
 from studyapp.models import Participation, Response, Study
 from studyapp.models.steps import all_steps
 from studyapp.participation.selectors import participations as participation_selectors
@@ -71,8 +71,8 @@ def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> Non
     assert list(Study.objects.all()) == [study]
     assert not study.participations.exists()
     assert list(export_selectors.responses(study)) == []
-    assert (counts.responses(), counts.participations()) == (0, {})
-    assert progress.overview(study).answers == 0
+    assert (metrics.responses(), metrics.participations()) == (0, {})
+    assert sum(cells.ratings for cells in progress.cells_of(study)) == 0
     with pytest.raises(exports.ExportError):
         exports.study_named(copy.slug)
     assert copy.slug not in researcher.get(reverse("home")).content.decode()

@@ -66,7 +66,7 @@ def test_what_one_run_spent_another_cannot(project: Project) -> None:
     assert budget(first) == pytest.approx(5.0)
     assert budget(second) == pytest.approx(2.0)
     pay(second, 2.5)
-    with pytest.raises(RunError, match=r"project Hearing has spent its \$5 for Gemini"):
+    with pytest.raises(RunError, match=r"project Hearing has spent its \$5 budget for Gemini"):
         executor._config_for(make(project), "labels")
 
 
