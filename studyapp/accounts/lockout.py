@@ -1,4 +1,4 @@
-"""The lock of axes, with a second one: by address alone, however many names were tried from it."""
+"""Extends the lockout of axes by a limit per address, whatever names were tried from it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.http import HttpRequest
 
 
 class Handler(AxesDatabaseHandler):  # type: ignore[misc] # untyped
-    """Locks a name at its address, and an address that tries one name after another."""
+    """Locks a name at an address, and an address that tries many names."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        """Whether nobody may try now, or nobody with this name."""
+        """Whether this address, or this name at this address, is locked."""
         by_address = _failures_from(request) >= settings.ADDRESS_FAILURE_LIMIT
         request.locked_by_address = by_address  # type: ignore[attr-defined] # for the page
         return by_address or bool(super().is_locked(request, credentials))

@@ -1,4 +1,4 @@
-"""How allauth is fitted in: closed for signing up, secrets sealed, a second factor if required."""
+"""Adapts allauth: no sign-up, encrypted secrets, and a second factor if it is required."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from studyapp.accounts.services.second_factor import has_second_factor
 WITHOUT = frozenset(
     {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout"}
 )
-"""Pages for those who have no second factor yet where one is required."""
+"""Pages that work without a second factor, even if one is required."""
 
 
 SEALED = frozenset({"secret", "seed"})
-"""What is sealed of a second factor and of recovery codes."""
+"""The encrypted values of second factors and recovery codes."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped
-    """Accounts come by invitation or `createsuperuser`."""
+    """Accounts are created by invitation or with `createsuperuser`."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Nobody signs up."""
+        """Return False: nobody can sign up."""
         return False
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
-    """Secrets are stored under a key that is derived from the site's own."""
+    """Stores secrets encrypted with a key that is derived from the cookie key."""
 
     def encrypt(self, text: str) -> str:
-        """The sealed text: a copy of the database alone gives nobody's codes away."""
+        """Encrypt a text, so that a copy of the database does not reveal anyone's codes."""
         return _seal().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """The text; refuses what another secret key has sealed."""
+        """Decrypt a text. Raises `ImproperlyConfigured` if it was encrypted with another key."""
         try:
             return _seal().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
             raise ImproperlyConfigured(
-                "a second factor was stored under another EARWITNESS_SECRET_KEY: put that key back,"
-                " or into EARWITNESS_SECRET_KEY_FALLBACKS,"
-                " or remove the account's authenticators in the administration"
+                "a second factor was encrypted with another EARWITNESS_SECRET_KEY: restore that"
+                " key, or add it to EARWITNESS_SECRET_KEY_FALLBACKS,"
+                " or delete the account's authenticators in the administration"
             ) from error
 
 
 def seal_again() -> int:
-    """Seal every second factor under the present key; how many there were.
+    """Encrypt every second factor again with the current key; returns how many there were.
 
-    After it the earlier keys may leave `EARWITNESS_SECRET_KEY_FALLBACKS`.
+    Afterwards earlier keys can be removed from `EARWITNESS_SECRET_KEY_FALLBACKS`.
     """
     adapter = SecondFactorAdapter()
     with transaction.atomic():
@@ -72,7 +72,7 @@ def seal_again() -> int:
 
 
 class RequiredMiddleware:
-    """Where a second factor is required, leads whoever has none to the page that sets it up."""
+    """Redirects users without a second factor to the page that sets one up, if it is required."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -83,7 +83,7 @@ class RequiredMiddleware:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """None to go on; what asks for no login asks for no second factor either."""
+        """Return a redirect, or None to continue; public pages need no second factor."""
         match = request.resolver_match
         if settings.SECOND_FACTOR != "required" or (match and match.url_name in WITHOUT):
             return None

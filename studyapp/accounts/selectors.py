@@ -1,4 +1,4 @@
-"""Reads of projects for their pages: members, open invitations, the audit trail, tokens."""
+"""Queries for the pages of projects: members, open invitations, the audit trail, tokens."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ TRAIL = 200
 
 
 def by_id(pk: int) -> Project | None:
-    """The project of that number."""
+    """Return the project with that primary key."""
     return Project.objects.filter(pk=pk).first()
 
 
 def named(name: str) -> Project | None:
-    """The project of that name."""
+    """Return the project with that name."""
     return Project.objects.filter(name=name).first()
 
 
 def members(project: Project) -> QuerySet[Membership]:
-    """Who is in it, by name."""
+    """Return the project's members, sorted by name."""
     return project.memberships.select_related("user").order_by("user__username")
 
 
 def member(project: Project, pk: int) -> Membership | None:
-    """One membership of the project."""
+    """Return one membership of the project."""
     return project.memberships.select_related("user").filter(pk=pk).first()
 
 
 def open_invitations() -> QuerySet[Invitation]:
-    """Invitations that can still be accepted: whoever made one may still make such a one.
+    """Return invitations that can still be accepted; their maker must still be allowed to invite.
 
-    Else somebody who was removed would come back by a link that they made before.
+    Otherwise a removed member could return by a link that they made earlier.
     """
     owners = Membership.objects.filter(
         project=OuterRef("project"), user=OuterRef("invited_by"), role=Role.OWNER
@@ -48,10 +48,10 @@ def open_invitations() -> QuerySet[Invitation]:
 
 
 def trail(project: Project) -> QuerySet[AuditRecord]:
-    """The newest deeds in the project."""
+    """Return the latest actions in the project."""
     return AuditRecord.objects.filter(project=project).order_by("-id")[:TRAIL]
 
 
 def tokens_of(user_pk: int) -> QuerySet[ApiToken]:
-    """A user's tokens that are not revoked."""
+    """Return a user's tokens that have not been revoked."""
     return ApiToken.objects.select_related("user").filter(user=user_pk, revoked_at=None)

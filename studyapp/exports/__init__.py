@@ -1,6 +1,6 @@
 """The export of a study: streamed CSV files, their codebook, and the study's protocol.
 
-`columns` defines every column once; `write` makes the files from the definitions.
+`columns` defines every column once; `write` writes the files from these definitions.
 """
 
 from studyapp.exports.cells import pseudonym

@@ -1,4 +1,4 @@
-"""The codebook of an export, made from the columns' definitions."""
+"""The codebook of an export, made from the definitions of its columns."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ CONVENTIONS = (
 
 
 def as_document(files: Iterable[File[Any]]) -> dict[str, Any]:
-    """What `codebook.json` holds."""
+    """Return the content of `codebook.json`."""
     return {
         "conventions": CONVENTIONS,
         "files": {
@@ -29,7 +29,7 @@ def as_document(files: Iterable[File[Any]]) -> dict[str, Any]:
 
 
 def as_markdown(files: Iterable[File[Any]]) -> str:
-    """What `codebook.md` holds."""
+    """Return the content of `codebook.md`."""
     lines = ["# Codebook", "", CONVENTIONS, ""]
     for file in files:
         lines += [f"## {file.name}", "", f"A row is {file.row_is}.", ""]

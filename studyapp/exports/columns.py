@@ -1,7 +1,7 @@
 """The columns of every exported file, defined once: name, type, unit, levels, meaning, source.
 
-CSV, Parquet, JSON and the codebook are all made from these definitions. Cells are raw and exact: a
-text is exported as it was typed. The variant for spreadsheets is another file, and says so.
+CSV, Parquet, JSON and the codebook are all made from these definitions. Values are exact: a text is
+exported as it was typed. The spreadsheet-safe variant is a separate file.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,34 +35,34 @@ class Column(Generic[Row]):
     value: Callable[[Row], Any]
     unit: str = ""
     levels: tuple[str, ...] = ()
-    """Every value that a cell can have, where that is known; an empty cell does not apply."""
+    """Every possible value, if known; an empty cell means "does not apply"."""
 
 
 @dataclass(frozen=True)
 class File(Generic[Row]):
-    """A file of an export: its columns, and what one row is."""
+    """A file of an export: its columns and the meaning of a row."""
 
     name: str
     row_is: str
     columns: Sequence[Column[Row]]
 
     def header(self) -> list[str]:
-        """The names of the columns."""
+        """Return the names of the columns."""
         return [column.name for column in self.columns]
 
     def cells(self, row: Row) -> list[Any]:
-        """One row, exact: texts, times as text, and numbers, which `csv` writes unrounded."""
+        """Return one row with exact values; times are text, and `csv` writes numbers unrounded."""
         return [write(row) for write in self.writers]
 
     def safe_cells(self, row: Row) -> list[Any]:
-        """One row whose texts no spreadsheet takes for formulas; nothing else is touched."""
+        """Return one row whose texts no spreadsheet takes for formulas; the rest is unchanged."""
         return [
             spreadsheet_safe(made) if isinstance(made, str) and column.type == "text" else made
             for column, made in zip(self.columns, self.cells(row), strict=True)
         ]
 
     def record(self, row: Row) -> dict[str, Any]:
-        """One row as names and values; times as text, nothing as null."""
+        """Return one row as names and values; times are text, missing values are None."""
         return {
             column.name: cell(found) if isinstance(found := column.value(row), datetime) else found
             for column in self.columns
@@ -70,7 +70,7 @@ class File(Generic[Row]):
 
     @cached_property
     def writers(self) -> list[Callable[[Row], Any]]:
-        """Each column's reader, with what `csv` would not write as the contract says."""
+        """Each column's reader; times and booleans are converted to the text of their cells."""
         return [_writer(column) for column in self.columns]
 
 
@@ -89,7 +89,7 @@ def _clip(n: int) -> Column[TrialRow]:
 
 
 def _shown(name: str, key: str, type_: str, meaning: str) -> list[Column[TrialRow]]:
-    """One column a position, for what `key` says of the option shown there."""
+    """Return one column per position, with the value of `key` of the option shown there."""
     return [Column(f"{name}_{n}", type_, meaning.format(n=n), _option(key, n)) for n in range(1, 6)]
 
 
@@ -119,7 +119,7 @@ def _target(row: TrialRow) -> int | None:
 
 
 def _method(row: TrialRow) -> str | None:
-    """The item's; that of the participation for an item without one (practice, catch)."""
+    """Return the item's method; for items without one (practice, catch) the participation's."""
     condition = row.participation.condition
     return row.item.method or (condition.method if condition else None)
 
@@ -222,7 +222,7 @@ KIND: list[Column[TrialRow]] = [
     Column("strength", "number", "Strength of the steering of what was played; empty without any.",
            lambda r: None),
 ]  # fmt: skip
-"""What kind of trial it was, and of listener: last, so that earlier columns keep their places."""
+"""The kind of trial and of listener; last, so that the other columns keep their positions."""
 
 RESPONSES: File[ResponseRow] = File(
     "responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER, *KIND]
@@ -239,19 +239,19 @@ TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered 
 
 
 def _step(participation: Participation, step: str) -> dict[str, Any]:
-    """What is stored of a step that was done; the selector has fetched all of them."""
+    """Return the stored data of a completed step; the selector has prefetched all steps."""
     taken = participation.steps_taken.all()
     return next((dict(one.data) for one in taken if one.step == step and one.done_at), {})
 
 
 def _of_checks(name: str) -> Callable[[Participation], int | None]:
-    """The sum over every answer to the sound checks; None where no page told it."""
+    """Return a reader of the sum over all answers to the sound checks; None without any value."""
 
     def total(participation: Participation) -> int | None:
-        told = list(_step(participation, "volume").get("evidence", ()))
+        evidence = list(_step(participation, "volume").get("evidence", ()))
         trials = _step(participation, "headphones").get("trials", ())
-        told += [trial.get("evidence", {}) for trial in trials]
-        values = [one[name] for one in told if name in one]
+        evidence += [trial.get("evidence", {}) for trial in trials]
+        values = [one[name] for one in evidence if name in one]
         return sum(values) if values else None
 
     return total
@@ -272,7 +272,7 @@ def _training_answers(participation: Participation) -> str:
     return "|".join(f"{one.name}={answers[one.name]}" for one in asked if one.name in answers)
 
 
-MET: list[Column[Participation]] = [
+STEP_COLUMNS: list[Column[Participation]] = [
     Column("language", "text", "Language of the pages.", lambda p: p.language),
     Column("consent_version", "text", "SHA-256 of the consent text that was agreed to.",
            lambda p: p.consent_version),
@@ -330,7 +330,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
            "What a reader should know of the participation, joined by |. Flags exclude nobody.",
            lambda p: "|".join(getattr(p, "flags", ())),
            levels=(*flags.PARTICIPATION_FLAGS, *flags.SUBMISSION_FLAGS)),
-    *MET,
+    *STEP_COLUMNS,
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),
     Column("assignment_seed", "integer", "Seed from which the trials and their order were drawn.",
@@ -378,7 +378,7 @@ STIMULI: File[StimulusRow] = File("stimuli.csv", "one stimulus of one feature", 
 
 
 def labels_file(scorers: Sequence[str]) -> File[LabelCandidate]:
-    """`labels.csv`, with one column for each scorer that graded a label."""
+    """Return `labels.csv`, with one column per scorer."""
 
     def score(name: str) -> Callable[[LabelCandidate], Any]:
         return lambda label: label.scores.get(name)

@@ -1,14 +1,14 @@
-"""Flags: what a reader should know of an answer or of a participation; for information only.
+"""Flags of answers and participations, for information only.
 
-Nothing is deleted, nobody is turned away and no estimate changes because of a flag: exclusions are
-the analysis's, by rules fixed in the study. The names of a participation's flags are those that
-`analysis.reading.quality` gives from the table alone.
+A flag deletes nothing, rejects nobody and changes no estimate: the analysis excludes participants
+by rules that are fixed in the study. A participation's flags have the same names as those that
+`analysis.reading.quality` computes from the table.
 
 The study's `quality_rules`, frozen with it:
 
-- `fast_seconds`: an answer is `fast` within this many seconds after the sounds' own length, the
-  least time in which all three can be heard;
-- `straight_line`: from this many main answers on, "always the same" is a straight line.
+- `fast_seconds`: an answer is `fast` if it comes within this many seconds after the total length
+  of the sounds, the shortest time in which all three can be heard;
+- `straight_line`: minimum number of main answers from which identical answers are flagged.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ PARTICIPATION_FLAGS = (
     "failed_catch", "same_confidence", "same_position", "rushed", "inconsistent",
 )  # fmt: skip
 SUBMISSION_FLAGS = ("submission_unverified", "submission_unknown")
-"""Of participations by a recruiting service: it could not be asked, or does not know them."""
+"""For participations from a recruiting service that was unreachable or does not know them."""
 RUSHED_SHARE = 0.5
-"""Share of main answers under the sounds' length from which a participation is `rushed`."""
+"""A participation is `rushed` from this share of main answers under the sounds' length."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the flags of a participation need of one of its answers."""
+    """What the flags of a participation use from one of its answers."""
 
     kind: str
     position: int
@@ -43,7 +43,7 @@ class Facts:
 
 
 def answer_flags(row: ResponseRow) -> list[str]:
-    """The flags of one answer, in the order of `ANSWER_FLAGS`."""
+    """Return the flags of one answer, in the order of `ANSWER_FLAGS`."""
     ms, kind = row.response.response_ms, row.trial.kind
     least = row.item.seconds * 1000
     fast = least + row.study.quality_rules["fast_seconds"] * 1000
@@ -59,18 +59,18 @@ def answer_flags(row: ResponseRow) -> list[str]:
 
 
 def facts(row: ResponseRow) -> Facts:
-    """The answer as the flags of its participation see it."""
+    """Return what the participation's flags use from the answer."""
     answer = row.response
     return Facts(row.trial.kind, answer.choice, answer.confidence, tuple(answer_flags(row)))
 
 
 def submission_flags(participation: Participation) -> list[str]:
-    """What the recruiting service says of it, where that is a reason for doubt."""
+    """Return the flag for a submission that the recruiting service did not confirm."""
     return [name for name in SUBMISSION_FLAGS if name == f"submission_{participation.submission}"]
 
 
 def participation_flags(answers: Sequence[Facts], rules: Mapping[str, float]) -> list[str]:
-    """The flags of a participation with these answers, in the order of `PARTICIPATION_FLAGS`."""
+    """Return the flags of a participation with these answers, in order."""
     main = [one for one in answers if one.kind == "main"]
     repeats = [one for one in answers if one.kind == "repeat"]
     is_line = len(main) >= rules["straight_line"]

@@ -1,4 +1,4 @@
-"""From a participation's name in an export back to its row: for who holds the site's key."""
+"""Finds a participation by its pseudonym in an export, which requires the pseudonym key."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from studyapp.models import Participation
 
 
 def participation_named(name: str) -> Participation | None:
-    """The participation that exports call so, with its study.
+    """Return the participation with that pseudonym, with its study.
 
-    The name is a keyed hash, so that every participation's is made until one fits.
+    The pseudonym is a keyed hash, so it is computed for every participation until one matches.
     """
     identifiers = Participation.objects.order_by().values_list("identifier", flat=True)
     found = next((one for one in identifiers.iterator() if pseudonym(one) == name), None)

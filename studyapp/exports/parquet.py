@@ -1,4 +1,4 @@
-"""The same tables as Parquet: typed by the columns' definitions, written a batch at a time."""
+"""Writes the tables as Parquet, with the types of the column definitions, batch by batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 1 << 20
 
 
 def chunks(file: File[Any], rows: Iterable[Any]) -> Iterator[bytes]:
-    """The bytes of `rows` as Parquet; its footer needs the whole, so a temporary file holds it."""
+    """Yield `rows` as Parquet, through a temporary file because its footer is written last."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.parquet"
         write(path, file, rows)
@@ -28,7 +28,7 @@ def chunks(file: File[Any], rows: Iterable[Any]) -> Iterator[bytes]:
 
 
 def write(path: Path, file: File[Any], rows: Iterable[Any]) -> None:
-    """Write `rows` to `path`; memory holds one batch."""
+    """Write `rows` to `path` with one batch in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -45,7 +45,7 @@ def write(path: Path, file: File[Any], rows: Iterable[Any]) -> None:
 
 
 def schema_of(file: File[Any]) -> pa.Schema:
-    """Types by the columns' own; meaning and unit in each field's metadata."""
+    """Return the schema; each field's metadata has the column's meaning and unit."""
     import pyarrow as pa
 
     types = {

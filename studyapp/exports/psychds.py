@@ -1,7 +1,7 @@
-"""`dataset_description.json` as Psych-DS 1.0 asks for it: schema.org's Dataset with its variables.
+"""`dataset_description.json` for Psych-DS 1.0: a schema.org Dataset with its variables.
 
-Source: psych-ds.readthedocs.io. In the layout `psych-ds` the tables stand in `data/` under names of
-keyword-value pairs that end in `_data.csv`; the file itself is the same in both layouts.
+Source: psych-ds.readthedocs.io. In the layout `psych-ds` the tables are in `data/`, with names made
+of keyword-value pairs that end in `_data.csv`; this file is the same in both layouts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPES = {"text": "Text", "integer": "Integer", "number": "Number", "boolean": "B
 
 
 def description(protocol: Mapping[str, Any], files: Iterable[File[Any]]) -> dict[str, Any]:
-    """The document for a study's `study.json` and its files."""
+    """Return the document for a study's `study.json` and its files."""
     files = list(files)
     slug, version = protocol["study"], protocol["study_version"]
     return {
@@ -40,13 +40,13 @@ def description(protocol: Mapping[str, Any], files: Iterable[File[Any]]) -> dict
 
 
 def table_name(slug: str, version: int, file: File[Any]) -> str:
-    """A table's path in the layout `psych-ds`; values of the pairs are letters and digits."""
+    """Return a table's path in the layout `psych-ds`; values are letters and digits only."""
     study = "".join(c for c in slug if c.isalnum())
     return f"data/study-{study}_version-{version}_table-{file.name.removesuffix('.csv')}_data.csv"
 
 
 def _columns(files: Iterable[File[Any]]) -> dict[str, Column[Any]]:
-    """Every column once; one of the same name means the same in every file."""
+    """Name → column; columns of the same name mean the same in every file."""
     return {column.name: column for file in reversed(list(files)) for column in file.columns}
 
 

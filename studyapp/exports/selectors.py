@@ -1,6 +1,6 @@
-"""What an export reads, as streams: memory does not grow with the number of responses.
+"""Queries of an export, as streams: memory does not grow with the number of responses.
 
-Nothing of a participation that was withdrawn is ever read here.
+Withdrawn participations are never read here.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """What every trial of an item shares."""
+    """The values that all trials of an item share."""
 
     item: str
     run: str
@@ -44,22 +44,22 @@ class ItemFacts:
     options: list[dict[str, Any]]
     """In the method's order."""
     method: str
-    """Empty for a practice or catch item, which belong to no condition."""
+    """Empty for practice and catch items, which belong to no condition."""
     seconds: float
-    """Of all three sounds together."""
+    """Total length of the three sounds."""
     target: int | None
-    """Index in `options` of the right answer, where there is one."""
+    """Index in `options` of the correct answer, if there is one."""
 
 
 @dataclass(slots=True)
 class Listening:
-    """What the events of one trial say."""
+    """Totals over the events of one trial."""
 
     plays: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
     heard_ms: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
     hidden_ms: int = 0
     ended: set[int] = field(default_factory=set)
-    """Clips that were played to their end."""
+    """Clips that were played to the end."""
     errors: int = 0
 
 
@@ -74,11 +74,11 @@ FIRST_COLUMNS = (
     "trial__repeat_of__number", "trial__repeat_of__option_order",
     "trial__repeat_of__response__choice",
 )  # fmt: skip
-"""For a repeat: what is needed of the trial that it repeats, and of the answer to it."""
+"""For a repeat: fields of the repeated trial and its answer."""
 
 
 class ShownTrial(NamedTuple):
-    """A trial as an export reads it: a million rows of the model would take minutes to make."""
+    """A trial as an export reads it: building a million model objects would take minutes."""
 
     pk: int
     participation_id: int
@@ -101,7 +101,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial with its participation and its item's facts; options in the order shown."""
+    """A trial with its participation and item; options in the order shown."""
 
     study: Study
     trial: Trial | ShownTrial
@@ -118,45 +118,45 @@ class ResponseRow(TrialRow):
     response: Answer
     listening: Listening
     chosen_before: int | None
-    """For a repeat: the index chosen the first time; None where there is no first answer."""
+    """For a repeat: the index chosen the first time; None without a first answer."""
 
     @property
     def chosen_index(self) -> int:
-        """Index of the chosen option in the item's own order."""
+        """Index of the chosen option in the item's order."""
         index: int = self.trial.option_order[self.response.choice - 1]
         return index
 
     @property
     def chose_target(self) -> bool:
-        """Whether the right answer was chosen, where there is one."""
+        """Whether the correct answer was chosen, if there is one."""
         return self.item.target is not None and self.chosen_index == self.item.target
 
 
 @dataclass(frozen=True)
 class StimulusRow:
-    """A stimulus of the study and one feature that it stands for."""
+    """A stimulus of the study, as an exemplar of one feature."""
 
     stimulus: Stimulus
     exemplar: Exemplar
 
 
 def studies_named(slug: str, version: int | None = None) -> list[Study]:
-    """The study's versions, the newest first; only `version` where given."""
+    """Return the study's versions, the newest first, or only `version`."""
     found = Study.objects.filter(slug=slug).order_by("-version")
     return list(found if version is None else found.filter(version=version))
 
 
 def responses(study: Study, *, among: list[int] | None = None) -> Iterator[ResponseRow]:
-    """Every response of the study, participation by participation, in the order shown.
+    """Yield every response of the study, by participation and in the order shown.
 
-    `among` names the participations by key, where not all are wanted.
+    `among` restricts it to participations with these primary keys.
     """
     facts = _item_facts(study)
-    whose = _participations(study)
+    selected = _participations(study)
     if among is not None:
-        whose = whose.filter(pk__in=among)
+        selected = selected.filter(pk__in=among)
     query = (
-        Response.objects.filter(trial__participation__in=whose)
+        Response.objects.filter(trial__participation__in=selected)
         .order_by("trial__participation_id", "trial__number")
         .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, *FIRST_COLUMNS)
     )
@@ -180,7 +180,7 @@ def responses(study: Study, *, among: list[int] | None = None) -> Iterator[Respo
 
 
 def _people(wanted: Iterable[int]) -> dict[int, Participation]:
-    """The participations of a chunk, with what the rows of a response tell of them."""
+    """Return a chunk's participations by key, with the fields that rows of responses show."""
     found = Participation.objects.select_related("condition")
     return found.only(
         "identifier", "status", "simulated", "submission", "condition__method"
@@ -188,7 +188,7 @@ def _people(wanted: Iterable[int]) -> dict[int, Participation]:
 
 
 def trials(study: Study) -> Iterator[TrialRow]:
-    """Every trial that was drawn, answered or not."""
+    """Yield every trial that was drawn, answered or not."""
     facts = _item_facts(study)
     query = (
         Trial.objects.filter(participation__in=_participations(study))
@@ -202,13 +202,13 @@ def trials(study: Study) -> Iterator[TrialRow]:
 def responses_of(
     study: Study, *, among: list[int] | None = None
 ) -> Iterator[tuple[int, list[ResponseRow]]]:
-    """Participation's primary key → its responses, for every one that has any, in order of key."""
+    """Yield the primary key and responses of each participation that has any, ordered by key."""
     for key, rows in groupby(responses(study, among=among), lambda row: row.participation.pk):
         yield key, list(rows)
 
 
 def participations(study: Study) -> Iterator[Participation]:
-    """Every participation that was not withdrawn, with counts of its trials and answers."""
+    """Yield every participation that was not withdrawn, with counts of its trials and answers."""
     query = (
         _participations(study)
         .select_related("condition", "study")
@@ -220,7 +220,7 @@ def participations(study: Study) -> Iterator[Participation]:
 
 
 def events(study: Study) -> Iterator[Event]:
-    """Every event, in the order received within a participation."""
+    """Yield every event, by participation and in the order received."""
     query = (
         Event.objects.filter(participation__in=_participations(study))
         .select_related("participation", "trial")
@@ -230,7 +230,7 @@ def events(study: Study) -> Iterator[Event]:
 
 
 def labels(study: Study) -> Iterator[LabelCandidate]:
-    """Every candidate of every method for the features that the study drew."""
+    """Yield every label candidate of every method for the study's features."""
     query = (
         LabelCandidate.objects.filter(feature__in=main_items(study).values("feature"))
         .select_related("feature__run")
@@ -240,7 +240,7 @@ def labels(study: Study) -> Iterator[LabelCandidate]:
 
 
 def scorers(study: Study) -> list[str]:
-    """Names of the scorers that graded any of these labels."""
+    """Return the names of the scorers that graded any of these labels."""
     names: set[str] = set()
     for label in labels(study):
         names.update(label.scores)
@@ -248,7 +248,7 @@ def scorers(study: Study) -> list[str]:
 
 
 def stimuli(study: Study) -> Iterator[StimulusRow]:
-    """Every stimulus of the study, once for each drawn feature that it stands for."""
+    """Yield every stimulus of the study, once per feature of which it is an exemplar."""
     chosen: dict[tuple[int | None, int | None], Stimulus] = {}
     for item in _items(study).filter(role=Item.Role.MAIN):
         for stimulus in item.stimuli:
@@ -265,7 +265,7 @@ def stimuli(study: Study) -> Iterator[StimulusRow]:
 
 
 def participation_counts(study: Study) -> dict[str, dict[str, int]]:
-    """Status → {"real", "simulated"}: how many participations, withdrawn ones left out."""
+    """Status → {"real", "simulated"}: number of participations, without withdrawn ones."""
     counts: dict[str, dict[str, int]] = {}
     rows = _participations(study).values("status", "simulated").annotate(n=Count("pk"))
     for row in rows.order_by("status"):
@@ -285,7 +285,7 @@ def _items(study: Study) -> QuerySet[Item]:
 
 
 def _item_facts(study: Study) -> dict[int, ItemFacts]:
-    """Loaded once: a study has thousands of items at most, and may have millions of responses."""
+    """Load all items once: a study has thousands of them, but may have millions of responses."""
     return {
         item.pk: ItemFacts(
             item=item.identifier,

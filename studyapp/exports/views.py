@@ -1,4 +1,4 @@
-"""A study's answers as downloads, for researchers who may see them."""
+"""Downloads of a study's answers, for researchers who may see them."""
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_GET
@@ -10,7 +10,7 @@ from studyapp.studies.views.access import data_for
 
 @require_GET
 def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
-    """`responses.csv`, streamed; with `?for=spreadsheet` no text of it is taken for a formula."""
+    """Stream `responses.csv`; with `?for=spreadsheet` no text is taken for a formula."""
     study = data_for(request, slug, version)
     safe = request.GET.get("for") == "spreadsheet"
     rows = exports.responses_as_csv(study, safe=safe)
@@ -24,7 +24,7 @@ def responses_csv(request: HttpRequest, slug: str, version: int) -> StreamingHtt
 
 @require_GET
 def export_zip(request: HttpRequest, slug: str, version: int) -> StreamingHttpResponse:
-    """The whole export as a zip file, streamed; `parquet`, `spreadsheet`, `psych_ds` add to it."""
+    """Stream the export as a zip file, with the options `parquet`, `spreadsheet`, `psych_ds`."""
     study = data_for(request, slug, version)
     name = f"{study.slug}-v{study.version}.zip"
     asked = {form: form in request.GET for form in ("parquet", "spreadsheet", "psych_ds")}

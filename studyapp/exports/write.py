@@ -1,4 +1,4 @@
-"""Writing an export: into a folder (a temporary one beside it, then a rename), or as a zip stream.
+"""Writes an export into a folder (under a temporary name, then renamed) or as a zip stream.
 
 Rows are streamed, so memory does not grow with the number of responses.
 """
@@ -29,21 +29,21 @@ from studyapp.studies.services import design
 
 Row = TypeVar("Row")
 LINES = 500
-"""Lines of a CSV file that are handed on together."""
+"""Lines of a CSV file per chunk."""
 PIECE = 1 << 16
-"""Bytes of a zip file that are handed on together, at least."""
+"""Minimum number of bytes of a zip file per chunk."""
 QUICK = 1
-"""Deflate's least effort: the rows are what is waited for, and half the size is had for it."""
+"""Deflate's lowest level: it halves the size, and reading the rows takes longer anyway."""
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
-"""Sees each file's name and rows pass by: a progress bar."""
+"""Wraps the rows of each named file, for a progress bar."""
 
 
 class ExportError(Exception):
-    """An export cannot be made; the message is the one line that the user reads."""
+    """An export cannot be made; the message is the one line that is shown to the user."""
 
 
 def study_named(name: str) -> Study:
-    """The study `SLUG`, its newest version, or `SLUG@VERSION`.
+    """Return the newest version of the study `SLUG`, or `SLUG@VERSION`.
 
     Raises `ExportError` if there is none.
     """
@@ -58,14 +58,14 @@ def study_named(name: str) -> Study:
 
 @dataclass(frozen=True)
 class Forms:
-    """How an export is laid out."""
+    """Options for the layout of an export."""
 
     spreadsheet: bool = False
-    """Also `*.spreadsheet.csv`: no text is taken for a formula, and UTF-8 is marked as such."""
+    """Also write `*.spreadsheet.csv`: no text is taken for a formula, UTF-8 has a mark."""
     parquet: bool = False
-    """Also each table as Parquet."""
+    """Also write each table as Parquet."""
     psych_ds: bool = False
-    """The tables in `data/` under the names that Psych-DS asks for."""
+    """Put the tables in `data/` under the names that Psych-DS requires."""
 
 
 EXACT = Forms()
@@ -78,15 +78,15 @@ def export_study(
     watch: Watch = lambda _, stream: stream,
     forms: Forms = EXACT,
 ) -> Path:
-    """Write the whole export of `study` into the folder `out`, all of it or nothing.
+    """Write the export of `study` into the folder `out`, completely or not at all.
 
-    All of it is one state of the database, however many answers come in meanwhile.
+    All files come from one snapshot of the database, even if answers arrive in the meantime.
 
-    Raises `ExportError` if `out` holds anything, is a file, or cannot be written.
+    Raises `ExportError` if `out` is not empty, is a file, or cannot be written.
     """
     out = Path(out).absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out} is there and not an empty folder; give another --out")
+        raise ExportError(f"{out} exists and is not an empty folder; give another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -107,18 +107,18 @@ def export_study(
 
 
 def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
-    """The whole export as one zip file, piece by piece while its rows are read.
+    """Yield the export as one zip file in chunks, while its rows are read.
 
-    Nothing of it is kept: neither in memory nor on the disk. The files stand in a folder named
-    after the study and its version; all of it is one state of the database.
+    Nothing is kept in memory or on disk. The files are in a folder named after the study and its
+    version, and come from one snapshot of the database.
     """
     folder = f"{study.slug}-v{study.version}"
     written = _Taken()
-    with snapshot(), zipfile.ZipFile(written, "w") as packed:  # type: ignore[call-overload] # enough of a file
+    with snapshot(), zipfile.ZipFile(written, "w") as packed:  # type: ignore[call-overload] # has the methods that are used
         for place, chunks in _entries(study, lambda _, stream: stream, forms):
             entry = zipfile.ZipInfo(f"{folder}/{place}", timezone.now().timetuple()[:6])
             entry.compress_type = zipfile.ZIP_DEFLATED
-            # Public from Python 3.13 on, as `compress_level`; the archive's own level is for names.
+            # Public as `compress_level` since Python 3.13; the archive's level is not used here.
             entry._compresslevel = QUICK  # type: ignore[attr-defined]
             entry.external_attr = 0o644 << 16
             with packed.open(entry, "w", force_zip64=True) as file:
@@ -130,7 +130,7 @@ def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
 
 
 def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
-    """`responses.csv`, some hundred lines at a time, of one state of the database."""
+    """Yield `responses.csv` in chunks, from one snapshot of the database."""
     file = columns.RESPONSES
     cells = file.safe_cells if safe else file.cells
     with snapshot():
@@ -138,7 +138,7 @@ def responses_as_csv(study: Study, *, safe: bool = False) -> Iterator[bytes]:
 
 
 def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any]]]]:
-    """Table → its columns, and its rows, read again at every call."""
+    """Table → its columns, and a function that reads its rows."""
     labels = columns.labels_file(rows.scorers(study))
     return {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),
@@ -151,12 +151,12 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
 
 
 def protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
-    """What `study.json` holds; a summary has neither items nor check sounds nor codes."""
+    """Return the content of `study.json`; without `whole`, no items, check sounds or codes."""
     return _protocol(study, whole=whole)
 
 
 def _entries(study: Study, watch: Watch, forms: Forms) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """Each file's place and its bytes, to be read before the next is asked for."""
+    """Yield each file's path and its chunks, which must be read before the next file."""
     found = tables(study)
     files = [file for file, _ in found.values()]
     described = _protocol(study)
@@ -176,7 +176,7 @@ def _entries(study: Study, watch: Watch, forms: Forms) -> Iterator[tuple[str, It
 
 
 def _flagged(study: Study) -> Iterator[Participation]:
-    """Every participation with its `flags`; both streams come in the order of the keys."""
+    """Yield every participation with its `flags`; both streams are ordered by primary key."""
     answers = rows.responses_of(study)
     key, group = next(answers, (None, []))
     for participation in rows.participations(study):
@@ -186,12 +186,12 @@ def _flagged(study: Study) -> Iterator[Participation]:
             key, group = next(answers, (None, []))
         flags = quality.participation_flags(facts, study.quality_rules)
         flags += quality.submission_flags(participation)
-        participation.flags = flags  # type: ignore[attr-defined]  # read by its column alone
+        participation.flags = flags  # type: ignore[attr-defined]  # read only by its column
         yield participation
 
 
 def _protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
-    """The frozen design, all that its hash covers, and who took part."""
+    """Return the frozen design, everything that its hash covers, and counts of participations."""
     counts = rows.participation_counts(study)
     return {
         "study": study.slug,
@@ -215,7 +215,7 @@ def _json(value: Any) -> list[bytes]:
 
 
 def _csv(header: list[str], cells: Iterable[list[Any]], *, mark: bool = False) -> Iterator[bytes]:
-    """A CSV file's bytes, some hundred lines at a time; with a mark, spreadsheets read UTF-8."""
+    """Yield a CSV file in chunks; `mark` adds the byte order mark that spreadsheets need."""
     if mark:
         yield codecs.BOM_UTF8
     writer = csv.writer(_Line())
@@ -226,30 +226,30 @@ def _csv(header: list[str], cells: Iterable[list[Any]], *, mark: bool = False) -
 
 
 class _Line:
-    """A file-like that hands on what `csv` writes, one line at a time."""
+    """A file-like object that returns each line that `csv` writes."""
 
     def write(self, text: str) -> str:
-        """Give the text back, so that `writerow` returns it."""
+        """Return the text, so that `writerow` returns it too."""
         return text
 
 
 class _Taken:
-    """A file-like that can only be written to, and whose bytes are taken away as they come."""
+    """A write-only file-like object whose bytes can be taken out in between."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Keep some bytes until they are taken."""
+        """Store bytes until they are taken."""
         self._parts.append(bytes(data))
         self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
-        """Nothing lies between: the bytes are there at once."""
+        """Do nothing: there is no buffer."""
 
     def take(self) -> bytes:
-        """What was written since the last call."""
+        """Return what was written since the last call."""
         whole, self._parts, self.size = b"".join(self._parts), [], 0
         return whole

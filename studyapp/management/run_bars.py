@@ -1,4 +1,4 @@
-"""A run's rows as progress bars on the terminal."""
+"""Shows a run's progress as bars on the terminal."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ WIDTH = 11
 
 
 class RunBars:
-    """One bar a stage, opened when the stage begins and left on the screen when it ends."""
+    """One bar per stage, opened when the stage begins and left on the screen when it ends."""
 
     def __init__(self) -> None:
         self._bars: dict[str, tqdm[NoReturn]] = {}
@@ -32,7 +32,7 @@ class RunBars:
             bar.close()
 
     def show(self, stages: Sequence[StageRecord]) -> None:
-        """Bring the bars to what the rows say. Stages done before the first look show nothing."""
+        """Update the bars from the rows. Stages that were done at the first call have no bar."""
         for stage in stages:
             if stage.state == StageRecord.State.WAITING or stage.stage in self._closed:
                 continue
@@ -42,7 +42,7 @@ class RunBars:
                 self._close(stage)
 
     def wait(self, seconds: float) -> None:
-        """Let some time pass; the running bar's clock goes on."""
+        """Wait, while the running bar's clock is refreshed."""
         for bar in self._bars.values():
             bar.refresh()
         time.sleep(seconds)
@@ -51,7 +51,7 @@ class RunBars:
         if stage.stage not in self._bars:
             self._bars[stage.stage] = tqdm(desc=stage.stage.ljust(WIDTH), smoothing=0.1)
         bar = self._bars[stage.stage]
-        # A stage does several pieces of work one after another, each with its own total.
+        # A stage does several pieces of work, each with its own total.
         bar.total, bar.n, bar.unit = stage.total or None, stage.done, f" {stage.unit}"
         bar.set_postfix_str(stage.note, refresh=False)
 

@@ -1,4 +1,4 @@
-"""What the commands `serve` and `demo` share: preparing, starting and ending the site."""
+"""Shared by the commands `serve` and `demo`: prepares, starts and stops the site."""
 
 import signal
 import threading
@@ -15,8 +15,8 @@ from studyapp.hosting.serving import ServingError, Site
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """The options of both commands."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    """Add the options of both commands."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1, help="processes of the web server")
 
@@ -25,9 +25,9 @@ def add_arguments(parser: CommandParser) -> None:
 def served(
     *, host: str, port: int, workers: int, say: Callable[[str], None]
 ) -> Iterator[tuple[Site, threading.Event]]:
-    """The site, up and answering, ended on leaving; the event is set by Ctrl-C or SIGTERM.
+    """Serve the site inside the context; the event is set by Ctrl-C or SIGTERM.
 
-    Raises `CommandError` if it cannot be prepared or does not come up.
+    Raises `CommandError` if the site cannot be prepared or does not come up.
     """
     over = threading.Event()
     site = Site(host=host, port=port, web_workers=workers, say=say, over=over)
@@ -46,7 +46,7 @@ def served(
 
 
 def _prepare(bar: "tqdm[NoReturn]") -> None:
-    """The database's tables and the static files, brought up to date."""
+    """Bring the database's tables and the static files up to date."""
     try:
         call_command("migrate", interactive=False, verbosity=0)
     except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""Making a study with a progress bar over its sounds."""
+"""Creates a study with a progress bar over its sounds."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from studyapp.studies.services import lifecycle
 
 
 def create_with_bar(**design: Any) -> Study:
-    """`services.studies.create_study`, watched."""
+    """Call `lifecycle.create_study` and show its progress."""
     with tqdm(desc="study", unit=" sound") as bar:
 
         def show(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Reads for recruitment: how a study takes participants in, and who came by what."""
+"""Queries for recruitment: how a study admits participants, and how each of them came."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from studyapp.models import EntryToken, Participation, Recruitment, Study
 
 
 def of_study(study: Study) -> Recruitment:
-    """The study's recruitment; one that was never set takes in anyone with the link."""
+    """Return the study's recruitment; by default it admits anyone with the link."""
     return Recruitment.objects.filter(study=study).first() or Recruitment(study=study)
 
 
 def token_by_digest(*, slug: str, digest: str) -> EntryToken | None:
-    """The token of that digest for any version of the study, unless it was revoked."""
+    """Return the token with that digest, for any version of the study, unless it was revoked."""
     found = EntryToken.objects.filter(digest=digest, study__series__slug=slug, revoked_at=None)
     return found.select_related("study").first()
 
 
 def bound_to(token: EntryToken) -> Participation | None:
-    """The participation that a single-use token is bound to."""
+    """Return the participation of a single-use token, if it has one."""
     if token.kind != EntryToken.Kind.SINGLE:
         return None
     return Participation.objects.select_related("study").filter(entry=token).first()
@@ -31,14 +31,14 @@ def by_external_keys(study: Study, keys: set[str]) -> dict[str, Participation]:
 
 
 def anywhere_by_external_key(*, service: str, key: str) -> list[Participation]:
-    """Participations of that keyed hash in all the service's studies: a submission has one."""
+    """Return the participations with that keyed hash in all studies of the service."""
     found = Participation.objects.select_related("study").filter(external_key=key)
     own = found.filter(study__recruitment__service=service)
     return list(own.exclude(external_key="").order_by("pk"))
 
 
 def of_person(study: Study, person_key: str) -> Participation | None:
-    """The person's participation in any version of the study; None where nobody said who it is."""
+    """Return the person's participation in any version of the study; None for an unknown person."""
     if not person_key:
         return None
     found = Participation.objects.filter(study__series=study.series_id, person_key=person_key)
@@ -46,13 +46,13 @@ def of_person(study: Study, person_key: str) -> Participation | None:
 
 
 def by_service(study: Study) -> list[Participation]:
-    """Who says to have come to this version by its recruiting service."""
+    """Return the participations that claim to come from the recruiting service."""
     found = study.participations.exclude(external_key="").filter(simulated=False)
     return list(found.exclude(status=Participation.Status.WITHDRAWN).order_by("pk"))
 
 
 def listed() -> list[Study]:
-    """Open and paused studies whose submissions Prolific lists."""
+    """Return open and paused studies that have a study at Prolific."""
     at_prolific = Study.objects.filter(
         state__in=Study.UNDER_WAY, recruitment__service=Recruitment.Service.PROLIFIC
     )

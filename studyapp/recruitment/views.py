@@ -1,4 +1,4 @@
-"""Where recruiting services send their messages: HTTP only."""
+"""Receives messages from recruiting services. HTTP only."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from studyapp.core.errors import RecruitmentError
 from studyapp.recruitment.services import prolific
 
 
-@csrf_exempt  # a service has no form of ours; its signature is checked instead
+@csrf_exempt  # a service sends no CSRF token; its signature is checked instead
 @login_not_required
 @require_POST
 def prolific_hook(request: HttpRequest) -> JsonResponse:
-    """A message of Prolific: 200 once it was taken, also when it comes again; else 400 or 403."""
+    """Handle a message from Prolific: 200 if accepted, also when repeated; otherwise 400 or 403."""
     try:
         prolific.check_signature(
             body=request.body,
             timestamp=request.headers.get("X-Prolific-Request-Timestamp", ""),
             signature=request.headers.get("X-Prolific-Request-Signature", ""),
         )
-        outcome = prolific.take(body=request.body)
+        outcome = prolific.handle_message(body=request.body)
     except prolific.SignatureError as error:
         return JsonResponse({"error": str(error)}, status=403)
     except RecruitmentError as error:

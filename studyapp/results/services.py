@@ -1,7 +1,7 @@
-"""The one door to the analysis: a report from an export, and what a design promises.
+"""The only module that calls the analysis: reports of exports, and power estimates of designs.
 
-Heavy (numpy, scipy, pandas; a report also matplotlib). A report is made by commands and workers,
-never by the web process, which only shows the files of one that was made.
+The analysis is heavy (numpy, scipy, pandas; a report also needs matplotlib). Only commands and
+workers make reports; web processes only send the files of existing reports.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from studyapp.models import Job, Study
 from studyapp.studies.services import blinding
 
 KIND = "report"
-"""Of the job that makes a study's report, in `studyapp.jobs.tasks.WORK`."""
+"""Kind of the job that makes a study's report; see `studyapp.jobs.tasks.WORK`."""
 PAGE = "report.html"
 TABLES = frozenset({".csv", ".json", ".svg", ".R"})
-"""Endings of what lies beside the page and may be downloaded."""
+"""Suffixes of the files beside the page that may be downloaded."""
 
 
 class ReportError(Exception):
-    """A report or an estimate cannot be made; the message is the one line that the user reads."""
+    """A report or estimate cannot be made; the message is the one line that users see."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was made."""
+    """An existing report."""
 
     page: Path
     made_at: datetime
     files: tuple[str, ...]
-    """What lies beside the page, as paths inside its folder."""
+    """Files beside the page, as paths in its folder."""
 
 
 def make_report(*, responses: Path, out: Path) -> Path:
-    """The report of an exported `responses.csv`, in the folder `out`; the path of its page.
+    """Make the report of an exported `responses.csv` in the folder `out`; returns its page.
 
     Raises `ReportError` if the table is refused.
     """
@@ -53,23 +53,25 @@ def make_report(*, responses: Path, out: Path) -> Path:
 
 
 def request_report(*, study: Study) -> Job:
-    """Have a worker make the report of this version of the study, again if there is one.
+    """Have a worker make or remake the report of this version of the study.
 
-    Raises `ReportError` while results would unblind the researcher.
+    Raises `ReportError` while results would unblind researchers.
     """
     if not blinding.may_be_seen(study):
-        raise ReportError(f"{study} is not closed: its results would unblind anyone who runs it")
+        raise ReportError(
+            f"{study} is not closed, and its results would unblind anyone who runs it"
+        )
     return jobs.enqueue(kind=KIND, target=study.pk, queue=Job.Queue.CPU)
 
 
 def folder_of(study: Study) -> Path:
-    """Where this version's report lies: no two studies ever have the same, whatever their slugs."""
+    """Return the folder of this version's report; it is never shared, whatever the slugs."""
     name = f"{study.pk}-{study.slug}-v{study.version}"
     return Path(settings.DATA) / "reports" / name
 
 
 def report_of(study: Study) -> Report | None:
-    """The report that was made last; None where none was, or where none may be seen."""
+    """Return the latest report; None if there is none or it may not be seen yet."""
     folder = folder_of(study)
     if not blinding.may_be_seen(study) or not (folder / PAGE).is_file():
         return None
@@ -80,7 +82,7 @@ def report_of(study: Study) -> Report | None:
 
 @dataclass(frozen=True)
 class PowerEstimate:
-    """What a design promises, by simulation."""
+    """The expected power and precision of a design, by simulation."""
 
     power: float
     """Share of simulated studies whose confirmatory test finds the effect at 5 %."""
@@ -89,7 +91,7 @@ class PowerEstimate:
     width: float
     """Expected width of the 95 % interval of the difference, steps of the confidence scale."""
     participants: int
-    """Participants a method."""
+    """Participants per method."""
     features: int
     simulations: int
 

@@ -1,4 +1,4 @@
-"""The report of one version of a study, from an export made for it."""
+"""Jobs that make the report of one version of a study."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from studyapp.studies.services import blinding
 
 
 def work(lease: jobs.JobLease) -> None:
-    """Export the study that the job names, analyse the export, put the report in its place."""
+    """Export the job's study, analyse the export and store the report."""
     study = Study.objects.filter(pk=lease.job.target).first()
     if study is None:
-        raise jobs.WorkError("the study is not there any more")
+        raise jobs.WorkError("the study no longer exists")
     if not blinding.may_be_seen(study):
-        raise jobs.WorkError("the study is open again, and its results would unblind")
+        raise jobs.WorkError("the study is open again, and its results would unblind researchers")
     with tempfile.TemporaryDirectory() as folder:
         try:
             made = exports.export_study(study=study, out=Path(folder) / "export")

@@ -1,4 +1,4 @@
-"""The report of a study, in place: the page around it, the document itself, the files beside it."""
+"""Pages of a study's report: the page around it, the document itself, and its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = (
 
 @require_http_methods(["GET", "POST"])
 def results_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """The report with its files; a post creates it, or creates it again."""
+    """Show the report and its files; POST creates or recreates it."""
     if request.method == "POST":
         return _ask(request, slug, version)
     study = study_for(request, slug, version)
@@ -52,20 +52,20 @@ def _ask(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 @xframe_options_sameorigin
 @require_GET
 def report_document(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """`report.html` as it was made."""
+    """Send `report.html`."""
     report = _report(request, slug, version)
     response = HttpResponse(report.page.read_bytes(), content_type="text/html; charset=utf-8")
-    # The document is self-contained and holds no script: its own style alone is let in.
+    # The document is self-contained and has no scripts: only its inline style is allowed.
     response.headers["Content-Security-Policy"] = POLICY
     return response
 
 
 @require_GET
 def report_file(request: HttpRequest, slug: str, version: int, name: str) -> FileResponse:
-    """One of the files beside the page, as a download."""
+    """Send one of the files beside the page as a download."""
     report = _report(request, slug, version)
     if name not in report.files:
-        raise Http404(f"The report holds no {name}.")
+        raise Http404(f"The report has no file {name}.")
     path = report.page.parent / name
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
 

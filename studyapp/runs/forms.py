@@ -1,4 +1,4 @@
-"""Forms of the researchers' pages."""
+"""Forms that start or import a run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 100_000
 NOBODYS = "Administrators only"
-"""The choice of no project: only administrators see what has none."""
+"""Choice for no project: such runs are visible only to administrators."""
 
 
 class RunForm(forms.Form):
-    """A new run: its name, and its config as TOML, typed or as a file, else as fields."""
+    """A new run: its name, and its config as TOML (typed or as a file) or as fields."""
 
     name = forms.CharField(max_length=100)
     config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
@@ -40,7 +40,7 @@ class RunForm(forms.Form):
             project.required, project.empty_label = False, NOBODYS
 
     def clean(self) -> dict[str, Any]:
-        """Exactly one config, valid; `cleaned_data["parsed"]` is its plain dict."""
+        """Require exactly one valid config; `cleaned_data["parsed"]` is its plain dict."""
         data = super().clean() or {}
         text = data.get("config", "").strip()
         if data.get("config_file"):
@@ -52,7 +52,7 @@ class RunForm(forms.Form):
         try:
             text = text or written("", self.data)
             if not text:
-                raise forms.ValidationError("Give a config: fill in the fields, or give its text.")
+                raise forms.ValidationError("Give a config: fill in the fields, or enter its text.")
             data["parsed"] = checked_config(text, trusted=self.is_trusted)
         except RunError as error:
             raise forms.ValidationError(str(error)) from error
@@ -71,7 +71,7 @@ class RunForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    """A run made elsewhere: its folder on this machine, its name here, and whose it is to be."""
+    """A run made elsewhere: its folder on this machine, its name here, and its project."""
 
     name = forms.CharField(max_length=100)
     directory = forms.CharField(max_length=500)
@@ -86,9 +86,9 @@ class ImportForm(forms.Form):
 
 
 def checked_config(text: str, *, trusted: bool) -> dict[str, Any]:
-    """A config's plain dict, of somebody whose config may name anything or only what is offered.
+    """Return a config's plain dict; unless `trusted`, it may only name what is offered here.
 
-    Raises `RunError`. What may not be named is refused before anything is looked for on the disk.
+    Raises `RunError`. Names that are not offered are refused before the disk is accessed.
     """
     if not trusted:
         policy.check(read_toml(text))

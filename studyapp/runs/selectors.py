@@ -1,4 +1,4 @@
-"""Reads for researchers' pages of runs."""
+"""Queries for the pages of runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,59 +11,64 @@ from studyapp.models import Run, StageRecord
 
 @dataclass(frozen=True)
 class RunOverview:
-    """What a run's page shows."""
+    """The content of a run's page."""
 
     run: Run
     stages: list[StageRecord]
     features: int
     set_aside: dict[str, int]
-    """Reason → how many tracks the corpus stage excluded for it."""
+    """Reason → number of tracks that the corpus stage excluded."""
 
     summaries: list[tuple[str, list[tuple[str, str]]]]
-    """Stage → the details in its manifest entry, as names and values."""
+    """Stage → its summary in the manifest, as names and values."""
     config: list[tuple[str, str]]
 
     can_redo: bool
     """Whether a finished stage may be re-run: nothing depends on it, and it was made here."""
 
     @property
-    def is_moving(self) -> bool:
-        """Whether the worker has, or will have, the run in hand."""
+    def is_under_way(self) -> bool:
+        """Whether the run is queued or running, so that its page is worth reloading."""
         return self.run.state in Run.UNDER_WAY
 
     @property
     def tracks_set_aside(self) -> int:
-        """How many tracks are excluded, for whatever reason."""
+        """Number of excluded tracks, for any reason."""
         return sum(self.set_aside.values())
 
 
 def all_runs() -> QuerySet[Run]:
-    """Every run, the newest first, with its number of features."""
+    """Return every run, the newest first, with its number of features."""
     return Run.objects.annotate(feature_count=Count("features")).order_by("-created_at")
 
 
+def every_run() -> QuerySet[Run]:
+    """Return every run, without counts."""
+    return Run.objects.all()
+
+
 def by_id(pk: int) -> Run | None:
-    """The run of that number."""
+    """Return the run with that primary key."""
     return Run.objects.select_related("project").filter(pk=pk).first()
 
 
 def named(name: str) -> Run | None:
-    """The run of that name."""
+    """Return the run with that name."""
     return Run.objects.filter(name=name).first()
 
 
 def stages_of(run: Run) -> list[StageRecord]:
-    """The run's stages in order, read again."""
+    """Return the run's stages in order, from the database."""
     return list(StageRecord.objects.filter(run=run).order_by("order"))
 
 
 def state_of(run: Run) -> tuple[str, str]:
-    """The run's state and error, read again."""
+    """Return the run's state and error, from the database."""
     return Run.objects.values_list("state", "error").get(pk=run.pk)
 
 
 def overview(run: Run) -> RunOverview:
-    """Everything that the run's page shows."""
+    """Return the content of the run's page."""
     stages = stages_of(run)
     corpus: dict[str, Any] = next((s.summary for s in stages if s.stage == "corpus"), {})
     set_aside = corpus.get("set_aside") or {}
@@ -78,12 +83,12 @@ def overview(run: Run) -> RunOverview:
 
 
 def finished() -> QuerySet[Run]:
-    """Runs that are done, the newest first."""
+    """Return runs that are done, the newest first."""
     return Run.objects.filter(state=Run.State.DONE).order_by("-created_at")
 
 
 def known_places(runs: QuerySet[Run]) -> dict[str, list[str]]:
-    """Corpus folders and subject models of these runs, by the field that they stand in."""
+    """Field → corpus folders or subject models that these runs have in it."""
     configs = [*runs.values_list("config", flat=True)[:50]]
     asked = {"corpus.path": ("corpus", "path"), "subject.model": ("subject", "model")}
     return {
@@ -93,7 +98,7 @@ def known_places(runs: QuerySet[Run]) -> dict[str, list[str]]:
 
 
 def comparison(runs: list[Run]) -> dict[str, Any]:
-    """Runs side by side: outcomes first, then every line of the configs that is not the same."""
+    """Compare runs: outcomes first, then every line in which their configs differ."""
     stages = {run.pk: stages_of(run) for run in runs}
     outcomes: list[tuple[str, list[str]]] = [
         ("state", [run.get_state_display() for run in runs]),
@@ -117,7 +122,7 @@ def comparison(runs: list[Run]) -> dict[str, Any]:
 
 
 def facts(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """A nested mapping as one list of names and values, in words rather than in brackets."""
+    """Flatten a nested mapping to a list of names and values, written as words."""
     flat: list[tuple[str, str]] = []
     for name, value in tree.items():
         full = f"{above} · {name}" if above else str(name)

@@ -1,4 +1,4 @@
-"""A run: its stages one after another, as far as this queue's workers do them."""
+"""Jobs of runs: execute a run's stages, or check an imported run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from studyapp.runs.services import executor, imports
 
 
 def work(lease: jobs.JobLease) -> bool:
-    """Execute the run that the job names; True if the job was put back for others."""
+    """Execute the job's run; returns True if the job was put back."""
     run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
-        raise jobs.WorkError("the run is not there any more")
+        raise jobs.WorkError("the run no longer exists")
     return executor.run_pipeline(run=run, lease=lease)
 
 
 def check_import(lease: jobs.JobLease) -> bool:
-    """Check every hash of an imported run and index it."""
+    """Check every hash of an imported run, then index it."""
     run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
-        raise jobs.WorkError("the run is not there any more")
+        raise jobs.WorkError("the run no longer exists")
     imports.finish_import(run=run, lease=lease)
     return False

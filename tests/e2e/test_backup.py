@@ -120,7 +120,7 @@ def test_only_an_empty_machine_takes_a_backup(site: LiveSite, saved: Path, tmp_p
     target = third / stimulus.removeprefix("data/")
     target.parent.mkdir(parents=True)
     target.write_bytes(b"other")
-    assert f"{target} is there already" in refused(third, "restore", str(saved))
+    assert f"{target} already exists" in refused(third, "restore", str(saved))
 
 
 def test_a_damaged_backup_changes_nothing(site: LiveSite, saved: Path, tmp_path: Path) -> None:
@@ -135,14 +135,14 @@ def test_a_damaged_backup_changes_nothing(site: LiveSite, saved: Path, tmp_path:
     manifest = json.loads((saved / "backup.json").read_text())
     manifest["migrations"].append("studyapp 9999_from_the_future")
     (damaged / "backup.json").write_text(json.dumps(manifest))
-    assert "is of a newer version" in refused(second, "restore", str(damaged))
+    assert "is from a newer version" in refused(second, "restore", str(damaged))
     assert not (second / "stimuli").exists()
 
 
 def test_a_backup_goes_neither_over_another_nor_into_what_it_saves(
     site: LiveSite, saved: Path
 ) -> None:
-    assert "is there already" in refused(site.data, "backup", str(saved))
+    assert "already exists" in refused(site.data, "backup", str(saved))
     assert "is inside the data folder" in refused(site.data, "backup", str(site.data / "backup"))
 
 

@@ -1,4 +1,4 @@
-"""A new password for one who is logged in; a wrong old one counts towards the lock."""
+"""Changes the password of a logged-in user; wrong old passwords count towards the lockout."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.http import HttpRequest
 
 
 class ChangeForm(PasswordChangeForm):
-    """Django's, whose check of the old password is a login's."""
+    """Django's form, with the old password checked as a login is."""
 
     def __init__(self, user: User, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(user, *args, **kwargs)
         self.request = request
 
     def clean_old_password(self) -> str:
-        """The old password, if it is right and the account is not locked."""
+        """Return the old password if it is correct and the account is not locked."""
         given: str = self.cleaned_data["old_password"]
         if authenticate(self.request, username=self.user.get_username(), password=given) is None:
             raise forms.ValidationError(
@@ -29,6 +29,6 @@ class ChangeForm(PasswordChangeForm):
 
 
 class EmailForm(forms.Form):
-    """Where a link for a new password is sent."""
+    """The address to which password links are sent."""
 
     email = forms.EmailField(required=False, max_length=254, label="E-mail address")

@@ -1,4 +1,4 @@
-"""The code of an authenticator app, or a recovery code; wrong ones count towards a lock."""
+"""Codes of an authenticator app, or recovery codes; wrong ones count towards the lockout."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from studyapp.accounts.services.second_factor import spend
 
 
 class _Counted:
-    """Beside a form of allauth's: refuses the locked out, counts the wrong, takes no code twice."""
+    """Extends allauth's forms: refuses locked accounts, counts wrong codes, takes no code twice."""
 
     user: Any
     authenticator: Any
 
     def clean_code(self) -> str:
-        """The code, if it is one of the user's and was not used."""
+        """Return the code if it belongs to the user and has not been used."""
         credentials = {"username": self.user.get_username()}
         if not AxesProxyHandler.is_allowed(context.request, credentials):
             context.request.axes_locked_out = True
             context.request.axes_credentials = credentials
             raise get_adapter().validation_error("incorrect_code")
         try:
-            code: str = super().clean_code()  # type: ignore[misc] # the form beside this
+            code: str = super().clean_code()  # type: ignore[misc] # allauth's form
             if not spend(self.authenticator, code):
                 raise get_adapter().validation_error("incorrect_code")
         except ValidationError:
@@ -44,4 +44,4 @@ class CodeForm(_Counted, AuthenticateForm):  # type: ignore[misc] # untyped
 
 
 class CodeAgainForm(_Counted, ReauthenticateForm):  # type: ignore[misc] # untyped
-    """The same, for one who is logged in and would change what protects the account."""
+    """The same for a logged-in user who wants to change the account's protection."""

@@ -1,4 +1,4 @@
-"""Researchers' accounts: this machine's own, by invitation, and their passwords."""
+"""Researchers' accounts: the demo's, those created by invitation, and their passwords."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MAILED = "was sent a password link"
 
 
 class NameTakenError(StudyError):
-    """Somebody else took the name of a new account a moment earlier."""
+    """The name of a new account was taken a moment earlier."""
 
 
 def machine_login(*, path: Path, name: str = "researcher") -> tuple[str, str]:
-    """Name and password of this machine's researcher, made once and kept in `path`.
+    """Return name and password of this machine's researcher, created once and kept in `path`.
 
-    The file is readable by its owner alone; the account is made, or set to it, where it differs.
+    Only the file's owner can read it. The account is created or changed to match the file.
     """
     if not path.exists():
         made = {"name": name, "password": secrets.token_urlsafe(12)}
@@ -54,21 +54,21 @@ def machine_login(*, path: Path, name: str = "researcher") -> tuple[str, str]:
 
 
 def join(*, secret: str, form: UserCreationForm[User]) -> tuple[User, Project]:
-    """The account of a valid form, made a member by an invitation: both, or neither.
+    """Create the account of a valid form and accept the invitation with it, in one transaction.
 
-    Raises `ProjectError` if the invitation is used up, `NameTakenError` if the name is.
+    Raises `ProjectError` if the invitation is used up, `NameTakenError` if the name is taken.
     """
     try:
         with transaction.atomic():
             user = form.save()
             return user, projects.accept(secret=secret, user=user)
     except IntegrityError as error:
-        raise NameTakenError("the name was taken a moment ago: choose another") from error
+        raise NameTakenError("the name was taken a moment ago: choose another one") from error
 
 
 @transaction.atomic
 def set_password(*, user: User, password: str, by_link: bool = False) -> None:
-    """A new password. It ends the account's other sessions (Django's doing) and its tokens."""
+    """Set a new password; it ends the account's other sessions (through Django) and its tokens."""
     user.set_password(password)
     user.save(update_fields=["password"])
     ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
@@ -77,20 +77,20 @@ def set_password(*, user: User, password: str, by_link: bool = False) -> None:
 
 
 def set_email(*, user: User, email: str) -> None:
-    """Where a link for a new password is sent; empty for nowhere."""
+    """Set the address to which password links are sent; "" for none."""
     user.email = email
     user.save(update_fields=["email"])
     audit.note(user=user, action="changed the e-mail address", target=user.get_username())
 
 
 def password_path(user: User) -> str:
-    """The path of a link by which the user sets a new password, once, within a day."""
+    """Return the path of a link that sets a new password once, within a day."""
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     return reverse("password-link", args=[uid, default_token_generator.make_token(user)])
 
 
 def may_be_mailed(*, user: User) -> bool:
-    """Whether a link may be sent to the user now; notes that it is."""
+    """Whether a link may be sent to the user now; if so, record that it is sent."""
     name = user.get_username()
     since = timezone.now() - BETWEEN_MAILS
     if AuditRecord.objects.filter(action=MAILED, target=name, at__gt=since).exists():

@@ -1,4 +1,4 @@
-"""Projects: made, members invited by a link, roles changed; every deed in the audit trail."""
+"""Projects: created, members invited by link, roles changed; all of it in the audit trail."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ VALID = timedelta(days=7)
 
 
 class ProjectError(StudyError):
-    """A project cannot be made or changed as asked."""
+    """A project cannot be created or changed as requested."""
 
 
 def make(*, name: str, owner: User, may_start_runs: bool = True) -> Project:
-    """A project with its first owner. Raises `ProjectError` if the name is empty or taken."""
+    """Create a project with an owner. Raises `ProjectError` if the name is empty or taken."""
     name = " ".join(name.split())
     if not name:
         raise ProjectError("a project needs a name")
@@ -35,13 +35,13 @@ def make(*, name: str, owner: User, may_start_runs: bool = True) -> Project:
             project = Project.objects.create(name=name[:100], may_start_runs=may_start_runs)
             Membership.objects.create(project=project, user=owner, role=Role.OWNER)
     except IntegrityError as error:
-        raise ProjectError(f"there is a project named {name!r} already") from error
+        raise ProjectError(f"a project named {name!r} already exists") from error
     audit.note(user=owner, action="made project", target=project, project=project)
     return project
 
 
 def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invitation, str]:
-    """An invitation and its secret, which is part of the link and is not stored."""
+    """Create an invitation; returns it with its secret, which is not stored."""
     secret = secrets.token_urlsafe(24)
     made = Invitation.objects.create(
         project=project, role=role, note=note[:100], secret_hash=secret_hash(secret), invited_by=by,
@@ -52,23 +52,25 @@ def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invita
 
 
 def invitation(secret: str) -> Invitation | None:
-    """The invitation of that secret, if it can still be accepted."""
+    """Return the invitation with that secret, if it can still be accepted."""
     found = selectors.open_invitations().select_related("project")
     return found.filter(secret_hash=secret_hash(secret)).first()
 
 
 @transaction.atomic
 def accept(*, secret: str, user: User) -> Project:
-    """Make the user a member. Raises `ProjectError` if the invitation is used up, or unknown.
+    """Make the user a member. Raises `ProjectError` if the invitation is unknown or used up.
 
-    Whoever has a role already keeps it where it is the higher one.
+    A member who already has a higher role keeps it.
     """
     found = invitation(secret)
     taken = found and Invitation.objects.filter(pk=found.pk, accepted_at=None).update(
         accepted_at=timezone.now(), accepted_by=user
     )
     if found is None or not taken:
-        raise ProjectError("the invitation was used, withdrawn, or is too old: ask for another")
+        raise ProjectError(
+            "the invitation was used or withdrawn, or has expired: ask for another one"
+        )
     ranks = [Role.VIEWER, Role.EDITOR, Role.OWNER]
     member, made = Membership.objects.get_or_create(
         project=found.project, user=user, defaults={"role": found.role}
@@ -83,16 +85,16 @@ def accept(*, secret: str, user: User) -> Project:
 
 @transaction.atomic
 def change_role(*, project: Project, member: Membership, role: Role | None, by: User) -> None:
-    """Give a member another role, or none. Raises `ProjectError` if no owner would be left."""
-    # The project's row, not the other owners': two who change each other would wait for ever.
+    """Change a member's role, or remove them. Raises `ProjectError` if no owner would be left."""
+    # Lock the project's row, not the owners': two owners changing each other would deadlock.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     try:
         member.refresh_from_db(fields=["role"])
     except Membership.DoesNotExist as error:
-        raise ProjectError("that member has left the project meanwhile") from error
+        raise ProjectError("that member has left the project in the meantime") from error
     others = project.memberships.filter(role=Role.OWNER).exclude(pk=member.pk)
     if role != Role.OWNER and member.role == Role.OWNER and not others.exists():
-        raise ProjectError("a project keeps at least one owner")
+        raise ProjectError("a project needs at least one owner")
     who = member.user.get_username()
     if role is None:
         member.delete()
@@ -103,7 +105,7 @@ def change_role(*, project: Project, member: Membership, role: Role | None, by: 
 
 
 def withdraw_invitation(*, project: Project, pk: int, by: User) -> None:
-    """Make an invitation that nobody accepted worthless."""
+    """Withdraw an invitation that has not been accepted."""
     open_ones = Invitation.objects.filter(pk=pk, project=project, accepted_at=None)
     if open_ones.update(revoked_at=timezone.now()):
         audit.note(user=by, action="withdrew invitation", target=pk, project=project)

@@ -1,7 +1,7 @@
-"""The second factor of a researcher's account: who has one, and that no code passes twice.
+"""The second factor of a researcher's account: who has one, and that no code is accepted twice.
 
-allauth keeps spent codes in the cache, which each web process has for itself; the row has them for
-all. What it keeps beside the secret is `spent`: a list of [digest of a code, when], of two minutes.
+allauth keeps used codes in the cache, which is separate in each web process, so they are kept in
+the authenticator's row as well: `spent` is a list of [digest of a code, time] of the last minutes.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 SPENT_SECONDS = 120.0
-"""Longer than any code is good for: three half minutes."""
+"""Longer than any code is valid, which is 90 seconds."""
 
 
 def has_second_factor(user: User | AnonymousUser) -> bool:
-    """Whether the user logs in with a code."""
+    """Whether the user needs a code to log in."""
     own = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP)
     return user.is_authenticated and own.exists()
 
 
 @transaction.atomic
 def spend(authenticator: Authenticator, code: str) -> bool:
-    """Note that a code was used; False if it was used before.
+    """Record that a code is used; returns False if it was used before.
 
-    Recovery codes are struck off by allauth, in the same way.
+    allauth itself deletes used recovery codes.
     """
     if authenticator.type != Authenticator.Type.TOTP:
         return True

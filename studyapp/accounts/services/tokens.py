@@ -1,6 +1,6 @@
-"""API tokens: made once, shown once, kept as a hash, revoked for good.
+"""API tokens: shown once, stored as a hash, revoked for good.
 
-A token ends by itself after `EARWITNESS_TOKEN_DAYS`, and with the password under which it was made.
+A token expires after `EARWITNESS_TOKEN_DAYS`, and ends when its owner's password changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PREFIX = "ew_"
 
 
 def make(*, user: User, name: str) -> tuple[ApiToken, str]:
-    """A token and its secret, which cannot be read again."""
+    """Create a token; returns it with its secret, which cannot be read again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         user=user, name=name[:100], prefix=secret[:8], secret_hash=secret_hash(secret),
@@ -33,13 +33,13 @@ def make(*, user: User, name: str) -> tuple[ApiToken, str]:
 
 
 def revoke(*, user: User, pk: int) -> bool:
-    """End one of the user's tokens; whether there was such a one."""
+    """Revoke one of the user's tokens; returns whether it existed."""
     own = ApiToken.objects.filter(pk=pk, user=user, revoked_at=None)
     return bool(own.update(revoked_at=timezone.now()))
 
 
 def holder(secret: str) -> User | None:
-    """Whose secret it is; None if it is nobody's or lets nobody in any more."""
+    """Return the owner of a token's secret; None if the token is unknown or no longer valid."""
     token = ApiToken.objects.select_related("user").filter(secret_hash=secret_hash(secret)).first()
     if token is None or not is_valid(token):
         return None
@@ -48,10 +48,10 @@ def holder(secret: str) -> User | None:
 
 
 def is_valid(token: ApiToken) -> bool:
-    """Whether it lets its owner in: not revoked, not too old, the account as it was.
+    """Whether the token is valid: not revoked, not expired, and its owner's account is unchanged.
 
-    The account is active, has the password that it had, and a second factor where the site
-    requires one.
+    The account must be active, have the same password as when the token was made, and have a
+    second factor if the site requires one.
     """
     return (
         token.revoked_at is None
@@ -63,12 +63,12 @@ def is_valid(token: ApiToken) -> bool:
 
 
 def password_mark(user: User) -> str:
-    """What changes with the password, by whichever way that is changed."""
+    """Return a value that changes with the password, however it is changed."""
     return secret_hash(user.password)
 
 
 def keep_marks(*, user: User) -> None:
-    """Have the user's tokens outlive a new hash of the same password, before that is saved."""
+    """Keep the user's tokens valid before a new hash of the same password is saved."""
     stored = User.objects.filter(pk=user.pk).values_list("password", flat=True).first()
     if stored is not None and _is_outdated(stored):
         own = ApiToken.objects.filter(user=user, password_mark=secret_hash(stored))
@@ -76,7 +76,7 @@ def keep_marks(*, user: User) -> None:
 
 
 def _is_outdated(encoded: str) -> bool:
-    """Whether Django makes this hash again as soon as it hears the password."""
+    """Whether Django will upgrade this hash at the next login."""
     if not is_password_usable(encoded):
         return False
     preferred = get_hasher()

@@ -1,8 +1,8 @@
-"""Passwords: changed by their owner, or set again by a link that works once.
+"""Passwords: changed by their owner, or reset by a link that works once.
 
-The link comes by e-mail where the site can send mail (`EARWITNESS_EMAIL_URL`), else from an
-administrator (`manage.py password_link NAME`, or the administration). A new password ends every
-other session and every token of its owner; a second factor stays as it is.
+The link comes by e-mail if the site can send mail (`EARWITNESS_EMAIL_URL`), otherwise from an
+administrator (`manage.py password_link NAME`, or the administration). A new password ends all other
+sessions and all tokens of the account; its second factor stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from studyapp.accounts.services import accounts
 
 @require_http_methods(["GET", "POST"])
 def change(request: HttpRequest) -> HttpResponse:
-    """A new password, by the old one."""
+    """Change the password; the old one is required."""
     user = cast(User, request.user)
     form = ChangeForm(user, request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
@@ -48,7 +48,7 @@ def change(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @reauthentication_required  # type: ignore[untyped-decorator] # allauth's
 def email(request: HttpRequest) -> HttpResponse:
-    """Where a link for a new password is sent, if it is forgotten."""
+    """Set the address to which password links are sent."""
     user = cast(User, request.user)
     form = EmailForm(request.POST or None, initial={"email": user.email})
     if request.method == "POST" and form.is_valid():
@@ -60,16 +60,16 @@ def email(request: HttpRequest) -> HttpResponse:
 
 
 class OnceInAWhileForm(PasswordResetForm):
-    """Sends no second mail to an account soon after the first: nobody's mailbox is flooded."""
+    """Limits mails per account, so that nobody's mailbox can be flooded."""
 
     def get_users(self, email: str) -> Any:
-        """The accounts with that address that were sent nothing lately."""
+        """Yield the accounts with that address that were not sent a link recently."""
         return (user for user in super().get_users(email) if accounts.may_be_mailed(user=user))
 
 
 @method_decorator(login_not_required, name="dispatch")
 class Forgotten(auth_views.PasswordResetView):
-    """Asks for an e-mail address and says the same, whoever's it is."""
+    """Asks for an e-mail address; the response does not reveal whether it is known."""
 
     form_class = OnceInAWhileForm
     template_name = "account/password_forgotten.html"
@@ -78,11 +78,11 @@ class Forgotten(auth_views.PasswordResetView):
     success_url = reverse_lazy("password-sent")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Whether there is a form at all."""
+        """Tell the template whether the site can send mail."""
         return super().get_context_data(**kwargs) | {"sends_mail": bool(settings.EMAIL_URL)}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Send the link, where mail can be sent."""
+        """Send the link; 404 if the site cannot send mail."""
         if not settings.EMAIL_URL:
             raise Http404
         return super().post(request, *args, **kwargs)
@@ -91,19 +91,19 @@ class Forgotten(auth_views.PasswordResetView):
 @login_not_required
 @require_http_methods(["GET"])
 def sent(request: HttpRequest) -> HttpResponse:
-    """What to do after having asked."""
+    """Tell the user what to do next."""
     return render(request, "account/password_sent.html")
 
 
 @method_decorator(login_not_required, name="dispatch")
 class ByLink(auth_views.PasswordResetConfirmView):
-    """A new password by a link; Django keeps its secret in the session and out of the address."""
+    """Sets a password by a link; Django moves its secret from the address to the session."""
 
     template_name = "account/password_set.html"
     success_url = reverse_lazy("login")
 
     def form_valid(self, form: SetPasswordForm[User]) -> HttpResponse:
-        """Set it; the login comes after it, with its second factor where there is one."""
+        """Set the password; the user then logs in, with the second factor if there is one."""
         user = cast(User, self.user)
         accounts.set_password(user=user, password=form.cleaned_data["new_password1"], by_link=True)
         self.request.session.flush()

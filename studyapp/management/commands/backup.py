@@ -1,4 +1,4 @@
-"""`manage.py backup OUT`: database, data folder, the key's fingerprint, while answers come in."""
+"""`manage.py backup OUT`: back up the database and the data folder while the site runs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from studyapp.hosting import backups
 
 
 class Command(BaseCommand):
-    """Makes a backup that `restore` takes."""
+    """Makes a backup that `restore` can restore."""
 
-    help = "Back up database and data folder into a new folder; the keys themselves stay here."
+    help = "Back up the database and the data folder into a new folder; keys are not included."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where to, and how much."""
+        """Add the target, and whether the data folder is included."""
         parser.add_argument("out", type=Path, help="new folder, on another disk")
         parser.add_argument(
             "--database-only",
             action="store_true",
-            help="without the data folder, which rsync or the like then has to copy afterwards",
+            help="without the data folder; copy it afterwards, for example with rsync",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """All of it or nothing."""
+        """Make the whole backup or none."""
         with_data = not options["database_only"]
         total = backups.size() if with_data else 0
         try:
@@ -36,8 +36,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"The backup is in {out}.")
         self.stdout.write(
-            f"Keep the pseudonyms' key apart from it (fingerprint {key_fingerprint()}): without "
-            "the key it cannot be restored."
+            f"Keep the pseudonym key in another place (fingerprint {key_fingerprint()}): the "
+            "backup cannot be restored without it."
         )
         for folder in backups.elsewhere():
-            self.stderr.write(f"not in it: the folder {folder}")
+            self.stderr.write(f"not included: the folder {folder}")

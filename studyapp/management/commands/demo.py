@@ -1,7 +1,7 @@
-"""`manage.py demo`: corpus, run, study and site, from nothing; what is there already is kept.
+"""`manage.py demo`: makes corpus, run and study, and serves the site; keeps what exists.
 
-Every step can be cut off and is continued by the next call: the corpus and the run know what is
-done, and the study is made in one transaction.
+Every step can be interrupted and is continued by the next call: the corpus and the run record what
+is done, and the study is created in one transaction.
 """
 
 import subprocess
@@ -40,17 +40,17 @@ STUDY: dict[str, Any] = {
     "trials_per_participation": 10,
     "rehearsal": True,
 }
-"""100 features under 2 methods, 4 ratings each, 10 trials a participation: 80 participations."""
+"""100 features under 2 methods, 4 ratings each, 10 trials per participation: 80 participations."""
 POLL_SECONDS = 0.3
 
 
 class Command(BaseCommand):
     """Makes the demo and serves it."""
 
-    help = "Make the demo (corpus, run, study) and serve it; a second call opens what is there."
+    help = "Make the demo (corpus, run, study) and serve it; later calls keep what exists."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where to serve, and which config."""
+        """Add the options of the server and the config."""
         serving.add_arguments(parser)
         config = Path(settings.BASE_DIR) / "fixtures" / "demo.toml"
         parser.add_argument("--config", type=Path, default=config, help="config of the run, TOML")
@@ -59,7 +59,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """All steps, then the links."""
+        """Do all steps, then print the links."""
         corpus = _make_corpus()
         config = _config(options["config"], corpus)
         asked = {name: options[name] for name in ("host", "port", "workers")}
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             f"  login          {login[0]} / {login[1]}   (made for this machine)",
             f"  simulated listeners, from a second terminal:  manage.py simulate {study.slug} "
             f"--participants 80 --url {site.url}",
-            "Ctrl-C ends it; all that was made stays in " + str(settings.DATA),
+            "Ctrl-C stops the site; everything is kept in " + str(settings.DATA),
         ]
         for line in lines:
             self.stdout.write(line)
@@ -88,17 +88,17 @@ class Command(BaseCommand):
 
 
 def _make_corpus() -> Path:
-    """The demo corpus, by its own command: the site does not import the fixtures."""
+    """Make the demo corpus by its own command, because the site does not import the fixtures."""
     out = Path(settings.DATA) / "corpora" / NAME
     command = [sys.executable, "-m", "fixtures.corpus", "--out", str(out)]
     made = subprocess.run(command, cwd=settings.BASE_DIR, check=False)  # noqa: S603 - our own
     if made.returncode != 0:
-        raise CommandError(f"the demo corpus could not be made in {out}; see the line above")
+        raise CommandError(f"the demo corpus could not be made in {out}; see the lines above")
     return out
 
 
 def _config(path: Path, corpus: Path) -> dict[str, Any]:
-    """The config of the run, reading the demo corpus."""
+    """Return the config of the run, with the demo corpus."""
     try:
         text = decoded(path.read_bytes())
         config = configs.config_from_toml(text=text, base=path.resolve().parent)
@@ -113,7 +113,7 @@ def _config(path: Path, corpus: Path) -> dict[str, Any]:
 
 
 def _make_run(config: dict[str, Any]) -> Run:
-    """The demo's run, queued unless it is done or on its way."""
+    """Return the demo's run, queued unless it is done or under way."""
     run = run_selectors.named(NAME)
     try:
         if run is None:
@@ -131,7 +131,7 @@ def _make_run(config: dict[str, Any]) -> Run:
 
 
 def _await_run(run: Run, site: Site, is_over: Callable[[], bool]) -> None:
-    """Show the run's bars until it is done; its rows are all that is looked at."""
+    """Show the run's progress, as read from its rows, until it is done."""
     with RunBars() as bars:
         while True:
             state, error = run_selectors.state_of(run)
@@ -141,14 +141,14 @@ def _await_run(run: Run, site: Site, is_over: Callable[[], bool]) -> None:
             if state == Run.State.FAILED:
                 raise CommandError(f"the run failed: {error}")
             if is_over():
-                raise CommandError("ended; the next call continues where this one stopped")
+                raise CommandError("stopped; the next call continues from here")
             site.check()
             bars.wait(POLL_SECONDS)
     run.refresh_from_db()
 
 
 def _make_study(run: Run) -> Study:
-    """The demo's study, open."""
+    """Return the demo's study, opened."""
     study = progress.newest(NAME)
     try:
         if study is None:

@@ -1,4 +1,4 @@
-"""`manage.py entry_links STUDY`: links with tokens, shown this once."""
+"""`manage.py entry_links STUDY`: create links with tokens, which are shown only once."""
 
 from typing import Any
 from urllib.parse import urlencode, urljoin
@@ -14,24 +14,24 @@ from studyapp.recruitment.services import entry
 
 
 class Command(BaseCommand):
-    """Makes tokens; the study then takes in only who has one, or comes by its service."""
+    """Makes tokens; the study then only admits people with a token or from its service."""
 
-    help = "Make links with single-use, shared or kiosk tokens, and print them, one a line."
+    help = "Create links with single-use, shared or kiosk tokens, and print one per line."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How many of which kind."""
+        """Add the number and kind of tokens."""
         parser.add_argument("study", help="SLUG, or SLUG@VERSION")
         parser.add_argument("--kind", choices=EntryToken.Kind.values, default="single")
         parser.add_argument("--count", type=int, default=1)
-        parser.add_argument("--max-uses", type=int, help="of a shared or kiosk token")
-        parser.add_argument("--note", default="", help="whom they are for; only for you")
-        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the site answers")
+        parser.add_argument("--max-uses", type=int, help="limit of a shared or kiosk token")
+        parser.add_argument("--note", default="", help="whom they are for; shown only to you")
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the site")
         parser.add_argument(
-            "--keep-open", action="store_true", help="who has the bare link still gets in"
+            "--keep-open", action="store_true", help="still admit people with the plain link"
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Print them."""
+        """Create the tokens and print their links."""
         try:
             study = exports.study_named(options["study"])
             tokens = entry.make_tokens(

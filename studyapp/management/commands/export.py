@@ -1,4 +1,4 @@
-"""`manage.py export STUDY --out DIR`: everything of a study as files."""
+"""`manage.py export STUDY --out DIR`: export all data of a study as files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,26 +11,26 @@ from studyapp import exports
 
 
 class Command(BaseCommand):
-    """Writes responses.csv, its companions and the codebook."""
+    """Writes responses.csv, the other tables and the codebook."""
 
-    help = "Export a study: responses.csv, its companions, and the codebook."
+    help = "Export a study: responses.csv, the other tables, and the codebook."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which study, and where to."""
+        """Add the study, the target and the options."""
         parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
         parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
         parser.add_argument(
             "--parquet", action="store_true", help="also write each table as Parquet"
         )
         parser.add_argument(
-            "--spreadsheet", action="store_true", help="copies whose texts are never formulas too"
+            "--spreadsheet", action="store_true", help="also write copies without formulas"
         )
         parser.add_argument(
-            "--psych-ds", action="store_true", help="the tables in data/, named as Psych-DS asks"
+            "--psych-ds", action="store_true", help="put the tables in data/, named as in Psych-DS"
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """All files or none."""
+        """Write all files or none."""
         try:
             study = exports.study_named(options["study"])
             forms = exports.Forms(

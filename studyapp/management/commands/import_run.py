@@ -1,4 +1,4 @@
-"""`manage.py import_run DIR --name NAME`: a finished run directory, made elsewhere."""
+"""`manage.py import_run DIR --name NAME`: import a finished run directory."""
 
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ from studyapp.runs.services import imports
 
 
 class Command(BaseCommand):
-    """Imports a run by its directory, every hash checked."""
+    """Imports a run directory and checks every hash in it."""
 
-    help = "Import a finished run directory; every hash in its manifest is checked."
+    help = "Import a finished run directory, after checking every hash in its manifest."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which directory, under what name, whose it is to be."""
+        """Add the directory, the name and the project."""
         parser.add_argument("directory", type=Path)
         parser.add_argument("--name", required=True)
-        parser.add_argument("--project", help="project whose members may use it; default: none")
+        parser.add_argument("--project", help="project that the run belongs to; default: none")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Check, index, say what is there."""
+        """Import the run and print what it has."""
         try:
             run = imports.import_run(
                 directory=options["directory"],

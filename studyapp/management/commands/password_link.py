@@ -1,4 +1,4 @@
-"""`manage.py password_link NAME`: a link by which an account's owner sets a new password, once."""
+"""`manage.py password_link NAME`: print a link that sets a new password once."""
 
 from typing import Any
 
@@ -10,14 +10,16 @@ from studyapp.accounts.services import accounts
 
 
 class Command(BaseCommand):
-    """For whoever forgot a password where the site sends no mail."""
+    """For users who forgot their password if the site cannot send mail."""
 
-    help = "Print a link by which the owner of an account sets a new password, once, within a day."
+    help = "Print a link by which an account's owner can set a new password, once, within a day."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose, and where the site is."""
-        parser.add_argument("name", help="the account's name")
-        parser.add_argument("--site", help="address of the site; default: the first of its hosts")
+        """Add the account and the address of the site."""
+        parser.add_argument("name", help="name of the account")
+        parser.add_argument(
+            "--site", help="address of the site; default: the first entry of EARWITNESS_HOSTS"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Print the link."""

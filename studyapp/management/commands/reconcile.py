@@ -1,4 +1,4 @@
-"""`manage.py reconcile [STUDY]`: the recruiting service's list of submissions against ours."""
+"""`manage.py reconcile [STUDY]`: compare Prolific's submissions with the participations here."""
 
 import time
 from typing import Any
@@ -14,24 +14,24 @@ from studyapp.recruitment.services import prolific
 
 
 class Command(BaseCommand):
-    """Reclaims the places of submissions that were returned or timed out, should a message miss."""
+    """Frees the places of returned and timed-out submissions whose messages were lost."""
 
-    help = "Compare Prolific's submissions with the participations here; --every repeats it."
+    help = "Compare Prolific's submissions with the participations here; --every repeats this."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which study, and how often."""
+        """Add the study and the interval."""
         parser.add_argument(
-            "study", nargs="?", help="SLUG, or SLUG@VERSION; without one all open and paused ones"
+            "study", nargs="?", help="SLUG or SLUG@VERSION; default: all open and paused studies"
         )
-        parser.add_argument("--every", type=int, metavar="SECONDS", help="again and again")
+        parser.add_argument("--every", type=int, metavar="SECONDS", help="repeat at this interval")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Once, or until interrupted; a service that is away for a while ends no repetition."""
+        """Compare once, or repeatedly until interrupted, even if the service is down at times."""
         every = options["every"]
         if every is not None and every < 10:
-            raise CommandError(f"--every is {every}; at least 10 seconds are needed")
+            raise CommandError(f"--every is {every}; it must be at least 10 seconds")
         if not (options["study"] or settings.PROLIFIC_TOKEN):
-            self.stdout.write("PROLIFIC_TOKEN is not set: there is nothing to compare with")
+            self.stdout.write("PROLIFIC_TOKEN is not set, so there is nothing to compare with")
             return
         named = _named(options["study"]) if options["study"] else None
         while True:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError("; ".join(filter(None, errors)))
 
     def _once(self, study: Study) -> str:
-        """Compare, and say what came of it; why it could not be done, else nothing."""
+        """Compare and print the outcome; returns the error, or ""."""
         try:
             done = prolific.reconcile(study=study)
         except RecruitmentError as error:
@@ -51,14 +51,13 @@ class Command(BaseCommand):
             return str(error)
         ended = ", ".join(f"{count} {status}" for status, count in sorted(done.reclaimed.items()))
         self.stdout.write(
-            f"{study}: {done.submissions} submissions, {done.unknown} of whom nobody came here; "
+            f"{study}: {done.submissions} submissions, {done.unknown} of them never came here; "
             f"ended now: {ended or 'none'}"
         )
         if done.strangers:
             names = ", ".join(exports.pseudonym(one.identifier) for one in done.strangers)
             self.stdout.write(
-                f"{len(done.strangers)} that came here and Prolific does not know, flagged "
-                f"submission_unknown: {names}"
+                f"{len(done.strangers)} not known to Prolific, flagged submission_unknown: {names}"
             )
         return ""
 

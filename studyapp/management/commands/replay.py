@@ -1,4 +1,4 @@
-"""`manage.py replay PARTICIPATION`: what was shown, drawn again from the seed."""
+"""`manage.py replay PARTICIPATION`: rebuild from the seed what a participation was shown."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from studyapp.participation.services import replay
 
 
 class Command(BaseCommand):
-    """Draws the participation's trials again and compares them with the stored ones."""
+    """Draws a participation's trials again and compares them with the stored ones."""
 
     help = "Rebuild from its seed what a participation was shown, and compare it with the rows."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which participation to rebuild."""
+        """Add the participation to rebuild."""
         parser.add_argument("participation", help="pseudonym, as in every export")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """One block a trial, then whether all of it is what is stored."""
+        """Print every trial, then whether all of them match the stored ones."""
         participation = exports.participation_named(options["participation"])
         if participation is None:
             name = options["participation"]
             raise CommandError(
-                f"no export of this site names a participation {name!r}; was it made under "
-                "another secret key?"
+                f"no export of this site has a participation {name!r}; was it made with another "
+                "pseudonym key?"
             )
         try:
             shown = replay.replay(participation=participation)
@@ -37,10 +37,10 @@ class Command(BaseCommand):
         different = [a.number for a, b in zip(shown, rows, strict=False) if a != b]
         if different or len(shown) != len(rows):
             where = different[0] if different else min(len(shown), len(rows)) + 1
-            raise CommandError(f"trial {where} is not what is stored")
+            raise CommandError(f"trial {where} differs from the stored one")
         self.stdout.write(
             f"{len(shown)} trials by {participation.algorithm} from seed {participation.seed}: "
-            "exactly what is stored"
+            "identical to the stored ones"
         )
 
     def _tell(self, trial: replay.ShownTrial) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py report STUDY --out DIR`: the export of a study and its report, side by side."""
+"""`manage.py report STUDY --out DIR`: export a study and make its report."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Export a study into DIR/export and make its report in DIR/report."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which study, and where to."""
+        """Add the study and the target."""
         parser.add_argument("study", help="SLUG (its newest version), or SLUG@VERSION")
         parser.add_argument("--out", type=Path, required=True, help="new or empty folder")
 

@@ -1,4 +1,4 @@
-"""`manage.py reseal`: second factors under the present key, so that an earlier one can go."""
+"""`manage.py reseal`: encrypt second factors with the current key, to retire an earlier one."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from studyapp.accounts.second_factor import seal_again
 class Command(BaseCommand):
     """The last step of changing EARWITNESS_SECRET_KEY."""
 
-    help = "Seal every second factor under the present EARWITNESS_SECRET_KEY."
+    help = "Encrypt every second factor again with the current EARWITNESS_SECRET_KEY."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Do it, say how many."""
-        self.stdout.write(f"sealed again: {seal_again()}; the earlier keys are not needed for them")
+        """Encrypt them again and print how many there are."""
+        self.stdout.write(f"re-encrypted: {seal_again()}; they no longer need the earlier keys")

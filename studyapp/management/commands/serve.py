@@ -1,4 +1,4 @@
-"""`manage.py serve`: broker, worker and web server of this machine, watched until Ctrl-C."""
+"""`manage.py serve`: run web server, worker and broker on this machine until Ctrl-C."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from studyapp.management import serving
 
 
 class Command(BaseCommand):
-    """Serves the site; what is not there is started, what dies is started again."""
+    """Serves the site and restarts processes that die."""
 
     help = "Serve the site: one worker, the web server, and the broker unless REDIS_URL is set."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Host, port and processes."""
+        """Add host, port and number of processes."""
         serving.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -22,4 +22,4 @@ class Command(BaseCommand):
         with serving.served(**asked, say=self.stdout.write) as (site, _over):
             self.stdout.write(f"Earwitness is open at {site.url} - Ctrl-C ends it.")
             site.watch()
-        self.stdout.write("Ended.")
+        self.stdout.write("Stopped.")

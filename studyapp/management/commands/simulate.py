@@ -1,4 +1,4 @@
-"""`manage.py simulate STUDY --participants N`: simulated listeners over real HTTP."""
+"""`manage.py simulate STUDY --participants N`: send simulated listeners over real HTTP."""
 
 from pathlib import Path
 from typing import Any
@@ -27,25 +27,33 @@ class Command(BaseCommand):
     help = "Send simulated listeners through the pages of an open study that is being served."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which study, how many, where, how."""
+        """Add the study, the listeners and how they are sent."""
         model = ListenerModel()
         parser.add_argument("study", help="SLUG, or SLUG@VERSION")
         parser.add_argument("--participants", type=int, required=True, metavar="N")
-        parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the site answers")
-        parser.add_argument("--seed", type=int, default=0, help="the same seed resumes")
-        parser.add_argument("--concurrency", type=int, default=8, help="listeners at once")
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the site")
+        parser.add_argument(
+            "--seed", type=int, default=0, help="the same seed resumes an interrupted simulation"
+        )
+        parser.add_argument("--concurrency", type=int, default=8, help="simultaneous listeners")
         parser.add_argument("--speed", choices=SPEEDS, default="instant")
         parser.add_argument("--ability", type=float, default=model.ability)
-        parser.add_argument("--bias", type=float, default=model.bias, help="SD of leanings")
-        parser.add_argument("--headphones", type=float, default=0.9, help="share who wear them")
-        parser.add_argument("--log", type=Path, help="file for every acknowledged answer, JSON")
+        parser.add_argument(
+            "--bias", type=float, default=model.bias, help="SD of the listeners' bias"
+        )
+        parser.add_argument(
+            "--headphones", type=float, default=0.9, help="share of listeners who wear headphones"
+        )
+        parser.add_argument(
+            "--log", type=Path, help="file for every acknowledged answer, JSON lines"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Send them, then say what came of it."""
+        """Send the listeners and print the outcome."""
         study = open_study(options["study"])
         for name in ("participants", "concurrency"):
             if options[name] < 1:
-                raise CommandError(f"--{name} is {options[name]}; at least 1 is needed")
+                raise CommandError(f"--{name} is {options[name]}; it must be at least 1")
         model = ListenerModel(ability=options["ability"], bias=options["bias"])
         listeners = crowd.Crowd(
             link=urljoin(options["url"], reverse("start", args=[study.slug])),
@@ -62,7 +70,7 @@ class Command(BaseCommand):
         total = listeners.participants * (drawn + practice.count(study))
         with tqdm(total=total, desc="listeners", unit=" answer") as bar:
             outcome = crowd.send(listeners, knowledge_of(study), bar.update)
-        # The walks may take hours, and the database may have been restarted meanwhile.
+        # The simulation may take hours; the database may have been restarted in the meantime.
         close_old_connections()
         self._tell(outcome, study, model)
 
@@ -81,16 +89,16 @@ class Command(BaseCommand):
 
 
 def open_study(name: str) -> Study:
-    """The study, if listeners may go there. Raises `CommandError` if they may not."""
+    """Return the study. Raises `CommandError` if simulated listeners may not enter it."""
     try:
         study = exports.study_named(name)
     except exports.ExportError as error:
         raise CommandError(str(error)) from error
     if study.state != Study.State.OPEN:
-        raise CommandError(f"{study} is {study.state}: listeners need an open study")
+        raise CommandError(f"{study} is {study.state}; listeners need an open study")
     if people.has_people(study) and not study.rehearsal:
         raise CommandError(
-            f"{study} has answers by people: simulate in a study of its own, "
-            "or make one with create_study --rehearsal"
+            f"{study} has answers by people; simulate in a separate study, "
+            "or create one with create_study --rehearsal"
         )
     return study

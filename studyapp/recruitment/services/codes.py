@@ -1,4 +1,4 @@
-"""Codes that a participant takes away: random, and nothing in them is read as something else."""
+"""Completion codes: random, without characters that are easily confused."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ LENGTH = 8
 
 
 def make() -> str:
-    """A new code."""
+    """Return a new code."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))

@@ -1,8 +1,8 @@
-"""How participants get in: open links, tokens, a recruiting service, a laboratory's machine.
+"""How participants enter a study: open links, tokens, a recruiting service, a laboratory computer.
 
-A token is remembered with the participation that it begins, under a lock on its row, so that
-simultaneous openings of a single-use link begin one participation. A use is counted at consent:
-programs that look at links for a preview use nothing up.
+A token is stored with the participation that it starts, under a lock on its row, so that opening a
+single-use link twice at once starts only one participation. A use is counted at consent, so that
+programs that fetch links for a preview use nothing up.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ def configure(
     payment: Decimal | None = None,
     currency: str = "",
 ) -> Recruitment:
-    """Set how the study takes participants in, and what it pays a complete participation.
+    """Set how the study admits participants, and what it pays for a complete participation.
 
-    Raises `StudyError` on an unknown word, or a payment without a currency.
+    Raises `StudyError` for an unknown value, or for a payment without a currency.
     """
     if entry not in Recruitment.Entry.values:
-        raise StudyError(f"entry is {entry!r}: known are {', '.join(Recruitment.Entry.values)}")
+        raise StudyError(f"entry is {entry!r}; known: {', '.join(Recruitment.Entry.values)}")
     if service not in Recruitment.Service.values:
         known = ", ".join(Recruitment.Service.values)
-        raise StudyError(f"service is {service!r}: known are {known}")
+        raise StudyError(f"service is {service!r}; known: {known}")
     if payment is not None and (payment < 0 or not re.fullmatch(r"[A-Z]{3}", currency)):
-        raise StudyError(f"payment is {payment} {currency!r}: an amount and three capital letters")
+        raise StudyError(
+            f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
+        )
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
@@ -64,33 +66,33 @@ def configure(
 
 
 def check_codes(given: Mapping[str, str]) -> None:
-    """Raise `StudyError` on an unknown ending or a code that is none."""
+    """Raise `StudyError` for an unknown ending or an invalid code."""
     unknown = sorted(set(given) - set(ENDINGS))
     if unknown:
         raise StudyError(f"codes are for {', '.join(ENDINGS)}, not {unknown[0]}")
     for ending, code in given.items():
         if not isinstance(code, str) or not CODE.fullmatch(code):
-            raise StudyError(f"the code for {ending} is {code!r}: up to 20 letters and digits")
+            raise StudyError(f"the code for {ending} is {code!r}: use up to 20 letters and digits")
 
 
 def code_for(*, study: Study, ending: str) -> str:
-    """The code of that ending: the one set up at the service, else a new one."""
+    """Return the code for that ending: the one set up at the service, otherwise a new one."""
     return study.codes.get(ending) or codes.make()
 
 
 def make_tokens(
     *, study: Study, kind: str, count: int = 1, max_uses: int | None = None, note: str = ""
 ) -> list[str]:
-    """New tokens, shown this once: only their hashes are stored.
+    """Create tokens and return them; only their hashes are stored.
 
-    Raises `StudyError` if the kind is unknown, or a number is out of range.
+    Raises `StudyError` if the kind is unknown or a number is out of range.
     """
     if kind not in EntryToken.Kind.values:
-        raise StudyError(f"kind is {kind!r}: known are {', '.join(EntryToken.Kind.values)}")
+        raise StudyError(f"kind is {kind!r}; known: {', '.join(EntryToken.Kind.values)}")
     if not 1 <= count <= 10_000:
-        raise StudyError(f"{count} tokens: it must be from 1 to 10000")
+        raise StudyError(f"the number of tokens is {count}; it must be from 1 to 10000")
     if max_uses is not None and max_uses < 1:
-        raise StudyError(f"max_uses is {max_uses}: at least 1 is needed")
+        raise StudyError(f"max_uses is {max_uses}; it must be at least 1")
     uses = 1 if kind == EntryToken.Kind.SINGLE else max_uses
     tokens = [secrets.token_urlsafe(TOKEN_BYTES) for _ in range(count)]
     EntryToken.objects.bulk_create(
@@ -101,12 +103,12 @@ def make_tokens(
 
 
 def revoke(*, token: EntryToken) -> None:
-    """Let nobody new in by the token; who came by it goes on."""
+    """Admit no new participants with the token; those who entered with it can continue."""
     EntryToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def token_named(*, slug: str, token: str) -> EntryToken:
-    """The stored token. Raises `NotInvitedError` if it is unknown or was revoked."""
+    """Return the stored token. Raises `NotInvitedError` if it is unknown or was revoked."""
     found = selectors.token_by_digest(slug=slug, digest=token_digest(token))
     if found is None:
         raise NotInvitedError("the token is unknown or was revoked")
@@ -120,9 +122,9 @@ def check_invited(
     identity: Identity | None = None,
     has_token: bool = False,
 ) -> str:
-    """What the recruiting service says of the submission: a `Participation.Submission`, or "".
+    """Return what the recruiting service knows of the submission: `Participation.Submission` or "".
 
-    Raises `NotInvitedError` unless the study takes in anyone who comes like this.
+    Raises `NotInvitedError` unless the study admits visitors who come this way.
     """
     recruitment = selectors.of_study(study)
     is_prolific = recruitment.service == Recruitment.Service.PROLIFIC
@@ -134,34 +136,34 @@ def check_invited(
     if recruitment.entry != Recruitment.Entry.LINK:
         by_service = identity is not None and is_prolific
         if not (has_token or by_service):
-            raise NotInvitedError(f"{study} takes in only those who have a token")
+            raise NotInvitedError(f"{study} only admits people who have a token")
     if identity is None or not is_prolific:
         return ""
     return prolific_api.standing(identity=identity, external_study=expected)
 
 
 def attach(*, participation: Participation, token: EntryToken) -> None:
-    """Remember what it came by; inside the transaction that makes the participation.
+    """Store the token that the participation came with, in the transaction that creates it.
 
-    No use is counted yet: whoever only looks, such as a program that previews links, uses nothing
-    up. Raises `NotInvitedError` when the token was used as often as it may, was revoked, or is for
-    one participation and has one.
+    No use is counted yet, so that programs that preview links use nothing up. Raises
+    `NotInvitedError` if the token is used up or revoked, or is a single-use token that already has
+    a participation.
     """
     row = EntryToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     is_single = row.kind == EntryToken.Kind.SINGLE
     if is_single and Participation.objects.filter(entry=row).exists():
-        raise NotInvitedError("the token has its participation")
+        raise NotInvitedError("the token already has a participation")
     if row.revoked_at or (row.max_uses is not None and row.uses >= row.max_uses):
-        raise NotInvitedError("the token was used as often as it may be")
+        raise NotInvitedError("the token is used up or was revoked")
     participation.entry = row
     participation.save(update_fields=["entry"])
 
 
 def use_token(*, participation: Participation) -> None:
-    """Count one use of what it came by, at its consent; in that transaction, under its lock.
+    """Count one use of the participation's token, in the transaction of its consent.
 
-    Raises `NotInvitedError` when others have used the token up meanwhile. One that was revoked
-    meanwhile still counts: who came by it goes on.
+    Raises `NotInvitedError` if others have used the token up in the meantime. A token that was
+    revoked in the meantime still counts: those who entered with it can continue.
     """
     token = participation.entry
     if token is None or participation.consented_at is not None:
@@ -171,13 +173,13 @@ def use_token(*, participation: Participation) -> None:
         return
     free = Q(max_uses=None) | Q(uses__lt=F("max_uses"))
     if not EntryToken.objects.filter(free, pk=token.pk).update(uses=F("uses") + 1):
-        raise NotInvitedError("the token was used as often as it may be")
+        raise NotInvitedError("the token is used up or was revoked")
 
 
 def reclaim(*, participation: Participation, status: str) -> bool:
-    """End an active participation as returned or timed out: its place is free at once.
+    """End an active participation as returned or timed out, which frees its place at once.
 
-    Whether it was active: one that is complete, refused or withdrawn stays as it is.
+    Returns whether it was active; a complete, refused or withdrawn participation does not change.
     """
     with transaction.atomic():
         changed = Participation.objects.filter(
@@ -188,7 +190,7 @@ def reclaim(*, participation: Participation, status: str) -> bool:
 
 
 def way_back(*, participation: Participation) -> str:
-    """The address at the recruiting service that takes the participation's code; empty if none."""
+    """Return the recruiting service's address for the participation's code; "" if there is none."""
     code = participation.completion_code or participation.ending_code
     recruitment = selectors.of_study(participation.study)
     came_by_service = bool(participation.external_key) and not participation.simulated

@@ -1,10 +1,10 @@
-"""Prolific: its messages taken once, its list of submissions compared with ours.
+"""Prolific: handles its messages once each, and compares its list of submissions with ours.
 
 A message (webhook) says that a submission was returned or timed out; its place is then free at
-once. Messages get lost, so `reconcile` asks for the list and does the same for what was missed.
-Nothing of Prolific is stored but keyed hashes: both ways name a participant and a submission, which
-are the PROLIFIC_PID and the SESSION_ID of the link. Source: docs.prolific.com, API reference v1,
-"Webhooks" (signature) and "Submissions".
+once. Messages can be lost, so `reconcile` reads the list of submissions and catches up. Both name a
+participant and a submission, which are the link's PROLIFIC_PID and SESSION_ID; only keyed hashes of
+them are stored. Source: docs.prolific.com, API reference v1, "Webhooks" (signature) and
+"Submissions".
 """
 
 from __future__ import annotations
@@ -33,51 +33,51 @@ STATUSES = {
     "TIMED-OUT": Participation.Status.TIMED_OUT,
     "TIMED OUT": Participation.Status.TIMED_OUT,
 }
-"""Prolific's status of a submission → ours. All others leave a participation as it is."""
+"""Prolific's status of a submission → ours. Any other status changes nothing."""
 SUBMISSION_EVENT = "submission.status.change"
 MAX_AGE_SECONDS = 300
-"""An older message, or one from as far ahead, is refused: a copy sent again by somebody else."""
+"""Messages older than this, or as far in the future, are refused as possible replays."""
 MAX_BYTES = 65_536
 
 
 class SignatureError(RecruitmentError):
-    """A message is not, or not verifiably, from the service."""
+    """A message does not come from the service, or this cannot be verified."""
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What a comparison came to."""
+    """The outcome of a comparison."""
 
     submissions: int
-    """In the service's list."""
+    """Number in the service's list."""
     unknown: int
-    """Of which nobody came here."""
+    """Number of them that never came here."""
     reclaimed: dict[str, int]
-    """Status → participations that were ended now."""
+    """Status → number of participations that were ended by this comparison."""
     strangers: list[Participation]
-    """Participations here that the service does not know."""
+    """Participations that the service does not know."""
 
 
 def check_signature(*, body: bytes, timestamp: str, signature: str) -> None:
     """Raise `SignatureError` unless timestamp and body carry the secret's HMAC-SHA256, base64."""
     secret = settings.PROLIFIC_WEBHOOK_SECRET
     if not secret:
-        raise SignatureError("PROLIFIC_WEBHOOK_SECRET is not set: no message can be checked")
+        raise SignatureError("PROLIFIC_WEBHOOK_SECRET is not set, so messages cannot be verified")
     if not timestamp.isdecimal() or len(timestamp) > 20:
         raise SignatureError("the message has no timestamp")
     if abs(timezone.now().timestamp() - int(timestamp)) > MAX_AGE_SECONDS:
-        raise SignatureError("the message's timestamp is not of now")
+        raise SignatureError("the message's timestamp is too old or in the future")
     digest = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest()
     if not hmac.compare_digest(base64.b64encode(digest), signature.encode()):
         raise SignatureError("the message's signature is wrong")
 
 
-def take(*, body: bytes) -> str:
-    """Act on a message whose signature was checked; the outcome. The same message acts once.
+def handle_message(*, body: bytes) -> str:
+    """Handle a message whose signature was checked; returns the outcome. Repetitions do nothing.
 
-    What tells messages apart is what was signed: its header X-Event-ID is not.
+    Messages are identified by their signed body; the header X-Event-ID is not signed.
 
-    Raises `RecruitmentError` if it is no JSON object.
+    Raises `RecruitmentError` if the body is not a JSON object.
     """
     message = _parsed(body)
     name = hashlib.sha256(body).hexdigest()
@@ -95,12 +95,12 @@ def take(*, body: bytes) -> str:
 
 
 def reconcile(*, study: Study) -> Reconciled:
-    """Compare the service's list of submissions with ours, and reclaim what was given up there.
+    """Compare the service's list of submissions with ours, and end those that were given up there.
 
     Participations are marked as known to the service or not; exports flag those that are not.
 
-    Raises `RecruitmentError` if the study has no Prolific study, a setting is missing, or the
-    service does not answer as it should.
+    Raises `RecruitmentError` if the study has no study at Prolific, a setting is missing, or the
+    service does not answer as expected.
     """
     row = selectors.of_study(study)
     if row.service != Recruitment.Service.PROLIFIC or not row.external_study:
@@ -122,9 +122,9 @@ def reconcile(*, study: Study) -> Reconciled:
 
 
 def _mark(study: Study, known: set[str], before: datetime) -> list[Participation]:
-    """Note of each participation whether it is in the list; those that are not.
+    """Mark each participation as listed or not; returns those that are not listed.
 
-    One that began while the list was read may be missing from it and is left for the next time.
+    A participation that began while the list was read may be missing and is skipped this time.
     """
     kinds = Participation.Submission
     strangers = []
@@ -164,5 +164,5 @@ def _parsed(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RecruitmentError("the message is not JSON") from error
     if not isinstance(message, dict):
-        raise RecruitmentError("the message is no JSON object")
+        raise RecruitmentError("the message is not a JSON object")
     return message

@@ -1,4 +1,4 @@
-"""What is asked of Prolific over HTTP: its list of submissions, and one submission at a time.
+"""Requests to Prolific over HTTP: its list of submissions, and single submissions.
 
 Source: docs.prolific.com, API reference v1, "Submissions".
 """
@@ -19,18 +19,18 @@ from studyapp.recruitment.services.pseudonyms import Identity
 PAGE = 100
 TIMEOUT_SECONDS = 20.0
 ARRIVAL_SECONDS = 4.0
-"""How long somebody who arrives waits for Prolific's answer."""
+"""How long an arriving participant waits for Prolific's answer."""
 AWAY, AWAY_SECONDS = "prolific-away", 30
-"""After a failure nobody is asked for that long: arrivals must not queue up behind an outage."""
+"""After a failure Prolific is not asked for this long: arrivals must not queue in an outage."""
 REMEMBERED_SECONDS = 15
-"""How long an answer is kept: not long, since a submission may be known a moment later."""
+"""How long an answer is cached: only briefly, since a submission may appear a moment later."""
 
 
 def standing(*, identity: Identity, external_study: str) -> str:
-    """What Prolific says of a submission; empty without PROLIFIC_TOKEN, when it cannot be asked.
+    """Return what Prolific knows of a submission; "" without PROLIFIC_TOKEN.
 
-    Raises `UnknownSubmissionError` if it does not know it. An outage locks nobody out: the
-    submission is unverified then, until `reconcile` knows better.
+    Raises `UnknownSubmissionError` if Prolific does not know it. An outage locks nobody out: the
+    submission is then unverified until the next `reconcile`.
     """
     if not settings.PROLIFIC_TOKEN:
         return ""
@@ -51,7 +51,7 @@ def standing(*, identity: Identity, external_study: str) -> str:
 
 
 def _is_known(identity: Identity, external_study: str) -> bool:
-    """Whether the submission is there, of that person, and of that study as far as is said."""
+    """Whether the submission exists and belongs to that person and, if given, to that study."""
     import httpx
 
     address = f"{settings.PROLIFIC_API}/api/v1/submissions/{quote(identity.session, safe='')}/"
@@ -64,7 +64,7 @@ def _is_known(identity: Identity, external_study: str) -> bool:
         person = found.get("participant_id") or found.get("participant")
         study = found.get("study_id") or found.get("study")
     except (httpx.HTTPError, ValueError, AttributeError) as error:
-        raise RecruitmentError(f"Prolific cannot be asked: {type(error).__name__}") from error
+        raise RecruitmentError(f"Prolific cannot be reached: {type(error).__name__}") from error
     is_here = not (external_study and study) or study == external_study
     return bool(person == identity.pid and is_here)
 
@@ -74,11 +74,13 @@ def _headers() -> dict[str, str]:
 
 
 def submissions(external_study: str) -> Iterator[dict[str, Any]]:
-    """Every submission of the study, page by page."""
+    """Yield every submission of the study, page by page."""
     import httpx
 
     if not settings.PROLIFIC_TOKEN:
-        raise RecruitmentError("PROLIFIC_TOKEN is not set: the list of submissions cannot be read")
+        raise RecruitmentError(
+            "PROLIFIC_TOKEN is not set, so the list of submissions cannot be read"
+        )
     address = f"{settings.PROLIFIC_API}/api/v1/submissions/"
     page = 1
     with httpx.Client(headers=_headers(), timeout=TIMEOUT_SECONDS) as client:
@@ -102,7 +104,9 @@ def _results(client: Any, address: str, parameters: dict[str, Any]) -> list[dict
         if not all(needed <= set(one) for one in results):
             raise RecruitmentError("Prolific's list lacks id, participant_id or status")
     except httpx.HTTPStatusError as error:
-        raise RecruitmentError(f"Prolific answers {error.response.status_code}") from error
+        raise RecruitmentError(
+            f"Prolific answered with status {error.response.status_code}"
+        ) from error
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise RecruitmentError(f"Prolific cannot be read: {type(error).__name__}") from error
     return results

@@ -1,7 +1,7 @@
-"""Outside identifiers as keyed hashes: what the recruiting service calls somebody is not stored.
+"""Identifiers of recruiting services, which are only stored as keyed hashes.
 
-What a service did not fill in (`{{%PROLIFIC_PID%}}`, `undefined`) is nobody: two people who follow
-such a link must never be taken for one.
+A placeholder that a service did not fill in (`{{%PROLIFIC_PID%}}`, `undefined`) identifies nobody:
+two people who follow such a link must never be taken for one person.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from studyapp.core.errors import BrokenLinkError
 from studyapp.core.keys import ENTRY_SALT, EXTERNAL_SALT, PERSON_SALT, keyed_hash
 
 LONGEST = 200
-"""Longest outside identifier taken, characters; no recruiting service has longer ones."""
+"""Maximum length of an identifier, characters; no recruiting service has longer ones."""
 PLACEHOLDER = re.compile(r"[{}\[\]<>%$\s]|^:")
-"""What stands around a name that was to be filled in: {{%X%}}, ${X}, %X%, [[X]], <X>, :X."""
+"""Matches placeholders that were not filled in: {{%X%}}, ${X}, %X%, [[X]], <X>, :X."""
 NOBODY = frozenset(
     ("undefined", "null", "none", "nan", "nil", "na", "n/a", "test", "prolific_pid", "session_id",
      "", "pid", "prolific_id", "prolificpid", "participant_id", "participantid", "worker_id",
@@ -23,32 +23,32 @@ NOBODY = frozenset(
      "anonymous", "xxx")
 )  # fmt: skip
 AROUND = "_-*#@~|!=()+.:;,'\"\\/"
-"""Signs around a name that other mailers and services have filled in: *|PID|*, __PID__, #PID#."""
+"""Characters around the placeholders of other services: *|PID|*, __PID__, #PID#."""
 PROLIFIC_PID = re.compile(r"[0-9a-f]{24}")
 SESSION_ID = re.compile(r"[0-9A-Za-z_-]+")
-"""What may stand in an address of Prolific's: `..` would ask for another one."""
+"""Characters that are safe in an address at Prolific: `..` would lead to another one."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a recruiting service says somebody is; never stored as it stands."""
+    """The identifiers that a recruiting service gives a participant; never stored in the clear."""
 
     pid: str
     session: str
 
     @property
     def key(self) -> str:
-        """Of this person's submission."""
+        """Keyed hash of this person's submission."""
         return external_key(pid=self.pid, session=self.session)
 
     @property
     def person(self) -> str:
-        """Of this person, whatever the submission."""
+        """Keyed hash of this person, whatever the submission."""
         return keyed_hash(PERSON_SALT, self.pid)
 
 
 def identity(*, pid: str, session: str) -> Identity:
-    """What a link says. Raises `BrokenLinkError` if it was not filled in."""
+    """Return the identity in a link. Raises `BrokenLinkError` if it still has a placeholder."""
     for name, value in (("PROLIFIC_PID", pid), ("SESSION_ID", session)):
         is_missing = not value and name == "PROLIFIC_PID"
         name_alone = value.strip(AROUND).casefold()
@@ -59,18 +59,18 @@ def identity(*, pid: str, session: str) -> Identity:
 
 
 def check_prolific(identity: Identity) -> None:
-    """Raise `BrokenLinkError` unless Prolific can have written it: 24 hexadecimal digits."""
+    """Raise `BrokenLinkError` unless the identifiers have Prolific's format."""
     if not PROLIFIC_PID.fullmatch(identity.pid):
         raise BrokenLinkError("PROLIFIC_PID is not 24 hexadecimal digits")
     if not SESSION_ID.fullmatch(identity.session):
-        raise BrokenLinkError("SESSION_ID is missing, or is none of Prolific's")
+        raise BrokenLinkError("SESSION_ID is missing or does not have Prolific's format")
 
 
 def external_key(*, pid: str, session: str) -> str:
-    """Keyed hash of PROLIFIC_PID and SESSION_ID, hexadecimal; empty without a PROLIFIC_PID."""
+    """Return the keyed hash of PROLIFIC_PID and SESSION_ID in hex; "" without a PROLIFIC_PID."""
     return keyed_hash(EXTERNAL_SALT, f"{pid}\n{session}") if pid else ""
 
 
 def token_digest(token: str) -> str:
-    """Keyed hash of an entry token, hexadecimal."""
+    """Return the keyed hash of an entry token in hex."""
     return keyed_hash(ENTRY_SALT, token)

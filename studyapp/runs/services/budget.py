@@ -1,7 +1,7 @@
-"""What a project's runs may spend on remote services: one budget for all of them together.
+"""The budget for remote services, which all runs of a project share.
 
-A run's spending is read from its ledger, so that what was paid stays counted whatever becomes of
-the run. One run of a project asks at a time: two would each find the same money left.
+A run's spending is read from its ledger, so payments still count when a run fails or is stopped.
+Only one run of a project may use paid services at a time: two would each be given the same rest.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from django.conf import settings
 from studyapp.models import Run, StageRecord
 
 REMOTE_METHODS = frozenset({"gemini"})
-"""Labelers that wait for somebody else's computer: their stage takes no turn of ours."""
+"""Labelers that call a remote service: their stage goes to the queue `api`."""
 
 
 def is_remote(method: str) -> bool:
-    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) asks a paid remote service."""
+    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) uses a paid remote service."""
     return method.partition("@")[0] in REMOTE_METHODS
 
 
 def is_paid(config: Mapping[str, Any]) -> bool:
-    """Whether a run under this config asks a paid service."""
+    """Whether a run with this config uses a paid service."""
     sections = (config.get("labels", {}), config.get("ensemble", {}))
     return any(is_remote(one) for section in sections for one in section.get("methods") or ())
 
 
 def ceiling(run: Run) -> float:
-    """Dollars that a run of a project may have spent in all, what it has spent already included."""
+    """Return the dollars that a run may spend in total, including what it has already spent."""
     others = Run.objects.filter(project=run.project_id).exclude(pk=run.pk)
-    # An import was paid for elsewhere.
+    # Imported runs were paid for elsewhere.
     paid = [one for one in others.exclude(origin=Run.Origin.IMPORT) if is_paid(one.config)]
     return max(0.0, float(settings.GEMINI_BUDGET) - sum(map(spent, paid)))
 
 
 def spent(run: Run) -> float:
-    """Dollars that a run has spent, as its ledger counts them; 0 for one that has not begun."""
-    from pipeline.labelers.gemini import costs
+    """Return the dollars in a run's ledger; 0 for a run that has not started."""
     from pipeline.store.run_directory import RunDirectory
+    from pipeline.labelers.gemini import costs
 
     directory = settings.DATA / run.directory
     return costs.spent(directory) if RunDirectory(directory).begun else 0.0
 
 
 def asking(run: Run) -> Run | None:
-    """Another run of the same project that is asking a paid service just now."""
+    """Return another run of the same project that is using a paid service now."""
     others = Run.objects.filter(
         project=run.project_id,
         state=Run.State.RUNNING,

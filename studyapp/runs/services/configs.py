@@ -1,4 +1,4 @@
-"""A run's config as the site takes it: read from text, refused in one line whatever is in it."""
+"""Reads and validates run configs; any invalid config is refused with a one-line error."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
 LONGEST_LINE = 500
-"""Characters of a refusal: it may quote a value that is as long as the config."""
+"""Limit of an error message, which may quote a value of any length; characters."""
 
 
 def config_from_toml(*, text: str, base: Path | None = None) -> dict[str, Any]:
-    """A config's plain dict from TOML; relative paths count from `base` (default: the project).
+    """Parse and validate a TOML config; relative paths start at `base` (default: this project).
 
-    Raises `RunError` on what is not TOML and on what the pipeline refuses.
+    Raises `RunError` if it is not TOML or if the pipeline refuses it.
     """
     return validated(read_toml(text), base=base).to_dict()
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """The plain dict in a TOML text; raises `RunError` if it is none."""
+    """Parse a TOML text to a plain dict. Raises `RunError` if it is not TOML."""
     import tomllib
 
     with refusals("the config is not TOML: "):
@@ -35,7 +35,7 @@ def read_toml(text: str) -> dict[str, Any]:
 
 
 def validated(config: Mapping[str, Any], *, base: Path | None = None) -> RunConfig:
-    """The pipeline's own object of a config; raises `RunError` if it is refused."""
+    """Return the pipeline's object for a config. Raises `RunError` if it is refused."""
     from pipeline.config import config_from_dict
 
     with refusals():
@@ -44,7 +44,7 @@ def validated(config: Mapping[str, Any], *, base: Path | None = None) -> RunConf
 
 @contextmanager
 def refusals(prefix: str = "") -> Iterator[None]:
-    """Whatever a config makes the pipeline or Python say becomes a `RunError` of one line."""
+    """Turn any error that a config causes in the pipeline or Python into a one-line `RunError`."""
     from pipeline.errors import PipelineError
 
     try:
@@ -52,7 +52,7 @@ def refusals(prefix: str = "") -> Iterator[None]:
     except PipelineError as error:
         raise RunError(_line(error)) from error
     except (ValueError, OverflowError, OSError, RecursionError) as error:
-        # Brackets in brackets, numbers of thousands of digits, names that no file can have.
+        # Deeply nested brackets, numbers with thousands of digits, impossible file names.
         raise RunError(_line(error, prefix or "the config cannot be used: ")) from error
 
 

@@ -1,4 +1,4 @@
-"""What a run will take before it starts: from its config's shapes, and from the runs done here."""
+"""Estimates what a run will take, from its config's shapes and from runs that are done."""
 
 import os
 import time
@@ -18,24 +18,25 @@ if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
 MOST_FILES = 60_000
-"""A corpus folder with more is not listed while somebody waits for a page."""
+"""A corpus folder with more files is not listed while a page is being loaded."""
 MOST_SECONDS = 1.0
-"""Nor is one that takes longer to look through."""
+"""Nor is a folder that takes longer to scan."""
 LISTING_BYTES = 2_000
-"""Of a listing or a tar shard, what takes about as long to read as a file does to be found."""
+"""Bytes of a listing or tar shard that take about as long to read as a file takes to find."""
 LISTINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".tar")
 REMEMBERED_SECONDS = 300
 
 
 def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
-    """What a run under a config will take: sizes from its shapes, hours from the runs done here.
+    """Estimate what a run with this config will take.
 
-    `runs` are those that may be learnt from (default: all). `hours`, and `duration`, the same in
-    words, are None where no run of the same subject model is among them; `tracks` and what follows
-    from it where the corpus is too large to be listed in a moment; `remote` names the methods that
-    a remote service charges for; `dollars` is what they may cost for `features`, which is the
-    share of latents that such a run kept: None where there is none. Raises `RunError` if the config
-    or its corpus is refused.
+    `runs` are the runs to learn from (default: all). In the result:
+    - `hours` and `duration` (the same in words) are None if no run has the same subject model;
+    - `tracks` and what depends on it are None if the corpus is too large to be listed quickly;
+    - `remote` lists the methods that use a paid service, and `dollars` is their estimated cost for
+      `features`, the expected number of kept features (None if no run is comparable).
+
+    Raises `RunError` if the config or its corpus is refused.
     """
     from dataclasses import asdict
 
@@ -46,7 +47,7 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
     with refusals():
         checked = config_from_dict(config)
         tracks = _tracks(checked)
-        # Without its corpus: the folder is listed here, within limits, or not at all.
+        # Without its corpus: only `_tracks` may list the folder, within limits.
         found = cost_of(replace(checked, corpus=replace(checked.corpus, path=None)), tracks=tracks)
         methods = config.get("labels", {}).get("methods") or ()
         hours = _hours(config, found.tracks, done)
@@ -66,7 +67,7 @@ def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> 
 
 
 def _tracks(config: "RunConfig") -> int | None:
-    """How many tracks the corpus lists; None without one, or if that takes more than a moment."""
+    """Return the number of tracks in the corpus; None if there is none or it is too large."""
     from pipeline.corpus.adapters import ADAPTERS
     from pipeline.registry import resolve
 
@@ -84,7 +85,7 @@ def _tracks(config: "RunConfig") -> int | None:
 
 
 def _is_small(folder: Path) -> bool:
-    """Whether a folder can be listed in a moment."""
+    """Whether a folder can be listed quickly."""
     end, work = time.monotonic() + MOST_SECONDS, 0.0
     for entry in _files(folder):
         work += 1
@@ -98,12 +99,12 @@ def _is_small(folder: Path) -> bool:
 def _size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat().st_size
-    except OSError:  # a link to nothing
+    except OSError:  # a broken link
         return 0
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Everything under a folder, one at a time: a list of it might never be finished."""
+    """Yield everything under a folder one by one; a complete list could take forever."""
     waiting = [str(folder)]
     while waiting:
         try:
@@ -117,12 +118,12 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def in_words(hours: float) -> str:
-    """A duration as a person would say it: minutes under two hours, else hours."""
+    """Return a duration in words: in minutes under two hours, otherwise in hours."""
     return f"{max(1, round(hours * 60))} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -> float | None:
-    """Hours, from the seconds per track of the latest run of the same subject; None without one."""
+    """Estimate hours from the latest run of the same subject model; None if there is none."""
     model = config.get("subject", {}).get("model")
     for run in runs.prefetch_related("stages")[:50]:
         stages = list(run.stages.all())
@@ -134,7 +135,7 @@ def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -
 
 
 def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run]) -> int | None:
-    """Features to be kept, by the share that the newest run of the same subject kept."""
+    """Estimate the features to be kept from the latest run of the same subject model."""
     from pipeline.config import config_from_dict
     from pipeline.errors import PipelineError
     from pipeline.estimate import latents_of
@@ -146,6 +147,6 @@ def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run
             try:
                 theirs = latents_of(config_from_dict(run.config))
             except PipelineError:
-                continue  # Made by a version with other fields: it says nothing about this config.
+                continue  # Made by a version with other fields, so not comparable.
             return round(latents * kept / theirs) if latents and theirs else None
     return None

@@ -1,4 +1,4 @@
-"""What the feature browser filters and sorts by, computed once from a run's labels.
+"""The columns that the feature browser filters and sorts by, computed once from a run's labels.
 
 `agreement` is the mean over pairs of methods of the Jaccard overlap of the words in their three
 best labels: 1 if they use the same words, 0 if they share none. It compares words, not meanings.
@@ -20,7 +20,7 @@ from studyapp.models import Feature, LabelCandidate, Run
 BATCH = 500
 BEST = 3
 SCORER = "detection"
-"""The scorer whose figures can be compared between features."""
+"""The scorer whose scores can be compared between features."""
 SMALL_WORDS = frozenset({"a", "an", "and", "at", "in", "of", "on", "or", "the", "to", "with"})
 LAYER = re.compile(r"layers\.(\d+)")
 
@@ -28,7 +28,7 @@ Thing = TypeVar("Thing")
 
 
 def fill(run: Run) -> None:
-    """Write the browsing columns of every feature of the run, and the run's facets."""
+    """Fill the browser's columns of every feature of the run, and the run's facets."""
     saes: dict[str, int] = {}
     methods: set[str] = set()
     scorers: set[str] = set()
@@ -50,12 +50,12 @@ def fill(run: Run) -> None:
     }
     run.save(update_fields=["facets"])
     with connection.cursor() as cursor:
-        # Without counts SQLite enters by whichever range is asked for, however wide it is.
+        # Without statistics SQLite would use any index with a range, however wide the range is.
         cursor.execute(f"ANALYZE {Feature._meta.db_table}")
 
 
 def agreement(texts: Iterable[Iterable[str]]) -> float | None:
-    """Mean overlap between methods of the words in their labels; None with fewer than two."""
+    """Return the mean overlap of words between methods' labels; None for fewer than two methods."""
     words = [found for labels in texts if (found := _words(labels))]
     if len(words) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Where runs' files are: one folder a run, one way to write it, and whether its files are whole."""
+"""The folders of runs: where they are, how rows store them, and whether their files are intact."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 
 
 def directory_of(*, run: Run) -> Path:
-    """The run's directory as an absolute path."""
+    """Return the run's directory as an absolute path."""
     return Path(settings.DATA) / run.directory
 
 
 def run_directory(run: Run) -> RunDirectory:
-    """The pipeline's own object of the run's files."""
+    """Return the pipeline's object for the run's files."""
     from pipeline.store.run_directory import RunDirectory
 
     return RunDirectory(directory_of(run=run))
 
 
 def new_directory() -> str:
-    """Where a new run's files go: nobody can know it, and nothing is there."""
+    """Return a new directory for a run: unguessable and unused."""
     directory = f"runs/{uuid.uuid4()}"
     if (settings.DATA / directory).exists():
-        raise RunError(f"the folder {directory} is there already; try again")
+        raise RunError(f"the folder {directory} already exists; try again")
     return directory
 
 
 def stored(path: Path) -> str:
-    """A directory as rows have it: one way to write each, so that none is there twice."""
+    """Return a directory in the form that rows store, so that none is stored twice."""
     root = Path(settings.DATA).resolve()
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def rows_of(path: Path) -> list[Run]:
-    """Every run whose files lie in the folder, however its row writes it."""
+    """Return every run whose files are in the folder, however its row writes the path."""
     rows, path = Run.objects.only("name", "directory"), path.resolve()
     return [run for run in rows if directory_of(run=run).resolve() == path]
 
 
 def check_stages(files: RunDirectory) -> None:
-    """Raise `RunError` if a stage is not done."""
+    """Raise `RunError` unless every stage is done."""
     from pipeline.run import STAGES
 
     stages = files.manifest()["stages"]
@@ -59,7 +59,7 @@ def check_stages(files: RunDirectory) -> None:
 
 
 def check_files(files: RunDirectory, check: Callable[[], None] = lambda: None) -> None:
-    """Raise `RunError` on a file that is not as the manifest says; `check` is called between."""
+    """Raise `RunError` if a file differs from the manifest; `check` is called before each file."""
     from pipeline.files.hashing import sha256_of
 
     stages = files.manifest()["stages"]

@@ -1,6 +1,6 @@
-"""A finished run directory as rows: features, exemplars, clips and label candidates.
+"""Makes rows from a finished run directory: features, exemplars, clips and label candidates.
 
-The directory stays the source. The rows are made in one transaction: either all are there or none.
+The directory remains the source. All rows are created in one transaction.
 """
 
 import re
@@ -22,10 +22,10 @@ Row = dict[str, Any]
 
 
 class Table(Protocol):
-    """What `RunDirectory.read_table` gives, as far as it is used here."""
+    """The part of a table from `RunDirectory.read_table` that is used here."""
 
     def to_pylist(self) -> list[Row]:
-        """The rows as plain dicts."""
+        """Return the rows as plain dicts."""
         ...
 
 
@@ -33,17 +33,17 @@ class Files(Protocol):
     """The reading side of `pipeline.store.run_directory.RunDirectory`."""
 
     def read_table(self, relative: str) -> Table:
-        """A Parquet table of the run."""
+        """Read a Parquet table of the run."""
         ...
 
     def manifest(self) -> dict[str, Any]:
-        """The run's manifest."""
+        """Return the run's manifest."""
         ...
 
 
 @transaction.atomic
 def make_rows(*, run: Run, files: Files) -> int:
-    """Index the run; rows that are already there are left alone. Gives the number of features."""
+    """Index the run unless it is indexed already; returns its number of features."""
     if run.features.exists():
         return run.features.count()
     names = _table_names(files, "features", skip=".neighbours")
@@ -52,14 +52,14 @@ def make_rows(*, run: Run, files: Files) -> int:
             features = _make_features(run, sae, files)
             _make_exemplars(run, sae, files, features)
             _make_labels(sae, files, features)
-        except KeyError as error:  # an old table, or one that something else wrote
+        except KeyError as error:  # an old table, or one written by another program
             raise RunError(f"a table of {sae} lacks the column or feature {error}") from error
     feature_columns.fill(run)
     return run.features.count()
 
 
 def _make_features(run: Run, sae: str, files: Files) -> dict[str, Feature]:
-    """The kept features of one SAE, by identifier."""
+    """Create the kept features of one SAE; returns them by identifier."""
     neighbours = _neighbours(files.read_table(f"features/{sae}.neighbours.parquet").to_pylist())
     kept = [r for r in files.read_table(f"features/{sae}.parquet").to_pylist() if r["kept"]]
     made = Feature.objects.bulk_create(
@@ -113,15 +113,15 @@ def _make_exemplars(run: Run, sae: str, files: Files, features: dict[str, Featur
 
 
 def _make_clips(run: Run, sae: str, exemplars: list[Row], files: Files) -> dict[str, Clip]:
-    """Hash → clip of the run; one clip can stand for many features, of several SAEs."""
+    """Hash → clip of the run; one clip can be an exemplar of many features and SAEs."""
     tags = {
         row["track"]: row["tags"] or [] for row in files.read_table("corpus.parquet").to_pylist()
     }
     known = {clip.sha256: clip for clip in run.clips.all()}
     new = {row["clip"]: row for row in exemplars if row["clip"] not in known}
     if odd := [name for name in new if not SHA256.fullmatch(str(name))]:
-        # It becomes a file's name: in a run made elsewhere it could lead anywhere.
-        raise RunError(f"exemplars/{sae}.parquet names the clip {odd[0]!r}, which is no SHA-256")
+        # It becomes a file name, and in a run made elsewhere it could be any path.
+        raise RunError(f"exemplars/{sae}.parquet names the clip {odd[0]!r}, which is not a SHA-256")
     made = Clip.objects.bulk_create(
         [
             Clip(
@@ -154,7 +154,7 @@ def _make_labels(sae: str, files: Files, features: dict[str, Feature]) -> None:
 def _label(
     method: str, row: Row, feature: Feature, scores: dict[tuple[str, str, int], dict[str, float]]
 ) -> LabelCandidate:
-    """One candidate. A text too long to be shown becomes a failure that says so, never cut."""
+    """Create one candidate. A text that is too long becomes a failure; it is never truncated."""
     text, status, reason = row["text"] or "", row["status"], row["reason"] or ""
     if len(text) > TEXT_LENGTH:
         reason = f"text of {len(text)} characters, over the limit of {TEXT_LENGTH}"
@@ -174,7 +174,7 @@ def _label(
 
 
 def _scores(sae: str, files: Files) -> dict[tuple[str, str, int], dict[str, float]]:
-    """(feature, method, rank) → scorer → score; what could not be scored is left out."""
+    """(feature, method, rank) → scorer → score; failed scores are left out."""
     scores: defaultdict[tuple[str, str, int], dict[str, float]] = defaultdict(dict)
     for scorer in _table_names(files, f"scores/{sae}"):
         for row in files.read_table(f"scores/{sae}/{scorer}.parquet").to_pylist():
@@ -184,7 +184,7 @@ def _scores(sae: str, files: Files) -> dict[tuple[str, str, int], dict[str, floa
 
 
 def _table_names(files: Files, folder: str, skip: str = "\0") -> list[str]:
-    """Names of the Parquet tables directly in `folder`, as the manifest lists them."""
+    """Return the names of the Parquet tables directly in `folder`, from the manifest."""
     listed = (path for stage in files.manifest()["stages"].values() for path in stage["files"])
     names = []
     for path in listed:

@@ -1,9 +1,9 @@
-"""What a run's config may name: everything for an administrator, the offered for everybody else.
+"""What a run's config may name: anything for administrators, only what is offered for others.
 
-The fields concerned are read off the config's dataclasses (`pipeline.config.guard`), so that a new
-one is refused until somebody decides otherwise. The same is checked again by the worker, for the
-run's maker as they are by then. No refusal tells whether something exists on this machine: it names
-the field and what is offered.
+The guarded fields are read from the config's dataclasses (`pipeline.config.guard`), so that a new
+field is refused until it is allowed. The worker checks again, with the current rights of the user
+who made the run. An error never reveals whether a path exists on this machine; it names the field
+and what is offered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from studyapp.core.errors import RunError
-from studyapp.core.permissions import may_start_runs
+from studyapp.core.permissions import may_start_runs, running_projects
 from studyapp.models import Run
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from pipeline.config.guard import Guarded
 
 MOST_OFFERED = 500
-"""Folders that a list has at most."""
+"""Maximum number of folders in a list."""
 NAMED_IN_A_REFUSAL = 8
 MOST_CALLS = 4
-"""Of a paid service under way at once; as many as a config has by itself."""
+"""Maximum number of simultaneous calls of a paid service; the same as a config's default."""
 METHOD_LISTS = (("labels", "methods"), ("ensemble", "methods"))
-"""Fields that name methods, which may name a remote service's model: `gemini@MODEL`."""
+"""Fields with methods, which may include a remote model: `gemini@MODEL`."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars of a million tokens of a remote model."""
+    """Prices of a remote model, dollars per million tokens."""
 
     audio: float
     text: float
@@ -44,22 +44,27 @@ class Prices:
 
 
 def is_trusted(user: AbstractBaseUser | AnonymousUser | None) -> bool:
-    """Whether a user's config may name anything: an administrator's may."""
+    """Whether a user's config may name anything; only administrators' configs may."""
     return bool(user is not None and user.is_active and getattr(user, "is_superuser", False))
 
 
+def may_start_any(user: User | AnonymousUser) -> bool:
+    """Whether the user may start runs in any project, or without one."""
+    return is_trusted(user) or running_projects(user).exists()
+
+
 def corpora() -> list[str]:
-    """The corpus folders that everybody may choose, sorted."""
+    """Return the corpus folders that everyone may choose, sorted."""
     return _folders(settings.CORPORA)
 
 
 def models() -> list[str]:
-    """The models that everybody may choose: names on the hub, then folders."""
+    """Return the models that everyone may choose: names on the hub, then folders."""
     return [*_hub_names(), *_folders(settings.MODELS)]
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise `RunError` if a config, checked by the pipeline or not, names what is not offered."""
+    """Raise `RunError` if a config (validated or not) names something that is not offered."""
     from pipeline.config import RunConfig
     from pipeline.config.guard import guarded_fields
 
@@ -75,17 +80,17 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def check_maker(run: Run) -> None:
-    """Raise `RunError` if whoever made the run may not start it any more."""
+    """Raise `RunError` if the user who made the run may no longer start it."""
     if run.origin == Run.Origin.COMMAND or _may_start(run.created_by, run):
         return
     raise RunError(
-        f"{run.created_by or 'whoever made this run'} may not start runs in "
-        f"{run.project or 'no project'} any more; ask an editor of the project to restart it"
+        f"{run.created_by or 'the user who made this run'} may no longer start runs in "
+        f"{run.project or 'no project'}; ask an editor of the project to restart it"
     )
 
 
 def must_take_over(run: Run, by: User | AnonymousUser | None) -> bool:
-    """Whether `by` answers for a run from now on, whose maker may not start it any more.
+    """Whether `by` must become responsible for a run because its maker may no longer start it.
 
     Raises `RunError` if `by` may not start it either, or may not name what its config names.
     """
@@ -103,27 +108,27 @@ def _may_start(user: User | AnonymousUser | None, run: Run) -> bool:
 
 
 def is_guarded(run: Run) -> bool:
-    """Whether the run's config is held to what is offered."""
+    """Whether the run's config may only name what is offered."""
     return run.origin == Run.Origin.SITE and not is_trusted(run.created_by)
 
 
 def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with what settings decide in everybody's run but an administrator's."""
+    """Return the config with the values that settings impose on runs of non-administrators."""
     models = [*_remote_models(config), _default_remote_model()]
     used = [_prices()[name] for name in models if name in _prices()]
     given = config.get("machine", {})
-    # More hands than the machine has cores would only take it from everybody else.
+    # More workers than cores would only slow down everyone else.
     cores = os.cpu_count() or 1
-    hands = {name: min(int(given.get(name, 1)), cores) for name in ("workers", "threads")}
-    machine = {**given, **hands, "confined": True}
+    counts = {name: min(int(given.get(name, 1)), cores) for name in ("workers", "threads")}
+    machine = {**given, **counts, "confined": True}
     asked = config.get("gemini", {})
     gemini = {
         **asked,
-        # What is under way at once may cost more than was guessed before a reply was seen.
+        # Simultaneous calls may cost more than was estimated before the replies are known.
         "concurrency": min(int(asked.get("concurrency", MOST_CALLS)), MOST_CALLS),
-        # A run's own limit is its project's; see `run_money`.
+        # The run's limit is that of its project; see `runs/services/budget.py`.
         "budget_dollars": float(settings.GEMINI_BUDGET),
-        # Several models share one config: each is counted at the dearest one's price.
+        # Several models share one config, so each is counted at the highest price.
         "dollars_per_million_audio": max(one.audio for one in used),
         "dollars_per_million_text": max(one.text for one in used),
         "dollars_per_million_output": max(one.output for one in used),
@@ -148,8 +153,8 @@ def _is_remote_model(one: Guarded, value: Any) -> None:
 
 def _refuse_file(one: Guarded, value: Any) -> None:
     raise RunError(
-        f"{one} names a file of this machine, which only an administrator's config may; leave it "
-        "out, or ask an administrator to start this run"
+        f"{one} names a file on this machine, which only administrators may do; leave it out, or "
+        "ask an administrator to start this run"
     )
 
 
@@ -168,7 +173,7 @@ _CHECKS: dict[str, Callable[[Guarded, Any], None]] = {
 
 
 def _lies_in(value: Any, roots: list[str]) -> bool:
-    """Whether a path, links followed, is one of these folders or lies under one."""
+    """Whether a path, after following links, is one of these folders or inside one."""
     if not isinstance(value, str | Path):
         return False
     from pipeline.files.places import lies_in
@@ -181,7 +186,7 @@ def _lies_in(value: Any, roots: list[str]) -> bool:
 
 
 def _resolved(roots: list[str]) -> list[Path]:
-    """The folders among the entries of a list; the others are names on the hub."""
+    """Return the folders among the entries of a list; the others are names on the hub."""
     folders = [Path(root).expanduser() for root in roots]
     return [folder.resolve() for folder in folders if folder.is_absolute()]
 
@@ -191,7 +196,7 @@ def _hub_names() -> list[str]:
 
 
 def _folders(roots: list[str]) -> list[str]:
-    """The folders in each root; of a root without any, itself."""
+    """Return the folders in each root, or the root itself if it has none."""
     found: list[str] = []
     for root in _resolved(roots):
         if root.is_dir():
@@ -207,7 +212,7 @@ def _default_remote_model() -> str:
 
 
 def _prices() -> dict[str, Prices]:
-    """What remote models may be asked, and at which price they are counted."""
+    """Remote model → its prices, for every model that may be used."""
     from pipeline.config import GeminiConfig
 
     usual = GeminiConfig()
@@ -222,7 +227,7 @@ def _prices() -> dict[str, Prices]:
 
 
 def _remote_models(config: Mapping[str, Any]) -> list[str]:
-    """Models of remote services that a config names: its own, and its methods' variants."""
+    """Return the remote models in a config: its own, and the variants of its methods."""
     named = []
     for section, name in METHOD_LISTS:
         given = config.get(section)

@@ -1,4 +1,4 @@
-"""Progress of a run as rows: what the worker writes and the run's page reads."""
+"""Progress of a run in rows, written by the worker and read by the run's page."""
 
 import time
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from studyapp.jobs.services import outages
 from studyapp.models import StageRecord
 
 WRITE_SECONDS = 0.5
-"""A stage's row is written at most so often while it works."""
+"""Minimum time between two updates of a stage's row."""
 NOTE_LENGTH = 300
 WRITTEN = ("done", "total", "unit", "note", "heartbeat_at", "started_at", "lines")
 LINES_KEPT = 200
-"""Of a stage's log; earlier ones are in the worker's."""
+"""Lines of a stage's log in its row; earlier ones are in the worker's log."""
 
 
 class RowProgress:
-    """A `pipeline.progress.Progress` that writes one stage's row.
+    """A `pipeline.progress.Progress` that updates one stage's row.
 
-    `check` is called before each writing and raises where the work is not this process's any more.
-    A database that is away for a moment costs a row's freshness, not hours of a stage's work.
+    `check` is called before each update and raises if this worker has lost its lease. A short
+    outage of the database only delays the update; the stage's work is not lost.
     """
 
     def __init__(self, record: StageRecord, check: Callable[[], None] = lambda: None) -> None:
@@ -30,7 +30,7 @@ class RowProgress:
         self._outage = outages.Outage()
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """A piece of work begins; its name is noted where it is not the stage's own."""
+        """Begin a piece of work; its name is noted if it differs from the stage's."""
         self._record.done, self._record.total, self._record.unit = 0, total, unit[:30]
         self._record.started_at = timezone.now()
         if stage != self._record.stage:
@@ -38,20 +38,20 @@ class RowProgress:
         self._write()
 
     def advance(self, n: int = 1) -> None:
-        """Count, and write if the last writing is long enough ago."""
+        """Count, and update the row if the last update is long enough ago."""
         self._record.done += n
         if time.monotonic() - self._written >= WRITE_SECONDS:
             self._write()
 
     def note(self, text: str) -> None:
-        """Keep the last line that a person may want to read."""
+        """Store a line for the reader."""
         self._record.note = text[:NOTE_LENGTH]
         line = [timezone.now().isoformat(timespec="seconds"), text[:NOTE_LENGTH]]
         self._record.lines = [*self._record.lines[-LINES_KEPT + 1 :], line]
         self._write()
 
     def finish(self) -> None:
-        """The piece of work is over: its last count is written."""
+        """End the piece of work: write its final count."""
         self._write()
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""A run as the request's user may have it."""
+"""Access to runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studyapp.runs import selectors
 
 
 def run_for(request: HttpRequest, pk: int, least: Role = Role.VIEWER) -> Run:
-    """The run, if the user has at least that role in its project."""
+    """Return the run if the user has at least that role in its project; otherwise 404 or 403."""
     run = selectors.by_id(pk)
     if run is None or not may(request.user, run.project, Role.VIEWER):
         raise Http404(f"There is no run {pk}.")

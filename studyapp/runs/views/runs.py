@@ -1,4 +1,4 @@
-"""Runs: begun from a config checked as it is typed, watched, stopped, compared, imported."""
+"""Runs: started from a config that is checked while it is typed, watched, compared, imported."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from studyapp.core import audit
 from studyapp.core.errors import RunError
 from studyapp.core.middleware import takes_files
 from studyapp.core.numbers import whole
-from studyapp.core.permissions import projects_of, running_projects, visible
+from studyapp.core.permissions import projects_of, visible
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Role, Run
+from studyapp.models import Role
 from studyapp.runs import selectors
 from studyapp.runs.forms import ImportForm, RunForm, checked_config
 from studyapp.runs.services import form_fields as fields
@@ -33,7 +33,7 @@ MOST_COMPARED = 4
 
 @require_GET
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run: its stages, summaries, and excluded tracks; for htmx the moving part only."""
+    """Show a run: its stages, summaries and excluded tracks; for htmx only its progress."""
     overview = selectors.overview(run_for(request, pk))
     part = bool(getattr(request, "htmx", False))
     name = "researcher/run_progress.html" if part else "researcher/run.html"
@@ -48,7 +48,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
 @takes_files
 @require_http_methods(["GET", "POST"])
 def new_run(request: HttpRequest) -> HttpResponse:
-    """Start a run from a config: fresh, or like another run's."""
+    """Start a run from a new config or from a copy of another run's."""
     _check_may_start(request)
     initial = {"config": _like(request)} if request.method == "GET" else {}
     form = RunForm(request.POST or None, request.FILES or None, user=request.user, initial=initial)
@@ -73,10 +73,10 @@ def new_run(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def check_config(request: HttpRequest) -> HttpResponse:
-    """What there is to say of a config while it is typed: its fault or its plan; its fields."""
+    """Check a config while it is typed: show its error or its estimate, and its fields."""
     _check_may_start(request)
     text = request.POST.get("config", "")
-    context = _said_of(request, text)
+    context = _assessment(request, text)
     if not context.get("unreadable"):
         context["sections"] = _sections(request, fields.read(text))
     return render(request, "researcher/run_checked.html", context)
@@ -84,24 +84,26 @@ def check_config(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def fill_config(request: HttpRequest) -> HttpResponse:
-    """The same of a config whose fields are filled in, and the text that this makes."""
+    """Check a config whose fields were edited, and show the resulting text."""
     _check_may_start(request)
     given = request.POST.get("config", "")
     try:
         text = fields.written(given, request.POST)
     except RunError as error:
         return render(request, "researcher/run_plan.html", {"fault": str(error)})
-    return render(request, "researcher/run_checked.html", _said_of(request, text) | {"text": text})
+    return render(
+        request, "researcher/run_checked.html", _assessment(request, text) | {"text": text}
+    )
 
 
 def _check_may_start(request: HttpRequest) -> None:
-    """403 for whoever may start runs in no project."""
-    if not policy.is_trusted(request.user) and not running_projects(request.user).exists():
+    """Raise `PermissionDenied` if the user may start runs in no project."""
+    if not policy.may_start_any(request.user):
         raise PermissionDenied("You are not an editor of any project that may start runs.")
 
 
 def _like(request: HttpRequest) -> str:
-    """The config's text of the run that another one is to be like (`?like=NUMBER`)."""
+    """Return the config text of the run that is to be copied (`?like=NUMBER`)."""
     asked = request.GET.get("like", "")
     number = whole(asked)
     if number is None:
@@ -114,15 +116,15 @@ def _like(request: HttpRequest) -> str:
 
 
 def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
-    """The form's fields: with what an administrator may want to type, or with what is offered."""
+    """Return the form's fields, with suggestions for administrators or the offered choices."""
     if policy.is_trusted(request.user):
         return fields.filled(config, selectors.known_places(selectors.all_runs()))
     offered = {"corpus.path": policy.corpora(), "subject.model": policy.models()}
     return fields.filled(config, {}, offered)
 
 
-def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
-    """For `run_plan.html`: nothing to check, the fault, or the plan."""
+def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
+    """Return the context of `run_plan.html`: nothing to check, the error, or the estimate."""
     if not text.strip():
         return {"empty": True}
     try:
@@ -132,7 +134,7 @@ def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
     trusted = policy.is_trusted(request.user)
     try:
         config = checked_config(text, trusted=trusted)
-        plan = plan_of(config, runs=visible(request.user, Run.objects.all()))
+        plan = plan_of(config, runs=visible(request.user, selectors.every_run()))
     except RunError as error:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
     if not trusted:
@@ -142,7 +144,7 @@ def _said_of(request: HttpRequest, text: str) -> dict[str, Any]:
 
 @require_POST
 def import_run(request: HttpRequest) -> HttpResponse:
-    """Register a run directory on this machine; only administrators may name paths."""
+    """Import a run directory on this machine; only administrators may name paths."""
     if not request.user.is_superuser:
         raise PermissionDenied("Only administrators may name a folder on this machine.")
     form = ImportForm(request.POST, projects=projects_of(request.user))
@@ -172,7 +174,7 @@ def _new_run(request: HttpRequest, form: RunForm, imports: ImportForm, status: i
 
 @require_POST
 def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
-    """Queue a run that is new, failed or stopped; what its stages finished before is kept."""
+    """Queue a run that is new, failed or stopped; results of finished stages are kept."""
     run = run_for(request, pk, Role.EDITOR)
     try:
         services.queue_run(run=run, by=request.user)
@@ -184,7 +186,7 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
-    """Make a finished stage again, with what follows from it."""
+    """Re-run a finished stage and the stages after it."""
     run = run_for(request, pk, Role.EDITOR)
     try:
         services.redo_stage(run=run, stage=stage, by=request.user)
@@ -209,7 +211,7 @@ def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
-    """Runs side by side: where their configs differ, and what came out."""
+    """Compare runs: where their configs differ, and their outcomes."""
     asked = [whole(pk) for pk in request.GET.getlist("run")]
     numbers = [pk for pk in dict.fromkeys(asked) if pk is not None]
     runs = [run_for(request, pk) for pk in numbers[:MOST_COMPARED]]
@@ -218,7 +220,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def queues(request: HttpRequest) -> HttpResponse:
-    """What waits, runs and failed, by queue; for administrators."""
+    """Show waiting, running and failed jobs by queue, to administrators only."""
     if not request.user.is_superuser:
         raise PermissionDenied("The queues are shown to administrators.")
     context = {"depths": job_selectors.depths(), "jobs": job_selectors.recent()}

@@ -182,7 +182,7 @@ def test_the_list_of_submissions_makes_up_for_lost_messages(
     out = StringIO()
     call_command("reconcile", study.slug, stdout=out)
     assert out.getvalue() == (
-        f"{study}: 102 submissions, 100 of whom nobody came here; ended now: 1 timed_out\n"
+        f"{study}: 102 submissions, 100 of them never came here; ended now: 1 timed_out\n"
     )
     for one in people.values():
         one.refresh_from_db()
@@ -202,14 +202,14 @@ def test_without_a_name_every_study_that_is_listed_there_is_compared(
     settings.PROLIFIC_TOKEN = ""
     out = StringIO()
     call_command("reconcile", stdout=out)
-    assert out.getvalue() == "PROLIFIC_TOKEN is not set: there is nothing to compare with\n"
+    assert out.getvalue() == "PROLIFIC_TOKEN is not set, so there is nothing to compare with\n"
 
 
 def test_a_service_that_fails_is_one_clear_line(
     service: Prolific, study: Study, settings: Any
 ) -> None:
     service.broken = 503
-    with pytest.raises(CommandError, match=r"^Prolific answers 503$"):
+    with pytest.raises(CommandError, match=r"^Prolific answered with status 503$"):
         call_command("reconcile", study.slug)
     settings.PROLIFIC_API = "http://127.0.0.1:9"
     with pytest.raises(RecruitmentError, match="cannot be read: ConnectError"):
@@ -307,7 +307,7 @@ def test_an_outage_locks_nobody_out_and_is_flagged_until_reconciled(
     out = StringIO()
     call_command("reconcile", study.slug, stdout=out)
     assert out.getvalue().splitlines()[1] == (
-        "1 that came here and Prolific does not know, flagged submission_unknown: "
+        "1 not known to Prolific, flagged submission_unknown: "
         f"{exports.pseudonym(people['ben'].identifier)}"
     )
     assert flags_of(study) == ["", "submission_unknown"]

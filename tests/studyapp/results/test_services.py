@@ -56,7 +56,7 @@ def test_a_worker_makes_the_report_of_a_closed_study() -> None:
 @pytest.mark.django_db
 def test_an_open_study_has_no_results_unless_it_was_unblinded() -> None:
     study = factories.make_study()
-    with pytest.raises(results.ReportError, match="is not closed: its results would unblind"):
+    with pytest.raises(results.ReportError, match="is not closed, and its results would unblind"):
         results.request_report(study=study)
     results.folder_of(study).mkdir(parents=True)
     (results.folder_of(study) / results.PAGE).write_text("early")

@@ -76,7 +76,7 @@ def test_listeners_who_find_the_study_full_are_counted_with_the_reason(live_serv
 
 def test_only_an_open_study_takes_listeners(live_server: Any) -> None:
     study = factories.make_study(state=Study.State.PAUSED)
-    with pytest.raises(CommandError, match="is paused: listeners need an open study"):
+    with pytest.raises(CommandError, match="is paused; listeners need an open study"):
         _simulate(live_server, study)
 
 

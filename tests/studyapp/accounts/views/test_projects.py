@@ -111,7 +111,7 @@ def test_the_last_owner_stays(project: Project) -> None:
     page = _as("owner").post(
         reverse("change-member", args=[project.pk, own.pk]), {"role": "none"}, follow=True
     )
-    assert "keeps at least one owner" in page.content.decode()
+    assert "needs at least one owner" in page.content.decode()
     other = Membership.objects.get(user__username="editor")
     projects.change_role(project=project, member=other, role=None, by=owner)
     assert not Membership.objects.filter(user__username="editor").exists()

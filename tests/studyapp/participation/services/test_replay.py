@@ -46,7 +46,7 @@ def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
     people = [arrive(study) for _ in range(4)]
     for someone in people:
         said = replay(someone)
-        assert "exactly what is stored" in said
+        assert "identical to the stored ones" in said
         trials = list(someone.trials.select_related("item").order_by("number"))
         lines = [line for line in said.splitlines() if line.startswith(" " * 4)]
         shown = [line.split(maxsplit=1)[1] for line in lines if "clips" not in line]
@@ -61,7 +61,7 @@ def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
     someone = arrive(make_study(**options))
     trial = someone.trials.get(number=2)
     Trial.objects.filter(pk=trial.pk).update(option_order=trial.option_order[::-1])
-    with pytest.raises(CommandError, match="trial 2 is not what is stored"):
+    with pytest.raises(CommandError, match="trial 2 differs from the stored one"):
         replay(someone)
 
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_drawn_again_is_one_clear_line() -> None:
     Participation.objects.filter(pk=bare.pk).update(draw={})
     with pytest.raises(CommandError, match="no state was stored with this draw"):
         replay(bare)
-    with pytest.raises(CommandError, match="no export of this site names a participation 'nobody'"):
+    with pytest.raises(CommandError, match="no export of this site has a participation 'nobody'"):
         call_command("replay", "nobody")
 
 
@@ -89,4 +89,4 @@ def test_a_replay_takes_the_names_of_exports(tmp_path: Path) -> None:
         [row] = csv.DictReader(file)
     out = StringIO()
     call_command("replay", row["participation"], stdout=out)
-    assert "exactly what is stored" in out.getvalue()
+    assert "identical to the stored ones" in out.getvalue()

@@ -72,7 +72,7 @@ def test_simulating_beside_people_is_refused_but_in_a_rehearsal(study: Study) ->
     passages.enter(Client(), study)  # A look is no answer.
     assert simulate.open_study(study.slug) == study
     passages.reach_trials(Client(), study)
-    with pytest.raises(CommandError, match="has answers by people: simulate in a study of its own"):
+    with pytest.raises(CommandError, match="has answers by people; simulate in a separate study"):
         call_command("simulate", study.slug, participants=1)
     Study.objects.update(rehearsal=True)
     assert simulate.open_study(study.slug) == study

@@ -121,7 +121,7 @@ def test_a_clip_of_an_import_that_leads_out_of_its_folder_is_refused(imported: R
     manifest["stages"]["exemplars"]["files"][path] = sha256_of(folder / path)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert do(imported) == Run.State.FAILED
-    assert imported.error.endswith("names the clip '../../../others/sound', which is no SHA-256")
+    assert imported.error.endswith("names the clip '../../../others/sound', which is not a SHA-256")
     assert not imported.clips.exists()
 
 

@@ -258,11 +258,11 @@ def test_the_worker_confines_the_corpus(queued: Run, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda f: User.objects.update(is_active=False), "may not start runs in Hearing any more"),
-        (lambda f: User.objects.all().delete(), "may not start runs in Hearing any more"),
-        (lambda f: Membership.objects.update(role=Role.VIEWER), "may not start runs in Hearing"),
-        (lambda f: Membership.objects.all().delete(), "may not start runs in Hearing any more"),
-        (lambda f: Project.objects.update(may_start_runs=False), "may not start runs in Hearing"),
+        (lambda f: User.objects.update(is_active=False), "may no longer start runs in Hearing"),
+        (lambda f: User.objects.all().delete(), "may no longer start runs in Hearing"),
+        (lambda f: Membership.objects.update(role=Role.VIEWER), "may no longer start runs"),
+        (lambda f: Membership.objects.all().delete(), "may no longer start runs in Hearing"),
+        (lambda f: Project.objects.update(may_start_runs=False), "may no longer start runs"),
         (
             lambda f: ((f / "corpora/good").rmdir(),
                        (f / "corpora/good").symlink_to(f / "secret/corpus")),
