@@ -101,7 +101,7 @@ def test_indexing_counts_for_the_planner_what_it_made(run: Run) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "1~", "nan~3", "1~-2", "1~9999999999999999999999"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(selectors.CursorError, match="is no place"):
+    with pytest.raises(selectors.CursorError, match="is not a position"):
         selectors.Cursor.read(text)
 
 
