@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 def work(lease: jobs.JobLease) -> bool:
     """Make the view of the job's feature."""
-    from pipeline.store.run_directory import RunDirectory
     from pipeline.errors import PipelineError
     from pipeline.store.run_directory import RunDirectory
     from pipeline.viewing.facts import SaeReader, steered

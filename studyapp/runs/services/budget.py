@@ -38,8 +38,8 @@ def ceiling(run: Run) -> float:
 
 def spent(run: Run) -> float:
     """Return the dollars in a run's ledger; 0 for a run that has not started."""
-    from pipeline.store.run_directory import RunDirectory
     from pipeline.labelers.gemini import costs
+    from pipeline.store.run_directory import RunDirectory
 
     directory = settings.DATA / run.directory
     return costs.spent(directory) if RunDirectory(directory).begun else 0.0

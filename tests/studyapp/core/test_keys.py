@@ -149,7 +149,7 @@ def test_the_first_key_of_a_database_with_people_must_name_them_as_before(settin
     Installation.objects.all().delete()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, settings.PSEUDONYM_KEY = OLD, [], NEW
     participations.begin(study=make_study())
-    with pytest.raises(InstallationError, match="named by the EARWITNESS_SECRET_KEY of then"):
+    with pytest.raises(InstallationError, match="made with an earlier EARWITNESS_SECRET_KEY"):
         installation.check()
     assert not Installation.objects.exists()
 
