@@ -1,4 +1,4 @@
-"""Django's administration: looking at every row. What a study has fixed cannot be changed here."""
+"""Django's administration: shows every row. A study's frozen design cannot be changed here."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +25,20 @@ else:
 
 
 class ReadOnly(ModelAdmin):
-    """Rows to look at: written by services alone."""
+    """Read-only rows, which only services write."""
 
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never; looking stays allowed."""
+        """Return False; viewing is still allowed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
 
@@ -47,13 +47,13 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class AccountAdmin(Accounts):
-    """Accounts, and links for those who forgot their password where no mail is sent."""
+    """Accounts, with password links for sites that cannot send mail."""
 
     actions = ("password_link",)
 
     @admin.action(description="Make a link to set a new password", permissions=["change"])
     def password_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        """Show a link for each; whoever has it within a day sets the password, once."""
+        """Show a link for each account; it sets the password once, within a day."""
         for user in users:
             link = request.build_absolute_uri(accounts.password_path(user))
             messages.success(request, f"Link for {user.get_username()}: {link}")
@@ -69,11 +69,11 @@ class ProjectAdmin(ReadOnly):
     readonly_fields = ("name",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Of one project, by an administrator."""
+        """Whether an administrator is changing a single project."""
         return obj is not None and bool(getattr(request.user, "is_superuser", False))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """With a line in the audit trail."""
+        """Save and record the change in the audit trail."""
         super().save_model(request, obj, form, change)
         action = "allowed runs" if obj.may_start_runs else "stopped runs being started"
         audit.note(user=request.user, action=action, target=obj, project=obj)
@@ -81,7 +81,7 @@ class ProjectAdmin(ReadOnly):
 
 @admin.register(models.Run)
 class RunAdmin(ReadOnly):
-    """Runs. Administrators give them to projects; nothing else of a run is changed here."""
+    """Runs. Administrators can move them to projects; nothing else can be changed here."""
 
     list_display = ("name", "project", "origin", "state", "identifier", "created_at", "finished_at")
     list_filter = ("state", "origin", "project")
@@ -89,16 +89,16 @@ class RunAdmin(ReadOnly):
     search_fields = ("name", "identifier")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Of one run, by an administrator."""
+        """Whether an administrator is changing a single run."""
         return obj is not None and bool(getattr(request.user, "is_superuser", False))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """All but the project."""
+        """Return all fields but the project."""
         names = [field.name for field in models.Run._meta.get_fields() if field.concrete]
         return tuple(name for name in names if name != "project")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """By the service, into the audit trail."""
+        """Save through the service, and record it in the audit trail."""
         project = form.cleaned_data["project"]
         try:
             lifecycle.give_run(run=models.Run.objects.get(pk=obj.pk), project=project)
@@ -157,23 +157,23 @@ class LabelCandidateAdmin(ReadOnly):
 
 @admin.register(models.Study)
 class StudyAdmin(ReadOnly):
-    """Studies. The texts and numbers of a draft can be changed; what is frozen cannot."""
+    """Studies. The texts and numbers of a draft can be changed; a frozen study cannot."""
 
     list_display = ("slug", "version", "title", "state", "frozen_at")
     list_filter = ("state",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A draft alone, and never the list."""
+        """Whether a single draft is being changed; the list is never editable."""
         is_draft = isinstance(obj, models.Study) and obj.state == models.Study.State.DRAFT
         return is_draft and admin.ModelAdmin.has_change_permission(self, request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """All that the items were drawn from, and the state, which services move."""
+        """Return the fields that items were drawn from, and the state, which services change."""
         names = [field.name for field in models.Study._meta.get_fields() if field.concrete]
         return tuple(name for name in names if name not in editable())
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """By the service, which alone knows the rules."""
+        """Save through the service, which checks the rules."""
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         try:
             studies.update_study(study=obj, **changes)
@@ -209,7 +209,7 @@ class ItemAdmin(ReadOnly):
 
 @admin.register(models.Participation)
 class ParticipationAdmin(ReadOnly):
-    """Passages of participants."""
+    """Participations in studies."""
 
     list_display = ("identifier", "study", "status", "simulated", "created_at", "finished_at")
     list_filter = ("study", "status", "simulated")
@@ -219,7 +219,7 @@ class ParticipationAdmin(ReadOnly):
 
 @admin.register(models.Recruitment)
 class RecruitmentAdmin(ModelAdmin):
-    """Where participants come from; it may change while a study is open."""
+    """How a study recruits participants; this may change while it is open."""
 
     list_display = ("study", "entry", "service", "external_study", "reconciled_at")
     list_select_related = ("study",)
@@ -228,7 +228,7 @@ class RecruitmentAdmin(ModelAdmin):
 
 @admin.register(models.EntryToken)
 class EntryTokenAdmin(ReadOnly):
-    """Tokens by which participants enter; made by `manage.py entry_links`."""
+    """Tokens with which participants enter; created by `manage.py entry_links`."""
 
     list_display = ("study", "kind", "note", "uses", "max_uses", "revoked_at", "created_at")
     list_filter = ("kind",)
@@ -237,7 +237,7 @@ class EntryTokenAdmin(ReadOnly):
 
 @admin.register(models.Delivery)
 class DeliveryAdmin(ReadOnly):
-    """Messages of recruiting services."""
+    """Messages from recruiting services."""
 
     list_display = ("service", "event", "type", "outcome", "received_at")
     list_filter = ("service", "type")
@@ -245,7 +245,7 @@ class DeliveryAdmin(ReadOnly):
 
 @admin.register(models.Trial)
 class TrialAdmin(ReadOnly):
-    """Items shown in participations."""
+    """Items that participants were shown."""
 
     list_display = ("participation", "number", "kind", "item", "shown_at")
     list_filter = ("kind",)
@@ -254,7 +254,7 @@ class TrialAdmin(ReadOnly):
 
 @admin.register(models.StepRecord)
 class StepRecordAdmin(ReadOnly):
-    """Sound checks, questionnaires, feedback: what happened in them."""
+    """Data of sound checks, questionnaires and feedback."""
 
     list_display = ("participation", "step", "begun_at", "done_at")
     list_filter = ("step",)
@@ -271,7 +271,7 @@ class ResponseAdmin(ReadOnly):
 
 @admin.register(models.Event)
 class EventAdmin(ReadOnly):
-    """What happened on participants' pages. Append-only."""
+    """Events on participants' pages. Append-only."""
 
     list_display = ("participation", "trial", "type", "clip", "at_ms", "value", "received_at")
     list_filter = ("type",)

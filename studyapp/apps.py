@@ -1,4 +1,4 @@
-"""The app's configuration."""
+"""Configuration of the Django app."""
 
 from typing import Any
 
@@ -13,9 +13,11 @@ class StudyAppConfig(AppConfig):
     verbose_name = "Earwitness"
 
     def ready(self) -> None:
-        """Know the checks; have every migration, hence every start, look at key and folder.
+        """Register the checks and the signal handlers.
 
-        And have tokens outlive the hash of a password that stays."""
+        Every migration, and so every start, checks key and folder. API tokens stay valid when Django
+        only upgrades the hash of a password.
+        """
         from studyapp.core import checks  # noqa: F401 - registers them
 
         post_migrate.connect(_check_installation, sender=self)
@@ -36,10 +38,10 @@ def _check_installation(using: str, **_: Any) -> None:
 
 
 def _keep_tokens(instance: Any, update_fields: frozenset[str] | None, **_: Any) -> None:
-    """Before Django stores a password's newer hash at a login.
+    """Keep a user's tokens valid if Django is about to upgrade the hash of their password.
 
-    Only there is the password the one field saved and `_password`, a new one, empty
-    (`AbstractBaseUser.check_password`).
+    Only then is the password the single field that is saved while `_password`, the new password,
+    is empty (`AbstractBaseUser.check_password`).
     """
     from studyapp.accounts.services import tokens
 

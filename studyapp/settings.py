@@ -1,4 +1,4 @@
-"""Settings of the one Django project; environment variables decide, each with a loud, named error.
+"""Settings of the Django project, from environment variables; an invalid value names its variable.
 
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
 in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
@@ -29,28 +29,28 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DATA = Path(env.str("EARWITNESS_DATA", default=str(BASE_DIR / "data"))).expanduser().resolve()
-"""Folder of everything that is made: runs, stimuli, the SQLite file, the broker's socket."""
+"""Folder for all data: runs, stimuli, the SQLite file, the broker's socket."""
 
 
 def _make_data_folder(folder: Path) -> bool:
-    """Make it, for its owner alone; whether something was made in it before this start."""
+    """Create the folder, private to its owner; returns whether it already had files."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return any(folder.iterdir())
     except OSError as error:
         raise ImproperlyConfigured(
-            f"EARWITNESS_DATA is {folder}: cannot be made ({error})"
+            f"EARWITNESS_DATA is {folder}, which cannot be created ({error})"
         ) from error
 
 
 def _key(name: str, file: Path, make: Callable[[], str]) -> str:
-    """The key from the environment, else the one kept in the file."""
+    """Return the key from the environment, otherwise the one in the file."""
     given: str = env.str(name, default="")
     return keys.checked(name, given) if given else keys.kept(file, make)
 
 
 def _first_pseudonym_key() -> str:
-    """What is in the data folder already was named by the cookies' key that was in use then."""
+    """Return a first pseudonym key; pseudonyms in existing data were made with the cookie key."""
     before = [*SECRET_KEY_FALLBACKS, SECRET_KEY][0]
     return keys.as_before(before) if _WAS_IN_USE else keys.fresh()
 
@@ -66,13 +66,15 @@ def _networks(name: str, default: str) -> list[ipaddress.IPv4Network | ipaddress
     try:
         return [ipaddress.ip_network(one) for one in given]
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}; give networks as 10.0.0.0/8,::1") from error
+        raise ImproperlyConfigured(
+            f"{name}: {error}; give networks such as 10.0.0.0/8,::1"
+        ) from error
 
 
 _WAS_IN_USE = _make_data_folder(DATA)
 SECRET_KEY = _key("EARWITNESS_SECRET_KEY", DATA / "secret_key", keys.fresh)
 SECRET_KEY_FALLBACKS = env.list("EARWITNESS_SECRET_KEY_FALLBACKS", default=[])
-"""Earlier keys, the newest first: what they signed and sealed still counts, nothing new is."""
+"""Earlier keys, the newest first: what they signed is still valid, but they sign nothing new."""
 PSEUDONYM_KEY = _key("EARWITNESS_PSEUDONYM_KEY", DATA / "pseudonym_key", _first_pseudonym_key)
 DEBUG = env.bool("EARWITNESS_DEBUG", default=False)
 ALLOWED_HOSTS = [
@@ -90,7 +92,7 @@ INSTALLED_APPS = [
     "csp",
     "django_filters",
     "django_htmx",
-    # Before allauth, whose pages have templates of ours.
+    # Before allauth, because our templates override its own.
     "studyapp.apps.StudyAppConfig",
     "allauth",
     "allauth.account",
@@ -99,7 +101,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First: whoever asks whether the process lives knows neither the host's name nor HTTPS.
+    # First: probes use neither the host's name nor HTTPS.
     "studyapp.hosting.health.ProbeMiddleware",
     "studyapp.core.middleware.OddRequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -110,7 +112,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    # Every page asks for a login unless its view says `login_not_required`.
+    # Every page requires a login unless its view is marked `login_not_required`.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -118,11 +120,11 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "studyapp.accounts.second_factor.RequiredMiddleware",
-    # Last: it answers in place of a login that axes has locked out.
+    # Last: it replaces the response of a login that axes has locked out.
     "axes.middleware.AxesMiddleware",
 ]
 
-# A little above what the first middleware lets through: it alone decides.
+# Slightly above the limit of OddRequestMiddleware, which decides.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 2**20 + 1
 
 ROOT_URLCONF = "studyapp.urls"
@@ -151,13 +153,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
-    # Passwords' hashes and sessions lie in it; SQLite gives the files beside it the same mode.
+    # It has password hashes and sessions; SQLite gives its companion files the same mode.
     _keep_to_owner(Path(str(DATABASES["default"]["NAME"])))
-    # Tests run on a file, as the site does: WAL and locks behave otherwise in memory.
+    # Tests use a file, as the site does: WAL and locks behave differently in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
-# To open a connection, SQLite's too, takes longer than most of a page's queries.
+# Opening a connection, even to SQLite, takes longer than most queries of a page.
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
-# A connection that the database ended meanwhile, by a restart, is opened again before a request.
+# Before a request, reopen a connection that a restart of the database has closed.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -184,18 +186,18 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 SECOND_FACTOR = env.str("EARWITNESS_SECOND_FACTOR", default="optional")
-"""`required`: who has no second factor gets no page but the one that sets it up."""
+"""`required`: users without a second factor only see the page that sets it up."""
 if SECOND_FACTOR not in ("optional", "required"):
     raise ImproperlyConfigured(
         f"EARWITNESS_SECOND_FACTOR is {SECOND_FACTOR!r}: it must be optional or required"
     )
-# Accounts come by invitation or createsuperuser; allauth sends no mail.
+# Accounts are created by invitation or createsuperuser; allauth sends no mail.
 ACCOUNT_ADAPTER = "studyapp.accounts.second_factor.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
-# allauth counts in the cache, which is each web process' own; axes counts rows, for all of them.
+# allauth counts in the cache, separately in each web process; axes counts in the database.
 ACCOUNT_RATE_LIMITS = False
 MFA_ADAPTER = "studyapp.accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {
@@ -203,10 +205,10 @@ MFA_FORMS = {
     "reauthenticate": "studyapp.accounts.forms.second_factor.CodeAgainForm",
 }
 MFA_TOTP_ISSUER = "Earwitness"
-MFA_TOTP_TOLERANCE = 1  # A telephone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1  # A phone's clock may be half a minute off.
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 
-# Ten characters, none of the twenty thousand most used, no name, not digits alone.
+# Ten characters, not a common password, not similar to the name, not only digits.
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in (
@@ -220,25 +222,25 @@ PASSWORD_RESET_TIMEOUT = 60 * 60 * 24
 TOKEN_DAYS = env.int("EARWITNESS_TOKEN_DAYS", default=90)
 """Days after which an API token expires."""
 EMAIL_URL = env.str("EARWITNESS_EMAIL_URL", default="")
-"""`smtp+tls://NAME:PASSWORD@HOST:587`; without one an administrator hands out password links."""
+"""`smtp+tls://NAME:PASSWORD@HOST:587`; without it, administrators hand out password links."""
 if EMAIL_URL:
     vars().update(env.email_url("EARWITNESS_EMAIL_URL"))
 EMAIL_TIMEOUT = 10
-"""Seconds: a mail is sent while somebody waits for the page."""
+"""Seconds; a mail is sent while the user waits for the page."""
 DEFAULT_FROM_EMAIL = env.str("EARWITNESS_EMAIL_FROM", default="earwitness@localhost")
 
 PROXIES = env.int("EARWITNESS_PROXIES", default=0)
-"""Proxies before the site that append to X-Forwarded-For; 0: nobody's header is believed."""
+"""Number of proxies in front of the site that append to X-Forwarded-For; 0: ignore the header."""
 TRUSTED_PROXIES = _networks(
     "EARWITNESS_TRUSTED_PROXIES",
     "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
 )
-"""Where those proxies are; what comes from elsewhere is a client, whatever its header says."""
+"""Addresses of those proxies; any other sender is a client, whatever its header says."""
 AXES_CLIENT_IP_CALLABLE = "studyapp.core.addresses.counted_address"
 AXES_HANDLER = "studyapp.accounts.lockout.Handler"
 ADDRESS_FAILURE_LIMIT = 50
-"""Failed logins from one address within the lock's time, of whatever names, until it is locked."""
-# By name and address together: by name alone, anybody could lock a researcher out.
+"""Failed logins from one address, with any names, after which it is locked for a while."""
+# By name and address together: by name only, anyone could lock a researcher out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -246,12 +248,12 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "account/locked.html"
 AXES_DISABLE_ACCESS_LOG = True
-# The page that a login leads to may be an invitation, whose address is a secret.
+# The page after the login may be an invitation, whose address is a secret.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next"]
 AXES_VERBOSE = False
 
 HTTPS = env.bool("EARWITNESS_HTTPS", default=False)
-"""Whether participants reach the site by HTTPS; cookies are then marked secure and HSTS is sent."""
+"""Whether participants use HTTPS; cookies are then marked as secure, and HSTS is sent."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -272,22 +274,22 @@ CONTENT_SECURITY_POLICY = {
 }
 
 PROJECTS = env.str("EARWITNESS_PROJECTS", default="administrators")
-"""Who makes projects: `administrators` (and accounts with the permission), or all `members`."""
+"""Who may create projects: `administrators` (and accounts with the permission) or `members`."""
 if PROJECTS not in ("administrators", "members"):
     raise ImproperlyConfigured(
         f"EARWITNESS_PROJECTS is {PROJECTS!r}: it must be administrators or members"
     )
 
 PASSAGES_PER_ADDRESS = env.int("EARWITNESS_PASSAGES_PER_ADDRESS", default=10)
-"""How many passages of a study may begin from one address within a day; 0: any number. To be raised
-where many people share an address, such as a laboratory's."""
+"""Participations in a study that may begin from one address per day; 0: no limit. Raise it if many
+people share an address, for example in a laboratory."""
 if PASSAGES_PER_ADDRESS < 0:
     raise ImproperlyConfigured(
         f"EARWITNESS_PASSAGES_PER_ADDRESS is {PASSAGES_PER_ADDRESS}: it must be 0 or more"
     )
 
 MEDIA = env.str("EARWITNESS_MEDIA", default="site")
-"""`x-accel` where nginx stands before the site and serves the data folder under `/protected/`."""
+"""`x-accel` if nginx is in front of the site and serves the data folder under `/protected/`."""
 if MEDIA not in ("site", "x-accel"):
     raise ImproperlyConfigured(f"EARWITNESS_MEDIA is {MEDIA!r}: it must be site or x-accel")
 SENDFILE_BACKEND = "django_sendfile.backends.nginx"
@@ -295,10 +297,10 @@ SENDFILE_ROOT = str(DATA)
 SENDFILE_URL = "/protected"
 
 EMBEDDED_BROKER_SOCKET = socket_for(DATA)
-"""Socket of the Redis that `manage.py serve` starts where `REDIS_URL` is not set."""
+"""Socket of the Redis that `manage.py serve` starts if `REDIS_URL` is not set."""
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{EMBEDDED_BROKER_SOCKET}"
-# The row in the database is the truth and the broker a bell: no result backend.
+# The database row is authoritative and the broker only notifies, so no result backend.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -307,19 +309,19 @@ CELERY_TASK_DEFAULT_QUEUE = "cpu"
 
 PROLIFIC_API = env.str("PROLIFIC_API", default="https://api.prolific.com").rstrip("/")
 PROLIFIC_TOKEN = env.str("PROLIFIC_TOKEN", default="")
-"""Reads the list of submissions (`manage.py reconcile`); without one there is no such list."""
+"""For reading the list of submissions (`manage.py reconcile`)."""
 PROLIFIC_WEBHOOK_SECRET = env.str("PROLIFIC_WEBHOOK_SECRET", default="")
-"""Checks the signature of Prolific's messages; without one every message is refused."""
+"""For verifying the signature of Prolific's messages; without it, all are refused."""
 
 
 def _folders(name: str, default: Path) -> list[str]:
-    """Entries of a list with colons or commas between; an empty one is the default."""
+    """Split a list at colons or commas; an empty list gives the default."""
     given: str = env.str(name, default="") or str(default)
     return [one.strip() for one in given.replace(",", ":").split(":") if one.strip()]
 
 
 def _prices(name: str) -> dict[str, tuple[float, float, float]]:
-    """`MODEL=AUDIO/TEXT/OUTPUT`, with commas between."""
+    """Parse `MODEL=AUDIO/TEXT/OUTPUT,…`."""
     found = {}
     for entry in filter(None, (one.strip() for one in env.str(name, default="").split(","))):
         model, _, given = entry.partition("=")
@@ -327,22 +329,22 @@ def _prices(name: str) -> dict[str, tuple[float, float, float]]:
             audio, text, output = (float(part) for part in given.split("/"))
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"{name} has {entry!r}: write MODEL=AUDIO/TEXT/OUTPUT, dollars a million tokens"
+                f"{name} has {entry!r}: write MODEL=AUDIO/TEXT/OUTPUT, dollars per million tokens"
             ) from error
         found[model.strip()] = (audio, text, output)
     return found
 
 
 CORPORA = _folders("EARWITNESS_CORPORA", DATA / "corpora")
-"""Folders whose folders are corpora that any researcher may choose for a run."""
+"""Folders whose subfolders are corpora that any researcher may choose for a run."""
 MODELS = _folders("EARWITNESS_MODELS", DATA / "models")
-"""Folders whose folders are models that any researcher may choose, and names on the model hub."""
+"""Models that any researcher may choose: subfolders of these folders, and names on the hub."""
 GEMINI_BUDGET = env.float("EARWITNESS_GEMINI_BUDGET", default=10.0)
 """US dollars that all runs of a project together may spend on Gemini."""
 GEMINI_MODELS = _prices("EARWITNESS_GEMINI_MODELS")
-"""Gemini's models that any researcher may have asked, beside the default, with their prices."""
+"""Gemini models that any researcher may use in addition to the default, with their prices."""
 RUNS_PER_PROJECT = env.int("EARWITNESS_RUNS_PER_PROJECT", default=4)
-"""Runs of a project that may wait or run at a time."""
+"""Runs of a project that may be queued or running at the same time."""
 if not 0 <= GEMINI_BUDGET < 1e9:
     raise ImproperlyConfigured(
         f"EARWITNESS_GEMINI_BUDGET is {GEMINI_BUDGET}: it must be dollars, 0 or more"
