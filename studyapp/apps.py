@@ -15,8 +15,8 @@ class StudyAppConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks and the signal handlers.
 
-        Every migration, and so every start, checks key and folder. API tokens stay valid when Django
-        only upgrades the hash of a password.
+        Every migration, and so every start, checks key and folder. API tokens stay valid when
+        Django only upgrades the hash of a password.
         """
         from studyapp.core import checks  # noqa: F401 - registers them
 
