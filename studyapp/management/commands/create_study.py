@@ -1,4 +1,4 @@
-"""`manage.py create_study RUN --slug SLUG`: a study of a finished run."""
+"""`manage.py create_study RUN --slug SLUG`: create a study from a finished run."""
 
 import re
 from collections.abc import Callable
@@ -25,33 +25,31 @@ from studyapp.studies.settings import SETTINGS, Setting
 Value = TypeVar("Value", str, float, Path)
 OFFERED = [one for one in SETTINGS if one.option]
 HELP = {
-    "steps": f"comma-separated, of {','.join(STEPS)}; or 'paper'; all if not given",
-    "strata": f"what the draw is stratified by, comma-separated, of {','.join(drawing.STRATA)}",
-    "quality_rules": f"of {', '.join(quality_rules.RULES)}",
-    "codes": f"of {', '.join(entry.ENDINGS)}",
+    "steps": f"comma-separated, of {','.join(STEPS)}; or 'paper'; default: all",
+    "strata": f"what features are stratified by, comma-separated, of {','.join(drawing.STRATA)}",
+    "quality_rules": f"RULE is one of {', '.join(quality_rules.RULES)}",
+    "codes": f"ENDING is one of {', '.join(entry.ENDINGS)}",
 }
-"""Help that lists what may be given."""
+"""Help texts that list the possible values."""
 
 
 class Command(BaseCommand):
-    """Draws features, makes sounds and items; a draft, unless `--open` is given."""
+    """Draws features and makes sounds and items; the study is a draft unless `--open` is given."""
 
-    help = "Make a study of a finished run: features drawn, sounds made, items written."
+    help = "Create a study from a finished run: draw features, make sounds and items."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Runs and methods, every setting that has an option, recruitment."""
+        """Add runs and methods, every setting that has an option, and recruitment."""
         parser.add_argument("run", help="name of the run")
         parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")
-        parser.add_argument(
-            "--methods", help="comma-separated; every method of the run if not given"
-        )
+        parser.add_argument("--methods", help="comma-separated; default: every method of the run")
         for one in OFFERED:
             parser.add_argument(one.option, **_option(one))
         _add_recruitment(parser)
-        parser.add_argument("--open", action="store_true", help="freeze and open it")
+        parser.add_argument("--open", action="store_true", help="freeze and open the study")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Make it."""
+        """Create the study."""
         run = _run(options["run"])
         try:
             study = create_with_bar(
@@ -70,7 +68,7 @@ class Command(BaseCommand):
 
 
 def _option(one: Setting) -> dict[str, Any]:
-    """What `add_argument` is told of a setting: its kind follows from its column."""
+    """Return the arguments of `add_argument` for a setting; the type follows from its column."""
     given: dict[str, Any] = {"dest": one.name, "help": HELP.get(one.name) or one.described}
     if one.name == "slug":
         return given | {"required": True}
@@ -88,20 +86,20 @@ def _option(one: Setting) -> dict[str, Any]:
 
 
 def _read(one: Setting, given: Any) -> Any:
-    """The setting's value; None, which stands for the default, if the option was not given."""
+    """Return the setting's value; None, which means the default, if the option was not given."""
     return READ[one.name](given) if given is not None and one.name in READ else given
 
 
 def _add_recruitment(parser: CommandParser) -> None:
     entries, services = Recruitment.Entry.values, Recruitment.Service.values
     parser.add_argument("--entry", choices=entries, default="link", help="who may enter")
-    parser.add_argument("--service", choices=services, default="none", help="that recruits")
-    parser.add_argument("--external-study", default="", help="the service's own identifier of it")
-    parser.add_argument("--payment", help="of a complete participation, such as 3.50EUR")
+    parser.add_argument("--service", choices=services, default="none", help="recruiting service")
+    parser.add_argument("--external-study", default="", help="the service's id of the study")
+    parser.add_argument("--payment", help="for a complete participation, such as 3.50EUR")
 
 
 def _recruit(options: dict[str, Any], study: Study) -> None:
-    """How participants come, in the transaction that makes the study."""
+    """Configure the recruitment, in the transaction that creates the study."""
     given = re.fullmatch(r"(\d{1,6}(?:\.\d{1,2})?) ?([A-Z]{3})", options["payment"] or "")
     if options["payment"] and not given:
         raise StudyError(f"payment is {options['payment']!r}: an amount and a currency, 3.50EUR")
@@ -127,7 +125,7 @@ def _words(given: str) -> list[str]:
 
 
 def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
-    """`NAME=VALUE` each."""
+    """Parse a list of `NAME=VALUE`."""
     pairs: dict[str, Value] = {}
     for one in given:
         name, _, value = one.partition("=")
@@ -139,7 +137,7 @@ def _pairs(given: list[str], kind: Callable[[str], Value]) -> dict[str, Value]:
 
 
 def _gold_msi(given: list[str]) -> dict[str, Any]:
-    """`Study.questions` with the wordings in the files."""
+    """Return `Study.questions` with the wordings in the files."""
     wording = {}
     for language, file in _pairs(given, Path).items():
         try:
@@ -162,4 +160,4 @@ READ: dict[str, Callable[[Any], Any]] = {
     "quality_rules": lambda given: _pairs(given, float),
     "codes": lambda given: _pairs(given, str),
 }
-"""How options are read that are more than a word or a number."""
+"""Readers of the options that are more than a word or a number."""
