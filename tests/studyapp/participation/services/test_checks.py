@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from studyapp.core.errors import ParticipationError
-from studyapp.exports.columns import MET
+from studyapp.exports.columns import STEP_COLUMNS
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import STEPS
 from studyapp.participation.selectors import participations as selectors
@@ -135,5 +135,9 @@ def test_what_the_page_saw_is_kept_with_each_answer_and_summed_in_the_export() -
         checks.answer_headphones(
             participation=one, token=trial["token"], choice=trial["answer"], evidence=evidence
         )
-    told = {column.name: column.value(one) for column in MET if column.name.startswith("checks_")}
+    told = {
+        column.name: column.value(one)
+        for column in STEP_COLUMNS
+        if column.name.startswith("checks_")
+    }
     assert told == {"checks_plays": 7, "checks_heard_ms": 10_000, "checks_hidden_ms": 40}
