@@ -32,7 +32,7 @@ import numpy.typing as npt
 from pipeline.context import Floats, SaeContext
 from pipeline.errors import PipelineError
 from pipeline.labelers.base import Labeler, failed
-from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Words
+from pipeline.labelers.vocabulary import PHRASES, VOCABULARY, WORDS, Wording
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _candidates(
         )
 
 
-def _description(words: Words, scores: Scores, row: int, places: npt.NDArray[np.intp]) -> str:
+def _description(words: Wording, scores: Scores, row: int, places: npt.NDArray[np.intp]) -> str:
     """The median over exemplars beside the corpus's, and what the number is."""
     own = scores.values[row, places]
     middle = float(np.nanmedian(own)) if np.isfinite(own).any() else float("nan")
