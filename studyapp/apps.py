@@ -1,9 +1,10 @@
 """Configuration of the Django app."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate, pre_save
+from django.db.models.signals import post_migrate, pre_migrate, pre_save
 
 
 class StudyAppConfig(AppConfig):
@@ -20,19 +21,31 @@ class StudyAppConfig(AppConfig):
         """
         from studyapp.core import checks  # noqa: F401 - registers them
 
+        pre_migrate.connect(_check_steps, sender=self)
         post_migrate.connect(_check_installation, sender=self)
         pre_save.connect(_keep_tokens, sender="auth.User")
 
 
+def _check_steps(using: str, **_: Any) -> None:
+    from studyapp.core import installation
+
+    _refuse(using, installation.check_steps)
+
+
 def _check_installation(using: str, **_: Any) -> None:
+    from studyapp.core import installation
+
+    _refuse(using, installation.check)
+
+
+def _refuse(using: str, check: Callable[[], None]) -> None:
     from django.core.management.base import CommandError
 
-    from studyapp.core import installation
     from studyapp.core.errors import InstallationError
 
     try:
         if using == "default":
-            installation.check()
+            check()
     except InstallationError as error:
         raise CommandError(str(error)) from error
 

@@ -9,10 +9,12 @@ start in both cases.
 from __future__ import annotations
 
 import uuid
+from importlib import import_module
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from studyapp.core.errors import InstallationError
 from studyapp.core.keys import key_fingerprint, names_alike
@@ -33,6 +35,21 @@ def check() -> None:
     row = Installation.objects.filter(pk=1).first() or _noted()
     _check_key(row)
     _check_folder(row)
+
+
+def check_steps() -> None:
+    """Raise `InstallationError` if the tables stopped at one of the steps that are now one.
+
+    Django would take what is left of them for done.
+    """
+    done = MigrationRecorder(connection).applied_migrations()
+    first = import_module("studyapp.migrations.0001_initial").Migration
+    missing = [name for app, name in first.replaces if (app, name) not in done]
+    if ("studyapp", "0001_initial") in done and missing:
+        raise InstallationError(
+            f"the database has not reached {missing[-1]}: bring it there by `manage.py migrate` of "
+            "the version that has that step, then start this one"
+        )
 
 
 def _noted() -> Installation:

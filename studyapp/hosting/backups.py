@@ -165,8 +165,7 @@ def _check_fits(made: Manifest) -> None:
         raise BackupError(
             f"the backup is of {made.database}, but DATABASE_URL names {connection.vendor}"
         )
-    known = {" ".join(key) for key in MigrationLoader(None).disk_migrations or {}}
-    newer = sorted(set(made.migrations) - known)
+    newer = sorted(set(made.migrations) - _known())
     if newer:
         raise BackupError(f"the backup is from a newer version, with the migration {newer[-1]}")
 
@@ -204,6 +203,13 @@ def _rows() -> str:
                 cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - three names above
                 [counted[table]] = cursor.fetchone()
     return ", ".join(f"{count} rows in {table}" for table, count in counted.items() if count)
+
+
+def _known() -> set[str]:
+    """Every migration that this version has, and those that are part of one that it has."""
+    here = MigrationLoader(None).disk_migrations or {}
+    parts = [key for one in here.values() for key in one.replaces]
+    return {" ".join(key) for key in [*here, *parts]}
 
 
 def _applied() -> list[str]:

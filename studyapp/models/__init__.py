@@ -2,6 +2,7 @@
 
 from studyapp.models.audit import AuditRecord
 from studyapp.models.browsing import FeatureView
+from studyapp.models.drafts import StudyDraft
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
 from studyapp.models.participation import (
@@ -11,7 +12,6 @@ from studyapp.models.participation import (
     StepRecord,
     Trial,
 )
-from studyapp.models.plans import StudyPlan
 from studyapp.models.projects import Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
 from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
@@ -46,7 +46,7 @@ __all__ = [
     "StepRecord",
     "Stimulus",
     "Study",
-    "StudyPlan",
+    "StudyDraft",
     "StudySeries",
     "Trial",
 ]

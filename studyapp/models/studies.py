@@ -25,8 +25,8 @@ def default_strata() -> list[str]:
     return ["sae"]
 
 
-class Counted(models.Manager["Study"]):
-    """Studies that count: all but the copies that a preview walks through."""
+class StudyManager(models.Manager["Study"]):
+    """Every study but the copies made for previews, whose answers are no data."""
 
     def get_queryset(self) -> models.QuerySet["Study"]:
         """Without previews."""
@@ -145,9 +145,9 @@ class Study(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
 
-    objects = Counted()
-    everything: models.Manager["Study"] = models.Manager()
-    """Previews too: for what a participant's own pages do."""
+    objects = StudyManager()
+    with_previews: models.Manager["Study"] = models.Manager()
+    """For the pages of participants, which a preview walks through."""
 
     class Meta:
         verbose_name_plural = "studies"

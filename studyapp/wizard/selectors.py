@@ -1,4 +1,4 @@
-"""Reads for studies in the making: what runs offer, which plans there are."""
+"""Reads for the wizard: what runs offer, which drafts there are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studyapp.models import (
     Project,
     Run,
     Study,
-    StudyPlan,
+    StudyDraft,
     StudySeries,
 )
 
@@ -49,25 +49,25 @@ class Method:
         return self.name.startswith(CONTROL)
 
 
-def by_id(pk: int) -> StudyPlan | None:
-    """The plan of that number, with its study and project."""
-    return StudyPlan.objects.select_related("study", "project").filter(pk=pk).first()
+def by_id(pk: int) -> StudyDraft | None:
+    """The draft with that key, with its study and project."""
+    return StudyDraft.objects.select_related("study", "project").filter(pk=pk).first()
 
 
-def unfinished(*, created_by: int, projects: QuerySet[Project]) -> QuerySet[StudyPlan]:
+def unfinished(*, created_by: int, projects: QuerySet[Project]) -> QuerySet[StudyDraft]:
     """Plans whose study was not made yet or is still a draft, the last changed first.
 
     Those of the projects, and a person's own that have none yet.
     """
     draft = Q(study=None) | Q(study__state=Study.State.DRAFT)
     whose = Q(project__in=projects) | Q(project=None, created_by=created_by)
-    found = StudyPlan.objects.filter(draft & whose).select_related("study", "created_by")
+    found = StudyDraft.objects.filter(draft & whose).select_related("study", "created_by")
     return found.order_by("-changed_at")
 
 
-def of_study(study: Study) -> StudyPlan | None:
-    """The plan that the study was made of, if it still is its plan."""
-    return StudyPlan.objects.filter(study=study).order_by("-changed_at").first()
+def of_study(study: Study) -> StudyDraft | None:
+    """The draft from which the study was made, if there still is one."""
+    return StudyDraft.objects.filter(study=study).order_by("-changed_at").first()
 
 
 def usable(runs: QuerySet[Run]) -> QuerySet[Run]:

@@ -162,13 +162,13 @@ def _plans(client: object, run: object) -> list[str]:
     """The steps of a new study; what workers do is theirs."""
     from django.urls import reverse
 
-    from studyapp.models import StudyPlan
+    from studyapp.models import StudyDraft
     from studyapp.wizard.services import answers
 
-    first = {"runs": [run.pk], "saes": answers.answered(StudyPlan(answers={}))["saes"]}  # type: ignore[attr-defined]
+    first = {"runs": [run.pk], "saes": answers.answered(StudyDraft(answers={}))["saes"]}  # type: ignore[attr-defined]
     assert client.get(reverse("new-study")).status_code == 200  # type: ignore[attr-defined]
     assert client.post(reverse("new-study"), first).status_code == 302  # type: ignore[attr-defined]
-    pk = StudyPlan.objects.latest("pk").pk
+    pk = StudyDraft.objects.latest("pk").pk
     for step in answers.STEPS:
         assert client.get(reverse("plan-step", args=[pk, step])).status_code == 200, step  # type: ignore[attr-defined]
     for name in ("plan-review", "plan-power"):

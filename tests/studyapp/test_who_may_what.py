@@ -14,7 +14,7 @@ import pytest
 from django.urls import reverse
 
 from studyapp.jobs.services import jobs
-from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Run, Study, StudyPlan
+from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Run, Study, StudyDraft
 from studyapp.wizard.services import answers
 from tests.studyapp.routes import routes
 from tests.studyapp.two_projects import ROLES, Caller, Side, administrator, ask, make_side
@@ -90,7 +90,7 @@ def participant_of_a(status: int) -> Any:
 
 
 viewer, editor, owner = of_project("viewer"), of_project("editor"), of_project("owner")
-plan = of_project("editor", hidden=True)
+draft = of_project("editor", hidden=True)
 
 
 def no_own(_: Side) -> list[Any]:
@@ -117,8 +117,8 @@ def slug(side: Side) -> list[Any]:
     return [side.study.slug]
 
 
-def a_plan(side: Side) -> list[Any]:
-    return [side.plan.pk]
+def a_draft(side: Side) -> list[Any]:
+    return [side.draft.pk]
 
 
 def sound(side: Side) -> list[Any]:
@@ -174,9 +174,9 @@ TABLE: dict[str, Row] = {
     "steered-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.feature.sae, "0"]),
     "picture": Row(SAFE, viewer, lambda a: [a.run.pk, a.clip]),
     # Studies in the making
-    "plan-step": Row(FORM, plan, lambda a: [a.plan.pk, answers.STEPS[0]], ok=(200, 302, 422)),
-    "plan-review": Row(FORM, plan, a_plan), "plan-power": Row("POST", plan, a_plan),
-    "plan-discard": Row("POST", plan, a_plan),
+    "plan-step": Row(FORM, draft, lambda a: [a.draft.pk, answers.STEPS[0]], ok=(200, 302, 422)),
+    "plan-review": Row(FORM, draft, a_draft), "plan-power": Row("POST", draft, a_draft),
+    "plan-discard": Row("POST", draft, a_draft),
     # Studies
     "study": Row(PAGE, viewer, version), "study-flags": Row(PAGE, viewer, version),
     "participations": Row(PAGE, viewer, version),
@@ -265,7 +265,7 @@ def test_what_the_others_ask_for_changes_nothing_of_the_first_project() -> None:
     a, b = make_side("a"), make_side("b")
 
     def state() -> list[Any]:
-        models = (Run, Study, StudyPlan, Membership, Invitation, ApiToken)
+        models = (Run, Study, StudyDraft, Membership, Invitation, ApiToken)
         of_a = [list(model.objects.order_by("pk").values()) for model in models]
         return [*of_a, AuditRecord.objects.filter(project=a.project).count()]
 

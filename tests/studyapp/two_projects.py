@@ -24,7 +24,7 @@ from studyapp.models import (
     Role,
     Run,
     Study,
-    StudyPlan,
+    StudyDraft,
     Trial,
 )
 from studyapp.results import services as results
@@ -46,7 +46,7 @@ class Side:
     study: Study
     participation: Participation
     trial: Trial
-    plan: StudyPlan
+    draft: StudyDraft
     member: Membership
     invitation: Invitation
     secret: str
@@ -88,7 +88,7 @@ _client = Client()
 
 
 def make_side(name: str) -> Side:
-    """A project `name` with a run, a study that runs, a plan; a viewer, an editor, an owner."""
+    """A project `name` with a run, a study that runs, a draft; a viewer, an editor, an owner."""
     people = {role: User.objects.create_user(f"{role}-{name}", password="x") for role in ROLES}
     project = projects.make(name=name, owner=people["owner"])
     Project.objects.filter(pk=project.pk).update(may_start_runs=True)
@@ -118,7 +118,7 @@ def make_side(name: str) -> Side:
     return Side(
         project=project, run=run, feature=feature, clip=clip, track=track, study=study,
         participation=participation, trial=passages.current(participation),
-        plan=StudyPlan.objects.create(
+        draft=StudyDraft.objects.create(
             project=project, answers={"runs": [run.pk]}, created_by=people["owner"]
         ),
         member=project.memberships.get(role="viewer"), invitation=invitation, secret=secret,

@@ -18,7 +18,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "runs": visible(user, run_selectors.all_runs()),
         "studies": visible(user, progress.all_studies()),
-        "plans": wizard_selectors.unfinished(
+        "drafts": wizard_selectors.unfinished(
             created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
         ),
     }

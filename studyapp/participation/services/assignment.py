@@ -33,7 +33,7 @@ from studyapp.participation.selectors import places as selectors
 from studyapp.participation.services import address_limit, leases, practice
 from studyapp.studies.selectors.studies import offered_items
 from studyapp.studies.services import allocation, frames
-from studyapp.studies.services.allocation import Frame, Plan, State
+from studyapp.studies.services.allocation import Allocation, Counts, Frame
 
 
 def assign(*, participation: Participation) -> Participation:
@@ -59,9 +59,9 @@ def assign(*, participation: Participation) -> Participation:
         address_limit.check_placed(participation=participation)
         fixed = bool(study.design_hash)  # A preview's copy is not.
         frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frames.frame_of(study)
-        plan = allocation.draw(frame, state, participation.seed)
-        _write(participation, study, plan)
-        participation.condition = _condition(study, plan)
+        allocated = allocation.draw(frame, state, participation.seed)
+        _write(participation, study, allocated)
+        participation.condition = _condition(study, allocated)
         participation.algorithm = allocation.ALGORITHM
         participation.draw = stored(state)
         participation.assigned_at = now
@@ -96,7 +96,7 @@ def keep_place(*, participation: Participation) -> None:
 
 def locked_study(participation: Participation) -> Study:
     """The participation's study (or preview), locked until the commit so that no place changes."""
-    return Study.everything.select_for_update(no_key=True).get(pk=participation.study_id)
+    return Study.with_previews.select_for_update(no_key=True).get(pk=participation.study_id)
 
 
 def _reload_locked(participation: Participation, study: Study) -> None:
@@ -113,21 +113,21 @@ def is_full(study: Study, *, simulated: bool = False) -> bool:
     return not _room_in(study, now, held, simulated=simulated)
 
 
-def state_of(study: Study, now: datetime, *, simulated: bool = False) -> State:
+def state_of(study: Study, now: datetime, *, simulated: bool = False) -> Counts:
     """The places and ratings held at this moment, by people or by simulated listeners."""
-    return State(
+    return Counts(
         held=selectors.places_by_method(study=study, now=now, simulated=simulated),
         ratings=selectors.ratings_by_item(study=study, now=now, simulated=simulated),
     )
 
 
-def stored(state: State) -> dict[str, Any]:
+def stored(state: Counts) -> dict[str, Any]:
     """The state as it is stored in a row: ratings as a list, ordered by item identifier."""
     ratings = [list(state.ratings[item]) for item in sorted(state.ratings)]
     return {"held": dict(state.held), "ratings": ratings}
 
 
-def restored(study: Study, draw: dict[str, Any]) -> State:
+def restored(study: Study, draw: dict[str, Any]) -> Counts:
     """The stored state. Raises `StudyError` if it does not belong to this study."""
     items = sorted(item.identifier for item in offered_items(study))
     if len(draw.get("ratings", ())) != len(items):
@@ -135,7 +135,7 @@ def restored(study: Study, draw: dict[str, Any]) -> State:
     ratings = {
         item: (held, lost) for item, (held, lost) in zip(items, draw["ratings"], strict=True)
     }
-    return State(held=dict(draw["held"]), ratings=ratings)
+    return Counts(held=dict(draw["held"]), ratings=ratings)
 
 
 @lru_cache(maxsize=8)
@@ -144,7 +144,7 @@ def _frame_of_frozen(pk: int, design_hash: str) -> Frame:
 
     The cache matters because arrivals wait for one another while it is read.
     """
-    return frames.frame_of(Study.everything.get(pk=pk, design_hash=design_hash))
+    return frames.frame_of(Study.with_previews.get(pk=pk, design_hash=design_hash))
 
 
 def _has_room(study: Study, now: datetime, participation: Participation) -> bool:
@@ -170,26 +170,29 @@ def _room_in(
     return any(held[method] < frames.places_per_condition(study) for method in asked)
 
 
-def _condition(study: Study, plan: Plan) -> Condition | None:
-    return study.conditions.get(method=plan.method) if plan.method else None
+def _condition(study: Study, allocated: Allocation) -> Condition | None:
+    return study.conditions.get(method=allocated.method) if allocated.method else None
 
 
-def _write(participation: Participation, study: Study, plan: Plan) -> None:
-    """Save practice, then the plan's trials; repeats last, since they refer to other trials."""
+def _write(participation: Participation, study: Study, allocated: Allocation) -> None:
+    """Save practice, then the allocated trials; repeats last, since they refer to other trials."""
     practised = practice.trials(participation)
-    keys = selectors.keys_of_items(study, {one.item for one in plan.trials})
+    keys = selectors.keys_of_items(study, {one.item for one in allocated.trials})
     trials = [
         _trial(participation, number, keys[one.item], one)
-        for number, one in enumerate(plan.trials, start=1 + len(practised))
+        for number, one in enumerate(allocated.trials, start=1 + len(practised))
     ]
     first = [trial for trial in trials if trial.kind != Trial.Kind.REPEAT]
     Trial.objects.bulk_create(practised + first)
-    _link_repeats(plan, trials)
+    _link_repeats(allocated, trials)
     Trial.objects.bulk_create(trial for trial in trials if trial.kind == Trial.Kind.REPEAT)
 
 
 def _trial(
-    participation: Participation, number: int, keys: tuple[int, int | None], one: allocation.Planned
+    participation: Participation,
+    number: int,
+    keys: tuple[int, int | None],
+    one: allocation.AllocatedTrial,
 ) -> Trial:
     item, feature = keys
     return Trial(
@@ -204,7 +207,7 @@ def _trial(
     )
 
 
-def _link_repeats(plan: Plan, trials: Sequence[Trial]) -> None:
-    for one, trial in zip(plan.trials, trials, strict=True):
+def _link_repeats(allocated: Allocation, trials: Sequence[Trial]) -> None:
+    for one, trial in zip(allocated.trials, trials, strict=True):
         if one.repeats is not None:
             trial.repeat_of = trials[one.repeats]

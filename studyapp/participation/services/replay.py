@@ -42,11 +42,11 @@ def replay(*, participation: Participation) -> list[ShownTrial]:
             f"this is {allocation.ALGORITHM}"
         )
     state = assignment.restored(study, participation.draw)
-    plan = allocation.draw(frames.frame_of(study), state, participation.seed)
+    allocated = allocation.draw(frames.frame_of(study), state, participation.seed)
     items = selectors.shown_items(study)
     shown = [_as_stored(trial, items) for trial in practice.trials(participation)]
     before = len(shown)
-    for number, one in enumerate(plan.trials, start=before + 1):
+    for number, one in enumerate(allocated.trials, start=before + 1):
         item = items[one.item]
         repeats = None if one.repeats is None else before + 1 + one.repeats
         options = tuple(item.options[index] for index in one.order)

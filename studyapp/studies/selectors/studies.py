@@ -61,7 +61,7 @@ def by_link(slug: str) -> Study | None:
 
     A preview has a slug of its own, which nobody can guess.
     """
-    versions = list(Study.everything.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
+    versions = list(Study.with_previews.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
     is_open = [study for study in versions if study.state == Study.State.OPEN]
     return next(iter(is_open or versions), None)
 

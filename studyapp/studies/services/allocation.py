@@ -1,8 +1,8 @@
 """The draw of a participation's trials: from study, counts and seed alone, to be redone at will.
 
 Nothing here reads or writes a row. `draw` takes what the study fixes (`Frame`), what was held at
-that moment (`State`) and the seed, and gives condition, trials, their order and the order of their
-options. The same three give the same plan for ever; a change of anything here needs a new
+that moment (`Counts`) and the seed, and gives condition, trials, their order and the order of their
+options. The same three give the same allocation for ever; a change of anything here needs a new
 `ALGORITHM`.
 
 *Cells.* A participation takes every feature at most once. Between participants all its features
@@ -62,7 +62,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class State:
+class Counts:
     """What was held when the participation came."""
 
     held: Mapping[str, int]
@@ -72,7 +72,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Planned:
+class AllocatedTrial:
     """A trial to be."""
 
     item: str
@@ -80,20 +80,20 @@ class Planned:
     order: tuple[int, ...]
     """Indices into the item's options, in the order shown."""
     repeats: int | None = None
-    """For a repeat: index, in the plan, of what it repeats."""
+    """For a repeat: index, among the trials, of the one that it repeats."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class Allocation:
     """A participation to be."""
 
     method: str | None
     """None within participants."""
-    trials: tuple[Planned, ...] = field(default=())
+    trials: tuple[AllocatedTrial, ...] = field(default=())
 
 
-def draw(frame: Frame, state: State, seed: int) -> Plan:
-    """The plan. Raises `StudyError` if the study has no set of cells that its rules allow."""
+def draw(frame: Frame, state: Counts, seed: int) -> Allocation:
+    """The allocation. Raises `StudyError` if the study has no set of cells that its rules allow."""
     method = None if frame.within else _method(frame, state, seed)
     quotas = _quotas(frame, state, seed) if method is None else {method: frame.trials}
     costs = _costs(frame, state, seed)
@@ -103,7 +103,7 @@ def draw(frame: Frame, state: State, seed: int) -> Plan:
         chosen = _cheapest(cells, quotas, costs.of)
     items = sorted(cell.item for cell in chosen)
     stream(seed, "trials").shuffle(items)
-    return Plan(method, tuple(_in_order(frame, items, seed)))
+    return Allocation(method, tuple(_in_order(frame, items, seed)))
 
 
 def conflict(one: Cell, other: Cell) -> bool:
@@ -111,13 +111,13 @@ def conflict(one: Cell, other: Cell) -> bool:
     return one.target in other.distractors or other.target in one.distractors
 
 
-def _method(frame: Frame, state: State, seed: int) -> str:
+def _method(frame: Frame, state: Counts, seed: int) -> str:
     fewest = min(state.held[method] for method in frame.methods)
     least = [method for method in frame.methods if state.held[method] == fewest]
     return stream(seed, "condition").choice(least)
 
 
-def _quotas(frame: Frame, state: State, seed: int) -> dict[str, int]:
+def _quotas(frame: Frame, state: Counts, seed: int) -> dict[str, int]:
     """An equal share of the trials for each condition; what is over goes to the least rated."""
     rated = dict.fromkeys(frame.methods, 0)
     for cell in frame.cells:
@@ -139,7 +139,7 @@ class Costs:
     """The least that a rating more costs: two sets that differ by less are rated alike."""
 
 
-def _costs(frame: Frame, state: State, seed: int) -> Costs:
+def _costs(frame: Frame, state: Counts, seed: int) -> Costs:
     """First the square of a cell's ratings, then its feature, then its losses, then the lot.
 
     The feature counts because within participants a feature whose cells are all rarely rated must
@@ -315,39 +315,39 @@ def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
     )
 
 
-def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[Planned]:
+def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[AllocatedTrial]:
     """Main trials with catch trials strewn among them and repeats towards the end."""
     rng = stream(seed, "options")
-    plan = [Planned(item, MAIN, _order(rng)) for item in items]
-    plan = _with_catch(frame, plan, stream(seed, "catch"))
-    return _with_repeats(frame, plan, stream(seed, "repeats"))
+    trials = [AllocatedTrial(item, MAIN, _order(rng)) for item in items]
+    trials = _with_catch(frame, trials, stream(seed, "catch"))
+    return _with_repeats(frame, trials, stream(seed, "repeats"))
 
 
-def _with_catch(frame: Frame, plan: list[Planned], rng: Random) -> list[Planned]:
+def _with_catch(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list[AllocatedTrial]:
     """One catch trial in each of as many equal stretches, never the first trial."""
     items = rng.sample(frame.catch, frame.catch_trials)
-    stretch = len(plan) / max(1, len(items))
+    stretch = len(trials) / max(1, len(items))
     for number, item in reversed(list(enumerate(items))):
         low, high = round(number * stretch), round((number + 1) * stretch)
         place = rng.randint(min(low + 1, high), high)
-        plan.insert(place, Planned(item, CATCH, _order(rng)))
-    return plan
+        trials.insert(place, AllocatedTrial(item, CATCH, _order(rng)))
+    return trials
 
 
-def _with_repeats(frame: Frame, plan: list[Planned], rng: Random) -> list[Planned]:
+def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list[AllocatedTrial]:
     """Main trials of the first half once more in the last quarter, options in another order."""
-    early = [n for n, one in enumerate(plan) if one.kind == MAIN]
+    early = [n for n, one in enumerate(trials) if one.kind == MAIN]
     early = early[: max(frame.repeats, len(early) // 2)]
-    first = len(plan) - len(plan) // 4
+    first = len(trials) - len(trials) // 4
     for source in sorted(rng.sample(early, frame.repeats)):
         order = _order(rng)
-        while order == plan[source].order:
+        while order == trials[source].order:
             order = _order(rng)
         # Never straight after what it repeats, while there is anything to put between.
-        low = min(max(first, source + 2), len(plan))
-        place = rng.randint(low, len(plan))
-        plan.insert(place, Planned(plan[source].item, REPEAT, order, repeats=source))
-    return plan
+        low = min(max(first, source + 2), len(trials))
+        place = rng.randint(low, len(trials))
+        trials.insert(place, AllocatedTrial(trials[source].item, REPEAT, order, repeats=source))
+    return trials
 
 
 def _order(rng: Random) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from studyapp.core.text import fold
 from studyapp.models import Study
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import allocation
-from studyapp.studies.services.allocation import Cell, Frame, State
+from studyapp.studies.services.allocation import Cell, Counts, Frame
 
 
 def participations(
@@ -47,7 +47,7 @@ def frame_of(study: Study) -> Frame:
 def check_draw(study: Study) -> None:
     """Raise `StudyError` unless a first participant could be given trials."""
     frame = frame_of(study)
-    nothing = State(
+    nothing = Counts(
         held=dict.fromkeys(frame.methods, 0),
         ratings={cell.item: (0, 0) for cell in frame.cells},
     )

@@ -56,8 +56,8 @@ def make(study: Study, created_by: User | None) -> Study:
 
 def sweep(*, study: Study, created_by: User | None = None) -> None:
     """Delete the study's previews, one person's or all, and any that are older than a day."""
-    old = Study.everything.filter(preview_of__isnull=False, created_at__lt=timezone.now() - KEPT)
-    own = Study.everything.filter(preview_of=study)
+    old = Study.with_previews.filter(preview_of__isnull=False, created_at__lt=timezone.now() - KEPT)
+    own = Study.with_previews.filter(preview_of=study)
     if created_by is not None:
         own = own.filter(created_by=created_by)
     for copies in (own, old):

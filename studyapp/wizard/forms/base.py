@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from studyapp.models import Run, StudyPlan
+from studyapp.models import Run, StudyDraft
 from studyapp.studies.settings import Setting, every_setting
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services.answers import Answers
@@ -52,13 +52,13 @@ class StepForm(forms.Form):
     """Whether it comes late enough to report what is wrong with all answers together."""
 
     def __init__(
-        self, data: Any = None, *, plan: StudyPlan, answers: Answers, runs: list[Run]
+        self, data: Any = None, *, draft: StudyDraft, answers: Answers, runs: list[Run]
     ) -> None:
         super().__init__(data, initial=self.shown(answers))
         for one in every_setting():
             if one.step == self.step and one.name not in self.fields:
                 self.fields[one.name] = field_of(one)
-        self.plan, self.answers, self.sources = plan, answers, runs
+        self.draft, self.answers, self.sources = draft, answers, runs
         self.arrange()
         for name, field in self.fields.items():
             field.widget.attrs.setdefault("id", f"id_{name}")
@@ -82,9 +82,9 @@ class StepForm(forms.Form):
         """Check all answers together; report only what these answers made wrong."""
         data = super().clean() or {}
         if self.checks_all and not self.errors:
-            before = services.problem(self.plan, self.answers)
+            before = services.problem(self.draft, self.answers)
             self.cleaned_data = data
-            after = services.problem(self.plan, self.answers | self.plain())
+            after = services.problem(self.draft, self.answers | self.plain())
             if after and not before:
                 self.add_error(None, f"{after}.")
         return data

@@ -119,7 +119,7 @@ class ChecksForm(StepForm):
         }  # fmt: skip
 
     def arrange(self) -> None:
-        """The pairs of the chosen methods, and those that the plan has."""
+        """The pairs of the chosen methods, and those already in the analysis plan."""
         known = services.pairs(self.answers["methods"])
         known += [pair for pair in self.answers["comparisons"] or () if pair not in known]
         self.fields["comparisons"].choices = [  # type: ignore[attr-defined] # a choice field

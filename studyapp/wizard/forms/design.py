@@ -113,7 +113,7 @@ class FeaturesForm(StepForm):
     def arrange(self) -> None:
         """How many there are to draw from; no more are wanted, unless somebody said so."""
         self.eligible = services.eligible(self.answers)
-        if self.eligible and "features_wanted" not in self.plan.answers:
+        if self.eligible and "features_wanted" not in self.draft.answers:
             most = services.default_features(self.eligible.eligible)
             self.initial["features_wanted"] = most
 

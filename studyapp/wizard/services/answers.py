@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from studyapp import texts
-from studyapp.models import Study, StudyPlan
+from studyapp.models import Study, StudyDraft
 from studyapp.models.steps import Step
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.studies.selectors.studies import pools
@@ -39,13 +39,13 @@ COUNTED_FEATURES = 20_000
 """A page counts eligible features up to this many features; beyond, it gives an upper bound."""
 
 
-def answered(plan: StudyPlan, *, with_eligible: bool = False) -> Answers:
+def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
     """Every answer, the default where none was given.
 
     If no number of features was given, `with_eligible` counts the eligible ones; otherwise the
     default is bounded by the features that the methods labelled.
     """
-    given: Answers = plan.answers
+    given: Answers = draft.answers
     sources: Answers = {"runs": [], "saes": []} | given
     runs = selectors.runs_named(sources["runs"])
     methods = selectors.methods_of(runs, sources["saes"])

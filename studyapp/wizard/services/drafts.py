@@ -1,4 +1,4 @@
-"""Studies in the making: answers are kept as they come, then a worker makes the draft of them.
+"""Drafts of studies: answers are kept as they come, then a worker makes the study from them.
 
 `studies.services.lifecycle.create_study` makes it, as it makes every study.
 """
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from studyapp.core.errors import StudyError
 from studyapp.jobs.services import jobs
-from studyapp.models import Job, Run, Study, StudyPlan
+from studyapp.models import Job, Run, Study, StudyDraft
 from studyapp.recruitment.services import entry
 from studyapp.studies.services import lifecycle, protocol
 from studyapp.studies.settings import every_setting
@@ -38,21 +38,21 @@ KIND = "make_study"
 REPORT_SECONDS = 0.5
 
 
-def begin(*, created_by: User | None, run: Run | None = None) -> StudyPlan:
-    """A plan without answers, or with a run's as the first."""
-    plan = StudyPlan.objects.create(created_by=created_by)
+def begin(*, created_by: User | None, run: Run | None = None) -> StudyDraft:
+    """A draft without answers, or with a run as the first answer."""
+    draft = StudyDraft.objects.create(created_by=created_by)
     if run is not None:
-        return answer(plan=plan, step="", given={"runs": [run.pk]})
-    return plan
+        return answer(draft=draft, step="", given={"runs": [run.pk]})
+    return draft
 
 
-def answer(*, plan: StudyPlan, step: str, given: Mapping[str, Any]) -> StudyPlan:
+def answer(*, draft: StudyDraft, step: str, given: Mapping[str, Any]) -> StudyDraft:
     """Keep the answers to a step (`step` is of `STEPS`, or empty). Plain values alone.
 
     Other runs make answers about SAEs, methods and features void, other methods those about pairs.
     """
     with transaction.atomic():
-        row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
+        row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
         answers = dict(row.answers)
         for name, void in VOID.items():
             if name in given and given[name] != answers.get(name, given[name]):
@@ -62,21 +62,21 @@ def answer(*, plan: StudyPlan, step: str, given: Mapping[str, Any]) -> StudyPlan
         runs = selectors.runs_named(row.answers.get("runs", []))
         row.project = runs[0].project if runs else None
         row.save(update_fields=["answers", "step", "project", "changed_at"])
-    plan.refresh_from_db()
-    return plan
+    draft.refresh_from_db()
+    return draft
 
 
-def discard(plan: StudyPlan) -> None:
-    """Forget the plan; the study that was made of it stays."""
-    plan.delete()
+def discard(draft: StudyDraft) -> None:
+    """Delete the draft; a study that was made from it stays."""
+    draft.delete()
 
 
-def copy_of(*, study: Study, created_by: User | None) -> StudyPlan:
-    """The plan of a study: of a draft its own, of a frozen one a new plan for the next version."""
+def copy_of(*, study: Study, created_by: User | None) -> StudyDraft:
+    """The draft from which a study was made; if it is frozen, a new one for the next version."""
     known = selectors.of_study(study) if study.state == Study.State.DRAFT else None
     if known is not None:
         return known
-    return StudyPlan.objects.create(
+    return StudyDraft.objects.create(
         answers=answers_of(study),
         project=study.project,
         study=study if study.state == Study.State.DRAFT else None,
@@ -85,13 +85,13 @@ def copy_of(*, study: Study, created_by: User | None) -> StudyPlan:
     )
 
 
-def problem(plan: StudyPlan, answers: Answers) -> str:
+def problem(draft: StudyDraft, answers: Answers) -> str:
     """Why no study can be made of these answers, in one line; empty if one may be."""
     runs = selectors.runs_named(answers["runs"])
     if not runs:
         return "no run is chosen"
-    if plan.study is not None and plan.study.state != Study.State.DRAFT:
-        return f"{plan.study} was made of this plan and is frozen: an edit needs a new version"
+    if draft.study is not None and draft.study.state != Study.State.DRAFT:
+        return f"{draft.study} was made from this draft and is frozen: an edit needs a new version"
     try:
         settings = settings_of(answers)
         settings |= {"project": runs[0].project}
@@ -102,18 +102,18 @@ def problem(plan: StudyPlan, answers: Answers) -> str:
     return ""
 
 
-def request_study(*, plan: StudyPlan) -> Job:
+def request_study(*, draft: StudyDraft) -> Job:
     """Have a worker make the draft. Raises `StudyError` if none can be made."""
-    found = problem(plan, answered(plan))
+    found = problem(draft, answered(draft))
     if found:
         raise StudyError(found)
-    StudyPlan.objects.filter(pk=plan.pk).update(done=0, total=0)
-    return jobs.enqueue(kind=KIND, target=plan.pk, queue=Job.Queue.CPU)
+    StudyDraft.objects.filter(pk=draft.pk).update(done=0, total=0)
+    return jobs.enqueue(kind=KIND, target=draft.pk, queue=Job.Queue.CPU)
 
 
-def make(*, plan: StudyPlan, lease: jobs.JobLease) -> Study:
+def make(*, draft: StudyDraft, lease: jobs.JobLease) -> Study:
     """Make the draft, in the place of the one that was made before. Raises `StudyError`."""
-    answers = answered(plan, with_eligible=True)
+    answers = answered(draft, with_eligible=True)
     runs = selectors.runs_named(answers["runs"])
     if not runs:
         raise StudyError("no run is chosen")
@@ -123,22 +123,22 @@ def make(*, plan: StudyPlan, lease: jobs.JobLease) -> Study:
         check()
         if done == total or time.monotonic() - last[0] > REPORT_SECONDS:
             last[0] = time.monotonic()
-            StudyPlan.objects.filter(pk=plan.pk).update(done=done, total=total)
+            StudyDraft.objects.filter(pk=draft.pk).update(done=done, total=total)
 
     def within(study: Study) -> None:
         lease.lock()
         _recruit(study, answers)
         # The defaults of this moment are kept (the slug is taken now), under what was said since.
-        row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
-        StudyPlan.objects.filter(pk=plan.pk).update(study=study, answers=answers | row.answers)
+        row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
+        StudyDraft.objects.filter(pk=draft.pk).update(study=study, answers=answers | row.answers)
 
     settings = settings_of(answers)
-    settings |= {"project": runs[0].project, "created_by": plan.created_by}
+    settings |= {"project": runs[0].project, "created_by": draft.created_by}
     return lifecycle.create_study(
         run=runs[0],
         more_runs=runs[1:],
         methods=answers["methods"],
-        replaces=plan.study,
+        replaces=draft.study,
         within=within,
         progress=progress,
         **settings,
@@ -147,10 +147,10 @@ def make(*, plan: StudyPlan, lease: jobs.JobLease) -> Study:
 
 def is_behind(study: Study) -> bool:
     """Whether the answers were changed since this draft was made of them."""
-    plan = selectors.of_study(study) if study.state == Study.State.DRAFT else None
-    if plan is None:
+    draft = selectors.of_study(study) if study.state == Study.State.DRAFT else None
+    if draft is None:
         return False
-    answers = answered(plan)
+    answers = answered(draft)
     new = protocol.unsaved(**settings_of(answers))
     given = [one for one in every_setting() if not one.made]
     if any(one.value_of(new) != one.value_of(study) for one in given):

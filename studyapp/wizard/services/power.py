@@ -14,7 +14,7 @@ from django.db import transaction
 
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
-from studyapp.models import Job, Study, StudyPlan
+from studyapp.models import Job, Study, StudyDraft
 from studyapp.results import services as results
 from studyapp.studies.services.frames import participations
 from studyapp.wizard.services.answers import Answers
@@ -56,30 +56,30 @@ def question(answers: Answers) -> dict[str, Any]:
     }
 
 
-def request(*, plan: StudyPlan, answers: Answers) -> Estimate:
+def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
     """The estimate for these answers, if there is one; otherwise a worker is asked for it."""
     if len(answers["methods"]) < 2:
         return Estimate(problem="with one method there is nothing to compare")
     asked = question(answers)
     if asked["participants"] * asked["trials"] > MOST_RATINGS:
         return Estimate(problem=f"over {MOST_RATINGS} ratings per method are not simulated here")
-    known = plan.power if plan.power.get("asked") == asked else {}
+    known = draft.power if draft.power.get("asked") == asked else {}
     if "found" in known:
         return Estimate(found=known["found"])
     if "problem" in known:
         return Estimate(problem=known["problem"])
-    newest = job_selectors.newest(kind=KIND, target=plan.pk)
+    newest = job_selectors.newest(kind=KIND, target=draft.pk)
     if known and newest is not None and newest.state == Job.State.FAILED:
         return Estimate(problem=newest.error)
     if not known:
-        StudyPlan.objects.filter(pk=plan.pk).update(power={"asked": asked})
-    jobs.enqueue(kind=KIND, target=plan.pk, queue=Job.Queue.CPU)
+        StudyDraft.objects.filter(pk=draft.pk).update(power={"asked": asked})
+    jobs.enqueue(kind=KIND, target=draft.pk, queue=Job.Queue.CPU)
     return Estimate(moving=True)
 
 
-def estimate(*, plan: StudyPlan, lease: jobs.JobLease) -> None:
+def estimate(*, draft: StudyDraft, lease: jobs.JobLease) -> None:
     """In a worker: estimate the latest design, and store the result if it still is the latest."""
-    asked = plan.power["asked"]
+    asked = draft.power["asked"]
     try:
         found = results.estimate_power(**asked, simulations=SIMULATIONS)
         said: dict[str, Any] = {"found": dataclasses.asdict(found)}
@@ -87,6 +87,6 @@ def estimate(*, plan: StudyPlan, lease: jobs.JobLease) -> None:
         said = {"problem": str(error)}
     with transaction.atomic():
         lease.lock()
-        row = StudyPlan.objects.select_for_update().get(pk=plan.pk)
+        row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
         if row.power.get("asked") == asked:
-            StudyPlan.objects.filter(pk=plan.pk).update(power={"asked": asked, **said})
+            StudyDraft.objects.filter(pk=draft.pk).update(power={"asked": asked, **said})

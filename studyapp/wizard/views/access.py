@@ -5,17 +5,17 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest
 
 from studyapp.core.permissions import may
-from studyapp.models import Role, StudyPlan
+from studyapp.models import Role, StudyDraft
 from studyapp.wizard import selectors
 
 
-def plan_for(request: HttpRequest, pk: int) -> StudyPlan:
+def draft_for(request: HttpRequest, pk: int) -> StudyDraft:
     """The study in the making, if the user may edit in its project; without one, if it is theirs.
 
     Nobody else is told that it is there.
     """
-    plan = selectors.by_id(pk)
-    own = plan is not None and plan.project is None and plan.created_by_id == request.user.pk
-    if plan is None or not (own or may(request.user, plan.project, Role.EDITOR)):
+    draft = selectors.by_id(pk)
+    own = draft is not None and draft.project is None and draft.created_by_id == request.user.pk
+    if draft is None or not (own or may(request.user, draft.project, Role.EDITOR)):
         raise Http404(f"There is no study in the making {pk}.")
-    return plan
+    return draft

@@ -16,7 +16,7 @@ from studyapp.core import audit
 from studyapp.core.errors import StudyError
 from studyapp.core.permissions import editable, projects_of
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Job, Role, Run, StudyPlan
+from studyapp.models import Job, Role, Run, StudyDraft
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.views.access import study_for
 from studyapp.wizard import selectors
@@ -25,7 +25,7 @@ from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services import power
 from studyapp.wizard.services.answers import STEPS, answered, participants
 from studyapp.wizard.views import summary
-from studyapp.wizard.views.access import plan_for
+from studyapp.wizard.views.access import draft_for
 
 FIRST = STEPS[0]
 
@@ -36,47 +36,47 @@ def new_study(request: HttpRequest) -> HttpResponse:
     offered = _offered(request)
     asked = request.GET.get("run", "")
     chosen = [run for run in offered if str(run.pk) == asked] or offered[:1]
-    plan = StudyPlan(answers={"runs": [run.pk for run in chosen]})
-    return _step(request, plan, FIRST)
+    draft = StudyDraft(answers={"runs": [run.pk for run in chosen]})
+    return _step(request, draft, FIRST)
 
 
 @require_http_methods(["GET", "POST"])
-def plan_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
-    """A step of a plan, and the answers to it."""
+def draft_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
+    """A step of a draft, and the answers to it."""
     if step not in FORMS:
         raise Http404(f"There is no step {step}.")
-    return _step(request, plan_for(request, pk), step)
+    return _step(request, draft_for(request, pk), step)
 
 
-def _step(request: HttpRequest, plan: StudyPlan, step: str) -> HttpResponse:
+def _step(request: HttpRequest, draft: StudyDraft, step: str) -> HttpResponse:
     """Shown, shown again while something is chosen in it (`?look`), or answered."""
     if request.method == "POST" and "look" not in request.GET:
-        form = _form(request, plan, step, request.POST)
+        form = _form(request, draft, step, request.POST)
         if form.is_valid():
             user = request.user if request.user.is_authenticated else None
-            if plan.pk is None:
-                plan = services.begin(created_by=user)
-            services.answer(plan=plan, step=step, given=form.plain())
+            if draft.pk is None:
+                draft = services.begin(created_by=user)
+            services.answer(draft=draft, step=step, given=form.plain())
             following = _following(step)
-            return redirect("plan-step", plan.pk, following) if following else _to_review(plan)
-        return _shown(request, plan, step, form, status=422)
-    form = _form(request, plan, step, request.POST or None)
-    return _shown(request, plan, step, form)
+            return redirect("plan-step", draft.pk, following) if following else _to_review(draft)
+        return _shown(request, draft, step, form, status=422)
+    form = _form(request, draft, step, request.POST or None)
+    return _shown(request, draft, step, form)
 
 
-def _form(request: HttpRequest, plan: StudyPlan, step: str, data: Any) -> StepForm:
-    answers = answered(plan)
+def _form(request: HttpRequest, draft: StudyDraft, step: str, data: Any) -> StepForm:
+    answers = answered(draft)
     is_first = step == FIRST
     runs = _offered(request) if is_first else selectors.runs_named(answers["runs"])
-    return FORMS[step](data, plan=plan, answers=answers, runs=runs)
+    return FORMS[step](data, draft=draft, answers=answers, runs=runs)
 
 
 def _shown(
-    request: HttpRequest, plan: StudyPlan, step: str, form: StepForm, *, status: int = 200
+    request: HttpRequest, draft: StudyDraft, step: str, form: StepForm, *, status: int = 200
 ) -> HttpResponse:
     at = STEPS.index(step)
     context = {
-        "plan": plan,
+        "draft": draft,
         "step": step,
         "form": form,
         "steps": _steps(),
@@ -84,25 +84,25 @@ def _shown(
         "before": STEPS[at - 1] if at else "",
         "is_last": _following(step) == "",
     }
-    return render(request, "researcher/plan/step.html", context, status=status)
+    return render(request, "researcher/draft/step.html", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])
-def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
+def draft_review(request: HttpRequest, pk: int) -> HttpResponse:
     """All answers on one page; a post has the draft made. For htmx the moving part alone."""
-    plan = plan_for(request, pk)
+    draft = draft_for(request, pk)
     if request.method == "POST":
-        return _make(request, plan)
-    job = job_selectors.newest(kind=services.KIND, target=plan.pk)
+        return _make(request, draft)
+    job = job_selectors.newest(kind=services.KIND, target=draft.pk)
     moving = job is not None and job.state in Job.UNFINISHED
-    if getattr(request, "htmx", False) and not moving and plan.study is not None:
-        return HttpResponseClientRedirect(_address_of(plan))
-    answers = answered(plan)
+    if getattr(request, "htmx", False) and not moving and draft.study is not None:
+        return HttpResponseClientRedirect(_address_of(draft))
+    answers = answered(draft)
     context = {
-        "plan": plan,
+        "draft": draft,
         "moving": moving,
         "failed": job.error if job is not None and job.state == Job.State.FAILED else "",
-        "problem": services.problem(plan, answers),
+        "problem": services.problem(draft, answers),
         "steps": _steps(),
         "summary": [
             (step, FORMS[step].title, facts)
@@ -110,42 +110,42 @@ def plan_review(request: HttpRequest, pk: int) -> HttpResponse:
         ],
     }
     part = bool(getattr(request, "htmx", False))
-    name = "researcher/plan/making.html" if part else "researcher/plan/review.html"
+    name = "researcher/draft/making.html" if part else "researcher/draft/review.html"
     return render(request, name, context)
 
 
-def _make(request: HttpRequest, plan: StudyPlan) -> HttpResponse:
+def _make(request: HttpRequest, draft: StudyDraft) -> HttpResponse:
     try:
-        services.request_study(plan=plan)
-        audit.note(user=request.user, action="had made", target=plan, project=plan.project)
+        services.request_study(draft=draft)
+        audit.note(user=request.user, action="had made", target=draft, project=draft.project)
     except StudyError as error:
         messages.error(request, f"{error}.")
-    return redirect("plan-review", plan.pk)
+    return redirect("plan-review", draft.pk)
 
 
 @require_POST
-def plan_power(request: HttpRequest, pk: int) -> HttpResponse:
+def draft_power(request: HttpRequest, pk: int) -> HttpResponse:
     """What the design on the page promises; a worker's estimate, asked for as numbers change."""
-    plan = plan_for(request, pk)
-    form = _form(request, plan, "size", request.POST)
+    draft = draft_for(request, pk)
+    form = _form(request, draft, "size", request.POST)
     if not form.is_valid():
-        return render(request, "researcher/plan/power.html", {"plan": plan, "invalid": True})
+        return render(request, "researcher/draft/power.html", {"draft": draft, "invalid": True})
     answers = form.answers | form.plain()
     context = {
-        "plan": plan,
+        "draft": draft,
         "answers": answers,
         "participants": participants(answers),
-        "estimate": power.request(plan=plan, answers=answers),
+        "estimate": power.request(draft=draft, answers=answers),
         "methods": len(answers["methods"]),
     }
-    return render(request, "researcher/plan/power.html", context)
+    return render(request, "researcher/draft/power.html", context)
 
 
 @require_POST
-def plan_discard(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forget a plan."""
-    plan = plan_for(request, pk)
-    services.discard(plan)
+def draft_discard(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a draft."""
+    draft = draft_for(request, pk)
+    services.discard(draft)
     messages.success(request, "The unfinished study was discarded.")
     return redirect("home")
 
@@ -155,8 +155,8 @@ def edit_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """Back to the steps of a draft; of a frozen study, the steps of its next version."""
     study = study_for(request, slug, version, Role.EDITOR)
     user = request.user if request.user.is_authenticated else None
-    plan = services.copy_of(study=study, created_by=user)
-    return redirect("plan-review", plan.pk)
+    draft = services.copy_of(study=study, created_by=user)
+    return redirect("plan-review", draft.pk)
 
 
 def _offered(request: HttpRequest) -> list[Run]:
@@ -176,12 +176,12 @@ def _following(step: str) -> str:
     return STEPS[at] if at < len(STEPS) else ""
 
 
-def _to_review(plan: StudyPlan) -> HttpResponse:
-    return redirect("plan-review", plan.pk)
+def _to_review(draft: StudyDraft) -> HttpResponse:
+    return redirect("plan-review", draft.pk)
 
 
-def _address_of(plan: StudyPlan) -> str:
-    study = plan.study
+def _address_of(draft: StudyDraft) -> str:
+    study = draft.study
     if study is None:
-        return reverse("plan-review", args=[plan.pk])
+        return reverse("plan-review", args=[draft.pk])
     return reverse("study", args=[study.slug, study.version])

@@ -1,4 +1,4 @@
-"""A plan in words: what its study will be, step by step."""
+"""The answers in words, step by step."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from studyapp import texts
 from studyapp.accounts.services import projects
 from studyapp.jobs import tasks
 from studyapp.jobs.services import jobs
-from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyPlan
+from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyDraft
 from studyapp.studies import questionnaire
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
 from studyapp.studies.services import lifecycle, protocol
@@ -73,7 +73,7 @@ def post(client: Client, address: str, **changes: Any) -> Any:
     return client.post(address, shown(client.get(address)) | changes, follow=True)
 
 
-def hurry(client: Client, **first: Any) -> StudyPlan:
+def hurry(client: Client, **first: Any) -> StudyDraft:
     """Next, throughout."""
     page = post(client, reverse("new-study"), **first)
     for step in STEPS[1:]:
@@ -81,34 +81,34 @@ def hurry(client: Client, **first: Any) -> StudyPlan:
             page.context.get("form") and page.context["form"].errors
         )
         page = post(client, page.wsgi_request.path)
-    plan = StudyPlan.objects.get()
-    assert page.wsgi_request.path == reverse("plan-review", args=[plan.pk])
-    return plan
+    draft = StudyDraft.objects.get()
+    assert page.wsgi_request.path == reverse("plan-review", args=[draft.pk])
+    return draft
 
 
-def begun(run: Run) -> StudyPlan:
-    """A plan of which nothing was said but the run."""
+def begun(run: Run) -> StudyDraft:
+    """A draft of which nothing was said but the run."""
     return drafts.begin(created_by=User.objects.first(), run=run)
 
 
-def made(client: Client, plan: StudyPlan) -> Study:
-    """The study that a worker makes of the plan."""
-    client.post(reverse("plan-review", args=[plan.pk]))
+def made(client: Client, draft: StudyDraft) -> Study:
+    """The study that a worker makes of the draft."""
+    client.post(reverse("plan-review", args=[draft.pk]))
     job = Job.objects.filter(kind=drafts.KIND).latest("pk")
     tasks.work(job.pk)
     job.refresh_from_db()
     assert job.state == Job.State.DONE, job.error
-    plan.refresh_from_db()
-    assert plan.study is not None
-    return plan.study
+    draft.refresh_from_db()
+    assert draft.study is not None
+    return draft.study
 
 
 def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run) -> None:
-    plan = hurry(researcher)
-    assert (plan.created_by and plan.created_by.get_username(), plan.study) == ("ada", None)
-    study = made(researcher, plan)
-    plan.refresh_from_db()
-    assert (plan.done, plan.total) == (12, 12)
+    draft = hurry(researcher)
+    assert (draft.created_by and draft.created_by.get_username(), draft.study) == ("ada", None)
+    study = made(researcher, draft)
+    draft.refresh_from_db()
+    assert (draft.done, draft.total) == (12, 12)
     assert (study.slug, study.state, study.features_wanted) == ("listening", "draft", 12)
     assert set(study.conditions.values_list("method", flat=True)) == set(factories.METHODS)
     assert (study.trials_per_participation, study.ratings_per_item) == (10, 3)
@@ -121,7 +121,7 @@ def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run
     }
     assert study.recruitment.entry == "link"
     lifecycle.open_study(lifecycle.freeze(study))
-    moved = researcher.get(reverse("plan-review", args=[plan.pk]), headers={"HX-Request": "true"})
+    moved = researcher.get(reverse("plan-review", args=[draft.pk]), headers={"HX-Request": "true"})
     assert moved.headers["HX-Redirect"] == reverse("study", args=["listening", 1])
 
 
@@ -129,24 +129,24 @@ def test_nothing_is_kept_before_the_first_answer_and_then_everything(
     researcher: Client, run: Run
 ) -> None:
     researcher.get(reverse("new-study"))
-    assert not StudyPlan.objects.exists()
+    assert not StudyDraft.objects.exists()
     post(researcher, reverse("new-study"))
-    plan = StudyPlan.objects.get()
-    size = reverse("plan-step", args=[plan.pk, "size"])
+    draft = StudyDraft.objects.get()
+    size = reverse("plan-step", args=[draft.pk, "size"])
     post(researcher, size, trials_per_participation=4, ratings_per_item=2)
     assert shown(researcher.get(size))["trials_per_participation"] == 4
     assert "Unfinished" in researcher.get(reverse("home")).content.decode()
-    researcher.post(reverse("plan-discard", args=[plan.pk]))
-    assert not StudyPlan.objects.exists()
+    researcher.post(reverse("plan-discard", args=[draft.pk]))
+    assert not StudyDraft.objects.exists()
 
 
 def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     other = factories.make_run(name="other")
     factories.make_features(other, count=6)
-    plan = hurry(researcher, runs=[run.pk, other.pk], saes=["layer2-n64-k4"])
+    draft = hurry(researcher, runs=[run.pk, other.pk], saes=["layer2-n64-k4"])
 
     def say(step: str, **changes: Any) -> None:
-        page = post(researcher, reverse("plan-step", args=[plan.pk, step]), **changes)
+        page = post(researcher, reverse("plan-step", args=[draft.pk, step]), **changes)
         assert page.status_code == 200, page.context["form"].errors
 
     say("features", features_wanted=8, seed=9, strata=["layer", "score"])
@@ -159,7 +159,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
         contact="me@example.org")  # fmt: skip
     say("recruitment", entry="token", service="prolific", external_study="theirs",
         payment="2.50", currency="GBP", code_complete="DONE")  # fmt: skip
-    study = made(researcher, plan)
+    study = made(researcher, draft)
     assert {one.name for one in study.runs.all()} == {run.name, "other"}
     assert (study.saes, study.seed, study.strata) == (["layer2-n64-k4"], 9, ["layer", "score"])
     assert (study.option_policy, study.design, study.lease_minutes) == (
@@ -181,8 +181,8 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 
 
 def assert_copied(study: Study) -> None:
-    """A plan made of the study's row would make the same study."""
-    copied = answered(StudyPlan(answers=answers_of(study)))
+    """A draft made of the study's row would make the same study."""
+    copied = answered(StudyDraft(answers=answers_of(study)))
     twin = protocol.unsaved(**settings_of(copied))
     for one in every_setting():
         if not one.made:
@@ -236,29 +236,29 @@ def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
 def test_what_cannot_be_is_said_on_its_page(
     researcher: Client, run: Run, step: str, changes: dict[str, Any], line: str
 ) -> None:
-    plan = begun(run)
-    before = plan.answers
-    page = post(researcher, reverse("plan-step", args=[plan.pk, step]), **changes)
+    draft = begun(run)
+    before = draft.answers
+    page = post(researcher, reverse("plan-step", args=[draft.pk, step]), **changes)
     assert page.status_code == 422
     assert line in page.content.decode()
-    plan.refresh_from_db()
-    assert plan.answers == before
+    draft.refresh_from_db()
+    assert draft.answers == before
 
 
 def test_gold_msi_in_the_researchers_words_and_another_loudness(
     researcher: Client, run: Run
 ) -> None:
-    plan = begun(run)
-    texts_page = reverse("plan-step", args=[plan.pk, "texts"])
-    post(researcher, reverse("plan-step", args=[plan.pk, "trials"]), loudness_lufs=-20)
+    draft = begun(run)
+    texts_page = reverse("plan-step", args=[draft.pk, "texts"])
+    post(researcher, reverse("plan-step", args=[draft.pk, "trials"]), loudness_lufs=-20)
     # Without the choice the wording would be lost.
     data = shown(researcher.get(texts_page)) | {"wording__en": WORDING}
     refused = researcher.post(texts_page, data)
     assert refused.status_code == 422
     assert "choose the index, or empty its fields" in refused.content.decode()
     post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
-    plan.refresh_from_db()
-    settings = settings_of(answered(plan))
+    draft.refresh_from_db()
+    settings = settings_of(answered(draft))
     study = protocol.unsaved(**settings)
     assert study.loudness_lufs == -20.0
     asked = questionnaire.training(study.questions, "en")
@@ -266,29 +266,29 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     assert asked[0].answers[6] == ("7", "answer 7")
     # What was kept stands in the form again, and goes away with the choice.
     assert shown(researcher.get(texts_page))["wording__en"] == WORDING
-    review = researcher.get(reverse("plan-review", args=[plan.pk])).content.decode()
+    review = researcher.get(reverse("plan-review", args=[draft.pk])).content.decode()
     assert "Gold-MSI" in review
     assert "-20 LUFS" in review
     post(researcher, texts_page, musical_training="own")
-    plan.refresh_from_db()
-    assert plan.answers["questions"] == {}
+    draft.refresh_from_db()
+    assert draft.answers["questions"] == {}
 
 
 def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     researcher: Client, run: Run
 ) -> None:
-    plan = hurry(researcher, saes=["layer2-n64-k4"])
-    post(researcher, reverse("plan-step", args=[plan.pk, "methods"]), methods=["descriptors"])
-    plan.refresh_from_db()
-    assert answered(plan)["comparisons"] == []
+    draft = hurry(researcher, saes=["layer2-n64-k4"])
+    post(researcher, reverse("plan-step", args=[draft.pk, "methods"]), methods=["descriptors"])
+    draft.refresh_from_db()
+    assert answered(draft)["comparisons"] == []
     other = factories.make_run()
     factories.make_features(other, count=3, sae="layer9-n64-k4")
-    sources = reverse("plan-step", args=[plan.pk, "sources"])
+    sources = reverse("plan-step", args=[draft.pk, "sources"])
     look = researcher.post(f"{sources}?look", {"runs": [other.pk]})
     assert "layer9-n64-k4" in look.content.decode()
     post(researcher, sources, runs=[other.pk], saes=[])
-    plan.refresh_from_db()
-    answers = answered(plan)
+    draft.refresh_from_db()
+    answers = answered(draft)
     assert (answers["saes"], answers["features_wanted"]) == ([], 3)
 
 
@@ -311,30 +311,30 @@ def test_controls_and_methods_that_named_little_are_not_chosen_unasked(
 def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_next_version(
     researcher: Client, run: Run
 ) -> None:
-    plan = begun(run)
-    first = made(researcher, plan)
+    draft = begun(run)
+    first = made(researcher, draft)
     page = reverse("study", args=[first.slug, 1])
     behind = "Settings have changed since this draft was built"
     assert behind not in researcher.get(page).content.decode()
-    post(researcher, reverse("plan-step", args=[plan.pk, "size"]), ratings_per_item=5)
+    post(researcher, reverse("plan-step", args=[draft.pk, "size"]), ratings_per_item=5)
     assert behind in researcher.get(page).content.decode()
-    second = made(researcher, plan)
+    second = made(researcher, draft)
     assert behind not in researcher.get(page).content.decode()
-    post(researcher, reverse("plan-step", args=[plan.pk, "recruitment"]), payment="3")
+    post(researcher, reverse("plan-step", args=[draft.pk, "recruitment"]), payment="3")
     assert behind in researcher.get(page).content.decode()
-    second = made(researcher, plan)
+    second = made(researcher, draft)
     assert behind not in researcher.get(page).content.decode()
     assert not Study.objects.filter(pk=first.pk).exists()
     assert (second.version, second.ratings_per_item) == (1, 5)
     place = [second.slug, second.version]
     edit = researcher.post(reverse("edit-study", args=place))
-    assert edit.headers["Location"] == reverse("plan-review", args=[plan.pk])
+    assert edit.headers["Location"] == reverse("plan-review", args=[draft.pk])
     lifecycle.freeze(second)
-    refused = researcher.post(reverse("plan-review", args=[plan.pk]), follow=True)
+    refused = researcher.post(reverse("plan-review", args=[draft.pk]), follow=True)
     assert "is frozen: an edit needs a new version" in refused.content.decode()
     researcher.post(reverse("edit-study", args=place))
-    following = StudyPlan.objects.latest("pk")
-    assert following.pk != plan.pk
+    following = StudyDraft.objects.latest("pk")
+    assert following.pk != draft.pk
     assert following.study is None
     third = made(researcher, following)
     assert (third.slug, third.version, third.ratings_per_item) == (second.slug, 2, 5)
@@ -345,27 +345,27 @@ def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_ne
 def test_what_is_answered_while_a_worker_makes_the_draft_is_kept(
     researcher: Client, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = begun(run)
+    draft = begun(run)
     create = lifecycle.create_study
 
     def meanwhile(**given: Any) -> Study:
-        drafts.answer(plan=plan, step="texts", given={"title": "Said meanwhile"})
+        drafts.answer(draft=draft, step="texts", given={"title": "Said meanwhile"})
         return create(**given)
 
     monkeypatch.setattr(lifecycle, "create_study", meanwhile)
-    study = made(researcher, plan)
-    assert (study.title, plan.answers["title"]) == (setting("title").default, "Said meanwhile")
-    assert plan.answers["slug"] == study.slug
+    study = made(researcher, draft)
+    assert (study.title, draft.answers["title"]) == (setting("title").default, "Said meanwhile")
+    assert draft.answers["slug"] == study.slug
 
 
 def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
     researcher: Client, run: Run
 ) -> None:
-    plan = begun(run)
+    draft = begun(run)
     run.clips.update(path="nowhere.flac")
-    researcher.post(reverse("plan-review", args=[plan.pk]))
+    researcher.post(reverse("plan-review", args=[draft.pk]))
     tasks.work(Job.objects.get().pk)
-    page = researcher.get(reverse("plan-review", args=[plan.pk])).content.decode()
+    page = researcher.get(reverse("plan-review", args=[draft.pk])).content.decode()
     assert "The study could not be built: clip" in page
     assert not Study.objects.exists()
 
@@ -373,9 +373,9 @@ def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
 def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     researcher: Client, run: Run
 ) -> None:
-    plan = begun(run)
-    address = reverse("plan-power", args=[plan.pk])
-    given = shown(researcher.get(reverse("plan-step", args=[plan.pk, "size"])))
+    draft = begun(run)
+    address = reverse("plan-power", args=[draft.pk])
+    given = shown(researcher.get(reverse("plan-step", args=[draft.pk, "size"])))
     asked = given | {"ratings_per_item": 10, "effect": 0.8}
     assert "Estimating the power" in researcher.post(address, asked).content.decode()
     researcher.post(address, asked)
@@ -383,29 +383,29 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     tasks.work(job.pk)
     page = researcher.post(address, asked).content.decode()
     assert "<dt>Power</dt>" in page
-    plan.refresh_from_db()
-    assert plan.power["asked"] == {
+    draft.refresh_from_db()
+    assert draft.power["asked"] == {
         "participants": 12, "trials": 10, "within": False, "ratings": 10, "effect": 0.8,
     }  # fmt: skip
-    assert 0 < plan.power["found"]["power"] <= 1
-    assert f"<dd>{floatformat(plan.power['found']['power'], 2)} " in page
+    assert 0 < draft.power["found"]["power"] <= 1
+    assert f"<dd>{floatformat(draft.power['found']['power'], 2)} " in page
     assert "Enter valid numbers" in researcher.post(address, {}).content.decode()
 
 
 def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
     researcher: Client, run: Run
 ) -> None:
-    plan = begun(run)
-    answers = answered(plan)
-    power.request(plan=plan, answers=answers | {"effect": 0.3})
+    draft = begun(run)
+    answers = answered(draft)
+    power.request(draft=draft, answers=answers | {"effect": 0.3})
     lease = jobs.claim(Job.objects.get().pk)
     assert lease is not None
-    plan.refresh_from_db()
-    stale = StudyPlan.objects.get()
-    assert power.request(plan=plan, answers=answers | {"effect": 0.9}).moving
-    power.estimate(plan=stale, lease=lease)
-    plan.refresh_from_db()
-    assert plan.power == {"asked": power.question(answers | {"effect": 0.9})}
+    draft.refresh_from_db()
+    stale = StudyDraft.objects.get()
+    assert power.request(draft=draft, answers=answers | {"effect": 0.9}).moving
+    power.estimate(draft=stale, lease=lease)
+    draft.refresh_from_db()
+    assert draft.power == {"asked": power.question(answers | {"effect": 0.9})}
 
 
 def test_within_participants_all_rate_both_methods(run: Run) -> None:
@@ -419,37 +419,37 @@ def test_within_participants_all_rate_both_methods(run: Run) -> None:
 
 
 def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None:
-    plan = begun(run)
-    answers = answered(plan) | {"methods": ["descriptors"]}
-    assert "nothing to compare" in power.request(plan=plan, answers=answers).problem
-    huge = answered(plan) | {"features_wanted": 9000, "ratings_per_item": 900}
-    assert "are not simulated here" in power.request(plan=plan, answers=huge).problem
+    draft = begun(run)
+    answers = answered(draft) | {"methods": ["descriptors"]}
+    assert "nothing to compare" in power.request(draft=draft, answers=answers).problem
+    huge = answered(draft) | {"features_wanted": 9000, "ratings_per_item": 900}
+    assert "are not simulated here" in power.request(draft=draft, answers=huge).problem
 
 
-def test_a_plan_is_its_makers_and_its_projects_editors_alone(client: Client, run: Run) -> None:
+def test_a_draft_is_its_makers_and_its_projects_editors_alone(client: Client, run: Run) -> None:
     owner = User.objects.create_user("owner")
     project = projects.make(name="p", owner=owner)
     Run.objects.update(project=project)
     client.force_login(owner)
-    plan = hurry(client)
-    assert plan.project == Project.objects.get()
-    study = made(client, plan)
-    assert study.project == plan.project
+    draft = hurry(client)
+    assert draft.project == Project.objects.get()
+    study = made(client, draft)
+    assert study.project == draft.project
     client.force_login(User.objects.create_user("stranger"))
     assert client.get(reverse("new-study")).status_code == 403
     for name in ("plan-review", "plan-discard", "plan-power"):
-        assert client.post(reverse(name, args=[plan.pk])).status_code == 404
-    assert client.get(reverse("plan-step", args=[plan.pk, "size"])).status_code == 404
+        assert client.post(reverse(name, args=[draft.pk])).status_code == 404
+    assert client.get(reverse("plan-step", args=[draft.pk, "size"])).status_code == 404
     assert client.post(reverse("edit-study", args=[study.slug, 1])).status_code == 404
     assert AuditRecord.objects.filter(action="had made").count() == 1
 
 
 def test_every_setting_is_asked_for_in_the_step_that_the_table_names(run: Run) -> None:
-    plan = begun(run)
+    draft = begun(run)
     assert tuple(FORMS) == STEPS
     for one in every_setting():
         if one.step:
-            form = FORMS[one.step](plan=plan, answers=answered(plan), runs=[run])
+            form = FORMS[one.step](draft=draft, answers=answered(draft), runs=[run])
             name = "title_" if one.name == "title" else one.name
             assert name in {field.name for _, fields in form.bound_groups() for field in fields}
 
@@ -459,9 +459,9 @@ def test_rules_of_exclusion_are_the_analysis_s() -> None:
 
 
 def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
-    plan = begun(run)
-    pages = [reverse("plan-step", args=[plan.pk, step]) for step in STEPS]
-    pages += [reverse("plan-review", args=[plan.pk]), reverse("home")]
+    draft = begun(run)
+    pages = [reverse("plan-step", args=[draft.pk, step]) for step in STEPS]
+    pages += [reverse("plan-review", args=[draft.pk]), reverse("home")]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
     factories.make_features(run, count=12, sae="layer4-n64-k4")
     factories.make_features(run, count=12, sae="layer5-n64-k4")

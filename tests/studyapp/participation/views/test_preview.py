@@ -137,14 +137,14 @@ def test_a_preview_goes_with_the_next_with_its_draft_and_after_a_day(
     other = preview.begin(study=study, created_by=User.objects.create_user("eve"))
     _, second = begin(researcher, study)
     assert set(Participation.objects.all()) == {other, second}
-    Study.everything.filter(pk=other.study_id).update(
+    Study.with_previews.filter(pk=other.study_id).update(
         created_at=timezone.now() - timedelta(hours=25)
     )
     _, third = begin(researcher, study)
     assert list(Participation.objects.all()) == [third]
     passages.reach(researcher, third.study, "trial")
     lifecycle.discard(study)
-    assert not Study.everything.exists()
+    assert not Study.with_previews.exists()
     assert not Participation.objects.exists()
     assert first.pk != third.pk
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
@@ -201,33 +200,6 @@ def test_a_project_has_so_many_runs_under_way(settings: Any) -> None:
     Project.objects.update(may_start_runs=False)
     with pytest.raises(RunError, match="may not start runs; an administrator can allow it"):
         start()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_runs_from_before_are_told_by_their_maker_and_folder() -> None:
-    """Nobody's are the command line's, elsewhere imports; a project's whose maker left stay held
-    to what is offered."""
-    before = [("studyapp", "0012_token_ends")]
-    executor = MigrationExecutor(connection)
-    executor.migrate(before)
-    old = executor.loader.project_state(before).apps
-    project = old.get_model("studyapp", "Project").objects.create(name="Hearing")
-    maker = old.get_model("auth", "User").objects.create(username="edda")
-    for name, more in (
-        ("made", {"created_by": maker, "project": project}),
-        ("left", {"project": project}),
-        ("command", {}),
-        ("import", {"directory": "/elsewhere/run"}),
-    ):
-        given = {"name": name, "directory": f"runs/{name}", "config": {}} | more
-        old.get_model("studyapp", "Run").objects.create(**given)
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes("studyapp"))
-    assert dict(Run.objects.values_list("name", "origin")) == {
-        "made": "site", "left": "site", "command": "command", "import": "import",
-    }  # fmt: skip
-    assert Project.objects.get().may_start_runs
-    assert Run.objects.get(name="made").directory == "runs/made"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,15 @@ import pytest
 
 from studyapp.core.errors import StudyError
 from studyapp.studies.services import allocation
-from studyapp.studies.services.allocation import CATCH, MAIN, REPEAT, Cell, Frame, Plan, State
+from studyapp.studies.services.allocation import (
+    CATCH,
+    MAIN,
+    REPEAT,
+    Allocation,
+    Cell,
+    Counts,
+    Frame,
+)
 
 Ratings = dict[str, tuple[int, int]]
 
@@ -25,36 +33,36 @@ def frame(*, features: int = 12, methods: str = "abc", **options: object) -> Fra
     return Frame(methods=tuple(methods), cells=cells, **given)  # type: ignore[arg-type]
 
 
-def empty(of: Frame) -> State:
-    return State(dict.fromkeys(of.methods, 0), {cell.item: (0, 0) for cell in of.cells})
+def empty(of: Frame) -> Counts:
+    return Counts(dict.fromkeys(of.methods, 0), {cell.item: (0, 0) for cell in of.cells})
 
 
-def after(state: State, plan: Plan) -> State:
-    """The state once this plan is held too."""
+def after(state: Counts, allocated: Allocation) -> Counts:
+    """The state once this allocated is held too."""
     ratings = dict(state.ratings)
-    for one in plan.trials:
+    for one in allocated.trials:
         if one.kind == MAIN:
             held, lost = ratings[one.item]
             ratings[one.item] = (held + 1, lost)
     held = dict(state.held)
-    if plan.method:
-        held[plan.method] += 1
-    return State(held, ratings)
+    if allocated.method:
+        held[allocated.method] += 1
+    return Counts(held, ratings)
 
 
-def arrivals(of: Frame, count: int) -> list[tuple[Plan, State]]:
+def arrivals(of: Frame, count: int) -> list[tuple[Allocation, Counts]]:
     """Plans in turn, each with the state after it."""
     state, seen = empty(of), []
     for seed in range(count):
-        plan = allocation.draw(of, state, seed)
-        state = after(state, plan)
-        seen.append((plan, state))
+        allocated = allocation.draw(of, state, seed)
+        state = after(state, allocated)
+        seen.append((allocated, state))
     return seen
 
 
-def main_cells(of: Frame, plan: Plan) -> list[Cell]:
+def main_cells(of: Frame, allocated: Allocation) -> list[Cell]:
     by_item = {cell.item: cell for cell in of.cells}
-    return [by_item[one.item] for one in plan.trials if one.kind == MAIN]
+    return [by_item[one.item] for one in allocated.trials if one.kind == MAIN]
 
 
 @pytest.mark.parametrize(("features", "methods", "trials"), [
@@ -65,8 +73,8 @@ def test_within_participants_cells_stay_within_one_of_even(
 ) -> None:
     of = frame(features=features, methods=methods, trials=trials)
     rounds = 3 * -(-features * len(methods) // trials)
-    for plan, state in arrivals(of, rounds):
-        cells = main_cells(of, plan)
+    for allocated, state in arrivals(of, rounds):
+        cells = main_cells(of, allocated)
         assert len({cell.feature for cell in cells}) == trials
         assert set(Counter(cell.method for cell in cells).values()) == {trials // len(methods)}
         counts = [held for held, _ in state.ratings.values()]
@@ -76,15 +84,15 @@ def test_within_participants_cells_stay_within_one_of_even(
 def test_an_odd_number_of_trials_goes_round_the_conditions() -> None:
     of = frame(features=15, methods="ab", trials=5)
     totals: Counter[str] = Counter()
-    for plan, _ in arrivals(of, 12):
-        totals.update(cell.method for cell in main_cells(of, plan))
+    for allocated, _ in arrivals(of, 12):
+        totals.update(cell.method for cell in main_cells(of, allocated))
         assert abs(totals["a"] - totals["b"]) <= 1
 
 
 def test_between_participants_every_trial_is_of_the_condition_with_the_fewest() -> None:
     of = frame(features=12, methods="ab", trials=4, within=False)
-    for number, (plan, state) in enumerate(arrivals(of, 12), start=1):
-        assert {cell.method for cell in main_cells(of, plan)} == {plan.method}
+    for number, (allocated, state) in enumerate(arrivals(of, 12), start=1):
+        assert {cell.method for cell in main_cells(of, allocated)} == {allocated.method}
         assert abs(state.held["a"] - state.held["b"]) == number % 2
 
 
@@ -93,8 +101,8 @@ def test_the_cheapest_cells_are_found_where_greed_would_miss_them() -> None:
     of = frame(features=2, methods="ab", trials=2)
     ratings: Ratings = {"i00a": (0, 0), "i01a": (5, 0), "i00b": (0, 0), "i01b": (0, 0)}
     for seed in range(20):
-        plan = allocation.draw(of, State({"a": 0, "b": 0}, ratings), seed)
-        assert {one.item for one in plan.trials} == {"i00a", "i01b"}
+        allocated = allocation.draw(of, Counts({"a": 0, "b": 0}, ratings), seed)
+        assert {one.item for one in allocated.trials} == {"i00a", "i01b"}
 
 
 def test_no_other_choice_of_cells_is_cheaper() -> None:
@@ -103,8 +111,8 @@ def test_no_other_choice_of_cells_is_cheaper() -> None:
     rng = Random(3)
     for seed in range(30):
         ratings = {cell.item: (rng.randrange(4), 0) for cell in of.cells}
-        plan = allocation.draw(of, State({"a": 0, "b": 0}, ratings), seed)
-        squares = sum(ratings[one.item][0] ** 2 for one in plan.trials)
+        allocated = allocation.draw(of, Counts({"a": 0, "b": 0}, ratings), seed)
+        squares = sum(ratings[one.item][0] ** 2 for one in allocated.trials)
         best = min(
             sum(ratings[f"i{n:02d}a"][0] ** 2 for n in first)
             + sum(ratings[f"i{n:02d}b"][0] ** 2 for n in second)
@@ -129,20 +137,20 @@ def test_catch_trials_and_repeats_come_on_top_at_places_that_mean_something(
     of = frame(methods="ab", trials=trials, catch=names, catch_trials=catch, repeats=repeats)
     places: set[int] = set()
     for seed in range(40):
-        plan = allocation.draw(of, empty(of), seed).trials
-        kinds = Counter(one.kind for one in plan)
+        allocated = allocation.draw(of, empty(of), seed).trials
+        kinds = Counter(one.kind for one in allocated)
         assert kinds == {MAIN: trials, CATCH: catch, REPEAT: repeats}
-        assert plan[0].kind == MAIN
-        shown = [one.item for one in plan if one.kind == CATCH]
+        assert allocated[0].kind == MAIN
+        shown = [one.item for one in allocated if one.kind == CATCH]
         assert len(set(shown)) == catch
-        places |= {n for n, one in enumerate(plan) if one.kind == CATCH}
-        for place, one in enumerate(plan):
+        places |= {n for n, one in enumerate(allocated) if one.kind == CATCH}
+        for place, one in enumerate(allocated):
             if one.repeats is not None:
-                again = plan[one.repeats]
+                again = allocated[one.repeats]
                 assert (again.item, again.kind) == (one.item, MAIN)
                 assert again.order != one.order
                 assert place > one.repeats + (trials > 2)
-        repeated = [one.repeats for one in plan if one.kind == REPEAT]
+        repeated = [one.repeats for one in allocated if one.kind == REPEAT]
         assert len(set(repeated)) == repeats
     assert len(places) > catch
 
@@ -167,8 +175,8 @@ def test_no_label_is_both_target_and_distractor(labels: int, within: bool) -> No
     of = identification(labels=labels)
     of = Frame(methods=of.methods, cells=of.cells, trials=6, within=within)
     state = empty(of)
-    for plan, state in arrivals(of, 32):  # noqa: B007 - the last state is looked at
-        cells = main_cells(of, plan)
+    for allocated, state in arrivals(of, 32):  # noqa: B007 - the last state is looked at
+        cells = main_cells(of, allocated)
         targets = {cell.target for cell in cells}
         distractors = set().union(*(cell.distractors for cell in cells))
         assert not targets & distractors

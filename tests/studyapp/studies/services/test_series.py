@@ -6,7 +6,6 @@ import threading
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 
 from studyapp.core.errors import StudyError
 from studyapp.models import Project, Run, Study, StudySeries
@@ -46,11 +45,11 @@ def test_the_steps_say_so_before_anything_is_made(ours: Project, theirs: Project
     run = make_run()
     make_features(run)
     Run.objects.filter(pk=run.pk).update(project=ours)
-    plan = drafts.begin(created_by=None, run=run)
-    plan.answers |= {"slug": "hearing", "methods": list(METHODS), "features_wanted": 6,
+    draft = drafts.begin(created_by=None, run=run)
+    draft.answers |= {"slug": "hearing", "methods": list(METHODS), "features_wanted": 6,
                      "trials_per_participation": 3}  # fmt: skip
-    plan.save()
-    found = drafts.problem(plan, answers.answered(plan))
+    draft.save()
+    found = drafts.problem(draft, answers.answered(draft))
     assert found == "there is already a study with that link"
 
 
@@ -102,26 +101,3 @@ def test_of_projects_that_ask_at_once_one_gets_the_link() -> None:
         hand.join()
     assert [one.project for one in StudySeries.objects.all()] == won
     assert refused == ["there is already a study with that link"] * (HANDS - 1)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_studies_from_before_get_their_series() -> None:
-    """Same project, one series; another project's, or other capitals, another link."""
-    executor = MigrationExecutor(connection)
-    executor.migrate([("studyapp", "0008_feature_places")])
-    old = executor.loader.project_state([("studyapp", "0008_feature_places")]).apps
-    project, study = old.get_model("studyapp", "Project"), old.get_model("studyapp", "Study")
-    first, second = (project.objects.create(name=name) for name in ("first", "second"))
-    for slug, version, owner in (
-        ("listening", 1, first), ("listening", 2, first), ("listening", 3, second),
-        ("Listening", 1, first), ("demo", 1, None),
-    ):  # fmt: skip
-        study.objects.create(slug=slug, version=version, project=owner, title="t", seed=1)
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes("studyapp"))
-    rows = Study.objects.order_by("pk").values_list("series__slug", "slug", "series__project__name")
-    assert list(rows) == [
-        ("listening", "listening", "first"), ("listening", "listening", "first"),
-        ("listening-2", "listening-2", "second"), ("Listening-3", "Listening-3", "first"),
-        ("demo", "demo", None),
-    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A study in the making: answers to the steps, before anything is drawn."""
+"""The draft of a study: answers to the steps of the wizard, before anything is drawn."""
 
 from django.conf import settings
 from django.db import models
@@ -7,14 +7,14 @@ from studyapp.models.projects import Project
 from studyapp.models.studies import Study
 
 
-class StudyPlan(models.Model):
-    """What has been decided so far; `studies.create_study` makes the study of it."""
+class StudyDraft(models.Model):
+    """What has been decided so far; a worker makes the study from it."""
 
     project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE)
     answers = models.JSONField(default=dict)
-    """Field → plain value, of the forms in `studyapp.wizard.forms`."""
+    """Answer → value, from the forms in `studyapp.wizard.forms`."""
     study = models.ForeignKey(Study, null=True, blank=True, on_delete=models.SET_NULL)
-    """The draft that was made of it."""
+    """The study that was made from it; until it is frozen, it can be made again."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -29,7 +29,8 @@ class StudyPlan(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        db_table = "studyapp_studyplan"
         ordering = ["-changed_at"]
 
     def __str__(self) -> str:
-        return str(self.answers.get("slug") or f"plan {self.pk}")
+        return str(self.answers.get("slug") or f"draft {self.pk}")

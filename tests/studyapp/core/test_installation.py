@@ -1,0 +1,26 @@
+"""Where the tables stand, asked before a migration; key and folder are tested with `migrate`."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+
+from studyapp.core import installation
+
+LAST = "0018_data_folder_of_the_database"
+
+pytestmark = pytest.mark.django_db
+
+
+def test_tables_that_stopped_before_the_steps_became_one_are_refused() -> None:
+    installation.check_steps()
+    MigrationRecorder(connection).record_unapplied("studyapp", LAST)
+    with pytest.raises(CommandError, match=f"has not reached {LAST}: bring it there by"):
+        call_command("migrate", verbosity=0)
+
+
+def test_an_empty_database_is_no_early_one() -> None:
+    MigrationRecorder(connection).flush()
+    installation.check_steps()
