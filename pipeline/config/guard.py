@@ -8,7 +8,6 @@ is derived from the config's dataclasses and is safe by default: a field whose t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from pathlib import PurePath
@@ -47,7 +46,7 @@ class Guarded:
         return f"[{self.section}] {self.name}"
 
 
-def guard(kind: Guard) -> Mapping[str, Guard]:
+def guard(kind: Guard) -> dict[str, Guard]:
     """Metadata that guard a dataclass field: `field(default="", metadata=guard(Guard.MODEL))`."""
     return {KEY: kind}
 

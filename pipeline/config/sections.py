@@ -1,4 +1,8 @@
-"""The sections of a run's config. The string under each field gives its meaning and unit."""
+"""The sections of a run's config.
+
+The string under each field gives its meaning and unit. Fields that the site's form shows have it as
+`help` in their metadata instead, where the form reads it.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +74,16 @@ def _require_positive(section: object, where: str, *names: str) -> None:
 class CorpusConfig:
     """Which recordings are used, and how they are cut and split."""
 
-    path: Path | None = field(default=None, metadata=guard(Guard.CORPUS))
-    """Corpus folder (overridden by `--corpus` on the command line)."""
+    path: Path | None = field(
+        default=None,
+        metadata=guard(Guard.CORPUS)
+        | {"help": "Corpus folder (overridden by --corpus on the command line)."},
+    )
     adapter: str = "folder"
     """How the folder is read: one of `pipeline.corpus.adapters.ADAPTERS`."""
-    clip_seconds: float = 10.0
-    """Length of each excerpt, in seconds."""
+    clip_seconds: float = field(
+        default=10.0, metadata={"help": "Length of each excerpt, in seconds."}
+    )
     windows: int = 1
     """Number of excerpts per track, evenly spaced and not overlapping: 1 takes the middle, 0 takes
     as many as fit. Unless this is 1, each excerpt counts as a separate track, `TRACK@SECONDS`."""
@@ -119,11 +127,19 @@ class SubjectConfig:
 
     REQUIRED: ClassVar[tuple[str, ...]] = ("model", "hookpoints")
 
-    model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A local folder, or a name on the model hub such as `facebook/musicgen-small`."""
-    hookpoints: tuple[str, ...] = ()
-    """Where activations are read, e.g. `decoder.layers.3.resid_post`; or `paper-small` or
-    `paper-large`, see `HOOKPOINT_PRESETS`."""
+    model: str = field(
+        default="",
+        metadata=guard(Guard.MODEL)
+        | {"help": "A local folder, or a name on the model hub such as facebook/musicgen-small."},
+    )
+    # The named presets are in `HOOKPOINT_PRESETS`.
+    hookpoints: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Where activations are read, e.g. decoder.layers.3.resid_post; or paper-small "
+            "or paper-large."
+        },
+    )
     backend: str = "transformers"
     """The implementation that loads the model: one of `pipeline.subjects.SUBJECTS`."""
     precision: str = "float32"
@@ -156,12 +172,12 @@ class SubjectConfig:
 class SaeConfig:
     """The sparse autoencoders: one for each hookpoint, expansion and k."""
 
-    expansions: tuple[int, ...] = (8,)
-    """Dictionary size as a multiple of the activation width."""
-    ks: tuple[int, ...] = (16,)
-    """Active latents per frame (k)."""
-    steps: int = 2000
-    """Number of optimiser steps."""
+    expansions: tuple[int, ...] = field(
+        default=(8,),
+        metadata={"help": "Dictionary size as a multiple of the activation width."},
+    )
+    ks: tuple[int, ...] = field(default=(16,), metadata={"help": "Active latents per frame (k)."})
+    steps: int = field(default=2000, metadata={"help": "Number of optimiser steps."})
     batch_frames: int = 1024
     """Frames per optimiser step."""
     learning_rate: float = 1e-3
@@ -178,8 +194,9 @@ class SaeConfig:
     """Weight of the AuxK loss (Gao et al., arXiv 2406.04093)."""
     dead_after_frames: int = 100_000
     """A latent that has not fired for this many frames counts as dead."""
-    seed: int = 0
-    """Seed for the initialisation and the order of the frames."""
+    seed: int = field(
+        default=0, metadata={"help": "Seed for the initialisation and the order of the frames."}
+    )
 
     def __post_init__(self) -> None:
         _require(bool(self.expansions) and bool(self.ks), "[sae] expansions or ks is empty")
@@ -206,8 +223,8 @@ class SaeConfig:
 class FeaturesConfig:
     """Which latents are kept as features. Values that are not given come from the preset."""
 
-    preset: str = "small"
-    """`small` or `paper`; see `FEATURE_PRESETS`."""
+    # The presets are in `FEATURE_PRESETS`.
+    preset: str = field(default="small", metadata={"help": "small or paper."})
     threshold: float | None = None
     """τ: a latent fires in a track if its maximum activation there exceeds this."""
     threshold_unit: str | None = None
@@ -270,10 +287,11 @@ class LabelsConfig:
 
     methods: tuple[str, ...] = ("descriptors", "corpus-tags")
     """Any of `pipeline.labelers.LABELERS`."""
-    candidates: int = 10
-    """Maximum number of candidate labels per feature and method."""
-    seed: int = 0
-    """Seed for methods that draw at random."""
+    candidates: int = field(
+        default=10,
+        metadata={"help": "Maximum number of candidate labels per feature and method."},
+    )
+    seed: int = field(default=0, metadata={"help": "Seed for methods that draw at random."})
     random_label_of: str = ""
     """The method whose labels `random-label` shuffles; if empty, the first non-control method."""
     synonyms: str = "words"
@@ -331,8 +349,7 @@ class ScoresConfig:
 class MachineConfig:
     """How a run uses the machine. Affects speed, not results, and is not part of the run's key."""
 
-    device: str = "cpu"
-    """The torch device: `cpu` or `cuda`."""
+    device: str = field(default="cpu", metadata={"help": "The torch device: cpu or cuda."})
     workers: int = 2
     """Number of tracks, or SAEs, processed in parallel."""
     threads: int = 1

@@ -1,15 +1,11 @@
-"""A run's config as fields of a form: what the config's own dataclasses say, and nothing beside.
+"""The form fields of a run's config, derived from the config's dataclasses.
 
-Meaning, type, default and choices are read from `pipeline.config.sections`; the pipeline alone says
-what is valid. The TOML text stays the whole of the config: a field writes into it, and reads it.
+Help, type, default and choices come from `pipeline.config.sections`; only the pipeline decides what
+is valid. The TOML text always contains the whole config: fields are read from it and written to it.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -17,6 +13,8 @@ from functools import cache
 from pathlib import PurePath
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import tomli_w
 
 from studyapp.runs.services.configs import config_from_toml, read_toml, refusals
 
@@ -29,25 +27,23 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "scores": ("scorers",),
     "machine": ("device",),
 }
-"""Section → the fields that the form has; all others are in the text."""
+"""Section → the fields in the form; all others are only in the text."""
 NAMES = {"sae": "SAEs"}
-SEE = re.compile(r"[,;] see [A-Z_]+")
-"""Where a meaning points to a name in the code."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the form: where it stands in the config, and how it is filled in."""
+    """One field of the form: its place in the config, and how it is filled in."""
 
     section: str
     name: str
     kind: str
-    """`text`, `number`, `choice`, `many` (of choices) or `list` (typed, with commas between)."""
-    meaning: str
+    """`text`, `number`, `choice`, `many` (of the choices) or `list` (separated by commas)."""
+    help: str
     default: str
     choices: tuple[str, ...]
     numeric: bool
-    """Whether it takes numbers."""
+    """Whether its values are numbers."""
 
     @property
     def key(self) -> str:
@@ -56,18 +52,18 @@ class Field:
 
     @property
     def html_id(self) -> str:
-        """Its element's."""
+        """The id of its HTML element."""
         return f"field-{self.section}-{self.name}"
 
     @property
     def label(self) -> str:
-        """Its name in words."""
+        """Its name as shown on the page."""
         return self.name.replace("_", " ").capitalize().replace("Ks", "k")
 
 
 @cache
 def sections() -> tuple[tuple[str, tuple[Field, ...]], ...]:
-    """The form's fields by section, in the config's order."""
+    """Return the form's fields by section, in the config's order."""
     from pipeline.config import RunConfig
 
     kinds = get_type_hints(RunConfig)
@@ -82,9 +78,9 @@ def filled(
     known: Mapping[str, list[str]],
     offered: Mapping[str, list[str]] | None = None,
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """For a page: the sections, each field with its value and what is `known` to stand in it.
+    """Return the sections for a page: each field with its value and the `known` suggestions.
 
-    A field of `offered` takes one of its values and no other.
+    A field in `offered` only accepts one of the values there.
     """
     values, only = values_of(config), offered or {}
     return [
@@ -107,14 +103,14 @@ def filled(
 
 
 def _named(places: Sequence[str]) -> list[tuple[str, str]]:
-    """Places and what they are called: a folder's own name, if no other here has it."""
+    """Return places with their names: only the folder's name, if it is unique."""
     names = {place: PurePath(place).name if place.startswith("/") else place for place in places}
     several = Counter(names.values())
     return [(place, name if several[name] == 1 else place) for place, name in names.items()]
 
 
 def values_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What each field shows of a config as it is given: text, or a list of texts under `many`."""
+    """Field → its value in a config: a text, or a list of texts for `many`."""
     shown: dict[str, Any] = {}
     for _, own in sections():
         for field in own:
@@ -130,10 +126,9 @@ def values_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written(text: str, data: Mapping[str, Any]) -> str:
-    """The TOML `text` with the form's fields in it; an empty field, or one at its default, goes.
+    """Write the form's fields into the TOML `text`; empty fields and defaults are left out.
 
-    What `data` does not have stays. Raises `RunError` if the text is not TOML: then the fields have
-    nowhere to stand.
+    Fields that are not in `data` do not change. Raises `RunError` if the text is not TOML.
     """
     config = read(text)
     for _, own in sections():
@@ -149,34 +144,35 @@ def written(text: str, data: Mapping[str, Any]) -> str:
             else:
                 config.pop(field.section, None)
     with refusals():
-        return _toml(config)
+        return tomli_w.dumps(config)
 
 
 def text_of(config: Mapping[str, Any]) -> str:
-    """The whole config that a run keeps, as a text without what goes without saying.
+    """Return a run's stored config as a TOML text without default values.
 
-    Raises `RunError` if the pipeline refuses by now what it once took.
+    Raises `RunError` if the pipeline no longer accepts the config.
     """
     subject, features = _section(config, "subject"), _section(config, "features")
-    said: dict[str, dict[str, Any]] = {
+    kept: dict[str, dict[str, Any]] = {
         "subject": {key: subject[key] for key in ("model", "hookpoints") if key in subject},
         "features": {key: features[key] for key in ("preset",) if key in features},
     }
-    usual = config_from_toml(text=_toml(said))
+    usual = config_from_toml(text=tomli_w.dumps(kept))
     for name in config:
-        own = _section(config, name).items()
-        more = {key: value for key, value in own if _section(usual, name).get(key) != value}
-        said[name] = said.get(name, {}) | more
-    return _toml({name: section for name, section in said.items() if section})
+        own, default = _section(config, name), _section(usual, name)
+        # TOML has no null.
+        more = {k: v for k, v in own.items() if v is not None and default.get(k) != v}
+        kept[name] = kept.get(name, {}) | more
+    return tomli_w.dumps({name: section for name, section in kept.items() if section})
 
 
 def read(text: str) -> dict[str, Any]:
-    """The plain dict in a TOML text; raises `RunError` if it is none."""
+    """Parse a TOML text to a plain dict. Raises `RunError` if it is not TOML."""
     return read_toml(text)
 
 
 def at_fault(line: str) -> str:
-    """The element of the field that a refusal begins with, e.g. `[sae] ks is …`; else nothing."""
+    """Return the element id of the field that an error is about, e.g. `[sae] ks is …`, or ""."""
     for _, own in sections():
         for field in own:
             if line.startswith(f"[{field.section}] {field.name}"):
@@ -185,7 +181,7 @@ def at_fault(line: str) -> str:
 
 
 def _fields(section: str, kind: Any, shown: tuple[str, ...]) -> list[Field]:
-    hints, meanings = get_type_hints(kind), _meanings(kind)
+    hints = get_type_hints(kind)
     own = {one.name: one for one in fields(kind)}
     made = []
     for name in shown:
@@ -199,7 +195,7 @@ def _fields(section: str, kind: Any, shown: tuple[str, ...]) -> list[Field]:
                 section=section,
                 name=name,
                 kind=chosen if choices else free,
-                meaning=_for_a_page(meanings.get(name, "")),
+                help=own[name].metadata.get("help", ""),
                 default=_shown(None if default is MISSING else default),
                 choices=choices,
                 numeric=inner in (int, float),
@@ -209,7 +205,7 @@ def _fields(section: str, kind: Any, shown: tuple[str, ...]) -> list[Field]:
 
 
 def _choices(section: str, name: str) -> tuple[str, ...]:
-    """The names that the registries and presets of the pipeline have for a field."""
+    """Return the names that the pipeline's registries and presets have for a field."""
     from pipeline.config.sections import FEATURE_PRESETS
     from pipeline.corpus.adapters import ADAPTERS
     from pipeline.labelers import LABELERS
@@ -226,26 +222,8 @@ def _choices(section: str, name: str) -> tuple[str, ...]:
     return tuple(known.get((section, name), ()))
 
 
-def _meanings(kind: Any) -> dict[str, str]:
-    """Field → the string under it in the dataclass's source."""
-    [body] = ast.parse(inspect.getsource(kind)).body
-    found: dict[str, str] = {}
-    name = ""
-    for line in body.body if isinstance(body, ast.ClassDef) else []:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            name = line.target.id
-        elif isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and name:
-            found[name], name = " ".join(str(line.value.value).split()), ""
-    return found
-
-
-def _for_a_page(meaning: str) -> str:
-    """Without marks of code; nothing where it only says in which registry the choices are."""
-    return "" if "pipeline." in meaning else SEE.sub("", meaning.replace("`", ""))
-
-
 def _plain_type(hint: Any) -> tuple[Any, bool]:
-    """The type of a value, `None` left out, and whether there may be several."""
+    """Return the type of a value without `None`, and whether there may be several values."""
     if get_origin(hint) in (Union, UnionType):
         [hint] = [one for one in get_args(hint) if one is not type(None)]
     return (get_args(hint)[0], True) if get_origin(hint) is tuple else (hint, False)
@@ -258,18 +236,18 @@ def _shown(value: Any) -> str:
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A section as a dict; what is none is the pipeline's to refuse."""
+    """Return a section as a dict; the pipeline refuses anything else."""
     found = config.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _value(field: Field, data: Mapping[str, Any], before: Any) -> Any:
-    """What stands in the config for a field's entry; None to leave it out."""
+    """Return a field's value for the config; None to leave it out."""
     if field.kind == "many":
-        # Variants such as gemini@MODEL have no box: what the text has of them stays.
+        # Variants such as gemini@MODEL have no checkbox, so those in the text are kept.
         others = [one for one in _texts(before) if one not in field.choices]
-        boxes = [one for one in _several(data, field.key) if one in field.choices]
-        chosen = [*boxes, *others]
+        checked = [one for one in _several(data, field.key) if one in field.choices]
+        chosen = [*checked, *others]
         return None if ", ".join(chosen) == field.default else chosen
     entry = str(data.get(field.key, "")).strip()
     if not entry or entry == field.default:
@@ -280,17 +258,17 @@ def _value(field: Field, data: Mapping[str, Any], before: Any) -> Any:
 
 
 def _texts(value: Any) -> list[str]:
-    """The texts in a list; what else stands there is the pipeline's to refuse in the text."""
+    """Return the texts in a list; the pipeline refuses any other values."""
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _several(data: Mapping[str, Any], key: str) -> list[str]:
-    taken = data.getlist(key) if hasattr(data, "getlist") else data.get(key, [])
-    return [str(one) for one in taken if one]
+    values = data.getlist(key) if hasattr(data, "getlist") else data.get(key, [])
+    return [str(one) for one in values if one]
 
 
 def _typed(entry: str, field: Field) -> Any:
-    """A number where one is wanted; what is none stays text, for the pipeline to refuse."""
+    """Return a number for a numeric field; anything else stays text, which the pipeline refuses."""
     if not field.numeric:
         return entry
     for kind in (int, float):
@@ -299,32 +277,3 @@ def _typed(entry: str, field: Field) -> Any:
         except ValueError:
             continue
     return entry
-
-
-def _toml(config: Mapping[str, Any]) -> str:
-    """A config of sections as TOML: strings, numbers, truths and lists of them."""
-    parts = [f"{name} = {_toml_value(v)}\n" for name, v in config.items() if not _is_table(v)]
-    for name, section in config.items():
-        if _is_table(section):
-            lines = "".join(f"{key} = {_toml_value(value)}\n" for key, value in section.items())
-            parts.append(f"[{name}]\n{lines}")
-    return "\n".join(parts)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    if isinstance(value, Mapping):
-        return (
-            "{" + ", ".join(f"{json.dumps(k)} = {_toml_value(v)}" for k, v in value.items()) + "}"
-        )
-    if isinstance(value, str):
-        # A TOML basic string escapes as JSON's does; DEL alone is allowed there and not here.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value)

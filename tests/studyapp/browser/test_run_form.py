@@ -35,20 +35,20 @@ def test_fields_make_a_run_that_starts(form: Page) -> None:
     form.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
     text = form.get_by_label("Config", exact=True)
     expect(text).to_have_value(
-        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+        '[subject]\nmodel = "nano"\nhookpoints = [\n    "decoder.layers.0.resid_post",\n]\n'
     )
     expect(form.locator("#plan")).to_contain_text("The config is valid.")
     form.get_by_label("gemini").check()
     expect(form.locator("#plan")).to_contain_text("per kept feature")
     expect(text).to_have_value(
-        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n\n'
-        '[labels]\nmethods = ["descriptors", "corpus-tags", "gemini"]\n'
+        '[subject]\nmodel = "nano"\nhookpoints = [\n    "decoder.layers.0.resid_post",\n]\n\n'
+        '[labels]\nmethods = [\n    "descriptors",\n    "corpus-tags",\n    "gemini",\n]\n'
     )
     form.get_by_label("gemini").uncheck()
     form.get_by_label("k", exact=True).fill("8, 16")
     expect(text).to_have_value(
-        '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n\n'
-        "[sae]\nks = [8, 16]\n"
+        '[subject]\nmodel = "nano"\nhookpoints = [\n    "decoder.layers.0.resid_post",\n]\n\n'
+        "[sae]\nks = [\n    8,\n    16,\n]\n"
     )
     form.get_by_role("button", name="Start the run").click()
     form.get_by_role("heading", name="By fields").wait_for()
