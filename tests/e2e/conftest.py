@@ -28,7 +28,7 @@ def site() -> Iterator[LiveSite]:
 
 @pytest.fixture(scope="session")
 def tiny_config(site: LiveSite, subject_folder: Path) -> Path:  # noqa: F811 - the fixture
-    """A config file (JSON) of a whole run in seconds: 60 composed tracks of 3 s."""
+    """A config file (JSON) for a whole run that takes seconds: 60 composed tracks of 3 s."""
     corpus = site.data / "corpora" / "tiny"
     size = ("--tracks", "60", "--seconds", "3")
     python(site.data, "-m", "fixtures.corpus", "--out", str(corpus), *size)
@@ -50,9 +50,9 @@ def tiny_config(site: LiveSite, subject_folder: Path) -> Path:  # noqa: F811 - t
 
 @pytest.fixture(scope="session")
 def finished(site: LiveSite, tiny_config: Path) -> int:
-    """Number of a run that went through broker and worker; the open study `tiny` is made of it.
+    """Number of a run that went through broker and worker; the open study `tiny` is made from it.
 
-    The worker is killed on the way: the run goes on where its last finished stage left it.
+    The worker is killed on the way: the run continues after its last finished stage.
     """
     from tests.e2e.site import until
 

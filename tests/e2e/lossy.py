@@ -1,10 +1,10 @@
-"""A proxy that loses requests: before the server has them, while it works, after it answered.
+"""A proxy that loses requests: before the server gets them, while it works, or after it answered.
 
-One request a connection, plain HTTP/1.1. Of every request `share` is cut, in equal parts:
+One request per connection, plain HTTP/1.1. A share of all requests is cut, in equal parts:
 
 - `before`: the request never reaches the server;
-- `during`: the server gets it whole, the caller is cut off while the server is at work;
-- `after`: the server's answer is read to its end, half of it is handed on, then the line is cut.
+- `during`: the server gets all of it, but the caller is cut off while the server works;
+- `after`: the server's answer is read to its end, half of it is passed on, then the line is cut.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ END = b"\r\n\r\n"
 
 
 class LossyProxy(socketserver.ThreadingTCPServer):
-    """Stands before a server on this machine; `lost` counts what was cut, by kind."""
+    """A proxy in front of a server on this machine; `lost` counts what was cut, by kind."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -38,11 +38,11 @@ class LossyProxy(socketserver.ThreadingTCPServer):
 
     @property
     def url(self) -> str:
-        """Where the proxy answers."""
+        """The proxy's URL."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def fate(self) -> str:
-        """What becomes of the next request: a kind of loss, or nothing."""
+        """What happens to the next request: a kind of loss, or an empty string."""
         with self._lock:
             lost = self._random.random() < self.share
             kind = self._random.choice(KINDS) if lost else ""
@@ -57,7 +57,7 @@ class _Handler(socketserver.BaseRequestHandler):
     server: LossyProxy
 
     def handle(self) -> None:
-        """One request, whatever becomes of it; a caller that went away is no trouble."""
+        """Handle one request; a caller that has gone away is ignored."""
         try:
             self._handle()
         except OSError:
@@ -83,7 +83,7 @@ class _Handler(socketserver.BaseRequestHandler):
 
 
 def _message(line: socket.socket) -> bytes:
-    """A whole request: its head, and as many bytes more as the head says."""
+    """A whole request: its head, and as many bytes of body as the head announces."""
     data = b""
     while END not in data:
         part = line.recv(65_536)
@@ -108,7 +108,7 @@ def _length(head: bytes) -> int:
 
 
 def _closing(asked: bytes) -> bytes:
-    """The request, saying that the connection ends with it."""
+    """The request, with a header that closes the connection after it."""
     head, _, body = asked.partition(END)
     lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
     return b"\r\n".join([*lines, b"Connection: close"]) + END + body
@@ -122,7 +122,7 @@ def _to_end(server: socket.socket) -> bytes:
 
 
 def _cut(line: socket.socket) -> None:
-    """End the connection at once, for the other side too."""
+    """Reset the connection at once, for the other side too."""
     try:
         line.shutdown(socket.SHUT_RDWR)
     except OSError:
@@ -131,7 +131,7 @@ def _cut(line: socket.socket) -> None:
 
 @contextmanager
 def lossy(upstream: int, *, share: float = 0.2, seed: int = 0) -> Iterator[LossyProxy]:
-    """The proxy, up while the block lasts."""
+    """The proxy, running for the duration of the block."""
     proxy = LossyProxy(upstream, share=share, seed=seed)
     thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,4 +1,4 @@
-"""A passage and many simultaneous assignments, on whatever DATABASE_URL says; prints what came out.
+"""One participation and many simultaneous assignments on DATABASE_URL; prints the outcome.
 
 python -m tests.e2e.on_postgresql
 """
@@ -12,7 +12,7 @@ ARRIVALS = 16
 
 
 def main() -> None:
-    """Migrate, make a study, let sixteen arrive at once, walk one to the end."""
+    """Migrate, make a study, let sixteen participants arrive at once, take one to the end."""
     import django
 
     django.setup()
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _ready() -> int:
-    """Status of `/readyz`, asked as a server asks: connections are kept from request to request."""
+    """Status of `/readyz`, requested as from a server that keeps its database connections."""
     from django.core.wsgi import get_wsgi_application
     from django.test import RequestFactory
 
@@ -59,7 +59,7 @@ def _ready() -> int:
 
 
 def _ended_connections() -> bool:
-    """End the site's connections from the database's side, as its restart does."""
+    """End the site's connections from the database's side, as a restart of it does."""
     import psycopg
     from django.db import connection
 

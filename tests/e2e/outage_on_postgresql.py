@@ -1,4 +1,4 @@
-"""A job runs while PostgreSQL drops every connection, as a restart does; prints what came out.
+"""A job runs while PostgreSQL drops every connection, as in a restart; prints the outcome.
 
 python -m tests.e2e.outage_on_postgresql
 """
@@ -13,7 +13,7 @@ BEAT_SECONDS = 0.2
 
 
 def main() -> None:
-    """Hold a job over the outage: lease, checks and the row of its end."""
+    """Hold a job through the outage: its lease, its checks and its final row."""
     import django
 
     django.setup()
@@ -49,7 +49,7 @@ def _expires_at(lease: Any) -> Any:
 
 
 def _drop_all_connections() -> int:
-    """End every session but this one's own; how many there were."""
+    """End every session except this one; returns how many there were."""
     import psycopg
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:

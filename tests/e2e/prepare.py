@@ -1,10 +1,10 @@
-"""Puts rows into another data folder: run as a process of its own, with that folder's environment.
+"""Prepares rows in another data folder: run as its own process, with that folder's environment.
 
 python -m tests.e2e.prepare study SLUG [RATINGS]   an open study of 12 features, sounds of 0.5 s
 python -m tests.e2e.prepare place SLUG   a participant at the first trial; prints cookie and sound
 python -m tests.e2e.prepare token SLUG   the study closed; prints a token that reads its tables
 python -m tests.e2e.prepare run FILE     a run under the config in FILE (JSON), queued
-python -m tests.e2e.prepare again STAGE [NAME]   the run `tiny` once more, done up to STAGE, queued
+python -m tests.e2e.prepare again STAGE [NAME]   a copy of the run `tiny`, done up to STAGE, queued
 python -m tests.e2e.prepare login        the machine's researcher; prints name and password
 """
 
@@ -28,7 +28,7 @@ def study(slug: str, ratings: str = "5") -> None:
 
 
 def place(slug: str) -> None:
-    """The participant's cookie, the address of the trial's first sound, and its file."""
+    """Print the participant's cookie, the URL of the trial's first sound, and its file."""
     from django.test import Client
 
     from studyapp.models import Study
@@ -44,7 +44,7 @@ def place(slug: str) -> None:
 
 
 def token(slug: str) -> None:
-    """The token's secret."""
+    """Print the token's secret."""
     from django.contrib.auth import get_user_model
 
     from studyapp.accounts.services import tokens
@@ -58,7 +58,7 @@ def token(slug: str) -> None:
 
 
 def run(config: str) -> None:
-    """Queue the run `tiny`; its workers are notified by this environment's broker."""
+    """Queue the run `tiny` and notify the workers through this environment's broker."""
     from studyapp.runs.services import lifecycle
 
     made = lifecycle.create_run(
@@ -69,7 +69,7 @@ def run(config: str) -> None:
 
 
 def again(stage: str, name: str = "") -> None:
-    """A copy of the finished run whose manifest ends before `stage`."""
+    """Queue a copy of the finished run whose manifest ends before `stage`."""
     import shutil
 
     from pipeline.run import STAGES
@@ -92,7 +92,7 @@ def again(stage: str, name: str = "") -> None:
 
 
 def login() -> None:
-    """Name and password."""
+    """Print name and password."""
     from django.conf import settings
 
     from studyapp.accounts.services.accounts import machine_login

@@ -1,4 +1,4 @@
-"""A served site in a data folder of its own, as real processes."""
+"""A served site in its own data folder, as real processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def environment(data: Path, **changes: str) -> dict[str, str]:
 
 
 def python(data: Path, *arguments: str, **changes: str) -> str:
-    """Run Python in the project's folder; what it printed. Fails with its errors."""
+    """Run Python in the project's folder and return its output. Fails with its errors."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment(data, **changes),
         capture_output=True, text=True, timeout=240, check=False,
@@ -48,7 +48,7 @@ def python(data: Path, *arguments: str, **changes: str) -> str:
 
 
 def until(ready: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until `ready()` is truthy, and give that."""
+    """Wait until `ready()` is truthy, and return its value."""
     deadline = time.monotonic() + seconds
     while not (found := ready()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -57,14 +57,14 @@ def until(ready: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 def free_port() -> int:
-    """A port that nobody listens at just now."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class LiveSite:
-    """`manage.py serve`, started and ended."""
+    """`manage.py serve`: started, used, killed in parts, and stopped."""
 
     def __init__(self, data: Path) -> None:
         self.data, self.port = data, free_port()
@@ -73,7 +73,7 @@ class LiveSite:
         self.kills: list[float] = []
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the site and wait until it answers."""
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", "--port", str(self.port)],
@@ -82,7 +82,7 @@ class LiveSite:
         until(self.answers, START_SECONDS, "the site answers")
 
     def stop(self) -> None:
-        """End it as Ctrl-C does."""
+        """Stop the site as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(timeout=60)
@@ -108,6 +108,24 @@ class LiveSite:
         """Run `tests.e2e.prepare` in this data folder."""
         return python(self.data, "-m", "tests.e2e.prepare", *arguments)
 
+    @contextmanager
+    def listeners(self, study: str, *, count: int, log: Path) -> Iterator[list[str]]:
+        """Send simulated listeners; the block runs once eight of their answers are acknowledged.
+
+        Fails unless all of them finish. The list has their output after the block.
+        """
+        command = ["manage.py", "simulate", study, "--participants", str(count)]
+        command += ["--url", self.url, "--log", str(log), "--concurrency", "3"]
+        output: list[str] = []
+        with subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env=environment(self.data),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as walking:  # fmt: skip
+            until(lambda: log.exists() and len(log.read_text().splitlines()) >= 8, 60, "8 answers")
+            yield output
+            output.append(walking.communicate(timeout=120)[0])
+        assert walking.returncode == 0, output
+
     def login(self) -> tuple[str, str]:
         """Name and password of a researcher."""
         name, password = json.loads(self.prepare("login"))
@@ -127,18 +145,18 @@ class LiveSite:
         ]
 
     def kill_web(self) -> list[int]:
-        """kill -9 of all of them at once; their process ids."""
+        """Kill all web processes at once with SIGKILL; returns their process ids."""
         killed = self.web_processes()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         return killed
 
     def kill_worker(self) -> None:
-        """kill -9 of the Celery worker, in whatever it does."""
+        """Kill the Celery worker with SIGKILL, whatever it is doing."""
         self._kill("studyapp.celery")
 
     def kill_broker(self) -> None:
-        """kill -9 of the embedded Redis, which keeps nothing on disk."""
+        """Kill the embedded Redis, which keeps nothing on disk, with SIGKILL."""
         self._kill("redis-server")
 
     def broker(self) -> redis.Redis:
@@ -146,8 +164,12 @@ class LiveSite:
         return redis.Redis(unix_socket_path=str(socket_for(self.data)))
 
     def await_calm(self) -> None:
-        """Until two more may be killed: the supervisor gives up a child that dies too often."""
-        until(lambda: self._recent_kills() < QUICK_DEATHS - 2, QUICK_SECONDS + 5, "calmer times")
+        """Wait until two more may die: the supervisor gives up on a child that dies too often."""
+        until(
+            lambda: self._recent_kills() < QUICK_DEATHS - 2,
+            QUICK_SECONDS + 5,
+            "two more may be killed",
+        )
 
     def _recent_kills(self) -> int:
         return sum(time.monotonic() - at < QUICK_SECONDS for at in self.kills)

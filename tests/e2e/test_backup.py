@@ -1,4 +1,4 @@
-"""A backup made while answers come in, restored on another machine; and what refuses to be."""
+"""A backup made while answers come in, restored on another machine; and what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests import postgresql
-from tests.e2e.site import ROOT, LiveSite, environment, python, until
+from tests.e2e.site import ROOT, LiveSite, environment, python
 
 pytestmark = pytest.mark.xdist_group("e2e")
 LISTENERS = 6
@@ -27,13 +27,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def exported(data: Path, slug: str, out: Path, **changes: str) -> dict[str, bytes]:
-    """Every file of the study's export; the moment of the export is left out of them."""
+    """Every file of the study's export, without the time of the export."""
     python(data, "manage.py", "export", slug, "--out", str(out), **changes)
     return {name: EXPORTED_AT.sub(b"", data) for name, data in files(out).items()}
 
 
 def machine(folder: Path, key_of: Path | None) -> Path:
-    """An empty data folder that has only the other's key."""
+    """An empty data folder, or one that has only the pseudonym key of another."""
     folder.mkdir(mode=0o700)
     if key_of is not None:
         shutil.copy(key_of / "pseudonym_key", folder)
@@ -41,7 +41,7 @@ def machine(folder: Path, key_of: Path | None) -> Path:
 
 
 def refused(data: Path, *arguments: str, **changes: str) -> str:
-    """The one line with which a command ends."""
+    """The one line of error with which a command ends."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment(data, **changes),
         capture_output=True, text=True, timeout=120, check=False,
@@ -55,17 +55,9 @@ def test_a_backup_under_answers_has_every_answer_acknowledged_by_then(
 ) -> None:
     site.prepare("study", "saved")
     log = site.data / "saved.jsonl"
-    command = ["manage.py", "simulate", "saved", "--participants", str(LISTENERS)]
-    command += ["--url", site.url, "--log", str(log), "--concurrency", "3"]
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment(site.data),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ) as walking:  # fmt: skip
-        until(lambda: log.exists() and len(log.read_text().splitlines()) >= 8, 60, "8 answers")
+    with site.listeners("saved", count=LISTENERS, log=log):
         before = len(log.read_text().splitlines())
         site.manage("backup", str(tmp_path / "under-way"))
-        output, _ = walking.communicate(timeout=120)
-    assert walking.returncode == 0, output
     acknowledged = [json.loads(line) for line in log.read_text().splitlines()]
     second = machine(tmp_path / "second", site.data)
     python(second, "manage.py", "restore", str(tmp_path / "under-way"))
@@ -187,6 +179,6 @@ def test_another_data_folder_over_the_same_database_is_refused(tmp_path: Path) -
         )  # fmt: skip
         assert worker.returncode != 0
         assert "is not the data folder of this database" in worker.stderr
-        # As the line says: the folder is the database's after all.
+        # As the message suggests: declare the folder to be the database's.
         shutil.copy(first / "installation", second)
         python(second, "manage.py", "migrate", "--verbosity", "0", DATABASE_URL=address)

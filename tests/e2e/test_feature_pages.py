@@ -1,4 +1,4 @@
-"""The feature browser in a real browser, its pictures made by the real worker from a real run."""
+"""The feature browser in Chromium, with pictures made by the real worker from a real run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 @pytest.fixture
 def page(site: LiveSite, finished: int, browser: Browser) -> Page:
-    """The feature browser of the finished run, as a researcher who logged in."""
+    """The feature browser of the finished run, seen by a logged-in researcher."""
     name, password = site.login()
     page = browser.new_context().new_page()
     page.goto(f"{site.url}/login/?next=/runs/{finished}/features/")
@@ -61,7 +61,7 @@ def test_a_filter_is_in_the_address_and_keeps_its_place(page: Page) -> None:
 def test_a_timeline_is_strongest_where_the_pipeline_says(
     site: LiveSite, finished: int, page: Page
 ) -> None:
-    """Both undo the codebooks' delay: they must name the same moment."""
+    """Both correct for the codebook delay, so they must agree on the moment."""
     page.locator("tbody th a").first.click()
     page.locator(".strip .timeline").first.wait_for(timeout=60_000)
     rows = until(

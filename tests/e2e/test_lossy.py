@@ -1,4 +1,4 @@
-"""A fifth of all requests is lost: every acknowledged answer is there once, everybody ends."""
+"""A fifth of all requests is lost: every acknowledged answer is stored once, everyone finishes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIALS = 5
 
 
 def answers_of(site: LiveSite, slug: str) -> dict[str, tuple[int, int, int]]:
-    """Trial's token → how many responses it has, and the last one's choice and confidence."""
+    """Token of a trial → number of its responses, and choice and confidence of the last."""
     rows = site.query(
         "SELECT t.token, COUNT(r.id), MAX(r.choice), MAX(r.confidence) FROM studyapp_trial t "
         "JOIN studyapp_participation p ON p.id = t.participation_id "
@@ -31,7 +31,7 @@ def answers_of(site: LiveSite, slug: str) -> dict[str, tuple[int, int, int]]:
 
 
 def codes_without_data(site: LiveSite, slug: str) -> list[tuple[object, ...]]:
-    """Participations that have a code, yet not an answer to each of their trials."""
+    """Participations that have a code but not an answer to each of their trials."""
     return site.query(
         "SELECT p.identifier FROM studyapp_participation p "
         "JOIN studyapp_study s ON s.id = p.study_id JOIN studyapp_trial t "
@@ -68,7 +68,7 @@ def test_listeners_lose_nothing_through_a_line_that_loses_a_fifth(
 
 
 def test_the_pages_own_script_loses_nothing_either(browser: Browser, site: LiveSite) -> None:
-    """In Chromium: a page that does not come is loaded again, everything else the page does."""
+    """In Chromium: a page that fails to load is reloaded, the rest is up to the page's script."""
     site.prepare("study", "lossy-page")
     with lossy(site.port, seed=11) as proxy:
         context = browser.new_context(base_url=proxy.url)
@@ -86,7 +86,7 @@ def test_the_pages_own_script_loses_nothing_either(browser: Browser, site: LiveS
 
 
 def walk(page: Page, proxy: LossyProxy) -> str:
-    """From the link to the code, by what a person would do; the code."""
+    """Go from the link to the code as a person would; returns the code."""
     link = f"{proxy.url}/s/lossy-page/?PROLIFIC_PID=lost&STUDY_ID=s&SESSION_ID=x"
     for _ in range(400):
         try:
@@ -100,7 +100,7 @@ def walk(page: Page, proxy: LossyProxy) -> str:
 
 
 def step(page: Page, link: str) -> str:
-    """One thing on the page that is open; the code, once there is one."""
+    """Do one thing on the open page; returns the code once there is one."""
     where = page.locator("body").get_attribute("data-page") if page.url != "about:blank" else None
     if where == "thanks":
         return page.locator(".code").inner_text()
@@ -123,7 +123,7 @@ def load(page: Page, link: str) -> None:
 
 
 def answer(page: Page) -> None:
-    """Hear all three sounds, choose, and send; wait until the next page has come."""
+    """Play all three sounds, choose, and submit; wait until the next page has loaded."""
     token = page.locator("input[name=trial]").get_attribute("value")
     page.locator(".outline[d*=M]").last.wait_for(state="attached")
     for number in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""Workers killed with -9 in every stage, Redis killed, Redis emptied: nothing but time is lost."""
+"""Workers killed in every stage, Redis killed, Redis emptied: nothing but time is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 STAGES = ("corpus", "activations", "sae", "features", "exemplars", "labels", "scores")
 RECOVERED = 60.0
-"""Seconds within which work must go on after a recovery."""
+"""Seconds within which work must continue after a recovery."""
 
 
 def _hashes(site: LiveSite, name: str) -> dict[str, dict[str, str]]:
-    """Stage → file → SHA-256, as the run's manifest says."""
+    """Stage → file → SHA-256, from the run's manifest."""
     [(directory,)] = site.query(f"SELECT directory FROM studyapp_run WHERE name = '{name}'")
     path = site.data / directory / "manifest.json"
     stages = json.loads(path.read_text())["stages"]
@@ -35,7 +35,7 @@ def _job(site: LiveSite, run: int) -> tuple[str, int]:
 
 
 def _caught(site: LiveSite, run: int, stage: str) -> bool:
-    """Wait until the worker is in that stage: False if it was through before it was seen."""
+    """Wait until the worker is in that stage; False if the stage ended before it was seen."""
     sql = (
         "SELECT state, (SELECT state FROM studyapp_stagerecord WHERE run_id = r.id AND stage = ?)"
         " FROM studyapp_run r WHERE id = ?"
@@ -62,7 +62,7 @@ def _killed_in(site: LiveSite, stage: str) -> tuple[str, int]:
             site.kill_worker()
             return name, run
         _await_end(site, run)
-        # A fresh worker has everything to load, so that its first stage takes longer.
+        # A fresh worker has to load everything first, so its first stage takes longer.
         site.kill_worker()
     raise AssertionError(f"{stage} was always over before it was seen")
 

@@ -1,4 +1,4 @@
-"""A data folder in which nothing can be written ends `serve` with one line."""
+"""`serve` ends with one line of error if its data folder is not writable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.site import ROOT, environment
 
-# Without this capability root keeps to the permissions of files as anybody else does.
+# Without this capability root is subject to file permissions like anyone else.
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 

@@ -1,4 +1,4 @@
-"""A run through the broker and the worker, a study of it, and its pages in a real browser."""
+"""A run through broker and worker, a study made from it, and its pages in a real browser."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_researcher_and_participant_in_a_browser(
 
 
 def _first_trial(page: Page, link: str) -> None:
-    """Consent, checks (answered anyhow), practice, three sounds heard, an answer."""
+    """Consent, checks (with any answer), practice, three sounds played, an answer."""
     page.goto(link)
     page.get_by_role("button", name="I agree").click()
     page.locator("[data-check=sound] .good").wait_for()
@@ -107,7 +107,7 @@ def _first_trial(page: Page, link: str) -> None:
 
 
 def _answer(page: Page) -> None:
-    """Three sounds heard, an answer."""
+    """Play three sounds and answer."""
     page.locator(".outline[d*=M]").last.wait_for(state="attached")
     for number in (1, 2, 3):
         page.get_by_role("button", name=f"Play sound {number}").click()

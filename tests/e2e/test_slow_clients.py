@@ -1,4 +1,4 @@
-"""Who sends or reads slowly keeps a connection open and nobody else waiting."""
+"""Clients that send or read slowly keep a connection open but make nobody else wait."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.e2e.site import LiveSite
 
 pytestmark = pytest.mark.xdist_group("e2e")
 CLIENTS = 30
-"""Of each kind; the site has eight threads."""
+"""Clients of each kind; the site has eight threads."""
 SECONDS = 1.0
 SOUND_BYTES = 5_000_000
-"""More than the kernel takes off the site's hands."""
+"""More than the kernel buffers on behalf of the site."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def place(site: LiveSite) -> dict[str, str]:
 
 
 def requests(place: dict[str, str]) -> dict[str, bytes]:
-    """Kind of slowness → what such a client sends, and then nothing more."""
+    """Kind of slowness → what such a client sends before it stops."""
     post = b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     form = b"Content-Type: application/x-www-form-urlencoded\r\n"
     sound = f"GET {place['sound']} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {place['cookie']}\r\n\r\n"
@@ -61,7 +61,7 @@ def crowd(site: LiveSite, place: dict[str, str]) -> Iterator[list[socket.socket]
 
 
 def asked(url: str) -> float:
-    """Seconds until the whole page is there; the best of three, as the tests share two cores."""
+    """Seconds until the whole page has arrived; the best of three, as tests share two cores."""
     found = []
     for _ in range(3):
         started = time.monotonic()

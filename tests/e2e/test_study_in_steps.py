@@ -1,4 +1,4 @@
-"""From the login to a frozen, open study of a finished run: real servers, a real worker, a browser.
+"""From login to an open study of a finished run: real servers, a real worker, a browser.
 
 Before `test_zz_light_web.py`, which closes the other study.
 """

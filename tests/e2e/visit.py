@@ -18,7 +18,7 @@ ADMIN_MODELS = (
 
 
 def main() -> None:
-    """Visit, then print the names of the views that were served and the heavy modules."""
+    """Visit everything, then print the names of the views served and the heavy modules loaded."""
     from studyapp.wsgi import application  # noqa: F401 - what the web server loads
 
     served = {*_participant(), *_recruitment(), *_researcher()}
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _participant() -> list[str]:
-    """The whole passage of a simulated participation, an ending among it."""
+    """All pages of a simulated participation, including an ending."""
     from django.test import Client
 
     from studyapp.models import Participation, Study
@@ -63,7 +63,7 @@ def _participant() -> list[str]:
 
 
 def _recruitment() -> list[str]:
-    """A message without a signature, and a laboratory's button without a laboratory."""
+    """A webhook message without a signature, and the kiosk button outside a laboratory."""
     from django.test import Client
 
     client = Client()
@@ -73,7 +73,7 @@ def _recruitment() -> list[str]:
 
 
 def _results(client: object, place: list[object]) -> list[str]:
-    """The results of a closed study before its report is made."""
+    """The results of a closed study before its report exists."""
     from django.urls import reverse
 
     pages = {"results": 200, "report-document": 404, "report-file": 404}
@@ -129,7 +129,7 @@ def _researcher() -> list[str]:
 
 
 def _second_factor(client: object) -> list[str]:
-    """The pages of the second factor, as far as they go without a telephone."""
+    """The pages of the second factor, as far as they work without a phone."""
     from django.test import Client
     from django.urls import reverse
 
@@ -145,7 +145,7 @@ def _second_factor(client: object) -> list[str]:
 
 
 def _passwords(client: object) -> list[str]:
-    """A password changed or forgotten, as far as that goes without a mailbox."""
+    """Changing and resetting a password, as far as that works without a mailbox."""
     from django.urls import reverse
 
     pages: dict[str, list[object]] = {
@@ -159,7 +159,7 @@ def _passwords(client: object) -> list[str]:
 
 
 def _plans(client: object, run: object) -> list[str]:
-    """The steps of a new study; what workers do is theirs."""
+    """The steps of a new study, without the workers' part."""
     from django.urls import reverse
 
     from studyapp.models import StudyDraft
@@ -179,7 +179,7 @@ def _plans(client: object, run: object) -> list[str]:
 
 
 def _watched(client: object, study: object) -> list[str]:
-    """A study while it runs, a preview of it, the next version of it; and it is unblinded."""
+    """A running study, its preview, its next version, and unblinding it."""
     from django.urls import reverse
 
     place = [study.slug, study.version]  # type: ignore[attr-defined]
@@ -197,7 +197,7 @@ def _watched(client: object, study: object) -> list[str]:
 
 
 def _projects(client: object) -> list[str]:
-    """A project, an invitation accepted by its maker, a token, and their ends."""
+    """A project, an invitation accepted by its maker, a token; then each is removed."""
     from django.urls import reverse
 
     from studyapp.models import ApiToken, Membership, Project
@@ -240,7 +240,7 @@ def _api(study: object) -> list[str]:
 
 
 def _feature_pages(run: object) -> dict[str, list[object]]:
-    """The browser, a feature with a view, its sounds and pictures."""
+    """The feature browser, a feature with a view, its sounds and pictures."""
     from studyapp.core.storage import write_atomically
     from studyapp.features import services as feature_views
     from studyapp.models import Feature
@@ -264,7 +264,7 @@ def _feature_pages(run: object) -> dict[str, list[object]]:
 
 
 def _actions(client: object, run: object, study: object) -> list[str]:
-    """Every button; the new run is refused a worker's time by a missing corpus."""
+    """Every button; a missing corpus keeps the new run from taking a worker's time."""
     from django.urls import reverse
 
     config = '[subject]\nmodel = "nowhere"\nhookpoints = ["decoder.layers.0.resid_post"]\n'

@@ -1,4 +1,4 @@
-"""For every test of the site."""
+"""Fixtures for every test of the site."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.test import override_settings
+from django.contrib.auth.models import User
+from django.test import Client, override_settings
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """SQLite in a file: a database in memory is one connection, which threads would share.
+    """Keep SQLite in a file: an in-memory database has one connection, which threads would share.
 
-    On PostgreSQL each test process has a database of its own.
+    On PostgreSQL each test process has its own database.
     """
     database: dict[str, Any] = settings.DATABASES["default"]
     is_sqlite = database["ENGINE"].endswith("sqlite3")
@@ -27,11 +28,18 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_static_files() -> Iterator[None]:
-    """Static files straight from the tree: hashed names need a collection step first.
+    """Serve static files straight from the tree, since hashed names need a collection step first.
 
-    For the whole session, because a browser's last requests arrive after a test has ended.
+    This lasts the whole session, because a browser's last requests arrive after a test has ended.
     """
     Path(settings.STATIC_ROOT).mkdir(exist_ok=True)
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
         yield
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    """The browser of a logged-in administrator."""
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    return client

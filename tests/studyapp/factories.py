@@ -31,7 +31,7 @@ WORDS = tuple(
         ("strings", "brass", "drums", "bells", "voices", "pads", "plucks", "organs"),
     )
 )
-"""64 names that say nothing of the method."""
+"""64 labels that reveal nothing about the method."""
 
 
 def make_run(*, name: str | None = None, clips: int = 12, seconds: float = 1.0) -> Run:
@@ -50,7 +50,7 @@ def make_run(*, name: str | None = None, clips: int = 12, seconds: float = 1.0) 
 
 
 def make_clip(run: Run, *, number: int = 0, seconds: float = 1.0, level: float = 0.2) -> Clip:
-    """One clip: a decaying chord of its own, written as the pipeline writes exemplars' audio."""
+    """One clip: a unique decaying chord, written as the pipeline writes exemplars."""
     rng = np.random.default_rng([number, int(run.identifier, 16)])
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tones = sum(np.sin(2 * np.pi * f * time) for f in 110 * 2 ** rng.uniform(0, 3, size=3))

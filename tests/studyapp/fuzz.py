@@ -1,7 +1,7 @@
-"""Odd requests to every address, drawn from a seed; what came out as a 5xx, with its traceback.
+"""Odd requests to every URL, drawn from a seed; every 5xx is reported with its traceback.
 
-A request is a real one (the address of a row that is there, fields that its forms have, a caller
-who may be there) of which one or two parts are replaced by something that no browser would send.
+A request is a valid one (the URL of an existing row, fields of its forms, a caller with access) in
+which one or two parts are replaced by something that no browser would send.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ CSRF = "a" * 32
 
 @dataclass
 class Outcome:
-    """How many requests ended in which status, and the 5xx in words."""
+    """Number of requests by status, and a description of each 5xx."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Outcome:
 
 def fuzz(*, count: int, seed: int, side: Side, callers: list[Caller],
          real: Callable[[Route], str]) -> Outcome:  # fmt: skip
-    """So many requests; every change of a row is undone. `real` gives a route's good address."""
+    """Send `count` requests, undoing every change of a row. `real` gives a valid URL of a route."""
     rng = random.Random(seed)
     outcome, known = Outcome(), routes()
     with _caught() as errors:
@@ -106,7 +106,7 @@ def fuzz(*, count: int, seed: int, side: Side, callers: list[Caller],
                 got = _status(path, given, errors)
                 transaction.set_rollback(True)
             outcome.statuses[got] += 1
-            # A site that is not ready says so.
+            # A site that is not ready answers 503.
             if got >= 500 and route.name != "ready":
                 what = f"{given.get('method')} {path[:200]!r} {route.name} of seed {seed}: {got}"
                 outcome.faults.append(f"{what}\n{_told(given)}\n{''.join(errors)}")
@@ -142,7 +142,7 @@ def _told(given: dict[str, Any]) -> str:
 
 
 def _drawn(rng: random.Random, address: str, callers: list[Caller]) -> tuple[str, dict[str, Any]]:
-    """Path and the rest of a request; each part is odd now and then."""
+    """Path and other parts of a request; now and then a part is odd."""
     method = rng.choice(("GET", "POST")) if rng.random() < 0.8 else rng.choice(METHODS)
     given: dict[str, Any] = {"method": method, **_by(rng, rng.choice(callers))}
     path = address
@@ -224,7 +224,7 @@ def _odd(rng: random.Random) -> bytes:
 
 
 def admin_address(route: Route) -> str:
-    """Of a page of the administration, with the first row where it wants one."""
+    """The URL of a page of the administration, with the first row if it needs one."""
     names = dict.fromkeys(route.converters, "1")
     if route.name == "admin:app_list":
         names = {"app_label": "studyapp"}

@@ -1,4 +1,4 @@
-"""Helpers that walk a participant's pages with Django's client."""
+"""Helpers that go through a participant's pages with Django's client."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from studyapp.participation.services import practice
 
 
 def enter(client: Client, study: Study, **parameters: str) -> Participation:
-    """Open the study's link; gives the participation that the cookie now names."""
+    """Open the study's link; returns the participation that the cookie now names."""
     response = client.get(f"/s/{study.slug}/", parameters)
     assert response.status_code == 302, response.content
     return Participation.objects.select_related("study").latest("pk")
 
 
 def reach_trials(client: Client, study: Study, **parameters: str) -> Participation:
-    """Through all that comes before it to the first trial, which is shown."""
+    """Go through everything before the first trial, and show that trial."""
     participation = reach(client, study, "trial", **parameters)
     client.get(f"/s/{study.slug}/trial/")
     participation.refresh_from_db()
@@ -31,7 +31,7 @@ def reach_trials(client: Client, study: Study, **parameters: str) -> Participati
 
 
 def reach(client: Client, study: Study, step: str, **parameters: str) -> Participation:
-    """From the link to that step, every check passed on the way."""
+    """Go from the link to that step, passing every check on the way."""
     participation = enter(client, study, **parameters)
     while (now := selectors.step_of(participation)) != step:
         pass_step(client, study, participation, now)
@@ -40,7 +40,7 @@ def reach(client: Client, study: Study, step: str, **parameters: str) -> Partici
 
 
 def pass_step(client: Client, study: Study, participation: Participation, step: str) -> Any:
-    """Do what the current page asks, rightly."""
+    """Do what the current page asks, giving right answers."""
     page = f"/s/{study.slug}/{step}/"
     client.get(page)
     records = {record.step: record.data for record in participation.steps_taken.all()}
@@ -68,14 +68,14 @@ def pass_step(client: Client, study: Study, participation: Participation, step: 
 
 
 def current(participation: Participation) -> Trial:
-    """The trial that stands first, fresh from the database."""
+    """The current trial, fresh from the database."""
     trial = progress_of(participation).current
     assert trial is not None
     return trial
 
 
 def hear(client: Client, study: Study, trial: Trial, clips: tuple[int, ...] = (1, 2, 3)) -> None:
-    """Send `ended` for the clips and let the server's clock run ten minutes ahead."""
+    """Send `ended` for the clips, and pretend that the trial was shown ten minutes ago."""
     events = [
         {"trial": trial.token, "clip": clip, "type": "ended", "at_ms": 1000 * clip,
          "sequence": f"{trial.token[:8]}-{clip}"}
@@ -93,7 +93,7 @@ def answer(client: Client, study: Study, trial: Trial, *, page: str = "", **chan
 
 
 def finish(client: Client, study: Study, participation: Participation) -> None:
-    """Answer every trial that is left, and what comes after."""
+    """Answer all remaining trials and everything after them."""
     while (trial := progress_of(participation).current) is not None:
         client.get(f"/s/{study.slug}/trial/")
         hear(client, study, trial)

@@ -1,4 +1,4 @@
-"""Two pieces of work at once, on real connections: in a chosen order, or all at the same moment."""
+"""Concurrent work on real connections: two in a chosen order, or all at the same moment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from studyapp.core.errors import StudyError
 
 Work = Callable[[], object]
 OVERLAP_SECONDS = 0.1
-"""How long the first keeps its locks after its work: time for the second to run into them."""
+"""How long the first holds its locks after its work, so that the second runs into them."""
 
 
 def in_order(first: Work, second: Work) -> list[str]:
-    """`second` begins when `first` has done its work and not committed; what each refused, if so.
+    """Begin `second` when `first` has done its work but not committed; returns their refusals.
 
-    Any error but a refusal is an error here.
+    Any other error is raised.
     """
     done = threading.Event()
 
@@ -41,7 +41,7 @@ def in_order(first: Work, second: Work) -> list[str]:
 
 
 def at_once(*works: Work) -> list[str]:
-    """All at the same moment; what each refused."""
+    """Do all at the same moment; returns their refusals."""
     barrier = threading.Barrier(len(works))
 
     def together(work: Work) -> Work:
@@ -55,7 +55,7 @@ def at_once(*works: Work) -> list[str]:
 
 
 def run(works: Sequence[Work]) -> list[str]:
-    """Each in a thread and on a connection of its own; the names of the refusals, empty if none."""
+    """Do each in its own thread and connection; returns the refusals' names, empty if none."""
     refusals = [""] * len(works)
     errors: list[BaseException] = []
 

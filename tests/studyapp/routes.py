@@ -1,4 +1,4 @@
-"""Every address of the site, read off the URL configuration."""
+"""Every URL pattern of the site, read from the URL configuration."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Route:
     """One pattern of the URL configuration."""
 
     name: str
-    """With its namespace: `admin:index`. A pattern without a name has its own text."""
+    """With its namespace, as in `admin:index`. A pattern without a name has its own text."""
     converters: dict[str, Any]
     view: Callable[..., Any]
 
     @property
     def is_public(self) -> bool:
-        """Whether the page comes without a login."""
+        """Whether the page needs no login."""
         return not getattr(self.view, "login_required", True)
 
 
 def routes() -> list[Route]:
-    """All of them; a name that stands for two patterns comes twice."""
+    """All routes; a name of two patterns appears twice."""
     return list(_walk(get_resolver().url_patterns, "", {}))
 
 

@@ -1,4 +1,4 @@
-"""A finished run directory without the pipeline's hours: the real writer, made-up figures."""
+"""Finished run directories without running the pipeline: the real writer, invented figures."""
 
 from __future__ import annotations
 

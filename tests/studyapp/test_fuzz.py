@@ -15,7 +15,7 @@ REQUESTS = 500
 
 
 def sent(*, count: int, seed: int) -> Outcome:
-    """So many requests to two fresh projects."""
+    """Send `count` requests to two fresh projects."""
     a, b = make_side("a"), make_side("b")
 
     def real(route: Route) -> str:
@@ -32,6 +32,6 @@ def test_no_odd_request_is_an_error_of_the_sites(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     outcome = sent(count=REQUESTS, seed=2026)
     assert "\n\n".join(outcome.faults) == ""
-    # Not only refusals: pages were reached, with and without an account.
+    # Pages were really reached, with and without an account, not only refused.
     assert outcome.statuses[200] >= 5
     assert outcome.statuses[400] > REQUESTS / 20

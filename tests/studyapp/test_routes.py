@@ -1,4 +1,4 @@
-"""What a page has although nobody wrote it down: a login before it, and no copy kept of it."""
+"""What every page gets by default: a login in front of it, and no cached copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUBLIC = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
     "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
 }  # fmt: skip
-"""Pages without a login; each has a check of its own, or shows nothing of anybody's."""
+"""Pages without a login; each has its own check, or shows nobody's data."""
 
 
 def test_every_page_asks_for_a_login_but_these() -> None:

@@ -1,7 +1,7 @@
-"""Every address × whoever may come to it × every method, against one table.
+"""Every URL × every kind of caller × every method, checked against one table.
 
-There are two projects; whatever an address names is of the first one, and nobody of the second may
-learn that it is there. A new address without a row in `TABLE` fails the first test.
+There are two projects; everything that a URL names belongs to the first, and members of the second
+must not learn that it exists. A new URL without a row in `TABLE` fails the first test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE")
 FEW = ("nobody", "owner of B", "administrator")
-"""For these every method is tried, for the others a browser's two."""
+"""For these every method is tried; for the others only GET and POST."""
 OURS = tuple(f"{role} of A" for role in ROLES)
 THEIRS = tuple(f"{role} of B" for role in ROLES)
 ADMIN = "administrator"
@@ -35,12 +35,12 @@ Arguments = Callable[[Side], list[Any]]
 
 @dataclass(frozen=True)
 class Row:
-    """What an address answers: `ok` to those whom `others` does not name."""
+    """What a URL answers: `ok` to every caller not named in `others`."""
 
     methods: str
-    """Those that it has; every other one is a 405."""
+    """The methods that it accepts; every other one is a 405."""
     others: Callable[[str, str], int | None]
-    """Of a caller and a method: the status of a refusal, None for nobody refused."""
+    """Caller and method → the status of a refusal; None if the caller is not refused."""
     arguments: Arguments = field(default=lambda _: [])
     data: dict[str, Any] = field(default_factory=dict)
     ok: tuple[int, ...] = (200, 302)
@@ -63,7 +63,7 @@ def editors_somewhere(caller: str, method: str) -> int | None:
 
 
 def of_project(least: str, *, hidden: bool = False, post: str = "") -> Any:
-    """Members from that role on; the others of A get a 403, or, hidden, what all of B get."""
+    """Members with at least that role; other members of A get a 403, or if hidden, what B gets."""
 
     def refuse(caller: str, method: str) -> int | None:
         if caller in NO_ACCOUNT or caller in THEIRS:
@@ -126,7 +126,7 @@ def sound(side: Side) -> list[Any]:
 
 
 def participant(methods: str = "GET HEAD POST") -> Row:
-    """A page of the passage: whoever has no place in this study is told so."""
+    """A participant's page: anyone without a place in this study is told so."""
     return Row(methods, participant_of_a(403), slug, ok=(200, 302, 422))
 
 
@@ -173,7 +173,7 @@ TABLE: dict[str, Row] = {
     "track-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.track]),
     "steered-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.feature.sae, "0"]),
     "picture": Row(SAFE, viewer, lambda a: [a.run.pk, a.clip]),
-    # Studies in the making
+    # Study drafts
     "plan-step": Row(FORM, draft, lambda a: [a.draft.pk, answers.STEPS[0]], ok=(200, 302, 422)),
     "plan-review": Row(FORM, draft, a_draft), "plan-power": Row("POST", draft, a_draft),
     "plan-discard": Row("POST", draft, a_draft),
@@ -220,11 +220,11 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wanted(row: Row, caller: str, method: str, is_public: bool) -> tuple[int, ...]:
-    """The statuses that the table has for it."""
+    """The statuses that the table allows for it."""
     if not is_public and caller in NO_ACCOUNT:
         return (LOGIN,)
     if method not in row.methods.split():
-        # A token is asked for first; a method that a page does not have comes before its place.
+        # A token is checked first; a wrong method is refused before the place is looked up.
         refused = row.others(caller, method)
         return (NO_SUCH_METHOD,) if refused != 401 else (401,)
     refused = row.others(caller, method)
@@ -280,7 +280,7 @@ def test_what_the_others_ask_for_changes_nothing_of_the_first_project() -> None:
 
 
 OPEN = {"invitation", "password-link"}
-"""Whoever has the secret in the address may."""
+"""Open to anyone who has the secret in the URL."""
 
 
 def test_the_administration_is_the_administrators_alone() -> None:

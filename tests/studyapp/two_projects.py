@@ -1,4 +1,4 @@
-"""Two projects with everything in them, and whoever may come to a page of them."""
+"""Two projects with everything in them, and every kind of caller of their pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROLES = ("viewer", "editor", "owner")
 
 @dataclass
 class Side:
-    """One project, its rows, and what each of its people brings with a request."""
+    """One project, its rows, and the cookies or headers of each kind of person in it."""
 
     project: Project
     run: Run
@@ -55,7 +55,7 @@ class Side:
 
     @property
     def version(self) -> list[Any]:
-        """What names the study in an address."""
+        """The arguments of a study's URL."""
         return [self.study.slug, self.study.version]
 
 
@@ -70,7 +70,7 @@ class Caller:
 def ask(
     caller: Caller, method: str, address: str, data: dict[str, Any], *, undone: bool = True
 ) -> HttpResponseBase:
-    """The answer; whatever the request changed in the database is undone."""
+    """The response; every change that the request made in the database is undone."""
     headers = {"authorization": f"Bearer {caller.token}"} if caller.token else {}
     with transaction.atomic():
         _client.cookies.clear()
@@ -88,7 +88,7 @@ _client = Client()
 
 
 def make_side(name: str) -> Side:
-    """A project `name` with a run, a study that runs, a draft; a viewer, an editor, an owner."""
+    """A project `name` with a run, a running study, a draft; a viewer, an editor, an owner."""
     people = {role: User.objects.create_user(f"{role}-{name}", password="x") for role in ROLES}
     project = projects.make(name=name, owner=people["owner"])
     Project.objects.filter(pk=project.pk).update(may_start_runs=True)
@@ -127,7 +127,7 @@ def make_side(name: str) -> Side:
 
 
 def _looked_at(run: Run) -> tuple[Feature, str, str]:
-    """A feature with its view; the names of an exemplar's and of a track's sound."""
+    """A feature with its view, and the names of the sounds of an exemplar and a track."""
     feature_columns.fill(run)
     run.refresh_from_db()
     feature = run.features.order_by("pk")[0]
@@ -142,7 +142,7 @@ def _looked_at(run: Run) -> tuple[Feature, str, str]:
 
 
 def administrator() -> Caller:
-    """A superuser, in no project."""
+    """A superuser who is in no project."""
     return _logged_in(User.objects.create_superuser("root", password="x"))
 
 

@@ -1,4 +1,4 @@
-"""Requests as a web server hands them on: bytes in, a status out, nothing tidied on the way."""
+"""Requests as a web server passes them on: bytes in, a status out, nothing cleaned up between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.db import close_old_connections
 
 
 def status(path: str, *, method: str = "GET", body: bytes = b"", **environ: Any) -> int:
-    """What the site answers; `environ` is WSGI's, beyond what every request has."""
+    """The status of the response; `environ` adds to the WSGI variables of every request."""
     found: list[str] = []
     given: dict[str, Any] = {
         "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "",
@@ -47,7 +47,7 @@ def _connection_kept() -> Iterator[None]:
 
 @cache
 def _application() -> Any:
-    """Made when it is first asked for: it wants the folder of static files."""
+    """Created on first use, since it needs the folder of static files."""
     before = os.umask(0o077)
     os.umask(before)
     from studyapp.wsgi import application

@@ -1,4 +1,4 @@
-"""For every test in a real browser."""
+"""Fixtures for every test in a real browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 @pytest.fixture
 def page(browser: Browser, live_server: Any) -> Iterator[Page]:
-    """A page in a fresh context; an error in it, a request elsewhere, a 5xx each fail the test."""
+    """A page in a fresh context; script errors, requests elsewhere and 5xx fail the test."""
     context = browser.new_context(base_url=live_server.url, reduced_motion="reduce", locale="en")
     context.set_default_timeout(20_000)
     expect.set_options(timeout=20_000)

@@ -1,6 +1,6 @@
-"""Every page that a participant meets: by mouse, by keyboard, for eyes and for axe, in any size.
+"""Every participant's page: by mouse, by keyboard, checked by axe, pictured at every width.
 
-The pictures go to `test-output/pages/`, to be looked at.
+The pictures are saved in `test-output/pages/` for people to look at.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def study(db: None) -> Study:
 
 
 def study_of(**options: object) -> Study:
-    """Everything, with sounds of 0.5 s: two practice trials, two of the study's own."""
+    """Every step, with sounds of 0.5 s: two practice trials and two main trials."""
     run = make_run(seconds=0.5, clips=4)
     make_features(run, count=2, exemplars=4)
     given = {"steps": all_steps(), "headphone_check": "huggins"} | options
@@ -46,7 +46,7 @@ def study_of(**options: object) -> Study:
 
 
 def picture(page: Page, name: str) -> None:
-    """The whole page at every width; nothing is wider than the window."""
+    """Take a picture at every width; nothing may be wider than the window."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
@@ -61,7 +61,7 @@ def check_accessibility(page: Page) -> None:
 
 
 def check_stillness(page: Page) -> None:
-    """Who asks for reduced motion sees none."""
+    """With reduced motion requested, nothing moves."""
     moving = page.evaluate(
         "() => document.getAnimations().length + [...document.querySelectorAll('*')].filter("
         "(node) => getComputedStyle(node).transitionDuration !== '0s').length"
@@ -90,8 +90,10 @@ def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study
 
 
 def check_evidence(participation: Participation) -> None:
-    """What was played on the pages of the checks is with their answers: one volume, six headphones,
-    of each of which the walker played the first sound for a moment."""
+    """What was played on a check's page is stored with its answer: one volume, six headphones.
+
+    On each page the walker played the first sound for a moment.
+    """
     volume = participation.steps_taken.get(step="volume").data["evidence"]
     trials = participation.steps_taken.get(step="headphones").data["trials"]
     told = [*volume, *(trial["evidence"] for trial in trials)]
@@ -167,7 +169,7 @@ def test_the_same_pages_in_german_and_in_the_dark(page: Page, study: Study) -> N
 
 
 def test_a_page_that_is_read_from_right_to_left(page: Page) -> None:
-    """Arabic has no translation yet; the direction is its own all the same."""
+    """Arabic has no translation yet, but pages already run from right to left."""
     with override_settings(LANGUAGES=[*settings.LANGUAGES, ("ar", "العربية")]):
         study = study_of(languages=["ar"])
         page.goto(f"/s/{study.slug}/")

@@ -49,13 +49,13 @@ def to_first_trial(page: Page, study: Study) -> None:
 
 
 def expect_trial(page: Page, number: int) -> None:
-    """The trial's page stands and its script has run: a key pressed before that does nothing."""
+    """Wait until the trial's script has run: keys pressed earlier do nothing."""
     expect(page.get_by_text(f"Trial {number} of 2")).to_be_visible()
     expect(page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
 
 
 def listen(page: Page) -> None:
-    """Play what was not heard, one after the other, to the end."""
+    """Play all sounds not heard yet to the end, one after the other."""
     for number in (1, 2, 3):
         player = page.locator(f".player[data-clip='{number}']")
         if "heard" not in (player.get_attribute("class") or ""):
@@ -125,7 +125,7 @@ def test_a_whole_study_by_keyboard(page: Page, study: Study) -> None:
 
 
 def press_on(page: Page, name: str) -> None:
-    """Tab to the button and press it; its focus can be seen."""
+    """Tab to the button and press it; its focus must be visible."""
     button = page.get_by_role("button", name=name)
     for _ in range(10):
         page.keyboard.press("Tab")
@@ -162,7 +162,7 @@ def test_a_reload_keeps_what_was_heard_and_what_was_typed(page: Page, study: Stu
 
 
 def expect_stored_end(page: Page, *, clip: int) -> None:
-    """Wait until the server has the clip's end."""
+    """Wait until the server knows that the clip was played to the end."""
     for _ in range(100):
         if Event.objects.filter(type="ended", clip=clip).exists():
             return
@@ -226,7 +226,7 @@ def test_two_tabs_count_one_answer(page: Page, study: Study) -> None:
     choose(page, choice=1)
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_text("Trial 2 of 2")).to_be_visible()
-    # The other tab learns of it from the storage that both share.
+    # The other tab learns of it through the storage that both share.
     expect(other.get_by_text("Trial 2 of 2")).to_be_visible()
     assert [one.choice for one in Response.objects.all()] == [1]
 
@@ -257,7 +257,7 @@ def test_a_lost_connection_is_said_and_mended(page: Page, study: Study, when: st
 
 
 def test_a_minute_offline_costs_nothing(page: Page, study: Study) -> None:
-    """The page's clock is run ahead a minute, so that its waits pass; the network is really off."""
+    """The page's clock is advanced by a minute to pass its waits; the network is really off."""
     page.clock.install()
     to_first_trial(page, study)
     listen(page)
@@ -271,7 +271,7 @@ def test_a_minute_offline_costs_nothing(page: Page, study: Study) -> None:
         page.clock.run_for(1000)
         page.wait_for_timeout(10)
     expect(page.locator("#saving")).to_contain_text("Not saved yet, trying again")
-    # Waits of 0.5, 1, 2, 4, 8, 15 and 15 s: it kept trying, ever more rarely.
+    # Waits of 0.5, 1, 2, 4, 8, 15 and 15 s: it kept trying, less and less often.
     assert 4 <= sum(url.endswith("/trial/") for url in tries) <= 12
     assert not Response.objects.exists()
     page.context.set_offline(False)

@@ -1,4 +1,4 @@
-"""Answers of the server that a page's script does not expect: the page is never stuck."""
+"""Responses that a page's script does not expect: the page never gets stuck."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def study(db: None) -> Study:
 
 
 def answered(page: Page, study: Study) -> None:
-    """Stands at the first trial, all heard and chosen."""
+    """A page at the first trial with everything played and chosen."""
     to_first_trial(page, study)
     listen(page)
     choose(page, choice=3)
@@ -41,7 +41,7 @@ def save(page: Page) -> None:
 
 
 def once(page: Page, pattern: str, handle: Callable[[Route], None]) -> None:
-    """Let `handle` answer the next POST there; all others go through."""
+    """Let `handle` answer the next POST to that URL; all others go through."""
     left = 1
 
     def route(one: Route) -> None:
@@ -64,7 +64,7 @@ def test_a_lost_token_cookie_costs_nothing(page: Page, study: Study) -> None:
 
 
 def test_a_lost_token_cookie_before_the_sounds_costs_no_listening(page: Page, study: Study) -> None:
-    """The events are refused first, and kept for the page when it is loaded again."""
+    """The events are refused at first, and kept until the page is reloaded."""
     to_first_trial(page, study)
     page.context.clear_cookies(name="csrftoken")
     listen(page)
@@ -87,7 +87,7 @@ def test_a_lost_place_cookie_is_said(page: Page, study: Study) -> None:
 def test_a_page_of_whatever_kind_in_between_is_not_the_end(
     page: Page, study: Study, status: int
 ) -> None:
-    """The proxy's own page, once: the answer gets through afterwards."""
+    """The proxy answers once with its own page; after that the answer gets through."""
     answered(page, study)
     once(page, "**/trial/", lambda route: route.fulfill(
         status=status, body="<h1>Something else</h1>", content_type="text/html"))  # fmt: skip
@@ -156,7 +156,7 @@ def test_the_questionnaire_recovers_too(page: Page) -> None:
     page.locator("input[name=age_band]").first.check()
     page.context.clear_cookies(name="csrftoken")
     save(page)
-    # Loaded again, with what was chosen.
+    # Reloaded, with the choices kept.
     expect(page.locator(".saving")).to_have_text("")
     expect(page.locator("input[name=age_band]").first).to_be_checked()
     save(page)
@@ -172,7 +172,7 @@ MEMBERS = """
 }
 """
 PLAIN = {"name", "role", "title"}
-"""Texts of a form that no script and no submission reads; researchers' forms ask for them."""
+"""Attributes of a form that no script and no submission reads but that researchers' forms need."""
 
 
 def test_no_control_hides_a_member_of_its_form(page: Page) -> None:

@@ -1,8 +1,8 @@
-"""Every page of the researchers in Chromium: for axe, in two widths, in the light and in the dark.
+"""Every researchers' page in Chromium: checked by axe, in two widths, in light and dark mode.
 
-`PAGES` has a row for each; whatever the URLs have beyond it must stand in `NO_PAGES` or
-`ELSEWHERE`, so that a new page is looked at or this test fails. The pictures go to
-`test-output/workspace/`, to be looked at.
+`PAGES` has a row for each; every other URL name must be in `NO_PAGES` or `ELSEWHERE`, so that this
+test fails until a new page is covered. The pictures are saved in `test-output/workspace/` for
+people to look at.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def of_feature(world: World) -> list[Any]:
     return [world.run.pk, world.feature.sae, world.feature.index]
 
 
-# A new page of researchers: its row here.
+# A new researchers' page needs a row here.
 PAGES: dict[str, Visit] = {
     "home": ("home", nothing, ""),
     "new-run": ("new-run", nothing, ""),
@@ -94,13 +94,13 @@ ELSEWHERE = {
     "mfa_generate_recovery_codes", "change-password", "change-email", "password-forgotten",
     "password-sent", "password-link",
 }  # fmt: skip
-"""Visited on the way that leads to them, below."""
+"""Visited by the tests below, on the way that leads to them."""
 NO_PAGES = {
-    # Machines', files, and parts of pages.
+    # For machines, files, and parts of pages.
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
     "responses-csv", "export-zip", "clip-audio", "track-audio", "steered-audio", "picture",
     "report-document", "report-file", "feature-material", "check-config", "fill-config",
-    # Actions: they lead to a page.
+    # Actions, which redirect to a page.
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "freeze-study", "open-study", "pause-study", "close-study",
@@ -122,7 +122,7 @@ STUDY_MAKING = {
 
 @pytest.fixture(autouse=True)
 def _plainly(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """No broker; passwords quickly hashed."""
+    """No broker, and a fast password hash."""
     monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -134,7 +134,7 @@ def ada() -> User:
 
 @pytest.fixture
 def world(ada: User) -> World:
-    """A finished run with a looked-at feature, one that moves, an open and a closed study."""
+    """A finished run with a viewed feature, a running run, an open and a closed study."""
     run = factories.make_run(name=f"Demo {secrets.token_hex(2)}", clips=12, seconds=0.5)
     factories.make_features(run, count=8, exemplars=6)
     feature_columns.fill(run)
@@ -167,7 +167,7 @@ def world(ada: User) -> World:
 
 
 def stages(run: Run) -> None:
-    """A finished run's stages with what they say of themselves."""
+    """The stages of a finished run, with their summaries."""
     said = {"corpus": {"tracks": 960, "set_aside": {"silent": 2}}, "sae": {"loss": 0.21}}
     names = ("corpus", "activations", "sae", "features", "exemplars", "labels", "scores")
     for order, name in enumerate(names):
@@ -206,7 +206,7 @@ def enter(page: Page, user: User, url: str) -> None:
 
 
 def look(page: Page, name: str, wrong: list[str], widths: tuple[int, ...] = WIDTHS) -> None:
-    """Pictures of the page in every width and light; what axe finds; nothing wider than it."""
+    """Take pictures in every width and colour scheme; check with axe; nothing may be too wide."""
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         for width in widths:

@@ -1,4 +1,4 @@
-"""The run form in Chromium: fields write the text, the text fills the fields, both are checked."""
+"""The run form in Chromium: fields update the text, the text fills the fields, both are checked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
-    """The page of a new run, its script at work."""
+    """The page of a new run, once its script is working."""
     monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
     page.goto(reverse("new-run"))
-    # The plan is asked for by the page itself: htmx runs.
+    # The page requests the estimate itself, so htmx is running.
     expect(page.locator("#plan")).to_contain_text("Your settings are checked here as you type.")
     page.wait_for_load_state("networkidle")
     return page

@@ -40,13 +40,13 @@ class Hand:
         self.clicks = 0
 
     def click(self, target: Locator) -> None:
-        """One click more."""
+        """Count one click."""
         target.click()
         self.clicks += 1
 
 
 def look(page: Page, name: str) -> None:
-    """In light and dark: no violation that axe finds, nothing wider than the window, pictures."""
+    """In light and dark: axe finds no violation, nothing is too wide, pictures are taken."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = Axe().run(page).response["violations"]
@@ -68,7 +68,7 @@ def work_off(kind: str) -> None:
 
 
 def log_in(page: Page, hand: Hand) -> None:
-    """As an administrator."""
+    """Log in as an administrator."""
     User.objects.create_superuser("ada", password="a-long-password")
     page.goto("/")
     page.fill("#id_username", "ada")

@@ -1,4 +1,4 @@
-"""A person in a real browser who passes every step, by mouse or by keyboard alone."""
+"""A person in a real browser who completes every step, with only the mouse or only the keyboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_PAGES = 40
 def walk(
     page: Page, study: Study, *, by: str = "mouse", on_page: Callable[[str], None] | None = None
 ) -> Participation:
-    """From the link to the end; `on_page` is called with the name of each page once it stands."""
+    """Go from the link to the end; `on_page` is called with the name of each loaded page."""
     page.goto(f"/s/{study.slug}/")
     hand = Mouse(page, study) if by == "mouse" else Keyboard(page, study)
     for _ in range(MAX_PAGES):
@@ -30,7 +30,7 @@ def walk(
 
 
 def name_of(page: Page) -> str:
-    """The name of the page that stands, `feedback` where practice says what was right."""
+    """The name of the current page; `feedback` for the feedback on a practice trial."""
     expect(page.locator("main")).to_be_visible()
     if page.locator("button[name=seen]").count():
         return "feedback"
@@ -38,13 +38,13 @@ def name_of(page: Page) -> str:
 
 
 class Hand:
-    """What both ways share: what is right, and that the next page has come."""
+    """What both ways share: the right answers, and waiting for the next page."""
 
     def __init__(self, page: Page, study: Study) -> None:
         self.page, self.study = page, study
 
     def pass_page(self, name: str) -> None:
-        """Do what the page asks, and wait until another one stands."""
+        """Do what the page asks, and wait until the next page has loaded."""
         if self.page.locator(".player").count():
             expect(self.page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
         if name == "device":
@@ -53,12 +53,12 @@ class Hand:
             getattr(self, name)()
 
     def data(self, step: str) -> dict[str, Any]:
-        """What the server alone knows of the step."""
+        """The step's data, which only the server knows."""
         record = self.study.participations.latest("pk").steps_taken.get(step=step)
         return dict(record.data)
 
     def right_place(self) -> int:
-        """Of the current trial of the headphone check."""
+        """The right answer to the current trial of the headphone check."""
         trials = self.data("headphones")["trials"]
         return int(next(trial["answer"] for trial in trials if trial["given"] is None))
 
@@ -69,14 +69,14 @@ class Hand:
 
 
 class Mouse(Hand):
-    """Clicks."""
+    """Uses the mouse."""
 
     def click(self, name: str) -> None:
-        """A button."""
+        """Click a button."""
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def check(self, name: str, value: Any) -> None:
-        """A radio."""
+        """Click a radio button."""
         self.page.locator(f"input[name={name}][value='{value}']").check()
 
     def consent(self) -> None:
@@ -84,25 +84,25 @@ class Mouse(Hand):
         self.click("I agree to take part")
 
     def device(self) -> None:
-        """Go on."""
+        """Continue."""
         self.click("Continue")
 
     def volume(self) -> None:
-        """Count right."""
+        """Enter the right count."""
         self.play_a_moment()
         self.check("count", self.data("volume")["target"])
         self.click("Continue")
 
     def headphones(self) -> None:
-        """Find the right one."""
+        """Choose the right interval."""
         self.play_a_moment()
         self.check("choice", self.right_place())
         self.click("Continue")
 
     def play_a_moment(self) -> None:
-        """Play the first sound and wait until some of it was heard."""
+        """Play the first sound and wait until some of it has been played."""
         self.click("Play sound 1")
-        # Not `wait_for_function`: from its second look on, the page's own policy forbids it.
+        # Not `wait_for_function`: from its second poll on, the page's content policy forbids it.
         for _ in range(400):
             if self.page.evaluate("() => document.querySelector('audio').currentTime") > 0.1:
                 return
@@ -110,13 +110,13 @@ class Mouse(Hand):
         raise AssertionError("nothing was heard in 20 s")
 
     def instructions(self) -> None:
-        """Hear a part of the example."""
+        """Play part of the example."""
         self.click("Play sound 1")
         self.heard(1)
         self.click("Start practice")
 
     def trial(self) -> None:
-        """Hear all, answer."""
+        """Play everything and answer."""
         for number in (1, 2, 3):
             self.click(f"Play sound {number}")
             self.heard(number)
@@ -127,27 +127,27 @@ class Mouse(Hand):
     practice = trial
 
     def feedback(self) -> None:
-        """Read it."""
+        """Read the feedback and continue."""
         self.page.locator("button[name=seen]").click()
 
     def questionnaire(self) -> None:
-        """Answer one question, leave the others out."""
+        """Answer one question and skip the others."""
         self.check("age_band", "25-34")
         self.click("Save and finish")
 
 
 class Keyboard(Hand):
-    """Tab, space, arrows, digits, Enter; every focus can be seen."""
+    """Uses Tab, Space, arrows, digits and Enter; every focus must be visible."""
 
     def press_on(self, selector: str) -> None:
-        """Tab to it and press it."""
+        """Tab to the button and press it."""
         self.tab_to(selector)
         style = "node => getComputedStyle(node).outlineStyle"
         assert self.page.locator(selector).first.evaluate(style) == "solid"
         self.page.keyboard.press("Enter")
 
     def tab_to(self, selector: str) -> None:
-        """Tab until the focus is there."""
+        """Tab until the element has the focus."""
         here = "selector => document.activeElement.matches(selector)"
         for _ in range(40):
             self.page.keyboard.press("Tab")
@@ -160,28 +160,28 @@ class Keyboard(Hand):
         self.press_on("button[value=agree]")
 
     def device(self) -> None:
-        """Go on."""
+        """Continue."""
         self.press_on("#device button")
 
     def volume(self) -> None:
-        """Hear the reference by the space bar, count right by a digit."""
+        """Play the reference with the space bar, enter the right count with a digit."""
         self.page.keyboard.press("Space")
         self.page.keyboard.press(str(self.data("volume")["target"]))
         self.press_on("form[data-safe] button")
 
     def headphones(self) -> None:
-        """Find the right one by its digit."""
+        """Choose the right interval with a digit."""
         self.page.keyboard.press(str(self.right_place()))
         self.press_on("form[data-safe] button")
 
     def instructions(self) -> None:
-        """Go on."""
+        """Continue."""
         self.press_on("main form .button")
 
     feedback = instructions
 
     def trial(self) -> None:
-        """Hear all by the space bar, choose by digit and arrow."""
+        """Play everything with the space bar, choose with digits and arrows."""
         for number in (1, 2, 3):
             self.page.keyboard.press("Space")
             self.heard(number)
@@ -197,7 +197,7 @@ class Keyboard(Hand):
     practice = trial
 
     def questionnaire(self) -> None:
-        """Choose the first age band, leave the others out."""
+        """Choose the first age band and skip the other questions."""
         self.tab_to("input[name=age_band]")
         self.page.keyboard.press("Space")
         self.press_on("form[data-safe] button")

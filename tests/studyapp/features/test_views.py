@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.django_db
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no broker here."""
     monkeypatch.setattr(jobs, "notify_workers", lambda _: None)
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    """A logged-in researcher's browser."""
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def strings_of(source: str) -> Iterator[str]:
 
 
 def strings_of_template(path: Path) -> Iterator[str]:
-    """The same of a template, in the Python that Django's own extractor makes of it."""
+    """The same for a template, from the Python that Django's own extractor makes of it."""
     code = templatize(path.read_text(encoding="utf-8"), origin=str(path))
     for match in re.finditer(r"n?gettext\((u?'(?:[^'\\]|\\.)*'|u?\"(?:[^\"\\]|\\.)*\")", code):
         yield str(ast.literal_eval(match.group(1)))
@@ -47,7 +47,7 @@ def all_strings() -> set[str]:
 
 
 def catalogue(language: str) -> dict[str, str]:
-    """What the compiled file says."""
+    """The messages of the compiled file."""
     path = SITE / "locale" / language / "LC_MESSAGES" / "django.mo"
     with path.open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 def source(language: str) -> dict[str, str]:
-    """What the `.po` file says: message → translation, of a plural the first form."""
+    """The messages of the `.po` file: message → translation; of a plural, the first form."""
     text = (SITE / "locale" / language / "LC_MESSAGES" / "django.po").read_text(encoding="utf-8")
     pattern = r'^msgid (".*")\n(?:msgid_plural ".*"\n)?msgstr(?:\[0\])? (".*")'
     pairs = re.findall(pattern, text, re.MULTILINE)
@@ -79,7 +79,7 @@ def test_no_string_is_untranslated(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_compiled_file_is_that_of_the_source(language: str) -> None:
-    """`django-admin compilemessages` makes it; no machine that runs the site needs gettext."""
+    """`manage.py compilemessages` creates it, so that running the site needs no gettext."""
     compiled = {key: text for key, text in catalogue(language).items() if key}
     assert compiled == {key: text for key, text in source(language).items() if key}
 
@@ -94,7 +94,7 @@ def test_a_translation_has_the_placeholders_of_its_string(language: str) -> None
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_no_words_stand_in_a_template_beside_the_translated(path: Path) -> None:
-    """What is left of a template's text without tags and variables has no letters."""
+    """Outside tags and variables, a template's text contains no letters."""
     text, skipping = "", False
     attributes_only = ("block body_class", "block body_attributes", "block page_class")
     for token in Lexer(path.read_text(encoding="utf-8")).tokenize():

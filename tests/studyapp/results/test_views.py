@@ -24,13 +24,6 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -
     settings.DATA = tmp_path / "data"
 
 
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    """A logged-in researcher's browser."""
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
-
-
 def place(study: Study, name: str, *more: str) -> str:
     return reverse(name, args=[study.slug, study.version, *more])
 

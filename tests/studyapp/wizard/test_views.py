@@ -25,7 +25,7 @@ from studyapp.wizard.forms.checks import LIMITS, SWITCHES
 from studyapp.wizard.services import drafts, power
 from studyapp.wizard.services.answers import STEPS, answered, answers_of, settings_of
 from tests.studyapp import factories
-from tests.studyapp.monitoring.views.test_queries import queries
+from tests.studyapp.queries import queries
 
 pytestmark = pytest.mark.django_db
 
@@ -41,13 +41,6 @@ def run() -> Run:
     factories.make_features(run, count=6)
     factories.make_features(run, count=6, sae="layer3-n64-k4")
     return run
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    """A logged-in administrator's browser."""
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
 
 
 WORDING = "\n\n".join(

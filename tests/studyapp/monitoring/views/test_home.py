@@ -1,4 +1,4 @@
-"""Researchers' pages: behind a login, every refusal a line, no list an N+1."""
+"""Researchers' pages: behind a login, one line per refusal, no list with N+1 queries."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    """A logged-in researcher's browser."""
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
 
 
 def _text(response: Any) -> str:

@@ -1,4 +1,4 @@
-"""A study while it runs: counts that fit, nothing that unblinds, one passage step by step."""
+"""A running study: correct counts, nothing that unblinds, one participation step by step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from studyapp.recruitment.services import entry
 from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_study
-from tests.studyapp.monitoring.views.test_queries import queries
+from tests.studyapp.queries import queries
 
 pytestmark = pytest.mark.django_db
 
@@ -34,12 +34,6 @@ def study() -> Study:
     study = make_study(steps=["consent", "device", "instructions", "trial"])
     entry.configure(study=study, payment=Decimal("2.50"), currency="EUR")
     return study
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
 
 
 def place(study: Study, name: str, *more: Any) -> str:
@@ -55,7 +49,7 @@ def complete(study: Study) -> Participation:
 
 
 def inactive(study: Study, step: str) -> Participation:
-    """A participation that stands at a step and whose lease ran out."""
+    """A participation at a step, with an expired lease."""
     someone = passages.reach(Client(), study, step)
     past = timezone.now() - timedelta(hours=9)
     Participation.objects.filter(pk=someone.pk).update(
@@ -135,7 +129,7 @@ def test_no_page_says_a_method_or_an_answer_before_the_closing(
 
 
 def test_numbers_of_conditions_follow_from_the_sites_key_only(settings: Any) -> None:
-    """Neither their names nor the study's seed, which the page shows, tell which is which."""
+    """Neither their names nor the study's seed, which the page shows, reveal which is which."""
     study = make_study(seed=1)
     numbered = set()
     for key in range(16):

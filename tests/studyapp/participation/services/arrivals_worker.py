@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,7 +12,6 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - after the setup
-from django.db import connection  # noqa: E402
 
 from studyapp.core.errors import StudyFullError  # noqa: E402
 from studyapp.models import Event, Participation, Response, Study, Trial  # noqa: E402
@@ -22,10 +20,11 @@ from studyapp.participation.services import participations as services  # noqa: 
 from studyapp.participation.services.answers import record_response, show_trial  # noqa: E402
 from studyapp.participation.services.events import EventData, record_events  # noqa: E402
 from tests.studyapp.factories import make_study  # noqa: E402
+from tests.studyapp.races import Work, at_once, run  # noqa: E402
 
 
 def say(line: str) -> None:
-    """A line to the test that started this process."""
+    """Print a line for the test that started this process."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -38,33 +37,13 @@ def prepare() -> None:
 
 
 def twice_at_once(call: Callable[[], object]) -> None:
-    """The call in two threads that start together; an error in one is an error here."""
-    errors: list[BaseException] = []
-    barrier = threading.Barrier(2)
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            call()
-        except StudyFullError:
-            pass
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    """Make the call in two threads at the same moment; only a full study may refuse."""
+    assert set(at_once(call, call)) <= {"", StudyFullError.__name__}
 
 
 def arrive(study: Study, key: str) -> str:
     """One arrival with the link, the consent and the first answer each sent twice at once."""
-    # Simulated, hence on a faster clock: these have places of their own, as many as people have.
+    # Simulated, so that the clock may run faster: as many places as people have.
     twice_at_once(lambda: services.begin(study=study, external_key=key, simulated=True))
     someone = Participation.objects.filter(external_key=key).first()
     if someone is None:
@@ -93,33 +72,23 @@ def arrive(study: Study, key: str) -> str:
 
 
 def hands(threads: int, rounds: int, name: str) -> None:
-    """`threads` hands that each let `rounds` participants arrive; the outcomes as JSON."""
+    """Let `threads` threads each bring `rounds` participants; print the outcomes as JSON."""
     study = Study.objects.get(slug="rush")
     say("waiting")
     sys.stdin.readline()
     outcomes: list[str] = []
-    failures: list[BaseException] = []
 
-    def run(hand: int) -> None:
-        try:
-            outcomes.extend(arrive(study, f"{name}-{hand}-{one}") for one in range(rounds))
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
+    def hand(number: int) -> Work:
+        return lambda: outcomes.extend(
+            arrive(study, f"{name}-{number}-{one}") for one in range(rounds)
+        )
 
-    running = [threading.Thread(target=run, args=(hand,)) for hand in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    if failures:
-        raise failures[0]
+    assert set(run([hand(number) for number in range(threads)])) == {""}
     say(json.dumps(Counter(outcomes)))
 
 
 def report() -> None:
-    """What the database holds at the end, as JSON."""
+    """Print what the database contains at the end, as JSON."""
     assigned = Participation.objects.exclude(condition=None)
     trials = Trial.objects.all()
     answered = Event.objects.values_list("trial", flat=True)

@@ -28,7 +28,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_arriving_at_once_gives_no_place_twice_and_loses_nobody(tmp_path: Path) -> None:
-    """48 arrivals by 16 hands for 40 places: 40 get one, every cell is even, 8 are told it is full.
+    """48 arrivals in 16 threads for 40 places: 40 get one, cells are balanced, 8 find it full.
 
     Each hand also sends its link twice at once and answers its first trial twice at once.
     """

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def arrive(study: Study) -> Participation:
-    """One more participant, up to consent."""
+    """One more participant, who has consented."""
     return participations.consent(participation=participations.begin(study=study))
 
 
@@ -123,7 +123,7 @@ def test_who_comes_back_late_keeps_the_place_while_it_is_free() -> None:
 
 
 def test_who_comes_back_too_late_waits_until_a_place_is_free() -> None:
-    """A lost place is no end: else a clock that jumps ahead for a moment would end passages."""
+    """Losing a place is not final, or a clock that jumps ahead would end participations."""
     study = make_study(features=3, trials_per_participation=3)
     someone = arrive(study)
     expire(someone)

@@ -21,7 +21,7 @@ WITHOUT_PRACTICE = [step.value for step in STEPS if step not in ("practice", "qu
 
 
 def make_one(**options: Any) -> Participation:
-    """A participation that has consented, in a study of the checks."""
+    """A participation that has consented, in a study with all checks."""
     run = make_run(clips=4, seconds=0.5)
     make_features(run, count=2, exemplars=4)
     study: Study = make_study(run=run, features=2, steps=WITHOUT_PRACTICE, **options)
@@ -37,7 +37,7 @@ def at_headphones(**options: Any) -> Participation:
 
 
 def answer_round(one: Participation, *, right: int) -> None:
-    """Six answers, the first `right` of them right."""
+    """Give six answers, of which the first `right` are right."""
     for number in range(checks.HEADPHONE_TRIALS):
         trial = checks.current_trial(checks.begin_headphones(participation=one))
         choice = trial["answer"] if number < right else 1 + trial["answer"] % 3

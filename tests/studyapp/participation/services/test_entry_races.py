@@ -1,4 +1,4 @@
-"""Links opened and consents sent at the same moment: a person, a token, counts once."""
+"""Links opened and consents sent at the same moment: a person or a token counts once."""
 
 from __future__ import annotations
 

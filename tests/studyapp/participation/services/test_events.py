@@ -1,4 +1,4 @@
-"""What a page tells is believed only as far as the server's clock and the study's state allow."""
+"""Events are accepted only as far as the server's clock and the study's state allow."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_answered_trial_takes_them_for_a_minute(
 
 @pytest.mark.parametrize("kind", ["heard", "visible"])
 def test_no_more_was_heard_or_hidden_than_time_has_passed(trial: Trial, kind: str) -> None:
-    """In one call, over several calls, and however often the same is sent."""
+    """In one call, over several calls, and however often the same events are sent."""
     first = [event(trial, f"s{n}", kind, value=4_000, at_ms=2**39) for n in range(5)]
     for _ in range(3):
         send(trial, *first)

@@ -1,7 +1,7 @@
-"""Whatever happens to one passage at once, in both orders and at the same moment.
+"""Two things happen to one participation, in both orders and at the same moment.
 
-On SQLite one waits for the other's whole transaction; on PostgreSQL for its rows alone, and it has
-read them before. The outcomes are the same.
+On SQLite one waits for the other's whole transaction; on PostgreSQL only for its rows, which it has
+read before. The outcomes are the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REFUSED = "ParticipationError"
 
 
 def study_with(*, questionnaire: bool) -> Study:
-    """One trial a participation, and room for everybody."""
+    """One trial per participation, and room for everyone."""
     after = ["questionnaire"] if questionnaire else []
     return make_study(
         features=3, trials_per_participation=TRIALS, ratings_per_item=90,
@@ -43,7 +43,7 @@ def study_with(*, questionnaire: bool) -> Study:
 
 
 def at_last_trial(study: Study) -> Participation:
-    """Stands at its only trial, everything heard; its lease has run out, with room for another."""
+    """A participation at its only trial, all heard, with an expired lease and a free place."""
     someone = participations.consent(participation=participations.begin(study=study))
     participations.finish_instructions(participation=someone)
     trial = someone.trials.get()
@@ -54,7 +54,7 @@ def at_last_trial(study: Study) -> Participation:
 
 
 def at_questionnaire(study: Study) -> Participation:
-    """Has answered its trial; its lease runs."""
+    """A participation that has answered its trial and whose lease is running."""
     someone = at_last_trial(study)
     _answer(someone)()
     questionnaire.begin_questionnaire(participation=someone)
@@ -104,7 +104,7 @@ ACTIONS: dict[str, Callable[[Participation], Work]] = {
     ),
     "events": _events,
 }
-"""Each prepares its work on rows that it has read before anything else happens."""
+"""Each prepares its work with rows that it read before anything else happened."""
 ENDS = {
     "withdraw": "withdrawn", "returned": "returned", "timed_out": "timed_out",
     "screen_out": "screened_out", "answer": "complete", "questionnaire": "complete",
@@ -114,14 +114,14 @@ AT_QUESTIONNAIRE = [name for name in ACTIONS if name not in ("answer", "keep")]
 
 
 def expected(first: str, second: str) -> str:
-    """The status at the end: the first end holds, but anybody may withdraw later."""
+    """The final status: the first ending stands, but a participant may still withdraw later."""
     if second == "withdraw":
         return "withdrawn"
     return ENDS.get(first) or ENDS.get(second) or "active"
 
 
 def check(someone: Participation) -> Participation:
-    """Whatever came first: what a row says of itself agrees, and a withdrawal left nothing."""
+    """Whatever came first: the row is consistent, and a withdrawal has left nothing."""
     row = Participation.objects.get(pk=someone.pk)
     assert (row.finished_at is None) == (row.status == "active")
     assert bool(row.completion_code) == (row.status == "complete")
@@ -166,7 +166,7 @@ def test_everything_at_the_same_moment() -> None:
 
 
 def someone_as_read(someone: Participation) -> Participation:
-    """As a request reads it, before the other one has changed anything."""
+    """The row as a request reads it, before the other has changed anything."""
     return Participation.objects.select_related("study").get(pk=someone.pk)
 
 
@@ -208,7 +208,7 @@ def test_consent_and_refusal_at_the_same_moment_never_mix() -> None:
 
 @pytest.mark.parametrize("status", ["returned", "timed_out", "screened_out", "refused"])
 def test_a_place_is_kept_for_nobody_who_has_left(status: str) -> None:
-    """The page's request has read the row before the message came."""
+    """The page's request read the row before the message arrived."""
     study = study_with(questionnaire=False)
     someone = at_last_trial(study)
     Participation.objects.filter(pk=someone.pk).update(status=status, finished_at=timezone.now())
@@ -256,7 +256,7 @@ def test_the_questionnaire_gives_no_place_that_somebody_else_has() -> None:
 
 
 def test_a_new_participation_does_not_wait_for_those_who_are_given_places() -> None:
-    """PostgreSQL locks rows; SQLite has but one lock."""
+    """PostgreSQL locks rows; SQLite has only one lock."""
     study = study_with(questionnaire=False)
     someone = participations.begin(study=study)
     order: list[str] = []

@@ -39,7 +39,7 @@ def replay(someone: Participation) -> str:
     ],
 )
 def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
-    """For each of several arrivals, whatever came after it."""
+    """For each of several participants, whoever came later."""
     study = make_study(
         **{"features": 12, "trials_per_participation": 4, "ratings_per_item": 2} | options
     )
@@ -57,7 +57,7 @@ def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"steps": all_steps(), "practice_trials": 2}])
 def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
-    """A trial, and one of practice."""
+    """A main trial and a practice trial."""
     someone = arrive(make_study(**options))
     trial = someone.trials.get(number=2)
     Trial.objects.filter(pk=trial.pk).update(option_order=trial.option_order[::-1])

@@ -1,4 +1,4 @@
-"""Simulated listeners beside people: neither takes the other's place, and only people count."""
+"""Simulated listeners and people together: neither takes the other's place; only people count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def study() -> Study:
-    """One place a condition."""
+    """A study with one place per condition."""
     return make_study(features=3, trials_per_participation=3)
 
 
@@ -95,7 +95,7 @@ def test_every_row_says_who_and_what_kind_of_trial(study: Study, simulated: bool
 
 
 def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
-    """Neither simulated listeners, nor another project's study, nor beside a version under way."""
+    """Without simulated listeners, other projects' studies, or series with a running version."""
     run = make_run()
     feature = make_features(run, count=3)[0]
     ours = Project.objects.create(name="Ours")
@@ -116,6 +116,6 @@ def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
 
 
 def test_the_demos_study_is_a_rehearsal() -> None:
-    """Whoever tries it walks through it and then sends simulated listeners, as README says."""
+    """Try a rehearsal yourself, then send simulated listeners, as README describes."""
     small = {"features_wanted": 6, "trials_per_participation": 3}
     assert make_study(features=6, **(demo.STUDY | small)).rehearsal

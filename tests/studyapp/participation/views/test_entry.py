@@ -1,4 +1,4 @@
-"""Coming in by tokens, and one after another at a laboratory's machine."""
+"""Entering by token, and one participant after another on a laboratory's machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def links(study: Study, *options: str) -> list[str]:
-    """Paths with tokens, as the command prints them."""
+    """Links with tokens, as the command prints them."""
     out = StringIO()
     call_command("entry_links", study.slug, "--url", "http://testserver", *options, stdout=out)
     return [line.removeprefix("http://testserver") for line in out.getvalue().split()]
@@ -132,7 +132,7 @@ def test_at_a_machine_in_the_laboratory_one_participant_follows_the_other() -> N
     second = passages.reach_trials(machine, study)
     assert second.pk != first.pk
     assert {one.entry for one in (first, second)} == {EntryToken.objects.get()}
-    # The machine's link again: whoever left without finishing is not found by the next one.
+    # The machine's link again: the next participant does not see someone who left unfinished.
     machine.get(link)
     assert passages.enter(machine, study).pk not in (first.pk, second.pk)
 

@@ -1,4 +1,4 @@
-"""A classifier on all that a browser receives but the options' texts cannot tell the method.
+"""A classifier on all that a browser receives except the options' texts cannot tell the method.
 
 Forty participations, twenty a method, in pairs that heard the same features. What each received is
 turned into two sets of features: figures (how many bytes, which status, how long it took, of each
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.django_db
 PEOPLE = 40
 TRIALS = 3
 CHANCE_LIMIT = 31
-"""Right guesses of 40 that chance exceeds once in 10,000 (binomial, one half)."""
+"""Right guesses out of 40 that chance exceeds once in 10,000 (binomial, one half)."""
 LEAK_LIMIT = 36
 OWN = re.compile(r'"[\w-]{20,}"|/[\w-]{20,}/|[\w-]{30,}')
-"""Tokens and keys: random, and of one length."""
+"""Tokens and keys: random, and all of the same length."""
 
 
 class Recorder(Client):
-    """Keeps what came, with the options' texts taken out, and how long each answer took."""
+    """Keeps every response without the options' texts, and how long each took."""
 
     def __init__(self, study: Study) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Recorder(Client):
 
 
 def receive(study: Study, number: int) -> tuple[Recorder, str]:
-    """One participation's whole passage: what came, and its method."""
+    """One participation from start to end: what was received, and its method."""
     client = Recorder(study)
     someone = passages.reach_trials(client, study, PROLIFIC_PID=f"p{number}", SESSION_ID="s")
     for trial in someone.trials.order_by("number"):
@@ -115,14 +115,14 @@ def guessed_right(study: Study) -> dict[str, int]:
 
 
 def _scores(table: Any, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How differently often a line comes under the two methods; none varies within both."""
+    """How differently often a line occurs under the two methods; none varies within both."""
     dense = table.toarray().astype(float)
     gap = dense[labels].mean(axis=0) - dense[~labels].mean(axis=0)
     return np.asarray(np.abs(gap))
 
 
 def figures(clients: list[Recorder]) -> NDArray[np.float64]:
-    """One row a participation: of each kind of address the figures' means and extremes."""
+    """One row per participation: means and extremes of the figures for each kind of URL."""
     paths = sorted({path for client in clients for path in client.figures})
     rows = []
     for client in clients:
@@ -136,7 +136,7 @@ def figures(clients: list[Recorder]) -> NDArray[np.float64]:
 
 @pytest.fixture
 def study() -> Study:
-    """Twenty participations a method, all of the same three features."""
+    """Twenty participations per method, all with the same three features."""
     return make_study(
         features=TRIALS, trials_per_participation=TRIALS, ratings_per_item=PEOPLE // 2
     )
@@ -151,7 +151,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_longer_page(patch: pytest.MonkeyPatch) -> None:
-    """The page of one method has one space more in a waveform."""
+    """The page of one method has one extra space in a waveform."""
     honest = trial_page.context
 
     def told(study: Study, passage: Any, trial: Any, *rest: Any) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def a_longer_page(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_header(patch: pytest.MonkeyPatch) -> None:
-    """The sounds of one method come with a header more."""
+    """The sounds of one method come with an extra header."""
     honest = media.send
 
     def told(request: Any, *rest: Any, **named: Any) -> HttpResponse:

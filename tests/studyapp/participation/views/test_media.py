@@ -138,7 +138,7 @@ def test_behind_the_proxy_only_an_address_is_handed_on(
     assert (response.status_code, response.content) == (200, b"")
     assert response["Content-Type"] == "audio/flac"
     assert response["Cache-Control"] == "private, max-age=3600"
-    # The file's name would be in it.
+    # Such a header would contain the name of the file.
     assert "Content-Disposition" not in response
 
 

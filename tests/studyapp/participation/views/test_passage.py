@@ -1,4 +1,4 @@
-"""A whole passage by HTTP, and everything that goes wrong on the way."""
+"""A participation over HTTP from start to end, and everything that can go wrong on the way."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_the_same_answer_twice_counts_once(client: Client, study: Study) -> None
 
 
 def test_a_late_answer_never_lands_on_the_current_trial(client: Client, study: Study) -> None:
-    """Two tabs: the second still shows the first trial when the first has gone on."""
+    """Two tabs: the second still shows the first trial when the first tab is further on."""
     participation = passages.reach_trials(client, study)
     first = passages.current(participation)
     passages.hear(client, study, first)

@@ -1,4 +1,4 @@
-"""A place that is lost, and steps that move under a page, as a participant meets them."""
+"""Lost places, and steps that change while a page is open, as a participant experiences them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def one_place(**options: Any) -> Study:
 
 
 def lose_the_place(someone: Participation) -> None:
-    """The lease has run out, and somebody else has come."""
+    """The lease has expired, and someone else has taken the place."""
     past = timezone.now() - timedelta(minutes=1)
     Participation.objects.filter(pk=someone.pk).update(lease_expires_at=past)
     participations.consent(participation=participations.begin(study=someone.study))
@@ -98,7 +98,7 @@ def test_the_headphone_page_while_its_last_answer_is_taken_leads_on(client: Clie
 
 
 def _before_the_second_read_of_the_record(act: Callable[[], None]) -> Callable[..., Any]:
-    """The page has seen where the participation stands, and then something happens."""
+    """Something happens after the page has looked up the current step."""
     reads = 0
 
     def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

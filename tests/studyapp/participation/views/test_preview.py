@@ -1,4 +1,4 @@
-"""A preview: the participants' own pages, entered by nobody else, counted nowhere."""
+"""A preview: the participants' own pages, closed to everyone else, counted nowhere."""
 
 from __future__ import annotations
 
@@ -39,14 +39,8 @@ def study() -> Study:
     )  # fmt: skip
 
 
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
-
-
 def begin(researcher: Client, study: Study, **asked: str) -> tuple[str, Participation]:
-    """The address that a preview leads to, and its participation."""
+    """The URL that a preview redirects to, and its participation."""
     answer = researcher.post(reverse("preview-study", args=[study.slug, study.version]), asked)
     return answer.headers["Location"], Participation.objects.latest("pk")
 

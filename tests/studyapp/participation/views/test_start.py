@@ -1,4 +1,4 @@
-"""The one entry, and every ending."""
+"""The study's link, and every ending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages beside consent and trials, by HTTP."""
+"""The pages other than consent and trials, over HTTP."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_browser_that_cannot_play_may_end_with_a_code(client: Client, study: S
 
 @pytest.mark.parametrize("step", ["volume", "headphones"])
 def test_a_check_page_does_not_tell_its_answer(client: Client, study: Study, step: str) -> None:
-    """Two pages of different answers differ in nothing but tokens."""
+    """Two pages with different right answers differ only in their tokens."""
     pages = set()
     answers = set()
     for _ in range(4):

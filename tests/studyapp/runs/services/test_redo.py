@@ -40,12 +40,6 @@ def run() -> Run:
     return made
 
 
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ada", password="x"))
-    return client
-
-
 def states(run: Run) -> dict[str, str]:
     return dict(run.stages.values_list("stage", "state"))
 

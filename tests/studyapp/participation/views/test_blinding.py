@@ -1,4 +1,4 @@
-"""Nothing that reaches a participant's browser says what is tested."""
+"""Nothing that reaches a participant's browser reveals what is tested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 METHODS = ("zither-oracle", "quokka-tags")
 PLACE = r"Trial \d|value=\"\d\"|>\d/\d<|about \d+ minutes?|and continue|and finish"
-"""What says only how far a participant has come."""
+"""Texts that only say how far a participant has got."""
 
 
 class Recorder(Client):
@@ -45,7 +45,7 @@ def study() -> Study:
 
 
 def secrets_of(study: Study) -> list[str]:
-    """Everything that would tell: names, identifiers, hashes, paths."""
+    """Everything that would unblind: names, identifiers, hashes, paths."""
     words = {*METHODS, "quasar", "layer7", "n96", "resid_post", "decoder", "exemplar", "feature"}
     for run in study.runs.all():
         words |= {run.name, run.identifier, run.directory}
@@ -58,7 +58,7 @@ def secrets_of(study: Study) -> list[str]:
 
 
 def walk(client: Recorder, study: Study) -> None:
-    """The whole passage with every sound, the refusals and the errors on the way."""
+    """A whole participation with every sound, and the refusals and errors on the way."""
     participation = passages.reach_trials(client, study, PROLIFIC_PID="x", SESSION_ID="y")
     for trial in participation.trials.order_by("number"):
         client.get(f"/s/{study.slug}/trial/")
@@ -87,7 +87,7 @@ def test_no_response_of_a_whole_passage_tells(study: Study) -> None:
 
 
 def test_two_methods_pages_differ_in_nothing_but_tokens_and_texts(study: Study) -> None:
-    """The same feature under both methods: the same page around other words."""
+    """The same feature under both methods gives the same page with different labels."""
     pages: dict[str, set[str]] = {}
     for _ in range(2):
         client = Recorder()

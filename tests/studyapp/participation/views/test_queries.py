@@ -1,27 +1,15 @@
-"""Query counts, pinned for short and long passages, so that no page grows with its study."""
+"""Query counts of participants' pages, the same for short and long studies."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
+from tests.studyapp.queries import queries
 
 pytestmark = pytest.mark.django_db
-
-
-def queries(call: Any) -> int:
-    """Queries but for savepoints."""
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
-        call()
-    return sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries)
 
 
 @pytest.mark.parametrize("trials", [2, 6])
