@@ -1,6 +1,6 @@
-"""The command line: `python -m pipeline run | recovery | verify | convert | steer`.
+"""The command line: `python -m pipeline run | recovery | verify | steer | convert`.
 
-A refusal is one line on standard error and exit code 2.
+An error is one line on standard error, with exit code 2.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.run import STAGES, execute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "interrupted; the same command continues after the last finished stage", file=sys.stderr
+            "interrupted; run the same command again to continue after the last finished stage",
+            file=sys.stderr,
         )
         return 130
     return code
@@ -84,7 +85,7 @@ def _verify(options: argparse.Namespace) -> int:
     )
     for problem in problems:
         print(problem)
-    print("sound" if not problems else f"{len(problems)} problems", file=sys.stderr)
+    print(f"{len(problems)} problems" if problems else "no problems", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -93,7 +94,7 @@ def _convert(options: argparse.Namespace) -> int:
 
     model = Path(options.model).expanduser()
     convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
-    print(f"{options.out}: {options.to}'s layout")
+    print(f"{options.out}: written in the layout of {options.to}")
     return 0
 
 
@@ -111,12 +112,12 @@ def _steer(options: argparse.Namespace) -> int:
         chosen["alphas"] = tuple(options.alpha)
     directory = RunDirectory(options.dir)
     steer(SteeringConfig(**chosen), directory, progress=TqdmProgress(), device=options.device)
-    print(f"{directory.path_of('steering')}: clips with and without")
+    print(f"{directory.path_of('steering')}: clips with and without steering")
     return 0
 
 
 def _count(text: str) -> int:
-    """A whole number from 0 on."""
+    """A whole number of 0 or more; raises `ValueError` for anything else."""
     number = int(text)
     if number < 0:
         raise ValueError
@@ -126,7 +127,7 @@ def _count(text: str) -> int:
 def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", metavar="DEVICE",
-        help="cpu or cuda; default: the run's own, or cpu if that is not here",
+        help="cpu or cuda; default: the device of the run, or cpu if this machine has no such one",
     )  # fmt: skip
 
 
@@ -134,11 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    run = commands.add_parser("run", help="one run, resumable")
+    run = commands.add_parser("run", help="carry out a run, or continue one that was interrupted")
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
-    run.add_argument("--corpus", type=Path, metavar="DIR", help="stands in for [corpus] path")
-    run.add_argument("--until", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    run.add_argument("--corpus", type=Path, metavar="DIR", help="overrides [corpus] path")
+    run.add_argument(
+        "--until",
+        choices=STAGES,
+        metavar="STAGE",
+        help=f"the last stage to run: {', '.join(STAGES)}",
+    )
     run.add_argument(
         "--redo",
         choices=STAGES,
@@ -147,50 +153,64 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
 
-    recovery = commands.add_parser("recovery", help="which planted concepts the features found")
+    recovery = commands.add_parser(
+        "recovery", help="report which of the corpus's planted concepts the features recovered"
+    )
     recovery.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
     recovery.add_argument(
         "--control", action=argparse.BooleanOptionalAction, default=True,
-        help="the same pipeline on a randomly initialised subject",
+        help="also run the pipeline on a randomly initialised subject, for comparison",
     )  # fmt: skip
     recovery.add_argument(
         "--probe", action=argparse.BooleanOptionalAction, default=True,
-        help="the ceiling of a linear probe",
+        help="also train a linear probe per concept, as an upper bound",
     )  # fmt: skip
     recovery.add_argument(
         "--benchmark", action="store_true",
-        help="beside every control, how concepts split, how labels name them, other seeds",
+        help="also compare with every control, SAEs of other seeds, and the labels' names for the "
+        "concepts",
     )  # fmt: skip
-    recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    recovery.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     _add_device(recovery)
     recovery.set_defaults(command=_recovery)
 
     check = commands.add_parser(
-        "verify", help="every hash, every hookpoint against its SAE, a sample of activations"
+        "verify",
+        help="check every hash, every hookpoint against its SAE, and a sample of activations",
     )
     check.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
     check.add_argument(
         "--sample", type=_count, default=3, metavar="N",
-        help="tracks whose activations are computed again; 0 for none",
+        help="number of tracks whose activations are recomputed; 0 for none",
     )  # fmt: skip
     check.add_argument("--corpus", type=Path, metavar="DIR", help="where the corpus is now")
     _add_device(check)
     check.set_defaults(command=_verify)
 
-    steering = commands.add_parser("steer", help="music with features turned up, and without")
+    steering = commands.add_parser("steer", help="generate music with and without steered features")
     _add_device(steering)
     steering.add_argument("dir", type=Path, metavar="DIR", help="a run directory with exemplars")
-    steering.add_argument("--features", type=int, metavar="N", help="of each SAE, drawn")
-    steering.add_argument("--alpha", type=float, action="append", help="may be given repeatedly")
+    steering.add_argument(
+        "--features", type=int, metavar="N", help="number of features to draw per SAE"
+    )
+    steering.add_argument(
+        "--alpha", type=float, action="append", help="steering strength; may be given repeatedly"
+    )
     steering.add_argument("--prompt", metavar="TEXT", help='default: "Simple melody"')
-    steering.add_argument("--seconds", type=float)
-    steering.add_argument("--takes", type=int, metavar="N", help="seeds a feature and alpha")
-    steering.add_argument("--halves", choices=("both", "conditional"))
-    steering.add_argument("--seed", type=int)
+    steering.add_argument("--seconds", type=float, help="length of each clip")
+    steering.add_argument(
+        "--takes", type=int, metavar="N", help="number of seeds per feature and alpha"
+    )
+    steering.add_argument(
+        "--halves",
+        choices=("both", "conditional"),
+        help="which half of the classifier-free guidance batch is steered",
+    )
+    steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
     steering.set_defaults(command=_steer)
 
     convert = commands.add_parser(
-        "convert", help="a subject's weights in the other library's layout"
+        "convert", help="convert a subject's weights to the other library's layout"
     )
     convert.add_argument("model", metavar="SUBJECT", help="a folder, or a name on the model hub")
     convert.add_argument("out", type=Path, metavar="OUT", help="a new folder")

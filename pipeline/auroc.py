@@ -56,7 +56,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray, *, level: float = 0.95) -> A
     above, below = scores[positive], scores[~positive]
     m, n = len(above), len(below)
     if min(m, n) < 2:
-        raise ValueError(f"{m} positives and {n} negatives; an interval needs two of each")
+        raise ValueError(f"{m} positives and {n} negatives; an interval needs at least two of each")
     # 1) Placement values. A positive's rank among all less its rank among the positives is the
     #    number of negatives below it, ties half: V10 [m] is that over n. V01 [n] likewise is the
     #    share of positives above each negative.

@@ -1,4 +1,4 @@
-"""Tables and tensors that are computed once per run, and what is kept in memory for a stage."""
+"""Tables and tensors that are computed once per run, and values kept in memory during a stage."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass
 class SharedTables:
-    """Tables that methods compute once a run, whatever number of SAEs it has.
+    """Tables that methods compute once per run, however many SAEs it has.
 
-    Inside the stage `labels` a table is made and written; any other stage reads what is there.
+    The stage `labels` makes and writes them; the other stages read what it wrote.
     """
 
     directory: RunDirectory
     writer: StageWriter | None = None
-    """The writer of the stage that runs."""
+    """The writer of the stage that is running."""
     memo: dict[Any, Any] = field(default_factory=dict)
-    """What one call leaves for the next, by a key that says all of what it depends on."""
+    """Values kept from one call to the next, by a key that contains all that they depend on."""
     unfinished: str = ""
-    """Why labels are missing for now, in one line: what a method asked for and did not get. Set by
-    a method whose rows are not its last word; the stage is not done then."""
+    """Why labels are still missing, in one line; set by a method that has not got all its answers
+    yet. The stage then does not count as done."""
     _made: dict[str, pa.Table] = field(default_factory=dict)
 
     def get(self, relative: str, make: Callable[[], pa.Table]) -> pa.Table:
-        """The table at `relative` in the run directory, made by `make` if it has to be."""
+        """The table at `relative` in the run directory, made by `make` if it does not exist yet."""
         if relative not in self._made:
             if self.writer is None or not self._owns(relative):
                 self._made[relative] = self.directory.read_table(relative)
@@ -48,10 +48,10 @@ class SharedTables:
         stamp: Mapping[str, str],
         make: Callable[[], Mapping[str, npt.NDArray[Any]]],
     ) -> Mapping[str, npt.NDArray[Any]]:
-        """Tensors at `relative`, made and written unless a file of the same stamp is there.
+        """Tensors at `relative`, made and written unless a file with the same stamp exists.
 
-        The stamp says all that they depend on; it is the file's metadata. A stage that was killed
-        finds here what it had made. Without a writer what is not there is made and not kept.
+        The stamp contains all that they depend on and is stored as the file's metadata, so that a
+        stage that was killed can re-use what it had made. Without a writer nothing is written.
         """
         key = (relative, tuple(sorted(stamp.items())))
         if key not in self.memo:
@@ -72,7 +72,7 @@ class SharedTables:
         return tensors
 
     def _owns(self, relative: str) -> bool:
-        """Whether the file belongs to the stage that runs: stages write into folders of theirs."""
+        """Whether the file belongs to the running stage: each stage writes into its own folder."""
         return self.writer is not None and relative.startswith(f"{self.writer.stage}/")
 
     def _written(

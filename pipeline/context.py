@@ -1,4 +1,4 @@
-"""One SAE of a run as labelers, scorers and CLAP's store see it."""
+"""What labelers, scorers and the store of CLAP embeddings read about one SAE of a run."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SaeContext:
-    """One SAE of a run, as labelers and scorers see it."""
+    """One SAE of a run: its kept features, their exemplars and activations, and the tracks."""
 
     directory: RunDirectory
     sae: str
     """NAME, as in `features/NAME.parquet`."""
     tracks: tuple[TrackRecord, ...]
-    """The usable tracks, in the order of `maxima`; axis `track` of every reading."""
+    """The usable tracks; their order is that of the axis `track` in every array."""
     features: tuple[FeatureRecord, ...]
-    """The kept features, by index."""
+    """The kept features, sorted by index."""
     exemplars: dict[str, tuple[ExemplarRecord, ...]]
-    """Feature to its exemplars, strongest first."""
+    """Exemplars of each feature, strongest first."""
     config: RunConfig
     progress: Progress
     tables: SharedTables
 
     @cached_property
     def maxima(self) -> npt.NDArray[np.float32]:
-        """Largest activation [track, kept feature] of each track, normalised."""
+        """Maximum activation [track, kept feature] over each track's frames, normalised."""
         return self._activations("max")
 
     @cached_property
@@ -57,7 +57,7 @@ class SaeContext:
 
     @cached_property
     def neighbours(self) -> dict[str, tuple[str, ...]]:
-        """Feature to the kept features nearest by decoder cosine, nearest first."""
+        """The nearest kept features of each feature by decoder cosine, nearest first."""
         table = self.directory.read_table(f"features/{self.sae}.neighbours.parquet")
         found: dict[str, tuple[str, ...]] = {}
         for row in sorted(records_from(NeighbourRecord, table), key=lambda r: (r.feature, r.rank)):
@@ -66,11 +66,11 @@ class SaeContext:
 
     @cached_property
     def place_of(self) -> dict[str, int]:
-        """Track to its place on the axis `track`."""
+        """Position of each track on the axis `track`."""
         return {record.track: place for place, record in enumerate(self.tracks)}
 
     def exemplar_places(self, feature: str) -> npt.NDArray[np.intp]:
-        """Places on the axis `track` of a feature's exemplars, strongest first."""
+        """Positions of a feature's exemplars on the axis `track`, strongest first."""
         found = [self.place_of[row.track] for row in self.exemplars.get(feature, ())]
         return np.asarray(found, dtype=np.intp)
 
@@ -79,13 +79,13 @@ class SaeContext:
         return np.asarray([record.split in splits for record in self.tracks], dtype=bool)
 
     def audio_path(self, record: TrackRecord) -> Path:
-        """Where a track's audio lies."""
+        """Path of a track's audio file."""
         if self.config.corpus.path is None:
-            raise PipelineError("the config names no corpus; give --corpus")
+            raise PipelineError("the config names no corpus; use --corpus DIR")
         return self.config.corpus.path / record.path
 
     def labels(self, method: str) -> list[LabelCandidate]:
-        """What a method wrote for this SAE."""
+        """The labels that a method wrote for this SAE."""
         table = self.directory.read_table(f"labels/{self.sae}/{method}.parquet")
         return records_from(LabelCandidate, table)
 

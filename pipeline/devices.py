@@ -1,5 +1,5 @@
-"""Which device a command computes on: how fast, not what, so that a run made on a GPU can be read,
-verified and steered where there is none.
+"""Which device a command computes on. The device is not part of a run's identity, so a run made on
+a GPU can be read, verified and steered on a machine without one.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pipeline.progress import Progress
 
 
 def on_device(config: RunConfig, device: str | None, progress: Progress) -> RunConfig:
-    """The config on `device`; where None is asked for on its own, or on the CPU if that is not
-    here, which is noted.
+    """The config with its device set to `device`, or, if that is None, to the config's own device.
 
-    Raises `PipelineError` if a device is asked for by name and is not here.
+    If this machine lacks the config's device, the CPU is used instead and `progress` notes it.
+    Raises `PipelineError` if `device` is given and this machine lacks it.
     """
     wanted = device or config.machine.device
     fault = fault_of(wanted)
@@ -28,14 +28,14 @@ def on_device(config: RunConfig, device: str | None, progress: Progress) -> RunC
 
 
 def require(device: str) -> None:
-    """Raise `PipelineError` if torch cannot compute there."""
+    """Raise `PipelineError` if torch cannot compute on `device`."""
     fault = fault_of(device)
     if fault:
         raise PipelineError(f"[machine] device is {device!r}: {fault}; set it to cpu")
 
 
 def fault_of(device: str) -> str:
-    """Why torch cannot compute there; empty if it can."""
+    """Why torch cannot compute on `device`; empty if it can."""
     if device == "cpu":
         return ""
     import torch

@@ -1,12 +1,12 @@
-"""The one exception that a user of the pipeline sees."""
+"""The exceptions that a user of the pipeline sees."""
 
 
 class PipelineError(Exception):
-    """A refusal or failure whose message is the one line that the user reads.
+    """An error whose message, one line, is shown to the user without a traceback.
 
     The message names the value, the limit and the likely mistake.
     """
 
 
 class BusyError(PipelineError):
-    """Another process is working on the same run just now."""
+    """Another process is currently working on the same run."""

@@ -1,7 +1,8 @@
-"""What a run will take, before it starts: tracks, bytes on disk, work to do.
+"""An estimate of a run before it starts: number of tracks and SAEs, bytes on disk, cost.
 
-Bytes are counted from shapes; times are for whoever knows this machine's speed. Nothing is loaded:
-the subject's width is read from its folder's `config.json`, and is unknown for a hub name.
+Bytes are computed from shapes. Times are left to callers that know how fast this machine is. No
+model is loaded: the subject's width is read from `config.json` in its folder, and is unknown for a
+hub name.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pipeline.files.text import read_json
 from pipeline.registry import resolve
 
 FRAMES_PER_SECOND = 50
-"""EnCodec's rate at every size of MusicGen."""
+"""Frame rate of EnCodec, the same for all sizes of MusicGen."""
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """Sizes; None where the config or the files here do not tell."""
+    """Sizes of a run; None where the config and the files on this machine do not tell."""
 
     tracks: int | None
     saes: int
@@ -30,23 +31,23 @@ class RunCost:
     activation_bytes: int | None
     """float16, one row a frame and hookpoint."""
     sae_bytes: int | None
-    """Weights and, as the trainer keeps them, nothing else."""
+    """Weights of all SAEs, float32."""
     summary_bytes: int | None
-    """Mean and maximum of every latent in every track."""
+    """Mean and maximum of every latent in every track, float32."""
     dollars_per_feature: float
-    """What paid methods may cost for one kept feature, US dollars; 0 where none is chosen."""
+    """Upper bound of what paid methods cost per kept feature, US dollars; 0 if none is chosen."""
 
     @property
     def total_bytes(self) -> int | None:
-        """All of it, without clips; None if any part is unknown."""
+        """The sum of the above, without audio clips; None if any of them is unknown."""
         parts = (self.activation_bytes, self.sae_bytes, self.summary_bytes)
         return None if None in parts else sum(part or 0 for part in parts)
 
 
 def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
-    """What a run of this config takes; `tracks` where the corpus has been counted already.
+    """What a run of this config takes; pass `tracks` if the corpus has already been counted.
 
-    Raises `PipelineError` if its corpus is named and cannot be listed.
+    Raises `PipelineError` if the config names a corpus that cannot be listed.
     """
     width = _width(config.subject.model)
     tracks = _tracks(config) if tracks is None else tracks
@@ -66,7 +67,7 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
 
 
 def latents_of(config: RunConfig) -> int | None:
-    """Latents of all the config's SAEs; None where the subject's width is not known here."""
+    """Number of latents in all SAEs together; None if the subject's width is not known here."""
     width = _width(config.subject.model)
     if width is None:
         return None
@@ -75,7 +76,7 @@ def latents_of(config: RunConfig) -> int | None:
 
 
 def _dollars_per_feature(config: RunConfig) -> float:
-    """By the prices in the config, for a feature whose every exemplar is as long as may be."""
+    """Cost at the config's prices of a feature whose exemplars all have the maximum length."""
     paid = [one for one in config.labels.methods if one.partition("@")[0] == "gemini"]
     if not paid:
         return 0.0
@@ -92,7 +93,7 @@ def _tracks(config: RunConfig) -> int | None:
 
 
 def _width(model: str) -> int | None:
-    """Dimensions of the residual stream, as the model's own folder says."""
+    """Width of the residual stream, read from the model's own folder; None if that has none."""
     try:
         found = read_json(Path(model) / "config.json")
     except PipelineError:

@@ -1,7 +1,8 @@
-"""What a run's key stands on: its config without machine and paths, and hashes of what paths name.
+"""What a run's key is made of: the config without machine and paths, and hashes of the contents.
 
-Two runs with the same key compute the same files: what is read and what is computed make a run,
-not where and how fast. So of corpus, subject and methods the key holds a hash of their contents.
+Two runs with the same key compute the same files: a run is identified by what it reads and
+computes, not by where and how fast. So for the corpus, the subject and the methods' files the key
+holds a hash of their contents in place of their paths.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pipeline.registry import resolve
 from pipeline.scorers import scorer
 
 PATH_KEYS = (("corpus", "path"), ("subject", "model"))
-"""Where a thing lies: left out of the key, its fingerprint stands in."""
+"""Paths that the key replaces by a fingerprint of what lies there, by section and key."""
 
 
 def identity(
@@ -32,9 +33,9 @@ def identity(
     subject_fingerprint: str,
     outside: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What makes a run the run it is: the config less machine and paths, plus fingerprints.
+    """The parts that identify a run: the config without machine and paths, plus fingerprints.
 
-    `outside`: of each section of `METHOD_SECTIONS` that is used, the fingerprint of what it names.
+    `outside`: for each section of `METHOD_SECTIONS` that is used, the fingerprint of its files.
     """
     parts = config.to_dict()
     for section in METHOD_SECTIONS:
@@ -50,7 +51,7 @@ def identity(
 def _keep_what_counts(
     parts: dict[str, Any], section: str, values: Any, outside: Mapping[str, str]
 ) -> None:
-    """Leave of a method's section what decides its labels; all of it goes if nothing uses it."""
+    """Reduce a method's section to what affects its labels; drop it if nothing uses it."""
     if section not in outside:
         del parts[section]
         return
@@ -83,9 +84,9 @@ def subject_fingerprint(config: SubjectConfig) -> str:
 
 
 def outside_fingerprints(config: RunConfig) -> dict[str, str]:
-    """Of each config section of a method or scorer that the run uses, what it names.
+    """Fingerprints of the files that methods and scorers of the run use, by config section.
 
-    Raises `PipelineError` for an unknown method or scorer, and where a file is missing.
+    Raises `PipelineError` for an unknown method or scorer, and if a file is missing.
     """
     found: dict[str, str] = {}
     for labeler in in_order(config.labels.methods, config).values():

@@ -1,8 +1,8 @@
-"""Threads that work side by side while one thread alone tells how far they are.
+"""Jobs in several threads, with progress reported from the calling thread only.
 
-What takes time here (decoding, hashing, torch) leaves Python's lock, so threads are enough. Each
-computes with few threads of its own: on a busy machine torch's own parallelism waits in circles,
-and the order of its sums would depend on the number of cores.
+The slow operations here (decoding, hashing, torch) release the GIL, so threads suffice. Each job
+uses few torch threads: on an oversubscribed machine torch's intra-op threads spin, and with more of
+them the order of floating-point sums would depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Advance = Callable[[int], None]
 Job = Callable[[Advance], Result]
 
 
-class _Cancelled(Exception):  # noqa: N818 - no error: another job failed, this one ends
-    """Ends a job whose result nobody waits for any more."""
+class _Cancelled(Exception):  # noqa: N818 - not an error: another job failed, this one stops
+    """Ends a job whose result is no longer needed."""
 
 
 @contextmanager
 def torch_threads(machine: MachineConfig) -> Iterator[None]:
-    """torch computes with the config's number of threads inside; 0 leaves it as it is."""
+    """Set torch's number of threads from the config while the context lasts; 0 changes nothing."""
     import torch
 
     before = torch.get_num_threads()
@@ -44,7 +44,8 @@ def torch_threads(machine: MachineConfig) -> Iterator[None]:
 def map_in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """`function` of every item, in order, `workers` at once; on an error the rest is left."""
+    """Results of `function` for all items, in order, `workers` at a time; an error cancels the
+    rest."""
     pool = ThreadPoolExecutor(workers)
     try:
         yield from pool.map(function, items)
@@ -53,9 +54,10 @@ def map_in_threads(
 
 
 def run_jobs(jobs: Sequence[Job[Result]], workers: int, progress: Progress) -> list[Result]:
-    """Results of jobs that each tell their steps; `progress` is called from this thread alone.
+    """Results of the jobs, in order; each job reports its steps, which are passed to `progress`.
 
-    If a job or the progress raises, the other jobs end at their next step and it is raised.
+    `progress` is called from the calling thread only. If it or a job raises, the other jobs end at
+    their next step and the exception is re-raised.
     """
     steps: SimpleQueue[int] = SimpleQueue()
     cancelled = Event()
@@ -81,7 +83,7 @@ def run_jobs(jobs: Sequence[Job[Result]], workers: int, progress: Progress) -> l
 
 
 def _watch(futures: list[Future[Result]], steps: SimpleQueue[int], progress: Progress) -> None:
-    """Hand steps on until every job is over or one has failed."""
+    """Pass steps to `progress` until all jobs have ended or one has failed."""
     while not all(future.done() for future in futures):
         if any(future.done() and future.exception() for future in futures):
             return

@@ -1,4 +1,4 @@
-"""How far a stage is, told to whoever watches: a bar on the command line, a row on the site."""
+"""How stages report their progress: a bar on the command line, a database row on the site."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """What a stage tells while it works. Every `start` is followed by one `finish`.
+    """What a stage calls to report its progress. Every `start` is followed by one `finish`.
 
-    A stage may start several pieces of work one after another, never two at once.
+    A stage may report several pieces of work one after another, never two at once.
     """
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """A piece of work begins: `total` steps of `unit` ("track", "step"); 0 if not known."""
+        """Begin a piece of work of `total` steps (0 if not known), counted in `unit`s ("track")."""
 
     def advance(self, n: int = 1) -> None:
-        """`n` further steps are done."""
+        """Report that `n` more steps are done."""
 
     def note(self, text: str) -> None:
-        """One line that a person may want to read."""
+        """Report one line of text for a person to read."""
 
     def finish(self) -> None:
-        """The piece of work that was started is over."""
+        """End the piece of work that was started."""
 
 
 class SilentProgress:
-    """Says nothing: for tests, and for callers that watch by other means."""
+    """Shows nothing: for tests and for callers that do not need progress."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """Nothing is shown."""
+        """Do nothing."""
 
     def advance(self, n: int = 1) -> None:
-        """Nothing is shown."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing is shown."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """Nothing is shown."""
+        """Do nothing."""
 
 
 class TqdmProgress:
@@ -57,7 +57,7 @@ class TqdmProgress:
         self._bar = tqdm(total=total or None, desc=stage, unit=f" {unit}", smoothing=0.1)
 
     def advance(self, n: int = 1) -> None:
-        """Move the bar."""
+        """Advance the bar by `n` steps."""
         if self._bar is not None:
             self._bar.update(n)
 

@@ -1,4 +1,4 @@
-"""Registries: visible dicts of lazy dotted paths, so that naming a thing does not import it."""
+"""Registries: dicts from names to dotted paths, which are imported only when they are used."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pipeline.errors import PipelineError
 
 
 def resolve(registry: Mapping[str, str], name: str, kind: str) -> Any:
-    """The object that `registry` has under `name`, imported now.
+    """The object registered under `name`, imported now.
 
-    `kind` says in the error what was looked for ("labeler"). An unknown name is refused with the
-    list of the known ones.
+    Raises `PipelineError` with the list of known names if `name` is not one of them; `kind`
+    ("labeler") is the word for it in that message.
     """
     if name not in registry:
         known = ", ".join(registry)

@@ -1,7 +1,7 @@
-"""The ordered stages, and how a run is begun, continued and refused.
+"""The stages in order, and how a run is started, continued or refused.
 
-A run directory belongs to one configuration: `run.json`, written first, has its key. A stage is
-done when the manifest says so, so a run that was killed continues after its last finished stage.
+A run directory belongs to one configuration: `run.json`, written first, records its key. A stage is
+done when the manifest says so; a run that was killed continues after its last finished stage.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pipeline.progress import Progress
 from pipeline.registry import resolve
 from pipeline.store.run_directory import RunDirectory
 
-# To add a stage: its file in pipeline/stages, a line here in its place, its files' columns in
-# pipeline/store/tables.py, a row in the table of ARCHITECTURE.md.
+# To add a stage: write its file in pipeline/stages, add a line here at its place in the order,
+# define its tables' columns in pipeline/store/tables.py, add a row to the table in ARCHITECTURE.md.
 STAGE_FUNCTIONS: dict[str, str] = {
     "corpus": "pipeline.stages.corpus.run",
     "activations": "pipeline.stages.activations.run",
@@ -41,7 +41,7 @@ STAGE_FUNCTIONS: dict[str, str] = {
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 
 MADE_OF = {"steering": "exemplars", "recovery": "features", "benchmark": "labels"}
-"""Entries of the manifest that commands of their own make, and the last stage that each reads."""
+"""Manifest entries written by separate commands, and the last stage that each of them reads."""
 
 RECORDED_PACKAGES = (
     "numpy", "torch", "transformers", "safetensors", "pyarrow", "soundfile", "soxr",
@@ -58,10 +58,10 @@ def execute(
     until: str | None = None,
     redo: str | None = None,
 ) -> RunDirectory:
-    """Run what the manifest of `out` does not call done, up to and including `until`.
+    """Run the stages that are not done yet according to the manifest of `out`, up to `until`.
 
-    `redo` is first made undone, with what follows from it. Raises `PipelineError` if `out` holds a
-    run of another config, or if a stage refuses.
+    The stage `redo`, and everything that depends on it, is discarded first. Raises `PipelineError`
+    if `out` holds a run of another config, or if a stage cannot be carried out.
     """
     if until is not None:
         _check_stage(until)
@@ -70,7 +70,7 @@ def execute(
     if redo is not None:
         forget(out, redo)
     if not directory.is_done("labels") and until not in STAGES[: STAGES.index("labels")]:
-        # A key or package that is missing must not cost the hours of the earlier stages.
+        # Notice a missing API key or package now, not after the hours of the earlier stages.
         for labeler in in_order(config.labels.methods, config).values():
             labeler.ready(config)
     _check_weights(config, directory, until or STAGES[-1])
@@ -84,7 +84,7 @@ def execute(
 
 
 def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progress) -> RunDirectory:
-    """Run one stage; nothing happens if the manifest calls it done.
+    """Run one stage; do nothing if the manifest says that it is done.
 
     Raises `PipelineError` if an earlier stage is not done.
     """
@@ -103,7 +103,7 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
 
 
 def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:
-    """Refuse models that lack a tensor before the hours of the stages that do not need them yet."""
+    """Raise `PipelineError` if a model lacks a tensor, before hours are spent on earlier stages."""
     due = [stage for stage in STAGES[: STAGES.index(until) + 1] if not directory.is_done(stage)]
     if "activations" in due[1:]:
         from pipeline.subjects import transformers_backend
@@ -118,22 +118,22 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
 
 
 def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:
-    """Run a stage. Raises `PipelineError` if it says in a line why it is not done for now."""
-    left: str | None = resolve(STAGE_FUNCTIONS, stage, "stage")(
+    """Run a stage. Raises `PipelineError` if it returns a reason why it is not done yet."""
+    why_unfinished: str | None = resolve(STAGE_FUNCTIONS, stage, "stage")(
         config, directory, progress=progress
     )
-    if left:
-        raise PipelineError(left)
+    if why_unfinished:
+        raise PipelineError(why_unfinished)
 
 
 def forget(out: Path, stage: str) -> tuple[str, ...]:
-    """Make a finished stage undone, and everything that stands on it; the next call makes it again.
+    """Discard a finished stage and everything that depends on it, so that the next call re-runs it.
 
-    The later stages go, what commands made of one of them (`MADE_OF`), and the same stages of the
-    controls under `recovery/`, which stand beside the run only if they were made as it was. What
-    Gemini was paid for is in its ledger and stays there. Returns what was forgotten of the run
-    itself, in order. Raises `PipelineError` if the stage is not done, `BusyError` if a process is
-    in the run.
+    Discarded are the later stages, what separate commands made from one of them (`MADE_OF`), and
+    the same stages of the controls under `recovery/`, which are only comparable if they were made
+    in the same way. Paid answers from Gemini stay in its ledger. Returns the discarded stages of
+    the run itself, in order. Raises `PipelineError` if the stage is not done, `BusyError` if a
+    process is working on the run.
     """
     _check_stage(stage)
     directory = RunDirectory(out)
@@ -142,7 +142,7 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
     after = STAGES[STAGES.index(stage) :]
     after += tuple(made for made, of in MADE_OF.items() if of in after)
     with directory.lock():
-        # Controls first: killed in between, the stage is still done and can be forgotten again.
+        # Controls first: if killed in between, the stage is still done and can be forgotten again.
         for control in directory.nested():
             with control.lock():
                 control.forget(after)
@@ -152,9 +152,9 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
 
 
 def prepare(config: RunConfig, out: Path) -> RunDirectory:
-    """The run directory at `out`, begun if it is new, checked to be this config's if it is not.
+    """The run directory at `out`: a new one is started, an existing one must be of this config.
 
-    Raises `PipelineError` if `out` holds anything else, naming what differs.
+    Raises `PipelineError`, saying what differs, if it is not.
     """
     corpus_print = corpus_fingerprint(config.corpus)
     subject_print = subject_fingerprint(config.subject)
@@ -184,7 +184,7 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
 
 
 def library_versions() -> dict[str, str]:
-    """Version of Python and of each library that can change a number; "absent" if not installed."""
+    """Versions of Python and the libraries that can change a number, "absent" if not installed."""
     versions = {"python": python_version()}
     for package in RECORDED_PACKAGES:
         try:
@@ -200,7 +200,7 @@ def _check_stage(stage: str) -> None:
 
 
 def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
-    """Raise if the run in `directory` has another identity than `parts`."""
+    """Raise `PipelineError` if the identity of the run in `directory` differs from `parts`."""
     theirs = _flat(directory.description("identity")["identity"])
     ours = _flat(parts)
     differing = [
@@ -210,13 +210,13 @@ def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
     ]
     if differing:
         raise PipelineError(
-            f"{directory.path} holds a run of another config and is left as it is; "
+            f"{directory.path} holds a run of another config, which was not touched; "
             f"what differs: {'; '.join(differing)}. Give another --out, or delete it."
         )
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested dict as one level with dotted names."""
+    """A nested dict flattened into one level with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):

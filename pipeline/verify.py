@@ -1,10 +1,10 @@
-"""Is a run directory what it says it is? Hashes, each SAE against what it reads, and a sample of
-activations computed again from the subject.
+"""Checks a run directory: every hash, each SAE against the activations that it was trained on, and
+a sample of activations recomputed from the subject.
 
-A frame's error is the norm of the difference over the norm of the stored activation. Nine in ten
-frames of a track must have less than the limit of the run's number format: another machine may
-round a code to its neighbour, which changes a frame, and those after it a little, while another
-subject, layer, excerpt or delay changes nearly all of them by a large part.
+The error of a frame is the norm of the difference divided by the norm of the stored activation.
+Nine in ten frames of a track must stay below the limit for the run's number format. Another machine
+may round a codec code to its neighbour, which changes that frame and, slightly, the frames after
+it; another subject, layer, excerpt or delay changes nearly all frames by a large amount.
 """
 
 from __future__ import annotations
@@ -44,11 +44,10 @@ def verify(
     corpus: Path | None = None,
     device: str | None = None,
 ) -> list[str]:
-    """Every problem found, a line each; none if the run and all its controls are sound.
+    """Every problem found in the run and its controls, one line each; empty if there are none.
 
-    The activations of `sample` tracks are computed again; `corpus` says where the corpus is now,
-    if it is no longer where the run read it, `device` where to compute. Raises `PipelineError` if
-    `path` is no run directory.
+    The activations of `sample` tracks are recomputed on `device`; pass `corpus` if the corpus is no
+    longer where the run read it. Raises `PipelineError` if `path` is not a run directory.
     """
     directory = RunDirectory(path)
     run = directory.description("config", "subject_fingerprint")
@@ -82,20 +81,24 @@ def _wrong_hashes(
         if not file.is_file():
             yield f"{name}: missing"
         elif sha256_of(file) != digest:
-            yield f"{name}: its SHA-256 is not the manifest's"
+            yield f"{name}: its SHA-256 differs from the manifest"
         progress.advance()
 
 
 def _width(directory: RunDirectory) -> int:
-    """Of the subject's residual stream, as the stage `activations` found it."""
+    """Width of the subject's residual stream, as recorded by the stage `activations`."""
     width = directory.stated("activations", "subject", dict).get("width")
     if not isinstance(width, int):
-        raise PipelineError(f"{directory.path}: its manifest has {width!r} as the subject's width")
+        raise PipelineError(
+            f"{directory.path}: the manifest gives the subject's width as {width!r}, which is not "
+            "a whole number"
+        )
     return width
 
 
 def _wrong_saes(directory: RunDirectory, run: dict[str, Any], broken: set[str]) -> Iterator[str]:
-    """SAEs that are not where the config has them, or that read what is not theirs."""
+    """SAEs that do not match the config, or whose activations come from another subject,
+    hookpoint or delay mapping."""
     if not directory.is_done("sae"):
         return
     width = _width(directory)
@@ -105,16 +108,16 @@ def _wrong_saes(directory: RunDirectory, run: dict[str, Any], broken: set[str]) 
             continue
         facts = read_facts(directory, spec.name)
         if facts.subject_fingerprint != run["subject_fingerprint"]:
-            yield f"{path}: of another subject than the run"
+            yield f"{path}: made for another subject than the run's"
         if facts.hookpoint != spec.hookpoint:
-            yield f"{path}: reads {facts.hookpoint}, the config has {spec.hookpoint}"
+            yield f"{path}: made for {facts.hookpoint}, but the config has {spec.hookpoint}"
         yield from _activations_of_another(directory, spec, facts, broken)
 
 
 def _activations_of_another(
     directory: RunDirectory, spec: SaeSpec, facts: SaeFacts, broken: set[str]
 ) -> Iterator[str]:
-    """Activation files that are not of the subject, hookpoint and delay mapping of their SAE."""
+    """Activation files whose subject, hookpoint or delay mapping differs from their SAE's."""
     for path in shard_paths(directory, spec.hookpoint):
         if path in broken:
             continue
@@ -132,7 +135,7 @@ def _activations_of_another(
 
 
 class Place(NamedTuple):
-    """Where a track's activations are: the number of the shard, and the row in it."""
+    """Where a track's activations are stored: the number of the shard and the row in it."""
 
     shard: int
     row: int
@@ -142,10 +145,10 @@ class Place(NamedTuple):
 def wrong_activations(
     directory: RunDirectory, config: RunConfig, *, sample: int, progress: Progress
 ) -> Iterator[str]:
-    """A line for each of `sample` tracks and each hookpoint whose activations are not recomputed.
+    """One line per hookpoint and sampled track whose recomputed activations differ from the stored.
 
-    What keeps a recomputation from being made (the corpus or the subject is elsewhere) is noted
-    on `progress` and is no error of the run; a subject of another fingerprint is.
+    If they cannot be recomputed because the corpus or the subject is not on this machine, that is
+    noted on `progress` and is not an error of the run. A subject with another fingerprint is one.
     """
     if sample == 0 or not directory.is_done("activations"):
         return
@@ -158,13 +161,13 @@ def wrong_activations(
     stored = directory.description("subject_fingerprint")["subject_fingerprint"]
     if fingerprint != stored:
         model = config.subject.model
-        yield f"subject {model}: its fingerprint is {fingerprint}, the run's {stored}"
+        yield f"subject {model}: its fingerprint is {fingerprint}, but the run's is {stored}"
         return
     yield from _compared(directory, config, _places(directory, config, sample), progress)
 
 
 def _places(directory: RunDirectory, config: RunConfig, sample: int) -> list[Place]:
-    """The tracks to look at: those whose names hash lowest, the same at every call."""
+    """The sampled tracks: those whose names have the lowest hashes, the same at every call."""
     hookpoint = config.subject.hookpoints[0]
     every = [
         Place(number, row, track)
@@ -187,23 +190,23 @@ def _compared(
     for place in places:
         found = extract_tracks(subject, config.subject.hookpoints, corpus, [records[place.track]])
         for reason in found.reasons.values():
-            yield f"track {place.track}: cannot be computed again: {reason}"
+            yield f"track {place.track}: cannot be recomputed: {reason}"
         for hookpoint, again in found.arrays.items():
             path = shard_path(hookpoint, place.shard)
             tensors, _ = directory.read_tensors(path)
             off = relative_error(tensors["activations"][place.row], again[0])
             if not off <= limit:
                 yield (
-                    f"{path}: track {place.track} computed again is another: a tenth of its frames "
-                    f"has a relative error over {off:.2g}, the limit is {limit:g}"
+                    f"{path}: track {place.track} differs when recomputed: a tenth of its frames "
+                    f"have a relative error above {off:.2g}; the limit is {limit:g}"
                 )
         progress.advance()
     progress.finish()
 
 
 def relative_error(stored: np.ndarray, again: np.ndarray) -> float:
-    """What nine in ten frames' relative errors between two tracks [frame, d] are under; infinite
-    if they differ in shape."""
+    """The 0.9 quantile over frames of the relative error between two tracks [frame, d]; infinite
+    if their shapes differ."""
     import numpy as np
 
     if stored.shape != again.shape:

@@ -1,1 +1,1 @@
-"""Files from elsewhere: text in any encoding, model weights, and the hashes of files."""
+"""Reading files from elsewhere: text in any encoding, model weights, and hashes of files."""

@@ -1,9 +1,9 @@
-"""Text files from elsewhere: TOML, JSON, lines of JSON, CSV.
+"""Reads text files from elsewhere: TOML, JSON, JSON lines, CSV.
 
-UTF-8 is read, with a byte order mark or without, and UTF-16 and UTF-32 where their mark says so.
-Anything else is refused in one line that names the file, the byte and the likely encoding. Lines
-end at a line feed, or a carriage return and a line feed, and nowhere else: `str.splitlines` would
-cut at U+2028, U+0085 and six more characters that may stand inside a caption.
+UTF-8 is read with or without a byte order mark; UTF-16 and UTF-32 only with one. Anything else is
+refused in one line that names the file, the byte and the likely encoding. Lines end only at LF or
+CR LF: `str.splitlines` would also split at U+2028, U+0085 and six more characters that can occur
+inside a caption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 
-# The mark of UTF-32 begins with that of UTF-16, so it is looked for first.
+# The mark of UTF-32 LE starts with that of UTF-16 LE, so it has to come first.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -28,14 +28,14 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 CELL_CHARACTERS = 10_000_000
-"""Most that a cell of a CSV may hold."""
+"""Maximum number of characters in a CSV cell."""
 HEAD_BYTES = 65_536
 END = "\ue000end\ue000"
-"""Added as a last line: if it is not read as one, a quotation mark was never closed."""
+"""Appended as a last line: if it is not read as its own row, a quotation mark was not closed."""
 
 
 def read_text(path: Path) -> str:
-    """The text in a file; raises `PipelineError` if it cannot be read or its encoding is odd."""
+    """The text in a file; raises `PipelineError` if the file or its encoding cannot be read."""
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -45,12 +45,13 @@ def read_text(path: Path) -> str:
 
 
 def decoded(data: bytes, name: str) -> str:
-    """Bytes as text, without a byte order mark; `name` stands in the refusal."""
+    """`data` decoded, without its byte order mark; raises `PipelineError`, which refers to the data
+    as `name`, if the encoding is not known."""
     encoding = _encoding(data)
     if encoding == "utf-8" and b"\0" in data[:4]:
         raise PipelineError(
             f"{name} is not UTF-8 text: byte {data[:4].index(0)} is 0; is it UTF-16 without a "
-            "byte order mark, or no text? Save it as UTF-8"
+            "byte order mark, or not a text file? Save it as UTF-8"
         )
     try:
         return data.decode(encoding)
@@ -65,22 +66,23 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text, without their ends."""
+    """The lines of a text, without line endings."""
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "" else lines
 
 
 def json_of(text: str, name: str) -> Any:
-    """The JSON in a text; raises `PipelineError` if it is none."""
+    """The value of a JSON text; raises `PipelineError`, which refers to it as `name`, if it is not
+    JSON."""
     try:
-        return json.loads(text, strict=False)  # a raw tab inside a caption is no reason to lose it
+        return json.loads(text, strict=False)  # accepts raw tabs inside strings, such as captions
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise PipelineError(f"{name} is not JSON: {reason}") from error
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in a file; raises `PipelineError` if it cannot be read or is none."""
+    """The JSON in a file; raises `PipelineError` if it cannot be read or is not JSON."""
     return json_of(read_text(path), str(path))
 
 
@@ -89,17 +91,17 @@ class Row:
     """A row of a CSV."""
 
     line: int
-    """Where it ends in the file, counted from 1."""
+    """The line on which the row ends, counted from 1."""
     cells: dict[str, str]
-    """By column; those that are there, if the row is too short or too long."""
+    """Cells by column; if the row is too short, only those that exist."""
     reason: str = ""
-    """Why it cannot be used."""
+    """Why the row cannot be used; empty if it can."""
 
 
 def read_csv(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of a CSV with a header, blank lines left out.
+    """Columns and rows of a CSV with a header, without blank lines.
 
-    Raises `PipelineError` if the file as a whole cannot be read so.
+    Raises `PipelineError` if the file as a whole is not such a CSV.
     """
     csv.field_size_limit(CELL_CHARACTERS)
     reader = csv.reader(io.StringIO(f"{read_text(path).rstrip()}\n{END}\n", newline=""))
@@ -120,7 +122,7 @@ def read_csv(path: Path) -> tuple[list[str], list[Row]]:
 
 
 def first_line(path: Path) -> str:
-    """The first line of a file, for telling what it is: odd bytes become U+FFFD."""
+    """The first line of a file, for recognising it; undecodable bytes become U+FFFD."""
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
     lines = lines_of(head.decode(_encoding(head), errors="replace"))
@@ -133,7 +135,7 @@ def _encoding(data: bytes) -> str:
 
 def _rows(header: list[str], records: list[tuple[int, list[str]]]) -> Iterator[Row]:
     for line, record in records:
-        # Spreadsheets leave commas of empty cells at the end of a row.
+        # Spreadsheets leave the commas of empty cells at the end of a row.
         spare = any(cell.strip() for cell in record[len(header) :])
         fits = len(record) >= len(header) and not spare
         reason = "" if fits else f"has {len(record)} cells where the header has {len(header)}"

@@ -1,9 +1,9 @@
-"""Whether files of weights hold every tensor of their model.
+"""Checks that weight files contain every tensor of their model.
 
-transformers fills what is missing with random numbers and says so on standard error only: noise
-would be studied under the model's name. So a model whose files lack a tensor, or hold one under
-another name, is refused in one line. `names_in` reads headers alone, without torch, so that what
-they show is refused before any work.
+transformers fills missing tensors with random numbers and only warns on standard error, so that
+noise would be studied under the model's name. So a model whose files lack a tensor, or hold it
+under another name, is refused in one line. `names_in` reads only the headers, without torch, so
+that this can happen before any work is done.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pipeline.errors import PipelineError
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 WRAPPERS = ("_orig_mod.", "module.", "model.", "base_model.model.")
-"""What torch.compile, DataParallel, a trainer and PEFT put before a tensor's name."""
+"""Prefixes that torch.compile, DataParallel, trainers and PEFT add to tensor names."""
 OLD_NORM = {"weight_g": "parametrizations.weight.original0",
             "weight_v": "parametrizations.weight.original1"}  # fmt: skip
 LARGEST_HEADER = 100_000_000
 
 
 def names_in(paths: Iterable[Path]) -> set[str]:
-    """Names of the tensors in safetensors files, by their headers; of broken files none."""
+    """Names of the tensors in safetensors files, from their headers; none for broken files."""
     found: set[str] = set()
     for path in paths:
         with path.open("rb") as stream:
@@ -32,18 +32,18 @@ def names_in(paths: Iterable[Path]) -> set[str]:
             try:
                 header = json.loads(stream.read(size)) if size <= LARGEST_HEADER else {}
             except ValueError:
-                header = {}  # whoever loads the file says what is wrong with it
+                header = {}  # loading the file will report what is wrong with it
         found.update(header if isinstance(header, dict) else ())
     return found - {"__metadata__"}
 
 
 def refuse_adapter(folder: Path) -> None:
-    """Raise `PipelineError` if a LoRA adapter lies beside a model: it would be left out."""
+    """Raise `PipelineError` if there is a LoRA adapter in a model's folder: it would be ignored."""
     for name in ADAPTER_FILES:
         if (folder / name).is_file():
             raise PipelineError(
-                f"{folder} holds an adapter ({name}), which would be left out: merge it into the "
-                "model's weights (peft: merge_and_unload, save_pretrained), or take it away"
+                f"{folder} holds an adapter ({name}), which would be ignored: merge it into the "
+                "model's weights (peft: merge_and_unload, save_pretrained), or remove it"
             )
 
 
@@ -55,27 +55,27 @@ def refuse_incomplete(
     unexpected: Collection[str] = (),
     allowed: tuple[str, ...] = (),
 ) -> None:
-    """Raise `PipelineError` if transformers' `output_loading_info` tells of a tensor that is
-    missing, or if there are `unexpected` ones.
+    """Raise `PipelineError` if transformers' `output_loading_info` lists a missing tensor, or if
+    there are `unexpected` ones.
 
-    `held` are the names in the files; a name that ends with one of `allowed` may be missing,
-    since it is computed or tied to another.
+    `held`: the tensor names in the files. A tensor whose name ends with one of `allowed` may be
+    missing, because it is computed or tied to another. `what` names the model in the message.
     """
     missing = [name for name in info["missing_keys"] if not name.endswith(allowed or ("\0",))]
     missing += [str(one[0] if isinstance(one, tuple) else one) for one in info["mismatched_keys"]]
     if missing:
         raise PipelineError(f"{what} lacks {_some(missing)}{_hint(missing, held)}")
     if unexpected:
-        raise PipelineError(f"{what} holds {_some(unexpected)}, which its model does not know")
+        raise PipelineError(f"{what} holds {_some(unexpected)}, which its model does not have")
 
 
 def refuse_unlike(
     what: str, empty: Callable[[], Any], held: Collection[str], *, allowed: tuple[str, ...] = ()
 ) -> None:
-    """Raise `PipelineError` if the names in files are not those of the model that `empty` makes.
+    """Raise `PipelineError` if the tensor names in files lack one of the model that `empty` builds.
 
-    The model is made without memory for its weights, so that this costs less than a second at any
-    size, and comes before the hours of the stages that do not need the model yet.
+    The model is built on the meta device, without memory for its weights. So this takes less than
+    a second at any size and can be done hours before the model is needed.
     """
     import torch
 
@@ -87,7 +87,7 @@ def refuse_unlike(
 
 
 def modern_name(name: str) -> str:
-    """A tensor's name with what transformers calls the two parts of a weight norm today."""
+    """A tensor's name with the current transformers names for the two parts of a weight norm."""
     for old, new in OLD_NORM.items():
         if name.endswith(f".{old}"):
             return name.removesuffix(old) + new
@@ -95,32 +95,32 @@ def modern_name(name: str) -> str:
 
 
 def _some(names: Collection[str]) -> str:
-    """How many tensors, and the first of them."""
+    """The number of tensors and the first name among them, in words."""
     more = f"{len(names)} tensors, such as" if len(names) > 1 else "the tensor"
     return f"{more} {min(names)}"
 
 
 def _hint(missing: Collection[str], held: Collection[str]) -> str:
-    """What is probably wrong: names under another prefix, or a part that was lost."""
+    """The likely cause: names with a wrapper's prefix, or a file that was lost."""
     for wrapper in WRAPPERS:
         without = {name.replace(wrapper, "") for name in held if wrapper in name}
         if without & set(missing):
             return (
-                f"; its tensors are named {wrapper}…, as a wrapper saved them: take {wrapper!r} "
-                "out of their names"
+                f"; its tensors are named {wrapper}…, as saved by a wrapper: remove {wrapper!r} "
+                "from their names"
             )
-    return ": a file of the weights was lost, or a conversion went wrong"
+    return ": a weight file is missing, or a conversion went wrong"
 
 
 def refuse_broken_musicgen(folder: Path, config: Mapping[str, Any], held: set[str]) -> None:
-    """Raise `PipelineError` if a folder of transformers' layout is no mono MusicGen, or its names
-    are not those of one with this config.
+    """Raise `PipelineError` if a folder in transformers' layout is not a mono MusicGen, or lacks
+    tensors that a model with this config has.
 
-    A first look, without torch: the loading compares every tensor.
+    A first check, without torch; loading the model compares every tensor.
     """
     channels = (config.get("decoder") or {}).get("audio_channels", 1)
     if channels != 1:
-        raise PipelineError(f"the subject has {channels} audio channels; only mono is read")
+        raise PipelineError(f"the subject has {channels} audio channels; only mono is supported")
     if not held:
         return
     missing = sorted(name for name in _expected(config, held) if name not in held)
@@ -131,7 +131,7 @@ def refuse_broken_musicgen(folder: Path, config: Mapping[str, Any], held: set[st
 
 
 def _expected(config: Mapping[str, Any], held: set[str]) -> set[str]:
-    """Names that must be there: in each block those of the others, and each codebook's."""
+    """Tensor names that must exist: in each block those of any other block, and per codebook."""
     decoder = config.get("decoder") or {}
     blocks, codebooks = decoder.get("num_hidden_layers"), decoder.get("num_codebooks")
     if not isinstance(blocks, int) or not isinstance(codebooks, int):

@@ -1,1 +1,1 @@
-"""The run directory: its one writer, its tables, its activation files, its ledgers."""
+"""The run directory: its only writer, its tables, its activation files and its ledgers."""

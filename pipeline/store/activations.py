@@ -1,7 +1,8 @@
-"""The files under `activations/`: shards of [track, frame, d] float16 and what they say.
+"""The files under `activations/`: shards of [track, frame, d] float16, with their metadata.
 
-Tracks of a shard have equally many frames, so that one array holds them. Every file states the
-subject's fingerprint, the hookpoint and the delay mapping, so that none is used for another.
+All tracks of a shard have the same number of frames, so that one array holds them. The metadata of
+every file give the subject's fingerprint, the hookpoint and the delay mapping, so that no file can
+be mistaken for another's.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ class ShardFacts:
     hookpoint: str
     delay_mapping: str
     frame_rate: float
-    """Frames a second."""
+    """Frames per second."""
     first_frame: int
-    """Audio frame of the first row: earlier ones still saw special tokens."""
+    """Audio frame of the first row; earlier frames are left out, since their inputs included the
+    delay pattern's special tokens."""
 
     def to_metadata(self) -> dict[str, str]:
-        """As safetensors wants it: text to text."""
+        """The facts as safetensors metadata, which map text to text."""
         return {
             "tracks": json.dumps(self.tracks),
             "subject_fingerprint": self.subject_fingerprint,
@@ -55,7 +57,7 @@ class ShardFacts:
 
 
 def shard_path(hookpoint: str, number: int) -> str:
-    """Where the `number`th shard of a hookpoint is, from the run directory."""
+    """Path of shard `number` of a hookpoint, relative to the run directory."""
     return f"activations/{hookpoint}/{number:05d}.safetensors"
 
 
@@ -66,7 +68,7 @@ def shard_paths(directory: RunDirectory, hookpoint: str) -> list[str]:
 
 
 def read_shards(directory: RunDirectory, hookpoint: str) -> Iterator[tuple[ShardFacts, np.ndarray]]:
-    """Each shard's facts and activations [track, frame, d] float16, one at a time."""
+    """Each shard's metadata and activations [track, frame, d] float16, one shard at a time."""
     for path in shard_paths(directory, hookpoint):
         tensors, metadata = directory.read_tensors(path)
         yield ShardFacts.from_metadata(metadata), tensors["activations"]

@@ -1,4 +1,4 @@
-"""Lines of JSON that outlive a stage that was killed."""
+"""Append-only files of JSON lines, which survive when a stage is killed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import Any
 
 
 class Ledger:
-    """Lines of JSON, only ever added, each on the disk before `add` returns.
+    """An append-only file of JSON lines, each on disk before `add` returns.
 
-    Several processes may add to one. A line that a killed process left unfinished is passed over.
+    Several processes may append to the same file. A line that a killed process left incomplete is
+    skipped.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Add one line."""
+        """Append one line."""
         line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            # An unfinished last line must not swallow this one.
+            # Do not append to an incomplete last line: both entries would be lost.
             stream.seek(0, os.SEEK_END)
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
@@ -36,7 +37,7 @@ class Ledger:
             os.fsync(stream.fileno())
 
     def entries(self) -> list[dict[str, Any]]:
-        """All whole lines so far, in order."""
+        """All complete entries so far, in order."""
         if not self.path.is_file():
             return []
         found = []

@@ -1,10 +1,10 @@
-"""The only writer inside a run directory: atomic, hashed, and done when the manifest says so.
+"""The only code that writes inside a run directory; every write is atomic and hashed.
 
-A stage writes each file under a temporary name in `.partial/`, renames it into place, and notes
-its SHA-256; the stage's entry enters `manifest.json` last, itself by rename. A stage that was
-killed has no entry, so the next call does it again from its beginning, over what it left.
+A stage writes each file under a temporary name in `.partial/`, renames it into place and notes its
+SHA-256. The stage's entry in `manifest.json` is written last, also by a rename. A stage that was
+killed has no entry, so the next call runs it from the start and overwrites what it left.
 
-Bytes depend on contents alone: tables and tensors written twice have equal hashes.
+The bytes of a file depend only on its contents: tables and tensors written twice have equal hashes.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ LOCK_FILE = ".lock"
 
 
 class RunDirectory:
-    """One run's files: what is there, and the way to add to it."""
+    """One run's files: reading them, and writing new ones through `writer`."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).resolve()
 
     @property
     def begun(self) -> bool:
-        """Whether a run has its `run.json` here."""
+        """Whether there is a run here, that is, a `run.json`."""
         return (self.path / RUN_FILE).is_file()
 
     def begin(self, description: Mapping[str, Any]) -> None:
@@ -59,23 +59,23 @@ class RunDirectory:
         """
         if self.path.exists() and not self.path.is_dir():
             raise PipelineError(f"{self.path} is a file; a run needs a directory")
-        strangers = [entry.name for entry in self.path.glob("*") if entry.name != PARTIAL]
-        if any(not name.startswith(".") for name in strangers):
+        others = [entry.name for entry in self.path.glob("*") if entry.name != PARTIAL]
+        if any(not name.startswith(".") for name in others):
             raise PipelineError(
-                f"{self.path} is not empty and holds no run ({', '.join(sorted(strangers)[:3])}); "
+                f"{self.path} is not empty and holds no run ({', '.join(sorted(others)[:3])}); "
                 "give an empty or new directory"
             )
         self.path.mkdir(parents=True, exist_ok=True)
         _write_json_atomically(self.path / RUN_FILE, description)
 
     def path_of(self, relative: str) -> Path:
-        """Absolute path of a file of the run; it need not exist.
+        """Absolute path of a file of the run, which need not exist.
 
-        Raises `PipelineError` if `relative` leads out of the run directory.
+        Raises `PipelineError` if `relative` leads outside the run directory.
         """
         path = (self.path / relative).resolve()
         if not path.is_relative_to(self.path):
-            raise PipelineError(f"{relative!r} leads out of the run directory {self.path}")
+            raise PipelineError(f"{relative!r} leads outside the run directory {self.path}")
         return path
 
     def read_json(self, relative: str) -> Any:
@@ -101,7 +101,7 @@ class RunDirectory:
         try:
             return pq.read_table(path, partitioning=None)
         except FileNotFoundError as error:
-            raise PipelineError(f"{path} is missing; was its stage run?") from error
+            raise PipelineError(f"{path} is missing; has its stage been run?") from error
         except (pa.ArrowException, OSError) as error:
             raise PipelineError(f"{path} is not a Parquet table: {error}") from error
 
@@ -112,7 +112,7 @@ class RunDirectory:
             return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
 
     def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
-        """One row of the tensor `name`'s first axis, without reading the others."""
+        """One row of the tensor `name` along its first axis, without reading the other rows."""
         with self._opened(relative) as opened:
             array: np.ndarray = opened.get_slice(name)[row]
             return array
@@ -138,7 +138,7 @@ class RunDirectory:
         try:
             with safe_open(path, framework="np") as opened:
                 yield opened
-        except (OSError, SafetensorError, TypeError) as error:  # TypeError: bfloat16, in numpy
+        except (OSError, SafetensorError, TypeError) as error:  # TypeError: numpy has no bfloat16
             raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
 
     def manifest(self) -> dict[str, Any]:
@@ -153,13 +153,15 @@ class RunDirectory:
         return stage in self.manifest()["stages"]
 
     def nested(self) -> list[RunDirectory]:
-        """The runs inside this one, by name: its controls, in `recovery/NAME`."""
+        """The runs nested in this one, its controls in `recovery/NAME`, sorted by name."""
         found = [RunDirectory(file.parent) for file in self.path.glob(f"recovery/*/{RUN_FILE}")]
         return sorted(found, key=lambda directory: directory.path)
 
     def digest(self, *stages: str) -> str:
-        """SHA-256 over the names and hashes of every file of finished stages: what is made of them
-        and keeps it can tell later whether they are still the same."""
+        """SHA-256 over the names and hashes of all files of these finished stages.
+
+        Stored beside a result, it shows later whether the files that it was made from have changed.
+        """
         entries = self.manifest()["stages"]
         files = sorted(
             f"{name} {digest}\n"
@@ -169,9 +171,10 @@ class RunDirectory:
         return hashlib.sha256("".join(files).encode()).hexdigest()
 
     def forget(self, stages: Collection[str]) -> list[str]:
-        """Take stages out of the manifest and remove the files that no other stage has.
+        """Remove stages from the manifest, and delete the files that no other stage owns.
 
-        The files removed. The manifest comes first: killed in between, a stage is only not done.
+        Returns the deleted files. The manifest is written first, so that if the process is killed
+        in between, no stage counts as done whose files are gone.
         """
         manifest = self.manifest()
         entries = [manifest["stages"].pop(stage, {"files": {}}) for stage in stages]
@@ -195,8 +198,8 @@ class RunDirectory:
         return tuple(self.stated("sae", "saes", list))
 
     def stated(self, stage: str, name: str, kind: type[Kind]) -> Kind:
-        """One part of a finished stage's summary; raises `PipelineError` if it is of another kind,
-        or the stage is not done."""
+        """One value from a finished stage's summary; raises `PipelineError` if it is not a `kind`,
+        or if the stage is not done."""
         found = self.summary(stage).get(name)
         if not isinstance(found, kind):
             where = self.path / MANIFEST_FILE
@@ -204,7 +207,7 @@ class RunDirectory:
         return found
 
     def ledger(self, relative: str) -> Ledger:
-        """A ledger of the run: lines that outlive a stage that was killed."""
+        """A ledger of the run, whose lines survive when a stage is killed."""
         return Ledger(self.path_of(relative))
 
     def writer(self, stage: str) -> StageWriter:
@@ -213,10 +216,10 @@ class RunDirectory:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other process out of this run while the context lasts.
+        """Keep all other processes out of this run while the context lasts.
 
-        Raises `BusyError` at once if another process is in it. The lock goes with the
-        process, so a killed one leaves none behind.
+        Raises `BusyError` at once if another process holds the lock. The operating system releases
+        it with the process, so a killed process leaves no lock behind.
         """
         with (self.path / LOCK_FILE).open("w") as stream:
             try:
@@ -227,9 +230,9 @@ class RunDirectory:
 
 
 class StageWriter:
-    """Writes a stage's files; on leaving the context without an error, the stage is done.
+    """Writes a stage's files; the stage is done when the context is left without an error.
 
-    `summary` goes into the manifest: counts and chosen values.
+    `summary` (counts and chosen values) is stored in the manifest.
     """
 
     def __init__(self, directory: RunDirectory, stage: str) -> None:
@@ -252,15 +255,15 @@ class StageWriter:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
-        with suppress(OSError):  # another stage's is there still
+        with suppress(OSError):  # not empty: another stage is still writing
             self._partial.parent.rmdir()
         if kind is None:
             self._enter_manifest()
 
     def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a temporary path, then rename it to `relative`; its path there."""
+        """Let `write` fill a temporary path, then rename it to `relative`; returns the new path."""
         final = self.directory.path_of(relative)
-        # The suffix stays last: soundfile and others choose the format by it.
+        # Keep the suffix last: soundfile and others choose the format by it.
         temporary = self._partial / f"{len(self._files):06d}-{final.name}"
         write(temporary)
         _flush_to_disk(temporary)
@@ -270,7 +273,7 @@ class StageWriter:
         return final
 
     def write_bytes(self, relative: str, data: bytes) -> Path:
-        """Write `data` as it is."""
+        """Write `data` unchanged."""
 
         def write(path: Path) -> None:
             path.write_bytes(data)
@@ -278,13 +281,13 @@ class StageWriter:
         return self.write_file(relative, write)
 
     def keep(self, relative: str) -> Path:
-        """Enter a file that is there already, whole, as one of this stage's."""
+        """Record a file that already exists, complete, as one of this stage's files."""
         path = self.directory.path_of(relative)
         self._files[relative] = sha256_of(path)
         return path
 
     def write_json(self, relative: str, value: Any) -> Path:
-        """Write JSON, two spaces deep, keys in the given order."""
+        """Write JSON, indented by two spaces, with keys in the given order."""
         return self.write_bytes(relative, _json_bytes(value))
 
     def write_table(self, relative: str, table: pa.Table) -> Path:
@@ -317,7 +320,7 @@ class StageWriter:
 
 
 def _json_bytes(value: Any) -> bytes:
-    # Half a character, which JSON may escape and UTF-8 cannot hold, stays escaped.
+    # A lone surrogate, which JSON can escape but UTF-8 cannot hold, stays escaped.
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")
 
@@ -330,6 +333,6 @@ def _write_json_atomically(path: Path, value: Any) -> None:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Make the bytes safe before a rename or a manifest speaks of them."""
+    """Flush a file to disk before a rename or a manifest refers to it."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

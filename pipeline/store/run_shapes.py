@@ -1,6 +1,7 @@
-"""What `run.json` and `manifest.json` must hold, so that a damaged one is refused in a line.
+"""What `run.json` and `manifest.json` must contain, so that a damaged one is refused in one line.
 
-A run may come from another machine, by hand; whoever reads its files can rely on these shapes.
+A run may have been copied by hand from another machine; code that reads these files can rely on the
+shapes that are checked here.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from pipeline.errors import PipelineError
 DESCRIBED: Mapping[str, type] = {
     "config": dict, "identity": dict, "key": str, "subject_fingerprint": str
 }  # fmt: skip
-"""Parts of `run.json` that are read again."""
+"""The parts of `run.json` that code reads back, and their types."""
 
 
 def checked_description(found: Any, path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    """`run.json` with the parts that are needed; raises `PipelineError` if it lacks one."""
+    """`found`, the contents of `run.json`; raises `PipelineError` if it lacks a needed part."""
     if not isinstance(found, dict):
-        raise PipelineError(f"{path} is damaged: it is no object")
+        raise PipelineError(f"{path} is damaged: it is not a JSON object")
     for name in needed:
         if not isinstance(found.get(name), DESCRIBED[name]):
             raise PipelineError(
-                f"{path} is damaged, or no run's: its {name} is {found.get(name)!r:.60}"
+                f"{path} is damaged or not from a run: its {name} is {found.get(name)!r:.60}"
             )
     return found
 
 
 def checked_manifest(found: Any, path: Path) -> dict[str, Any]:
-    """`manifest.json`; raises `PipelineError` if a stage has no files or no summary."""
+    """`found`, the contents of `manifest.json`; raises `PipelineError` if a stage lacks its files,
+    seconds or summary."""
     stages = found.get("stages") if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(stages, dict):
         raise PipelineError(f"{path} is damaged: it has no stages")
@@ -43,6 +45,6 @@ def checked_manifest(found: Any, path: Path) -> dict[str, Any]:
             raise PipelineError(f"{path} is damaged: its stage {stage} has no summary")
         if not isinstance(seconds, int | float):
             raise PipelineError(
-                f"{path} is damaged: its stage {stage} took {seconds!r:.60} seconds"
+                f"{path} is damaged: its stage {stage} has {seconds!r:.60} as its seconds"
             )
     return found

@@ -1,4 +1,4 @@
-"""Safetensors files whose bytes depend on their contents alone."""
+"""Safetensors files whose bytes depend only on their contents."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SAFETENSORS_DTYPES = {
 
 
 def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file whose bytes depend on its contents alone.
+    """The bytes of a safetensors file, which depend only on its contents.
 
-    The library's own writer puts metadata in the order of a hash map that differs between
-    processes, so equal contents get unequal hashes. Format: eight bytes of header length, JSON
-    header padded by spaces to a multiple of eight, tensors in C order, little endian
-    (huggingface/safetensors, README).
+    The library's own writer orders metadata by a hash map that differs between processes, so equal
+    contents get different hashes. Format: header length in eight bytes, JSON header padded with
+    spaces to a multiple of eight, tensors in C order, little endian (huggingface/safetensors,
+    README).
     """
     import numpy as np
 

@@ -1,7 +1,9 @@
-"""What stages hand on: each table's columns, with meaning and unit, stated once.
+"""The tables that stages pass on: the only place where their columns, meanings and units are
+defined.
 
-A table is a frozen dataclass; its Parquet schema is made from the fields, and the meaning and
-unit of each column are stored in the file. `table_of` and `records_from` go both ways.
+A table is a frozen dataclass. Its Parquet schema is derived from the fields, and the meaning and
+unit of each column are stored in the file, so changing one changes the bytes of every run.
+`table_of` and `records_from` convert in either direction.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ Record = TypeVar("Record")
 
 
 def column(meaning: str, unit: str = "", *, default: Any = MISSING) -> Any:
-    """A column of a table: what it means, and in what unit if it has one."""
+    """A column of a table, with its meaning and, if it has one, its unit."""
     metadata = {"meaning": meaning, "unit": unit}
     if default is MISSING:
         return field(metadata=metadata)
@@ -54,8 +56,8 @@ class TrackRecord:
 
 @dataclass(frozen=True)
 class SetAsideRecord:
-    """`activations/set_aside.parquet`: a track that was usable and gave no activations; no such
-    file if there is none."""
+    """`activations/set_aside.parquet`: a usable track whose activations could not be computed. The
+    file is only written if there are any."""
 
     track: str = column("identifier, as in corpus.parquet")
     reason: str = column("why it was set aside")
@@ -63,9 +65,9 @@ class SetAsideRecord:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """`sae/NAME/training.parquet`: how the training went, on train frames. What the SAE does on
-    others is in `cfg.json`'s metadata: `validation_fvu`, `validation_l0`, `validation_dead_share`.
-    """
+    """`sae/NAME/training.parquet`: the training curve, on frames of the train split. Validation
+    results are in the metadata of `cfg.json`: `validation_fvu`, `validation_l0` and
+    `validation_dead_share`."""
 
     step: int = column("optimiser steps done")
     batch_mse: float = column(
@@ -97,7 +99,7 @@ class FeatureRecord:
 
 @dataclass(frozen=True)
 class NeighbourRecord:
-    """`features/NAME.neighbours.parquet`: a kept feature near a kept feature."""
+    """`features/NAME.neighbours.parquet`: a kept feature and one of its nearest kept features."""
 
     feature: str = column("NAME/INDEX")
     neighbour: str = column("NAME/INDEX of another kept feature of the same SAE")
@@ -107,7 +109,7 @@ class NeighbourRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ExemplarRecord:
-    """`exemplars/NAME.parquet`: a clip that stands for a kept feature, which fires in it."""
+    """`exemplars/NAME.parquet`: a clip that represents a kept feature, which fires in it."""
 
     feature: str = column("NAME/INDEX")
     rank: int = column("1 is the strongest mean activation")
@@ -145,7 +147,7 @@ class LabelCandidate:
 
 @dataclass(frozen=True)
 class OverallRecord:
-    """`labels/NAME/METHOD/overall.parquet`: one name for all of a feature, which is no option."""
+    """`labels/NAME/METHOD/overall.parquet`: one overall name per feature; not used as an option."""
 
     feature: str = column("NAME/INDEX")
     name: str = column("what the exemplars share, in a few words")
@@ -157,7 +159,7 @@ class OverallRecord:
 
 @dataclass(frozen=True)
 class ScoreRecord:
-    """`scores/NAME/SCORER.parquet`: how well one label does."""
+    """`scores/NAME/SCORER.parquet`: the score of one label."""
 
     feature: str = column("NAME/INDEX")
     method: str = column("whose label")
@@ -192,7 +194,7 @@ class ScoreRecord:
 
 @dataclass(frozen=True)
 class SteeringRecord:
-    """`steering/NAME.parquet`: one clip with a feature turned up, and the one without."""
+    """`steering/NAME.parquet`: a clip with a feature steered, and the same clip without."""
 
     feature: str = column("NAME/INDEX")
     hookpoint: str = column("where the vector is added")
@@ -208,7 +210,7 @@ class SteeringRecord:
 
 
 def schema_of(cls: type) -> pa.Schema:
-    """The Parquet schema of a record class, meaning and unit in each field's metadata."""
+    """The Parquet schema of a record class, with meaning and unit in each field's metadata."""
     import pyarrow as pa
 
     hints = get_type_hints(cls)
@@ -231,9 +233,9 @@ def table_of(cls: type[Record], records: Iterable[Record]) -> pa.Table:
 
 
 def records_from(cls: type[Record], table: pa.Table) -> list[Record]:
-    """The rows of a table as records; columns that the class does not know are left out.
+    """The rows of a table as records; columns that the class does not have are ignored.
 
-    A column with a default may be missing: tables of earlier versions have fewer.
+    A column with a default may be missing, since tables of earlier versions have fewer columns.
     """
     names = [
         f.name

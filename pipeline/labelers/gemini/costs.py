@@ -20,19 +20,19 @@ LEDGER = "labels/gemini-ledger.jsonl"
 """In the run directory, outside its manifest: it grows while the stage is not done."""
 AUDIO_TOKENS = 32
 """A second of sound."""
-CHARACTERS_A_TOKEN = 4
+CHARACTERS_PER_TOKEN = 4
 ANSWER_TOKENS, CONCEPT_TOKENS = 800, 160
 """Of a whole answer, thoughts apart, and of each concept asked for where there are many: guesses on
 the high side, replaced by what replies count. What asks for thousands of concepts must not be
 counted as what asks for five: before the first reply nothing else holds it within the budget."""
-SECONDS_A_CALL = 10.0
+SECONDS_PER_CALL = 10.0
 """A guess, for the estimate of time alone."""
 
 
 def tokens(config: GeminiConfig, asked: Question) -> tuple[int, int, int]:
     """Tokens of sound, of prompt, of answer."""
     sound = round(AUDIO_TOKENS * asked.seconds)
-    return sound, -(-len(asked.prompt) // CHARACTERS_A_TOKEN), answer_tokens(config)
+    return sound, -(-len(asked.prompt) // CHARACTERS_PER_TOKEN), answer_tokens(config)
 
 
 def answer_tokens(config: GeminiConfig) -> int:
@@ -60,7 +60,7 @@ def cost_per_question(config: RunConfig) -> float:
     count, asked = config.exemplars.count, config.gemini
     sound = count * min(config.corpus.clip_seconds, asked.clip_seconds)
     seconds = sound + GAP_SECONDS * (count - 1)
-    prompt = -(-len(prompt_of(asked)) // CHARACTERS_A_TOKEN)
+    prompt = -(-len(prompt_of(asked)) // CHARACTERS_PER_TOKEN)
     return price(asked, round(AUDIO_TOKENS * seconds), prompt, answer_tokens(asked))
 
 
@@ -85,7 +85,7 @@ def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
     given = sum(sound + prompt for sound, prompt, _ in counted)
     dollars = sum(estimated(config, asked) for asked in questions)
     by_rate = len(questions) / config.requests_per_minute
-    minutes = max(by_rate, len(questions) * SECONDS_A_CALL / 60 / config.concurrency)
+    minutes = max(by_rate, len(questions) * SECONDS_PER_CALL / 60 / config.concurrency)
     time = "up to a day" if config.batch else f"about {max(1, round(minutes))} min"
     return (
         f"{len(questions)} features, {given:,} tokens asked, up to "

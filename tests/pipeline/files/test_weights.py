@@ -31,7 +31,7 @@ State = dict[str, torch.Tensor]
 CHANGES: dict[str, tuple[Callable[[State], State], str]] = {
     "one tensor missing": (
         lambda s: {n: t for n, t in s.items() if n != "decoder.model.decoder.layers.0.fc1.weight"},
-        r"lacks the tensor decoder\.model\.decoder\.layers\.0\.fc1\.weight: a file",
+        r"lacks the tensor decoder\.model\.decoder\.layers\.0\.fc1\.weight: a weight file",
     ),
     "every name prefixed": (
         lambda s: {f"model.{n}": t for n, t in s.items()}, r"lacks \d+ tensors.*named model\.…",
@@ -56,7 +56,7 @@ LATER: dict[str, tuple[Callable[[State], State], str]] = {
     ),
     "a tensor too many": (
         lambda s: s | {"decoder.model.decoder.layers.0.gate.weight": torch.zeros(2)},
-        r"holds the tensor .*gate\.weight, which its model does not know|lacks .*\.gate\.weight",
+        r"holds the tensor .*gate\.weight, which its model does not have|lacks .*\.gate\.weight",
     ),
 }  # fmt: skip
 
@@ -129,7 +129,7 @@ def test_an_adapter_beside_a_model_is_refused(subject_folder: Path, tmp_path: Pa
     folder = tmp_path / "subject"
     shutil.copytree(subject_folder, folder)
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(PipelineError, match=r"holds an adapter .* which would be left out: merge"):
+    with pytest.raises(PipelineError, match=r"holds an adapter .* which would be ignored: merge"):
         sources.folder_of(str(folder))
 
 
@@ -145,7 +145,9 @@ def test_stereo_is_one_line_in_either_backend(
     from pipeline.registry import resolve
 
     subject = SubjectConfig(str(folder), ("decoder.layers.0.resid_post",), backend=backend)
-    with pytest.raises(PipelineError, match="the subject has 2 audio channels; only mono is read"):
+    with pytest.raises(
+        PipelineError, match="the subject has 2 audio channels; only mono is supported"
+    ):
         resolve(SUBJECTS, backend, "subject backend")(subject)
 
 

@@ -74,7 +74,7 @@ def test_a_whole_benchmark(run_copy: Path) -> None:
         weights = next(run.path.glob("sae/*/sae_weights.safetensors"))
         relative = weights.relative_to(run.path)
         weights.write_bytes(b"damaged")
-        problem = f"recovery/{name}/{relative}: its SHA-256 is not the manifest's"
+        problem = f"recovery/{name}/{relative}: its SHA-256 differs from the manifest"
         assert problem in verify(run_copy, progress=SilentProgress(), sample=0)
 
     # Redone from its SAEs on, nothing that stood on them is left, here or in a control.

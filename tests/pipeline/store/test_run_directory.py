@@ -67,7 +67,7 @@ def test_a_run_begins_only_in_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_path_out_of_the_run_is_refused(directory: RunDirectory) -> None:
-    with pytest.raises(PipelineError, match="leads out of the run directory"):
+    with pytest.raises(PipelineError, match="leads outside the run directory"):
         directory.path_of("../elsewhere")
 
 
