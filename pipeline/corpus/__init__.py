@@ -1,1 +1,1 @@
-"""Recordings: adapters that list them, splits, decoding. What the pipeline knows of a corpus."""
+"""The corpus: adapters that list its recordings, splits, and decoding of audio."""

@@ -1,10 +1,11 @@
-"""Sound files in, arrays out, and clips written: soundfile or PyAV decodes, soxr resamples.
+"""Decoding audio files to arrays, and encoding clips: soundfile or PyAV decodes, soxr resamples.
 
-Arrays are float32, full scale at ±1, shape [channel, sample] or, mono, [sample]. soundfile comes
-first; what it does not know (m4a, webm, Opus at other rates, …), or fails at while it opens, seeks
-or reads, PyAV decodes from the start. What decodes to its end without an error is whole, whatever
-length its header states; `pipeline.corpus.file_ends` finds the truncated files at which no decoder
-stops. A path may lead into a tar shard, see `pipeline.corpus.audio_source`.
+Arrays are float32, full scale at ±1, shape [channel, sample] or, for mono, [sample]. soundfile is
+tried first. Formats that it does not know (m4a, webm, Opus at other rates, …), and files that it
+fails to open, seek or read, are decoded by PyAV from the start. A file that decodes to its end
+without an error is complete, whatever length its header states; `pipeline.corpus.file_ends` detects
+truncated files that decoders accept. A path may lead into a tar shard, see
+`pipeline.corpus.audio_source`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK_FRAMES = 1 << 18
-"""Frames decoded at once when a file is checked: memory stays flat for any length."""
+"""Frames decoded at a time when a file is checked, so that memory does not grow with its length."""
 
 Result = TypeVar("Result")
 
@@ -35,12 +36,12 @@ class AudioError(PipelineError):
     def __init__(self, reason: str, path: Path | None = None) -> None:
         super().__init__(reason if path is None else f"{path} {reason}")
         self.reason = reason
-        """In words that are the same for every file, without its name."""
+        """The reason in words that are the same for every file, without its name."""
 
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What decoding a whole file showed."""
+    """What is known about a file after decoding it completely."""
 
     seconds: float
     sample_rate: int
@@ -51,20 +52,20 @@ class AudioFacts:
 
 @dataclass(frozen=True)
 class Levels:
-    """How loud an excerpt is."""
+    """Peak and loudness of an excerpt."""
 
     peak: float
     """Largest absolute sample, 1.0 is full scale."""
     loudness_lufs: float | None
-    """Integrated loudness, ITU-R BS.1770; None for silence or under 0.4 s."""
+    """Integrated loudness, ITU-R BS.1770; None for silence and for less than 0.4 s."""
     clipped_share: float
-    """Samples at full scale or over it, of all."""
+    """Share of samples at or above full scale."""
 
 
 def probe(path: Path) -> AudioFacts:
-    """Decode all of a file, keeping nothing of it.
+    """Length, sample rate and peak of a file, from decoding it completely, block by block.
 
-    Raises `AudioError` if it is missing, empty, truncated, or not sound that a decoder knows.
+    Raises `AudioError` if it is missing, empty, truncated, or in no format that a decoder knows.
     """
     _check_there(path)
     facts = _asked(path, _whole, enough=lambda facts: facts.seconds > 0)
@@ -91,7 +92,7 @@ def read_clip(
         return sound.part(start, frames).T, sound.sample_rate
 
     def enough(found: tuple[np.ndarray, int]) -> bool:
-        # Rounding of start and length may ask for a sample more than there is.
+        # Rounding start and length may ask for one sample more than there is.
         samples, rate = found
         return seconds is None or len(samples[0]) + 1 >= round(seconds * rate)
 
@@ -105,10 +106,10 @@ def read_clip(
 def read_mono(
     path: Path, *, sample_rate: int, start_seconds: float = 0.0, seconds: float | None = None
 ) -> np.ndarray:
-    """An excerpt as mono [sample] at `sample_rate` Hz; the mean over channels.
+    """An excerpt as mono [sample] at `sample_rate` Hz, the mean over channels.
 
-    With `seconds` given the length is `round(seconds * sample_rate)` to the sample, so that
-    excerpts of equal length can be stacked.
+    If `seconds` is given, the result has exactly `round(seconds * sample_rate)` samples, so that
+    excerpts of equal length can be stacked. Raises `AudioError` if the file cannot be decoded.
     """
     import numpy as np
     import soxr
@@ -120,13 +121,13 @@ def read_mono(
             mono = soxr.resample(mono, rate, sample_rate)
     if seconds is not None:
         wanted = round(seconds * sample_rate)
-        # Rounding in the resampler may leave a sample too few or too many.
+        # Rounding in the resampler may give a sample too few or too many.
         mono = np.pad(mono[:wanted], (0, max(0, wanted - len(mono))))
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
 def levels_of(samples: np.ndarray, sample_rate: int) -> Levels:
-    """How loud an excerpt [channel, sample] is; more than two channels are measured as one."""
+    """Peak and loudness of an excerpt [channel, sample]; more than two channels are averaged."""
     import numpy as np
     import pyloudnorm
 
@@ -142,7 +143,7 @@ def levels_of(samples: np.ndarray, sample_rate: int) -> Levels:
 
 
 def flac_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
-    """[channel, sample] as a 16-bit FLAC file without tags; more than two channels become one."""
+    """[channel, sample] as a 16-bit FLAC file without tags; more than two channels are averaged."""
     import soundfile as sf
 
     if samples.shape[0] > 2:
@@ -153,17 +154,18 @@ def flac_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
 
 
 class _BySoundfile:
-    """An opened file that libsndfile knows."""
+    """An open file that libsndfile can decode."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
         self.sample_rate: int = file.samplerate
         if file.subtype.startswith("DWVW"):
-            # libsndfile says that it can seek in it and cannot, and soundfile seeks at every read.
+            # libsndfile claims that such a file is seekable, which is wrong, and soundfile seeks
+            # at every read.
             file.seekable = lambda: False
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All of it, [frame, channel] a time."""
+        """The whole sound, in blocks of [frame, channel]."""
         while len(block := self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
             yield block
 
@@ -179,7 +181,7 @@ class _BySoundfile:
 
 
 class _ByAv:
-    """An opened container that FFmpeg knows; it is decoded from its start, so cuts are exact."""
+    """An open container that FFmpeg can decode; always decoded from the start, for exact cuts."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
@@ -193,7 +195,7 @@ class _ByAv:
             raise AudioError("cannot be decoded: its sample rate is not stated")
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All of it, [frame, channel] a time."""
+        """The whole sound, in blocks of [frame, channel]."""
         from av import AudioResampler
 
         plain = AudioResampler(format="fltp", rate=self.sample_rate)
@@ -209,13 +211,13 @@ class _ByAv:
 
 
 def _part_of(blocks: Iterator[np.ndarray], start: int, frames: int | None) -> np.ndarray:
-    """[frame, channel] from frame `start` on, of sound that is decoded from its beginning."""
+    """[frame, channel] from frame `start` on, of a sound that is decoded from its beginning."""
     import numpy as np
 
     end = None if frames is None else start + frames
     kept, place = [], 0
     for block in blocks:
-        # A copy: a view would keep all that was decoded before the part in memory.
+        # Copy: a view would keep in memory everything that was decoded before the part.
         part = block[max(0, start - place) : None if end is None else max(0, end - place)]
         kept.append(part.copy())
         place += len(block)
@@ -229,23 +231,23 @@ Sound = _BySoundfile | _ByAv
 
 
 def _whole(sound: Sound) -> AudioFacts:
-    """What decoding all of it shows, of which nothing is kept."""
+    """Length, sample rate and peak of the whole sound."""
     import numpy as np
 
     peak, frames = 0.0, 0
     for block in sound.blocks():
         frames += len(block)
-        peak = float(np.maximum(peak, np.abs(block).max()))  # hands a NaN on
+        peak = float(np.maximum(peak, np.abs(block).max()))  # propagates NaN
     return AudioFacts(seconds=frames / sound.sample_rate, sample_rate=sound.sample_rate, peak=peak)
 
 
 def _asked(
     path: Path, question: Callable[[Sound], Result], *, enough: Callable[[Result], bool]
 ) -> Result:
-    """What soundfile answers; where it fails at any point, or has not enough, what PyAV does.
+    """`question` asked of soundfile, or of PyAV if soundfile fails or the answer is not `enough`.
 
-    Raises `AudioError` if neither can answer, with soundfile's words: it comes first. If PyAV
-    fails and soundfile had an answer, that is the answer.
+    If PyAV fails too, soundfile's answer is used if there is one; else an `AudioError` with
+    soundfile's message is raised.
     """
     found: list[Result] = []
     try:
@@ -267,7 +269,7 @@ def _asked(
 
 @contextmanager
 def _soundfile(path: Path) -> Iterator[_BySoundfile]:
-    """The sound by libsndfile; whatever it raises inside is an `AudioError`."""
+    """The sound opened with libsndfile, whose errors become `AudioError`s."""
     import soundfile as sf
 
     with ExitStack() as stack:
@@ -277,14 +279,14 @@ def _soundfile(path: Path) -> Iterator[_BySoundfile]:
 
 @contextmanager
 def _av(path: Path, reason: str) -> Iterator[_ByAv]:
-    """The sound by FFmpeg, after soundfile refused it for `reason`."""
+    """The sound opened with FFmpeg, after soundfile failed for `reason`."""
     try:
         import av
     except ImportError as error:
         raise AudioError(f"{reason} (and PyAV is not installed)") from error
     with ExitStack() as stack:
         try:
-            # Tags in odd encodings are nothing to a decoder.
+            # Tags in unknown encodings do not matter for decoding.
             container = av.open(_source(path, stack), metadata_errors="replace")
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(reason) from error
@@ -295,13 +297,13 @@ def _av(path: Path, reason: str) -> Iterator[_ByAv]:
 
 
 def _source(path: Path, stack: ExitStack) -> Any:
-    """A plain file by its name, which the decoders read faster than through Python."""
+    """What a decoder should open: for a plain file its name, which is faster than a stream."""
     return str(path) if path.is_file() else stack.enter_context(audio_source.opened(path))
 
 
 @contextmanager
 def _named_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """A decoder's own errors as the reason why a track is excluded."""
+    """Turn a decoder's errors into an `AudioError` with the reason why a track is excluded."""
     try:
         yield
     except AudioError:
@@ -311,7 +313,7 @@ def _named_errors(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The decoder's own words, without the file's path."""
+    """The decoder's message, without the file's path."""
     words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return " ".join(str(words).split()).rstrip(".") or type(error).__name__
 

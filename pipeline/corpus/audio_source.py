@@ -1,8 +1,8 @@
-"""Where a sound's bytes are: a file, or a member of a tar shard (`shards/0001.tar/KEY.flac`).
+"""Reads the bytes of a sound from a file or from a member of a tar shard (`0001.tar/KEY.flac`).
 
-A webdataset's shards are read as they lie, nothing is unpacked: the index of a shard is read once,
-a member then costs one seek. Names in a shard are normalised (`./a.wav` is `a.wav`), links are
-followed to the member that has the bytes, and what cannot be read is listed with the reason.
+The shards of a webdataset are not unpacked: the index of a shard is read once, after which each
+member costs one seek. Names in a shard are normalised (`./a.wav` is `a.wav`), links are followed to
+the member that has the bytes, and members that cannot be read are listed with the reason.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pathlib import Path
 
 SHARD_SUFFIX = ".tar"
 MOST_LINKS = 8
-"""Links followed one after another before they count as a circle."""
+"""Length of a chain of links above which it counts as a cycle."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What a tar holds."""
+    """The index of a tar file."""
 
     members: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Place and size in bytes of every file, by its name."""
+    """Offset and size in bytes of every file, by name."""
     faults: dict[str, str] = field(default_factory=dict)
-    """Why a member cannot be read, by its name; by "" what is wrong with the shard."""
+    """Why a member cannot be read, by name; under "" what is wrong with the shard as a whole."""
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a plain file; a path that no file system takes is none."""
+    """Whether there is a regular file at `path`; False too if no file system allows the path."""
     try:
         return path.is_file()
     except OSError:
@@ -39,26 +39,26 @@ def is_file(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file, or such a member of a shard."""
+    """Whether there is such a file or such a member of a shard."""
     return is_file(path) or _member(path) is not None
 
 
 def fault_of(path: Path) -> str:
-    """Why nothing can be read there; empty if there is a plain file or a member of a shard.
+    """Why `path` cannot be read; empty if it is a regular file or a member of a shard.
 
-    Nothing is opened: reading a named pipe would wait for ever.
+    Nothing is opened: reading a named pipe would block forever.
     """
     try:
         return "" if exists(path) else _kind_of(path)
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return f"cannot be accessed: {error.strerror}"
 
 
 def _kind_of(path: Path) -> str:
     if path.is_dir():
         return "is a folder, not a file"
     if path.exists():
-        return "is no plain file"
+        return "is not a regular file"
     return "is a link to a file that is missing" if path.is_symlink() else "the file is missing"
 
 
@@ -69,7 +69,7 @@ def size_of(path: Path) -> int:
 
 
 def opened(path: Path) -> BufferedReader | BytesIO:
-    """The file or member, at its start; raises `FileNotFoundError` if it is neither."""
+    """The file or member, opened for reading; raises `FileNotFoundError` if there is none."""
     if path.is_file():
         return path.open("rb")
     member = _member(path)
@@ -88,7 +88,7 @@ def sha256_of_sound(path: Path) -> str:
 
 
 def shard_of(path: Path) -> Shard:
-    """What a shard holds; raises `tarfile.TarError` or `OSError` if it is no plain tar."""
+    """The index of a shard; raises `tarfile.TarError` or `OSError` if it is not a plain tar."""
     facts = path.stat()
     return _index(path, facts.st_size, facts.st_mtime_ns)
 
@@ -105,7 +105,7 @@ def _index(path: Path, size: int, _changed: int) -> Shard:
                 else:
                     _enter(shard, name, member, size)
         except (tarfile.TarError, OSError, ValueError) as error:
-            shard.faults[""] = f"is damaged or cut off: {error}"
+            shard.faults[""] = f"is damaged or truncated: {error}"
         if not shard.faults.get(""):
             shard.faults.update(_fault_at_end(path, archive.offset))
     for name, link in links.items():
@@ -114,43 +114,43 @@ def _index(path: Path, size: int, _changed: int) -> Shard:
 
 
 def _enter(shard: Shard, name: str, member: tarfile.TarInfo, size: int) -> None:
-    """One member that is no link. A later one of the same name takes its place, as in a tar."""
+    """Add a member that is not a link. A later one with the same name replaces it, as in tar."""
     if member.isdir():
         if Path(name).suffix:
             shard.faults[name] = "is a folder, not a file"
     elif not member.isfile() or member.issparse():
-        shard.faults[name] = "is no plain file"
+        shard.faults[name] = "is not a regular file"
     elif member.offset_data + member.size > size:
-        shard.faults[name] = "is cut off with its shard"
+        shard.faults[name] = "is truncated, as is its shard"
     else:
         shard.members[name] = (member.offset_data, member.size)
 
 
 def _fault_at_end(path: Path, end: int) -> dict[str, str]:
-    """What is wrong behind the last member: a tar ends with blocks of zeros, and nothing else."""
+    """What is wrong after the last member: a tar must end with blocks of zeros and nothing else."""
     with path.open("rb") as stream:
         stream.seek(end)
         rest = stream.read(tarfile.BLOCKSIZE)
         if len(rest) < tarfile.BLOCKSIZE:
-            return {"": "is cut off, or was never closed: its end mark is missing"}
+            return {"": "is truncated or was never closed: its end mark is missing"}
         if any(rest):
-            return {"": "is damaged: what follows its last readable member is no member"}
+            return {"": "is damaged: what follows its last readable member is not a member"}
         while rest := stream.read(1 << 20):
             if any(rest):
-                return {"": "goes on behind its end mark, as joined tars do; that part is not read"}
+                return {"": "continues after its end mark, like joined tars; the rest is not read"}
     return {}
 
 
 def _follow(
     shard: Shard, name: str, link: tarfile.TarInfo, links: dict[str, tarfile.TarInfo]
 ) -> None:
-    """Enter the bytes that a link leads to, or why it leads to none."""
+    """Add the member that a link leads to, or the reason why it leads nowhere."""
     target = name
     for _ in range(MOST_LINKS):
         if target not in links:
             break
         link = links[target]
-        # A hard link names a member, a symbolic one a place seen from its own folder.
+        # A hard link names a member; a symbolic link is relative to its own folder.
         folder = posixpath.dirname(target) if link.issym() else ""
         target = _plain(posixpath.join(folder, link.linkname))
     if target in shard.members:
@@ -165,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 def _member(path: Path) -> tuple[Path, int, int] | None:
-    """Shard, place and size of a member; None if no part of the path is a shard that has it."""
+    """Shard, offset and size of a member; None if no part of the path is a shard containing it."""
     for shard in path.parents:
         if shard.suffix == SHARD_SUFFIX and is_file(shard):
             try:

@@ -1,4 +1,4 @@
-"""What one file of a corpus turned out to be: usable excerpts, or set aside with the reason."""
+"""Checks one file of a corpus: it gives usable excerpts, or is set aside with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.store.tables import TrackRecord
 
 
 def set_duplicates_aside(records: list[TrackRecord]) -> list[TrackRecord]:
-    """The records with all but the first usable one of equal excerpts of equal files set aside."""
+    """The records with duplicates (same file contents, same start) set aside, except the first."""
     first: dict[tuple[str, float], str] = {}
     kept = []
     for record in records:
@@ -33,8 +33,7 @@ def set_duplicates_aside(records: list[TrackRecord]) -> list[TrackRecord]:
 
 
 def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
-    """What one file turned out to be: its excerpts, usable and split, or set aside with the
-    reason."""
+    """One record per excerpt of a file, with its split, or one record set aside with the reason."""
     blank = _blank(entry)
     path = folder / entry.path
     stated, fault = stated_hash(entry.sha256)
@@ -56,16 +55,16 @@ def check(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackR
         return [_set_aside(blank, error.reason)]
     except OSError as error:
         return [_set_aside(blank, f"cannot be read: {error.strerror or error}")]
-    except Exception as error:  # Whatever a file from elsewhere makes a decoder raise.
+    except Exception as error:  # Decoders may raise anything on a file from elsewhere.
         reason = " ".join(str(error).split())[:200]
         return [_set_aside(blank, f"cannot be read: {type(error).__name__}: {reason}")]
 
 
 def stated_hash(text: str) -> tuple[str, str]:
-    """A listed SHA-256 as this program writes it, and why it is none.
+    """A listed SHA-256 in lower-case hexadecimal, and the reason if it is not one ("" if it is).
 
     Tools write it in capitals, in pairs, after `sha256:` or `0x`, before or after the file's name,
-    in quotes, or in base64; a table program writes its own word for no value.
+    in quotes, or in base64; spreadsheets write their own word for a missing value.
     """
     plain = re.sub(r"[\s:\"'\ufeff\u200b-]", "", text.lower())
     plain = re.sub(r"^(sha-?256)?=?(0x|\\x)?", "", plain)
@@ -85,10 +84,10 @@ def stated_hash(text: str) -> tuple[str, str]:
 
 
 def windows(seconds: float, config: CorpusConfig) -> list[tuple[float, float]]:
-    """Start and length in seconds of the excerpts of a track, as `[corpus] windows` says.
+    """Start and length in seconds of the excerpts of a track, according to `[corpus] windows`.
 
-    Each lies in the middle of its equal share of the track; a track that is no longer than one
-    excerpt is one.
+    The track is divided into equal parts, and each excerpt is the middle of its part. A track
+    shorter than one excerpt is used whole.
     """
     fitting = int(seconds / config.clip_seconds)
     if fitting < 1:
@@ -126,14 +125,14 @@ def _is_silent(levels: Levels, config: CorpusConfig) -> bool:
 
 
 def check_confined(entry: CorpusEntry, folder: Path, config: CorpusConfig) -> list[TrackRecord]:
-    """`check`, for a file under the corpus folder; any other is not looked at."""
+    """`check` for a file inside the corpus folder; a file outside it is not opened."""
     if lies_in(folder / entry.path, folder):
         return check(entry, folder, config)
     return [_set_aside(_blank(entry), "lies outside the corpus folder")]
 
 
 def _blank(entry: CorpusEntry) -> TrackRecord:
-    """The record of a file that has not been looked at."""
+    """The record of a file that has not been opened."""
     return TrackRecord(
         track=entry.track, path=entry.path, sha256="", seconds=0.0, start_seconds=0.0,
         sample_rate=0, artist=entry.artist, split="", tags=entry.tags, caption=entry.caption,

@@ -1,10 +1,9 @@
-"""Whether a sound file ends in the middle of something that it began.
+"""Detects truncated sound files whose decoders stop without an error.
 
-This is how a truncated file is told where its decoder stops without an error. A stated length in
-seconds is not asked: encoders and recorders guess it, pad, or never come back to fill it in, and
-a container's may be its picture's. Looked at is what the file's own structure began and did not
-finish: a chunk of samples, a page, a frame, a box. FLAC and AAC need nothing of this, their
-decoders raise an error at half a frame.
+A length stated in seconds is no evidence: encoders and recorders guess it, pad it or never come
+back to fill it in, and a container's length may be that of its video. Instead, this module checks
+whether the file ends inside a structure that it started: a chunk of samples, a page, a frame, a
+box. FLAC and AAC need no check, since their decoders raise an error at an incomplete frame.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from typing import IO
 from pipeline.corpus import audio_source
 
 SLACK_BYTES = 1024
-"""What a writer may count too much: its own header, a block of padding."""
+"""How much too large a stated size may be: some writers count their header or padding."""
 UNKNOWN_FROM = 0x7FFF_0000
-"""Sizes that stand for "not known": writers to a pipe leave 0, all ones, or the largest number."""
+"""Sizes from here on mean "not known": writers to a pipe leave all ones or the largest number."""
 LARGEST_OGG_PAGE = 65_307
 TAIL = 16_384
-"""Bytes at the end in which the frames of MPEG audio and AC-3 are followed."""
+"""Number of bytes at the end in which frames of MPEG audio and AC-3 are followed."""
 TS_PACKET = 188
 MOST_CHUNKS = 4096
 
 
 def is_cut(path: Path) -> bool:
-    """Whether the file or member ends before what it began is complete."""
+    """Whether the file or member ends inside a structure that it started."""
     size = audio_source.size_of(path)
     with audio_source.opened(path) as stream:
         head = stream.read(16)
@@ -44,7 +43,7 @@ def _riff(stream: IO[bytes], size: int) -> bool:
 
 
 def _rf64(stream: IO[bytes], size: int) -> bool:
-    """EBU Tech 3306: the chunk `ds64` has the size of the samples, which do not fit 32 bits."""
+    """EBU Tech 3306: the chunk `ds64` holds the size of the samples, which may exceed 32 bits."""
     chunks = list(_chunks(stream, size, 12, "little"))
     stream.seek(28)
     large = (
@@ -56,7 +55,8 @@ def _rf64(stream: IO[bytes], size: int) -> bool:
 
 
 def _w64(stream: IO[bytes], size: int) -> bool:
-    """Sony Wave64: names of 16 bytes, sizes of 8 that count both, places divisible by 8."""
+    """Sony Wave64: chunk names of 16 bytes; sizes of 8 bytes that include the 24-byte header;
+    chunks start at multiples of 8."""
     place = 40
     for _ in range(MOST_CHUNKS):
         stream.seek(place)
@@ -85,7 +85,7 @@ def _au(stream: IO[bytes], size: int) -> bool:
 
 
 Chunk = tuple[bytes, int, int]
-"""Name, place of its contents, and their size as stated."""
+"""Name, offset of the contents, and their stated size."""
 
 
 def _chunks(
@@ -105,7 +105,7 @@ def _chunks(
 
 
 def _samples_lack(chunks: Iterator[Chunk] | list[Chunk], wanted: bytes, size: int) -> bool:
-    """Whether a chunk of samples states more bytes than follow."""
+    """Whether a chunk named `wanted` states more bytes than follow."""
     return any(
         stated < UNKNOWN_FROM and place + stated > size + SLACK_BYTES
         for name, place, stated in chunks
@@ -114,12 +114,12 @@ def _samples_lack(chunks: Iterator[Chunk] | list[Chunk], wanted: bytes, size: in
 
 
 def _ogg(stream: IO[bytes], size: int) -> bool:
-    """RFC 3533: byte 26 of a page counts its segments, whose lengths follow it."""
+    """RFC 3533: byte 26 of a page is the number of its segments, whose lengths follow."""
     stream.seek(max(0, size - LARGEST_OGG_PAGE))
     tail = stream.read()
     start = tail.rfind(b"OggS")
     if start < 0:
-        return False  # something else stands behind the last page
+        return False  # something else follows the last page
     page = tail[start:]
     if len(page) < 27:
         return True
@@ -128,7 +128,7 @@ def _ogg(stream: IO[bytes], size: int) -> bool:
 
 
 def _mp4(stream: IO[bytes], size: int) -> bool:
-    """Whether the box of sound and picture, or what says where it is, is longer than the file."""
+    """Whether a box of samples (`mdat`) or of their index (`moov`, `moof`) exceeds the file."""
     place, slack = 0, SLACK_BYTES
     for _ in range(MOST_CHUNKS):
         stream.seek(place)
@@ -136,20 +136,20 @@ def _mp4(stream: IO[bytes], size: int) -> bool:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if len(head) < 8 or length < 8:  # 0: to the end of the file
+        if len(head) < 8 or length < 8:  # 0 means: up to the end of the file
             return False
         place += length
         if place > size:
             torn = head[4:8] == b"mdat" and place > size + slack
             return torn or head[4:8] in (b"moof", b"moov")
         if head[4:8] == b"moof":
-            slack = 0  # Fragments are small, and written when their size is known.
+            slack = 0  # Fragments are small and are written once their size is known.
     return False
 
 
 def _matroska(stream: IO[bytes], size: int) -> bool:
-    """Whether the segment, which holds everything, states more bytes than follow, or its last
-    part does."""
+    """Whether the segment, which contains everything, or its last element states more bytes than
+    follow."""
     stream.seek(4)
     header = _vint(stream)
     if header is None:
@@ -158,22 +158,22 @@ def _matroska(stream: IO[bytes], size: int) -> bool:
     if stream.read(4) != b"\x18\x53\x80\x67":
         return False
     segment = _vint(stream)
-    if segment is None:  # a live recording, which did not know
+    if segment is None:  # a live recording, whose size was not known
         return _ends_in_an_element(stream, size)
     return stream.tell() + segment > size
 
 
 def _ends_in_an_element(stream: IO[bytes], size: int) -> bool:
-    """Whether EBML's elements that follow one another run over the end of the bytes.
+    """Whether the chain of EBML elements runs past the end of the file.
 
-    One that does not know its own size is a cluster, whose parts follow its head.
+    An element of unknown size is a cluster; its children follow its header.
     """
     place = stream.tell()
     while place < size:
         stream.seek(place)
         first = stream.read(1)[0]
         if first < 0x10:
-            return False  # no element begins so
+            return False  # not the start of an element
         stream.seek(place + 9 - first.bit_length())
         inside = _vint(stream)
         if inside is None and stream.tell() >= size:
@@ -183,7 +183,7 @@ def _ends_in_an_element(stream: IO[bytes], size: int) -> bool:
 
 
 def _vint(stream: IO[bytes]) -> int | None:
-    """A number of EBML's; None where all its bits are 1, which stands for "not known"."""
+    """A variable-length integer of EBML; None if all its bits are 1, which means "not known"."""
     first = stream.read(1)
     if not first or not first[0]:
         return None
@@ -194,11 +194,11 @@ def _vint(stream: IO[bytes]) -> int | None:
 
 
 def _mp3(stream: IO[bytes], size: int) -> bool:
-    """Whether the last frame is torn and the Info tag states more bytes than there are; of
-    layer 2, which has no such tag, whether the last frame is torn.
+    """Whether the last frame is incomplete and the Info tag states more bytes than there are; for
+    layer 2, which has no such tag, whether the last frame is incomplete.
 
-    Either may be so in an MP3 that is whole: a recorded stream ends anywhere, and an editor that
-    cuts at frames leaves the tag as it was.
+    Each alone can occur in an MP3 that is complete: a recorded stream may end anywhere, and an
+    editor that cuts at frames leaves the tag unchanged.
     """
     stream.seek(0)
     start = _id3_end(stream.read(10))
@@ -220,7 +220,7 @@ def _id3_end(head: bytes) -> int:
 
 
 def _info_bytes(frame: bytes) -> int | None:
-    """Bytes of the stream, as the tag in an MP3's first frame has them; None without a tag."""
+    """Size of the stream in bytes according to the tag in the first frame; None without a tag."""
     vbri = frame.find(b"VBRI")
     if vbri >= 0:
         return int.from_bytes(frame[vbri + 10 : vbri + 14], "big")
@@ -238,19 +238,19 @@ KBITS = {
     (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Bit rates of MPEG version 1 or 2 and layer; version 2 has those of layer 2 for layer 3 too."""
+"""Bit rates by MPEG version (1 or 2) and layer; in version 2, layer 3 has those of layer 2."""
 RATES = (44_100, 48_000, 32_000)
 
 
 def _frame_bytes(head: bytes) -> int:
-    """Length of the MPEG audio frame that begins so; 0 if none does."""
+    """Length of the MPEG audio frame that starts with `head`; 0 if it is not a frame header."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = (head[1] >> 3) & 3, 4 - ((head[1] >> 1) & 3)
     rate, step = (head[2] >> 2) & 3, head[2] >> 4
     if version == 1 or layer == 4 or rate == 3 or step in (0, 15):
         return 0
-    low = version != 3  # MPEG 2, and 2.5 at half of its rates
+    low = version != 3  # MPEG 2, or 2.5, which has half its sample rates
     hertz = RATES[rate] // ({3: 1, 2: 2, 0: 4}[version])
     bits = 1000 * KBITS[(2, min(layer, 2)) if low else (1, layer)][step - 1]
     padding = (head[2] >> 1) & 1
@@ -268,10 +268,11 @@ AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
 
 
 def _ac3_bytes(head: bytes) -> int:
-    """Length of the AC-3 or E-AC-3 frame that begins so (ATSC A/52, 5.4.1, E.2.3); 0 if none."""
+    """Length of the AC-3 or E-AC-3 frame that starts with `head` (ATSC A/52, 5.4.1, E.2.3); 0 if it
+    is not a frame header."""
     if len(head) < 6 or head[:2] != b"\x0b\x77" or head[5] >> 3 > 16:
         return 0
-    if head[5] >> 3 > 10:  # E-AC-3 states 16-bit words, less one
+    if head[5] >> 3 > 10:  # E-AC-3 states the number of 16-bit words minus one
         return 2 * ((int.from_bytes(head[2:4], "big") & 0x7FF) + 1)
     rate, step = head[4] >> 6, head[4] & 0x3F
     if rate == 3 or step >= 2 * len(AC3_KBITS):
@@ -281,7 +282,7 @@ def _ac3_bytes(head: bytes) -> int:
 
 
 def _ends_in_a_frame(tail: bytes, frame_bytes: Callable[[bytes], int]) -> bool:
-    """Whether frames that follow one another run over the end of the bytes."""
+    """Whether a chain of at least three frames runs past the end of `tail`."""
     for start in range(len(tail)):
         place, frames = start, 0
         while place < len(tail) and (length := frame_bytes(tail[place : place + 6])):
@@ -292,7 +293,7 @@ def _ends_in_a_frame(tail: bytes, frame_bytes: Callable[[bytes], int]) -> bool:
 
 
 def _mpeg_ts(stream: IO[bytes], size: int) -> bool:
-    """Whether the last packet is torn: each has 188 bytes and begins with 0x47."""
+    """Whether the last packet is incomplete; each has 188 bytes and starts with 0x47."""
     for packet in range(1, 4):
         stream.seek(packet * TS_PACKET)
         if stream.read(1) != b"G":
@@ -301,8 +302,8 @@ def _mpeg_ts(stream: IO[bytes], size: int) -> bool:
 
 
 def _voc(stream: IO[bytes], size: int) -> bool:
-    """Creative Voice: after a header that states its own length, blocks with a kind, 0 for the
-    end, and three bytes of length."""
+    """Creative Voice: a header that states its own length, then blocks of one byte for the kind (0
+    is the end) and three bytes for the length."""
     stream.seek(20)
     place = int.from_bytes(stream.read(2), "little")
     for _ in range(MOST_CHUNKS):
@@ -332,4 +333,4 @@ LOOKS: tuple[tuple[Callable[[bytes], bool], Look], ...] = (
     (lambda head: head == b"Creative Voice F", _voc),
     (lambda head: head[:3] == b"ID3" or _frame_bytes(head[:4]) > 0, _mp3),
 )
-"""How each form of file begins, and what tells that it is cut."""
+"""For each file format, how to recognise it and how to check whether it is truncated."""

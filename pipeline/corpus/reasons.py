@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 
 def by_kind(reasons: Iterable[str]) -> dict[str, int]:
-    """How many of each reason; those that differ only in what they name are one, under the first
-    of them."""
+    """The number of tracks per reason. Reasons that differ only in names and numbers count as one,
+    shown by the first of them."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
         shape = re.sub(r"['\"].*['\"]|\d+(?:\.\d+)?|duplicate of .*", "…", reason)

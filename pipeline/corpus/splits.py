@@ -1,4 +1,4 @@
-"""Which split a recording is in: what must not be parted, and a salted hash of its name."""
+"""Splits the corpus by a salted hash of each recording's group (artist, else recording)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SPLITS = ("train", "validation", "test")
 
 
 def split_of(group: str, config: CorpusConfig) -> str:
-    """The split of an artist or track: train, validation or test.
+    """The split of a group (an artist or track): train, validation or test.
 
-    A salted hash of the name alone, so no other track of the corpus can change it.
+    It depends only on a salted hash of the group's name, so other tracks cannot change it.
     """
     digest = hashlib.sha256(f"{config.split_salt}\0{group}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
@@ -24,11 +24,11 @@ def split_of(group: str, config: CorpusConfig) -> str:
 
 
 def joined(entries: list[CorpusEntry]) -> list[CorpusEntry]:
-    """The entries with what their split is drawn by, where rows link artists and groups.
+    """The entries with `split_by` filled in, where rows link several artists and groups.
 
-    A recording listed under two artists, or with its artist in one row only, would be in two
-    splits. Of names that are linked the first counts, artists before groups; what is linked to
-    nothing is drawn by its own name, as ever.
+    Without this, a recording listed under two artists, or with its artist in one row only, would
+    be in two splits. Linked names are split by the first of them, artists before groups; a name
+    without links is split by itself.
     """
     leads: dict[str, str] = {}
 
@@ -46,7 +46,7 @@ def joined(entries: list[CorpusEntry]) -> list[CorpusEntry]:
 
 
 def group_of(entry: CorpusEntry) -> str:
-    """What must not be parted by the split; an artist and a track of one name are two groups."""
+    """The group that a split must keep together; an artist and a track of the same name differ."""
     if entry.split_by:
         return entry.split_by
     if entry.artist:

@@ -1,9 +1,8 @@
-"""What a labeling method must answer.
+"""The interface of a labeling method.
 
-A labeler keeps no state between calls: what it needs is in the `SaeContext`. It names
-features from their exemplars, and it may read tracks: how strongly, in its own way of hearing,
-does a track say a text? The scorer `reading` holds a label against that on tracks that had no
-part in making it.
+A labeler keeps no state between calls; all that it needs is in the `SaeContext`. It labels features
+from their exemplars. It may also score how well a text fits a track by its own measure (`reading`);
+the scorer `reading` evaluates labels by that on tracks that were not used to make them.
 """
 
 from __future__ import annotations
@@ -21,55 +20,55 @@ from pipeline.store.tables import (
 
 
 class Labeler(ABC):
-    """A labeling method. Its calls are pure: the same context gives the same answer.
+    """A labeling method. Its calls are pure: the same context gives the same result.
 
-    A method of one's own needs `label`; all else has an answer that is right for most.
+    A new method must implement `label`; the defaults of all other methods suit most.
     """
 
     takes_variant: ClassVar[bool] = False
-    """Whether the method may be asked for as `METHOD@VARIANT`, each a method of its own."""
+    """Whether the method can be named `METHOD@VARIANT`; each variant is a separate method."""
 
     def __init__(self, variant: str = "") -> None:
         self.variant = variant
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """Of each config section of its own, a fingerprint of the files that it names.
+        """For each config section that belongs to the method, a fingerprint of the files it names.
 
-        Part of the run's key. Raises `PipelineError` if a file is missing, naming where it goes.
+        Part of the run's key. Raises `PipelineError` if a file is missing, saying where it belongs.
         """
         return {}
 
     def ready(self, config: RunConfig) -> None:  # noqa: B027 - most need nothing
-        """Raise `PipelineError` if a key, package or the like is missing: before any work."""
+        """Raise `PipelineError` if a key or package is missing; called before any work is done."""
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
-        """The methods whose labels this one is made of; they are asked first."""
+        """The methods whose labels this one uses; they are run first."""
         return ()
 
     def prepare(self, context: SaeContext) -> None:  # noqa: B027 - most need nothing
-        """Make what all SAEs of the run share and what takes long, telling the progress."""
+        """Compute what takes long or is shared by all SAEs of the run, reporting progress."""
 
     @abstractmethod
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """Candidates of each feature in turn: ranks from 1, the texts of a feature distinct.
+        """Candidates for each feature in turn: ranks from 1, distinct texts within a feature.
 
-        At most `context.config.labels.candidates` a feature. A feature that cannot be named gets
-        one candidate of status `failed`, with its reason and without a text.
+        At most `context.config.labels.candidates` per feature. A feature that cannot be labelled
+        gets one candidate of status `failed`, with a reason and no text.
         """
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
-        """How strongly each track says each text, [text, track]: more is more, the unit is free.
+        """Score of each text for each track, [text, track]; higher = better match, arbitrary units.
 
-        None if the method has no ear of its own. Raises `PipelineError` for a text that the
-        method could not have given.
+        None if the method cannot score tracks. Raises `PipelineError` for a text that the method
+        could not have produced.
         """
         return None
 
 
 def failed(feature: str, reason: str) -> LabelCandidate:
-    """The one candidate of a feature that could not be named."""
+    """The single candidate of a feature that could not be labelled, with the reason."""
     return LabelCandidate(
         feature=feature, rank=1, text="", confidence=0.0, description="", status="failed",
         reason=reason,

@@ -1,21 +1,22 @@
-"""`corpus-tags`: the corpus's own tags, by how enriched they are among a feature's exemplars.
+"""`corpus-tags`: the corpus's own tags, ranked by their enrichment among a feature's exemplars.
 
-On the demo corpus, whose tags are the planted truth, this method reads that truth: it is the
-ceiling there, not a competitor.
+On the demo corpus the tags are the planted ground truth, so there this method is an upper bound,
+not a competitor.
 
-For each tag, its log-odds among the exemplars less those among the background, both smoothed by
-an informative Dirichlet prior made of the background itself, over their standard deviation
-(Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 2008, equations 16, 20, 22; a
-document is a track here, so a tag counts at most once in each, and odds are those of a track to
-have it):
+A tag's score z is its log-odds among the exemplars minus its log-odds in the background, both
+smoothed with an informative Dirichlet prior derived from the background, divided by the standard
+deviation of that difference (Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 2008,
+equations 16, 20, 22; here a document is a track, so a tag counts at most once in each, and the odds
+are those of a track to have it):
 
     y  number of exemplars with the tag, of n;  Y  number of background tracks with it, of N
     p = (Y + 1/2) / (N + 1),  a = A p,  b = A (1 − p)                      A = `PRIOR_TRACKS`
     δ = log((y + a) / (n − y + b)) − log((Y + a) / (N − Y + b))
     z = δ / sqrt(1/(y + a) + 1/(n − y + b) + 1/(Y + a) + 1/(N − Y + b))
 
-The background is the validation split, from which the exemplars come, without them. Confidence is
-2Φ(z) − 1 for enriched tags and 0 for the others: 0 where the tag is as common as everywhere.
+The background is the validation split, from which the exemplars are taken, without the exemplars.
+Confidence is 2Φ(z) − 1 for enriched tags and 0 for the others; a tag that is as common among the
+exemplars as elsewhere gets 0.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ from pipeline.labelers.base import Labeler, failed
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 PRIOR_TRACKS = 2.0
-"""Weight of the prior, in tracks."""
+"""Weight A of the prior, in tracks."""
 
 
 class CorpusTags(Labeler):
-    """Names features by the corpus's tags."""
+    """Labels features with the corpus's tags."""
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The most enriched tags of each feature's exemplars; see the module."""
+        """The most enriched tags of each feature's exemplars; see the module docstring."""
         names, present = tag_matrix(context)
         background = context.in_split("validation")
         for feature in features:
@@ -55,7 +56,7 @@ class CorpusTags(Labeler):
             )  # fmt: skip
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
-        """1 where the track has the tag, else 0 [text, track]."""
+        """[text, track]: 1 where the track has the tag, else 0."""
         names, present = tag_matrix(context)
         place = {name: row for row, name in enumerate(names)}
         unknown = sorted(set(texts) - set(place))
@@ -65,7 +66,7 @@ class CorpusTags(Labeler):
 
 
 def tag_matrix(context: SaeContext) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """The tags of all usable tracks, sorted, and which track has which [tag, track]."""
+    """The tags of all usable tracks, sorted, and whether each track has them [tag, track]."""
     names = sorted({tag for record in context.tracks for tag in record.tags})
     row = {name: place for place, name in enumerate(names)}
     present = np.zeros((len(names), len(context.tracks)), dtype=bool)
@@ -81,7 +82,7 @@ def weighted_log_odds(
     background_tracks: int,
     prior_tracks: float = PRIOR_TRACKS,
 ) -> Floats:
-    """z of each tag [tag]; the formula is the module's, the counts are its y, n, Y, N."""
+    """z of each tag [tag] by the formula in the module docstring, from y, n, Y, N and A."""
     y, n = with_tag.astype(np.float64), float(tracks)
     big_y, big_n = background_with_tag.astype(np.float64), float(background_tracks)
     share = (big_y + 0.5) / (big_n + 1.0)
@@ -99,14 +100,14 @@ def _candidates(
     background: npt.NDArray[np.bool_],
     count: int,
 ) -> Iterator[LabelCandidate]:
-    """The `count` tags with the largest z, in that order; equal ones by name."""
+    """The `count` tags with the largest z, largest first; ties by name."""
     from scipy.special import ndtr
 
     others = background.copy()
     others[places] = False
     y, big_y = present[:, places].sum(axis=1), present[:, others].sum(axis=1)
     z = weighted_log_odds(y, len(places), big_y, int(others.sum()))
-    # Rounded, so that a last bit that differs between machines cannot swap two equal tags.
+    # Rounded, so that a difference in the last bit between machines cannot swap two equal tags.
     order = np.lexsort((np.arange(len(names)), -np.round(z, 9)))[:count]
     for rank, tag in enumerate(order, start=1):
         yield LabelCandidate(

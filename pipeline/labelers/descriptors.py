@@ -1,23 +1,24 @@
-"""`descriptors`: signal descriptors turned to words by how far the exemplars stand out.
+"""`descriptors`: phrases for the signal descriptors in which a feature's exemplars stand out.
 
 *Reading.* A descriptor's value in a track becomes a normal score against the reference, the
-usable tracks of train and validation: r = Φ⁻¹((rank + 1/2) / (N + 1)), rank being the number of
-reference tracks with a smaller value plus half of those with an equal one (van der Waerden
-scores: robust, whatever the unit or the skew). A phrase reads as r or, for a low end, −r. What a
-track does not have reads as 0.
+usable tracks of train and validation: r = Φ⁻¹((rank + 1/2) / (N + 1)), where rank is the number of
+reference tracks with a smaller value plus half of those with an equal one (van der Waerden scores,
+which do not depend on the unit or the skew). A phrase for the high end scores r, one for the low
+end −r. A track without the descriptor scores 0.
 
 *Effect.* Of n exemplars with scores r_i, mean m and variance s²:
 
     m̃ = m n / (n + a),  s̃² = (b + Σ (r_i − m)²) / (b + n − 1),  d = m̃ / sqrt(1 + s̃²)
 
-with a = `PRIOR_MEAN`, b = `PRIOR_VARIANCE`: both are shrunk towards the corpus (mean 0, variance
-1), so that few exemplars say little. Φ(d) is then the chance that an exemplar lies higher than a
-track of the corpus (the common-language effect size: McGraw and Wong, Psychological Bulletin
-1992). Phrases are ranked by |d|; confidence is 2Φ(|d|) − 1, 0 where exemplars are like any track.
+with a = `PRIOR_MEAN`, b = `PRIOR_VARIANCE`. Both are shrunk towards the corpus (mean 0, variance
+1), so that a few exemplars have little effect. Φ(d) is then the probability that an exemplar has a
+higher value than a track of the corpus (the common-language effect size: McGraw and Wong,
+Psychological Bulletin 1992). Phrases are ranked by |d|. Confidence is 2Φ(|d|) − 1, which is 0 if
+the exemplars are like any other track.
 
-*Choice.* One phrase a family of near-synonyms, and none of a descriptor whose rank correlation
-with a chosen one over the reference is `MAX_CORRELATION` or more in size; only if fewer than
-`FEWEST` are left do the passed-over ones come back, behind the others.
+*Choice.* At most one phrase per family of near-synonyms, and no descriptor whose rank correlation
+with one already chosen is at least `MAX_CORRELATION` in absolute value over the reference. If this
+leaves fewer than `FEWEST`, the rejected phrases are appended to the list.
 """
 
 from __future__ import annotations
@@ -39,38 +40,39 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = "labels/descriptors.parquet"
-"""The measured descriptors of all usable tracks, once a run."""
+"""The measured descriptors of all usable tracks, made once per run."""
 PRIOR_MEAN = 5.0
-"""Exemplars that the corpus's mean counts for: half of ten, for the best of thirty looks better
-than it is. It orders nothing, but keeps confidence near 2 AUROC − 1 on tracks not seen."""
+"""Weight of the corpus's mean, in exemplars. Half of the usual ten, since the best of about thirty
+descriptors looks better than it is. It does not change the order of phrases, but keeps confidence
+close to 2 AUROC − 1 on unseen tracks."""
 PRIOR_VARIANCE = 4.0
-"""Exemplars that the corpus's variance counts for."""
+"""Weight of the corpus's variance, in exemplars."""
 MAX_CORRELATION = 0.8
 FEWEST = 5
-"""Distinct candidates that a feature gets at least: a trial has five options."""
+"""Minimum number of distinct candidates per feature, since a trial has five options."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The corpus as its descriptors read."""
+    """The descriptors of all tracks, raw and as normal scores."""
 
     names: tuple[str, ...]
     """Descriptors that vary in the reference, in the vocabulary's order."""
     values: Floats
-    """[descriptor, track], each in its unit; NaN where a track has none."""
+    """[descriptor, track], each in its own unit; NaN where a track has no value."""
     normal: Floats
-    """[descriptor, track]: normal scores against the reference, 0 where a track has none."""
+    """[descriptor, track]: normal scores against the reference, 0 where a track has no value."""
     medians: Floats
-    """[descriptor] over the reference."""
+    """[descriptor]: medians over the reference."""
     correlation: Floats
-    """[descriptor, descriptor] of normal scores over the reference."""
+    """[descriptor, descriptor]: correlations of the normal scores over the reference."""
 
 
 class Descriptors(Labeler):
-    """Names features by their exemplars' signal descriptors."""
+    """Labels features by the signal descriptors of their exemplars."""
 
     def prepare(self, context: SaeContext) -> None:
-        """Measure the corpus."""
+        """Measure the descriptors of all usable tracks."""
         measured(context)
 
     def label(
@@ -89,10 +91,10 @@ class Descriptors(Labeler):
             )
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
-        """Signed normal scores [text, track]: how far each track lies on the phrase's side."""
+        """Signed normal scores [text, track]: how far each track lies towards the phrase's end."""
         unknown = [text for text in texts if text not in PHRASES]
         if unknown:
-            raise PipelineError(f"{unknown[0]!r} is no phrase of the descriptors' vocabulary")
+            raise PipelineError(f"{unknown[0]!r} is not a phrase of the descriptors' vocabulary")
         scores = read_scores(context)
         place = {name: row for row, name in enumerate(scores.names)}
         result = np.zeros((len(texts), len(context.tracks)))
@@ -104,7 +106,7 @@ class Descriptors(Labeler):
 
 
 def measured(context: SaeContext) -> pa.Table:
-    """The descriptors of every usable track, computed once a run."""
+    """The descriptors of every usable track, computed once per run."""
     from pipeline.signal.table import Excerpt, measure
 
     def make() -> pa.Table:
@@ -121,7 +123,7 @@ def measured(context: SaeContext) -> pa.Table:
 
 
 def read_scores(context: SaeContext) -> Scores:
-    """The corpus's descriptors, standardised."""
+    """The descriptors of all tracks of the run, with normal scores."""
     table = measured(context)
     rows = {track: row for row, track in enumerate(table.column("track").to_pylist())}
     order = [rows[record.track] for record in context.tracks]
@@ -131,7 +133,7 @@ def read_scores(context: SaeContext) -> Scores:
 
 
 def standardised(names: Sequence[str], values: Floats, reference: npt.NDArray[np.bool_]) -> Scores:
-    """Scores from `values` [descriptor, track]; `reference` says which tracks [track] count."""
+    """Scores from `values` [descriptor, track]; `reference` [track] marks the reference tracks."""
     varying = [row for row in range(len(names)) if _varies(values[row, reference])]
     values = values[varying]
     normal = np.zeros_like(values)
@@ -143,7 +145,7 @@ def standardised(names: Sequence[str], values: Floats, reference: npt.NDArray[np
 
 
 def normal_scores(values: Floats, reference: Floats) -> Floats:
-    """Φ⁻¹ of each value's [track] mid-rank among the reference's; 0 for NaN."""
+    """Φ⁻¹ of the mid-rank of each value [track] among the reference values; 0 for NaN."""
     from scipy.special import ndtri
 
     known = np.sort(reference[np.isfinite(reference)])
@@ -163,8 +165,8 @@ def effect_sizes(normal: Floats) -> Floats:
 
 
 def choose(effects: Floats, scores: Scores, count: int) -> list[int]:
-    """Rows of the descriptors that name a feature, strongest first; see the module."""
-    # Rounded, so that a last bit that differs between machines cannot swap two equal phrases.
+    """Rows of the descriptors chosen to label a feature, strongest first; see the module's top."""
+    # Rounded, so that a difference in the last bit between machines cannot swap two equal phrases.
     order = np.lexsort((np.arange(len(effects)), -np.round(np.abs(effects), 9)))
     wordy = [int(row) for row in order if _phrase(scores.names[row], effects[row])]
     chosen: list[int] = []
@@ -176,7 +178,7 @@ def choose(effects: Floats, scores: Scores, count: int) -> list[int]:
 
 
 def _same(row: int, other: int, scores: Scores) -> bool:
-    """Whether two descriptors say nearly the same."""
+    """Whether two descriptors are near-synonyms: of one family, or highly correlated."""
     families = {WORDS[scores.names[place]].family for place in (row, other)}
     return len(families) == 1 or abs(float(scores.correlation[row, other])) >= MAX_CORRELATION
 
@@ -186,7 +188,7 @@ def _phrase(name: str, effect: float) -> str:
 
 
 def _varies(reference: Floats) -> bool:
-    """Whether half the reference has the descriptor, and no one value fills nine tenths of it."""
+    """Whether at least half of the reference has a value, and no value is shared by nine tenths."""
     known = reference[np.isfinite(reference)]
     if len(known) < max(2, 0.5 * len(reference)):
         return False
@@ -212,7 +214,7 @@ def _candidates(
 
 
 def _description(words: Wording, scores: Scores, row: int, places: npt.NDArray[np.intp]) -> str:
-    """The median over exemplars beside the corpus's, and what the number is."""
+    """The medians over the exemplars and over the corpus, and what the number measures."""
     own = scores.values[row, places]
     middle = float(np.nanmedian(own)) if np.isfinite(own).any() else float("nan")
     return (

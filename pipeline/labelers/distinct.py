@@ -1,4 +1,4 @@
-"""Labels that say the same are one: names shared by all of a run's methods."""
+"""Merges synonymous labels: texts that mean the same get one name, shared by all methods."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pipeline.store.tables import LabelCandidate
 
 
 def names_of(context: SaeContext, rows: Sequence[LabelCandidate]) -> Mapping[str, str]:
-    """Each text's name, the same for near-synonyms of all methods of the run so far.
+    """The name of each text; near-synonyms share one, across all methods of the run so far.
 
-    A text that was met before keeps its name: what is added later changes nothing.
+    A text that was seen before keeps its name, whatever is added later.
     """
     labels = context.config.labels
     known: dict[str, str] = context.tables.memo.setdefault("names", {})
@@ -34,7 +34,7 @@ def names_of(context: SaeContext, rows: Sequence[LabelCandidate]) -> Mapping[str
 
 
 def distinct(rows: Sequence[LabelCandidate], names: Mapping[str, str]) -> list[LabelCandidate]:
-    """The rows without a feature's second text of one name, ranks closed up."""
+    """The rows with texts of the same feature and name merged into the first, and new ranks."""
     kept: dict[tuple[str, str], LabelCandidate] = {}
     ranks: Counter[str] = Counter()
     for row in rows:

@@ -1,14 +1,14 @@
-"""`ensemble`: several methods' candidates as one list, by rank aggregation.
+"""`ensemble`: the candidates of several methods merged into one list by rank aggregation.
 
-Each candidate of rank r of method m counts w(m, r); near-synonyms of several methods are one
-candidate and their counts add up; the sums order the list. Without listeners w = 1/(κ + r)
-(reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With an earlier study's
-answers, about the run that `[ensemble] run` names, w(m, r) is how often listeners chose rank r of
-method m and were at least fairly confident, (hits + `PRIOR` p) / (trials + `PRIOR`), with p the
-share over all methods at that rank: then a method that listeners do not believe moves down. Ties:
-better rank, then the methods' order.
+A candidate of rank r from method m has the weight w(m, r). Near-synonyms from several methods are
+merged and their weights added; the sums order the list. Without listeners' answers,
+w = 1 / (κ + r) (reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With the answers
+of an earlier study about the run that `[ensemble] run` names, w(m, r) is how often listeners chose
+rank r of method m and were at least fairly confident: (hits + `PRIOR` p) / (trials + `PRIOR`), with
+p the share over all methods at that rank. This moves down methods that listeners do not trust. Ties
+are broken by the better rank, then by the order of the methods.
 
-Confidence is the sum over the best sum possible, all methods agreeing at rank 1.
+Confidence is the sum divided by the largest possible sum (all methods agree at rank 1).
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from pipeline.labelers.study_responses import StudyAnswer, answers_of
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 PRIOR = 10.0
-"""Trials that the share over all methods counts for."""
+"""Weight of the share over all methods, in trials."""
 CONFIDENT = 4
-"""At least "Fairly confident"."""
+"""Smallest confidence that counts: "Fairly confident"."""
 
 Weights = Mapping[tuple[str, int], float]
 
 
 @dataclass
 class _Sum:
-    """One name's standing."""
+    """The sum of weights of one name, and the best candidate for it."""
 
     text: str
     total: float
     best: tuple[int, int]
-    """Best rank, and place of the method that gave it."""
+    """Best rank, and position of the method that gave it."""
     given: list[str]
     description: str
 
 
 class Ensemble(Labeler):
-    """Names features by what several methods agree on."""
+    """Labels features with the candidates on which several methods agree."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """The listeners' answers, if there are any."""
+        """Fingerprint of the listeners' answers, if there are any."""
         path = config.ensemble.responses
         if path is not None and not path.is_file():
             raise PipelineError(f"[ensemble] responses {path} does not exist")
@@ -61,7 +61,7 @@ class Ensemble(Labeler):
         return {"ensemble": sha256_of(path) if path else "uncalibrated"}
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
-        """What is combined."""
+        """The methods to merge."""
         named = config.ensemble.methods or tuple(
             method for method in config.labels.methods if not is_derived(method)
         )
@@ -72,7 +72,7 @@ class Ensemble(Labeler):
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The methods' candidates by their sums."""
+        """The merged candidates of each feature, ordered by their sums."""
         methods = self.sources(context.config)
         weights = weights_of(context.config, methods)
         given: dict[str, list[tuple[str, LabelCandidate]]] = defaultdict(list)
@@ -100,8 +100,8 @@ class Ensemble(Labeler):
                 )
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
-        """That of the first method that gave the text; None if a method that gave one of them
-        reads nothing."""
+        """Each text's reading by the first method that gave it; None if one of these methods
+        cannot score tracks."""
         methods = self.sources(context.config)
         gave: dict[str, str] = {}
         for method in reversed(methods):
@@ -121,7 +121,7 @@ class Ensemble(Labeler):
 def combined(
     given: Sequence[tuple[str, LabelCandidate]], methods: Sequence[str], weights: Weights
 ) -> list[_Sum]:
-    """The names of one feature, best first. A name is a text or its near-synonyms."""
+    """The merged names of one feature, best first; near-synonyms share a name."""
     sums: dict[str, _Sum] = {}
     for method, row in given:
         name = row.name or row.text
@@ -138,7 +138,7 @@ def combined(
 
 
 def weights_of(config: RunConfig, methods: Sequence[str]) -> Weights:
-    """w of each method and rank."""
+    """The weight w of each method and rank."""
     ranks = range(1, config.labels.candidates + 1)
     given = config.ensemble
     heard = answers_of(given.responses, given.run, section="ensemble") if given.responses else []
@@ -149,10 +149,11 @@ def weights_of(config: RunConfig, methods: Sequence[str]) -> Weights:
 
 
 def _believed(heard: Sequence[StudyAnswer], method: str, rank: int) -> float:
-    """How often listeners chose that rank of the method with confidence, shrunk to all methods."""
+    """Share of trials in which listeners chose this rank of the method with confidence, shrunk
+    towards the share over all methods."""
     own = [answer for answer in heard if answer.method == method]
     hit = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in own]
     everywhere = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in heard]
-    # A rank that was never shown keeps a little, so that it still orders behind the others.
+    # Keep a small weight for a rank that was never chosen, so that ranks still order candidates.
     share = (sum(everywhere) + 0.5 / rank) / (len(everywhere) + 1.0)
     return (sum(hit) + PRIOR * share) / (len(hit) + PRIOR)

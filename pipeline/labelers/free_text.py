@@ -1,11 +1,11 @@
-"""`free-text`: what listeners themselves wrote for a feature, in an earlier study.
+"""`free-text`: the labels that listeners wrote for a feature in an earlier study.
 
-The study was of an earlier run with the same features, which `[free_text] run` names; answers about
-any other run are left out. Texts of a feature that say the same (`labelers.synonyms`, slips of the
-pen joined) are one candidate; each participant counts once for it, whatever the method that they
-were shown. More participants rank higher, then the commoner wording. Confidence is the share of
-the feature's writers who wrote it. A candidate's text is its commonest wording, the shortest of
-those, then the first in the alphabet.
+The study was about an earlier run with the same features, which `[free_text] run` names; answers
+about other runs are ignored. Texts for a feature that mean the same (see `labelers.synonyms`;
+typing errors are merged too) are one candidate, for which each participant counts once, whichever
+method they were shown. Candidates are ranked by their number of participants. Confidence is the
+share of participants who wrote this candidate, among those who wrote anything for the feature. The
+text of a candidate is its most frequent wording, then the shortest, then the first alphabetically.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from pipeline.labelers.synonyms import slips_joined, word_groups, words_of
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 LONGEST = 80
-"""Characters: a longer text is a remark, not a name."""
+"""Maximum length of a label in characters; a longer text is a remark."""
 
 
 class FreeText(Labeler):
-    """Names features by listeners' own words."""
+    """Labels features with listeners' own words."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """The file with their answers."""
+        """Fingerprint of the file with their answers."""
         path = config.free_text.responses
         if path is None or not path.is_file():
             raise PipelineError(
                 "free-text needs an earlier study's answers: set [free_text] responses to its "
-                f"responses.csv ({path or 'nothing'} is no file)"
+                "responses.csv" + (f" (there is no file {path})" if path else "")
             )
         answers_of(path, config.free_text.run, section="free_text")
         return {"free_text": sha256_of(path)}
@@ -43,7 +43,7 @@ class FreeText(Labeler):
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The names that listeners wrote, by how many did."""
+        """The labels that listeners wrote, by the number of participants."""
         path = context.config.free_text.responses
         if path is None:
             raise PipelineError("free-text needs [free_text] responses")
@@ -71,21 +71,22 @@ class FreeText(Labeler):
 
 
 def _check_features(context: SaeContext, heard: Sequence[StudyAnswer]) -> None:
-    """Raise if listeners heard a feature of the SAE that this run did not keep: then its
-    dictionary is another one."""
+    """Raise `PipelineError` if listeners heard a feature of the SAE that this run did not keep,
+    which shows that its features are not the same."""
     kept = {feature.feature for feature in context.features}
     for answer in heard:
         if answer.feature.rpartition("/")[0] == context.sae and answer.feature not in kept:
             raise PipelineError(
                 f"listeners heard {answer.feature} of run {answer.run}, which this run did not "
-                "keep: its features are others, so the texts are not theirs"
+                "keep: the two runs have different features, so the texts do not apply"
             )
 
 
 def grouped(
     own: Sequence[StudyAnswer], fewest: int, seen: Mapping[str, int]
 ) -> list[tuple[str, int, tuple[str, ...]]]:
-    """Name, its number of participants, and its other wordings; most participants first.
+    """For each candidate its text, number of participants, and other wordings; most participants
+    first.
 
     `seen`: how often each word occurs in what listeners wrote for any feature.
     """

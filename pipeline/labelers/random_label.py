@@ -1,11 +1,11 @@
-"""`random-label`: another feature's labels. The control that every method must beat.
+"""`random-label`: the labels of another feature, a control that every method must beat.
 
-Features are drawn to a ring by the seed, and each gets the labels of the next one on it, so that
-every feature's labels are given exactly once, never to itself. Where the donor's best label is one
-that the feature has itself, as among near-duplicates, two features change donors if that helps:
-a control that is right by accident is none. The donor's ranks count as the method's own.
-`random-label@METHOD` deals out the labels of METHOD; without it those of
-`[labels] random_label_of`, else of the run's first method that is no control.
+The seed arranges the features in a ring, and each gets the labels of the next one, so that every
+feature's labels are used exactly once and never for itself. If a donor's best label is also a label
+of the receiving feature, as happens among near-duplicates, two features swap donors where that
+helps: a control must not be right by accident. The donor's ranks count as the method's own.
+`random-label@METHOD` uses the labels of METHOD, plain `random-label` those of
+`[labels] random_label_of`, else those of the run's first non-control method.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pipeline.store.tables import FeatureRecord, LabelCandidate
 
 
 class RandomLabel(Labeler):
-    """Names each feature by another one's labels."""
+    """Labels each feature with another feature's labels."""
 
     takes_variant: ClassVar[bool] = True
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
-        """The one method whose labels are dealt out."""
+        """The method whose labels are shuffled."""
         named = self.variant or config.labels.random_label_of
         own = [method for method in config.labels.methods if not is_derived(method)]
         if not named and not own:
@@ -40,7 +40,7 @@ class RandomLabel(Labeler):
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The donor's labels under this feature's name."""
+        """The donor's labels for each feature."""
         (source,) = self.sources(context.config)
         given: dict[str, list[LabelCandidate]] = {}
         for row in context.labels(source):
@@ -58,16 +58,16 @@ class RandomLabel(Labeler):
                 yield from (_dealt(row, name, source) for row in given[donor[name]])
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
-        """The source's."""
+        """The reading of the method whose labels are shuffled."""
         (source,) = self.sources(context.config)
         return labeler(source).reading(context, texts)
 
 
 def donors(said: Mapping[str, Sequence[str]], seed: int) -> dict[str, str]:
-    """Each feature's donor: another one, each giving once. Empty if there are fewer than two.
+    """Each feature's donor, a different one; each gives once. Empty for fewer than two features.
 
-    `said`: feature to the names of its own labels, best first. A donor's best is none of the
-    feature's own, where two changing donors can bring that about.
+    `said`: the names of each feature's own labels, best first. Where swapping two donors can
+    achieve it, a donor's best label is none of the feature's own.
     """
     names = sorted(said)
     if len(names) < 2:

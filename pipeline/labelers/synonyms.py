@@ -1,25 +1,25 @@
-"""Which texts are the same name: by their words, and by a text encoder's embeddings.
+"""Which texts count as the same label: by their words, and by the embeddings of a text encoder.
 
-*Words.* Two texts say the same if they have the same words but for case, hyphens and punctuation,
-filling words and inflection ("drum", "drums", "drumming"). "A, B", "A and B" or "A or B" are parts
-whose order does not matter; of three words in one part the order does, for "sharp attack, soft
-decay" is not "soft attack, sharp decay", nor "piano over strings" "strings over piano". A modifier
-put behind its word by a comma ("beat, fast") is read before it. Opposites differ in a word and
-stay apart. Whatever is in doubt is another name: two names for one thing cost a trial little, one
-name for two things gives a label away.
+*Words.* Two texts mean the same if their words agree, apart from case, hyphens, punctuation, filler
+words and inflection ("drum", "drums", "drumming"). In "A, B", "A and B" and "A or B" the order of
+the parts does not matter. Within a part of three or more words it does: "sharp attack, soft decay"
+is not "soft attack, sharp decay", and "piano over strings" is not "strings over piano". A modifier
+after a comma ("beat, fast") is moved before its noun. Opposites differ in a word and stay separate.
+In doubt, texts are kept separate: two labels for one thing hardly affect a trial, but one label
+for two things would give the answer away.
 
-*Slips of the pen* are looked for only in what people typed (`slips_joined`): machines do not
-mistype, and a letter is the whole difference between "lively" and "lovely".
+*Typing errors* are only looked for in what people typed (`slips_joined`): models do not mistype,
+and one letter is the only difference between "lively" and "lovely".
 
-*Embeddings.* Beyond that, two texts whose embeddings have a cosine of at least a threshold are
-one name, unless they differ in a word of opposites ("fast pace", "slow pace": encoders place
-those near each other), in the order of two ("low to high") or in a note ("C#", "C"). Encoders
-place all texts near each other, too: in `clap-nano` three quarters of the pairs of different
-concepts have a cosine over 0.95. So the mean of plain phrases is taken away first; then 0.7 % of
-them are over 0.98, and 63 % of the pairs of true synonyms.
+*Embeddings.* In addition, two texts whose embeddings have at least a given cosine are the same,
+unless they differ in a word that has an opposite ("fast pace", "slow pace", which encoders place
+close together), in the order of two such words ("low to high") or in a note ("C#", "C"). Encoders
+place all texts close together: with `clap-nano`, three quarters of the pairs of different concepts
+have a cosine above 0.95. Therefore the mean of plain phrases is subtracted first; then 0.7 % of
+those pairs are above 0.98, and 63 % of the pairs of true synonyms.
 
-Each text joins the first leader that it is the same as, leaders in the order given: chains of
-ever less similar texts cannot form.
+Each text joins the first group whose leader means the same, leaders in the order given. So chains
+of less and less similar texts cannot form.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FILLING = frozenset(
         "very", "with", "music", "musical", "track", "piece", "quite", "rather",
     ]
 )  # fmt: skip
-"""Not "from" and "to": "low to high" is not "high to low"."""
+"""Filler words. Not "from" and "to": "low to high" is not "high to low"."""
 WORD = re.compile(r"[^\W_]+[#♭]?")
-"""A word, with the sign that makes another note of it: "C# minor" is not "C minor"."""
+"""A word, including a sharp or flat sign: "C# minor" is not "C minor"."""
 JOINING = re.compile(r"[,;/&+|]|\.\s|\b(?:and|or)\b")
-"""What stands between the parts of a text."""
+"""Separators between the parts of a text."""
 OPPOSITES = (
     ("fast", "slow"), ("high", "low"), ("loud", "quiet"), ("loud", "soft"), ("major", "minor"),
     ("bright", "dark"), ("male", "female"), ("happy", "sad"), ("short", "long"), ("no", ""),
@@ -52,36 +52,36 @@ OPPOSITES = (
     ("light", "heavy"), ("solo", "ensemble"), ("acoustic", "electric"),
     ("vocal", "instrumental"), ("growing", "fading"), ("sharp", "soft"), ("high", "deep"),
 )  # fmt: skip
-"""A text with one word of a pair is never the same as one with the other; `""`: without it."""
+"""Texts that contain different words of a pair are never the same; `""` means: without the word."""
 MODIFIERS = frozenset(word for pair in OPPOSITES for word in pair if word) - {
     "no",
     "not",
     "without",
 }
-"""Words that may stand behind their noun after a comma."""
+"""Words that may follow their noun after a comma."""
 SINGULAR = frozenset(["blues", "news", "goods"])
-"""Words that would be other ones without their s."""
+"""Words that would be different words without their s."""
 SLIP_LENGTH = 6
-"""Letters of a word that may hold two letters changed round, or one doubled or left single."""
+"""Minimum length of a word that may have two letters swapped, or one wrongly doubled or single."""
 LONG_SLIP_LENGTH = 8
-"""Letters of a word that may hold another letter, one too many or one too few."""
+"""Minimum length of a word in which any one letter may be wrong, missing or extra."""
 
 Key = tuple[tuple[str, ...], ...]
 """A text's parts, each of words; see `key_words`."""
 
 
 def word_groups(texts: Iterable[str]) -> dict[str, str]:
-    """Each text's name: the first of `texts` that has the same words."""
+    """The name of each text: the first of `texts` with the same words."""
     first: dict[Key, str] = {}
     return {text: first.setdefault(key_words(text), text) for text in texts}
 
 
 def slips_joined(names: Mapping[str, str], seen: Mapping[str, int]) -> dict[str, str]:
-    """The groups `names`, as `word_groups` gives them, with slips of the pen joined.
+    """The groups `names`, as returned by `word_groups`, with typing errors merged.
 
-    `seen`: how often each word occurs in all that people wrote. A group joins another if one word
-    of it, which nobody wrote a second time, differs by a slip from a word that was written more
-    often. A word written twice is a word.
+    `seen`: how often each word occurs in all that people wrote. A group joins another if they
+    differ in one word that was written only once and is a typing error for a word that was written
+    more often. A word that was written twice is not taken for an error.
     """
     leaders = {key_words(name): name for name in dict.fromkeys(names.values())}
     joined = dict(names)
@@ -93,14 +93,17 @@ def slips_joined(names: Mapping[str, str], seen: Mapping[str, int]) -> dict[str,
 
 
 def words_of(text: str) -> list[str]:
-    """The words that count, without their endings, in their order."""
+    """The stems of a text's words, in order, without filler words."""
     return [word for part in key_words(text) for word in part]
 
 
 def embedded_groups(
     texts: Sequence[str], embeddings: npt.NDArray[np.floating], least: float
 ) -> dict[str, str]:
-    """Each text's name by its words, and then by unit `embeddings` [text, width]."""
+    """The name of each text, by its words and then by its unit embedding [text, width].
+
+    `least`: minimum cosine of two texts with the same name.
+    """
     by_words = word_groups(texts)
     row = {text: place for place, text in enumerate(texts)}
     names = list(dict.fromkeys(by_words.values()))
@@ -121,17 +124,17 @@ def embedded_groups(
 def centred(
     embeddings: npt.NDArray[np.floating], reference: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.floating]:
-    """Unit embeddings [text, width] without the mean of the `reference` texts', at norm 1 again."""
+    """Embeddings [text, width] minus the mean of those of the `reference` texts, renormalised."""
     apart = embeddings - reference.mean(axis=0)
     length = np.linalg.norm(apart, axis=1, keepdims=True)
     return np.asarray(apart / np.where(length > 0, length, 1.0), dtype=np.float32)
 
 
 def key_words(text: str) -> Key:
-    """A text's parts as they count: words without their endings and without filling ones.
+    """The key by which texts are compared: its parts, each a tuple of stems without filler words.
 
-    Parts are sorted, and so are the two words of a part; more keep their order. A text of filling
-    words keeps all of them.
+    Parts are sorted; so are the words of a part of two, while three or more keep their order. A
+    text that consists of filler words keeps all of them.
     """
     text = text.casefold().replace("'", "").replace("’", "").replace("♯", "#")
     parts = [_part(part) for part in JOINING.split(text)]
@@ -150,7 +153,8 @@ def _part(text: str) -> tuple[str, ...]:
 
 
 def opposed(one: str, other: str) -> bool:
-    """Whether two texts differ in a word of opposites, in the order of two of them or in a note."""
+    """Whether two texts differ in a word that has an opposite, in the order of a pair of opposites,
+    or in a note."""
     if _notes(one) != _notes(other):
         return True
     before, after = _plain_words(one), _plain_words(other)
@@ -168,7 +172,7 @@ def opposed(one: str, other: str) -> bool:
 
 
 def _notes(text: str) -> set[str]:
-    """The raised and lowered notes that a text names."""
+    """The sharp and flat notes in a text."""
     return set(re.findall(r"\b[a-g][#♭]", text.casefold().replace("♯", "#")))
 
 
@@ -181,10 +185,10 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """The word without its inflection: "strings" and "string", "drumming" and "drum" become one.
+    """The word without its inflection: "strings" becomes "string", "drumming" becomes "drum".
 
-    Only what English grammar does to the end of a word, with the e that it drops put back: "taping"
-    is "tape" and "tapping" is "tap". Other endings make other words ("harmonica", "harmonics").
+    Only grammatical endings are removed, and a dropped e is restored: "taping" becomes "tape",
+    "tapping" becomes "tap". Other endings make different words ("harmonica", "harmonics").
     """
     for ending in ("ings", "ing", "ed"):
         rest = word.removesuffix(ending)
@@ -209,16 +213,16 @@ def _singular(word: str) -> str:
 
 
 def _infinitive(rest: str) -> str:
-    """The verb whose -ing or -ed form begins with `rest`."""
+    """The infinitive of a verb whose -ing or -ed form starts with `rest`."""
     if rest[-1] == rest[-2] and rest[-1] not in "lsfz":
         return rest[:-1]  # drumming
-    short = re.fullmatch(r"[^aeiou]*[aeiouy][^aeiouwxy]", rest)  # taping: else it were tapping
+    short = re.fullmatch(r"[^aeiou]*[aeiouy][^aeiouwxy]", rest)  # taping, not tapping
     soft = re.search(r"[^aeioulrw]l$|[^s]s$|[cvu]$|[^z]z$|[^aeiou]at$|i[szv]$", rest)  # pulsing
     return rest + "e" if short or soft else rest
 
 
 def _slipped(key: Key, other: Key, seen: Mapping[str, int]) -> bool:
-    """Whether all words but one are equal, and that one is a slip of the other's."""
+    """Whether all words but one are equal, and that one is a typing error for the other's."""
     if tuple(map(len, key)) != tuple(map(len, other)):
         return False
     mine = sorted(word for part in key for word in part)
@@ -231,9 +235,9 @@ def _slipped(key: Key, other: Key, seen: Mapping[str, int]) -> bool:
 
 
 def is_slip(word: str, meant: str) -> bool:
-    """Whether a long word is another with a slip inside it: two letters changed round, one doubled
-    or left single, in a longer word any one letter. First and last letters are right: an ending is
-    grammar, not a slip ("harmonica", "harmonics")."""
+    """Whether `word` is `meant` with a typing error: two letters swapped, one wrongly doubled or
+    single or, in a longer word, any one letter wrong. The first and the last letter must agree,
+    since an ending is grammar, not an error ("harmonica", "harmonics")."""
     if min(len(word), len(meant)) < SLIP_LENGTH or word == meant:
         return False
     start = next((i for i, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b), 0)

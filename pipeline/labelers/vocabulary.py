@@ -1,11 +1,11 @@
-"""The closed vocabulary of `descriptors`: what a lay listener would say of either end of each.
+"""The closed vocabulary of `descriptors`: a lay listener's phrase for each end of each descriptor.
 
-A word claims only what its descriptor was found to tell; an end that nobody would remark on (no
-echo, no quick repeats) has none. Descriptors of one family say nearly the same, so a feature gets
-at most one of them.
+A phrase claims only what its descriptor was found to measure; an end that nobody would remark on
+(no echo, no quick repeats) has no phrase. Descriptors of one family mean nearly the same, so a
+feature gets at most one of them.
 
-To add a descriptor: compute it in `pipeline/signal/`, name it in `describe.DESCRIPTORS`, and give
-it its line here. Every phrase must be distinct.
+To add a descriptor: compute it in `pipeline/signal/`, list it in `describe.DESCRIPTORS`, and add a
+line here. All phrases must be distinct.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wording:
-    """One descriptor's words."""
+    """The phrases for one descriptor."""
 
     descriptor: str
-    """Its name in `pipeline.signal.describe.DESCRIPTORS`."""
+    """Name of the descriptor in `pipeline.signal.describe.DESCRIPTORS`."""
     family: str
     high: str
-    """Said of tracks whose value is far over the corpus's; empty if nothing is."""
+    """Phrase for tracks with a value far above the corpus's; empty if there is none."""
     low: str
-    """Said of tracks whose value is far under it; empty if nothing is."""
+    """Phrase for tracks with a value far below the corpus's; empty if there is none."""
     measures: str
-    """What the number is, with its unit."""
+    """What the number measures, with its unit."""
 
 
 VOCABULARY: tuple[Wording, ...] = (
@@ -97,6 +97,6 @@ PHRASES: dict[str, tuple[str, int]] = {
     for phrase, sign in ((words.high, 1), (words.low, -1))
     if phrase
 }
-"""Each phrase's descriptor, and the end that it names: 1 for high, −1 for low."""
+"""The descriptor of each phrase, and its end: 1 for high, −1 for low."""
 
 WORDS: dict[str, Wording] = {words.descriptor: words for words in VOCABULARY}

@@ -1,8 +1,8 @@
-"""Corpus adapters: how a folder of recordings and what is known of them is read."""
+"""Corpus adapters: each reads a folder of recordings and their metadata in one layout."""
 
 from __future__ import annotations
 
-# To add an adapter: its file here with a class after base.Corpus, a line below.
+# To add an adapter: write its file here with a class that implements base.Corpus, add a line below.
 ADAPTERS: dict[str, str] = {
     "folder": "pipeline.corpus.adapters.folder.FolderCorpus",
     "mtg-jamendo": "pipeline.corpus.adapters.jamendo.JamendoCorpus",

@@ -1,8 +1,8 @@
-"""What a corpus adapter hands on, and what several of them do alike.
+"""The entries that corpus adapters return, and helpers that several of them share.
 
-An item that cannot be used does not end a run: its entry carries the `reason`, with which the
-stage `corpus` sets it aside, counts it and lists it. A corpus is refused where nothing of it can
-be used, or a whole list cannot be read.
+An unusable item does not end a run: its entry carries a `reason`, and the stage `corpus` sets it
+aside, counts it and lists it with that reason. A corpus is refused only if none of it can be used
+or a whole listing cannot be read.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ AUDIO_SUFFIXES = frozenset(
 
 
 NOTHING = ("none", "null", "nan")
-"""What programs write into a text for no value."""
+"""Words that programs write for a missing value."""
 
 
 @dataclass(frozen=True)
 class CorpusEntry:
-    """A recording as the corpus lists it, not yet looked at."""
+    """A recording as the corpus lists it, before its file is opened."""
 
     track: str
     """Identifier, unique in the corpus."""
     path: str
-    """Of the audio file, from the corpus folder."""
+    """Path of the audio file, relative to the corpus folder."""
     sha256: str = ""
-    """Of the file's bytes, if the corpus states it."""
+    """SHA-256 of the file's bytes, if the corpus lists it."""
     artist: str = ""
     tags: tuple[str, ...] = ()
     caption: str = ""
     license: str = ""
     group: str = ""
-    """What the split must not part, where it is another than the artist: copies of a recording
-    that were shifted in pitch or tempo, several excerpts of one video."""
+    """What a split must keep together besides an artist: copies of a recording shifted in pitch or
+    tempo, several excerpts of one video."""
     reason: str = ""
-    """Why it cannot be used, where the list shows it already."""
+    """Why it cannot be used, if the listing already shows that."""
     split_by: str = ""
-    """What its split is drawn by, where other entries link its artist or group to another name."""
+    """The name whose hash decides the split, where other entries link the group to it."""
 
 
 class Corpus(Protocol):
@@ -63,7 +63,7 @@ class Corpus(Protocol):
 
     @staticmethod
     def fingerprint(folder: Path) -> str:
-        """Hash of what the folder lists; another corpus has another."""
+        """A hash of the listing and of files' names and sizes, which differs between corpora."""
 
     @staticmethod
     def entries(folder: Path) -> list[CorpusEntry]:
@@ -86,7 +86,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def linked_folders(folder: Path) -> list[Path]:
-    """Links to folders, which are not followed: two of them can lead into each other."""
+    """Links to folders, which are not followed, since they can form cycles."""
     return sorted(path for path in _found_under(folder) if path.is_symlink() and path.is_dir())
 
 
@@ -96,14 +96,13 @@ def _found_under(folder: Path) -> Iterator[Path]:
 
 
 def listed_path(folder: Path, path: str) -> str:
-    """Where a listed file is, from the folder: as it is written if it is there or nowhere, else in
-    another spelling that is."""
+    """Path of a listed file, relative to `folder`: the first spelling that exists, else `path`."""
     return next((name for name in spellings(path) if audio_source.exists(folder / name)), path)
 
 
 def spellings(path: str) -> tuple[str, ...]:
-    """A path as it is written, without blanks around it, with Windows' backslashes turned, and
-    with its accents in one character or two, as macOS writes them."""
+    """A path as written; without surrounding blanks; with slashes in place of backslashes; and with
+    accented letters as one character (NFC) or two (NFD, as macOS writes them)."""
     plain = path.strip()
     turned = plain.replace("\\", "/")
     forms = (unicodedata.normalize(form, turned) for form in ("NFC", "NFD"))
@@ -111,9 +110,9 @@ def spellings(path: str) -> tuple[str, ...]:
 
 
 def fingerprint_of(folder: Path, *, contents: Iterable[Path], sizes: Iterable[Path]) -> str:
-    """SHA-256 over the contents of listings and the names and sizes of audio.
+    """SHA-256 over the contents of listings and the names and sizes of audio files.
 
-    Audio is not read here: the stage `corpus` hashes it.
+    Audio is not read here; the stage `corpus` hashes it.
     """
     digest = hashlib.sha256()
     for path in sorted(contents):
@@ -123,17 +122,17 @@ def fingerprint_of(folder: Path, *, contents: Iterable[Path], sizes: Iterable[Pa
 
 
 def digest_names(digest: hashlib._Hash, folder: Path, paths: Iterable[Path]) -> None:
-    """Add the names and sizes of files to a hash; a name need not be UTF-8."""
+    """Add the names and sizes of files to a hash; names need not be UTF-8."""
     for path in sorted(paths):
         size = path.stat().st_size if path.is_file() else 0
         digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0{size}\n"))
 
 
 def sorted_entries(entries: Iterable[CorpusEntry], where: Path) -> list[CorpusEntry]:
-    """The entries by track, each name once; raises `PipelineError` if none of them can be used."""
+    """The entries sorted by track, with unique names; raises `PipelineError` if none is usable."""
     found = sorted((_storable(entry) for entry in entries), key=lambda entry: entry.track)
     if not found:
-        raise PipelineError(f"{where} lists no recording")
+        raise PipelineError(f"{where} lists no recordings")
     if all(entry.reason for entry in found):
         first = f"{found[0].track}: {found[0].reason}"
         raise PipelineError(
@@ -143,7 +142,7 @@ def sorted_entries(entries: Iterable[CorpusEntry], where: Path) -> list[CorpusEn
 
 
 def _storable(entry: CorpusEntry) -> CorpusEntry:
-    """The entry with texts that a table can hold; a path that it cannot hold is the reason."""
+    """The entry with texts that a table can hold; a path that is not UTF-8 becomes the reason."""
     track, path = (os.fsencode(_whole(name)) for name in (entry.track, entry.path))
     try:
         path.decode()
@@ -165,7 +164,7 @@ def _storable(entry: CorpusEntry) -> CorpusEntry:
 
 
 def _whole(name: str) -> str:
-    """A name whose only surrogates are those that stand for bytes of a file name."""
+    """`name` without surrogates, except those that stand for undecodable bytes of a file name."""
     return "".join(
         "\ufffd"
         if "\ud800" <= letter <= "\udfff" and not "\udc80" <= letter <= "\udcff"
@@ -175,21 +174,22 @@ def _whole(name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """A text without halves of characters, which JSON may escape and no file can hold."""
+    """`text` without lone surrogates, which JSON can escape but no file can hold."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _told_apart(entries: list[CorpusEntry]) -> list[CorpusEntry]:
-    """The sorted entries with every second one of a name renamed and set aside."""
+    """The sorted entries; of several with the same name all but the first are renamed and get a
+    reason, with which they are set aside."""
     names = {entry.track for entry in entries}
     kept: list[CorpusEntry] = []
-    last: dict[str, int] = {}  # what was counted up to for a name: a list may have one name only
+    last: dict[str, int] = {}  # the last number used per name: a listing may repeat one many times
     for entry in entries:
         track = entry.track
         number = last.get(track, 0) + 1
         if number > 1:
             number = next(n for n in itertools.count(number) if f"{track}#again{n}" not in names)
-            reason = f"the corpus names the track {track!r} more than once"
+            reason = f"the corpus lists the track {track!r} more than once"
             entry = replace(entry, track=f"{track}#again{number}", reason=entry.reason or reason)
         last[track] = number
         kept.append(entry)
@@ -197,26 +197,26 @@ def _told_apart(entries: list[CorpusEntry]) -> list[CorpusEntry]:
 
 
 def text_of(value: Any) -> str:
-    """A cell or field as text; empty for nothing, for which pandas writes NaN.
+    """A cell or field as text; empty for a missing value (pandas writes NaN).
 
-    Raises `ValueError` if it is no text or number.
+    Raises `ValueError` if it is neither text nor a number.
     """
     if value is None or (isinstance(value, float) and isnan(value)):
         return ""
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column of numbers with a gap becomes one of floats
+        return str(int(value))  # pandas turns whole numbers into floats if one is missing
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"{_shown(value)}, which is no text")
+    raise ValueError(f"{_shown(value)}, which is not text")
 
 
 def tags_of(value: Any, *, separators: str = "|") -> tuple[str, ...]:
-    """Tags from whatever a corpus has them in: a list, a text, a number; each once, in order.
+    """Tags from a list, a text or a number, without repetitions, in order.
 
-    A text is a list as Python or JSON writes it, or tags with the first of `separators` that it
-    holds between them. Raises `ValueError` if it is none of these.
+    A text is a list as written by Python or JSON, or tags separated by the first of `separators`
+    that occurs in it. Raises `ValueError` if the value is none of these.
     """
     if isinstance(value, bytes):
         value = value.decode()
@@ -237,7 +237,7 @@ def _list_in(text: str, separators: str) -> Any:
     if text.casefold() in NOTHING:
         return []
     if text[:1] == "{" and text[-1:] == "}":
-        raise ValueError(f"{_shown(text)}, which is no list")
+        raise ValueError(f"{_shown(text)}, which is not a list")
     if text[:1] in ("[", "(") and text[-1:] in ("]", ")"):
         return written_list(text)
     separator = next((one for one in separators if one in text), "\n")
@@ -245,8 +245,8 @@ def _list_in(text: str, separators: str) -> Any:
 
 
 def written_list(text: str) -> Any:
-    """The list in a text as Python or JSON writes it; raises `ValueError` if it is none."""
-    # numpy writes no commas, and Python reads 'a' 'b' as one text.
+    """The list in a text as written by Python or JSON; raises `ValueError` if it is not a list."""
+    # numpy writes no commas, and Python would read 'a' 'b' as one text.
     if re.search(r"""(['"])\s+['"]""", text) is None:
         try:
             found = ast.literal_eval(text.replace("null", "None") if "null" in text else text)
@@ -255,9 +255,9 @@ def written_list(text: str) -> Any:
         if isinstance(found, list | tuple):
             return found
         bare = re.fullmatch(r"""[\[(]([^\[\](){}"']+)[\])]""", text)
-        if bare:  # [rock, slow piano], without the quotation marks of either language
+        if bare:  # [rock, slow piano], without quotation marks
             return [part.strip() for part in bare[1].split(",")]
-    raise ValueError(f"{_shown(text)}, which is no list")
+    raise ValueError(f"{_shown(text)}, which is not a list")
 
 
 def _shown(value: Any) -> str:
@@ -265,7 +265,8 @@ def _shown(value: Any) -> str:
 
 
 def read_concepts(path: Path) -> dict[str, Any] | None:
-    """`{"concepts": [{"name", "group", "synonyms", "description"}]}` from a file, None without."""
+    """`{"concepts": [{"name", "group", "synonyms", "description"}]}` from a file; None if there is
+    no such file. Raises `PipelineError` if it has another form."""
     if not path.is_file():
         return None
     concepts = text_files.read_json(path)
@@ -276,7 +277,7 @@ def read_concepts(path: Path) -> dict[str, Any] | None:
         raise PipelineError(f"{path} is not a list of named concepts: {error!r}") from error
     odd = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
     if odd is not None:
-        raise PipelineError(f"{path} names a concept {odd!r}, which is no text")
+        raise PipelineError(f"{path} names a concept {odd!r}, which is not text")
     if doubled:
         raise PipelineError(f"{path} names a concept twice")
     return dict(concepts)

@@ -1,10 +1,11 @@
-"""A folder of audio, with a listing beside it or without.
+"""A folder of audio files, with or without a listing.
 
-The listing is `corpus.parquet` or `corpus.csv`: a row a track with `track` and `path` (from the
-folder), and where known `sha256`, `artist`, `group`, `tags` (a list, or a text joined by `|`),
-`caption`, `license`. Without it every audio file under the folder is a track named by its path.
-Where neither artist nor group is given, a name that speaks of a YouTube video or a Jamendo track
-keeps that recording in one split. `concepts.json` states planted concepts, where there are any.
+The listing is `corpus.parquet` or `corpus.csv`: one row per track with `track` and `path` (relative
+to the folder) and, where known, `sha256`, `artist`, `group`, `tags` (a list, or a text joined by
+`|`), `caption` and `license`. Without a listing, every audio file under the folder is a track named
+by its path. Where neither artist nor group is given, a file name that contains the identifier of a
+YouTube video or a Jamendo track keeps that recording in one split. `concepts.json` lists planted
+concepts, if there are any.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class FolderCorpus:
 
     @staticmethod
     def fingerprint(folder: Path) -> str:
-        """SHA-256 over the listing and concepts; without a listing over names and sizes.
+        """SHA-256 over the listing and the concepts; without a listing, over names and sizes.
 
-        Audio is not read here: a listing has its hashes, and the stage `corpus` checks them.
+        Audio is not read here; the stage `corpus` checks it against the hashes in the listing.
         """
         digest = hashlib.sha256()
         listing = _listing_of(folder)
@@ -75,12 +76,12 @@ class FolderCorpus:
 
     @staticmethod
     def concepts(folder: Path) -> dict[str, Any] | None:
-        """What the folder's `concepts.json` says, or None."""
+        """The contents of the folder's `concepts.json`, or None."""
         return read_concepts(folder / CONCEPTS)
 
 
 Numbered = Iterable[tuple[str, dict[str, Any], str]]
-"""Of each row its name in a message ("line 7"), its cells by column, and why it is of no use."""
+"""For each row: its name in messages ("line 7"), its cells by column, and why it is unusable."""
 Rows = tuple[list[str], Numbered]
 """Column names, and the rows."""
 
@@ -122,7 +123,7 @@ def _parquet_rows(listing: Path) -> Rows:
 
     try:
         columns = list(pq.read_schema(listing).names)
-        # A column of another program's may hold what Python has no type for.
+        # Other columns may have types that Python cannot represent.
         used = [name for name in columns if name in USED]
         rows = pq.read_table(listing, partitioning=None, columns=used).to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -156,15 +157,15 @@ def _entry(folder: Path, place: str, row: dict[str, Any], reason: str) -> Corpus
 
 
 def _fault(row: dict[str, Any]) -> str:
-    """Why a row names no recording; empty if it does."""
+    """Why a row does not name a recording; empty if it does."""
     for column in ("track", "path"):
         if not _name(row.get(column)).strip():
-            return f"its {column} is {row.get(column)!r:.60}, which is no name"
+            return f"its {column} is {row.get(column)!r:.60}, which is not a name"
     return ""
 
 
 def _name(value: Any) -> str:
-    """A track's or a file's name as text; numbers with a gap among them are floats."""
+    """A track's or file's name as text; empty if it is neither text nor a number."""
     try:
         return text_of(value)
     except ValueError:

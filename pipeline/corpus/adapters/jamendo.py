@@ -1,10 +1,10 @@
 """MTG-Jamendo (Bogdanov et al. 2019): a TSV list, the audio, and `audio_licenses.txt`.
 
-The list has TRACK_ID, ARTIST_ID, ALBUM_ID, PATH, DURATION and then any number of tags, each in a
-column of its own (`genre---rock`, `mood/theme---happy`). Of several lists in the folder
-`autotagging.tsv` counts. Audio lies at PATH under the folder or under `audio/`, as `14/214.mp3` or,
-in the smaller download, `14/214.low.mp3`. A license is three lines: the path, title and artist,
-"Available under …: URL".
+The list has TRACK_ID, ARTIST_ID, ALBUM_ID, PATH, DURATION and then any number of tags, each in its
+own column (`genre---rock`, `mood/theme---happy`). If the folder has several lists,
+`autotagging.tsv` is used. Audio lies at PATH under the folder or under `audio/`, as `14/214.mp3`
+or, in the smaller download, `14/214.low.mp3`. A license takes three lines: the path; title and
+artist; "Available under …: URL".
 Source: https://github.com/MTG/mtg-jamendo-dataset.
 """
 
@@ -38,7 +38,7 @@ class JamendoCorpus:
 
     @staticmethod
     def fingerprint(folder: Path) -> str:
-        """SHA-256 over list and licenses; which files are there shows in `corpus.parquet`."""
+        """SHA-256 over list and licenses; `corpus.parquet` records which files exist."""
         licenses = _license_files(folder)[:1]
         return fingerprint_of(folder, contents=[_list_of(folder), *licenses], sizes=[])
 
@@ -51,7 +51,7 @@ class JamendoCorpus:
 
 
 def _list_of(folder: Path) -> Path:
-    """The list to read; raises `PipelineError` if there is none, or several and no first choice."""
+    """The list to read; raises `PipelineError` if there are none or several candidates."""
     lists = (path for path in sorted(folder.rglob("*.tsv")) if path.is_file())
     found = [path for path in lists if _header(path)[:5] == HEADER[:5]]
     best = [path for path in found if path.name == FIRST_CHOICE] or found
@@ -62,7 +62,7 @@ def _list_of(folder: Path) -> Path:
         )
     if len(best) > 1:
         names = ", ".join(path.relative_to(folder).as_posix() for path in best)
-        raise PipelineError(f"corpus folder {folder} has several lists ({names}); leave one")
+        raise PipelineError(f"corpus folder {folder} has several lists ({names}); keep only one")
     return best[0]
 
 
@@ -96,7 +96,7 @@ def _tag(cell: str) -> str:
 
 
 def _audio(folder: Path, path: str) -> str:
-    """Where a track's audio is; its listed path if it is nowhere."""
+    """Path of a track's audio, or its listed path if there is no such file."""
     for one in spellings(path):
         low = f"{posixpath.splitext(one)[0]}.low.mp3"
         for name in (one, f"audio/{one}", low, f"audio/{low}"):
@@ -110,7 +110,7 @@ def _license_files(folder: Path) -> list[Path]:
 
 
 def _licenses(folder: Path) -> dict[str, str]:
-    """License of each path; empty where the folder has no `audio_licenses.txt`."""
+    """License of each path; empty if the folder has no `audio_licenses.txt`."""
     found = _license_files(folder)
     if not found:
         return {}

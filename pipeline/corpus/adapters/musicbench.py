@@ -1,9 +1,10 @@
 """MusicBench (Melechovsky et al. 2024): JSON rows beside the unpacked audio.
 
-Files `MusicBench_*.json`, a JSON object a line (or one list, or an object of columns), with
-`location` (from the folder, or from `datashare/` in it), `main_caption`, `alt_caption` and musical
-facts. Its audio is MusicCaps' clips and copies of them shifted in pitch, tempo or volume
-(`ID_3.wav`): the copies share a split. TestA and TestB list the same audio, which is taken once.
+Files `MusicBench_*.json`, one JSON object per line (or one list, or one object of columns), with
+`location` (relative to the folder or to `datashare/` in it), `main_caption`, `alt_caption` and
+musical attributes. Its audio consists of MusicCaps clips and copies of them shifted in pitch, tempo
+or volume (`ID_3.wav`); the copies stay in the original's split. TestA and TestB list the same
+audio, which is used once.
 Source: https://huggingface.co/datasets/amaai-lab/MusicBench.
 """
 
@@ -41,12 +42,12 @@ class MusicBenchCorpus:
 
     @staticmethod
     def fingerprint(folder: Path) -> str:
-        """SHA-256 over the JSON files; which audio is there shows in `corpus.parquet`."""
+        """SHA-256 over the JSON files; `corpus.parquet` records which audio exists."""
         return fingerprint_of(folder, contents=_files(folder), sizes=[])
 
     @staticmethod
     def entries(folder: Path) -> list[CorpusEntry]:
-        """Every audio file that is listed, sorted, under its first row's caption."""
+        """Every listed audio file, sorted, with the caption of its first row."""
         found: dict[str, CorpusEntry] = {}
         for path in _files(folder):
             for place, row, reason in _rows(path):
@@ -63,8 +64,8 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any, str]]:
-    """The objects in a file of JSON, each with its place and, where its line is not JSON, with the
-    reason: a list, objects on lines of their own or over several, or one of columns."""
+    """The objects in a JSON file: for each its place, its value, and the reason if its line is not
+    JSON. The file is a list, objects on one or several lines each, or one object of columns."""
     text = read_text(path)
     lines = [(n, line) for n, line in enumerate(lines_of(text), start=1) if line.strip()]
     whole = json_of(text, str(path)) if text.lstrip().startswith("[") else _values(text)
@@ -87,7 +88,7 @@ def _lines(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[str, Any,
 
 
 def _values(text: str) -> list[Any] | None:
-    """The JSON values that follow one another in a text; None if something else is in it."""
+    """The consecutive JSON values in a text; None if it contains anything else."""
     decoder, found, rest = json.JSONDecoder(strict=False), [], 0
     try:
         while place := re.compile(r"\S").search(text, rest):
@@ -103,8 +104,8 @@ def _has_columns(value: Any) -> bool:
 
 
 def _rows_of_columns(columns: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The rows of a table that is written by its columns, lists or, as pandas has them, objects
-    with row names; raises `PipelineError` if they are not of one length."""
+    """The rows of a table that is stored by columns, which are lists or, as pandas writes them,
+    objects keyed by row; raises `PipelineError` if the columns differ in length."""
     cells = {
         name: list(column.values() if isinstance(column, dict) else column)
         for name, column in columns.items()
@@ -113,7 +114,7 @@ def _rows_of_columns(columns: dict[str, Any], path: Path) -> list[dict[str, Any]
     lengths = {name: len(column) for name, column in cells.items()}
     if len(set(lengths.values())) > 1 or len(cells) < len(columns):
         raise PipelineError(
-            f"{path} is an object of columns that are not of one length: "
+            f"{path} is an object of columns of different lengths: "
             f"{', '.join(f'{name} {lengths.get(name, 1)}' for name in columns)}"
         )
     return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
@@ -122,7 +123,7 @@ def _rows_of_columns(columns: dict[str, Any], path: Path) -> list[dict[str, Any]
 def _entry(row: Any, folder: Path, place: str, reason: str) -> CorpusEntry:
     location = row.get("location") if isinstance(row, dict) else None
     if not isinstance(location, str) or not location.strip():
-        shown = f"its row is without location: {row!r:.80}"
+        shown = f"its row has no location: {row!r:.80}"
         return CorpusEntry(track=place, path="", reason=reason or shown)
     found = (name for one in spellings(location) for name in (f"datashare/{one}", one))
     try:
@@ -139,13 +140,13 @@ def _entry(row: Any, folder: Path, place: str, reason: str) -> CorpusEntry:
 
 
 def _only(value: Any) -> Any:
-    """What stands in a list by itself, or the value."""
+    """The only element of a list of one, or else the value itself."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _grouped(entries: Iterable[CorpusEntry]) -> list[CorpusEntry]:
-    """The entries with their groups: by the video that a name speaks of, else a copy goes with
-    the original that is listed, whatever both are called."""
+    """The entries with their groups: the video that the name contains, else the original that the
+    file is a copy of, if that is listed."""
     listed = list(entries)
     originals = {PurePosixPath(entry.track).stem for entry in listed}
     return [

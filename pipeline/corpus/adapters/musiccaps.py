@@ -1,11 +1,11 @@
-"""MusicCaps (Agostinelli et al. 2023): the CSV of captions, and clips that one has fetched.
+"""MusicCaps (Agostinelli et al. 2023): the CSV of captions, and separately downloaded clips.
 
 Columns: ytid, start_s, end_s, audioset_positive_labels, aspect_list (a Python list), caption,
-author_id, is_balanced_subset, is_audioset_eval. The audio is not part of the data set; clips of
-ten seconds are found by their names, which have the video's identifier and may have the excerpt's
-start, as seconds or milliseconds: `ID.wav`, `[ID]-[30-40].wav`, `ID_30.m4a`, `YID_30.0_40.0.wav`.
-A clip whose name states another start is another excerpt's. The data set's license is of its
-texts, not of the music.
+author_id, is_balanced_subset, is_audioset_eval. The audio is not part of the data set. Clips of ten
+seconds are found by their names, which contain the video's identifier and may contain the start of
+the excerpt in seconds or milliseconds: `ID.wav`, `[ID]-[30-40].wav`, `ID_30.m4a`,
+`YID_30.0_40.0.wav`. A clip with another start in its name belongs to another excerpt. The data
+set's license covers its texts, not the music.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.files.text import Row, first_line, read_csv
 NEEDED = ("ytid", "start_s", "end_s", "aspect_list", "caption")
 
 Clips = dict[str, list[tuple[Excerpt, str]]]
-"""Of each video the excerpts that there are, and where."""
+"""For each video, the excerpts that exist, with their paths."""
 
 
 class MusicCapsCorpus:
@@ -48,8 +48,7 @@ class MusicCapsCorpus:
 
     @staticmethod
     def entries(folder: Path) -> list[CorpusEntry]:
-        """Every row of the CSV, sorted by track; one whose clip is missing keeps the name that it
-        would have."""
+        """Every row of the CSV, sorted by track; a row without a clip has the path `ID.wav`."""
         listing = _csv_of(folder)
         _, rows = read_csv(listing)
         rows_of = Counter(row.cells.get("ytid", "") for row in rows)
@@ -73,7 +72,7 @@ def _csv_of(folder: Path) -> Path:
     if len(found) != 1:
         raise PipelineError(
             f"corpus folder {folder} has {len(found)} CSV files with the columns "
-            f"{', '.join(NEEDED)}; MusicCaps is one"
+            f"{', '.join(NEEDED)}; there must be exactly one"
         )
     return found[0]
 
@@ -81,7 +80,7 @@ def _csv_of(folder: Path) -> Path:
 def _columns(path: Path) -> set[str]:
     try:
         return {name.strip() for name in next(csv.reader(io.StringIO(first_line(path), "")), [])}
-    except csv.Error:  # another table beside it: no CSV with this header
+    except csv.Error:  # some other table, which is not a CSV with this header
         return set()
 
 
@@ -100,7 +99,7 @@ def _entry(row: Row, clips: Clips, rows_of: Counter[str]) -> CorpusEntry:
 def _with_clip(
     entry: CorpusEntry, row: Row, clips: list[tuple[Excerpt, str]], excerpts: int
 ) -> CorpusEntry:
-    """The entry with its clip and its aspects, or with the reason why it has none."""
+    """The entry with its clip and its aspects as tags, or with the reason why it is unusable."""
     try:
         start, end = _seconds(row, "start_s"), _seconds(row, "end_s")
         tags = _aspects(row.cells["aspect_list"])
@@ -115,7 +114,7 @@ def _with_clip(
 
 
 def _named(clips: list[tuple[Excerpt, str]], start: float, end: float) -> list[str]:
-    """The clips whose names state this start, those first that state this end too."""
+    """The clips whose names contain this start, first those that contain this end too."""
     fitting = []
     for excerpt, path in clips:
         for unit in (1, 1000):
@@ -126,19 +125,19 @@ def _named(clips: list[tuple[Excerpt, str]], start: float, end: float) -> list[s
 
 
 def _seconds(row: Row, column: str) -> float:
-    """Raises `ValueError` if the cell is no number of seconds."""
+    """A cell as seconds; raises `ValueError` if it is not a number of seconds."""
     text = row.cells[column]
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e6:
-        raise ValueError(f"its {column} is {text[:60]!r}, which is no number of seconds")
+        raise ValueError(f"its {column} is {text[:60]!r}, which is not a number of seconds")
     return seconds
 
 
 def _aspects(text: str) -> tuple[str, ...]:
-    """The list of aspects, which the CSV holds as Python would write it."""
+    """The list of aspects, which the CSV holds as a Python list."""
     try:
         found = written_list(text.strip()) if text.strip() else []
     except ValueError as error:

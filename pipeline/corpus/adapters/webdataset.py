@@ -1,19 +1,19 @@
-"""Tar shards in webdataset's form, as MusicSet (Wei et al. 2024) comes: `*.tar` under the folder.
+"""Tar shards in webdataset format, as in MusicSet (Wei et al. 2024): `*.tar` under the folder.
 
-A sample is a sound (`KEY.flac`) and its facts, `KEY.json` or `KEY.txt`, where KEY is the sound's
-name without its ending, or up to its first dot, as the form has it. Of the JSON are read: a caption
-(`caption`, `text`, `main_caption` or `description`; of a list the first), tags (`tags`, `tag` or
-`aspect_list`), `artist`, `license`, and for the split alone the artist, album, track or video that
-it names. Nothing is unpacked: a track's path leads into its shard. What a shard holds and cannot be
-used (facts without a sound, a link that leads nowhere, a shard that is cut off) is listed with its
+A sample is a sound (`KEY.flac`) and its metadata, `KEY.json` or `KEY.txt`, where KEY is the sound's
+name without its suffix or, as the format defines it, up to its first dot. Read from the JSON are a
+caption (`caption`, `text`, `main_caption` or `description`; the first if it is a list), tags
+(`tags`, `tag` or `aspect_list`), `artist`, `license` and, only for the split, the artist, album,
+track or video that it names. Nothing is unpacked: a track's path leads into its shard. Unusable
+items (metadata without a sound, a link that leads nowhere, a truncated shard) are listed with their
 reason.
 
-Clips of one recording share a split, and so do those of one artist: by the artist, else the album,
-the video or the track in the JSON, else the YouTube video (MusicCaps, and MusicBench's shifted
-copies of it) or the Jamendo track in the name. Beside an artist the JSON's identifier of a video or
-track is kept, which may stand in a row without the artist; an album, a title or a file's name is
-not, since two artists may have one of the same name.
-Source: https://huggingface.co/datasets/ManzhenWei/MusicSet; the form is webdataset's.
+Clips of the same recording share a split, and so do those of the same artist. The split goes by the
+artist, else by the album, video or track in the JSON, else by the YouTube video (MusicCaps, and
+MusicBench's shifted copies of it) or the Jamendo track in the file name. Where the artist is known,
+the JSON's identifier of a video or track is kept as well, since it may occur in a row without the
+artist; an album, a title or a file name is not, since two artists may use the same one.
+Source: https://huggingface.co/datasets/ManzhenWei/MusicSet and the webdataset format.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class WebdatasetCorpus:
 
     @staticmethod
     def fingerprint(folder: Path) -> str:
-        """SHA-256 over names and sizes of the shards; the stage `corpus` hashes each sound."""
+        """SHA-256 over the names and sizes of the shards; the stage `corpus` hashes each sound."""
         return fingerprint_of(folder, contents=[], sizes=_shards(folder))
 
     @staticmethod
@@ -88,7 +88,7 @@ def _samples(shard: Path, folder: Path) -> Iterator[CorpusEntry]:
     try:
         held = audio_source.shard_of(shard)
     except (tarfile.TarError, OSError) as error:
-        yield _odd(shard, folder, f"is no tar shard: {error}")
+        yield _odd(shard, folder, f"is not a tar shard: {error}")
         return
     if held.faults.get("") or not (held.members or held.faults):
         yield _odd(shard, folder, f"the shard {held.faults.get('') or 'is empty'}")
@@ -96,7 +96,8 @@ def _samples(shard: Path, folder: Path) -> Iterator[CorpusEntry]:
 
 
 def _of_members(shard: Path, here: str, held: audio_source.Shard) -> Iterator[CorpusEntry]:
-    """The samples of a shard that is named `here`, and what belongs to none."""
+    """The samples of a shard, and the members that belong to none; `here` is the shard's path
+    relative to the corpus folder."""
     track = f"{here.removesuffix('.tar')}/{{}}".format
     keys: set[str] = set()
     for name in sorted(held.members):
@@ -115,19 +116,19 @@ def _of_members(shard: Path, here: str, held: audio_source.Shard) -> Iterator[Co
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """A member's name without its ending, and the ending in small letters."""
+    """A member's name without its suffix, and the suffix in lower case."""
     suffix = PurePosixPath(name).suffix
     return name.removesuffix(suffix), suffix.lower()
 
 
 def _first_key(name: str) -> str:
-    """A member's name up to its first dot: the key as the form has it."""
+    """A member's name up to its first dot, which is its key as the format defines it."""
     place, _, last = name.rpartition("/")
     return f"{place}/{last.partition('.')[0]}".lstrip("/")
 
 
 def _facts_of(name: str, members: dict[str, tuple[int, int]], keys: set[str]) -> str:
-    """The member with a sound's facts; empty if there is none. Its key is added to `keys`."""
+    """The member with a sound's metadata, or "" if there is none; its key is added to `keys`."""
     for key in (_parted(name)[0], _first_key(name), name):
         for ending in FACTS:
             forms = (key + ending, key + ending.upper(), key + ending.title())
@@ -139,7 +140,7 @@ def _facts_of(name: str, members: dict[str, tuple[int, int]], keys: set[str]) ->
 
 
 def _without_sound(members: dict[str, tuple[int, int]], keys: set[str]) -> dict[str, str]:
-    """Of each key that no sound has, one of its members."""
+    """One member of each key that has no sound."""
     found: dict[str, str] = {}
     for name in sorted(members):
         key, suffix = _parted(name)
@@ -149,7 +150,7 @@ def _without_sound(members: dict[str, tuple[int, int]], keys: set[str]) -> dict[
 
 
 def _prefixes(name: str) -> Iterator[str]:
-    """A name cut at each of its last part's dots: `a/b.mix.json` gives `a/b.mix` and `a/b`."""
+    """A name cut at each dot of its last part: `a/b.mix.json` gives `a/b.mix` and `a/b`."""
     place, _, last = name.rpartition("/")
     parts = last.split(".")
     for count in range(len(parts) - 1, 0, -1):
@@ -157,7 +158,7 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def _with_facts(entry: CorpusEntry, shard: Path, sound: str, member: str) -> CorpusEntry:
-    """The entry with what its facts say, or with the reason why they say nothing."""
+    """The entry with its metadata, or with the reason why they cannot be read."""
     try:
         facts = _facts(shard, member) if member else {}
         artist = _first(facts, ARTISTS)
@@ -176,7 +177,7 @@ def _with_facts(entry: CorpusEntry, shard: Path, sound: str, member: str) -> Cor
 
 
 def _group(facts: dict[str, Any], key: str, sound: str) -> str:
-    """What the split must not part, of a sample whose artist is not known."""
+    """The split group of a sample whose artist is not known."""
     album = _first(facts, ALBUMS)
     if album:
         return f"album {album}"
@@ -184,7 +185,7 @@ def _group(facts: dict[str, Any], key: str, sound: str) -> str:
 
 
 def _recording(facts: dict[str, Any], tracks: tuple[str, ...]) -> str:
-    """The group of the video or track that a sample's facts name; empty if they name none."""
+    """The group of the video or track in a sample's metadata; empty if they contain none."""
     video, track = _first(facts, VIDEOS), _first(facts, tracks)
     if video:
         return f"youtube {video}"
@@ -197,7 +198,7 @@ def _jamendo_number(track: str) -> str:
 
 
 def _facts(shard: Path, member: str) -> dict[str, Any]:
-    """What a sample's JSON says, or its text as the caption."""
+    """A sample's metadata from its JSON, or its text as the caption."""
     with audio_source.opened(shard / member) as stream:
         text = decoded(stream.read(), f"its {member}")
     if _parted(member)[1] == ".txt":
@@ -207,9 +208,9 @@ def _facts(shard: Path, member: str) -> dict[str, Any]:
 
 
 def _first(facts: dict[str, Any], names: tuple[str, ...]) -> str:
-    """The first of these facts that says something, as text; of a list the first that does.
+    """The first non-empty value among `names`, as text; the first non-empty element of a list.
 
-    Raises `ValueError` if it is no text or number.
+    Raises `ValueError` if a value is neither text nor a number.
     """
     for name in names:
         value = facts.get(name)

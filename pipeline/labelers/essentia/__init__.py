@@ -1,1 +1,1 @@
-"""Essentia's TensorFlow models: what their own JSON says of them, and running them."""
+"""Labels from Essentia's TensorFlow models: their metadata, running them, ranking their tags."""

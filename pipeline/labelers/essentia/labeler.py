@@ -1,26 +1,28 @@
 """`essentia`, `essentia-paper` and `essentia-relative`: the tags of Essentia's classifiers.
 
-`essentia` ranks a tag by how far the exemplars stand out from the corpus. With p the probability
-of tag c in track t and x = log p / (1 − p), the tracks of train and validation give each tag a mean
-and a spread of x; the exemplars' standing is
+`essentia` ranks tags by how far the exemplars stand out from the corpus. Let p be the probability
+of tag c in track t and x = log(p / (1 − p)). The tracks of train and validation give each tag a
+mean and a standard deviation (`spread`) of x. The score of a tag for a feature is
 
     s_c = min(1, p̄_c / `FLOOR`) · mean over exemplars of (x_ct − mean_c) / spread_c
 
-so that a tag that is nearly absent from the exemplars does not win by being even rarer elsewhere
-(p̄_c: mean probability over the exemplars). At most `[essentia] per_head` tags of a head; of a head
-with two classes only the one that stands out, and only where it is also the likelier one.
-Confidence is 2Φ(s̃ / √2) − 1, with s̃ shrunk as in `descriptors`.
+where p̄_c is the mean probability over the exemplars; the factor keeps a tag that is nearly absent
+from the exemplars from winning because it is even rarer elsewhere. Each head gives at most
+`[essentia] per_head` tags; a head with two classes gives only the class that stands out, and only
+if it is also the more probable one. Confidence is 2Φ(s̃ / √2) − 1, with s̃ shrunk as in
+`descriptors`.
 
-`essentia-paper` is the paper's: probabilities averaged over the exemplars, the `per_head` likeliest
-tags of each head pooled by probability. The likelier class of a two-class head is over 0.5 by
-construction, which one of 400 genres rarely is, so these heads come out on top everywhere; only
-their likelier class is a candidate, so that a class never stands beside its opposite.
+`essentia-paper` is the paper's method: probabilities are averaged over the exemplars, and the most
+probable `per_head` tags per head are pooled. The more probable class of a two-class head
+exceeds 0.5 by construction, which one of 400 genres rarely does, so these heads rank highest for
+most features. Only their more probable class is a candidate, so that no feature gets both.
 
 `essentia-relative` ranks by effect sizes, like `descriptors`: each tag's probability becomes a
-normal score against train and validation. Confidence is 2Φ(d) − 1; only tags that stand out
-upwards are labels.
+normal score against train and validation. Confidence is 2Φ(d) − 1; only tags that are more probable
+in the exemplars than in the corpus become labels.
 
-Reading, in each track: the standardised log-odds, the probability, or its normal score.
+The reading of a track is the standardised log-odds, the probability or its normal score,
+respectively.
 """
 
 from __future__ import annotations
@@ -47,63 +49,63 @@ from pipeline.store.tables import FeatureRecord, LabelCandidate, TrackRecord
 
 FILE = "labels/essentia.safetensors"
 FLOOR = 0.05
-"""Mean probability over the exemplars under which a tag's standing is scaled down."""
+"""Mean probability over the exemplars below which a tag's score is scaled down."""
 SMALLEST = 1e-6
-"""Probabilities are kept this far from 0 and 1: float32 sigmoids reach both."""
+"""Probabilities are clipped to this distance from 0 and 1, which float32 sigmoids reach."""
 RANKING = "essentia ranks by what stands out from the corpus (the paper's is essentia-paper), "
-"""In a run's key: labels of before under the name `essentia` were the paper's."""
+"""Part of a run's key, since earlier labels under the name `essentia` were the paper's method."""
 
 
 def advice(python: tuple[int, int]) -> str:
-    """How to get the package on Python `python`, (major, minor)."""
+    """How to install the package on Python `python`, (major, minor)."""
     if python == (3, 11):
         return "pip install '.[essentia]'"
     return (
         f"its wheel is for Python 3.11 only, and this is Python {python[0]}.{python[1]}; install "
-        "Earwitness with Python 3.11, or take Essentia's methods out of [labels] methods"
+        "Earwitness with Python 3.11, or remove Essentia's methods from [labels] methods"
     )
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Every class of every head, in every track."""
+    """The probability of every class of every head, in every track."""
 
     texts: tuple[str, ...]
-    """[tag], as a person reads it; several heads may have the same."""
+    """[tag]: readable text; several heads may have the same one."""
     heads: tuple[str, ...]
-    """[tag]: whose class it is."""
+    """[tag]: the head that the class belongs to."""
     values: Floats
     """Probability [tag, track]."""
 
     @cached_property
     def two_class(self) -> npt.NDArray[np.bool_]:
-        """[tag]: whether its head has two classes, each the opposite of the other."""
+        """[tag]: whether its head has exactly two classes, which are opposites."""
         sizes = Counter(self.heads)
         return np.asarray([sizes[head] == 2 for head in self.heads], dtype=bool)
 
 
 class Essentia(Labeler):
-    """Names features by the tags that stand out from the corpus."""
+    """Labels features with the tags that stand out from the corpus."""
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """The models' files, and what the method's name stands for."""
+        """Fingerprint of the models' files and of the ranking."""
         return {"essentia": RANKING + metadata.fingerprint(config.essentia)}
 
     def ready(self, config: RunConfig) -> None:
-        """The package."""
+        """Raise `PipelineError` if the package is not installed."""
         if find_spec("essentia") is None:
             raise PipelineError(
                 f"essentia needs the package essentia-tensorflow: {advice(sys.version_info[:2])}"
             )
 
     def prepare(self, context: SaeContext) -> None:
-        """Tag the corpus."""
+        """Compute the tags of all usable tracks."""
         tags_of(context)
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The best tags of each feature by the method's ranking; see the module."""
+        """The best tags of each feature by the method's ranking; see the module docstring."""
         tags = tags_of(context)
         scores = self._scores(context, tags)
         corpus = tags.values.mean(axis=1)
@@ -128,7 +130,7 @@ class Essentia(Labeler):
                 )
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats:
-        """The tag's score in each track; the largest, where several heads have it."""
+        """The tag's score in each track [text, track]; the largest if several heads have it."""
         tags = tags_of(context)
         scores = self._scores(context, tags)
         result = np.zeros((len(texts), scores.shape[1]))
@@ -137,18 +139,18 @@ class Essentia(Labeler):
         return result
 
     def _scores(self, context: SaeContext, tags: Tags) -> Floats:
-        """[tag, track]: log-odds in units of the corpus's spread around its mean."""
+        """[tag, track]: log-odds, standardised by the mean and deviation over the reference."""
         inside = np.clip(tags.values, SMALLEST, 1.0 - SMALLEST)
         odds = np.log(inside) - np.log1p(-inside)
         reference = odds[:, context.in_split("train", "validation")]
         spread = reference.std(axis=1, keepdims=True)
-        # A tag that is the same in every track stands out nowhere.
+        # A tag that has the same value in all tracks does not stand out in any.
         apart = odds - reference.mean(axis=1, keepdims=True)
         return np.asarray(np.where(spread > 0, apart / np.where(spread > 0, spread, 1.0), 0.0))
 
     def _standing(self, tags: Tags, scores: Floats, means: Floats) -> tuple[Floats, Floats]:
-        """Standing and confidence [tag] from the exemplars' scores [tag, exemplar] and `means`,
-        their mean probability [tag]. A tag whose standing is 0 or less is no label."""
+        """Ranking score and confidence [tag] from the exemplars' scores [tag, exemplar] and
+        `means`, their mean probability [tag]. A tag with a score of 0 or less is not a label."""
         from scipy.special import ndtr
 
         weight = np.where(tags.two_class, means > 0.5, np.minimum(1.0, means / FLOOR))
@@ -157,12 +159,12 @@ class Essentia(Labeler):
         return standing, 2.0 * ndtr(standing * n / (n + PRIOR_MEAN) / np.sqrt(2.0)) - 1.0
 
     def _chosen(self, tags: Tags, standing: Floats, config: RunConfig) -> list[int]:
-        """Tags in the order of their standing."""
+        """Rows of the chosen tags, by descending score."""
         return pooled(tags, standing, config.essentia.per_head)
 
 
 class EssentiaPaper(Essentia):
-    """Names features by the likeliest tags of their exemplars, as the paper did."""
+    """Labels features with the most probable tags of their exemplars, as in the paper."""
 
     def _scores(self, context: SaeContext, tags: Tags) -> Floats:
         return tags.values
@@ -172,7 +174,7 @@ class EssentiaPaper(Essentia):
 
 
 class EssentiaRelative(Essentia):
-    """Names features by the tags whose normal scores stand out from the corpus."""
+    """Labels features with the tags whose normal scores stand out from the corpus."""
 
     def _scores(self, context: SaeContext, tags: Tags) -> Floats:
         """[tag, track]: normal scores of the probabilities against train and validation."""
@@ -190,7 +192,7 @@ class EssentiaRelative(Essentia):
 
 
 def tags_of(context: SaeContext) -> Tags:
-    """Every class of every head in every usable track; predicted once a run."""
+    """Every class of every head in every usable track; predicted once per run."""
     config = context.config.essentia
     heads = metadata.heads(config)
     stamp = {
@@ -205,20 +207,20 @@ def tags_of(context: SaeContext) -> Tags:
 
 
 def tracks_digest(tracks: Sequence[TrackRecord]) -> str:
-    """SHA-256 over what was heard of each track, in order."""
+    """SHA-256 over the excerpt used of each track, in order."""
     rows = [f"{r.track} {r.sha256} {r.start_seconds} {r.seconds}" for r in tracks]
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def readable(label: str) -> str:
-    """A class's name as a person reads it: `Electronic---Deep_House` is `deep house`."""
+    """A class's name in readable form: `Electronic---Deep_House` becomes `deep house`."""
     return " ".join(label.rpartition("---")[2].replace("_", " ").split()).lower()
 
 
 def pooled(tags: Tags, standing: Floats, per_head: int) -> list[int]:
-    """Tags whose `standing` [tag] is over 0, the highest first: at most `per_head` of a head, one
-    of a head with two classes, each text once."""
-    # Rounded, so that a last bit that differs between machines cannot swap two equal tags.
+    """Rows of the tags whose score `standing` [tag] is positive, highest first: at most `per_head`
+    per head, one for a head with two classes, and each text once."""
+    # Rounded, so that a difference in the last bit between machines cannot swap two equal tags.
     order = np.lexsort((np.arange(len(standing)), -np.round(standing, 9)))
     taken: Counter[str] = Counter()
     first: dict[str, int] = {}
@@ -232,7 +234,7 @@ def pooled(tags: Tags, standing: Floats, per_head: int) -> list[int]:
 def _predict(
     context: SaeContext, heads: Sequence[metadata.Head]
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Head to probabilities [track, class]."""
+    """Probabilities [track, class] of each head."""
     from pipeline.labelers.essentia.predict import Predictors
 
     predictors = Predictors(metadata.folder_of(context.config.essentia), heads)
@@ -256,7 +258,7 @@ def _predict(
 def _rows(tags: Tags, text: str) -> list[int]:
     rows = [row for row, own in enumerate(tags.texts) if own == text]
     if not rows:
-        raise PipelineError(f"{text!r} is no class of Essentia's heads")
+        raise PipelineError(f"{text!r} is not a class of Essentia's heads")
     return rows
 
 

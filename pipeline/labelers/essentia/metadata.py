@@ -1,7 +1,7 @@
-"""What a model's own JSON says: node names, classes, and the embedding that a head stands on.
+"""Reads a model's own JSON: node names, classes, and the embedding model that a head builds on.
 
-Class order and node names differ between models, so nothing of them is known here. Every model is
-two files, `NAME.pb` and `NAME.json`, as https://essentia.upf.edu/models/ has them.
+Class order and node names differ between models, so none of them is hard-coded here. Every model
+consists of two files, `NAME.pb` and `NAME.json`, from https://essentia.upf.edu/models/.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ WHERE = "https://essentia.upf.edu/models/"
 ALGORITHMS = (
     "TensorflowPredictEffnetDiscogs", "TensorflowPredictMusiCNN", "TensorflowPredictMAEST",
 )  # fmt: skip
-"""That make embeddings of sound."""
+"""Essentia's algorithms that compute embeddings from sound."""
 ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
-"""What a JSON of another form makes the readers below raise."""
+"""Exceptions that the readers below raise on a JSON of another form."""
 MAEST_LAYER = "7"
-"""Of MAEST's many embeddings, the layer that Essentia's documentation recommends."""
+"""The layer of MAEST's embeddings that Essentia's documentation recommends."""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """A model from sound to embeddings."""
+    """A model that computes embeddings from sound."""
 
     name: str
     algorithm: str
@@ -49,12 +49,12 @@ class Head:
     output: str
     classes: tuple[str, ...]
     width: int
-    """Of the embedding that it wants; 0 if its JSON does not say."""
+    """Width of the embedding that it expects; 0 if its JSON does not say."""
     embedding: Embedding
 
 
 def folder_of(config: EssentiaConfig) -> Path:
-    """Where the models are; raises `PipelineError` if nothing says it or it is no folder."""
+    """The folder with the models; raises `PipelineError` if it is not set or does not exist."""
     named = config.models or os.environ.get(VARIABLE)
     if not named:
         raise PipelineError(
@@ -70,7 +70,7 @@ def folder_of(config: EssentiaConfig) -> Path:
 def heads(config: EssentiaConfig) -> list[Head]:
     """The heads of the config, in its order.
 
-    Raises `PipelineError` naming a file that is missing and where it goes.
+    Raises `PipelineError` if a file is missing, saying where it belongs.
     """
     folder = folder_of(config)
     return [_head(folder, name) for name in config.heads]
@@ -103,7 +103,7 @@ def _head(folder: Path, name: str) -> Head:
 
 
 def _classes(given: Any) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given:  # a text would be taken for its letters
+    if not isinstance(given, list) or not given:  # a text would be split into letters
         raise TypeError(f"its classes are {given!r:.60}, not a list")
     return tuple(str(label) for label in given)
 
@@ -131,7 +131,7 @@ def _embedding(folder: Path, name: str, output: str | None) -> Embedding:
 
 
 def _facts(folder: Path, name: str) -> dict[str, Any]:
-    """The JSON of a model whose two files are there."""
+    """The JSON of a model; raises `PipelineError` if one of its two files is missing."""
     for ending in (".json", ".pb"):
         path = folder / f"{name}{ending}"
         if not path.is_file():
@@ -145,7 +145,7 @@ def _facts(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _output(outputs: Sequence[dict[str, Any]], purpose: str) -> str:
-    """The node of that purpose; of several, MAEST's recommended layer, else the first."""
+    """The output node with that purpose; of several, MAEST's recommended layer, else the first."""
     names = [str(one["name"]) for one in outputs if one.get("output_purpose") == purpose]
     if not names:
         raise KeyError(f"an output of purpose {purpose}")
@@ -153,5 +153,5 @@ def _output(outputs: Sequence[dict[str, Any]], purpose: str) -> str:
 
 
 def _last(shape: Any) -> int:
-    """The last extent of a shape; 0 if it is open."""
+    """The last dimension of a shape; 0 if it is not fixed."""
     return int(shape[-1]) if shape and isinstance(shape[-1], int) and shape[-1] > 0 else 0

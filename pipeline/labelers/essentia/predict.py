@@ -1,4 +1,4 @@
-"""Running the models: a sound's embeddings once, then every head that stands on them."""
+"""Runs the models: first a sound's embeddings, then all heads that use them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Floats32 = npt.NDArray[np.float32]
 
 
 class Predictors:
-    """Graphs loaded once; a predictor without a graph would be made without complaint."""
+    """The models' graphs, loaded once. Essentia itself would accept a predictor without a graph."""
 
     def __init__(self, folder: Path, heads: Sequence[Head]) -> None:
-        # TensorFlow tells at length what graphics card it has not found.
+        # Silence TensorFlow's messages about missing GPUs.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import essentia
         import essentia.standard as standard
@@ -44,13 +44,14 @@ class Predictors:
 
     @property
     def sample_rates(self) -> set[int]:
-        """Of the sounds that the embeddings want, Hz."""
+        """The sample rates that the embedding models expect, in Hz."""
         return {base.sample_rate for base in self._embed}
 
     def tags(self, sounds: dict[int, Floats32]) -> dict[str, Floats32]:
-        """Head to its classes' probabilities [class], averaged over the sound's patches.
+        """Probabilities [class] of each head, averaged over the sound's patches.
 
-        `sounds`: the same sound [sample] at each of `sample_rates`.
+        `sounds`: the same sound [sample] at each of `sample_rates`. Raises `PipelineError` if a
+        head's output does not match its classes.
         """
         embedded = {
             base: np.asarray(embed(sounds[base.sample_rate]), dtype=np.float32)
@@ -62,30 +63,28 @@ class Predictors:
             predicted = np.asarray(classify(rows), dtype=np.float32)
             if predicted.ndim != 2 or predicted.shape[1] != len(head.classes):
                 raise PipelineError(
-                    f"Essentia's {head.name} gave an array of shape {predicted.shape} and its "
-                    f"JSON names {len(head.classes)} classes"
+                    f"Essentia's {head.name} gave an array of shape {predicted.shape}, but its "
+                    f"JSON lists {len(head.classes)} classes"
                 )
             found[head.name] = predicted.mean(axis=0)
         return found
 
 
 def _made(algorithm: Any, graph: Path, **settings: str) -> Any:
-    """A predictor with its graph; raises `PipelineError` if the graph is not what its JSON says."""
+    """A predictor with its graph; raises `PipelineError` if the graph does not fit its JSON."""
     try:
         return algorithm(graphFilename=str(graph), **settings)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
-        raise PipelineError(
-            f"Essentia's graph {graph} is not as its JSON says: {reason}"
-        ) from error
+        raise PipelineError(f"Essentia's graph {graph} does not fit its JSON: {reason}") from error
 
 
 def as_matrix(embedded: Floats32, width: int) -> Floats32:
-    """Embeddings [patch, width] as a head wants them.
+    """Embeddings [patch, width] in the form that a head expects.
 
-    MAEST gives [patch, 1, token, width]: its first two tokens stand for the whole, the others for
-    places. A head three times as wide gets both and the mean of the others, side by side; else the
-    mean of all tokens.
+    MAEST gives [patch, 1, token, width]; its first two tokens represent the whole patch, the others
+    positions in it. A head that is three times as wide gets the first two tokens and the mean of
+    the others, concatenated; any other head gets the mean over all tokens.
     """
     if embedded.ndim == 2:
         return embedded

@@ -63,7 +63,7 @@ def test_a_method_made_of_what_the_run_lacks_is_refused(tmp_path: Path) -> None:
     config, directory = make_run(
         tmp_path, labels={"methods": ["corpus-tags", "random-label@descriptors"]}
     )
-    with pytest.raises(PipelineError, match="made of descriptors, which"):
+    with pytest.raises(PipelineError, match="uses the labels of descriptors, which"):
         labels.run(config, directory, progress=SilentProgress())
 
 

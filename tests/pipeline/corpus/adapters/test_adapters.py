@@ -234,11 +234,11 @@ def test_a_resharded_corpus_keeps_its_splits(tmp_path: Path) -> None:
         ("mtg-jamendo", "data/autotagging.tsv", "\t".join(("TRACK_ID", "ARTIST_ID", "ALBUM_ID",
          "PATH", "DURATION")) + "\nt\ta\n", "line 2 of the list has 2 columns"),
         ("musiccaps", "musiccaps-public.csv", "ytid,start_s,end_s,aspect_list,caption\n"
-         "x,1,2,[broken,c\n", "is no list"),
-        ("musicbench", "MusicBench_*.json", '{"main_caption": "x"}\n', "without location"),
+         "x,1,2,[broken,c\n", "is not a list"),
+        ("musicbench", "MusicBench_*.json", '{"main_caption": "x"}\n', "has no location"),
         ("musicbench", "MusicBench_*.json", "{\n", "is not JSON"),
         ("musicbench", "MusicBench_train.json", "[{]", "is not JSON"),
-        ("webdataset", "train/*.tar", "no tar", "is no tar shard"),
+        ("webdataset", "train/*.tar", "no tar", "is not a tar shard"),
     ],
 )  # fmt: skip
 def test_a_list_of_which_nothing_can_be_read_is_refused_in_one_line(

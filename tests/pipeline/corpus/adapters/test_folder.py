@@ -57,7 +57,7 @@ def test_the_second_of_two_tracks_of_one_name_is_set_aside(tmp_path: Path) -> No
     first, second = FolderCorpus.entries(tmp_path)
     assert (first.track, first.path, first.reason) == ("a", "a.wav", "")
     assert (second.track, second.path) == ("a#again2", "b.wav")
-    assert second.reason == "the corpus names the track 'a' more than once"
+    assert second.reason == "the corpus lists the track 'a' more than once"
 
 
 def test_a_column_that_is_the_same_everywhere_is_told_apart_at_once() -> None:

@@ -71,7 +71,7 @@ def test_what_only_looks_like_a_sound_is_set_aside(tmp_path: Path) -> None:
         "good.wav": "",
         "folder.wav": "is a folder, not a file",
         "nowhere.wav": "is a link to a file that is missing",
-        "pipe.wav": "is no plain file",
+        "pipe.wav": "is not a regular file",
         "empty.flac": "the file is empty",
         "elsewhere": "is a link to a folder: links to folders are not followed",
         "mod\\xe0.wav": "its file name is not UTF-8: rename it",
@@ -95,10 +95,10 @@ def test_odd_rows_of_a_table_are_set_aside(tmp_path: Path) -> None:
     assert found["a"].tags == ("rock", "slow piano")
     assert found["b"].tags == ("calm", "low")
     assert {track: record.reason for track, record in found.items() if record.reason} == {
-        "c": """its tags are "['calm' 'low']", which is no list""",
-        "row 4": "its track is None, which is no name",
-        "e": "its path is None, which is no name",
-        "f": "cannot be looked at: File name too long",
+        "c": """its tags are "['calm' 'low']", which is not a list""",
+        "row 4": "its track is None, which is not a name",
+        "e": "its path is None, which is not a name",
+        "f": "cannot be accessed: File name too long",
         "g": "the file is missing",
     }
 
@@ -183,8 +183,8 @@ def test_odd_samples_of_a_shard_are_set_aside(tmp_path: Path) -> None:
     shard(tmp_path / "0.tar", members)
     found = records_of("webdataset", tmp_path)
     assert {track: record.reason for track, record in found.items() if record.reason} == {
-        "0/nested": "its tags is {'genre': ['x']}, which is no text",
-        "0/caption": "its caption is {'text': 'x'}, which is no text",
+        "0/nested": "its tags is {'genre': ['x']}, which is not text",
+        "0/caption": "its caption is {'text': 'x'}, which is not text",
         "0/deep": "its deep.json is not JSON: it is nested too deeply",
         "0/latin": found["0/latin"].reason,
     }
@@ -225,9 +225,9 @@ def test_what_a_shard_holds_and_cannot_be_used_is_listed(tmp_path: Path) -> None
         "0/README": "the sample has no sound, only .md",
         "0/dead.flac": "is a link to gone.flac, which the shard does not hold",
         "0/folder.flac": "is a folder, not a file",
-        "0/pipe.flac": "is no plain file",
+        "0/pipe.flac": "is not a regular file",
         "1.tar.gz": "is compressed: unpack it to a plain .tar",
-        "2.tar": "is no tar shard: truncated header",
+        "2.tar": "is not a tar shard: truncated header",
     }  # fmt: skip
     captions = {track: found[track].caption for track in ("0/a", "0/Track 2.0 (Clean)", "0/d.mix")}
     assert captions == {"0/a": "A", "0/Track 2.0 (Clean)": "C", "0/d.mix": "D"}
@@ -240,10 +240,10 @@ def test_a_shard_that_is_cut_gives_what_it_has(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(data[: 1024 + whole + 2000])
     found = reasons_of("webdataset", tmp_path)
     assert found["0/a"] == ""
-    assert found["0/b.flac"] == "is cut off with its shard"
-    assert found["0.tar"].startswith("the shard is damaged or cut off")
+    assert found["0/b.flac"] == "is truncated, as is its shard"
+    assert found["0.tar"].startswith("the shard is damaged or truncated")
     (tmp_path / "0.tar").write_bytes(data.rstrip(b"\0") + b"\0" * 600 + data)
-    assert "goes on behind its end mark" in reasons_of("webdataset", tmp_path)["0.tar"] or (
+    assert "continues after its end mark" in reasons_of("webdataset", tmp_path)["0.tar"] or (
         "is damaged" in reasons_of("webdataset", tmp_path)["0.tar"]
     )
 
@@ -319,8 +319,8 @@ def test_rows_of_musiccaps_that_cannot_be_used_are_set_aside(tmp_path: Path) -> 
     assert {t: r.reason for t, r in musiccaps(tmp_path, rows, files).items()} == {
         "-0Gj8-vB1q4-30": "-0Gj8-vB1q4.wav does not say which of 2 excerpts of its video it is",
         "-0Gj8-vB1q4-130": "-0Gj8-vB1q4.wav does not say which of 2 excerpts of its video it is",
-        "dQw4w9WgXcQ-30": "its aspect_list is '[broken', which is no list",
-        "_0-fTxXE2Ks-NaN": "its start_s is 'NaN', which is no number of seconds",
+        "dQw4w9WgXcQ-30": "its aspect_list is '[broken', which is not a list",
+        "_0-fTxXE2Ks-NaN": "its start_s is 'NaN', which is not a number of seconds",
         "zzzzz_0yAhk-30": "the file is missing",
         "short-": "has 1 cells where the header has 5",
     }  # fmt: skip
@@ -340,7 +340,7 @@ def test_odd_lines_of_musicbench_are_set_aside(tmp_path: Path) -> None:
     assert found["data/a.wav"].caption == "one \u2028 two"
     assert found["data/a.wav"].group == "recording a"
     assert found["MusicBench_train.json line 2"].reason.startswith("its line is not JSON")
-    assert found["data/a_2.wav"].reason == "its main_caption is ['x', 1], which is no text"
+    assert found["data/a_2.wav"].reason == "its main_caption is ['x', 1], which is not text"
     assert sum(record.status == "ok" for record in found.values()) == 1
 
 
@@ -373,13 +373,13 @@ def test_columns_that_are_not_read_and_names_that_are_numbers_end_no_run(tmp_pat
     pq.write_table(pa.table(columns), tmp_path / "corpus.parquet")
     assert reasons_of("folder", tmp_path) == {
         "7": "",
-        "row 2": "its track is None, which is no name",
+        "row 2": "its track is None, which is not a name",
     }
 
 
 def test_no_value_is_no_tag_and_an_object_is_no_list() -> None:
     assert tags_of("None") == tags_of("null") == tags_of("nan") == ()
-    with pytest.raises(ValueError, match="is no list"):
+    with pytest.raises(ValueError, match="is not a list"):
         tags_of('{"genre": ["rock"]}')
 
 
@@ -425,7 +425,7 @@ def test_a_raw_tab_in_a_caption_costs_no_sound(tmp_path: Path) -> None:
 
 def test_names_of_concepts_are_texts(tmp_path: Path) -> None:
     (tmp_path / "concepts.json").write_text('{"concepts": [{"name": 7}]}')
-    with pytest.raises(PipelineError, match="names a concept 7, which is no text"):
+    with pytest.raises(PipelineError, match="names a concept 7, which is not text"):
         read_concepts(tmp_path / "concepts.json")
 
 
@@ -493,5 +493,5 @@ def test_musicbench_is_read_in_other_layouts(tmp_path: Path, text: str) -> None:
 
 def test_columns_of_musicbench_that_are_not_of_one_length_are_refused(tmp_path: Path) -> None:
     (tmp_path / "MusicBench.json").write_text(json.dumps({**COLUMNS, "main_caption": ["one"]}))
-    with pytest.raises(PipelineError, match=r"of one length: location 2, main_caption 1$"):
+    with pytest.raises(PipelineError, match=r"of different lengths: location 2, main_caption 1$"):
         records_of("musicbench", tmp_path)
