@@ -1,5 +1,5 @@
-"""One file a step. Each has `run(config, directory, *, progress) -> None`.
+"""The stages of a run, one file each, with `run(config, directory, *, progress)`.
 
-A stage reads what earlier stages left through the `RunDirectory`, writes through
-`directory.writer(STAGE)`, and states its inputs, parameters and outputs in its docstring.
+A stage reads the files of earlier stages through the `RunDirectory`, writes through
+`directory.writer(STAGE)`, and lists its inputs, parameters and outputs in its docstring.
 """

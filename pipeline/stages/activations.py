@@ -1,11 +1,11 @@
-"""Stage `activations`: what the subject's inside does over time, for every usable track.
+"""Stage `activations`: the subject's activations at each hookpoint, for every usable track.
 
 Input: `corpus.parquet`, the corpus's audio, the subject. Parameters: `[subject]`. Output:
-`activations/HOOKPOINT/NNNNN.safetensors`. Each track is encoded once and all hookpoints are read
-in one pass. A track whose file has gone or become unreadable since the stage `corpus`, or whose
-activations do not fit float16, is set aside with its reason in `activations/set_aside.parquet`,
-counted and shown; for all later stages it is no usable track. If more than a few can no longer be
-read, the corpus has gone, not its odd files: the stage ends, and without it nothing goes on.
+`activations/HOOKPOINT/NNNNN.safetensors`. Each track is encoded once, and all hookpoints are read
+in one forward pass. A track whose file is missing or unreadable since the stage `corpus`, or whose
+activations do not fit into float16, is set aside with its reason in
+`activations/set_aside.parquet`, counted and reported; later stages do not use it. If more than a
+few tracks can no longer be read, the corpus as a whole has probably moved, and the stage fails.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, shard
 
 FEW_GONE = 10
 SHARE_GONE = 0.01
-"""Of all tracks, so many may have gone, or `FEW_GONE` of a small corpus."""
+"""Share of all tracks that may be missing; in a small corpus, `FEW_GONE` tracks may be."""
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Encode and extract; `summary` gets the subject's facts and the count of tracks."""
+    """Extract the activations; the stage's summary holds the subject's facts and the track count.
+
+    Raises `PipelineError` if too many tracks are missing or a split is left without tracks.
+    """
     corpus = config.corpus.folder()
     subject: ActivationSource = load_subject(config.subject, device=config.machine.device)
     extract(subject, corpus, config, directory, progress=progress)
@@ -45,7 +48,7 @@ def extract(
     subject: ActivationSource, corpus: Path, config: RunConfig, directory: RunDirectory, *,
     progress: Progress,
 ) -> None:  # fmt: skip
-    """The stage with a subject that is loaded already."""
+    """The stage `activations` with a subject that is already loaded."""
     tracks = usable_tracks(directory)
     read = partial(extract_tracks, subject, config.subject.hookpoints, corpus)
     with directory.writer("activations") as writer, torch_threads(config.machine):
@@ -79,7 +82,7 @@ def _aside(reasons: dict[str, str]) -> list[SetAsideRecord]:
 
 
 def _require_corpus(total: int, reasons: dict[str, str]) -> None:
-    """Raise `PipelineError` if more tracks can no longer be read than a corpus loses by chance."""
+    """Raise `PipelineError` if more tracks are missing than `SHARE_GONE` and `FEW_GONE` allow."""
     gone = [reason for reason in reasons.values() if reason.startswith(SINCE)]
     if len(gone) > max(FEW_GONE, SHARE_GONE * total):
         raise PipelineError(
@@ -91,7 +94,7 @@ def _require_corpus(total: int, reasons: dict[str, str]) -> None:
 def _require_every_split(
     tracks: Sequence[TrackRecord], used: Sequence[TrackRecord], reasons: dict[str, str]
 ) -> None:
-    """Raise `PipelineError` if the tracks excluded here leave a split with none."""
+    """Raise `PipelineError` if no tracks of a split are left."""
     before, after = (Counter(track.split for track in some) for some in (tracks, used))
     empty = sorted(split for split in before if not after[split])
     if empty:
@@ -105,7 +108,7 @@ def _require_every_split(
 def _write_shard(
     writer: StageWriter, number: int, parts: Sequence[Extracted], subject: ActivationSource
 ) -> None:
-    """One file a hookpoint for these tracks."""
+    """Write one file per hookpoint for these tracks."""
     import numpy as np
 
     for hookpoint in parts[0].arrays:

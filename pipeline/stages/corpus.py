@@ -1,8 +1,7 @@
-"""Stage `corpus`: what the folder lists, checked file by file and split.
+"""Stage `corpus`: lists the recordings, checks each file and splits the usable ones.
 
-Input: the corpus folder. Parameters: `[corpus]`. Output: `corpus.parquet`, a row a track, and
-`concepts.json`. A file that cannot be used is set aside with its reason and counted; it never
-stops the run.
+Input: the corpus folder. Parameters: `[corpus]`. Output: `corpus.parquet`, one row per track, and
+`concepts.json`. An unusable file is set aside with its reason and counted; it never stops the run.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from pipeline.store.tables import TrackRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Check every file, split what is usable, write the table.
+    """Check every file, split the usable ones, write the table.
 
-    Raises `PipelineError` if nothing is listed or a split is left without a usable track.
+    Raises `PipelineError` if nothing is listed or a split has no usable track.
     """
     folder = config.corpus.folder()
     corpus: Corpus = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
@@ -53,7 +52,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
 def _check_all(
     entries: list[CorpusEntry], folder: Path, config: RunConfig, progress: Progress
 ) -> Iterator[TrackRecord]:
-    """`check` over all entries, in their order."""
+    """The records of all entries, in order."""
     progress.start("corpus", len(entries), "track")
     look = partial(check_confined if config.machine.confined else check, folder=folder,
                    config=config.corpus)  # fmt: skip
@@ -64,7 +63,7 @@ def _check_all(
 
 
 def _count(records: list[TrackRecord]) -> dict[str, dict[str, Any]]:
-    """Usable tracks a split, set-aside ones by reason, levels."""
+    """Counts for the manifest: usable tracks per split, excluded ones by reason, levels."""
     usable = Counter(record.split for record in records if record.status == "ok")
     aside = [record.reason for record in records if record.status != "ok"]
     return {
@@ -75,7 +74,7 @@ def _count(records: list[TrackRecord]) -> dict[str, dict[str, Any]]:
 
 
 def _levels(records: list[TrackRecord]) -> dict[str, int | float]:
-    """Middle loudness of the usable tracks in LUFS, and how many reach full scale."""
+    """Median loudness of the usable tracks in LUFS, and how many of them reach full scale."""
     usable = [record for record in records if record.status == "ok"]
     loudness = [record.loudness_lufs for record in usable if record.loudness_lufs is not None]
     found: dict[str, int | float] = {"clipped": sum(bool(r.clipped_share) for r in usable)}
@@ -89,5 +88,5 @@ def _require_every_split(counts: dict[str, dict[str, Any]], records: list[TrackR
         why = "; ".join(f"{n} × {reason}" for reason, n in counts["set_aside"].items())
         raise PipelineError(
             f"no usable track in the split {', '.join(empty)}: {len(records)} tracks listed, "
-            f"{aside} excluded{f' ({why})' if why else ''}; a corpus needs some in each"
+            f"{aside} excluded{f' ({why})' if why else ''}; each split needs at least one"
         )

@@ -1,8 +1,8 @@
-"""Stage `exemplars`: the tracks that stand for each kept feature, cut to clips.
+"""Stage `exemplars`: chooses the tracks that represent each kept feature, and cuts their clips.
 
 Input: `features/`, `activations/`, `sae/`, `corpus.parquet`, the corpus's audio. Parameters:
-`[exemplars]`. Output, for each SAE: `exemplars/NAME.parquet` and `exemplars/NAME/clips/SHA.flac`,
-a clip that several features share stored once.
+`[exemplars]`. Output per SAE: `exemplars/NAME.parquet` and `exemplars/NAME/clips/SHA.flac`; a clip
+that several features share is stored once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.store.tables import ExemplarRecord, TrackRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Choose, cut and time the exemplars of every SAE."""
+    """Choose the exemplars of every SAE, cut and store their clips, and find their peaks."""
     corpus = config.corpus.folder()
     tracks = {track.track: track for track in usable_tracks(directory)}
     with directory.writer("exemplars") as writer, torch_threads(config.machine):

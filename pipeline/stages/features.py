@@ -1,7 +1,7 @@
-"""Stage `features`: what each latent does in each track, and which latents are kept.
+"""Stage `features`: summarises each latent per track, and decides which latents are kept.
 
-Input: `activations/`, `sae/`, `corpus.parquet`. Parameters: `[features]`. Output, for each SAE
-under `features/`: `NAME.parquet`, `NAME.neighbours.parquet`, `NAME.activations.safetensors`.
+Input: `activations/`, `sae/`, `corpus.parquet`. Parameters: `[features]`. Output per SAE, under
+`features/`: `NAME.parquet`, `NAME.neighbours.parquet`, `NAME.activations.safetensors`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.store.tables import FeatureRecord, NeighbourRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Summarise, filter and list neighbours for every SAE of the run."""
+    """Summarise activations, filter latents and list neighbours, for every SAE of the run."""
     split = {track.track: track.split for track in usable_tracks(directory)}
     with directory.writer("features") as writer, torch_threads(config.machine):
         for name in directory.sae_names():

@@ -1,13 +1,13 @@
-"""Stage `labels`: every method names every kept feature.
+"""Stage `labels`: every method labels every kept feature.
 
 Input: `corpus.parquet`, `features/`, `exemplars/`, and for some methods the corpus's audio.
-Parameters: `[labels]` and the methods' own sections. Output, a SAE and method:
-`labels/NAME/METHOD.parquet`; beside them what a method computes once a run
-(`labels/descriptors.parquet`) and its raw replies. A feature that a method cannot name has a row
-of status `failed` and is counted with its reason. Candidates that say the same are one.
+Parameters: `[labels]` and the methods' own sections. Output per SAE and method:
+`labels/NAME/METHOD.parquet`; besides, what a method computes once per run (such as
+`labels/descriptors.parquet`) and its raw replies. A feature that a method cannot label has a row of
+status `failed` and is counted with its reason. Synonymous candidates are merged.
 
-Where a remote service gave no answers for now (a key, a quota, an outage) the tables so far are
-written for a person to look at, and the stage is not done: the next start asks for the rest.
+If a remote service gave no answers (because of the key, a quota, an outage), the tables so far are
+written for inspection, but the stage is not done; the next start asks the rest.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import LabelCandidate, table_of
 
 
-class _Unfinished(Exception):  # noqa: N818 - no fault of the stage's
-    """Keeps the stage out of the manifest."""
+class _Unfinished(Exception):  # noqa: N818 - not an error: a service has not answered yet
+    """Leaves the writer's context, so that the stage does not enter the manifest."""
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> str:
-    """Label every SAE of the run by every method of the config.
+    """Label the features of every SAE with every method of the config.
 
-    Empty once that is done; else one line that says why the stage is not done for now.
+    Returns "" when that is done, else one line that says why it is not done yet.
     """
-    # All of them first: a name that is not known must not cost the work of the others.
+    # Check all methods first: an unknown one must not be noticed after the work of the others.
     methods = in_order(config.labels.methods, config)
     for named in methods.values():
         named.ready(config)
@@ -55,7 +55,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> st
 def _label(
     context: SaeContext, methods: Mapping[str, Labeler], writer: StageWriter
 ) -> dict[str, Any]:
-    """Label one SAE; the counts of each method."""
+    """Label the features of one SAE; returns the counts of each method."""
     counts: dict[str, Any] = {}
     for method, named in methods.items():
         rows = label_features(context, method, named)
@@ -72,7 +72,7 @@ def _label(
 
 
 def label_features(context: SaeContext, method: str, named: Labeler) -> list[LabelCandidate]:
-    """Every candidate of one method for one SAE, features in their order, names distinct."""
+    """The candidates of one method for one SAE, features in order, synonyms merged."""
     named.prepare(context)
     context.progress.start(f"labels {context.sae} {method}", len(context.features), "feature")
     rows = []
@@ -84,7 +84,7 @@ def label_features(context: SaeContext, method: str, named: Labeler) -> list[Lab
 
 
 def counted(context: SaeContext, rows: Sequence[LabelCandidate]) -> dict[str, Any]:
-    """What the manifest says of one method: features, failures with reasons, candidates."""
+    """Counts for the manifest: features, failures with reasons, candidates of one method."""
     failed = [row for row in rows if row.status == "failed"]
     counts: dict[str, Any] = {
         "features": len(context.features),

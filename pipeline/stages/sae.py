@@ -1,7 +1,7 @@
-"""Stage `sae`: dictionaries of directions, learnt on the train split.
+"""Stage `sae`: trains the sparse autoencoders on the train split.
 
-Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one for each
-hookpoint, expansion and k. Each is evaluated on the validation split: `pipeline.sae.evaluate`.
+Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one per
+hookpoint, expansion and k. Each is evaluated on the validation split, see `pipeline.sae.evaluate`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pipeline.store.tables import TrainingRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Train every SAE that the config asks for, side by side; `summary["saes"]` names them and
-    `summary["validation"]` has each one's figures on validation frames."""
+    """Train all SAEs of the config in parallel; `summary["saes"]` lists their names and
+    `summary["validation"]` their figures on validation frames."""
     width = int(directory.summary("activations")["subject"]["width"])
     usable = usable_tracks(directory)
     tracks, held_out = (
@@ -55,7 +55,7 @@ def _train(
     held_out: frozenset[str],
     advance: Advance,
 ) -> tuple[TrainedSae, HeldOut | None]:
-    """The SAE, and what it does on validation frames."""
+    """A trained SAE, and its figures on validation frames (None if there are none)."""
     trained = train(
         config.sae,
         TrainingFrames(directory, spec.hookpoint, tracks),
@@ -91,7 +91,7 @@ def _store(
     directory: RunDirectory,
     writer: StageWriter,
 ) -> None:
-    """Write one SAE with where it belongs, and its history."""
+    """Write one SAE with its metadata and its training history."""
     shard = _any_shard(directory, spec.hookpoint)
     facts = checkpoint.SaeFacts(
         hookpoint=spec.hookpoint,
@@ -111,7 +111,7 @@ def _store(
 
 
 def _any_shard(directory: RunDirectory, hookpoint: str) -> ShardFacts:
-    """Facts of a hookpoint's first activation file; all of its files agree."""
+    """Metadata of a hookpoint's first activation file; they are the same in all its files."""
     for path in shard_paths(directory, hookpoint):
         return ShardFacts.from_metadata(directory.read_metadata(path))
     raise PipelineError(f"no activations of {hookpoint} in {directory.path}")

@@ -1,9 +1,8 @@
-"""Stage `scores`: every label is graded, on tracks that made none of it unless its row says so.
+"""Stage `scores`: scores every label on held-out tracks (the column `held_out` marks exceptions).
 
-Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output, a SAE and scorer:
-`scores/NAME/SCORER.parquet`, methods one after another; beside them CLAP's embeddings, where a
-scorer listens by it. A label that cannot be graded has a row
-of status `failed` and is counted.
+Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output per SAE and scorer:
+`scores/NAME/SCORER.parquet`, one method after another; besides, CLAP's embeddings, if a scorer uses
+them. A label that cannot be scored has a row of status `failed` and is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pipeline.store.tables import ScoreRecord, table_of
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Grade the labels of every SAE and method by every scorer of the config."""
+    """Score the labels of every SAE and method with every scorer of the config."""
     scorers = {name: scorer(name) for name in config.scores.scorers}
     with directory.writer("scores") as writer:
         tables = SharedTables(directory, writer)
@@ -43,7 +42,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
 
 
 def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -> list[ScoreRecord]:
-    """Every label of one method for one SAE, graded."""
+    """The scores of all labels of one method for one SAE, by the scorer `name`."""
     context.progress.start(f"scores {context.sae} {name} {method}", 0, "label")
     rows, heard_by = [], grading.heard_by(context)
     for record in grading.score(context, method):
@@ -54,7 +53,7 @@ def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -
 
 
 def counted(records: list[ScoreRecord]) -> dict[str, Any]:
-    """What the manifest says: labels, those without a score, the median of the best labels'."""
+    """Counts for the manifest: labels, labels without a score, median score of rank-1 labels."""
     best = [row.score for row in records if row.rank == 1 and row.score is not None]
     return {
         "labels": len(records),

@@ -1,17 +1,17 @@
-"""Steering: music with a feature turned up, beside the same music without.
+"""Steering: generates music with a feature's activation increased, and the same music without.
 
-Source: Singh, Cherep and Maes (arXiv 2505.18186): x' = x + α β W_d[j] at the SAE's hookpoint in
-every step, β the largest activation of feature j over its exemplars, prompt "Simple melody", the
-same seed with and without. Input: `sae/`, `features/`, `exemplars/`, the subject. Output, for each
-SAE: `steering/NAME.parquet` and the audio it names, in `steering/NAME/clips/`. Whether the
-steered music is nearer to the exemplars is for a scorer to judge.
+Source: Singh, Cherep and Maes (arXiv 2505.18186): x' = x + α β W_dec[j] at the SAE's hookpoint in
+every step, where β is the largest activation of feature j over its exemplars, with the prompt
+"Simple melody" and the same seed with and without. Input: `sae/`, `features/`, `exemplars/`, the
+subject. Output per SAE: `steering/NAME.parquet` and its audio in `steering/NAME/clips/`. Whether
+the steered music is closer to the exemplars is not measured here.
 
-What the paper leaves open: the vector goes to both halves of a guided batch (see
-`pipeline.subjects.base.Intervention`), and the first step is steered like all others. With α = 0
-no token changes; the share that does is written down for every α.
+Choices that the paper leaves open: the vector is added to both halves of a batch under
+classifier-free guidance (see `pipeline.subjects.base.Intervention`), and the first step is steered
+like all others. With α = 0 no token changes; the share of changed tokens is recorded for every α.
 
-The stage runs by its own command once a run has exemplars: what is steered is chosen after looking
-at the features, so it is no part of the run's key.
+Steering has its own command, for runs that have exemplars: what to steer is chosen after looking at
+the features, so it is not part of the run's key.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def steer(
     progress: Progress,
     device: str | None = None,
 ) -> None:
-    """Make the clips of every SAE, computed on `device`; what was made before is replaced.
+    """Generate the clips for every SAE on `device`, replacing those of an earlier call.
 
-    Raises `PipelineError` if the run has no exemplars or its subject is not the one it had.
+    Raises `PipelineError` if the run has no exemplars or its subject has changed.
     """
     if not directory.is_done("exemplars"):
         raise PipelineError(f"{directory.path}: stage exemplars is not done; run it first")

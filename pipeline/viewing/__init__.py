@@ -1,4 +1,4 @@
-"""What a person who looks at one feature wants to see: figures and pictures, read from a run.
+"""Figures and pictures of a single feature, read from a run.
 
-Nothing here writes: the caller keeps what it gets wherever it likes.
+Nothing here writes files; the caller stores the results.
 """

@@ -1,6 +1,6 @@
-"""One feature's figures: histogram over tracks, activation along a clip, tracks at its quantiles.
+"""One feature's figures: histogram over tracks, activation over time, tracks at quantiles.
 
-Everything is in the run's normalised activation; time is seconds from the beginning of the clip.
+Activations are normalised as in the run; times are in seconds from the start of the clip.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 BINS = 24
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 LEVELS = 255
-"""A timeline's values are whole numbers from 0 to this."""
+"""Maximum of a timeline's values, which are whole numbers from 0."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """How strong a feature is along a clip. It is already corrected for the codebook delay."""
+    """A feature's activation over a clip, corrected for the codebook delay."""
 
     values: tuple[int, ...]
-    """One a frame, 0 to `LEVELS`, where `LEVELS` is `scale`."""
+    """One value per frame, from 0 to `LEVELS`, which represents `scale`."""
     scale: float
-    """Activation that `LEVELS` stands for: the largest of the frames."""
+    """The activation that `LEVELS` represents: the largest of all frames."""
     frame_rate: float
-    """Frames a second."""
+    """Frames per second."""
     first_frame: int
-    """Audio frame of the first value: frame i lasts from i / rate to (i + 1) / rate seconds."""
+    """Audio frame of the first value; frame i lasts from i / rate to (i + 1) / rate seconds."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Mean activation of the validation tracks where the feature is active at all."""
+    """Histogram of the mean activation over validation tracks in which the feature is active."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
     silent: int
-    """Validation tracks where it is never active."""
+    """Number of validation tracks in which the feature is never active."""
 
 
 @dataclass(frozen=True)
 class QuantileTrack:
-    """The validation track whose mean activation is nearest to a quantile of the active ones."""
+    """The validation track whose mean activation is closest to a quantile over active tracks."""
 
     quantile: float
     track: str
@@ -60,7 +60,7 @@ class QuantileTrack:
 
 @dataclass(frozen=True)
 class FeatureFacts:
-    """All of it; `timelines` by track."""
+    """All figures of one feature; `timelines` are keyed by track."""
 
     histogram: Histogram
     quantiles: tuple[QuantileTrack, ...]
@@ -69,12 +69,12 @@ class FeatureFacts:
     """Identifier and cosine of the decoder directions, nearest first."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON keeps them."""
+        """The figures as plain values for JSON."""
         return asdict(self)
 
 
 class SaeReader:
-    """Reads features of one SAE of a finished run; what they share is read once."""
+    """Reads features of one SAE of a finished run; data that they share are read only once."""
 
     def __init__(self, directory: RunDirectory, sae: str) -> None:
         self.directory, self.sae = directory, sae
@@ -96,7 +96,7 @@ class SaeReader:
 
     @cached_property
     def tracks(self) -> dict[str, TrackRecord]:
-        """Every usable track of the run."""
+        """All usable tracks of the run, by identifier."""
         rows = records_from(TrackRecord, self.directory.read_table("corpus.parquet"))
         return {row.track: row for row in rows if row.status == "ok"}
 
@@ -136,13 +136,14 @@ class SaeReader:
 
     @cached_property
     def _places(self) -> dict[str, tuple[str, int, ShardFacts]]:
-        """Track → its shard, its row there, and what the shard says. Checked to be the SAE's."""
+        """For each track its shard, its row in it, and the shard's metadata, checked against the
+        SAE's."""
         from pipeline.sae.checkpoint import refuse_mismatch
 
         places: dict[str, tuple[str, int, ShardFacts]] = {}
         for path in shard_paths(self.directory, self._stored.facts.hookpoint):
             if not self.directory.path_of(path).is_file():
-                raise PipelineError(f"{path} is not there: the run's activations were removed")
+                raise PipelineError(f"{path} is missing: the run's activations were removed")
             facts = ShardFacts.from_metadata(self.directory.read_metadata(path))
             refuse_mismatch(
                 self.sae,
@@ -164,7 +165,7 @@ class SaeReader:
 
 
 def histogram(means: np.ndarray) -> Histogram:
-    """Counts of the active tracks' means [track] in `BINS` equal bins from 0 to the largest."""
+    """Histogram of active tracks' means [track], in `BINS` equal bins from 0 to the largest."""
     import numpy as np
 
     active = means[means > 0]
@@ -178,7 +179,7 @@ def histogram(means: np.ndarray) -> Histogram:
 
 
 def quantile_tracks(tracks: Sequence[str], means: np.ndarray) -> tuple[QuantileTrack, ...]:
-    """For each of `QUANTILES` the active track nearest to it; a track is named once."""
+    """For each of `QUANTILES` the active track closest to it; each track is listed only once."""
     import numpy as np
 
     active = [(float(mean), track) for mean, track in zip(means, tracks, strict=True) if mean > 0]
@@ -191,15 +192,15 @@ def quantile_tracks(tracks: Sequence[str], means: np.ndarray) -> tuple[QuantileT
 
 
 def timeline(values: np.ndarray, facts: ShardFacts) -> Timeline:
-    """Activations [frame] ≥ 0 as whole levels of their largest."""
+    """Activations [frame] ≥ 0, quantised to `LEVELS` levels of their maximum."""
     scale = float(values.max()) if len(values) else 0.0
     levels = (values / scale * LEVELS).round().astype(int).tolist() if scale else [0] * len(values)
     return Timeline(tuple(levels), round(scale, 6), facts.frame_rate, facts.first_frame)
 
 
 def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:
-    """The clips that `python -m pipeline steer` made of the feature, by seed and then from the
-    least α to the largest; none if it was not steered."""
+    """The clips that `python -m pipeline steer` made for the feature, sorted by prompt, seed and α;
+    empty if it was not steered."""
     relative = f"steering/{sae}.parquet"
     if not directory.path_of(relative).is_file():
         return []

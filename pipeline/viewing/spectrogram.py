@@ -1,7 +1,7 @@
-"""A clip's mel spectrogram as a small PNG: librosa measures, Pillow writes.
+"""A clip's mel spectrogram as a small PNG, computed by librosa and written by Pillow.
 
-Mel scale and decibels as librosa defines them (McFee et al., 2015). Time runs to the right over
-the whole width, frequency upwards; darkest is 70 dB under the clip's loudest cell.
+Mel scale and decibels as defined by librosa (McFee et al., 2015). Time runs to the right over the
+whole width, frequency upwards; the darkest colour is 70 dB below the clip's loudest cell.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ COLOURS = (
     (226, 220, 130),
     (255, 250, 222),
 )
-"""Evenly spaced stops from the softest to the loudest; lightness grows all the way."""
+"""Evenly spaced colour stops from the softest to the loudest, with increasing lightness."""
 
 
 def png(samples: np.ndarray, sample_rate: int) -> bytes:
-    """The picture of mono samples [sample] at `sample_rate` Hz, `WIDTH` × `BANDS` pixels."""
+    """The spectrogram of mono samples [sample] at `sample_rate` Hz, `WIDTH` × `BANDS` pixels."""
     from PIL import Image
 
     image = Image.fromarray(pixels(samples, sample_rate))
@@ -38,7 +38,7 @@ def png(samples: np.ndarray, sample_rate: int) -> bytes:
 
 
 def pixels(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Levels [band from high to low, column] uint8: 255 is the clip's loudest cell."""
+    """Levels [band, column] uint8, highest band first; 255 is the clip's loudest cell."""
     import librosa
     import numpy as np
 
@@ -56,7 +56,7 @@ def pixels(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _palette() -> list[tuple[int, int, int]]:
-    """256 colours between the stops."""
+    """256 colours, interpolated between the stops."""
     last = len(COLOURS) - 1
     colours: list[tuple[int, int, int]] = []
     for level in range(256):

@@ -1,1 +1,1 @@
-"""Asking Gemini: questions, the ledger of calls, answers, their price. Used by the labeler."""
+"""Labels from Gemini: questions, the ledger of calls, reading the answers, and their cost."""

@@ -1,8 +1,9 @@
-"""Where the API is, and who may be sent the key.
+"""The address of the API, and which hosts may receive the key.
 
-The key goes to Google's own host, or to the one that the environment names
-(`EARWITNESS_GEMINI_URL`, else google-genai's `GOOGLE_GEMINI_BASE_URL`). A config may choose among
-these and no other: a config travels, and may be somebody else's; the environment is the machine's.
+The key is sent only to Google's own host or to the one set in the environment
+(`EARWITNESS_GEMINI_URL`, else google-genai's `GOOGLE_GEMINI_BASE_URL`). A config can choose between
+these two but not add others: a config may come from somebody else, while the environment belongs to
+this machine's administrator.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ Origin = tuple[str, str, int | None]
 
 
 def base_url_of(config: GeminiConfig) -> str:
-    """Where to send questions and the key.
+    """The address for questions and the key.
 
-    Raises `PipelineError` if the config names a host that the environment does not.
+    Raises `PipelineError` if the config names a host that the environment does not allow.
     """
     named = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
     asked = config.base_url or named or GOOGLE
@@ -37,9 +38,9 @@ def base_url_of(config: GeminiConfig) -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """What has to be the same for two addresses to be the same server.
+    """The origin of an address: two addresses with the same origin are the same server.
 
-    Raises `PipelineError` if it is no address.
+    Raises `PipelineError` if it is not an http or https address.
     """
     try:
         parts = urlsplit(url)

@@ -1,10 +1,10 @@
-"""What came back: a raw reply turned into concepts, or into the reason why it is none.
+"""Turns a raw reply into concepts, or into the reason why it contains none.
 
-Every reply was paid for, so what is whole in it is used: JSON in a code fence or among other
-words, a list of concepts without the object around it, the good concepts beside a bad one, the
-whole concepts of an answer that was cut off. What was left out, and what was read otherwise than
-it stands, is said in `Answer.note`, and so in the labels' provenance. Nothing is guessed: a
-concept without a name or a confidence from 0 to 1 is left out.
+Every reply was paid for, so its usable parts are used: JSON in a code fence or among other words, a
+list of concepts without the object around it, the good concepts beside a bad one, the complete
+concepts of an answer that was cut off. `Answer.note`, and so the labels' provenance, says what was
+left out or repaired. Nothing is guessed: a concept without a name, or without a confidence from 0
+to 1, is left out.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ FINISHES = (
     "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER",
     "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",
 )  # fmt: skip
-"""By their numbers in the API."""
+"""Finish reasons, indexed by their numbers in the API."""
 CUT = "truncated answer: the limit of tokens was reached"
 LONGEST_NAME = 120
-"""Characters: more is no name."""
+"""Maximum length of a concept's name, in characters."""
 
 
 @dataclass(frozen=True)
 class Concept:
-    """One hypothesis."""
+    """One concept that the model proposed."""
 
     name: str
     confidence: float
@@ -41,7 +41,7 @@ class Concept:
 
 @dataclass(frozen=True)
 class Overall:
-    """The model's one name for all that the clips share."""
+    """The model's single name for what all the clips share."""
 
     name: str
     summary: str
@@ -50,24 +50,24 @@ class Overall:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer; `concepts` by confidence, the model's order where equal."""
+    """An answer; `concepts` are sorted by confidence, ties in the model's order."""
 
     concepts: tuple[Concept, ...]
     overall: Overall | None
-    """None where it is missing or damaged."""
+    """None if it is missing or damaged."""
     fault: str = ""
     """`cut` or `malformed` if only part of the reply could be used."""
     note: str = ""
-    """What was left out or mended, in words; empty if nothing was."""
+    """What was left out or repaired, in words; empty if nothing was."""
 
 
-class UnusableAnswer(Exception):  # noqa: N818 - its message is the label's reason, no fault here
-    """The reply holds no answer; the message is the reason."""
+class UnusableAnswer(Exception):  # noqa: N818 - not an error here: the message is a label's reason
+    """The reply contains no answer; the message is the reason."""
 
     def __init__(self, fault: str, reason: str) -> None:
         super().__init__(reason)
         self.fault = fault
-        """`malformed`, `cut`, `blocked`, `empty`, or `model`: another model answered."""
+        """`malformed`, `cut`, `blocked`, `empty`, or `model` if another model answered."""
 
 
 SHARE = re.compile(r"\s*(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%|per ?cent)?\s*", re.IGNORECASE)
@@ -79,7 +79,7 @@ class _BadPart(Exception):  # noqa: N818 - it ends one concept, not the answer
 
 
 def version_of(reply: Mapping[str, Any]) -> str:
-    """The model that says it answered; empty if the reply does not say."""
+    """The model that answered, according to the reply; empty if the reply does not say."""
     return str(reply.get("modelVersion") or "").removeprefix("models/")
 
 
@@ -89,7 +89,7 @@ def is_model(version: str, asked: str) -> bool:
 
 
 def fault_of(reply: Mapping[str, Any], asked_model: str) -> str:
-    """What is wrong with a reply, as in `UnusableAnswer.fault`; empty if nothing is."""
+    """What is wrong with a reply, as in `UnusableAnswer.fault`; empty if nothing is wrong."""
     try:
         return answer_of(reply, asked_model).fault
     except UnusableAnswer as error:
@@ -114,7 +114,7 @@ def answer_of(reply: Mapping[str, Any], asked_model: str) -> Answer:
 
 
 def _text(reply: Mapping[str, Any]) -> tuple[str, bool]:
-    """The answer's text, and whether it was cut off; raises if it was blocked or is empty."""
+    """The answer's text, and whether it was cut off; raises `UnusableAnswer` if there is none."""
     try:
         return _text_in(reply)
     except (AttributeError, TypeError, KeyError) as error:
@@ -141,7 +141,7 @@ def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def _is_told(candidate: Any) -> bool:
-    """Whether a candidate ended as an answer does, and has a text."""
+    """Whether a candidate ended normally or at the token limit, and has a text."""
     if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
         return False
     return bool(_words_of(candidate).strip())
@@ -153,8 +153,8 @@ def _words_of(candidate: Mapping[str, Any]) -> str:
 
 
 def _finish(candidate: Mapping[str, Any]) -> str:
-    """Why a candidate ended, in the API's word: a program may hand it on as `stop`, as
-    `FinishReason.STOP`, or as the number that it has in the API."""
+    """Why a candidate ended, as the API's word; proxies may pass it on as `stop`, as
+    `FinishReason.STOP` or as its number in the API."""
     given = str(candidate.get("finishReason") or "STOP").rpartition(".")[2].strip()
     if given.isdecimal() and int(given) < len(FINISHES):
         return FINISHES[int(given)]
@@ -162,7 +162,8 @@ def _finish(candidate: Mapping[str, Any]) -> str:
 
 
 def _rescued(text: str, cut: bool) -> Answer:
-    """The whole concepts of an answer whose JSON does not end; raises if there is none."""
+    """The complete concepts of an answer whose JSON is incomplete; raises `UnusableAnswer` if there
+    are none."""
     fault = "cut" if cut else "malformed"
     if cut:
         reason = CUT
@@ -183,7 +184,7 @@ def _rescued(text: str, cut: bool) -> Answer:
 
 
 def _checked(content: Mapping[str, Any], repaired: str) -> Answer:
-    """The answer in an object; `repaired` says what was done to its text."""
+    """The answer in a JSON object; `repaired` says how its text was repaired."""
     given = _listed(field(content, "concepts"))
     if not isinstance(given, list):
         raise UnusableAnswer("malformed", "malformed answer: no list of concepts")
@@ -203,7 +204,7 @@ def _checked(content: Mapping[str, Any], repaired: str) -> Answer:
 
 
 def _listed(given: Any) -> Any:
-    """The concepts as a list, where they are one object, or objects or confidences by name."""
+    """The concepts as a list, also if they are a single object, or a dict keyed by name."""
     if not isinstance(given, dict):
         return given
     if field(given, "name") is not None:
@@ -215,9 +216,9 @@ def _listed(given: Any) -> Any:
 
 
 def _whole_of(given: list[Any]) -> float:
-    """What stands for certainty: 100 where the confidences can only be percentages, else 1.
+    """The value that means certainty: 100 if the confidences must be percentages, else 1.
 
-    They can where one is over 10, which leaves no scale from 1 to 10, and none is a fraction.
+    They must be if one exceeds 10, which rules out a scale from 1 to 10, and none is a fraction.
     """
     found = [_number(field(one, "confidence"))[0] for one in given if isinstance(one, dict)]
     numbers = [one for one in found if one is not None]
@@ -226,7 +227,7 @@ def _whole_of(given: list[Any]) -> float:
 
 
 def _good(given: list[Any], whole: float = 1) -> tuple[list[Concept], str]:
-    """The concepts that are whole, and what is wrong with the first that is not."""
+    """The usable concepts, and what is wrong with the first unusable one."""
     concepts, wrong = [], ""
     for entry in given:
         try:
@@ -237,7 +238,7 @@ def _good(given: list[Any], whole: float = 1) -> tuple[list[Concept], str]:
 
 
 def _ranked(concepts: list[Concept]) -> tuple[Concept, ...]:
-    """By confidence, each name once."""
+    """The concepts sorted by confidence, each name once."""
     distinct: dict[str, Concept] = {}
     for concept in sorted(concepts, key=lambda one: -one.confidence):
         distinct.setdefault(concept.name.casefold(), concept)
@@ -245,7 +246,7 @@ def _ranked(concepts: list[Concept]) -> tuple[Concept, ...]:
 
 
 def _overall(content: Mapping[str, Any], whole: float) -> tuple[Overall | None, str]:
-    """The overall name, or None and why."""
+    """The overall name, or None with the reason."""
     try:
         name = _words(content, "overall_name")
         summary = _words(content, "overall_summary")
@@ -256,7 +257,7 @@ def _overall(content: Mapping[str, Any], whole: float) -> tuple[Overall | None, 
 
 def _concept(entry: Any, whole: float) -> Concept:
     if not isinstance(entry, dict):
-        raise _BadPart("a concept is no object")
+        raise _BadPart("a concept is not an object")
     name = _words(entry, "name")
     if len(name) > LONGEST_NAME:
         raise _BadPart(f"a name of {len(name)} characters")
@@ -275,7 +276,7 @@ def _words(entry: Mapping[str, Any], key: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """In one line, without halves of characters, which JSON may escape and no table can hold."""
+    """`text` in one line, without lone surrogates, which JSON can escape but no table can hold."""
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 
@@ -283,7 +284,7 @@ def _share(entry: Mapping[str, Any], key: str, whole: float) -> float:
     value = field(entry, key)
     number, known = _number(value)
     if number is not None:
-        # A fraction beside percentages is one, and 90 % is 0.9 on any scale.
+        # A fraction among percentages is a fraction, and "90 %" means 0.9 on any scale.
         number /= known or (1 if 0 < number < 1 else whole)
     if number is None or not 0 <= number <= 1:
         raise _BadPart(f"{key} is {value!r:.80}, not from 0 to 1")
@@ -291,7 +292,7 @@ def _share(entry: Mapping[str, Any], key: str, whole: float) -> float:
 
 
 def _number(value: Any) -> tuple[float | None, float]:
-    """A confidence as a number, None if it is none, and what it is out of, 0 if not said."""
+    """A confidence as a number (None if it is not one), and its maximum (0 if not given)."""
     if isinstance(value, str) and (found := SHARE.fullmatch(value)):
         return float(found[1].replace(",", ".")), 100 if found[2] else 0
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):

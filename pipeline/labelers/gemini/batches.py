@@ -1,10 +1,10 @@
-"""Batch jobs: half the price, an answer within a day.
+"""Batch jobs: half the price, answers within a day.
 
-Questions go up as files of JSON lines, a job each. A job's name is in the ledger as soon as it is
-known, and its display name, which is made of its questions, before: where a process was killed in
-between, the next start finds the job by that name instead of paying for another. What was paid for
-is fetched even where nothing new may be asked. Of a job that expired, was cancelled or failed in
-part, what was answered is kept and the rest is asked again by a later start.
+Questions are uploaded as files of JSON lines, one file per job. The ledger records a job's display
+name, a hash of its questions, before the job is created, and its actual name as soon as that is
+known. If the process is killed in between, the next start finds the job by its display name instead
+of paying for another. Answers that were paid for are fetched even if nothing new may be asked. If a
+job expired, was cancelled or failed in part, its answers are kept and a later start asks the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 JOB_BYTES = 200_000_000
-"""Of a job's file, at most about; the service takes ten times as much."""
+"""Approximate maximum size of a job's file; the service accepts ten times as much."""
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED",
          "JOB_STATE_PARTIALLY_SUCCEEDED")  # fmt: skip
 
@@ -47,13 +47,12 @@ def ask(
     sound: Callable[[Question], bytes],
     advance: Callable[[], None],
 ) -> None:
-    """Ask by jobs and wait for them; every reply is in the ledger afterwards.
+    """Ask by batch jobs and wait for them; afterwards all replies are in the ledger.
 
-    Raises `UnansweredError` if a job is refused, the service is out of reach, the budget does not
-    cover the next job, or questions were left without an answer; the jobs that were made before are
-    fetched all the same.
+    Raises `UnansweredError` if a job is refused, the service cannot be reached, the budget does not
+    cover the next job, or questions have no answer; jobs made before that are fetched anyway.
     """
-    config = replace(config, batch=True)  # A job costs half, even if the next calls are none.
+    config = replace(config, batch=True)  # A job costs half, even if `batch` has been unset since.
     new = [asked for asked in questions if not calls.in_job(asked.key)]
     stop: UnansweredError | None = None
     try:
@@ -72,9 +71,9 @@ def ask(
 
 
 def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence[Question]) -> None:
-    """Enter the jobs of questions whose maker was killed before it knew the jobs' names.
+    """Record the jobs of questions whose process was killed before it knew the jobs' names.
 
-    Raises `UnansweredError` if the service is out of reach.
+    Raises `UnansweredError` if the service cannot be reached.
     """
     config = replace(config, batch=True)
     lost: dict[str, list[Question]] = {}
@@ -88,16 +87,16 @@ def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence
                 _enter_found(config, calls, str(job.name), name, lost.pop(name))
     for asked in (one for found in lost.values() for one in found):
         if calls.under_way(asked.key):
-            calls.unanswered(asked.key, "the batch job was never made")
+            calls.unanswered(asked.key, "the batch job was never created")
 
 
 def _enter_found(
     config: GeminiConfig, calls: Calls, job: str, name: str, questions: Sequence[Question]
 ) -> None:
-    """Enter a job that was found, with all its questions, those of other runs among them."""
+    """Record a job that was found, with all its questions, including those of other runs."""
     keys = calls.in_batch(name)
     for asked in questions:
-        if not calls.under_way(asked.key):  # Given up before: it counts again.
+        if not calls.under_way(asked.key):  # Given up before: it counts towards the budget again.
             dollars = calls.likely(costs.estimated(config, asked))
             calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
     calls.submitted(job, keys)
@@ -105,7 +104,8 @@ def _enter_found(
 
 @contextmanager
 def _told(calls: Calls) -> Iterator[None]:
-    """What the service or the connection to it raises, as the line that stops the method."""
+    """Turn errors of the service or the connection into an `UnansweredError`, which stops the
+    method."""
     from google.genai import errors
 
     try:
@@ -119,7 +119,7 @@ def _told(calls: Calls) -> Iterator[None]:
 
 
 def _lost() -> tuple[type[Exception], ...]:
-    """What a time-out, a lost connection and a proxy's page in place of a reply raise."""
+    """The exceptions of a time-out, a lost connection, or a proxy's page instead of a reply."""
     from google.genai import errors
 
     timeouts, losses = faults.transport_errors()
@@ -129,7 +129,7 @@ def _lost() -> tuple[type[Exception], ...]:
 def _parts(
     config: GeminiConfig, questions: Sequence[Question], sound: Callable[[Question], bytes]
 ) -> Iterator[Part]:
-    """Questions with their lines, in groups of at most about `JOB_BYTES`."""
+    """Questions with their JSON lines, in groups of at most about `JOB_BYTES`."""
     part: Part = ([], [])
     size = 0
     for asked in questions:
@@ -146,7 +146,7 @@ def _parts(
 
 
 def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
-    """Make the part's job."""
+    """Create the job for one part."""
     questions, _ = part
     keys = [asked.key for asked in questions]
     name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
@@ -154,7 +154,7 @@ def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> N
 
 
 def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
-    """The name of a new job, if the budget covers it."""
+    """The name of a new job; raises `UnansweredError` if the budget does not cover it."""
     from google.genai import errors
 
     failures: tuple[type[Exception], ...] = (errors.APIError, *_lost())
@@ -171,7 +171,7 @@ def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: 
             model=questions[0].model, src=str(file.name), config={"display_name": name}
         )
     except failures as error:
-        # If the job was made all the same, the next start finds it by its name.
+        # If the job was created nevertheless, the next start finds it by its display name.
         for asked in questions:
             calls.unanswered(asked.key, calls.clean(f"no batch: {error}")[:200])
         raise
@@ -185,11 +185,13 @@ def _fetch_all(
     models: Mapping[str, str],
     advance: Callable[[], None],
 ) -> list[str]:
-    """Wait for the jobs of the questions in `models`, which says who was asked; the reason of each
-    that has no answer."""
+    """Wait for the jobs of the questions in `models` (key to model) and record their replies.
+
+    Returns the reason of each question without an answer.
+    """
     left: list[str] = []
     for job, keys in calls.jobs().items():
-        # Runs that share a ledger fetch their own.
+        # Runs that share a ledger fetch only their own jobs.
         if models.keys() & set(keys):
             left += _fetch(config, calls, client, job, {key: models.get(key, "") for key in keys})
             for _ in keys:
@@ -200,13 +202,13 @@ def _fetch_all(
 def _fetch(
     config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
 ) -> list[str]:
-    """Wait for a job's end and enter its replies; the reasons of those without an answer."""
+    """Wait for a job and record its replies; returns the reasons of questions without an answer."""
     found = _unless_gone(lambda: _ended(config, client, job))
     replies = found and _unless_gone(lambda: _replies(config, client, found))
     if found is None or replies is None:
-        # Its questions stay under way: they may have been paid for.
+        # Its questions remain in progress, since they may have been charged.
         calls.fetched(job)
-        return [f"the service has no batch job {job}, or no results of it, any more"]
+        return [f"the service no longer has the batch job {job}, or its results"]
     state = found.state.name if found.state else ""
     left = []
     for key, model in models.items():
@@ -224,7 +226,7 @@ def _fetch(
 
 
 def _unless_gone(call: Callable[[], Found]) -> Found | None:
-    """What a call brings; None if the service does not know what it asks for."""
+    """The result of a call; None if the service answers 404."""
     from google.genai import errors
 
     try:
@@ -236,20 +238,20 @@ def _unless_gone(call: Callable[[], Found]) -> Found | None:
 
 
 def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[str, Any]]:
-    """The lines of a job's results by their keys; none if it has no results."""
+    """The lines of a job's results, by key; empty if it has no results."""
     replies: dict[str, dict[str, Any]] = {}
     if job.dest is not None and job.dest.file_name:
         name = job.dest.file_name
         data = _patiently(config, lambda: client.files.download(file=name))
         if faults.is_page(data[:300].decode(errors="replace")):
-            raise UnansweredError("a web page came in place of a batch's results; start again")
+            raise UnansweredError("a web page came instead of a batch's results; start again")
         for line in data.split(b"\n"):
             _take_line(line, replies)
     return replies
 
 
 def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
-    """The job once it has ended."""
+    """Wait until the job has ended; returns the job."""
     while True:
         found = _patiently(config, lambda: client.batches.get(name=job))
         if found.state and found.state.name in ENDED:
@@ -258,7 +260,7 @@ def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
 
 
 def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
-    """What a call brings; faults that pass are waited out, as often as a question is tried."""
+    """The result of a call, retried after temporary errors, at most `attempts` times in all."""
     from google.genai import errors
 
     for _ in range(config.attempts - 1):
@@ -274,7 +276,7 @@ def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
 
 
 def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
-    """Enter a question without a reply; its reason, empty where it was refused for good."""
+    """Record a question without a reply; returns the reason, or "" if the refusal is final."""
     if not isinstance(error, dict):
         error = {"message": str(error)}
     code, message = error.get("code"), calls.clean(str(error.get("message") or ""))[:200]
@@ -288,7 +290,7 @@ def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
 
 
 def _take_line(line: bytes, replies: dict[str, dict[str, Any]]) -> None:
-    """Skip a line that is malformed: its question has no answer, which is entered there."""
+    """Add the entry in a line; skip malformed lines, as the caller records the missing answer."""
     try:
         entry = json.loads(line)
         replies[str(entry["key"])] = entry

@@ -1,9 +1,9 @@
-"""What is known of each question: answered, refused, under way, or not yet asked.
+"""The state of each question: answered, refused, in progress, or not yet asked.
 
-The ledger has a line before every call and one after it, so that a killed process leaves behind
-which calls it had begun. Nothing that was answered is asked again, by any run that shares the
-ledger, unless the config asks for it. A call that was begun and neither answered nor given up may
-have been paid for. A refusal is final only if it speaks of the question (`gemini.faults`).
+The ledger gets a line before every call and one after it, so that the calls of a killed process are
+known. No run that shares the ledger asks an answered question again, unless the config says so. A
+call that was started but neither answered nor given up may have been charged. A refusal is final
+only if it is about the question itself (`gemini.faults`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNKNOWN = (
 
 
 class Calls:
-    """The ledger, read once and added to. Threads may share it; no secret enters it."""
+    """The ledger, read once and appended to. Thread-safe; the API key is never written to it."""
 
     def __init__(self, ledger: Ledger, secret: str, spending: Spending | None = None) -> None:
         self._ledger = ledger
@@ -46,36 +46,36 @@ class Calls:
             self._take(entry)
 
     def reply(self, key: str) -> dict[str, Any] | None:
-        """The newest raw reply to a question, if it was answered."""
+        """The latest raw reply to a question; None if it has not been answered."""
         return self._replies.get(key)
 
     def reason(self, key: str) -> str:
-        """Why a question was refused for good; empty if it was not."""
+        """Why a question was finally refused; empty if it was not."""
         return self._reasons.get(key, "")
 
     def passing(self, key: str) -> str:
-        """Why the last try of a question brought nothing; empty if none failed since its answer."""
+        """Why the latest attempt at a question failed; empty if it was answered since."""
         return self._passing.get(key, "")
 
     def under_way(self, key: str) -> bool:
-        """Whether a call was begun whose end nobody saw."""
+        """Whether a call was started whose outcome is not known."""
         return key in self._begun
 
     def asked_here(self, key: str) -> bool:
-        """Whether this process has asked the question, or fetched what came of it."""
+        """Whether this process has asked the question or fetched its result."""
         return key in self._here
 
     def jobs(self) -> dict[str, list[str]]:
-        """Batch jobs whose results were not fetched: name to the questions' keys."""
+        """Batch jobs whose results have not been fetched, with the keys of their questions."""
         return dict(self._jobs)
 
     def in_job(self, key: str) -> bool:
-        """Whether a batch job whose results were not fetched holds the question."""
+        """Whether the question is in a batch job whose results have not been fetched."""
         return key in self._waiting
 
     def batch_of(self, key: str) -> str:
-        """The display name of the batch job that was about to be made of the question, if nobody
-        saw whether it was made; else empty."""
+        """The display name of the batch job that was about to be created for the question, if it is
+        not known whether it was created; else empty."""
         return self._batches.get(key, "")
 
     def in_batch(self, name: str) -> list[str]:
@@ -83,28 +83,30 @@ class Calls:
         return [key for key, batch in self._batches.items() if batch == name]
 
     def was_fetched(self, job: str) -> bool:
-        """Whether a batch job's results are in the ledger already."""
+        """Whether a batch job's results are already in the ledger."""
         return job in self._fetched
 
     @property
     def dollars(self) -> float:
-        """What the run has spent, or may have; calls under way are counted by estimate."""
+        """What the run has spent or may have spent; calls in progress count by their estimate."""
         with self._lock:
             return self._spending.dollars
 
     def likely(self, estimate: float) -> float:
-        """Dollars to keep for a call: its estimate, or the dearest reply so far if that is more."""
+        """Dollars to reserve for a call: its estimate or the cost of the most expensive reply so
+        far, whichever is more."""
         return max(estimate, self._spending.dearest)
 
     def begin(self, key: str, feature: str, *, batch: str = "", dollars: float = 0.0) -> None:
-        """A call is about to be made and may cost `dollars`; `batch` names its job-to-be."""
+        """Record that a call is about to be made and may cost `dollars`; `batch` is the display
+        name of the job that is about to be created."""
         self._here.add(key)
         entry = {"event": "asked", "key": key, "feature": feature, "batch": batch}
         self._add({**entry, "run": self._spending.run, "dollars": dollars})
 
     def answered(self, key: str, reply: Mapping[str, Any], config: GeminiConfig) -> None:
-        """The reply, whole, with what it cost by the prices of `config`; one that nobody can read
-        does not say, and costs what was kept for it."""
+        """Record the complete reply and its cost at the prices of `config`; an unreadable reply
+        costs what was reserved for it."""
         self._here.add(key)
         dollars = self._spending.kept_for(key) if "unreadable" in reply else paid(config, reply)
         self._add({"event": "answered", "key": key, "dollars": dollars, "reply": dict(reply)})
@@ -112,22 +114,22 @@ class Calls:
     def unanswered(
         self, key: str, reason: str, *, final: bool = False, perhaps: bool = False
     ) -> None:
-        """A call brought no reply. `final`: the question was refused, and is not to be asked again;
-        `perhaps`: the call may have been paid for all the same."""
+        """Record a call without a reply. `final`: the question was refused and must not be asked
+        again; `perhaps`: the call may have been charged nevertheless."""
         self._here.add(key)
         entry = {"event": "refused" if final else "unanswered", "key": key, "reason": reason}
         self._add({**entry, "perhaps": True} if perhaps else entry)
 
     def submitted(self, job: str, keys: list[str]) -> None:
-        """A batch job was made."""
+        """Record that a batch job was created."""
         self._add({"event": "submitted", "job": job, "keys": keys})
 
     def fetched(self, job: str) -> None:
-        """A batch job's results are all in the ledger."""
+        """Record that all results of a batch job are in the ledger."""
         self._add({"event": "fetched", "job": job})
 
     def clean(self, text: str) -> str:
-        """The text without the key, in one line."""
+        """The text in one line, without the API key."""
         text = " ".join(text.split())
         return text.replace(self._secret, "[key]") if self._secret else text
 

@@ -1,8 +1,8 @@
-"""Tokens and dollars: before the first call by estimate, then as the replies count them.
+"""Tokens and dollars: estimated before the first call, then as counted in the replies.
 
-What a run has spent is read from its ledger: the dollars of every reply, and the estimate of every
-call whose end nobody saw, since it may have been paid for. A call under way counts as one of
-those, so that calls at once cannot pass the budget together.
+What a run has spent is read from its ledger: the cost of every reply, plus the estimate for every
+call whose outcome is not known, since it may have been charged. Calls in progress are counted in
+the same way, so that simultaneous calls cannot exceed the budget together.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from pipeline.store.ledger import Ledger
 from pipeline.store.run_directory import RunDirectory
 
 LEDGER = "labels/gemini-ledger.jsonl"
-"""In the run directory, outside its manifest: it grows while the stage is not done."""
+"""Path in the run directory. It is not in the manifest, since it grows while the stage runs."""
 AUDIO_TOKENS = 32
-"""A second of sound."""
+"""Tokens per second of audio."""
 CHARACTERS_PER_TOKEN = 4
 ANSWER_TOKENS, CONCEPT_TOKENS = 800, 160
-"""Of a whole answer, thoughts apart, and of each concept asked for where there are many: guesses on
-the high side, replaced by what replies count. What asks for thousands of concepts must not be
-counted as what asks for five: before the first reply nothing else holds it within the budget."""
+"""Tokens of a whole answer, without thinking tokens, and per concept if many are asked for: high
+guesses, replaced by the counts in the replies. A prompt for thousands of concepts must not be
+estimated like one for five, since nothing else limits the first calls."""
 SECONDS_PER_CALL = 10.0
-"""A guess, for the estimate of time alone."""
+"""A guess, used only to estimate the time."""
 
 
 def tokens(config: GeminiConfig, asked: Question) -> tuple[int, int, int]:
-    """Tokens of sound, of prompt, of answer."""
+    """Estimated tokens of a question: audio, prompt, answer."""
     sound = round(AUDIO_TOKENS * asked.seconds)
     return sound, -(-len(asked.prompt) // CHARACTERS_PER_TOKEN), answer_tokens(config)
 
 
 def answer_tokens(config: GeminiConfig) -> int:
-    """Tokens that an answer with the concepts asked for may have."""
+    """Estimated maximum number of tokens of an answer."""
     return max(ANSWER_TOKENS, CONCEPT_TOKENS * config.concepts)
 
 
 def price(config: GeminiConfig, sound: float, prompt: float, answer: float) -> float:
-    """Dollars of so many tokens; a batch costs half."""
+    """Cost in dollars of these numbers of tokens; half if in a batch."""
     whole = (
         sound * config.dollars_per_million_audio
         + prompt * config.dollars_per_million_text
@@ -51,12 +51,12 @@ def price(config: GeminiConfig, sound: float, prompt: float, answer: float) -> f
 
 
 def estimated(config: GeminiConfig, asked: Question) -> float:
-    """Dollars that a question may cost."""
+    """Estimated cost of a question, dollars."""
     return price(config, *tokens(config, asked))
 
 
 def cost_per_question(config: RunConfig) -> float:
-    """Dollars that one feature's question may cost, before there is any feature."""
+    """Upper bound of the cost of one feature's question, dollars, before any features exist."""
     count, asked = config.exemplars.count, config.gemini
     sound = count * min(config.corpus.clip_seconds, asked.clip_seconds)
     seconds = sound + GAP_SECONDS * (count - 1)
@@ -65,7 +65,7 @@ def cost_per_question(config: RunConfig) -> float:
 
 
 def paid(config: GeminiConfig, reply: Mapping[str, Any]) -> float:
-    """Dollars of a reply, by its own count of tokens; 0 if it has none."""
+    """Cost of a reply by its own token counts, dollars; 0 if it has none."""
     usage = reply.get("usageMetadata") or {}
     whole = int(usage.get("promptTokenCount") or 0)
     sound = sum(
@@ -74,13 +74,13 @@ def paid(config: GeminiConfig, reply: Mapping[str, Any]) -> float:
         if part.get("modality") == "AUDIO"
     )
     if not usage.get("promptTokensDetails"):
-        sound = whole  # Not told apart: the dearer of the two.
+        sound = whole  # not broken down: assume the more expensive kind
     answer = int(usage.get("candidatesTokenCount") or 0) + int(usage.get("thoughtsTokenCount") or 0)
     return price(config, sound, max(0, whole - sound), answer)
 
 
 def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
-    """One line: features, tokens, dollars and minutes of what is about to be asked."""
+    """One line with the features, tokens, dollars and minutes of what is about to be asked."""
     counted = [tokens(config, asked) for asked in questions]
     given = sum(sound + prompt for sound, prompt, _ in counted)
     dollars = sum(estimated(config, asked) for asked in questions)
@@ -95,33 +95,33 @@ def summary(config: GeminiConfig, questions: Sequence[Question]) -> str:
 
 
 class Spending:
-    """What one run has spent, by the entries of a ledger that other runs may share."""
+    """What one run has spent, from the entries of a ledger that other runs may share."""
 
     def __init__(self, config: GeminiConfig, run: str, *, own: bool) -> None:
-        """`run`: its key. `own`: whether the ledger is the run's alone, so that entries from
-        before they named their run are its."""
+        """`run`: the run's key. `own`: whether no other run uses the ledger, so that old entries
+        without a run belong to this one."""
         self._config = config
         self.run = run
         self._unnamed = run if own else None
         self._open: dict[str, float] = {}
         self._closed = 0.0
         self.dearest = 0.0
-        """Dollars of the dearest reply so far."""
+        """Cost of the most expensive reply so far, dollars."""
 
     @property
     def dollars(self) -> float:
-        """What replies counted, and the estimate of what may have been paid for."""
+        """Cost of all replies, plus the estimates of calls that may have been charged."""
         return self._closed + sum(self._open.values())
 
     def kept_for(self, key: str) -> float:
-        """Dollars by estimate of the run's call under way; 0 if there is none."""
+        """Dollars reserved for the run's call in progress; 0 if there is none."""
         return self._open.get(key, 0.0)
 
     def take(self, entry: Mapping[str, Any]) -> None:
-        """Count one entry; of a question that another run asked nothing is counted."""
+        """Count one entry of the ledger; questions that another run asked are not counted."""
         event, key = entry.get("event"), str(entry.get("key", ""))
         if event == "asked" and entry.get("run", self._unnamed) == self.run:
-            # Begun before and its end not seen: that call may have been paid for as well.
+            # An earlier call with an unknown outcome may have been charged too.
             self._closed += self._open.pop(key, 0.0)
             self._open[key] = float(entry.get("dollars", 0.0))
         elif event in ("answered", "unanswered", "refused") and key in self._open:
@@ -135,21 +135,21 @@ class Spending:
 
 
 def ledger_of(config: GeminiConfig, directory: RunDirectory) -> Ledger:
-    """The ledger of the run, or the one that runs share."""
+    """The run's own ledger, or the shared one that the config names."""
     return Ledger(config.ledger) if config.ledger else directory.ledger(LEDGER)
 
 
 def spending_of(config: GeminiConfig, directory: RunDirectory) -> Spending:
-    """The count for the run in `directory`, before any entry was read."""
+    """A counter for the run in `directory`, before any entries are counted."""
     key = str(directory.description().get("key", ""))
     return Spending(config, key, own=config.ledger is None)
 
 
 def spent(run_dir: Path) -> float:
-    """US dollars that the run in `run_dir` has spent on Gemini, over all SAEs and methods, or may
-    have spent by calls whose end nobody saw. 0 for a run that asked nothing.
+    """US dollars that the run in `run_dir` has spent on Gemini, for all SAEs and methods, including
+    calls with an unknown outcome; 0 for a run that asked nothing.
 
-    Raises `PipelineError` if there is no run, or its config cannot be read.
+    Raises `PipelineError` if there is no run or its config cannot be read.
     """
     directory = RunDirectory(run_dir)
     config = config_from_dict(directory.description("config")["config"]).gemini

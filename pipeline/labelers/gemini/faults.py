@@ -1,8 +1,8 @@
-"""What an error means: refused for good, worth another try, or a reason to stop.
+"""Classifies errors: a final refusal, worth a retry, or a reason to stop.
 
-Only a refusal that speaks of the question itself is final. A key, a model, a quota, an outage, a
-time-out or an expired batch says nothing of the question: it has no answer yet, and is asked again
-by a later start.
+A refusal is final only if it is about the question itself. A problem with the key, the model or a
+quota, an outage, a time-out or an expired batch is not: the question has no answer yet, and a later
+start asks it again.
 """
 
 from __future__ import annotations
@@ -15,62 +15,64 @@ from importlib.util import find_spec
 from typing import Any
 
 LONGEST_WAIT = 120.0
-"""Between two tries, whatever the service asks for, seconds."""
+"""Maximum wait between two attempts, whatever the service asks for, seconds."""
 OF_THE_QUESTION = (400, 413, 414, 422)
 """HTTP codes after which the same question would be refused again."""
 RETRIED = (408, 409, 425, 429, 499)
-"""With all of 5xx: codes after which another try may help."""
+"""HTTP codes, besides all 5xx, after which a retry may help."""
 GRPC_OF_THE_QUESTION = (3, 11)
-"""INVALID_ARGUMENT and OUT_OF_RANGE: a line of a batch has these codes or HTTP's."""
+"""INVALID_ARGUMENT and OUT_OF_RANGE. Lines of a batch have gRPC or HTTP codes."""
 NOT_OF_THE_QUESTION = (
     "api_key_invalid", "api key", "failed_precondition", "location is not supported", "billing",
     "quota", "overloaded", "<html",
 )  # fmt: skip
-"""Under HTTP 400 all the same: the key, the account's country or billing, a proxy's own page."""
+"""Words in an HTTP 400 that is not about the question: the key, the account's country or billing, a
+proxy's page."""
 PAGE = re.compile(r"[^{]*<(html|!doctype)", re.IGNORECASE)
-"""The beginning of a web page; JSON that speaks of pages has a bracket before that."""
+"""The start of a web page; JSON that mentions such a tag has a bracket before it."""
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
-"""Errors of the transport before which nothing was asked, so that nothing was paid."""
+"""Transport errors before anything was sent, so that nothing can have been charged."""
 
 
 class UnansweredError(Exception):
-    """Questions are left without an answer for now; the message says why, in one line."""
+    """Some questions have no answer yet; the message says why, in one line."""
 
 
 def is_final(reason: str) -> bool:
-    """Whether a ledger's reason is a refusal of the question itself.
+    """Whether a reason in a ledger is a refusal of the question itself.
 
-    Ledgers written before there was this rule have keys, outages and expired batches as refusals.
+    Older ledgers record problems with keys, outages and expired batches as refusals too.
     """
     found = re.match(r"refused: HTTP (\d{3})\b", reason)
     return found is not None and speaks_of_the_question(int(found[1]), reason)
 
 
 def refusal(code: int, text: str) -> str:
-    """The reason that stands in the ledger for a refusal of the question."""
+    """The reason written to the ledger for a refusal of the question."""
     return f"refused: HTTP {code} {text}".strip()
 
 
 def speaks_of_the_question(code: int, text: str) -> bool:
-    """Whether an error is final; `text`: its status and details."""
+    """Whether an error is about the question, and so final; `text`: its status and details."""
     return code in OF_THE_QUESTION and not any(
         word in text.casefold() for word in NOT_OF_THE_QUESTION
     )
 
 
 def is_page(text: str) -> bool:
-    """Whether what is no JSON is a page: a proxy's or a portal's, which asked Gemini nothing."""
+    """Whether `text`, which is not JSON, is a web page of a proxy or portal, so that the question
+    did not reach Gemini."""
     return PAGE.match(text) is not None
 
 
 def may_pass(code: int) -> bool:
-    """Whether another try may help soon."""
+    """Whether a retry may help soon."""
     return code in RETRIED or code >= 500
 
 
 def transport_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """What a time-out and a lost connection raise: google-genai takes httpx2 where it is
-    installed, else httpx, and their exceptions are not each other's."""
+    """The exceptions of a time-out and of a lost connection. google-genai uses httpx2 if it is
+    installed, else httpx, and the two have unrelated exception classes."""
     modules = [import_module(name) for name in ("httpx", "httpx2") if find_spec(name)]
     return (
         tuple(module.TimeoutException for module in modules),
@@ -79,7 +81,7 @@ def transport_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exceptio
 
 
 def asked_to_wait(error: Any) -> float:
-    """Seconds that a refusal asks to wait, by header or by RetryInfo; 0 if it does not say."""
+    """Seconds to wait according to a refusal's header or RetryInfo; 0 if it does not say."""
     header = ""
     if getattr(error, "response", None) is not None:
         header = str((getattr(error.response, "headers", None) or {}).get("retry-after") or "")

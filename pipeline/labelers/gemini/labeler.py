@@ -1,14 +1,14 @@
-"""`gemini`: a large model hears a feature's exemplars and proposes concepts.
+"""`gemini`: a large model listens to a feature's exemplars and proposes concepts.
 
 The exemplars are concatenated in an order drawn from the seed and sent with a prompt and a schema
-(Singh, Cherep and Maes, arXiv 2505.18186). The concepts by confidence are the candidates; the
-overall name is kept in `labels/NAME/METHOD/overall.parquet` and is no option. `gemini@MODEL` asks
-another model than `[gemini] model`, so that several stand side by side.
+(Singh, Cherep and Maes, arXiv 2505.18186). The concepts, by confidence, are the candidates. The
+overall name is stored in `labels/NAME/METHOD/overall.parquet` and is not an option in a study.
+`gemini@MODEL` asks another model than `[gemini] model`, so that several models can be compared.
 
-Every call is in a ledger before it is made, every raw reply is kept in it: see `gemini.calls`.
-The budget is the run's: all its SAEs and `gemini@MODEL` methods together. A key that is not
-accepted, an outage or another model's answer is no answer: the stage stops, and is not done.
-Gemini reads no tracks: its labels are graded by CLAP.
+Every call is recorded in a ledger before it is made, and so is every raw reply; see `gemini.calls`.
+The budget covers the whole run, all SAEs and `gemini@MODEL` methods together. If the key is not
+accepted, the service is down or another model answers, the stage stops and is not done. Gemini does
+not score tracks; its labels are scored with CLAP.
 """
 
 from __future__ import annotations
@@ -38,24 +38,25 @@ VARIABLE = "GEMINI_API_KEY"
 
 
 class Gemini(Labeler):
-    """Names features by asking Gemini."""
+    """Labels features by asking Gemini."""
 
     takes_variant: ClassVar[bool] = True
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """The prompt and the schema."""
+        """Fingerprint of the prompt and the schema."""
         whole = prompt_of(config.gemini) + json.dumps(SCHEMA, sort_keys=True)
         return {"gemini": hashlib.sha256(whole.encode()).hexdigest()}
 
     def ready(self, config: RunConfig) -> None:
-        """A key, the package, and an address that may have the key."""
+        """Raise `PipelineError` if the key or the package is missing, or the address may not
+        receive the key."""
         if find_spec("google") is None or find_spec("google.genai") is None:
             raise PipelineError("gemini needs the package google-genai: pip install '.[gemini]'")
         _key()
         base_url_of(config.gemini)
 
     def prepare(self, context: SaeContext) -> None:
-        """Ask what was not answered yet; then the overall names and raw replies, as files."""
+        """Ask the questions without an answer; then write overall names and raw replies."""
         asked = [
             question(context, feature.feature, self._model(context))
             for feature in context.features
@@ -68,7 +69,7 @@ class Gemini(Labeler):
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
     ) -> Iterator[LabelCandidate]:
-        """The concepts of each feature's answer; see the module."""
+        """The concepts of each feature's answer; see the module docstring."""
         calls = _calls(context)
         named = [feature.feature for feature in features]
         asked = {
@@ -96,7 +97,7 @@ class Gemini(Labeler):
         return self.variant or context.config.gemini.model
 
     def _ask(self, context: SaeContext, calls: Calls, asked: Sequence[Question]) -> None:
-        """Ask what is outstanding, once the budget allows it."""
+        """Ask the outstanding questions, if the budget allows it."""
         config = context.config.gemini
         todo = [one for one in asked if _outstanding(calls, one, config)]
         if not todo or context.tables.unfinished:
@@ -111,9 +112,12 @@ class Gemini(Labeler):
             context.progress.finish()
 
     def _ask_or_fetch(self, context: SaeContext, calls: Calls, todo: Sequence[Question]) -> None:
-        """Ask what no batch job holds, and fetch what one holds, which was paid for: in any case,
-        whether or not jobs are made now, and before what stops the rest is told."""
-        # Here and not above: the package is an extra.
+        """Ask the questions that are in no batch job, and fetch the results of existing jobs.
+
+        Results that were paid for are fetched in any case: even if `[gemini] batch` has been unset
+        since, and before an error that stops the rest is raised.
+        """
+        # Imported here, since the package is an optional extra.
         from pipeline.labelers.gemini import batches
         from pipeline.labelers.gemini.service import Service, make_client
 
@@ -136,7 +140,7 @@ class Gemini(Labeler):
             raise stop
 
     def _check_budget(self, context: SaeContext, calls: Calls, todo: Sequence[Question]) -> None:
-        """Raise `PipelineError` if the run may cost more than its budget; once a stage."""
+        """Raise `PipelineError` if the run may exceed its budget; checked once per stage."""
         memo, config = context.tables.memo, context.config.gemini
         if memo.setdefault("gemini budget", "") == "checked":
             return
@@ -153,7 +157,7 @@ class Gemini(Labeler):
 
 
 def _of_the_run(context: SaeContext, calls: Calls) -> Iterator[Question]:
-    """What is outstanding in all SAEs of the run, by every method that asks Gemini."""
+    """The outstanding questions for all SAEs of the run, by all methods that ask Gemini."""
     config = context.config
     models = [
         method.partition("@")[2] or config.gemini.model
@@ -180,7 +184,7 @@ def _key() -> str:
 
 
 def _calls(context: SaeContext) -> Calls:
-    """What the ledger says; read once a stage."""
+    """The calls in the ledger, which is read once per stage."""
     memo = context.tables.memo
     if "gemini" not in memo:
         config, directory = context.config.gemini, context.directory
@@ -193,11 +197,11 @@ def _calls(context: SaeContext) -> Calls:
 def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
     """Whether the question is to be asked now."""
     if calls.asked_here(asked.key):
-        return False  # Once a start: what came of it stands until the next one.
+        return False  # Ask at most once per start; the outcome holds until the next start.
     if calls.in_job(asked.key):
         return True
     if calls.under_way(asked.key):
-        # A batch job that was made is found by its name, and one that was not cost nothing.
+        # A batch job that was created is found by its display name; else nothing was charged.
         return bool(calls.batch_of(asked.key)) or config.unknown == "ask"
     reply = calls.reply(asked.key)
     if reply is not None:
@@ -207,7 +211,7 @@ def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
 
 
 def _answer(calls: Calls, asked: Question) -> tuple[Answer, str]:
-    """The answer and its provenance; raises `UnusableAnswer`."""
+    """The answer and its provenance; raises `UnusableAnswer` if there is none."""
     reply = calls.reply(asked.key)
     if reply is None:
         known = calls.reason(asked.key) or (UNKNOWN if calls.under_way(asked.key) else "")
@@ -232,7 +236,7 @@ def _candidates(
 
 
 def _keep(context: SaeContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
-    """Overall names and raw replies beside the labels."""
+    """Write overall names and raw replies beside the labels."""
     writer = context.tables.writer
     if writer is None:
         return
@@ -261,6 +265,6 @@ def _keep(context: SaeContext, method: str, calls: Calls, asked: Sequence[Questi
         )
     folder = f"labels/{context.sae}/{method}"
     writer.write_table(f"{folder}/overall.parquet", table_of(OverallRecord, rows))
-    # Half a character, which no UTF-8 holds, stays as JSON's own escape of it.
+    # A lone surrogate, which UTF-8 cannot hold, stays in the form of its JSON escape.
     data = "".join(lines).encode(errors="backslashreplace")
     writer.write_bytes(f"{folder}/replies.jsonl", data)

@@ -1,4 +1,4 @@
-"""What is asked: the exemplars as one sound, in an order drawn from the seed, and the prompt."""
+"""Builds questions: the exemplars as one sound, in an order drawn from the seed, and the prompt."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pipeline.files.text import read_text
 from pipeline.store.tables import ExemplarRecord
 
 RATE = 32_000
-"""Of the sound sent, Hz; mono."""
+"""Sample rate of the sound that is sent, which is mono, Hz."""
 GAP_SECONDS = 0.5
-"""Silence between clips."""
+"""Silence between two clips."""
 REQUEST_BYTES = 20_000_000
-"""A request's limit, its sound in base64 counted."""
+"""Maximum size of a request, including its sound in base64."""
 ENCODING = f"flac, 16 bits, mono, {RATE} Hz, {GAP_SECONDS} s between clips"
 
 SCHEMA: dict[str, Any] = {
@@ -48,28 +48,28 @@ SCHEMA: dict[str, Any] = {
         "overall_confidence": {"type": "NUMBER", "minimum": 0, "maximum": 1},
     },
 }
-"""The paper's structured answer, in the API's own words."""
+"""The paper's structured answer, as a schema in the API's format."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One feature's question; its sound is made when it is asked."""
+    """The question about one feature; its sound is only made when it is asked."""
 
     feature: str
     model: str
     prompt: str
     clips: tuple[ExemplarRecord, ...]
-    """In the order in which they are heard."""
+    """The exemplars in the order in which they are played."""
     seconds: float
-    """Of the sound."""
+    """Length of the sound."""
     key: str
     """SHA-256 over model, prompt, schema, settings, and the clips' hashes in order."""
 
 
 def prompt_of(config: GeminiConfig) -> str:
-    """The prompt's text, before anything is filled in.
+    """The prompt's text, before the placeholders are filled in.
 
-    Raises `PipelineError` if the researcher's file is missing, empty, or is no text.
+    Raises `PipelineError` if the researcher's file is missing, empty or not a text file.
     """
     if config.prompt is None:
         return files("pipeline.labelers.gemini").joinpath("prompt.txt").read_text(encoding="utf-8")
@@ -78,7 +78,9 @@ def prompt_of(config: GeminiConfig) -> str:
     except PipelineError as error:
         raise PipelineError(f"[gemini] prompt {error}") from error
     if not prompt.strip():
-        raise PipelineError(f"[gemini] prompt {config.prompt} is empty: every answer would be paid")
+        raise PipelineError(
+            f"[gemini] prompt {config.prompt} is empty, so every answer would be paid for nothing"
+        )
     return prompt
 
 
@@ -110,7 +112,7 @@ def question(context: SaeContext, feature: str, model: str) -> Question:
 
 
 def sound_of(context: SaeContext, asked: Question) -> bytes:
-    """The clips one after another as FLAC; raises `PipelineError` if it is too large to send."""
+    """The concatenated clips as FLAC; raises `PipelineError` if they are too large to send."""
     limit = context.config.gemini.clip_seconds
     gap = np.zeros(round(GAP_SECONDS * RATE), dtype=np.float32)
     parts: list[np.ndarray] = []
@@ -126,14 +128,14 @@ def sound_of(context: SaeContext, asked: Question) -> bytes:
     data = audio.flac_bytes(np.concatenate(parts[:-1])[None, :], RATE)
     if len(base64.b64encode(data)) + len(asked.prompt) > REQUEST_BYTES:
         raise PipelineError(
-            f"the clips of {asked.feature} are {len(data)} bytes, over the request's limit; "
-            "lower [gemini] clip_seconds"
+            f"the clips of {asked.feature} are {len(data)} bytes, over the limit of "
+            f"{REQUEST_BYTES} bytes per request (in base64); lower [gemini] clip_seconds"
         )
     return data
 
 
 def body_of(config: GeminiConfig, asked: Question, sound: bytes) -> dict[str, Any]:
-    """The request as the API's JSON has it, for batch jobs."""
+    """The request in the API's JSON format, for batch jobs."""
     inline = {"mime_type": "audio/flac", "data": base64.b64encode(sound).decode()}
     generation: dict[str, Any] = {
         "response_mime_type": "application/json",

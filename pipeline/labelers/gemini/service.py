@@ -1,15 +1,15 @@
-"""Calling the API: at a rate, several at once, again where that may help, never over the budget.
+"""Calls the API at a limited rate, several calls at a time, with retries, within the budget.
 
-Tried again, with jitter and an honoured Retry-After: 408, 429, 5xx, time-outs, lost connections;
-`gemini.faults` says which codes are what. A key that is not accepted, a model that is not
-known, an answer by another model, an outage or a spent budget stops the method: calls under way
-end and are kept, and a later start asks the rest. The first call of a start goes out by itself, so
-that one call is paid for, and not as many as go out at once, to learn that the model is another
-one; it also shows what an answer costs.
+Retried, with jitter and respecting Retry-After: 408, 429, 5xx, time-outs, lost connections; see
+`gemini.faults` for the codes. A rejected key, an unknown model, an answer from another model, an
+outage or a spent budget stops the method: calls in progress are completed and recorded, and a later
+start asks the rest. The first call of a start is made alone. So only one call is charged, not
+`concurrency` calls, if another model answers; and its cost improves the estimates.
 
-Budget: under one lock, a call begins only if what was spent, the calls under way and this call are
-within it. A call is counted as its estimate, or as the dearest reply so far if that is more; so
-the budget can be passed only by what an answer costs more than every answer before it.
+Budget: under one lock, a call starts only if what was spent, the calls in progress and this call
+fit in the budget together. A call counts as its estimate, or as the most expensive reply so far if
+that is more. So the budget can only be exceeded by as much as an answer costs more than every
+answer before it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 def make_client(config: GeminiConfig, key: str) -> Client:
-    """A client without retries of its own.
+    """A client that does not retry by itself.
 
-    Raises `PipelineError` if the config names a host that may not have the key.
+    Raises `PipelineError` if the config names a host that may not receive the key.
     """
     from google.genai import Client, types
 
@@ -45,7 +45,7 @@ def make_client(config: GeminiConfig, key: str) -> Client:
         base_url=base_url_of(config),
         api_version="v1beta",
         timeout=round(1000 * config.timeout_seconds),
-        # A redirection would take the key along to wherever it leads.
+        # A redirect would send the key to wherever it leads.
         client_args={"follow_redirects": False},
     )
     return Client(api_key=key, http_options=options)
@@ -53,14 +53,14 @@ def make_client(config: GeminiConfig, key: str) -> Client:
 
 @dataclass
 class Pace:
-    """At most so many calls begin a minute, evenly."""
+    """Limits the number of calls started per minute, evenly spaced."""
 
     per_minute: float
     _next: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
     def wait(self, stop: Event) -> bool:
-        """Wait for one's turn; whether to go on."""
+        """Wait for the next slot; False if `stop` was set meanwhile."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
@@ -70,20 +70,20 @@ class Pace:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call brought: a reply, or a reason why there is none."""
+    """The outcome of a call: a reply, or the reason why there is none."""
 
     reply: dict[str, Any] | None = None
     reason: str = ""
     wait: float | None = None
-    """Seconds before another try, 0 leaves it to the backoff; None: there is to be none."""
+    """Seconds before a retry; 0 leaves it to the backoff, None means no retry."""
     final: bool = False
-    """Whether the question was refused for good."""
+    """Whether the refusal of the question is final."""
     perhaps: bool = False
-    """Whether the call may have been paid for without a reply."""
+    """Whether the call may have been charged without a reply."""
 
 
 class Service:
-    """Asks questions and enters every call and reply into the ledger."""
+    """Asks questions and records every call and reply in the ledger."""
 
     def __init__(
         self,
@@ -99,17 +99,17 @@ class Service:
         self._pace = Pace(config.requests_per_minute)
         self._stop = Event()
         self._heard = Event()
-        """The first call of this start has ended."""
+        """Set when the first call of this start has ended."""
         self._why = ""
         self._unanswered: list[str] = []
         self._in_a_row = 0
         self._lock = Lock()
 
     def ask(self, questions: Sequence[Question], *, advance: Callable[[], None]) -> None:
-        """Ask all of them.
+        """Ask all questions; the replies are recorded in the ledger.
 
-        Raises `UnansweredError` if the method had to stop or, unless the config says to go on,
-        if some got no answer in all their tries; what was answered is in the ledger.
+        Raises `UnansweredError` if the method had to stop or, unless the config says to go on, if
+        some questions got no answer in all their attempts.
         """
         pool = ThreadPoolExecutor(self._config.concurrency)
         try:
@@ -127,7 +127,7 @@ class Service:
             raise UnansweredError(left_over(len(self._unanswered), self._unanswered[-1]))
 
     def _ask(self, asked: Question, first: bool) -> None:
-        """One question, to its reply or to the reason why there is none."""
+        """Ask one question until there is a reply or a reason to give up."""
         try:
             if not first:
                 self._heard.wait()
@@ -149,11 +149,11 @@ class Service:
             reason = found.reason
             last = attempt + 1 == self._config.attempts
             if not last and self._stop.wait(found.wait or self._backoff(attempt)):
-                return  # The method stops: this question has tries left, and is asked again later.
-        self._give_up(f"no answer in {self._config.attempts} tries: {reason}")
+                return  # The method is stopping; a later start asks this question again.
+        self._give_up(f"no answer in {self._config.attempts} attempts: {reason}")
 
     def _enter(self, asked: Question, found: Outcome) -> None:
-        """Put what a call brought into the ledger."""
+        """Record the outcome of a call in the ledger."""
         if found.reply is not None:
             self._calls.answered(asked.key, found.reply, self._config)
             self._settle(asked, found.reply)
@@ -185,11 +185,11 @@ class Service:
             reason = self._calls.clean(f"connection lost: {type(error).__name__}")
             return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
         except (ValueError, errors.UnknownApiResponseError) as error:
-            # The error over the body has all of it, where the package has read it as JSON itself.
+            # If the package failed to parse the body as JSON, `doc` holds all of it.
             text = self._calls.clean(str(getattr(error, "doc", error)))[:300]
             if faults.is_page(text):
-                return Outcome(reason=f"a web page came in place of an answer: {text}", wait=0.0)
-            # A reply came and may cost, but it is not what the API speaks.
+                return Outcome(reason=f"a web page came instead of an answer: {text}", wait=0.0)
+            # There was a reply, which may have been charged, but not in the API's format.
             return Outcome(reply={"unreadable": text})
         reply = response.model_dump(
             mode="json", by_alias=True, exclude_none=True,
@@ -198,7 +198,7 @@ class Service:
         return Outcome(reply=reply)
 
     def _judge(self, error: Any) -> Outcome:
-        """What an error of the API means."""
+        """The outcome for an error of the API."""
         code = int(error.code or 0)
         text = self._calls.clean(f"{error.status or ''}: {error.message or ''}")[:200]
         if faults.speaks_of_the_question(code, f"{error.status} {error.details}"):
@@ -206,23 +206,23 @@ class Service:
         reason = f"HTTP {code} {text}"
         if faults.may_pass(code):
             return Outcome(reason=reason, wait=faults.asked_to_wait(error))
-        # The key, the model or the account is at fault, so the next call would fare no better.
-        self._halt(f"Gemini refuses: {reason}; nothing was entered as an answer, so start again")
+        # The key, the model or the account is the problem, so the next call would fail too.
+        self._halt(f"Gemini refuses: {reason}; solve this and start again to ask the rest")
         return Outcome(reason=reason)
 
     def _settle(self, asked: Question, reply: dict[str, Any]) -> None:
-        """The service is there; stop if another model answered."""
+        """Note that the service responds; stop the method if another model answered."""
         with self._lock:
             self._in_a_row = 0
         version = version_of(reply)
         if "unreadable" not in reply and not is_model(version, asked.model):
             self._halt(
-                f"{asked.model} was asked and {version or 'an unnamed model'} answered: the "
-                "service changed the model, so the method stops; name the model that you want"
+                f"{asked.model} was asked but {version or 'an unnamed model'} answered: the "
+                "service changed the model, so the method stops; set the model that you want"
             )
 
     def _begin(self, asked: Question) -> bool:
-        """Enter the call into the ledger if the budget covers it."""
+        """Record the call in the ledger if the budget covers it; else stop and return False."""
         with self._lock:
             dollars = self._calls.likely(costs.estimated(self._config, asked))
             spent = self._calls.dollars
@@ -233,7 +233,8 @@ class Service:
         return False
 
     def _give_up(self, reason: str) -> None:
-        """A question had all its tries; as many in a row as go out at once are an outage."""
+        """Note that a question has used all its attempts; `concurrency` of these in a row count as
+        an outage, which stops the method."""
         with self._lock:
             self._unanswered.append(reason)
             self._in_a_row += 1
@@ -247,28 +248,28 @@ class Service:
         self._stop.set()
 
     def _backoff(self, attempt: int) -> float:
-        """Twice as long each time, times a random factor around 1."""
-        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads calls, decides nothing
+        """Seconds to wait, doubled after each attempt, times a random factor around 1."""
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311 - only spreads the calls in time
         return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
 
 
 def _was_sent(error: Exception) -> bool:
-    """Whether the service may have heard the question before the transport failed."""
+    """Whether the question may have reached the service before the transport failed."""
     return type(error).__name__ not in faults.NEVER_SENT
 
 
 def left_over(count: int, reason: str) -> str:
-    """The line that says that questions have no answer for now."""
+    """The message that some questions have no answer yet."""
     questions = "1 question has" if count == 1 else f"{count} questions have"
     return (
-        f"Gemini: {questions} no answer for now ({reason}); answers are kept: start again to ask "
+        f"Gemini: {questions} no answer yet ({reason}); answers are kept: start again to ask "
         'the rest, or set [gemini] unanswered = "fail" to go on without them'
     )
 
 
 def over_budget(config: GeminiConfig, spent: float) -> str:
-    """The line that says that the next call would pass the budget."""
+    """The message that the next call would exceed the budget."""
     return (
-        f"the budget of ${config.budget_dollars:.2f} is spent (${spent:.2f}, calls under way "
-        "counted); answers are kept: raise [gemini] budget_dollars to go on"
+        f"the budget of ${config.budget_dollars:.2f} is spent (${spent:.2f}, including calls in "
+        "progress); answers are kept: raise [gemini] budget_dollars to go on"
     )

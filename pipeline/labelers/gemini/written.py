@@ -1,7 +1,7 @@
-"""Objects and lists in what a model wrote: JSON, JSON among other words, and what is nearly JSON.
+"""Finds objects and lists in a model's text: JSON, JSON among other words, and almost-JSON.
 
-A text is read as it stands first. Only where that holds no concepts is it read without trailing
-commas, with curly quotation marks as straight ones, and last as Python writes plain values.
+A text is first read as it is. Only if that gives no concepts is it read again without trailing
+commas, with straight instead of curly quotation marks, and finally as Python literals.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 CURLY = str.maketrans("“”„‟«»", '""""""')
 LONGEST_PYTHON = 100_000
-"""Characters: no answer is as long, and Python's own parser is not made for strangers' texts."""
+"""Maximum length in characters for Python's parser, which is not meant for untrusted texts; no
+answer is that long."""
 
 
 def content_of(text: str) -> tuple[dict[str, Any] | None, str]:
-    """The object with the concepts that a text is, or holds among other words, and what was done
-    to it for that, in words; None where it holds none."""
+    """The object with the concepts in a text, and how the text was repaired, in words; None if it
+    contains no such object."""
     straight = text.translate(CURLY) if '"concepts"' not in text else text
     curly = "" if straight == text else "curly quotation marks are read as straight ones"
     readings = [(list(values(text)), ""), (list(values(without_trailing_commas(text))), "")]
@@ -36,7 +37,7 @@ def content_of(text: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _found(readings: list[tuple[list[Any], str]]) -> Iterator[tuple[dict[str, Any], str]]:
-    """The objects with concepts, then the lists that look like one of concepts."""
+    """The objects with concepts, then the lists that look like lists of concepts."""
     for read, note in readings:
         found = [one for value in read for one in _answers_in(value)]
         if found:
@@ -48,7 +49,7 @@ def _found(readings: list[tuple[list[Any], str]]) -> Iterator[tuple[dict[str, An
 
 
 def field(entry: Mapping[Any, Any], key: str) -> Any:
-    """The value of a key however it is spelt (`Overall Name`, `overallName`); None without it."""
+    """The value of a key in any spelling (`Overall Name`, `overallName`); None if it is missing."""
     if key in entry:
         return entry[key]
     return next((value for name, value in entry.items() if _plain_key(name) == key), None)
@@ -60,7 +61,7 @@ def _plain_key(name: Any) -> str:
 
 
 def _answers_in(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
-    """The objects with concepts in a value: itself, or inside an object, a list, a quoted JSON."""
+    """The objects with concepts in a value: itself, or inside an object, list or JSON string."""
     if isinstance(value, dict) and any(_plain_key(name) == "concepts" for name in value):
         yield value
     elif depth and isinstance(value, dict | list):
@@ -72,9 +73,9 @@ def _answers_in(value: Any, depth: int = 3) -> Iterator[dict[str, Any]]:
 
 
 def values(text: str) -> Iterator[Any]:
-    """The JSON objects and lists in a text, from its beginning, none inside another; of a text
-    that is quoted JSON those inside its quotes."""
-    decoder = json.JSONDecoder(strict=False)  # Line feeds inside a text are no reason to lose it.
+    """The top-level JSON objects and lists in a text, in order; if the text is a JSON string, those
+    in that string."""
+    decoder = json.JSONDecoder(strict=False)  # accepts line feeds inside strings
     start = 0
     if text.lstrip().startswith('"'):
         with suppress(ValueError):
@@ -89,8 +90,8 @@ def values(text: str) -> Iterator[Any]:
 
 
 def _python(text: str) -> Iterator[Any]:
-    """What stands between the first bracket and the last, if it is plain values as Python has
-    them; nothing in it is run."""
+    """The Python literal between the first bracket and the last, if there is one; no code in it is
+    executed."""
     found = re.search(r"[{\[].*[}\]]", text, re.DOTALL)
     if found and len(found[0]) <= LONGEST_PYTHON:
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -98,5 +99,5 @@ def _python(text: str) -> Iterator[Any]:
 
 
 def without_trailing_commas(text: str) -> str:
-    """The text without commas before a closing bracket, but for those inside quotes."""
+    """The text without commas before closing brackets, except inside quotes."""
     return re.sub(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', lambda found: found[1] or "", text)

@@ -60,8 +60,8 @@ def test_a_whole_answer_is_found_whatever_it_is_wrapped_in(text: str) -> None:
         ({"name": "", "confidence": 0.4, "description": "d"}, "name is missing"),
         ({"name": "x" * 200, "confidence": 0.4, "description": "d"}, "a name of 200 characters"),
         ({"confidence": 0.4}, "name is missing"),
-        ("low hum", "a concept is no object"),
-        (None, "a concept is no object"),
+        ("low hum", "a concept is not an object"),
+        (None, "a concept is not an object"),
     ],
 )
 def test_one_bad_concept_costs_none_of_the_good_ones(bad: Any, note: str) -> None:
@@ -120,7 +120,12 @@ def test_an_answer_at_the_limit_that_is_whole_all_the_same_is_kept_whole() -> No
         ('{"names": ["a"]}', "STOP", "malformed", "malformed answer: no list of concepts"),
         ('{"concepts": "bells"}', "STOP", "malformed", "malformed answer: no list of concepts"),
         ('{"concepts": []}', "STOP", "empty", "empty answer: no concept"),
-        ('{"concepts": [1, 2]}', "STOP", "malformed", "malformed answer: a concept is no object"),
+        (
+            '{"concepts": [1, 2]}',
+            "STOP",
+            "malformed",
+            "malformed answer: a concept is not an object",
+        ),
         (" ", "STOP", "empty", "empty answer: no text"),
         (TEXT, "SAFETY", "blocked", "blocked: the answer, for SAFETY"),
         (TEXT, "OTHER", "empty", "no answer: ended by OTHER"),

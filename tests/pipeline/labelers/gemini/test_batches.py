@@ -106,7 +106,7 @@ def test_results_that_the_service_has_no_more_end_the_job(tmp_path: Path) -> Non
     with serving() as server:
         made(tmp_path, server, known=3, events=("asked", "submitted"))
         server.files.clear()
-        assert "or no results of it, any more" in ended(tmp_path / "again")
+        assert "no longer has the batch job" in ended(tmp_path / "again")
         label(tmp_path / "again")
     assert reasons(tmp_path / "again") == [UNKNOWN] * 3
 
@@ -119,7 +119,7 @@ def test_a_page_in_place_of_the_job_or_its_results_loses_none(tmp_path: Path) ->
         server.page = False
         whole = dict(server.files)
         server.files.update(dict.fromkeys(whole, b"<html>Please log in</html>"))
-        assert "a web page came in place of a batch's results" in ended(tmp_path / "again")
+        assert "a web page came instead of a batch's results" in ended(tmp_path / "again")
         server.files.update(whole)
         label(tmp_path / "again")
     assert reasons(tmp_path / "again") == [""] * 3

@@ -221,7 +221,7 @@ def test_a_proxys_page_is_no_answer_and_costs_nothing(tmp_path: Path) -> None:
     down = [True]
     with serving(lambda number, tries: "page" if down[0] else "") as server:
         many.make(tmp_path, 2, settings(server, attempts=2))
-        assert "a web page came in place of an answer" in ended(tmp_path)
+        assert "a web page came instead of an answer" in ended(tmp_path)
         assert spent(tmp_path / "run") == 0
         down[0] = False
         label(tmp_path)
@@ -249,7 +249,7 @@ def test_one_question_that_never_gets_an_answer_stops_no_other(tmp_path: Path) -
     bad = ["500"]
     with serving(lambda number, tries: bad[0] if number == 0 else "") as server:
         many.make(tmp_path, 6, settings(server, attempts=2, concurrency=2))
-        assert "1 question has no answer for now" in ended(tmp_path)
+        assert "1 question has no answer yet" in ended(tmp_path)
         assert replies(server) == 5
         change(tmp_path, unanswered="fail")
         label(tmp_path)
@@ -265,7 +265,7 @@ def test_one_question_that_never_gets_an_answer_stops_no_other(tmp_path: Path) -
 def test_an_outage_ends_before_every_question_had_all_its_tries(tmp_path: Path) -> None:
     with serving(lambda number, tries: "503") as server:
         many.make(tmp_path, 60, settings(server, attempts=2, concurrency=2))
-        assert "no answer for now (no answer in 2 tries: HTTP 503" in ended(tmp_path)
+        assert "no answer yet (no answer in 2 attempts: HTTP 503" in ended(tmp_path)
     assert len(server.tries) < 10
 
 
@@ -343,7 +343,7 @@ def test_each_start_pays_one_call_to_learn_that_the_model_is_still_another(tmp_p
     with serving(lambda number, tries: wrong[0]) as server:
         many.make(tmp_path, 20, settings(server, concurrency=8))
         for start in (1, 2, 3):
-            assert f"{MODEL} was asked and gemini-0-cheap answered" in ended(tmp_path)
+            assert f"{MODEL} was asked but gemini-0-cheap answered" in ended(tmp_path)
             assert replies(server) == start
         assert spent(tmp_path / "run") == pytest.approx(3 * 0.0019)
         wrong[0] = ""
@@ -375,7 +375,7 @@ def test_a_batch_that_failed_in_part_keeps_its_answers(tmp_path: Path, fault: st
     down = [True]
     with serving(lambda number, tries: fault if number == 1 and down[0] else "") as server:
         many.make(tmp_path, 3, batched(server))
-        assert "1 question has no answer for now" in ended(tmp_path)
+        assert "1 question has no answer yet" in ended(tmp_path)
         down[0] = False
         label(tmp_path)
     assert set(server.paid.values()) == {1}
@@ -386,7 +386,7 @@ def test_another_models_answers_in_a_batch_are_kept_and_asked_again(tmp_path: Pa
     wrong = ["wrong model"]
     with serving(lambda number, tries: wrong[0] if number == 1 else "") as server:
         many.make(tmp_path, 3, batched(server))
-        assert f"{MODEL} was asked and gemini-0-cheap answered" in ended(tmp_path)
+        assert f"{MODEL} was asked but gemini-0-cheap answered" in ended(tmp_path)
         wrong[0] = ""
         label(tmp_path)
     assert reasons(tmp_path) == [""] * 3
