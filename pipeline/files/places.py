@@ -6,11 +6,12 @@ from pathlib import Path
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Whether `path` is `folder` or lies under it, links followed; what leads nowhere does not."""
+    """Whether `path`, after following links, is `folder` or lies under it; False if a link leads
+    nowhere."""
     try:
         found = path.resolve()
-        # Since Python 3.13 links in a circle raise nothing: they are left in the path as they are.
+        # Since Python 3.13 cyclic links raise no error and are left unresolved.
         whole = not any(place.is_symlink() for place in (found, *found.parents))
         return whole and found.is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # A name too long, a NUL, links in a circle.
+    except (OSError, ValueError, RuntimeError):  # a name that is too long, a NUL, cyclic links
         return False
