@@ -1,14 +1,14 @@
-# Two commands: `make demo` and `make test`. Both work from a fresh clone with Python 3.11 to 3.14 and make.
+# The main commands are `make demo` and `make test`. Both work in a fresh clone with make and Python 3.11 to 3.14.
 
-# 3.11 first: Essentia's package, which some tests need, is for no other.
+# Prefer 3.11: Essentia's package, which some tests need, exists for no other version.
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.14 python3; do \
   $$each -c "" 2>/dev/null && { echo $$each; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Python compiles what it imports; to compile all of it beforehand takes half of an installation.
+# Python compiles modules when it imports them; compiling all of them now would double the time.
 INSTALL := $(PIP) install --no-compile
-# What is imported must be kept compiled then, for every process would compile it again.
+# So compiled modules must be stored, or else every process would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
@@ -18,18 +18,18 @@ PORT ?= 8000
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo   the whole path on this machine, then the site at http://127.0.0.1:$(PORT)"
-	@echo "make test   everything that the continuous integration checks"
-	@echo "make bench  the benchmarks, each printing its table"
-	@echo "make lock   re-pin the versions from the current environment"
-	@echo "make clean  removes the environment; what was made stays in data/ (or EARWITNESS_DATA)"
+	@echo "make demo   make a corpus, a run and a study, then serve the site at http://127.0.0.1:$(PORT)"
+	@echo "make test   run everything that continuous integration checks"
+	@echo "make bench  run the benchmarks, each of which prints a table"
+	@echo "make lock   pin the versions of the current environment"
+	@echo "make clean  remove the environment; runs and media stay in data/ (or EARWITNESS_DATA)"
 
 $(VENV)/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "No Python was found: install python3 and python3-venv, 3.11 to 3.14." >&2; exit 1; }
 	@$(PYTHON) requirements/check_python.py
 	$(PYTHON) -m venv $(VENV)
 
-# What the demo needs; a second call does nothing.
+# The environment of the demo; installed once.
 $(VENV)/.demo: $(LOCK) | $(VENV)/bin/python
 	@echo "Installing the environment (about 1.5 GB, once) ..."
 	$(INSTALL) --quiet --upgrade pip
@@ -59,10 +59,10 @@ unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	EARWITNESS_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 $(ON_POSTGRESQL)
 
-# What locks, races or counts, once more on the database of a site with many participants.
+# Tests of locks, races and counts run again on PostgreSQL, the database of larger sites.
 ON_POSTGRESQL := $(wildcard tests/studyapp/*/services) $(addprefix tests/studyapp/,core exports jobs recruitment results hosting/test_backups.py)
 
-# The browser tests drive Debian's Chromium; where this user may install it, this does.
+# The browser tests need Debian's Chromium; root installs it here.
 chromium:
 	@command -v chromium >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
@@ -77,7 +77,7 @@ bench-browser: $(VENV)/.test
 bench-export: $(VENV)/.test
 	$(BIN)/python -m benchmarks.export_size
 
-# Odd requests to every address, on both databases.
+# Malformed requests to every address, on both databases.
 bench-fuzz: $(VENV)/.test
 	$(BIN)/python -m benchmarks.fuzz --database sqlite
 	$(BIN)/python -m benchmarks.fuzz --database postgresql
@@ -114,21 +114,21 @@ bench-pages: $(VENV)/.test chromium
 bench-clap: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.clap_scoring
 
-# About six minutes on two cores: the demo's corpus, a run, and who named its features best.
+# About six minutes on two cores: the demo's corpus, a run, and which method labelled it best.
 bench-detection: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
 	$(BIN)/python -m pipeline run benchmarks/detection.toml --out data/runs/detection --corpus data/corpora/demo
 	$(BIN)/python -m benchmarks.detection_table data/runs/detection
 
-# The planted-concept benchmark, docs/recovery.md.
+# The planted-concept benchmark, see docs/recovery.md.
 bench-recovery: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/recovery --tracks 2880 --seed 1 --shares sparse
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
 	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
 
-# The whole of compose.yaml without Docker, as root on Debian 12; says which packages are missing.
-# Not part of `make bench`: it downloads a base system and builds the image, about ten minutes.
+# Runs all of compose.yaml without Docker, as root on Debian 12; reports missing packages.
+# Not part of `make bench`, since it downloads a base system and builds the image (ten minutes).
 bench-rehearsal: $(VENV)/.test
 	$(BIN)/python -m benchmarks.rehearsal
 
@@ -136,7 +136,7 @@ bench-rehearsal: $(VENV)/.test
 bench-ordinal: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_ordinal
 
-# What only other Pythons need (the lines with a marker) is kept as it is.
+# Lines with a marker, for other versions of Python, are kept unchanged.
 lock: $(VENV)/.test
 	{ $(PIP) freeze --exclude-editable | grep -v -e '^tinysoundfont==' -e '^audiocraft==' -e '^laion.clap==' -e '^torchlibrosa==' -e '^pip==' -e '^setuptools==' | sed 's/+cpu$$//'; \
 	  grep ';' requirements/constraints.txt; } | LC_ALL=C sort -f -t= -k1,1 > $(VENV)/constraints.txt

@@ -1,16 +1,17 @@
-"""gunicorn in the image, behind nginx, which keeps slow clients away from its threads.
+"""Settings of gunicorn in the image. nginx in front of it keeps slow clients off its threads.
 
-`WEB_CONCURRENCY` says how many processes; `GUNICORN_CMD_ARGS="--threads 16"` overrides all this.
+`WEB_CONCURRENCY` sets the number of processes; `GUNICORN_CMD_ARGS="--threads 16"` overrides any
+setting.
 """
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
 threads = 8
-# On a disk a heartbeat waits for the disk, and a busy one gets the process killed.
-worker_tmp_dir = "/dev/shm"  # noqa: S108 - memory, and no name of ours in it
+# On a busy disk, heartbeats would be delayed, and gunicorn would kill the process.
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - in memory; gunicorn chooses the file names
 graceful_timeout = 20
-# Longer than nginx keeps a connection open towards the site.
+# Longer than nginx keeps its connections to the site open.
 keepalive = 75
 control_socket_disable = True
-# No access log: a recruiting service's links carry identifiers of people.
+# No access log: links from recruiting services contain identifiers of people.
 accesslog = None
