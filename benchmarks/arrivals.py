@@ -2,10 +2,10 @@
 
     python -m benchmarks.arrivals [--participants 200] [--databases sqlite postgresql]
 
-For each database and design a study is made that has fewer places than there are arrivals. Every
-participant is a thread with a browser of its own; all of them open the link at the same moment,
-then agree. Counted: answers of 500 and above, places given twice, the spread of ratings over the
-cells, places above the quota. Exits with 1 if any of them is not as it must be.
+For each database and design, a study is made with fewer places than arrivals. Every participant is
+a thread with its own browser; all of them open the link at the same moment, then consent. Counted
+are responses of 500 and above, places given twice, the spread of ratings over the cells, and places
+above the quota. Exits with 1 if any of these is not as required.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ print(json.dumps(dict(
 
 @dataclass(frozen=True)
 class Arrived:
-    """What the crowd met."""
+    """The outcomes of all arrivals."""
 
     statuses: Counter[int]
     failures: int
-    """Requests without any answer."""
+    """Requests without a response."""
     slowest: float
-    """Seconds of the slowest request."""
+    """Duration of the slowest request, seconds."""
     seconds: float
 
 
 def main() -> int:
-    """Print the table; 1 if a line of it is not as it must be."""
+    """Print the table; returns 1 if a row is not as required."""
     options = _options()
     print(f"{options.participants} arrivals at once, over HTTP\n")
     print(f"{'database':<11}{'design':<9}{'placed':>7}{'quota':>6}{'cells':>8}{'twice':>6}"
@@ -111,7 +111,7 @@ def _arrive(link: str, count: int) -> Arrived:
     lock, barrier = threading.Lock(), threading.Barrier(count)
 
     def one(number: int) -> None:
-        # No kept connection: one that the server closes meanwhile would count as a lost request.
+        # No keep-alive: a connection that the server closes would count as a lost request.
         limits = httpx.Limits(max_keepalive_connections=0)
         with httpx.Client(timeout=120, limits=limits) as client:
             barrier.wait()
@@ -133,7 +133,7 @@ def _arrive(link: str, count: int) -> Arrived:
 
 
 def _enter(client: httpx.Client, link: str, number: int) -> list[tuple[int, float]]:
-    """Open the link, follow it to the consent, agree; status and seconds of each request."""
+    """Open the link, follow it to the consent page, consent; status and seconds of each request."""
     seen: list[tuple[int, float]] = []
 
     def ask(method: str, url: str, **given: object) -> httpx.Response:

@@ -1,7 +1,7 @@
 """65,000 labels, ten clips each: score, contrast and retrieval rank from cached embeddings.
 
-The embeddings are random unit vectors of CLAP's width: the time does not depend on what they say.
-All texts are different, which is the dearest case.
+The embeddings are random unit vectors of CLAP's width, since the time does not depend on their
+values. All texts are different, which is the slowest case.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pipeline.scorers.clap_fit import fit
 
 
 def main() -> None:
-    """Score, and print one line a step."""
+    """Compute the scores, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=int, default=65_000)
-    parser.add_argument("--per-feature", type=int, default=10, help="labels of a feature")
-    parser.add_argument("--clips", type=int, default=10, help="exemplars of a feature")
+    parser.add_argument("--per-feature", type=int, default=10, help="labels per feature")
+    parser.add_argument("--clips", type=int, default=10, help="exemplars per feature")
     parser.add_argument("--tracks", type=int, default=40_000, help="tracks with an embedding")
     parser.add_argument("--width", type=int, default=512)
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
     )
     wall, processor = time.monotonic() - began, time.process_time() - busy
     middle = float(np.median(found.rank))
-    print("| labels | features | clips each | width | seconds | processor seconds | median rank |")
+    print("| labels | features | clips each | width | seconds | CPU seconds | median rank |")
     print("|---|---|---|---|---|---|---|")
     print(
         f"| {options.labels:,} | {features:,} | {options.clips} | {options.width} | {wall:.1f} "

@@ -1,8 +1,8 @@
-"""Whose labels does CLAP hear in held-out tracks? The table of a run with the scorer `detection`.
+"""Which method's labels does CLAP detect in held-out tracks? For runs with the scorer `detection`.
 
-The mean AUROC over features of each method's best label, and of its five best (a feature's mean
-of them), with a bootstrap over features: the labels of a feature share its tracks. Chance is 0.5;
-`random-label` must hold it, or the grading itself is biased.
+For each method, the mean AUROC over features of its best label and of its five best (averaged
+within each feature), with a bootstrap over features, since the labels of a feature share its
+tracks. Chance is 0.5; `random-label` must be close to it, or else the scoring itself is biased.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def main() -> int:
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("| method | features | best label | 95 % | five best | 95 % | hard ones | balanced |")
+    print(
+        "| method | features | best label | 95 % | five best | 95 % "
+        "| hard negatives | balanced accuracy |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for method in dict.fromkeys(row.method for row in rows):
         print(line(method, [row for row in rows if row.method == method]))
@@ -40,7 +43,7 @@ def main() -> int:
 
 
 def graded(directory: RunDirectory) -> list[ScoreRecord]:
-    """The scores of every SAE that could be estimated."""
+    """All scores that could be estimated, of every SAE."""
     rows: list[ScoreRecord] = []
     for sae in directory.sae_names():
         table = directory.read_table(f"scores/{sae}/detection.parquet")

@@ -1,7 +1,7 @@
-"""Which dictionaries find most? Every SAE of a run, and sets of them, on *validation* tracks.
+"""Which dictionaries detect most concepts? Every SAE of a run, and sets, on *validation* tracks.
 
-For each concept the latent is chosen on train tracks and graded on validation tracks, so that a
-choice made here leaves the test tracks, which `recovery` grades on, unseen.
+For each concept, the latent is chosen on train tracks and evaluated on validation tracks. So
+dictionaries can be chosen here without looking at the test tracks, on which `recovery` evaluates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         directory = RunDirectory(options.run)
-        directory.read_json("run.json")  # Says so if this is no run.
+        directory.read_json("run.json")  # Raises `PipelineError` if this is not a run.
         concepts = gradable(directory)
         graded = {name: grades(directory, name, concepts) for name in directory.sae_names()}
         sets = subsets(directory)
@@ -43,9 +43,9 @@ def main() -> int:
 
 
 def gradable(directory: RunDirectory) -> list[Planted]:
-    """The concepts that enough validation tracks have and have not.
+    """The concepts that enough validation tracks have, and enough lack.
 
-    Raises `PipelineError` if there is none.
+    Raises `PipelineError` if there are none.
     """
     found = [
         concept
@@ -57,13 +57,13 @@ def gradable(directory: RunDirectory) -> list[Planted]:
     if not found:
         raise PipelineError(
             f"no concept of {directory.path} has {ENOUGH_TRACKS} validation tracks with it and as "
-            "many without: nothing can be graded"
+            "many without: nothing can be evaluated"
         )
     return found
 
 
 def line(label: str, graded: Sequence[np.ndarray]) -> str:
-    """One set's row."""
+    """The table's row for one set of dictionaries."""
     found = validated(graded)
     cells = [label, str(sum(part.shape[2] for part in graded))]
     cells += [str(int((found >= limit).sum())) for limit in (FOUND, FOUND - 0.02)]

@@ -1,10 +1,11 @@
-"""An export of very many responses: seconds, memory, and whether it reads back equal.
+"""Exports a very large number of responses: seconds, memory, and whether it reads back equal.
 
 python -m benchmarks.export_size [--responses 1000000] [--events 3] [--parquet]
 
-A real study is answered once through the services; that participation is copied inside SQLite
-until there are enough. Two exports, each in a process of its own, as the site streams it:
-`responses.csv`, and the zip of every table (held to the limit of memory alone: it has the events).
+A real study is answered once through the services; that participation is then copied inside SQLite
+until there are enough. Two exports are made, each in a separate process and streamed as by the
+site: `responses.csv`, and the zip of all tables (which, as it includes the events, only has to meet
+the memory limit).
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ COMPARED = (
 
 
 def main() -> None:
-    """Fill, export in a child, read back, print the table; exit 1 over a limit."""
+    """Fill the database, export in child processes, read back, print the table; exits with 1 if a
+    limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--responses", type=int, default=1_000_000)
-    parser.add_argument("--events", type=int, default=3, help="of each trial")
+    parser.add_argument("--events", type=int, default=3, help="events per trial")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--parquet", action="store_true", help="the zip with Parquet in it")
+    parser.add_argument("--parquet", action="store_true", help="include Parquet in the zip")
     arguments = parser.parse_args()
     if arguments.child:
         _export(arguments.child, parquet=arguments.parquet)
@@ -55,7 +57,7 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> int:
     _fill(arguments.responses // TRIALS, arguments.events)
     print(f"{arguments.responses} responses, {arguments.responses * arguments.events} events, "
           f"made in {time.monotonic() - started:.0f} s")  # fmt: skip
-    print(f"{'export':<16}{'seconds':>10}{'of processor':>14}{'peak MB':>10}{'size MB':>10}")
+    print(f"{'export':<16}{'seconds':>10}{'CPU seconds':>14}{'peak MB':>10}{'size MB':>10}")
     table = _in_a_child(folder / "responses.csv", [])
     more = ["--parquet"] if arguments.parquet else []
     archive = _in_a_child(folder / "all.zip", more)
@@ -66,13 +68,13 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> int:
         text = io.TextIOWrapper(packed.open(name), encoding="utf-8", newline="")
         zip_equal = _reads_back(text, arguments.responses)
     print(f"reads back equal: responses.csv {equal}, in the zip {zip_equal}")
-    print(f"wished: responses.csv under {LIMIT_SECONDS} s, both under {LIMIT_MB} MB")
+    print(f"limits: responses.csv under {LIMIT_SECONDS} s, both under {LIMIT_MB} MB")
     light = max(table[1], archive[1]) < LIMIT_MB
     return 0 if equal and zip_equal and light and table[0] < LIMIT_SECONDS else 1
 
 
 def _in_a_child(out: Path, more: list[str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of one export; its line is printed."""
+    """Seconds and peak megabytes of one export; prints its row."""
     command = [sys.executable, "-m", "benchmarks.export_size", "--child", str(out), *more]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     seconds, processor, megabytes = map(float, said)
@@ -94,7 +96,7 @@ def _set_up(folder: Path) -> None:
 
 
 def _export(out: Path, *, parquet: bool) -> None:
-    """In the child: the export that the file's name says, as the site streams it."""
+    """In the child process: write the export that the file's name stands for, as the site would."""
     import django
 
     django.setup()
@@ -109,20 +111,20 @@ def _export(out: Path, *, parquet: bool) -> None:
         else:
             file.writelines(exports.responses_as_csv(study))
     used = resource.getrusage(resource.RUSAGE_SELF)
-    # ru_maxrss begins with what the parent held when it forked; this is the process' own.
+    # ru_maxrss includes what the parent held when it forked; this counts only this process.
     peak = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     print(time.monotonic() - started, used.ru_utime + used.ru_stime, int(peak[0]) / 1024)
 
 
 def _fill(participations: int, events: int) -> None:
-    """One real participation, copied."""
+    """One real participation, and copies of it."""
     from django.conf import settings
     from django.db import connection
     from django.test import Client, override_settings
 
     from studyapp.models import Event, Participation, Response, Trial
 
-    # The tests are not typed; what they give is taken as it comes.
+    # The tests are not typed, so neither are their results.
     factories: Any = import_module("tests.studyapp.factories")
     passages: Any = import_module("tests.studyapp.passages")
 
@@ -160,7 +162,7 @@ def _fill(participations: int, events: int) -> None:
 
 
 def _copy(model: Any, series: str, where: str, changed: dict[str, str]) -> str:
-    """SQL that copies the model's rows once for every number of the series."""
+    """SQL that copies the model's rows once per number of the series."""
     names = [field.column for field in model._meta.concrete_fields]
     read = ", ".join(changed.get(name, f's."{name}"') for name in names)
     table = model._meta.db_table
@@ -169,7 +171,7 @@ def _copy(model: Any, series: str, where: str, changed: dict[str, str]) -> str:
 
 
 def _reads_back(text: IO[str], count: int) -> bool:
-    """Whether every answer stands in the file as it does in the database."""
+    """Whether every answer is in the file as in the database."""
     import csv
 
     from studyapp.exports.cells import pseudonym

@@ -1,11 +1,11 @@
-"""What reading activations costs, at musicgen-small's true size with random weights.
+"""The cost of extracting activations, at musicgen-small's real size with random weights.
 
     python -m benchmarks.extraction                     times, in float32 and bfloat16
-    python -m benchmarks.extraction --clips 1000        and memory over so many clips
+    python -m benchmarks.extraction --clips 1000        also memory over that many clips
 
-The bare forward is transformers' own decoder, loaded a second time without any hook and cut off
-after the deepest block that is read. Both are called in turns, in one process; shown are medians
-of wall time and of the process's own time, which other programs on the machine do not lengthen.
+The bare forward pass is transformers' own decoder, loaded a second time without hooks and truncated
+after the deepest block that is read. The two are called in turn in one process. The table shows
+medians of wall time and of CPU time, which other programs on the machine do not affect.
 """
 
 from __future__ import annotations
@@ -43,11 +43,15 @@ class Seconds(NamedTuple):
 
 
 def main() -> int:
-    """Print the tables; 1 if a limit is passed."""
+    """Print the tables; returns 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=7, help="0 leaves the times out")
-    parser.add_argument("--threads", type=int, default=2, help="of torch")
-    parser.add_argument("--clips", type=int, default=0, help="for the memory; 0 leaves it out")
+    parser.add_argument(
+        "--repeats", type=int, default=7, help="repetitions of the timing; 0 to skip it"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument(
+        "--clips", type=int, default=0, help="clips for the memory test; 0 to skip it"
+    )
     parser.add_argument("--clip-seconds", type=float, default=10.0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -62,7 +66,7 @@ def main() -> int:
 
 
 def times(folder: Path, precision: str, repeats: int) -> bool:
-    """Extraction against the bare forward, and five hookpoints against one."""
+    """Compare extraction with the bare forward pass, and five hookpoints with one."""
     config = SubjectConfig(model=str(folder), hookpoints=POINTS, precision=precision)
     subject = TransformersSubject(config)
     codes = torch.randint(0, 2048, (1, 4, FRAMES), generator=torch.Generator().manual_seed(0))
@@ -84,7 +88,7 @@ def times(folder: Path, precision: str, repeats: int) -> bool:
 
 
 def bare_forward(folder: Path, precision: str, codes: torch.Tensor) -> Callable[[], Any]:
-    """transformers' decoder, cut off after the deepest block, on the same ids."""
+    """transformers' decoder, truncated after the deepest block, on the same ids."""
     decoder = load(folder).decoder.model.decoder.eval().requires_grad_(False)
     block, _ = parse_hookpoint(DEEPEST[0])
     decoder.layers = decoder.layers[: block + 1]
@@ -99,7 +103,7 @@ def bare_forward(folder: Path, precision: str, codes: torch.Tensor) -> Callable[
 
 
 def in_turns(repeats: int, *calls: Callable[[], Any]) -> Sequence[Seconds]:
-    """Median times of each call; one round beforehand is not counted."""
+    """Median times of each call, after one warm-up round."""
     taken: list[list[Seconds]] = [[] for _ in calls]
     for number in range(repeats + 1):
         for call, kept in zip(calls, taken, strict=True):
@@ -114,7 +118,7 @@ def in_turns(repeats: int, *calls: Callable[[], Any]) -> Sequence[Seconds]:
 
 
 def memory(folder: Path, clips: int, seconds: float) -> bool:
-    """Resident memory while clips are encoded and read at five hookpoints, in bfloat16."""
+    """Measure resident memory while clips are encoded and read at five hookpoints, in bfloat16."""
     config = SubjectConfig(model=str(folder), hookpoints=POINTS, precision="bfloat16")
     subject = TransformersSubject(config)
     generator = torch.Generator().manual_seed(0)

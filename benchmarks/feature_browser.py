@@ -1,11 +1,11 @@
-"""The feature browser over a paper-sized run: milliseconds at the server, on SQLite or PostgreSQL.
+"""The feature browser on a run of the paper's size: milliseconds at the server, on either database.
 
 python -m benchmarks.feature_browser [--database sqlite|postgresql] [--features 65536]
 
-Every filter and order is asked for its first page and for one in the middle of the list, through
-the whole site (login, view, template); then features' pages. The worst of the repeats is printed,
-and the least of this process' processor time, which tells a slow query from a busy machine (SQLite
-works in this process, PostgreSQL in its own).
+For every filter and order, the first page and one in the middle of the list are requested through
+the whole site (login, view, template), then single features' pages. Printed are the maximum wall
+time of the repetitions and the minimum CPU time of this process, which distinguishes a slow query
+from a busy machine (SQLite works in this process, PostgreSQL in its own).
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ FILTERS = {
 
 
 def main() -> None:
-    """Fill a database of its own, ask, print the table; exit 1 if anything took too long."""
+    """Fill a temporary database, request the pages, print the table; exits with 1 if one was too
+    slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--features", type=int, default=65_536)
-    parser.add_argument("--exemplars", type=int, default=10, help="a feature")
+    parser.add_argument("--exemplars", type=int, default=10, help="exemplars per feature")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="earwitness-bench-"))
@@ -57,7 +58,7 @@ def main() -> None:
             worst = _measure(arguments)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"worst {worst:.0f} ms; wished under {LIMIT_MS} ms")
+    print(f"worst {worst:.0f} ms; limit {LIMIT_MS} ms")
     raise SystemExit(0 if worst < LIMIT_MS else 1)
 
 
@@ -105,9 +106,9 @@ def _measure(arguments: argparse.Namespace) -> float:
     client = Client()
     client.force_login(get_user_model().objects.create_superuser("bench"))
     address = f"/runs/{run.pk}/features/"
-    client.get(address)  # What is loaded once is not measured.
-    print(f"{'filter':<30}{'order':<16}{'first page, ms':>16}{'a middle page':>16}"
-          f"{'of processor':>16}{'':>8}")  # fmt: skip
+    client.get(address)  # Warm up: loading code is not measured.
+    print(f"{'filter':<30}{'order':<16}{'first page, ms':>16}{'middle page':>16}"
+          f"{'CPU ms':>16}{'':>8}")  # fmt: skip
     worst = 0.0
     from studyapp.features.selectors import ORDERS
 
@@ -130,7 +131,7 @@ def _measure(arguments: argparse.Namespace) -> float:
 
 
 def _time(client: Any, address: str, asked: dict[str, str], repeats: int) -> tuple[float, float]:
-    """Milliseconds: the worst on the clock, the least of the processor."""
+    """Maximum wall time and minimum CPU time of the repetitions, milliseconds."""
     clock, processor = [], []
     for _ in range(repeats):
         started, before = time.perf_counter(), time.process_time()
@@ -142,7 +143,7 @@ def _time(client: Any, address: str, asked: dict[str, str], repeats: int) -> tup
 
 
 def _middle(run: Any, order: str) -> str:
-    """The place of the feature in the middle of the list."""
+    """The position of the feature in the middle of the list."""
     from studyapp.features import selectors
 
     by = selectors.ORDERS[order]
@@ -153,7 +154,7 @@ def _middle(run: Any, order: str) -> str:
 
 
 def _fill(count: int, exemplars: int) -> Any:
-    """Rows as a run's index makes them, but for the sounds."""
+    """Create the rows that indexing a run creates, without the sounds."""
     from studyapp.models import Clip, Exemplar, Feature, FeatureView, LabelCandidate, Run
 
     rng = random.Random(1)

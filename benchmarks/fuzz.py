@@ -1,4 +1,4 @@
-"""Odd requests to every address of the site, by the tens of thousands; counts, and every 5xx.
+"""Tens of thousands of malformed requests to every address; prints status counts and every 5xx.
 
 python -m benchmarks.fuzz [--database sqlite|postgresql] [--requests 20000] [--seed 1]
 """
@@ -11,7 +11,7 @@ import time
 
 
 def main() -> None:
-    """Send them, print what came out; exit 1 if one was an error of the site's."""
+    """Send the requests, print the outcome; exits with 1 if there was a 5xx."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--requests", type=int, default=20_000)
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _sent(count: int, seed: int) -> int:
-    import tests.environment  # noqa: F401 - a data folder and a database of its own
+    import tests.environment  # noqa: F401 - sets up a temporary data folder and database
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "studyapp.settings"
     import django
@@ -44,7 +44,7 @@ def _sent(count: int, seed: int) -> int:
     )
     settings.STATIC_ROOT.mkdir(exist_ok=True)
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    setattr(jobs, "notify_workers", lambda _: None)  # noqa: B010 - there is no broker here
+    setattr(jobs, "notify_workers", lambda _: None)  # noqa: B010 - no broker is running
     from tests.studyapp.test_fuzz import sent
 
     began = time.monotonic()

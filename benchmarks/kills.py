@@ -1,11 +1,11 @@
-"""kill -9 of the site, again and again, under simulated listeners: no acknowledged answer may go.
+"""Repeated kill -9 of the site under simulated listeners: no acknowledged answer may be lost.
 
 python -m benchmarks.kills --kills 1000 --database sqlite|postgresql
 
-Listeners log an answer the moment the site has acknowledged it. The process that takes the requests
-is killed at random moments, every tenth time its master too, and under PostgreSQL every fiftieth
-time the database as well. In the end each acknowledged answer must be one row, each row an
-acknowledged answer, and each completed passage must have a code of its own.
+Listeners log an answer as soon as the site has acknowledged it. The worker process is killed at
+random moments, every tenth time its master too, and on PostgreSQL every fiftieth time the database
+as well. In the end, each acknowledged answer must be exactly one row, each row must be an
+acknowledged answer, and every completed participation must have its own code.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ DATABASE_EVERY = 50
 LISTENERS_AT_ONCE = 8
 LISTENERS_A_CROWD = 24
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.3, 0.5
-"""Seconds that the site lives between two kills: at least the first, and up to the second more."""
+"""Seconds between two kills: at least the first number, plus at most the second."""
 MOST_RATINGS = 1000
-"""Of an item, the most that a study may ask for: places for 4,800 listeners."""
+"""Ratings per item, the maximum that a study allows: places for 4,800 listeners."""
 SLUG = "killed"
 
 
 @dataclass
 class Outcome:
-    """What was acknowledged, and what is in the rows."""
+    """The acknowledged answers, and the answers in the database."""
 
     kills: int = 0
     masters: int = 0
@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def lost(self) -> int:
-        """Acknowledged answers without a row, or with another one."""
+        """Acknowledged answers without a row, or with a different one."""
         return sum((self.acknowledged - self.stored).values())
 
     @property
@@ -69,7 +69,7 @@ class Outcome:
 
 
 class Web:
-    """The web server of the image, its one worker forked from a master that has loaded the site."""
+    """The image's web server, with one worker forked from a master that has loaded the site."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self._environment, self._log = environment, log
@@ -77,7 +77,7 @@ class Web:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it responds."""
         with self._log.open("ab") as log:
             self._master = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "studyapp.wsgi:application", "--preload",
@@ -88,7 +88,7 @@ class Web:
         wait_for(f"{self.url}/healthz")
 
     def kill(self, *, master: bool) -> None:
-        """kill -9 of the process that takes the requests, or of its master with it."""
+        """kill -9 the worker process, or also its master."""
         workers = self._workers()
         if master:
             self._master.kill()
@@ -102,7 +102,7 @@ class Web:
             wait_for(f"{self.url}/healthz")
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._master.terminate()
         self._master.wait(timeout=60)
 
@@ -114,7 +114,7 @@ class Web:
 def run(
     *, kills: int, database: str, seed: int = 0, advance: Callable[[int], Any] = lambda _: None
 ) -> Outcome:
-    """Kill the site `kills` times; what came of it."""
+    """Kill the site `kills` times; returns the outcome."""
     with _site(database) as (environment, data, restart_database):
         python(environment, "manage.py", "migrate", "-v0")
         python(environment, "manage.py", "collectstatic", "--no-input", "-v0")
@@ -140,7 +140,7 @@ def run(
 
 @contextmanager
 def _site(database: str) -> Iterator[tuple[dict[str, str], Path, Callable[[], None] | None]]:
-    """Environment and folder of an empty site, and how its database is killed and restarted."""
+    """Environment and folder of an empty site, and a function that kills and restarts PostgreSQL."""
     data = Path(tempfile.mkdtemp(prefix="ew-kills-"))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EARWITNESS_", "PYTEST_"))}
     environment = kept | {
@@ -184,7 +184,7 @@ def _kill_amid_listeners(
             crowd = _send(web, environment, data, seed=crowds)
             crowds += 1
             _await_answer(data, crowd)
-        # Never less: a listener who is disconnected at every try for 90 s gives up.
+        # Not less: a listener whose every attempt fails for 90 s gives up.
         time.sleep(SHORTEST_PAUSE + rng.random() * LONGEST_PAUSE)
         outcome.kills += 1
         if restart_database is not None and outcome.kills % DATABASE_EVERY == 0:
@@ -212,7 +212,7 @@ def _send(web: Web, environment: dict[str, str], data: Path, *, seed: int) -> su
 
 
 def _await_answer(data: Path, crowd: subprocess.Popen[str]) -> None:
-    """Until one more answer is acknowledged: a kill before that would hit an idle site."""
+    """Wait until one more answer is acknowledged: a kill before that would hit an idle site."""
     log = data / "acknowledged.jsonl"
     before = log.stat().st_size if log.exists() else 0
     while crowd.poll() is None and not (log.exists() and log.stat().st_size > before):
@@ -253,7 +253,7 @@ def _count(outcome: Outcome, environment: dict[str, str], log: Path) -> None:
 
 
 def python(environment: dict[str, str], *arguments: str) -> str:
-    """Run Python in the project's folder; what it printed. Ends the program with its errors."""
+    """Run Python in the project's folder; returns its output, or exits with its errors."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment,
         capture_output=True, text=True, check=False,
@@ -264,7 +264,7 @@ def python(environment: dict[str, str], *arguments: str) -> str:
 
 
 def main() -> None:
-    """Kill, count, print the table; status 1 if an answer was lost or doubled."""
+    """Run the benchmark and print the table; exits with 1 if an answer was lost or duplicated."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

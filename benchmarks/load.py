@@ -1,20 +1,20 @@
-"""Three hundred participants at fifteen seconds a trial, and the same trial in oTree, side by side.
+"""Three hundred participants at fifteen seconds per trial, compared with the same trial in oTree.
 
     python -m benchmarks.load [--participants 300] [--seconds-a-trial 15] [--trials 8] [--arrive 60]
 
-Both servers run on this machine, one after the other, the load generator beside them on the same
-two cores (`--cores`). Ours is what `manage.py serve` runs (two processes of eight threads, SQLite);
-oTree, from the package index in an environment made by this benchmark, is its own production
-server with its default SQLite. A trial is, in both: the page, its three sounds (the same files),
-the answer and what it leads to; ours also posts the listening events that oTree has no page for.
-Participants come evenly over `--arrive` seconds, so that all of them are there at once for the
-minute after, wait as a listener would, and never hurry. (Who comes at the same instant is the
-matter of `benchmarks.arrivals`.)
+Both servers run on this machine, one after the other, with the load generator on the same two cores
+(`--cores`). Ours is what `manage.py serve` runs (two processes of eight threads, SQLite). oTree,
+installed from the package index into an environment of its own, runs its production server with its
+default SQLite. In both, a trial consists of the page, its three sounds (the same files), the answer
+and the page that follows; ours also posts listening events, which oTree does not have. Participants
+arrive evenly over `--arrive` seconds, so that all of them are present during the minute after that,
+and wait as listeners would. (`benchmarks.arrivals` tests arrivals at the same instant.)
 
-Then `--burst` seconds in which a few participants go on without any waiting: pages a second.
+Then, for `--burst` seconds, a few participants continue without waiting, to measure pages per
+second.
 
-Printed: pages a second, percentiles of every page, errors. Only whole pages and answers count as
-pages; sounds, events and static files are requests.
+Printed are pages per second, percentiles for every page, and errors. Only pages and answers count
+as pages; sounds, events and static files count as requests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from benchmarks.common.served import ROOT, free_port, served, wait_for
 OTREE = "otree==6.0.15"
 PEER = ROOT / "benchmarks" / "otree_peer"
 PAGES = ("start", "consent", "instructions", "trial", "answer", "page")
-"""What counts as a page; the rest are requests."""
+"""Kinds of requests that count as pages."""
 LIMIT_MS = 300.0
 PREPARE = """
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -59,28 +59,28 @@ print("\\n".join(Stimulus.objects.values_list("path", flat=True)[:3]))
 
 @dataclass
 class Timings:
-    """What was asked and how long it took, from all threads."""
+    """Kinds and durations of all requests, collected from all threads."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lock: threading.Lock = field(default_factory=threading.Lock)
     wall: float = 0.0
-    """Seconds from the first visitor's coming to the last one's going."""
+    """Seconds from the first visitor's arrival to the last one's end."""
 
     def note(self, kind: str, seconds: float, *, good: bool) -> None:
-        """One request."""
+        """Record one request."""
         with self.lock:
             self.seconds[kind].append(seconds)
             if not good:
                 self.errors[kind] += 1
 
     def pages(self) -> list[float]:
-        """Seconds of everything that counts as a page."""
+        """Durations of all pages, seconds."""
         return [one for kind in PAGES for one in self.seconds.get(kind, ())]
 
 
 class Visitor:
-    """A browser of few needs: cookies, one connection, no redirects followed."""
+    """A minimal browser: cookies, one connection, no redirects followed."""
 
     def __init__(self, url: str, timings: Timings) -> None:
         parts = urlsplit(url)
@@ -99,12 +99,12 @@ class Visitor:
         return status, location, data
 
     def post_form(self, kind: str, path: str, data: dict[str, str], **headers: str) -> str:
-        """Where an answered form leads."""
+        """The address to which a submitted form leads."""
         given = {"Content-Type": "application/x-www-form-urlencoded"} | headers
         return self.ask(kind, "POST", path, urlencode(data).encode(), **given)[1]
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -124,7 +124,7 @@ class Visitor:
                 data = answer.read()
             except (OSError, http.client.HTTPException):
                 self.close()
-                # A kept connection that the server closed meanwhile is reopened once.
+                # Reconnect once if the server closed an idle connection meanwhile.
                 if fresh or attempt == 2:
                     return 0, "", b""
                 continue
@@ -141,11 +141,11 @@ class Visitor:
 
 
 Walk = Callable[[Visitor, int, Callable[[float], None]], None]
-"""Sends one visitor through: the visitor, its number, and how it waits."""
+"""Takes one visitor through the study; arguments: the visitor, its number, how it waits."""
 
 
 def main() -> int:
-    """Print both tables; 1 if a page of ours is slower than the limit or any request failed."""
+    """Print both tables; returns 1 if a page of ours exceeds the limit or a request failed."""
     options = _options()
     if options.cores:
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
@@ -165,7 +165,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--arrive", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--burst", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--cores", default="0,1", help="cores of servers and load; empty for all")
+    parser.add_argument(
+        "--cores", default="0,1", help="cores for servers and load generator; empty for all"
+    )
     parser.add_argument("--without-otree", action="store_true")
     return parser.parse_args()
 
@@ -188,7 +190,7 @@ def _ours(options: argparse.Namespace) -> bool:
 
 
 def _simulation(python: Callable[[str], str]) -> str:
-    """A token that lets the burst's participants answer without listening."""
+    """A token with which the participants of the burst can answer without listening."""
     code = (
         "from studyapp import access; from studyapp.models import Study\n"
         'print(visitor.simulation_token(Study.objects.get(slug="load")))'
@@ -271,7 +273,8 @@ def _walk_theirs(options: argparse.Namespace, codes: list[str]) -> Walk:
 
 @contextmanager
 def _otree(sounds: list[bytes], people: int) -> Iterator[tuple[str, list[str]]]:
-    """oTree's production server with one session of that many participants; address and codes."""
+    """Run oTree's production server with a session of that many participants; yields its address
+    and the participants' codes."""
     with tempfile.TemporaryDirectory(prefix="ew-otree-") as folder:
         home = Path(folder)
         venv.create(home / "env", with_pip=True)
@@ -302,14 +305,14 @@ def _otree(sounds: list[bytes], people: int) -> Iterator[tuple[str, list[str]]]:
             wait_for(f"{url}/api/otree_version")
             yield url, _session(url, people)
         finally:
-            # Its own helper process too, which outlives it otherwise.
+            # Also end its helper process, which would otherwise keep running.
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=60)
             log.close()
 
 
 def _session(url: str, people: int) -> list[str]:
-    """Codes of the participants of a new session."""
+    """The codes of a new session's participants."""
     visitor = Visitor(url, Timings())
     headers = {"Content-Type": "application/json", "otree-rest-key": "x"}
     body = json.dumps({"session_config_name": "listening", "num_participants": people}).encode()
@@ -320,7 +323,7 @@ def _session(url: str, people: int) -> list[str]:
 
 
 def _paced(url: str, walk: Walk, options: argparse.Namespace) -> Timings:
-    """Every participant once, coming evenly."""
+    """Take every participant through once, arriving evenly."""
     timings = Timings()
 
     def one(number: int) -> None:
@@ -336,7 +339,7 @@ def _paced(url: str, walk: Walk, options: argparse.Namespace) -> Timings:
 
 
 def _burst(url: str, walk: Walk, options: argparse.Namespace) -> None:
-    """Eight visitors without any waiting, one participant after another."""
+    """Eight visitors at a time, without waiting, each taking one participant after another."""
     if not options.burst:
         return
     timings, numbers, lock = Timings(), iter(range(options.participants, 10**6)), threading.Lock()

@@ -1,14 +1,14 @@
-"""What Lighthouse would say of a participant's pages, measured in Chromium on an empty cache.
+"""Lighthouse's figures for participants' pages, measured in Chromium with an empty cache.
 
     python -m benchmarks.page_weight [--loads 5] [--device phone|desktop]
 
-The site runs as `manage.py serve` runs it. A phone is as in Lighthouse's own runs: 412 pixels, a
-network of 1.6 Mbit/s and 150 ms, a processor slowed four times; a desktop 1350 pixels without
-brakes. Each page is loaded in a fresh context, and once more in the same one.
+The site runs as under `manage.py serve`. The phone has Lighthouse's settings: 412 pixels, a network
+of 1.6 Mbit/s and 150 ms, a CPU slowed down four times; the desktop has 1350 pixels and no
+throttling. Each page is loaded in a new browser context, then again in the same one.
 
-Printed, as medians: bytes before the sounds (sent, and unpacked), requests and those of third
-parties, first and largest contentful paint, time that long tasks block, layout shift while
-everything, the sounds included, loads. The second visit's bytes are what the cache does not have.
+Printed are medians: bytes without the sounds (transferred, and decompressed), requests, third-party
+requests, first and largest contentful paint, blocking time of long tasks, and layout shift until
+everything including the sounds is loaded. The bytes of the second visit are those not in the cache.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ SOUNDS = ("/audio/", "/sound/")
 
 @dataclass(frozen=True)
 class Device:
-    """Who looks."""
+    """The emulated device."""
 
     width: int
     height: int
     kilobytes_per_second: float
-    """0: no brake."""
+    """0: no throttling."""
     latency_ms: float
     slower: int
 
@@ -71,7 +71,7 @@ DEVICES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """One load."""
+    """The figures of one page load."""
 
     sent: float
     unpacked: float
@@ -119,7 +119,7 @@ def main() -> None:
 def measured(
     browser: Browser, site: Served, name: str, path: str, device: Device, loads: int
 ) -> tuple[list[Figures], list[Figures]]:
-    """Loads on an empty cache, and each one's second visit."""
+    """Page loads with an empty cache, and a second visit after each."""
     cookies = led_to(browser, site, name)
     cold, again = [], []
     for _ in range(loads):
@@ -134,7 +134,7 @@ def measured(
 
 
 def led_to(browser: Browser, site: Served, name: str) -> Any:
-    """The cookies of somebody who stands at that page."""
+    """The cookies of a participant who has reached that page."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{site.url}/s/weight/")
@@ -150,7 +150,7 @@ def led_to(browser: Browser, site: Served, name: str) -> Any:
 
 
 def braked(context: BrowserContext, device: Device) -> Page:
-    """A page of that device that counts what shifts, paints and blocks."""
+    """A browser page for the device that records layout shifts, paints and long tasks."""
     context.add_init_script(WATCH)
     page = context.new_page()
     if device.kilobytes_per_second:
@@ -167,7 +167,7 @@ def braked(context: BrowserContext, device: Device) -> Page:
 
 
 def figures(page: Page, site: Served, address: str) -> Figures:
-    """Load the page until nothing moves on the network any more."""
+    """Load the page and wait until the network is idle."""
     page.goto(address)
     page.wait_for_load_state("networkidle")
     read = page.evaluate(READ)

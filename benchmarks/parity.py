@@ -1,10 +1,10 @@
-"""The same weights in both subject backends: codes, and the residual stream at every layer.
+"""Compares both subject backends on the same weights: codes, and the residual stream per layer.
 
     python -m benchmarks.parity            the nano subject
     python -m benchmarks.parity --subject FOLDER
 
-The subject is read twice: as transformers has it, and from audiocraft's files made of it. The
-largest absolute difference over all frames is shown, beside the RMS of the stream.
+The subject is loaded twice: from transformers' files, and from audiocraft's files converted from
+them. Printed are the largest absolute difference over all frames and the RMS of the stream.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIMIT = 1e-4
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     what: str
     difference: float
@@ -39,8 +39,8 @@ class Row(NamedTuple):
 def compare(ours: Path, theirs: Path, *, seconds: float = 2.0, seed: int = 0) -> Iterator[Row]:
     """Differences between transformers on folder `ours` and audiocraft on folder `theirs`.
 
-    The first row is the share of codes that differ; the next, one a hookpoint, is on the codes
-    of transformers.
+    The first row is the share of codes that differ; the others, one per hookpoint, use the codes of
+    transformers.
     """
     first = ("decoder.layers.0.resid_pre",)
     one = TransformersSubject(SubjectConfig(model=str(ours), hookpoints=first))
@@ -66,10 +66,10 @@ def noise_and_tones(sample_rate: int, seconds: float, seed: int) -> torch.Tensor
 
 
 def main() -> int:
-    """Print the tables; 1 if a difference is over the limit."""
+    """Print the tables; returns 1 if a difference exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--subject", type=Path, default=NANO, help="a folder of transformers' layout"
+        "--subject", type=Path, default=NANO, help="a folder in transformers' layout"
     )
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()

@@ -1,16 +1,16 @@
-"""Does the interval of the difference between two methods contain the true one?
+"""Does the interval for the difference between two methods contain the true difference?
 
     python -m benchmarks.simulated_coverage [--seeds 20] [--participants 80] [--run DIR]
 
-A study of 100 features under both methods is made from the demo's run, in a data folder of its own.
-For every seed 80 simulated listeners answer it, `manage.py export` writes the files, and
+A study of 100 features under both methods is made from the demo's run, in a separate data folder.
+For every seed, 80 simulated listeners answer it, `manage.py export` writes the files, and
 `python -m analysis` estimates the difference in mean confidence from them. The true difference is
 the listener model's expectation over the study's items, by numerical integration
 (`studyapp/simulation/listener.py`). A 95 % interval must contain it in at least 17 of 20 seeds.
 
-In process, not over HTTP: condition, items and order are drawn by the site's own services; answers
-are then written in bulk as the services would have, which takes seconds where pages take minutes.
-`manage.py simulate` walks the real pages with the same listeners.
+This runs in process, not over HTTP: the site's own services draw condition, items and order;
+answers are then written in bulk as the services would write them, which takes seconds instead of
+minutes. `manage.py simulate` uses the real pages with the same listeners.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Print the table; 1 if the intervals hold the truth too seldom."""
+    """Print the table; returns 1 if too few intervals contain the true difference."""
     options = _options()
     run = options.run or _demo_run()
     with tempfile.TemporaryDirectory(prefix="ew-coverage-") as folder:
@@ -82,7 +82,7 @@ def _options() -> argparse.Namespace:
 
 
 def _demo_run() -> Path:
-    """The demo's run directory, made where it is not there yet."""
+    """The demo's run directory, made if it does not exist yet."""
     data = Path(os.environ.get("EARWITNESS_DATA") or ROOT / "data")
     run = data / "runs" / "demo"
     if not (run / "manifest.json").exists():
@@ -92,7 +92,7 @@ def _demo_run() -> Path:
 
 
 def _django(data: Path) -> None:
-    """Django on an empty data folder: nothing of the user's is touched."""
+    """Set up Django on an empty data folder, so that the user's data are not touched."""
     os.environ["EARWITNESS_DATA"] = str(data)
     os.environ["DJANGO_SETTINGS_MODULE"] = "studyapp.settings"
     os.environ.pop("DATABASE_URL", None)
@@ -104,7 +104,8 @@ def _django(data: Path) -> None:
 
 
 def _study(run: Path, participants: int) -> Study:
-    """100 features under both methods, with room for that many participations of ten trials."""
+    """Make a study of 100 features under both methods, with places for that many participations of
+    ten trials."""
     from studyapp.management.study_bar import create_with_bar
     from studyapp.runs.services import imports
     from studyapp.studies.services import lifecycle as studies
@@ -125,14 +126,14 @@ def _study(run: Path, participants: int) -> Study:
 def _answer(
     study: Study, knowledge: Knowledge, model: ListenerModel, participants: int, seed: int
 ) -> None:
-    """New participations instead of the last seed's: assigned by services, answered in bulk."""
+    """Replace the last seed's participations: assigned by services, answered in bulk."""
     from studyapp.models import Participation
     from studyapp.participation.services import participations as services
 
     Participation.objects.filter(study=study).delete()
     for number in range(participants):
         participation = services.begin(study=study, external_key=f"{seed}-{number}", simulated=True)
-        # From the seed, not from the system's randomness: the benchmark repeats itself.
+        # Drawn from the seed, so that the benchmark is reproducible.
         participation.seed = Random(f"place/{seed}/{number}").getrandbits(63)
         participation.save(update_fields=["seed"])
         services.consent(participation=participation)
@@ -169,7 +170,7 @@ def _write_answers(
 
 
 def _estimate(study: Study, folder: Path, seed: int) -> Outcome:
-    """Export, analyse, read the recommended interval of the difference."""
+    """Export, analyse, and read the recommended interval of the difference."""
     from studyapp import exports
 
     export = exports.export_study(study=study, out=folder / "export")
@@ -186,7 +187,7 @@ def _estimate(study: Study, folder: Path, seed: int) -> Outcome:
 def _tell(outcomes: list[Outcome], truth: float) -> int:
     print(f"True difference in mean confidence, {METHODS[0]} − {METHODS[1]}: {truth:.4f}")
     print(f"Interval: {outcomes[0].kind}, 95 %\n")
-    print(f"{'seed':>4} {'estimate':>9} {'low':>8} {'high':>8}  contains the true one")
+    print(f"{'seed':>4} {'estimate':>9} {'low':>8} {'high':>8}  contains the truth")
     for one in outcomes:
         held = "yes" if one.contains(truth) else "NO"
         print(f"{one.seed:>4} {one.difference:>9.4f} {one.low:>8.4f} {one.high:>8.4f}  {held}")

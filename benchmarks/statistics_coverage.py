@@ -1,4 +1,4 @@
-"""Coverage of the recommended intervals and false alarms of the confirmatory test, measured.
+"""Measures the coverage of the recommended intervals and the confirmatory test's false alarms.
 
     python -m benchmarks.statistics_coverage [--studies 1000] [--seed 0]
 

@@ -1,9 +1,10 @@
-"""Malformed, partial and hostile tables: each gets one clear line or a report, never a traceback.
+"""Malformed, partial and hostile tables: each gives one clear line or a report, never a traceback.
 
     python -m benchmarks.statistics_malformed [--tables 10000] [--seed 0]
 
-A small good table is mutated once to four times: columns dropped, doubled, renamed; cells replaced
-by values that are not allowed; bytes cut, flipped, spliced; companions without JSON or numbers.
+A small valid table is mutated one to four times: columns dropped, duplicated, renamed; cells
+replaced by values that are not allowed; bytes cut, flipped, spliced; companion files without valid
+JSON or numbers.
 """
 
 from __future__ import annotations

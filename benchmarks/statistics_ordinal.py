@@ -1,4 +1,4 @@
-"""The mixed model side by side with R's `ordinal::clmm`, in one run.
+"""Compares the mixed model with R's `ordinal::clmm` on the same data.
 
     python -m benchmarks.statistics_ordinal [--responses 8000]
 
@@ -55,7 +55,7 @@ def study(folder: Path, responses: int) -> Path:
 
 
 def seconds_of(pair: Pair, link: Link) -> tuple[float, float]:
-    """Seconds by the clock and of the processor for one fit, one thread as in a report."""
+    """Wall and CPU seconds of one fit, with one thread as in a report."""
     data, _ = model_data(pair)
     start, used = time.perf_counter(), time.process_time()
     with one_thread():
@@ -64,7 +64,7 @@ def seconds_of(pair: Pair, link: Link) -> tuple[float, float]:
 
 
 def by_r(folder: Path) -> tuple[list[dict[str, str]], float]:
-    """The rows that `mixed_models.R` prints, and its processor seconds."""
+    """The rows that `mixed_models.R` prints, and its CPU seconds."""
     before = os.times()
     done = subprocess.run(
         ["Rscript", str(folder / "mixed_models.R"), str(folder)],
@@ -110,7 +110,7 @@ def show(
         link: Link = "logit" if row["link"] == "logit" else "probit"
         if row["parameter"] == "seconds":
             print(f"{link:<8}{'seconds':<18}{float(row['clmm']):>14.2f}{ours[link][0]:>14.2f}")
-            print(f"{link:<8}{'  of processor':<18}{'':>14}{ours[link][1]:>14.2f}")
+            print(f"{link:<8}{'  CPU seconds':<18}{'':>14}{ours[link][1]:>14.2f}")
             continue
         apart = float(row["difference"])
         largest = max(largest, abs(apart))
@@ -118,7 +118,7 @@ def show(
             f"{link:<8}{row['parameter']:<18}{float(row['clmm']):>14.5f}"
             f"{float(row['report']):>14.5f}{apart:>13.1e}"
         )
-    print(f"clmm's processor seconds, both links and R's start: {used:.1f}")
+    print(f"CPU seconds of clmm, both links, including R's start: {used:.1f}")
     verdict = "within" if largest < TOLERANCE else "NOT within"
     print(f"Largest difference {largest:.1e}: {verdict} {TOLERANCE:g}.")
 

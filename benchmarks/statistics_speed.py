@@ -1,10 +1,10 @@
-"""How long the heavy computations take.
+"""Measures how long the heavy computations take.
 
     python -m benchmarks.statistics_speed
 
 10,000 two-way (pigeonhole) bootstrap resamples of 800 and of 1,000,000 responses, and the
-cumulative link mixed model of 8,000 responses with crossed participants and features; all with
-one thread, as in a report.
+cumulative link mixed model of 8,000 responses with crossed participants and features; all with one
+thread, as in a report.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TASKS: tuple[tuple[str, Callable[[], None], float], ...] = (
 
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
-    print(f"{'task':<50}{'seconds':>9}{'of CPU':>9}{'wanted':>9}")
+    print(f"{'task':<50}{'seconds':>9}{'CPU':>9}{'limit':>9}")
     for name, task, wanted in TASKS:
         start, cpu = time.perf_counter(), time.process_time()
         with one_thread():  # as in a report

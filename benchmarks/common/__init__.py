@@ -1,1 +1,1 @@
-"""What several benchmarks share: a served site, made subjects."""
+"""Shared by several benchmarks: a running site, and subjects with random weights."""

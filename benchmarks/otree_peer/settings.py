@@ -1,4 +1,4 @@
-"""The oTree project of `benchmarks.load`: the same trial, as an oTree author would write it."""
+"""The oTree project for `benchmarks.load`: the same trial, as an oTree author would write it."""
 
 from os import environ
 

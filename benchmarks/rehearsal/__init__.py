@@ -1,1 +1,1 @@
-"""compose.yaml rehearsed without Docker; `python -m benchmarks.rehearsal`."""
+"""Rehearses compose.yaml without Docker: `python -m benchmarks.rehearsal`."""

@@ -1,12 +1,12 @@
-"""The whole of compose.yaml, rehearsed where there is no Docker: prints a log, 1 if a step failed.
+"""Rehearses all of compose.yaml without Docker; prints a log, exits with 1 if a step failed.
 
 python -m benchmarks.rehearsal [--work FOLDER]     as root, on Debian 12; needs the packages below
 
-The image is built from the Dockerfile (buildah, chroot isolation) on a base of Debian's packages.
-Every service of compose.yaml then runs by its own command, environment and health check, in a
-network namespace of their own. Somebody takes part over HTTPS; each service is killed and started
-again while others do; what was backed up is restored on a second, empty machine, whose exports must
-have the same bytes. Memory limits, log rotation and restarts are Docker's and not rehearsed.
+The image is built from the Dockerfile (buildah, chroot isolation) on a base of Debian packages.
+Every service of compose.yaml then runs with its own command, environment and health check, all in
+one network namespace. Somebody takes part over HTTPS; each service is killed and restarted while
+others take part; a backup is restored on a second, empty machine, whose exports must have the same
+bytes. Docker's memory limits, log rotation and restarts are not rehearsed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PROGRAMS = {
     "redis-server": "redis-server", "dnsmasq": "dnsmasq-base", "ip": "iproute2", "curl": "curl",
     "/usr/lib/postgresql/15/bin/initdb": "postgresql-15",
 }  # fmt: skip
-"""Program → Debian's package."""
+"""The Debian package of each program."""
 INSIDE = "EARWITNESS_REHEARSAL_INSIDE"
 HOST = "study.localhost"
-"""A name for which Caddy makes a certificate by itself."""
+"""A host name for which Caddy issues a certificate itself."""
 KILLED = ("tls", "proxy", "site", "broker", "database", "worker-cpu", "worker-gpu", "worker-api",
           "maintenance")  # fmt: skip
 SLOW = 30
@@ -90,7 +90,7 @@ BEGAN = time.monotonic()
 
 
 def main() -> int:
-    """Build, then do the rest in namespaces of our own."""
+    """Build the image, then do the rest in separate namespaces."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.rehearsal", description=__doc__.splitlines()[0]
     )
@@ -134,7 +134,7 @@ def _inside(work: Path) -> int:
 
 
 def _settings() -> dict[str, str]:
-    """`.env` as docs/deployment.md has it filled in; the password is as awkward as one may be."""
+    """`.env` filled in as docs/deployment.md says, with a password full of special characters."""
     filled = {
         "EARWITNESS_SECRET_KEY": secrets.token_urlsafe(48),
         "EARWITNESS_PSEUDONYM_KEY": secrets.token_urlsafe(48),
@@ -145,7 +145,7 @@ def _settings() -> dict[str, str]:
 
 
 def _first_machine(machine: Machine) -> dict[str, bytes]:
-    """From nothing to a study's answers; the export's files."""
+    """Go from an empty machine to a study's answers; returns the export's files."""
     machine.up()
     _say(f"up: {', '.join(machine.services)}")
     person = ("--noinput", "--username", "ada", "--email", "ada@example.org")
@@ -165,7 +165,7 @@ def _first_machine(machine: Machine) -> dict[str, bytes]:
 
 def _make_study(machine: Machine) -> None:
     corpus = machine.folder / "data" / "corpora" / "first"
-    # Composed here: its soundfont is under a license that the image stays free of.
+    # Composed outside the image, which must not contain the soundfont because of its license.
     size = ("--tracks", "60", "--seconds", "3")
     composed = [sys.executable, "-m", "fixtures.corpus", "--out", str(corpus), *size]
     subprocess.run(composed, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -191,7 +191,7 @@ def _state(machine: Machine) -> str:
 
 
 def _simulate(machine: Machine, seed: str, count: int, *more: str) -> subprocess.Popen[str]:
-    """The project's simulated listeners, who check every sound's bytes, over HTTPS."""
+    """Start the project's simulated listeners, who check every sound's bytes, over HTTPS."""
     authority = machine.folder / "certificates" / AUTHORITY
     deadline = time.monotonic() + 30
     while not authority.exists() and time.monotonic() < deadline:
@@ -205,7 +205,7 @@ def _simulate(machine: Machine, seed: str, count: int, *more: str) -> subprocess
 
 
 def _slow_clients() -> None:
-    """Before the proxy: headers without an end, and bodies that never come."""
+    """Send the proxy headers without an end, and announce bodies that never come."""
     host = f"Host: {HOST}\r\n".encode()
     sent = [
         b"GET / HTTP/1.1\r\n" + host + b"X-More: ",
@@ -226,7 +226,7 @@ def _slow_clients() -> None:
 
 
 def _kill_each(machine: Machine) -> None:
-    """Every service killed and started again while listeners go on; no answer lost or doubled."""
+    """Kill and restart every service while people listen; no answer may be lost or duplicated."""
     walking = _simulate(machine, "killed", 12, "--log", "/backups/acknowledged.jsonl")
     log = machine.folder / "backups" / "acknowledged.jsonl"
     while walking.poll() is None and not log.exists():
@@ -246,11 +246,11 @@ def _kill_each(machine: Machine) -> None:
     _say(f"{len(acknowledged)} answers acknowledged, {len(lost)} lost, "
          f"{len(tokens) - len(set(tokens))} double")  # fmt: skip
     if lost or len(tokens) != len(set(tokens)):
-        raise SystemExit("an acknowledged answer is lost or double")
+        raise SystemExit("an acknowledged answer is lost or duplicated")
 
 
 def _second_machine(machine: Machine, first: Machine, original: dict[str, bytes]) -> bool:
-    """The backup on an empty machine: refused under another key, else the same exports."""
+    """Restore the backup on an empty machine: refused with another key, else the same exports."""
     shutil.copytree(first.folder / "backups" / "first", machine.folder / "backups" / "first")
     subprocess.run(["chown", "-R", "10001:10001", str(machine.folder / "backups")], check=True)
     machine.up("database", "broker")
@@ -276,7 +276,7 @@ def _second_machine(machine: Machine, first: Machine, original: dict[str, bytes]
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Path → bytes, without the moment of the export."""
+    """The bytes of each file, by path, without the time of the export."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(p.relative_to(folder)): EXPORTED_AT.sub(b"", p.read_bytes()) for p in found}
 
@@ -290,13 +290,13 @@ def _done(machine: Machine, *command: str, **more: str) -> str:
 
 
 def _tell(walking: subprocess.Popen[str]) -> None:
-    """What simulated listeners said at their end."""
+    """Print the summary of the simulated listeners."""
     said = _said(walking).partition("completed ")[2].splitlines()
     print(f"           completed {said[0].strip()}; {said[1].strip()}")
 
 
 def _said(process: subprocess.Popen[str]) -> str:
-    """What it printed. Raises `SystemExit` if it failed."""
+    """The process's output; raises `SystemExit` if it failed."""
     output = process.communicate()[0]
     if process.returncode != 0:
         raise SystemExit(f"{process.args!r}: {output[-3000:]}")

@@ -1,4 +1,4 @@
-"""compose.yaml as Docker Compose reads it: `.env`, interpolation, a service's command and check."""
+"""Reads compose.yaml as Docker Compose does: `.env`, interpolation, commands, health checks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 @dataclass(frozen=True)
 class Service:
-    """One service of the file, its variables filled in."""
+    """One service of the file, with variables filled in."""
 
     name: str
     entry: Mapping[str, Any]
     given: Mapping[str, str]
-    """What `.env` says."""
+    """The variables in `.env`."""
 
     @property
     def command(self) -> list[str]:
-        """The command in words; empty where the image's own counts."""
+        """The command as a list of arguments; empty if the image's own command is used."""
         return _words(self.entry.get("command", []))
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the service's processes get: its `env_file`, then its own `environment`."""
+        """The environment of the service's processes: its `env_file`, then its `environment`."""
         read = dict(self.given) if self.entry.get("env_file") == ".env" else {}
         own = self.entry.get("environment", {})
         return read | {name: str(value) for name, value in own.items()}
@@ -44,35 +44,35 @@ class Service:
 
     @property
     def needs(self) -> dict[str, str]:
-        """Service that it waits for → condition."""
+        """The services that it waits for, with the condition for each."""
         waits = self.entry.get("depends_on", {})
         return {name: one["condition"] for name, one in waits.items()}
 
     @property
     def check(self) -> list[str]:
-        """The health check's command, empty without one."""
+        """The health check's command; empty if it has none."""
         kind, *words = self.entry.get("healthcheck", {}).get("test", [""])
         return ["/bin/sh", "-c", words[0]] if kind == "CMD-SHELL" else words
 
 
 def services(given: Mapping[str, str]) -> dict[str, Service]:
-    """Every service of compose.yaml under the variables of `.env`.
+    """Every service of compose.yaml, with the variables of `.env` filled in.
 
-    Raises `KeyError` for a variable that must be set and is not.
+    Raises `KeyError` if a required variable is not set.
     """
     read = yaml.safe_load(COMPOSE.read_text())["services"]
     return {name: Service(name, _filled(entry, given), given) for name, entry in read.items()}
 
 
 def env_file(path: Path) -> dict[str, str]:
-    """Name → value of a file such as `.env`."""
+    """The variables set in a file such as `.env`."""
     lines = (line.strip() for line in path.read_text().splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 
 
 def documented(path: Path) -> set[str]:
-    """Names that the file has, those of lines that show a default too."""
+    """The names in the file, including those of commented-out defaults."""
     return set(re.findall(r"^#?([A-Z][A-Z_]+)=", path.read_text(), re.MULTILINE))
 
 

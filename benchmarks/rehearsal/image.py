@@ -1,6 +1,6 @@
-"""The Dockerfile's image without a Docker engine: on Debian's packages, by buildah in a chroot.
+"""Builds the Dockerfile's image without a Docker engine: on Debian packages, with buildah.
 
-Only the base differs, as its build argument allows; pip's settings of this machine reach the build.
+Only the base image differs, by its build argument. The build uses this machine's settings for pip.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from benchmarks.rehearsal.compose_file import ROOT
 PACKAGES = "python3,python3-venv,ca-certificates"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 TORCH_HERE = "--build-arg=TORCH_INDEX="
-"""torch from wherever this machine's pip finds it."""
+"""Build argument: get torch from this machine's usual package index."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image laid out in a folder, with what its Dockerfile says of its processes."""
+    """An image unpacked into a folder, with the Dockerfile's settings for its processes."""
 
     root: Path
     environment: dict[str, str]
@@ -33,7 +33,7 @@ class Image:
 
 
 def built(work: Path) -> None:
-    """Make base and image, unless they are there."""
+    """Build the base and the image, unless they exist."""
     _configure(work)
     if not _has("earwitness-base"):
         archive = work / "base.tar"
@@ -50,7 +50,7 @@ def built(work: Path) -> None:
 
 
 def laid_out(work: Path) -> Image:
-    """The image's files in a folder of their own."""
+    """Unpack the image's files into a folder."""
     _configure(work)
     name = _call("buildah", "from", "localhost/earwitness").strip()
     root = Path(_call("buildah", "mount", name).strip())
@@ -60,7 +60,7 @@ def laid_out(work: Path) -> Image:
 
 
 def _configure(work: Path) -> None:
-    """Everything of buildah's in the work folder."""
+    """Buildah's options, which keep all of its files in the work folder."""
     path = work / "storage.conf"
     folders = f'runroot = "{work}/run"\ngraphroot = "{work}/store"\n'
     path.write_text(f'[storage]\ndriver = "overlay"\n{folders}')
@@ -75,7 +75,7 @@ def _has(image: str) -> bool:
 
 
 def _pip_of_this_machine(work: Path) -> list[str]:
-    """Its settings as `/etc/pip.conf`, and the folders and certificates that they name."""
+    """pip's settings as `/etc/pip.conf`, and the folders and certificates that they name."""
     asked = _call("python3", "-m", "pip", "config", "list")
     settings = dict(line.partition(".")[2].split("=", 1) for line in asked.splitlines())
     written = configparser.ConfigParser(interpolation=None)
@@ -87,7 +87,7 @@ def _pip_of_this_machine(work: Path) -> list[str]:
         path = Path(urllib.parse.urlsplit(word).path)
         if path.is_absolute() and path.exists() and str(path) != CERTIFICATES:
             mounts[str(path)] = str(path)
-            if path.name == "simple":  # An index of files, which lie beside it.
+            if path.name == "simple":  # A file index; its packages lie beside it.
                 mounts[str(path.parent)] = str(path.parent)
     return [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
 
@@ -97,5 +97,5 @@ def _call(*command: str) -> str:
     prefix = ["nice", "-n", "15", "ionice", "-c", "3"] if len(nice) == 2 else []
     done = subprocess.run([*prefix, *command], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command[:3])} … ended with status {done.returncode}")
+        raise SystemExit(f"{' '.join(command[:3])} … exited with status {done.returncode}")
     return done.stdout

@@ -1,7 +1,7 @@
-"""compose.yaml's services as processes: their own commands, environments and health checks.
+"""Runs compose.yaml's services as processes with their own commands, environments and checks.
 
-Ours run in the image's files under chroot; the others by Debian's programs, set up as their images
-set them up. One network namespace has them all, each under its name.
+Our own services run in a chroot with the image's files; the others use Debian's programs, set up as
+in their images. All of them share a network namespace, in which each has its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEALTHY_SECONDS = 180.0
 
 @dataclass
 class Machine:
-    """One machine: its volumes and whatever runs on it."""
+    """One simulated machine: its volumes and running services."""
 
     folder: Path
     services: Mapping[str, Service]
@@ -33,7 +33,7 @@ class Machine:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Empty volumes."""
+        """Create empty volumes."""
         for name, owner in (("data", OURS), ("backups", OURS), ("database", 0), ("logs", OURS)):
             path = self.folder / name
             path.mkdir(parents=True, exist_ok=True)
@@ -44,11 +44,13 @@ class Machine:
             target.mkdir(exist_ok=True)
             _mount("--bind", str(self.folder / name), str(target))
         Path("/data").mkdir(exist_ok=True)
-        _mount("--bind", str(self.folder / "data"), "/data")  # As the proxy sees the volume.
+        _mount(
+            "--bind", str(self.folder / "data"), "/data"
+        )  # The path at which the proxy sees the volume.
         _initialise_database(self.folder / "database", self.services["database"])
 
     def up(self, *names: str) -> None:
-        """Start services, each after what it waits for; all if none is named."""
+        """Start services, each after those that it waits for; all services if none is named."""
         for name in names or self.services:
             if name in self.running:
                 continue
@@ -70,7 +72,7 @@ class Machine:
             )  # fmt: skip
 
     def is_healthy(self, name: str) -> bool:
-        """What the service's own check says; without one, whether it runs."""
+        """The result of the service's health check; if it has none, whether it runs."""
         service, process = self.services[name], self.running[name]
         if process.poll() is not None:
             return False
@@ -81,13 +83,13 @@ class Machine:
         return done.returncode == 0
 
     def kill(self, name: str) -> None:
-        """kill -9 of the service's processes, as when its machine fails."""
+        """kill -9 the service's processes, as if its machine failed."""
         process = self.running.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def down(self) -> None:
-        """End everything, the last started first."""
+        """Stop all services, the last started first."""
         for name, process in reversed(self.running.items()):
             stop = self.services[name].entry.get("stop_signal", "SIGTERM")
             if process.poll() is None:
@@ -102,7 +104,7 @@ class Machine:
             subprocess.run(["umount", "--lazy", str(path)], check=True)
 
     def exec(self, *command: str, name: str = "site", **more: str) -> subprocess.Popen[str]:
-        """`docker compose run --rm NAME COMMAND`."""
+        """Do what `docker compose run --rm NAME COMMAND` does."""
         words, environment = self._inside(self.services[name], list(command))
         return subprocess.Popen(
             words, env=environment | more, text=True,
@@ -110,7 +112,7 @@ class Machine:
         )  # fmt: skip
 
     def wait(self, name: str, condition: str) -> None:
-        """Until the service is as `depends_on` wants it."""
+        """Wait until the service meets a condition of `depends_on`."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         if condition == "service_completed_successfully":
             if self.running[name].wait(timeout=HEALTHY_SECONDS) != 0:
@@ -135,7 +137,7 @@ class Machine:
         return self._inside(service, command)
 
     def _inside(self, service: Service, command: list[str]) -> tuple[list[str], dict[str, str]]:
-        """A command in the service's container."""
+        """The command line that runs a command in the service's container."""
         if not service.is_ours:
             home = {"XDG_DATA_HOME": str(self.folder / "certificates")}
             return command, _plain() | service.environment | home
@@ -146,7 +148,7 @@ class Machine:
 
 
 def lay_network(work: Path, names: list[str]) -> None:
-    """This namespace's loopback, the services' names, and a resolver where Docker has its own."""
+    """Set up the namespace's loopback, the services' names, and a resolver at Docker's address."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     hosts = work / "hosts"
     hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {name}\n" for name in names))
@@ -157,7 +159,7 @@ def lay_network(work: Path, names: list[str]) -> None:
 
 
 def lay_files(work: Path, image: Image) -> None:
-    """Kernel's folders for the image, and the configurations that compose.yaml mounts."""
+    """Mount the kernel's folders into the image, and the files that compose.yaml mounts."""
     _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp")
     for name in ("proc", "dev", "dev/shm"):
         _mount("--bind", f"/{name}", str(image.root / name))
@@ -168,7 +170,7 @@ def lay_files(work: Path, image: Image) -> None:
     caddyfile.parent.mkdir(parents=True, exist_ok=True)
     caddyfile.touch()
     _mount("--bind", str(ROOT / "deploy" / "Caddyfile"), str(caddyfile))
-    # Caddy would put its own authority among this machine's.
+    # Otherwise Caddy would add its own certificate authority to this machine's.
     for name in ("/etc/ssl/certs", "/usr/local/share/ca-certificates"):
         copy = work / name.strip("/").replace("/", "-")
         shutil.rmtree(copy, ignore_errors=True)
@@ -177,7 +179,7 @@ def lay_files(work: Path, image: Image) -> None:
 
 
 def _initialise_database(folder: Path, service: Service) -> None:
-    """As the image's entry point: the role, its password, the database of that name."""
+    """Do what the image's entry point does: create the role, its password and its database."""
     if any(folder.iterdir()):
         return
     given = service.environment

@@ -1,4 +1,4 @@
-"""Ten rounds of one page: three sounds, five names, five steps of confidence, a free text."""
+"""Ten rounds of one page: three sounds, five labels, five levels of confidence, a free text."""
 
 from otree.api import BaseConstants, BaseGroup, BasePlayer, BaseSubsession, Page, models, widgets
 

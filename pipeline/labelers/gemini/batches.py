@@ -218,7 +218,7 @@ def _fetch(
             whole = reply if isinstance(reply, dict) else {"unreadable": str(reply)[:300]}
             calls.answered(key, whole, config)
             if model and fault_of(whole, model) == "model":
-                left.append(f"{model} was asked and {version_of(whole) or 'another'} answered")
+                left.append(f"{model} was asked but {version_of(whole) or 'another'} answered")
         elif reason := _entered(calls, key, entry.get("error") or {}, state):
             left.append(reason)
     calls.fetched(job)
