@@ -140,7 +140,7 @@ def run(
 
 @contextmanager
 def _site(database: str) -> Iterator[tuple[dict[str, str], Path, Callable[[], None] | None]]:
-    """Environment and folder of an empty site, and a function that kills and restarts PostgreSQL."""
+    """Environment and folder of an empty site, and a function that restarts PostgreSQL by kill."""
     data = Path(tempfile.mkdtemp(prefix="ew-kills-"))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EARWITNESS_", "PYTEST_"))}
     environment = kept | {
