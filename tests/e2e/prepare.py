@@ -12,8 +12,6 @@ import json
 import sys
 from pathlib import Path
 
-from studyapp.runs.services import folders
-
 
 def study(slug: str, ratings: str = "5") -> None:
     """Twelve features under two methods, five trials per participation; by default room for 24."""
@@ -74,7 +72,7 @@ def again(stage: str, name: str = "") -> None:
 
     from pipeline.run import STAGES
     from studyapp.models import Run
-    from studyapp.runs.services import lifecycle
+    from studyapp.runs.services import folders, lifecycle
 
     original = Run.objects.get(name="tiny")
     made = lifecycle.create_run(

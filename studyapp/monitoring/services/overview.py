@@ -64,7 +64,7 @@ class Monitor:
     @property
     def planned(self) -> int:
         """Ratings planned over all conditions."""
-        return sum(cells.wished for _, cells in self.cells)
+        return sum(cells.planned for _, cells in self.cells)
 
 
 def monitor(study: Study) -> Monitor:

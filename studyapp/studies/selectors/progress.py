@@ -15,10 +15,10 @@ class Cells:
 
     method: str
     items: int
-    wished: int
+    planned: int
     """Planned ratings over all items."""
     ratings: int
-    """Main answers of complete participations, those above an item's wish included."""
+    """Main answers of complete participations, including those above an item's planned number."""
     full: int
     """Items that have all their planned ratings."""
     per_item: tuple[int, ...] = ()
@@ -64,7 +64,7 @@ def cells_of(study: Study) -> list[Cells]:
         Cells(
             method=method,
             items=len(ratings),
-            wished=len(ratings) * study.ratings_per_item,
+            planned=len(ratings) * study.ratings_per_item,
             ratings=sum(ratings),
             full=sum(n >= study.ratings_per_item for n in ratings),
             per_item=tuple(ratings),

@@ -103,7 +103,7 @@ def check_evidence(participation: Participation) -> None:
     assert all(0 < one["heard_ms"] <= one["page_ms"] for one in told)
 
 
-def test_every_page_by_keyboard_alone(page: Page, study: Study) -> None:
+def test_every_page_with_only_the_keyboard(page: Page, study: Study) -> None:
     participation = walk(page, study, by="keyboard")
     assert participation.completion_code
     answers = Response.objects.filter(trial__kind="main").values_list("choice", "free_text")

@@ -279,7 +279,7 @@ def test_a_minute_offline_costs_nothing(page: Page, study: Study) -> None:
     assert [one.choice for one in Response.objects.all()] == [3]
 
 
-def test_an_answer_on_its_way_survives_a_closed_page(page: Page, study: Study) -> None:
+def test_an_answer_being_sent_survives_closing_the_page(page: Page, study: Study) -> None:
     to_first_trial(page, study)
     listen(page)
     expect_stored_end(page, clip=3)

@@ -97,7 +97,7 @@ def test_a_page_of_whatever_kind_in_between_is_not_the_end(
 
 
 @pytest.mark.parametrize("status", [403, 413])
-def test_a_page_that_stays_in_between_is_shown(page: Page, study: Study, status: int) -> None:
+def test_an_intermediate_page_that_stays_is_shown(page: Page, study: Study, status: int) -> None:
     answered(page, study)
     page.route("**/trial/", lambda route: route.fulfill(
         status=status, body="<h1>Something else</h1>", content_type="text/html")
@@ -123,9 +123,7 @@ def test_json_that_says_nothing_is_not_understood(page: Page, study: Study, body
 
 
 @pytest.mark.parametrize("status", [403, 404, 413, 400])
-def test_events_that_are_refused_do_not_keep_an_answer_back(
-    page: Page, study: Study, status: int
-) -> None:
+def test_refused_events_do_not_hold_up_an_answer(page: Page, study: Study, status: int) -> None:
     answered(page, study)
     page.get_by_role("button", name="Play sound 1").click()
     once(page, "**/events", lambda route: route.fulfill(status=status, body="no"))

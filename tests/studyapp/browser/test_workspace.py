@@ -110,7 +110,7 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     assert hand.clicks <= MOST_CLICKS, hand.clicks
 
 
-def test_other_runs_bring_their_own_saes_before_anything_is_sent(page: Page) -> None:
+def test_choosing_other_runs_offers_their_saes_before_submitting(page: Page) -> None:
     for number in (1, 2):
         run = make_run(seconds=0.3, clips=4, name=f"run {number}")
         make_features(run, count=2, exemplars=4, sae=f"layer{number}-n64-k4")
@@ -122,7 +122,7 @@ def test_other_runs_bring_their_own_saes_before_anything_is_sent(page: Page) -> 
     expect(page.get_by_label("layer2-n64-k4", exact=False)).to_be_visible()
 
 
-def test_a_preview_is_walked_in_a_tab_of_its_own(page: Page) -> None:
+def test_a_preview_opens_in_its_own_tab(page: Page) -> None:
     run = make_run(seconds=0.3, clips=4)
     make_features(run, count=2, exemplars=4)
     study = make_study(run=run, features=2, state=Study.State.DRAFT, trials_per_participation=2)
@@ -143,7 +143,7 @@ def test_a_preview_is_walked_in_a_tab_of_its_own(page: Page) -> None:
     assert not study.participations.exists()
 
 
-def test_a_study_that_runs_is_watched(page: Page) -> None:
+def test_a_running_study_is_monitored(page: Page) -> None:
     run = make_run(seconds=0.3, clips=4)
     make_features(run, count=4, exemplars=4)
     study = make_study(

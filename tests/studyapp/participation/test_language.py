@@ -78,7 +78,7 @@ def test_no_string_is_untranslated(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_compiled_file_is_that_of_the_source(language: str) -> None:
+def test_the_compiled_file_matches_its_source(language: str) -> None:
     """`manage.py compilemessages` creates it, so that running the site needs no gettext."""
     compiled = {key: text for key, text in catalogue(language).items() if key}
     assert compiled == {key: text for key, text in source(language).items() if key}

@@ -62,7 +62,7 @@ def test_login_leads_home_and_logout_back(client: Client) -> None:
     assert client.get(reverse("home")).status_code == 302
 
 
-def test_home_lists_runs_and_studies_without_a_query_a_row(researcher: Client) -> None:
+def test_home_lists_runs_and_studies_without_a_query_per_row(researcher: Client) -> None:
     first = factories.make_study()
     with CaptureQueriesContext(connection) as one:
         page = _text(researcher.get(reverse("home")))
@@ -106,7 +106,7 @@ def test_a_config_that_notepad_saved_is_read(researcher: Client, encoding: str) 
         ({"config": CONFIG, "name": "taken"}, "already exists"),
     ],
 )
-def test_a_config_that_is_refused_gets_its_line(
+def test_a_rejected_config_gets_one_line(
     researcher: Client, given: dict[str, Any], line: str
 ) -> None:
     lifecycle.create_run(
@@ -121,7 +121,7 @@ def test_a_config_that_is_refused_gets_its_line(
     assert Run.objects.count() == 1
 
 
-def test_a_moving_run_refreshes_itself_and_shows_its_bars(researcher: Client) -> None:
+def test_a_running_run_refreshes_itself_and_shows_progress(researcher: Client) -> None:
     run = lifecycle.create_run(
         name="moving", config=configs.config_from_toml(text=CONFIG), created_by=None
     )
@@ -187,7 +187,7 @@ def test_fields_write_the_text_and_the_text_fills_the_fields(researcher: Client)
     assert "id_config" not in broken
 
 
-def test_a_run_is_begun_by_its_fields_alone(researcher: Client) -> None:
+def test_a_run_can_be_started_with_only_the_fields(researcher: Client) -> None:
     fields = {"subject.model": "nano", "subject.hookpoints": "decoder.layers.0.resid_post"}
     given = {"name": "fields", "config": "", "sae.ks": "4, 8", **fields}
     assert researcher.post(reverse("new-run"), given).status_code == 302
@@ -281,7 +281,7 @@ def test_a_failed_run_is_queued_again_and_a_done_one_is_not(researcher: Client) 
     assert Run.objects.get().state == Run.State.QUEUED
 
 
-def test_a_study_is_moved_by_its_buttons(researcher: Client) -> None:
+def test_buttons_change_the_state_of_a_study(researcher: Client) -> None:
     study = factories.make_study(state=Study.State.DRAFT)
     place = [study.slug, study.version]
     for action, state in (
@@ -321,7 +321,7 @@ def test_downloads(researcher: Client) -> None:
     assert f"{study.slug}-v1/study.json" in zipfile.ZipFile(data).namelist()
 
 
-def test_administration_changes_a_draft_by_its_rules_and_nothing_frozen(
+def test_the_administration_edits_drafts_by_their_rules_and_nothing_frozen(
     researcher: Client,
 ) -> None:
     study = factories.make_study(state=Study.State.DRAFT)

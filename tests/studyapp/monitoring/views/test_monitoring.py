@@ -81,7 +81,7 @@ def test_states_cells_cost_and_pace(study: Study) -> None:
     assert now.running
 
 
-def test_who_left_is_counted_by_page(study: Study) -> None:
+def test_dropouts_are_counted_by_page(study: Study) -> None:
     inactive(study, "consent")
     inactive(study, "device")
     inactive(study, "trial")
@@ -202,7 +202,7 @@ def test_one_participation_step_by_step(researcher: Client, study: Study) -> Non
     assert researcher.get(place(study, "participation", "nobody")).status_code == 404
 
 
-def test_the_moving_part_comes_alone_and_stops_with_the_study(
+def test_htmx_gets_only_the_figures_and_stops_with_the_study(
     researcher: Client, study: Study
 ) -> None:
     part = researcher.get(place(study, "study"), headers={"HX-Request": "true"}).content.decode()
@@ -249,7 +249,9 @@ def test_pages_of_participations_are_read_by_key(
     assert f"?before={following}" in page
 
 
-def test_queries_do_not_grow_with_who_takes_part(researcher: Client, study: Study) -> None:
+def test_queries_do_not_grow_with_the_number_of_participants(
+    researcher: Client, study: Study
+) -> None:
     someone = complete(study)
     inactive(study, "device")
     names = [("study", ()), ("participations", ()), ("study-flags", ()),

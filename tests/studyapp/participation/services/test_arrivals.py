@@ -27,7 +27,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_arriving_at_once_gives_no_place_twice_and_loses_nobody(tmp_path: Path) -> None:
+def test_simultaneous_arrivals_get_no_place_twice_and_nobody_is_lost(tmp_path: Path) -> None:
     """48 arrivals in 16 threads for 40 places: 40 get one, cells are balanced, 8 find it full.
 
     Each hand also sends its link twice at once and answers its first trial twice at once.

@@ -102,7 +102,7 @@ def test_assigning_twice_changes_nothing() -> None:
     assert list(someone.trials.values_list("pk", flat=True)) == before
 
 
-def test_who_does_not_come_back_frees_the_place() -> None:
+def test_participants_who_do_not_come_back_free_their_place() -> None:
     study = make_study(features=3, trials_per_participation=3)
     first, _second = arrive(study), arrive(study)
     with pytest.raises(StudyFullError):
@@ -112,7 +112,7 @@ def test_who_does_not_come_back_frees_the_place() -> None:
     assert third.condition == first.condition
 
 
-def test_who_comes_back_late_keeps_the_place_while_it_is_free() -> None:
+def test_participants_who_come_back_late_keep_their_place_while_it_is_free() -> None:
     study = make_study(features=3, trials_per_participation=3)
     someone = arrive(study)
     expire(someone)
@@ -122,7 +122,7 @@ def test_who_comes_back_late_keeps_the_place_while_it_is_free() -> None:
     assert someone.lease_expires_at > timezone.now()
 
 
-def test_who_comes_back_too_late_waits_until_a_place_is_free() -> None:
+def test_participants_who_come_back_too_late_wait_until_a_place_is_free() -> None:
     """Losing a place is not final, or a clock that jumps ahead would end participations."""
     study = make_study(features=3, trials_per_participation=3)
     someone = arrive(study)
@@ -175,7 +175,7 @@ def test_dropouts_items_are_given_again() -> None:
 
 
 @pytest.mark.parametrize("action", [lifecycle.pause, lifecycle.close])
-def test_a_study_that_is_not_open_takes_nobody_new(action) -> None:  # type: ignore[no-untyped-def]
+def test_a_study_that_is_not_open_accepts_no_new_participants(action) -> None:  # type: ignore[no-untyped-def]
     study = make_study()
     waiting = participations.begin(study=study)
     action(study)

@@ -77,7 +77,7 @@ def test_either_gives_a_second_chance_and_both_asks_for_two() -> None:
     assert record_of(both, "headphones").data["headphones"] is False
 
 
-def test_who_fails_is_screened_out_only_where_the_study_says_so() -> None:
+def test_failing_a_check_screens_out_only_if_the_study_says_so() -> None:
     one = at_headphones(headphone_check="antiphase", headphones_required=True)
     answer_round(one, right=1)
     one.refresh_from_db()
@@ -97,7 +97,7 @@ def test_an_answer_to_another_trial_changes_nothing() -> None:
     assert given == [1, None, None, None, None, None]
 
 
-def test_three_wrong_counts_end_the_volume_check_and_nobody_is_sent_away() -> None:
+def test_three_wrong_counts_end_the_volume_check_without_screening_out() -> None:
     one = make_one()
     steps.pass_step(participation=one, step="device", data={})
     tokens = set()

@@ -41,7 +41,7 @@ def test_a_single_use_link_opened_at_once_begins_one_participation() -> None:
     assert Participation.objects.count() == 1
 
 
-def test_a_shared_token_lets_no_more_consent_than_it_may() -> None:
+def test_a_shared_token_allows_no_more_consents_than_its_limit() -> None:
     token = token_of("shared", max_uses=2)
     begun = [participations.begin(study=token.study, entry=token) for _ in range(HANDS)]
     refused = at_once(*(

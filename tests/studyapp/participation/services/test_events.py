@@ -45,7 +45,7 @@ def answered(trial: Trial, *, seconds_ago: float) -> None:
     Response.objects.create(trial=trial, choice=1, confidence=3, response_ms=9_000, answered_at=at)
 
 
-def test_a_closed_study_takes_none_and_its_export_does_not_change(
+def test_a_closed_study_accepts_no_events_and_its_export_does_not_change(
     study: Study, trial: Trial
 ) -> None:
     answered(trial, seconds_ago=1)

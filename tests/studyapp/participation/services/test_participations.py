@@ -62,7 +62,9 @@ def test_a_full_study_still_lets_its_own_participants_back_in(study: Study) -> N
     assert participations.begin(study=study, external_key="0" * 64).pk
 
 
-def test_a_paused_study_lets_who_has_a_place_finish(study: Study, someone: Participation) -> None:
+def test_a_paused_study_lets_participants_with_a_place_finish(
+    study: Study, someone: Participation
+) -> None:
     lifecycle.pause(study)
     for _ in range(2):
         trial = shown(someone)

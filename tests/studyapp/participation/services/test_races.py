@@ -207,7 +207,7 @@ def test_consent_and_refusal_at_the_same_moment_never_mix() -> None:
 
 
 @pytest.mark.parametrize("status", ["returned", "timed_out", "screened_out", "refused"])
-def test_a_place_is_kept_for_nobody_who_has_left(status: str) -> None:
+def test_no_place_is_kept_for_participants_who_have_left(status: str) -> None:
     """The page's request read the row before the message arrived."""
     study = study_with(questionnaire=False)
     someone = at_last_trial(study)
@@ -226,7 +226,7 @@ def test_two_openings_of_one_link_are_one_participation() -> None:
         assert Participation.objects.filter(external_key=key).count() == 1
 
 
-def test_a_name_that_is_taken_is_an_error_and_nobody_elses_participation(
+def test_a_taken_identifier_is_an_error_and_returns_no_other_participation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     study = study_with(questionnaire=False)
@@ -237,7 +237,7 @@ def test_a_name_that_is_taken_is_an_error_and_nobody_elses_participation(
             participations.begin(study=study, external_key=key)
 
 
-def test_the_questionnaire_gives_no_place_that_somebody_else_has() -> None:
+def test_the_questionnaire_does_not_take_another_participants_place() -> None:
     study = make_study(
         features=3, trials_per_participation=3, methods=["descriptors"],
         steps=["consent", "instructions", "trial", "questionnaire"],

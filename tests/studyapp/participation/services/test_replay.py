@@ -56,7 +56,7 @@ def test_a_replay_is_exactly_what_was_shown(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"steps": all_steps(), "practice_trials": 2}])
-def test_a_row_that_was_changed_is_told(options: dict[str, Any]) -> None:
+def test_a_changed_row_is_reported(options: dict[str, Any]) -> None:
     """A main trial and a practice trial."""
     someone = arrive(make_study(**options))
     trial = someone.trials.get(number=2)

@@ -52,7 +52,7 @@ def test_withdrawing_twice_changes_nothing() -> None:
     assert withdraw(participation=someone).finished_at == first
 
 
-def test_who_refused_has_nothing_to_withdraw() -> None:
+def test_after_a_refusal_there_is_nothing_to_withdraw() -> None:
     someone = participations.refuse(participation=participations.begin(study=make_study()))
     with pytest.raises(ParticipationError, match="nothing to withdraw"):
         withdraw(participation=someone)

@@ -48,7 +48,7 @@ def test_a_single_use_token_binds_to_one_participation_and_finds_it_again() -> N
     assert EntryToken.objects.get().uses == 1
 
 
-def test_who_has_no_token_is_not_let_in() -> None:
+def test_visitors_without_a_token_are_not_let_in() -> None:
     study = make_study()
     [link] = links(study)
     for bad in (f"/s/{study.slug}/", f"/s/{study.slug}/?t=wrong", f"{link}x"):
@@ -64,7 +64,7 @@ def test_a_simulated_listener_needs_none() -> None:
     assert page(Client(), f"/s/{study.slug}/?simulated={token}") == "consent"
 
 
-def test_a_shared_token_lets_in_as_many_as_it_may() -> None:
+def test_a_shared_token_admits_up_to_its_limit() -> None:
     study = make_study(features=12, ratings_per_item=3)
     [link] = links(study, "--kind", "shared", "--max-uses", "2")
     first, late = Client(), Client()
@@ -98,7 +98,7 @@ def test_previews_of_a_link_use_nothing_up(kind: str) -> None:
     assert EntryToken.objects.get().uses == 1
 
 
-def test_a_link_is_of_its_series_alone() -> None:
+def test_a_link_belongs_only_to_its_series() -> None:
     """Neither a token nor a cookie opens another study."""
     study, other = make_study(), make_study()
     [link] = links(study)
@@ -108,7 +108,7 @@ def test_a_link_is_of_its_series_alone() -> None:
     assert (answer.status_code, passages.page_of(answer)) == (403, "uninvited")
 
 
-def test_a_revoked_token_lets_nobody_new_in_and_keeps_who_is_in() -> None:
+def test_a_revoked_token_admits_nobody_new_but_keeps_current_participants() -> None:
     study = make_study(features=12)
     [link] = links(study, "--kind", "shared")
     client = Client()
@@ -165,6 +165,6 @@ def test_tokens_out_of_range_are_refused(options: dict[str, object], message: st
         entry.make_tokens(study=make_study(), **options)  # type: ignore[arg-type]
 
 
-def test_links_of_a_study_that_is_not_there() -> None:
+def test_links_of_a_study_that_does_not_exist() -> None:
     with pytest.raises(CommandError, match="there is no study 'nowhere'"):
         call_command("entry_links", "nowhere")

@@ -91,7 +91,7 @@ def test_an_event_without_a_proper_sequence_is_passed_over(
     ["", "no json", "{}", '"x"', "NaN", b"\xff\xfe", "[" * 50_000, json.dumps([{}] * 201),
      '["' + "x" * 70_000 + '"]'],
 )  # fmt: skip
-def test_a_body_that_is_no_list_of_events_is_refused(
+def test_a_body_that_is_not_a_list_of_events_is_refused(
     client: Client, study: Study, trial: Trial, body: Any
 ) -> None:
     assert send(client, study, body).status_code == 400
@@ -105,7 +105,7 @@ def test_characters_that_no_database_stores_are_refused(
     assert send(client, study, [event(trial, **{name: text})]).status_code == 400
 
 
-def test_numbers_that_json_has_not_are_no_times(client: Client, study: Study, trial: Trial) -> None:
+def test_numbers_outside_json_are_not_times(client: Client, study: Study, trial: Trial) -> None:
     body = json.dumps([event(trial)]).replace(": 5", ": NaN")
     assert send(client, study, body).json()["ignored"] == ["a-1"]
     body = json.dumps([event(trial)]).replace(": 5", ": Infinity")

@@ -104,9 +104,7 @@ def test_consent_twice_draws_once(client: Client, study: Study) -> None:
     assert participation.trials.count() == 3
 
 
-def test_a_page_that_is_not_ones_turn_leads_to_the_current_one(
-    client: Client, study: Study
-) -> None:
+def test_a_page_out_of_turn_leads_to_the_current_one(client: Client, study: Study) -> None:
     passages.enter(client, study)
     for page in ("trial", "instructions", "thanks", "ended"):
         response = client.get(f"/s/{study.slug}/{page}/", follow=True)

@@ -78,7 +78,7 @@ def test_the_place_is_kept_through_the_questionnaire_while_there_is_room(client:
     assert someone.status == "complete"
 
 
-def test_the_headphone_page_while_its_last_answer_is_taken_leads_on(client: Client) -> None:
+def test_the_headphone_page_redirects_while_its_last_answer_is_taken(client: Client) -> None:
     study = make_study(steps=["consent", "headphones", "instructions", "trial"])
     someone = passages.reach(client, study, "headphones")
     page = f"/s/{study.slug}/headphones/"
@@ -112,7 +112,7 @@ def _before_the_second_read_of_the_record(act: Callable[[], None]) -> Callable[.
     return wrapper
 
 
-def test_a_trial_that_was_erased_meanwhile_leads_on(client: Client) -> None:
+def test_a_trial_erased_in_the_meantime_redirects(client: Client) -> None:
     study = make_study()
     someone = passages.reach(client, study, "trial")
     trial = someone.trials.get(number=1)

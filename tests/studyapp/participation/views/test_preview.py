@@ -73,7 +73,7 @@ def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> Non
     assert researcher.get(reverse("study", args=[copy.slug, 1])).status_code == 404
 
 
-def test_its_pages_are_those_of_a_participant(researcher: Client, study: Study) -> None:
+def test_preview_pages_are_those_of_a_participant(researcher: Client, study: Study) -> None:
     pages: list[dict[str, str]] = []
     _, begun = begin(researcher, study)
     lifecycle.open_study(lifecycle.freeze(study))
@@ -117,14 +117,14 @@ def test_a_preview_begins_at_any_step(researcher: Client, study: Study, step: st
     assert f'data-page="{step}"' in researcher.get(address).content.decode()
 
 
-def test_a_step_that_the_study_has_not(researcher: Client, study: Study) -> None:
+def test_a_step_that_the_study_does_not_have(researcher: Client, study: Study) -> None:
     answer = researcher.post(
         reverse("preview-study", args=[study.slug, 1]), {"step": "dance"}, follow=True
     )
     assert "has no step &#x27;dance&#x27;" in answer.content.decode()
 
 
-def test_a_preview_goes_with_the_next_with_its_draft_and_after_a_day(
+def test_a_preview_is_deleted_with_the_next_with_its_draft_and_after_a_day(
     researcher: Client, study: Study
 ) -> None:
     _, first = begin(researcher, study)

@@ -42,7 +42,9 @@ def test_a_full_study_is_refused_politely_on_arrival_and_at_consent(client: Clie
     assert (response.status_code, passages.page_of(response)) == (200, "full")
 
 
-def test_who_finished_sees_the_code_again_even_when_the_study_is_closed(client: Client) -> None:
+def test_finished_participants_see_their_code_again_even_when_the_study_is_closed(
+    client: Client,
+) -> None:
     study = make_study(features=3)
     participation = passages.reach_trials(client, study)
     passages.finish(client, study, participation)
@@ -52,7 +54,7 @@ def test_who_finished_sees_the_code_again_even_when_the_study_is_closed(client: 
     assert participation.completion_code in page.content.decode()
 
 
-def test_who_is_under_way_when_the_study_closes_is_told(client: Client) -> None:
+def test_participants_in_the_middle_are_told_when_the_study_closes(client: Client) -> None:
     study = make_study(features=3)
     passages.reach_trials(client, study)
     lifecycle.close(study)
@@ -60,7 +62,7 @@ def test_who_is_under_way_when_the_study_closes_is_told(client: Client) -> None:
     assert passages.page_of(response) == "closed"
 
 
-def test_who_has_not_consented_waits_while_the_study_is_paused(client: Client) -> None:
+def test_visitors_before_consent_wait_while_the_study_is_paused(client: Client) -> None:
     study = make_study(features=3)
     passages.enter(client, study)
     lifecycle.pause(study)
@@ -71,7 +73,7 @@ def test_who_has_not_consented_waits_while_the_study_is_paused(client: Client) -
 
 
 @pytest.mark.parametrize("status", ["screened_out", "returned", "timed_out", "withdrawn"])
-def test_every_other_end_is_a_page(client: Client, status: str) -> None:
+def test_every_other_ending_has_a_page(client: Client, status: str) -> None:
     study = make_study(features=3)
     participation = passages.enter(client, study)
     Participation.objects.filter(pk=participation.pk).update(status=status)
@@ -79,7 +81,7 @@ def test_every_other_end_is_a_page(client: Client, status: str) -> None:
     assert passages.page_of(response) == status
 
 
-def test_the_open_version_is_the_one_that_the_link_means(client: Client) -> None:
+def test_the_link_leads_to_the_open_version(client: Client) -> None:
     run = make_run()
     make_features(run)
     first = make_study(run=run, slug="twice")
@@ -89,7 +91,7 @@ def test_the_open_version_is_the_one_that_the_link_means(client: Client) -> None
     assert passages.enter(client, second).study == second
 
 
-def test_who_began_under_an_older_version_stays_there(client: Client) -> None:
+def test_participants_who_began_in_an_older_version_stay_there(client: Client) -> None:
     run = make_run()
     make_features(run)
     first = make_study(run=run, slug="twice")

@@ -81,7 +81,7 @@ def test_an_answer_that_was_not_offered_is_refused(client: Client, study: Study)
     assert answered.status_code == 422
 
 
-def test_refusing_ends_with_a_code_of_its_own(client: Client, study: Study) -> None:
+def test_refusing_ends_with_a_separate_code(client: Client, study: Study) -> None:
     participation = passages.enter(client, study)
     page = client.post(f"/s/{study.slug}/consent/", {"decision": "refuse"}, follow=True)
     participation.refresh_from_db()
@@ -134,7 +134,7 @@ def test_a_check_page_does_not_tell_its_answer(client: Client, study: Study, ste
     assert answers
 
 
-def test_a_sound_of_a_check_is_its_participations_alone(client: Client, study: Study) -> None:
+def test_a_sound_of_a_check_belongs_only_to_its_participation(client: Client, study: Study) -> None:
     participation = passages.reach(client, study, "headphones")
     client.get(f"/s/{study.slug}/headphones/")
     token = next(iter(participation.steps_taken.get(step="headphones").data["sounds"]))
@@ -179,7 +179,7 @@ def test_the_browsers_language_is_taken_and_can_be_changed(client: Client, study
     assert Participation.objects.get().language == "en"
 
 
-def test_a_language_that_the_study_lacks_is_its_first(client: Client, study: Study) -> None:
+def test_a_language_that_the_study_lacks_gives_its_first(client: Client, study: Study) -> None:
     french = {"Accept-Language": "fr"}
     page = client.get(f"/s/{study.slug}/", follow=True, headers=french)
     assert 'lang="en"' in page.content.decode()[:60]
