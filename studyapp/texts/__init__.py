@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent
 NAMES = ("consent", "instructions", "debrief")
 LONGEST = 20_000
-"""Characters of a study's text."""
+"""Maximum length of a study's text, characters."""
 MOST_BRACKETS = 500
-"""Each opening bracket of Markdown may have the parser look through all that follows it."""
+"""Maximum number of opening brackets: for each, the parser may scan all the text after it."""
 LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/consent.md")))
-"""Languages that have default texts: the folders beside this file."""
+"""Languages that have default texts: the folders next to this file."""
 
 
 @cache
@@ -35,24 +35,24 @@ def default(name: str, language: str = "en") -> str:
 def of_study(study: Study, field: str, language: str) -> str:
     """The study's own `title`, `consent_text`, `instructions_text` or `debrief_text`.
 
-    In that language; in the study's first where it has no such text.
+    In that language, or in the study's first language if it has no such text.
     """
     own: str = getattr(study, field)
     return str(study.texts.get(language, {}).get(field) or own)
 
 
 def version_of(text: str) -> str:
-    """What tells two versions of a text apart: SHA-256, hexadecimal."""
+    """Identifies a version of a text: its SHA-256, hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
 def render(text: str) -> SafeString:
-    """Markdown to HTML, once per process: raw HTML stays text, no images, links are checked.
+    """Markdown to HTML, cached per process: raw HTML stays text, no images, links are checked.
 
-    Headings begin at the second level, whatever the text begins with: the page has the first.
+    Headings begin at the second level, whatever the text begins with, as the page has the first.
     """
-    # js-default is the parser's profile for text from strangers: no raw HTML, no javascript: links.
+    # js-default is the parser's profile for untrusted text: no raw HTML, no javascript: links.
     parser = MarkdownIt("js-default").disable("image")
     tokens = parser.parse(text)
     headings = [token for token in tokens if token.type.startswith("heading_")]
