@@ -101,7 +101,7 @@ class Study(models.Model):
     """Whether who fails the headphone check is screened out; otherwise it is only recorded."""
     practice_trials = models.PositiveSmallIntegerField(default=2)
     check_sounds = models.JSONField(default=dict, blank=True)
-    """What `services.sounds.make` wrote for the sound checks: names of files and right answers."""
+    """Written by `studies.services.check_sounds`: files and right answers."""
     languages = models.JSONField(default=default_languages)
     """Codes of `settings.LANGUAGES`. Title and texts of the columns here are in the first; the
     others' stand in `texts`."""

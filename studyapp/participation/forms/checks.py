@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from studyapp.participation.forms.events import MAX_MILLISECONDS
-from studyapp.studies.services.sounds import TONE_COUNTS
+from studyapp.studies.services.check_sounds import TONE_COUNTS
 
 
 class DeviceForm(forms.Form):

@@ -17,7 +17,7 @@ from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, StepRecord, Study
 from studyapp.models.steps import Step
 from studyapp.participation.services import steps
-from studyapp.studies.services.sounds import Sound, headphone_checks
+from studyapp.studies.services.check_sounds import Sound, headphone_checks
 
 HEADPHONE_TRIALS = 6
 HEADPHONE_PASS = 5

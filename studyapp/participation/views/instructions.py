@@ -16,7 +16,7 @@ from studyapp.participation.services import participations as services
 from studyapp.participation.services import practice
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
 from studyapp.participation.views.players import player, script_strings
-from studyapp.studies.services.sounds import exercise_of
+from studyapp.studies.services.synthetic_items import exercise_of
 
 
 @page(Step.INSTRUCTIONS)

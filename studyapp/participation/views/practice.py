@@ -12,7 +12,7 @@ from studyapp.participation.services import practice as services
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
 from studyapp.participation.views.players import script_strings, trial_players
 from studyapp.participation.views.trial import show_trial, take_answer
-from studyapp.studies.services.sounds import exercise_of
+from studyapp.studies.services.synthetic_items import exercise_of
 
 
 @page(Step.PRACTICE)

@@ -14,7 +14,7 @@ from studyapp.models import Item, Run, Study, StudySeries
 from studyapp.recruitment.services import entry
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import (
-    catch,
+    check_sounds,
     design,
     drawing,
     frames,
@@ -23,7 +23,7 @@ from studyapp.studies.services import (
     protocol,
     quality_rules,
     series,
-    sounds,
+    synthetic_items,
 )
 from studyapp.studies.services.items import Progress
 from studyapp.studies.settings import editable, every_setting
@@ -57,7 +57,7 @@ def create_study(
     )
     clips = {one.feature.pk: drawing.draw_clips(pooled=one, seed=seed) for one in drawn}
     stimuli = items.make_stimuli(clips, study.loudness_lufs, progress)
-    study.check_sounds = dict(sounds.make_check_sounds(study))
+    study.check_sounds = dict(check_sounds.make_check_sounds(study))
     with transaction.atomic():
         if replaces is not None:
             discard(replaces)
@@ -67,8 +67,8 @@ def create_study(
         study.runs.add(*runs)
         items.write_items(study, methods, pool, drawn, clips, stimuli)
         seconds = next(iter(stimuli.values())).seconds
-        Item.objects.bulk_create(sounds.practice_items(study=study, seconds=seconds))
-        Item.objects.bulk_create(catch.catch_items(study=study, seconds=seconds))
+        Item.objects.bulk_create(synthetic_items.practice_items(study=study, seconds=seconds))
+        Item.objects.bulk_create(synthetic_items.catch_items(study=study, seconds=seconds))
         frames.check_draw(study)
         if within is not None:
             within(study)
@@ -203,7 +203,7 @@ def _check_extra_trials(study: Study) -> None:
         if value not in choices.values:
             raise StudyError(f"{name} is {value!r}: known are {', '.join(choices.values)}")
     limits = {
-        "catch_trials": min(len(catch.CATCHES), study.trials_per_participation),
+        "catch_trials": min(len(synthetic_items.CATCHES), study.trials_per_participation),
         "repeat_trials": study.trials_per_participation // 2,
     }
     for name, most in limits.items():

@@ -11,7 +11,7 @@ from studyapp import texts
 from studyapp.core.errors import StudyError
 from studyapp.models import Study, steps
 from studyapp.studies import questionnaire
-from studyapp.studies.services.sounds import MOST_PRACTICE_TRIALS
+from studyapp.studies.services.synthetic_items import MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import every_setting
 
 TEXTS = ("title", *(f"{name}_text" for name in texts.NAMES))

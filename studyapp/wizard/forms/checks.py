@@ -8,9 +8,8 @@ from django import forms
 
 from studyapp.models import Study
 from studyapp.models.steps import NEEDED, STEPS, Step
-from studyapp.studies.services.catch import CATCHES
 from studyapp.studies.services.quality_rules import RULES
-from studyapp.studies.services.sounds import MOST_PRACTICE_TRIALS
+from studyapp.studies.services.synthetic_items import CATCHES, MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.base import Group, StepForm, field_of
 from studyapp.wizard.services import answers as services
