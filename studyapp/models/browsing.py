@@ -1,4 +1,4 @@
-"""What the page of a feature shows beyond its row: figures that a worker reads from the run."""
+"""What a feature's page shows beyond its row: data that a worker reads from the run."""
 
 from django.db import models
 
@@ -12,7 +12,7 @@ class FeatureView(models.Model):
     facts = models.JSONField()
     """`pipeline.viewing.facts.FeatureFacts` as plain values."""
     notes = models.JSONField(default=list, blank=True)
-    """Lines that say what could not be shown, and why."""
+    """Lines that explain what could not be shown."""
     made_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from studyapp.models.studies import Condition, Item, Study
 
 
 class Participation(models.Model):
-    """One passage of one pseudonymous participant through one study."""
+    """One pseudonymous participant taking part in one study, once."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "active"
@@ -34,47 +34,47 @@ class Participation(models.Model):
     condition = models.ForeignKey(
         Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
-    """Drawn with the trials, when the participant consents; none where a participation has all."""
+    """Drawn with the trials when the participant consents; null if everybody has all conditions."""
     identifier = models.CharField(max_length=20, unique=True)
-    """Pseudonym, random, in the participant's cookie; exports have a keyed hash of it."""
+    """Random pseudonym in the participant's cookie; exports show a keyed hash of it."""
     external_key = models.CharField(max_length=64, blank=True)
-    """Keyed hash of PROLIFIC_PID and SESSION_ID, which are not stored; empty on a generic link."""
+    """Keyed hash of PROLIFIC_PID and SESSION_ID, which are not stored; empty for a generic link."""
     person_key = models.CharField(max_length=64, blank=True)
-    """Keyed hash of PROLIFIC_PID alone: one person takes part once, whatever the SESSION_ID."""
+    """Keyed hash of PROLIFIC_PID only: one person takes part once, whatever the SESSION_ID."""
     submission = models.CharField(max_length=12, choices=Submission.choices, blank=True)
-    """What the recruiting service says of the submission; empty where it was never asked."""
+    """What the recruiting service says about the submission; empty if it was never asked."""
     entry = models.ForeignKey(
         EntryToken, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
-    """The token that it came by, where the study asks for one."""
+    """The token with which the participant entered, if the study needs one."""
     address_key = models.CharField(max_length=64, blank=True)
-    """Keyed hash of the address that it began from, kept for a day and in no export."""
+    """Keyed hash of the IP address at the beginning; deleted after a day, and in no export."""
     status = models.CharField(max_length=15, choices=Status.choices, default=Status.ACTIVE)
     simulated = models.BooleanField(default=False)
     seed = models.PositiveBigIntegerField()
     algorithm = models.CharField(max_length=20)
     """Version of the assignment algorithm that drew the trials from the seed."""
     draw = models.JSONField(default=dict, blank=True)
-    """What the draw stood on beside the seed: places and ratings held at that moment. With seed and
-    version it rebuilds the trials (`manage.py replay`)."""
+    """The counts that the draw used: places and ratings held at that moment. Together with seed and
+    algorithm they rebuild the trials (`manage.py replay`)."""
     assigned_at = models.DateTimeField(null=True, blank=True)
-    """When trials and place were given; empty before consent."""
+    """When the participation got its place and trials; empty before consent."""
     completion_code = models.CharField(max_length=20, blank=True)
     """Made in the transaction that commits the last answer; empty before."""
     ending_code = models.CharField(max_length=20, blank=True)
-    """Of who refused or was screened out: made in the transaction that ended it."""
+    """For participants who refused or were screened out; made in the transaction that ended it."""
     screened_for = models.CharField(max_length=20, choices=Screening.choices, blank=True)
     """Why the participation was screened out; empty otherwise."""
     language = models.CharField(max_length=10, default="en")
-    """Of the pages; one of the study's."""
+    """Of the pages; one of the study's languages."""
     consent_version = models.CharField(max_length=64, blank=True)
-    """SHA-256 of the consent text that was agreed to, in the language in which it was read."""
+    """SHA-256 of the consent text that was accepted, in the language in which it was shown."""
     created_at = models.DateTimeField(auto_now_add=True)
     consented_at = models.DateTimeField(null=True, blank=True)
     instructed_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
-    """Until then an unfinished participation holds its place in the quota."""
+    """Until then an unfinished participation keeps its place in the quota."""
 
     class Meta:
         ordering = ["study", "created_at"]
@@ -112,17 +112,17 @@ class Participation(models.Model):
 
 
 class StepRecord(models.Model):
-    """What happened in a step that is neither consent, instructions nor trials.
+    """What happened in a step other than consent, instructions and trials.
 
-    What the participant must not know, such as which of three tones is the target, stands in `data`
-    and never reaches a page.
+    `data` also holds what the participant must not know, such as which of three tones is the
+    target; it never reaches a page.
     """
 
     participation = models.ForeignKey(
         Participation, on_delete=models.CASCADE, related_name="steps_taken"
     )
     step = models.CharField(max_length=40)
-    """A name of `steps.STEPS`, or `feedback-N` for the feedback to practice trial N."""
+    """A name from `steps.STEPS`, or `feedback-N` for the feedback on practice trial N."""
     data = models.JSONField(default=dict, blank=True)
     begun_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True, blank=True)
@@ -140,7 +140,7 @@ class StepRecord(models.Model):
 
 
 class Trial(models.Model):
-    """One item shown in one participation, with the stored order of its options."""
+    """One item shown in one participation, with the order of its options."""
 
     class Kind(models.TextChoices):
         MAIN = "main", "main"
@@ -155,15 +155,15 @@ class Trial(models.Model):
     feature = models.ForeignKey(
         Feature, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    """The item's, in a main trial; here so that the database can hold that none comes twice."""
+    """The item's feature, in a main trial, so that a constraint can keep it from coming twice."""
     number = models.PositiveSmallIntegerField()
-    """Counts from 1 in the order shown."""
+    """Counted from 1, in the order shown."""
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.MAIN)
     repeat_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE)
     token = models.CharField(max_length=32, unique=True)
     """Opaque name of the trial in pages and URLs."""
     key = models.CharField(max_length=32)
-    """Opaque idempotency key that goes with the answer."""
+    """Opaque idempotency key that is sent with the answer."""
     option_order = models.JSONField()
     """Five indices into the item's options: position 1 shows `options[option_order[0]]`."""
     shown_at = models.DateTimeField(null=True, blank=True)
@@ -206,7 +206,7 @@ CONFIDENCE = (
 
 
 class Response(models.Model):
-    """The answer to a trial. One, whatever the network does."""
+    """The answer to a trial: exactly one, even if it is sent several times."""
 
     trial = models.OneToOneField(Trial, on_delete=models.CASCADE, related_name="response")
     choice = models.PositiveSmallIntegerField()
@@ -215,7 +215,7 @@ class Response(models.Model):
     """A value of `CONFIDENCE`."""
     free_text = models.TextField(blank=True, max_length=500)
     response_ms = models.PositiveBigIntegerField()
-    """From the trial's first showing to its answer, by the server's clock."""
+    """From when the trial was first shown to its answer, by the server's clock."""
     answered_at = models.DateTimeField()
 
     class Meta:
@@ -255,13 +255,13 @@ class Event(models.Model):
     )
     type = models.CharField(max_length=20, choices=Type.choices)
     clip = models.PositiveSmallIntegerField(null=True, blank=True)
-    """1–3, where the event concerns a clip."""
+    """1 to 3, if the event concerns a clip."""
     at_ms = models.PositiveBigIntegerField()
     """Milliseconds since the page was opened, by the page's monotonic clock."""
     value = models.PositiveBigIntegerField(null=True, blank=True)
     """`heard`: milliseconds of sound since the last such event; `visible`: milliseconds hidden."""
     sequence = models.CharField(max_length=40)
-    """Opaque, made by the page: the same event sent twice is stored once."""
+    """Opaque, made by the page, so that an event that is sent twice is stored once."""
     received_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

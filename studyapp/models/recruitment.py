@@ -1,6 +1,6 @@
-"""How participants come: by a recruiting service, by tokens, at a machine in the laboratory.
+"""How participants are recruited: by a service, by tokens, at a computer in the laboratory.
 
-What stands here may change while a study is open; what is frozen with it (its codes) stands there.
+These rows may change while a study is open. Its codes are frozen with it and are in its own row.
 """
 
 from django.db import models
@@ -10,9 +10,9 @@ from studyapp.models.studies import Study
 
 
 class Recruitment(models.Model):
-    """Where a study's participants come from. A study without one is open to anyone with the link.
+    """Where a study's participants come from. Without one, anyone with the link can enter.
 
-    The service's token and secret are no rows: they come from the environment.
+    The service's token and secret are not stored: they come from the environment.
     """
 
     class Entry(models.TextChoices):
@@ -27,22 +27,22 @@ class Recruitment(models.Model):
     entry = models.CharField(max_length=10, choices=Entry.choices, default=Entry.LINK)
     service = models.CharField(max_length=10, choices=Service.choices, default=Service.NONE)
     external_study = models.CharField(max_length=64, blank=True)
-    """The service's own identifier of the study; a link with another one is refused."""
+    """The study's identifier at the service; a link with a different one is refused."""
     payment = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
-    """What a complete participation is paid; empty where the study does not say."""
+    """Payment for a complete participation; empty if the study does not state it."""
     currency = models.CharField(max_length=3, blank=True)
-    """ISO 4217, of the payment."""
+    """Of the payment, ISO 4217."""
     reconciled_at = models.DateTimeField(null=True, blank=True)
-    """When the service's list of submissions was last compared with ours."""
+    """When the service's list of submissions was last compared with the participations."""
 
     def __str__(self) -> str:
         return f"{self.study}: {self.get_service_display()}"
 
 
 class EntryToken(models.Model):
-    """A token in a link, by which one participant, or many, or a laboratory's machine, may enter.
+    """A token in a link that lets one participant, several, or a laboratory's computer enter.
 
-    Only its hash is stored: the token itself is shown once, when it is made.
+    Only its hash is stored; the token itself is shown once, when it is made.
     """
 
     class Kind(models.TextChoices):
@@ -58,7 +58,7 @@ class EntryToken(models.Model):
     """For the researcher only: whom it is for."""
     uses = models.PositiveIntegerField(default=0)
     max_uses = models.PositiveIntegerField(null=True, blank=True)
-    """How many participations it may begin; no limit where empty."""
+    """How many participations it may begin; no limit if empty."""
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -79,7 +79,7 @@ class EntryToken(models.Model):
 
 
 class Delivery(models.Model):
-    """A message of a recruiting service, taken once however often it is sent."""
+    """A message from a recruiting service, processed once however often it is sent."""
 
     service = models.CharField(max_length=10, choices=Recruitment.Service.choices)
     event = models.CharField(max_length=100)

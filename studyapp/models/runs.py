@@ -1,6 +1,6 @@
 """A run and what a study needs of it: stages, features, exemplars, labels.
 
-The run's directory stays the source; these rows are its index, made by `services/runs.py` once the
+The run's directory remains the source; these rows are its index, made by `runs/services` once the
 run is done.
 """
 
@@ -29,26 +29,25 @@ class Run(models.Model):
         IMPORT = "import", "import"
 
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.SITE)
-    """Who made it: somebody logged in, whoever may run commands on this machine, or another
-    machine. Only the first is held to what the administrator offers; an import is never executed.
-    """
+    """Where it was made: on a page, by a command on this machine, or on another machine. Only the
+    first is limited to what the administrator offers; an import is never executed."""
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
     )
-    """Whose run it is; null for one that the command line made: for administrators only."""
+    """The owner; null for a run of the command line, which only administrators can use."""
     name = models.CharField(max_length=100, unique=True)
     identifier = models.CharField(max_length=12, blank=True, db_index=True)
-    """First twelve characters of the run's key, the `run` of every export; empty until it began."""
+    """First twelve characters of the run's key, `run` in every export; empty until it begins."""
     directory = models.CharField(max_length=500, unique=True)
-    """Path of the run directory, absolute or counted from `EARWITNESS_DATA`. A run made here has
-    one of its own that says nothing of its name: `runs/UUID`."""
+    """Path of the run directory, absolute or relative to `EARWITNESS_DATA`. A run made here has its
+    own, `runs/UUID`, which does not depend on its name."""
     config = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
     error = models.TextField(blank=True)
     """The one line that says why the run failed."""
     facets = models.JSONField(default=dict, blank=True)
-    """What the features can be filtered by, noted when the run is indexed: `saes`, `layers`,
-    `methods`, `scorers`, and `features`, their number."""
+    """What features can be filtered by, stored when the run is indexed: `saes`, `layers`,
+    `methods`, `scorers`, and the number of `features`."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -84,11 +83,11 @@ class StageRecord(models.Model):
     seconds = models.FloatField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
-    """When the piece of work that is counted began."""
+    """When the work that `done` counts began."""
     lines = models.JSONField(default=list, blank=True)
-    """The stage's log, the last lines of it: [time, text]."""
+    """The last lines of the stage's log: [time, text]."""
     follows: list[str]
-    """Finished stages after it; set by the selector of the run's page alone."""
+    """Finished stages after this one; set only by the selector of the run's page."""
 
     class Meta:
         ordering = ["order"]
@@ -101,7 +100,7 @@ class StageRecord(models.Model):
 
     @property
     def throughput(self) -> float | None:
-        """Steps a second of the piece of work that is counted; None before its first step."""
+        """Steps per second of the current work; None before its first step."""
         if not self.started_at or not self.heartbeat_at or not self.done:
             return None
         seconds = (self.heartbeat_at - self.started_at).total_seconds()
@@ -109,7 +108,7 @@ class StageRecord(models.Model):
 
     @property
     def seconds_left(self) -> float | None:
-        """At this speed; None where it is not known."""
+        """At the current speed; None if it is unknown."""
         speed = self.throughput
         return (self.total - self.done) / speed if speed and self.total else None
 
@@ -120,12 +119,12 @@ class Clip(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="clips")
     sha256 = models.CharField(max_length=64)
     path = models.CharField(max_length=500)
-    """Path counted from the run directory."""
+    """Path relative to the run directory."""
     track = models.CharField(max_length=200)
     start_seconds = models.FloatField()
     seconds = models.FloatField()
     tags = models.JSONField(default=list, blank=True)
-    """The corpus's tags of the track; known to simulated listeners as what the clip sounds like."""
+    """The corpus's tags of the track; to simulated listeners, what the clip sounds like."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "sha256"], name="one_clip_per_hash")]
@@ -154,19 +153,19 @@ class Feature(models.Model):
     score = models.FloatField(null=True, blank=True)
     """Best detection score of any method's best label; null if none was scored."""
     agreement = models.FloatField(null=True, blank=True)
-    """How far the methods' names share words, 0 to 1; null with fewer than two methods."""
+    """How far the methods' labels share words, 0 to 1; null with fewer than two methods."""
     label_text = models.TextField(blank=True)
-    """Every label's text, folded, for searching."""
+    """The texts of all labels, folded, for searching."""
 
     class Meta:
         ordering = ["run", "sae", "index"]
         constraints = [
             models.UniqueConstraint(fields=["run", "identifier"], name="one_feature_per_identifier")
         ]
-        # The browser pages by (value, number) within a run: each order is an index read along.
+        # The browser pages by (value, key) within a run: each order reads along an index.
         indexes = [
             models.Index(fields=["run", "id"], name="features_by_place"),
-            # What is looked for in one SAE or layer is not looked for in all the others.
+            # A search in one SAE or layer does not read the others.
             models.Index(fields=["run", "sae", "id"], name="features_by_sae"),
             models.Index(fields=["run", "layer", "id"], name="features_by_layer"),
             models.Index(fields=["run", "rate", "id"], name="features_by_rate"),
@@ -219,7 +218,7 @@ class LabelCandidate(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OK)
     reason = models.CharField(max_length=300, blank=True)
     name = models.CharField(max_length=300, blank=True)
-    """The same for near-synonyms of all features and methods of a run; empty in older runs."""
+    """Shared by near-synonyms over all features and methods of a run; empty in older runs."""
     scores = models.JSONField(default=dict, blank=True)
     """Scorer → score, where the scorer gave one."""
 

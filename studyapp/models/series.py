@@ -1,4 +1,4 @@
-"""A participants' link and whose it is: one series has all versions of a study."""
+"""The link that participants follow, and its owner: one series has all versions of a study."""
 
 from django.db import models
 from django.db.models.functions import Lower
@@ -7,19 +7,19 @@ from studyapp.models.projects import Project
 
 
 class StudySeries(models.Model):
-    """The slug in a participants' link. It belongs to one project, with every version under it."""
+    """The slug in the participants' link. It belongs to one project, with all its versions."""
 
     slug = models.SlugField(max_length=60)
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="series"
     )
-    """Null for studies that the command line made: for administrators only."""
+    """Null for studies made on the command line, which only administrators can use."""
 
     class Meta:
         verbose_name_plural = "study series"
         ordering = ["slug"]
         constraints = [
-            # A participant who types the link does not look at capitals.
+            # Participants who type the link need not mind capitals.
             models.UniqueConstraint(Lower("slug"), name="one_series_per_slug"),
         ]
 

@@ -1,4 +1,4 @@
-"""The steps of a participation: one list, of which a study has some; which is frozen with it.
+"""The steps of a participation: one list, from which each study takes some; frozen with it.
 
 To add a step, touch these: its name in `STEPS`, when it is done in `selectors/participation.py`,
 its page in `views/` and `urls.py`, its template, how simulated listeners pass it in `simulation/`.
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """Where a participation stands: the page that it sees; also the name of that page's URL."""
+    """The page that a participation is at; also the name of that page's URL."""
 
     CONSENT = "consent"
     DEVICE = "device"
@@ -35,19 +35,18 @@ STEPS = (
     Step.TRIAL,
     Step.QUESTIONNAIRE,
 )
-"""What a study can have, in the one order in which steps come. `thanks` and `ended` come of
-themselves."""
+"""The steps that a study can have, in their fixed order. `thanks` and `ended` are no choice."""
 NEEDED = (Step.CONSENT, Step.INSTRUCTIONS, Step.TRIAL)
-"""What every study has; the paper's study has no more."""
+"""The steps that every study has; the paper's study has no others."""
 
 
 def default_steps() -> list[str]:
-    """Of a new study: everything."""
+    """The steps of a new study: all of them."""
     return all_steps()
 
 
 def all_steps() -> list[str]:
-    """Every step that there is."""
+    """All steps that a study can have."""
     return [step.value for step in STEPS]
 
 
@@ -65,5 +64,5 @@ def problem_with(steps: Sequence[str]) -> str:
     if missing:
         return f"every study needs the step {missing[0]}"
     if list(steps) != [step for step in STEPS if step in steps]:
-        return f"steps come once each and in this order: {', '.join(STEPS)}"
+        return f"each step comes once, in this order: {', '.join(STEPS)}"
     return ""

@@ -16,7 +16,7 @@ def default_languages() -> list[str]:
 
 
 def default_quality_rules() -> dict[str, float]:
-    """`services.quality` says what each means."""
+    """What each means: `exports.flags`."""
     return {"fast_seconds": 2.0, "straight_line": 5}
 
 
@@ -34,7 +34,7 @@ class StudyManager(models.Manager["Study"]):
 
 
 class Study(models.Model):
-    """A protocol. A draft may change; what is frozen never does: an edit makes the next version."""
+    """A protocol. A draft can change; once frozen it never does: an edit makes the next version."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "draft"
@@ -61,11 +61,11 @@ class Study(models.Model):
         BOTH = "both", "both, one after the other"
 
     series = models.ForeignKey(StudySeries, on_delete=models.PROTECT, related_name="studies")
-    """Whose link it is; `slug` and `project` are the series' own, here for lists and exports."""
+    """The owner of the link. `slug` and `project` are copied from it for lists and exports."""
     slug = models.SlugField(max_length=60)
     version = models.PositiveIntegerField(default=1)
     title = models.CharField(max_length=120)
-    """What a participant reads at the top; says nothing of methods."""
+    """Shown to participants at the top of every page; mentions no method."""
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     runs = models.ManyToManyField(Run, related_name="studies", blank=True)
     seed = models.PositiveBigIntegerField()
@@ -74,71 +74,71 @@ class Study(models.Model):
     )
     design = models.CharField(max_length=10, choices=Design.choices, default=Design.BETWEEN)
     saes = models.JSONField(default=list, blank=True)
-    """SAEs of the runs whose features can be drawn; all where empty."""
+    """SAEs of the runs from which features are drawn; all of them if empty."""
     strata = models.JSONField(default=default_strata, blank=True)
-    """What the draw of features is stratified by: names of `draws.STRATA`."""
+    """What the draw of features is stratified by: names from `drawing.STRATA`."""
     features_wanted = models.PositiveIntegerField(default=100)
-    """How many features are drawn; each becomes one item under every condition."""
+    """Number of features to draw; each becomes one item under every condition."""
     ratings_per_item = models.PositiveIntegerField(default=1)
     trials_per_participation = models.PositiveIntegerField(default=10)
-    """Main trials, each of another feature; catch trials and repeats come on top."""
+    """Main trials, each of a different feature; catch trials and repeats are extra."""
     catch_trials = models.PositiveSmallIntegerField(default=0)
-    """An obvious sound with four absurd options; strewn among the main trials."""
+    """An obvious sound with four absurd options, shown between main trials."""
     repeat_trials = models.PositiveSmallIntegerField(default=0)
-    """Main trials that are shown once more, with their options in another order."""
+    """Main trials that are shown a second time, with their options in another order."""
     quality_rules = models.JSONField(default=default_quality_rules)
-    """When an answer or a participation is flagged. A flag rejects nobody and deletes nothing."""
+    """When an answer or a participation is flagged. A flag excludes nobody and deletes nothing."""
     lease_minutes = models.PositiveIntegerField(default=90)
-    """How long an unfinished participation holds its place."""
+    """How long an unfinished participation keeps its place without an answer."""
     loudness_lufs = models.FloatField(default=-23.0)
     """Integrated loudness of every stimulus, ITU-R BS.1770, in LUFS."""
     steps = models.JSONField(default=default_steps)
-    """Names of `steps.STEPS`, in their order: the pages that a participant meets."""
+    """Names from `steps.STEPS`, in that order: the pages that a participant goes through."""
     headphone_check = models.CharField(
         max_length=10, choices=HeadphoneCheck.choices, default=HeadphoneCheck.EITHER
     )
     headphones_required = models.BooleanField(default=False)
-    """Whether who fails the headphone check is screened out; otherwise it is only recorded."""
+    """Whether failing the headphone check screens a participant out or is only recorded."""
     practice_trials = models.PositiveSmallIntegerField(default=2)
     check_sounds = models.JSONField(default=dict, blank=True)
     """Written by `studies.services.check_sounds`: files and right answers."""
     languages = models.JSONField(default=default_languages)
-    """Codes of `settings.LANGUAGES`. Title and texts of the columns here are in the first; the
-    others' stand in `texts`."""
+    """Codes from `settings.LANGUAGES`. The columns hold the texts in the first, `texts` those
+    in the others."""
     texts = models.JSONField(default=dict, blank=True)
     """Further language → {"title", "consent_text", "instructions_text", "debrief_text"}."""
     consent_text = models.TextField()
-    """Markdown, as are the other texts."""
+    """Markdown, like the other texts."""
     instructions_text = models.TextField()
     debrief_text = models.TextField(blank=True)
-    """What the study was about; shown with the completion code."""
+    """Explains what the study was about; shown with the completion code."""
     questions = models.JSONField(default=dict, blank=True)
-    """The questionnaire's own part: {"musical_training": "own" or "gold-msi", "wording": {language:
-    {item number: text}}}; empty for ours. See `questionnaire.py`."""
+    """How musical training is asked: {"musical_training": "own" or "gold-msi", "wording":
+    {language: {item number: text}}}; empty for our own questions."""
     codes = models.JSONField(default=dict, blank=True)
     """Fixed codes set up at a recruiting service, by ending: `complete`, `screened_out`,
-    `no_consent`, `incompatible_device`. Where there is none, a code is made for each passage."""
+    `no_consent`, `incompatible_device`. An ending without one gives each participation its own."""
     rehearsal = models.BooleanField(default=False)
-    """A trial run of the study itself: simulated listeners may go beside people, and all count on
-    its pages. Otherwise only people count."""
+    """Whether this only rehearses a study: simulated listeners may take part, and they count on its
+    pages like people. Otherwise only people count."""
     contact = models.CharField(max_length=200, blank=True)
     ethics_approval = models.CharField(max_length=100, blank=True)
     exclusion_rules = models.JSONField(default=dict, blank=True)
     analysis_plan = models.JSONField(default=dict, blank=True)
     left_out = models.JSONField(default=dict, blank=True)
-    """Why features were not eligible, with counts."""
+    """Why features were not eligible, counted by reason."""
     design_hash = models.CharField(max_length=64, blank=True)
-    """SHA-256 over design, items, texts, exclusion rules and analysis plan; empty while a draft."""
+    """SHA-256 over everything that `services/design.py` lists; empty until the study is frozen."""
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="studies"
     )
-    """Whose study it is; null for one that the command line made: for administrators only."""
+    """The owner; null for a study made on the command line, which only administrators can use."""
     unblinded_at = models.DateTimeField(null=True, blank=True)
-    """When somebody asked, before the closing, to see answers by method."""
+    """When somebody asked to see answers by method before the study was closed."""
     preview_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
-    """The study of which this is a copy to be walked through; its answers are no data."""
+    """The study of which this is a preview copy; its answers are no data."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -167,7 +167,7 @@ class Study(models.Model):
 
 
 class Condition(models.Model):
-    """A level of the study's factor: one method."""
+    """A level of the study's factor: one labelling method."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="conditions")
     method = models.CharField(max_length=60)
@@ -183,20 +183,20 @@ class Condition(models.Model):
 
 
 class Stimulus(models.Model):
-    """A clip as a participant hears it: loudness-matched, stripped of tags, one encoding."""
+    """A clip as participants hear it: matched in loudness, without tags, in one encoding."""
 
     sha256 = models.CharField(max_length=64)
     clip = models.ForeignKey(
         Clip, null=True, blank=True, on_delete=models.CASCADE, related_name="stimuli"
     )
-    """Where it was cut from; null for a sound that was synthesised (practice, catch)."""
+    """The clip that it was cut from; null for a synthesised sound (practice, catch)."""
     path = models.CharField(max_length=500)
-    """Path counted from `EARWITNESS_DATA`."""
+    """Path relative to `EARWITNESS_DATA`."""
     seconds = models.FloatField()
     loudness_lufs = models.FloatField()
     """Measured on the stored bytes, LUFS."""
     peaks = models.JSONField(default=list)
-    """Waveform outline for the player: 0–100, one number a bar, scaled to its own largest."""
+    """Waveform outline for the player: one number per bar, 0 to 100, the loudest being 100."""
 
     class Meta:
         verbose_name_plural = "stimuli"
@@ -217,15 +217,15 @@ class Stimulus(models.Model):
 
     @property
     def tags(self) -> list[str]:
-        """What is known of the recording; nothing of a synthesised sound."""
+        """The tags of the recording; none for a synthesised sound."""
         return list(self.clip.tags) if self.clip else []
 
 
 class Item(models.Model):
     """A feature under a condition, with its three stimuli and its five options.
 
-    Practice and catch items stand beside them: of synthesised sounds, with a right answer, without
-    feature and condition, the same for everybody.
+    Practice and catch items have synthesised sounds and a right answer but no feature and no
+    condition; they are the same for everybody.
     """
 
     class Role(models.TextChoices):
@@ -242,9 +242,9 @@ class Item(models.Model):
         Feature, null=True, blank=True, on_delete=models.PROTECT, related_name="items"
     )
     target = models.PositiveSmallIntegerField(null=True, blank=True)
-    """Index in `options` of the right answer, where there is one: practice and catch items."""
+    """Index in `options` of the right answer, if there is one."""
     identifier = models.CharField(max_length=40)
-    """Stable text identifier within the study, e.g. `i0042`; the `item` of every export."""
+    """Unique within the study, such as `i0042`; `item` in every export."""
     stimulus_1 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
     stimulus_2 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
     stimulus_3 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")

@@ -1,8 +1,8 @@
-"""The questions after the trials. Every one may be left out.
+"""The questions after the trials; participants may skip any of them.
 
 Musical training is asked in our own words, or by the Goldsmiths Musical Sophistication Index
-(Müllensiefen, Gingras, Musil and Stewart, PLOS ONE 2014), Musical Training: seven items by number,
-whose wording the researcher brings, with the right to use it, in every language of the study.
+(Müllensiefen, Gingras, Musil and Stewart, PLOS ONE 2014), Musical Training: seven numbered items.
+Their wording, and the right to use it, comes from the researcher, in every language of the study.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from django.utils.translation import gettext_lazy as _
 Text = str | Promise
 
 GOLD_MSI_ITEMS = (14, 27, 32, 33, 35, 36, 37)
-"""The subscale Musical Training of the Gold-MSI, version 1.0: each answered on seven steps."""
+"""The subscale Musical Training of the Gold-MSI, version 1.0: seven answers per item."""
 GOLD_MSI_REVERSED = frozenset({14, 27})
 GOLD_MSI_STEPS = 7
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question with its answers: code → text. What is stored and exported is the code."""
+    """One question with its answers: code → text. The code is stored and exported."""
 
     name: str
     text: Text
     answers: tuple[tuple[str, Text], ...]
     language: str = ""
-    """Of the researcher's own wording; empty for ours, which is in the page's."""
+    """Of the researcher's wording; empty for our own, which is in the language of the page."""
 
 
 NOT_SAID = ("not_said", _("I prefer not to say"))
@@ -92,11 +92,11 @@ OWN_TRAINING = (
         ),
     ),
 )
-"""Ours: three questions of 0 to 4 points each."""
+"""Our own three questions, 0 to 4 points each."""
 
 
 def of_study(questions: Mapping[str, Any], language: str) -> tuple[Question, ...]:
-    """Every question of a study with that `Study.questions`, in that language of the study."""
+    """Every question of a study with these `Study.questions`, in that language."""
     return (AGE, DEVICE, *training(questions, language))
 
 
@@ -112,7 +112,7 @@ def training(questions: Mapping[str, Any], language: str) -> tuple[Question, ...
 
 
 def training_score(answers: Mapping[str, str], questions: Mapping[str, Any]) -> int | None:
-    """Points of musical training: ours 0 to 12, Gold-MSI 7 to 49; None if any was left out."""
+    """Points of musical training: our own 0 to 12, Gold-MSI 7 to 49; None if one was skipped."""
     asked = training(questions, "")
     points = [_points(question.name, answers.get(question.name, "")) for question in asked]
     known = [point for point in points if point is not None]
@@ -120,7 +120,7 @@ def training_score(answers: Mapping[str, str], questions: Mapping[str, Any]) -> 
 
 
 def problem_with(questions: Mapping[str, Any], languages: list[str]) -> str:
-    """Why these cannot be a study's `questions`, as one line; empty if they can."""
+    """Why these cannot be a study's `questions`, in one line; empty if they can."""
     kind = questions.get("musical_training", "own")
     if kind not in ("own", "gold-msi"):
         return f"musical_training is {kind!r}: it must be own or gold-msi"
@@ -138,23 +138,23 @@ def problem_with(questions: Mapping[str, Any], languages: list[str]) -> str:
 
 
 def wording_of(text: str) -> dict[str, Any]:
-    """A language's Gold-MSI wording from text: a paragraph an item, in the order of their numbers;
-    its first line is the item, the others are the seven answers.
+    """The Gold-MSI wording of a language, from text: one paragraph per item, in order of their
+    numbers. Its first line is the item, the others are the seven answers.
 
-    Raises `ValueError` with what is missing.
+    Raises `ValueError`, which names what is missing.
     """
     paragraphs = [part.strip().split("\n") for part in re.split(r"\n\s*\n", text.strip())]
     if len(paragraphs) != len(GOLD_MSI_ITEMS):
         raise ValueError(
             f"There are {len(paragraphs)} paragraphs: Musical Training has {len(GOLD_MSI_ITEMS)} "
-            "items, an empty line between them."
+            "items, with an empty line between them."
         )
     wording = {}
     for number, (item, *answers) in zip(GOLD_MSI_ITEMS, paragraphs, strict=True):
         if len(answers) != GOLD_MSI_STEPS:
             raise ValueError(
                 f"Item {number} has {len(answers)} answers below it: {GOLD_MSI_STEPS} are needed, "
-                "a line each."
+                "one per line."
             )
         wording[str(number)] = {"text": item.strip(), "answers": [a.strip() for a in answers]}
     return wording

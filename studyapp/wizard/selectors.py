@@ -19,9 +19,9 @@ from studyapp.models import (
 )
 
 CANDIDATES = 3
-"""A feature is eligible only if each method has so many names for it."""
+"""A feature is eligible only if each method has this many labels for it."""
 CONTROL = "random-label"
-"""How methods begin that are there to be compared with."""
+"""Prefix of the methods that are controls."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Sae:
     name: str
     layer: int
     features: int
-    """Kept ones."""
+    """Those that were kept."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A labeling method as a study could use it."""
+    """A labelling method that a study could use."""
 
     name: str
     named: int
-    """Features that it gave three names or more."""
+    """Features for which it has three labels or more."""
 
     @property
     def is_control(self) -> bool:
-        """Whether it is there to be compared with, and names nothing by ear."""
+        """Whether it is a control, which labels without listening."""
         return self.name.startswith(CONTROL)
 
 
@@ -55,9 +55,9 @@ def by_id(pk: int) -> StudyDraft | None:
 
 
 def unfinished(*, created_by: int, projects: QuerySet[Project]) -> QuerySet[StudyDraft]:
-    """Plans whose study was not made yet or is still a draft, the last changed first.
+    """Drafts whose study is not made or not frozen yet, the last changed first.
 
-    Those of the projects, and a person's own that have none yet.
+    Those of the projects, and a person's own that have no project yet.
     """
     draft = Q(study=None) | Q(study__state=Study.State.DRAFT)
     whose = Q(project__in=projects) | Q(project=None, created_by=created_by)
@@ -71,25 +71,25 @@ def of_study(study: Study) -> StudyDraft | None:
 
 
 def usable(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Those of finished runs that have features."""
+    """The runs that have features."""
     return runs.filter(Exists(Feature.objects.filter(run=OuterRef("pk"))))
 
 
 def runs_named(numbers: Sequence[int]) -> list[Run]:
-    """Runs of these numbers, in that order, with their projects."""
+    """The runs with these keys, in that order, with their projects."""
     found = Run.objects.select_related("project").in_bulk(list(numbers))
     return [found[number] for number in numbers if number in found]
 
 
 def saes_of(runs: Sequence[Run]) -> list[Sae]:
-    """The SAEs of these runs with how many features each kept."""
+    """The SAEs of these runs, with the number of features that each kept."""
     rows = Feature.objects.filter(run__in=runs).order_by().values_list("run", "sae", "layer")
     counted = rows.annotate(n=Count("pk")).order_by("run", "layer", "sae")
     return [Sae(run, sae, layer, n) for run, sae, layer, n in counted]
 
 
 def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
-    """The methods that every one of these runs has, the controls last."""
+    """The methods that all of these runs have, controls last."""
     third = LabelCandidate.objects.filter(
         feature__run__in=runs, rank=CANDIDATES, status=LabelCandidate.Status.OK
     )
@@ -103,7 +103,7 @@ def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
 
 
 def free_slug(word: str = "listening") -> str:
-    """`listening`, or `listening-N` that no study has."""
+    """`listening`, or the first `listening-N` that is free."""
     taken = {one.slug.lower() for one in StudySeries.objects.filter(slug__istartswith=word)}
     numbers = [int(found[1]) for slug in taken if (found := re.fullmatch(rf"{word}-(\d+)", slug))]
     if not numbers and word not in taken:

@@ -1,4 +1,4 @@
-"""A study in the making: its draft with all sounds, and the power of its design."""
+"""What workers do for a draft: make its study, and estimate the power of its design."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def make(lease: jobs.JobLease) -> None:
 
 
 def estimate(lease: jobs.JobLease) -> None:
-    """Estimate the power of the design that was asked last."""
+    """Estimate the power of the latest design."""
     power.estimate(draft=_draft(lease), lease=lease)
 
 

@@ -11,7 +11,7 @@ from studyapp.studies.selectors.studies import main_items
 
 @dataclass(frozen=True)
 class Cells:
-    """How many ratings the items of one condition have, against those planned."""
+    """How many of the planned ratings the items of one condition have."""
 
     method: str
     items: int
@@ -34,7 +34,7 @@ def all_studies() -> QuerySet[Study]:
 
 
 def every_study() -> QuerySet[Study]:
-    """Every study and version, bare."""
+    """Every study and version, without counts."""
     return Study.objects.all()
 
 
@@ -50,7 +50,7 @@ def newest(slug: str) -> Study | None:
 
 
 def cells_of(study: Study) -> list[Cells]:
-    """How full the cells of each condition are, by method; of participations that count."""
+    """How full the cells of each condition are, from participations that count."""
     answered = Q(
         trials__kind=Trial.Kind.MAIN,
         trials__participation__status=Participation.Status.COMPLETE,

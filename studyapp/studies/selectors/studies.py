@@ -1,4 +1,4 @@
-"""Reads for studies: by link, and the pool of features that a study is drawn from."""
+"""Reads for studies: by link, and the pool from which a study's features are drawn."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from studyapp.models import (
 )
 
 TOP_EXEMPLARS = 10
-"""A feature's clips are drawn from its this many strongest exemplars."""
+"""A feature's clips are drawn from this many of its strongest exemplars."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One text of one method for one feature; rank 1 is the method's best."""
+    """One method's text for one feature; rank 1 is the method's best."""
 
     text: str
     rank: int
     name: str = ""
-    """What near-synonyms of the run share; empty if the run does not say."""
+    """Shared by near-synonyms in the run; empty if the run has none."""
 
     @property
     def key(self) -> str:
-        """Equal for candidates that say the same."""
+        """Equal for candidates that mean the same."""
         return fold(self.name or self.text)
 
 
 @dataclass(frozen=True)
 class PooledFeature:
-    """A kept feature with what an item needs of it."""
+    """A kept feature with everything that an item needs."""
 
     feature: Feature
     clips: tuple[Clip, ...]
     """Of the top exemplars, strongest first."""
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
-    """Method → its successful candidates, best first, near-synonyms once."""
+    """Method → its successful candidates, best first, one of each group of near-synonyms."""
 
 
 def series_named(slug: str) -> StudySeries | None:
-    """The series of that slug, in capitals or not."""
+    """The series with that slug; capitals make no difference."""
     return StudySeries.objects.filter(slug__iexact=slug).first()
 
 
 def by_link(slug: str) -> Study | None:
-    """The study that a participant's link means: the open version, else the newest frozen one.
+    """The study behind a participant's link: the open version, else the newest frozen one.
 
-    A preview has a slug of its own, which nobody can guess.
+    A preview has its own slug, which nobody can guess.
     """
     versions = list(Study.with_previews.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
     is_open = [study for study in versions if study.state == Study.State.OPEN]
@@ -80,7 +80,7 @@ def saes_of(run: Run) -> list[str]:
 def pool(*, run: Run, methods: Sequence[str], saes: Sequence[str] = ()) -> list[PooledFeature]:
     """Every kept feature of the run with its clips and candidates, ordered by SAE and index.
 
-    Of these SAEs alone, where any are named.
+    Only of these SAEs, if any are named.
     """
     clips = _clips_by_feature(run)
     candidates = _candidates_by_feature(run, methods)
@@ -101,7 +101,7 @@ def pools(
 
 
 def main_items(study: Study) -> QuerySet[Item]:
-    """The study's items but for practice and catch: each has a feature and a condition."""
+    """The study's items without practice and catch: each has a feature and a condition."""
     return study.items.filter(role=Item.Role.MAIN)
 
 
@@ -141,7 +141,7 @@ class OfferedItem:
 
     identifier: str
     feature: str
-    """Unique over runs."""
+    """Unique across runs."""
     method: str
     options: list[dict[str, Any]]
     target: int | None
@@ -161,6 +161,6 @@ def offered_items(study: Study) -> list[OfferedItem]:
 
 
 def catch_items(study: Study) -> list[str]:
-    """Identifiers of the study's catch items, ordered."""
+    """Identifiers of the study's catch items, in order."""
     found = study.items.filter(role=Item.Role.CATCH).order_by("identifier")
     return list(found.values_list("identifier", flat=True))

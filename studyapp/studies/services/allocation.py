@@ -1,21 +1,21 @@
-"""The draw of a participation's trials: from study, counts and seed alone, to be redone at will.
+"""Which trials a participation gets: drawn from study, counts and seed only, so repeatable.
 
 Nothing here reads or writes a row. `draw` takes what the study fixes (`Frame`), what was held at
-that moment (`Counts`) and the seed, and gives condition, trials, their order and the order of their
-options. The same three give the same allocation for ever; a change of anything here needs a new
+that moment (`Counts`) and the seed. It returns the condition, the trials, their order and the order
+of their options. Equal input always gives an equal allocation; a change of that needs a new
 `ALGORITHM`.
 
-*Cells.* A participation takes every feature at most once. Between participants all its features
-are of one condition, within participants an equal share is of each. Among all sets that allow this
-it takes one whose cells have the fewest ratings, exactly: a smallest-cost flow from conditions to
-features, with a cost that grows with the square of a cell's ratings. Ties go to the cell that lost
-fewer participants, then to the lot.
+*Cells.* A participation has every feature at most once. Between participants all its features are
+of one condition, within participants each condition has an equal share. Among all sets of cells
+that fulfil this, one with the fewest ratings is taken, exactly: a minimum-cost flow from conditions
+to features whose cost grows with the square of a cell's ratings. Ties go to the cell that lost
+fewer participants, then by lot.
 
-*Identification.* No label is both target and distractor within one participation. Items exclude
-each other where one's target is another's distractor. A set free of conflicts is sought among all
-items, then in each half of a two-colouring of the conflicts (`draws.options_by_identification`
-draws distractors so that each half is free of them), then from each of the least rated items; the
-cheapest one found is taken.
+*Identification.* No label is both target and distractor within one participation: two items
+conflict if the target of one is a distractor of the other. A set without conflicts is searched for
+among all items, then in each half of a two-colouring of the conflicts (distractors are drawn so
+that each half has none: `drawing.options_by_identification`), then starting from each of the least
+rated items; the cheapest set found is taken.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from studyapp.studies.services.drawing import OPTIONS, stream
 ALGORITHM = "crossed-1"
 MAIN, CATCH, REPEAT = "main", "catch", "repeat"
 ANCHORS = 12
-"""Least rated items from which a set free of conflicts is grown."""
+"""How many of the least rated items a set without conflicts is grown from."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A main item as the draw sees it."""
+    """A main item as the draw needs it."""
 
     item: str
     feature: str
     method: str
     target: str = ""
-    """Folded text of the right answer, under identification."""
+    """Folded text of the right answer, in identification."""
     distractors: frozenset[str] = frozenset()
 
 
@@ -56,24 +56,24 @@ class Frame:
     """Main trials of a participation."""
     within: bool = False
     catch: tuple[str, ...] = ()
-    """Catch items that there are, ordered."""
+    """All catch items, in order."""
     catch_trials: int = 0
     repeats: int = 0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What was held when the participation came."""
+    """What was held when the participant consented."""
 
     held: Mapping[str, int]
-    """Method → participations that hold a place there; unused within participants."""
+    """Method → participations that hold a place in it; unused within participants."""
     ratings: Mapping[str, tuple[int, int]]
-    """Item → (main trials that hold a place, main trials that lost theirs)."""
+    """Item → (main trials that hold a place, main trials that lost it)."""
 
 
 @dataclass(frozen=True)
 class AllocatedTrial:
-    """A trial to be."""
+    """A trial that is to be made."""
 
     item: str
     kind: str
@@ -85,7 +85,7 @@ class AllocatedTrial:
 
 @dataclass(frozen=True)
 class Allocation:
-    """A participation to be."""
+    """What a participation is given."""
 
     method: str | None
     """None within participants."""
@@ -93,7 +93,7 @@ class Allocation:
 
 
 def draw(frame: Frame, state: Counts, seed: int) -> Allocation:
-    """The allocation. Raises `StudyError` if the study has no set of cells that its rules allow."""
+    """Draw an allocation. Raises `StudyError` if no set of cells fulfils the study's rules."""
     method = None if frame.within else _method(frame, state, seed)
     quotas = _quotas(frame, state, seed) if method is None else {method: frame.trials}
     costs = _costs(frame, state, seed)
@@ -107,7 +107,7 @@ def draw(frame: Frame, state: Counts, seed: int) -> Allocation:
 
 
 def conflict(one: Cell, other: Cell) -> bool:
-    """Whether a label would be target here and distractor there."""
+    """Whether the target of one is a distractor of the other."""
     return one.target in other.distractors or other.target in one.distractors
 
 
@@ -118,7 +118,7 @@ def _method(frame: Frame, state: Counts, seed: int) -> str:
 
 
 def _quotas(frame: Frame, state: Counts, seed: int) -> dict[str, int]:
-    """An equal share of the trials for each condition; what is over goes to the least rated."""
+    """An equal share of the trials for each condition; the remainder goes to the least rated."""
     rated = dict.fromkeys(frame.methods, 0)
     for cell in frame.cells:
         rated[cell.method] += state.ratings[cell.item][0]
@@ -131,21 +131,21 @@ def _quotas(frame: Frame, state: Counts, seed: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a cell costs, as one whole number made of four that never outweigh each other."""
+    """What a cell costs: one whole number that combines four in strict order of importance."""
 
     of: Mapping[str, int]
     """Item → cost."""
     per_rating: int
-    """The least that a rating more costs: two sets that differ by less are rated alike."""
+    """The least that one more rating costs: sets that differ by less have equal ratings."""
 
 
 def _costs(frame: Frame, state: Counts, seed: int) -> Costs:
     """First the square of a cell's ratings, then its feature, then its losses, then the lot.
 
-    The feature counts because within participants a feature whose cells are all rarely rated must
-    be taken now: later participations can take it only once each, and would be left with it (a
-    bipartite graph falls into as many matchings as its largest degree, if each covers the nodes
-    that have it). Who has the fewest ratings over all conditions comes first, whatever follows.
+    The feature counts because, within participants, a feature whose cells all have few ratings must
+    be taken now: later participations can take it only once each and might not suffice (a bipartite
+    graph splits into as many matchings as its largest degree, if each covers the nodes of that
+    degree). The features with the fewest ratings over all conditions come first.
     """
     items = [cell.item for cell in frame.cells]
     lots = list(range(len(items)))
@@ -174,11 +174,11 @@ def _cheapest(
 ) -> list[Cell]:
     """The cheapest cells that fill the quotas with different features.
 
-    By successive shortest paths: a condition takes a free feature, or one of another condition's,
-    which then takes another one itself.
+    By successive shortest paths: a condition takes a free feature, or one that another condition
+    has taken, which then takes a different one.
     """
     of = {(cell.method, cell.feature): cell for cell in cells}
-    # No condition ever needs more than its `trials` cheapest: the others hold fewer features.
+    # No condition needs more than its `trials` cheapest: the others hold fewer features than that.
     offers = {method: _offers(cells, method, sum(quotas.values()), costs) for method in quotas}
     taken: dict[str, str] = {}
     for method in [name for name, count in quotas.items() for _ in range(count)]:
@@ -199,7 +199,7 @@ def _path(
     of: Mapping[tuple[str, str], Cell],
     costs: Mapping[str, int],
 ) -> list[tuple[str, str]]:
-    """The cheapest way to give `start` one feature more: (feature, its new condition), in turn."""
+    """The cheapest way to give `start` one more feature: (feature, its new condition), in order."""
     spent: dict[str, int] = {start: 0}
     ways: dict[str, list[tuple[str, str]]] = {start: []}
     for _ in range(len(offers)):
@@ -219,7 +219,7 @@ def _path(
         if cell.feature not in taken
     ]
     if not ends:
-        raise StudyError("there are fewer features than trials in a participation")
+        raise StudyError("there are fewer features than trials per participation")
     _, feature, method = min(ends)
     return [*ways[method], (feature, method)]
 
@@ -227,9 +227,9 @@ def _path(
 def _free_of_conflicts(
     cells: Sequence[Cell], quotas: Mapping[str, int], costs: Costs
 ) -> list[Cell]:
-    """The cheapest set found that fills the quotas and whose labels do not clash.
+    """The cheapest set found that fills the quotas and has no conflicts.
 
-    At equal ratings one from a single half: mixed ones would leave halves that do not divide.
+    At equal ratings a set from one half goes first: mixed ones would leave uneven halves behind.
     """
     ordered = sorted(cells, key=lambda cell: costs.of[cell.item])
     halves = _halves(ordered)
@@ -249,8 +249,8 @@ def _free_of_conflicts(
     ]
     if not found:
         raise StudyError(
-            "no participation's labels can be kept apart: under identification the study needs "
-            "more different labels, or fewer trials a participation"
+            "every set of trials would show a right answer as a wrong one too: for identification "
+            "the study needs more different labels, or fewer trials per participation"
         )
     return min(found, key=lambda one: one[:3])[3]
 
@@ -274,7 +274,7 @@ def _clashes(chosen: Sequence[Cell]) -> bool:
 
 
 def _greedy(ordered: Sequence[Cell], quotas: Mapping[str, int]) -> list[Cell] | None:
-    """One cell after the other, where it fits to those before; None if the quotas stay unfilled."""
+    """Take each cell that fits the ones taken before; None if the quotas are not filled."""
     left, chosen = dict(quotas), list[Cell]()
     for cell in ordered:
         fits = left[cell.method] and all(
@@ -289,7 +289,7 @@ def _greedy(ordered: Sequence[Cell], quotas: Mapping[str, int]) -> list[Cell] | 
 
 
 def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
-    """The cells by a two-colouring of their conflicts, as far as there is one."""
+    """The cells in two halves by a two-colouring of their conflicts, as far as there is one."""
     by_target: dict[str, list[Cell]] = {}
     by_distractor: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -306,7 +306,7 @@ def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
             colour[cell.item] = own
             clash = [*by_distractor.get(cell.target, ())]
             clash += [other for text in cell.distractors for other in by_target.get(text, ())]
-            # The same target is the same label: whoever clashes with one clashes with all.
+            # An equal target is the same label: what conflicts with one conflicts with all.
             waiting += [(other, own) for other in by_target[cell.target]]
             waiting += [(other, 1 - own) for other in clash]
     return (
@@ -316,7 +316,7 @@ def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
 
 
 def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[AllocatedTrial]:
-    """Main trials with catch trials strewn among them and repeats towards the end."""
+    """Main trials with catch trials between them and repeats towards the end."""
     rng = stream(seed, "options")
     trials = [AllocatedTrial(item, MAIN, _order(rng)) for item in items]
     trials = _with_catch(frame, trials, stream(seed, "catch"))
@@ -324,7 +324,7 @@ def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[Allocat
 
 
 def _with_catch(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list[AllocatedTrial]:
-    """One catch trial in each of as many equal stretches, never the first trial."""
+    """Insert one catch trial into each of as many equal parts, never as the first trial."""
     items = rng.sample(frame.catch, frame.catch_trials)
     stretch = len(trials) / max(1, len(items))
     for number, item in reversed(list(enumerate(items))):
@@ -335,7 +335,7 @@ def _with_catch(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list
 
 
 def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list[AllocatedTrial]:
-    """Main trials of the first half once more in the last quarter, options in another order."""
+    """Repeat main trials of the first half in the last quarter, with options in another order."""
     early = [n for n, one in enumerate(trials) if one.kind == MAIN]
     early = early[: max(frame.repeats, len(early) // 2)]
     first = len(trials) - len(trials) // 4
@@ -343,7 +343,7 @@ def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> li
         order = _order(rng)
         while order == trials[source].order:
             order = _order(rng)
-        # Never straight after what it repeats, while there is anything to put between.
+        # Never right after the trial that it repeats, if another can come between them.
         low = min(max(first, source + 2), len(trials))
         place = rng.randint(low, len(trials))
         trials.insert(place, AllocatedTrial(trials[source].item, REPEAT, order, repeats=source))

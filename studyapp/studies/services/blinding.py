@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def may_be_seen(study: Study) -> bool:
-    """Whether answers by method may be looked at: the study is closed, or somebody unblinded it."""
+    """Whether answers by method may be seen: the study is closed, or somebody unblinded it."""
     return study.state == Study.State.CLOSED or study.unblinded_at is not None
 
 
 def unblind(*, study: Study, user: User, reason: str) -> Study:
-    """Let answers by method be seen before the closing; for good, and recorded with the reason.
+    """Show answers by method before the study is closed, for good; the reason is recorded.
 
-    Raises `StudyError` without a reason, for a draft, or where nothing is blind any more.
+    Raises `StudyError` without a reason, and for a study that is a draft, closed or unblinded.
     """
     reason = " ".join(reason.split())
     if not reason:
@@ -33,7 +33,7 @@ def unblind(*, study: Study, user: User, reason: str) -> Study:
     with transaction.atomic():
         blind = Study.objects.filter(pk=study.pk, unblinded_at=None)
         if not blind.update(unblinded_at=timezone.now()):
-            raise StudyError(f"{study} was unblinded before")
+            raise StudyError(f"{study} is already unblinded")
         audit.note(
             user=user, action="unblinded", target=study, project=study.project, reason=reason[:500]
         )

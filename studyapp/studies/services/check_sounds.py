@@ -21,14 +21,14 @@ TONE_VARIANTS = 2
 
 
 class Sound(TypedDict):
-    """A sound of a check and its right answer."""
+    """A sound and its right answer."""
 
     path: str
     answer: int
 
 
 class CheckSounds(TypedDict, total=False):
-    """What `Study.check_sounds` holds."""
+    """The content of `Study.check_sounds`."""
 
     reference: str
     tones: list[Sound]
@@ -37,7 +37,7 @@ class CheckSounds(TypedDict, total=False):
 
 
 def make_check_sounds(study: Study) -> CheckSounds:
-    """Write every sound that the study's checks need, at the study's loudness."""
+    """Write every sound that the study's checks need, at its loudness."""
     sounds = CheckSounds()
     if {Step.VOLUME, Step.DEVICE} & set(study.steps):
         sounds["reference"] = _write(synthesis.reference(), study, "reference")
@@ -53,7 +53,7 @@ def make_check_sounds(study: Study) -> CheckSounds:
 
 
 def headphone_checks(study: Study) -> tuple[str, ...]:
-    """The checks that a study can come to use, in their order."""
+    """The headphone checks that a participant may be given, in order."""
     check = Study.HeadphoneCheck
     if study.headphone_check in (check.EITHER, check.BOTH):
         return ("huggins", "antiphase")

@@ -1,6 +1,7 @@
-"""The draws that make a study of a run: features, clips, options. The same seed, the same study.
+"""The draws that make a study from a run: features, clips, options. Equal seeds give equal studies.
 
-Every draw has a stream of its own, named in its seed, so that adding one does not shift the others.
+Every draw has its own random stream, whose name is part of its seed, so that adding a draw does not
+change the others.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from studyapp.studies.selectors.studies import Candidate, PooledFeature
 
 OPTIONS = 5
 OWN_CANDIDATES = 3
-"""A feature needs this many distinct candidates of every method's own."""
+"""A feature needs this many distinct candidates from every method."""
 CLIPS = 3
 THIRDS = ("low", "middle", "high")
 STRATA = ("sae", "layer", "rate", "score")
-"""What features can be stratified by; rate and score by the thirds of the kept features."""
+"""What features can be stratified by; rate and score in thirds of the kept features."""
 
 
 class Option(TypedDict):
-    """One option as stored: `rank` is the method's own, null for another feature's label."""
+    """One stored option: `rank` is the method's, null for a label of another feature."""
 
     text: str
     source: str
@@ -32,12 +33,12 @@ class Option(TypedDict):
 
 
 def stream(seed: int, name: str) -> random.Random:
-    """The stream of random numbers of that name under the seed; Python keeps it over versions."""
-    return random.Random(f"{seed}:{name}")  # noqa: S311 - a draw to be repeated, not a secret
+    """The seed's random stream of that name; it is the same in every version of Python."""
+    return random.Random(f"{seed}:{name}")  # noqa: S311 - a draw that can be repeated, not a secret
 
 
 def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
-    """Why the feature cannot be in a study of these methods; empty if it can."""
+    """Why the feature cannot be in a study of these methods; empty if it can be."""
     reasons = [
         f"fewer than {OWN_CANDIDATES} candidates by {method}"
         for method in methods
@@ -57,8 +58,8 @@ def shares(
 ) -> dict[str, int]:
     """How many features each stratum gives: in proportion to `kept`, at most `eligible`.
 
-    By largest remainder. What a stratum cannot give goes to the others in the same way. Equal
-    remainders go to the earlier name, or by lot.
+    By largest remainder. What a stratum cannot give is shared among the others in the same way.
+    Equal remainders go to the first name, or by lot.
     """
     names = sorted(eligible)
     if lot is not None:
@@ -81,10 +82,11 @@ def draw_features(
     seed: int,
     strata: Sequence[str] = ("sae",),
 ) -> list[PooledFeature]:
-    """`wanted` eligible features, stratified, in an order that says nothing.
+    """`wanted` eligible features, stratified, in random order.
 
-    Features are drawn from each stratum in proportion to its share of the pool; likewise from each
-    layer in its SAE, and from each third in its layer. Raises `StudyError` if fewer are eligible.
+    Features are drawn from each stratum in proportion to its share of the pool, level by level:
+    from each layer in its SAE, from each third in its layer. Raises `StudyError` if fewer than
+    `wanted` are eligible.
     """
     stratum = strata_of(pool, strata)
     eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]
@@ -113,7 +115,7 @@ def _nested(
     seed: int,
     above: Stratum = (),
 ) -> dict[Stratum, int]:
-    """Shares level by level, so that the many small strata within one do not round it away."""
+    """Shares level by level, so that a stratum of many small ones is not rounded away."""
     depth = len(above)
     if depth == len(next(iter(kept), ())):
         if wanted > eligible.get(above, 0):
@@ -137,12 +139,12 @@ Key = tuple[int | None, str]
 
 
 def key(pooled: PooledFeature) -> Key:
-    """What tells features of several runs apart."""
+    """Tells features of several runs apart."""
     return (pooled.feature.run_id, pooled.feature.identifier)
 
 
 def strata_of(pool: Sequence[PooledFeature], by: Sequence[str]) -> dict[Key, Stratum]:
-    """Feature → its stratum, one name a level."""
+    """Feature → its stratum, one name per level."""
     several_runs = len({pooled.feature.run_id for pooled in pool}) > 1
     thirds = {name: _thirds(pool, name) for name in ("rate", "score") if name in by}
     names: dict[Key, Stratum] = {}
@@ -157,7 +159,7 @@ def strata_of(pool: Sequence[PooledFeature], by: Sequence[str]) -> dict[Key, Str
 
 
 def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
-    """Feature → `low`, `middle`, `high` by its rank among all; `none` without a value."""
+    """Feature → `low`, `middle` or `high` by its rank among all; `none` without a value."""
     names: dict[Key, str] = {key(pooled): "none" for pooled in pool}
     having = [pooled for pooled in pool if getattr(pooled.feature, name) is not None]
     having.sort(key=lambda pooled: (getattr(pooled.feature, name), pooled.feature.identifier))
@@ -167,18 +169,18 @@ def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
 
 
 def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
-    """Three of the top exemplars' clips, in random order, so that order says nothing of rank."""
+    """Three clips of the top exemplars, in random order, which does not tell the rank."""
     return stream(seed, f"clips:{pooled.feature.identifier}").sample(pooled.clips, CLIPS)
 
 
 def options_by_candidates(
     *, pooled: PooledFeature, method: str, pool: Mapping[str, PooledFeature], seed: int
 ) -> list[Option]:
-    """The method's own five best candidates, filled from its candidates for other features.
+    """The method's five best candidates, completed by its candidates for other features.
 
-    Donors come nearest decoder neighbours first, then any other in seeded order, and give one text
-    each, their best that is not there yet. Raises `StudyError` if the method has no five distinct
-    texts at all.
+    Other features come by decoder similarity, nearest first, then in seeded order. Each gives one
+    text, its best that is not there yet. Raises `StudyError` if the method has fewer than five
+    distinct texts.
     """
     own = pooled.candidates[method][:OPTIONS]
     options = [Option(text=one.text, source=method, rank=one.rank) for one in own]
@@ -199,9 +201,9 @@ def options_by_candidates(
 def label_halves(
     *, drawn: Sequence[PooledFeature], methods: Sequence[str], seed: int
 ) -> dict[str, int]:
-    """Folded target text → 0 or 1, so that each half has about as many items.
+    """Folded target text → 0 or 1, so that both halves have about as many items.
 
-    A participation that keeps to one half sees no target of its own as a distractor, as long as
+    A participation with items of one half never sees one of its targets as a distractor, as long as
     every distractor is from the other half or no target at all.
     """
     counts = Counter(best(one, method).key for one in drawn for method in methods)
@@ -223,10 +225,10 @@ def options_by_identification(
     halves: Mapping[str, int],
     seed: int,
 ) -> list[Option]:
-    """The method's best candidate for the feature, first, and its best of four other features.
+    """The method's best candidate for the feature, first, and its best for four other features.
 
-    The others are drawn at random among those whose text is none of the feature's own candidates;
-    those that are no target of the item's own half come first. Raises `StudyError` if the method
+    Those are drawn at random among the features whose text is none of this feature's candidates;
+    texts that are no target in the item's own half come first. Raises `StudyError` if the method
     has too few different texts.
     """
     target = best(pooled, method)
@@ -264,12 +266,12 @@ def _donors(
 
 
 def _best_new(candidates: Sequence[Candidate], taken: Set[str]) -> Candidate | None:
-    """The best that says nothing of what is `taken`."""
+    """The best candidate that is not `taken`."""
     return next((one for one in candidates if one.key not in taken), None)
 
 
 def _largest_remainder(weights: Mapping[str, int], total: int) -> dict[str, int]:
-    """`total` whole things shared in proportion to the weights; ties go to whoever comes first."""
+    """Share `total` in whole numbers in proportion to the weights; ties go to the first."""
     whole = sum(weights.values())
     exact = {name: total * weight / whole for name, weight in weights.items()}
     given = {name: int(value) for name, value in exact.items()}

@@ -1,4 +1,4 @@
-"""FLAC files reduced to what playing needs: STREAMINFO, a seek table, the frames (RFC 9639).
+"""FLAC files reduced to what a player needs: STREAMINFO, a seek table, the frames (RFC 9639).
 
 Without a seek table Chromium fails when it seeks near the end of a file ("demuxer seek failed");
 libsndfile writes none, and writes its own name into a comment block.
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 STREAMINFO, SEEKTABLE = 0, 3
 LAST = 0x80
 TAIL = 3
-"""Last frames without a point: Chromium needs some frames after the one that it jumps to."""
+"""Frames at the end without a seek point: Chromium needs some after the one it jumps to."""
 CRC8_POLYNOMIAL = 0x07
 
 
 def for_playing(data: bytes) -> bytes:
     """The file with STREAMINFO and a seek table as its only metadata; the frames are untouched.
 
-    Raises `ValueError` if it is no FLAC file with frames of one fixed block size.
+    Raises `ValueError` unless it is a FLAC file whose frames have one block size.
     """
     info, start = _stream_info(data)
     offsets = list(_frames(data, start))
@@ -50,7 +50,7 @@ def _block(kind: int, content: bytes) -> bytes:
 
 
 def _frames(data: bytes, start: int) -> Iterator[int]:
-    """Where each frame begins: its sync code, its own number, a right checksum stand there."""
+    """Where each frame begins: it has a sync code, its number and a correct checksum."""
     position, number = start, 0
     while (position := data.find(b"\xff\xf8", position)) >= 0:
         if _is_header(data, position, number):
@@ -63,7 +63,7 @@ def _frames(data: bytes, start: int) -> Iterator[int]:
 
 def _is_header(data: bytes, position: int, number: int) -> bool:
     """Whether frame `number` has its header here: sync, sizes, number, checksum (RFC 9639, 9.1)."""
-    coded = chr(number).encode("utf-8", "surrogatepass")  # the header's own code for numbers
+    coded = chr(number).encode("utf-8", "surrogatepass")  # how a header writes numbers
     if data[position + 4 : position + 4 + len(coded)] != coded:
         return False
     size_code, rate_code = data[position + 2] >> 4, data[position + 2] & 0x0F

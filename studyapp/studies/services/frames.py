@@ -1,4 +1,4 @@
-"""What a study fixes of every draw: its items and places, and whether it can be drawn at all."""
+"""What a study fixes for every allocation: its items, its places, and whether there can be one."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from studyapp.studies.services.allocation import Cell, Counts, Frame
 def participations(
     *, features: int, ratings: int, trials: int, conditions: int, within: bool
 ) -> int:
-    """How many are needed for so many ratings of every item, each with so many trials."""
+    """How many participations of that many trials give every item its ratings."""
     if within:
         return -(-conditions * features * ratings // trials)
     return conditions * -(-features * ratings // trials)
 
 
 def places(study: Study) -> int:
-    """Participations that the study needs for the wished ratings of every item."""
+    """Participations that the study needs to give every item its ratings."""
     within = study.design == Study.Design.WITHIN
     return _participations(study, study.conditions.count(), within)
 
 
 def places_per_condition(study: Study) -> int:
-    """Between participants: those that a condition needs, rounded up."""
+    """Between participants: the participations that one condition needs, rounded up."""
     return _participations(study, 1, within=False)
 
 
 def frame_of(study: Study) -> Frame:
-    """What the study fixes of every draw."""
+    """What the study fixes for every allocation."""
     identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
     items = selectors.offered_items(study)
     return Frame(
@@ -45,7 +45,7 @@ def frame_of(study: Study) -> Frame:
 
 
 def check_draw(study: Study) -> None:
-    """Raise `StudyError` unless a first participant could be given trials."""
+    """Raise `StudyError` if the first participant could not be given trials."""
     frame = frame_of(study)
     nothing = Counts(
         held=dict.fromkeys(frame.methods, 0),

@@ -1,4 +1,4 @@
-"""The items of a study in the making: stimuli, options, what could not be drawn."""
+"""Making the items of a study: stimuli, options, and why features could not be drawn."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from studyapp.studies.services import drawing
 from studyapp.studies.services.stimuli import common_length, make_stimulus
 
 Progress = Callable[[int, int], None]
-"""Called with how many stimuli are made and how many there will be."""
+"""Called with the number of stimuli made so far and their total."""
 
 
 def left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
-    """Counts of what could not be drawn; a feature with two reasons counts under both."""
+    """Counts of the features that cannot be drawn; one with two reasons counts under both."""
     reasons = [drawing.reasons_against(pooled, methods) for pooled in pool]
     counts = Counter(reason for found in reasons for reason in found)
     eligible = sum(not found for found in reasons)
@@ -31,7 +31,7 @@ def left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str,
 def make_stimuli(
     clips: Mapping[int, Sequence[Clip]], loudness_lufs: float, progress: Progress | None
 ) -> dict[int, Stimulus]:
-    """Clip id → stimulus, each made once, all of one length."""
+    """Clip key → stimulus. Each is made once, and all have the same length."""
     wanted = {clip.pk: clip for drawn in clips.values() for clip in drawn}
     seconds = common_length([clip.seconds for clip in wanted.values()])
     stimuli: dict[int, Stimulus] = {}
@@ -50,7 +50,7 @@ def write_items(
     clips: Mapping[int, Sequence[Clip]],
     stimuli: Mapping[int, Stimulus],
 ) -> None:
-    """One item for each drawn feature under each condition, with the same three stimuli."""
+    """Write an item for each drawn feature under each condition, with the same three stimuli."""
     options = {
         pk: _option_drawer(study, methods, [one for one in pool if one.feature.run_id == pk], drawn)
         for pk in {one.feature.run_id for one in drawn}
@@ -83,9 +83,9 @@ def _option_drawer(
     pool: Sequence[PooledFeature],
     drawn: Sequence[PooledFeature],
 ) -> Callable[[PooledFeature, str], list[drawing.Option]]:
-    """How the study's policy draws the options of a feature under a method, within one run.
+    """A function that draws the options of a feature under a method, within one run.
 
-    Names of features, and with them sources of options, are unique within a run alone.
+    Identifiers of features, and so the sources of options, are unique only within a run.
     """
     by_name = {pooled.feature.identifier: pooled for pooled in pool}
     if study.option_policy == Study.OptionPolicy.CANDIDATES:

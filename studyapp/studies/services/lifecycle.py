@@ -1,4 +1,4 @@
-"""Studies: made from a run, frozen, opened, paused, closed. What is frozen never changes."""
+"""Studies are made from a run, frozen, opened, paused and closed. A frozen study never changes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def create_study(
     progress: Progress | None = None,
     **settings: Any,
 ) -> Study:
-    """A draft of the next version of a slug; its items are written in one transaction.
+    """Make a draft of the next version of a slug; its items are written in one transaction.
 
-    It takes the place of the draft `replaces`. `within(study)` is called in the transaction, at its
-    end; `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` on an
+    `settings` are those of `studies/settings.py`, and `project` and `created_by`. The draft takes
+    the place of `replaces`. `within(study)` is called at the end of the transaction;
+    `progress(done, total)` counts stimuli, which are made before it. Raises `StudyError` for an
     unknown method, a slug of another project, a number out of range, too few eligible features,
     or a clip without sound.
     """
@@ -76,7 +77,7 @@ def create_study(
 
 
 def discard(study: Study) -> None:
-    """Delete a draft. Raises `StudyError` if it is frozen: what was frozen stays."""
+    """Delete a draft. Raises `StudyError` if the study is frozen: it is kept."""
     with transaction.atomic():
         locked = Study.objects.select_for_update().filter(pk=study.pk, state=Study.State.DRAFT)
         if not locked.exists():
@@ -87,7 +88,7 @@ def discard(study: Study) -> None:
 
 
 def update_study(*, study: Study, **changes: Any) -> Study:
-    """Change a draft. Raises `StudyError` if it is frozen or the field is not editable."""
+    """Change a draft. Raises `StudyError` if it is frozen or a setting is not editable."""
     known = sorted(editable())
     unknown = sorted(set(changes) - set(known))
     if unknown:
@@ -104,7 +105,7 @@ def update_study(*, study: Study, **changes: Any) -> Study:
 
 
 def freeze(study: Study) -> Study:
-    """Fix the draft for good and store the hash of all it is; `StudyError` if it is no draft."""
+    """Freeze a draft for good and store its design hash. Raises `StudyError` if it is no draft."""
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.state != Study.State.DRAFT:
@@ -118,7 +119,11 @@ def freeze(study: Study) -> Study:
 
 
 def open_study(study: Study) -> Study:
-    """Let participants in; `StudyError` unless frozen or paused, unchanged, the slug's only one."""
+    """Let participants in.
+
+    Raises `StudyError` unless the study is frozen or paused, is what was frozen, and no other
+    version of its slug is open.
+    """
     study.refresh_from_db()
     if study.design_hash and design_hash(study) != study.design_hash:
         raise StudyError(f"{study} is not what was frozen: its design hash differs")
@@ -129,24 +134,27 @@ def open_study(study: Study) -> Study:
 
 
 def pause(study: Study) -> Study:
-    """Let nobody new in; who has a place may finish. `StudyError` unless open."""
+    """Let nobody new in; participants with a place may finish. Raises `StudyError` unless open."""
     return _move(study, (Study.State.OPEN,), Study.State.PAUSED)
 
 
 def close(study: Study) -> Study:
-    """End the study for good, for those under way too; `StudyError` if a draft or closed."""
+    """End the study for good, also for participants who have begun.
+
+    Raises `StudyError` for a draft and for a closed study.
+    """
     return _move(
         study, (Study.State.FROZEN, Study.State.OPEN, Study.State.PAUSED), Study.State.CLOSED
     )
 
 
 def design_hash(study: Study) -> str:
-    """SHA-256 over texts, numbers, rules, plan, conditions, items, their options and stimuli."""
+    """SHA-256 over settings, conditions, items, their options and stimuli."""
     return design.hash_of(design.document(study))
 
 
 def _move(study: Study, before: Sequence[str], after: str) -> Study:
-    """One conditional update, so that two hands on one study cannot both move it."""
+    """Change the state by one conditional update, so that of two requests only one succeeds."""
     with transaction.atomic():
         moved = Study.objects.filter(pk=study.pk, state__in=before).update(state=after)
     study.refresh_from_db()
@@ -156,12 +164,12 @@ def _move(study: Study, before: Sequence[str], after: str) -> Study:
 
 
 def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
-    """Raise `StudyError` for what can be said before anything is drawn."""
+    """Raise `StudyError` for every fault that shows before anything is drawn."""
     protocol.check(study)
     series.check(slug=study.slug, project=study.project)
     _check_numbers(study)
     if len({run.pk for run in runs}) != len(runs):
-        raise StudyError(f"runs must be different ones, not {', '.join(map(str, runs))}")
+        raise StudyError(f"the same run is given twice: {', '.join(map(str, runs))}")
     for run in runs:
         _check_methods(run, methods)
     _check_saes(runs, study.saes)
@@ -177,7 +185,7 @@ def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
 
 
 def _check_numbers(study: Study) -> None:
-    """Every number in its range; the message names value and limit."""
+    """Check every number; the message names value and limits."""
     for one in every_setting():
         value = getattr(study, one.name)
         if one.limits and not one.limits[0] <= value <= one.limits[1]:
@@ -197,7 +205,7 @@ def _check_numbers(study: Study) -> None:
 
 
 def _check_extra_trials(study: Study) -> None:
-    """Words and numbers of the design, and of what comes on top of the main trials."""
+    """Check the design, and the trials that are extra to the main ones."""
     for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
         value = getattr(study, name)
         if value not in choices.values:
@@ -222,7 +230,7 @@ def _check_methods(run: Run, methods: Sequence[str]) -> None:
 
 
 def _check_words(study: Study, methods: Sequence[str]) -> None:
-    """A slug that is one, and a slug and title that do not tell participants what is compared."""
+    """Check the slug, and that slug and title do not tell participants what is compared."""
     if not re.fullmatch(r"[a-zA-Z0-9_-]{1,60}", study.slug):
         raise StudyError(f"slug is {study.slug!r}: up to 60 letters, digits, hyphens, underscores")
     for name in ("slug", "title"):

@@ -1,4 +1,4 @@
-"""The copy of a study that a preview walks through, and when copies are deleted."""
+"""The copies of a study that previews use, and when they are deleted."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=1)
 OWN = frozenset({"slug", "codes"})
-"""Settings that a copy has its own of. Codes are worth money to anyone who may look: a preview ends
+"""Settings that are not copied. Codes are worth money to anyone who sees them, so a preview ends
 with a code made for it."""
 
 
 def make(study: Study, created_by: User | None) -> Study:
-    """The study with its items, open, entered by nobody but the preview."""
+    """A copy of the study with its items: open, but only the preview can enter it."""
     link = StudySeries.objects.create(slug=f"{RESERVED}{secrets.token_hex(12)}")
     copy = Study(
         **{one.name: getattr(study, one.name) for one in every_setting() if one.name not in OWN},
@@ -55,7 +55,7 @@ def make(study: Study, created_by: User | None) -> Study:
 
 
 def sweep(*, study: Study, created_by: User | None = None) -> None:
-    """Delete the study's previews, one person's or all, and any that are older than a day."""
+    """Delete the study's previews, of one person or of all, and any that are older than a day."""
     old = Study.with_previews.filter(preview_of__isnull=False, created_at__lt=timezone.now() - KEPT)
     own = Study.with_previews.filter(preview_of=study)
     if created_by is not None:

@@ -1,4 +1,4 @@
-"""A study as its settings make it: the unsaved row, its texts, and what cannot be shown of it."""
+"""The row that settings make, its default texts, and what participants could not be shown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from studyapp.studies.services.synthetic_items import MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import every_setting
 
 TEXTS = ("title", *(f"{name}_text" for name in texts.NAMES))
-"""The study's own texts; each further language has these, the default ones unless others are
-given."""
+"""The study's texts. Each further language has the same ones: those given, else the defaults."""
 
 
 def unsaved(*, slug: str, **given: Any) -> Study:
@@ -50,7 +49,7 @@ def default_text(languages: Sequence[str], name: str) -> str:
 
 
 def check(study: Study) -> None:
-    """Raise `StudyError`, one line, for what participants could not be shown."""
+    """Raise `StudyError` if participants could not be shown the study as it is."""
     problem = (
         steps.problem_with(study.steps)
         or _languages(study.languages)
@@ -71,20 +70,20 @@ def check(study: Study) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A copy as JSON has it; a tuple would not equal the list that the database gives back."""
+    """A copy in JSON's types; a tuple would not equal the list that the database returns."""
     if isinstance(value, Mapping):
         return dict(value)
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _set_default_text(study: Study, name: str, given: str | None) -> None:
-    """Consent and instructions are never empty; an empty debrief is one that was left out."""
+    """Consent and instructions are never empty; an empty debrief was left out on purpose."""
     if given is None or (not given and name != "debrief"):
         setattr(study, f"{name}_text", default_text(study.languages, name))
 
 
 def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """`Study.texts`: those given, and otherwise the default ones, if the study uses them."""
+    """`Study.texts`: the given ones, else the defaults, if the study uses them."""
     return {
         language: _own(study, language) | dict(given.get(language, {}))
         for language in study.languages[1:]
@@ -92,7 +91,7 @@ def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, An
 
 
 def _own(study: Study, language: str) -> dict[str, str]:
-    """The title as it is, and the repository's texts where the study uses them in its first."""
+    """The title as it is, and the default texts if the study uses them in its first language."""
     first = study.languages[0]
     title = {"title": study.title}
     if language not in texts.LANGUAGES or first not in texts.LANGUAGES:
@@ -114,7 +113,7 @@ def _languages(languages: list[str]) -> str:
 
 
 def _missing_text(study: Study) -> str:
-    """A text of the study that a further language lacks."""
+    """Name a text that is missing in a further language."""
     for language in study.languages[1:]:
         for name in TEXTS:
             if getattr(study, name) and not study.texts.get(language, {}).get(name):
@@ -123,7 +122,7 @@ def _missing_text(study: Study) -> str:
 
 
 def _unwieldy_text(study: Study) -> str:
-    """A text too long to be read, or that would take seconds to render for each who reads it."""
+    """Name a text that is too long to read, or that would take seconds to render."""
     for language, own in [("", vars(study)), *study.texts.items()]:
         where = f" in {language}" if language else ""
         for name in TEXTS:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from studyapp.core.errors import StudyError
 
 RULES: dict[str, tuple[float, float]] = {"fast_seconds": (0.0, 60.0), "straight_line": (2, 1000)}
-"""Rule → its least and largest value."""
+"""Rule → its least and its largest value."""
 
 
 def check_rules(rules: Mapping[str, float]) -> None:
-    """Raise `StudyError` unless every rule is there, known and in its range."""
+    """Raise `StudyError` if a rule is missing, unknown or out of range."""
     if set(rules) != set(RULES):
         raise StudyError(f"quality_rules are {', '.join(sorted(RULES))}, not {', '.join(rules)}")
     for name, (low, high) in RULES.items():

@@ -1,4 +1,4 @@
-"""Who owns a participants' link: the first project that makes a study of that slug."""
+"""Who owns a link: the first project that makes a study with that slug."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from studyapp.models import Project, StudySeries
 from studyapp.studies.selectors import studies as selectors
 
 RESERVED = "preview-"
-"""Begins the slugs of previews, which only `services.preview` gives out."""
+"""Prefix of the slugs of previews, which only `preview_copies` makes."""
 
 
 def check(*, slug: str, project: Project | None) -> None:
-    """Raise `StudyError` if a study of that project cannot have the slug."""
+    """Raise `StudyError` if a study of this project cannot have this slug."""
     if slug.casefold().startswith(RESERVED):
-        raise StudyError(f"slug is {slug!r}: those that begin with {RESERVED} are for previews")
+        raise StudyError(
+            f"slug is {slug!r}: slugs that begin with {RESERVED} are reserved for previews"
+        )
     found = selectors.series_named(slug)
     if found is not None:
         _check_own(found, slug, project)
 
 
 def claim(*, slug: str, project: Project | None) -> StudySeries:
-    """The slug's series, made where there is none; locked until the transaction ends.
+    """The slug's series, made if there is none; locked until the transaction ends.
 
-    Raises `StudyError` if the slug is another project's, whoever of two came first.
+    Raises `StudyError` if the slug belongs to another project, even if that got it just now.
     """
     check(slug=slug, project=project)
     found, _ = StudySeries.objects.get_or_create(
@@ -34,13 +36,13 @@ def claim(*, slug: str, project: Project | None) -> StudySeries:
 
 
 def release(series: StudySeries) -> None:
-    """Give the slug back if no version is left; whoever comes next may have it."""
+    """Free the slug if no version is left, so that any project may use it."""
     StudySeries.objects.filter(pk=series.pk, studies=None).delete()
 
 
 def _check_own(series: StudySeries, slug: str, project: Project | None) -> None:
     if series.project_id != (project.pk if project else None):
-        # Not whose: a project need not know of another's studies.
+        # Does not say whose: a project need not know about the studies of another.
         raise StudyError("there is already a study with that link")
     if series.slug != slug:
         raise StudyError(f"there is already a study with that link, written {series.slug}")

@@ -1,9 +1,9 @@
-"""Stimuli: a clip as a participant hears it.
+"""Stimuli: clips as participants hear them.
 
-Mono, 32 kHz, 16-bit FLAC with no metadata but the stream's own and a seek table, one length for a
+Mono, 32 kHz, 16-bit FLAC without metadata except the stream's own and a seek table; one length per
 study, faded in and out, matched in integrated loudness (ITU-R BS.1770-4). A clip whose peaks would
-pass −1 dBFS at the target keeps the target: a look-ahead limiter holds the peaks. The file's name
-is the SHA-256 of its bytes. numpy, soundfile, soxr and pyloudnorm are imported where they work: the
+exceed −1 dBFS is not made softer: a look-ahead limiter lowers the peaks. Each file is named by the
+SHA-256 of its bytes. numpy, soundfile, soxr and pyloudnorm are imported inside functions, since the
 web process never needs them.
 """
 
@@ -34,7 +34,7 @@ BARS = 60
 """Bars of the waveform outline."""
 LIMITER_SECONDS = 0.005
 LOUDNESS_TOLERANCE = 0.1
-"""LU by which stored bytes may miss the target."""
+"""How far the stored sound may be from the target, LU."""
 
 
 def make_stimulus(
@@ -42,8 +42,8 @@ def make_stimulus(
 ) -> Stimulus:
     """The stimulus of a clip at that loudness and length (default: the clip's own).
 
-    Made once, then found. Raises `StudyError` if the clip's file is missing, cannot be decoded, or
-    is silent.
+    A second call returns the same row. Raises `StudyError` if the clip's file is missing, cannot
+    be decoded, or is silent.
     """
     samples = _fit(_read(clip), seconds if seconds is not None else clip.seconds)
     return _stimulus(samples, loudness_lufs, clip, f"clip {clip.sha256[:12]} of {clip.run}")
@@ -52,17 +52,17 @@ def make_stimulus(
 def make_synthetic_stimulus(
     *, samples: Samples, loudness_lufs: float = -23.0, seconds: float, name: str
 ) -> Stimulus:
-    """The stimulus of a sound made by code (mono, at `SAMPLE_RATE`), made as a clip's is.
+    """The stimulus of a synthesised sound (mono, at `SAMPLE_RATE`), made as for a clip.
 
-    Made once, then found. `name` is for the error of a silent one (`StudyError`).
+    A second call returns the same row. `name` is for the error about a silent one (`StudyError`).
     """
     return _stimulus(_fit(samples, seconds), loudness_lufs, None, name)
 
 
 def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
-    """Write a sound of a check, mono or stereo, as FLAC; gives its path from `EARWITNESS_DATA`.
+    """Write a check's sound, mono or stereo, as FLAC; returns its path in `EARWITNESS_DATA`.
 
-    At that integrated loudness, or as it is where that is None. The file is named by its hash.
+    It gets that integrated loudness, or stays as it is if that is None.
     """
     data = _flac(samples) if loudness_lufs is None else _encode_at(samples, loudness_lufs, name)[0]
     path = Path("stimuli") / f"{hashlib.sha256(data).hexdigest()}.flac"
@@ -71,7 +71,7 @@ def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> 
 
 
 def rms_of(path: str) -> float:
-    """Root mean square of a stored sound, 1 being full scale."""
+    """Root mean square of a stored sound; 1 is full scale."""
     import numpy as np
 
     return float(np.sqrt(np.mean(_decode((Path(settings.DATA) / path).read_bytes()) ** 2)))
@@ -97,10 +97,10 @@ def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: s
 
 
 def common_length(lengths: list[float]) -> float:
-    """Seconds of every stimulus of a study: the shortest clip not under 0.8 of the median.
+    """Length of every stimulus of a study, seconds: the shortest clip of at least 0.8 medians.
 
-    Longer ones are cut at their end; the few shorter ones are padded with silence, so that one
-    stray short clip does not cut all others.
+    Longer clips are cut at their end, shorter ones padded with silence, so that one unusually short
+    clip does not shorten all the others.
     """
     if not lengths:
         raise StudyError("no clips to take a common length from")
@@ -127,7 +127,7 @@ def _read(clip: Clip) -> Samples:
 
 
 def _fit(samples: Samples, seconds: float) -> Samples:
-    """Cut or padded to the length, faded at both ends of what sounds."""
+    """Cut or pad to the length, and fade both ends of the sound itself."""
     import numpy as np
 
     length = round(seconds * SAMPLE_RATE)
@@ -141,10 +141,10 @@ def _fit(samples: Samples, seconds: float) -> Samples:
 
 
 def _encode_at(samples: Samples, target: float, name: str) -> tuple[bytes, float]:
-    """FLAC bytes at the target loudness and the loudness measured on them, LUFS.
+    """FLAC bytes at the target loudness, and the loudness measured on them, LUFS.
 
-    A gain, then the limiter, which can lower the loudness: so measured again on the decoded bytes
-    and repeated with the difference until it is within the tolerance, five times at most.
+    The limiter after the gain can lower the loudness. So the decoded bytes are measured and the
+    gain is corrected by the difference until it is within the tolerance, at most five times.
     """
     loudness = _loudness(samples)
     if loudness < -70.0:
@@ -168,18 +168,18 @@ def _loudness(samples: Samples) -> float:
 
 
 def _limit(samples: Samples) -> Samples:
-    """Peaks under `PEAK_DBFS`: the smallest gain in a window around each sample, smoothed."""
+    """Keep peaks under `PEAK_DBFS`: the smallest gain in a window around each sample, smoothed."""
     import numpy as np
 
     ceiling = 10 ** (PEAK_DBFS / 20)
     if samples.ndim == 2 or np.abs(samples).max() <= ceiling:
-        return samples  # stereo sounds are the checks', whose levels a limiter must not change
+        return samples  # Stereo sounds belong to checks; a limiter must not change their levels.
     wanted = np.minimum(1.0, ceiling / np.maximum(np.abs(samples), ceiling))
     half = round(LIMITER_SECONDS * SAMPLE_RATE)
     padded = np.pad(wanted, 2 * half, constant_values=1.0)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
     window = np.hanning(2 * half + 3)[1:-1]
-    # Minimum over the window, then a mean over the same window: never above what any sample needs.
+    # A minimum over the window, then a mean over the same window: no gain exceeds what is needed.
     smooth = np.convolve(windows.min(axis=1), window / window.sum(), mode="valid")
     return np.asarray(samples * smooth, dtype=np.float64)
 
@@ -210,6 +210,6 @@ def _outline(samples: Samples) -> list[int]:
 
 
 def _store(path: Path, data: bytes) -> None:
-    """Write the file unless it exists: a file of that name has that content."""
+    """Write the file unless it exists: the name is the hash of the content."""
     if not path.exists():
         write_atomically(path, data, mode=0o644)

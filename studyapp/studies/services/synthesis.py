@@ -1,16 +1,16 @@
-"""Sounds made by code, for checks, practice and catch trials. The same call, the same bytes.
+"""Synthesised sounds for checks, practice and catch trials. The same call gives the same bytes.
 
-Headphone checks, both three intervals of which one is to be found:
+Headphone checks play three intervals, one of which is to be found:
 
-- Huggins pitch (Milne et al., Behavior Research Methods 2021): white noise, the same in both ears
-  but for one interval, in whose right channel the phase turns once around between 564 and 636 Hz.
-  Only over headphones the two ears' difference is heard, as a faint tone.
+- Huggins pitch (Milne et al., Behavior Research Methods 2021): white noise, the same in both ears,
+  except that in one interval the phase of the right channel makes a full turn between 564 and
+  636 Hz. Only over headphones is the difference between the ears heard, as a faint tone.
 - Antiphase (Woods et al., Attention, Perception & Psychophysics 2017): three tones of 200 Hz; one
   is 6 dB softer, one of the others has its right channel inverted. Over loudspeakers the inverted
-  one cancels and seems the softest.
+  one is partly cancelled and seems the softest.
 
-Every function gives samples, float64, mono [n] or stereo [n, 2], at `SAMPLE_RATE`; none sets the
-loudness, which the file's writer does. numpy is imported where it works.
+Every function returns samples, float64, mono [n] or stereo [n, 2], at `SAMPLE_RATE`. The loudness
+is set when the file is written. numpy is imported inside functions.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ ANTIPHASE_HZ = 200.0
 SOFTER_DB = 6.0
 TONE_HZ = 1000.0
 TONE_BELOW_DB = 26.0
-"""How far the soft tones of the volume check lie under the reference, in level."""
+"""Level of the soft tones of the volume check below the reference, dB."""
 
 
 def huggins(*, target: int, variant: int) -> Samples:
-    """Three noises, the `target`-th (1–3) with Huggins pitch; variants are other noise."""
+    """Three noises, the `target`-th (1 to 3) with Huggins pitch; variants are different noise."""
     rng = _rng("huggins", target, variant)
     count = round(INTERVAL_SECONDS * SAMPLE_RATE)
     intervals = [_noise(rng.standard_normal(count), turned=n == target) for n in (1, 2, 3)]
@@ -45,7 +45,7 @@ def huggins(*, target: int, variant: int) -> Samples:
 
 
 def antiphase(*, target: int, inverted: int) -> Samples:
-    """Three tones, the `target`-th 6 dB softer, the `inverted`-th turned over on the right."""
+    """Three tones: the `target`-th is 6 dB softer, the `inverted`-th inverted on the right."""
     import numpy as np
 
     tone = np.sin(2 * np.pi * ANTIPHASE_HZ * _time(INTERVAL_SECONDS))
@@ -58,13 +58,13 @@ def antiphase(*, target: int, inverted: int) -> Samples:
 
 
 def reference() -> Samples:
-    """A slow broken chord, 6 s: what the loudness of the study is like."""
+    """A slow broken chord of 6 s, by which participants set their volume."""
     notes = [220.0, 277.2, 329.6, 440.0, 329.6, 277.2]
     return _melody(notes * 2, each=0.5, partials=(1.0, 0.5, 0.25, 0.12), decay=2.5)
 
 
 def soft_tones(*, count: int, variant: int, reference_rms: float) -> Samples:
-    """`count` soft tones at uneven distances in 6 s; `reference_rms` is the written reference's."""
+    """`count` soft tones at uneven distances in 6 s, relative to the stored reference's RMS."""
     import numpy as np
 
     rng = _rng("tones", count, variant)
@@ -79,7 +79,7 @@ def soft_tones(*, count: int, variant: int, reference_rms: float) -> Samples:
 
 
 def bells(*, seconds: float, variant: int) -> Samples:
-    """Single bell strokes: partials out of tune with each other, long decay."""
+    """Single bell strokes: inharmonic partials, long decay."""
     notes = _notes("bells", variant, seconds, each=0.8, low=523.0)
     return _cut(
         _strokes(notes, 0.8, ((1.0, 1.0), (2.76, 0.6), (5.4, 0.35), (8.9, 0.2)), 2.2), seconds
@@ -87,7 +87,7 @@ def bells(*, seconds: float, variant: int) -> Samples:
 
 
 def drum_beat(*, seconds: float, variant: int) -> Samples:
-    """Even low thuds, each variant at its own pace."""
+    """Regular low thuds; each variant has its own tempo."""
     import numpy as np
 
     each = (0.5, 0.4, 0.6)[variant % 3]
@@ -110,7 +110,7 @@ def rising(*, seconds: float, variant: int) -> Samples:
 
 
 def hiss(*, seconds: float, variant: int) -> Samples:
-    """Steady noise, as of the sea or of rain."""
+    """Steady noise, like the sea or rain."""
     import numpy as np
 
     noise = _rng("hiss", variant).standard_normal(round(seconds * SAMPLE_RATE))
@@ -119,7 +119,7 @@ def hiss(*, seconds: float, variant: int) -> Samples:
 
 
 def siren(*, seconds: float, variant: int) -> Samples:
-    """A tone that rises and falls again and again; `variant` sets its pace."""
+    """A tone that keeps rising and falling; each variant has its own tempo."""
     import numpy as np
 
     time = _time(seconds)
@@ -129,7 +129,7 @@ def siren(*, seconds: float, variant: int) -> Samples:
 
 
 def clock(*, seconds: float, variant: int) -> Samples:
-    """Short strokes at even distances, every second one lower."""
+    """Short regular clicks, every second one lower."""
     import numpy as np
 
     each = round((0.5, 0.4, 0.3)[variant] * SAMPLE_RATE)
@@ -143,7 +143,7 @@ def clock(*, seconds: float, variant: int) -> Samples:
 
 
 def beeps(*, seconds: float, variant: int) -> Samples:
-    """One steady high tone, on for a quarter of a second and off as long."""
+    """One steady high tone, on for about a quarter of a second and off for as long."""
     import numpy as np
 
     time = _time(seconds)
@@ -153,7 +153,7 @@ def beeps(*, seconds: float, variant: int) -> Samples:
 
 
 def hum(*, seconds: float, variant: int) -> Samples:
-    """One deep tone that does not change."""
+    """One steady deep tone."""
     import numpy as np
 
     time, pitch = _time(seconds), (100.0, 120.0, 90.0)[variant]
@@ -177,7 +177,7 @@ def _time(seconds: float) -> Samples:
 
 
 def _noise(noise: Samples, *, turned: bool) -> Samples:
-    """The noise in both ears; `turned` with the phase of the right one turned in the band."""
+    """The noise in both ears; `turned` makes the right one's phase turn once in the band."""
     import numpy as np
 
     right = noise
@@ -191,7 +191,7 @@ def _noise(noise: Samples, *, turned: bool) -> Samples:
 
 
 def _ramped(samples: Samples, seconds: float) -> Samples:
-    """Faded in and out by half a cosine."""
+    """Fade in and out by half a cosine."""
     import numpy as np
 
     count = round(seconds * SAMPLE_RATE)
@@ -203,7 +203,7 @@ def _ramped(samples: Samples, seconds: float) -> Samples:
 
 
 def _in_turn(intervals: list[Samples]) -> Samples:
-    """One after the other with silence between."""
+    """One after the other, with silence between them."""
     import numpy as np
 
     gap = np.zeros((round(GAP_SECONDS * SAMPLE_RATE), 2))
@@ -221,7 +221,7 @@ def _notes(name: str, variant: int, seconds: float, *, each: float, low: float) 
 def _strokes(
     notes: list[float], each: float, partials: tuple[tuple[float, float], ...], decay: float
 ) -> Samples:
-    """Strokes at even distances that ring on over each other; `decay` a second."""
+    """Regular strokes that ring on over each other; `decay` per second."""
     import numpy as np
 
     step = round(each * SAMPLE_RATE)

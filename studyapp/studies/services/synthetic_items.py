@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from studyapp.studies.services.synthesis import Samples
 
 Names = tuple[str, str, str, str, str]
-"""The right one first; a trial shows them in an order of its own."""
+"""The right one first; each trial shows them in its own order."""
 
 
 class Maker(Protocol):
-    """A function of `synthesis` that makes a sound in variants."""
+    """A function in `synthesis` that makes a sound in several variants."""
 
     def __call__(self, *, seconds: float, variant: int) -> Samples: ...
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A practice trial: a sound in three variants, five names, what is said after the answer."""
+    """A practice trial: a sound in three variants, five labels, what is said after the answer."""
 
     make: Maker
     names: Names
@@ -70,7 +70,7 @@ MOST_PRACTICE_TRIALS = len(EXERCISES) - 1
 
 @dataclass(frozen=True)
 class Catch:
-    """A sound in three variants and five names, the right one first."""
+    """A catch trial: a sound in three variants and five labels, the right one first."""
 
     make: Maker
     names: Names
@@ -89,7 +89,7 @@ CATCHES = (
 
 
 def practice_items(*, study: Study, seconds: float) -> list[Item]:
-    """The example and the practice items, not yet saved; their stimuli are made as all others.
+    """The example and the practice items, not yet saved.
 
     A study without practice has no example either.
     """
@@ -105,7 +105,7 @@ def practice_items(*, study: Study, seconds: float) -> list[Item]:
 
 
 def catch_items(*, study: Study, seconds: float) -> list[Item]:
-    """The study's catch items, not yet saved: all there are, where it wants any."""
+    """The study's catch items, not yet saved: all of them, if the study has catch trials."""
     if not study.catch_trials:
         return []
     return [
@@ -118,14 +118,14 @@ def catch_items(*, study: Study, seconds: float) -> list[Item]:
 
 
 def exercise_of(item: Item) -> Exercise:
-    """The exercise that a practice item was made of: `x01` is the first."""
+    """The exercise from which a practice item was made: `x01` is the first."""
     return EXERCISES[int(item.identifier[1:]) - 1]
 
 
 def _item(
     *, study: Study, role: Item.Role, identifier: str, make: Maker, names: Names, seconds: float
 ) -> Item:
-    """The item with three variants of the sound, not yet saved; the first name is the right one."""
+    """An item with three variants of the sound, not yet saved; the first label is the right one."""
     first, second, third = (
         stimuli.make_synthetic_stimulus(
             samples=make(seconds=seconds, variant=variant),

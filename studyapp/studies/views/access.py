@@ -1,4 +1,4 @@
-"""A version of a study as the request's user may have it."""
+"""A version of a study, if the request's user may have it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from studyapp.studies.services import blinding
 
 
 def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.VIEWER) -> Study:
-    """The version of a study, if the user has at least that role in its project."""
+    """The version of a study; 404 or 403 unless the user has that role in its project."""
     study = progress.version_of(slug, version)
     if study is None or not may(request.user, study.project, Role.VIEWER):
         raise Http404(f"There is no version {version} of a study {slug}.")
@@ -22,7 +22,7 @@ def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.
 
 
 def data_for(request: HttpRequest, slug: str, version: int) -> Study:
-    """The study whose answers may be read: closed, or unblinded. Else 403: they name the method."""
+    """A study that is closed or unblinded, so that answers by method may be read; 403 otherwise."""
     study = study_for(request, slug, version)
     if not blinding.may_be_seen(study):
         raise PermissionDenied(f"{study} is neither closed nor unblinded.")

@@ -1,4 +1,4 @@
-"""A study frozen, opened, paused or closed by a button."""
+"""The buttons that freeze, open, pause or close a study."""
 
 from collections.abc import Callable
 

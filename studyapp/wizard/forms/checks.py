@@ -1,4 +1,4 @@
-"""What is checked, flagged, left out and compared."""
+"""Checks, flags, exclusion rules and the analysis plan."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ STEP_NAMES = {
 }  # fmt: skip
 FAST, LINE = RULES["fast_seconds"], RULES["straight_line"]
 LIMITS = ("max_failed_catch", "min_median_response_ms", "max_share_under_clip_length")
-"""Rules of exclusion that have a number; a test holds them to the analysis's."""
+"""Exclusion rules with a number; a test compares them with those of the analysis."""
 SWITCHES = ("same_confidence", "same_position", "inconsistent")
-"""Rules of exclusion that are on or off."""
+"""Exclusion rules that are on or off."""
 
 
 class ChecksForm(StepForm):
-    """What keeps the data clean, fixed before there are any."""
+    """Quality checks and rules, fixed before there are data."""
 
     step = "checks"
     checks_all = True

@@ -1,4 +1,4 @@
-"""What is studied: runs, methods, features, the kind of trial, how many of each."""
+"""The design: runs, methods, features, kind of trial, and numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studyapp.wizard.services.answers import Answers
 
 
 class SourcesForm(StepForm):
-    """Which runs, which SAEs."""
+    """The runs and their SAEs."""
 
     step = "sources"
     title = "Runs and SAEs"
@@ -34,17 +34,17 @@ class SourcesForm(StepForm):
         super().__init__(data, **given)
 
     def shown(self, answers: Answers) -> dict[str, Any]:
-        """Every SAE is ticked where none was singled out."""
+        """Tick every SAE if none was chosen."""
         chosen = selectors.runs_named(answers["runs"])
         self.known = selectors.saes_of(chosen)
         names = list(dict.fromkeys(sae.name for sae in self.known))
         return {"runs": answers["runs"], "saes": answers["saes"] or names}
 
     def arrange(self) -> None:
-        """The runs that may be used; the SAEs of those that are."""
+        """Offer the runs that may be used, and the SAEs of those that are chosen."""
         self.fields["runs"].choices = [(run.pk, run.name) for run in self.offered]  # type: ignore[attr-defined] # a choice field
         if self.data:
-            # Of the offered ones: any other run's SAEs are nobody's business here.
+            # Only of offered runs: this user may not see the SAEs of any other.
             asked = set(self.asked_for("runs"))
             chosen = [run.pk for run in self.offered if str(run.pk) in asked]
             self.known = selectors.saes_of(selectors.runs_named(chosen))
@@ -67,7 +67,7 @@ class SourcesForm(StepForm):
 
 
 class MethodsForm(StepForm):
-    """What is compared."""
+    """The methods to compare."""
 
     step = "methods"
     title = "Methods and controls"
@@ -79,13 +79,13 @@ class MethodsForm(StepForm):
     methods = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
 
     def arrange(self) -> None:
-        """The methods that every chosen run has."""
+        """Offer the methods that every chosen run has."""
         found = selectors.methods_of(self.sources, self.answers["saes"])
         self.fields["methods"].choices = [(one.name, _of_method(one)) for one in found]  # type: ignore[attr-defined] # a choice field
 
 
 class FeaturesForm(StepForm):
-    """Which features."""
+    """The features to draw."""
 
     step = "features"
     title = "Sample of features"
@@ -111,14 +111,14 @@ class FeaturesForm(StepForm):
     seed = field_of(setting("seed"), max_value=2**31 - 1)
 
     def arrange(self) -> None:
-        """How many there are to draw from; no more are wanted, unless somebody said so."""
+        """Count the eligible features; by default no more are wanted."""
         self.eligible = services.eligible(self.answers)
         if self.eligible and "features_wanted" not in self.draft.answers:
             most = services.default_features(self.eligible.eligible)
             self.initial["features_wanted"] = most
 
     def clean_features_wanted(self) -> int:
-        """No more than can be drawn."""
+        """At most as many as can be drawn."""
         wanted: int = self.cleaned_data["features_wanted"]
         if self.eligible and wanted > self.eligible.eligible:
             raise forms.ValidationError(
@@ -128,7 +128,7 @@ class FeaturesForm(StepForm):
 
 
 class TrialsForm(StepForm):
-    """What a trial asks, and how conditions are shared out."""
+    """What a trial asks, and which conditions a participant gets."""
 
     step = "trials"
     title = "Kind of trial"
@@ -161,7 +161,7 @@ class TrialsForm(StepForm):
 
 
 class SizeForm(StepForm):
-    """How much is asked of how many, and what that promises."""
+    """How many participants, trials and ratings, and the power that follows."""
 
     step = "size"
     title = "Participants, trials, ratings"
@@ -176,7 +176,7 @@ class SizeForm(StepForm):
     )  # fmt: skip
 
     def clean_trials_per_participation(self) -> int:
-        """Each trial is of another feature."""
+        """Each trial needs a different feature."""
         trials: int = self.cleaned_data["trials_per_participation"]
         features = self.answers["features_wanted"]
         if trials > features:

@@ -14,7 +14,7 @@ from studyapp.wizard.services.answers import Answers
 
 
 class RecruitmentForm(StepForm):
-    """How participants come."""
+    """How participants are recruited."""
 
     step = "recruitment"
     checks_all = True
@@ -45,12 +45,12 @@ class RecruitmentForm(StepForm):
     )
 
     def shown(self, answers: Answers) -> dict[str, Any]:
-        """Each code in a field of its own."""
+        """Each code has its own field."""
         codes: Mapping[str, str] = answers["codes"]
         return dict(answers) | {f"code_{ending}": codes.get(ending, "") for ending in ENDINGS}
 
     def plain(self) -> Answers:
-        """The codes that were given, as one mapping; the amount as text, to stay exact."""
+        """The given codes as one mapping; the amount as text, to stay exact."""
         data = dict(self.cleaned_data)
         codes = {ending: data.pop(f"code_{ending}") for ending in ENDINGS}
         payment = data["payment"]

@@ -30,7 +30,7 @@ class WordingField(forms.CharField):
         )
 
     def clean(self, value: Any) -> dict[str, Any]:
-        """Parsed; what is missing is said."""
+        """Parse the wording; the error names what is missing."""
         text = super().clean(value).replace("\r\n", "\n")
         try:
             return questionnaire.wording_of(text) if text else {}
@@ -68,7 +68,7 @@ class TextsForm(StepForm):
     )
 
     def shown(self, answers: Answers) -> dict[str, Any]:
-        """First language in the fields of that name, the others in fields of their own."""
+        """The first language fills the fields named like the settings, the others their own."""
         first, *further = answers["languages"]
         shown = dict(answers) | {
             "title_": answers["title"], "language": first, "further": further,
@@ -81,7 +81,7 @@ class TextsForm(StepForm):
         return shown | {"musical_training": questions.get("musical_training", "own")}
 
     def arrange(self) -> None:
-        """A folded group for the texts of each language that can be a further one."""
+        """Add a collapsed group for the texts of each further language."""
         groups = [
             Group("The study", ("title_", "slug", "contact", "ethics_approval")),
             Group("Languages", ("language", "further")),
@@ -105,7 +105,7 @@ class TextsForm(StepForm):
         self.groups = tuple(groups)
 
     def clean(self) -> dict[str, Any]:
-        """Wording that was newly pasted is not dropped in silence for want of the choice."""
+        """Refuse wording that was pasted without choosing the index: it would be lost."""
         data: dict[str, Any] = super().clean() or {}
         is_own = data.get("musical_training") == "own"
         was_own = self.answers["questions"].get("musical_training") != "gold-msi"
@@ -118,7 +118,7 @@ class TextsForm(StepForm):
         return data
 
     def plain(self) -> Answers:
-        """One list of languages; texts that come with another language follow the choice."""
+        """Join the languages into one list; default texts follow the first language."""
         data = dict(self.cleaned_data)
         first = data.pop("language")
         further = [one for one in data.pop("further") if one != first]
@@ -137,7 +137,7 @@ class TextsForm(StepForm):
         }  # fmt: skip
 
     def _questions(self, data: dict[str, Any]) -> dict[str, Any]:
-        """`Study.questions`; the fields are taken out of `data`. Ours, unchanged, stay as kept."""
+        """`Study.questions`; its fields are taken out of `data`. Our own stay as they were."""
         wording = {code: data.pop(f"wording__{code}") for code, _ in settings.LANGUAGES}
         if data.pop("musical_training") == "gold-msi":
             given = {code: items for code, items in wording.items() if items}

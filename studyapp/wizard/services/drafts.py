@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 VOID = {"runs": ("saes", "methods", "features_wanted", "comparisons"), "methods": ("comparisons",)}
-"""Answer → the answers that a change of it makes void."""
+"""Answer → the answers that become void when it changes."""
 KIND = "make_study"
 """Of the job that makes the study, in `studyapp.jobs.tasks.WORK`."""
 REPORT_SECONDS = 0.5
@@ -47,9 +47,9 @@ def begin(*, created_by: User | None, run: Run | None = None) -> StudyDraft:
 
 
 def answer(*, draft: StudyDraft, step: str, given: Mapping[str, Any]) -> StudyDraft:
-    """Keep the answers to a step (`step` is of `STEPS`, or empty). Plain values alone.
+    """Keep the answers to a step (one of `STEPS`, or empty): values that JSON can hold.
 
-    Other runs make answers about SAEs, methods and features void, other methods those about pairs.
+    New runs make the answers about SAEs, methods and features void, new methods those about pairs.
     """
     with transaction.atomic():
         row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
@@ -86,7 +86,7 @@ def copy_of(*, study: Study, created_by: User | None) -> StudyDraft:
 
 
 def problem(draft: StudyDraft, answers: Answers) -> str:
-    """Why no study can be made of these answers, in one line; empty if one may be."""
+    """Why no study can be made from these answers, in one line; empty if one can be."""
     runs = selectors.runs_named(answers["runs"])
     if not runs:
         return "no run is chosen"
@@ -103,7 +103,7 @@ def problem(draft: StudyDraft, answers: Answers) -> str:
 
 
 def request_study(*, draft: StudyDraft) -> Job:
-    """Have a worker make the draft. Raises `StudyError` if none can be made."""
+    """Ask a worker to make the study. Raises `StudyError` if it cannot be made."""
     found = problem(draft, answered(draft))
     if found:
         raise StudyError(found)
@@ -112,7 +112,7 @@ def request_study(*, draft: StudyDraft) -> Job:
 
 
 def make(*, draft: StudyDraft, lease: jobs.JobLease) -> Study:
-    """Make the draft, in the place of the one that was made before. Raises `StudyError`."""
+    """Make the study, replacing the one that was made before. Raises `StudyError`."""
     answers = answered(draft, with_eligible=True)
     runs = selectors.runs_named(answers["runs"])
     if not runs:
@@ -128,7 +128,7 @@ def make(*, draft: StudyDraft, lease: jobs.JobLease) -> Study:
     def within(study: Study) -> None:
         lease.lock()
         _recruit(study, answers)
-        # The defaults of this moment are kept (the slug is taken now), under what was said since.
+        # Keep the present defaults (the slug is taken now), but not over answers given meanwhile.
         row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
         StudyDraft.objects.filter(pk=draft.pk).update(study=study, answers=answers | row.answers)
 
@@ -146,7 +146,7 @@ def make(*, draft: StudyDraft, lease: jobs.JobLease) -> Study:
 
 
 def is_behind(study: Study) -> bool:
-    """Whether the answers were changed since this draft was made of them."""
+    """Whether the answers have changed since this study was made from them."""
     draft = selectors.of_study(study) if study.state == Study.State.DRAFT else None
     if draft is None:
         return False

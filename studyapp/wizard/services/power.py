@@ -28,7 +28,7 @@ SIMULATIONS = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a page shows of a design's power."""
+    """What a page shows about the power of a design."""
 
     moving: bool = False
     """Whether a worker is estimating it."""

@@ -1,4 +1,4 @@
-"""A study in the making as the request's user may have it."""
+"""A draft, if the request's user may have it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from studyapp.wizard import selectors
 
 
 def draft_for(request: HttpRequest, pk: int) -> StudyDraft:
-    """The study in the making, if the user may edit in its project; without one, if it is theirs.
+    """The draft, if the user may edit in its project or, if it has none, made it.
 
-    Nobody else is told that it is there.
+    Nobody else learns that it exists.
     """
     draft = selectors.by_id(pk)
     own = draft is not None and draft.project is None and draft.created_by_id == request.user.pk
     if draft is None or not (own or may(request.user, draft.project, Role.EDITOR)):
-        raise Http404(f"There is no study in the making {pk}.")
+        raise Http404(f"There is no draft {pk}.")
     return draft

@@ -1,4 +1,4 @@
-"""A study made in steps: one page a step, a review, a worker that makes the draft. HTTP only."""
+"""The pages of the wizard: one per step, and a review from which a worker makes the study."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIRST = STEPS[0]
 
 @require_http_methods(["GET", "POST"])
 def new_study(request: HttpRequest) -> HttpResponse:
-    """The first step of a new study; nothing is kept before it was answered. `?run=` chooses."""
+    """The first step of a new study; nothing is kept before it is answered. `?run=` chooses."""
     offered = _offered(request)
     asked = request.GET.get("run", "")
     chosen = [run for run in offered if str(run.pk) == asked] or offered[:1]
@@ -49,7 +49,7 @@ def draft_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
 
 
 def _step(request: HttpRequest, draft: StudyDraft, step: str) -> HttpResponse:
-    """Shown, shown again while something is chosen in it (`?look`), or answered."""
+    """Show the step, also while something is being chosen (`?look`), or keep its answers."""
     if request.method == "POST" and "look" not in request.GET:
         form = _form(request, draft, step, request.POST)
         if form.is_valid():
@@ -89,7 +89,7 @@ def _shown(
 
 @require_http_methods(["GET", "POST"])
 def draft_review(request: HttpRequest, pk: int) -> HttpResponse:
-    """All answers on one page; a post has the draft made. For htmx the moving part alone."""
+    """All answers on one page; a POST makes the study. For htmx only the part that changes."""
     draft = draft_for(request, pk)
     if request.method == "POST":
         return _make(request, draft)
@@ -125,7 +125,7 @@ def _make(request: HttpRequest, draft: StudyDraft) -> HttpResponse:
 
 @require_POST
 def draft_power(request: HttpRequest, pk: int) -> HttpResponse:
-    """What the design on the page promises; a worker's estimate, asked for as numbers change."""
+    """The power of the design on the page, estimated by a worker whenever the numbers change."""
     draft = draft_for(request, pk)
     form = _form(request, draft, "size", request.POST)
     if not form.is_valid():
@@ -143,7 +143,7 @@ def draft_power(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def draft_discard(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forget a draft."""
+    """Delete a draft."""
     draft = draft_for(request, pk)
     services.discard(draft)
     messages.success(request, "The unfinished study was discarded.")
@@ -152,7 +152,7 @@ def draft_discard(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def edit_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """Back to the steps of a draft; of a frozen study, the steps of its next version."""
+    """Back to the steps of a draft; for a frozen study, to those of its next version."""
     study = study_for(request, slug, version, Role.EDITOR)
     user = request.user if request.user.is_authenticated else None
     draft = services.copy_of(study=study, created_by=user)
@@ -160,7 +160,7 @@ def edit_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 
 
 def _offered(request: HttpRequest) -> list[Run]:
-    """The runs of which this user may make a study. 403 for who may make none anywhere."""
+    """The runs from which this user may make a study; 403 if they may make none anywhere."""
     user = request.user
     if not user.is_superuser and not projects_of(user, Role.EDITOR).exists():
         raise PermissionDenied("You are editor in no project.")

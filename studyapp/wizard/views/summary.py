@@ -13,7 +13,7 @@ Facts = list[tuple[str, str]]
 
 
 def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
-    """Step → names and values, for every step."""
+    """Step → names and values."""
     return {
         "sources": [
             ("Runs", ", ".join(run.name for run in runs) or "none"),
@@ -48,7 +48,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
 
 
 def _training(answers: Answers) -> str:
-    """Who words the questions on it."""
+    """How musical training is asked."""
     if Step.QUESTIONNAIRE not in answers["steps"]:
         return "not asked"
     return (

@@ -158,7 +158,7 @@ def test_unblinding_is_asked_for_with_a_reason_and_recorded(
     assert (record.who, record.detail) == ("ada", {"reason": "a bug is suspected"})
     assert any(method in researcher.get(page).content.decode() for method in METHODS)
     study.refresh_from_db()
-    with pytest.raises(StudyError, match="was unblinded before"):
+    with pytest.raises(StudyError, match="is already unblinded"):
         blinding.unblind(study=study, user=User.objects.get(), reason="again")
     with pytest.raises(StudyError, match="nothing to unblind"):
         blinding.unblind(
