@@ -1,4 +1,4 @@
-"""Subject models: the frozen generators whose inside is read. See `pipeline.subjects.base`."""
+"""Subject models: the frozen generators whose activations are read; see `subjects.base`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ STANDINS: dict[str, str] = {
     "codec-latents": "pipeline.subjects.controls.CodecLatents",
     "mel-spectrogram": "pipeline.subjects.controls.MelSpectrogram",
 }
-"""Values of `[subject] control` under which something else is read in the subject's place."""
+"""Values of `[subject] control` for which something else is read in the subject's place."""
 
 
 def load_subject(config: SubjectConfig, *, device: str) -> Any:
-    """The subject that a config names, or its control; see `Subject` and `ActivationSource`."""
+    """The subject that a config names, or its control: a `Subject` or an `ActivationSource`."""
     backend = resolve(SUBJECTS, config.backend, "subject backend")
     subject = backend(_itself(config), device=device)
     if config.control not in STANDINS:
@@ -36,7 +36,7 @@ def load_subject(config: SubjectConfig, *, device: str) -> Any:
 
 
 def fingerprint_of(config: SubjectConfig) -> str:
-    """`facts.fingerprint` of what `load_subject` gives, without loading it."""
+    """`facts.fingerprint` of what `load_subject` returns, without loading it."""
     from pipeline.subjects.base import standin_fingerprint
 
     backend = resolve(SUBJECTS, config.backend, "subject backend")

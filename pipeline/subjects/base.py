@@ -1,16 +1,17 @@
-"""What a subject model backend does, and the conventions that all of them keep.
+"""What a subject model's backend does, and the conventions that all backends follow.
 
-A *hookpoint* is `decoder.layers.BLOCK.SITE`: blocks are counted from 0; `resid_pre` is what
-enters the block, `resid_post` what leaves it. Both are the residual stream [batch, step, d].
+A *hookpoint* is `decoder.layers.BLOCK.SITE`: blocks are counted from 0; `resid_pre` is the input of
+the block, `resid_post` its output. Both are the residual stream [batch, step, d].
 
-In audiocraft's names that is what enters and what leaves `lm.transformer.layers[BLOCK]`, in
-transformers' `decoder.model.decoder.layers[BLOCK]`; transformers' own `hidden_states[i]` is
+In audiocraft's names these are input and output of `lm.transformer.layers[BLOCK]`, in transformers'
+of `decoder.model.decoder.layers[BLOCK]`; transformers' own `hidden_states[i]` is
 `decoder.layers.i.resid_pre`, but its last entry has passed the final LayerNorm.
 
-*Delay pattern.* With K codebooks, step s of the decoder's input holds codebook q of audio frame
-s − 1 − q; step 0 holds special tokens alone. What leaves a block at step s is put to frame
-s − 1, the newest that it has seen. The K − 1 frames at the start still have special tokens in
-the higher codebooks, which is why `Subject.first_full_frame` is K − 1.
+*Delay pattern* (Copet et al., MusicGen, arXiv 2306.05284, section 2.2). With K codebooks, q from 0
+to K − 1, step s of the decoder's input holds codebook q of audio frame s − 1 − q; step 0 holds
+special tokens only. The output of a block at step s is assigned to frame s − 1, the newest that it
+has seen. The first K − 1 frames still have special tokens in the higher codebooks, which is why
+`SubjectFacts.first_full_frame` is K − 1.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.config import SubjectConfig
 
 DELAY_MAPPING = "frame=step-1"
-"""Name of the mapping above, kept with every activation file and every SAE."""
+"""Name of the mapping above, stored with every activation file and every SAE."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class SubjectFacts:
     """What later stages need to know of a subject without loading it."""
 
     fingerprint: str
-    """Hash of weights and config, and of what a control did to them."""
+    """Hash of weights and config, and of what a control changed in them."""
     sample_rate: int
-    """Hz, of the audio that `encode` takes."""
+    """Sample rate of the audio that `encode` takes, Hz."""
     frame_rate: float
-    """Audio frames a second."""
+    """Audio frames per second."""
     n_codebooks: int
     n_blocks: int
     width: int
@@ -56,11 +57,12 @@ class SubjectFacts:
 
 
 HALVES = ("both", "conditional")
+"""Which half of the batch an intervention changes under classifier-free guidance."""
 
 
 @dataclass(frozen=True)
 class SteeringVector:
-    """A direction in the residual stream, and where it belongs."""
+    """A direction in the residual stream of one subject at one hookpoint."""
 
     direction: torch.Tensor
     """[d] float32."""
@@ -76,11 +78,12 @@ class SteeringVector:
 class Intervention:
     """x' = x + strength · direction at the vector's hookpoint, in every step of a generation.
 
-    Every step means the first too, which holds special tokens alone: a generation starts from
-    nothing, so there is no prompt of audio that could be left out. Under classifier-free guidance
-    each step is computed twice, with the prompt and without. `both` adds the vector to both: it
-    then moves the guided logits once, as it would without guidance. `conditional` adds it only
-    where the prompt is, and guidance multiplies its effect by the guidance scale.
+    Singh, Cherep and Maes, arXiv 2505.18186, with strength = α β. Every step includes the first,
+    which holds special tokens only: generation starts from nothing, so there is no audio prompt to
+    leave out. Under classifier-free guidance with scale γ each step is computed twice and the
+    logits are l_uncond + γ (l_cond − l_uncond). `both` adds the vector to both halves, so that to
+    first order the guided logits move as they would without guidance. `conditional` adds it to the
+    half of l_cond only, which multiplies its effect by γ.
     """
 
     vector: SteeringVector
@@ -95,12 +98,12 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a next code is drawn; the defaults are MusicGen's own."""
+    """How the next code is sampled; the defaults are MusicGen's own."""
 
     guidance: float = 3.0
-    """Scale of classifier-free guidance; 1 is none."""
+    """Scale γ of classifier-free guidance; 1 is no guidance."""
     top_k: int = 250
-    """Codes that are drawn from; 1 takes the likeliest."""
+    """Number of most likely codes that are sampled from; 1 always takes the most likely."""
     temperature: float = 1.0
 
 
@@ -109,21 +112,21 @@ DEFAULT_SAMPLING = Sampling()
 
 @dataclass(frozen=True)
 class Generated:
-    """What a subject made."""
+    """What a subject generated."""
 
     audio: torch.Tensor
     """[sample] float32, mono, at the subject's sample rate."""
     codes: torch.Tensor = field(repr=False)
-    """[codebook, frame] int64: what the language model drew, the delay undone."""
+    """[codebook, frame] int64: the codes that were sampled, the delay pattern undone."""
 
 
 def standin_fingerprint(fingerprint: str, control: str) -> str:
-    """Of what stands in for a subject under a control: never the subject's own."""
+    """The fingerprint of a control's stand-in for a subject: never the subject's own."""
     return hashlib.sha256(f"{fingerprint}\0{control}".encode()).hexdigest()
 
 
 class ActivationSource(Protocol):
-    """What the stage `activations` needs of a subject, or of what stands in for one."""
+    """What the stage `activations` needs of a subject, or of a control's stand-in for one."""
 
     facts: SubjectFacts
 
@@ -133,7 +136,7 @@ class ActivationSource(Protocol):
     def activations(
         self, codes: torch.Tensor, hookpoints: Sequence[str]
     ) -> dict[str, torch.Tensor]:
-        """Vectors [batch, frame, d] float32 at each hookpoint, for what `encode` gave."""
+        """Vectors [batch, frame, d] float32 at each hookpoint, for what `encode` returned."""
 
 
 class Subject(Protocol):
@@ -142,7 +145,7 @@ class Subject(Protocol):
     facts: SubjectFacts
 
     def __init__(self, config: SubjectConfig, *, device: str = "cpu") -> None:
-        """Load the model; raises `PipelineError` if that cannot be."""
+        """Load the model; raises `PipelineError` if it cannot be loaded."""
 
     @staticmethod
     def fingerprint_of(config: SubjectConfig) -> str:
@@ -155,11 +158,12 @@ class Subject(Protocol):
         self, codes: torch.Tensor, hookpoints: Sequence[str]
     ) -> dict[str, torch.Tensor]:
         """Unconditional residual stream [batch, frame, d] at each hookpoint, for codes
-        [batch, codebook, frame]; float32; the forward ends at the deepest hookpoint."""
+        [batch, codebook, frame]; float32; blocks after the deepest hookpoint are not computed."""
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
-        """What the codec's decoder is given for codes [batch, codebook, frame]: the sum of their
-        vectors, [batch, frame, d] float32, on the CPU."""
+        """The input of the codec's decoder for codes [batch, codebook, frame]: Σ_q e_q[code_q], the
+        sum of their codebook vectors (residual vector quantisation: Défossez et al., EnCodec, arXiv
+        2210.13438), [batch, frame, d] float32, on the CPU."""
 
     def generate(
         self,
@@ -170,8 +174,8 @@ class Subject(Protocol):
         *,
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Generated:
-        """Music for a prompt; an empty prompt is the unconditional model.
+        """Music for a prompt; with an empty prompt, unconditional music.
 
-        Raises `PipelineError` if an intervention is of another subject or delay mapping, or if
-        the subject has no text encoder for its prompt.
+        Raises `PipelineError` if an intervention is of another subject or delay mapping, or if the
+        subject has no text encoder for its prompt.
         """

@@ -1,7 +1,7 @@
-"""What stands in for the subject in a control: its codec, a mel spectrogram, other sound.
+"""What stands in for the subject in a control: its codec, a mel spectrogram, randomised sound.
 
 Each is read by the same stages as the subject, so that training, filter and grading are the same.
-Each has a fingerprint of its own, so that no run of one is continued as a run of the subject.
+Each has its own fingerprint, so that a run of a control is never continued as a run of the subject.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 MEL_BANDS = 64
 MEL_WINDOW = 2048
-"""Samples of a spectrum."""
+"""Window of the mel spectrogram, samples."""
 
 
 class CodecLatents:
-    """The sum of the codes' vectors, [batch, frame, d]: what the codec's decoder is given, which
-    no language model has read."""
+    """The codec's quantised latents, the sum of the codes' vectors [batch, frame, d]: what is in
+    the codes before any language model reads them."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -36,18 +36,18 @@ class CodecLatents:
     def activations(
         self, codes: torch.Tensor, hookpoints: Sequence[str]
     ) -> dict[str, torch.Tensor]:
-        """Quantised latents of the codec."""
+        """Quantised latents of the codec, the same at every hookpoint."""
         return dict.fromkeys(hookpoints, self._subject.codec_latents(codes))
 
 
 class MelSpectrogram:
-    """Log-mel spectra at the subject's frame rate: what a dictionary finds without any model."""
+    """Log-mel spectra at the subject's frame rate: what a dictionary finds in the sound itself."""
 
     def __init__(self, subject: Subject) -> None:
         self.facts = _facts(subject, "mel-spectrogram", MEL_BANDS)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        """Log-mel spectra [batch, band, frame] in place of codes."""
+        """Log-mel spectra ln(power + 1e-5), [batch, band, frame], in place of codes."""
         import librosa
         import numpy as np
         import torch
@@ -60,18 +60,19 @@ class MelSpectrogram:
             hop_length=hop,
             n_mels=MEL_BANDS,
         )
+        # librosa pads the ends and returns one frame more than the codec has.
         return torch.from_numpy(np.log(mel[..., : audio.shape[-1] // hop] + 1e-5))
 
     def activations(
         self, codes: torch.Tensor, hookpoints: Sequence[str]
     ) -> dict[str, torch.Tensor]:
-        """The spectra, a vector a frame."""
+        """The spectra, one vector per frame, the same at every hookpoint."""
         return dict.fromkeys(hookpoints, codes.transpose(1, 2).float())
 
 
 class PhaseRandomised:
-    """The subject on tracks whose phases are drawn at random: the spectrum of the whole track
-    stays, and whatever happens in time (rhythm, attack, melody) is gone."""
+    """The subject on tracks with random phases: the power spectrum of the whole track is kept, and
+    everything that happens in time (rhythm, attack, melody) is destroyed."""
 
     def __init__(self, subject: ActivationSource) -> None:
         self._subject = subject
@@ -79,7 +80,7 @@ class PhaseRandomised:
         self.facts = replace(subject.facts, fingerprint=own)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        """Codes of the randomised sound."""
+        """Codes of the phase-randomised sound."""
         import torch
 
         return self._subject.encode(torch.stack([randomise(track) for track in audio]))
@@ -92,7 +93,8 @@ class PhaseRandomised:
 
 
 def randomise(track: torch.Tensor) -> torch.Tensor:
-    """A sound [sample] with the same magnitudes and random phases, the same each time."""
+    """A sound [sample] with the magnitudes of `track` and random phases (the surrogate data of
+    Theiler et al., 1992); the same for the same track, seeded by its hash."""
     import torch
 
     digest = hashlib.sha256(track.contiguous().numpy().tobytes()).digest()
@@ -100,7 +102,7 @@ def randomise(track: torch.Tensor) -> torch.Tensor:
     spectrum = torch.fft.rfft(track)
     turns = torch.rand(len(spectrum), generator=generator)
     turned = torch.polar(spectrum.abs(), 2 * torch.pi * turns)
-    # The first and, at even length, the last bin are real.
+    # The bins of 0 Hz and, at even length, of the Nyquist frequency must stay real.
     turned[0] = spectrum[0]
     if len(track) % 2 == 0:
         turned[-1] = spectrum[-1]
@@ -109,7 +111,7 @@ def randomise(track: torch.Tensor) -> torch.Tensor:
 
 
 def _facts(subject: ActivationSource, control: str, width: int) -> SubjectFacts:
-    """The subject's facts with another inside: one vector a frame, no delay."""
+    """The subject's facts with those of the stand-in: `width` dimensions per frame, no delay."""
     return replace(
         subject.facts,
         fingerprint=standin_fingerprint(subject.facts.fingerprint, control),

@@ -1,4 +1,4 @@
-"""Activations of tracks: audio in, what the subject has at each hookpoint out."""
+"""From the audio of tracks to the subject's activations at each hookpoint."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 
 SINCE = "since the stage corpus: "
-"""Begins the reason of a track that could be read then."""
+"""Start of the reason for a track that could still be read in the stage corpus."""
 
 
 SHARD_TRACKS = 64
-"""Tracks of a shard, at most."""
+"""Maximum number of tracks per shard."""
 
 
 def shards_of(tracks: Sequence[TrackRecord], sample_rate: int) -> list[list[TrackRecord]]:
-    """Tracks in groups of equally many samples, `SHARD_TRACKS` at most, longest first."""
+    """Tracks in groups of equal length in samples, `SHARD_TRACKS` at most, longest first, so that
+    running out of memory shows at once."""
     by_length: dict[int, list[TrackRecord]] = {}
     for track in tracks:
         by_length.setdefault(round(track.seconds * sample_rate), []).append(track)
@@ -37,14 +38,14 @@ def shards_of(tracks: Sequence[TrackRecord], sample_rate: int) -> list[list[Trac
 
 @dataclass(frozen=True)
 class Extracted:
-    """What some tracks of equal length gave."""
+    """The activations of some tracks of equal length."""
 
     tracks: tuple[str, ...]
     arrays: dict[str, np.ndarray]
-    """Of each hookpoint [track, frame, d] float16, from the first frame on whose step holds no
-    special token; empty if no track could be read."""
+    """By hookpoint, [track, frame, d] float16, from `first_full_frame` on; empty if no track could
+    be read."""
     reasons: dict[str, str]
-    """Of each track that gave nothing, why."""
+    """For each track without activations, why."""
 
 
 def extract_tracks(
@@ -53,10 +54,12 @@ def extract_tracks(
     corpus: Path,
     tracks: Sequence[TrackRecord],
 ) -> Extracted:
-    """Activations of tracks of equal length at each hookpoint, of as many as can be read."""
+    """Activations of tracks of equal length at each hookpoint; tracks that cannot be read are
+    reported with a reason."""
     import numpy as np
     import torch
 
+    # 1) Audio [track, sample].
     sounds, reasons = dict[str, "np.ndarray"](), dict[str, str]()
     for track in tracks:
         try:
@@ -65,6 +68,8 @@ def extract_tracks(
             reasons[track.track] = _reason(error, corpus / track.path)
     if not sounds:
         return Extracted((), {}, reasons)
+    # 2) Codes [track, codebook, frame]; 3) the residual stream [track, frame, d], without the first
+    #    frames, which saw special tokens. float16 halves the disk; SAEs compute in float32.
     codes = subject.encode(torch.from_numpy(np.stack(list(sounds.values()))))
     first = subject.facts.first_full_frame
     found = {
@@ -77,7 +82,7 @@ def extract_tracks(
 def _without_overflow(
     tracks: tuple[str, ...], found: dict[str, np.ndarray], reasons: dict[str, str]
 ) -> Extracted:
-    """The tracks whose every activation is a float16; the others with where they are none."""
+    """The tracks whose activations all fit float16; a reason for the others."""
     import numpy as np
 
     reasons = dict(reasons)
@@ -95,7 +100,7 @@ def _without_overflow(
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """A reason without the file's path, so that equal ones are counted together."""
+    """The reason without the file's path, so that equal reasons are counted together."""
     words = getattr(error, "strerror", None) or str(error)
     return f"{SINCE}{words.removeprefix(str(path)).strip()}"
 

@@ -1,8 +1,8 @@
-"""Reading and changing the residual stream of a decoder's blocks, whichever library they are from.
+"""Reading and changing the residual stream of a decoder's blocks, in either library.
 
-Both backends' blocks take the stream [batch, step, d] as their first argument and hand it on as a
-bare tensor. Hooks are made once, with the model: threads that share it neither see each other's
-forwards nor change hooks under them.
+Both backends' blocks take the stream [batch, step, d] as their first argument and return it as a
+bare tensor. Hooks are registered once, with the model, and consult thread-local state: threads that
+share a model do not see each other's forward passes, and no hook is added or removed during one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 Place = tuple[int, bool]
-"""Block, and whether after it: places compare in the order in which a forward passes them."""
+"""Block, and whether after it. Tuples compare in the order in which a forward pass reaches them."""
 
 
 class _DeepestReached(Exception):  # noqa: N818 - no error: it ends a forward early
-    """Everything asked for was read; the blocks further on need not run."""
+    """Everything asked for was read; later blocks need not be computed."""
 
 
 class _ThisThread(threading.local):
-    """What the forwards of the current thread are to read and to add."""
+    """What forward passes of the current thread read and add."""
 
     wanted: frozenset[Place] = frozenset()
     deepest: Place | None = None
@@ -47,7 +47,7 @@ class ResidualStream:
             self._watch(module, (block, False), (block, True))
 
     def place(self, hookpoint: str) -> Place:
-        """Where a hookpoint is; raises `PipelineError` if it lies deeper than the decoder."""
+        """The place of a hookpoint; raises `PipelineError` if the decoder has no such block."""
         block, site = parse_hookpoint(hookpoint)
         if block >= self._n_blocks:
             raise PipelineError(
@@ -59,7 +59,7 @@ class ResidualStream:
     def read(
         self, hookpoints: Iterable[str], forward: Callable[[], object]
     ) -> dict[str, torch.Tensor]:
-        """The stream [batch, step, d] at each hookpoint; `forward` ends at the deepest one."""
+        """The stream [batch, step, d] at each hookpoint; `forward` is cut off after the deepest."""
         places = {name: self.place(name) for name in hookpoints}
         thread = self._thread
         thread.wanted, thread.deepest = frozenset(places.values()), max(places.values())
@@ -75,7 +75,7 @@ class ResidualStream:
 
     @contextmanager
     def steered(self, interventions: Sequence[Intervention]) -> Iterator[None]:
-        """While this lasts, forwards of this thread add the interventions' vectors."""
+        """Within this context, forward passes of this thread add the interventions' vectors."""
         added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
         for one in interventions:
             step = one.strength * one.vector.direction
@@ -91,7 +91,7 @@ class ResidualStream:
             changed = self._pass_by(before, inputs[0])
             return None if changed is None else (changed, *inputs[1:])
 
-        # A block hands on a bare tensor, not a tuple: output[0] would be batch item 0.
+        # A block returns a bare tensor, not a tuple: output[0] would be batch item 0.
         def leaving(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor | None:
             return self._pass_by(after, output)
 
@@ -99,7 +99,8 @@ class ResidualStream:
         module.register_forward_hook(leaving)
 
     def _pass_by(self, place: Place, hidden: torch.Tensor) -> torch.Tensor | None:
-        """Add and keep what is wanted here; the changed stream, None if it is as it was."""
+        """Add and store what is wanted at this place; returns the changed stream, None if it is
+        unchanged. Steering comes first: what is read is what the next block sees."""
         thread = self._thread
         changed = None
         for step, halves in thread.added.get(place, ()):
@@ -112,8 +113,9 @@ class ResidualStream:
 
 
 def _plus(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch.Tensor:
+    """x + α β W_dec[j] in every step of the stream x [batch, step, d]; `step` is the added [d]."""
     step = step.to(hidden)
-    # With guidance the batch is [conditional; unconditional], the conditional half first.
+    # Under guidance the batch is [conditional; unconditional] in both libraries.
     if halves == "conditional" and len(hidden) > 1:
         conditional = len(hidden) // 2
         hidden = hidden.clone()

@@ -1,8 +1,9 @@
 """The initialisation that nano subjects are trained from, and that their random control has.
 
-A control that keeps the library's default is a straw man: with every weight at 0.02 the positions
-swamp the codes, and nothing can be found in it. So training and control share this function, and
-a subject's folder states its numbers in `init.json`.
+A control with the library's default would be a straw man: with a standard deviation of 0.02 for
+every weight the sinusoidal positions, of norm √(d / 2), swamp the code embeddings, and nothing can
+be found in the residual stream. So training and control share this function, and a subject's folder
+states its numbers in `init.json`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 def initialise_decoder(
     model: nn.Module, *, seed: int, embedding_std: float, initializer_factor: float
 ) -> None:
-    """Draw all weights of a MusicGen decoder again at random, in place.
+    """Draw all weights of a MusicGen decoder at random, in place.
 
-    `model` is a `MusicgenForConditionalGeneration`, whose decoder alone is changed, or a
+    `model` is a `MusicgenForConditionalGeneration`, of which only the decoder is changed, or a
     `MusicgenForCausalLM`. Code embeddings are normal with standard deviation `embedding_std`,
     linear weights with `initializer_factor`; biases are 0; layer norms are the identity. Positions
-    are sinusoids, no parameters. Parameters are drawn in the order of their names, so that the
-    same seed gives the same weights whatever order the modules are built in. A parameter of any
-    other kind raises `ValueError`.
+    are sinusoids, not parameters. Parameters are drawn in the order of their names, so that a seed
+    gives the same weights in whatever order modules are built. A parameter of any other kind raises
+    `ValueError`.
     """
     import torch
 
@@ -37,14 +38,14 @@ def initialise_decoder(
 
 
 def _std(name: str, *, embedding_std: float, initializer_factor: float) -> float:
-    """Standard deviation of a parameter; 0 for the constant ones."""
+    """Standard deviation of a parameter; 0 for constant ones."""
     if "embed_tokens" in name:
         return embedding_std
     if "layer_norm" in name or name.endswith(".bias"):
         return 0.0
     if name.endswith(".weight"):
         return initializer_factor
-    raise ValueError(f"{name} is no parameter of a MusicGen decoder that can be initialised")
+    raise ValueError(f"{name} is not a known parameter of a MusicGen decoder")
 
 
 def _fill(name: str, parameter: torch.Tensor, std: float, generator: torch.Generator) -> None:

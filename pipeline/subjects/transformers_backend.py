@@ -1,8 +1,8 @@
-"""MusicGen as transformers has it (`MusicgenForConditionalGeneration`).
+"""MusicGen in transformers (`MusicgenForConditionalGeneration`).
 
 Source: transformers' modeling_musicgen.py; Copet et al., arXiv 2306.05284. Heavy libraries are
-imported where they are used, so that a fingerprint costs no import of torch. A folder of
-audiocraft's own files is converted as it is loaded.
+imported where they are used, so that a fingerprint does not import torch. A folder of audiocraft's
+own files is converted when it is loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.subjects.base import (
 from pipeline.subjects.layouts.files import is_audiocraft
 
 COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight")
-"""Tensors that a file may have or not: sinusoids, and T5's second name for its first table."""
+"""Tensors that a file may lack: sinusoids, and T5's second name for its token embedding."""
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,8 @@ class TransformersSubject:
         """Codes [batch, codebook, frame] int64 of mono audio [batch, sample] at `sample_rate`."""
         import torch
 
-        # Residual quantisation: the first K codebooks of the highest bandwidth are those of K.
+        # Residual vector quantisation (Défossez et al., EnCodec, arXiv 2210.13438): each codebook
+        # quantises what the ones before left over, so the first K of all are what K alone give.
         bandwidth = max(self._codec.config.target_bandwidths)
         with torch.inference_mode():
             output = self._codec.encode(audio[:, None].to(self._device), bandwidth=bandwidth)
@@ -81,8 +82,8 @@ class TransformersSubject:
         """Residual stream [batch, frame, d] float32 at each hookpoint, on the CPU.
 
         Unconditional: MusicGen's null condition is zeros and its attention has no biases, so
-        cross-attention would add zeros; no encoder states are given, and blocks leave it out.
-        Raises `PipelineError` if a hookpoint lies deeper than the decoder.
+        cross-attention would add zeros; without encoder states the blocks skip it, which is the
+        same. Raises `PipelineError` if the decoder has no such block.
         """
         import torch
 
@@ -95,7 +96,7 @@ class TransformersSubject:
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
-        """Sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
+        """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
         import torch
 
         with torch.inference_mode():
@@ -112,7 +113,7 @@ class TransformersSubject:
         *,
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Generated:
-        """Music for a prompt; an empty prompt is the unconditional model."""
+        """Music for a prompt; with an empty prompt, unconditional music."""
         import torch
 
         from pipeline.subjects.delay import codes_of
@@ -132,15 +133,15 @@ class TransformersSubject:
                 **inputs,
                 **_drawing(sampling),
                 stopping_criteria=[drawn],
-                # The start token, and the steps by which the last codebook is late. transformers
-                # leaves the delay out of what is shorter than twice its codebooks.
+                # Steps: the start token, the frames, and the K − 1 steps by which the last codebook
+                # is delayed. transformers does not delay what is shorter than 2 K − 1 steps.
                 max_length=max(frames, self.facts.n_codebooks) + self.facts.n_codebooks,
             )
         samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
         return Generated(audio[0, 0, :samples].float().cpu(), codes_of(drawn.steps, frames))
 
     def _ready(self, prompt: str, sampling: Sampling) -> tuple[Any, dict[str, Any]]:
-        """The whole model and what it is given for a prompt."""
+        """The whole model and its inputs for a prompt."""
         model = self._whole_model(prompt)
         if not prompt:
             return model, dict(model.get_unconditional_inputs(num_samples=1))
@@ -152,13 +153,13 @@ class TransformersSubject:
         }
 
     def _whole_model(self, prompt: str) -> Any:
-        """Language model, codec and text encoder in one, made when first needed."""
+        """Language model, codec and text encoder in one, built when first needed."""
         from pipeline.subjects.text import encoder_of, tokenizer_of
 
         if self._whole is None:
             if self._parts is None or not self._parts.text_name:
                 raise PipelineError(
-                    f"subject {self._folder} has no text encoder: it cannot generate"
+                    f"subject {self._folder} has no text encoder, so it cannot generate"
                 )
             text = encoder_of(self._folder, self._parts.text_name)
             self._whole = whole_model(self._parts, text)
@@ -170,14 +171,14 @@ class TransformersSubject:
     def _in_our_precision(
         self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Text states in the decoder's number format; the text encoder stays in float32."""
+        """Convert text states to the decoder's precision; the text encoder stays in float32."""
         states = kwargs.get("encoder_hidden_states")
         if states is not None:
             kwargs["encoder_hidden_states"] = states.to(self._precision)
         return args, kwargs
 
     def _load(self, config: SubjectConfig) -> Any:
-        """The language model; codec and the rest are kept."""
+        """The language model; the codec and the other parts become attributes."""
         if is_audiocraft(self._folder) and not sources.is_transformers(self._folder):
             from pipeline.subjects.layouts.build import checkpoints_in, parts_of
 
@@ -216,13 +217,13 @@ class TransformersSubject:
 
 
 class _Drawn:
-    """What transformers draws in each step: asked after each whether to stop, it never says so.
+    """A stopping criterion that never stops: it captures the codes that were sampled.
 
-    (MusicGen's own `generate` decodes what it drew and gives the codes to nobody.)
+    (MusicGen's `generate` decodes them to audio and does not return them.)
     """
 
     steps: torch.Tensor
-    """[codebook, step], the start token first."""
+    """[codebook, step] so far, the start token first."""
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch
@@ -232,7 +233,7 @@ class _Drawn:
 
 
 def _drawing(sampling: Sampling) -> dict[str, Any]:
-    """transformers' arguments; it warns of what it does not use."""
+    """transformers' arguments; unused ones are left out, since it warns about them."""
     if sampling.top_k == 1:
         return {"do_sample": False}
     return {"do_sample": True, "top_k": sampling.top_k, "temperature": sampling.temperature}
@@ -268,7 +269,7 @@ def whole_model(parts: Parts, text: TextEncoder) -> Any:
 
 
 def load(folder: Path) -> Any:
-    """The model in a local folder of transformers' layout, all of it in float32.
+    """The model in a local folder in transformers' layout, in float32.
 
     Raises `PipelineError` if the folder holds another kind of model or broken weights.
     """
@@ -299,7 +300,7 @@ def load(folder: Path) -> Any:
 
 def check(config: SubjectConfig) -> None:
     """Raise `PipelineError` if a subject in transformers' layout lacks a tensor, without loading
-    it; audiocraft's layout is compared when it is loaded."""
+    it; a folder in audiocraft's layout is checked when it is loaded."""
     from transformers import AutoConfig, MusicgenForConditionalGeneration
 
     folder = sources.folder_of(config.model)
@@ -318,9 +319,9 @@ def check(config: SubjectConfig) -> None:
 
 
 def _strangers(model: Any, held: set[str]) -> list[str]:
-    """Tensors in the files of decoder and codec for which the model has no place.
+    """Tensors in the files that decoder and codec have no parameter for.
 
-    transformers tells of them only in part. Older names of a weight norm are translated by it.
+    transformers reports only some of them. It translates older names of weight norms by itself.
     """
     known = set(model.state_dict())
     found = []
@@ -333,9 +334,9 @@ def _strangers(model: Any, held: set[str]) -> list[str]:
 
 
 def _randomised(model: Any, folder: Path, seed: int) -> Any:
-    """The model with its decoder re-initialised, as before its training.
+    """The model with its decoder initialised at random, as before training.
 
-    The folder's `init.json` says how; without one transformers' own initialisation is taken.
+    The folder's `init.json` says how; without one transformers' own initialisation is used.
     """
     import torch
 
