@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,11 @@ def embed_whole(sound: Floats32, clap: Clap) -> Floats32:
     """[width]: the mean over the sound's crops, normalised again."""
     mean = clap.embed_sounds(crops(sound, clap)).mean(axis=0, keepdims=True)
     return np.asarray(unit(mean)[0], dtype=np.float32)
+
+
+def batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """`items` in consecutive parts of `size`; the last may be shorter."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def unit(rows: npt.NDArray[np.floating]) -> Floats32:

@@ -1,10 +1,10 @@
-"""laion-clap's own checkpoints (`.pt`), such as the one for music.
+"""laion-clap's own checkpoints (`.pt`), such as the one for music (Wu et al., arXiv 2211.06687).
 
 `[clap] model` is a folder with one checkpoint and RoBERTa's `tokenizer.json`, or the checkpoint
-itself with the tokenizer beside it; nothing is fetched. The sizes are read from the weights, which
-must fill the model to the last name. As in the package, sounds pass through 16-bit integers and
-short ones are repeated, then padded; unlike there, none is cropped at random
-(see `pipeline.clap.base`). Checkpoints with fusion are refused: they hear longer sounds by lot.
+itself with the tokenizer beside it; nothing is fetched. Sizes are read from the weights, which must
+fill every parameter of the model. As in the package, sounds are rounded to 16 bits, and short ones
+are repeated, then padded; unlike there, none is cropped at random (see `pipeline.clap.base`).
+Checkpoints with fusion are refused: they use random crops of longer sounds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.clap import laion_modules
-from pipeline.clap.base import Floats32
+from pipeline.clap.base import Floats32, batches
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import of_files
 
 TOKENS = 77
-"""Of a text; what is longer is cut."""
+"""Maximum length of a text; longer ones are truncated."""
 TOKENIZER = "tokenizer.json"
 WHERE = "https://huggingface.co/lukewys/laion_clap"
 WHERE_TOKENIZER = "https://huggingface.co/FacebookAI/roberta-base"
@@ -52,7 +52,7 @@ class LaionClap:
 
     @staticmethod
     def fingerprint_of(model: str) -> str:
-        """SHA-256 over checkpoint and tokenizer; the package must be there too."""
+        """SHA-256 over checkpoint and tokenizer; the package must be installed too."""
         laion_modules.check_installed()
         checkpoint, tokenizer = files_of(model)
         return of_files(checkpoint.parent, [checkpoint.name, tokenizer.name])
@@ -62,8 +62,8 @@ class LaionClap:
         import torch
 
         parts = []
-        for start in range(0, len(sounds), self._batch):
-            some = [filled(sound, self._samples) for sound in sounds[start : start + self._batch]]
+        for part in batches(sounds, self._batch):
+            some = [filled(sound, self._samples) for sound in part]
             given = [
                 {"waveform": torch.from_numpy(one), "longer": torch.tensor([False])} for one in some
             ]
@@ -76,8 +76,8 @@ class LaionClap:
         import torch
 
         parts = []
-        for start in range(0, len(texts), self._batch):
-            made = self._tokenizer.encode_batch(list(texts[start : start + self._batch]))
+        for part in batches(texts, self._batch):
+            made = self._tokenizer.encode_batch(list(part))
             given = {
                 "input_ids": torch.tensor([one.ids for one in made]),
                 "attention_mask": torch.tensor([one.attention_mask for one in made]),
@@ -88,7 +88,8 @@ class LaionClap:
 
 
 def filled(sound: Floats32, samples: int) -> Floats32:
-    """A sound [sample] of at most `samples`, through 16 bits, repeated whole and then padded."""
+    """A sound [sample] as the package prepares it: rounded to 16 bits, repeated as often as it fits
+    into `samples` as a whole, then padded with zeros to [samples]."""
     quantised = (np.clip(sound, -1.0, 1.0) * 32767.0).astype(np.int16)
     coarse = (quantised / 32767.0).astype(np.float32)
     repeated = np.tile(coarse, samples // max(1, len(coarse)))
@@ -96,7 +97,7 @@ def filled(sound: Floats32, samples: int) -> Floats32:
 
 
 def files_of(model: str) -> tuple[Path, Path]:
-    """Checkpoint and tokenizer; raises `PipelineError` naming what to fetch, and from where."""
+    """Checkpoint and tokenizer; raises `PipelineError` that says what to fetch, and from where."""
     path = Path(model).expanduser()
     found = [path] if path.is_file() else sorted(path.glob("*.pt"))
     if len(found) != 1:
@@ -121,22 +122,22 @@ def weights_of(checkpoint: Path) -> dict[str, Any]:
     import torch
     from numpy._core import multiarray
 
-    # Training wrote its figures of merit as numpy scalars, which run no code.
+    # The training script stored its metrics as numpy scalars, which run no code.
     scalars = [(multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     allowed: list[Any] = [*scalars, np.dtype, *_scalar_types()]
     try:
         with torch.serialization.safe_globals(allowed):
             whole = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # Whatever a file from elsewhere makes the reader raise.
+    except Exception as error:  # Reading an arbitrary file may raise anything.
         reason = " ".join(str(error).split())[:200]
         raise PipelineError(
-            f"{checkpoint} was not read: it is no checkpoint, or holds more than tensors and "
+            f"{checkpoint} was not read: it is not a checkpoint, or holds more than tensors and "
             f"plain values ({type(error).__name__}: {reason})"
         ) from error
     inner = whole.get("state_dict", whole) if isinstance(whole, dict) else {}
     weights = {str(name).removeprefix("module."): value for name, value in inner.items()}
     if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise PipelineError(f"{checkpoint} holds no state_dict of tensors")
+        raise PipelineError(f"{checkpoint} does not hold a state_dict of tensors")
     for name in ("position_ids", "token_type_ids"):
         weights.pop(f"text_branch.embeddings.{name}", None)
     return weights
@@ -147,16 +148,17 @@ def _scalar_types() -> list[type]:
 
 
 def tokenizer_of(path: Path, vocabulary: int) -> Any:
-    """RoBERTa's, padded to `TOKENS`; raises `PipelineError` if it is not the model's."""
+    """RoBERTa's tokenizer, padding to `TOKENS`; raises `PipelineError` if it belongs to another
+    model."""
     from tokenizers import Tokenizer
 
-    words = Tokenizer.from_file(str(path))
-    pad = words.token_to_id("<pad>")
-    if words.get_vocab_size() != vocabulary or pad is None:
+    tokenizer = Tokenizer.from_file(str(path))
+    pad = tokenizer.token_to_id("<pad>")
+    if tokenizer.get_vocab_size() != vocabulary or pad is None:
         raise PipelineError(
-            f"{path} has {words.get_vocab_size()} tokens and the model {vocabulary}: it is "
+            f"{path} has {tokenizer.get_vocab_size()} tokens and the model {vocabulary}: it is "
             f"another model's; put the one of roberta-base there, from {WHERE_TOKENIZER}"
         )
-    words.enable_truncation(TOKENS)
-    words.enable_padding(length=TOKENS, pad_id=pad, pad_token="<pad>")  # noqa: S106 - no password
-    return words
+    tokenizer.enable_truncation(TOKENS)
+    tokenizer.enable_padding(length=TOKENS, pad_id=pad, pad_token="<pad>")  # noqa: S106 - no password
+    return tokenizer

@@ -1,10 +1,10 @@
-"""laion-clap 1.1.7 on current packages: its model classes, without what its import drags in.
+"""laion-clap 1.1.7 on current packages: its model classes, without what its import requires.
 
-The package's own door (`import laion_clap`) loads three tokenizers from a hub, puts a folder of
-general names (`training`, `evaluate`) on the path, and wants torchvision, h5py and wandb. Here only
-the modules that define the model are imported, under stand-ins for their parents and for two
-libraries that the model never calls. Its requirements pin numpy under 2, so it is installed without
-them (`requirements/laion-clap.txt`).
+`import laion_clap` loads three tokenizers from a hub, adds a folder with general names (`training`,
+`evaluate`) to the path, and needs torchvision, h5py and wandb. Here only the modules that define
+the model are imported, with stand-ins for their parents and for two libraries that the model never
+calls. Its requirements pin numpy below 2, so it is installed without them
+(`requirements/laion-clap.txt`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from types import ModuleType
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.stubs import standing_in
 
 NEEDED = ("laion_clap", "torchlibrosa")
 SPECTROGRAM = 256
-"""Side of the square that HTSAT folds a spectrogram into; the package knows no other."""
+"""Side of the square that HTSAT folds a spectrogram into; the package has no other."""
 HEAD_WIDTH = 64
-"""Of RoBERTa's attention heads: weights do not say it."""
+"""Width of RoBERTa's attention heads, which the shapes of the weights do not determine."""
 
 
 def check_installed() -> None:
-    """Raises `PipelineError` if a package is missing."""
+    """Raise `PipelineError` if a package is missing."""
     for name in NEEDED:
         if find_spec(name) is None:
             raise PipelineError(
@@ -48,15 +49,15 @@ def model_module() -> Any:
     # transformers' lazy look-ups must be over before a stand-in, which has no specification, is in.
     from transformers import BartModel, BertModel, RobertaModel  # noqa: F401
 
-    with _standing_in(), warnings.catch_warnings():
+    with standing_in(_stubs()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of a package that is no longer maintained.
         return import_module("laion_clap.clap_module.model")
 
 
 def build(weights: Mapping[str, Any]) -> Any:
-    """The model that the weights are of, its sizes read from them; not yet loaded.
+    """A model with the sizes of `weights`, which are not loaded yet.
 
-    `weights`: of a checkpoint without fusion, names without `module.`.
+    `weights`: tensors of a checkpoint without fusion, names without `module.`.
     """
     from transformers import RobertaModel
 
@@ -75,8 +76,8 @@ def build(weights: Mapping[str, Any]) -> Any:
             spec_size=SPECTROGRAM, num_classes=config.class_num, config=config, **sizes
         )
 
-    class Words:
-        """Stands where the package would fetch RoBERTa from a hub."""
+    class LocalRoberta:
+        """Builds RoBERTa where the package would fetch it from a hub."""
 
         @staticmethod
         def from_pretrained(_name: str) -> Any:
@@ -84,7 +85,7 @@ def build(weights: Mapping[str, Any]) -> Any:
 
     joint, width = shape["audio_projection.0.weight"]
     plan["text_cfg"]["model_type"] = "roberta"
-    with named(module, create_htsat_model=made, RobertaModel=Words):
+    with named(module, create_htsat_model=made, RobertaModel=LocalRoberta):
         return module.CLAP(
             embed_dim=width, audio_cfg=audio, text_cfg=plan["text_cfg"], joint_embed_shape=joint
         )
@@ -112,7 +113,7 @@ def _htsat_sizes(shape: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 
 
 def _roberta_config(shape: Mapping[str, tuple[int, ...]]) -> Any:
-    """RoBERTa's, as `roberta-base` has it, in the sizes of the weights."""
+    """The config of `roberta-base` with the sizes of the weights."""
     from transformers import RobertaConfig
 
     part = "text_branch.embeddings."
@@ -131,12 +132,13 @@ def _roberta_config(shape: Mapping[str, tuple[int, ...]]) -> Any:
 
 
 def _count(names: Mapping[str, Any], prefix: str) -> int:
-    """How many numbered parts stand under a prefix."""
+    """The number of numbered parts under a prefix."""
     return len({name[len(prefix) :].split(".")[0] for name in names if name.startswith(prefix)})
 
 
 def settings() -> dict[str, Any]:
-    """The package's own settings of the model for music; what weights say is written over."""
+    """The package's own settings of the model for music; `build` overwrites what weights
+    determine."""
     path = folder() / "clap_module" / "model_configs" / "HTSAT-base.json"
     settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return settings
@@ -149,34 +151,24 @@ def folder() -> Path:
     return Path(found.origin).parent
 
 
-@contextmanager
-def _standing_in() -> Iterator[None]:
-    """Parents that run no code, and two libraries that the model names and never calls; what
-    nobody else had imported is taken out again."""
+def _stubs() -> dict[str, ModuleType]:
+    """Stand-ins, by name: parent packages that run no code, and two libraries, if nobody has
+    imported them, that the model names and never calls."""
     made = {}
     for name, inner in (("laion_clap", ""), ("laion_clap.clap_module", "clap_module")):
-        made[name] = ModuleType(name, "stands in for a package whose import reaches for a hub")
+        made[name] = ModuleType(name, "stands in for a package whose import fetches from a hub")
         made[name].__path__ = [str(folder() / inner)]
     for name in ("torchvision", "torchvision.ops", "torchvision.ops.misc", "h5py"):
         if name.partition(".")[0] not in sys.modules:
             made[name] = ModuleType(name, "stands in while laion_clap is imported")
     if "torchvision.ops.misc" in made:
         made["torchvision.ops.misc"].__dict__["FrozenBatchNorm2d"] = object
-    before = {name: sys.modules.get(name) for name in made}
-    sys.modules.update(made)
-    try:
-        yield
-    finally:
-        for name, module in before.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = module
+    return made
 
 
 @contextmanager
 def named(module: Any, **names: Any) -> Iterator[None]:
-    """A module's names, for a while, with other meanings; its warnings tell nobody anything."""
+    """Within this context some of a module's names have other values, and its warnings are off."""
     before = {name: getattr(module, name) for name in names}
     module.__dict__.update(names)
     try:

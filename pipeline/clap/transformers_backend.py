@@ -1,8 +1,8 @@
 """transformers' `ClapModel`, from a local folder or the hub.
 
-Traps: features are in `.pooler_output`; a fused checkpoint's extractor calls one sound of every
-batch "longer" by lot, which here none is; a tokenizer whose files are missing loads silently with
-five tokens.
+Pitfalls: the embeddings are in `.pooler_output`; the extractor of a checkpoint with fusion marks
+one random sound per batch as longer than the window, which is overridden here; a tokenizer whose
+files are missing loads silently with five tokens.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.clap.base import Floats32, unit
+from pipeline.clap.base import Floats32, batches, unit
 from pipeline.errors import PipelineError
 from pipeline.files import weights
 from pipeline.files.hashing import of_files
 from pipeline.files.text import read_json
 
 COMPUTED = ("position_ids", "token_type_ids", "relative_position_index")
-"""Tensors that count and index, which a model makes itself."""
+"""Tensors of positions and indices, which a model computes by itself."""
 FILES = ("*.json", "*.safetensors", "*.txt")
 
 
@@ -50,8 +50,7 @@ class TransformersClap:
         if len(self._tokenizer) < 0.9 * needed:
             raise PipelineError(
                 f"the tokenizer in {folder} has {len(self._tokenizer)} tokens and the model "
-                f"{needed}: "
-                "its files are missing or another model's"
+                f"{needed}: its files are missing or belong to another model"
             )
         self.sample_rate = int(self._feature_extractor.sampling_rate)
         self.window_seconds = float(self._feature_extractor.max_length_s)
@@ -63,14 +62,16 @@ class TransformersClap:
         return of_files(folder, [path.name for name in FILES for path in folder.glob(name)])
 
     def embed_sounds(self, sounds: Sequence[Floats32]) -> Floats32:
-        """[sound, width]; see `pipeline.clap.base.Clap`."""
+        """[sound, width] of norm 1; see `pipeline.clap.base.Clap`."""
         import torch
 
+        # 1) Log-mel spectrograms, by the extractor; 2) HTSAT and its projection, a batch at a time.
         parts = []
-        for some in _batches(sounds, self._batch):
+        for some in batches(sounds, self._batch):
             made = self._feature_extractor(
                 list(some), sampling_rate=self.sample_rate, return_tensors="pt"
             )
+            # No sound is longer than the window: `base.crops` has cut them.
             longer = torch.zeros(len(some), 1, dtype=torch.bool)
             with torch.inference_mode():
                 output = self._model.get_audio_features(
@@ -80,12 +81,13 @@ class TransformersClap:
         return unit(np.concatenate(parts))
 
     def embed_texts(self, texts: Sequence[str]) -> Floats32:
-        """[text, width]; see `pipeline.clap.base.Clap`."""
+        """[text, width] of norm 1; see `pipeline.clap.base.Clap`."""
         import torch
 
+        # RoBERTa's positions begin at its padding index + 1, so two places are never used.
         limit = int(self._model.config.text_config.max_position_embeddings) - 2
         parts = []
-        for some in _batches(texts, self._batch):
+        for some in batches(texts, self._batch):
             made = self._tokenizer(
                 list(some), padding=True, truncation=True, max_length=limit, return_tensors="pt"
             )
@@ -98,8 +100,8 @@ class TransformersClap:
 
 
 def check(model: str) -> None:
-    """Raise `PipelineError` if the folder holds another kind of model, a config that makes none,
-    or files that lack a tensor, without loading it."""
+    """Raise `PipelineError` if the folder holds another kind of model, a config that no model can
+    be built from, or files that lack a tensor, without loading the model."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import ClapConfig, ClapModel
 
@@ -114,7 +116,7 @@ def check(model: str) -> None:
     except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
         why = " ".join(str(error).split())[:200]
         raise PipelineError(
-            f"CLAP folder {folder}: its config.json makes no model: {why}"
+            f"CLAP folder {folder}: no model can be built from its config.json: {why}"
         ) from error
 
 
@@ -124,7 +126,7 @@ def _require_clap(path: Path) -> None:
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "clap":
         raise PipelineError(
-            f"{path} is of a model of type {kind}, not clap: [clap] model names the wrong folder"
+            f"{path} is for a model of type {kind}, not clap: [clap] model names the wrong folder"
         )
 
 
@@ -154,7 +156,3 @@ def _from_hub(name: str) -> Path:
             f"CLAP model {name!r} is no folder here and could not be fetched from the model hub "
             f"({type(error).__name__}); put its files into a folder and name it in [clap] model"
         ) from error
-
-
-def _batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
+from pipeline.recovery.stored import read_back
 from pipeline.recovery.table import ENOUGH_TRACKS, FOUND, recover
 from pipeline.store.run_directory import RunDirectory
 
@@ -101,7 +101,8 @@ def benchmark(path: Path, *, progress: Progress, device: str | None = None) -> B
     if directory.is_done("benchmark"):
         made_of = directory.summary("benchmark").get("made_of")
         if made_of == _made_of(directory):
-            return from_json(directory.read_json(RESULT))
+            stored: Benchmark = read_back(Benchmark, directory.read_json(RESULT))
+            return stored
     config = on_device(config, device, progress)
     with directory.lock(), directory.writer("benchmark") as writer:
         result = _compute(directory, config, progress)
@@ -115,26 +116,6 @@ def _made_of(directory: RunDirectory) -> dict[str, str]:
     stages = ("corpus", "activations", "sae", "features")
     controls = {control.path.name: control.digest(*stages) for control in directory.nested()}
     return {"run": directory.digest(*stages, "labels"), **controls}
-
-
-def from_json(stored: dict[str, Any]) -> Benchmark:
-    """The inverse of `dataclasses.asdict` on a `Benchmark`."""
-    return Benchmark(
-        n_concepts=stored["n_concepts"],
-        columns=tuple(Column(**column) for column in stored["columns"]),
-        division=Division(**stored["division"]),
-        naming=tuple(Naming(**row) for row in stored["naming"]),
-        stability=tuple(
-            Stability(
-                **{
-                    **row,
-                    "seeds": tuple(row["seeds"]),
-                    "kept_with_partner": tuple(row["kept_with_partner"]),
-                }
-            )
-            for row in stored["stability"]
-        ),
-    )
 
 
 def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> Benchmark:

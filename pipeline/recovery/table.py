@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.devices import on_device
@@ -20,6 +19,7 @@ from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
 from pipeline.recovery.detection import BestCandidate, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
+from pipeline.recovery.stored import read_back
 from pipeline.store.run_directory import RunDirectory
 
 __all__ = ["ConceptRow", "Recovery", "recover"]
@@ -92,25 +92,6 @@ def recover(
     return result
 
 
-def from_json(stored: dict[str, Any]) -> Recovery:
-    """The inverse of `dataclasses.asdict` on a `Recovery`."""
-
-    def row(values: dict[str, Any]) -> ConceptRow:
-        kinds = {
-            "detection": BestCandidate,
-            "probe": Probe,
-            "control": BestCandidate,
-            "control_probe": Probe,
-        }
-        parts = {
-            name: None if values[name] is None else kind(**values[name])
-            for name, kind in kinds.items()
-        }
-        return ConceptRow(**{**values, **parts})
-
-    return Recovery(**{**stored, "rows": tuple(row(values) for values in stored["rows"])})
-
-
 def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery | None:
     """The stored table, if it has every column that is asked for and was computed from the files as
     they are now."""
@@ -118,7 +99,7 @@ def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery 
         return None
     if directory.summary("recovery").get("made_of") != _made_of(directory):
         return None
-    result = from_json(directory.read_json(RESULT))
+    result: Recovery = read_back(Recovery, directory.read_json(RESULT))
     if (probe and not result.has_probe) or (control and not result.has_control):
         return None
     return result

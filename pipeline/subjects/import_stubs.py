@@ -1,19 +1,17 @@
 """audiocraft 1.3.0 on current packages: stand-ins for what it imports and does not need here.
 
 Its own requirements pin torch 2.1, so it is installed without them (`requirements/audiocraft.txt`).
-While it is imported, and only then, the modules below stand in for what is not there; afterwards
-nobody else sees them. `xformers.ops.unbind` is torch's own; everything else is only named by
-parts of audiocraft that are not used here (training, melody conditioning, diffusion decoding).
-transformers is imported first: it looks some of these packages up by their specification, which a
-stand-in has not.
+While it is imported, the modules below stand in for packages that are missing; afterwards they are
+removed again. `xformers.ops.unbind` is torch's own; everything else is only named by parts of
+audiocraft that are not used here (training, melody conditioning, diffusion decoding). transformers
+is imported first: it looks some of these packages up by their specification, which a stand-in does
+not have.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.stubs import standing_in
 
 USED = ("models.lm", "models.encodec", "modules.conditioners",
         "modules.codebooks_patterns", "modules.seanet", "quantization.vq",
@@ -41,15 +40,16 @@ def audiocraft() -> Any:
     # Each model class, so that transformers' lazy look-ups are over before a stand-in is there.
     from transformers import EncodecModel, RobertaTokenizer, T5EncoderModel, T5Tokenizer  # noqa: F401
 
-    with _standing_in(), warnings.catch_warnings():
+    with standing_in(_stubs()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a package that is no longer maintained
         for name in USED:
             import_module(f"audiocraft.{name}")
     return sys.modules["audiocraft"]
 
 
-def _modules() -> dict[str, ModuleType]:
-    """The stand-ins by name; a package's attributes are its submodules."""
+def _stubs() -> dict[str, ModuleType]:
+    """Stand-ins, by name, for packages that nobody has imported; a package's attributes are its
+    submodules."""
     import torch
 
     contents: dict[str, dict[str, Any]] = {
@@ -69,20 +69,4 @@ def _modules() -> dict[str, ModuleType]:
         parent, _, child = name.rpartition(".")
         if parent in made:
             setattr(made[parent], child, made[name])
-    return made
-
-
-@contextmanager
-def _standing_in() -> Iterator[None]:
-    """Put in the stand-ins for packages that nobody has imported, and take them out again."""
-    modules = {
-        name: module
-        for name, module in _modules().items()
-        if name.partition(".")[0] not in sys.modules
-    }
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name in modules:
-            sys.modules.pop(name, None)
+    return {n: module for n, module in made.items() if n.partition(".")[0] not in sys.modules}

@@ -58,8 +58,14 @@ def test_a_folder_that_lacks_its_tokenizer_is_refused(outside: Outside, tmp_path
         ("{broken", r"config\.json"),
         ("[]", "of type None, not clap"),
         ({"model_type": "musicgen"}, "of type musicgen, not clap"),
-        ({"text_config": {"hidden_size": "wide"}}, "makes no model: .*hidden_size"),
-        ({"text_config": {"hidden_size": 7}}, "makes no model: .*multiple"),
+        (
+            {"text_config": {"hidden_size": "wide"}},
+            "no model can be built.*hidden_size",
+        ),
+        (
+            {"text_config": {"hidden_size": 7}},
+            "no model can be built.*multiple",
+        ),
     ],
 )
 def test_a_folder_of_another_kind_is_refused_in_one_line(

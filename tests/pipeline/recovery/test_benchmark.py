@@ -15,11 +15,12 @@ from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery import benchmark as module
-from pipeline.recovery.benchmark import Benchmark, Column, benchmark, from_json
+from pipeline.recovery.benchmark import Benchmark, Column, benchmark
 from pipeline.recovery.benchmark_report import benchmark_lines
 from pipeline.recovery.directions import KINDS
 from pipeline.recovery.naming import Division, Naming, names_concept
 from pipeline.recovery.stability import Stability, has_partner, other_seeds, stability
+from pipeline.recovery.stored import read_back
 from pipeline.run import execute, forget
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
@@ -58,7 +59,7 @@ def test_a_whole_benchmark(run_copy: Path) -> None:
     for name in ("features", *KINDS, "linear probe", "permuted concepts"):
         assert "chosen on validation" not in by_name[name].settings
     assert [row.sae for row in result.stability] == list(RunDirectory(run_copy).sae_names())
-    assert from_json(json.loads(json.dumps(asdict(result)))) == result
+    assert read_back(Benchmark, json.loads(json.dumps(asdict(result)))) == result
     entry = RunDirectory(run_copy).manifest()["stages"]["benchmark"]
     assert benchmark(run_copy, progress=SilentProgress()) == result
     assert RunDirectory(run_copy).manifest()["stages"]["benchmark"] == entry

@@ -17,7 +17,8 @@ from pipeline.recovery.detection import BestCandidate, detections
 from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.report import found, meaning, report_lines
-from pipeline.recovery.table import RESULT, ConceptRow, Recovery, from_json, recover
+from pipeline.recovery.stored import read_back
+from pipeline.recovery.table import RESULT, ConceptRow, Recovery, recover
 from pipeline.store.run_directory import RunDirectory
 
 
@@ -106,7 +107,7 @@ def test_the_command_prints_every_concept_and_writes_every_figure(
     assert [row["concept"] for row in stored["rows"]] == ["low", "mid", "high"]
     counts = stored.pop("counts")
     assert set(counts) == {"feature", "probe", "control", "control probe"}
-    assert from_json(stored).rows[0].detection is not None
+    assert read_back(Recovery, stored).rows[0].detection is not None
 
 
 def test_a_corpus_without_planted_concepts_is_refused(run_copy: Path) -> None:
@@ -143,4 +144,4 @@ def test_a_concept_with_too_few_tracks_is_shown_and_said() -> None:
 
 
 def test_a_result_comes_back_from_json() -> None:
-    assert from_json(json.loads(json.dumps(asdict(table())))) == table()
+    assert read_back(Recovery, json.loads(json.dumps(asdict(table())))) == table()
