@@ -27,7 +27,7 @@ LISTINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".tar")
 REMEMBERED_SECONDS = 300
 
 
-def plan_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
+def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
     """Estimate what a run with this config will take.
 
     `runs` are the runs to learn from (default: all). In the result:

@@ -25,7 +25,7 @@ from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
 from studyapp.runs.services import policy
-from studyapp.runs.services.estimate import plan_of
+from studyapp.runs.services.estimate import estimate_of
 from studyapp.runs.views.access import run_for
 
 MOST_COMPARED = 4
@@ -90,7 +90,7 @@ def fill_config(request: HttpRequest) -> HttpResponse:
     try:
         text = fields.written(given, request.POST)
     except RunError as error:
-        return render(request, "researcher/run_plan.html", {"fault": str(error)})
+        return render(request, "researcher/run_estimate.html", {"fault": str(error)})
     return render(
         request, "researcher/run_checked.html", _assessment(request, text) | {"text": text}
     )
@@ -124,7 +124,7 @@ def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
 
 
 def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
-    """Return the context of `run_plan.html`: nothing to check, the error, or the estimate."""
+    """Return the context of `run_estimate.html`: nothing to check, the error, or the estimate."""
     if not text.strip():
         return {"empty": True}
     try:
@@ -134,12 +134,12 @@ def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
     trusted = policy.is_trusted(request.user)
     try:
         config = checked_config(text, trusted=trusted)
-        plan = plan_of(config, runs=visible(request.user, selectors.every_run()))
+        estimate = estimate_of(config, runs=visible(request.user, selectors.every_run()))
     except RunError as error:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
     if not trusted:
-        plan["project_budget"] = settings.GEMINI_BUDGET
-    return {"plan": plan, "facts": selectors.facts(config)}
+        estimate["project_budget"] = settings.GEMINI_BUDGET
+    return {"estimate": estimate, "facts": selectors.facts(config)}
 
 
 @require_POST

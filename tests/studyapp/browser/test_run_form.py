@@ -24,7 +24,7 @@ def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
     enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
     page.goto(reverse("new-run"))
     # The page requests the estimate itself, so htmx is running.
-    expect(page.locator("#plan")).to_contain_text("Your settings are checked here as you type.")
+    expect(page.locator("#estimate")).to_contain_text("Your settings are checked here as you type.")
     page.wait_for_load_state("networkidle")
     return page
 
@@ -37,9 +37,9 @@ def test_fields_make_a_run_that_starts(form: Page) -> None:
     expect(text).to_have_value(
         '[subject]\nmodel = "nano"\nhookpoints = [\n    "decoder.layers.0.resid_post",\n]\n'
     )
-    expect(form.locator("#plan")).to_contain_text("The config is valid.")
+    expect(form.locator("#estimate")).to_contain_text("The config is valid.")
     form.get_by_label("gemini").check()
-    expect(form.locator("#plan")).to_contain_text("per kept feature")
+    expect(form.locator("#estimate")).to_contain_text("per kept feature")
     expect(text).to_have_value(
         '[subject]\nmodel = "nano"\nhookpoints = [\n    "decoder.layers.0.resid_post",\n]\n\n'
         '[labels]\nmethods = [\n    "descriptors",\n    "corpus-tags",\n    "gemini",\n]\n'
@@ -101,7 +101,7 @@ def test_a_researcher_chooses_corpus_and_model_from_lists(
     page.get_by_label("Path").select_option(str(tmp_path / "corpora/good"))
     page.get_by_label("Model").select_option("facebook/musicgen-small")
     page.get_by_label("Hookpoints").fill("decoder.layers.0.resid_post")
-    expect(page.locator("#plan")).to_contain_text("Tracks3")
+    expect(page.locator("#estimate")).to_contain_text("Tracks3")
     text = page.get_by_label("Config", exact=True)
     written = text.input_value()
     text.fill(written + '[gemini]\nbase_url = "http://127.0.0.1:9"\n')
@@ -110,7 +110,7 @@ def test_a_researcher_chooses_corpus_and_model_from_lists(
     expect(page.get_by_role("alert")).to_contain_text("is not offered here; choose from")
     expect(page.get_by_label("Path")).to_contain_text("(not offered here)")
     text.fill(written)
-    expect(page.locator("#plan")).to_contain_text("The config is valid.")
+    expect(page.locator("#estimate")).to_contain_text("The config is valid.")
     page.get_by_role("button", name="Start the run").click()
     page.get_by_role("heading", name="By lists").wait_for()
     assert Run.objects.get().project == project

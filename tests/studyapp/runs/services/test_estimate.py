@@ -11,7 +11,7 @@ import pytest
 from pipeline.config import GeminiConfig
 from pipeline.labelers.gemini.costs import price
 from studyapp.runs.services import configs, lifecycle
-from studyapp.runs.services.estimate import in_words, plan_of
+from studyapp.runs.services.estimate import estimate_of, in_words
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
 def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
     prices = {"dollars_per_million_audio": 1.0, "dollars_per_million_text": 0.3,
               "dollars_per_million_output": 2.5}  # fmt: skip
-    plan = plan_of(config(tmp_path, "gemini", "descriptors", **prices))
+    plan = estimate_of(config(tmp_path, "gemini", "descriptors", **prices))
     prompt = len(
         (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/gemini/prompt.txt").read_text()
     )
@@ -45,15 +45,15 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
 
 
 def test_two_models_cost_twice_and_a_batch_half(tmp_path: Path) -> None:
-    one = plan_of(config(tmp_path, "gemini"))["dollars_per_feature"]
-    both = plan_of(config(tmp_path, "gemini", "gemini@gemini-2.5-pro"))
+    one = estimate_of(config(tmp_path, "gemini"))["dollars_per_feature"]
+    both = estimate_of(config(tmp_path, "gemini", "gemini@gemini-2.5-pro"))
     assert both["dollars_per_feature"] == pytest.approx(2 * one)
     assert both["remote"] == ["gemini", "gemini@gemini-2.5-pro"]
-    assert plan_of(config(tmp_path, "gemini", batch=True))["dollars_per_feature"] == one / 2
+    assert estimate_of(config(tmp_path, "gemini", batch=True))["dollars_per_feature"] == one / 2
 
 
 def test_what_is_free_costs_nothing(tmp_path: Path) -> None:
-    plan = plan_of(config(tmp_path, "descriptors"))
+    plan = estimate_of(config(tmp_path, "descriptors"))
     assert (plan["dollars_per_feature"], plan["remote"]) == (0.0, [])
 
 
@@ -61,14 +61,14 @@ def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_p
     earlier = config(tmp_path, "descriptors")
     run = factories.make_run()
     type(run).objects.update(config=earlier, facets={"features": 48})
-    plan = plan_of(config(tmp_path, "gemini"))
+    plan = estimate_of(config(tmp_path, "gemini"))
     assert plan["features"] == 48
     assert plan["dollars"] == pytest.approx(48 * plan["dollars_per_feature"])
     # A newer run, imported from another version, has a field that this one does not know.
     newer = factories.make_run()
     other = earlier | {"subject": earlier["subject"] | {"of_another_version": 1}}
     type(run).objects.filter(pk=newer.pk).update(config=other, facets={"features": 7})
-    assert plan_of(config(tmp_path, "gemini"))["features"] == 48
+    assert estimate_of(config(tmp_path, "gemini"))["features"] == 48
 
 
 @pytest.mark.parametrize(
