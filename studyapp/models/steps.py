@@ -1,7 +1,8 @@
 """The steps of a participation: one list, from which each study takes some; frozen with it.
 
-To add a step, touch these: its name in `STEPS`, when it is done in `selectors/participation.py`,
-its page in `views/` and `urls.py`, its template, how simulated listeners pass it in `simulation/`.
+To add a step, touch these: its name in `STEPS`; when it is done, in
+`participation/selectors/participations.py`; its page in `participation/views/`, `urls.py` and
+`templates/participant/`; how simulated listeners answer it, in `simulation/walk.py`.
 """
 
 from __future__ import annotations
