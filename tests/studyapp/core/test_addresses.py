@@ -1,4 +1,4 @@
-"""One visitor does not take every place, by however many passages that begin from one address."""
+"""One visitor cannot take every place by beginning many participations from one address."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def study(db: None) -> Study:
-    """Twenty places."""
+    """A study with twenty places."""
     return make_study(features=10, trials_per_participation=1, methods=["descriptors"],
                       ratings_per_item=2)  # fmt: skip
 
 
 def visit(study: Study, **headers: Any) -> str:
-    """A fresh browser follows the link and agrees; the page where it ends up."""
+    """Follow the link in a fresh browser and agree; returns the page reached."""
     client = Client(**headers)
     client.get(f"/s/{study.slug}/")
     answer = client.post(f"/s/{study.slug}/consent/", {"decision": "agree"}, follow=True)
@@ -107,7 +107,7 @@ def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_places_are_counted_under_the_studys_lock(study: Study) -> None:
-    """Many that began before the limit could be seen: at consent it holds all the same."""
+    """Many begin before the limit can be noticed, but it still holds at consent."""
     key = address_limit.address_key("192.0.2.1")
     begun = [participations.begin(study=study) for _ in range(2 * LIMIT)]
     Participation.objects.update(address_key=key)

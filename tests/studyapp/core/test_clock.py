@@ -1,4 +1,4 @@
-"""A server's clock that is set back, or jumps ahead for a moment, strands no listener."""
+"""No participant is stranded when the server's clock is set back or jumps ahead for a moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SetClock = Callable[[timedelta], None]
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Sets the database's clock off by so much."""
+    """Shifts the database's clock."""
     true = clock.now
 
     def off(by: timedelta) -> None:
@@ -33,7 +33,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 @pytest.fixture
 def study() -> Study:
-    """Two places."""
+    """A study with two places."""
     return make_study(features=3, trials_per_participation=3)
 
 

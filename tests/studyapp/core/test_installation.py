@@ -1,4 +1,4 @@
-"""Where the tables stand, asked before a migration; key and folder are tested with `migrate`."""
+"""The state of the tables before a migration; key and folder are tested with `migrate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two keys, one changed without the other, and the files that only their owner reads."""
+"""The two keys, changed independently, and the files that only their owner can read."""
 
 from __future__ import annotations
 

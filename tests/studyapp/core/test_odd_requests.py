@@ -1,4 +1,4 @@
-"""Requests that no browser of a person sends: 400 or 413 before anything reads them."""
+"""Requests that no person's browser sends: 400 or 413 before anything parses them."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_saes_of_a_run_that_was_not_offered_are_not_told() -> None:
 
 
 def test_deep_json_is_looked_through_without_recursion() -> None:
-    """A string under 900 brackets was handed through all of them: ten seconds for two megabytes."""
+    """A string in 900 brackets was passed through all of them: ten seconds for two megabytes."""
     assert list(_strings(_nested(5000, ["a", {"b": ["c"]}]))).count("c") == 1
 
 

@@ -1,4 +1,4 @@
-"""What an export and the analysis must both know, stated once in each: the two agree.
+"""What both the export and the analysis must know is stated once in each; here they must agree.
 
 Neither package may import the other, so each keeps its own copy of these; where a study can choose,
 the analysis reads the choice from `study.json`.

@@ -1,4 +1,4 @@
-"""The export: the contract's columns, everything as it was shown and answered, all or nothing."""
+"""The export: the contract's columns, everything as shown and answered, complete or not at all."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_simulated_participations_are_said(study: Study, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("codes", [{}, {"complete": "DONE1234"}])
 def test_the_design_hash_follows_from_the_export_alone(tmp_path: Path, codes: Any) -> None:
-    """A code that is worth money is held back, and the hash with it, until the study is closed."""
+    """Codes worth money are withheld, and with them the hash, until the study is closed."""
     study = factories.make_study(codes=codes, practice_trials=2, catch_trials=1, languages=["en"])
     for state in ("open", "closed"):
         Study.objects.update(state=state)

@@ -123,7 +123,7 @@ def test_an_answer_right_after_the_sounds_is_fast(tmp_path: Any) -> None:
 
 @pytest.mark.django_db
 def test_catch_items_are_made_as_all_stimuli_are() -> None:
-    """One length, one loudness, one header; nothing of a feature or a condition."""
+    """Same length, loudness and header; nothing about a feature or a condition."""
     study = make_study(run=None, catch_trials=2)
     catch = list(study.items.filter(role="catch"))
     assert [item.identifier for item in catch] == ["c01", "c02", "c03", "c04"]

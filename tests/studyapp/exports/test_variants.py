@@ -1,4 +1,4 @@
-"""Other forms of the same tables: Parquet, spreadsheets, Psych-DS, JSON; and one moment in time."""
+"""Other formats of the same tables: Parquet, spreadsheets, Psych-DS, JSON; at one point in time."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_what_other_libraries_leave_alone_is_made_safe(text: str) -> None:
     ],
 )
 def test_no_formula_starts_where_semicolons_or_lines_separate_cells(text: str, safe: str) -> None:
-    """Excel in German reads a file with commas by semicolons, and ends a row at each line."""
+    """German Excel splits a comma-separated file at semicolons, and ends a row at each line."""
     assert spreadsheet_safe(text) == analysis_text.spreadsheet_safe(text) == safe
 
 

@@ -1,4 +1,4 @@
-"""The feature browser and a feature's page: pages by key, filters, query counts, failures."""
+"""The feature browser and a feature's page: keyset pages, filters, query counts, failures."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_beside_walks_the_same_way(run: Run) -> None:
 
 
 def test_indexing_counts_for_the_planner_what_it_made(run: Run) -> None:
-    """Else SQLite reads 65,536 features by the wrong index, and a filter takes half a second."""
+    """Otherwise SQLite scans 65,536 features by the wrong index, which takes half a second."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT idx, stat FROM sqlite_stat1 WHERE tbl = 'studyapp_feature'")
         counted = dict(cursor.fetchall())
@@ -199,7 +199,7 @@ def test_a_view_is_shown(researcher: Client, run: Run) -> None:
 
 
 def _steer(feature: Feature) -> list[dict[str, Any]]:
-    """Two α of one seed, as the steering's file and a worker's view of it have them."""
+    """Two α for one seed, as in the steering file and in a worker's view of it."""
     for clip in ("plain", "one", "two"):
         path = feature_views.steered_sound(feature.run, feature.sae, clip)
         write_atomically(path, b"fLaC" + clip.encode())

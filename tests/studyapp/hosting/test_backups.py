@@ -1,4 +1,4 @@
-"""What a backup may name, and what is not in it. Whole backups: tests/e2e/test_backup.py."""
+"""What a backup may contain, and what it leaves out. Whole backups: tests/e2e/test_backup.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def data(tmp_path: Path, settings: Any) -> Path:
-    """An empty data folder, deep enough that something lies above it."""
+    """An empty data folder, deep enough to have something above it."""
     folder = tmp_path / "machine/data"
     folder.mkdir(parents=True)
     settings.DATA = folder
@@ -27,7 +27,7 @@ def data(tmp_path: Path, settings: Any) -> Path:
 
 
 def made(folder: Path, name: str) -> Path:
-    """A backup of this machine's kind that names one file, whose bytes are what it says."""
+    """A valid backup for this machine that lists one file, with the right hash."""
     (folder / "data").mkdir(parents=True)
     (folder / "odd").write_bytes(b"odd")
     files = {name: sha256(b"odd").hexdigest()}

@@ -30,7 +30,7 @@ def test_a_disk_that_is_nearly_full_is_not_ready(
 
 
 def test_a_folder_that_takes_no_byte_is_not_ready(client: Client, settings: Any) -> None:
-    """Its permissions allow it, as on a disk that is full or mounted read-only."""
+    """Permissions allow writing, but the disk is full or mounted read-only."""
     settings.DATA = Path("/proc")
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["data_folder"]) == (503, "failed")

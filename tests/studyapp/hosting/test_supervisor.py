@@ -1,4 +1,4 @@
-"""Children that are kept alive, given up, and ended."""
+"""Child processes that are kept alive, given up on, and ended."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the supervisor said."""
+    """The output of the supervisor."""
     return []
 
 
 @pytest.fixture
 def supervisor(said: list[str], tmp_path: Path) -> Iterator[Supervisor]:
-    """A supervisor that ends its children with the test."""
+    """A supervisor that ends its child processes with the test."""
     made = Supervisor(said.append, tmp_path)
     yield made
     made.stop()

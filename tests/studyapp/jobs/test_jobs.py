@@ -71,7 +71,7 @@ def test_who_lost_the_lease_may_neither_finish_nor_write(notified: list[str]) ->
 
 
 def _dead_process() -> str:
-    """The name of a process of this machine that has ended."""
+    """The name of a process on this machine that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     return processes.name().replace(f":{os.getpid()}", f":{ended.pid}")
@@ -86,7 +86,7 @@ def test_what_a_dead_process_of_this_machine_held_waits_again_at_once() -> None:
 
 @pytest.mark.parametrize("worker", ["another-machine/7:1", "another-machine:4194304", "", "x:y"])
 def test_what_another_machine_holds_is_left_to_its_lease(worker: str) -> None:
-    """Two sites over one database, each with a broker of its own, leave each other's jobs alone."""
+    """Two sites on one database, each with its own broker, do not touch each other's jobs."""
     assert jobs.claim(_job().pk) is not None
     Job.objects.update(worker=worker)
     assert jobs.sweep() == 0

@@ -1,4 +1,4 @@
-"""The commands' own refusals: one clear line each. Serving and simulating are tested end to end."""
+"""What commands refuse, in one clear line each. Serving and simulating are tested end to end."""
 
 from __future__ import annotations
 

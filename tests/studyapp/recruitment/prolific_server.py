@@ -1,4 +1,4 @@
-"""A local server that speaks the part of Prolific's API that is used: submissions."""
+"""A local server with the part of Prolific's API that is used: submissions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "a-researchers-token"
 
 
 class Prolific(ThreadingHTTPServer):
-    """Holds the submissions of one study; `broken` answers every request with that status."""
+    """Serves the submissions of one study; if `broken` is set, every response has that status."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def prolific() -> Iterator[Prolific]:
-    """The server, up while the block lasts."""
+    """The server, running for the duration of the block."""
     server = Prolific()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

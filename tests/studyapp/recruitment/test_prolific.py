@@ -42,7 +42,7 @@ def service(settings: Any) -> Iterator[Prolific]:
 
 @pytest.fixture
 def study() -> Study:
-    """One place a condition."""
+    """A study with one place per condition."""
     study = make_study(
         features=3,
         trials_per_participation=3,
@@ -53,7 +53,7 @@ def study() -> Study:
 
 
 def pid(name: str) -> str:
-    """An identifier as Prolific makes them."""
+    """An identifier in the format of Prolific."""
     return hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
@@ -71,7 +71,7 @@ def arrive(
 
 
 def entered(study: Study, given: dict[str, str], client: Client | None = None) -> str:
-    """The page on which that link ends."""
+    """The page that the link leads to."""
     answer = (client or Client()).get(f"/s/{study.slug}/", given, follow=True)
     return passages.page_of(answer)
 
@@ -79,7 +79,7 @@ def entered(study: Study, given: dict[str, str], client: Client | None = None) -
 def send(
     message: dict[str, Any], *, event: str = "e1", secret: str = SECRET, seconds_ago: int = 0
 ) -> Any:
-    """The message as Prolific posts it."""
+    """Post a message as Prolific does."""
     body = json.dumps(message).encode()
     timestamp = str(int(time.time()) - seconds_ago)
     digest = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest()
@@ -115,7 +115,7 @@ def test_a_message_frees_the_place_at_once(
 
 @pytest.mark.parametrize("again", ["e7", "another"])
 def test_the_same_message_acts_once(service: Prolific, study: Study, again: str) -> None:
-    """Whatever its X-Event-ID says, which nobody signed."""
+    """Whatever its X-Event-ID says, which is not signed."""
     someone = arrive(study, "ann", service=service)
     assert send(returned("ann"), event="e7").json() == {"outcome": "returned"}
     Participation.objects.filter(pk=someone.pk).update(status="active")
@@ -247,7 +247,7 @@ BROKEN = (
 
 @pytest.mark.parametrize("word", BROKEN)
 def test_what_nobody_filled_in_is_nobody(word: str) -> None:
-    """With a service or without: nothing is begun, and the page says what is wrong."""
+    """With or without a service, nothing begins, and the page says what is wrong."""
     study = make_study()
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     if word:
@@ -269,7 +269,7 @@ def test_at_prolific_an_identifier_looks_like_one_of_its(study: Study, given: st
 def test_a_session_leads_to_no_other_address_of_prolific(
     service: Prolific, study: Study, session: str
 ) -> None:
-    """Whatever answers there oddly would count as an outage, in which nobody is turned away."""
+    """Odd answers from there would count as an outage, in which nobody is turned away."""
     assert entered(study, link("ann") | {"SESSION_ID": session}) == "broken_link"
     assert not service.asked
 

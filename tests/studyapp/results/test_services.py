@@ -1,4 +1,4 @@
-"""The door to the analysis: when results may be seen, who makes them, what a design promises."""
+"""The link to the analysis: when results may be seen, who makes them, the power of a design."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -
 
 
 def answered() -> Study:
-    """A closed study with two finished participations, one a method."""
+    """A closed study with two finished participations, one per method."""
     study = factories.make_study()
     for _ in range(2):
         client = Client()

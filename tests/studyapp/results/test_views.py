@@ -1,4 +1,4 @@
-"""The results page: closed until the study is, the report in place, nothing but its files."""
+"""The results page: unavailable until the study is closed, then the report and only its files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def place(study: Study, name: str, *more: str) -> str:
 
 
 def put(study: Study) -> None:
-    """A report in its place."""
+    """Put a report where the page expects it."""
     folder = results.folder_of(study)
     (folder / "tables").mkdir(parents=True)
     (folder / results.PAGE).write_text("<p>the report</p>")

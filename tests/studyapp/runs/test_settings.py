@@ -1,4 +1,4 @@
-"""What the environment says of runs: read as meant, or refused by name."""
+"""Environment variables about runs: read correctly, or rejected by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of settings: what a hash, an export, a copy and the command take from it."""
+"""The table of settings: what hashes, exports, copies and the command take from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def study(db: None) -> Study:
 
 @pytest.fixture
 def mood(study: Study, monkeypatch: pytest.MonkeyPatch) -> Setting:
-    """A column of `Study` about which the table says nothing."""
+    """A column of `Study` that the table does not mention."""
     column: Any = models.CharField(max_length=9, default="calm")
     column.set_attributes_from_name("mood")
     monkeypatch.setattr(Study._meta, "concrete_fields", (*Study._meta.concrete_fields, column))
@@ -44,7 +44,7 @@ def mood(study: Study, monkeypatch: pytest.MonkeyPatch) -> Setting:
 
 
 def frozen() -> Study:
-    """A study with a value of its own in every column, as a row: no sound is made for it."""
+    """A row of a study with a distinct value in every column; no sounds are made for it."""
     run = Run.objects.create(name="golden", identifier="g", directory="g", config={})
     study = Study(
         series=StudySeries.objects.create(slug="golden"), slug="golden", version=3, title="What?",

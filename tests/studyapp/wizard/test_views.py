@@ -1,4 +1,4 @@
-"""A study made in steps: defaults all the way, drafts kept, a worker that makes it, versions."""
+"""The wizard for a new study: all defaults, saved drafts, a worker that builds it, versions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WORDING = "\n\n".join(
 
 
 def shown(page: Any) -> dict[str, Any]:
-    """What a browser would send if the page's form were sent as it stands."""
+    """What a browser would send if the page's form were submitted unchanged."""
     form = page.context["form"]
     given: dict[str, Any] = {}
     for field in form:
@@ -62,12 +62,12 @@ def shown(page: Any) -> dict[str, Any]:
 
 
 def post(client: Client, address: str, **changes: Any) -> Any:
-    """The page's form as it stands, but for the changes."""
+    """The page's form with these changes."""
     return client.post(address, shown(client.get(address)) | changes, follow=True)
 
 
 def hurry(client: Client, **first: Any) -> StudyDraft:
-    """Next, throughout."""
+    """Press Next on every step."""
     page = post(client, reverse("new-study"), **first)
     for step in STEPS[1:]:
         assert page.context["step"] == step, (
@@ -80,12 +80,12 @@ def hurry(client: Client, **first: Any) -> StudyDraft:
 
 
 def begun(run: Run) -> StudyDraft:
-    """A draft of which nothing was said but the run."""
+    """A draft with nothing chosen except the run."""
     return drafts.begin(created_by=User.objects.first(), run=run)
 
 
 def made(client: Client, draft: StudyDraft) -> Study:
-    """The study that a worker makes of the draft."""
+    """The study that a worker builds from the draft."""
     client.post(reverse("plan-review", args=[draft.pk]))
     job = Job.objects.filter(kind=drafts.KIND).latest("pk")
     tasks.work(job.pk)
@@ -174,7 +174,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 
 
 def assert_copied(study: Study) -> None:
-    """A draft made of the study's row would make the same study."""
+    """A draft made from the study's row would build the same study."""
     copied = answered(StudyDraft(answers=answers_of(study)))
     twin = protocol.unsaved(**settings_of(copied))
     for one in every_setting():

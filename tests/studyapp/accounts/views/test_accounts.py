@@ -1,4 +1,4 @@
-"""The second factor and the lock: what a login asks for, and what it refuses."""
+"""The second factor and the lockout: what a login requires, and what it refuses."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.studyapp import factories
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long one 12"
 TRIES = 5
-"""The fifth failure locks."""
+"""The fifth failure locks the account."""
 
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time stands still in the middle of a half minute, so that no code ages during a test."""
+    """Stop time in the middle of a half minute, so that no code expires during a test."""
     now = time.time() // 30 * 30 + 15
     monkeypatch.setattr(time, "time", lambda: now)
 
 
 @pytest.fixture(autouse=True)
 def _quick_hashes(settings: Any) -> None:
-    """A password's hash is slow on purpose; these tests log in dozens of times."""
+    """Use a fast hash: real ones are slow on purpose, and these tests log in dozens of times."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -44,7 +44,7 @@ def ada() -> User:
 
 
 def totp(secret: str, *, steps: int = 0) -> str:
-    """RFC 6238, by itself: the code of the half minute that is `steps` from now."""
+    """The code by RFC 6238 for the half minute that is `steps` half minutes from now."""
     counter = struct.pack(">Q", int(time.time()) // 30 + steps)
     digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
     start = digest[-1] & 15
@@ -60,7 +60,7 @@ def text_of(response: Any) -> str:
 
 
 def set_up(client: Client) -> tuple[str, list[str]]:
-    """Turn the second factor on as the pages lead; the secret and the recovery codes."""
+    """Turn on the second factor through the pages; returns the secret and the recovery codes."""
     asked = client.get(reverse("mfa_activate_totp"))
     assert asked.headers["Location"].startswith(reverse("account_reauthenticate"))
     again = client.post(asked.headers["Location"], {"password": PASSWORD})
@@ -84,7 +84,7 @@ def with_second_factor(client: Client) -> tuple[str, list[str]]:
 
 
 def at_the_second_step(next_page: str = "") -> Client:
-    """A fresh browser whose password was right."""
+    """A fresh browser in which the right password was entered."""
     client = Client()
     first = client.post(reverse("login"), {"login": "ada", "password": PASSWORD, "next": next_page})
     assert first.headers["Location"].startswith(reverse("mfa_authenticate"))

@@ -1,4 +1,4 @@
-"""A secret under which a method worked is in no row and on no page, and with no stranger."""
+"""A secret that a method used is in no row and on no page, and is sent to no stranger."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ KEY = "canary-93b7d1-key"
 
 
 def fault(number: int, tries: int) -> str:
-    """Replies and refusals that say the key back."""
+    """A server whose replies and refusals repeat the key."""
     return {1: "echo", 2: "400", 3: "500"}.get(number, "")
 
 
 def labelled(folder: Path) -> None:
-    """A finished run of six features whose labels came from a server that tells secrets."""
+    """A finished run of six features labelled by a server that repeats secrets."""
     with serving(fault) as server:
         settings = {"base_url": server.url, "attempts": 2, "backoff_seconds": 0.01}
         settings["unanswered"] = "fail"

@@ -1,4 +1,4 @@
-"""Passwords: which are taken, how they are changed and set again, and what ends with them."""
+"""Passwords: which are accepted, how they are changed and reset, and what that ends."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def test_a_password_changed_in_any_other_way_ends_tokens_too(bo: User) -> None:
 
 
 class FewIterations(PBKDF2PasswordHasher):
-    """As an earlier Django made hashes."""
+    """A hash as an earlier version of Django made it."""
 
     iterations = 10
 
 
 class MoreIterations(PBKDF2PasswordHasher):
-    """As the next one does."""
+    """A hash as the next version of Django makes it."""
 
     iterations = 20
 

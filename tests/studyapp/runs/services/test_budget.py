@@ -40,7 +40,7 @@ def make(project: Project | None, *, by: User | None = None, **sections: Any) ->
 
 
 def pay(run: Run, dollars: float) -> None:
-    """The run has begun, and its ledger has an answer of so many tokens, at $2.5 a million."""
+    """A begun run with an answer of that many tokens in its ledger, at $2.5 per million."""
     directory = RunDirectory(folders.directory_of(run=run))
     if not directory.begun:
         directory.begin({"config": run.config, "key": "k" * 64})
@@ -51,7 +51,7 @@ def pay(run: Run, dollars: float) -> None:
 
 
 def budget(run: Run) -> float:
-    """What the pipeline is given to spend in the stage `labels`."""
+    """The budget that the pipeline gets for the stage `labels`."""
     return executor._config_for(run, "labels").gemini.budget_dollars
 
 

@@ -1,4 +1,4 @@
-"""What a run will take, in money too."""
+"""What a run will need, including money."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
-    """Ten exemplars of at most eight seconds: 84.5 s of sound a question."""
+    """Ten exemplars of at most eight seconds: 84.5 s of sound per question."""
     (folder / "config.json").write_text(json.dumps({"decoder": {"hidden_size": 32}}))
     return configs.config_from_toml(
         text=f'[subject]\nmodel = "{folder}"\nhookpoints = ["decoder.layers.0.resid_post"]\n'

@@ -1,4 +1,4 @@
-"""A run's folder is its own; imports stay imports; nothing is called done that is not there."""
+"""Runs do not share folders; imports stay imports; nothing missing is reported as done."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def do(run: Run) -> str:
-    """Have a worker do the run's newest job; the state after it."""
+    """Have a worker do the run's newest job; returns the run's state after it."""
     work(Job.objects.filter(target=run.pk).latest("pk").pk)
     run.refresh_from_db()
     return run.state
@@ -110,7 +110,7 @@ def test_a_damaged_import_stays_failed_however_often_it_is_tried(imported: Run) 
 
 
 def test_a_clip_of_an_import_that_leads_out_of_its_folder_is_refused(imported: Run) -> None:
-    """Under hashes that are right: who made the run made them."""
+    """The hashes are right: whoever made the run made them too."""
     path = f"exemplars/{run_directories.SAE}.parquet"
     folder = Path(imported.directory)
     table = pq.read_table(folder / path)

@@ -1,4 +1,4 @@
-"""The run form's fields: what the config's dataclasses say, into the text and out of it."""
+"""The run form's fields: from the config's dataclasses, into the text and back."""
 
 from __future__ import annotations
 

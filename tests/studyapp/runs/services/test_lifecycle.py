@@ -1,4 +1,4 @@
-"""Runs: made, queued, claimed, executed, indexed, imported, recovered."""
+"""Runs: created, queued, claimed, executed, indexed, imported, recovered."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 class Unbroken:
-    """The test's own transaction must outlive the outage that it plays."""
+    """Lets the test's own transaction outlive the outage that it simulates."""
 
     in_atomic_block = False
 
     def close(self) -> None:
-        """Nothing broke."""
+        """Do nothing."""
 
 
 def task(run_pk: int) -> None:

@@ -29,7 +29,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def offered(tmp_path: Path, settings: Any) -> Path:
-    """A folder with `corpora/good`, `models/nano`, and what is offered to nobody."""
+    """A folder with `corpora/good`, `models/nano`, and others that are not offered."""
     for name in ("corpora/good", "models/nano", "secret/corpus", "corpora-of-others/x"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "corpora/way-out").symlink_to(tmp_path / "secret")
@@ -230,14 +230,14 @@ def test_whoever_takes_a_run_over_may_name_no_more_than_in_their_own(
 
 @pytest.fixture
 def queued(offered: Path, editor: User) -> Run:
-    """A run of the editor's that waits for a worker."""
+    """A run of the editor that is waiting for a worker."""
     run = make(offered, editor)
     lifecycle.queue_run(run=run)
     return run
 
 
 def executed(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The configs under which the pipeline was called."""
+    """The configs with which the pipeline was called."""
     seen: list[Any] = []
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> Any:

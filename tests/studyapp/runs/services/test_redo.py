@@ -1,4 +1,4 @@
-"""A finished stage made anew, with what follows from it; never under a study."""
+"""Re-running a finished stage and those that depend on it, but never one that a study uses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run() -> Run:
-    """A finished run of this site, its files and its rows."""
+    """A finished run of this site, with its files and rows."""
     made = lifecycle.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
     run_directories.make(folders.directory_of(run=made))
     lifecycle.queue_run(run=made)
@@ -66,7 +66,7 @@ def test_the_worker_makes_it_anew_and_indexes_it(
     made = []
 
     def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
-        """As the pipeline: the stage's files and its entry, last."""
+        """Do what the pipeline does: write the stage's files, and its entry last."""
         directory = RunDirectory(out)
         made.append(name)
         with directory.writer(name) as writer:

@@ -1,4 +1,4 @@
-"""The pages of runs against whoever may not start any, or not this one."""
+"""The pages of runs, for people who may not start any run, or not this one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def offered(tmp_path: Path, settings: Any) -> Path:
-    """`corpora/good` with three sounds, `models/nano`; beside them a corpus of somebody else's."""
+    """`corpora/good` with three sounds, `models/nano`, and a corpus of someone else."""
     for name in ("corpora/good", "corpora/bad", "models/nano", "secret"):
         (tmp_path / name).mkdir(parents=True)
     for number in range(3):
@@ -50,7 +50,7 @@ def text(folder: Path, *, corpus: str = "corpora/good", more: str = "") -> str:
 
 
 def somebody(name: str, role: str = "", project: str = "Hearing") -> Client:
-    """A logged-in browser of somebody with that role."""
+    """The browser of a logged-in person with that role."""
     user = User.objects.create_user(name, password="x")
     if role:
         made, _ = Project.objects.get_or_create(name=project)

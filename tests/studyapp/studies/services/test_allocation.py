@@ -1,4 +1,4 @@
-"""The draw, on plain values: what it promises for every study, seed and order of arrival."""
+"""The draw on plain values: what holds for every study, seed and order of arrival."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def empty(of: Frame) -> Counts:
 
 
 def after(state: Counts, allocated: Allocation) -> Counts:
-    """The state once this allocated is held too."""
+    """The state after this allocation is held, too."""
     ratings = dict(state.ratings)
     for one in allocated.trials:
         if one.kind == MAIN:
@@ -51,7 +51,7 @@ def after(state: Counts, allocated: Allocation) -> Counts:
 
 
 def arrivals(of: Frame, count: int) -> list[tuple[Allocation, Counts]]:
-    """Plans in turn, each with the state after it."""
+    """Successive allocations, each with the state after it."""
     state, seen = empty(of), []
     for seed in range(count):
         allocated = allocation.draw(of, state, seed)
@@ -97,7 +97,7 @@ def test_between_participants_every_trial_is_of_the_condition_with_the_fewest() 
 
 
 def test_the_cheapest_cells_are_found_where_greed_would_miss_them() -> None:
-    """Both conditions want feature 0; only b has another one as rarely rated."""
+    """Both conditions need feature 0; only b has another one that is as rarely rated."""
     of = frame(features=2, methods="ab", trials=2)
     ratings: Ratings = {"i00a": (0, 0), "i01a": (5, 0), "i00b": (0, 0), "i01b": (0, 0)}
     for seed in range(20):
@@ -106,7 +106,7 @@ def test_the_cheapest_cells_are_found_where_greed_would_miss_them() -> None:
 
 
 def test_no_other_choice_of_cells_is_cheaper() -> None:
-    """Against all choices that there are."""
+    """Compared with all possible choices."""
     of = frame(features=5, methods="ab", trials=4)
     rng = Random(3)
     for seed in range(30):

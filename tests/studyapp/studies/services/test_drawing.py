@@ -1,4 +1,4 @@
-"""The draws are pure: rows need not be saved."""
+"""The draws are pure functions: rows need not be saved."""
 
 from __future__ import annotations
 

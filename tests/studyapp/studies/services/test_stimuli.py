@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(clip: Clip, samples: np.ndarray, rate: int = SAMPLE_RATE) -> Clip:
-    """Put other samples where the clip's file is."""
+    """Replace the samples in the clip's file."""
     soundfile.write(Path(settings.DATA) / clip.run.directory / clip.path, samples, rate)
     return clip
 

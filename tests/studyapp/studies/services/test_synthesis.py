@@ -1,4 +1,4 @@
-"""The sounds of the checks are what the papers say they are."""
+"""The sounds of the checks are as the papers describe them."""
 
 from __future__ import annotations
 
