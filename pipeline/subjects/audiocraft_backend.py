@@ -1,8 +1,8 @@
-"""MusicGen as audiocraft has it (`LMModel`, `EncodecModel`).
+"""MusicGen in audiocraft (`LMModel`, `EncodecModel`).
 
-Source: audiocraft 1.3.0; Copet et al., arXiv 2306.05284. A folder of its own files is loaded as
-it is; one of transformers' layout is converted as it is loaded. `subjects.import_stubs` says
-how audiocraft runs on current packages.
+Source: audiocraft 1.3.0; Copet et al., arXiv 2306.05284. A folder of its own files is loaded as it
+is; one in transformers' layout is converted when it is loaded. `subjects.import_stubs` says how
+audiocraft runs on current packages.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ BUILT_OTHERWISE = {
     "memory_efficient": False, "custom": True, "checkpointing": "none",
     "weight_init": None, "depthwise_init": None, "zero_bias_init": False,
 }  # fmt: skip
-"""Attention is computed by audiocraft's own plain code (its fast one wants xformers), nothing is
-kept for a gradient, nothing is drawn that is loaded right after. The tensors are the same."""
+"""Arguments that change how the model computes and not what: audiocraft's plain attention (its fast
+one needs xformers), no checkpoints for gradients, no random weights, which would be overwritten."""
 
 
 class AudiocraftSubject:
@@ -79,8 +79,8 @@ class AudiocraftSubject:
     ) -> dict[str, torch.Tensor]:
         """Residual stream [batch, frame, d] float32 at each hookpoint, on the CPU.
 
-        Unconditional: under the null condition, zeros in the place of a text. Raises
-        `PipelineError` if a hookpoint lies deeper than the decoder.
+        Unconditional: under the null condition, zeros in place of a text. Raises `PipelineError` if
+        the decoder has no such block.
         """
         import torch
 
@@ -93,7 +93,7 @@ class AudiocraftSubject:
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
-        """Sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
+        """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
         import torch
 
         with torch.inference_mode():
@@ -109,7 +109,7 @@ class AudiocraftSubject:
         *,
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Generated:
-        """Music for a prompt; an empty prompt is the unconditional model."""
+        """Music for a prompt; with an empty prompt, unconditional music."""
         import torch
 
         from pipeline.subjects.hooks import refuse_foreign
@@ -148,7 +148,7 @@ class AudiocraftSubject:
         return {"description": (zeros, zeros[..., 0])}
 
     def _give_text(self) -> None:
-        """Let the language model have its text conditioner, when it is first needed."""
+        """Load the text encoder into the language model, when it is first needed."""
         if self._conditioned:
             return
         from pipeline.subjects.layouts.build import text_name_of
@@ -158,7 +158,7 @@ class AudiocraftSubject:
             name = text_name_of(self._cfg)
             if not name:
                 raise PipelineError(
-                    f"subject {self._folder} has no text encoder: it cannot generate"
+                    f"subject {self._folder} has no text encoder, so it cannot generate"
                 )
             self._text = encoder_of(self._folder, name)
         self._lm.condition_provider.conditioners["description"].set_encoder(
@@ -203,7 +203,7 @@ def _codec(checkpoints: Checkpoints) -> Any:
     trim = seanet.pop("trim_right_ratio", 1.0)
     package = audiocraft()
     with warnings.catch_warnings():
-        # It uses the older of torch's two weight normalisations, which is deprecated.
+        # audiocraft uses the older of torch's two weight normalisations, which is deprecated.
         warnings.simplefilter("ignore", FutureWarning)
         encoder = package.modules.SEANetEncoder(**seanet)
         decoder = package.modules.SEANetDecoder(**seanet, trim_right_ratio=trim)
@@ -241,7 +241,7 @@ def _language_model(checkpoints: Checkpoints) -> Any:
         conditioners.ConditionFuser(fuser),
         **arguments | {"cross_attention": True},
     )
-    # A conditioner that is no T5 is left out: such a subject takes no prompt.
+    # A text conditioner other than T5 is left out: such a subject takes no prompt.
     state = {
         name: tensor
         for name, tensor in checkpoints.lm.state.items()
@@ -251,7 +251,7 @@ def _language_model(checkpoints: Checkpoints) -> Any:
 
 
 def _text_conditioner_class() -> Any:
-    """audiocraft's `T5Conditioner`, but for its start, which downloads a T5 by its name."""
+    """audiocraft's `T5Conditioner` with another constructor, since its own downloads T5 by name."""
     from pipeline.subjects.import_stubs import audiocraft
 
     package = audiocraft()
@@ -269,7 +269,7 @@ def _text_conditioner_class() -> Any:
             self.autocast = package.utils.autocast.TorchAutocast(enabled=False)
 
         def set_encoder(self, text: TextEncoder, device: str) -> None:
-            """Encode with this T5, which is no part of the module's own weights."""
+            """Encode with this T5; kept out of the module's parameters, as in audiocraft."""
             self.device, self.t5_tokenizer = device, text.tokenizer
             self.__dict__["t5"] = text.model.to(device)
 

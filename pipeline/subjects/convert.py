@@ -15,17 +15,17 @@ CARRIED = ("tokenizer.json", "tokenizer_config.json", "spiece.model")
 
 
 def convert(model: str, out: Path, layout: str) -> None:
-    """Write the subject `model` (folder or hub name) to the new folder `out`.
+    """Write the subject `model` (folder or hub name) in another layout to the new folder `out`.
 
     Raises `PipelineError` if `out` is not empty, if the subject is in that layout already, or if
-    the layout cannot express it.
+    the layout cannot represent it.
     """
     folder = sources.folder_of(model)
     if out.exists() and any(out.iterdir()):
         raise PipelineError(f"{out} is not empty; name a new folder")
     is_transformers = sources.is_transformers(folder)
     if is_transformers == (layout == "transformers"):
-        raise PipelineError(f"{folder} is in the layout {layout} already")
+        raise PipelineError(f"{folder} is already in the layout {layout}")
     if is_transformers:
         _write_audiocraft(folder, out)
     else:

@@ -1,4 +1,4 @@
-"""Where a subject's files are: a local folder, or a model hub's copy on this machine."""
+"""Where a subject's files are: a local folder, or the local copy of a model hub's."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def is_transformers(folder: Path) -> bool:
 
 
 def folder_of(model: str) -> Path:
-    """The folder with a subject's config and weights, fetched from the hub if it is a hub name:
-    transformers' layout, or audiocraft's two files. Where both are, transformers' counts.
+    """The folder with a subject's config and weights, fetched if `model` is a hub name: in
+    transformers' layout, or with audiocraft's two files; with both, transformers' is used.
 
-    Raises `PipelineError` if it lacks what is needed, or the hub cannot be reached.
+    Raises `PipelineError` if the folder lacks what is needed, or the hub cannot be reached.
     """
     folder = Path(model) if Path(model).is_absolute() else _from_hub(model)
     if not folder.is_dir():
@@ -43,20 +43,20 @@ def folder_of(model: str) -> Path:
         raise PipelineError(f"subject folder {folder} has no {CONFIG_FILE}")
     if not any(folder.glob(WEIGHTS)):
         raise PipelineError(
-            f"subject folder {folder} has no safetensors weights; other formats may run code "
-            "when they are opened and are not read"
+            f"subject folder {folder} has no safetensors weights; other formats are not read, "
+            "since opening them may run code"
         )
     weights.refuse_adapter(folder)
     config = text.read_json(folder / CONFIG_FILE)
     if not isinstance(config, dict):
-        raise PipelineError(f"{folder / CONFIG_FILE} is no model's config: it is no JSON object")
+        raise PipelineError(f"{folder / CONFIG_FILE} is not a model's config: not a JSON object")
     if config.get("model_type") == "musicgen":
         weights.refuse_broken_musicgen(folder, config, weights.names_in(folder.glob(WEIGHTS)))
     return folder
 
 
 def fingerprint_of(config: SubjectConfig) -> str:
-    """SHA-256 over config and weights; a control's initialisation makes another one of it."""
+    """SHA-256 over config and weights and, for a random control, its initialisation."""
     folder = folder_of(config.model)
     if is_transformers(folder):
         paths = [folder / CONFIG_FILE, *sorted(folder.glob(WEIGHTS))]
@@ -72,7 +72,7 @@ def fingerprint_of(config: SubjectConfig) -> str:
 
 
 def initialisation(folder: Path) -> dict[str, Any]:
-    """The decoder's initialisation that the folder's `init.json` states; empty if it has none."""
+    """The decoder's initialisation as the folder's `init.json` states it; empty without one."""
     path = folder / INIT_FILE
     if not path.is_file():
         return {}
@@ -90,7 +90,7 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (OSError, ValueError) as error:
         raise PipelineError(
-            f"subject model {name!r} is no folder here and could not be fetched from the model "
+            f"subject model {name!r} is not a folder here and could not be fetched from the model "
             f"hub ({type(error).__name__}); on a machine with a connection download "
             f"{CONFIG_FILE}, {WEIGHTS} and tokenizer.json (or audiocraft's {LM_FILE} and "
             f"{CODEC_FILE}) from https://huggingface.co/{name}, put them into one "

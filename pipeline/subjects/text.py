@@ -1,4 +1,4 @@
-"""The text encoder of a subject: T5, from where the subject's files have it."""
+"""The text encoder of a subject, a T5."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import weights
 
 FOLDER = "t5"
-"""Beside audiocraft's files, which hold no text encoder, a folder of this name may."""
+"""Subfolder with T5 next to audiocraft's files, which do not contain the text encoder."""
 
 
 class TextEncoder(NamedTuple):
@@ -22,14 +22,14 @@ class TextEncoder(NamedTuple):
 def tokenizer_of(folder: Path) -> Any:
     """The tokenizer in a subject's folder.
 
-    Raises `PipelineError` if there is none: with the hub out of reach transformers may hand out
-    one of a few tokens, which would turn every prompt into noise.
+    Raises `PipelineError` if there is none: without a connection transformers may return a
+    tokenizer with a few tokens, which would turn every prompt into noise.
     """
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
         raise PipelineError(
-            f"{folder} has no tokenizer.json or spiece.model: it cannot read a prompt"
+            f"{folder} has no tokenizer.json or spiece.model, so it cannot read a prompt"
         )
     try:
         return AutoTokenizer.from_pretrained(folder)
@@ -40,8 +40,8 @@ def tokenizer_of(folder: Path) -> Any:
 def encoder_of(folder: Path, name: str) -> TextEncoder:
     """T5 for a folder of audiocraft's files: from its subfolder `t5`, else from the hub.
 
-    `name` is what the checkpoint's config calls it (`t5-base`). Raises `PipelineError` if it is in
-    neither, saying what to put where.
+    `name`: its name in the checkpoint's config (`t5-base`). Raises `PipelineError` if it is in
+    neither place, with what to put where.
     """
     import torch
     from transformers import T5EncoderModel

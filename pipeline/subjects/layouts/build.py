@@ -1,4 +1,4 @@
-"""transformers' models from audiocraft's files, and the other way."""
+"""transformers' models from audiocraft's files, and the reverse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.subjects.layouts.files import CODEC_FILE, LM_FILE, Checkpoint
 
 
 class Parts(NamedTuple):
-    """transformers' modules without a text encoder."""
+    """transformers' modules, without the text encoder."""
 
     decoder: Any
     """`MusicgenForCausalLM`."""
@@ -20,7 +20,7 @@ class Parts(NamedTuple):
     projection: dict[str, Any]
     """`weight` and `bias` of the text projection; empty if the checkpoint has none."""
     text_name: str
-    """What the checkpoint calls its text encoder; empty if it has none that is a T5."""
+    """Name of its T5 in the checkpoint; empty if it has no T5."""
     guidance: float
     """The checkpoint's own guidance scale."""
 
@@ -38,7 +38,7 @@ def checkpoints_in(folder: Path) -> Checkpoints:
 
 
 def text_name_of(cfg: dict[str, Any]) -> str:
-    """Name of the T5 that a checkpoint is conditioned by; empty if there is none."""
+    """Name of the T5 that a checkpoint is conditioned on; empty if there is none."""
     description = (cfg.get("conditioners") or {}).get("description") or {}
     t5 = description.get("t5") or {}
     return str(t5.get("name", "")) if description.get("model") == "t5" else ""
@@ -66,7 +66,7 @@ def parts_of(checkpoints: Checkpoints) -> Parts:
 def checkpoints_of(model: Any) -> Checkpoints:
     """audiocraft's files for a `MusicgenForConditionalGeneration`.
 
-    Its text encoder is not among them, as in audiocraft's own.
+    They do not contain its text encoder, as audiocraft's own do not.
     """
     config = model.config
     state = model.state_dict()
@@ -106,14 +106,13 @@ def _codec(config: dict[str, Any], state: dict[str, Any]) -> Any:
 
 
 def loaded(model: Any, state: dict[str, Any], what: str) -> Any:
-    """The model with these tensors, frozen; `PipelineError` if they are not those of its config."""
+    """The model with these tensors, frozen; raises `PipelineError` if they do not fit its
+    config."""
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except RuntimeError as error:
         first_lines = " ".join(str(error).split())[:200]
-        raise PipelineError(
-            f"the {what}'s tensors are not those of its config: {first_lines}"
-        ) from error
+        raise PipelineError(f"the {what}'s tensors do not fit its config: {first_lines}") from error
     return model.eval().requires_grad_(False)
 
 
@@ -122,8 +121,8 @@ def _under(state: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _identity(width: int) -> dict[str, Any]:
-    """The projection of a model whose text encoder is as wide as its decoder: none in
-    transformers, one that changes nothing in audiocraft."""
+    """The text projection where the text encoder is as wide as the decoder: transformers has none,
+    audiocraft needs one, so it is the identity."""
     import torch
 
     return {"enc_to_dec_proj.weight": torch.eye(width), "enc_to_dec_proj.bias": torch.zeros(width)}

@@ -1,4 +1,4 @@
-"""The codec: audiocraft's `EncodecModel` against transformers'. They differ in names."""
+"""The codec: audiocraft's `EncodecModel` and transformers', which differ in names only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEANET = {
     "causal": "use_causal_conv", "pad_mode": "pad_mode", "compress": "compress",
     "lstm": "num_lstm_layers",
 }  # fmt: skip
-"""audiocraft's argument of its networks, transformers' config key."""
+"""audiocraft's arguments of its networks to transformers' config keys."""
 SEANET_DEFAULTS: dict[str, Any] = {
     "channels": 1, "dimension": 128, "n_filters": 32, "n_residual_layers": 3,
     "ratios": [8, 5, 4, 2], "kernel_size": 7, "residual_kernel_size": 3, "last_kernel_size": 7,
@@ -37,9 +37,9 @@ PLAIN = {
 
 
 def seanet_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """audiocraft's arguments of both networks, defaults filled in.
+    """audiocraft's arguments of both networks, with its defaults.
 
-    Raises `PipelineError` if encoder and decoder differ, or if it is another kind of codec.
+    Raises `PipelineError` if encoder and decoder differ, or if it is not an EnCodec.
     """
     if cfg.get("compression_model") != "encodec":
         raise PipelineError(f"the codec is {cfg.get('compression_model')!r}; only encodec is read")
@@ -48,7 +48,9 @@ def seanet_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
         own = {k: v for k, v in (cfg["seanet"].get(side) or {}).items() if v is not None}
         unlike = {k for k, v in own.items() if k != "trim_right_ratio" and given.get(k, v) != v}
         if unlike:
-            raise PipelineError(f"the codec's {side} has {', '.join(sorted(unlike))} of its own")
+            raise PipelineError(
+                f"the codec's encoder and decoder differ in {', '.join(sorted(unlike))}"
+            )
         given.update(own)
     for name, wanted in PLAIN.items():
         if given.get(name, wanted) != wanted:
@@ -84,7 +86,8 @@ def codec_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
         "codebook_dim": seanet["dimension"],
         "chunk_length_s": None,
         "overlap": None,
-        # transformers takes the number of codebooks from this; a hair more, against rounding.
+        # Kilobits per second = codebooks × frames per second × bits / 1000. transformers computes
+        # the number of codebooks from it, rounding down: 1e-6 more, so that rounding loses none.
         "target_bandwidths": [round(codebooks * ceil(rate / hop) * bits / 1000, 6) + 1e-6],
     }
 

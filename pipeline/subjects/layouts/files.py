@@ -1,7 +1,7 @@
 """audiocraft's two files: `state_dict.bin` (language model) and `compression_state_dict.bin`.
 
-Each is a dict saved by torch: `best_state` holds tensors, `xp.cfg` the training's config as YAML.
-Nothing but tensors and plain values is ever unpickled (`torch.load(weights_only=True)`).
+Each is a dict saved by torch: `best_state` has the tensors, `xp.cfg` the training config as YAML.
+Only tensors and plain values are ever unpickled (`torch.load(weights_only=True)`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Checkpoint:
     """One of the two files."""
 
     cfg: dict[str, Any]
-    """The training's config."""
+    """The training config."""
     state: dict[str, torch.Tensor]
 
 
@@ -39,14 +39,15 @@ def is_audiocraft(folder: Path) -> bool:
 def read(path: Path) -> Checkpoint:
     """The checkpoint in a file.
 
-    Raises `PipelineError` if it holds anything but tensors and plain values, or no checkpoint.
+    Raises `PipelineError` if the file holds anything but tensors and plain values, or is not a
+    checkpoint.
     """
     import torch
     import yaml
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a pickle that torch did not write; it is refused
+            warnings.simplefilter("ignore")  # a pickle that torch did not write is refused below
             package = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise PipelineError(
@@ -63,12 +64,12 @@ def read(path: Path) -> Checkpoint:
         return Checkpoint(cfg=_resolved(dict(cfg), cfg), state=_plain_names(package["best_state"]))
     except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise PipelineError(
-            f"{path} is no exported audiocraft checkpoint: it needs best_state and xp.cfg"
+            f"{path} is not an exported audiocraft checkpoint: it needs best_state and xp.cfg"
         ) from error
 
 
 def _plain_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors without what torch.compile puts into their names."""
+    """Tensors by names without the prefix that torch.compile adds."""
     return {str(name).replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
 
 
@@ -87,11 +88,12 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
-"""`${sample_rate}`: the exported YAML refers to other places of itself, from its root."""
+"""`${sample_rate}`: the exported YAML refers to its own entries, by paths from the root."""
 
 
 def _resolved(node: Any, root: Any) -> Any:
-    """The config with its references put in; what refers to nothing is left as it is."""
+    """The config with references replaced by what they refer to; dangling ones are left as they
+    are."""
     if isinstance(node, dict):
         return {key: _resolved(value, root) for key, value in node.items()}
     if isinstance(node, list):

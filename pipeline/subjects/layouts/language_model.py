@@ -1,6 +1,7 @@
-"""The language model: audiocraft's `LMModel` against transformers' `MusicgenForCausalLM`.
+"""The language model: audiocraft's `LMModel` and transformers' `MusicgenForCausalLM`.
 
-audiocraft holds an attention's three input projections in one matrix, [query; key; value].
+audiocraft stores an attention's three input projections as one matrix, [query; key; value] along
+the first axis.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ PLAIN = {
     "xpos": False,
     "causal": True,
 }
-"""What transformers' decoder is; an audiocraft model that is otherwise has no like there."""
+"""Properties of transformers' decoder; it cannot represent an audiocraft model that differs."""
 NO_DEFAULTS = {"norm_first": True, "bias_attn": False, "bias_ff": False, "bias_proj": False}
-"""The same, where audiocraft's own default is the other value: not named, it is that."""
+"""The same, where audiocraft's default is the other value, which holds if the config does not name
+it."""
 
 
 def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
@@ -62,7 +64,7 @@ def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def to_audiocraft(state: Mapping[str, torch.Tensor], n_blocks: int) -> Tensors:
-    """The inverse, for tensors without the prefix `decoder.`; `enc_to_dec_proj` goes along."""
+    """The inverse, for tensors without the prefix `decoder.`, and `enc_to_dec_proj.*`."""
     import torch
 
     renamed: Tensors = {}
@@ -91,7 +93,7 @@ def to_audiocraft(state: Mapping[str, torch.Tensor], n_blocks: int) -> Tensors:
 def decoder_config(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """transformers' decoder config for audiocraft's training config.
 
-    Raises `PipelineError` if the model has what transformers' decoder cannot express, such as the
+    Raises `PipelineError` if transformers' decoder cannot represent the model, such as the
     post-norm blocks with biases of audiocraft's defaults, which no published MusicGen has.
     """
     lm = dict(cfg["transformer_lm"])
@@ -168,13 +170,14 @@ def training_config(decoder: Mapping[str, Any], guidance: float) -> dict[str, An
 
 
 def _block_name(stem: str) -> str:
-    """`transformer.layers.3.self_attn` as transformers has it; `.mha` is audiocraft's detour."""
+    """transformers' name of `transformer.layers.3.self_attn`; without audiocraft's custom attention
+    `.mha` comes after it."""
     _, _, block, part = stem.removesuffix(".mha").split(".")
     return f"model.decoder.layers.{block}.{ATTENTION_NAMES[part]}"
 
 
 def _plain_name(name: str) -> str | None:
-    """transformers' name of a tensor that is the same in both; None for what it has no use of."""
+    """transformers' name of a tensor that is the same in both; None if it has no such tensor."""
     head, _, rest = name.partition(".")
     if head == "emb":
         return f"model.decoder.embed_tokens.{rest}"
@@ -190,7 +193,7 @@ def _plain_name(name: str) -> str | None:
     last = [one for one in last if one]
     known = BLOCK_NAMES | ATTENTION_NAMES
     if part not in known:
-        raise PipelineError(f"audiocraft's tensor {name} has no like in transformers")
+        raise PipelineError(f"audiocraft's tensor {name} has no counterpart in transformers")
     return ".".join(("model.decoder.layers", block, known[part], *last))
 
 
@@ -199,7 +202,7 @@ def _kinds(state: Mapping[str, torch.Tensor], stem: str) -> Iterator[str]:
 
 
 def _refuse_unlike(cfg: Mapping[str, Any], lm: Mapping[str, Any]) -> None:
-    """Raise `PipelineError` if the model is not MusicGen's kind, naming what differs."""
+    """Raise `PipelineError` that names the difference if the model is not like MusicGen."""
     for name, wanted in PLAIN.items():
         found = lm.get(name, wanted)
         if found != wanted:
@@ -217,7 +220,7 @@ def _refuse_unlike(cfg: Mapping[str, Any], lm: Mapping[str, Any]) -> None:
     if pattern.get("modeling") != "delay" or list(delays) != list(range(lm["n_q"])):
         raise PipelineError(
             f"the language model interleaves its codebooks by {pattern.get('modeling')!r} with "
-            f"delays {delays}; only a delay of one frame a codebook is read"
+            f"delays {delays}; only a delay of one frame per codebook is supported"
         )
     if (cfg.get("interleave_stereo_codebooks") or {}).get("use"):
         raise PipelineError("the subject has 2 audio channels; only mono is read")

@@ -178,7 +178,7 @@ def test_a_clap_without_its_ear_is_refused(tmp_path: Path) -> None:
 def test_names_of_torch_compile_are_read_in_audiocrafts_files(tmp_path: Path) -> None:
     files.write(tmp_path / "x.bin", Checkpoint({}, {"_orig_mod.emb.0.weight": torch.ones(2)}))
     assert list(files.read(tmp_path / "x.bin").state) == ["emb.0.weight"]
-    with pytest.raises(PipelineError, match="has no like in transformers"):
+    with pytest.raises(PipelineError, match="has no counterpart in transformers"):
         language_model.to_transformers({"transformer.layers.weight": torch.ones(2)})
 
 

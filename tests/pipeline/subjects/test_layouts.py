@@ -54,7 +54,7 @@ def test_a_file_that_only_names_a_codec_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [{"best_state": {}}, {"best_state": {}, "xp.cfg": "]["}, [1]])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "x.bin")
-    with pytest.raises(PipelineError, match="is no exported audiocraft checkpoint"):
+    with pytest.raises(PipelineError, match="is not an exported audiocraft checkpoint"):
         files.read(tmp_path / "x.bin")
 
 
@@ -95,7 +95,7 @@ def test_a_language_model_of_another_kind_is_refused(change: dict[str, Any], mes
         ({"seanet": {"norm": "none"}}, "the norm 'none'"),
         ({"seanet": {"lstm": 0}}, "no LSTM"),
         ({"rvq": {"bins": 400}}, "400 entries, which is no power of two"),
-        ({"seanet": {"decoder": {"n_filters": 8}, "n_filters": 4}}, "decoder has n_filters"),
+        ({"seanet": {"decoder": {"n_filters": 8}, "n_filters": 4}}, "decoder differ in n_filters"),
         ({"seanet": {"decoder": {"final_activation": "Tanh"}}}, "final_activation 'Tanh'"),
     ],
 )
