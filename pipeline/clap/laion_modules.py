@@ -65,6 +65,7 @@ def build(weights: Mapping[str, Any]) -> Any:
     htsat = sys.modules[module.create_htsat_model.__module__]
     plan = settings()
     audio = plan["audio_cfg"]
+    # 1) Sizes from the weights: melW is [bin, mel band], and a window has 2 (bins − 1) samples.
     shape = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     bins, audio["mel_bins"] = shape["audio_branch.logmel_extractor.melW"]
     audio["window_size"] = 2 * (bins - 1)
@@ -83,6 +84,7 @@ def build(weights: Mapping[str, Any]) -> Any:
         def from_pretrained(_name: str) -> Any:
             return RobertaModel(_roberta_config(shape))
 
+    # 2) The package's own class, with these sizes in place of its defaults.
     joint, width = shape["audio_projection.0.weight"]
     plan["text_cfg"]["model_type"] = "roberta"
     with named(module, create_htsat_model=made, RobertaModel=LocalRoberta):
@@ -99,6 +101,7 @@ def _htsat_sizes(shape: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     table = [
         shape[first.format(layer) + "attn.relative_position_bias_table"] for layer in range(layers)
     ]
+    # patch_embed.proj is [width, 1, patch, patch]; a window of w has (2 w − 1)² relative positions.
     width, _, *patch = shape["audio_branch.patch_embed.proj.weight"]
     hidden = shape[first.format(0) + "mlp.fc1.weight"][0]
     return {

@@ -58,6 +58,7 @@ def text_embeddings(context: SaeContext, texts: Sequence[str]) -> Floats32:
 
 
 def _embed_tracks(context: SaeContext) -> dict[str, Floats32]:
+    """Embeddings [track, width], each the mean over a track's crops."""
     model = loaded(context)
     context.progress.start("scores clap tracks", len(context.tracks), "track")
     rows = []
@@ -70,6 +71,7 @@ def _embed_tracks(context: SaeContext) -> dict[str, Floats32]:
 
 
 def _embed_pieces(context: SaeContext, seconds: float) -> dict[str, Floats32]:
+    """Embeddings [test track, piece, width] of consecutive pieces, padded with zeros."""
     model = loaded(context)
     tracks = [record for record in context.tracks if record.split == "test"]
     length = round(seconds * model.sample_rate)
@@ -78,6 +80,7 @@ def _embed_pieces(context: SaeContext, seconds: float) -> dict[str, Floats32]:
     with torch_threads(context.config.machine):
         for record in tracks:
             sound = _sound(context, record, model)
+            # Whole pieces only, but the first in any case.
             starts = range(0, max(len(sound) - length, 0) + 1, length)
             rows.append(model.embed_sounds([sound[start : start + length] for start in starts]))
             context.progress.advance()

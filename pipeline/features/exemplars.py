@@ -70,10 +70,12 @@ def peak_seconds(
     Rows of an activation file are audio frames (the delay pattern is undone when they are
     written); row 0 is frame `first_frame`.
     """
+    # 1) Which latents to look at in which track: a track can be an exemplar of several.
     wanted: dict[str, list[int]] = {}
     for latent, rows in chosen.items():
         for row in rows:
             wanted.setdefault(row.track, []).append(latent)
+    # 2) Encode these tracks again, one at a time: summaries keep no frames. [frame, latent].
     peaks: dict[tuple[int, str], float] = {}
     for facts, array in checked_shards(directory, stored):
         for place, track in enumerate(facts.tracks):

@@ -54,6 +54,7 @@ def drop_reasons(config: FeaturesConfig, firing_tracks: np.ndarray, n_tracks: in
     few exemplars. The fixed minimum of tracks is an addition, for small corpora.
     """
     _, low, high = config.filter
+    # r_j as a fraction of two whole numbers, so that the limits are exact: 0.25 of 40 tracks is 10.
     reasons = []
     for firing in firing_tracks.tolist():
         rate = firing / n_tracks

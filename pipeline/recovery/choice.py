@@ -43,7 +43,10 @@ def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | N
     ]
     if not gradable:
         return None
+    # 1) AUROC [split, concept, latent] of each SAE, computed once for all sets.
     graded = {name: grades(directory, name, gradable) for name in directory.sae_names()}
+    # 2) For each set the mean over concepts of the validation AUROC of the latent that is best on
+    #    train tracks.
     sets = subsets(directory)
     means = {
         label: float(validated([graded[name] for name in names]).mean())

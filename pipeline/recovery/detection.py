@@ -118,6 +118,8 @@ def latents(
     for sae in directory.sae_names() if saes is None else saes:
         tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
         tracks = json.loads(metadata["tracks"])
+        # Which latents: the filter's choice, from validation tracks, or all that fire in train
+        # tracks, where the detector is chosen too. Test tracks decide nothing.
         if kept:
             rows = directory.read_table(f"features/{sae}.parquet").to_pylist()
             which = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
@@ -133,6 +135,7 @@ def latents(
 
 
 def _grade(concept: Planted, candidates: Candidates, on_train: np.ndarray) -> BestCandidate:
+    """The candidate with the largest AUROC `on_train` [candidate], graded on test tracks."""
     best = int(np.argmax(on_train))
     scores = candidates.test[:, best]
     present = concept.present(candidates.test_tracks, "test")

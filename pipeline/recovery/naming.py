@@ -51,6 +51,7 @@ def divide(directory: RunDirectory, concepts: Sequence[Planted], *, threshold: f
     """Which concept drives which kept feature; see the module's docstring. Arrays are [concept,
     candidate]."""
     gradable = [concept for concept in concepts if concept.gradable()]
+    # 1) Which feature detects which concept on both splits; 2) of several the best on train tracks.
     candidates = latents(directory, kept=True)
     told = _told(candidates, gradable, threshold)
     train = np.where(told, aurocs_on_train(candidates, gradable), -1.0)
@@ -92,6 +93,7 @@ def names_concept(text: str, words: Sequence[str]) -> bool:
 def _grade(
     directory: RunDirectory, method: str, division: Division, words: dict[str, list[str]]
 ) -> Naming:
+    """One method's labels against the concepts; `words`: each concept's name and synonyms."""
     labels: dict[str, list[tuple[int, str]]] = {}
     for sae in directory.sae_names():
         for row in directory.read_table(f"labels/{sae}/{method}.parquet").to_pylist():

@@ -73,6 +73,7 @@ def probes(
 
 
 def _means(directory: RunDirectory, hookpoint: str) -> _Means:
+    """Each track's mean over frames, summed in float32 since float16 would overflow."""
     names: list[str] = []
     parts: list[np.ndarray] = []
     for facts, array in read_shards(directory, hookpoint):

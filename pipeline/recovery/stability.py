@@ -60,6 +60,7 @@ def stability(
     """
     if config.sae.seed in seeds:
         raise ValueError(f"seed {config.sae.seed} is the run's own")
+    # 1) Every SAE again with every seed, as parallel jobs on the same train tracks.
     names = directory.sae_names()
     tracks = frozenset(t.track for t in usable_tracks(directory) if t.split == "train")
     jobs = [
@@ -69,6 +70,7 @@ def stability(
     with torch_threads(config.machine):
         decoders = run_jobs(jobs, config.machine.workers, progress)
     progress.finish()
+    # 2) Jobs are ordered by SAE, then seed: decoders of one SAE are consecutive.
     others = [decoders[at : at + len(seeds)] for at in range(0, len(decoders), len(seeds))]
     return [
         _compared(directory, name, seeds, of_name)

@@ -115,6 +115,7 @@ def _made_of(directory: RunDirectory) -> dict[str, str]:
 def _compute(
     directory: RunDirectory, config: RunConfig, *, control: bool, probe: bool, progress: Progress
 ) -> Recovery:
+    """Every concept's best feature and probe, on the run and, with `control`, on its control."""
     concepts = planted_concepts(directory)
     found = detections(directory, concepts)
     ceilings = probes(directory, concepts, progress) if probe else {}

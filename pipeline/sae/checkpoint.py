@@ -87,6 +87,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     cfg = _read_cfg(directory, name)
     if cfg.get("architecture") != "topk":
         raise PipelineError(f"SAE {name} is of architecture {cfg.get('architecture')!r}, not topk")
+    # 1) Shapes must be those that cfg.json states, and every number finite.
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
     d, n, k = (_count(name, cfg, key) for key in ("d_in", "d_sae", "k"))
     shapes = {"W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)}
@@ -100,6 +101,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
             raise PipelineError(f"SAE {name}: {key} holds numbers that are not finite")
     if k > n:
         raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
+    # 2) Into the model, whose names and shapes are the file's.
     sae = TopKSae(d, n, k)
     with torch.no_grad():
         sae.W_enc.copy_(torch.from_numpy(tensors["W_enc"]))

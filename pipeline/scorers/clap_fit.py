@@ -50,6 +50,7 @@ class ClapFit(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
+        # 1) Features and texts by number; the arrays of `fit` are over these.
         names = list(dict.fromkeys(label.feature for label in found.labels))
         place = {name: number for number, name in enumerate(names)}
         row = found.row
@@ -61,6 +62,7 @@ class ClapFit(ClapScorer):
             feature_of=np.asarray([place[label.feature] for label in found.labels]),
             level=context.config.scores.interval_level,
         )
+        # 2) One record per label.
         for number, label in enumerate(found.labels):
             count = len(context.exemplar_places(label.feature))
             yield _record(label.feature, label.rank, method, figures, number, count, len(row))

@@ -42,11 +42,13 @@ class Detection(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
+        # 1) Cosines [text, track], and which tracks each feature fires in, [track, feature].
         similar = track_similarities(context, found)
         fires = firing_tracks(context)
         column = {record.feature: place for place, record in enumerate(context.features)}
         drawn = draws(context)
         needed = max(2, context.config.scores.min_tracks)
+        # 2) Each feature's labels on the same graded tracks; the threshold from validation tracks.
         for feature, own in by_feature(found.labels).items():
             graded = drawn[column[feature]]
             reason = graded.shortage(needed)
@@ -118,6 +120,8 @@ def _record(
     level: float,
     rival: float,
 ) -> ScoreRecord:
+    """One label's figures from its cosines `similar` [track]; `level`: its threshold, `rival`: the
+    mean AUROC of other features' labels."""
     seen = similar[graded.all]
     area = auroc(seen, graded.truth, level=context.config.scores.interval_level)
     hard = graded.without_easy

@@ -40,6 +40,7 @@ class Intruder(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
+        # 1) Cosines [text, track].
         similar = track_similarities(context, found).astype(np.float64)
         column = {record.feature: place for place, record in enumerate(context.features)}
         drawn = draws(context)
@@ -50,6 +51,7 @@ class Intruder(ClapScorer):
             if reason:
                 yield from (not_graded(label, method, graded, reason) for label in own)
                 continue
+            # 2) The share of sets with other features' labels, 3) with the feature's own.
             places, truth = graded.all, graded.truth
             rows = rivals(context, found, feature)
             others = [found_share(similar[row, places], truth) for row in rows]

@@ -48,6 +48,7 @@ class Localisation(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
+        # 1) Embeddings [test track, piece, width], and which pieces fire.
         sounds = piece_embeddings(context, context.config.scores.window_seconds)
         pieces = pieces_of(context, sounds.shape[1])
         for feature, own in by_feature(found.labels).items():
@@ -55,6 +56,7 @@ class Localisation(ClapScorer):
             if len(graded.tracks) < FEWEST:
                 yield from (_failed(label, method, graded) for label in own)
                 continue
+            # 2) AUROC [text, track] of the feature's own labels, then of the others.
             others = rivals(context, found, feature)
             rows = [*rows_of(found, own), *others]
             areas = areas_within(found.embeddings[rows], sounds, graded)
@@ -85,6 +87,7 @@ def pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
 
 
 def _pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
+    """Each kept feature's graded pieces, of tracks in which some pieces fire and some do not."""
     wanted = _wanted(context)
     fires = _firing_pieces(context, wanted, count)
     test = {track.track: place for place, track in enumerate(_test_tracks(context))}

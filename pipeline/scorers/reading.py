@@ -37,16 +37,19 @@ class Reading(Scorer):
             return
         texts = sorted({label.text for label in labels})
         test = context.in_split("test")
+        # 1) The method's own scores [text, track], cut to test tracks.
         heard = labeler(method).reading(context, texts)
         if heard is None:
             yield from (without_reading(label, method) for label in labels)
             return
         readings = heard[:, test]
+        # 2) AUROC [text, feature] of every text on every feature, for the contrast.
         fires = firing_tracks(context)[test]
         areas = auroc_matrix(readings.T, fires).T
         column = {record.feature: place for place, record in enumerate(context.features)}
         row = {text: place for place, text in enumerate(texts)}
         rivals = mean_of_others(areas, labels, row, column)
+        # 3) Each feature's own labels, with intervals.
         for feature, own in by_feature(labels).items():
             place = column[feature]
             chosen = readings[[row[label.text] for label in own]]

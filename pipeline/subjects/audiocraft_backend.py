@@ -114,8 +114,11 @@ class AudiocraftSubject:
 
         from pipeline.subjects.hooks import refuse_foreign
 
+        # 1) Only vectors of this very subject: any direction of the right width would be accepted.
         refuse_foreign(interventions, self.facts)
         self._give_text()
+        # 2) Sample codes with the vectors added in every step. `two_step_cfg=False` computes both
+        #    halves of guidance in one batch, the conditional one first, as `hooks` expects.
         frames = max(1, round(seconds * self.facts.frame_rate))
         with (
             torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),

@@ -86,6 +86,7 @@ def _without_overflow(
     import numpy as np
 
     reasons = dict(reasons)
+    # float16 ends at 65,504: larger activations have become infinite, NaN stays NaN.
     for name, array in found.items():
         fits = np.isfinite(array).all(axis=(1, 2))
         for row in np.flatnonzero(~fits):

@@ -62,6 +62,7 @@ class ResidualStream:
         """The stream [batch, step, d] at each hookpoint; `forward` is cut off after the deepest."""
         places = {name: self.place(name) for name in hookpoints}
         thread = self._thread
+        # The hooks act on what is set here; the one at the deepest place ends the forward pass.
         thread.wanted, thread.deepest = frozenset(places.values()), max(places.values())
         thread.found = {}
         try:
@@ -78,6 +79,7 @@ class ResidualStream:
         """Within this context, forward passes of this thread add the interventions' vectors."""
         added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
         for one in interventions:
+            # α β W_dec[j], [d]; several interventions at one place add up.
             step = one.strength * one.vector.direction
             added.setdefault(self.place(one.vector.hookpoint), []).append((step, one.halves))
         self._thread.added = added

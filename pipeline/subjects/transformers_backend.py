@@ -119,8 +119,11 @@ class TransformersSubject:
         from pipeline.subjects.delay import codes_of
         from pipeline.subjects.hooks import refuse_foreign
 
+        # 1) Only vectors of this very subject: any direction of the right width would be accepted.
         refuse_foreign(interventions, self.facts)
         model, inputs = self._ready(prompt, sampling)
+        # 2) Sample codes with the vectors added in every step. The seed is set in a fork of the
+        #    global generator, which transformers samples from.
         frames = max(1, round(seconds * self.facts.frame_rate))
         drawn = _Drawn()
         with (
@@ -137,6 +140,7 @@ class TransformersSubject:
                 # is delayed. transformers does not delay what is shorter than 2 K − 1 steps.
                 max_length=max(frames, self.facts.n_codebooks) + self.facts.n_codebooks,
             )
+        # 3) Cut the audio to whole frames; undo the delay of the codes.
         samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
         return Generated(audio[0, 0, :samples].float().cpu(), codes_of(drawn.steps, frames))
 
@@ -250,6 +254,7 @@ def whole_model(parts: Parts, text: TextEncoder) -> Any:
     model = MusicgenForConditionalGeneration(
         text_encoder=text.model, audio_encoder=parts.codec, decoder=parts.decoder
     )
+    # The projection of T5's states to the decoder's width.
     weight, bias = parts.projection["weight"], parts.projection["bias"]
     if hasattr(model, "enc_to_dec_proj"):
         with torch.no_grad():

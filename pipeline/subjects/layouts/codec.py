@@ -120,6 +120,7 @@ def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
             target = name.replace("quantizer.vq.layers", "quantizer.layers")
             renamed[target.replace("._codebook.", ".codebook.")] = tensor
             continue
+        # audiocraft wraps each convolution twice: `model.0.conv.conv` is `layers.0.conv`.
         side, _, index, rest = name.split(".", 3)
         rest = re.sub(r"conv(tr)?\.conv(tr)?\.", "conv.", rest)
         for old, new in OLD_NORM.items():
@@ -130,6 +131,8 @@ def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
 
 def to_audiocraft(state: Mapping[str, torch.Tensor], n_ratios: int, n_residual: int) -> Tensors:
     """The inverse, for tensors without the prefix `audio_encoder.`."""
+    # Layers of the decoder's network: convolution, LSTM, then per ratio an ELU, a transposed
+    # convolution and the residual blocks.
     transposed = {2 + i * (n_residual + 2) + 1 for i in range(n_ratios)}
     renamed: Tensors = {}
     for name, tensor in state.items():

@@ -54,6 +54,7 @@ def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:
     renamed: Tensors = {}
     for name, tensor in state.items():
         if ".in_proj_" in name:
+            # [query; key; value] of 3 d rows into three matrices of d rows.
             stem, _, kind = name.rpartition(".in_proj_")
             parts = torch.chunk(tensor, 3, dim=0)
             for projection, part in zip(PROJECTIONS, parts, strict=True):
@@ -77,6 +78,7 @@ def to_audiocraft(state: Mapping[str, torch.Tensor], n_blocks: int) -> Tensors:
             renamed[name.replace("model.decoder.embed_tokens.", "emb.")] = tensor
         elif name.startswith("model.decoder.layer_norm."):
             renamed[name.replace("model.decoder.layer_norm.", "out_norm.")] = tensor
+    # Blocks: norms and feed-forward layers are renamed, the three projections joined again.
     for block in range(n_blocks):
         theirs, ours = f"model.decoder.layers.{block}.", f"transformer.layers.{block}."
         for mine, its in BLOCK_NAMES.items():
