@@ -16,12 +16,13 @@ from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
 from studyapp.models.participation import CONFIDENCE
 from studyapp.studies import questionnaire
+from studyapp.studies.services.drawing import OPTIONS
 
 Row = TypeVar("Row", contravariant=True)
 
 CONFIDENCE_LEVELS = tuple(f"{value} {wording}" for value, wording in CONFIDENCE)
 STATUS_LEVELS = tuple(s for s in Participation.Status.values if s != "withdrawn")
-POSITIONS = ("1", "2", "3", "4", "5")
+POSITIONS = tuple(map(str, range(1, OPTIONS + 1)))
 
 
 @dataclass(frozen=True)

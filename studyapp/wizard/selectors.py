@@ -17,9 +17,8 @@ from studyapp.models import (
     StudyDraft,
     StudySeries,
 )
+from studyapp.studies.services.drawing import OWN_CANDIDATES
 
-CANDIDATES = 3
-"""A feature is eligible only if each method has this many labels for it."""
 CONTROL = "random-label"
 """Prefix of the methods that are controls."""
 
@@ -91,7 +90,7 @@ def saes_of(runs: Sequence[Run]) -> list[Sae]:
 def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
     """The methods that all of these runs have, controls last."""
     third = LabelCandidate.objects.filter(
-        feature__run__in=runs, rank=CANDIDATES, status=LabelCandidate.Status.OK
+        feature__run__in=runs, rank=OWN_CANDIDATES, status=LabelCandidate.Status.OK
     )
     if saes:
         third = third.filter(feature__sae__in=saes)

@@ -13,9 +13,7 @@ from studyapp.participation.services import checks, steps
 from studyapp.participation.views.pages import page, redirect_to_current_step, render_step
 from studyapp.participation.views.players import player, script_strings
 from studyapp.studies.services.check_sounds import TONE_COUNTS
-
-REFERENCE_SECONDS = 6.0
-TRIAL_SECONDS = 4.0
+from studyapp.studies.services.synthesis import REFERENCE_SECONDS, TRIAL_SECONDS
 
 
 @page(Step.DEVICE)

@@ -7,9 +7,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from studyapp.participation.forms.trial import CONFIDENCES
+from studyapp.studies.services.stimuli import BARS
 
-WAVE = "".join(f"M{10 * bar + 5} {50 - bar * 37 % 40}v{2 * (bar * 37 % 40)}" for bar in range(60))
-"""A waveform of 60 bars, drawn as the player's script draws it."""
+WAVE = "".join(f"M{10 * bar + 5} {50 - bar * 37 % 40}v{2 * (bar * 37 % 40)}" for bar in range(BARS))
+"""A waveform drawn as the player's script draws it."""
 
 
 @require_safe

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from studyapp.models import Study, Trial
 from studyapp.models.steps import Step
-from studyapp.participation.forms.trial import CONFIDENCES, AnswerForm
+from studyapp.participation.forms.trial import CONFIDENCES, LONGEST_LABEL, AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.selectors.trials import TrialProgress
 from studyapp.participation.views.players import script_strings, trial_players, trial_sources
@@ -35,6 +35,7 @@ def context(
         "options": shown_options(trial),
         "confidences": CONFIDENCES,
         "form": form,
+        "longest_label": LONGEST_LABEL,
         "given": {name: form[name].value() for name in form.fields} if form else {},
         "ahead": trial_sources(study, progress.following),
         "strings": script_strings(),

@@ -20,6 +20,7 @@ from studyapp.core.errors import StudyError
 from studyapp.core.storage import write_atomically
 from studyapp.models import Clip, Stimulus
 from studyapp.studies.services import flac
+from studyapp.studies.services.synthesis import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float64]
 
-SAMPLE_RATE = 32_000
 FADE_SECONDS = 0.010
 PEAK_DBFS = -1.0
 BARS = 60
@@ -37,9 +37,7 @@ LOUDNESS_TOLERANCE = 0.1
 """How far the stored sound may be from the target, LU."""
 
 
-def make_stimulus(
-    *, clip: Clip, loudness_lufs: float = -23.0, seconds: float | None = None
-) -> Stimulus:
+def make_stimulus(*, clip: Clip, loudness_lufs: float, seconds: float | None = None) -> Stimulus:
     """The stimulus of a clip at that loudness and length (default: the clip's own).
 
     A second call returns the same row. Raises `StudyError` if the clip's file is missing, cannot
@@ -50,7 +48,7 @@ def make_stimulus(
 
 
 def make_synthetic_stimulus(
-    *, samples: Samples, loudness_lufs: float = -23.0, seconds: float, name: str
+    *, samples: Samples, loudness_lufs: float, seconds: float, name: str
 ) -> Stimulus:
     """The stimulus of a synthesised sound (mono, at `SAMPLE_RATE`), made as for a clip.
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 32_000
 INTERVAL_SECONDS = 1.0
 GAP_SECONDS = 0.5
+TRIAL_SECONDS = 3 * INTERVAL_SECONDS + 2 * GAP_SECONDS
+REFERENCE_SECONDS = 6.0
 HUGGINS_HZ = 600.0
 HUGGINS_WIDTH = 0.06
 """Half the width of the band, as a share of its centre."""
@@ -59,8 +61,10 @@ def antiphase(*, target: int, inverted: int) -> Samples:
 
 def reference() -> Samples:
     """A slow broken chord of 6 s, by which participants set their volume."""
-    notes = [220.0, 277.2, 329.6, 440.0, 329.6, 277.2]
-    return _melody(notes * 2, each=0.5, partials=(1.0, 0.5, 0.25, 0.12), decay=2.5)
+    notes = [220.0, 277.2, 329.6, 440.0, 329.6, 277.2] * 2
+    return _melody(
+        notes, each=REFERENCE_SECONDS / len(notes), partials=(1.0, 0.5, 0.25, 0.12), decay=2.5
+    )
 
 
 def soft_tones(*, count: int, variant: int, reference_rms: float) -> Samples:
@@ -68,10 +72,10 @@ def soft_tones(*, count: int, variant: int, reference_rms: float) -> Samples:
     import numpy as np
 
     rng = _rng("tones", count, variant)
-    sound = np.zeros(6 * SAMPLE_RATE)
+    sound = np.zeros(round(REFERENCE_SECONDS * SAMPLE_RATE))
     tone = np.sin(2 * np.pi * TONE_HZ * _time(0.25))
     tone = _ramped(tone, 0.03) * reference_rms * np.sqrt(2) * 10 ** (-TONE_BELOW_DB / 20)
-    slot = (6.0 - 0.5) / count
+    slot = (REFERENCE_SECONDS - 0.5) / count
     for number in range(count):
         at = round((0.25 + number * slot + rng.uniform(0, slot - 0.5)) * SAMPLE_RATE)
         sound[at : at + len(tone)] = tone

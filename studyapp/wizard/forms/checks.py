@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from studyapp.models import Study
+from studyapp.models.participation import CONFIDENCE
 from studyapp.models.steps import NEEDED, STEPS, Step
 from studyapp.studies.services.quality_rules import RULES
 from studyapp.studies.services.synthetic_items import CATCHES, MOST_PRACTICE_TRIALS
@@ -15,6 +16,8 @@ from studyapp.wizard.forms.base import Group, StepForm, field_of
 from studyapp.wizard.services import answers as services
 from studyapp.wizard.services.answers import Answers
 
+WIDEST = CONFIDENCE[0][0] - CONFIDENCE[-1][0]
+"""The largest possible difference between two answers, in points of the scale."""
 OPTIONAL = [step for step in STEPS if step not in NEEDED]
 STEP_NAMES = {
     Step.DEVICE: "Device check", Step.VOLUME: "Volume check", Step.HEADPHONES: "Headphone check",
@@ -95,7 +98,10 @@ class ChecksForm(StepForm):
         label="Confirmatory comparisons of mean confidence (Holm-corrected)",
     )
     equivalence_bound = forms.FloatField(
-        required=False, min_value=0.01, max_value=4, label="Equivalence bound, steps of the scale"
+        required=False,
+        min_value=0.01,
+        max_value=WIDEST,
+        label="Equivalence bound, points of the scale",
     )
     plan_text = forms.CharField(
         required=False, max_length=10_000, label="Analysis plan in words",

@@ -171,7 +171,7 @@ class SizeForm(StepForm):
         Group("Places", ("lease_minutes",), folded=True),
     )
     effect = forms.FloatField(
-        min_value=0.05, max_value=3, label="Difference in mean confidence, steps of the scale",
+        min_value=0.05, max_value=3, label="Difference in mean confidence, points of the scale",
         help_text="Used only for the power estimate.",
     )  # fmt: skip
 

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.db import models
 
-from studyapp.models import Recruitment
+from studyapp.models import Participation, Recruitment
 from studyapp.recruitment.services.entry import ENDINGS
 from studyapp.wizard.forms.base import Group, StepForm
 from studyapp.wizard.services.answers import Answers
+
+
+def _column(name: str) -> models.Field[Any, Any]:
+    return next(one for one in Recruitment._meta.concrete_fields if one.name == name)
 
 
 class RecruitmentForm(StepForm):
@@ -30,19 +35,19 @@ class RecruitmentForm(StepForm):
     )  # fmt: skip
     entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
     service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
-    external_study = forms.CharField(required=False, max_length=64, label="Study ID at the service")
-    payment = forms.DecimalField(
-        required=False, min_value=0, max_digits=8, decimal_places=2, label="Amount"
-    )
+    external_study = _column("external_study").formfield(label="Study ID at the service")
+    payment = _column("payment").formfield(min_value=0, label="Amount")
     currency = forms.RegexField(
         r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
     )
-    code_complete = forms.CharField(required=False, max_length=20, label="Complete")
-    code_screened_out = forms.CharField(required=False, max_length=20, label="Screened out")
-    code_no_consent = forms.CharField(required=False, max_length=20, label="No consent")
-    code_incompatible_device = forms.CharField(
-        required=False, max_length=20, label="Incompatible device"
-    )
+
+    def arrange(self) -> None:
+        """Add a field for the code of each ending."""
+        longest = Participation._meta.get_field("completion_code").max_length
+        for ending in ENDINGS:
+            self.fields[f"code_{ending}"] = forms.CharField(
+                required=False, max_length=longest, label=ending.replace("_", " ").capitalize()
+            )
 
     def shown(self, answers: Answers) -> dict[str, Any]:
         """Each code has its own field."""

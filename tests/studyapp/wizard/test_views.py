@@ -96,7 +96,7 @@ def made(client: Client, draft: StudyDraft) -> Study:
     return draft.study
 
 
-def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run) -> None:
+def test_going_on_throughout_makes_a_study_of_defaults(researcher: Client, run: Run) -> None:
     draft = hurry(researcher)
     assert (draft.created_by and draft.created_by.get_username(), draft.study) == ("ada", None)
     study = made(researcher, draft)
@@ -118,7 +118,7 @@ def test_who_is_in_a_hurry_gets_a_study_of_defaults(researcher: Client, run: Run
     assert moved.headers["HX-Redirect"] == reverse("study", args=["listening", 1])
 
 
-def test_nothing_is_kept_before_the_first_answer_and_then_everything(
+def test_nothing_is_kept_until_the_first_answer_and_then_everything_is(
     researcher: Client, run: Run
 ) -> None:
     researcher.get(reverse("new-study"))
@@ -226,7 +226,7 @@ def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
         ("recruitment", {"currency": "euro"}, "Enter a valid value"),
     ],
 )
-def test_what_cannot_be_is_said_on_its_page(
+def test_a_fault_is_reported_on_the_page_of_its_step(
     researcher: Client, run: Run, step: str, changes: dict[str, Any], line: str
 ) -> None:
     draft = begun(run)
@@ -285,7 +285,7 @@ def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
     assert (answers["saes"], answers["features_wanted"]) == ([], 3)
 
 
-def test_controls_and_methods_that_named_little_are_not_chosen_unasked(
+def test_controls_and_methods_with_few_labels_are_not_chosen_by_default(
     researcher: Client, run: Run
 ) -> None:
     features = list(run.features.all())
@@ -301,7 +301,7 @@ def test_controls_and_methods_that_named_little_are_not_chosen_unasked(
     assert "random-label@descriptors · control · 12 features" in page.content.decode()
 
 
-def test_a_draft_made_anew_takes_the_place_of_the_old_and_a_frozen_one_gets_a_next_version(
+def test_a_rebuilt_draft_replaces_the_old_one_and_a_frozen_study_gets_a_next_version(
     researcher: Client, run: Run
 ) -> None:
     draft = begun(run)
@@ -351,7 +351,7 @@ def test_what_is_answered_while_a_worker_makes_the_draft_is_kept(
     assert draft.answers["slug"] == study.slug
 
 
-def test_a_study_that_cannot_be_made_says_so_and_leaves_nothing(
+def test_a_study_that_cannot_be_made_reports_why_and_leaves_nothing(
     researcher: Client, run: Run
 ) -> None:
     draft = begun(run)
@@ -385,7 +385,7 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     assert "Enter valid numbers" in researcher.post(address, {}).content.decode()
 
 
-def test_numbers_that_changed_while_a_worker_was_at_it_are_asked_again(
+def test_numbers_that_change_during_an_estimate_are_estimated_again(
     researcher: Client, run: Run
 ) -> None:
     draft = begun(run)
@@ -447,7 +447,7 @@ def test_every_setting_is_asked_for_in_the_step_that_the_table_names(run: Run) -
             assert name in {field.name for _, fields in form.bound_groups() for field in fields}
 
 
-def test_rules_of_exclusion_are_the_analysis_s() -> None:
+def test_exclusion_rules_are_those_of_the_analysis() -> None:
     assert set(LIMITS) | set(SWITCHES) == set(exclusions.RULES)
 
 

@@ -24,6 +24,10 @@ def write(clip: Clip, samples: np.ndarray, rate: int = SAMPLE_RATE) -> Clip:
     return clip
 
 
+def made(clip: Clip, seconds: float | None = None) -> Stimulus:
+    return stimuli.make_stimulus(clip=clip, loudness_lufs=-23.0, seconds=seconds)
+
+
 def stored(stimulus: Stimulus) -> bytes:
     return (Path(settings.DATA) / stimulus.path).read_bytes()
 
@@ -62,7 +66,7 @@ def test_a_peak_over_the_ceiling_is_limited_and_the_loudness_kept(clip: Clip) ->
 
 def test_the_file_is_mono_32_khz_16_bit_flac(clip: Clip) -> None:
     stereo = np.stack([noise(seed=1), noise(seed=2)], axis=1)
-    stimulus = stimuli.make_stimulus(clip=write(clip, stereo))
+    stimulus = made(write(clip, stereo))
     info = soundfile.info(io.BytesIO(stored(stimulus)))
     assert (info.channels, info.samplerate, info.format, info.subtype) == (
         1, 32_000, "FLAC", "PCM_16"
@@ -74,7 +78,7 @@ def test_the_file_holds_no_metadata_but_what_playing_needs(clip: Clip) -> None:
     with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, format="FLAC") as file:
         file.title, file.artist, file.comment = "Secret title", "Secret artist", "method x"
         file.write(noise())
-    data = stored(stimuli.make_stimulus(clip=clip))
+    data = stored(made(clip))
     assert data[:4] == b"fLaC"
     assert data[4] == 0  # STREAMINFO, 34 bytes
     assert data[42] == 0x83  # a seek table, and the last block
@@ -85,14 +89,14 @@ def test_the_file_holds_no_metadata_but_what_playing_needs(clip: Clip) -> None:
 def test_another_rate_is_resampled(clip: Clip) -> None:
     time = np.arange(44_100) / 44_100
     write(clip, 0.3 * np.sin(2 * np.pi * 1000 * time), 44_100)
-    samples = decoded(stimuli.make_stimulus(clip=clip))
+    samples = decoded(made(clip))
     assert len(samples) == 32_000
     assert np.abs(np.fft.rfft(samples)).argmax() == 1000
 
 
 @pytest.mark.parametrize("seconds", [0.8, 1.0, 1.25])
 def test_the_length_is_the_wished_one_with_faded_ends(clip: Clip, seconds: float) -> None:
-    stimulus = stimuli.make_stimulus(clip=write(clip, noise()), seconds=seconds)
+    stimulus = made(write(clip, noise()), seconds=seconds)
     samples = decoded(stimulus)
     assert len(samples) == round(seconds * SAMPLE_RATE)
     assert stimulus.seconds == pytest.approx(seconds)
@@ -101,7 +105,7 @@ def test_the_length_is_the_wished_one_with_faded_ends(clip: Clip, seconds: float
 
 
 def test_the_name_is_the_hash_of_the_bytes_and_the_same_clip_gives_the_same(clip: Clip) -> None:
-    first, again = stimuli.make_stimulus(clip=clip), stimuli.make_stimulus(clip=clip)
+    first, again = made(clip), made(clip)
     assert first == again
     assert first.sha256 == hashlib.sha256(stored(first)).hexdigest()
     assert first.path == f"stimuli/{first.sha256}.flac"
@@ -111,7 +115,7 @@ def test_the_same_audio_in_two_runs_is_two_rows_and_one_file(clip: Clip) -> None
     other = make_clip(make_run(clips=0))
     write(clip, noise())
     write(other, noise())
-    first, second = stimuli.make_stimulus(clip=clip), stimuli.make_stimulus(clip=other)
+    first, second = made(clip), made(other)
     assert first.sha256 == second.sha256
     assert (first.clip, second.clip) == (clip, other)
 
@@ -119,7 +123,7 @@ def test_the_same_audio_in_two_runs_is_two_rows_and_one_file(clip: Clip) -> None
 def test_the_outline_has_sixty_bars_scaled_to_the_largest(clip: Clip) -> None:
     samples = noise()
     samples[: len(samples) // 2] *= 0.1
-    peaks = stimuli.make_stimulus(clip=write(clip, samples)).peaks
+    peaks = made(write(clip, samples)).peaks
     assert len(peaks) == 60
     assert max(peaks) == 100
     assert max(peaks[:29]) < 20
@@ -127,18 +131,18 @@ def test_the_outline_has_sixty_bars_scaled_to_the_largest(clip: Clip) -> None:
 
 def test_a_silent_clip_is_refused(clip: Clip) -> None:
     with pytest.raises(StudyError, match="is silent"):
-        stimuli.make_stimulus(clip=write(clip, np.zeros(SAMPLE_RATE)))
+        made(write(clip, np.zeros(SAMPLE_RATE)))
     assert not Stimulus.objects.exists()
 
 
 def test_a_broken_file_is_refused(clip: Clip) -> None:
     (Path(settings.DATA) / clip.run.directory / clip.path).write_bytes(b"no audio")
     with pytest.raises(StudyError, match="cannot be read"):
-        stimuli.make_stimulus(clip=clip)
+        made(clip)
 
 
 def test_nothing_half_written_stays(clip: Clip) -> None:
-    stimuli.make_stimulus(clip=clip)
+    made(clip)
     names = [path.suffix for path in (Path(settings.DATA) / "stimuli").iterdir()]
     assert set(names) == {".flac"}
 
