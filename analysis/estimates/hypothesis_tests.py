@@ -2,8 +2,9 @@
 
 The plan says which tests are confirmatory (`plan`). If it names none, there is one per comparison:
 the difference in mean confidence against zero, by Student's t on the recommended clustered standard
-error. Confirmatory tests are adjusted by Holm; all others are exploratory and are adjusted by
-Benjamini and Hochberg.
+error; where every trial is an identification trial, the difference in chance-corrected accuracy
+(`choice_comparisons`) instead. Confirmatory tests are adjusted by Holm; all others are exploratory
+and are adjusted by Benjamini and Hochberg.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from analysis.estimates.participant_tests import (
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.shared_features import paired
 from analysis.estimates.superiority import SEPARATED, brunner_munzel, superiority
-from analysis.reading.plan import Plan
+from analysis.reading.plan import DEFAULT_TEST, Plan
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 EQUIVALENCE_BOUND = 0.5
@@ -240,13 +241,14 @@ def _none(
 
 
 def in_families(
-    tests: Sequence[HypothesisTest], plan: Plan, pair: tuple[str, str]
+    tests: Sequence[HypothesisTest], plan: Plan, pair: tuple[str, str], default: str = DEFAULT_TEST
 ) -> list[HypothesisTest]:
-    """The tests of one comparison, each in its family according to the plan."""
-    return [
-        dataclasses.replace(t, family=CONFIRMATORY if plan.family(t.name, pair) else EXPLORATORY)
-        for t in tests
-    ]
+    """The tests of one comparison, each in its family according to the plan, else `default`."""
+
+    def family(t: HypothesisTest) -> str:
+        return CONFIRMATORY if plan.family(t.name, pair, default) else EXPLORATORY
+
+    return [dataclasses.replace(t, family=family(t)) for t in tests]
 
 
 def adjusted(tests: Sequence[HypothesisTest]) -> list[HypothesisTest]:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from analysis.arrays import Floats, Ints
 from analysis.errors import AnalysisError, quote
@@ -99,12 +100,17 @@ def _occupied(sums: ClusterSums) -> ClusterSums:
 def pair_of(responses: Responses, a: str, b: str) -> Pair:
     """The ratings of two methods."""
     frame = responses.ratings[responses.ratings["method"].isin([a, b])]
+    return pair_from(frame, a, b, frame["rating"].to_numpy(dtype=np.float64))
+
+
+def pair_from(frame: pd.DataFrame, a: str, b: str, values: Floats) -> Pair:
+    """Any `values` [row] of two methods' rows in a table of ratings."""
     participant, n_participants = codes(frame["participation"])
     feature, n_features = codes(frame["feature_key"])
     return Pair(
         a=a,
         b=b,
-        values=frame["rating"].to_numpy(dtype=np.float64),
+        values=values,
         is_a=(frame["method"] == a).to_numpy(dtype=bool),
         participant=participant,
         feature=feature,

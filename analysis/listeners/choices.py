@@ -1,8 +1,8 @@
 """What listeners chose: the method's first label, the right label, and how far they agreed.
 
-Choices are distinguished by `chosen_label`, else by `chosen_rank`. In an identification trial
-(`target_position` is filled) one option is right, and chance is 1 / number of options. The share of
-choices of the method's first label is over the other trials.
+Choices are distinguished by `chosen_label`, else by `chosen_rank`. The share of choices of the
+method's first label is over the trials that are not identification trials; those are described in
+`identification`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats, Ints
+from analysis.estimates.choice_outcomes import candidates, options_of, rank_of
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import (
     FEW_CLUSTERS,
@@ -29,11 +30,12 @@ from analysis.estimates.intervals import (
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, brennan_prediger, counts_table, krippendorff_nominal
 from analysis.listeners.confidence_agreement import agreement_estimate
+from analysis.listeners.identification import chance, describe_identification, describe_ranks
 from analysis.reading.columns import whole
 from analysis.reading.table import Responses
 
 OPTIONS = 5
-"""Number of options of a trial, if the table does not say."""
+"""Number of options of a trial in measures of consensus, if the table does not say."""
 
 MOST_LABEL_RESAMPLES = 2000
 """Most resamples for agreement on labels, of which there may be thousands."""
@@ -81,10 +83,7 @@ def _chosen(frame: pd.DataFrame) -> pd.Series[str]:
 
 
 def _options(frame: pd.DataFrame) -> Ints:
-    columns = [c for c in (f"option_{i}" for i in range(1, 6)) if c in frame.columns]
-    if not columns:
-        return np.full(len(frame), OPTIONS, dtype=np.int64)
-    offered = np.sum([(frame[c] != "").to_numpy(dtype=np.int64) for c in columns], axis=0)
+    offered = options_of(frame)
     return np.where(offered >= 2, offered, OPTIONS).astype(np.int64)
 
 
@@ -97,62 +96,26 @@ def describe_choices(
         return []
     return [
         *_first_label(responses, method, level),
-        *_identification(responses, method, level),
+        *describe_identification(responses, method, level),
+        *describe_ranks(responses, method, level),
         *_consensus(choices, seed, resamples, level),
         *_agreement(choices, seed, resamples, level),
     ]
 
 
-def _identified(frame: pd.DataFrame) -> pd.Series[bool]:
-    if "target_position" not in frame.columns:
-        return pd.Series(False, index=frame.index)
-    return frame["target_position"] != ""
-
-
 def _first_label(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
     """Share of choices that are the method's first label, and its expected value by chance."""
-    if not responses.has("chosen_rank"):
+    trials = candidates(responses).of(method)
+    if trials.frame.empty:
         return
-    frame = responses.of(method)
-    frame = frame[~_identified(frame) & (_chosen(frame) != "")]
-    if frame.empty:
-        return
-    rank = frame["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
-    ratings = ratings_of(frame, method)
+    ratings, rank = trials.ratings(method), rank_of(trials.frame)
     label = "share of choices that are the method’s first label"
-    yield from rating_share(
-        ratings, (rank == 1).astype(np.float64), "share_first_label", label, level
-    )
-    yield _chance(ratings, "share_first_label_chance", label, _options(frame), level)
+    yield from rating_share(ratings, trials.hit, "share_first_label", label, level)
+    yield chance(trials, ratings, "share_first_label_chance", label, level)
     label = "share of choices that are a label from another feature"
     yield from rating_share(
         ratings, (rank == 0).astype(np.float64), "share_label_elsewhere", label, level
     )
-
-
-def _identification(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
-    """Share of identification trials in which the feature's own label was chosen, and chance."""
-    frame = responses.of(method)
-    frame = frame[_identified(frame)]
-    if frame.empty or "chosen_position" not in frame.columns:
-        return
-    frame = frame[frame["chosen_position"] != ""]
-    if frame.empty:
-        return
-    right = frame["chosen_position"].map(whole) == frame["target_position"].map(whole)
-    ratings = ratings_of(frame, method)
-    label = "share of identification trials answered with the feature’s own label"
-    yield from rating_share(
-        ratings, np.asarray(right, dtype=np.float64), "identification_accuracy", label, level
-    )
-    yield _chance(ratings, "identification_chance", label, _options(frame), level)
-
-
-def _chance(ratings: Ratings, name: str, label: str, options: Ints, level: float) -> Estimate:
-    """The expected share under random choice: the mean of 1 / options over the ratings."""
-    quantity = ratings.quantity(name, f"{label}: expected under chance", "share", level)
-    fixed = Interval.none("a constant: 1 / number of options")
-    return quantity.estimated(float(np.mean(1.0 / options)), fixed)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import STATUSES, WIDEST
 
 DEFAULT_TEST = "difference_mean_confidence"
+ACCURACY_TEST = "difference_identification_corrected"
+"""The default where every trial is an identification trial: accuracy is the outcome there."""
+FIRST_LABEL_TEST = "difference_share_first_label"
 PLANNABLE = (
     DEFAULT_TEST,
     "difference_paired_by_feature",
@@ -32,6 +35,8 @@ PLANNABLE = (
     "welch_participant_means",
     "brunner_munzel_participant_means",
     "clmm_logit_wald",
+    ACCURACY_TEST,
+    FIRST_LABEL_TEST,
 )
 OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
 KNOWN = (*OPTIONS, "confirmatory", "text")
@@ -59,9 +64,9 @@ class Plan:
         """Whether the plan names a family of confirmatory tests."""
         return self.comparisons is not None or self.confirmatory is not None
 
-    def family(self, test: str, pair: tuple[str, str]) -> bool:
-        """Whether this test of this comparison is confirmatory."""
-        tests = (DEFAULT_TEST,) if self.confirmatory is None else self.confirmatory
+    def family(self, test: str, pair: tuple[str, str], default: str = DEFAULT_TEST) -> bool:
+        """Whether this test of this comparison is confirmatory; `default` if none is named."""
+        tests = (default,) if self.confirmatory is None else self.confirmatory
         return test in tests and (self.comparisons is None or pair in self.comparisons)
 
 

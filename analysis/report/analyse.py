@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.estimates.choice_comparisons import compare_choices
+from analysis.estimates.choice_outcomes import is_identification
 from analysis.estimates.comparisons import compare
 from analysis.estimates.descriptives import Ratings, describe, ratings_of
 from analysis.estimates.hypothesis_tests import (
@@ -33,7 +35,7 @@ from analysis.models.mixed import describe_mixed
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
-from analysis.reading.plan import Plan, too_late
+from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST, Plan, too_late
 from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.table import Responses, read_responses
@@ -172,14 +174,17 @@ def _results(
     for method in responses.methods:
         found += _of_method(responses, labels, own, method, done)
     chosen = done.pairs(responses.methods)
+    default = ACCURACY_TEST if is_identification(responses) else DEFAULT_TEST
     for a, b in chosen:
         pair = pair_of(responses, a, b)
         found += compare(pair, seed=done.seed, resamples=done.resamples)
         made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
+        choices, of_choices = compare_choices(responses, a, b)
+        found, made = [*found, *choices], [*made, *of_choices]
         if len(chosen) <= MOST_MIXED:
             mixed, wald = describe_mixed(pair)
             found, made = [*found, *mixed], [*made, *wald]
-        tests += in_families(made, done.plan, (a, b))
+        tests += in_families(made, done.plan, (a, b), default)
     return found, adjusted(tests)
 
 

@@ -14,6 +14,7 @@ from analysis.report.cells import MOST_COLUMNS, many, per_method_table, with_int
 from analysis.report.figures import Figure
 from analysis.report.page import bullets, figure, heading, html_table, paragraph
 from analysis.report.sections_between import between
+from analysis.report.sections_lead import recognition
 from analysis.report.sections_listeners import agreement, choices, machine
 from analysis.report.sections_plan import plan
 from analysis.report.sections_quality import quality
@@ -83,6 +84,7 @@ def _opening(summary: Summary) -> Iterator[str]:
     yield "</header>"
     for warning in summary.warnings:
         yield paragraph(f"<strong>{escape(warning)}</strong>", "warning")
+    yield from recognition(summary)
     yield paragraph(_headline(summary), "lead")
 
 
@@ -190,6 +192,9 @@ def _tests_text(summary: Summary) -> str:
         "sign_flip_participant_means": "participants’ own differences by flipping their signs",
         "welch_participant_means": "by Welch’s test",
         "brunner_munzel_participant_means": "and by Brunner and Munzel’s",
+        "difference_identification_corrected": "accuracy corrected for chance by Student’s t on "
+        "the recommended clustered standard error",
+        "difference_share_first_label": "the share of first labels likewise",
         "equivalence_mean_confidence": "equivalence by two one-sided tests",
         "clmm_logit_wald": "a cumulative link mixed model by Laplace’s approximation (adaptive "
         "Gauss–Hermite quadrature of ten points where there is one random effect), which "

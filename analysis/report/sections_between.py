@@ -10,10 +10,13 @@ from analysis.report.page import heading, html_table, paragraph
 from analysis.report.text import escape, interval, number, p_value, value
 
 BETWEEN = (
+    "difference_identification_corrected",
+    "difference_identification_paired",
     "difference_mean_confidence",
     "difference_paired_by_feature",
     "difference_share_at_least_4",
     "difference_share_equal_5",
+    "difference_share_first_label",
     "superiority_ratings",
     "cliffs_delta_ratings",
     "superiority_participant_means",
@@ -23,8 +26,10 @@ BETWEEN = (
     "clmm_logit_sd_participant",
     "clmm_logit_sd_feature",
 )
+MAIN = ("difference_identification_corrected", "difference_mean_confidence")
+"""The rows of each comparison that the page shows even with many of them."""
 MOST_PAIRS = 6
-"""With more comparisons than this the page shows only the first row of each."""
+"""With more comparisons than this the page shows only the main rows of each."""
 
 
 def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
@@ -43,7 +48,7 @@ def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
 
 def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
     one = len(names) == 1
-    shown = [e for e in found if len(names) <= MOST_PAIRS or e.name == BETWEEN[0]]
+    shown = [e for e in found if len(names) <= MOST_PAIRS or e.name in MAIN]
     rows = [
         [first_up(e.label) if one else f"{escape(e.method)}: {escape(e.label)}", stacked(e)]
         for e in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.estimates.results import Summary
+from analysis.reading.plan import ACCURACY_TEST
 from analysis.report.page import bullets, heading, paragraph
 from analysis.report.text import escape
 
@@ -16,7 +17,7 @@ def plan(summary: Summary) -> Iterator[str]:
     if not planned:
         yield paragraph(
             "No analysis plan was provided with the table. The confirmatory test of each "
-            "comparison, the difference in mean confidence, is this program’s default and was not "
+            f"comparison, {_default(summary)}, is this program’s default and was not "
             "chosen after seeing these data, but anyone who ran it may have chosen among its "
             "options."
         )
@@ -29,6 +30,12 @@ def plan(summary: Summary) -> Iterator[str]:
         yield bullets(escape(text) for text in summary.deviations)
     elif planned:
         yield paragraph("The analysis followed the plan.")
+
+
+def _default(summary: Summary) -> str:
+    """The default confirmatory test of this study, in words."""
+    accuracy = any(t.name == ACCURACY_TEST and t.family == "confirmatory" for t in summary.tests)
+    return f"the difference in {'accuracy corrected for chance' if accuracy else 'mean confidence'}"
 
 
 def _said(summary: Summary) -> str:

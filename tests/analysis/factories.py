@@ -138,3 +138,45 @@ def write_csv(path: Path, rows: Sequence[Row]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def identification_rows(
+    *,
+    seed: int = 0,
+    participants: int = 10,
+    trials: int = 8,
+    shares: dict[str, float] | None = None,
+    options: tuple[int, ...] = (5,),
+    confidence: dict[str, float] | None = None,
+    shared: bool = False,
+) -> list[Row]:
+    """Identification trials: `shares` is each method's probability of a right choice.
+
+    Numbers of options take turns. With `shared` 40 features are rated under every method, else each
+    trial has a feature of its own. Confidence is about `confidence` (3), and higher when right.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
+    for method, share in (shares or {"alto": 0.3, "brio": 0.7}).items():
+        for person in range(participants):
+            for trial in range(1, trials + 1):
+                number = person * trials + trial
+                size, right = options[number % len(options)], rng.random() < share
+                target = int(rng.integers(1, size + 1))
+                wrong = [i for i in range(1, size + 1) if i != target]
+                chosen = target if right else int(rng.choice(wrong))
+                centre = (confidence or {}).get(method, 3.0) + 0.5 * right
+                rows.append(
+                    {
+                        "participation": f"{method}{person}",
+                        "method": method,
+                        "feature": f"f{number % 40}" if shared else f"{method}/{number}",
+                        "trial": trial,
+                        "confidence": int(np.clip(round(rng.normal(centre, 0.9)), 1, 5)),
+                        **{f"option_{i}": f"l{i}" if i <= size else "" for i in range(1, 6)},
+                        "target_position": target,
+                        "chosen_position": chosen,
+                        "chosen_label": f"l{chosen}",
+                    }
+                )
+    return rows

@@ -19,6 +19,8 @@ from analysis.listeners.confidence_agreement import describe_agreement
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, full_rows, write_csv
 
+FIVE = {f"option_{i}": f"l{i}" for i in range(1, 6)}
+
 
 def found(tmp_path: Path, rows: list[Row], method: str = "m") -> dict[str, Estimate]:
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
@@ -57,7 +59,8 @@ def test_chance_of_many_listeners_is_one_in_the_options() -> None:
 def test_share_of_first_labels_beside_chance(tmp_path: Path) -> None:
     ranks = ["1", "1", "", "3", "1"]
     rows = [
-        row(f"p{i}", f"f{i}", 1, chosen_label=f"l{i}", chosen_rank=r) for i, r in enumerate(ranks)
+        row(f"p{i}", f"f{i}", 1, chosen_label=f"l{i}", chosen_rank=r, **FIVE)
+        for i, r in enumerate(ranks)
     ]
     estimates = found(tmp_path, rows)
     assert (estimates["share_first_label"].count, estimates["share_first_label"].of) == (3, 5)
@@ -76,6 +79,7 @@ def test_identification_is_judged_by_position_and_kept_out_of_first_labels(tmp_p
             chosen_rank="1",
             chosen_position=position,
             target_position=2,
+            **FIVE,
         )
         for i, position in enumerate((2, 2, 3, 2))
     ]

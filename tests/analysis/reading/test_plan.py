@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.errors import AnalysisError
+from analysis.estimates.choice_comparisons import compare_choices
 from analysis.estimates.hypothesis_tests import hypothesis_tests_of
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Summary
@@ -15,7 +16,7 @@ from analysis.reading.table import read_responses
 from analysis.report.analyse import analyse
 from analysis.report.build import build_report
 from analysis.report.settings import Settings
-from tests.analysis.factories import PAPER, full_rows, paper_rows, write_csv
+from tests.analysis.factories import PAPER, full_rows, identification_rows, paper_rows, write_csv
 
 THREE = {**PAPER, "chance": (0.3, 0.3, 0.2, 0.1, 0.1)}
 
@@ -144,6 +145,8 @@ def test_every_plannable_test_is_one_that_is_made(tmp_path: Path) -> None:
         row["trial"] = int(str(row["trial"])) + (100 if row["method"] == "gemini" else 0)
     within = pair_of(read_responses(write_csv(tmp_path / "w.csv", rows)), "essentia", "gemini")
     made |= {t.name for t in hypothesis_tests_of(within, seed=0, resamples=100)}
+    chosen = write_csv(tmp_path / "i.csv", identification_rows())
+    made |= {t.name for t in compare_choices(read_responses(chosen), "alto", "brio")[1]}
     assert made == set(PLANNABLE)
     assert Plan().family("difference_mean_confidence", ("a", "b"))
 

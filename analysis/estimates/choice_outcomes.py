@@ -1,0 +1,141 @@
+"""Choices as an outcome: was each one a hit, and how likely was that under random choice?
+
+Under the option policy `identification` (`target_position` is filled) a hit is the feature's own
+label, and chance is 1 / number of options, which may differ between trials. Under `candidates` a
+hit is the method's first label (`chosen_rank` 1); it is offered in every trial, so chance is
+1 / number of options too, but no option is wrong, so its share is not corrected for chance.
+
+The number of options is counted in the columns `option_1`, `option_2`, …; a table without them does
+not say what chance is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.arrays import Floats, Ints
+from analysis.estimates.descriptives import Ratings, ratings_of
+from analysis.estimates.method_pairs import Pair, pair_from
+from analysis.reading.columns import whole
+from analysis.reading.table import Responses
+
+_OPTION = re.compile(r"option_[0-9]+")
+UNKNOWN_CHANCE = (
+    "a trial does not have two options in the columns option_1, option_2, …, so the share expected "
+    "under random choice is unknown"
+)
+
+
+def options_of(frame: pd.DataFrame) -> Ints:
+    """Number of options offered in each trial, [rating]; 0 where the table does not say."""
+    columns = [name for name in frame.columns if _OPTION.fullmatch(name)]
+    if not columns:
+        return np.zeros(len(frame), dtype=np.int64)
+    offered = np.sum([(frame[c] != "").to_numpy(dtype=np.int64) for c in columns], axis=0)
+    return np.where(offered >= 2, offered, 0).astype(np.int64)
+
+
+def identified(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which trials are identification trials, that is, have one right option."""
+    if "target_position" not in frame.columns:
+        return pd.Series(False, index=frame.index)
+    return frame["target_position"] != ""
+
+
+def is_identification(responses: Responses) -> bool:
+    """Whether every rated trial is an identification trial with a choice: accuracy is primary."""
+    frame = responses.ratings
+    return bool(identified(frame).all()) and len(identification_trials(frame)) == len(frame)
+
+
+def identification_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """The identification trials in which an option was chosen."""
+    if "chosen_position" not in frame.columns:
+        return frame.iloc[:0]
+    return frame[identified(frame) & (frame["chosen_position"] != "")]
+
+
+def candidate_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """The other trials with a choice, if the table has the method's ranks of the labels."""
+    if "chosen_rank" not in frame.columns:
+        return frame.iloc[:0]
+    rest = frame[~identified(frame)]
+    # Without the chosen label, an empty rank is a choice too: of a label from another feature.
+    return rest[rest["chosen_label"] != ""] if "chosen_label" in frame.columns else rest
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Some trials of any methods: `hit` (1 or 0) and `options`, each [rating]."""
+
+    frame: pd.DataFrame
+    hit: Floats
+    options: Ints
+
+    @property
+    def known(self) -> bool:
+        """Whether chance is known in every trial."""
+        return bool(np.all(self.options >= 2))
+
+    @property
+    def guess(self) -> Floats:
+        """The probability g of a hit under random choice, 1 / options, [rating]."""
+        return 1.0 / self.options
+
+    @property
+    def corrected(self) -> Floats:
+        """c = (hit − g) / (1 − g), [rating]: 0 on average under random choice, 1 for a hit.
+
+        Abbott's formula, trial by trial: with a single number of options k its mean is
+        (p − 1/k) / (1 − 1/k), p the share of hits.
+        """
+        return np.asarray((self.hit - self.guess) / (1 - self.guess))
+
+    def of(self, method: str) -> Trials:
+        """The trials of one method."""
+        keep = (self.frame["method"] == method).to_numpy(dtype=bool)
+        return Trials(self.frame[keep], self.hit[keep], self.options[keep])
+
+    @property
+    def confidence(self) -> Floats:
+        """The confidence given with each choice, [rating]."""
+        return self.frame["rating"].to_numpy(dtype=np.float64)
+
+    def ratings(self, method: str) -> Ratings:
+        """The confidence of one method's trials."""
+        return ratings_of(self.frame, method)
+
+    def both(self, a: str, b: str) -> bool:
+        """Whether each of two methods has such a trial."""
+        return {a, b} <= set(self.frame["method"])
+
+    def pair(self, a: str, b: str, values: Floats) -> Pair:
+        """`values` [rating] of two methods as a pair."""
+        keep = self.frame["method"].isin([a, b]).to_numpy(dtype=bool)
+        return pair_from(self.frame[keep], a, b, values[keep])
+
+
+def identification(responses: Responses) -> Trials:
+    """The identification trials; a hit is the right option."""
+    frame = identification_trials(responses.ratings)
+    if frame.empty:
+        return Trials(frame, np.zeros(0), np.zeros(0, dtype=np.int64))
+    right = frame["chosen_position"].map(whole) == frame["target_position"].map(whole)
+    return Trials(frame, np.asarray(right, dtype=np.float64), options_of(frame))
+
+
+def candidates(responses: Responses) -> Trials:
+    """The other trials with a choice; a hit is the method's first label."""
+    frame = candidate_trials(responses.ratings)
+    if frame.empty:
+        return Trials(frame, np.zeros(0), np.zeros(0, dtype=np.int64))
+    return Trials(frame, (rank_of(frame) == 1).astype(np.float64), options_of(frame))
+
+
+def rank_of(frame: pd.DataFrame) -> Ints:
+    """The method's own rank of each chosen label, [rating]; 0 for one from another feature."""
+    return frame["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)

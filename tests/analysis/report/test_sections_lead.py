@@ -1,0 +1,44 @@
+"""The lead of an identification study: `analysis.report.sections_lead`."""
+
+import re
+from pathlib import Path
+
+from analysis.report.build import build_report
+from tests.analysis.factories import Row, full_rows, identification_rows, write_csv
+
+
+def leads(tmp_path: Path, rows: list[Row]) -> tuple[str, dict[str, str]]:
+    """The page's lead paragraphs as text, and the family of each test."""
+    table = write_csv(tmp_path / "r.csv", rows)
+    summary = build_report(table, tmp_path / "out", resamples=100)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    parts = re.findall(r'<p class="lead">(.*?)</p>', page, re.DOTALL)
+    return re.sub("<[^>]+>", "", " ".join(parts)), {t.name: t.family for t in summary.tests}
+
+
+def test_a_confident_method_that_nobody_recognises_is_said_not_to_be_recognised(
+    tmp_path: Path,
+) -> None:
+    rows = identification_rows(
+        participants=25, shares={"alto": 0.0, "brio": 1.0}, confidence={"alto": 4.6, "brio": 2.2}
+    )
+    lead, families = leads(tmp_path, rows)
+    assert "alto is not recognised (below chance), although mean confidence was 4." in lead
+    assert "brio" in lead.split("recognised above chance")[0]
+    assert lead.index("not recognised") < lead.index("Mean confidence that")
+    assert families["difference_identification_corrected"] == "confirmatory"
+    assert families["difference_mean_confidence"] == "exploratory"
+
+
+def test_at_chance_the_interval_includes_chance(tmp_path: Path) -> None:
+    rows = identification_rows(shares={"alto": 0.2, "brio": 0.2}, confidence={"alto": 2.0})
+    lead, _ = leads(tmp_path, rows)
+    assert "alto is not recognised (the interval includes chance)." in lead
+    assert "(adjusted p " in lead
+
+
+def test_a_study_without_right_answers_has_no_such_lead(tmp_path: Path) -> None:
+    lead, families = leads(tmp_path, full_rows(participants=8))
+    assert "recognised" not in lead
+    assert families["difference_mean_confidence"] == "confirmatory"
+    assert families["difference_share_first_label"] == "exploratory"
