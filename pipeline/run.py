@@ -109,8 +109,8 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         from pipeline.subjects import transformers_backend
 
         transformers_backend.check(config.subject)
-    heard = "clap" in directory.description("identity")["identity"]
-    if heard and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
+    uses_clap = "clap" in directory.description("identity")["identity"]
+    if uses_clap and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
         from pipeline.clap import transformers_backend as clap_backend
         from pipeline.clap.backends import model_of
 

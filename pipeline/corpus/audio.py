@@ -67,8 +67,8 @@ def probe(path: Path) -> AudioFacts:
 
     Raises `AudioError` if it is missing, empty, truncated, or in no format that a decoder knows.
     """
-    _check_there(path)
-    facts = _asked(path, _whole, enough=lambda facts: facts.seconds > 0)
+    _require_readable(path)
+    facts = _by_either_decoder(path, _facts_of, enough=lambda facts: facts.seconds > 0)
     if facts.seconds == 0:
         raise AudioError("holds no sound")
     if file_ends.is_cut(path):
@@ -96,9 +96,9 @@ def read_clip(
         samples, rate = found
         return seconds is None or len(samples[0]) + 1 >= round(seconds * rate)
 
-    _check_there(path)
+    _require_readable(path)
     try:
-        return _asked(path, part, enough=enough)
+        return _by_either_decoder(path, part, enough=enough)
     except AudioError as error:
         raise AudioError(error.reason, path) from error
 
@@ -117,7 +117,7 @@ def read_mono(
     samples, rate = read_clip(path, start_seconds=start_seconds, seconds=seconds)
     mono = samples.mean(axis=0)
     if rate != sample_rate:
-        with _named_errors(ValueError, RuntimeError, MemoryError):
+        with _as_audio_errors(ValueError, RuntimeError, MemoryError):
             mono = soxr.resample(mono, rate, sample_rate)
     if seconds is not None:
         wanted = round(seconds * sample_rate)
@@ -230,7 +230,7 @@ def _part_of(blocks: Iterator[np.ndarray], start: int, frames: int | None) -> np
 Sound = _BySoundfile | _ByAv
 
 
-def _whole(sound: Sound) -> AudioFacts:
+def _facts_of(sound: Sound) -> AudioFacts:
     """Length, sample rate and peak of the whole sound."""
     import numpy as np
 
@@ -241,7 +241,7 @@ def _whole(sound: Sound) -> AudioFacts:
     return AudioFacts(seconds=frames / sound.sample_rate, sample_rate=sound.sample_rate, peak=peak)
 
 
-def _asked(
+def _by_either_decoder(
     path: Path, question: Callable[[Sound], Result], *, enough: Callable[[Result], bool]
 ) -> Result:
     """`question` asked of soundfile, or of PyAV if soundfile fails or the answer is not `enough`.
@@ -273,7 +273,7 @@ def _soundfile(path: Path) -> Iterator[_BySoundfile]:
     import soundfile as sf
 
     with ExitStack() as stack:
-        stack.enter_context(_named_errors(sf.LibsndfileError, RuntimeError, ValueError, OSError))
+        stack.enter_context(_as_audio_errors(sf.LibsndfileError, RuntimeError, ValueError, OSError))
         yield _BySoundfile(stack.enter_context(sf.SoundFile(_source(path, stack))))
 
 
@@ -291,7 +291,7 @@ def _av(path: Path, reason: str) -> Iterator[_ByAv]:
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(reason) from error
         stack.enter_context(
-            _named_errors(av.FFmpegError, ValueError, RuntimeError, LookupError, OSError)
+            _as_audio_errors(av.FFmpegError, ValueError, RuntimeError, LookupError, OSError)
         )
         yield _ByAv(stack.enter_context(container))
 
@@ -302,7 +302,7 @@ def _source(path: Path, stack: ExitStack) -> Any:
 
 
 @contextmanager
-def _named_errors(*kinds: type[Exception]) -> Iterator[None]:
+def _as_audio_errors(*kinds: type[Exception]) -> Iterator[None]:
     """Turn a decoder's errors into an `AudioError` with the reason why a track is excluded."""
     try:
         yield
@@ -318,7 +318,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(words).split()).rstrip(".") or type(error).__name__
 
 
-def _check_there(path: Path) -> None:
+def _require_readable(path: Path) -> None:
     fault = audio_source.fault_of(path)
     if fault:
         raise AudioError(fault)

@@ -16,7 +16,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 
 SHARD_SUFFIX = ".tar"
-MOST_LINKS = 8
+MAX_LINKS = 8
 """Length of a chain of links above which it counts as a cycle."""
 
 
@@ -99,11 +99,11 @@ def _index(path: Path, size: int, _changed: int) -> Shard:
     with tarfile.open(path, "r:") as archive:
         try:
             for member in archive:
-                name = _plain(member.name)
+                name = _normalised(member.name)
                 if member.issym() or member.islnk():
                     links[name] = member
                 else:
-                    _enter(shard, name, member, size)
+                    _add_member(shard, name, member, size)
         except (tarfile.TarError, OSError, ValueError) as error:
             shard.faults[""] = f"is damaged or truncated: {error}"
         if not shard.faults.get(""):
@@ -113,7 +113,7 @@ def _index(path: Path, size: int, _changed: int) -> Shard:
     return shard
 
 
-def _enter(shard: Shard, name: str, member: tarfile.TarInfo, size: int) -> None:
+def _add_member(shard: Shard, name: str, member: tarfile.TarInfo, size: int) -> None:
     """Add a member that is not a link. A later one with the same name replaces it, as in tar."""
     if member.isdir():
         if Path(name).suffix:
@@ -146,20 +146,20 @@ def _follow(
 ) -> None:
     """Add the member that a link leads to, or the reason why it leads nowhere."""
     target = name
-    for _ in range(MOST_LINKS):
+    for _ in range(MAX_LINKS):
         if target not in links:
             break
         link = links[target]
         # A hard link names a member; a symbolic link is relative to its own folder.
         folder = posixpath.dirname(target) if link.issym() else ""
-        target = _plain(posixpath.join(folder, link.linkname))
+        target = _normalised(posixpath.join(folder, link.linkname))
     if target in shard.members:
         shard.members[name] = shard.members[target]
     else:
         shard.faults[name] = f"is a link to {target}, which the shard does not hold"
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     """A member's name without `./` and doubled slashes."""
     return posixpath.normpath(name).lstrip("/")
 

@@ -22,7 +22,7 @@ LARGEST_OGG_PAGE = 65_307
 TAIL = 16_384
 """Number of bytes at the end in which frames of MPEG audio and AC-3 are followed."""
 TS_PACKET = 188
-MOST_CHUNKS = 4096
+MAX_CHUNKS = 4096
 
 
 def is_cut(path: Path) -> bool:
@@ -30,8 +30,8 @@ def is_cut(path: Path) -> bool:
     size = audio_source.size_of(path)
     with audio_source.opened(path) as stream:
         head = stream.read(16)
-        for begins, look in LOOKS:
-            if begins(head):
+        for matches, look in CHECKS:
+            if matches(head):
                 return look(stream, size)
     return False
 
@@ -39,7 +39,7 @@ def is_cut(path: Path) -> bool:
 def _riff(stream: IO[bytes], size: int) -> bool:
     stream.seek(8)
     wanted = b"LIST" if stream.read(4) == b"AVI " else b"data"
-    return _samples_lack(_chunks(stream, size, 12, "little"), wanted, size)
+    return _lacks_samples(_chunks(stream, size, 12, "little"), wanted, size)
 
 
 def _rf64(stream: IO[bytes], size: int) -> bool:
@@ -51,14 +51,14 @@ def _rf64(stream: IO[bytes], size: int) -> bool:
     )
     known = [(name, place, large if stated == 0xFFFF_FFFF else stated)
              for name, place, stated in chunks]  # fmt: skip
-    return _samples_lack(known, b"data", size)
+    return _lacks_samples(known, b"data", size)
 
 
 def _w64(stream: IO[bytes], size: int) -> bool:
     """Sony Wave64: chunk names of 16 bytes; sizes of 8 bytes that include the 24-byte header;
     chunks start at multiples of 8."""
     place = 40
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         stream.seek(place)
         head = stream.read(24)
         stated = int.from_bytes(head[16:], "little")
@@ -71,17 +71,17 @@ def _w64(stream: IO[bytes], size: int) -> bool:
 
 
 def _aiff(stream: IO[bytes], size: int) -> bool:
-    return _samples_lack(_chunks(stream, size, 12, "big"), b"SSND", size)
+    return _lacks_samples(_chunks(stream, size, 12, "big"), b"SSND", size)
 
 
 def _caf(stream: IO[bytes], size: int) -> bool:
-    return _samples_lack(_chunks(stream, size, 8, "big", width=8), b"data", size)
+    return _lacks_samples(_chunks(stream, size, 8, "big", width=8), b"data", size)
 
 
 def _au(stream: IO[bytes], size: int) -> bool:
     stream.seek(4)
     offset, stated = (int.from_bytes(stream.read(4), "big") for _ in range(2))
-    return _samples_lack([(b"data", offset, stated)], b"data", size)
+    return _lacks_samples([(b"data", offset, stated)], b"data", size)
 
 
 Chunk = tuple[bytes, int, int]
@@ -93,7 +93,7 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """The chunks of RIFF, AIFF or CAF, one after another."""
     place = start
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         stream.seek(place)
         name = stream.read(4)
         stated = int.from_bytes(stream.read(width), "little" if order == "little" else "big")
@@ -104,7 +104,7 @@ def _chunks(
         place += stated + (stated % 2 if width == 4 else 0)
 
 
-def _samples_lack(chunks: Iterator[Chunk] | list[Chunk], wanted: bytes, size: int) -> bool:
+def _lacks_samples(chunks: Iterator[Chunk] | list[Chunk], wanted: bytes, size: int) -> bool:
     """Whether a chunk named `wanted` states more bytes than follow."""
     return any(
         stated < UNKNOWN_FROM and place + stated > size + SLACK_BYTES
@@ -130,7 +130,7 @@ def _ogg(stream: IO[bytes], size: int) -> bool:
 def _mp4(stream: IO[bytes], size: int) -> bool:
     """Whether a box of samples (`mdat`) or of their index (`moov`, `moof`) exceeds the file."""
     place, slack = 0, SLACK_BYTES
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         stream.seek(place)
         head = stream.read(16)
         length = int.from_bytes(head[:4], "big")
@@ -306,7 +306,7 @@ def _voc(stream: IO[bytes], size: int) -> bool:
     is the end) and three bytes for the length."""
     stream.seek(20)
     place = int.from_bytes(stream.read(2), "little")
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         stream.seek(place)
         head = stream.read(4)
         if len(head) < 4 or head[0] == 0:
@@ -317,8 +317,8 @@ def _voc(stream: IO[bytes], size: int) -> bool:
     return False
 
 
-Look = Callable[[IO[bytes], int], bool]
-LOOKS: tuple[tuple[Callable[[bytes], bool], Look], ...] = (
+Check = Callable[[IO[bytes], int], bool]
+CHECKS: tuple[tuple[Callable[[bytes], bool], Check], ...] = (
     (lambda head: head[:4] == b"RIFF", _riff),
     (lambda head: head[:4] in (b"RF64", b"BW64"), _rf64),
     (lambda head: head[:4] == b"riff", _w64),

@@ -168,12 +168,12 @@ def choose(effects: Floats, scores: Scores, count: int) -> list[int]:
     """Rows of the descriptors chosen to label a feature, strongest first; see the module's top."""
     # Rounded, so that a difference in the last bit between machines cannot swap two equal phrases.
     order = np.lexsort((np.arange(len(effects)), -np.round(np.abs(effects), 9)))
-    wordy = [int(row) for row in order if _phrase(scores.names[row], effects[row])]
+    with_phrase = [int(row) for row in order if _phrase(scores.names[row], effects[row])]
     chosen: list[int] = []
-    for row in wordy:
+    for row in with_phrase:
         if len(chosen) < count and not any(_same(row, other, scores) for other in chosen):
             chosen.append(row)
-    spare = [row for row in wordy if row not in chosen]
+    spare = [row for row in with_phrase if row not in chosen]
     return chosen + spare[: max(0, min(FEWEST, count) - len(chosen))]
 
 

@@ -111,10 +111,10 @@ class Ensemble(Labeler):
             rows = [row for row, text in enumerate(texts) if gave.get(text, methods[0]) == method]
             if not rows:
                 continue
-            heard = labeler(method).reading(context, [texts[row] for row in rows])
-            if heard is None:
+            reading = labeler(method).reading(context, [texts[row] for row in rows])
+            if reading is None:
                 return None
-            result[rows] = heard
+            result[rows] = reading
         return result
 
 
@@ -141,19 +141,23 @@ def weights_of(config: RunConfig, methods: Sequence[str]) -> Weights:
     """The weight w of each method and rank."""
     ranks = range(1, config.labels.candidates + 1)
     given = config.ensemble
-    heard = answers_of(given.responses, given.run, section="ensemble") if given.responses else []
-    if not any(answer.method in methods for answer in heard):
+    answers = answers_of(given.responses, given.run, section="ensemble") if given.responses else []
+    if not any(answer.method in methods for answer in answers):
         damping = config.ensemble.damping
         return {(method, rank): 1.0 / (damping + rank) for method in methods for rank in ranks}
-    return {(method, rank): _believed(heard, method, rank) for method in methods for rank in ranks}
+    return {
+        (method, rank): _confident_share(answers, method, rank)
+        for method in methods
+        for rank in ranks
+    }
 
 
-def _believed(heard: Sequence[StudyAnswer], method: str, rank: int) -> float:
+def _confident_share(answers: Sequence[StudyAnswer], method: str, rank: int) -> float:
     """Share of trials in which listeners chose this rank of the method with confidence, shrunk
     towards the share over all methods."""
-    own = [answer for answer in heard if answer.method == method]
+    own = [answer for answer in answers if answer.method == method]
     hit = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in own]
-    everywhere = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in heard]
+    everywhere = [a.chosen_rank == rank and a.confidence >= CONFIDENT for a in answers]
     # Keep a small weight for a rank that was never chosen, so that ranks still order candidates.
     share = (sum(everywhere) + 0.5 / rank) / (len(everywhere) + 1.0)
     return (sum(hit) + PRIOR * share) / (len(hit) + PRIOR)

@@ -22,7 +22,7 @@ from pipeline.labelers.study_responses import StudyAnswer, answers_of
 from pipeline.labelers.synonyms import slips_joined, word_groups, words_of
 from pipeline.store.tables import FeatureRecord, LabelCandidate
 
-LONGEST = 80
+MAX_CHARACTERS = 80
 """Maximum length of a label in characters; a longer text is a remark."""
 
 
@@ -48,10 +48,10 @@ class FreeText(Labeler):
         if path is None:
             raise PipelineError("free-text needs [free_text] responses")
         written: dict[str, list[StudyAnswer]] = defaultdict(list)
-        heard = answers_of(path, context.config.free_text.run, section="free_text")
-        _check_features(context, heard)
-        for answer in heard:
-            if 0 < len(answer.free_text) <= LONGEST:
+        answers = answers_of(path, context.config.free_text.run, section="free_text")
+        _check_features(context, answers)
+        for answer in answers:
+            if 0 < len(answer.free_text) <= MAX_CHARACTERS:
                 written[answer.feature].append(answer)
         seen = Counter(
             word
@@ -70,11 +70,11 @@ class FreeText(Labeler):
                 yield from _candidates(context, feature.feature, found, everyone)
 
 
-def _check_features(context: SaeContext, heard: Sequence[StudyAnswer]) -> None:
+def _check_features(context: SaeContext, answers: Sequence[StudyAnswer]) -> None:
     """Raise `PipelineError` if listeners heard a feature of the SAE that this run did not keep,
     which shows that its features are not the same."""
     kept = {feature.feature for feature in context.features}
-    for answer in heard:
+    for answer in answers:
         if answer.feature.rpartition("/")[0] == context.sae and answer.feature not in kept:
             raise PipelineError(
                 f"listeners heard {answer.feature} of run {answer.run}, which this run did not "

@@ -55,7 +55,7 @@ class RandomLabel(Labeler):
             elif name not in donor:
                 yield failed(name, f"{source} has no labels for it, or for no other feature")
             else:
-                yield from (_dealt(row, name, source) for row in given[donor[name]])
+                yield from (_given_to(row, name, source) for row in given[donor[name]])
 
     def reading(self, context: SaeContext, texts: Sequence[str]) -> Floats | None:
         """The reading of the method whose labels are shuffled."""
@@ -86,7 +86,7 @@ def donors(said: Mapping[str, Sequence[str]], seed: int) -> dict[str, str]:
     return donor
 
 
-def _dealt(row: LabelCandidate, feature: str, source: str) -> LabelCandidate:
+def _given_to(row: LabelCandidate, feature: str, source: str) -> LabelCandidate:
     return replace(
         row,
         feature=feature,

@@ -138,12 +138,12 @@ def sorted_entries(entries: Iterable[CorpusEntry], where: Path) -> list[CorpusEn
         raise PipelineError(
             f"{where} lists no recording that can be used ({len(found)} cannot): {first}"
         )
-    return _told_apart(found)
+    return _with_unique_names(found)
 
 
 def _storable(entry: CorpusEntry) -> CorpusEntry:
     """The entry with texts that a table can hold; a path that is not UTF-8 becomes the reason."""
-    track, path = (os.fsencode(_whole(name)) for name in (entry.track, entry.path))
+    track, path = (os.fsencode(_without_surrogates(name)) for name in (entry.track, entry.path))
     try:
         path.decode()
         track.decode()
@@ -154,16 +154,16 @@ def _storable(entry: CorpusEntry) -> CorpusEntry:
         entry,
         track=track.decode(errors="backslashreplace"),
         path=path.decode(errors="backslashreplace"),
-        artist=_clean(entry.artist),
-        tags=tuple(_clean(tag) for tag in entry.tags),
-        caption=_clean(entry.caption),
-        license=_clean(entry.license),
-        group=_clean(entry.group),
-        reason=_clean(reason),
+        artist=_without_lone_surrogates(entry.artist),
+        tags=tuple(_without_lone_surrogates(tag) for tag in entry.tags),
+        caption=_without_lone_surrogates(entry.caption),
+        license=_without_lone_surrogates(entry.license),
+        group=_without_lone_surrogates(entry.group),
+        reason=_without_lone_surrogates(reason),
     )
 
 
-def _whole(name: str) -> str:
+def _without_surrogates(name: str) -> str:
     """`name` without surrogates, except those that stand for undecodable bytes of a file name."""
     return "".join(
         "\ufffd"
@@ -173,12 +173,12 @@ def _whole(name: str) -> str:
     )
 
 
-def _clean(text: str) -> str:
+def _without_lone_surrogates(text: str) -> str:
     """`text` without lone surrogates, which JSON can escape but no file can hold."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _told_apart(entries: list[CorpusEntry]) -> list[CorpusEntry]:
+def _with_unique_names(entries: list[CorpusEntry]) -> list[CorpusEntry]:
     """The sorted entries; of several with the same name all but the first are renamed and get a
     reason, with which they are set aside."""
     names = {entry.track for entry in entries}

@@ -64,7 +64,9 @@ class WebdatasetCorpus:
         """Every sample, sorted by shard and key."""
         found = [entry for shard in _shards(folder) for entry in _samples(shard, folder)]
         packed = (path for path in sorted(folder.rglob("*")) if path.name.endswith(PACKED))
-        found += [_odd(path, folder, "is compressed: unpack it to a plain .tar") for path in packed]
+        found += [
+            _unusable(path, folder, "is compressed: unpack it to a plain .tar") for path in packed
+        ]
         return sorted_entries(found, folder)
 
 
@@ -75,7 +77,7 @@ def _shards(folder: Path) -> list[Path]:
     return found
 
 
-def _odd(path: Path, folder: Path, reason: str) -> CorpusEntry:
+def _unusable(path: Path, folder: Path, reason: str) -> CorpusEntry:
     name = path.relative_to(folder).as_posix()
     return CorpusEntry(track=name, path=name, reason=reason)
 
@@ -83,15 +85,15 @@ def _odd(path: Path, folder: Path, reason: str) -> CorpusEntry:
 def _samples(shard: Path, folder: Path) -> Iterator[CorpusEntry]:
     fault = audio_source.fault_of(shard)
     if fault:
-        yield _odd(shard, folder, fault)
+        yield _unusable(shard, folder, fault)
         return
     try:
         held = audio_source.shard_of(shard)
     except (tarfile.TarError, OSError) as error:
-        yield _odd(shard, folder, f"is not a tar shard: {error}")
+        yield _unusable(shard, folder, f"is not a tar shard: {error}")
         return
     if held.faults.get("") or not (held.members or held.faults):
-        yield _odd(shard, folder, f"the shard {held.faults.get('') or 'is empty'}")
+        yield _unusable(shard, folder, f"the shard {held.faults.get('') or 'is empty'}")
     yield from _of_members(shard, shard.relative_to(folder).as_posix(), held)
 
 

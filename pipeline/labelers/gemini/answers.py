@@ -128,26 +128,26 @@ def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
     candidates = reply.get("candidates") or []
     if not candidates:
         raise UnusableAnswer("empty", "empty answer: no candidate")
-    first = next((one for one in candidates if _is_told(one)), candidates[0])
+    first = next((one for one in candidates if _has_answer(one)), candidates[0])
     finish = _finish(first)
     if finish in BLOCKED:
         raise UnusableAnswer("blocked", f"blocked: the answer, for {finish}")
     if finish not in ("STOP", "MAX_TOKENS"):
         raise UnusableAnswer("empty", f"no answer: ended by {finish}")
-    text = _words_of(first)
+    text = _text_of(first)
     if not text.strip() and finish == "STOP":
         raise UnusableAnswer("empty", "empty answer: no text")
     return text, finish == "MAX_TOKENS"
 
 
-def _is_told(candidate: Any) -> bool:
+def _has_answer(candidate: Any) -> bool:
     """Whether a candidate ended normally or at the token limit, and has a text."""
     if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
         return False
-    return bool(_words_of(candidate).strip())
+    return bool(_text_of(candidate).strip())
 
 
-def _words_of(candidate: Mapping[str, Any]) -> str:
+def _text_of(candidate: Mapping[str, Any]) -> str:
     parts = (candidate.get("content") or {}).get("parts") or []
     return "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
 

@@ -56,13 +56,13 @@ def ask(
     new = [asked for asked in questions if not calls.in_job(asked.key)]
     stop: UnansweredError | None = None
     try:
-        with _told(calls):
+        with _as_unanswered(calls):
             for part in _parts(config, new, sound):
                 _submit(config, calls, client, part)
     except UnansweredError as error:
         stop = error
     models = {asked.key: asked.model for asked in questions}
-    with _told(calls):
+    with _as_unanswered(calls):
         left = _fetch_all(config, calls, client, models, advance)
     if stop is not None:
         raise stop
@@ -80,17 +80,17 @@ def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence
     for asked in questions:
         if name := calls.batch_of(asked.key):
             lost.setdefault(name, []).append(asked)
-    with _told(calls):
+    with _as_unanswered(calls):
         for job in client.batches.list() if lost else ():
             if job.display_name in lost and not calls.was_fetched(str(job.name)):
                 name = str(job.display_name)
-                _enter_found(config, calls, str(job.name), name, lost.pop(name))
+                _record_found_job(config, calls, str(job.name), name, lost.pop(name))
     for asked in (one for found in lost.values() for one in found):
         if calls.under_way(asked.key):
             calls.unanswered(asked.key, "the batch job was never created")
 
 
-def _enter_found(
+def _record_found_job(
     config: GeminiConfig, calls: Calls, job: str, name: str, questions: Sequence[Question]
 ) -> None:
     """Record a job that was found, with all its questions, including those of other runs."""
@@ -103,7 +103,7 @@ def _enter_found(
 
 
 @contextmanager
-def _told(calls: Calls) -> Iterator[None]:
+def _as_unanswered(calls: Calls) -> Iterator[None]:
     """Turn errors of the service or the connection into an `UnansweredError`, which stops the
     method."""
     from google.genai import errors
@@ -113,12 +113,12 @@ def _told(calls: Calls) -> Iterator[None]:
     except errors.APIError as error:
         refused = f"Gemini refuses a batch: HTTP {error.code} {error.message}"
         raise UnansweredError(calls.clean(refused)) from None
-    except _lost() as error:
+    except _transport_failures() as error:
         lost = f"Gemini is out of reach ({type(error).__name__}); start again to go on"
         raise UnansweredError(lost) from None
 
 
-def _lost() -> tuple[type[Exception], ...]:
+def _transport_failures() -> tuple[type[Exception], ...]:
     """The exceptions of a time-out, a lost connection, or a proxy's page instead of a reply."""
     from google.genai import errors
 
@@ -150,14 +150,14 @@ def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> N
     questions, _ = part
     keys = [asked.key for asked in questions]
     name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
-    calls.submitted(_made(config, calls, client, part, name), keys)
+    calls.submitted(_create_job(config, calls, client, part, name), keys)
 
 
-def _made(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
+def _create_job(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
     """The name of a new job; raises `UnansweredError` if the budget does not cover it."""
     from google.genai import errors
 
-    failures: tuple[type[Exception], ...] = (errors.APIError, *_lost())
+    failures: tuple[type[Exception], ...] = (errors.APIError, *_transport_failures())
     questions, lines = part
     likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
     if calls.dollars + sum(likely) > config.budget_dollars:
@@ -203,8 +203,8 @@ def _fetch(
     config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
 ) -> list[str]:
     """Wait for a job and record its replies; returns the reasons of questions without an answer."""
-    found = _unless_gone(lambda: _ended(config, client, job))
-    replies = found and _unless_gone(lambda: _replies(config, client, found))
+    found = _none_if_404(lambda: _ended(config, client, job))
+    replies = found and _none_if_404(lambda: _replies(config, client, found))
     if found is None or replies is None:
         # Its questions remain in progress, since they may have been charged.
         calls.fetched(job)
@@ -219,13 +219,13 @@ def _fetch(
             calls.answered(key, whole, config)
             if model and fault_of(whole, model) == "model":
                 left.append(f"{model} was asked but {version_of(whole) or 'another'} answered")
-        elif reason := _entered(calls, key, entry.get("error") or {}, state):
+        elif reason := _record_failure(calls, key, entry.get("error") or {}, state):
             left.append(reason)
     calls.fetched(job)
     return left
 
 
-def _unless_gone(call: Callable[[], Found]) -> Found | None:
+def _none_if_404(call: Callable[[], Found]) -> Found | None:
     """The result of a call; None if the service answers 404."""
     from google.genai import errors
 
@@ -242,24 +242,24 @@ def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[s
     replies: dict[str, dict[str, Any]] = {}
     if job.dest is not None and job.dest.file_name:
         name = job.dest.file_name
-        data = _patiently(config, lambda: client.files.download(file=name))
+        data = _with_retries(config, lambda: client.files.download(file=name))
         if faults.is_page(data[:300].decode(errors="replace")):
             raise UnansweredError("a web page came instead of a batch's results; start again")
         for line in data.split(b"\n"):
-            _take_line(line, replies)
+            _add_line(line, replies)
     return replies
 
 
 def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
     """Wait until the job has ended; returns the job."""
     while True:
-        found = _patiently(config, lambda: client.batches.get(name=job))
+        found = _with_retries(config, lambda: client.batches.get(name=job))
         if found.state and found.state.name in ENDED:
             return found
         time.sleep(config.poll_seconds)
 
 
-def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
+def _with_retries(config: GeminiConfig, call: Callable[[], Found]) -> Found:
     """The result of a call, retried after temporary errors, at most `attempts` times in all."""
     from google.genai import errors
 
@@ -269,13 +269,13 @@ def _patiently(config: GeminiConfig, call: Callable[[], Found]) -> Found:
         except errors.APIError as error:
             if not faults.may_pass(int(error.code or 0)):
                 raise
-        except _lost():
+        except _transport_failures():
             pass
         time.sleep(min(LONGEST_WAIT, config.poll_seconds))
     return call()
 
 
-def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
+def _record_failure(calls: Calls, key: str, error: Any, state: str) -> str:
     """Record a question without a reply; returns the reason, or "" if the refusal is final."""
     if not isinstance(error, dict):
         error = {"message": str(error)}
@@ -289,7 +289,7 @@ def _entered(calls: Calls, key: str, error: Any, state: str) -> str:
     return reason
 
 
-def _take_line(line: bytes, replies: dict[str, dict[str, Any]]) -> None:
+def _add_line(line: bytes, replies: dict[str, dict[str, Any]]) -> None:
     """Add the entry in a line; skip malformed lines, as the caller records the missing answer."""
     try:
         entry = json.loads(line)

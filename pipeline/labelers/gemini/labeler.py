@@ -64,7 +64,7 @@ class Gemini(Labeler):
         ]
         calls = _calls(context)
         self._ask(context, calls, asked)
-        _keep(context, self._name, calls, asked)
+        _write_replies(context, self._name, calls, asked)
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
@@ -235,7 +235,9 @@ def _candidates(
         )
 
 
-def _keep(context: SaeContext, method: str, calls: Calls, asked: Sequence[Question]) -> None:
+def _write_replies(
+    context: SaeContext, method: str, calls: Calls, asked: Sequence[Question]
+) -> None:
     """Write overall names and raw replies beside the labels."""
     writer = context.tables.writer
     if writer is None:

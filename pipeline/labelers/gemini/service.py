@@ -98,7 +98,7 @@ class Service:
         self._sound = sound
         self._pace = Pace(config.requests_per_minute)
         self._stop = Event()
-        self._heard = Event()
+        self._first_call_done = Event()
         """Set when the first call of this start has ended."""
         self._why = ""
         self._unanswered: list[str] = []
@@ -119,7 +119,7 @@ class Service:
                 advance()
         finally:
             self._stop.set()
-            self._heard.set()
+            self._first_call_done.set()
             pool.shutdown(wait=True, cancel_futures=True)
         if self._why:
             raise UnansweredError(self._why)
@@ -130,11 +130,11 @@ class Service:
         """Ask one question until there is a reply or a reason to give up."""
         try:
             if not first:
-                self._heard.wait()
+                self._first_call_done.wait()
             if not self._stop.is_set():
                 self._try(asked, self._sound(asked))
         finally:
-            self._heard.set()
+            self._first_call_done.set()
 
     def _try(self, asked: Question, sound: bytes) -> None:
         reason = ""
@@ -142,8 +142,8 @@ class Service:
             if not self._pace.wait(self._stop) or not self._begin(asked):
                 return
             found = self._call(asked, sound)
-            self._enter(asked, found)
-            self._heard.set()
+            self._record(asked, found)
+            self._first_call_done.set()
             if found.wait is None:
                 return
             reason = found.reason
@@ -152,11 +152,11 @@ class Service:
                 return  # The method is stopping; a later start asks this question again.
         self._give_up(f"no answer in {self._config.attempts} attempts: {reason}")
 
-    def _enter(self, asked: Question, found: Outcome) -> None:
+    def _record(self, asked: Question, found: Outcome) -> None:
         """Record the outcome of a call in the ledger."""
         if found.reply is not None:
             self._calls.answered(asked.key, found.reply, self._config)
-            self._settle(asked, found.reply)
+            self._check_model(asked, found.reply)
         else:
             self._calls.unanswered(
                 asked.key, found.reason, final=found.final, perhaps=found.perhaps
@@ -177,13 +177,13 @@ class Service:
                 ),
             )
         except errors.APIError as error:
-            return self._judge(error)
+            return self._outcome_of_error(error)
         except timeouts as error:
             reason = f"no answer within {self._config.timeout_seconds:g} s"
-            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
+            return Outcome(reason=reason, wait=0.0, perhaps=_may_have_been_sent(error))
         except losses as error:
             reason = self._calls.clean(f"connection lost: {type(error).__name__}")
-            return Outcome(reason=reason, wait=0.0, perhaps=_was_sent(error))
+            return Outcome(reason=reason, wait=0.0, perhaps=_may_have_been_sent(error))
         except (ValueError, errors.UnknownApiResponseError) as error:
             # If the package failed to parse the body as JSON, `doc` holds all of it.
             text = self._calls.clean(str(getattr(error, "doc", error)))[:300]
@@ -197,7 +197,7 @@ class Service:
         )  # fmt: skip
         return Outcome(reply=reply)
 
-    def _judge(self, error: Any) -> Outcome:
+    def _outcome_of_error(self, error: Any) -> Outcome:
         """The outcome for an error of the API."""
         code = int(error.code or 0)
         text = self._calls.clean(f"{error.status or ''}: {error.message or ''}")[:200]
@@ -207,16 +207,16 @@ class Service:
         if faults.may_pass(code):
             return Outcome(reason=reason, wait=faults.asked_to_wait(error))
         # The key, the model or the account is the problem, so the next call would fail too.
-        self._halt(f"Gemini refuses: {reason}; solve this and start again to ask the rest")
+        self._stop_method(f"Gemini refuses: {reason}; solve this and start again to ask the rest")
         return Outcome(reason=reason)
 
-    def _settle(self, asked: Question, reply: dict[str, Any]) -> None:
+    def _check_model(self, asked: Question, reply: dict[str, Any]) -> None:
         """Note that the service responds; stop the method if another model answered."""
         with self._lock:
             self._in_a_row = 0
         version = version_of(reply)
         if "unreadable" not in reply and not is_model(version, asked.model):
-            self._halt(
+            self._stop_method(
                 f"{asked.model} was asked but {version or 'an unnamed model'} answered: the "
                 "service changed the model, so the method stops; set the model that you want"
             )
@@ -229,7 +229,7 @@ class Service:
             if spent + dollars <= self._config.budget_dollars:
                 self._calls.begin(asked.key, asked.feature, dollars=dollars)
                 return True
-        self._halt(over_budget(self._config, spent))
+        self._stop_method(over_budget(self._config, spent))
         return False
 
     def _give_up(self, reason: str) -> None:
@@ -240,9 +240,9 @@ class Service:
             self._in_a_row += 1
             outage = self._in_a_row >= max(2, self._config.concurrency)
         if outage:
-            self._halt(left_over(len(self._unanswered), reason))
+            self._stop_method(left_over(len(self._unanswered), reason))
 
-    def _halt(self, why: str) -> None:
+    def _stop_method(self, why: str) -> None:
         with self._lock:
             self._why = self._why or why
         self._stop.set()
@@ -253,7 +253,7 @@ class Service:
         return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
 
 
-def _was_sent(error: Exception) -> bool:
+def _may_have_been_sent(error: Exception) -> bool:
     """Whether the question may have reached the service before the transport failed."""
     return type(error).__name__ not in faults.NEVER_SENT
 
