@@ -1,4 +1,4 @@
-"""For the whole suite."""
+"""Fixtures and options for the whole suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py` under the suite's environment, for the checks of `make lint`."""
+"""`manage.py` in the suite's environment, for the checks of `make lint`."""
 
 import tests.environment  # noqa: F401 - before Django's settings, as in the suite
 from manage import main

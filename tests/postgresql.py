@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, from a package: nothing needs to be installed or running."""
+"""A real PostgreSQL server for tests, from a Python package."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FOR_TESTS = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
-"""Nothing here has to outlive a power failure; locks and isolation are the same without."""
+"""Settings without durability, which tests do not need; locks and isolation are unaffected."""
 
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The address of a fresh server, which is gone afterwards."""
+    """The URL of a new server, which is removed afterwards."""
     # The server runs as a user of its own, which must reach the folder.
     folder = Path(tempfile.mkdtemp(prefix="ew-pg-"))
     folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The rooms of each package: who may import whom is checked, and no room grows out of hand."""
+"""The rooms of each package: import rules are checked, and no room gets too large."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("studyapp", "pipeline", "analysis")
-"""Those whose contracts name every room of theirs."""
+"""The packages whose contracts name all of their rooms."""
 MOST_MODULES = 20
 
 

@@ -1,1 +1,1 @@
-"""compose.yaml, the image and the proxy, read as Docker would read them."""
+"""compose.yaml, the image and the proxy, interpreted as by Docker."""

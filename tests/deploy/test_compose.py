@@ -25,7 +25,7 @@ LONG_LIVED = [name for name in services(env_file(EXAMPLE) | FILLED) if name != "
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    """`.env` as docs/deployment.md has it filled in."""
+    """`.env` filled in as docs/deployment.md says."""
     return env_file(EXAMPLE) | FILLED
 
 
@@ -35,7 +35,7 @@ def composed(settings: dict[str, str]) -> dict[str, Service]:
 
 
 def read_in(folder: str) -> Iterator[str]:
-    """Names of environment variables in the code of `folder`: every text that is such a name."""
+    """Names of environment variables in the code of `folder`: every string that looks like one."""
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             text = str(node.value) if isinstance(node, ast.Constant) else ""
@@ -114,7 +114,7 @@ def test_the_image_has_every_method_that_it_is_given_a_key_for() -> None:
 def test_the_health_check_passes_under_the_documented_settings(
     composed: dict[str, Service], settings: dict[str, str], tmp_path: Path
 ) -> None:
-    """The image's own command, asked by compose.yaml's own check; only the port differs."""
+    """The image's own command responds to compose.yaml's own check; only the port differs."""
     port = free_port()
     command = [sys.executable, "-m", *image_command()]
     kept = {k: v for k, v in settings.items() if k.startswith("EARWITNESS_") and v}
@@ -136,7 +136,7 @@ def _passes(check: list[str]) -> bool:
 
 
 def image_command() -> list[str]:
-    """What the Dockerfile has a container run."""
+    """The command that the Dockerfile sets for containers."""
     [line] = [
         line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("CMD")
     ]

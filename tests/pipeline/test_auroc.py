@@ -1,4 +1,4 @@
-"""Fast areas under the curve against scikit-learn's and against slow definitions."""
+"""AUROCs compared with scikit-learn and with slow definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run made where there is a GPU is read where there is none."""
+"""A run made on a GPU can be read on a machine without one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ELSEWHERE = "cuda" if not torch.cuda.is_available() else "cuda:63"
 
 
 class Noting(SilentProgress):
-    """Keeps what is noted."""
+    """Collects the notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -31,7 +31,7 @@ class Noting(SilentProgress):
 
 
 def made_elsewhere(run: Path) -> Path:
-    """The run as if a machine with a GPU had made it."""
+    """The run, edited as if it had been made on a GPU."""
     facts = json.loads((run / "run.json").read_text())
     facts["config"]["machine"]["device"] = ELSEWHERE
     (run / "run.json").write_text(json.dumps(facts))

@@ -1,4 +1,4 @@
-"""Naming a run must not cost the import of what runs it."""
+"""Importing the registries and the config must not import heavy packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: exit codes, and one line for a refusal."""
+"""The command line: exit codes, and one line per error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads side by side: order, errors, and who tells the progress."""
+"""Parallel threads: order, errors, and which thread reports progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.progress import SilentProgress
 
 
 class Counting(SilentProgress):
-    """Counts steps and notes which threads told them; stops the work at `limit`."""
+    """Counts steps and the threads that reported them; interrupts the work at `limit`."""
 
     def __init__(self, limit: int = 10**9) -> None:
         self.steps, self.limit = 0, limit

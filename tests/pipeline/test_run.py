@@ -1,4 +1,4 @@
-"""Whole runs on a tiny random subject: done, continued, repeated, refused."""
+"""Whole runs on a tiny random subject: finished, resumed, repeated, refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def hashes(path: Path) -> dict[str, dict[str, str]]:
 
 
 class StopAfter(SilentProgress):
-    """Interrupts the run after so many steps of progress."""
+    """Interrupts the run after a number of steps."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps

@@ -1,4 +1,4 @@
-"""What `verify` finds in a damaged run."""
+"""The problems that `verify` finds in a damaged run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_sae_that_does_not_belong_to_its_activations_is_named(run_copy: Path,
 
 
 def rewrite(run: Path, stage: str, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Change a run's tensors so that every hash still agrees."""
+    """Change a run's tensors and the manifest's hash of them."""
     path = run / name
     tensors, metadata = RunDirectory(run).read_tensors(name)
     changed = {"activations": change(tensors["activations"])}
@@ -111,7 +111,7 @@ def test_a_corpus_that_is_elsewhere_is_said_and_can_be_given(
 
 
 class Noting(SilentProgress):
-    """Keeps what is said."""
+    """Collects the notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Fields of a config that only an administrator fills in freely; values that no config has."""
+"""Config fields that only an administrator may set freely, and values that are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_place_address_and_price_of_a_config_is_guarded() -> None:
 
 @dataclass(frozen=True)
 class Section:
-    """As somebody may write one tomorrow, thinking of no guard."""
+    """A section as somebody may add it later, without a thought for guards."""
 
     words: Path | None = None
     several: tuple[Path, ...] = ()

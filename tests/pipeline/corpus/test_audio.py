@@ -1,4 +1,4 @@
-"""What is read of sound files, what is refused, and what clips carry."""
+"""Decoding sound files, refusing bad ones, and the contents of clips."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_what_soundfile_does_not_know_is_decoded_by_pyav(
 
 
 def encode(path: Path, codec: str, samples: np.ndarray, rate: int) -> None:
-    """A mono sound through FFmpeg."""
+    """A mono sound encoded by FFmpeg."""
     import av
 
     with av.open(path, "w") as container:

@@ -1,4 +1,4 @@
-"""How a truncated file is told from one whose header states a wrong length."""
+"""Distinguishing truncated files from files whose header states a wrong length."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = 0xFFFF_FFFF
 
 
 def wav(riff: int, data: int, body: bytes = PCM) -> bytes:
-    """A WAV whose header states these sizes."""
+    """A WAV file whose header states these sizes."""
     head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
     return (
         struct.pack("<4sI4s", b"RIFF", riff, b"WAVE")

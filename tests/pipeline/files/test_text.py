@@ -1,4 +1,4 @@
-"""Encodings, byte order marks, and where a line ends."""
+"""Encodings, byte order marks, and line endings."""
 
 from __future__ import annotations
 

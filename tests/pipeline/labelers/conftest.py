@@ -11,7 +11,7 @@ from tests.pipeline.labelers.gemini import server
 
 @pytest.fixture(autouse=True, scope="module")
 def _named_again(outside: Outside) -> None:
-    """Other modules have servers of their own, and leave their names behind."""
+    """Other modules have their own servers and leave their addresses in the environment."""
     server.name(outside.gemini_url)
 
 

@@ -1,4 +1,4 @@
-"""A run up to its exemplars, made by hand: sounds with planted tags, features that fire on them."""
+"""A hand-made run up to its exemplars: sounds with planted tags, features that fire on them."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ SPLITS = ("train", "validation", "test")
 TAGS = ("high", "low", "hiss", "pulsing", "rumble")
 SECONDS = 1.6
 CONCEPTS = ("high", "hiss", "pulsing")
-"""What features 0, 1 and 2 fire on; 3 fires nowhere in test, 4 has no exemplars."""
+"""The tags on which features 0, 1 and 2 fire; 3 never fires on test tracks, 4 has no exemplars."""
 HOOKPOINT = "decoder.layers.0.resid_post"
 FRAMES = round(50 * SECONDS)
 HEARD_RUN = "0123456789ab"
-"""The run that the earlier study was of."""
+"""The run that the earlier study was about."""
 WINDOW = 0.4
 """Of `localisation`, seconds: a track has four."""
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What methods need beyond a run."""
+    """Files that methods need besides a run."""
 
     clap: Path
     essentia: Path
@@ -60,7 +60,7 @@ class Outside:
     responses: Path
 
     def config(self) -> dict[str, Any]:
-        """Sections under which every method and scorer works."""
+        """Config sections with which every method and scorer works."""
         return {
             "labels": {"methods": here(LABELERS)},
             "scores": {"window_seconds": WINDOW},
@@ -75,7 +75,7 @@ class Outside:
 
 
 def sound_of(tags: tuple[str, ...], number: int) -> Sound:
-    """A tone with what its tags say."""
+    """A tone with the properties that its tags name."""
     hertz = (900.0 if "high" in tags else 150.0) * 2 ** (number % 7 / 12)
     sound = sine(hertz, SECONDS) + 0.001 * noise(SECONDS, seed=number)
     if "rumble" in tags:
@@ -86,7 +86,7 @@ def sound_of(tags: tuple[str, ...], number: int) -> Sound:
 
 
 def tags_of(number: int) -> tuple[str, ...]:
-    """Every combination once a split, so that no two tags go together."""
+    """Every combination once per split, so that no two tags are correlated."""
     bits = [bool(number // 3 >> place & 1) for place in range(4)]
     rest = [tag for tag, there in zip(TAGS[2:], bits[1:], strict=True) if there]
     return ("high" if bits[0] else "low", *rest)
@@ -187,7 +187,7 @@ def _write_sae(writer: Any) -> None:
 
 
 def _neighbours() -> list[NeighbourRecord]:
-    """Every kept feature is near every other, in the order of their numbers."""
+    """All kept features are neighbours of each other, in the order of their numbers."""
     rows = []
     for one in range(5):
         others = [other for other in range(5) if other != one]
@@ -216,7 +216,7 @@ def _track(folder: Path, number: int) -> TrackRecord:
 
 
 def _activations(tracks: list[TrackRecord]) -> np.ndarray:
-    """Largest activation [track, latent]: over τ = 3 where the concept is."""
+    """Maximum activation [track, latent]: above τ = 3 where the concept is present."""
     rest = np.random.default_rng(5).random((len(tracks), 8)).astype(np.float32)
     for latent, concept in enumerate(CONCEPTS):
         rest[:, latent] += [4.0 * (concept in track.tags) for track in tracks]

@@ -1,4 +1,4 @@
-"""What every labeling method must keep to."""
+"""The contract of every labeling method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`corpus-tags`: the log-odds against hand-computed values, and what it says of planted tags."""
+"""`corpus-tags`: log-odds compared with hand-computed values, and labels of planted tags."""
 
 from __future__ import annotations
 

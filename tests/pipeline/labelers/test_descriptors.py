@@ -1,4 +1,4 @@
-"""`descriptors`: scores, effects, choice, and what it says of planted sounds."""
+"""`descriptors`: scores, effects, choice of phrases, and labels of planted sounds."""
 
 from __future__ import annotations
 

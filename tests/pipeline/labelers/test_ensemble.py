@@ -1,4 +1,4 @@
-"""The ensemble's weights: by rank alone, and by what listeners of an earlier study believed."""
+"""The ensemble's weights: from ranks only, and from listeners' answers in an earlier study."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def config(tmp_path: Path, answers: list[tuple[str, int, int]] | None = None) ->
 
 
 def order(weights: Weights) -> list[str]:
-    """Names of one feature of which each method gives two."""
+    """The merged names of one feature, for which each method gives two labels."""
     given = [
         (method, LabelCandidate("f", rank, f"{method} {rank}", 0.5, "", name=f"{method} {rank}"))
         for method in METHODS
@@ -67,7 +67,7 @@ def test_without_listeners_a_rank_counts_the_same_under_every_method(tmp_path: P
 
 
 def test_listeners_move_the_method_that_they_believe_up(tmp_path: Path) -> None:
-    """Of 40 answers to corpus-tags 30 are a confident rank 1; nobody believes descriptors."""
+    """Of 40 answers to corpus-tags, 30 are confident choices of rank 1; none to descriptors are."""
     answers = [("corpus-tags", 1, 5)] * 30 + [("corpus-tags", 2, 2)] * 10
     answers += [("descriptors", 1, 2)] * 20 + [("descriptors", 3, 4)] * 20
     weights = weights_of(config(tmp_path, answers), METHODS)
@@ -116,7 +116,7 @@ def test_answers_without_the_run_that_they_are_about_are_refused(tmp_path: Path)
 def test_a_method_that_gave_none_of_the_texts_is_not_asked_to_read(
     context: SaeContext,
 ) -> None:
-    """Corpus tags alone gave these; a deaf method beside them takes nothing away."""
+    """Only corpus-tags gave these texts, so a method that cannot score tracks does not matter."""
     mine = replace(context.config.ensemble, methods=("corpus-tags", "gemini"))
     both = replace(context, config=replace(context.config, ensemble=mine))
     texts = sorted({row.text for row in context.labels("corpus-tags") if row.text})

@@ -1,4 +1,4 @@
-"""What listeners wrote: of the run that the config names, and one label for one name."""
+"""`free-text`: only answers about the configured run count, and synonyms are merged."""
 
 from __future__ import annotations
 

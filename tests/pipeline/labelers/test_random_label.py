@@ -1,4 +1,4 @@
-"""The control: every feature's labels once, to another one, and not to one that has them itself."""
+"""The control: each feature's labels are used once, for a feature that does not have them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_labels_go_to_another_feature_each_once(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_near_duplicates_do_not_get_each_others_labels(seed: int) -> None:
-    """Of twelve features three say the same of themselves."""
+    """Three of twelve features have the same best label."""
     said = {f"f{number}": [f"label {number}", "any music"] for number in range(12)}
     said |= {f"f{number}": ["bells", "any music"] for number in (2, 5, 7)}
     donor = donors(said, seed)

@@ -1,4 +1,4 @@
-"""Which of an earlier study's answers methods use."""
+"""Which answers of an earlier study methods use."""
 
 from __future__ import annotations
 

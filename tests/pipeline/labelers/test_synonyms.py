@@ -1,4 +1,4 @@
-"""Which texts are one name: word forms are, slips where people typed, other words are not."""
+"""Which texts are synonyms: word forms and typing errors are, different words are not."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_two_words_are_no_slip_however_rare_one_is(one: str, other: str) -> None
 
 
 def test_a_thousand_texts_are_grouped_in_a_blink() -> None:
-    """Linear: what compared each with each took a quarter of a second, and its square for more."""
+    """In linear time: comparing all pairs would take a quarter of a second here."""
     texts = [f"{a} {b} {c}s" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyzabcd"]
     begun = time.process_time()
     assert len(word_groups(texts)) == 1000
@@ -146,7 +146,7 @@ def test_near_embeddings_are_one_name_unless_opposed() -> None:
 
 
 def test_what_all_texts_share_is_taken_away_before_they_are_compared() -> None:
-    """Measured on clap-nano and the planted concepts: a pair is true if it is of one concept."""
+    """Measured with clap-nano on the planted concepts: a pair is true if both name one concept."""
     model = TransformersClap(str(CLAP_NANO))
     texts = [(text, one.name) for one in CONCEPTS for text in (one.name, *one.synonyms)]
     embeddings = model.embed_texts([text for text, _ in texts])

@@ -1,4 +1,4 @@
-"""Activation files: complete, aligned, and saying what they are."""
+"""Activation files: complete, aligned, with correct metadata."""
 
 from __future__ import annotations
 

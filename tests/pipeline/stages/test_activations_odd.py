@@ -1,4 +1,4 @@
-"""A track that gives no activations is set aside, and the stage goes on."""
+"""A track whose activations cannot be computed is set aside, and the stage continues."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POINT = "decoder.layers.0.resid_post"
 
 
 class Noting(SilentProgress):
-    """Keeps what is noted."""
+    """Collects the notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -106,7 +106,7 @@ def test_a_corpus_that_has_gone_in_part_is_refused_and_does_not_shrink(
 
 
 def test_a_list_left_by_a_stopped_attempt_is_not_believed(begun: RunConfig, tmp_path: Path) -> None:
-    """The disk was back for the second attempt, and all tracks have activations."""
+    """The disk is back for the second attempt, so all tracks have activations."""
     directory = execute(begun, tmp_path / "run", progress=SilentProgress(), until="activations")
     stale = table_of(SetAsideRecord, [SetAsideRecord("t003", "since the stage corpus: gone")])
     pq.write_table(stale, directory.path_of(SET_ASIDE))
@@ -116,7 +116,7 @@ def test_a_list_left_by_a_stopped_attempt_is_not_believed(begun: RunConfig, tmp_
 
 @dataclass
 class Loud:
-    """Stands in for a subject that overflows on one sound: the first of its batch."""
+    """A stand-in for a subject that overflows on the first sound of its batch."""
 
     facts: SubjectFacts
     left: int = 1

@@ -1,4 +1,4 @@
-"""What the corpus stage sets aside, and how it splits."""
+"""Which tracks the stage `corpus` sets aside, and how it splits the others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def noise(seconds: float, seed: int = 0, channels: int = 1) -> np.ndarray:
 
 @pytest.fixture
 def bad_corpus(tmp_path: Path, small_config: dict[str, Any]) -> dict[str, Any]:
-    """Twenty plain tracks, five odd but usable ones, and one of each kind that is not."""
+    """Twenty ordinary tracks, five unusual but usable ones, and one of each unusable kind."""
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number in range(20):

@@ -1,4 +1,4 @@
-"""Exemplars: the strongest validation tracks, their clips, and where they peak."""
+"""Exemplars: the strongest validation tracks, their clips, and the times of their peaks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_exemplars_are_the_firing_validation_tracks_with_the_largest_mean(
 def test_no_exemplar_is_at_or_under_a_relative_threshold(
     run_copy: Path, small_config: dict[str, Any]
 ) -> None:
-    """τ is a share of each latent's largest activation over validation tracks."""
+    """τ is a share of each latent's maximum over validation tracks."""
     directory = RunDirectory(run_copy)
     features = {**small_config["features"], "threshold_unit": "relative", "threshold": 0.8}
     config = config_from_dict({**small_config, "features": features, "exemplars": {"count": 12}})

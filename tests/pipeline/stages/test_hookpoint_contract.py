@@ -1,4 +1,4 @@
-"""An SAE on activations that are not its own: the stage that reads them refuses, naming both."""
+"""An SAE is refused on activations of another hookpoint or subject, naming both."""
 
 from __future__ import annotations
 

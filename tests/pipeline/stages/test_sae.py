@@ -1,4 +1,4 @@
-"""Which SAEs a run trains, and that none depends on the others."""
+"""Which SAEs a run trains, and that they do not depend on each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steering on a run of a subject that can generate."""
+"""Steering on a run whose subject can generate."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_vector_is_the_latents_own_row_of_the_decoder(finished_run: Path) ->
 def test_a_steered_clip_is_what_the_subject_makes_under_alpha_times_beta(
     directory: RunDirectory,
 ) -> None:
-    """Each clip made again by hand: the row of the file, α β for strength, no other."""
+    """Each clip is generated again with the file's row of W_dec at strength α β, and no other."""
     config = replace(CONFIG, features=1, alphas=(4.0, 8.0))
     steer(config, directory, progress=SilentProgress())
     run = config_from_dict(directory.read_json("run.json")["config"])
@@ -126,7 +126,7 @@ def test_a_steered_clip_is_what_the_subject_makes_under_alpha_times_beta(
 
 
 def test_steering_raises_its_own_feature_most(finished_run: Path) -> None:
-    """The stream that the SAE reads, with the vector added and without."""
+    """The residual stream that the SAE reads, with and without the vector."""
     directory = RunDirectory(finished_run)
     run = config_from_dict(directory.read_json("run.json")["config"])
     subject = load_subject(run.subject, device="cpu")

@@ -1,4 +1,4 @@
-"""What is written in a run directory: whole, hashed, and called done last."""
+"""Writing in a run directory: files are complete and hashed, and the manifest comes last."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_tensors_come_back_with_their_metadata(directory: RunDirectory) -> None:
 
 
 def test_half_a_character_is_kept_escaped(directory: RunDirectory, tmp_path: Path) -> None:
-    """In a paid reply or a concept's name it ended the run, the reply lost."""
+    """A lone surrogate in a paid reply or a concept's name must not end the run."""
     Ledger(tmp_path / "calls.jsonl").add({"said": "a\ud800"})
     assert Ledger(tmp_path / "calls.jsonl").entries() == [{"said": "a\ud800"}]
     with directory.writer("corpus") as writer:

@@ -1,4 +1,4 @@
-"""Records and their tables say the same."""
+"""Records survive the conversion to a table and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was made of one feature by steering, in the order in which it is heard."""
+"""The steered clips of one feature, in the order in which they are shown."""
 
 from __future__ import annotations
 

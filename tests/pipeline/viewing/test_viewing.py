@@ -1,4 +1,4 @@
-"""Figures and pictures of a feature: shapes, edges, and where a tone stands in its picture."""
+"""Figures and pictures of a feature: shapes, edge cases, a tone's place in a spectrogram."""
 
 from __future__ import annotations
 

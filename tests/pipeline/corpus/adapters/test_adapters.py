@@ -1,4 +1,4 @@
-"""Each adapter on a small corpus in the true format, through the stage that reads it."""
+"""Each adapter on a small corpus in the real format, through the stage that reads it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_the_second_of_two_tracks_of_one_name_is_set_aside(tmp_path: Path) -> No
 
 
 def test_a_column_that_is_the_same_everywhere_is_told_apart_at_once() -> None:
-    """In linear time: to count from 2 again for each row takes minutes."""
+    """In linear time: counting from 2 again for each row would take minutes."""
     rows = [CorpusEntry("a", f"{n:05d}.wav") for n in range(20_000)]
     started = time.monotonic()
     found = sorted_entries([*rows, CorpusEntry("a#again3", "x.wav")], Path("list"))

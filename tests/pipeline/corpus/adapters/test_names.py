@@ -1,4 +1,4 @@
-"""Which file names speak of a YouTube video or a Jamendo track, and which only look so."""
+"""Which file names contain a YouTube video or a Jamendo track, and which only seem to."""
 
 from __future__ import annotations
 

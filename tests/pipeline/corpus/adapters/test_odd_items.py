@@ -1,4 +1,4 @@
-"""One odd item of a corpus is set aside with its reason; what is there is never lost silently."""
+"""An unusable item of a corpus is set aside with its reason; nothing is lost silently."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CONFIG = CorpusConfig(min_seconds=0.5)
 
 
 def records_of(name: str, folder: Path) -> dict[str, TrackRecord]:
-    """What the stage makes of a corpus folder."""
+    """The stage's records for a corpus folder."""
     adapter: Any = resolve(ADAPTERS, name, "corpus adapter")
     adapter.fingerprint(folder)
     entries = joined(adapter.entries(folder))

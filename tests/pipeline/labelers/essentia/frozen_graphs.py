@@ -1,4 +1,4 @@
-"""Frozen TensorFlow graphs written as protobuf by hand, under the names that Essentia's have.
+"""Frozen TensorFlow graphs, written by hand as protobuf, with the names of Essentia's models.
 
 Just what is needed of `tensorflow/core/framework/graph.proto`: GraphDef.node = 1; NodeDef name 1,
 op 2, input 3, attr 5; AttrValue list 1, i 3, b 5, type 6, shape 7, tensor 8; TensorProto dtype 1,
@@ -53,7 +53,7 @@ def save_tiny_models(folder: Path) -> Path:
 
 
 def drawn(name: str, shape: tuple[int, int]) -> np.ndarray:
-    """Weights that depend on the name alone."""
+    """Weights that depend only on the name."""
     seed = sum(ord(letter) * place for place, letter in enumerate(name, start=1))
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""A corpus as Essentia's heads would see it, with a class planted in every feature's exemplars.
+"""Simulated outputs of Essentia's heads, with a class planted in every feature's exemplars.
 
 Heads of the real sizes: genres, instruments, moods and tags by sigmoid, whose classes are rare and
 seldom likely, and four two-class softmaxes, whose winner is over 0.5 by construction. Every class
@@ -49,16 +49,16 @@ SHARE = 0.04
 
 @dataclass(frozen=True)
 class Simulation:
-    """A run up to its exemplars, and the truth."""
+    """A run up to its exemplars, and the planted classes."""
 
     context: SaeContext
     planted: dict[str, str]
-    """Feature to its class."""
+    """The planted class of each feature."""
     pairs: tuple[frozenset[str], ...] = tuple(frozenset(pair) for pair in PAIRS.values())
 
 
 def simulate(folder: Path, seed: int = 0) -> Simulation:
-    """Draw it all and write it into `folder`."""
+    """Draw the corpus and write the run into `folder`."""
     rng = np.random.default_rng(seed)
     there, made = _probabilities(rng)
     names = [name for head in SIGMOID for name in classes_of(head)]
@@ -136,7 +136,7 @@ def _context(
 
 
 def _write_models(folder: Path) -> None:
-    """What the JSON of each model says; no graph is ever loaded."""
+    """The JSON of each model; the graphs are never loaded."""
     base = {
         "schema": {
             "inputs": [{"name": "x"}],

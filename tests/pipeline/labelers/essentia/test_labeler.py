@@ -1,4 +1,4 @@
-"""Essentia's classifiers: values against a reference, what a missing file says, what pools."""
+"""Essentia's classifiers: values compared with a reference, missing files, pooling of tags."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
 
 
 def texts(simulation: Simulation, method: str) -> dict[str, list[str]]:
-    """Feature to its candidates, best first."""
+    """The candidates of each feature, best first."""
     context = simulation.context
     found: dict[str, list[str]] = {feature: [] for feature in simulation.planted}
     for row in labeler(method).label(context, context.features):
@@ -98,7 +98,7 @@ def test_a_class_never_stands_beside_its_opposite(simulation: Simulation, method
 def test_the_papers_ranking_is_by_probability_whatever_all_music_has(
     simulation: Simulation,
 ) -> None:
-    """Why it is not the default: its first four ranks are two-class heads nearly everywhere."""
+    """Why it is not the default: for nearly all features, ranks 1 to 4 are two-class heads."""
     found = texts(simulation, "essentia-paper")
     assert two_class_share(simulation, found) > 0.5
     assert share_first(simulation, found) < 0.05

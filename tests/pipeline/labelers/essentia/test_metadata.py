@@ -1,4 +1,4 @@
-"""What a model's own JSON may hold, and what is refused."""
+"""What a model's own JSON may contain, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run of many features up to its exemplars, and its stage `labels` as a process.
+"""A run with many features up to its exemplars, and its stage `labels` as a separate process.
 
 `python -m tests.pipeline.labelers.gemini.many FOLDER` labels the run in FOLDER, which `make` made.
 """
@@ -89,7 +89,7 @@ def opened(folder: Path) -> tuple[RunConfig, RunDirectory]:
 
 
 def main(folder: Path) -> int:
-    """Label; 2 and one line for a refusal, or for what is left for a later start."""
+    """Run the stage; returns 2 after one line if it is refused or not done."""
     config, directory = opened(folder)
     try:
         left = labels.run(config, directory, progress=SilentProgress())

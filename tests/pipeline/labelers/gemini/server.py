@@ -1,4 +1,4 @@
-"""A server that speaks as much of the Gemini API as is used: answers, faults, uploads, batches.
+"""A server with the part of the Gemini API that is used: answers, faults, uploads, batches.
 
 What a question gets is decided by the order in which questions are first seen, so that a test
 knows how many of each kind there are. It keeps count of whole answers a question: what is paid.
@@ -27,7 +27,7 @@ PAGE = b"<!DOCTYPE html><html><body>Please log in {}</body></html>"
 
 
 def good_reply(number: int, model: str) -> dict[str, Any]:
-    """A whole answer with six concepts, the same for the same number."""
+    """A complete answer with six concepts, the same for the same number."""
     concepts = [
         {
             "name": NAMES[(number + place) % len(NAMES)],
@@ -71,7 +71,7 @@ class GeminiServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.numbers: dict[str, int] = {}
         self.sounds: dict[str, int] = {}
-        """Questions' numbers by the SHA-256 of their sound."""
+        """Numbers of the questions, by the SHA-256 of their sound."""
         self.tries: Counter[int] = Counter()
         self.paid: Counter[int] = Counter()
         self.models: Counter[str] = Counter()
@@ -88,7 +88,7 @@ class GeminiServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The server's address."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def number_of(self, body: Any) -> tuple[int, int]:
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args: Any) -> None:
-        """Quiet."""
+        """Do not log requests."""
 
     def do_POST(self) -> None:
         data = self._data()
@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _named: list[str] = []
-"""Servers that run just now. One for a whole session may be made within another's block."""
+"""Servers that are running; one for a whole session may be started inside another's block."""
 
 
 def name(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Who may be sent the key: Google, and whoever the environment names."""
+"""Which hosts may receive the key: Google's, and the one set in the environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = "canary-93b7d1-key"
 
 
 class Listener(BaseHTTPRequestHandler):
-    """Notes what comes, and sends it on to another address where the server has one."""
+    """Records requests, and redirects them to another address if the server has one."""
 
     def do_POST(self) -> None:
         """Note the headers; lead on."""

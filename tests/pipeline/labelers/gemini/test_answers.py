@@ -1,4 +1,4 @@
-"""What was paid for is used: wrapping, one bad part, an end that is missing."""
+"""Usable parts of paid answers are used: in a wrapper, with a bad part, without an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch jobs that were paid for are fetched, whatever happened since they were made."""
+"""Batch jobs that were paid for are fetched, whatever happened after they were created."""
 
 from __future__ import annotations
 

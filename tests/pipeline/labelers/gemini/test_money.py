@@ -1,4 +1,4 @@
-"""What is paid for: within the budget of the run, once, and never for a fault that passes."""
+"""Spending: within the run's budget, once per question, and not for temporary faults."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from tests.pipeline.labelers.gemini.test_service import (
 )
 
 ESTIMATE = 0.0021
-"""Dollars of a question by the estimate, at $1 a million tokens of sound."""
+"""Estimated cost of a question in dollars, at $1 per million audio tokens."""
 PRICE = 0.00386
-"""Dollars of one of the server's replies, by its own count and the same prices."""
+"""Cost of one of the server's replies in dollars, by its own count and the same prices."""
 DEARER = {"dollars_per_million_audio": 1.0}
 SAES = ("layer0-n8-k2", "layer1-n8-k2", "layer2-n8-k2")
 
@@ -48,7 +48,7 @@ def replies(server: GeminiServer) -> int:
 
 
 def ended(folder: Path) -> str:
-    """The line with which labelling ends; empty if it is done."""
+    """The line with which labelling ends; empty if the stage is done."""
     try:
         label(folder)
     except PipelineError as error:
@@ -72,7 +72,7 @@ def test_who_asks_for_many_concepts_is_counted_for_them_before_the_first_reply(
 
 
 def test_nothing_is_asked_if_all_saes_and_models_together_may_cost_more(tmp_path: Path) -> None:
-    """Each of the six would be within the budget by itself."""
+    """The budget covers any one of the six, but not all of them."""
     methods = ["gemini", "gemini@gemini-3.8-flash"]
     with serving() as server:
         budget = settings(server, **DEARER, budget_dollars=20 * ESTIMATE)
@@ -163,7 +163,7 @@ def test_a_ledger_from_before_runs_were_named_is_counted_by_its_replies() -> Non
 
 @pytest.mark.parametrize("code", ["401", "402", "403", "404", "408", "429", "500", "503"])
 def test_a_fault_that_passes_is_no_answer(tmp_path: Path, code: str) -> None:
-    """Key, model, quota, outage: the stage is not done, and a later start asks what is left."""
+    """After a fault of key, model, quota or service, a later start asks the rest."""
     down = [True]
     with serving(lambda number, tries: code if down[0] else "") as server:
         many.make(tmp_path, 4, settings(server, attempts=2, concurrency=2))
@@ -179,7 +179,7 @@ def test_a_fault_that_passes_is_no_answer(tmp_path: Path, code: str) -> None:
 
 
 def test_the_line_is_an_error_of_the_run(tmp_path: Path) -> None:
-    """`pipeline run` ends with it, in place of calling the stage done."""
+    """`pipeline run` ends with that line instead of marking the stage as done."""
     with serving(lambda number, tries: "503") as server:
         many.make(tmp_path, 2, settings(server, attempts=1))
         config, directory = many.opened(tmp_path)

@@ -1,4 +1,4 @@
-"""Two hundred features against a server that fails in every way, killed and started again."""
+"""Two hundred features, a server that fails in every way, and a process that is killed."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def under_way(folder: Path) -> set[str]:
 
 
 def reasons(rows: list[LabelCandidate]) -> dict[str, str]:
-    """Each feature's reason; empty where it is named, and nothing is both."""
+    """Each feature's reason; empty if it was labelled, and no feature has both."""
     found: dict[str, str] = {}
     for row in rows:
         assert (row.status == "ok") == bool(row.text) == (not row.reason)
@@ -164,7 +164,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def label(folder: Path) -> None:
-    """As `pipeline.run` does it: a line that says why the stage is not done is an error."""
+    """Run the stage as `pipeline.run` does: a reason why it is not done is an error."""
     config, directory = many.opened(folder)
     left = labels.run(config, directory, progress=SilentProgress())
     assert directory.is_done("labels") == (not left)
