@@ -86,7 +86,7 @@ def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence
                 name = str(job.display_name)
                 _record_found_job(config, calls, str(job.name), name, lost.pop(name))
     for asked in (one for found in lost.values() for one in found):
-        if calls.under_way(asked.key):
+        if calls.in_progress(asked.key):
             calls.unanswered(asked.key, "the batch job was never created")
 
 
@@ -96,8 +96,8 @@ def _record_found_job(
     """Record a job that was found, with all its questions, including those of other runs."""
     keys = calls.in_batch(name)
     for asked in questions:
-        if not calls.under_way(asked.key):  # Given up before: it counts towards the budget again.
-            dollars = calls.likely(costs.estimated(config, asked))
+        if not calls.in_progress(asked.key):  # Given up before: it counts towards the budget again.
+            dollars = calls.dollars_to_reserve(costs.estimated(config, asked))
             calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
     calls.submitted(job, keys)
 
@@ -159,7 +159,7 @@ def _create_job(config: GeminiConfig, calls: Calls, client: Client, part: Part, 
 
     failures: tuple[type[Exception], ...] = (errors.APIError, *_transport_failures())
     questions, lines = part
-    likely = [calls.likely(costs.estimated(config, asked)) for asked in questions]
+    likely = [calls.dollars_to_reserve(costs.estimated(config, asked)) for asked in questions]
     if calls.dollars + sum(likely) > config.budget_dollars:
         raise UnansweredError(over_budget(config, calls.dollars))
     upload: Any = {"mime_type": "application/jsonl", "display_name": name}

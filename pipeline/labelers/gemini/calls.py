@@ -35,7 +35,7 @@ class Calls:
         self._lock = Lock()
         self._replies: dict[str, dict[str, Any]] = {}
         self._reasons: dict[str, str] = {}
-        self._passing: dict[str, str] = {}
+        self._temporary: dict[str, str] = {}
         self._begun: set[str] = set()
         self._here: set[str] = set()
         self._batches: dict[str, str] = {}
@@ -53,11 +53,11 @@ class Calls:
         """Why a question was finally refused; empty if it was not."""
         return self._reasons.get(key, "")
 
-    def passing(self, key: str) -> str:
+    def temporary_reason(self, key: str) -> str:
         """Why the latest attempt at a question failed; empty if it was answered since."""
-        return self._passing.get(key, "")
+        return self._temporary.get(key, "")
 
-    def under_way(self, key: str) -> bool:
+    def in_progress(self, key: str) -> bool:
         """Whether a call was started whose outcome is not known."""
         return key in self._begun
 
@@ -92,7 +92,7 @@ class Calls:
         with self._lock:
             return self._spending.dollars
 
-    def likely(self, estimate: float) -> float:
+    def dollars_to_reserve(self, estimate: float) -> float:
         """Dollars to reserve for a call: its estimate or the cost of the most expensive reply so
         far, whichever is more."""
         return max(estimate, self._spending.dearest)
@@ -108,7 +108,7 @@ class Calls:
         """Record the complete reply and its cost at the prices of `config`; an unreadable reply
         costs what was reserved for it."""
         self._here.add(key)
-        dollars = self._spending.kept_for(key) if "unreadable" in reply else paid(config, reply)
+        dollars = self._spending.reserved_for(key) if "unreadable" in reply else paid(config, reply)
         self._add({"event": "answered", "key": key, "dollars": dollars, "reply": dict(reply)})
 
     def unanswered(
@@ -153,11 +153,11 @@ class Calls:
         elif event == "answered":
             self._replies[key] = entry["reply"]
             self._reasons.pop(key, None)
-            self._passing.pop(key, None)
+            self._temporary.pop(key, None)
             self._begun.discard(key)
         elif event in ("refused", "unanswered"):
             final = event == "refused" and is_final(entry["reason"])
-            (self._reasons if final else self._passing)[key] = entry["reason"]
+            (self._reasons if final else self._temporary)[key] = entry["reason"]
             self._begun.discard(key)
         elif event == "submitted":
             self._jobs[entry["job"]] = list(entry["keys"])

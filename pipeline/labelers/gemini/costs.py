@@ -113,7 +113,7 @@ class Spending:
         """Cost of all replies, plus the estimates of calls that may have been charged."""
         return self._closed + sum(self._open.values())
 
-    def kept_for(self, key: str) -> float:
+    def reserved_for(self, key: str) -> float:
         """Dollars reserved for the run's call in progress; 0 if there is none."""
         return self._open.get(key, 0.0)
 

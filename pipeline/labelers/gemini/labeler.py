@@ -200,7 +200,7 @@ def _outstanding(calls: Calls, asked: Question, config: GeminiConfig) -> bool:
         return False  # Ask at most once per start; the outcome holds until the next start.
     if calls.in_job(asked.key):
         return True
-    if calls.under_way(asked.key):
+    if calls.in_progress(asked.key):
         # A batch job that was created is found by its display name; else nothing was charged.
         return bool(calls.batch_of(asked.key)) or config.unknown == "ask"
     reply = calls.reply(asked.key)
@@ -214,8 +214,8 @@ def _answer(calls: Calls, asked: Question) -> tuple[Answer, str]:
     """The answer and its provenance; raises `UnusableAnswer` if there is none."""
     reply = calls.reply(asked.key)
     if reply is None:
-        known = calls.reason(asked.key) or (UNKNOWN if calls.under_way(asked.key) else "")
-        raise UnusableAnswer("", known or calls.passing(asked.key) or "not asked yet")
+        known = calls.reason(asked.key) or (UNKNOWN if calls.in_progress(asked.key) else "")
+        raise UnusableAnswer("", known or calls.temporary_reason(asked.key) or "not asked yet")
     answer = answer_of(reply, asked.model)
     note = f"; {answer.note}" if answer.note else ""
     return answer, f"{version_of(reply)}, reply {asked.key}{note}"

@@ -224,7 +224,7 @@ class Service:
     def _begin(self, asked: Question) -> bool:
         """Record the call in the ledger if the budget covers it; else stop and return False."""
         with self._lock:
-            dollars = self._calls.likely(costs.estimated(self._config, asked))
+            dollars = self._calls.dollars_to_reserve(costs.estimated(self._config, asked))
             spent = self._calls.dollars
             if spent + dollars <= self._config.budget_dollars:
                 self._calls.begin(asked.key, asked.feature, dollars=dollars)

@@ -294,7 +294,7 @@ def test_an_old_ledgers_refusal_is_final_only_if_it_is_of_the_question(
     ledger.add({"event": "refused", "key": "k", "reason": reason})
     calls = Calls(ledger, "")
     assert bool(calls.reason("k")) == final
-    assert not calls.under_way("k")
+    assert not calls.in_progress("k")
 
 
 def test_an_old_ledgers_outage_is_asked_again(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
         said = process.communicate()[0]
         _, directory = many.opened(tmp_path)
         assert not directory.is_done("labels")
-        unknown = under_way(tmp_path)
+        unknown = in_progress(tmp_path)
         for _ in range(3):
             process = start(tmp_path)
             output = process.communicate(timeout=300)[0]
@@ -130,11 +130,11 @@ def questions(folder: Path) -> tuple[SaeContext, list[Question]]:
     return context, [question(context, feature.feature, MODEL) for feature in context.features]
 
 
-def under_way(folder: Path) -> set[str]:
+def in_progress(folder: Path) -> set[str]:
     """Features whose call had begun and not ended when the process was killed."""
     context, asked = questions(folder)
     calls = Calls(context.directory.ledger(LEDGER), "")
-    return {one.feature for one in asked if calls.under_way(one.key)}
+    return {one.feature for one in asked if calls.in_progress(one.key)}
 
 
 def reasons(rows: list[LabelCandidate]) -> dict[str, str]:
