@@ -127,7 +127,7 @@ def _count(text: str) -> int:
 def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", metavar="DEVICE",
-        help="cpu or cuda; default: the device of the run, or cpu if this machine has no such one",
+        help="cpu or cuda; default: the run's device, or cpu if this machine lacks it",
     )  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     steering.add_argument(
         "--halves",
         choices=("both", "conditional"),
-        help="which half of the classifier-free guidance batch is steered",
+        help="steer both halves of the classifier-free guidance batch, or one",
     )
     steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
     steering.set_defaults(command=_steer)
