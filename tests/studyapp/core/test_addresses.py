@@ -53,7 +53,7 @@ def test_a_visitor_without_cookies_begins_so_many_and_no_more(study: Study) -> N
     assert visit(study, REMOTE_ADDR="198.51.100.7") == "instructions"
 
 
-def test_who_is_in_already_goes_on(study: Study) -> None:
+def test_participants_who_are_already_in_continue(study: Study) -> None:
     client = Client()
     client.get(f"/s/{study.slug}/")
     for _ in range(LIMIT):
@@ -155,7 +155,7 @@ def test_a_withdrawn_passages_address_is_forgotten_after_a_day(study: Study) -> 
     assert (someone.status, someone.address_key) == ("withdrawn", "")
 
 
-def test_who_only_followed_the_link_is_forgotten_after_a_day(study: Study) -> None:
+def test_visitors_who_only_followed_the_link_are_forgotten_after_a_day(study: Study) -> None:
     looked, agreed, refused, late = (participations.begin(study=study) for _ in range(4))
     participations.consent(participation=agreed)
     participations.refuse(participation=refused)

@@ -79,7 +79,7 @@ def test_where_the_clock_was_set_back_the_events_are_still_needed(
         answer(trial)
 
 
-def test_a_clock_that_is_ahead_for_a_moment_takes_nobodys_place_for_good(
+def test_a_clock_that_jumps_ahead_takes_no_place_for_good(
     study: Study, set_clock: SetClock
 ) -> None:
     someone = arrive(study)

@@ -21,6 +21,6 @@ def test_tables_that_stopped_before_the_steps_became_one_are_refused() -> None:
         call_command("migrate", verbosity=0)
 
 
-def test_an_empty_database_is_no_early_one() -> None:
+def test_an_empty_database_is_not_an_early_one() -> None:
     MigrationRecorder(connection).flush()
     installation.check_steps()

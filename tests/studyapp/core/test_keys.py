@@ -96,7 +96,7 @@ def test_a_cookies_key_that_was_changed_at_the_same_time_is_followed_to_the_old_
     assert said(tmp_path, **given)[1] == wanted
 
 
-def test_what_is_made_in_a_new_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
+def test_files_in_a_new_data_folder_are_only_for_its_owner(tmp_path: Path) -> None:
     data = tmp_path / "data"
     said(data)
     modes = {one.name: one.stat().st_mode & 0o777 for one in data.iterdir()}
@@ -155,7 +155,7 @@ def test_the_first_key_of_a_database_with_people_must_name_them_as_before(settin
 
 
 @pytest.mark.django_db
-def test_a_database_without_people_takes_any_first_key(settings: Any) -> None:
+def test_a_database_without_people_accepts_any_first_key(settings: Any) -> None:
     Installation.objects.all().delete()
     settings.PSEUDONYM_KEY = NEW
     installation.check()

@@ -28,7 +28,7 @@ def test_no_charset_but_utf_8_is_read(charset: str) -> None:
     assert status("/login/", CONTENT_TYPE="text/plain; charset=UTF-8") == 200
 
 
-def test_a_content_type_that_cannot_be_parsed_is_no_error_of_ours() -> None:
+def test_a_content_type_that_cannot_be_parsed_is_not_a_server_error() -> None:
     for odd in ("a/b; charset*=nonsense''x", "a/b; name*=\ud800''x", "; charset=", "a/b; =;;"):
         got = status("/login/", method="POST", body=b"a=b", CONTENT_TYPE=odd)
         assert 400 <= got < 500, odd
@@ -66,9 +66,7 @@ def test_bytes_that_are_no_text_are_400(path: str, environ: dict[str, str]) -> N
          b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nabc\r\n--x--\r\n'),
     ],
 )  # fmt: skip
-def test_a_body_that_is_no_text_is_400_and_so_is_a_file_where_none_is_asked_for(
-    content: str, body: bytes
-) -> None:
+def test_a_body_that_is_not_text_and_an_unexpected_file_are_400(content: str, body: bytes) -> None:
     for path in ("/login/", "/s/x/events", "/hooks/prolific"):
         assert status(path, method="POST", body=body, CONTENT_TYPE=content) == 400
 
@@ -124,7 +122,7 @@ def test_a_number_is_read_in_one_way() -> None:
     assert [whole(text) for text in given] == [7, 7, None, None, None, None, 1, 10**15 - 1, None]
 
 
-def test_the_saes_of_a_run_that_was_not_offered_are_not_told() -> None:
+def test_the_saes_of_a_run_that_was_not_offered_are_not_revealed() -> None:
     hidden = factories.make_run()
     factories.make_features(hidden, count=3, sae="layer9-n9-k9")
     study = factories.make_study()

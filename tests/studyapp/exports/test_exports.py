@@ -193,7 +193,7 @@ def test_companions_name_the_same_things(study: Study, folder: Path) -> None:
     }
 
 
-def test_simulated_participations_are_said(study: Study, tmp_path: Path) -> None:
+def test_simulated_participations_are_mentioned(study: Study, tmp_path: Path) -> None:
     Participation.objects.filter(status="complete").update(simulated=True)
     made = exports.export_study(study=study, out=tmp_path / "simulated")
     assert [row["simulated"] for row in _table(made, "participants.csv")] == ["true", "false"]
@@ -204,7 +204,7 @@ def test_simulated_participations_are_said(study: Study, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("codes", [{}, {"complete": "DONE1234"}])
-def test_the_design_hash_follows_from_the_export_alone(tmp_path: Path, codes: Any) -> None:
+def test_the_design_hash_can_be_computed_from_the_export(tmp_path: Path, codes: Any) -> None:
     """Codes worth money are withheld, and with them the hash, until the study is closed."""
     study = factories.make_study(codes=codes, practice_trials=2, catch_trials=1, languages=["en"])
     for state in ("open", "closed"):
@@ -250,7 +250,7 @@ def test_difficult_texts_come_back_as_typed(study: Study, tmp_path: Path) -> Non
     assert [row["free_text"] for row in _table(made, "responses.csv")] == [typed] * 3
 
 
-def test_an_existing_folder_is_left_alone(study: Study, tmp_path: Path) -> None:
+def test_an_existing_folder_is_left_unchanged(study: Study, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("mine")
     with pytest.raises(exports.ExportError, match="not an empty folder"):
         exports.export_study(study=study, out=tmp_path)

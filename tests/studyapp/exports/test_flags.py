@@ -72,7 +72,7 @@ def choose(client: Client, study: Study, trial: Trial, index: int) -> None:
 
 
 @pytest.mark.django_db
-def test_catch_and_repeat_are_exported_and_flagged_and_nobody_is_turned_away(
+def test_catch_and_repeat_are_exported_and_flagged_without_screening_out(
     tmp_path: Any,
 ) -> None:
     study = make_study(features=6, trials_per_participation=4, catch_trials=1, repeat_trials=1)

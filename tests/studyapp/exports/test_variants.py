@@ -129,7 +129,7 @@ def test_a_safe_text_starts_no_formula_and_loses_nothing(text: str) -> None:
         "\x00=1",
     ],
 )
-def test_what_other_libraries_leave_alone_is_made_safe(text: str) -> None:
+def test_cells_that_other_libraries_leave_unsafe_are_made_safe(text: str) -> None:
     assert spreadsheet_safe(text) == f"'{text}"
 
 
@@ -172,7 +172,7 @@ def test_an_export_is_one_moment_and_keeps_no_answer_waiting() -> None:
 
 
 @pytest.mark.django_db
-def test_the_data_interface_gives_the_tables_to_a_token_alone() -> None:
+def test_the_api_gives_tables_only_to_a_token() -> None:
     study = _answered()
     user = User.objects.create_user("ada", password="x")
     study.project = projects.make(name="Hearing", owner=user)

@@ -92,7 +92,7 @@ def test_indexing_counts_for_the_planner_what_it_made(run: Run) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1~", "nan~3", "1~-2", "1~9999999999999999999999"])
-def test_a_place_that_is_none_is_refused(text: str) -> None:
+def test_a_place_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(selectors.CursorError, match="is not a position"):
         selectors.Cursor.read(text)
 
@@ -115,13 +115,13 @@ def test_filters_narrow_and_are_kept_in_every_link(researcher: Client, run: Run)
     ("asked", "status"),
     [({"rate_min": "x"}, 422), ({"sae": "none"}, 422), ({"after": "nonsense"}, 302)],
 )
-def test_what_is_no_filter_gets_its_line(
+def test_an_invalid_filter_gets_one_line(
     researcher: Client, run: Run, asked: dict[str, str], status: int
 ) -> None:
     assert researcher.get(reverse("features", args=[run.pk]), asked).status_code == status
 
 
-def test_a_page_of_results_alone_for_htmx(researcher: Client, run: Run) -> None:
+def test_htmx_gets_only_the_page_of_results(researcher: Client, run: Run) -> None:
     part = researcher.get(reverse("features", args=[run.pk]), headers={"HX-Request": "true"})
     assert b"<html" not in part.content
     assert b"data-rows" in part.content
@@ -236,9 +236,7 @@ def test_steered_clips_are_shown_beside_the_music_without(researcher: Client, ru
     assert Client().get(take["strips"][0].audio).status_code == 302
 
 
-def test_sounds_and_pictures_are_for_those_who_logged_in(
-    researcher: Client, client: Client, run: Run
-) -> None:
+def test_sounds_and_pictures_need_a_login(researcher: Client, client: Client, run: Run) -> None:
     clip = run.clips.order_by("pk")[0]
     sound = reverse("clip-audio", args=[run.pk, clip.sha256])
     part = researcher.get(sound, headers={"Range": "bytes=0-3"})
@@ -261,7 +259,7 @@ def test_a_proxy_gets_an_address_and_no_bytes(researcher: Client, run: Run, sett
     assert answer.content == b""
 
 
-def test_listeners_answers_are_shown_of_closed_studies_alone(researcher: Client) -> None:
+def test_listeners_answers_are_shown_only_for_closed_studies(researcher: Client) -> None:
     study = factories.make_study()
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))

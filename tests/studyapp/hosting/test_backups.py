@@ -49,7 +49,9 @@ def test_a_backup_that_leads_out_of_the_data_folder_is_refused(
     assert [path.name for path in data.parent.rglob("*")] == ["data"]
 
 
-def test_links_end_no_backup_and_linked_folders_are_told(data: Path, tmp_path: Path) -> None:
+def test_symbolic_links_do_not_stop_a_backup_and_linked_folders_are_reported(
+    data: Path, tmp_path: Path
+) -> None:
     (tmp_path / "disk").mkdir()
     (data / "corpora").symlink_to(tmp_path / "disk")
     (data / "runs").mkdir()

@@ -17,7 +17,7 @@ def test_the_socket_is_in_the_data_folder() -> None:
     assert broker.socket_for(Path("/srv/ew")) == Path("/srv/ew/broker/redis.sock")
 
 
-def test_a_long_data_folder_gets_a_short_socket_of_its_own() -> None:
+def test_a_long_data_folder_gets_its_own_short_socket() -> None:
     first, second = (broker.socket_for(Path("/srv") / ("x" * 90) / name) for name in "ab")
     for path in (first, second):
         assert len(os.fsencode(path)) <= broker.SOCKET_PATH_LIMIT
@@ -26,7 +26,7 @@ def test_a_long_data_folder_gets_a_short_socket_of_its_own() -> None:
     assert first == broker.socket_for(Path("/srv") / ("x" * 90) / "a")
 
 
-def test_a_socket_folder_of_somebody_else_is_refused(
+def test_a_socket_folder_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
@@ -34,7 +34,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(
         broker.prepare_socket_folder(tmp_path / "redis.sock")
 
 
-def test_nobody_answers_where_nobody_listens(tmp_path: Path) -> None:
+def test_a_socket_without_a_server_does_not_answer(tmp_path: Path) -> None:
     assert not broker.answers(f"redis+socket://{tmp_path / 'redis.sock'}")
 
 

@@ -29,7 +29,7 @@ def test_a_disk_that_is_nearly_full_is_not_ready(
     assert (answer.status_code, answer.json()["disk_space"]) == (503, "failed")
 
 
-def test_a_folder_that_takes_no_byte_is_not_ready(client: Client, settings: Any) -> None:
+def test_a_folder_that_is_not_writable_is_not_ready(client: Client, settings: Any) -> None:
     """Permissions allow writing, but the disk is full or mounted read-only."""
     settings.DATA = Path("/proc")
     answer = client.get("/readyz")

@@ -50,7 +50,7 @@ def test_only_one_claims(notified: list[str]) -> None:
     assert jobs.claim(job.pk + 1) is None
 
 
-def test_who_lost_the_lease_may_neither_finish_nor_write(notified: list[str]) -> None:
+def test_without_the_lease_a_job_can_neither_finish_nor_write(notified: list[str]) -> None:
     job = _job()
     old = jobs.claim(job.pk)
     assert old is not None
@@ -85,7 +85,7 @@ def test_what_a_dead_process_of_this_machine_held_waits_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("worker", ["another-machine/7:1", "another-machine:4194304", "", "x:y"])
-def test_what_another_machine_holds_is_left_to_its_lease(worker: str) -> None:
+def test_a_job_held_by_another_machine_is_left_to_its_lease(worker: str) -> None:
     """Two sites on one database, each with its own broker, do not touch each other's jobs."""
     assert jobs.claim(_job().pk) is not None
     Job.objects.update(worker=worker)
@@ -114,7 +114,7 @@ def test_each_queue_is_notified_once_however_many_jobs_wait(notified: list[str])
     assert notified == ["cpu", "gpu"]
 
 
-def test_a_worker_takes_what_waits_longest_and_wakes_the_next(notified: list[str]) -> None:
+def test_a_worker_takes_the_oldest_job_and_notifies_the_next_worker(notified: list[str]) -> None:
     first, other, second = _job(1), _job(2, "gpu"), _job(3)
     lease = jobs.claim_next("cpu")
     assert lease is not None

@@ -107,7 +107,7 @@ def test_a_run_is_imported_for_a_project(tmp_path: Path) -> None:
     assert (run.project, run.origin, run.state) == (project, Run.Origin.IMPORT, Run.State.DONE)
 
 
-def test_the_machines_login_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_machines_login_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "researcher.json"
     name, password = machine_login(path=path)
     assert machine_login(path=path) == (name, password)
@@ -144,7 +144,7 @@ def test_a_data_folder_is_served_once(tmp_path: Path) -> None:
     second.stop()
 
 
-def test_a_port_in_use_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     import socket
 
     with socket.socket() as taken:

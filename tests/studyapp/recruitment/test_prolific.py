@@ -246,7 +246,7 @@ BROKEN = (
 
 
 @pytest.mark.parametrize("word", BROKEN)
-def test_what_nobody_filled_in_is_nobody(word: str) -> None:
+def test_an_unfilled_placeholder_identifies_nobody(word: str) -> None:
     """With or without a service, nothing begins, and the page says what is wrong."""
     study = make_study()
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"

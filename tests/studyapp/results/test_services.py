@@ -78,7 +78,7 @@ def test_no_study_has_the_report_of_one_whose_slug_it_took_over() -> None:
 
 
 @pytest.mark.django_db
-def test_a_study_without_answers_says_so_in_the_job() -> None:
+def test_the_job_reports_a_study_without_answers() -> None:
     study = factories.make_study(state=Study.State.CLOSED)
     job = results.request_report(study=study)
     tasks.work(job.pk)

@@ -79,7 +79,7 @@ def test_what_was_frozen_keeps_its_hash_and_its_export_every_byte() -> None:
     assert (design.hash_of(design.document(study)), made) == (DESIGN_HASH, DESIGN_IN_JSON)
 
 
-def test_every_column_of_a_study_is_in_the_table_or_is_no_setting() -> None:
+def test_every_column_of_a_study_is_in_the_table_or_is_not_a_setting() -> None:
     columns = {column.name for column in Study._meta.concrete_fields}
     listed = [one.name for one in SETTINGS]
     assert len(set(listed)) == len(listed)
@@ -100,7 +100,7 @@ def test_a_forgotten_column_is_hashed_exported_and_carried_over(
     assert settings_of(answers_of(study))["mood"] == "wild"
 
 
-def test_a_setting_that_is_no_plain_value_is_hashed_as_text(study: Study, mood: Setting) -> None:
+def test_a_setting_that_is_not_a_plain_value_is_hashed_as_text(study: Study, mood: Setting) -> None:
     study.mood = study.created_at  # type: ignore[attr-defined] # the fixture's column
     assert mood.value_of(study) == str(study.created_at)
     assert len(design.hash_of(design.document(study))) == 64

@@ -419,7 +419,7 @@ def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None
     assert "are not simulated here" in power.request(draft=draft, answers=huge).problem
 
 
-def test_a_draft_is_its_makers_and_its_projects_editors_alone(client: Client, run: Run) -> None:
+def test_a_draft_is_only_for_its_maker_and_its_projects_editors(client: Client, run: Run) -> None:
     owner = User.objects.create_user("owner")
     project = projects.make(name="p", owner=owner)
     Run.objects.update(project=project)

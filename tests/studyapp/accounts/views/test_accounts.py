@@ -95,7 +95,7 @@ def enter(client: Client, code: str) -> Any:
     return client.post(reverse("mfa_authenticate"), {"code": code})
 
 
-def test_a_password_alone_lets_in_who_has_no_second_factor(client: Client, ada: User) -> None:
+def test_a_password_suffices_without_a_second_factor(client: Client, ada: User) -> None:
     assert log_in(client).headers["Location"] == reverse("home")
     assert "Set up" in text_of(client.get(reverse("account")))
 
@@ -176,7 +176,7 @@ def test_secrets_are_sealed_in_the_database(client: Client, ada: User) -> None:
     assert "gAAAA" in stored
 
 
-def test_five_wrong_passwords_lock_the_name_at_its_address_alone(client: Client, ada: User) -> None:
+def test_five_wrong_passwords_lock_only_the_name_at_its_address(client: Client, ada: User) -> None:
     for _ in range(TRIES - 1):
         assert log_in(client, "wrong").status_code == 200
     locked = log_in(client, "wrong")
@@ -220,7 +220,7 @@ def test_the_password_is_asked_for_again_and_counted_before_a_change(
     assert client.post(address, {"password": PASSWORD}).status_code == 429
 
 
-def test_the_administration_has_no_login_of_its_own(client: Client, ada: User) -> None:
+def test_the_administration_has_no_separate_login(client: Client, ada: User) -> None:
     first = client.get("/admin/", follow=True)
     assert first.redirect_chain[-1][0].startswith(reverse("login"))
     User.objects.create_user("bo", password=PASSWORD)
@@ -230,7 +230,7 @@ def test_the_administration_has_no_login_of_its_own(client: Client, ada: User) -
     assert client.get("/admin/").status_code == 200
 
 
-def test_where_it_is_required_no_page_comes_without_it(
+def test_where_a_second_factor_is_required_no_page_comes_without_it(
     client: Client, ada: User, settings: Any
 ) -> None:
     settings.SECOND_FACTOR = "required"
@@ -263,7 +263,7 @@ def test_where_it_is_required_no_page_comes_without_it(
         (4, "127.0.0.1", "6.6.6.6", "6.6.6.6"),
     ],
 )
-def test_an_address_is_believed_from_proxies_of_ours_alone(
+def test_an_address_is_believed_only_from_our_own_proxies(
     settings: Any, count: int, sender: str, header: str, address: str
 ) -> None:
     settings.PROXIES = count

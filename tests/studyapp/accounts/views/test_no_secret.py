@@ -66,7 +66,7 @@ def test_a_key_is_in_no_row_and_on_no_page(
 
 
 @pytest.mark.django_db
-def test_a_key_that_is_refused_is_not_in_the_line_that_says_so(
+def test_the_error_about_a_refused_key_does_not_contain_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", KEY)

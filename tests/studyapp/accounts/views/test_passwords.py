@@ -124,7 +124,7 @@ def test_a_newer_hash_of_the_same_password_ends_no_token(bo: User, settings: Any
     assert by_token(secret) == 401
 
 
-def test_a_hash_that_is_put_in_place_of_another_ends_tokens(bo: User) -> None:
+def test_replacing_a_password_hash_ends_tokens(bo: User) -> None:
     for password in (NEW, None):
         _, secret = tokens.make(user=bo, name="notebook")
         bo.password = make_password(password)
@@ -132,7 +132,7 @@ def test_a_hash_that_is_put_in_place_of_another_ends_tokens(bo: User) -> None:
         assert by_token(secret) == 401
 
 
-def test_a_token_ends_by_itself_and_with_its_owners_account(bo: User, settings: Any) -> None:
+def test_a_token_expires_and_ends_with_its_owners_account(bo: User, settings: Any) -> None:
     token, secret = tokens.make(user=bo, name="notebook")
     days = (token.expires_at - timezone.now()) / timedelta(days=1)
     assert days == pytest.approx(settings.TOKEN_DAYS, abs=0.01)
@@ -201,7 +201,7 @@ def test_where_no_mail_is_sent_an_administrator_makes_the_link(bo: User) -> None
     assert "New password" in Client().get(link, follow=True).content.decode()
 
 
-def test_the_address_for_mail_is_changed_by_whoever_knows_the_password(bo: User) -> None:
+def test_changing_the_e_mail_address_needs_the_password(bo: User) -> None:
     client = signed_in(bo)
     led = client.post(reverse("change-email"), {"email": "eve@example.org"})
     assert led.headers["Location"].startswith(reverse("account_reauthenticate"))

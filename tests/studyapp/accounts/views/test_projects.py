@@ -128,7 +128,7 @@ def test_two_projects_of_one_name_are_refused(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["owner", "editor", "viewer", "stranger"])
-def test_an_account_makes_no_project_and_no_run_by_itself(project: Project, name: str) -> None:
+def test_an_account_without_rights_makes_no_project_and_no_run(project: Project, name: str) -> None:
     client = _as(name)
     assert client.post(reverse("make-project"), {"name": "My own"}).status_code == 403
     assert "Administrators create projects" in client.get(reverse("account")).content.decode()
@@ -151,9 +151,7 @@ def test_projects_are_made_by_whom_the_setting_or_a_permission_lets(
 
 
 @pytest.mark.parametrize("how", ["removed", "lowered", "deactivated", "deleted"])
-def test_an_invitation_of_somebody_who_may_make_none_any_more_is_worth_nothing(
-    project: Project, how: str
-) -> None:
+def test_an_invitation_is_void_once_its_maker_may_make_none(project: Project, how: str) -> None:
     owner = User.objects.get(username="owner")
     second = User.objects.create_user("second", password="x")
     member = Membership.objects.create(project=project, user=second, role=Role.OWNER)

@@ -55,7 +55,7 @@ def budget(run: Run) -> float:
     return executor._config_for(run, "labels").gemini.budget_dollars
 
 
-def test_what_one_run_spent_another_cannot(project: Project) -> None:
+def test_money_spent_by_one_run_is_not_left_for_another(project: Project) -> None:
     first, second = make(project), make(project)
     elsewhere = make(Project.objects.create(name="Elsewhere"))
     assert budget(first) == 5.0

@@ -64,7 +64,7 @@ def test_a_name_leads_to_no_folder_that_is_there() -> None:
     assert theirs.features.count() == 3
 
 
-def test_a_folder_of_another_config_is_never_believed_done() -> None:
+def test_a_folder_of_another_config_never_counts_as_done() -> None:
     run = lifecycle.create_run(name="a", config=CONFIG, created_by=None)
     run_directories.make(folders.directory_of(run=run))
     lifecycle.queue_run(run=run)

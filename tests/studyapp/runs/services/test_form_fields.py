@@ -104,7 +104,7 @@ def test_a_form_and_its_text_make_the_same_config() -> None:
         '[features]\nthreshold = 2.5\n[essentia]\nper_head = 7\n[machine]\ndevice = "cuda"\n',
     ],
 )
-def test_a_runs_config_comes_back_as_a_short_text(text: str) -> None:
+def test_a_runs_config_is_restored_as_a_short_text(text: str) -> None:
     config = config_from_toml(text=text)
     short = form_fields.text_of(config)
     assert config_from_toml(text=short) == config
@@ -126,7 +126,7 @@ def _keys(text: str) -> set[str]:
         ({"subject.hookpoints": "x"}, "hookpoint 'x'", ""),
     ],
 )
-def test_the_pipeline_alone_refuses(data: dict[str, Any], line: str, at: str) -> None:
+def test_the_pipeline_refuses_by_itself(data: dict[str, Any], line: str, at: str) -> None:
     text = form_fields.written(TEXT, data)
     with pytest.raises(RunError) as refused:
         config_from_toml(text=text)
@@ -134,6 +134,6 @@ def test_the_pipeline_alone_refuses(data: dict[str, Any], line: str, at: str) ->
     assert form_fields.at_fault(str(refused.value)) == at
 
 
-def test_a_text_that_is_not_toml_is_left_alone() -> None:
+def test_a_text_that_is_not_toml_is_left_unchanged() -> None:
     with pytest.raises(RunError, match="not TOML"):
         form_fields.written("[sae", {"sae.ks": "4"})

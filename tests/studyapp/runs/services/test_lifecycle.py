@@ -250,7 +250,7 @@ def test_a_run_that_has_no_job_gets_one(notified: list[str]) -> None:
     assert Job.objects.get().target == run.pk
 
 
-def test_a_stopped_run_is_left_by_its_worker_and_goes_on_when_queued(
+def test_a_stopped_run_is_left_by_its_worker_and_continues_when_queued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, seen = _queued(), []

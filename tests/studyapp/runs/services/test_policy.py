@@ -187,7 +187,7 @@ def other(editor: User) -> User:
 
 
 @pytest.mark.parametrize("end", [gone, closed, left])
-def test_an_editor_goes_on_with_a_run_whose_maker_may_no_more(
+def test_an_editor_continues_a_run_whose_maker_has_lost_the_right(
     offered: Path, editor: User, other: User, monkeypatch: pytest.MonkeyPatch, end: Any
 ) -> None:
     run = make(offered, editor)
@@ -209,7 +209,7 @@ def test_a_run_stays_its_makers_while_they_may_start_it(
     assert run.created_by == editor
 
 
-def test_whoever_takes_a_run_over_may_name_no_more_than_in_their_own(
+def test_taking_over_a_run_allows_no_more_than_starting_ones_own(
     offered: Path, other: User
 ) -> None:
     admin = User.objects.create_superuser("ada", password="x")

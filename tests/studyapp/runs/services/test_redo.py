@@ -58,7 +58,7 @@ def test_what_follows_is_undone_and_the_earlier_stages_stay(run: Run) -> None:
     assert not list(files.path.glob("labels/*/*.parquet"))
 
 
-def test_the_worker_makes_it_anew_and_indexes_it(
+def test_the_worker_re_runs_the_stage_and_indexes_the_run(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lifecycle.redo_stage(run=run, stage="labels")
@@ -83,7 +83,7 @@ def test_the_worker_makes_it_anew_and_indexes_it(
     assert set(named) == {0, 1}
 
 
-def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
+def test_a_run_used_by_a_study_stays_as_it_is(run: Run) -> None:
     study = factories.make_study()
     study.runs.add(run)
     with pytest.raises(RunError, match="its features cannot change"):
@@ -92,7 +92,7 @@ def test_a_run_that_a_study_stands_on_stays_as_it_is(run: Run) -> None:
     assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
 
-def test_who_may_not_take_a_run_over_undoes_nothing(run: Run) -> None:
+def test_people_who_may_not_take_over_a_run_undo_nothing(run: Run) -> None:
     Run.objects.update(origin=Run.Origin.SITE)
     run.refresh_from_db()
     with pytest.raises(RunError, match="eve may not start runs in no project"):
@@ -102,7 +102,7 @@ def test_who_may_not_take_a_run_over_undoes_nothing(run: Run) -> None:
     assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
 
 
-def test_redo_takes_a_run_over_from_a_maker_who_is_gone(run: Run, researcher: Client) -> None:
+def test_redo_takes_over_a_run_whose_maker_is_gone(run: Run, researcher: Client) -> None:
     Run.objects.update(origin=Run.Origin.SITE)
     researcher.post(reverse("redo-stage", args=[run.pk, "scores"]))
     run.refresh_from_db()
@@ -117,7 +117,7 @@ def test_redo_takes_a_run_over_from_a_maker_who_is_gone(run: Run, researcher: Cl
         ({"directory": "/elsewhere/run"}, "was made elsewhere"),
     ],
 )
-def test_when_no_stage_can_be_made_anew(run: Run, change: dict[str, str], line: str) -> None:
+def test_when_no_stage_can_be_re_run(run: Run, change: dict[str, str], line: str) -> None:
     Run.objects.update(**change)
     run.refresh_from_db()
     with pytest.raises(RunError, match=line):
@@ -134,7 +134,7 @@ def test_a_stage_that_is_not_done_changes_nothing(run: Run) -> None:
         lifecycle.redo_stage(run=run, stage="nothing")
 
 
-def test_the_page_offers_it_and_says_what_goes_with_it(run: Run, researcher: Client) -> None:
+def test_the_page_offers_a_re_run_and_says_what_it_includes(run: Run, researcher: Client) -> None:
     address = reverse("run", args=[run.pk])
     page = researcher.get(address).content.decode()
     assert "Re-run exemplars" in page

@@ -65,7 +65,9 @@ def said(response: Any) -> str:
 
 
 @pytest.mark.parametrize("role", ["", "viewer"])
-def test_who_is_editor_nowhere_starts_and_asks_nothing(role: str, offered: Path) -> None:
+def test_people_who_are_editors_nowhere_can_start_and_check_nothing(
+    role: str, offered: Path
+) -> None:
     client = somebody("eve", role)
     run = factories.make_run()
     given = {"name": "mine", "config": text(offered)}
@@ -153,7 +155,7 @@ def test_the_plan_tells_nothing_of_folders_that_are_not_offered(
     assert len(answers) == 1
 
 
-def test_a_large_corpus_is_not_listed_while_somebody_waits(
+def test_a_large_corpus_is_not_listed_during_a_request(
     offered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = somebody("edda", "editor")
@@ -220,7 +222,7 @@ def test_odd_toml_gets_a_line(odd: str, who: str, offered: Path) -> None:
     assert client.post(reverse("new-run"), given).status_code in (302, 422)
 
 
-def test_a_number_of_thousands_of_digits_is_no_runs(offered: Path) -> None:
+def test_a_number_with_thousands_of_digits_is_not_a_run(offered: Path) -> None:
     client = somebody("edda", "editor")
     assert client.get(reverse("new-run"), {"like": "9" * 5000}).status_code == 200
     assert client.get(reverse("compare-runs"), {"run": ["9" * 5000]}).status_code == 200

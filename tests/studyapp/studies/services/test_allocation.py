@@ -122,7 +122,7 @@ def test_no_other_choice_of_cells_is_cheaper() -> None:
         assert squares == best
 
 
-def test_the_same_seed_and_state_give_the_same_plan_and_others_another() -> None:
+def test_only_the_same_seed_and_state_give_the_same_plan() -> None:
     of = frame(catch=("c01", "c02"), catch_trials=1, repeats=2)
     first = [allocation.draw(of, empty(of), seed) for seed in range(6)]
     assert first == [allocation.draw(of, empty(of), seed) for seed in range(6)]

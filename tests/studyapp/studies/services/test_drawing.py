@@ -30,7 +30,7 @@ def named(index: int, *names: tuple[str, str]) -> PooledFeature:
     return replace(pooled(index), candidates={"m": rows})
 
 
-def test_a_near_synonym_is_no_second_option() -> None:
+def test_a_near_synonym_is_not_a_second_option() -> None:
     pool = {
         "a/0": named(0, ("hiss", "hiss"), ("low", "low")),
         "a/1": named(1, ("hissing", "hiss"), ("high", "high")),
@@ -82,7 +82,7 @@ def test_shares_add_up_and_never_pass_what_is_eligible(kept, wanted, rng) -> Non
     assert all(shares[sae] <= eligible[sae] for sae in shares)
 
 
-def test_the_same_seed_draws_the_same_features_and_another_seed_others() -> None:
+def test_the_same_seed_draws_the_same_features_and_another_seed_different_ones() -> None:
     pool = [pooled(index) for index in range(40)]
 
     def names(seed: int) -> list[str]:
@@ -112,7 +112,7 @@ def test_five_own_candidates_keep_the_methods_ranks() -> None:
     ]  # fmt: skip
 
 
-def test_what_is_missing_comes_from_the_nearest_neighbours_first() -> None:
+def test_missing_distractors_come_from_the_nearest_neighbours_first() -> None:
     one = pooled(1, texts=("a", "b", "c"))
     one.feature.neighbours = ["a/3", "a/2", "a/99"]
     near, next_, far = pooled(3, texts=("A ", "q")), pooled(2, texts=("r",)), pooled(4)

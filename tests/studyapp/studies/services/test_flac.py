@@ -35,6 +35,6 @@ def test_every_frame_but_the_last_three_has_its_point(seconds: float) -> None:
     assert all(frames[offset : offset + 2] == b"\xff\xf8" for _, offset, _ in points)
 
 
-def test_what_is_no_flac_is_refused() -> None:
+def test_a_file_that_is_not_flac_is_refused() -> None:
     with pytest.raises(ValueError, match="not a FLAC file"):
         flac.for_playing(b"RIFF" + bytes(100))

@@ -48,7 +48,7 @@ def test_every_method_gets_the_same_features_and_the_same_three_stimuli(run: Run
     assert all(len(set(stimuli)) == 3 for stimuli in cells[METHODS[0]].values())
 
 
-def test_a_draft_says_who_was_left_out_and_why(run: Run) -> None:
+def test_a_draft_states_which_features_are_excluded_and_why(run: Run) -> None:
     make_features(run, count=3, candidates=2, sae="layer3-n64-k4")
     Exemplar.objects.filter(feature__identifier="layer2-n64-k4/0", rank__gt=2).delete()
     assert create(run).left_out == {
@@ -98,7 +98,7 @@ def test_features_are_drawn_in_proportion_to_what_each_sae_kept() -> None:
     assert drawn == {"layer2-n64-k4": 6, "layer3-n64-k4": 3}
 
 
-def test_features_are_drawn_from_the_chosen_saes_alone(run: Run) -> None:
+def test_features_are_drawn_only_from_the_chosen_saes(run: Run) -> None:
     make_features(run, count=6, sae="layer3-n64-k4")
     study = create(run, saes=["layer3-n64-k4"])
     assert {item.feature.sae for item in study.items.all()} == {"layer3-n64-k4"}
@@ -282,7 +282,7 @@ def test_a_study_that_is_not_what_was_frozen_does_not_open(run: Run) -> None:
         ("closed", set()),
     ],
 )
-def test_a_study_moves_only_as_it_may(run: Run, state: str, allowed: set[str]) -> None:
+def test_a_study_changes_state_only_as_allowed(run: Run, state: str, allowed: set[str]) -> None:
     for action in ("freeze", "open_study", "pause", "close"):
         study = make_study(run=run, state=state, slug=f"{state}-{action[:4]}")
         if action in allowed:

@@ -48,7 +48,7 @@ def clip() -> Clip:
 
 @pytest.mark.parametrize("level", [0.003, 0.1, 0.9])
 @pytest.mark.parametrize("target", [-23.0, -30.0])
-def test_stored_bytes_have_the_wished_loudness(clip: Clip, level: float, target: float) -> None:
+def test_stored_bytes_have_the_target_loudness(clip: Clip, level: float, target: float) -> None:
     write(clip, noise(level=level))
     stimulus = stimuli.make_stimulus(clip=clip, loudness_lufs=target)
     measured = pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(decoded(stimulus))
@@ -73,7 +73,7 @@ def test_the_file_is_mono_32_khz_16_bit_flac(clip: Clip) -> None:
     )  # fmt: skip
 
 
-def test_the_file_holds_no_metadata_but_what_playing_needs(clip: Clip) -> None:
+def test_the_file_has_only_the_metadata_that_playing_needs(clip: Clip) -> None:
     path = Path(settings.DATA) / clip.run.directory / clip.path
     with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, format="FLAC") as file:
         file.title, file.artist, file.comment = "Secret title", "Secret artist", "method x"
@@ -95,7 +95,7 @@ def test_another_rate_is_resampled(clip: Clip) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.8, 1.0, 1.25])
-def test_the_length_is_the_wished_one_with_faded_ends(clip: Clip, seconds: float) -> None:
+def test_the_length_is_as_requested_with_faded_ends(clip: Clip, seconds: float) -> None:
     stimulus = made(write(clip, noise()), seconds=seconds)
     samples = decoded(stimulus)
     assert len(samples) == round(seconds * SAMPLE_RATE)

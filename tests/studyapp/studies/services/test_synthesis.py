@@ -17,7 +17,7 @@ def intervals(sound: synthesis.Samples) -> list[synthesis.Samples]:
 
 
 @pytest.mark.parametrize("target", [1, 2, 3])
-def test_huggins_pitch_is_a_difference_between_the_ears_near_600_hz_alone(target: int) -> None:
+def test_huggins_pitch_is_a_difference_between_the_ears_only_near_600_hz(target: int) -> None:
     found = intervals(synthesis.huggins(target=target, variant=0))
     differing = [n for n, one in enumerate(found, 1) if np.abs(one[:, 0] - one[:, 1]).max() > 1e-9]
     assert differing == [target]
