@@ -55,8 +55,10 @@ class StepForm(forms.Form):
         self, data: Any = None, *, draft: StudyDraft, answers: Answers, runs: list[Run]
     ) -> None:
         super().__init__(data, initial=self.shown(answers))
+        # `title_` stands for `title`: with a field `title`, a template's `form.title` would be it.
+        declared = {name.rstrip("_") for name in self.fields}
         for one in every_setting():
-            if one.step == self.step and one.name not in self.fields:
+            if one.step == self.step and one.name not in declared:
                 self.fields[one.name] = field_of(one)
         self.draft, self.answers, self.sources = draft, answers, runs
         self.arrange()
