@@ -22,29 +22,29 @@ Limits = tuple[int, int]
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: what its column, which gives type, choices and default, does not say."""
+    """One setting. Its type, choices and default are those of its column; this adds the rest."""
 
     name: str
     label: str = ""
-    """In the wizard, and in the help of `create_study`."""
+    """Its name in the wizard, and in the help of `create_study`."""
     step: str = ""
     """The step of the wizard that asks for it; empty if none does, or only in parts."""
     option: str = ""
     """The option of `create_study`."""
     option_help: str = ""
-    """In place of the label."""
+    """The help of the option, if the label is not enough."""
     metavar: str = ""
-    """Of an option that may be given several times."""
+    """The form of one value, for an option that may be given several times."""
     help: str = ""
-    """Below the wizard's field."""
+    """The text below the field in the wizard."""
     limits: Limits | None = None
-    """The least and the largest value."""
+    """The smallest and the largest value."""
     fallback: Any = None
-    """The default, where the column has none."""
+    """The default, if the column has none."""
     editable: bool = False
     """Whether a draft may change it after its items were drawn; a frozen study never may."""
     made: bool = False
-    """Whether it is made while the study is made, and never given."""
+    """Whether making the study determines it, so that nobody can give it."""
     copied: bool = True
     """Whether the next version starts with it."""
     added_later: bool = False
@@ -61,17 +61,17 @@ class Setting:
 
     @property
     def described(self) -> str:
-        """In the help of its option."""
+        """What `--help` says about its option."""
         return self.option_help or self.label[:1].lower() + self.label[1:]
 
     @property
     def default(self) -> Any:
-        """A value of its own for each caller: lists and mappings are not shared."""
+        """A new value at each call, so that lists and mappings are never shared."""
         value = self.column.get_default() if self.fallback is None else self.fallback
         return value.value if isinstance(value, Enum) else value
 
     def value_of(self, study: Study) -> Any:
-        """The study's value as JSON has it."""
+        """The study's value, as a type that JSON has."""
         value = getattr(study, self.column.attname)
         return value if isinstance(value, JSON) else str(value)
 
@@ -136,7 +136,7 @@ SETTINGS = (
     Setting("saes", "SAEs", "sources", "--saes", "comma-separated; every SAE if not given",
             added_later=True),
     Setting("strata", "Stratified by", "features", "--strata", added_later=True),
-    # Not copied: the version after a rehearsal is the real study, and no step would tell.
+    # Not copied: after a rehearsal comes the real study, and no step asks about it.
     Setting("rehearsal", option="--rehearsal", copied=False, added_later=True,
             option_help="no real data: simulated listeners may take part beside people, and all "
             "are counted"),
@@ -165,7 +165,7 @@ def setting(name: str) -> Setting:
 
 
 def editable() -> frozenset[str]:
-    """What a draft may still change; its items were drawn from the rest."""
+    """What a draft may still change; its items depend on the rest."""
     return frozenset(one.name for one in every_setting() if one.editable)
 
 

@@ -61,7 +61,7 @@ class SourcesForm(StepForm):
         return list(self.fields[name].widget.value_from_datadict(self.data, self.files, name) or ())
 
     def clean_saes(self) -> list[str]:
-        """Empty for all of them."""
+        """An empty list stands for all of them."""
         given = list(self.cleaned_data["saes"])
         return [] if set(given) == set(self.names) else given
 

@@ -22,7 +22,7 @@ WORDING = (
 
 
 class WordingField(forms.CharField):
-    """Gold-MSI wording as text; clean, a mapping, empty where nothing was given."""
+    """Gold-MSI wording as text; its clean value is a mapping, empty if nothing was given."""
 
     def __init__(self, label: str) -> None:
         super().__init__(

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from studyapp import texts
-from studyapp.models import Study, StudyDraft
+from studyapp.models import Recruitment, Study, StudyDraft
 from studyapp.models.steps import Step
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.studies.selectors.studies import pools
@@ -26,17 +26,18 @@ Answers = dict[str, Any]
 STEPS = (
     "sources", "methods", "features", "trials", "size", "checks", "texts", "recruitment",
 )  # fmt: skip
-"""In their order; the review comes after them."""
+"""The steps in order; the review comes after them."""
 IN_PIECES = frozenset({"quality_rules", "analysis_plan"})
-"""Settings that a step asks for in pieces."""
+"""Settings that the steps ask for in pieces."""
 ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
 """The parts of the analysis plan that a step asks for."""
 RECRUITMENT = ("entry", "service", "external_study", "payment")
 """Answers that become the study's recruitment, not a setting."""
+CURRENCY = "EUR"
 TEST = "difference_mean_confidence"
 """The analysis's confirmatory test, unless the plan says otherwise."""
 COUNTED_FEATURES = 20_000
-"""A page counts eligible features up to this many features; beyond, it gives an upper bound."""
+"""A page counts the eligible ones among up to this many features; beyond, it gives a bound."""
 
 
 def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
@@ -58,7 +59,7 @@ def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
 
 
 def default_features(available: int) -> int:
-    """How many features are drawn of so many, unless somebody says otherwise."""
+    """How many features are drawn by default if this many are available."""
     usual: int = setting("features_wanted").default
     return max(1, min(usual, available))
 
@@ -80,7 +81,7 @@ def _defaults(answers: Answers) -> Answers:
     own = {f"{name}_text": default_text(languages, name) for name in texts.NAMES}
     return table | own | {
         "slug": answers.get("slug") or selectors.free_slug(),
-        # More than `create_study` does without options, so that agreement can be estimated.
+        # Here the defaults differ from those of `create_study`: agreement can be estimated.
         "seed": 1,
         "trials_per_participation": trials,
         "ratings_per_item": 3,
@@ -92,11 +93,11 @@ def _defaults(answers: Answers) -> Answers:
         "equivalence_bound": None,
         "plan_text": "",
         "plan_kept": {},
-        "entry": "link",
-        "service": "none",
+        "entry": Recruitment.Entry.LINK.value,
+        "service": Recruitment.Service.NONE.value,
         "external_study": "",
         "payment": None,
-        "currency": "EUR",
+        "currency": CURRENCY,
     }  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def answers_of(study: Study) -> Answers:
     payment = None if row.payment is None else f"{row.payment:.2f}"
     return answers | {
         "entry": row.entry, "service": row.service, "external_study": row.external_study,
-        "payment": payment, "currency": row.currency or "EUR",
+        "payment": payment, "currency": row.currency or CURRENCY,
     }  # fmt: skip
 
 

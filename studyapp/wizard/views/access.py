@@ -10,7 +10,7 @@ from studyapp.wizard import selectors
 
 
 def draft_for(request: HttpRequest, pk: int) -> StudyDraft:
-    """The draft, if the user may edit in its project or, if it has none, made it.
+    """The draft, if the user may edit in its project, or made it and it has no project.
 
     Nobody else learns that it exists.
     """
