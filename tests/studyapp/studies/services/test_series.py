@@ -65,7 +65,7 @@ def test_capitals_do_not_make_another_link(ours: Project) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("slug", ["preview-0123", "Preview-x"])
 def test_links_of_previews_are_reserved(slug: str) -> None:
-    with pytest.raises(StudyError, match="are for previews"):
+    with pytest.raises(StudyError, match="are reserved for previews"):
         make_study(slug=slug)
 
 
