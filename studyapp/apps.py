@@ -60,4 +60,4 @@ def _keep_tokens(instance: Any, update_fields: frozenset[str] | None, **_: Any) 
 
     renewed = update_fields == frozenset({"password"}) and instance._password is None
     if renewed and instance.has_usable_password():
-        tokens.keep_marks(user=instance)
+        tokens.keep_valid(user=instance)

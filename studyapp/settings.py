@@ -46,13 +46,13 @@ def _make_data_folder(folder: Path) -> bool:
 def _key(name: str, file: Path, make: Callable[[], str]) -> str:
     """Return the key from the environment, otherwise the one in the file."""
     given: str = env.str(name, default="")
-    return keys.checked(name, given) if given else keys.kept(file, make)
+    return keys.check_length(name, given) if given else keys.read_or_create(file, make)
 
 
-def _first_pseudonym_key() -> str:
+def _new_pseudonym_key() -> str:
     """Return a first pseudonym key; pseudonyms in existing data were made with the cookie key."""
     before = [*SECRET_KEY_FALLBACKS, SECRET_KEY][0]
-    return keys.as_before(before) if _WAS_IN_USE else keys.fresh()
+    return keys.from_cookie_key(before) if _WAS_IN_USE else keys.generate()
 
 
 def _keep_to_owner(database: Path) -> None:
@@ -72,10 +72,10 @@ def _networks(name: str, default: str) -> list[ipaddress.IPv4Network | ipaddress
 
 
 _WAS_IN_USE = _make_data_folder(DATA)
-SECRET_KEY = _key("EARWITNESS_SECRET_KEY", DATA / "secret_key", keys.fresh)
+SECRET_KEY = _key("EARWITNESS_SECRET_KEY", DATA / "secret_key", keys.generate)
 SECRET_KEY_FALLBACKS = env.list("EARWITNESS_SECRET_KEY_FALLBACKS", default=[])
 """Earlier keys, the newest first: what they signed is still valid, but they sign nothing new."""
-PSEUDONYM_KEY = _key("EARWITNESS_PSEUDONYM_KEY", DATA / "pseudonym_key", _first_pseudonym_key)
+PSEUDONYM_KEY = _key("EARWITNESS_PSEUDONYM_KEY", DATA / "pseudonym_key", _new_pseudonym_key)
 DEBUG = env.bool("EARWITNESS_DEBUG", default=False)
 ALLOWED_HOSTS = [
     host.strip()

@@ -19,13 +19,13 @@ from django.shortcuts import redirect
 
 from studyapp.accounts.services.second_factor import has_second_factor
 
-WITHOUT = frozenset(
+ALLOWED_WITHOUT = frozenset(
     {"account_reauthenticate", "mfa_activate_totp", "mfa_view_recovery_codes", "logout"}
 )
 """Pages that work without a second factor, even if one is required."""
 
 
-SEALED = frozenset({"secret", "seed"})
+ENCRYPTED = frozenset({"secret", "seed"})
 """The encrypted values of second factors and recovery codes."""
 
 
@@ -42,12 +42,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
 
     def encrypt(self, text: str) -> str:
         """Encrypt a text, so that a copy of the database does not reveal anyone's codes."""
-        return _seal().encrypt(text.encode()).decode()
+        return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """Decrypt a text. Raises `ImproperlyConfigured` if it was encrypted with another key."""
         try:
-            return _seal().decrypt(encrypted_text.encode()).decode()
+            return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
             raise ImproperlyConfigured(
                 "a second factor was encrypted with another EARWITNESS_SECRET_KEY: restore that"
@@ -56,7 +56,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
             ) from error
 
 
-def seal_again() -> int:
+def reencrypt() -> int:
     """Encrypt every second factor again with the current key; returns how many there were.
 
     Afterwards earlier keys can be removed from `EARWITNESS_SECRET_KEY_FALLBACKS`.
@@ -65,7 +65,7 @@ def seal_again() -> int:
     with transaction.atomic():
         rows = list(Authenticator.objects.select_for_update().exclude(type="webauthn"))
         for row in rows:
-            for name in SEALED & row.data.keys():
+            for name in ENCRYPTED & row.data.keys():
                 row.data[name] = adapter.encrypt(adapter.decrypt(row.data[name]))
             row.save(update_fields=["data"])
     return len(rows)
@@ -85,7 +85,7 @@ class RequiredMiddleware:
     ) -> HttpResponse | None:
         """Return a redirect, or None to continue; public pages need no second factor."""
         match = request.resolver_match
-        if settings.SECOND_FACTOR != "required" or (match and match.url_name in WITHOUT):
+        if settings.SECOND_FACTOR != "required" or (match and match.url_name in ALLOWED_WITHOUT):
             return None
         if not getattr(view, "login_required", True):
             return None
@@ -94,7 +94,7 @@ class RequiredMiddleware:
         return redirect("mfa_activate_totp")
 
 
-def _seal() -> MultiFernet:
+def _cipher() -> MultiFernet:
     every = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     return MultiFernet([_fernet(key) for key in every])
 

@@ -38,7 +38,7 @@ def with_token(view: Callable[..., HttpResponse | StreamingHttpResponse]) -> Cal
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        user = tokens.holder(secret.strip()) if scheme.lower() == "bearer" else None
+        user = tokens.owner_of(secret.strip()) if scheme.lower() == "bearer" else None
         if user is None:
             answer = _error(401, "give a valid token: Authorization: Bearer SECRET")
             answer["WWW-Authenticate"] = "Bearer"

@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from studyapp.core.errors import InstallationError
-from studyapp.core.keys import key_fingerprint, names_alike
+from studyapp.core.keys import gives_same_pseudonyms, key_fingerprint
 from studyapp.models import Installation, Participation
 
 NAME = "installation"
@@ -56,7 +56,7 @@ def _noted() -> Installation:
     """Create the row with the current key's fingerprint, if the key keeps every pseudonym."""
     if Participation.objects.exists():
         before = [*settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY]
-        if not any(map(names_alike, before)):
+        if not any(map(gives_same_pseudonyms, before)):
             raise InstallationError(
                 "existing pseudonyms were made with an earlier EARWITNESS_SECRET_KEY: set "
                 "EARWITNESS_PSEUDONYM_KEY to that key (and if it is no longer the secret key, add "

@@ -23,12 +23,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-LEAST_CHARACTERS = 32
+MIN_CHARACTERS = 32
 EXTERNAL_SALT = "earwitness.external"
 PERSON_SALT = "earwitness.person"
 ENTRY_SALT = "earwitness.entry"
 PSEUDONYM_SALT = "earwitness.pseudonym"
-FORMERLY = (EXTERNAL_SALT, ENTRY_SALT, PSEUDONYM_SALT)
+FORMER_SALTS = (EXTERNAL_SALT, ENTRY_SALT, PSEUDONYM_SALT)
 """Salts that were used with the cookie key before there was a pseudonym key."""
 MAKE_ONE = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
 
@@ -51,37 +51,37 @@ def key_fingerprint() -> str:
     return keyed_hash(PSEUDONYM_SALT, "fingerprint")[:16]
 
 
-def names_alike(cookies_key: str) -> bool:
+def gives_same_pseudonyms(cookie_key: str) -> bool:
     """Whether the pseudonym key gives the same pseudonyms as this cookie key used to."""
     ours = settings.PSEUDONYM_KEY
-    return all(_hmac_key(ours, salt) == _derived(cookies_key, salt) for salt in FORMERLY)
+    return all(_hmac_key(ours, salt) == _derived(cookie_key, salt) for salt in FORMER_SALTS)
 
 
-def fresh() -> str:
+def generate() -> str:
     """Return a new key of 384 random bits."""
     return secrets.token_urlsafe(48)
 
 
-def as_before(cookies_key: str) -> str:
+def from_cookie_key(cookie_key: str) -> str:
     """Return a pseudonym key that keeps the pseudonyms made with this cookie key.
 
     It contains values derived from the cookie key, not the key itself.
     """
-    former = {salt: _derived(cookies_key, salt).hex() for salt in FORMERLY}
-    return json.dumps({"root": fresh()} | former)
+    former = {salt: _derived(cookie_key, salt).hex() for salt in FORMER_SALTS}
+    return json.dumps({"root": generate()} | former)
 
 
-def checked(name: str, key: str) -> str:
+def check_length(name: str, key: str) -> str:
     """Return the key. Raises `ImproperlyConfigured` if it is too short."""
-    if len(key) < LEAST_CHARACTERS:
+    if len(key) < MIN_CHARACTERS:
         raise ImproperlyConfigured(
-            f"{name} has {len(key)} characters, under the minimum of {LEAST_CHARACTERS}: "
+            f"{name} has {len(key)} characters, under the minimum of {MIN_CHARACTERS}: "
             + ("restore the original file" if not key else f"make one with {MAKE_ONE}")
         )
     return key
 
 
-def kept(path: Path, make: Callable[[], str]) -> str:
+def read_or_create(path: Path, make: Callable[[], str]) -> str:
     """Return the key in the file, which is created if missing and readable only by its owner.
 
     Raises `ImproperlyConfigured` if the file cannot be read or created, or contains no key.
@@ -89,7 +89,7 @@ def kept(path: Path, make: Callable[[], str]) -> str:
     try:
         if not path.exists():
             _publish(path, make())
-        return checked(str(path), path.read_text().strip())
+        return check_length(str(path), path.read_text().strip())
     except OSError as error:
         what = f"{path.name} cannot be read" if path.exists() else "it is not writable"
         raise ImproperlyConfigured(

@@ -113,7 +113,7 @@ def zip_study(study: Study, forms: Forms = EXACT) -> Iterator[bytes]:
     version, and come from one snapshot of the database.
     """
     folder = f"{study.slug}-v{study.version}"
-    written = _Taken()
+    written = _ChunkBuffer()
     with snapshot(), zipfile.ZipFile(written, "w") as packed:  # type: ignore[call-overload] # has the methods that are used
         for place, chunks in _entries(study, lambda _, stream: stream, forms):
             entry = zipfile.ZipInfo(f"{folder}/{place}", timezone.now().timetuple()[:6])
@@ -218,14 +218,14 @@ def _csv(header: list[str], cells: Iterable[list[Any]], *, mark: bool = False) -
     """Yield a CSV file in chunks; `mark` adds the byte order mark that spreadsheets need."""
     if mark:
         yield codecs.BOM_UTF8
-    writer = csv.writer(_Line())
+    writer = csv.writer(_LineWriter())
     yield str(writer.writerow(header)).encode()
     lines = map(writer.writerow, cells)
     while batch := "".join(islice(lines, LINES)):
         yield batch.encode()
 
 
-class _Line:
+class _LineWriter:
     """A file-like object that returns each line that `csv` writes."""
 
     def write(self, text: str) -> str:
@@ -233,7 +233,7 @@ class _Line:
         return text
 
 
-class _Taken:
+class _ChunkBuffer:
     """A write-only file-like object whose bytes can be taken out in between."""
 
     def __init__(self) -> None:

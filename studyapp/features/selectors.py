@@ -26,7 +26,7 @@ from studyapp.models import (
 from studyapp.studies.selectors import people
 
 PAGE = 50
-FEW = 1000
+MAX_FETCHED = 1000
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Near:
+class SimilarFeature:
     """A feature that is similar to another one by the cosine of their decoder directions."""
 
     identifier: str
@@ -111,7 +111,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ListenerRatings:
     """Listeners' mean confidence in one method's labels of a feature, in a closed study."""
 
     study: Study
@@ -132,8 +132,8 @@ def matching(run: Run, filtered: QuerySet[Feature]) -> QuerySet[Feature]:
     database: with an explicit order it would scan every row (25 ms instead of 5 ms). If many match,
     the index of the order yields a page after skipping only a few rows.
     """
-    few = list(filtered.order_by().values_list("pk", flat=True)[: FEW + 1])
-    return filtered if len(few) > FEW else of_run(run).filter(pk__in=few)
+    few = list(filtered.order_by().values_list("pk", flat=True)[: MAX_FETCHED + 1])
+    return filtered if len(few) > MAX_FETCHED else of_run(run).filter(pk__in=few)
 
 
 def page(
@@ -156,7 +156,9 @@ def page(
     return Page(rows, first if has_before else "", last if has_after else "")
 
 
-def beside(found: QuerySet[Feature], feature: Feature, *, order: Order) -> tuple[str, str]:
+def previous_and_next(
+    found: QuerySet[Feature], feature: Feature, *, order: Order
+) -> tuple[str, str]:
     """Return the identifiers of the previous and next feature in the list ("" at its ends)."""
     place = cursor_of(feature, order)
     one_before, one_after = (
@@ -222,7 +224,9 @@ def scorers(found: dict[str, list[LabelCandidate]]) -> list[str]:
     return sorted({name for many in found.values() for label in many for name in label.scores})
 
 
-def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) -> list[Near]:
+def neighbours(
+    feature: Feature, view: FeatureView | None, *, limit: int = 8
+) -> list[SimilarFeature]:
     """Return the most similar features by decoder cosine, with their best labels: two queries."""
     cosines = dict(view.facts["neighbours"]) if view else {}
     nearest = feature.neighbours[:limit]
@@ -232,7 +236,7 @@ def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) ->
     }
     names = _best_names([near.pk for near in known.values()])
     return [
-        Near(
+        SimilarFeature(
             name,
             cosines.get(name),
             sorted(set(names.get(known[name].pk, {}).values())) if name in known else [],
@@ -242,7 +246,7 @@ def neighbours(feature: Feature, view: FeatureView | None, *, limit: int = 8) ->
     ]
 
 
-def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
+def listener_ratings(feature: Feature, studies: QuerySet[Study]) -> list[ListenerRatings]:
     """Return what people answered about the feature in those of `studies` that are closed.
 
     A study is left out if another version of it is under way with this feature, because its results
@@ -264,7 +268,7 @@ def heard(feature: Feature, studies: QuerySet[Study]) -> list[Heard]:
     )
     found = Study.objects.in_bulk({row["trial__item__study"] for row in rows}) if rows else {}
     return [
-        Heard(
+        ListenerRatings(
             found[row["trial__item__study"]],
             row["trial__item__condition__method"],
             row["n"],

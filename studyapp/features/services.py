@@ -20,7 +20,7 @@ from studyapp.models import Feature, FeatureView, Job, Run
 
 KIND = "feature_view"
 QUEUE = Job.Queue.CPU
-MOST_WAITING = 16
+MAX_WAITING = 16
 """Limit on a run's views that wait or are being made. Opening a page requests one, so a script that
 opens every page would otherwise fill the queue ahead of everyone else's work."""
 
@@ -47,7 +47,7 @@ def request(feature: Feature) -> Job | None:
     """
     own = Feature.objects.filter(run=feature.run_id).values("pk")
     waiting = Job.objects.filter(kind=KIND, state__in=Job.UNFINISHED, target__in=own)
-    if waiting.count() >= MOST_WAITING:
+    if waiting.count() >= MAX_WAITING:
         return waiting.filter(target=feature.pk).first()
     return jobs.enqueue(kind=KIND, target=feature.pk, queue=QUEUE)
 

@@ -29,7 +29,7 @@ from studyapp.core.keys import key_fingerprint
 from studyapp.hosting import dumps
 from studyapp.models import Run
 
-FORM = 1
+FORMAT = 1
 MANIFEST = "backup.json"
 LEFT_OUT = {
     "broker", "hub", "logs", "pseudonym_key", "researcher.json", "secret_key", "serving.lock",
@@ -62,11 +62,11 @@ def size() -> int:
     return sum(path.stat().st_size for path in _data_files() if path.exists())
 
 
-def elsewhere() -> list[str]:
+def folders_left_out() -> list[str]:
     """Return folders that a backup lacks: imported runs outside the data folder, and links."""
     folders = Run.objects.values_list("directory", flat=True)
     imported = {one for one in folders if not _in_data(Path(settings.DATA) / one)}
-    linked = {str(path) for place, names, _ in _walked() for path in _links(place, names)}
+    linked = {str(path) for place, names, _ in _walk() for path in _links(place, names)}
     return sorted(imported | linked)
 
 
@@ -101,11 +101,11 @@ def _write(folder: Path, with_data: bool, watch: Watch) -> None:
     for path in _data_files() if with_data else ():
         relative = f"data/{path.relative_to(settings.DATA)}"
         try:
-            files[relative] = _copied(path, folder / relative, watch)
+            files[relative] = _copy(path, folder / relative, watch)
         except FileNotFoundError:
             continue  # A worker's temporary file that has been deleted or renamed since.
     made = Manifest(
-        FORM, timezone.now().isoformat(), connection.vendor, key_fingerprint(), applied, files
+        FORMAT, timezone.now().isoformat(), connection.vendor, key_fingerprint(), applied, files
     )
     (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=1) + "\n")
 
@@ -117,8 +117,8 @@ def read(folder: Path) -> Manifest:
         made = Manifest(**found)
     except (OSError, ValueError, TypeError) as error:
         raise BackupError(f"{folder} is not a backup: its {MANIFEST} cannot be read") from error
-    if made.earwitness_backup != FORM:
-        raise BackupError(f"{folder} has format {made.earwitness_backup}; supported is {FORM}")
+    if made.earwitness_backup != FORMAT:
+        raise BackupError(f"{folder} has format {made.earwitness_backup}; supported is {FORMAT}")
     return made
 
 
@@ -136,7 +136,7 @@ def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
     _check_whole(folder, made, watch)
     try:
         for relative in _data_of(made):
-            _copied(folder / "data" / relative, Path(settings.DATA) / relative, watch)
+            _copy(folder / "data" / relative, Path(settings.DATA) / relative, watch)
     except OSError as error:
         raise BackupError(f"{settings.DATA} cannot be written: {error}") from error
     # The database comes last: as long as it is empty, the call can be repeated.
@@ -225,13 +225,13 @@ def _data_of(made: Manifest) -> list[str]:
 
 def _data_files() -> Iterator[Path]:
     database = str(connection.settings_dict["NAME"])
-    for place, _, names in _walked():
+    for place, _, names in _walk():
         for name in names:
             if not _is_database(place / name, database):
                 yield place / name
 
 
-def _walked() -> Iterator[tuple[Path, list[str], list[str]]]:
+def _walk() -> Iterator[tuple[Path, list[str], list[str]]]:
     """Walk the data folder like `os.walk`, without what a backup leaves out."""
     root = Path(settings.DATA)
     for place, folders, names in os.walk(root):
@@ -252,7 +252,7 @@ def _in_data(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(settings.DATA).resolve())
 
 
-def _copied(source: Path, target: Path, watch: Watch) -> str:
+def _copy(source: Path, target: Path, watch: Watch) -> str:
     """Copy a file with its permissions; returns its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()

@@ -20,7 +20,7 @@ from studyapp.core.errors import BackupError
 
 NAMES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
 """Django's name of the database engine → the file in a backup."""
-WHERE = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
+PARAMETERS = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
 def dump(path: Path) -> None:
@@ -81,7 +81,7 @@ def _address() -> tuple[str, str]:
     info: ConnectionInfo = connection.connection.info
     given = info.get_parameters()
     # The driver's libpq may be newer than these programs, which refuse unknown parameters.
-    where = make_conninfo(**{name: given[name] for name in WHERE if name in given})
+    where = make_conninfo(**{name: given[name] for name in PARAMETERS if name in given})
     password = info.password
     connection.close()
     return where, password

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 
 from studyapp.hosting import broker, metrics
 
-LEAST_FREE_BYTES = 100 * 1024 * 1024
+MIN_FREE_BYTES = 100 * 1024 * 1024
 """With less free space the site is not ready: the next run or export would fill the disk."""
 
 
@@ -72,7 +72,7 @@ def readiness() -> dict[str, bool]:
         "database": _database_answers(),
         "broker": broker.answers(settings.CELERY_BROKER_URL),
         "data_folder": _data_folder_is_writable(),
-        "disk_space": _free_bytes() >= LEAST_FREE_BYTES,
+        "disk_space": _free_bytes() >= MIN_FREE_BYTES,
     }
 
 

@@ -38,7 +38,7 @@ def revoke(*, user: User, pk: int) -> bool:
     return bool(own.update(revoked_at=timezone.now()))
 
 
-def holder(secret: str) -> User | None:
+def owner_of(secret: str) -> User | None:
     """Return the owner of a token's secret; None if the token is unknown or no longer valid."""
     token = ApiToken.objects.select_related("user").filter(secret_hash=secret_hash(secret)).first()
     if token is None or not is_valid(token):
@@ -67,7 +67,7 @@ def password_mark(user: User) -> str:
     return secret_hash(user.password)
 
 
-def keep_marks(*, user: User) -> None:
+def keep_valid(*, user: User) -> None:
     """Keep the user's tokens valid before a new hash of the same password is saved."""
     stored = User.objects.filter(pk=user.pk).values_list("password", flat=True).first()
     if stored is not None and _is_outdated(stored):

@@ -59,7 +59,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
     """Show one feature; the filters of the list it came from decide which feature is next."""
     feature = _feature(request, pk, sae, index)
     filters, order, query = _asked(request, feature.run)
-    before, after = selectors.beside(
+    before, after = selectors.previous_and_next(
         _found(feature.run, filters), feature, order=selectors.ORDERS[order]
     )
     labels = selectors.labels(feature)
@@ -74,7 +74,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "labels": labels,
         "scorers": scorers,
         "neighbours": selectors.neighbours(feature, selectors.view_of(feature)),
-        "heard": selectors.heard(feature, visible(request.user, progress.every_study())),
+        "heard": selectors.listener_ratings(feature, visible(request.user, progress.every_study())),
         **_material(feature),
     }
     return render(request, "researcher/feature.html", context)

@@ -38,9 +38,9 @@ logger = logging.getLogger(__name__)
 LEASE_TIME = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 10.0
-MOST_LOSSES = 3
+MAX_LOSSES = 3
 """A job fails once this many workers have died on the same piece of it."""
-LONGEST_PAUSE = timedelta(minutes=1)
+MAX_PAUSE = timedelta(minutes=1)
 
 
 class WorkError(Exception):
@@ -147,7 +147,7 @@ def release(lease: JobLease, *, queue: str) -> None:
 def defer(lease: JobLease) -> None:
     """Put the job back because something blocks it; the pause doubles each time."""
     deferrals = lease.job.deferrals + 1
-    pause = min(timedelta(seconds=2.0 ** min(deferrals, 10)), LONGEST_PAUSE)
+    pause = min(timedelta(seconds=2.0 ** min(deferrals, 10)), MAX_PAUSE)
     due = {"not_before": Now() + pause, "deferrals": deferrals}
     _end(lease, state=Job.State.WAITING, finished_at=None, **due)
 
@@ -167,14 +167,14 @@ def sweep() -> int:
     """Requeue the jobs of dead workers and notify each queue with due jobs; returns how many.
 
     A worker counts as dead if its lease expired, or if it was a process of this machine and no
-    longer exists. A job that has lost `MOST_LOSSES` workers fails instead.
+    longer exists. A job that has lost `MAX_LOSSES` workers fails instead.
     """
     lost = _lost()
     # One statement decides and counts, so that two sweepers count one death once.
-    given_up = lost.filter(losses__gte=MOST_LOSSES - 1).update(
+    given_up = lost.filter(losses__gte=MAX_LOSSES - 1).update(
         state=Job.State.FAILED,
         losses=F("losses") + 1,
-        error=f"the worker died {MOST_LOSSES} times while working on this "
+        error=f"the worker died {MAX_LOSSES} times while working on this "
         "(killed, or out of memory?); its log says more",
         finished_at=Now(),
     )

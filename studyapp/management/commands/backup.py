@@ -39,5 +39,5 @@ class Command(BaseCommand):
             f"Keep the pseudonym key in another place (fingerprint {key_fingerprint()}): the "
             "backup cannot be restored without it."
         )
-        for folder in backups.elsewhere():
+        for folder in backups.folders_left_out():
             self.stderr.write(f"not included: the folder {folder}")

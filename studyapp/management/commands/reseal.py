@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from studyapp.accounts.second_factor import seal_again
+from studyapp.accounts.second_factor import reencrypt
 
 
 class Command(BaseCommand):
@@ -14,4 +14,4 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         """Encrypt them again and print how many there are."""
-        self.stdout.write(f"re-encrypted: {seal_again()}; they no longer need the earlier keys")
+        self.stdout.write(f"re-encrypted: {reencrypt()}; they no longer need the earlier keys")

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from studyapp.core.errors import BrokenLinkError
 from studyapp.core.keys import ENTRY_SALT, EXTERNAL_SALT, PERSON_SALT, keyed_hash
 
-LONGEST = 200
+MAX_LENGTH = 200
 """Maximum length of an identifier, characters; no recruiting service has longer ones."""
 PLACEHOLDER = re.compile(r"[{}\[\]<>%$\s]|^:")
 """Matches placeholders that were not filled in: {{%X%}}, ${X}, %X%, [[X]], <X>, :X."""
-NOBODY = frozenset(
+PLACEHOLDER_NAMES = frozenset(
     ("undefined", "null", "none", "nan", "nil", "na", "n/a", "test", "prolific_pid", "session_id",
      "", "pid", "prolific_id", "prolificpid", "participant_id", "participantid", "worker_id",
      "workerid", "user_id", "userid", "study_id", "sessionid", "your_id", "id", "unknown",
      "anonymous", "xxx")
 )  # fmt: skip
-AROUND = "_-*#@~|!=()+.:;,'\"\\/"
+PLACEHOLDER_SIGNS = "_-*#@~|!=()+.:;,'\"\\/"
 """Characters around the placeholders of other services: *|PID|*, __PID__, #PID#."""
 PROLIFIC_PID = re.compile(r"[0-9a-f]{24}")
 SESSION_ID = re.compile(r"[0-9A-Za-z_-]+")
@@ -51,9 +51,9 @@ def identity(*, pid: str, session: str) -> Identity:
     """Return the identity in a link. Raises `BrokenLinkError` if it still has a placeholder."""
     for name, value in (("PROLIFIC_PID", pid), ("SESSION_ID", session)):
         is_missing = not value and name == "PROLIFIC_PID"
-        name_alone = value.strip(AROUND).casefold()
-        unfilled = PLACEHOLDER.search(value) or (value and name_alone in NOBODY)
-        if is_missing or unfilled or len(value) > LONGEST or not value.isprintable():
+        bare_name = value.strip(PLACEHOLDER_SIGNS).casefold()
+        unfilled = PLACEHOLDER.search(value) or (value and bare_name in PLACEHOLDER_NAMES)
+        if is_missing or unfilled or len(value) > MAX_LENGTH or not value.isprintable():
             raise BrokenLinkError(f"{name} was not filled in")
     return Identity(pid, session)
 

@@ -45,7 +45,7 @@ def spent(run: Run) -> float:
     return costs.spent(directory) if RunDirectory(directory).begun else 0.0
 
 
-def asking(run: Run) -> Run | None:
+def run_in_progress(run: Run) -> Run | None:
     """Return another run of the same project that is using a paid service now."""
     others = Run.objects.filter(
         project=run.project_id,

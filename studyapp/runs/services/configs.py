@@ -14,7 +14,7 @@ from studyapp.core.errors import RunError
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
-LONGEST_LINE = 500
+MAX_LINE = 500
 """Limit of an error message, which may quote a value of any length; characters."""
 
 
@@ -58,4 +58,4 @@ def refusals(prefix: str = "") -> Iterator[None]:
 
 def _line(error: Exception, prefix: str = "") -> str:
     whole = prefix + " ".join(str(error).split())
-    return whole if len(whole) <= LONGEST_LINE else f"{whole[:LONGEST_LINE]}…"
+    return whole if len(whole) <= MAX_LINE else f"{whole[:MAX_LINE]}…"

@@ -17,9 +17,9 @@ from studyapp.runs.services.configs import refusals
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
-MOST_FILES = 60_000
+MAX_FILES = 60_000
 """A corpus folder with more files is not listed while a page is being loaded."""
-MOST_SECONDS = 1.0
+MAX_SECONDS = 1.0
 """Nor is a folder that takes longer to scan."""
 LISTING_BYTES = 2_000
 """Bytes of a listing or tar shard that take about as long to read as a file takes to find."""
@@ -86,12 +86,12 @@ def _tracks(config: "RunConfig") -> int | None:
 
 def _is_small(folder: Path) -> bool:
     """Whether a folder can be listed quickly."""
-    end, work = time.monotonic() + MOST_SECONDS, 0.0
+    end, work = time.monotonic() + MAX_SECONDS, 0.0
     for entry in _files(folder):
         work += 1
         if entry.name.lower().endswith(LISTINGS):
             work += _size(entry) / LISTING_BYTES
-        if work > MOST_FILES or time.monotonic() > end:
+        if work > MAX_FILES or time.monotonic() > end:
             return False
     return True
 

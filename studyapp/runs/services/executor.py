@@ -139,7 +139,7 @@ def _config_for(run: Run, stage: str) -> RunConfig:
     config: dict[str, Any] = dict(run.config)
     if policy.is_guarded(run):
         policy.check(config)
-        config = policy.imposed(config)
+        config = policy.with_site_values(config)
     made = validated(config)
     if stage == "labels" and run.project_id is not None and budget.is_paid(config):
         return made.with_ceiling(_ceiling_for(run))
@@ -149,7 +149,7 @@ def _config_for(run: Run, stage: str) -> RunConfig:
 def _ceiling_for(run: Run) -> float:
     from pipeline.errors import BusyError
 
-    if other := budget.asking(run):
+    if other := budget.run_in_progress(run):
         raise BusyError(f"run {other.name!r} of the same project is using Gemini")
     with refusals():
         ceiling = budget.ceiling(run)

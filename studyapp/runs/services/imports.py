@@ -75,5 +75,5 @@ def _registered(directory: Path, name: str, state: str, project: Project | None)
             )  # fmt: skip
     except IntegrityError as error:
         raise RunError(f"a run named {name!r} already exists") from error
-    stages.lay_out(run)
+    stages.create_records(run)
     return run

@@ -137,7 +137,7 @@ def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None
     except (PipelineError, OSError) as error:
         raise RunError(f"{error}; the run is stopped, and continues once it is queued") from error
     finally:
-        stages.lay_out(run)
+        stages.create_records(run)
     queue_run(run=run, by=by)
     return list(forgotten)
 
@@ -220,7 +220,7 @@ def _check_project(run: Run) -> None:
 
 
 def _enqueue(run: Run) -> None:
-    stages.lay_out(run)
+    stages.create_records(run)
     queue = Job.Queue.CPU if run.origin == Run.Origin.IMPORT else _next_queue(run)
     jobs.enqueue(kind=kind_of(run), target=run.pk, queue=queue)
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from pipeline.config.guard import Guarded
 
-MOST_OFFERED = 500
+MAX_OFFERED = 500
 """Maximum number of folders in a list."""
 NAMED_IN_A_REFUSAL = 8
-MOST_CALLS = 4
+MAX_CALLS = 4
 """Maximum number of simultaneous calls of a paid service; the same as a config's default."""
 METHOD_LISTS = (("labels", "methods"), ("ensemble", "methods"))
 """Fields with methods, which may include a remote model: `gemini@MODEL`."""
@@ -112,7 +112,7 @@ def is_guarded(run: Run) -> bool:
     return run.origin == Run.Origin.SITE and not is_trusted(run.created_by)
 
 
-def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
+def with_site_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config with the values that settings impose on runs of non-administrators."""
     models = [*_remote_models(config), _default_remote_model()]
     used = [_prices()[name] for name in models if name in _prices()]
@@ -125,7 +125,7 @@ def imposed(config: Mapping[str, Any]) -> dict[str, Any]:
     gemini = {
         **asked,
         # Simultaneous calls may cost more than was estimated before the replies are known.
-        "concurrency": min(int(asked.get("concurrency", MOST_CALLS)), MOST_CALLS),
+        "concurrency": min(int(asked.get("concurrency", MAX_CALLS)), MAX_CALLS),
         # The run's limit is that of its project; see `runs/services/budget.py`.
         "budget_dollars": float(settings.GEMINI_BUDGET),
         # Several models share one config, so each is counted at the highest price.
@@ -202,7 +202,7 @@ def _folders(roots: list[str]) -> list[str]:
         if root.is_dir():
             inside = sorted(str(one) for one in root.iterdir() if one.is_dir())
             found += [one for one in inside if _lies_in(one, roots)] or [str(root)]
-    return list(dict.fromkeys(found))[:MOST_OFFERED]
+    return list(dict.fromkeys(found))[:MAX_OFFERED]
 
 
 def _default_remote_model() -> str:

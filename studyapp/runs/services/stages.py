@@ -17,7 +17,7 @@ from studyapp.runs.services.folders import run_directory
 logger = logging.getLogger(__name__)
 
 
-def lay_out(run: Run) -> None:
+def create_records(run: Run) -> None:
     """Create one row per stage; stages in the manifest are done, all others wait."""
     from pipeline.run import STAGES
 

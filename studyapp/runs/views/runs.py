@@ -28,7 +28,7 @@ from studyapp.runs.services import policy
 from studyapp.runs.services.estimate import estimate_of
 from studyapp.runs.views.access import run_for
 
-MOST_COMPARED = 4
+MAX_COMPARED = 4
 
 
 @require_GET
@@ -214,7 +214,7 @@ def compare(request: HttpRequest) -> HttpResponse:
     """Compare runs: where their configs differ, and their outcomes."""
     asked = [whole(pk) for pk in request.GET.getlist("run")]
     numbers = [pk for pk in dict.fromkeys(asked) if pk is not None]
-    runs = [run_for(request, pk) for pk in numbers[:MOST_COMPARED]]
+    runs = [run_for(request, pk) for pk in numbers[:MAX_COMPARED]]
     return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
 
 

@@ -53,7 +53,7 @@ def said(data: Path, **given: str) -> list[str]:
 def test_of_many_first_starts_one_makes_the_key(tmp_path: Path) -> None:
     path = tmp_path / "secret_key"
     with ThreadPoolExecutor(16) as pool:
-        got = set(pool.map(lambda _: keys.kept(path, keys.fresh), range(200)))
+        got = set(pool.map(lambda _: keys.read_or_create(path, keys.generate), range(200)))
     assert got == {path.read_text()}
     assert [one.name for one in tmp_path.iterdir()] == ["secret_key"]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -63,7 +63,7 @@ def test_of_many_first_starts_one_makes_the_key(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_key_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "secret_key").write_text(text)
     with pytest.raises(ImproperlyConfigured, match=f"secret_key has {len(text)} characters"):
-        keys.kept(tmp_path / "secret_key", keys.fresh)
+        keys.read_or_create(tmp_path / "secret_key", keys.generate)
 
 
 def test_the_check_refuses_a_short_key_in_one_line(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_cookies_key_of_then_gives_every_name_of_then(
         salted_hmac(salt, text, OLD, algorithm="sha256").hexdigest()
         for salt, text in zip(keys.FORMERLY, texts, strict=True)
     ]
-    for key in (OLD, keys.as_before(OLD)):
+    for key in (OLD, keys.from_cookie_key(OLD)):
         settings.PSEUDONYM_KEY = key
         assert [external_key(pid="p", session="s"), token_digest("t")] == then[:2]
         assert keys.keyed_hash(keys.PSEUDONYM_SALT, "somebody") == then[2]

@@ -77,9 +77,12 @@ def test_beside_walks_the_same_way(run: Run) -> None:
     order, found = selectors.ORDERS["score"], selectors.of_run(run)
     all_of_them = selectors.page(found, order=order, size=100).features
     for before, here, after in zip(all_of_them, all_of_them[1:], all_of_them[2:], strict=False):
-        assert selectors.beside(found, here, order=order) == (before.identifier, after.identifier)
-    assert selectors.beside(found, all_of_them[0], order=order)[0] == ""
-    assert selectors.beside(found, all_of_them[-1], order=order)[1] == ""
+        assert selectors.previous_and_next(found, here, order=order) == (
+            before.identifier,
+            after.identifier,
+        )
+    assert selectors.previous_and_next(found, all_of_them[0], order=order)[0] == ""
+    assert selectors.previous_and_next(found, all_of_them[-1], order=order)[1] == ""
 
 
 def test_indexing_counts_for_the_planner_what_it_made(run: Run) -> None:
@@ -265,9 +268,9 @@ def test_listeners_answers_are_shown_only_for_closed_studies(researcher: Client)
     passages.finish(other, study, passages.reach_trials(other, study))
     feature = Feature.objects.filter(items__trials__response__isnull=False).first()
     assert feature is not None
-    assert selectors.heard(feature, Study.objects.all()) == []
+    assert selectors.listener_ratings(feature, Study.objects.all()) == []
     Study.objects.update(state=Study.State.CLOSED)
-    [row] = selectors.heard(feature, Study.objects.all())
+    [row] = selectors.listener_ratings(feature, Study.objects.all())
     assert (row.study, row.ratings) == (study, 1)
 
 

@@ -58,4 +58,4 @@ def test_symbolic_links_do_not_stop_a_backup_and_linked_folders_are_reported(
     (data / "runs/gone").symlink_to(tmp_path / "nowhere")
     (data / "runs/kept").write_bytes(b"four")
     assert backups.size() == 4
-    assert backups.elsewhere() == [str(data / "corpora")]
+    assert backups.folders_left_out() == [str(data / "corpora")]

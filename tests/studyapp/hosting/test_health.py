@@ -24,7 +24,7 @@ def test_a_disk_that_is_nearly_full_is_not_ready(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/readyz").json()["disk_space"] == "ok"
-    monkeypatch.setattr(health, "LEAST_FREE_BYTES", 10**18)
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 10**18)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["disk_space"]) == (503, "failed")
 

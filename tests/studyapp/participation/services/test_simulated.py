@@ -106,13 +106,13 @@ def test_a_features_page_shows_people_of_the_viewers_closed_studies() -> None:
     complete(study, simulated=True)
     lifecycle.close(study)
     everything = Study.objects.all()
-    [row] = feature_selectors.heard(feature, everything)
+    [row] = feature_selectors.listener_ratings(feature, everything)
     assert row.ratings == 1
-    assert feature_selectors.heard(feature, everything.exclude(project=ours)) == []
+    assert feature_selectors.listener_ratings(feature, everything.exclude(project=ours)) == []
     again = make_study(run=run, features=3, slug="one", project=ours)
-    assert feature_selectors.heard(feature, everything) == []
+    assert feature_selectors.listener_ratings(feature, everything) == []
     lifecycle.close(again)
-    assert len(feature_selectors.heard(feature, everything)) == 1
+    assert len(feature_selectors.listener_ratings(feature, everything)) == 1
 
 
 def test_the_demos_study_is_a_rehearsal() -> None:

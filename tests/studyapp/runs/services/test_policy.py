@@ -149,7 +149,7 @@ def test_settings_decide_prices_and_confinement(settings: Any) -> None:
     settings.GEMINI_MODELS = {"gemini-2.5-pro": (1.25, 0.2, 10.0)}
     given = {"labels": {"methods": ["gemini", "gemini@gemini-2.5-pro"]}}
     policy.check(given)
-    made = policy.imposed(
+    made = policy.with_site_values(
         given
         | {"machine": {"workers": 10**9, "threads": 10**6, "confined": False}}
         | {"gemini": {"concurrency": 5000}}

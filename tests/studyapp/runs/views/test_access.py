@@ -159,7 +159,7 @@ def test_a_large_corpus_is_not_listed_during_a_request(
     offered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = somebody("edda", "editor")
-    monkeypatch.setattr(estimate, "MOST_FILES", 2)
+    monkeypatch.setattr(estimate, "MAX_FILES", 2)
     page = said(client.post(reverse("check-config"), {"config": text(offered)}))
     assert "too large to list quickly" in page
     assert "The config is valid." in page
@@ -174,10 +174,10 @@ def test_large_listings_and_slow_disks_count_as_large(
     folder = offered / "corpora/good"
     assert estimate._is_small(folder)
     (folder / "corpus.csv").write_bytes(b"x" * 5000)
-    monkeypatch.setattr(estimate, "MOST_FILES", 5)
+    monkeypatch.setattr(estimate, "MAX_FILES", 5)
     assert not estimate._is_small(folder)
     monkeypatch.undo()
-    monkeypatch.setattr(estimate, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(estimate, "MAX_SECONDS", -1.0)
     assert not estimate._is_small(folder)
 
 
@@ -321,7 +321,7 @@ def test_looking_at_every_feature_does_not_fill_the_queue() -> None:
     for feature in features:
         address = reverse("feature", args=[run.pk, feature.sae, feature.index])
         assert client.get(address).status_code == 200
-    assert Job.objects.count() == feature_views.MOST_WAITING
+    assert Job.objects.count() == feature_views.MAX_WAITING
     last = reverse("feature-material", args=[run.pk, features[-1].sae, features[-1].index])
     assert "hx-trigger" in said(client.get(last))
     client.get(reverse("feature", args=[other.pk, elsewhere.sae, elsewhere.index]))
