@@ -1,4 +1,4 @@
-"""Projects, with their members and invitations: who may do what."""
+"""Projects, their members and invitations: who may do what."""
 
 from django.conf import settings
 from django.db import models
