@@ -42,6 +42,14 @@ class ReadOnly(ModelAdmin):
         return False
 
 
+class ChangedByAdministrators(ReadOnly):
+    """Rows that administrators can change one at a time."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether an administrator is changing a single row."""
+        return obj is not None and bool(getattr(request.user, "is_superuser", False))
+
+
 admin.site.unregister(User)
 
 
@@ -60,17 +68,13 @@ class AccountAdmin(Accounts):
 
 
 @admin.register(models.Project)
-class ProjectAdmin(ReadOnly):
+class ProjectAdmin(ChangedByAdministrators):
     """Projects. Administrators decide which of them may start runs."""
 
     list_display = ("name", "may_start_runs", "created_at")
     list_filter = ("may_start_runs",)
     search_fields = ("name",)
     readonly_fields = ("name",)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether an administrator is changing a single project."""
-        return obj is not None and bool(getattr(request.user, "is_superuser", False))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save and record the change in the audit trail."""
@@ -80,17 +84,13 @@ class ProjectAdmin(ReadOnly):
 
 
 @admin.register(models.Run)
-class RunAdmin(ReadOnly):
+class RunAdmin(ChangedByAdministrators):
     """Runs. Administrators can move them to projects; nothing else can be changed here."""
 
     list_display = ("name", "project", "origin", "state", "identifier", "created_at", "finished_at")
     list_filter = ("state", "origin", "project")
     list_select_related = ("project",)
     search_fields = ("name", "identifier")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether an administrator is changing a single run."""
-        return obj is not None and bool(getattr(request.user, "is_superuser", False))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return all fields but the project."""

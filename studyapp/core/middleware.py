@@ -71,8 +71,8 @@ class OddRequestMiddleware:
             return _unreadable()
         size = whole(length)
         if size is None or size > MAX_BODY:
-            said = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
-            return HttpResponse(said, status=413, content_type="text/plain")
+            error = f"The request has {length[:30]} bytes, over the limit of {MAX_BODY}."
+            return HttpResponse(error, status=413, content_type="text/plain")
         try:
             # This applies to unknown addresses too: their 404 page looks for a CSRF token.
             if request.method in ("GET", "HEAD") or _has_readable_body(request):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studyapp.core.batches import batched
 from studyapp.exports.columns import File
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ def write(path: Path, file: File[Any], rows: Iterable[Any]) -> None:
 
     schema = schema_of(file)
     readers = [column.value for column in file.columns]
-    rows = iter(rows)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while batch := list(islice(rows, BATCH)):
+        for batch in batched(rows, BATCH):
             arrays = [
                 pa.array([reader(row) for row in batch], type=field.type)
                 for reader, field in zip(readers, schema, strict=True)

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, islice
-from typing import Any, NamedTuple, TypeVar
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from studyapp.core.batches import batched
 from studyapp.models import (
     Event,
     Exemplar,
@@ -27,8 +28,6 @@ from studyapp.studies.selectors.studies import main_items
 
 CHUNK = 1000
 NOT_WITHDRAWN = ~Q(status=Participation.Status.WITHDRAWN)
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def responses(study: Study, *, among: list[int] | None = None) -> Iterator[Respo
         .order_by("trial__participation_id", "trial__number")
         .values_list(*ANSWER_COLUMNS, *TRIAL_COLUMNS, *FIRST_COLUMNS)
     )
-    for chunk in _chunks(query.iterator(chunk_size=CHUNK)):
+    for chunk in batched(query.iterator(chunk_size=CHUNK), CHUNK):
         shown = [ShownTrial(*row[len(ANSWER_COLUMNS) : -len(FIRST_COLUMNS)]) for row in chunk]
         people = _people(trial.participation_id for trial in shown)
         listening = _listening(people)
@@ -341,9 +340,3 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
         elif kind == error:
             trial.errors += n
     return dict(figures)
-
-
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk

@@ -104,22 +104,24 @@ def _write(folder: Path, with_data: bool, watch: Watch) -> None:
             files[relative] = _copy(path, folder / relative, watch)
         except FileNotFoundError:
             continue  # A worker's temporary file that has been deleted or renamed since.
-    made = Manifest(
+    manifest = Manifest(
         FORMAT, timezone.now().isoformat(), connection.vendor, key_fingerprint(), applied, files
     )
-    (folder / MANIFEST).write_text(json.dumps(asdict(made), indent=1) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n")
 
 
 def read(folder: Path) -> Manifest:
     """Read the backup's manifest. Raises `BackupError` if it is missing or malformed."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        made = Manifest(**found)
+        manifest = Manifest(**found)
     except (OSError, ValueError, TypeError) as error:
         raise BackupError(f"{folder} is not a backup: its {MANIFEST} cannot be read") from error
-    if made.earwitness_backup != FORMAT:
-        raise BackupError(f"{folder} has format {made.earwitness_backup}; supported is {FORMAT}")
-    return made
+    if manifest.earwitness_backup != FORMAT:
+        raise BackupError(
+            f"{folder} has format {manifest.earwitness_backup}; supported is {FORMAT}"
+        )
+    return manifest
 
 
 def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
@@ -129,63 +131,63 @@ def restore(*, folder: Path, watch: Watch = lambda _: None) -> Manifest:
     from a newer version or damaged, or if the machine is not empty. After an interruption it can
     be called again.
     """
-    made = read(folder)
-    _check_names(made)
-    _check_fits(made)
-    _check_empty(made)
-    _check_whole(folder, made, watch)
+    manifest = read(folder)
+    _check_names(manifest)
+    _check_fits(manifest)
+    _check_empty(manifest)
+    _check_whole(folder, manifest, watch)
     try:
-        for relative in _data_of(made):
+        for relative in _data_of(manifest):
             _copy(folder / "data" / relative, Path(settings.DATA) / relative, watch)
     except OSError as error:
         raise BackupError(f"{settings.DATA} cannot be written: {error}") from error
     # The database comes last: as long as it is empty, the call can be repeated.
-    dumps.load(folder / dumps.NAMES[made.database])
-    return made
+    dumps.load(folder / dumps.NAMES[manifest.database])
+    return manifest
 
 
-def _check_names(made: Manifest) -> None:
+def _check_names(manifest: Manifest) -> None:
     """Refuse a manifest that names other files than a backup has: it may be forged."""
-    for name in made.files:
+    for name in manifest.files:
         folder, *rest = name.split("/")
         leads_out = bool({"", ".", ".."} & set(rest)) or "\0" in name
         is_data = folder == "data" and rest and rest[0] not in LEFT_OUT
-        if leads_out or not (is_data or name == dumps.NAMES.get(made.database)):
+        if leads_out or not (is_data or name == dumps.NAMES.get(manifest.database)):
             raise BackupError(f"the backup's {MANIFEST} names {name!r}, which no backup contains")
 
 
-def _check_fits(made: Manifest) -> None:
-    if made.key_fingerprint != key_fingerprint():
+def _check_fits(manifest: Manifest) -> None:
+    if manifest.key_fingerprint != key_fingerprint():
         raise BackupError(
-            f"the backup was made with the pseudonym key {made.key_fingerprint}, but this machine "
-            f"has {key_fingerprint()}: restore the old key first (the file pseudonym_key in "
-            "EARWITNESS_DATA, or EARWITNESS_PSEUDONYM_KEY)"
+            f"the backup was made with the pseudonym key {manifest.key_fingerprint}, but this "
+            f"machine has {key_fingerprint()}: restore the old key first (the file pseudonym_key "
+            "in EARWITNESS_DATA, or EARWITNESS_PSEUDONYM_KEY)"
         )
-    if made.database != connection.vendor:
+    if manifest.database != connection.vendor:
         raise BackupError(
-            f"the backup is of {made.database}, but DATABASE_URL names {connection.vendor}"
+            f"the backup is of {manifest.database}, but DATABASE_URL names {connection.vendor}"
         )
-    newer = sorted(set(made.migrations) - _known())
+    newer = sorted(set(manifest.migrations) - _known())
     if newer:
         raise BackupError(f"the backup is from a newer version, with the migration {newer[-1]}")
 
 
-def _check_empty(made: Manifest) -> None:
+def _check_empty(manifest: Manifest) -> None:
     if rows := _rows():
         raise BackupError(f"the database is not empty: {rows}; restore into a new one")
-    for relative in _data_of(made):
+    for relative in _data_of(manifest):
         path = Path(settings.DATA) / relative
         # A first start on this machine wrote this file; the backup replaces it.
         if (
             relative != installation.NAME
             and path.exists()
-            and _file_hash(path) != made.files[f"data/{relative}"]
+            and _file_hash(path) != manifest.files[f"data/{relative}"]
         ):
             raise BackupError(f"{path} already exists; restore into an empty data folder")
 
 
-def _check_whole(folder: Path, made: Manifest, watch: Watch) -> None:
-    for relative, digest in made.files.items():
+def _check_whole(folder: Path, manifest: Manifest, watch: Watch) -> None:
+    for relative, digest in manifest.files.items():
         path = folder / relative
         if not path.is_file():
             raise BackupError(f"the backup is damaged: {relative} is missing")
@@ -219,8 +221,8 @@ def _applied() -> list[str]:
         raise BackupError(f"the database cannot be read: {error}") from error
 
 
-def _data_of(made: Manifest) -> list[str]:
-    return [name.removeprefix("data/") for name in made.files if name.startswith("data/")]
+def _data_of(manifest: Manifest) -> list[str]:
+    return [name.removeprefix("data/") for name in manifest.files if name.startswith("data/")]
 
 
 def _data_files() -> Iterator[Path]:

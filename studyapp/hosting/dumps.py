@@ -68,8 +68,8 @@ def _run(program: str, *options: str, file: Path | None = None) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise BackupError(f"{program} failed: {said[0]}")
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise BackupError(f"{program} failed: {lines[0]}")
 
 
 def _address() -> tuple[str, str]:

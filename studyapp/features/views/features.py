@@ -194,13 +194,13 @@ def _quantile_strip(
     seconds = lengths.get(track) or _seconds_of(timeline)
     sha256 = next((e.clip.sha256 for e in exemplars if e.clip.track == track), "")
     name = sha256 or feature_views.track_name(track)
-    there = bool(sha256) or feature_views.sound(feature.run, name).exists()
+    exists = bool(sha256) or feature_views.sound(feature.run, name).exists()
     address = "clip-audio" if sha256 else "track-audio"
     return Strip(
         title=f"{row['quantile']:.0%} · {track}",
         detail=f"mean {row['mean_activation']:.3g}",
-        audio=reverse(address, args=[feature.run_id, name]) if there else "",
-        picture=_picture(feature, name) if there else "",
+        audio=reverse(address, args=[feature.run_id, name]) if exists else "",
+        picture=_picture(feature, name) if exists else "",
         seconds=seconds,
         line=line(timeline, seconds) if timeline else "",
     )
@@ -226,12 +226,12 @@ def _steered(feature: Feature, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 def _steered_strip(feature: Feature, row: dict[str, Any], key: str, title: str, detail: str) -> Any:
     name = row[key]
-    there = feature_views.steered_sound(feature.run, feature.sae, name).exists()
+    exists = feature_views.steered_sound(feature.run, feature.sae, name).exists()
     own = [feature.run_id, feature.sae, name]
     return Strip(
         title=title,
         detail=detail,
-        audio=reverse("steered-audio", args=own) if there else "",
+        audio=reverse("steered-audio", args=own) if exists else "",
         picture=_picture(feature, name),
         seconds=row["seconds"],
     )
@@ -245,8 +245,8 @@ def _seconds_of(timeline: dict[str, Any] | None) -> float:
 
 
 def _picture(feature: Feature, name: str) -> str:
-    there = feature_views.picture(feature.run, name).exists()
-    return reverse("picture", args=[feature.run_id, name]) if there else ""
+    exists = feature_views.picture(feature.run, name).exists()
+    return reverse("picture", args=[feature.run_id, name]) if exists else ""
 
 
 def _address(pk: int, identifier: str, query: str) -> str:

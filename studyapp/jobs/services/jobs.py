@@ -171,7 +171,7 @@ def sweep() -> int:
     """
     lost = _lost()
     # One statement decides and counts, so that two sweepers count one death once.
-    given_up = lost.filter(losses__gte=MAX_LOSSES - 1).update(
+    failed = lost.filter(losses__gte=MAX_LOSSES - 1).update(
         state=Job.State.FAILED,
         losses=F("losses") + 1,
         error=f"the worker died {MAX_LOSSES} times while working on this "
@@ -179,8 +179,8 @@ def sweep() -> int:
         finished_at=Now(),
     )
     freed = lost.update(state=Job.State.WAITING, losses=F("losses") + 1)
-    if freed or given_up:
-        logger.warning("lost workers: %d jobs requeued, %d jobs failed", freed, given_up)
+    if freed or failed:
+        logger.warning("lost workers: %d jobs requeued, %d jobs failed", freed, failed)
     queues = set(_due().values_list("queue", flat=True))
     for queue in sorted(queues):
         notify_workers(queue)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import combinations, islice
-from typing import TypeVar
+from collections.abc import Iterable
+from itertools import combinations
 
 from django.db import connection
 
+from studyapp.core.batches import batched
 from studyapp.core.text import fold
 from studyapp.models import Feature, LabelCandidate, Run
 
@@ -24,8 +24,6 @@ SCORER = "detection"
 SMALL_WORDS = frozenset({"a", "an", "and", "at", "in", "of", "on", "or", "the", "to", "with"})
 LAYER = re.compile(r"layers\.(\d+)")
 
-Thing = TypeVar("Thing")
-
 
 def fill(run: Run) -> None:
     """Fill the browser's columns of every feature of the run, and the run's facets."""
@@ -33,7 +31,7 @@ def fill(run: Run) -> None:
     methods: set[str] = set()
     scorers: set[str] = set()
     features = run.features.order_by("pk").only("pk", "sae", "hookpoint")
-    for batch in _batches(features.iterator(chunk_size=BATCH)):
+    for batch in batched(features.iterator(chunk_size=BATCH), BATCH):
         labels = _labels(batch)
         for feature in batch:
             _fill_one(feature, labels[feature.pk])
@@ -88,9 +86,3 @@ def _labels(features: list[Feature]) -> dict[int, list[LabelCandidate]]:
 
 def _words(labels: Iterable[str]) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", fold(" ".join(labels)))) - SMALL_WORDS
-
-
-def _batches(things: Iterable[Thing]) -> Iterator[list[Thing]]:
-    things = iter(things)
-    while batch := list(islice(things, BATCH)):
-        yield batch

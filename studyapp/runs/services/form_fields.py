@@ -157,9 +157,9 @@ def text_of(config: Mapping[str, Any]) -> str:
         "subject": {key: subject[key] for key in ("model", "hookpoints") if key in subject},
         "features": {key: features[key] for key in ("preset",) if key in features},
     }
-    usual = config_from_toml(text=tomli_w.dumps(kept))
+    defaults = config_from_toml(text=tomli_w.dumps(kept))
     for name in config:
-        own, default = _section(config, name), _section(usual, name)
+        own, default = _section(config, name), _section(defaults, name)
         # TOML has no null.
         more = {k: v for k, v in own.items() if v is not None and default.get(k) != v}
         kept[name] = kept.get(name, {}) | more

@@ -215,12 +215,12 @@ def _prices() -> dict[str, Prices]:
     """Remote model → its prices, for every model that may be used."""
     from pipeline.config import GeminiConfig
 
-    usual = GeminiConfig()
+    default = GeminiConfig()
     known = {
-        usual.model: Prices(
-            usual.dollars_per_million_audio,
-            usual.dollars_per_million_text,
-            usual.dollars_per_million_output,
+        default.model: Prices(
+            default.dollars_per_million_audio,
+            default.dollars_per_million_text,
+            default.dollars_per_million_output,
         )
     }
     return known | {name: Prices(*prices) for name, prices in settings.GEMINI_MODELS.items()}
