@@ -38,9 +38,9 @@ from studyapp.runs.views import runs
 from studyapp.studies.views import actions
 from studyapp.wizard.views import drafts
 
-# The administration has no login of its own: it would ask for no second factor.
+# The administration's own login would not ask for a second factor, so use ours.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-# Nor a page of its own for passwords: it would count no wrong ones.
+# Its own page for changing passwords would not count wrong ones.
 admin.site.password_change = passwords.change  # type: ignore[method-assign,assignment]
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -52,7 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("login/", allauth_views.login, name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
-    # allauth finds these by the names that it gives them.
+    # allauth finds these pages by its own names for them.
     path("login/", allauth_views.login, name="account_login"),
     path("login/code/", mfa_views.authenticate, name="mfa_authenticate"),
     path("account/", account.account, name="mfa_index"),

@@ -1,4 +1,4 @@
-"""The WSGI entry of the site."""
+"""The WSGI entry point of the site."""
 
 import os
 from typing import Any
@@ -13,18 +13,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "studyapp.settings")
 
 
 class Request(WSGIRequest):
-    """Django's, for which a content type that it cannot parse is an error outside of any view."""
+    """Django's request, which fails outside any view if it cannot parse the content type."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
             super()._set_content_type_params(meta)  # type: ignore[misc] # not in the stubs
         except (ValueError, LookupError):
-            # No charset of ours: the first middleware answers 400.
+            # Not a charset that we accept: the first middleware answers with status 400.
             self.content_type, self.content_params = "", {"charset": "unknown"}
 
 
 class Application(WSGIHandler):
-    """Django's, with that request."""
+    """Django's handler, with that request class."""
 
     request_class = Request
 

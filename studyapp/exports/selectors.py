@@ -315,7 +315,7 @@ def _trial_parts(study: Study, trial: Trial, facts: dict[int, ItemFacts]) -> dic
 
 
 def _listening(participations: Iterable[int]) -> dict[int, Listening]:
-    """Trial → what its events add up to, for all trials of these participations."""
+    """Trial → totals over its events, for all trials of these participations."""
     figures: defaultdict[int, Listening] = defaultdict(Listening)
     rows = (
         Event.objects.filter(participation__in=participations, trial__isnull=False)
@@ -323,7 +323,7 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
         .values_list("trial_id", "clip", "type")
         .annotate(n=Count("pk"), ms=Sum("value"))
     )
-    # Plain strings: an enumeration's members take seven times as long to look up and compare.
+    # Plain strings, because looking up and comparing enumeration members takes seven times as long.
     kinds = Event.Type
     play, heard, ended = kinds.PLAY.value, kinds.HEARD.value, kinds.ENDED.value
     visible, error = kinds.VISIBLE.value, kinds.ERROR.value
