@@ -31,7 +31,7 @@ class Job(models.Model):
     """Grows with every claim; a worker with an older number may no longer write anything."""
     attempts = models.PositiveIntegerField(default=0)
     losses = models.PositiveIntegerField(default=0)
-    """Workers that died on the current piece of the job; see `jobs.services.jobs.MOST_LOSSES`."""
+    """Workers that died on the current piece of the job; see `jobs.services.jobs.MAX_LOSSES`."""
     deferrals = models.PositiveIntegerField(default=0)
     """How many times in a row it was put back because something blocked it."""
     not_before = models.DateTimeField(null=True, blank=True)

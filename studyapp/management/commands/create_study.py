@@ -15,7 +15,7 @@ from studyapp.core.text_files import decoded
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import STEPS, paper_steps
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors.studies import main_items, methods_of
@@ -28,7 +28,7 @@ HELP = {
     "steps": f"comma-separated, of {','.join(STEPS)}; or 'paper'; default: all",
     "strata": f"what features are stratified by, comma-separated, of {','.join(drawing.STRATA)}",
     "quality_rules": f"RULE is one of {', '.join(quality_rules.RULES)}",
-    "codes": f"ENDING is one of {', '.join(entry.ENDINGS)}",
+    "codes": f"ENDING is one of {', '.join(configuration.ENDINGS)}",
 }
 """Help texts that list the possible values."""
 
@@ -103,7 +103,7 @@ def _recruit(options: dict[str, Any], study: Study) -> None:
     given = re.fullmatch(r"(\d{1,6}(?:\.\d{1,2})?) ?([A-Z]{3})", options["payment"] or "")
     if options["payment"] and not given:
         raise StudyError(f"payment is {options['payment']!r}: an amount and a currency, 3.50EUR")
-    entry.configure(
+    configuration.configure(
         study=study,
         entry=options["entry"],
         service=options["service"],

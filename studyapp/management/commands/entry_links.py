@@ -10,7 +10,7 @@ from studyapp import exports
 from studyapp.core.errors import StudyError
 from studyapp.models import EntryToken, Recruitment
 from studyapp.recruitment import selectors
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration, tokens
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         """Create the tokens and print their links."""
         try:
             study = exports.study_named(options["study"])
-            tokens = entry.make_tokens(
+            made = tokens.make_tokens(
                 study=study,
                 kind=options["kind"],
                 count=options["count"],
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not options["keep_open"]:
             row = selectors.of_study(study)
-            entry.configure(
+            configuration.configure(
                 study=study,
                 entry=Recruitment.Entry.TOKEN,
                 service=row.service,
@@ -54,5 +54,5 @@ class Command(BaseCommand):
                 currency=row.currency,
             )
         link = urljoin(options["url"], reverse("start", args=[study.slug]))
-        for token in tokens:
+        for token in made:
             self.stdout.write(f"{link}?{urlencode({'t': token})}")

@@ -12,7 +12,7 @@ from studyapp.core import audit
 from studyapp.core.errors import StudyError
 from studyapp.core.numbers import whole
 from studyapp.models import Role
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import tokens
 from studyapp.studies.views.access import study_for
 
 
@@ -21,7 +21,7 @@ def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """New links with tokens, one per line, as a download: they are shown only this once."""
     study = study_for(request, slug, version, Role.EDITOR)
     try:
-        tokens = entry.make_tokens(
+        made = tokens.make_tokens(
             study=study,
             kind=request.POST.get("kind", ""),
             count=whole(request.POST.get("count", "")) or 0,
@@ -31,10 +31,10 @@ def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         return redirect("study", slug=slug, version=version)
     audit.note(
         user=request.user, action="made links", target=study, project=study.project,
-        count=len(tokens),
+        count=len(made),
     )  # fmt: skip
     link = request.build_absolute_uri(reverse("start", args=[study.slug]))
-    text = "".join(f"{link}?t={token}\n" for token in tokens)
+    text = "".join(f"{link}?t={token}\n" for token in made)
     response = HttpResponse(text, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-links.txt"'
     response["Cache-Control"] = "no-store"

@@ -22,7 +22,7 @@ from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.services import address_limit, assignment, leases
 from studyapp.recruitment import selectors as recruitment_selectors
-from studyapp.recruitment.services import entry as recruitment
+from studyapp.recruitment.services import configuration, tokens
 from studyapp.studies.services.allocation import ALGORITHM
 
 
@@ -68,7 +68,7 @@ def begin(
                 algorithm=ALGORITHM,
             )
             if entry is not None:
-                recruitment.attach(participation=begun, token=entry)
+                tokens.attach(participation=begun, token=entry)
             return begun
     except IntegrityError:
         # The same link was opened twice at once, and the other request was first.
@@ -92,7 +92,7 @@ def consent(*, participation: Participation) -> Participation:
     version = texts.version_of(texts.of_study(study, "consent_text", language))
     with transaction.atomic():
         assignment.assign(participation=participation)
-        recruitment.use_token(participation=participation)
+        tokens.use_token(participation=participation)
         _set_once(participation, "consented_at", consent_version=version)
     return participation
 
@@ -104,7 +104,7 @@ def refuse(*, participation: Participation) -> Participation:
     ).update(
         status=Participation.Status.REFUSED,
         finished_at=clock.now(),
-        ending_code=recruitment.code_for(study=participation.study, ending="no_consent"),
+        ending_code=configuration.code_for(study=participation.study, ending="no_consent"),
     )
     participation.refresh_from_db()
     return participation
@@ -126,7 +126,7 @@ def complete(participation: Participation) -> None:
     """
     now = clock.now()
     participation.status = Participation.Status.COMPLETE
-    participation.completion_code = recruitment.code_for(
+    participation.completion_code = configuration.code_for(
         study=participation.study, ending="complete"
     )
     participation.finished_at = now

@@ -18,7 +18,7 @@ from studyapp.models import Participation, StepRecord
 from studyapp.models.steps import Step
 from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.services import leases
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration
 
 Data = dict[str, Any]
 ENDINGS = {Participation.Screening.DEVICE.value: "incompatible_device"}
@@ -79,7 +79,7 @@ def screen_out(*, participation: Participation, reason: str) -> Participation:
             row.status = Participation.Status.SCREENED_OUT
             row.screened_for = reason
             ending = ENDINGS.get(reason, "screened_out")
-            row.ending_code = entry.code_for(study=row.study, ending=ending)
+            row.ending_code = configuration.code_for(study=row.study, ending=ending)
             row.finished_at = clock.now()
             row.save(update_fields=["status", "screened_for", "ending_code", "finished_at"])
     participation.refresh_from_db()

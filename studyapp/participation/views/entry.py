@@ -27,8 +27,8 @@ from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
 from studyapp.participation.views.pages import redirect_to_step_page
 from studyapp.recruitment import selectors as recruitment_selectors
-from studyapp.recruitment.services import entry
-from studyapp.recruitment.services.pseudonyms import Identity
+from studyapp.recruitment.services import entry, tokens
+from studyapp.recruitment.services.identities import Identity
 from studyapp.studies.selectors import studies
 
 REFUSED_ENTRY = {
@@ -98,7 +98,7 @@ def _arrival(request: HttpRequest, slug: str) -> Arrival:
     if identity is not None:
         return Arrival(identity, None, _known(request, slug, identity))
     if "t" in request.GET:
-        token = entry.token_named(slug=slug, token=request.GET["t"])
+        token = tokens.token_named(slug=slug, token=request.GET["t"])
         known = recruitment_selectors.bound_to(token)
         if known is None and token.kind == EntryToken.Kind.SHARED:
             known = visitor.participation_of(request, slug)

@@ -15,7 +15,7 @@ from django.utils import translation
 from studyapp.core.errors import NotInvitedError
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
-from studyapp.recruitment.services import entry, pseudonyms
+from studyapp.recruitment.services import identities, tokens
 
 COOKIE = "place"
 COOKIE_SALT = "earwitness.place"
@@ -26,7 +26,7 @@ SIMULATION_SALT = "earwitness.simulation"
 SIMULATION_SECONDS = 60 * 60 * 24
 
 
-def identity(request: HttpRequest) -> pseudonyms.Identity | None:
+def identity(request: HttpRequest) -> identities.Identity | None:
     """Who the visitor is according to the recruiting service; None if the link is not from one.
 
     Raises `BrokenLinkError` if the link is from one but the identifiers are not filled in.
@@ -35,7 +35,7 @@ def identity(request: HttpRequest) -> pseudonyms.Identity | None:
         return None
     given = request.GET
     pid, session = given["PROLIFIC_PID"].strip(), given.get("SESSION_ID", "").strip()
-    return pseudonyms.identity(pid=pid, session=session)
+    return identities.identity(pid=pid, session=session)
 
 
 def simulation_token(study: Study) -> str:
@@ -123,6 +123,6 @@ def kiosk_token(request: HttpRequest, slug: str) -> EntryToken | None:
         KIOSK_COOKIE, default=None, salt=KIOSK_SALT, max_age=COOKIE_SECONDS
     )
     try:
-        return entry.token_named(slug=slug, token=token) if token else None
+        return tokens.token_named(slug=slug, token=token) if token else None
     except NotInvitedError:
         return None

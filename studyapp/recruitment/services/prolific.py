@@ -26,7 +26,7 @@ from studyapp.core.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Recruitment, Study
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import entry, prolific_api
-from studyapp.recruitment.services.pseudonyms import external_key
+from studyapp.recruitment.services.identities import external_key
 
 STATUSES = {
     "RETURNED": Participation.Status.RETURNED,

@@ -14,7 +14,7 @@ from django.core.cache import cache
 
 from studyapp.core.errors import RecruitmentError, UnknownSubmissionError
 from studyapp.models import Participation
-from studyapp.recruitment.services.pseudonyms import Identity
+from studyapp.recruitment.services.identities import Identity
 
 PAGE = 100
 TIMEOUT_SECONDS = 20.0

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from studyapp.core.errors import StudyError
 from studyapp.models import Item, Run, Study, StudySeries
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import (
     check_sounds,
@@ -195,7 +195,7 @@ def _check_numbers(study: Study) -> None:
     if unknown:
         raise StudyError(f"strata are of {', '.join(drawing.STRATA)}, not {unknown[0]!r}")
     quality_rules.check_rules(study.quality_rules)
-    entry.check_codes(study.codes)
+    configuration.check_codes(study.codes)
     _check_extra_trials(study)
     if study.trials_per_participation > study.features_wanted:
         raise StudyError(

@@ -9,7 +9,7 @@ from django import forms
 from django.db import models
 
 from studyapp.models import Participation, Recruitment
-from studyapp.recruitment.services.entry import ENDINGS
+from studyapp.recruitment.services.configuration import ENDINGS
 from studyapp.wizard.forms.base import Group, StepForm
 from studyapp.wizard.services.answers import Answers
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from studyapp.core.errors import StudyError
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Run, Study, StudyDraft
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration
 from studyapp.studies.services import lifecycle, protocol
 from studyapp.studies.settings import every_setting
 from studyapp.wizard import selectors
@@ -161,7 +161,7 @@ def is_behind(study: Study) -> bool:
 
 def _recruit(study: Study, answers: Answers) -> None:
     payment = answers["payment"]
-    entry.configure(
+    configuration.configure(
         study=study,
         entry=answers["entry"],
         service=answers["service"],

@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, expect
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Participation, Study
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration
 from studyapp.wizard.services import answers, drafts
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -150,8 +150,8 @@ def test_a_running_study_is_monitored(page: Page) -> None:
         run=run, features=4, trials_per_participation=2, ratings_per_item=3, title="What is it?",
         steps=["consent", "device", "instructions", "trial"],
     )  # fmt: skip
-    entry.configure(study=study, entry="token", payment=Decimal("2.50"), currency="EUR")
-    entry.configure(study=study, payment=Decimal("2.50"), currency="EUR")
+    configuration.configure(study=study, entry="token", payment=Decimal("2.50"), currency="EUR")
+    configuration.configure(study=study, payment=Decimal("2.50"), currency="EUR")
     client = Client()
     someone = passages.reach_trials(client, study)
     passages.finish(client, study, someone)

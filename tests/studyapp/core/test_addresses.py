@@ -15,7 +15,7 @@ from studyapp.models import Participation, Study
 from studyapp.participation.services import address_limit, participations
 from studyapp.participation.services.withdrawal import withdraw
 from studyapp.participation.views import visitor
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import tokens
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
@@ -96,7 +96,7 @@ def test_people_whom_the_recruiting_service_knows_are_not_limited(
 
 
 def test_personal_links_and_simulated_listeners_are_not_counted(study: Study) -> None:
-    for token in entry.make_tokens(study=study, kind="single", count=2 * LIMIT):
+    for token in tokens.make_tokens(study=study, kind="single", count=2 * LIMIT):
         assert Client().get(f"/s/{study.slug}/?t={token}").status_code == 302
     simulated = visitor.simulation_token(study)
     for number in range(2 * LIMIT):

@@ -24,7 +24,7 @@ from studyapp.core.errors import InstallationError
 from studyapp.exports.cells import pseudonym
 from studyapp.models import Installation
 from studyapp.participation.services import participations
-from studyapp.recruitment.services.pseudonyms import external_key, token_digest
+from studyapp.recruitment.services.identities import external_key, token_digest
 from tests.studyapp.factories import make_study
 
 OLD, NEW = "o" * 40, "n" * 40

@@ -19,7 +19,7 @@ from studyapp import exports
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import Delivery, Participation, Study
 from studyapp.participation.services import assignment
-from studyapp.recruitment.services import entry, prolific, prolific_api
+from studyapp.recruitment.services import configuration, prolific, prolific_api
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
@@ -48,7 +48,7 @@ def study() -> Study:
         trials_per_participation=3,
         codes={"complete": "DONE1234", "no_consent": "NO123456"},
     )
-    entry.configure(study=study, service="prolific", external_study="their-study")
+    configuration.configure(study=study, service="prolific", external_study="their-study")
     return study
 
 
@@ -252,7 +252,7 @@ def test_an_unfilled_placeholder_identifies_nobody(word: str) -> None:
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     if word:
         assert entered(study, {"PROLIFIC_PID": "p", "SESSION_ID": word}) == "broken_link"
-    entry.configure(study=study, service="prolific")
+    configuration.configure(study=study, service="prolific")
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     assert not Participation.objects.exists()
 
@@ -277,7 +277,9 @@ def test_a_session_leads_to_no_other_address_of_prolific(
 def test_an_invented_person_gets_no_code_where_prolific_can_be_asked(
     service: Prolific, study: Study
 ) -> None:
-    entry.configure(study=study, entry="token", service="prolific", external_study="their-study")
+    configuration.configure(
+        study=study, entry="token", service="prolific", external_study="their-study"
+    )
     service.submit(pid("ann"), "s-ann", "ACTIVE")
     assert entered(study, link("nobody")) == "unknown_submission"
     assert entered(study, link("ben", "s-ann")) == "unknown_submission"  # another's submission
@@ -341,7 +343,7 @@ def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> N
     arrive(study, "ann", service=service)
     lifecycle.close(study)
     again = make_study(slug=study.slug, features=3, trials_per_participation=3)
-    entry.configure(study=again, service="prolific", external_study="their-study")
+    configuration.configure(study=again, service="prolific", external_study="their-study")
     service.submit(pid("ann"), "s-second", "ACTIVE")
     assert entered(again, link("ann", "s-second")) == "taken_part"
 

@@ -19,7 +19,7 @@ from studyapp.monitoring.selectors import timeline
 from studyapp.monitoring.selectors.overview import Pace
 from studyapp.monitoring.services import overview as monitoring
 from studyapp.monitoring.services.flags import flags
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import configuration, entry
 from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_study
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 def study() -> Study:
     """An open study of six features, three trials each, paid."""
     study = make_study(steps=["consent", "device", "instructions", "trial"])
-    entry.configure(study=study, payment=Decimal("2.50"), currency="EUR")
+    configuration.configure(study=study, payment=Decimal("2.50"), currency="EUR")
     return study
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from studyapp.models import EntryToken, Participation
 from studyapp.participation.services import participations
-from studyapp.recruitment.services import entry
-from studyapp.recruitment.services.pseudonyms import Identity
+from studyapp.recruitment.services import tokens
+from studyapp.recruitment.services.identities import Identity
 from tests.studyapp.factories import make_study
 from tests.studyapp.races import at_once
 
@@ -17,7 +17,7 @@ HANDS = 4
 
 def token_of(kind: str, max_uses: int | None = None) -> EntryToken:
     study = make_study(features=3, trials_per_participation=1, ratings_per_item=90)
-    entry.make_tokens(study=study, kind=kind, max_uses=max_uses)
+    tokens.make_tokens(study=study, kind=kind, max_uses=max_uses)
     return EntryToken.objects.select_related("study").get()
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from studyapp.core.errors import StudyError
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.views import visitor
-from studyapp.recruitment.services import entry
+from studyapp.recruitment.services import tokens
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
 
@@ -113,7 +113,7 @@ def test_a_revoked_token_admits_nobody_new_but_keeps_current_participants() -> N
     [link] = links(study, "--kind", "shared")
     client = Client()
     assert page(client, link) == "consent"
-    entry.revoke(token=EntryToken.objects.get())
+    tokens.revoke(token=EntryToken.objects.get())
     assert page(Client(), link) == "uninvited"
     assert page(client, f"/s/{study.slug}/") == "consent"
 
@@ -149,7 +149,7 @@ def test_an_ordinary_browser_has_no_next_participant() -> None:
 
 def test_only_hashes_of_tokens_are_stored() -> None:
     study = make_study()
-    [token] = entry.make_tokens(study=study, kind="single")
+    [token] = tokens.make_tokens(study=study, kind="single")
     stored = EntryToken.objects.get()
     assert token not in str(stored.__dict__)
     assert len(stored.digest) == 64
@@ -157,12 +157,12 @@ def test_only_hashes_of_tokens_are_stored() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"kind": "golden"}, "kind is 'golden'"), ({"kind": "single", "count": 0}, "0 tokens"),
+    [({"kind": "golden"}, "kind is 'golden'"), ({"kind": "single", "count": 0}, "tokens is 0"),
      ({"kind": "shared", "max_uses": 0}, "max_uses is 0")],
 )  # fmt: skip
 def test_tokens_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        entry.make_tokens(study=make_study(), **options)  # type: ignore[arg-type]
+        tokens.make_tokens(study=make_study(), **options)  # type: ignore[arg-type]
 
 
 def test_links_of_a_study_that_does_not_exist() -> None:

@@ -1,0 +1,64 @@
+"""How a study recruits: who may enter, through which service, what it pays, and its codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from studyapp.core.errors import StudyError
+from studyapp.models import Recruitment, Study
+from studyapp.recruitment.services import codes
+
+ENDINGS = ("complete", "screened_out", "no_consent", "incompatible_device")
+CODE = re.compile(r"[A-Za-z0-9_-]{1,20}")
+
+
+def configure(
+    *,
+    study: Study,
+    entry: str = Recruitment.Entry.LINK,
+    service: str = Recruitment.Service.NONE,
+    external_study: str = "",
+    payment: Decimal | None = None,
+    currency: str = "",
+) -> Recruitment:
+    """Set how the study admits participants, and what it pays for a complete participation.
+
+    Raises `StudyError` for an unknown value, or for a payment without a currency.
+    """
+    if entry not in Recruitment.Entry.values:
+        raise StudyError(f"entry is {entry!r}; known: {', '.join(Recruitment.Entry.values)}")
+    if service not in Recruitment.Service.values:
+        known = ", ".join(Recruitment.Service.values)
+        raise StudyError(f"service is {service!r}; known: {known}")
+    if payment is not None and (payment < 0 or not re.fullmatch(r"[A-Z]{3}", currency)):
+        raise StudyError(
+            f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
+        )
+    row, _ = Recruitment.objects.update_or_create(
+        study=study,
+        defaults={
+            "entry": entry,
+            "service": service,
+            "external_study": external_study,
+            "payment": payment,
+            "currency": currency if payment is not None else "",
+        },
+    )
+    return row
+
+
+def check_codes(given: Mapping[str, str]) -> None:
+    """Raise `StudyError` for an unknown ending or an invalid code."""
+    unknown = sorted(set(given) - set(ENDINGS))
+    if unknown:
+        raise StudyError(f"codes are for {', '.join(ENDINGS)}, not {unknown[0]}")
+    for ending, code in given.items():
+        if not isinstance(code, str) or not CODE.fullmatch(code):
+            raise StudyError(f"the code for {ending} is {code!r}: use up to 20 letters and digits")
+
+
+def code_for(*, study: Study, ending: str) -> str:
+    """Return the code for that ending: the one set up at the service, otherwise a new one."""
+    return study.codes.get(ending) or codes.make()
