@@ -31,7 +31,7 @@ def made(folder: Path, name: str) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "odd").write_bytes(b"odd")
     files = {name: sha256(b"odd").hexdigest()}
-    manifest = backups.Manifest(backups.FORM, "now", "sqlite", key_fingerprint(), [], files)
+    manifest = backups.Manifest(backups.FORMAT, "now", "sqlite", key_fingerprint(), [], files)
     (folder / backups.MANIFEST).write_text(json.dumps(asdict(manifest)))
     return folder
 
