@@ -24,7 +24,7 @@ def _die_with_the_worker(**_: Any) -> None:
 def _refuse_another_installation(**_: Any) -> None:
     """Refuse to start on another site's data folder, where every job would fail."""
     try:
-        outages.patiently(installation.check)
+        outages.with_retries(installation.check)
     except InstallationError as error:
         raise SystemExit(str(error)) from error
 

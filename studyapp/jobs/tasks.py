@@ -44,7 +44,7 @@ def _do(lease: jobs.JobLease) -> None:
         with jobs.heartbeat(lease):
             put_back = do(lease)
         if not put_back:
-            outages.patiently(lambda: jobs.finish(lease))
+            outages.with_retries(lambda: jobs.finish(lease))
     except jobs.LostError as error:
         logger.warning("%s: %s", lease.job, error)
     except jobs.WorkError as error:
@@ -58,6 +58,6 @@ def _do(lease: jobs.JobLease) -> None:
 def _failed(lease: jobs.JobLease, reason: str) -> None:
     logger.warning("%s failed: %s", lease.job, reason)
     try:
-        outages.patiently(lambda: jobs.fail(lease, reason))
+        outages.with_retries(lambda: jobs.fail(lease, reason))
     except jobs.LostError as error:
         logger.warning("%s: %s", lease.job, error)

@@ -37,7 +37,7 @@ def main() -> None:
         time.sleep(5 * BEAT_SECONDS)
         grown = _expires_at(lease) > before
     _drop_all_connections()
-    outages.patiently(lambda: jobs.finish(lease))
+    outages.with_retries(lambda: jobs.finish(lease))
     said = {"dropped": dropped >= 2, "lease_grew": grown, "state": Job.objects.get().state}
     json.dump(said, sys.stdout)
 

@@ -237,7 +237,7 @@ def heartbeat(lease: JobLease) -> Iterator[None]:
         while not over.wait(HEARTBEAT_SECONDS):
             try:
                 Job.objects.filter(lease.rows()).update(lease_expires_at=Now() + LEASE_TIME)
-            except outages.AWAY as error:
+            except outages.ERRORS as error:
                 logger.warning("no heartbeat for job %s this time: %s", lease.job.pk, error)
                 # A broken connection stays broken; the next heartbeat opens another one.
                 connection.close()
@@ -266,7 +266,7 @@ class Checker:
         self._asked = time.monotonic()
         try:
             self._lease.check()
-        except outages.AWAY as error:
+        except outages.ERRORS as error:
             self._outage.note(error)
         else:
             self._outage.over()

@@ -16,9 +16,9 @@ from django.db import InterfaceError, OperationalError, connection
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-AWAY = (OperationalError, InterfaceError)
+ERRORS = (OperationalError, InterfaceError)
 """Raised by Django if the database does not answer or the connection broke."""
-PATIENCE_SECONDS = 600.0
+MAX_SECONDS = 600.0
 PAUSE_SECONDS = 1.0
 
 
@@ -31,7 +31,7 @@ class Outage:
     def note(self, error: Exception) -> None:
         """Close the broken connection, so that the next query opens another one.
 
-        Raises `error` inside a transaction, which is lost, and after `PATIENCE_SECONDS`.
+        Raises `error` inside a transaction, which is lost, and after `MAX_SECONDS`.
         """
         if connection.in_atomic_block:
             raise error
@@ -40,7 +40,7 @@ class Outage:
         if self._since is None:
             self._since = now
             logger.warning("the database does not answer; work continues: %s", error)
-        if now - self._since > PATIENCE_SECONDS:
+        if now - self._since > MAX_SECONDS:
             raise error
 
     def over(self) -> None:
@@ -48,12 +48,12 @@ class Outage:
         self._since = None
 
 
-def patiently(do: Callable[[], T]) -> T:
+def with_retries(do: Callable[[], T]) -> T:
     """Return the result of `do`, retried while the database is down; `do` must be atomic."""
     outage = Outage()
     while True:
         try:
             return do()
-        except AWAY as error:
+        except ERRORS as error:
             outage.note(error)
         time.sleep(PAUSE_SECONDS)

@@ -20,7 +20,7 @@ PAGE = 100
 TIMEOUT_SECONDS = 20.0
 ARRIVAL_SECONDS = 4.0
 """How long an arriving participant waits for Prolific's answer."""
-AWAY, AWAY_SECONDS = "prolific-away", 30
+OUTAGE, OUTAGE_SECONDS = "prolific-away", 30
 """After a failure Prolific is not asked for this long: arrivals must not queue in an outage."""
 REMEMBERED_SECONDS = 15
 """How long an answer is cached: only briefly, since a submission may appear a moment later."""
@@ -37,12 +37,12 @@ def standing(*, identity: Identity, external_study: str) -> str:
     remembered = f"prolific-{identity.key}"
     known = cache.get(remembered)
     if known is None:
-        if cache.get(AWAY):
+        if cache.get(OUTAGE):
             return Participation.Submission.UNVERIFIED
         try:
             known = _is_known(identity, external_study)
         except RecruitmentError:
-            cache.set(AWAY, True, AWAY_SECONDS)
+            cache.set(OUTAGE, True, OUTAGE_SECONDS)
             return Participation.Submission.UNVERIFIED
         cache.set(remembered, known, REMEMBERED_SECONDS)
     if not known:

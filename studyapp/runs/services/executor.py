@@ -37,12 +37,12 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
     _begin(run, lease)
     try:
         if queue := _execute_stages(run, lease):
-            outages.patiently(lambda: jobs.release(lease, queue=queue))
+            outages.with_retries(lambda: jobs.release(lease, queue=queue))
             return True
-        outages.patiently(lambda: index_run(run=run, lease=lease))
+        outages.with_retries(lambda: index_run(run=run, lease=lease))
     except BusyError as error:
         logger.warning("run %s waits: %s", run.name, error)
-        outages.patiently(lambda: jobs.defer(lease))
+        outages.with_retries(lambda: jobs.defer(lease))
         return True
     except (PipelineError, RunError) as error:
         fail(run, lease, str(error))
@@ -105,12 +105,12 @@ def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
         queue = lifecycle.queue_of(config=run.config, stage=stage)
         if queue != lease.job.queue:
             return queue
-        config = outages.patiently(partial(_begin_stage, run, record, lease))
+        config = outages.with_retries(partial(_begin_stage, run, record, lease))
         progress = run_progress.RowProgress(record, check=jobs.Checker(lease))
         directory = execute_stage(config, out, stage, progress=progress)
         executed = True
         entry = directory.manifest()["stages"][stage]
-        outages.patiently(partial(stages.note_done, record, lease, entry))
+        outages.with_retries(partial(stages.note_done, record, lease, entry))
     if not executed:
         # No stage has compared the folder's key with the config yet, so do it here.
         prepare(_config_for(run, ""), out)

@@ -60,7 +60,7 @@ class RowProgress:
             self._check()
             self._record.heartbeat_at = timezone.now()
             self._record.save(update_fields=WRITTEN)
-        except outages.AWAY as error:
+        except outages.ERRORS as error:
             self._outage.note(error)
         else:
             self._outage.over()

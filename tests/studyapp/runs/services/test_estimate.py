@@ -31,17 +31,17 @@ def config(folder: Path, *methods: str, **gemini: Any) -> dict[str, Any]:
 def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
     prices = {"dollars_per_million_audio": 1.0, "dollars_per_million_text": 0.3,
               "dollars_per_million_output": 2.5}  # fmt: skip
-    plan = estimate_of(config(tmp_path, "gemini", "descriptors", **prices))
+    estimate = estimate_of(config(tmp_path, "gemini", "descriptors", **prices))
     prompt = len(
         (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/gemini/prompt.txt").read_text()
     )
     expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
-    assert plan["dollars_per_feature"] == pytest.approx(expected)
+    assert estimate["dollars_per_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006
-    assert plan["most_dollars"] == pytest.approx(192 * expected)
-    assert plan["remote"] == ["gemini"]
-    assert plan["dollars"] is None
-    assert plan["budget"] == 10.0
+    assert estimate["most_dollars"] == pytest.approx(192 * expected)
+    assert estimate["remote"] == ["gemini"]
+    assert estimate["dollars"] is None
+    assert estimate["budget"] == 10.0
 
 
 def test_two_models_cost_twice_and_a_batch_half(tmp_path: Path) -> None:
@@ -53,18 +53,18 @@ def test_two_models_cost_twice_and_a_batch_half(tmp_path: Path) -> None:
 
 
 def test_what_is_free_costs_nothing(tmp_path: Path) -> None:
-    plan = estimate_of(config(tmp_path, "descriptors"))
-    assert (plan["dollars_per_feature"], plan["remote"]) == (0.0, [])
+    estimate = estimate_of(config(tmp_path, "descriptors"))
+    assert (estimate["dollars_per_feature"], estimate["remote"]) == (0.0, [])
 
 
 def test_features_are_expected_by_the_share_that_a_run_of_the_subject_kept(tmp_path: Path) -> None:
     earlier = config(tmp_path, "descriptors")
     run = factories.make_run()
     type(run).objects.update(config=earlier, facets={"features": 48})
-    plan = estimate_of(config(tmp_path, "gemini"))
-    assert plan["features"] == 48
-    assert plan["dollars"] == pytest.approx(48 * plan["dollars_per_feature"])
-    # A newer run, imported from another version, has a field that this one does not know.
+    estimate = estimate_of(config(tmp_path, "gemini"))
+    assert estimate["features"] == 48
+    assert estimate["dollars"] == pytest.approx(48 * estimate["dollars_per_feature"])
+    # A newer run, imported from another version, has a field that is unknown here.
     newer = factories.make_run()
     other = earlier | {"subject": earlier["subject"] | {"of_another_version": 1}}
     type(run).objects.filter(pk=newer.pk).update(config=other, facets={"features": 7})
