@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 # To add a kind of job: write a function that takes a `JobLease` in a room's `tasks.py`, and add a
 # line here. The function returns True if it put the job back. It raises `jobs.WorkError` with the
-# one line that is shown to users, or `jobs.LostError`.
+# one line that is shown to users, or `jobs.LeaseLostError`.
 WORK: dict[str, str] = {
     "feature_view": "studyapp.features.tasks.work",
     "run": "studyapp.runs.tasks.work",
@@ -45,7 +45,7 @@ def _do(lease: jobs.JobLease) -> None:
             put_back = do(lease)
         if not put_back:
             outages.with_retries(lambda: jobs.finish(lease))
-    except jobs.LostError as error:
+    except jobs.LeaseLostError as error:
         logger.warning("%s: %s", lease.job, error)
     except jobs.WorkError as error:
         _failed(lease, str(error))
@@ -59,5 +59,5 @@ def _failed(lease: jobs.JobLease, reason: str) -> None:
     logger.warning("%s failed: %s", lease.job, reason)
     try:
         outages.with_retries(lambda: jobs.fail(lease, reason))
-    except jobs.LostError as error:
+    except jobs.LeaseLostError as error:
         logger.warning("%s: %s", lease.job, error)

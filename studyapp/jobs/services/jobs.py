@@ -47,7 +47,7 @@ class WorkError(Exception):
     """The work cannot be done; the message is the one line that is shown to users."""
 
 
-class LostError(Exception):
+class LeaseLostError(Exception):
     """The lease was lost: another worker has the job, or it was stopped. Write nothing more."""
 
 
@@ -58,19 +58,19 @@ class JobLease:
     job: Job
     fence: int
 
-    def rows(self) -> Q:
+    def condition(self) -> Q:
         """Return the condition that the lease is still valid."""
         return Q(pk=self.job.pk, fence=self.fence, state=Job.State.RUNNING)
 
     def check(self) -> None:
-        """Raise `LostError` if the lease was lost."""
-        if not Job.objects.filter(self.rows()).exists():
-            raise LostError(f"this worker has lost its lease on job {self.job.pk}")
+        """Raise `LeaseLostError` if the lease was lost."""
+        if not Job.objects.filter(self.condition()).exists():
+            raise LeaseLostError(f"this worker has lost its lease on job {self.job.pk}")
 
     def lock(self) -> None:
-        """Lock the job until the transaction ends. Raises `LostError` if the lease was lost."""
-        if not Job.objects.select_for_update().filter(self.rows()).exists():
-            raise LostError(f"this worker has lost its lease on job {self.job.pk}")
+        """Lock the job until the transaction ends. Raises `LeaseLostError` if the lease is lost."""
+        if not Job.objects.select_for_update().filter(self.condition()).exists():
+            raise LeaseLostError(f"this worker has lost its lease on job {self.job.pk}")
 
 
 def enqueue(*, kind: str, target: int, queue: str) -> Job:
@@ -129,7 +129,7 @@ def _due(queue: str | None = None) -> QuerySet[Job]:
 
 
 def finish(lease: JobLease) -> None:
-    """Mark the job as done. Raises `LostError` if the lease was lost."""
+    """Mark the job as done. Raises `LeaseLostError` if the lease was lost."""
     _end(lease, state=Job.State.DONE)
 
 
@@ -154,7 +154,7 @@ def defer(lease: JobLease) -> None:
 
 def note_progress(lease: JobLease) -> None:
     """Note that a piece of the job is finished, and reset the counts of losses and deferrals."""
-    Job.objects.filter(lease.rows()).update(losses=0, deferrals=0)
+    Job.objects.filter(lease.condition()).update(losses=0, deferrals=0)
 
 
 def stop(*, kind: str, target: int) -> bool:
@@ -236,7 +236,7 @@ def heartbeat(lease: JobLease) -> Iterator[None]:
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                Job.objects.filter(lease.rows()).update(lease_expires_at=Now() + LEASE_TIME)
+                Job.objects.filter(lease.condition()).update(lease_expires_at=Now() + LEASE_TIME)
             except outages.ERRORS as error:
                 logger.warning("no heartbeat for job %s this time: %s", lease.job.pk, error)
                 # A broken connection stays broken; the next heartbeat opens another one.
@@ -260,7 +260,7 @@ class Checker:
         self._outage = outages.Outage()
 
     def __call__(self) -> None:
-        """Raise `LostError` if the lease was lost. A short outage of the database is tolerated."""
+        """Raise `LeaseLostError` if the lease was lost; tolerate a short outage of the database."""
         if time.monotonic() - self._asked < self._seconds:
             return
         self._asked = time.monotonic()
@@ -273,6 +273,6 @@ class Checker:
 
 
 def _end(lease: JobLease, **changes: Any) -> None:
-    ended = Job.objects.filter(lease.rows()).update(**{"finished_at": Now(), **changes})
+    ended = Job.objects.filter(lease.condition()).update(**{"finished_at": Now(), **changes})
     if not ended:
-        raise LostError(f"this worker has lost its lease on job {lease.job.pk}")
+        raise LeaseLostError(f"this worker has lost its lease on job {lease.job.pk}")

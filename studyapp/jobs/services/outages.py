@@ -1,7 +1,7 @@
 """What a worker does while the database is down for a short time: it keeps working and retries.
 
 No other worker can claim the job during the outage. If one claims it afterwards, the next check
-notices it (`jobs.LostError`).
+notices it (`jobs.LeaseLostError`).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
 
     Returns True if the job was put back, either for another queue's workers or because another
     process is still working in the run directory. Raises `jobs.WorkError` with the pipeline's one
-    line, which is stored in the run's row, or `jobs.LostError` if the run was stopped or another
-    worker has it.
+    line, which is stored in the run's row, or `jobs.LeaseLostError` if the run was stopped or
+    another worker has it.
     """
     from pipeline.errors import BusyError, PipelineError
 
@@ -47,7 +47,7 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
     except (PipelineError, RunError) as error:
         fail(run, lease, str(error))
         raise jobs.WorkError(str(error)) from error
-    except jobs.LostError:
+    except jobs.LeaseLostError:
         raise
     except Exception as error:
         # Store the error in the row as well: researchers do not see the worker's log.

@@ -134,7 +134,7 @@ def test_the_cookies_key_of_then_gives_every_name_of_then(
     texts = ("p\ns", "t", "somebody")
     then = [
         salted_hmac(salt, text, OLD, algorithm="sha256").hexdigest()
-        for salt, text in zip(keys.FORMERLY, texts, strict=True)
+        for salt, text in zip(keys.FORMER_SALTS, texts, strict=True)
     ]
     for key in (OLD, keys.from_cookie_key(OLD)):
         settings.PSEUDONYM_KEY = key

@@ -62,9 +62,9 @@ def test_without_the_lease_a_job_can_neither_finish_nor_write(notified: list[str
     assert new is not None
     assert (old.fence, new.fence) == (1, 2)
     for act in (old.check, lambda: jobs.finish(old), lambda: jobs.fail(old, "x")):
-        with pytest.raises(jobs.LostError, match="has lost its lease"):
+        with pytest.raises(jobs.LeaseLostError, match="has lost its lease"):
             act()
-    with pytest.raises(jobs.LostError), transaction.atomic():
+    with pytest.raises(jobs.LeaseLostError), transaction.atomic():
         old.lock()
     jobs.finish(new)
     assert Job.objects.get().state == Job.State.DONE
@@ -211,5 +211,5 @@ def test_a_stopped_job_is_lost_to_its_holder() -> None:
     assert lease is not None
     assert jobs.stop(kind="feature_view", target=1)
     assert not jobs.stop(kind="feature_view", target=1)
-    with pytest.raises(jobs.LostError):
+    with pytest.raises(jobs.LeaseLostError):
         jobs.finish(lease)
