@@ -19,7 +19,7 @@ from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery.choice import best_set
 from pipeline.recovery.controls import RANDOM_DECODER, WITHOUT_BLOCKS, standin
-from pipeline.recovery.detection import BestCandidate, Candidates, chosen, latents
+from pipeline.recovery.detection import BestCandidate, Candidates, best_candidates, latents
 from pipeline.recovery.directions import untrained
 from pipeline.recovery.naming import Division, Naming, divide, grade_names
 from pipeline.recovery.planted import Planted, planted_concepts
@@ -128,11 +128,11 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
         )
     # 2) The best detector of each concept among the features, and among each control's candidates.
     features = latents(directory)
-    found = {FEATURES: chosen(features, concepts)}
+    found = {FEATURES: best_candidates(features, concepts)}
     sizes = {FEATURES: len(features.names)}
     settings = {FEATURES: "as the run's config has them"}
     for name, candidates, how in _controls(directory, config, concepts, progress):
-        found[name], sizes[name] = chosen(candidates, concepts), len(candidates.names)
+        found[name], sizes[name] = best_candidates(candidates, concepts), len(candidates.names)
         settings[name] = how
     # 3) Their AUROC on test tracks; a fitted probe as the ceiling, permuted concepts as the floor.
     scores = {name: {c: d.auroc for c, d in by.items()} for name, by in found.items()}
@@ -200,7 +200,7 @@ def _permuted(features: Candidates, concepts: Sequence[Planted]) -> dict[str, fl
         train=features.train[rng.permutation(len(features.train))],
         test=features.test[rng.permutation(len(features.test))],
     )
-    found: dict[str, BestCandidate] = chosen(shuffled, concepts)
+    found: dict[str, BestCandidate] = best_candidates(shuffled, concepts)
     return {name: detection.auroc for name, detection in found.items()}
 
 

@@ -49,7 +49,7 @@ def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | N
     #    train tracks.
     sets = subsets(directory)
     means = {
-        label: float(validated([graded[name] for name in names]).mean())
+        label: float(validation_aurocs([graded[name] for name in names]).mean())
         for label, names in sets.items()
     }
     label = max(means, key=lambda label: means[label])
@@ -84,7 +84,7 @@ def subsets(directory: RunDirectory) -> dict[str, list[str]]:
     return sets | {"all": names}
 
 
-def validated(graded: Sequence[np.ndarray]) -> np.ndarray:
+def validation_aurocs(graded: Sequence[np.ndarray]) -> np.ndarray:
     """AUROC [concept] on validation tracks of the latent that is best on train tracks, among all
     latents of some SAEs; `graded`: `grades` of each."""
     on_train, on_validation = np.concatenate(graded, axis=2)

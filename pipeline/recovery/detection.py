@@ -79,10 +79,12 @@ class Candidates:
 
 def detections(directory: RunDirectory, concepts: Sequence[Planted]) -> dict[str, BestCandidate]:
     """The best feature of each gradable concept, by the concept's name."""
-    return chosen(latents(directory), concepts)
+    return best_candidates(latents(directory), concepts)
 
 
-def chosen(candidates: Candidates, concepts: Sequence[Planted]) -> dict[str, BestCandidate]:
+def best_candidates(
+    candidates: Candidates, concepts: Sequence[Planted]
+) -> dict[str, BestCandidate]:
     """The best candidate of each gradable concept on train tracks, graded on test tracks."""
     gradable = [concept for concept in concepts if concept.gradable()]
     if not gradable:

@@ -51,12 +51,12 @@ def untrained(directory: RunDirectory, *, seed: int, progress: Progress) -> dict
         of_hookpoint[stored.facts.hookpoint].append(stored)
     found: dict[str, Candidates] = {}
     for hookpoint, dictionaries in of_hookpoint.items():
-        for kind, here in _at(directory, hookpoint, dictionaries, progress).items():
+        for kind, here in _candidates_at(directory, hookpoint, dictionaries, progress).items():
             found[kind] = found[kind].joined_with(here) if kind in found else here
     return found
 
 
-def _at(
+def _candidates_at(
     directory: RunDirectory, hookpoint: str, dictionaries: list[StoredSae], progress: Progress
 ) -> dict[str, Candidates]:
     """Candidates of every kind at one hookpoint; `dictionaries` are untrained."""

@@ -53,23 +53,23 @@ def divide(directory: RunDirectory, concepts: Sequence[Planted], *, threshold: f
     gradable = [concept for concept in concepts if concept.gradable()]
     # 1) Which feature detects which concept on both splits; 2) of several the best on train tracks.
     candidates = latents(directory, kept=True)
-    told = _told(candidates, gradable, threshold)
-    train = np.where(told, aurocs_on_train(candidates, gradable), -1.0)
+    detected = _detects(candidates, gradable, threshold)
+    train = np.where(detected, aurocs_on_train(candidates, gradable), -1.0)
     driven = {
         name: gradable[int(train[:, column].argmax())].name
         for column, name in enumerate(candidates.names)
-        if told[:, column].any()
+        if detected[:, column].any()
     }
     names = list(driven.values())
     splits = {c.name: names.count(c.name) for c in gradable if c.name in names}
-    return Division(threshold, driven, splits, int((told.sum(axis=0) > 1).sum()))
+    return Division(threshold, driven, splits, int((detected.sum(axis=0) > 1).sum()))
 
 
-def _told(candidates: Candidates, concepts: Sequence[Planted], threshold: float) -> np.ndarray:
+def _detects(candidates: Candidates, concepts: Sequence[Planted], threshold: float) -> np.ndarray:
     """Whether a candidate detects a concept on both splits, [concept, candidate] bool."""
     on_train = aurocs_on_train(candidates, concepts) >= threshold
-    told: np.ndarray = on_train & (aurocs_on_test(candidates, concepts) >= threshold)
-    return told
+    detected: np.ndarray = on_train & (aurocs_on_test(candidates, concepts) >= threshold)
+    return detected
 
 
 def grade_names(

@@ -22,7 +22,13 @@ import numpy.typing as npt
 from pipeline.auroc import auroc, auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.context import SaeContext
-from pipeline.scorers.held_out import Drawn, by_feature, draws, firing_tracks, not_graded
+from pipeline.scorers.held_out import (
+    GradedTracks,
+    by_feature,
+    firing_tracks,
+    graded_tracks,
+    not_graded,
+)
 from pipeline.scorers.similarities import (
     ClapScorer,
     Labelled,
@@ -46,7 +52,7 @@ class Detection(ClapScorer):
         similar = track_similarities(context, found)
         fires = firing_tracks(context)
         column = {record.feature: place for place, record in enumerate(context.features)}
-        drawn = draws(context)
+        drawn = graded_tracks(context)
         needed = max(2, context.config.scores.min_tracks)
         # 2) Each feature's labels on the same graded tracks; the threshold from validation tracks.
         for feature, own in by_feature(found.labels).items():
@@ -89,8 +95,8 @@ def balanced_accuracy(
     """Mean of the share of positives at or above `level` and the share of negatives below it."""
     if np.isnan(level):
         return None
-    said = similar >= level
-    return float((said[truth].mean() + (~said[~truth]).mean()) / 2)
+    predicted = similar >= level
+    return float((predicted[truth].mean() + (~predicted[~truth]).mean()) / 2)
 
 
 def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
@@ -100,7 +106,7 @@ def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
 
 
 def _rival_mean(
-    context: SaeContext, found: Labelled, feature: str, similar: Floats32, graded: Drawn
+    context: SaeContext, found: Labelled, feature: str, similar: Floats32, graded: GradedTracks
 ) -> float:
     """Mean AUROC of other features' labels on this feature's graded tracks; NaN if there are no
     other labels."""
@@ -116,7 +122,7 @@ def _record(
     method: str,
     label: LabelCandidate,
     similar: Floats32,
-    graded: Drawn,
+    graded: GradedTracks,
     level: float,
     rival: float,
 ) -> ScoreRecord:

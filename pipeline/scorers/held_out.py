@@ -24,7 +24,7 @@ Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GradedTracks:
     """A feature's graded tracks, as rows of the context's axis `track`."""
 
     positive: Places
@@ -69,7 +69,7 @@ def tau_of(context: SaeContext) -> Floats:
     return np.asarray(firing.thresholds(context.config.features, largest), dtype=np.float64)
 
 
-def draws(context: SaeContext) -> list[Drawn]:
+def graded_tracks(context: SaeContext) -> list[GradedTracks]:
     """The draw of each kept feature, in the context's order; made once per stage."""
     key = ("held-out", context.sae)
     if key not in context.tables.memo:
@@ -78,7 +78,7 @@ def draws(context: SaeContext) -> list[Drawn]:
         context.tables.memo[key] = [
             _draw(context, place, fires, test) for place in range(len(context.features))
         ]
-    made: list[Drawn] = context.tables.memo[key]
+    made: list[GradedTracks] = context.tables.memo[key]
     return made
 
 
@@ -97,7 +97,9 @@ def across_quantiles(values: Floats, count: int, rng: np.random.Generator) -> Pl
     return np.asarray([rng.choice(part) for part in np.array_split(order, count)], dtype=np.intp)
 
 
-def _draw(context: SaeContext, place: int, fires: npt.NDArray[np.bool_], test: Places) -> Drawn:
+def _draw(
+    context: SaeContext, place: int, fires: npt.NDArray[np.bool_], test: Places
+) -> GradedTracks:
     """The draw of the kept feature at `place`; `fires` [track, feature], `test` rows of tracks."""
     scores, feature = context.config.scores, context.features[place].feature
     rng = generator(context, feature, "held-out")
@@ -113,7 +115,7 @@ def _draw(context: SaeContext, place: int, fires: npt.NDArray[np.bool_], test: P
     # 3) Easy negatives: any of the rest, to make up `per_class`.
     rest = np.setdiff1d(silent, hard)
     easy = rng.permutation(rest)[: scores.per_class - len(hard)]
-    return Drawn(positive, np.sort(easy), hard)
+    return GradedTracks(positive, np.sort(easy), hard)
 
 
 def _neighbours_strength(context: SaeContext, feature: str, fires: npt.NDArray[np.bool_]) -> Floats:
@@ -138,7 +140,7 @@ def by_feature(labels: Sequence[LabelCandidate]) -> dict[str, list[LabelCandidat
     return grouped
 
 
-def not_graded(label: LabelCandidate, method: str, drawn: Drawn, reason: str) -> ScoreRecord:
+def not_graded(label: LabelCandidate, method: str, drawn: GradedTracks, reason: str) -> ScoreRecord:
     """The record of a label that cannot be graded."""
     return ScoreRecord(
         feature=label.feature, method=method, rank=label.rank, score=None, low=None, high=None,

@@ -18,7 +18,7 @@ from scipy.special import comb
 from scipy.stats import norm
 
 from pipeline.context import Floats, SaeContext
-from pipeline.scorers.held_out import by_feature, draws, not_graded
+from pipeline.scorers.held_out import by_feature, graded_tracks, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
     labelled,
@@ -28,7 +28,7 @@ from pipeline.scorers.similarities import (
 )
 from pipeline.store.tables import ScoreRecord
 
-COMPANY = 4
+POSITIVES_PER_SET = 4
 """Positives shown with the intruder."""
 
 
@@ -43,11 +43,11 @@ class Intruder(ClapScorer):
         # 1) Cosines [text, track].
         similar = track_similarities(context, found).astype(np.float64)
         column = {record.feature: place for place, record in enumerate(context.features)}
-        drawn = draws(context)
+        drawn = graded_tracks(context)
         z = float(norm.ppf(0.5 + context.config.scores.interval_level / 2))
         for feature, own in by_feature(found.labels).items():
             graded = drawn[column[feature]]
-            reason = graded.shortage(max(COMPANY + 1, context.config.scores.min_tracks))
+            reason = graded.shortage(max(POSITIVES_PER_SET + 1, context.config.scores.min_tracks))
             if reason:
                 yield from (not_graded(label, method, graded, reason) for label in own)
                 continue
@@ -80,8 +80,8 @@ def found_share(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:
 
 
 def _shares(positive: Floats, negative: Floats) -> Floats:
-    """For each negative [negative], the share of sets of c = `COMPANY` of the m positives in which
-    it is the smallest of c + 1.
+    """For each negative [negative], the share of sets of c = `POSITIVES_PER_SET` of the m positives
+    in which it is the smallest of c + 1.
 
     With a positives above and b equal to it, there are C(b, i) C(a, c − i) sets with i ties, each
     of which counts 1 / (i + 1): the share is Σ_i C(b, i) C(a, c − i) / (i + 1) / C(m, c).
@@ -92,9 +92,9 @@ def _shares(positive: Floats, negative: Floats) -> Floats:
     tied = len(order) - np.searchsorted(order, negative, side="left") - over
     # 2) The sum over i. `comb` is 0 where too few are left to choose from.
     found = np.zeros(len(negative))
-    for ties in range(COMPANY + 1):
-        found += comb(tied, ties) * comb(over, COMPANY - ties) / (ties + 1)
-    return np.asarray(found / comb(len(order), COMPANY))
+    for ties in range(POSITIVES_PER_SET + 1):
+        found += comb(tied, ties) * comb(over, POSITIVES_PER_SET - ties) / (ties + 1)
+    return np.asarray(found / comb(len(order), POSITIVES_PER_SET))
 
 
 def jackknife_error(similar: Floats, truth: npt.NDArray[np.bool_]) -> float:

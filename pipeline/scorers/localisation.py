@@ -20,7 +20,7 @@ from pipeline.auroc import auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import piece_embeddings
 from pipeline.context import Floats, SaeContext
-from pipeline.scorers.held_out import by_feature, draws, tau_of
+from pipeline.scorers.held_out import by_feature, graded_tracks, tau_of
 from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
 from pipeline.store.tables import LabelCandidate, ScoreRecord, TrackRecord
 
@@ -107,7 +107,7 @@ def _pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:
 def _wanted(context: SaeContext) -> dict[str, set[int]]:
     """For each test track the features (by place) that are graded on it."""
     wanted: dict[str, set[int]] = {track.track: set() for track in _test_tracks(context)}
-    for place, drawn in enumerate(draws(context)):
+    for place, drawn in enumerate(graded_tracks(context)):
         strongest = drawn.positive[
             np.argsort(-context.maxima[drawn.positive, place], kind="stable")
         ][:CLIPS]

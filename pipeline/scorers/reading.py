@@ -38,11 +38,11 @@ class Reading(Scorer):
         texts = sorted({label.text for label in labels})
         test = context.in_split("test")
         # 1) The method's own scores [text, track], cut to test tracks.
-        heard = labeler(method).reading(context, texts)
-        if heard is None:
+        scored = labeler(method).reading(context, texts)
+        if scored is None:
             yield from (without_reading(label, method) for label in labels)
             return
-        readings = heard[:, test]
+        readings = scored[:, test]
         # 2) AUROC [text, feature] of every text on every feature, for the contrast.
         fires = firing_tracks(context)[test]
         areas = auroc_matrix(readings.T, fires).T

@@ -16,7 +16,7 @@ from pipeline.corpus import audio
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.steering.settings import SteeringConfig
-from pipeline.steering.vectors import drawn, largest_over_exemplars, vector_of
+from pipeline.steering.vectors import drawn_features, largest_over_exemplars, vector_of
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import (
     SteeringRecord,
@@ -39,7 +39,7 @@ def steer_sae(
     # 1) β of each feature, and the features that are steered.
     stored = checkpoint.load(directory, name)
     largest = largest_over_exemplars(directory, stored)
-    features = [f for f in drawn(directory, name, config) if f.feature in largest]
+    features = [f for f in drawn_features(directory, name, config) if f.feature in largest]
     progress.start(f"steering {name}", len(features) * len(config.alphas) * config.takes, "clip")
     # 2) Clips without steering, one per seed.
     plain = _plain_clips(config, writer, subject, name) if features else {}

@@ -16,7 +16,9 @@ from pipeline.store.tables import (
 from pipeline.subjects.base import SteeringVector
 
 
-def drawn(directory: RunDirectory, name: str, config: SteeringConfig) -> list[FeatureRecord]:
+def drawn_features(
+    directory: RunDirectory, name: str, config: SteeringConfig
+) -> list[FeatureRecord]:
     """The features to steer, drawn from the kept ones, in the order of their indices."""
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     kept = [feature for feature in features if feature.kept]

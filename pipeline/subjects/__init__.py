@@ -29,7 +29,7 @@ STANDINS: dict[str, str] = {
 def load_subject(config: SubjectConfig, *, device: str) -> Any:
     """The subject that a config names, or its control: a `Subject` or an `ActivationSource`."""
     backend = resolve(SUBJECTS, config.backend, "subject backend")
-    subject = backend(_itself(config), device=device)
+    subject = backend(_without_standin(config), device=device)
     if config.control not in STANDINS:
         return subject
     return resolve(STANDINS, config.control, "control")(subject)
@@ -40,12 +40,12 @@ def fingerprint_of(config: SubjectConfig) -> str:
     from pipeline.subjects.base import standin_fingerprint
 
     backend = resolve(SUBJECTS, config.backend, "subject backend")
-    fingerprint: str = backend.fingerprint_of(_itself(config))
+    fingerprint: str = backend.fingerprint_of(_without_standin(config))
     if config.control not in STANDINS:
         return fingerprint
     return standin_fingerprint(fingerprint, config.control)
 
 
-def _itself(config: SubjectConfig) -> SubjectConfig:
+def _without_standin(config: SubjectConfig) -> SubjectConfig:
     """The config of the subject that a stand-in is made from."""
     return replace(config, control="none") if config.control in STANDINS else config

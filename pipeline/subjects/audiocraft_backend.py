@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipeline.subjects.layouts.build import Checkpoints
     from pipeline.subjects.text import TextEncoder
 
-BUILT_OTHERWISE = {
+OVERRIDDEN_ARGUMENTS = {
     "memory_efficient": False, "custom": True, "checkpointing": "none",
     "weight_init": None, "depthwise_init": None, "zero_bias_init": False,
 }  # fmt: skip
@@ -116,7 +116,7 @@ class AudiocraftSubject:
 
         # 1) Only vectors of this very subject: any direction of the right width would be accepted.
         refuse_foreign(interventions, self.facts)
-        self._give_text()
+        self._load_text_encoder()
         # 2) Sample codes with the vectors added in every step. `two_step_cfg=False` computes both
         #    halves of guidance in one batch, the conditional one first, as `hooks` expects.
         frames = max(1, round(seconds * self.facts.frame_rate))
@@ -150,7 +150,7 @@ class AudiocraftSubject:
         )
         return {"description": (zeros, zeros[..., 0])}
 
-    def _give_text(self) -> None:
+    def _load_text_encoder(self) -> None:
         """Load the text encoder into the language model, when it is first needed."""
         if self._conditioned:
             return
@@ -229,7 +229,7 @@ def _language_model(checkpoints: Checkpoints) -> Any:
 
     cfg, package = checkpoints.lm.cfg, audiocraft()
     lm_format.decoder_config(cfg)  # refuses what is not MusicGen's kind
-    arguments = {**cfg["transformer_lm"], **BUILT_OTHERWISE}
+    arguments = {**cfg["transformer_lm"], **OVERRIDDEN_ARGUMENTS}
     arguments.pop("q_modeling", None)
     conditioners = package.modules.conditioners
     weight = checkpoints.lm.state.get(f"{lm_format.CONDITIONER}output_proj.weight")

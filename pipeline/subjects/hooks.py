@@ -44,7 +44,7 @@ class ResidualStream:
         self._n_blocks = len(blocks)
         self._thread = _ThisThread()
         for block, module in enumerate(blocks):
-            self._watch(module, (block, False), (block, True))
+            self._register_hooks(module, (block, False), (block, True))
 
     def place(self, hookpoint: str) -> Place:
         """The place of a hookpoint; raises `PipelineError` if the decoder has no such block."""
@@ -88,25 +88,25 @@ class ResidualStream:
         finally:
             self._thread.added = {}
 
-    def _watch(self, module: nn.Module, before: Place, after: Place) -> None:
+    def _register_hooks(self, module: nn.Module, before: Place, after: Place) -> None:
         def entering(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            changed = self._pass_by(before, inputs[0])
+            changed = self._hook(before, inputs[0])
             return None if changed is None else (changed, *inputs[1:])
 
         # A block returns a bare tensor, not a tuple: output[0] would be batch item 0.
         def leaving(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor | None:
-            return self._pass_by(after, output)
+            return self._hook(after, output)
 
         module.register_forward_pre_hook(entering)
         module.register_forward_hook(leaving)
 
-    def _pass_by(self, place: Place, hidden: torch.Tensor) -> torch.Tensor | None:
+    def _hook(self, place: Place, hidden: torch.Tensor) -> torch.Tensor | None:
         """Add and store what is wanted at this place; returns the changed stream, None if it is
         unchanged. Steering comes first: what is read is what the next block sees."""
         thread = self._thread
         changed = None
         for step, halves in thread.added.get(place, ()):
-            hidden = changed = _plus(hidden, step, halves)
+            hidden = changed = _with_vector(hidden, step, halves)
         if place in thread.wanted:
             thread.found[place] = hidden
             if place == thread.deepest:
@@ -114,7 +114,7 @@ class ResidualStream:
         return changed
 
 
-def _plus(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch.Tensor:
+def _with_vector(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch.Tensor:
     """x + α β W_dec[j] in every step of the stream x [batch, step, d]; `step` is the added [d]."""
     step = step.to(hidden)
     # Under guidance the batch is [conditional; unconditional] in both libraries.

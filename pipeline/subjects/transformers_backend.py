@@ -52,7 +52,7 @@ class TransformersSubject:
         self._precision: torch.dtype = getattr(torch, config.precision)
         language_model.to(device, self._precision).eval().requires_grad_(False)
         self._codec.to(device)
-        language_model.register_forward_pre_hook(self._in_our_precision, with_kwargs=True)
+        language_model.register_forward_pre_hook(self._cast_text_states, with_kwargs=True)
         self._language_model = language_model
         self._decoder = language_model.model.decoder
         self._check_supported()
@@ -125,7 +125,7 @@ class TransformersSubject:
         # 2) Sample codes with the vectors added in every step. The seed is set in a fork of the
         #    global generator, which transformers samples from.
         frames = max(1, round(seconds * self.facts.frame_rate))
-        drawn = _Drawn()
+        recorder = _CodeRecorder()
         with (
             torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),
             torch.inference_mode(),
@@ -134,15 +134,15 @@ class TransformersSubject:
             torch.manual_seed(seed)
             audio = model.generate(
                 **inputs,
-                **_drawing(sampling),
-                stopping_criteria=[drawn],
+                **_sampling_arguments(sampling),
+                stopping_criteria=[recorder],
                 # Steps: the start token, the frames, and the K − 1 steps by which the last codebook
                 # is delayed. transformers does not delay what is shorter than 2 K − 1 steps.
                 max_length=max(frames, self.facts.n_codebooks) + self.facts.n_codebooks,
             )
         # 3) Cut the audio to whole frames; undo the delay of the codes.
         samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
-        return Generated(audio[0, 0, :samples].float().cpu(), codes_of(drawn.steps, frames))
+        return Generated(audio[0, 0, :samples].float().cpu(), codes_of(recorder.steps, frames))
 
     def _ready(self, prompt: str, sampling: Sampling) -> tuple[Any, dict[str, Any]]:
         """The whole model and its inputs for a prompt."""
@@ -172,7 +172,7 @@ class TransformersSubject:
             self._tokenizer = tokenizer_of(self._folder)
         return self._whole.to(self._device)
 
-    def _in_our_precision(
+    def _cast_text_states(
         self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Convert text states to the decoder's precision; the text encoder stays in float32."""
@@ -220,7 +220,7 @@ class TransformersSubject:
         )
 
 
-class _Drawn:
+class _CodeRecorder:
     """A stopping criterion that never stops: it captures the codes that were sampled.
 
     (MusicGen's `generate` decodes them to audio and does not return them.)
@@ -236,7 +236,7 @@ class _Drawn:
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
-def _drawing(sampling: Sampling) -> dict[str, Any]:
+def _sampling_arguments(sampling: Sampling) -> dict[str, Any]:
     """transformers' arguments; unused ones are left out, since it warns about them."""
     if sampling.top_k == 1:
         return {"do_sample": False}
@@ -297,7 +297,7 @@ def load(folder: Path) -> Any:
         raise PipelineError(f"subject folder {folder} cannot be loaded: {first_line}") from error
     held = weights.names_in(folder.glob(sources.WEIGHTS))
     weights.refuse_incomplete(
-        f"subject folder {folder}", info, held=held, unexpected=_strangers(model, held),
+        f"subject folder {folder}", info, held=held, unexpected=_unexpected_tensors(model, held),
         allowed=COMPUTED,
     )  # fmt: skip
     return model
@@ -323,7 +323,7 @@ def check(config: SubjectConfig) -> None:
         )  # fmt: skip
 
 
-def _strangers(model: Any, held: set[str]) -> list[str]:
+def _unexpected_tensors(model: Any, held: set[str]) -> list[str]:
     """Tensors in the files that decoder and codec have no parameter for.
 
     transformers reports only some of them. It translates older names of weight norms by itself.

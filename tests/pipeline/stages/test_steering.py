@@ -22,7 +22,7 @@ from pipeline.sae import checkpoint
 from pipeline.sae.frames import checked_shards
 from pipeline.stages.steering import steer
 from pipeline.steering.settings import SteeringConfig
-from pipeline.steering.vectors import drawn, largest_over_exemplars, vector_of
+from pipeline.steering.vectors import drawn_features, largest_over_exemplars, vector_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, SteeringRecord, records_from
 from pipeline.subjects import load_subject
@@ -45,7 +45,9 @@ def test_every_drawn_feature_is_heard_with_and_without(directory: RunDirectory) 
     steer(CONFIG, directory, progress=SilentProgress())
     for name in directory.sae_names():
         found = rows(directory, name)
-        assert {row.feature for row in found} == {f.feature for f in drawn(directory, name, CONFIG)}
+        assert {row.feature for row in found} == {
+            f.feature for f in drawn_features(directory, name, CONFIG)
+        }
         assert len(found) == 4
         for row in found:
             steered, plain = (sound(directory, name, clip) for clip in (row.clip, row.plain_clip))
@@ -64,7 +66,7 @@ def sound(directory: RunDirectory, name: str, clip: str) -> np.ndarray:
 def test_beta_is_the_largest_raw_activation_over_the_exemplars(directory: RunDirectory) -> None:
     name = directory.sae_names()[0]
     stored = checkpoint.load(directory, name)
-    feature = drawn(directory, name, CONFIG)[0]
+    feature = drawn_features(directory, name, CONFIG)[0]
     exemplars = records_from(ExemplarRecord, directory.read_table(f"exemplars/{name}.parquet"))
     tracks = {e.track for e in exemplars if e.feature == feature.feature}
     largest = 0.0
@@ -148,9 +150,9 @@ def test_steering_raises_its_own_feature_most(finished_run: Path) -> None:
 def test_the_draw_follows_the_seed(directory: RunDirectory) -> None:
     name = directory.sae_names()[0]
     config = replace(CONFIG, features=3)
-    assert drawn(directory, name, config) == drawn(directory, name, config)
-    others = [drawn(directory, name, replace(config, seed=seed)) for seed in range(1, 6)]
-    assert any(other != drawn(directory, name, config) for other in others)
+    assert drawn_features(directory, name, config) == drawn_features(directory, name, config)
+    others = [drawn_features(directory, name, replace(config, seed=seed)) for seed in range(1, 6)]
+    assert any(other != drawn_features(directory, name, config) for other in others)
 
 
 def test_a_run_without_exemplars_or_with_another_subject_is_refused(
