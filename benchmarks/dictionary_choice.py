@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import PipelineError
-from pipeline.recovery.choice import grades, subsets, validated
+from pipeline.recovery.choice import grades, subsets, validation_aurocs
 from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.table import ENOUGH_TRACKS, FOUND
 from pipeline.store.run_directory import RunDirectory
@@ -64,7 +64,7 @@ def gradable(directory: RunDirectory) -> list[Planted]:
 
 def line(label: str, graded: Sequence[np.ndarray]) -> str:
     """The table's row for one set of dictionaries."""
-    found = validated(graded)
+    found = validation_aurocs(graded)
     cells = [label, str(sum(part.shape[2] for part in graded))]
     cells += [str(int((found >= limit).sum())) for limit in (FOUND, FOUND - 0.02)]
     return f"| {' | '.join([*cells, f'{found.mean():.3f}'])} |"
