@@ -62,7 +62,10 @@ def test_too_few_tracks_or_no_run_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for folder, message in ((finished_run, "nothing can be graded"), (tmp_path, "a run directory")):
+    for folder, message in (
+        (finished_run, "nothing can be evaluated"),
+        (tmp_path, "a run directory"),
+    ):
         monkeypatch.setattr("sys.argv", ["dictionary_choice", str(folder)])
         assert dictionary_choice.main() == 2
         told = capsys.readouterr().err
