@@ -55,7 +55,7 @@ class StepForm(forms.Form):
         self, data: Any = None, *, draft: StudyDraft, answers: Answers, runs: list[Run]
     ) -> None:
         super().__init__(data, initial=self.shown(answers))
-        # `title_` stands for `title`: with a field `title`, a template's `form.title` would be it.
+        # `title_` is the study's title: `title` is already the form's own.
         declared = {name.rstrip("_") for name in self.fields}
         for one in every_setting():
             if one.step == self.step and one.name not in declared:

@@ -46,7 +46,7 @@ class TextsForm(StepForm):
 
     title = "Texts"
     intro = "Markdown is supported. Do not reveal the methods being compared."
-    # A control named `title` would hide the form's own title from scripts.
+    # Not `title`: templates read that as the title of the page.
     title_ = field_of(setting("title"))
     language = forms.ChoiceField(label="Language", choices=settings.LANGUAGES)
     further = forms.MultipleChoiceField(
