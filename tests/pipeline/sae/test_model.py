@@ -46,6 +46,11 @@ def test_encode_and_decode_are_those_of_the_formula(k: int, seed: int) -> None:
     )
 
 
+def test_weights_have_the_names_and_shapes_of_saelens() -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in TopKSae(6, 20, 3).named_parameters()}
+    assert shapes == {"W_enc": (6, 20), "b_enc": (20,), "W_dec": (20, 6), "b_dec": (6,)}
+
+
 def test_the_start_has_unit_directions_and_a_tied_encoder() -> None:
     sae = TopKSae(6, 20, 3)
     sae.initialise(torch.Generator().manual_seed(0), torch.ones(6))
