@@ -22,7 +22,6 @@ from scipy import stats
 
 from analysis.design.simulation import Design, simulate
 from analysis.errors import AnalysisError
-from analysis.estimates.hypothesis_tests import standard_error
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.method_pairs import pair_of
 from analysis.models.clmm import fit
@@ -66,12 +65,13 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
     hits, widths = 0, []
     for _ in range(simulations):
         pair = simulate(design, rng)
-        found = standard_error(pair)
+        linear = pair.linear(pair.values)
+        found = pair.standard_error(linear.recommended)
         if found is None:
             continue
         # Significant if the interval, difference ± t quantile × standard error, excludes 0.
         reach = float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0]
-        hits += abs(pair.linear(pair.values).value) > reach
+        hits += abs(linear.value) > reach
         widths.append(2 * reach)
     share = hits / simulations
     inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)

@@ -19,7 +19,7 @@ from analysis.estimates.choice_outcomes import (
 )
 from analysis.estimates.clustering import BOTH
 from analysis.estimates.comparisons import share_difference, square_and_add
-from analysis.estimates.hypothesis_tests import EXPLORATORY, standard_error
+from analysis.estimates.hypothesis_tests import EXPLORATORY
 from analysis.estimates.intervals import LEVEL, NO_SPREAD, ClusterSums, share_interval
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval
@@ -115,11 +115,11 @@ def _paired(pair: Pair, level: float) -> Estimate:
 
 def _test(pair: Pair, name: str, label: str) -> HypothesisTest:
     """Student's t on the recommended clustered standard error of the difference."""
-    found = standard_error(pair)
-    if found is None:
-        return _not_made(pair, name, label, pair.too_few.reason if pair.too_few else NO_SPREAD)
-    se, df = found
     linear = pair.linear(pair.values)
+    found = pair.standard_error(linear.recommended)
+    if found is None:
+        return _not_made(pair, name, label, pair.too_few_for(linear.recommended) or NO_SPREAD)
+    se, df = found
     t = linear.value / se
     return HypothesisTest(
         name=name,

@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from analysis.arrays import Floats, Ints
+from analysis.estimates.ends_of_scale import independent_ratings, mean_at_end
 from analysis.estimates.intervals import (
     NEGLIGIBLE,
     NO_SPREAD,
+    ONE_FEATURE,
     ONE_PARTICIPANT,
     STUDENT,
     WILSON_CLUSTERED,
@@ -32,10 +34,12 @@ from analysis.estimates.intervals import (
     two_way_variance,
 )
 from analysis.estimates.results import Estimate, Interval, Quantity
+from analysis.reading.columns import HIGHEST, LOWEST, WIDEST
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
 STUDENT_FEATURE = "Student's t on the standard error clustered by feature"
 STUDENT_TWO_WAY = "Student's t on the standard error clustered by participant and feature"
+LOGIT_T = "Student's t on logit((mean − 1)/4), standard error"
 WILSON_FEATURE = "Wilson on the effective number of ratings, clustered by feature"
 
 
@@ -100,23 +104,63 @@ class Linear:
         """Student's t on the clustered standard error; clusters − `lost` degrees of freedom."""
         clusters = self.clusters(clustered_by)
         if clusters - lost < 1:
-            return Interval.none(_too_few(clustered_by))
+            return Interval.none(self.too_few(clustered_by, lost))
         variance = self.variance(clustered_by)
         if variance <= NEGLIGIBLE:
             return Interval.none(NO_SPREAD)
         kind = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE}.get(clustered_by, STUDENT_TWO_WAY)
         return t_interval(self.value, math.sqrt(variance), clusters - lost, level, bounds, kind)
 
+    def mean_on_scale(self, clustered_by: str, level: float) -> Interval:
+        """Interval of a mean rating m: Student's t on logit((m − 1)/4), transformed back.
+
+        With p = (m − 1)/4, by the delta method se(logit p) = se(m) / (4 p (1 − p)). Near an end of
+        the scale the mean's distribution is skewed towards the middle, and so is this interval:
+        with 10 listeners × 10 features at the floor it covers 95.3 % where m ± t se covers 90.2 %.
+        Where all ratings are at one end: `ends_of_scale`.
+        """
+        # 1) Is there anything to compute an interval with?
+        clusters = self.clusters(clustered_by)
+        if clusters < 2:
+            return Interval.none(self.too_few(clustered_by))
+        if self.value in (LOWEST, HIGHEST):
+            return mean_at_end(int(self.value), self._independent(clustered_by), level)
+        variance = self.variance(clustered_by)
+        if variance <= NEGLIGIBLE:
+            return Interval.none(NO_SPREAD)
+        # 2) Half the width on the logit scale, and back.
+        p = (self.value - LOWEST) / WIDEST
+        se = math.sqrt(variance) / (WIDEST * p * (1 - p))
+        half = float(stats.t.ppf((1 + level) / 2, clusters - 1)) * se
+        low, high = special.expit(special.logit(p) + half * np.array([-1.0, 1.0]))
+        kind = f"{LOGIT_T} clustered by {clustered_by}"
+        return Interval(LOWEST + WIDEST * float(low), LOWEST + WIDEST * float(high), kind)
+
+    def _independent(self, clustered_by: str) -> int:
+        """The number of independent ratings under one kind of clustering."""
+        if clustered_by == BOTH:
+            return independent_ratings(self.participant, self.feature)
+        return self.clusters(clustered_by)
+
     def wilson(self, clustered_by: str, n: float, level: float) -> Interval:
         """Wilson's interval of a share of `n` units (`intervals.share_interval`)."""
         clusters = self.clusters(clustered_by)
         if clusters < 2:
-            return Interval.none(_too_few(clustered_by))
+            return Interval.none(self.too_few(clustered_by))
         kind = {PARTICIPANT: WILSON_CLUSTERED, FEATURE: WILSON_FEATURE}.get(
             clustered_by, WILSON_TWO_WAY
         )
         variance = self.variance(clustered_by)
         return share_interval(self.value, variance, n, clusters, level=level, kind=kind)
+
+    def too_few(self, clustered_by: str, lost: int = 1) -> str:
+        """Why there are too few clusters: one participant, one feature, or no degree of freedom."""
+        if clustered_by != FEATURE and self.n_participants < 2:
+            return ONE_PARTICIPANT
+        if clustered_by != PARTICIPANT and self.n_features < 2:
+            return ONE_FEATURE
+        clusters = self.clusters(clustered_by)
+        return f"{clusters} clusters leave no degree of freedom where {lost} are used up"
 
     def p_value(
         self, clustered_by: str, df: float, null: float = 0.0
@@ -149,9 +193,3 @@ def each_way(
         )
         for way, interval in intervals.items()
     ]
-
-
-def _too_few(clustered_by: str) -> str:
-    if clustered_by == FEATURE:
-        return "too few features for an interval by feature"
-    return ONE_PARTICIPANT if clustered_by == PARTICIPANT else "too few participants or features"

@@ -12,22 +12,23 @@ import math
 import numpy as np
 
 from analysis.arrays import Floats
-from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, each_way
+from analysis.estimates.clustering import (
+    BOTH,
+    FEATURE,
+    PARTICIPANT,
+    STUDENT_FEATURE,
+    STUDENT_TWO_WAY,
+    Linear,
+    each_way,
+)
+from analysis.estimates.ends_of_scale import difference_at_ends
 from analysis.estimates.intervals import (
     DIFFERENCE_BOUNDS,
-    FEW_CLUSTERS,
     LEVEL,
-    NEGLIGIBLE,
-    NO_SPREAD,
-    ONE_PARTICIPANT,
-    ClusterSums,
-    multinomial_weights,
-    share_interval,
+    STUDENT,
+    codes,
     stream,
-    studentised,
-    studentised_roots,
     t_interval,
-    welch_df,
 )
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_difference
@@ -35,7 +36,9 @@ from analysis.estimates.results import Estimate, Interval
 from analysis.estimates.shared_features import paired_difference
 from analysis.estimates.superiority import superiorities
 
-NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, clustered by participant"
+NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, on the effective number of ratings"
+WAYS = (PARTICIPANT, FEATURE, BOTH)
+STUDENT_BY = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE, BOTH: STUDENT_TWO_WAY}
 
 
 def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> list[Estimate]:
@@ -68,16 +71,13 @@ def mean_difference(
 ) -> list[Estimate]:
     """Difference of the two means, with intervals by participant, feature, both, and pigeonhole.
 
-    By participant: studentised bootstrap (`independent_interval`, or `_joint_interval` where
-    participants rated both methods). By feature and by both: Student's t on the clustered standard
-    error, where a feature that both methods share is one cluster. Pigeonhole:
+    By participant, by feature and by both: Student's t on the clustered standard error, where a
+    participant or feature that both methods share is one cluster. Pigeonhole:
     `pigeonhole_difference`.
     """
-    linear, bounds = pair.linear(pair.values), DIFFERENCE_BOUNDS
+    linear = pair.linear(pair.values)
     intervals = {
-        PARTICIPANT: _by_participant(pair, seed, resamples, level),
-        FEATURE: linear.student(FEATURE, level, bounds),
-        BOTH: pair.too_few or linear.student(BOTH, level, bounds),
+        **{way: difference_interval(pair, way, level) for way in WAYS},
         PIGEONHOLE: pigeonhole_difference(
             pair.values,
             pair.is_a.astype(np.float64),
@@ -93,87 +93,18 @@ def mean_difference(
     return each_way(linear, intervals, quantity)
 
 
-def _by_participant(pair: Pair, seed: int, resamples: int, level: float) -> Interval:
-    rng = stream(seed, f"difference {pair.name}")
-    if pair.crossed:
-        return _joint_interval(pair, rng, resamples, level)
-    return independent_interval(*pair.sides(pair.values), rng, resamples, level)
+def difference_interval(pair: Pair, way: str, level: float) -> Interval:
+    """Student's t on the standard error under one clustering: the test of the mean, inverted.
 
-
-def independent_interval(
-    a: ClusterSums, b: ClusterSums, rng: np.random.Generator, resamples: int, level: float
-) -> Interval:
-    """Interval of mean(a) − mean(b), by participant, where no participant rated both methods.
-
-    Studentised bootstrap in which each side's participants are resampled separately, so that the
-    variances of the sides add; Student's t with Welch–Satterthwaite degrees of freedom where a side
-    has fewer than `FEW_CLUSTERS` participants.
+    Where each side's ratings are all at one end of the scale: `ends_of_scale`.
     """
-    if min(a.n, b.n) < 2:
-        return Interval.none(ONE_PARTICIPANT)
-    variance = a.variance() + b.variance()
-    if variance <= NEGLIGIBLE:
-        return Interval.none(NO_SPREAD)
-    value, se = a.mean - b.mean, math.sqrt(variance)
-    df = welch_df(a.variance(), a.n, b.variance(), b.n)
-    if min(a.n, b.n) < FEW_CLUSTERS:
-        return t_interval(value, se, df, level, DIFFERENCE_BOUNDS)
-    means_a, variances_a = studentised_roots(a, rng, resamples)
-    means_b, variances_b = studentised_roots(b, rng, resamples)
-    return studentised(
-        value, se, means_a - means_b, variances_a + variances_b, df, level, DIFFERENCE_BOUNDS
-    )
-
-
-def _joint_interval(pair: Pair, rng: np.random.Generator, resamples: int, level: float) -> Interval:
-    """The same where participants rated both methods: whole participants are resampled.
-
-    The variance then includes the covariance between a participant's two sides.
-    """
-    a, b = pair.side(True, pair.values), pair.side(False, pair.values)
-    if a.n < 2:
-        return Interval.none(ONE_PARTICIPANT)
-    terms = np.stack([a.total, a.weight, b.total, b.weight], axis=1)
-    # 1) The estimate itself: every participant drawn once.
-    value, variance = (float(x[0]) for x in _joint_roots(terms, np.ones((1, a.n))))
-    if variance <= NEGLIGIBLE:
-        return Interval.none(NO_SPREAD)
-    if a.n < FEW_CLUSTERS:
-        return t_interval(value, math.sqrt(variance), a.n - 1, level, DIFFERENCE_BOUNDS)
-    # 2) The resamples.
-    parts = [_joint_roots(terms, drawn) for drawn in multinomial_weights(rng, a.n, resamples)]
-    means = np.concatenate([part[0] for part in parts])
-    variances = np.concatenate([part[1] for part in parts])
-    return studentised(
-        value, math.sqrt(variance), means, variances, a.n - 1, level, DIFFERENCE_BOUNDS
-    )
-
-
-def _joint_roots(terms: Floats, drawn: Floats) -> tuple[Floats, Floats]:
-    """Differences and variances, each [resample], for the draws `drawn` [resample, participant].
-
-    `terms` [participant, 4]: sum and number of ratings under A, then under B: x = (s_A, w_A, s_B,
-    w_B). With S and W the weighted sums over participants, the difference is S_A/W_A − S_B/W_B, and
-    a participant's influence (first-order linearisation) is f·x with
-    f = (1/W_A, −m_A/W_A, −1/W_B, m_B/W_B). So Σ k (f·x)² = f' (Σ k x x') f: a resample needs only
-    the sums of the 16 products. A resample without one of the methods has variance 0 and is not
-    used.
-    """
-    # 1) Products x x' per participant, [participant, 16].
-    n = terms.shape[0]
-    products = np.einsum("pi,pj->pij", terms, terms).reshape(n, 16)
-    # 2) The weighted sums S and W, and f, [resample, 4].
-    sums = drawn @ terms
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean_a, mean_b = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3]
-        form = np.stack(
-            [1 / sums[:, 1], -mean_a / sums[:, 1], -1 / sums[:, 3], mean_b / sums[:, 3]], axis=1
-        )
-    whole = np.asarray(np.isfinite(form).all(axis=1))
-    form = np.where(whole[:, None], form, 0.0)
-    # 3) The quadratic form, with the factor G/(G − 1).
-    squares = np.einsum("ri,rij,rj->r", form, (drawn @ products).reshape(-1, 4, 4), form)
-    return np.where(whole, mean_a - mean_b, 0.0), np.maximum(squares, 0.0) * n / (n - 1)
+    found = pair.standard_error(way)
+    if found is None:
+        at_ends = pair.at_ends(way)
+        return difference_at_ends(*at_ends, level) if at_ends else Interval.none(pair.no_error(way))
+    se, df = found
+    value = pair.linear(pair.values).value
+    return t_interval(value, se, df, level, DIFFERENCE_BOUNDS, STUDENT_BY[way])
 
 
 def share_difference(
@@ -184,18 +115,30 @@ def share_difference(
     If each participant rated one method, and each feature was rated once per method: Newcombe
     (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from Wilson limits on the
     effective number of ratings (`share_interval`) instead of the plain ones. Otherwise Student's t
-    on the recommended clustered standard error.
+    on the recommended clustered standard error; where both shares are 0 or 1 that has no variance,
+    and the interval is Newcombe's, on each side's number of clusters.
     """
     linear = pair.linear(hits)
-    a, b = pair.sides(hits)
-    if pair.crossed or linear.repeated:
+    flat = all(np.ptp(hits[side]) == 0 for side in (pair.is_a, ~pair.is_a))
+    if (pair.crossed or linear.repeated) and not flat:
         interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0))
+    elif few := pair.too_few_for(linear.recommended):
+        interval = Interval.none(few)
     else:
-        side_a = share_interval(a.mean, a.variance(), a.weight.sum(), a.n, level=level)
-        side_b = share_interval(b.mean, b.variance(), b.weight.sum(), b.n, level=level)
-        interval = square_and_add(a.mean, side_a, b.mean, side_b)
+        interval = _newcombe(pair, hits, linear.recommended, level)
     quantity = pair.quantity(name, label, "share", level)
     return quantity.estimated(linear.value, interval, clustered_by=linear.recommended)
+
+
+def _newcombe(pair: Pair, hits: Floats, way: str, level: float) -> Interval:
+    shares, limits = [], []
+    for side in (pair.is_a, ~pair.is_a):
+        participant, feature = codes(pair.participant[side])[0], codes(pair.feature[side])[0]
+        share = float(hits[side].mean())
+        one = Linear(share, (hits[side] - share) / side.sum(), participant, feature)
+        shares.append(share)
+        limits.append(one.wilson(way, float(side.sum()), level))
+    return square_and_add(shares[0], limits[0], shares[1], limits[1])
 
 
 def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:

@@ -17,16 +17,15 @@ from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, Linear, each_way
 from analysis.estimates.intervals import (
     LEVEL,
-    MEAN_BOUNDS,
     ClusterSums,
     cluster_sums,
     codes,
-    mean_interval,
     stream,
     wilson_interval,
 )
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
+from analysis.estimates.validity import Design, reason_against
 from analysis.reading.columns import SCALE, WIDEST
 from analysis.reading.table import Responses
 
@@ -108,21 +107,12 @@ def mean_confidence(
 ) -> list[Estimate]:
     """Mean of all ratings, with intervals by participant, by feature, by both, and pigeonhole.
 
-    By participant: `intervals.mean_interval`. By feature and by both: Student's t on the clustered
-    standard error. The pigeonhole bootstrap: `pigeonhole_mean`. The module `clustering` says which
-    one is recommended.
+    By participant, by feature and by both: `clustering.Linear.mean_on_scale`. The pigeonhole
+    bootstrap: `pigeonhole_mean`. The module `clustering` says which one is recommended.
     """
-    sums, linear = ratings.by_participant(), ratings.linear(ratings.values)
+    linear = ratings.linear(ratings.values)
     intervals = {
-        PARTICIPANT: mean_interval(
-            sums,
-            rng=stream(seed, f"mean {ratings.method}"),
-            resamples=resamples,
-            level=level,
-            bounds=MEAN_BOUNDS,
-        ),
-        FEATURE: linear.student(FEATURE, level, MEAN_BOUNDS),
-        BOTH: linear.student(BOTH, level, MEAN_BOUNDS),
+        **{way: linear.mean_on_scale(way, level) for way in WAYS},
         PIGEONHOLE: pigeonhole_mean(
             ratings.values,
             ratings.participant,
@@ -142,7 +132,7 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
     With s² the mean squared deviation from the mean, log s² has the standard error se(s²) / s² by
     the delta method; the interval is Student's t on log s², with se(s²) under each clustering, and
     back-transformed. The mean that the deviations are taken from counts as known. A value needs at
-    least two ratings.
+    least two ratings, an interval the number of clusters that `validity` asks for.
     """
     label = "standard deviation of the ratings"
     quantity = ratings.quantity("sd_confidence", label, "scale", level)
@@ -157,6 +147,10 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
 
 
 def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
+    clusters = squares.clusters(way)
+    few = reason_against("sd_confidence", Design(repeated=squares.repeated, clusters=clusters))
+    if few and clusters > 1:
+        return Interval.none(few)
     interval = squares.student(way, level, (-math.inf, math.inf))
     if interval.low is None or interval.high is None:
         return Interval.none("every rating is the same") if squares.value <= 0 else interval

@@ -12,18 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
 from scipy import stats
 
 from analysis.arrays import Floats
-from analysis.estimates.clustering import BOTH, PARTICIPANT, Linear
-from analysis.estimates.intervals import (
-    NEGLIGIBLE,
-    NO_SPREAD,
-    ONE_PARTICIPANT,
-    stream,
-    welch_df,
-)
+from analysis.estimates.clustering import BOTH, Linear
+from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
+from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
 from analysis.estimates.participant_tests import (
@@ -35,12 +29,23 @@ from analysis.estimates.participant_tests import (
 )
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.shared_features import paired
-from analysis.estimates.superiority import SEPARATED, brunner_munzel, superiority
+from analysis.estimates.superiority import brunner_munzel, no_variance, placements, superiority
+from analysis.estimates.validity import reason_against
 from analysis.reading.plan import DEFAULT_TEST, Plan
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 EQUIVALENCE_BOUND = 0.5
 """Default bound of the equivalence test, steps of the scale."""
+
+SIGN_FLIPS, PERMUTATION = "sign_flip_participant_means", "permutation_participant_means"
+WELCH, BRUNNER_MUNZEL = "welch_participant_means", "brunner_munzel_participant_means"
+LABELS = {
+    SIGN_FLIPS: "participants’ own differences are symmetric about zero (sign flips)",
+    PERMUTATION: "participants’ means come from one distribution (permutation)",
+    WELCH: "participants’ means are equal on average (Welch)",
+    BRUNNER_MUNZEL: "superiority of participants’ means is one half (Brunner and Munzel)",
+}
+"""Tests of participants' means, and their null hypotheses."""
 
 
 def hypothesis_tests_of(
@@ -49,59 +54,53 @@ def hypothesis_tests_of(
     """Every test of one comparison, not yet adjusted."""
     main = mean_test(pair)
     found = [main, _paired_test(pair), _superiority_test(pair), _equivalence_test(pair, bound)]
-    rng = stream(seed, f"permutation {pair.name}")
-    if pair.crossed:
-        return [*found, _sign_flips(pair, rng, resamples)]
-    a, b = (side.total / side.weight for side in pair.sides(pair.values))
+    return found + _on_participants_means(pair, seed, resamples)
+
+
+def _on_participants_means(pair: Pair, seed: int, resamples: int) -> list[HypothesisTest]:
+    """Tests of one number per participant: of own differences, where most rated both methods.
+
+    Each is made only in a design in which it holds (`validity`); elsewhere the reason stands in
+    its place.
+    """
+    within = 2 * pair.n_rated_both > pair.n_participants
+    names = (SIGN_FLIPS,) if within else (PERMUTATION, WELCH, BRUNNER_MUNZEL)
+    design = pair.design
+    against = {name: reason_against(name, design) for name in names}
+    made = {
+        SIGN_FLIPS: lambda name: _sign_flips(pair, name, seed, resamples),
+        PERMUTATION: lambda name: _permutations(pair, name, seed, resamples),
+        WELCH: lambda name: _welch(pair, name),
+        BRUNNER_MUNZEL: lambda name: _brunner_munzel(pair, name),
+    }
     return [
-        *found,
-        _permutations(pair, a, b, rng, resamples),
-        _welch(pair, a, b),
-        _brunner_munzel(pair, a, b),
+        _none(pair, name, LABELS[name], against[name]) if against[name] else made[name](name)
+        for name in names
     ]
 
 
-def standard_error(pair: Pair) -> tuple[float, float] | None:
-    """The recommended standard error of the difference in means, and its degrees of freedom.
-
-    If each participant rated one method, and each feature was rated once per method: the sum of the
-    two sides' variances by participant, with Welch–Satterthwaite degrees of freedom. Otherwise the
-    recommended clustering of the pair, with clusters − 1. None without spread, or with one
-    participant on a side.
-    """
-    a, b = pair.sides(pair.values)
-    if min(a.n, b.n) < 2:
-        return None
-    linear = pair.linear(pair.values)
-    if linear.recommended == PARTICIPANT and not pair.crossed:
-        variance = a.variance() + b.variance()
-        if variance <= NEGLIGIBLE:
-            return None
-        return float(np.sqrt(variance)), welch_df(a.variance(), a.n, b.variance(), b.n)
-    variance = linear.variance(linear.recommended)
-    df = linear.clusters(linear.recommended) - 1
-    return (float(np.sqrt(variance)), float(df)) if variance > NEGLIGIBLE and df > 0 else None
-
-
 def mean_test(pair: Pair) -> HypothesisTest:
-    """The confirmatory test by default: no difference in mean confidence."""
-    found = standard_error(pair)
+    """The confirmatory test by default: no difference in mean confidence.
+
+    Student's t on the recommended standard error. Where each side's ratings are all at one end of
+    the scale there is no variance, and the test is exact (`ends_of_scale`). Its interval
+    (`comparisons.mean_difference`) is this test inverted.
+    """
     name, label = "difference_mean_confidence", "difference in mean confidence is zero"
-    if found is None:
-        return _none(pair, name, label, _why(pair), family=CONFIRMATORY)
-    se, df = found
     linear = pair.linear(pair.values)
-    t = linear.value / se
-    return _made(
-        pair,
-        name,
-        label,
-        t,
-        df,
-        float(2 * stats.t.sf(abs(t), df)),
-        family=CONFIRMATORY,
-        note=f"Student's t, clustered by {linear.recommended}",
-    )
+    way = linear.recommended
+    found = pair.standard_error(way)
+    if found is not None:
+        se, df = found
+        t = linear.value / se
+        p = float(2 * stats.t.sf(abs(t), df))
+        note = f"Student's t, clustered by {way}"
+        return _made(pair, name, label, t, df, p, family=CONFIRMATORY, note=note)
+    ends = pair.at_ends(way)
+    if ends is None:
+        return _none(pair, name, label, pair.no_error(way), family=CONFIRMATORY)
+    p = p_at_ends(*ends)
+    return _made(pair, name, label, None, None, p, family=CONFIRMATORY, note=EXACT_ENDS)
 
 
 def _paired_test(pair: Pair) -> HypothesisTest:
@@ -110,99 +109,113 @@ def _paired_test(pair: Pair) -> HypothesisTest:
     linear = paired(pair)
     if linear is None:
         few = "fewer than two features were rated under both methods"
-        return _none(pair, name, label, _why(pair) if pair.too_few else few)
-    return _by_linear(pair, name, label, linear, BOTH, 0.0)
+        return _none(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
+    return _by_linear(pair, name, label, linear, BOTH, 0.0, NO_SPREAD)
 
 
 def _superiority_test(pair: Pair) -> HypothesisTest:
     name, label = "superiority_ratings", "superiority of ratings is one half"
     linear = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
-    return _by_linear(pair, name, label, linear, linear.recommended, 0.5, 1 if pair.crossed else 2)
+    lost = 1 if pair.crossed else 2
+    flat = no_variance(linear.value)
+    return _by_linear(pair, name, label, linear, linear.recommended, 0.5, flat, lost)
 
 
 def _by_linear(
-    pair: Pair, name: str, label: str, linear: Linear, way: str, null: float, lost: int = 1
+    pair: Pair,
+    name: str,
+    label: str,
+    linear: Linear,
+    way: str,
+    null: float,
+    flat: str,
+    lost: int = 1,
 ) -> HypothesisTest:
-    """Student's t on the clustered standard error, clusters − `lost` degrees of freedom."""
+    """Student's t on the clustered standard error, clusters − `lost` degrees of freedom.
+
+    `flat` says why there is no variance, if there is none.
+    """
     df = float(linear.clusters(way) - lost)
     found = None if pair.too_few else linear.p_value(way, df, null)
     if found is None:
-        return _none(pair, name, label, _why(pair))
+        few = linear.too_few(way, lost) if df < 1 else flat
+        return _none(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
     return _made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
 
 
 def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     name = "equivalence_mean_confidence"
     label = f"difference in mean confidence is {bound:g} or more, either way (equivalence, TOST)"
-    found = standard_error(pair)
+    way = pair.linear(pair.values).recommended
+    found = pair.standard_error(way)
     if found is None:
-        return _none(pair, name, label, _why(pair))
+        return _none(pair, name, label, pair.no_error(way))
     # Of the two one-sided tests the one with the larger p decides, so its t is shown.
     tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
     t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
     return _made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
 
 
-def _permutations(
-    pair: Pair, a: Floats, b: Floats, rng: np.random.Generator, resamples: int
-) -> HypothesisTest:
-    found = permutation_test(a, b, rng=rng, resamples=resamples)
-    return _rearranged(
-        pair,
-        "permutation_participant_means",
-        "participants’ means come from one distribution (permutation)",
-        found,
-    )
+def _permutations(pair: Pair, name: str, seed: int, resamples: int) -> HypothesisTest:
+    a, b = _means(pair)
+    rng = stream(seed, f"permutation {pair.name}")
+    return _rearranged(pair, name, permutation_test(a, b, rng=rng, resamples=resamples), _why(a, b))
 
 
-def _sign_flips(pair: Pair, rng: np.random.Generator, resamples: int) -> HypothesisTest:
+def _sign_flips(pair: Pair, name: str, seed: int, resamples: int) -> HypothesisTest:
     a, b = pair.side(True, pair.values), pair.side(False, pair.values)
     both = (a.weight > 0) & (b.weight > 0)
     gaps = a.total[both] / a.weight[both] - b.total[both] / b.weight[both]
+    rng = stream(seed, f"permutation {pair.name}")
     found = sign_flip_test(gaps, rng=rng, resamples=resamples)
-    return _rearranged(
-        pair,
-        "sign_flip_participant_means",
-        "participants’ own differences are symmetric about zero (sign flips)",
-        found,
-    )
+    few = len(gaps) < 2
+    why = ONE_PARTICIPANT if few else "every participant rated both methods the same on average"
+    return _rearranged(pair, name, found, why)
 
 
-def _rearranged(pair: Pair, name: str, label: str, found: Permutation | None) -> HypothesisTest:
+def _rearranged(pair: Pair, name: str, found: Permutation | None, why: str) -> HypothesisTest:
     if found is None:
-        return _none(pair, name, label, _why(pair))
+        return _none(pair, name, LABELS[name], why)
     kind = "all" if found.exact else "a random sample of"
     note = f"{'exact, ' if found.exact else ''}{kind} {found.n_rearrangements} rearrangements"
-    return _made(pair, name, label, found.statistic, None, found.p, note=note)
+    return _made(pair, name, LABELS[name], found.statistic, None, found.p, note=note)
 
 
-def _welch(pair: Pair, a: Floats, b: Floats) -> HypothesisTest:
-    name, label = "welch_participant_means", "participants’ means are equal on average (Welch)"
+def _welch(pair: Pair, name: str) -> HypothesisTest:
+    a, b = _means(pair)
     found = welch(a, b)
     if found is None:
-        return _none(pair, name, label, _why(pair))
-    return _made(pair, name, label, found.statistic, found.df, found.p)
+        return _none(pair, name, LABELS[name], _why(a, b))
+    return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
-def _brunner_munzel(pair: Pair, a: Floats, b: Floats) -> HypothesisTest:
-    name = "brunner_munzel_participant_means"
-    label = "superiority of participants’ means is one half (Brunner and Munzel)"
+def _brunner_munzel(pair: Pair, name: str) -> HypothesisTest:
+    a, b = _means(pair)
     found = brunner_munzel(a, b)
     if found is None:
-        return _none(pair, name, label, ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
-    return _made(pair, name, label, found.statistic, found.df, found.p)
+        flat = no_variance(float(placements(a, b).mean()))
+        return _none(pair, name, LABELS[name], ONE_PARTICIPANT if min(len(a), len(b)) < 2 else flat)
+    return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
-def _why(pair: Pair) -> str:
-    a, b = pair.sides(pair.values)
-    return ONE_PARTICIPANT if min(a.n, b.n) < 2 else NO_SPREAD
+def _means(pair: Pair) -> tuple[Floats, Floats]:
+    """Each participant's mean rating, on each side."""
+    a, b = (side.total / side.weight for side in pair.sides(pair.values))
+    return a, b
+
+
+def _why(a: Floats, b: Floats) -> str:
+    """Why a test of participants' means cannot be made."""
+    if min(len(a), len(b)) < 2:
+        return ONE_PARTICIPANT
+    return "the participants of each method all have the same mean rating"
 
 
 def _made(
     pair: Pair,
     name: str,
     label: str,
-    statistic: float,
+    statistic: float | None,
     df: float | None,
     p: float,
     *,
@@ -214,7 +227,7 @@ def _made(
         label=label,
         method=pair.name,
         family=family,
-        statistic=float(statistic),
+        statistic=None if statistic is None else float(statistic),
         df=df,
         p=float(p),
         p_adjusted=None,

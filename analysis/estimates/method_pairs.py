@@ -12,9 +12,20 @@ import pandas as pd
 
 from analysis.arrays import Floats, Ints
 from analysis.errors import AnalysisError, quote
-from analysis.estimates.clustering import Linear
-from analysis.estimates.intervals import ONE_PARTICIPANT, ClusterSums, cluster_sums, codes
+from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, Linear
+from analysis.estimates.ends_of_scale import end_of, independent_ratings
+from analysis.estimates.intervals import (
+    NEGLIGIBLE,
+    NO_SPREAD,
+    ONE_FEATURE,
+    ONE_PARTICIPANT,
+    ClusterSums,
+    cluster_sums,
+    codes,
+    welch_df,
+)
 from analysis.estimates.results import Counts, Interval, Quantity
+from analysis.estimates.validity import Design
 from analysis.reading.table import Responses
 
 
@@ -86,10 +97,84 @@ class Pair:
         return Interval.none(ONE_PARTICIPANT) if min(a.n, b.n) < 2 else None
 
     @property
+    def n_rated_both(self) -> int:
+        """Participants who rated both methods."""
+        a, b = self.side(True, self.values), self.side(False, self.values)
+        return int(np.sum((a.weight > 0) & (b.weight > 0)))
+
+    @property
     def crossed(self) -> bool:
         """Whether any participant rated both methods."""
-        a, b = self.side(True, self.values), self.side(False, self.values)
-        return bool(np.any((a.weight > 0) & (b.weight > 0)))
+        return self.n_rated_both > 0
+
+    @property
+    def design(self) -> Design:
+        """What decides which tests and intervals hold (`validity`)."""
+        linear = self.linear(self.values)
+        return Design(
+            repeated=linear.repeated,
+            clusters=linear.clusters(linear.recommended),
+            n_participants=self.n_participants,
+            n_rated_both=self.n_rated_both,
+        )
+
+    def standard_error(self, way: str) -> tuple[float, float] | None:
+        """The standard error of the difference in means, and its degrees of freedom.
+
+        By participant, if each participant rated one method: the sum of the two sides' variances,
+        with Welch–Satterthwaite degrees of freedom. Otherwise the clustered variance of the
+        difference, with clusters − 1. None without spread, or with a single cluster on a side
+        (`no_error` says which).
+        """
+        if self.too_few_for(way):
+            return None
+        if way == PARTICIPANT and not self.crossed:
+            a, b = self.sides(self.values)
+            variance = a.variance() + b.variance()
+            if variance <= NEGLIGIBLE:
+                return None
+            return float(np.sqrt(variance)), welch_df(a.variance(), a.n, b.variance(), b.n)
+        linear = self.linear(self.values)
+        variance = linear.variance(way)
+        return (
+            (float(np.sqrt(variance)), linear.clusters(way) - 1.0)
+            if variance > NEGLIGIBLE
+            else None
+        )
+
+    def too_few_for(self, way: str) -> str:
+        """Which of participants and features is too few to cluster by; empty if neither is."""
+        if way != FEATURE and self.too_few:
+            return ONE_PARTICIPANT
+        return ONE_FEATURE if way != PARTICIPANT and self.n_features < 2 else ""
+
+    def no_error(self, way: str) -> str:
+        """Why there is no standard error of the difference in means."""
+        if few := self.too_few_for(way):
+            return few
+        a, b = self.values[self.is_a], self.values[~self.is_a]
+        if np.ptp(a) == 0 and np.ptp(b) == 0:
+            return (
+                f"every rating of {self.a} is {a[0]:g} and every rating of {self.b} is {b[0]:g}: "
+                "there is no variance to estimate"
+            )
+        return NO_SPREAD
+
+    def at_ends(self, way: str) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Where each side's ratings are all at one end of the scale: the ends, and each side's
+        number of independent ratings (`ends_of_scale`)."""
+        sides = self.is_a, ~self.is_a
+        a, b = (end_of(self.values[side]) for side in sides)
+        if a is None or b is None or self.too_few_for(way):
+            return None
+        n = [self._independent(side, way) for side in sides]
+        return (a, b), (n[0], n[1])
+
+    def _independent(self, side: npt.NDArray[np.bool_], way: str) -> int:
+        participant, feature = self.participant[side], self.feature[side]
+        if way == BOTH:
+            return independent_ratings(participant, feature)
+        return independent_ratings(participant if way == PARTICIPANT else feature, None)
 
 
 def _occupied(sums: ClusterSums) -> ClusterSums:

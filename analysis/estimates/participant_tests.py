@@ -1,7 +1,8 @@
 """Tests on one number per participant, its mean rating: permutation, sign flips, Welch, TOST.
 
 They take participants as independent and features as fixed. Where participants rated the same
-features their means share those features' levels, and the tests reject too often.
+features their means share those features' levels, and the tests reject too often: there they are
+not made (`validity`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ EXACT_LIMIT = 40_000
 class Permutation:
     """A permutation test's result."""
 
-    statistic: float
+    statistic: float | None
+    """None where it is infinite: total separation without any spread within the sides."""
     p: float
     exact: bool
     n_rearrangements: int
@@ -57,8 +59,7 @@ def permutation_test(
         int(np.sum(np.abs(_welch(block, values)) >= abs(observed) * (1 - 1e-9))) for block in drawn
     )
     p = extreme / count if exact else (extreme + 1) / (resamples + 1)
-    # A statistic must be finite to be written as JSON: complete separation without spread is ±1e9.
-    shown = observed if math.isfinite(observed) else math.copysign(1e9, observed)
+    shown = observed if math.isfinite(observed) else None
     return Permutation(shown, min(1.0, p), exact, count if exact else resamples)
 
 
@@ -94,7 +95,8 @@ def _welch(is_a: np.ndarray[tuple[int, int], np.dtype[np.bool_]], values: Floats
     # 3) t, with differences below rounding error taken for 0.
     gap = first[:, 0] / n_a - second[:, 0] / n_b
     scale = float(np.abs(centred).max())
-    flat = v_a + v_b <= (1e-9 * scale) ** 2
+    # Rounding leaves about 1e-8 of the scale as a standard error where there is none.
+    flat = v_a + v_b <= (1e-6 * scale) ** 2
     safe = np.sqrt(np.where(flat, 1.0, v_a + v_b))
     at_infinity = np.where(np.abs(gap) > 1e-9 * scale, np.copysign(np.inf, gap), 0.0)
     return np.where(flat, at_infinity, gap / safe)

@@ -20,15 +20,20 @@ from analysis.estimates.clustering import Linear
 from analysis.estimates.intervals import (
     LEVEL,
     NEGLIGIBLE,
+    NO_SPREAD,
     ONE_PARTICIPANT,
     t_interval,
     welch_df,
 )
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Estimate, Interval
+from analysis.estimates.validity import reason_against
 
 BRUNNER_MUNZEL = "Brunner and Munzel's t"
-SEPARATED = "every value of one side is above every value of the other: no variance to estimate"
+SEPARATED = (
+    "total separation: every value of one side is above every value of the other, which leaves no "
+    "variance to estimate"
+)
 
 
 def superiority(
@@ -107,23 +112,37 @@ def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
 
     Of ratings: Student's t on the recommended clustered standard error (`superiority`), with one
     degree of freedom fewer if the two sides have different participants. Of participants' means,
-    only if no participant rated both methods: Brunner and Munzel's interval.
+    only if no participant rated both methods: Brunner and Munzel's interval, in designs in which it
+    holds (`validity`).
     """
     rated = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
     lost = 1 if pair.crossed else 2
     over_ratings = pair.too_few or rated.student(rated.recommended, level, (0.0, 1.0), lost)
+    if over_ratings.reason == NO_SPREAD:
+        over_ratings = Interval.none(no_variance(rated.value))
     found = _theta_and_delta(pair, "ratings", rated.value, over_ratings, level)
     if not pair.crossed:
         a, b = (side.total / side.weight for side in pair.sides(pair.values))
-        by_means = brunner_munzel(a, b)
-        interval = (
-            by_means.interval(level)
-            if by_means
-            else Interval.none(ONE_PARTICIPANT if min(len(a), len(b)) < 2 else SEPARATED)
-        )
-        theta = float(placements(a, b).mean())
+        theta, interval = float(placements(a, b).mean()), _of_means(pair, a, b, level)
         found += _theta_and_delta(pair, "participant means", theta, interval, level)
     return found
+
+
+def _of_means(pair: Pair, a: Floats, b: Floats, level: float) -> Interval:
+    if reason := reason_against("superiority_participant_means", pair.design):
+        return Interval.none(reason)
+    found = brunner_munzel(a, b)
+    if found is None:
+        few = min(len(a), len(b)) < 2
+        return Interval.none(
+            ONE_PARTICIPANT if few else no_variance(float(placements(a, b).mean()))
+        )
+    return found.interval(level)
+
+
+def no_variance(theta: float) -> str:
+    """Why a probability of superiority has no variance: total separation, or no difference."""
+    return SEPARATED if theta in (0, 1) else "every value is the same: no variance to estimate"
 
 
 def _theta_and_delta(

@@ -4,7 +4,9 @@ A *unit* is what is judged (a feature under a method); its ratings come from dif
 not all of whom judge every unit. Everything is computed from the counts r [unit, category], so
 listeners may differ between units and ratings may be missing.
 
-Intervals: percentile bootstrap of units. They hold for these listeners, who are not resampled.
+Intervals: percentile bootstrap of units. They hold for these listeners, who are not resampled (as
+statements about other listeners they cover 67 to 93 %), and are named so.
+Counts may be a sparse table, for categories as many as the labels of all features.
 Every coefficient takes weights k [resample, unit], how often each unit was drawn, so that a
 bootstrap is a few matrix products; the estimate itself has all weights 1. Below, n_u = Σ_c r_uc is
 a unit's number of ratings.
@@ -14,8 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+from scipy import sparse
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import (
@@ -26,13 +30,16 @@ from analysis.estimates.intervals import (
 )
 from analysis.estimates.results import Interval
 
-Coefficient = Callable[[Floats, Floats], Floats]
+Counted: TypeAlias = Any
+"""Counts [unit, category]: a `Floats` table or scipy's sparse array, which has no full type."""
+Coefficient: TypeAlias = Callable[[Counted, Floats], Floats]
 """From counts [unit, category] and weights [resample, unit] to [resample]; NaN: undefined."""
 
 ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two per unit"
 ONE_UNIT = "only one unit: an interval by unit needs at least two"
 ONE_CATEGORY = "every rating is the same: there is no disagreement to expect by chance"
-BOOTSTRAP_UNITS = "percentile bootstrap by unit"
+UNDEFINED = "the ratings differ neither between units nor, as far as can be told, within them"
+BOOTSTRAP_UNITS = "percentile bootstrap by feature, for these listeners"
 
 
 def counts_table(unit: Ints, category: Ints, n_units: int, n_categories: int) -> Floats:
@@ -41,7 +48,13 @@ def counts_table(unit: Ints, category: Ints, n_units: int, n_categories: int) ->
     return flat.reshape(n_units, n_categories).astype(np.float64)
 
 
-def krippendorff_nominal(counts: Floats, weights: Floats) -> Floats:
+def sparse_counts(unit: Ints, category: Ints, n_units: int, n_categories: int) -> Counted:
+    """The same as a sparse table: with thousands of categories most cells are empty."""
+    ones = np.ones(len(unit))
+    return sparse.csr_array((ones, (unit, category)), shape=(n_units, n_categories))
+
+
+def krippendorff_nominal(counts: Counted, weights: Floats) -> Floats:
     """Krippendorff's alpha for unordered categories: α = 1 − D_o / D_e.
 
     Krippendorff (2011), *Computing Krippendorff's Alpha-Reliability*, nominal data with missing
@@ -50,7 +63,7 @@ def krippendorff_nominal(counts: Floats, weights: Floats) -> Floats:
     # 1) Observed: Σ_u k_u (n_u² − Σ_c r_uc²) / (n_u − 1), the disagreeing pairs of each unit.
     counts, weights = _pairable(counts, weights)
     n = counts.sum(axis=1)
-    within = (n**2 - (counts**2).sum(axis=1)) / (n - 1)
+    within = (n**2 - _squares(counts)) / (n - 1)
     # 2) Expected: the same over all ratings of all units, (n² − Σ_c n_c²) / (n − 1).
     marginal = weights @ counts
     total = marginal.sum(axis=1)
@@ -92,7 +105,11 @@ def gwet(counts: Floats, weights: Floats, similarity: Floats | None = None) -> F
     """
     size = counts.shape[1]
     alike = np.eye(size) if similarity is None else similarity
-    agreement, shares = _agreement(counts, weights, alike)
+    n = counts.sum(axis=1)
+    agreement = _agreement(n, (counts * (counts @ alike)).sum(axis=1), weights)
+    # π [resample, category], the mean over units of r_c / n_u.
+    shares = weights @ (counts / np.maximum(n, 1.0)[:, None])
+    shares = shares / np.maximum(weights @ (n > 0), 1e-300)[:, None]
     chance = alike.sum() * (shares * (1 - shares)).sum(axis=1) / (size * (size - 1))
     return _corrected(agreement, chance)
 
@@ -102,15 +119,23 @@ def gwet_ordinal(counts: Floats, weights: Floats) -> Floats:
     return gwet(counts, weights, ordinal_similarity(counts.shape[1]))
 
 
-def brennan_prediger(counts: Floats, weights: Floats, options: int) -> Floats:
+def brennan_prediger(counts: Counted, weights: Floats, options: Ints | int) -> Floats:
     """Brennan and Prediger's coefficient: (p_a − 1/q) / (1 − 1/q) with q = `options`.
 
     Brennan and Prediger (1981), Educational and Psychological Measurement 41, 687–699. For choices
-    among options that differ between units, so that units have no common marginal shares. Takes
-    every unit to have `options` options.
+    among options that differ between units, so that units have no common marginal shares. If units
+    differ in the number of options, `options` [unit], each unit's agreement is corrected with its
+    own q before the mean over units is taken.
     """
-    agreement, _ = _agreement(counts, weights, np.eye(counts.shape[1]))
-    return _corrected(agreement, np.full(len(agreement), 1.0 / options))
+    n = counts.sum(axis=1)
+    many = n >= 2
+    # 1) Each unit's agreement, Σ_c r_c (r_c − 1) / (n (n − 1)), from Σ_c r_c² only: the similarity
+    # of all labels with each other, an identity matrix, is never made.
+    within = (_squares(counts) - n) / np.where(many, n * (n - 1), 1.0)
+    # 2) Corrected for chance, and the mean over units with two ratings or more.
+    chance = 1.0 / np.broadcast_to(np.asarray(options, dtype=np.float64), n.shape)
+    corrected = np.where(many, (within - chance) / (1 - chance), 0.0)
+    return _ratio(weights @ corrected, weights @ many.astype(np.float64))
 
 
 def ordinal_similarity(size: int) -> Floats:
@@ -144,10 +169,15 @@ def icc_oneway(counts: Floats, weights: Floats) -> Floats:
     return _ratio(ms_between - ms_inside, ms_between + (n0 - 1) * ms_inside)
 
 
-def _pairable(counts: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def _pairable(counts: Counted, weights: Floats) -> tuple[Counted, Floats]:
     """Only the units with two ratings or more."""
     keep = counts.sum(axis=1) >= 2
     return counts[keep], weights[:, keep]
+
+
+def _squares(counts: Counted) -> Floats:
+    """Σ_c r_uc², [unit]."""
+    return np.asarray((counts * counts).sum(axis=1), dtype=np.float64)
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
@@ -156,20 +186,14 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
     return np.where(bottom > 1e-12, top / safe, np.nan)
 
 
-def _agreement(counts: Floats, weights: Floats, similarity: Floats) -> tuple[Floats, Floats]:
-    """Gwet's p_a and π: agreement within units, and shares of categories.
+def _agreement(n: Floats, alike: Floats, weights: Floats) -> Floats:
+    """Gwet's p_a [resample]: agreement within units, from n_u and Σ_c r_c r*_c, [unit].
 
-    p_a [resample] is the mean over units with n_u ≥ 2 of Σ_c r_c (r*_c − 1) / (n_u (n_u − 1)), with
-    r* = w r; π [resample, category] is the mean over all units of r_c / n_u.
+    The mean over units with n_u ≥ 2 of Σ_c r_c (r*_c − 1) / (n_u (n_u − 1)), with r* = w r.
     """
-    n = counts.sum(axis=1)
     many = n >= 2
-    alike = (counts * (counts @ similarity - 1)).sum(axis=1)
-    within = np.where(many, alike / np.where(many, n * (n - 1), 1.0), 0.0)
-    agreement = _ratio(weights @ within, weights @ many.astype(np.float64))
-    rated = np.maximum(n, 1.0)[:, None]
-    shares = weights @ (counts / rated) / np.maximum(weights @ (n > 0), 1e-300)[:, None]
-    return agreement, shares
+    within = np.where(many, (alike - n) / np.where(many, n * (n - 1), 1.0), 0.0)
+    return _ratio(weights @ within, weights @ many.astype(np.float64))
 
 
 def _corrected(agreement: Floats, chance: Floats) -> Floats:
@@ -188,7 +212,7 @@ class Agreement:
 
 def agree(
     coefficient: Coefficient,
-    counts: Floats,
+    counts: Counted,
     *,
     rng: np.random.Generator,
     resamples: int,
@@ -196,26 +220,37 @@ def agree(
 ) -> Agreement:
     """A coefficient over the units of `counts`, with a percentile bootstrap of units.
 
+    Every unit must have a rating.
     Resamples in which the coefficient is undefined are left out; if they are more than one in
     twenty (`LEAST_USABLE`), there is no interval.
     """
-    counts = counts[counts.sum(axis=1) > 0]
     n_units = int((counts.sum(axis=1) >= 2).sum())
     if n_units == 0:
         return Agreement(None, Interval.none(ONE_RATING), 0)
-    point = float(coefficient(counts, np.ones((1, len(counts))))[0])
+    point = float(coefficient(counts, np.ones((1, counts.shape[0])))[0])
     if not np.isfinite(point):
-        return Agreement(None, Interval.none(ONE_CATEGORY), n_units)
+        return Agreement(None, Interval.none(_undefined(counts)), n_units)
     if n_units < 2:
         return Agreement(point, Interval.none(ONE_UNIT), 1)
     return Agreement(point, _bootstrap(coefficient, counts, rng, resamples, level), n_units)
 
 
+def _undefined(counts: Counted) -> str:
+    """Why a coefficient is not defined."""
+    if int((counts.sum(axis=0) > 0).sum()) == 1:
+        return ONE_CATEGORY
+    return ONE_UNIT if counts.shape[0] < 2 else UNDEFINED
+
+
 def _bootstrap(
-    coefficient: Coefficient, counts: Floats, rng: np.random.Generator, resamples: int, level: float
+    coefficient: Coefficient,
+    counts: Counted,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float,
 ) -> Interval:
     cells = max(400_000, 4_000_000 // counts.shape[1])
-    drawn = multinomial_weights(rng, len(counts), resamples, cells)
+    drawn = multinomial_weights(rng, counts.shape[0], resamples, cells)
     values = np.concatenate([coefficient(counts, weights) for weights in drawn])
     usable = values[np.isfinite(values)]
     if len(usable) < LEAST_USABLE * resamples:

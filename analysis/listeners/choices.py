@@ -28,7 +28,13 @@ from analysis.estimates.intervals import (
     stream,
 )
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
-from analysis.listeners.agreement import agree, brennan_prediger, counts_table, krippendorff_nominal
+from analysis.listeners.agreement import (
+    agree,
+    brennan_prediger,
+    counts_table,
+    krippendorff_nominal,
+    sparse_counts,
+)
 from analysis.listeners.confidence_agreement import agreement_estimate
 from analysis.listeners.identification import chance, describe_identification, describe_ranks
 from analysis.reading.columns import whole
@@ -137,7 +143,8 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
     """
     ratings = choices.ratings
     # 1) Counts [feature, label] of the features with two choices or more, and their options.
-    table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
+    within, most = _within_features(choices)
+    table = counts_table(ratings.feature, within, ratings.n_features, most)
     n = table.sum(axis=1)
     many = n >= 2
     table, n, size = table[many], n[many], _per_feature_options(choices)[many]
@@ -162,6 +169,19 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
             float(np.mean([expected[pair] for pair in pairs])),
             Interval.none("a constant: expected under random choice"),
         )
+
+
+def _within_features(choices: Choices) -> tuple[Ints, int]:
+    """Each choice's label numbered within its feature, and the most labels that a feature has.
+
+    A table [feature, label] then has a few columns, not one per label of all features.
+    """
+    feature = choices.ratings.feature
+    named, place = np.unique(feature * choices.n_labels + choices.label, return_inverse=True)
+    of = named // choices.n_labels
+    # The labels are sorted by feature: a label's number is its place after its feature's first.
+    number = np.arange(len(named)) - np.searchsorted(of, of)
+    return number[place].astype(np.int64), int(number.max()) + 1
 
 
 def _per_feature_options(choices: Choices) -> Ints:
@@ -195,7 +215,7 @@ def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level:
         many = len(values) > 1
         return Interval.none("every feature has the same value" if many else "only one feature")
     kind = "Student's t" if len(values) < FEW_CLUSTERS else "studentised bootstrap"
-    return dataclasses.replace(found, kind=f"{kind} by feature")
+    return dataclasses.replace(found, kind=f"{kind} by feature, for these listeners")
 
 
 def modal_by_chance(n: int, options: int) -> float:
@@ -244,16 +264,16 @@ CONSENSUS = {
 def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
     """Krippendorff's alpha of the chosen labels, and Brennan and Prediger's coefficient.
 
-    Deviation: the latter takes the most frequent number of options for every feature.
+    The latter corrects each feature for its own number of options.
     """
     ratings = choices.ratings
-    table = counts_table(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
-    table = table[:, table.sum(axis=0) > 0]
-    size = int(np.bincount(choices.options).argmax())
+    table = sparse_counts(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
+    size = _per_feature_options(choices)
+    named = f"among {size[0]} options" if np.ptp(size) == 0 else "among each feature’s options"
     found = {
         "alpha_choice": ("Krippendorff’s alpha of the choice (nominal)", krippendorff_nominal),
         "brennan_prediger_choice": (
-            f"chance-corrected agreement on the choice among {size} options (Brennan and Prediger)",
+            f"chance-corrected agreement on the choice {named} (Brennan and Prediger)",
             lambda counts, weights: brennan_prediger(counts, weights, size),
         ),
     }

@@ -25,6 +25,7 @@ from analysis.estimates.hypothesis_tests import (
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.estimates.validity import without_intervals, without_tests
 from analysis.listeners.calibration import Bin, predictions, reliability_bins
 from analysis.listeners.choices import describe_choices
 from analysis.listeners.confidence_agreement import describe_agreement
@@ -183,7 +184,8 @@ def _results(
         found, made = [*found, *choices], [*made, *of_choices]
         if len(chosen) <= MOST_MIXED:
             mixed, wald = describe_mixed(pair)
-            found, made = [*found, *mixed], [*made, *wald]
+            found += without_intervals(mixed, pair.design)
+            made += without_tests(wald, pair.design)
         tests += in_families(made, done.plan, (a, b), default)
     return found, adjusted(tests)
 

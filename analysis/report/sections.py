@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from analysis.estimates.intervals import FEW_CLUSTERS
 from analysis.estimates.results import Estimate, Summary
 from analysis.listeners.free_text import OwnWords
 from analysis.reading.quality import STRAIGHT_LINE
@@ -157,19 +156,20 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "Ratings of one listener resemble each other, and so do ratings of one feature, so ratings "
         "are not independent. Where each feature was rated once, intervals take the participant as "
         "the unit; where features were rated more than once, participants and features both "
-        "(two-way standard error of Cameron, Gelbach and Miller). Means and differences by "
-        f"participant: studentised bootstrap of {summary.resamples:,} resamples of participants "
-        f"(with fewer than {FEW_CLUSTERS} participants, Student’s t on the clustered standard "
-        "error). Shares: Wilson’s interval on the effective number of ratings. These were chosen "
-        "by measured coverage: in simulated studies the familiar percentile bootstrap covered "
-        "the true mean in only 90 to 95 %, at nominal 95 %. The column <i>interval</i> below "
+        "(two-way standard error of Cameron, Gelbach and Miller). Means: Student’s t on the logit "
+        "of (mean − 1)/4, with the clustered standard error by the delta method. Differences of "
+        "means: Student’s t on the clustered standard error. Shares: Wilson’s interval on the "
+        "effective number of ratings. These were chosen by measured coverage. A test or an "
+        "interval is given only for designs in which it was measured to keep its error rate; "
+        "where it is absent, the reason stands in its place. The column <i>interval</i> below "
         "names the kind of each interval."
     )
     yield paragraph(_tests_text(summary))
     yield paragraph(
         "A share of feature means or participant means counts features or participants, not "
         "ratings; “≥ 4” and “&gt; 4” are never mixed. Intervals describe features and listeners "
-        "like these, not other corpora."
+        "like these, not other corpora; those of agreement and consensus hold for these listeners "
+        "only."
     )
     versions = ", ".join(f"{escape(name)} {escape(v)}" for name, v in summary.versions.items())
     yield paragraph(

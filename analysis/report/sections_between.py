@@ -28,6 +28,14 @@ BETWEEN = (
 )
 MAIN = ("difference_identification_corrected", "difference_mean_confidence")
 """The rows of each comparison that the page shows even with many of them."""
+CAPTIONS = {
+    "difference_share_at_least_4": "; differences of shares are in percentage points",
+    "superiority_ratings": ". Superiority is how often a rating of the first method is above one "
+    "of the second",
+    "clmm_logit_effect": ". The mixed model has random participants, and random features where "
+    "they repeat; its effect is on the latent scale",
+}
+"""What the caption says of a row, if the row is there."""
 MOST_PAIRS = 6
 """With more comparisons than this the page shows only the main rows of each."""
 
@@ -53,11 +61,11 @@ def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
         [first_up(e.label) if one else f"{escape(e.method)}: {escape(e.label)}", stacked(e)]
         for e in shown
     ]
+    there = {e.name for e in shown if e.value is not None}
     caption = (
-        "<b>Table #.</b> Differences, the first method minus the second, with 95 % intervals; "
-        "differences of shares are in percentage points. Superiority is how often a rating of the "
-        "first method is above one of the second. The mixed model has random participants, "
-        "and random features where they repeat; its effect is on the latent scale."
+        "<b>Table #.</b> Differences, the first method minus the second, with 95 % intervals"
+        + "".join(text for name, text in CAPTIONS.items() if name in there)
+        + "."
         + (f" Here {escape(names[0])}." if one else "")
     )
     return html_table(caption, ["", "difference"], rows)
@@ -99,10 +107,11 @@ def _small(t: HypothesisTest) -> str:
 
 
 def _numbers(t: HypothesisTest) -> list[str]:
-    if t.p is None or t.statistic is None or t.p_adjusted is None:
-        return [f"Not estimable: {escape(t.reason)}", "", ""]
+    if t.p is None or t.p_adjusted is None:
+        return [first_up(t.reason), "", ""]
     degrees = f'<span class="under">{number(t.df, 1)} df</span>' if t.df is not None else ""
-    return [f"{number(t.statistic)}{degrees}", p_value(t.p), p_value(t.p_adjusted)]
+    statistic = "—" if t.statistic is None else f"{number(t.statistic)}{degrees}"
+    return [statistic, p_value(t.p), p_value(t.p_adjusted)]
 
 
 def _clusterings(summary: Summary) -> Iterator[str]:

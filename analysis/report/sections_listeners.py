@@ -84,7 +84,8 @@ def agreement(summary: Summary) -> Iterator[str]:
         return
     yield per_method_table(
         summary,
-        "<b>Table #.</b> Agreement on the same feature under the same method, with 95 % bootstrap "
-        "intervals by feature. 1 is full agreement, 0 is chance.",
+        "<b>Table #.</b> Agreement on the same feature under the same method. 1 is full agreement, "
+        "0 is chance. The 95 % bootstrap intervals are by feature: they hold for these listeners, "
+        "and are too narrow for others.",
         AGREEMENT,
     )

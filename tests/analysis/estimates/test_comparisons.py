@@ -9,14 +9,14 @@ from scipy import stats
 from analysis.errors import AnalysisError
 from analysis.estimates.clustering import BOTH, PARTICIPANT
 from analysis.estimates.comparisons import (
-    _joint_roots,
     compare,
     mean_difference,
     share_difference,
     square_and_add,
-    welch_df,
 )
-from analysis.estimates.intervals import ONE_PARTICIPANT, STUDENT, STUDENTISED, wilson_interval
+from analysis.estimates.ends_of_scale import EXACT_ENDS
+from analysis.estimates.hypothesis_tests import hypothesis_tests_of
+from analysis.estimates.intervals import ONE_PARTICIPANT, STUDENT, welch_df, wilson_interval
 from analysis.estimates.method_pairs import Pair, pair_of, pairs
 from analysis.estimates.results import Estimate
 from analysis.reading.table import read_responses
@@ -32,8 +32,8 @@ def pair(tmp_path: Path, ratings: list[tuple[str, str, str, int]]) -> Pair:
     return pair_of(read_responses(write_csv(tmp_path / "r.csv", rows)), "a", "b")
 
 
-def by_participant(both: Pair, resamples: int = 100) -> Estimate:
-    found = mean_difference(both, seed=0, resamples=resamples)
+def by_participant(both: Pair) -> Estimate:
+    found = mean_difference(both, seed=0, resamples=100)
     return next(e for e in found if e.clustered_by == PARTICIPANT)
 
 
@@ -87,14 +87,14 @@ def test_few_participants_give_welch_s_interval(tmp_path: Path) -> None:
     )
 
 
-def test_many_participants_give_the_studentised_bootstrap(tmp_path: Path) -> None:
+def test_many_participants_give_welch_s_interval_too(tmp_path: Path) -> None:
     responses = read_responses(write_csv(tmp_path / "r.csv", paper_rows()))
     both = pair_of(responses, "essentia", "gemini")
-    found = by_participant(both, 2000)
+    found = by_participant(both)
     a, b = both.sides(both.values)
-    rough = stats.ttest_ind(a.total / 10, b.total / 10, equal_var=False).confidence_interval()
-    assert found.interval == STUDENTISED
-    assert (found.low, found.high) == pytest.approx((rough.low, rough.high), abs=0.05)
+    welch = stats.ttest_ind(a.total / 10, b.total / 10, equal_var=False).confidence_interval()
+    assert found.interval == STUDENT
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high), abs=1e-9)
     assert (found.n_ratings, found.n_participants, found.n_features) == (800, 80, 400)
 
 
@@ -105,34 +105,6 @@ def test_participants_who_rated_both_methods_are_one_cluster(tmp_path: Path) -> 
     found = by_participant(pair(tmp_path, ratings))
     expected = stats.ttest_rel(a, b).confidence_interval()
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_joint_roots_are_those_of_repeating_participants_by_hand() -> None:
-    rng = np.random.default_rng(2)
-    terms = np.stack(
-        [
-            rng.integers(2, 20, 6),
-            rng.integers(1, 5, 6),
-            rng.integers(2, 20, 6),
-            rng.integers(1, 5, 6),
-        ],
-        axis=1,
-    ).astype(float)
-    drawn = rng.multinomial(6, np.full(6, 1 / 6), size=4).astype(float)
-    means, variances = _joint_roots(terms, drawn)
-    for row in range(4):
-        again = np.repeat(terms, drawn[row].astype(int), axis=0)
-        a, b = again[:, 0].sum() / again[:, 1].sum(), again[:, 2].sum() / again[:, 3].sum()
-        u = (again[:, 0] - a * again[:, 1]) / again[:, 1].sum()
-        u -= (again[:, 2] - b * again[:, 3]) / again[:, 3].sum()
-        assert means[row] == pytest.approx(a - b, abs=1e-12)
-        assert variances[row] == pytest.approx(np.sum(u**2) * 6 / 5, abs=1e-12)
-
-
-def test_a_resample_without_one_method_is_not_used() -> None:
-    terms = np.array([[4.0, 1, 0, 0], [0, 0, 3.0, 1]])
-    means, variances = _joint_roots(terms, np.array([[2.0, 0.0]]))
-    assert (means[0], variances[0]) == (0, 0)
 
 
 def test_shares_of_none_have_an_interval(tmp_path: Path) -> None:
@@ -164,3 +136,75 @@ def test_superiority_and_delta_say_the_same(tmp_path: Path) -> None:
     assert delta.value == pytest.approx(2 * won - 1, abs=1e-12)
     assert delta.low == pytest.approx(2 * (theta.low or 0) - 1, abs=1e-12)
     assert found["superiority_participant_means"].low is not None
+
+
+DESIGNS = {
+    "between, features rated once": lambda i: (f"p{i % 20}", "ab"[i % 2], f"f{i}"),
+    "between, features rated by several": lambda i: (f"p{i % 20}", "ab"[i % 2], f"f{i % 7}"),
+    "within, features rated once": lambda i: (f"p{i % 11}", "ab"[i % 2], f"f{i}"),
+    "within, features rated by several": lambda i: (f"p{i % 11}", "ab"[i % 2], f"f{i % 7}"),
+}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_an_interval_excludes_its_null_exactly_where_its_test_rejects(
+    tmp_path: Path, design: str
+) -> None:
+    rng = np.random.default_rng(1)
+    decided = []
+    for _ in range(12):
+        noise = rng.integers(1, 5, 60)
+        ratings = [(*DESIGNS[design](i), int(n + (i % 2) * (n > 2))) for i, n in enumerate(noise)]
+        both = pair(tmp_path, ratings)
+        tests = {t.name: t for t in hypothesis_tests_of(both, seed=0, resamples=100)}
+        for e in compare(both, seed=0, resamples=100):
+            test = tests.get(e.name)
+            if not e.recommended or test is None or test.p is None or e.low is None:
+                continue
+            null = 0.5 if e.name.startswith("superiority") else 0.0
+            outside = not e.low <= null <= (e.high or 0)
+            assert outside == (test.p < 0.05), e.name
+            decided.append((e.name, outside))
+    assert {name for name, _ in decided} >= {"difference_mean_confidence", "superiority_ratings"}
+
+
+def test_all_five_against_all_one_has_an_interval_and_a_test(tmp_path: Path) -> None:
+    for several in (False, True):
+        ratings = [
+            (f"p{i}", "ab"[i < 23], f"f{i % 9 if several else i}", 1 if i < 23 else 5)
+            for i in range(43)
+        ]
+        both = pair(tmp_path, ratings)
+        found = {e.name: e for e in compare(both, seed=0, resamples=100) if e.recommended}
+        tests = {t.name: t for t in hypothesis_tests_of(both, seed=0, resamples=100)}
+        mean, main = found["difference_mean_confidence"], tests["difference_mean_confidence"]
+        assert (mean.value, mean.high, mean.interval) == (4, 4, EXACT_ENDS)
+        assert 0 < (mean.low or 0) < 4
+        assert main.p is not None
+        assert main.p < 0.01
+        assert main.statistic is None
+        share = found["difference_share_at_least_4"]
+        assert (share.value, share.high) == (1, 1)
+        assert (share.low or 0) > 0
+        assert "total separation" in found["superiority_ratings"].reason
+        assert "total separation" in tests["superiority_ratings"].reason
+    assert tests["permutation_participant_means"].p is None  # features were rated by several
+
+
+def test_without_any_variance_away_from_the_ends_the_reason_says_what_was_rated(
+    tmp_path: Path,
+) -> None:
+    ratings = [(f"p{i}", "ab"[i % 2], f"f{i}", 3 + i % 2) for i in range(20)]
+    found = by_participant(pair(tmp_path, ratings))
+    assert found.low is None
+    assert found.reason.startswith("every rating of a is 3 and every rating of b is 4")
+
+
+def test_one_feature_is_named_as_the_reason(tmp_path: Path) -> None:
+    ratings = [(f"p{i}", "ab"[i % 2], "f", 1 + i % 5) for i in range(22)]
+    both = pair(tmp_path, ratings)
+    found = {e.name: e for e in compare(both, seed=0, resamples=100) if e.recommended}
+    tests = {t.name: t for t in hypothesis_tests_of(both, seed=0, resamples=100)}
+    for name in ("difference_mean_confidence", "superiority_ratings"):
+        assert "only one feature" in found[name].reason
+        assert "only one feature" in tests[name].reason

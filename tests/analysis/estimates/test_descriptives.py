@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import special, stats
 
 from analysis.estimates.descriptives import describe, ratings_of
 from analysis.estimates.intervals import (
@@ -106,6 +108,33 @@ def test_one_rating_has_no_spread(tmp_path: Path) -> None:
     e = estimates(tmp_path, [("a", "f1", 5)])["sd_confidence"]
     assert not e.estimable
     assert e.reason == "one rating has no spread"
+
+
+def test_the_mean_s_interval_is_t_on_the_logit(tmp_path: Path) -> None:
+    values = [1, 1, 2, 1, 1, 3, 1, 1, 1, 2]
+    e = estimates(tmp_path, [(f"p{i}", f"f{i}", c) for i, c in enumerate(values)])
+    mean = e["mean_confidence"]
+    p, se = (np.mean(values) - 1) / 4, stats.sem(values) / 4
+    half = stats.t.ppf(0.975, 9) * se / (p * (1 - p))
+    limits = 1 + 4 * special.expit(special.logit(p) + half * np.array([-1, 1]))
+    assert (mean.low, mean.high) == pytest.approx(tuple(limits), abs=1e-12)
+    assert (mean.low or 0) > 1  # m − t se would be 0.91
+
+
+def test_ratings_all_at_one_end_have_an_exact_interval_of_the_mean(tmp_path: Path) -> None:
+    once = estimates(tmp_path, [(f"p{i}", f"f{i}", 5) for i in range(10)])["mean_confidence"]
+    assert (once.low, once.high) == (pytest.approx(1 + 4 * 0.025**0.1), 5)
+    # Ten listeners of two features: two ratings at most share neither.
+    twice = estimates(tmp_path, [(f"p{i}", f"f{i % 2}", 1) for i in range(10)])["mean_confidence"]
+    assert (twice.low, twice.high) == (1, pytest.approx(5 - 4 * 0.025**0.5))
+
+
+def test_the_sd_has_an_interval_from_thirty_clusters_on(tmp_path: Path) -> None:
+    for people, given in ((29, False), (30, True)):
+        ratings = [(f"p{i % people}", f"f{i}", 1 + (i * i) % 5) for i in range(90)]
+        e = estimates(tmp_path, ratings)["sd_confidence"]
+        assert (e.low is not None) == given
+        assert given or "fewer than 30 participants or features (here 29)" in e.reason
 
 
 def test_ratings_without_spread_have_no_interval_of_the_mean(tmp_path: Path) -> None:

@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of, standard_error
+from analysis.estimates.clustering import PARTICIPANT
+from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of
 from analysis.estimates.intervals import ONE_PARTICIPANT
 from analysis.estimates.method_pairs import Pair, pair_of
+from analysis.estimates.results import HypothesisTest
+from analysis.estimates.superiority import superiorities
+from analysis.estimates.validity import RULES
+from analysis.reading.plan import PLANNABLE
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, paper_rows, write_csv
 
@@ -51,7 +56,7 @@ def test_within_participants_signs_are_flipped(tmp_path: Path) -> None:
     found = next(t for t in tests if t.name == "sign_flip_participant_means")
     assert found.p == 2 / 64
     assert "exact" in found.note
-    assert standard_error(pair(tmp_path, ratings)) is None  # every difference is 2
+    assert pair(tmp_path, ratings).standard_error(PARTICIPANT) is None  # every difference is 2
 
 
 def test_adjustment_is_within_each_family_and_leaves_out_what_has_no_p(tmp_path: Path) -> None:
@@ -64,3 +69,51 @@ def test_adjustment_is_within_each_family_and_leaves_out_what_has_no_p(tmp_path:
     many = hypothesis_tests_of(pair(tmp_path, ratings), seed=0, resamples=200) * 2
     twice = [t for t in adjusted(many) if t.family == "confirmatory"]
     assert [t.p_adjusted for t in twice] == [min(1.0, 2 * (t.p or 9)) for t in twice]
+
+
+MEANS = ("welch", "permutation", "brunner_munzel")
+
+
+def reasons(tests: list[HypothesisTest]) -> dict[str, str]:
+    return {t.name: t.reason for t in tests if t.name.endswith("participant_means")}
+
+
+def test_participants_means_are_not_tested_where_features_were_rated_by_several(
+    tmp_path: Path,
+) -> None:
+    ratings = [(f"p{i % 20}", "ab"[i % 2], f"f{i % 7}", 1 + i * i % 5) for i in range(140)]
+    both = pair(tmp_path, ratings)
+    found = reasons(hypothesis_tests_of(both, seed=0, resamples=100))
+    assert set(found) == {f"{name}_participant_means" for name in MEANS}
+    assert all("features were rated by several participants" in why for why in found.values())
+    for e in superiorities(both):
+        assert (e.low is None) == e.name.endswith("participant_means")
+    within = [(f"p{i % 11}", "ab"[i % 2], f"f{i % 7}", 1 + i * i % 5) for i in range(140)]
+    found = reasons(hypothesis_tests_of(pair(tmp_path, within), seed=0, resamples=100))
+    assert list(found) == ["sign_flip_participant_means"]
+    assert "features were rated by several participants" in found["sign_flip_participant_means"]
+
+
+def test_one_listener_with_both_methods_does_not_make_the_study_a_within_design(
+    tmp_path: Path,
+) -> None:
+    ratings = [(f"p{i % 20}", "ab"[i % 2], f"f{i}", 1 + i * i % 5) for i in range(60)]
+    stray = [*ratings, ("p0", "b", "g", 3)]
+    found = reasons(hypothesis_tests_of(pair(tmp_path, stray), seed=0, resamples=100))
+    assert set(found) == {f"{name}_participant_means" for name in MEANS}
+    assert all("1 of 20 participants rated both" in why for why in found.values())
+    almost = [(f"p{i // 2}", "ab"[i % 2], f"f{i}", 1 + i * i % 5) for i in range(41)]
+    found = reasons(hypothesis_tests_of(pair(tmp_path, almost), seed=0, resamples=100))
+    assert list(found) == ["sign_flip_participant_means"]
+    assert "only 20 of 21 participants rated both" in found["sign_flip_participant_means"]
+
+
+def test_every_restricted_test_and_estimate_says_what_was_measured() -> None:
+    assert all(rule.measured for rule in RULES.values())
+    assert {name for name in RULES if name in PLANNABLE} == {
+        "welch_participant_means",
+        "permutation_participant_means",
+        "brunner_munzel_participant_means",
+        "sign_flip_participant_means",
+        "clmm_logit_wald",
+    }

@@ -1,5 +1,6 @@
 """Agreement against published values: `analysis.listeners.agreement`."""
 
+import time
 from itertools import permutations
 
 import krippendorff
@@ -12,6 +13,7 @@ from analysis.listeners.agreement import (
     BOOTSTRAP_UNITS,
     ONE_CATEGORY,
     ONE_RATING,
+    ONE_UNIT,
     agree,
     brennan_prediger,
     counts_table,
@@ -21,6 +23,7 @@ from analysis.listeners.agreement import (
     krippendorff_nominal,
     krippendorff_ordinal,
     ordinal_similarity,
+    sparse_counts,
 )
 
 KRIPPENDORFF_2011 = [
@@ -115,6 +118,36 @@ def test_brennan_prediger_is_agreement_beyond_one_in_five() -> None:
     assert brennan_prediger(counts, one(counts), 5)[0] == pytest.approx((0.75 - 0.2) / 0.8)
 
 
+def test_brennan_prediger_corrects_each_unit_for_its_own_options() -> None:
+    counts = np.array([[2.0, 0], [1, 1], [2, 0], [0, 2]])
+    options = np.array([2, 5, 4, 5])
+    expected = np.mean([1, (0 - 0.2) / 0.8, 1, 1])
+    assert brennan_prediger(counts, one(counts), options)[0] == pytest.approx(expected)
+
+
+def test_a_sparse_table_gives_the_same_coefficients() -> None:
+    rng = np.random.default_rng(0)
+    unit, category = rng.integers(0, 40, 200), rng.integers(0, 30, 200)
+    unit[:40] = np.arange(40)
+    tables = [make(unit, category, 40, 30) for make in (counts_table, sparse_counts)]
+    drawn = rng.multinomial(40, np.full(40, 1 / 40), size=5).astype(float)
+    alphas = [krippendorff_nominal(table, drawn) for table in tables]
+    assert alphas[0] == pytest.approx(alphas[1], abs=1e-12)
+    found = [brennan_prediger(table, drawn, 5) for table in tables]
+    assert found[0] == pytest.approx(found[1], abs=1e-12)
+
+
+def test_thousands_of_labels_take_no_square_of_their_number() -> None:
+    # 4,000 features of five labels each: an identity of all labels would have 400 million cells.
+    features = 4000
+    unit = np.repeat(np.arange(features), 5)
+    label = 5 * unit + np.random.default_rng(0).integers(0, 5, len(unit))
+    table = sparse_counts(unit, label, features, 5 * features)
+    start = time.process_time()
+    assert brennan_prediger(table, np.ones((1, features)), 5)[0] == pytest.approx(0, abs=0.02)
+    assert time.process_time() - start < 1
+
+
 def test_icc_from_counts_is_icc_1_1_of_shrout_and_fleiss_1979() -> None:
     table = np.array(SHROUT_FLEISS_1979)
     counts = counts_table(np.repeat(np.arange(6), 4), table.ravel() - 1, 6, 10)
@@ -174,4 +207,6 @@ def test_what_cannot_be_estimated_says_why() -> None:
 def test_one_unit_has_no_interval() -> None:
     found = agree(krippendorff_nominal, np.array([[2.0, 1.0]]), rng=stream(0, "x"), resamples=100)
     assert found.value is not None
-    assert found.interval.low is None
+    assert found.interval.reason == ONE_UNIT
+    found = agree(icc_oneway, np.array([[2.0, 1.0]]), rng=stream(0, "x"), resamples=100)
+    assert (found.value, found.interval.reason) == (None, ONE_UNIT)  # its ratings do differ

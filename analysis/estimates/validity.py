@@ -1,0 +1,159 @@
+"""For which designs each test and interval was measured to keep its error rate; elsewhere, none.
+
+`RULES` is the one place that decides it. A test or an interval that is not in the table is not
+restricted; one that is, is made only where its rule gives no reason against it. The reason takes
+its place in the report, so that a reader sees why it is absent. Figures are false alarms at 5 %, or
+coverage at 95 %, in simulated studies in which listeners and features both differ. Those of
+participants' means and of the SD, and of what is printed in every design, come from
+`python -m benchmarks.statistics_coverage --hard`; the others were measured once, in the design
+that the row names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from analysis.estimates.results import Estimate, HypothesisTest
+
+LEAST_FOR_SD = 30
+"""With fewer participants or features than this the SD has no interval."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What decides whether a test or interval of a comparison, or of one method, holds."""
+
+    repeated: bool
+    """Whether any feature was rated more than once under one method."""
+    clusters: int
+    """Participants or features, whichever the interval counts; the smaller number, if both."""
+    n_participants: int = 0
+    n_rated_both: int = 0
+    """In a comparison: participants who rated both methods."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where a test or interval holds, and what was measured."""
+
+    against: Callable[[Design], str]
+    """The reason against it in a design; empty where it holds."""
+    measured: str
+
+
+def _one_number_each(design: Design) -> str:
+    """Participants' means as independent values: no shared features, and nobody in both samples."""
+    return _shared_features(design) or _in_both(design)
+
+
+def _shared_features(design: Design) -> str:
+    if not design.repeated:
+        return ""
+    return (
+        "not tested: features were rated by several participants, whose means therefore share "
+        "those features and are not independent"
+    )
+
+
+def _in_both(design: Design) -> str:
+    if not design.n_rated_both:
+        return ""
+    return (
+        f"not tested: {design.n_rated_both} of {design.n_participants} participants rated both "
+        "methods, and the test takes the two samples as separate people"
+    )
+
+
+def _own_differences(design: Design) -> str:
+    if shared := _shared_features(design):
+        return shared
+    if design.n_rated_both == design.n_participants:
+        return ""
+    return (
+        f"not tested: only {design.n_rated_both} of {design.n_participants} participants rated "
+        "both methods, and the others would not count"
+    )
+
+
+def _many_clusters(design: Design) -> str:
+    if design.clusters >= LEAST_FOR_SD:
+        return ""
+    return (
+        f"no interval with fewer than {LEAST_FOR_SD} participants or features (here "
+        f"{design.clusters}): it would cover the true value too rarely"
+    )
+
+
+_MEANS = Rule(
+    _one_number_each,
+    "one rating per feature: 4.0 to 5.6 %. Features rated by several: 6.9 to 9.6 % with 10 "
+    "listeners × 10 features × 10 ratings, 15 to 18 % with 40 × 10 × 40, and up to 47.5 % where "
+    "features differ more.",
+)
+
+
+def _random_intercepts(design: Design) -> str:
+    if design.repeated or design.n_rated_both:
+        return (
+            "not tested: a model with random intercepts only is too certain where listeners rated "
+            "both methods or features were rated by several"
+        )
+    return ""
+
+
+_INTERCEPTS_ONLY = Rule(
+    _random_intercepts,
+    "random intercepts only: within participants 20 % (a listener's own preference .1 of the "
+    "variance) and 31 % (with feature-by-method variance .15); between, 40 × 10 × 40: 27.6 %.",
+)
+
+
+RULES: dict[str, Rule] = {
+    "welch_participant_means": _MEANS,
+    "permutation_participant_means": _MEANS,
+    "brunner_munzel_participant_means": _MEANS,
+    "superiority_participant_means": _MEANS,
+    "cliffs_delta_participant_means": _MEANS,
+    "sign_flip_participant_means": Rule(
+        _own_differences,
+        "one rating per feature: holds exactly if differences are symmetric. Features rated by "
+        "several, whose levels differ between methods (.15 of the variance): 14.8 %.",
+    ),
+    "clmm_logit_wald": _INTERCEPTS_ONLY,
+    "clmm_logit_effect": _INTERCEPTS_ONLY,
+    "clmm_probit_effect": _INTERCEPTS_ONLY,
+    "sd_confidence": Rule(
+        _many_clusters,
+        "coverage 94.2 to 95.4 % with 40 listeners × 100 features × 4 ratings; down to 69 % with "
+        "10 participants or features.",
+    ),
+}
+"""Name of a test or estimate to its rule. To restrict one more, add its line here."""
+
+
+def reason_against(name: str, design: Design) -> str:
+    """Why the test or interval `name` is not given in a design; empty where it is."""
+    rule = RULES.get(name)
+    return rule.against(design) if rule else ""
+
+
+def without_intervals(estimates: Iterable[Estimate], design: Design) -> list[Estimate]:
+    """The estimates, without the intervals that do not hold in the design."""
+    return [
+        dataclasses.replace(e, low=None, high=None, interval="none", reason=why)
+        if e.low is not None and (why := reason_against(e.name, design))
+        else e
+        for e in estimates
+    ]
+
+
+def without_tests(tests: Iterable[HypothesisTest], design: Design) -> list[HypothesisTest]:
+    """The tests; one that does not hold in the design has the reason in place of its p-value."""
+    return [
+        dataclasses.replace(t, statistic=None, df=None, p=None, note="", reason=why)
+        if (why := reason_against(t.name, design))
+        else t
+        for t in tests
+    ]
