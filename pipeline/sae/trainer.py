@@ -5,8 +5,8 @@ After Gao et al. (2024), arXiv 2406.04093, section 2 and its appendix on trainin
 
 - Activations are divided once by the RMS of the centred ones, so that learning rate, threshold and
   error mean the same for every subject and hookpoint. Gao et al. divide the loss by the variance
-  instead, which gives the same loss.
-- AuxK's error is not divided by its own energy, as in their code; see `_Trainer._aux_loss`.
+  instead: the same loss, with weights and latents in other units.
+- Their code divides AuxK's loss by the energy of the error; ours does not (`_Trainer._aux_loss`).
 - The learning rate rises, stays and falls (`schedule`); theirs is constant. Adam has PyTorch's
   eps of 1e-8, theirs 6.25e-10.
 - No average of the weights over steps, no clipping of gradients.
