@@ -139,7 +139,7 @@ def led_to(browser: Browser, site: Served, name: str) -> Any:
     page = context.new_page()
     page.goto(f"{site.url}/s/weight/")
     if name != "consent":
-        page.get_by_role("button", name="I agree and take part").click()
+        page.get_by_role("button", name="I agree to take part").click()
         page.get_by_role("button", name="Start").wait_for()
     if name == "trial":
         page.get_by_role("button", name="Start").click()
