@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from studyapp.core.errors import StudyError
 
-RULES: dict[str, tuple[float, float]] = {"fast_seconds": (0.0, 60.0), "straight_line": (2, 1000)}
+RULES: dict[str, tuple[int, int]] = {"fast_seconds": (0, 60), "straight_line": (2, 1000)}
 """Rule → its least and its largest value."""
 
 
@@ -19,4 +19,4 @@ def check_rules(rules: Mapping[str, float]) -> None:
         raise StudyError(f"quality_rules are {', '.join(sorted(RULES))}, not {', '.join(rules)}")
     for name, (low, high) in RULES.items():
         if not isinstance(rules[name], int | float) or not low <= rules[name] <= high:
-            raise StudyError(f"{name} is {rules[name]}: it must be from {low:g} to {high:g}")
+            raise StudyError(f"{name} is {rules[name]}: it must be from {low} to {high}")

@@ -67,7 +67,7 @@ class ChecksForm(StepForm):
         label="Flag answers given within … seconds after the sounds end",
     )  # fmt: skip
     straight_line = forms.IntegerField(
-        min_value=int(LINE[0]), max_value=int(LINE[1]),
+        min_value=LINE[0], max_value=LINE[1],
         label="Minimum number of identical answers to flag straight-lining",
     )  # fmt: skip
     max_failed_catch = forms.IntegerField(
