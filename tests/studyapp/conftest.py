@@ -38,6 +38,16 @@ def _plain_static_files() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Queues whose workers were notified; tests have no broker."""
+    from studyapp.jobs.services import jobs
+
+    queues: list[str] = []
+    monkeypatch.setattr(jobs, "notify_workers", queues.append)
+    return queues
+
+
 @pytest.fixture
 def researcher(client: Client) -> Client:
     """The browser of a logged-in administrator."""

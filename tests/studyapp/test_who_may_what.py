@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from studyapp.jobs.services import jobs
 from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Run, Study, StudyDraft
 from studyapp.wizard.services import answers
 from tests.studyapp.routes import routes
@@ -212,11 +211,6 @@ TABLE: dict[str, Row] = {
     "audio": Row(SAFE, participant_of_a(404), sound, ok=(200,)),
     "sound": Row(SAFE, participant_of_a(404), lambda a: [a.study.slug, "x"], ok=(404,)),
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 def wanted(row: Row, caller: str, method: str, is_public: bool) -> tuple[int, ...]:

@@ -26,7 +26,6 @@ from playwright.sync_api import Page
 from studyapp.accounts.services import accounts, projects, tokens
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
-from studyapp.jobs.services import jobs
 from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
 from studyapp.results import services as results
 from studyapp.runs.services import configs, feature_columns, lifecycle
@@ -121,9 +120,8 @@ STUDY_MAKING = {
 
 
 @pytest.fixture(autouse=True)
-def _plainly(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """No broker, and a fast password hash."""
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
+def _fast_passwords(settings: Any) -> None:
+    """A fast password hash."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

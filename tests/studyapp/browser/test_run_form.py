@@ -10,7 +10,6 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run
 from tests.studyapp.browser.test_researcher_pages import enter
 
@@ -18,9 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def form(page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Page:
+def form(page: Page, live_server: Any) -> Page:
     """The page of a new run, once its script is working."""
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     enter(page, User.objects.create_superuser("ada", password="x"), live_server.url)
     page.goto(reverse("new-run"))
     # The page requests the estimate itself, so htmx is running.
@@ -83,9 +81,8 @@ def test_what_is_typed_as_text_fills_the_fields(form: Page) -> None:
 
 
 def test_a_researcher_chooses_corpus_and_model_from_lists(
-    page: Page, live_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+    page: Page, live_server: Any, tmp_path: Path, settings: Any
 ) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     (tmp_path / "corpora/good").mkdir(parents=True)
     for number in range(3):
         (tmp_path / f"corpora/good/{number}.wav").touch()

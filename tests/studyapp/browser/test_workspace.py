@@ -15,7 +15,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 
-from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Participation, Study
 from studyapp.recruitment.services import configuration
@@ -26,11 +25,6 @@ from tests.studyapp.factories import make_features, make_run, make_study
 pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(settings.BASE_DIR) / "test-output" / "workspace"
 MOST_CLICKS = 14
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 class Hand:

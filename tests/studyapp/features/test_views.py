@@ -14,18 +14,11 @@ from django.urls import reverse
 from studyapp.core.storage import write_atomically
 from studyapp.features import selectors
 from studyapp.features import services as feature_views
-from studyapp.jobs.services import jobs
 from studyapp.models import Feature, Job, LabelCandidate, Run, Study
 from studyapp.runs.services import feature_columns
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no broker here."""
-    monkeypatch.setattr(jobs, "notify_workers", lambda _: None)
 
 
 @pytest.fixture

@@ -21,14 +21,6 @@ from studyapp.models import Job
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Queues whose workers were notified."""
-    queues: list[str] = []
-    monkeypatch.setattr(jobs, "notify_workers", queues.append)
-    return queues
-
-
 def _job(target: int = 1, queue: str = "cpu") -> Job:
     return jobs.enqueue(kind="feature_view", target=target, queue=queue)
 

@@ -11,7 +11,6 @@ from django.test import Client
 from django.utils import timezone
 
 from studyapp.jobs import tasks
-from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study
 from studyapp.results import services as results
 from studyapp.studies.services import lifecycle
@@ -19,8 +18,7 @@ from tests.studyapp import factories, passages
 
 
 @pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
+def _own_data_folder(settings: Any, tmp_path: Path) -> None:
     settings.DATA = tmp_path / "data"
 
 

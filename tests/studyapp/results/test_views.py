@@ -10,7 +10,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, Study
 from studyapp.results import services as results
 from tests.studyapp import factories
@@ -19,8 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
+def _own_data_folder(settings: Any, tmp_path: Path) -> None:
     settings.DATA = tmp_path / "data"
 
 

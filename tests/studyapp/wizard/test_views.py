@@ -30,11 +30,6 @@ from tests.studyapp.queries import queries
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
-
-
 @pytest.fixture
 def run() -> Run:
     run = factories.make_run()

@@ -16,7 +16,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageRecord, Study
 from studyapp.runs.selectors import facts
@@ -25,11 +24,6 @@ from tests.studyapp import factories, passages, run_directories
 
 pytestmark = pytest.mark.django_db
 CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 def _text(response: Any) -> str:

@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from pipeline.errors import BusyError
 from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
-from studyapp.jobs.services import jobs
 from studyapp.models import Membership, Project, Role, Run, StageRecord
 from studyapp.runs.services import budget as run_money
 from studyapp.runs.services import executor, folders, lifecycle
@@ -24,8 +23,7 @@ CONFIG: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
+def _settings(settings: Any) -> None:
     settings.MODELS, settings.GEMINI_BUDGET = ["nano"], 5.0
 
 

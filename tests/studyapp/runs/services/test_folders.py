@@ -18,7 +18,6 @@ from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
 from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
-from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Feature, Job, Project, Run, StageRecord
 from studyapp.runs.services import executor, folders, imports, lifecycle
@@ -26,11 +25,6 @@ from tests.studyapp import run_directories
 from tests.studyapp.run_directories import CONFIG
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 def do(run: Run) -> str:
@@ -145,7 +139,6 @@ def test_a_stopped_import_does_not_end_as_done(
     assert do(imported) == Run.State.STOPPED
     assert not imported.features.exists()
     monkeypatch.undo()
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
     lifecycle.queue_run(run=imported)
     assert do(imported) == Run.State.DONE
 

@@ -30,14 +30,6 @@ from tests.studyapp.run_directories import CONFIG, SAE
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def notified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Queues whose workers were notified; there is no broker here."""
-    queues: list[str] = []
-    monkeypatch.setattr(jobs, "notify_workers", queues.append)
-    return queues
-
-
 class Unbroken:
     """Lets the test's own transaction outlive the outage that it simulates."""
 

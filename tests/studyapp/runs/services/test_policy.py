@@ -13,18 +13,12 @@ from django.contrib.auth.models import User
 from pipeline.config import RunConfig
 from pipeline.config.guard import Guard, guarded_fields
 from studyapp.core.errors import RunError
-from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Membership, Project, Role, Run
 from studyapp.runs.services import lifecycle, policy
 
 pytestmark = pytest.mark.django_db
 HOOKPOINTS = ["decoder.layers.0.resid_post"]
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture

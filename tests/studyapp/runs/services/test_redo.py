@@ -14,7 +14,6 @@ from django.urls import reverse
 
 from pipeline.store.run_directory import RunDirectory
 from studyapp.core.errors import RunError
-from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
 from studyapp.runs.services import executor, folders, lifecycle
@@ -22,11 +21,6 @@ from tests.studyapp import factories, run_directories
 from tests.studyapp.run_directories import CONFIG
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from django.test import Client
 from django.urls import reverse
 
 from studyapp.features import services as feature_views
-from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, Membership, Project, Role, Run
 from studyapp.runs.services import configs, estimate
 from tests.studyapp import factories, run_directories
@@ -23,8 +22,7 @@ HOOKPOINTS = '["decoder.layers.0.resid_post"]'
 
 
 @pytest.fixture(autouse=True)
-def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "notify_workers", lambda *_: None)
+def _no_broker() -> None:
     cache.clear()
 
 
