@@ -22,7 +22,7 @@ HOOKPOINTS = '["decoder.layers.0.resid_post"]'
 
 
 @pytest.fixture(autouse=True)
-def _no_broker() -> None:
+def _empty_cache() -> None:
     cache.clear()
 
 
