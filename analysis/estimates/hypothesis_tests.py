@@ -74,7 +74,7 @@ def _on_participants_means(pair: Pair, seed: int, resamples: int) -> list[Hypoth
         BRUNNER_MUNZEL: lambda name: _brunner_munzel(pair, name),
     }
     return [
-        _none(pair, name, LABELS[name], against[name]) if against[name] else made[name](name)
+        not_made(pair, name, LABELS[name], against[name]) if against[name] else made[name](name)
         for name in names
     ]
 
@@ -98,7 +98,7 @@ def mean_test(pair: Pair) -> HypothesisTest:
         return _made(pair, name, label, t, df, p, family=CONFIRMATORY, note=note)
     ends = pair.at_ends(way)
     if ends is None:
-        return _none(pair, name, label, pair.no_error(way), family=CONFIRMATORY)
+        return not_made(pair, name, label, pair.no_error(way), family=CONFIRMATORY)
     p = p_at_ends(*ends)
     return _made(pair, name, label, None, None, p, family=CONFIRMATORY, note=EXACT_ENDS)
 
@@ -109,7 +109,7 @@ def _paired_test(pair: Pair) -> HypothesisTest:
     linear = paired(pair)
     if linear is None:
         few = "fewer than two features were rated under both methods"
-        return _none(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
+        return not_made(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
     return _by_linear(pair, name, label, linear, BOTH, 0.0, NO_SPREAD)
 
 
@@ -139,7 +139,7 @@ def _by_linear(
     found = None if pair.too_few else linear.p_value(way, df, null)
     if found is None:
         few = linear.too_few(way, lost) if df < 1 else flat
-        return _none(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
+        return not_made(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
     return _made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
 
 
@@ -149,7 +149,7 @@ def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     way = pair.linear(pair.values).recommended
     found = pair.standard_error(way)
     if found is None:
-        return _none(pair, name, label, pair.no_error(way))
+        return not_made(pair, name, label, pair.no_error(way))
     # Of the two one-sided tests the one with the larger p decides, so its t is shown.
     tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
     t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
@@ -175,7 +175,7 @@ def _sign_flips(pair: Pair, name: str, seed: int, resamples: int) -> HypothesisT
 
 def _rearranged(pair: Pair, name: str, found: Permutation | None, why: str) -> HypothesisTest:
     if found is None:
-        return _none(pair, name, LABELS[name], why)
+        return not_made(pair, name, LABELS[name], why)
     kind = "all" if found.exact else "a random sample of"
     note = f"{'exact, ' if found.exact else ''}{kind} {found.n_rearrangements} rearrangements"
     return _made(pair, name, LABELS[name], found.statistic, None, found.p, note=note)
@@ -185,7 +185,7 @@ def _welch(pair: Pair, name: str) -> HypothesisTest:
     a, b = _means(pair)
     found = welch(a, b)
     if found is None:
-        return _none(pair, name, LABELS[name], _why(a, b))
+        return not_made(pair, name, LABELS[name], _why(a, b))
     return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
@@ -194,7 +194,9 @@ def _brunner_munzel(pair: Pair, name: str) -> HypothesisTest:
     found = brunner_munzel(a, b)
     if found is None:
         flat = no_variance(float(placements(a, b).mean()))
-        return _none(pair, name, LABELS[name], ONE_PARTICIPANT if min(len(a), len(b)) < 2 else flat)
+        return not_made(
+            pair, name, LABELS[name], ONE_PARTICIPANT if min(len(a), len(b)) < 2 else flat
+        )
     return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
@@ -236,9 +238,10 @@ def _made(
     )
 
 
-def _none(
+def not_made(
     pair: Pair, name: str, label: str, reason: str, family: str = EXPLORATORY
 ) -> HypothesisTest:
+    """A test that cannot be made, because of `reason`."""
     return HypothesisTest(
         name=name,
         label=label,

@@ -184,6 +184,8 @@ class Summary:
     """The pairs (A, B) that were compared, each as A − B."""
     plan: dict[str, Any] = field(default_factory=dict)
     """The study's plan (`plan.Plan`); empty without one."""
+    plan_fixed: str = "unknown"
+    """`before` the first answer, `after` it (or never), or `unknown` (`plan.fixed`)."""
     deviations: tuple[str, ...] = ()
     """Every departure of this analysis from the study's plan."""
     text_similarity: str = ""

@@ -191,7 +191,7 @@ def _against_choice(
         rank = frame[column].map(whole)
         source = frame.get(f"option_source_{i}")
         if source is not None:
-            rank = rank.where(source == method)
+            rank = rank.where(source.str.strip() == method)
         held = lookup(frame.assign(_option=rank), values, method, "_option")
         others.append(np.where(rank == frame["rank_number"], np.nan, held))
     table = np.array(others)

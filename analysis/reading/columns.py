@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 REQUIRED = ("participation", "method", "feature", "trial", "confidence")
 KINDS = ("main", "practice", "catch", "repeat")
@@ -52,14 +52,17 @@ def _one_of(words: tuple[str, ...]) -> Level:
     return Level(lambda text: text in words, "one of " + ", ".join(words))
 
 
-def _is_time(text: str) -> bool:
-    if text == "":
-        return True
+TIMES = ("shown_at", "answered_at")
+"""Times, of which no estimate is made: a cell that is not one is noted, and refuses nothing."""
+
+
+def time_of(text: str) -> datetime | None:
+    """An ISO 8601 time, in UTC if it names no zone; None if it is not one."""
     try:
-        datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 _MILLISECONDS = _between(0, 10**11)
@@ -82,7 +85,5 @@ LEVELS: dict[str, Level] = {
     "response_ms": _MILLISECONDS,
     "hidden_ms": _MILLISECONDS,
     "simulated": Level(lambda text: text.lower() in ("true", "false", ""), "true or false"),
-    "shown_at": Level(_is_time, "an ISO 8601 time"),
-    "answered_at": Level(_is_time, "an ISO 8601 time"),
 }
 """Column to its allowed values. To add one, add its line here and a test in tests/analysis."""

@@ -7,7 +7,7 @@ whose name begins with `score_`, or any other column that has only numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats
+from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import whole
 from analysis.reading.companions import decimal, read_table
-from analysis.reading.table import RUN_SEPARATOR, Responses
+from analysis.reading.table import RUN_SEPARATOR, Responses, runs_of
 
 IDENTITY = ("run", "sae", "feature", "method", "rank", "text", "status")
 PREFIX = "score_"
@@ -45,8 +46,8 @@ def read_labels(folder: Path, responses: Responses) -> Labels | None:
     rows = read_table(folder, "labels.csv", ("feature", "method", "rank"))
     if rows is None:
         return None
-    known = set(responses.rows["run"]) if responses.has("run") else set()
-    runs = len(known) > 1
+    known = runs_of(responses.rows)
+    run_of = _run_of(rows, responses) if len(known) > 1 else None
     found: dict[str, dict[Key, float]] = {}
     texts: dict[Key, str] = {}
     columns = _score_columns(rows)
@@ -54,15 +55,31 @@ def read_labels(folder: Path, responses: Responses) -> Labels | None:
         rank = whole(row["rank"])
         if rank is None or (known and row.get("run") and row["run"] not in known):
             continue
-        feature = row.get("run", "") + RUN_SEPARATOR + row["feature"] if runs else row["feature"]
+        method = row["method"].strip()
+        feature = row["feature"] if run_of is None else run_of(row) + RUN_SEPARATOR + row["feature"]
         if row.get("text"):
-            texts[feature, row["method"], rank] = row["text"]
+            texts[feature, method, rank] = row["text"]
         for column in columns:
             if row[column] != "":
                 value = decimal("labels.csv", number, column, row[column])
                 name = column.removeprefix(PREFIX)
-                found.setdefault(name, {})[feature, row["method"], rank] = value
+                found.setdefault(name, {})[feature, method, rank] = value
     return Labels(texts, found)
+
+
+def _run_of(rows: list[dict[str, str]], responses: Responses) -> Callable[[dict[str, str]], str]:
+    """The run of a label's row where the table has several: its own, or that of its feature."""
+    if rows and "run" in rows[0]:
+        return lambda row: row["run"]
+    named = responses.rows[responses.rows["run"] != ""]
+    runs = named.groupby("feature")["run"].agg(lambda of: sorted(set(of)))
+    for feature, of in runs.items():
+        if len(of) > 1:
+            raise AnalysisError(
+                f"labels.csv: there is no column run, and feature {quote(str(feature))} is in the "
+                f"runs {', '.join(of)} of the table"
+            )
+    return lambda row: runs[row["feature"]][0] if row["feature"] in runs.index else ""
 
 
 def _score_columns(rows: list[dict[str, str]]) -> list[str]:

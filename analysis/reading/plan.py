@@ -7,19 +7,23 @@ A plan may have these entries, all of them optional:
 - `equivalence_bound`, `statuses`, `resamples`, `seed`: as the command's options of those names;
 - `text`: prose, shown unchanged.
 
+A plan that was frozen after the first answer names no family: its tests are exploratory, and the
+confirmatory ones are the program's default, of every comparison.
+
 An option of the command overrides the plan and is then a deviation. Any other entry cannot be
 followed, which is a deviation too. The report lists every deviation.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from analysis.errors import AnalysisError, quote
-from analysis.reading.columns import STATUSES, WIDEST
+from analysis.reading.columns import STATUSES, WIDEST, time_of
 
 DEFAULT_TEST = "difference_mean_confidence"
 ACCURACY_TEST = "difference_identification_corrected"
@@ -63,6 +67,11 @@ class Plan:
     def named(self) -> bool:
         """Whether the plan names a family of confirmatory tests."""
         return self.comparisons is not None or self.confirmatory is not None
+
+    @property
+    def without_family(self) -> Plan:
+        """The plan as if it named no comparisons and no confirmatory tests."""
+        return dataclasses.replace(self, comparisons=None, confirmatory=None)
 
     def family(self, test: str, pair: tuple[str, str], default: str = DEFAULT_TEST) -> bool:
         """Whether this test of this comparison is confirmatory; `default` if none is named."""
@@ -170,9 +179,13 @@ def too_late(study: Mapping[str, Any] | None, answered: Sequence[str]) -> str:
     return ""
 
 
+def fixed(study: Mapping[str, Any] | None, answered: Sequence[str]) -> str:
+    """When the plan was fixed: `before` the first answer, `after` it (or never), or `unknown`."""
+    if too_late(study, answered):
+        return "after"
+    frozen = _time((study or {}).get("frozen_at"))
+    return "before" if frozen is not None and any(map(_time, answered)) else "unknown"
+
+
 def _time(text: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time_of(text) if isinstance(text, str) else None

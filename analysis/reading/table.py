@@ -5,7 +5,8 @@ estimates possible, and `Responses.notes` says what is missing. Rows are numbere
 shows them: the header is row 1, the first response row 2.
 
 A row enters the estimates if its `kind` is main, its participation's status is among those asked
-for (by default only `complete`), and a confidence was given. All other rows are counted.
+for (by default only `complete`), a confidence was given, and it is the participant's first rating
+of the feature under the method. All other rows are counted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, quote
-from analysis.reading.columns import DEFAULT_STATUSES, LEVELS, REQUIRED, STATUSES, whole
+from analysis.reading.columns import (
+    DEFAULT_STATUSES,
+    HIGHEST,
+    LEVELS,
+    LOWEST,
+    REQUIRED,
+    STATUSES,
+    TIMES,
+    time_of,
+    whole,
+)
 from analysis.reading.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
@@ -29,6 +40,9 @@ METHOD_LIMIT = 40
 
 RUN_SEPARATOR = "\x1f"
 """Separates run and feature in a feature's key; it occurs in no identifier."""
+
+ENOUGH_TO_USE_THE_SCALE = 50
+"""With so many rows and no rating at the top of the scale, its levels may have been others."""
 
 CELL_LIMIT = 1_000_000
 """Longest cell that is read, characters."""
@@ -47,6 +61,12 @@ class Accounting:
     n_ratings: int
     n_participants: int
     n_features: int
+    n_second_ratings: int = 0
+    """Ratings of a feature that the participant had already rated under the same method."""
+    by_method: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """Method to what entered and what did not: `participations` with a main answer, those of them
+    `not_counted` because of their status, the others' main `responses`, and how many of these are
+    `without_confidence`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +107,9 @@ def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) ->
     rows = _frame(name, data)
     _check_levels(name, rows)
     _check_identifiers(name, rows)
-    rows = _with_keys(rows)
+    given = rows["method"]
+    rows = _with_keys(rows.assign(method=given.str.strip()))
+    _check_spelling(name, rows)
     ratings, accounting = _ratings(rows, tuple(statuses))
     if ratings.empty:
         raise AnalysisError(f"{name}: {_why_nothing(accounting, statuses)}")
@@ -98,7 +120,7 @@ def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) ->
         ratings=ratings,
         accounting=accounting,
         statuses=tuple(statuses),
-        notes=tuple(_notes(rows)),
+        notes=(*_notes(rows), *_notes_on_cells(rows, given)),
     )
 
 
@@ -148,7 +170,12 @@ def _records(name: str, data: bytes) -> tuple[list[str], list[tuple[int, list[st
     csv.field_size_limit(CELL_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        records = [(number, record) for number, record in enumerate(reader, 1) if record]
+        # A row of commas only, as spreadsheets leave at the end, is as blank as an empty one.
+        records = [
+            (number, record)
+            for number, record in enumerate(reader, 1)
+            if any(cell.strip() for cell in record)
+        ]
     except csv.Error as error:
         raise AnalysisError(
             f"{name}: not valid CSV (RFC 4180) near line {reader.line_num}: {error}"
@@ -166,12 +193,26 @@ def _check_header(name: str, header: list[str]) -> None:
     if missing:
         raise AnalysisError(
             f"{name}: column {', '.join(missing)} is missing; required are {', '.join(REQUIRED)}"
+            f"{_separated_by(header)}"
         )
     reserved = sorted({"row", "feature_key", "rating"} & set(header))
     if reserved:
         raise AnalysisError(
             f"{name}: column {reserved[0]} has a name that the analysis itself uses; rename it"
         )
+
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+def _separated_by(header: list[str]) -> str:
+    """What the columns seem to be separated by, if it is not commas; for the end of a refusal."""
+    if header[0].startswith("sep="):
+        return ". The first line, which is for Excel, is not CSV: delete it"
+    if len(header) > 1:
+        return ""
+    named = [words for sign, words in SEPARATORS.items() if sign in header[0]]
+    return f". Are its columns separated by {named[0]}? Save it with commas" if named else ""
 
 
 def _check_levels(name: str, rows: pd.DataFrame) -> None:
@@ -209,6 +250,18 @@ def _check_identifiers(name: str, rows: pd.DataFrame) -> None:
         )
 
 
+def _check_spelling(name: str, rows: pd.DataFrame) -> None:
+    """Names of methods that differ only in case are probably one method, and are refused."""
+    spelled: dict[str, str] = {}
+    for method in sorted(rows["method"].unique()):
+        other = spelled.setdefault(method.casefold(), method)
+        if other != method:
+            raise AnalysisError(
+                f"{name}: methods {quote(other)} and {quote(method)} differ only in upper and "
+                "lower case: are they one method? Spell them alike, or rename one"
+            )
+
+
 def _check_doubles(name: str, rows: pd.DataFrame) -> None:
     key = pd.DataFrame(
         {
@@ -237,10 +290,15 @@ def _is_main(rows: pd.DataFrame) -> pd.Series[bool]:
 def _with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     """Add `feature_key`, unique across runs, and `rating`, the confidence as a number (0: none)."""
     key = rows["feature"]
-    if "run" in rows.columns and rows["run"].nunique() > 1:
+    if len(runs_of(rows)) > 1:
         key = rows["run"] + RUN_SEPARATOR + rows["feature"]
     rating = rows["confidence"].map(lambda text: whole(text) or 0).astype("int64")
     return rows.assign(feature_key=key, rating=rating)
+
+
+def runs_of(rows: pd.DataFrame) -> set[str]:
+    """The runs that are named; practice rows can have none."""
+    return set(rows["run"]) - {""} if "run" in rows.columns else set()
 
 
 def _ratings(rows: pd.DataFrame, statuses: tuple[str, ...]) -> tuple[pd.DataFrame, Accounting]:
@@ -254,16 +312,41 @@ def _ratings(rows: pd.DataFrame, statuses: tuple[str, ...]) -> tuple[pd.DataFram
         for status, group in rest.groupby("participation_status", sort=True):
             left_out[str(status)] = (group["participation"].nunique(), len(group))
     rated = counted[counted["rating"] > 0].reset_index(drop=True)
+    second = _second_ratings(rated)
+    n_without = len(counted) - len(rated)
+    rated = rated[~second].reset_index(drop=True)
     accounting = Accounting(
         n_rows=len(rows),
         rows_by_kind={str(k): int(n) for k, n in kinds.value_counts().sort_index().items()},
         left_out_by_status=left_out,
-        n_without_confidence=len(counted) - len(rated),
+        n_without_confidence=n_without,
         n_ratings=len(rated),
         n_participants=rated["participation"].nunique(),
         n_features=rated["feature_key"].nunique(),
+        n_second_ratings=int(second.sum()),
+        by_method=_by_method(main, counted),
     )
     return rated, accounting
+
+
+def _second_ratings(rated: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a row is not the first, by trial, of its participant, method and feature."""
+    in_order = rated.assign(order=rated["trial"].map(whole)).sort_values("order", kind="stable")
+    return in_order.duplicated(["participation", "method", "feature_key"]).reindex(rated.index)
+
+
+def _by_method(main: pd.DataFrame, counted: pd.DataFrame) -> dict[str, dict[str, int]]:
+    found = {}
+    for method in sorted(main["method"].unique()):
+        own, kept = main[main["method"] == method], counted[counted["method"] == method]
+        people, stayed = own["participation"].nunique(), kept["participation"].nunique()
+        found[str(method)] = {
+            "participations": people,
+            "not_counted": people - stayed,
+            "responses": len(kept),
+            "without_confidence": int((kept["rating"] == 0).sum()),
+        }
+    return found
 
 
 def accounting_of(before: Accounting, kept: pd.DataFrame) -> Accounting:
@@ -293,3 +376,26 @@ def _notes(rows: pd.DataFrame) -> Iterable[str]:
         yield "There is no column run: features are told apart by their identifier alone."
     if {"chosen_rank", "chosen_label"}.isdisjoint(rows.columns):
         yield "There is no column chosen_label or chosen_rank: choices cannot be described."
+
+
+def _notes_on_cells(rows: pd.DataFrame, methods: pd.Series[str]) -> Iterable[str]:
+    """Notes on cells that were read otherwise than they stand, or look wrong."""
+    trimmed = int((methods != rows["method"]).sum())
+    if trimmed:
+        yield f"Blanks around the method’s name were removed in {trimmed} rows."
+    for column in TIMES:
+        if column in rows.columns:
+            n = sum(text != "" and time_of(text) is None for text in rows[column])
+            if n:
+                yield f"{column} is not an ISO 8601 time in {n} rows; they count as without one."
+    if set(TIMES) <= set(rows.columns):
+        times = ([time_of(text) for text in rows[column]] for column in TIMES)
+        n = sum(a is not None and b is not None and b < a for a, b in zip(*times, strict=True))
+        if n:
+            yield f"{n} rows were answered before they were shown: were clocks changed?"
+    highest = int(rows["rating"].max())
+    if highest < HIGHEST and len(rows) >= ENOUGH_TO_USE_THE_SCALE:
+        yield (
+            f"No confidence is above {highest}. Every figure takes the scale as {LOWEST} to "
+            f"{HIGHEST}: was it that?"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +21,10 @@ from analysis.estimates.hypothesis_tests import (
     adjusted,
     hypothesis_tests_of,
     in_families,
+    not_made,
 )
 from analysis.estimates.intervals import LEVEL
-from analysis.estimates.method_pairs import pair_of
+from analysis.estimates.method_pairs import Pair, pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.estimates.validity import without_intervals, without_tests
 from analysis.listeners.calibration import Bin, predictions, reliability_bins
@@ -36,15 +37,12 @@ from analysis.models.mixed import describe_mixed
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
-from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST, Plan, too_late
+from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST, Plan, fixed, too_late
 from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.table import Responses, read_responses
 from analysis.report.settings import Procedure, Settings, procedure_of
 from analysis.threads import one_thread
-
-MOST_MIXED = 6
-"""With more comparisons than this no mixed models are fitted."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     study = read_study(folder)
     done = procedure_of(settings, study)
     read = people_only(read_responses(table_path, statuses=done.statuses), folder, study)
+    answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
+    done = dataclasses.replace(done, fixed=fixed(study, answered))
     excluded = exclude(read, folder, settings.exclusions)
     responses = excluded.responses
     quality = participations(read, folder)
@@ -101,6 +101,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         versions=_versions(),
         comparisons=tuple(done.pairs(responses.methods)),
         plan=_plan_of(study, done.plan),
+        plan_fixed=done.fixed,
         deviations=tuple(_deviations(study, read, done, excluded, tests)),
         text_similarity=own.similarity if own else "",
     )
@@ -129,10 +130,15 @@ def _deviations(
     tests: list[HypothesisTest],
 ) -> list[str]:
     """Every departure of this analysis from the study's plan, in words."""
-    found = list(done.departures)
+    found = [*done.departures, *_narrowed(done, excluded.responses.methods)]
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     if late := too_late(study, answered):
         found.append(late)
+        if done.plan.named:
+            found.append(
+                "The tests and comparisons that the plan names are therefore exploratory; the "
+                "confirmatory test is this program’s default, of every comparison."
+            )
     if excluded.source == "deviation":
         found.append("The exclusion rules were given with the command in place of the plan’s.")
     found += [
@@ -147,7 +153,19 @@ def _deviations(
             for missing in (a, b)
             if missing not in methods
         ]
-    return found + _not_made(done.plan, tests)
+    return found + _not_made(done.family, tests)
+
+
+def _narrowed(done: Procedure, methods: Sequence[str]) -> list[str]:
+    """That the command asked for one comparison of several."""
+    others = len(methods) * (len(methods) - 1) // 2 - 1
+    if done.compare is None or others < 1:
+        return []
+    a, b = done.compare
+    return [
+        f"Only {a} − {b} was compared, as the command asked. The other {others} comparisons of "
+        f"these {len(methods)} methods were not made, and no p-value is adjusted for them."
+    ]
 
 
 def _not_made(plan: Plan, tests: list[HypothesisTest]) -> list[str]:
@@ -182,12 +200,18 @@ def _results(
         made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
         choices, of_choices = compare_choices(responses, a, b)
         found, made = [*found, *choices], [*made, *of_choices]
-        if len(chosen) <= MOST_MIXED:
+        if done.fits_model(len(chosen), (a, b)):
             mixed, wald = describe_mixed(pair)
             found += without_intervals(mixed, pair.design)
-            made += without_tests(wald, pair.design)
-        tests += in_families(made, done.plan, (a, b), default)
+            made += without_tests(wald, pair.design) or [_not_fitted(pair, mixed)]
+        tests += in_families(made, done.family, (a, b), default)
     return found, adjusted(tests)
+
+
+def _not_fitted(pair: Pair, mixed: Sequence[Estimate]) -> HypothesisTest:
+    """The mixed model's test where there is no model, with the model's own reason."""
+    label = "the method has no effect on the latent scale (mixed model, logit)"
+    return not_made(pair, "clmm_logit_wald", label, mixed[0].reason)
 
 
 def _of_method(

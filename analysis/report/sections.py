@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from analysis.estimates.results import Estimate, Summary
 from analysis.listeners.free_text import OwnWords
 from analysis.reading.quality import STRAIGHT_LINE
-from analysis.report.cells import MOST_COLUMNS, many, per_method_table, with_interval
+from analysis.report.cells import MOST_COLUMNS, first_up, many, per_method_table, with_interval
 from analysis.report.figures import Figure
 from analysis.report.page import bullets, figure, heading, html_table, paragraph
 from analysis.report.sections_between import between
@@ -17,6 +17,7 @@ from analysis.report.sections_lead import recognition
 from analysis.report.sections_listeners import agreement, choices, machine
 from analysis.report.sections_plan import plan
 from analysis.report.sections_quality import quality
+from analysis.report.sections_verdict import verdict
 from analysis.report.sections_words import words
 from analysis.report.text import escape, interval, value
 
@@ -72,7 +73,7 @@ def _numbered(body: str, kind: str) -> str:
 
 
 def _opening(summary: Summary) -> Iterator[str]:
-    yield "<header><h1>Do listeners hear what the name says?</h1>"
+    yield "<header><h1>Listeners’ answers to the labels</h1>"
     facts = summary.accounting
     yield paragraph(
         f"Results of {escape(summary.table)}: {many(facts['n_ratings'], 'rating')} by "
@@ -91,7 +92,7 @@ def _headline(summary: Summary) -> str:
     means = [summary.find("mean_confidence", method) for method in summary.methods]
     if len(means) <= MOST_COLUMNS:
         said = "; ".join(f"{with_interval(e)} for <b>{escape(e.method)}</b>" for e in means)
-        text = f"Mean confidence that the chosen name fits, from 1 to 5, was {said}."
+        text = f"Mean confidence that the chosen label fits, from 1 to 5, was {said}."
     else:
         ranked = sorted(means, key=lambda e: -(e.value or 0))
         text = (
@@ -99,21 +100,7 @@ def _headline(summary: Summary) -> str:
             f"<b>{escape(ranked[-1].method)}</b> to {with_interval(ranked[0])} for "
             f"<b>{escape(ranked[0].method)}</b>."
         )
-    found = [
-        e for e in summary.estimates if e.name == "difference_mean_confidence" and e.recommended
-    ]
-    return text + (f" {_verdict(found[0])}" if len(found) == 1 else "")
-
-
-def _verdict(e: Estimate) -> str:
-    if e.value is None or e.low is None or e.high is None:
-        return f"The difference has no interval: {escape(e.reason)}."
-    reading = (
-        "the interval includes zero, so the result is inconclusive at this precision"
-        if e.low <= 0 <= e.high
-        else "the interval excludes zero"
-    )
-    return f"The difference, {escape(e.method)}, is {with_interval(e)}: {reading}."
+    return f"{text} {verdict(summary)}".strip()
 
 
 def _data(summary: Summary) -> Iterator[str]:
@@ -135,8 +122,39 @@ def _data(summary: Summary) -> Iterator[str]:
     if facts["n_without_confidence"]:
         n = facts["n_without_confidence"]
         yield paragraph(f"{many(n, 'main response')} without a confidence: not counted.")
+    if facts["n_second_ratings"]:
+        n = facts["n_second_ratings"]
+        yield paragraph(
+            f"{many(n, 'main response')} on a feature that the same participant had already rated "
+            "under the same method: not counted; the first answer is."
+        )
+    yield _by_method(facts["by_method"])
     if summary.notes:
         yield bullets(escape(note) for note in summary.notes)
+
+
+ENTERED = {
+    "participations": "participations with an answer",
+    "not_counted": "of these, not counted because of their status",
+    "responses": "main responses of those counted",
+    "without_confidence": "of these, without a confidence",
+}
+"""The rows of the table of what entered, by method."""
+
+
+def _by_method(entered: Mapping[str, Mapping[str, int]]) -> str:
+    """Attrition and missing confidence by method; empty where nothing is missing."""
+    if not any(e["not_counted"] or e["without_confidence"] for e in entered.values()):
+        return ""
+    rows = [
+        [first_up(text), *(str(e[key]) for e in entered.values())] for key, text in ENTERED.items()
+    ]
+    caption = (
+        "<b>Table #.</b> What entered, by method. If one method loses more listeners or answers "
+        "than another, those that remain may differ. Participations that left before their first "
+        "answer are not in the table."
+    )
+    return html_table(caption, ["", *(escape(m) for m in entered)], rows)
 
 
 def _confidence(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:

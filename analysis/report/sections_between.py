@@ -94,7 +94,8 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool)
 
 
 def _planned(summary: Summary) -> bool:
-    return any(summary.plan.get(key) for key in ("comparisons", "confirmatory"))
+    named = any(summary.plan.get(key) for key in ("comparisons", "confirmatory"))
+    return named and summary.plan_fixed != "after"
 
 
 def _counted(tests: Sequence[HypothesisTest]) -> str:

@@ -12,7 +12,8 @@ from analysis.report.text import escape
 
 def plan(summary: Summary) -> Iterator[str]:
     """The section, which is in the report even if there is no plan."""
-    yield heading("Preregistration", "plan")
+    late = summary.plan_fixed == "after"
+    yield heading("Analysis plan" if late else "Preregistration", "plan")
     planned = summary.plan or summary.exclusion_source in ("plan", "deviation")
     if not planned:
         yield paragraph(
@@ -25,8 +26,14 @@ def plan(summary: Summary) -> Iterator[str]:
         yield paragraph(escape(_said(summary)))
         if summary.plan.get("text"):
             yield f"<blockquote>{escape(summary.plan['text'])}</blockquote>"
+        if summary.plan_fixed == "unknown":
+            yield paragraph(
+                "Nothing beside the table says when the plan was fixed: whether it was before the "
+                "first answer cannot be checked here."
+            )
     if summary.deviations:
-        yield paragraph("<b>Deviations from the plan:</b>")
+        what = "Deviations from the plan" if planned else "Departures from the default"
+        yield paragraph(f"<b>{what}:</b>")
         yield bullets(escape(text) for text in summary.deviations)
     elif planned:
         yield paragraph("The analysis followed the plan.")

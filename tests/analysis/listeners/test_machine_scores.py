@@ -111,6 +111,26 @@ def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:
         read_labels(tmp_path, responses)
 
 
+def test_labels_without_a_run_find_their_feature_s(tmp_path: Path) -> None:
+    rows = [row | {"run": "run-1" if i % 2 else "run-2"}
+            for i, row in enumerate(full_rows(participants=6))]  # fmt: skip
+    for row in rows:
+        row["feature"] = f"{row['run']} {row['feature']}"
+    labels = [
+        {"feature": f, "method": f"{m} ", "rank": k, "clap": 0.1 * k}
+        for m, f in sorted({(str(r["method"]), str(r["feature"])) for r in rows})
+        for k in range(1, 6)
+    ]
+    write_csv(tmp_path / "labels.csv", labels)
+    responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
+    assert found(tmp_path, responses)["spearman_clap_confidence"].value is not None
+    both = [row | {"feature": "f", "trial": i + 1} for i, row in enumerate(rows)]
+    write_csv(tmp_path / "labels.csv", [labels[0] | {"feature": "f"}])
+    responses = read_responses(write_csv(tmp_path / "responses.csv", both))
+    with pytest.raises(AnalysisError, match="feature 'f' is in the runs run-1, run-2"):
+        read_labels(tmp_path, responses)
+
+
 def test_the_report_has_a_section_on_scores(tmp_path: Path) -> None:
     export(tmp_path)
     build_report(tmp_path / "responses.csv", tmp_path / "out", seed=0, resamples=100)

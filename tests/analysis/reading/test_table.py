@@ -56,7 +56,7 @@ def test_nothing_is_said_of_columns_that_are_there(tmp_path: Path) -> None:
 
 def test_only_main_trials_are_ratings(tmp_path: Path) -> None:
     rows = [
-        GOOD | {"trial": i, "kind": kind}
+        GOOD | {"trial": i, "kind": kind, "feature": f"s/{i}"}
         for i, kind in enumerate(("practice", "main", "catch", "repeat", "main"), start=1)
     ]
     responses = read(tmp_path, rows)
@@ -121,7 +121,6 @@ def test_whole_numbers_written_as_floats_and_a_byte_order_mark_are_read(tmp_path
         ("chosen_position", "6"),
         ("chosen_rank", "0"),
         ("response_ms", "1e3"),
-        ("shown_at", "yesterday"),
         ("plays_1", "-1"),
         ("target_position", "0"),
     ],
@@ -136,7 +135,6 @@ def test_a_value_outside_its_levels_names_row_and_value(
             column: {
                 "kind": "main",
                 "participation_status": "complete",
-                "shown_at": "2026-11-20T18:00:00Z",
             }.get(column, "1")
         }
     )
@@ -205,3 +203,82 @@ def test_nothing_to_estimate_is_said(tmp_path: Path) -> None:
         read(tmp_path, [GOOD | {"confidence": ""}])
     with pytest.raises(AnalysisError, match="unknown participation status 'done'"):
         read(tmp_path, [GOOD], statuses=("done",))
+
+
+def test_blanks_around_a_method_are_removed_and_another_case_is_refused(tmp_path: Path) -> None:
+    rows = [GOOD | {"feature": f"s/{i}", "trial": i + 1} for i in range(3)]
+    rows[1]["method"], rows[2]["method"] = "m ", "\u00a0m"
+    responses = read(tmp_path, rows)
+    assert responses.methods == ["m"]
+    assert "Blanks around the method’s name were removed in 2 rows." in responses.notes
+    rows[2]["method"] = "M"
+    with pytest.raises(AnalysisError, match="methods 'M' and 'm' differ only in upper and lower"):
+        read(tmp_path, rows)
+
+
+def test_only_the_first_rating_of_a_feature_by_a_participant_counts(tmp_path: Path) -> None:
+    rows = [
+        GOOD | {"trial": 3, "confidence": 1},
+        GOOD | {"trial": 2, "confidence": 5},
+        GOOD | {"trial": 4, "method": "other"},
+        GOOD | {"trial": 1, "participation": "p2"},
+    ]
+    responses = read(tmp_path, rows)
+    assert responses.ratings["rating"].tolist() == [5, 4, 4]
+    assert responses.accounting.n_second_ratings == 1
+    assert responses.accounting.n_without_confidence == 0
+
+
+def test_what_is_missing_is_counted_by_method(tmp_path: Path) -> None:
+    rows = [
+        GOOD | {"participation": "p1", "participation_status": "complete"},
+        GOOD | {"participation": "p2", "participation_status": "active"},
+        GOOD | {"participation": "p3", "participation_status": "complete", "confidence": ""},
+        GOOD | {"participation": "q1", "participation_status": "complete", "method": "n"},
+    ]
+    assert read(tmp_path, rows).accounting.by_method == {
+        "m": {"participations": 3, "not_counted": 1, "responses": 2, "without_confidence": 1},
+        "n": {"participations": 1, "not_counted": 0, "responses": 1, "without_confidence": 0},
+    }
+
+
+def test_a_table_that_is_not_separated_by_commas_is_recognised(tmp_path: Path) -> None:
+    header = "participation,method,feature,trial,confidence\n"
+    assert "separated by semicolons?" in refusal(tmp_path, header.replace(",", ";"))
+    assert "separated by tabs?" in refusal(tmp_path, header.replace(",", "\t"))
+    assert "delete it" in refusal(tmp_path, "sep=,\n" + header)
+
+
+def test_times_that_are_none_are_noted_and_refuse_nothing(tmp_path: Path) -> None:
+    times = [
+        ("2026-11-20T18:00:00Z", "20.11.2026 18:01"),
+        ("2026-11-20T18:00:00Z", "2026-11-20T18:01:00Z"),
+        ("2026-11-20T18:00:00Z", "2026-11-20T17:00:00Z"),
+    ]
+    rows = [
+        GOOD | {"feature": f"s/{i}", "trial": i + 1, "shown_at": shown, "answered_at": answered}
+        for i, (shown, answered) in enumerate(times)
+    ]
+    responses = read(tmp_path, rows)
+    assert responses.accounting.n_ratings == 3
+    told = " ".join(responses.notes)
+    assert "answered_at is not an ISO 8601 time in 1 rows" in told
+    assert "1 rows were answered before they were shown" in told
+
+
+def test_a_last_row_of_commas_is_blank(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("participation,method,feature,trial,confidence,kind\np,m,f,1,4,main\n,,,,,\n")
+    assert read_responses(path).accounting.n_rows == 1
+
+
+def test_a_scale_whose_top_nobody_used_is_asked_about(tmp_path: Path) -> None:
+    rows = [GOOD | {"feature": f"s/{i}", "trial": i + 1} for i in range(50)]
+    assert any("No confidence is above 4" in note for note in read(tmp_path, rows).notes)
+    rows[0]["confidence"] = 5
+    assert not any("No confidence" in note for note in read(tmp_path, rows).notes)
+
+
+def test_practice_rows_without_a_run_do_not_make_a_second_run(tmp_path: Path) -> None:
+    rows = [GOOD | {"run": "r", "kind": "main"}, GOOD | {"run": "", "kind": "practice", "trial": 2}]
+    assert read(tmp_path, rows).ratings["feature_key"].tolist() == ["s/1"]

@@ -1,0 +1,106 @@
+"""What the lead says of the comparisons: it speaks from the adjusted confirmatory tests only.
+
+An interval that excludes zero is no verdict where the test's adjusted p-value does not reject: the
+interval is of one comparison, the p-value of all that were to be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST
+from analysis.report.cells import many, with_interval
+from analysis.report.text import escape, p_value
+
+MOST_NAMED = 6
+"""With more tests than this on a side the lead only counts them."""
+
+
+def verdict(summary: Summary) -> str:
+    """The comparisons in one or two sentences; empty with a single method.
+
+    The accuracy of an identification study has a lead of its own (`sections_lead`).
+    """
+    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    if not any(name == DEFAULT_TEST for name, _ in found):
+        return ""
+    family = [t for t in summary.tests if t.family == "confirmatory" and t.name != ACCURACY_TEST]
+    return " ".join([_of_family(summary, family, found), *_not_compared(summary)])
+
+
+def _of_family(
+    summary: Summary,
+    family: Sequence[HypothesisTest],
+    found: dict[tuple[str, str], Estimate],
+) -> str:
+    if not family:
+        return _exploratory(summary, found)
+    if len(family) == 1:
+        return _single(family[0], found, 1 - summary.level)
+    level = 1 - summary.level
+    rejected = [t for t in family if t.p_adjusted is not None and t.p_adjusted < level]
+    others = [t for t in family if t.p_adjusted is not None and t.p_adjusted >= level]
+    missing = len(family) - len(rejected) - len(others)
+    text = (
+        f"Of {many(len(family), 'confirmatory test')}, adjusted together by Holm’s method, "
+        f"{len(rejected) or 'none'} {'rejects' if len(rejected) == 1 else 'reject'} at "
+        f"{100 * level:.0f} %{_named(rejected, found)}."
+    )
+    if others:
+        text += f" Inconclusive at this precision: {len(others)}{_named(others, found)}."
+    return text + (f" Could not be made: {missing}." if missing else "")
+
+
+def _named(tests: Sequence[HypothesisTest], found: dict[tuple[str, str], Estimate]) -> str:
+    if not 0 < len(tests) <= MOST_NAMED:
+        return ""
+    return ": " + "; ".join(f"{_subject(t, found)} (adjusted p {_p(t)})" for t in tests)
+
+
+def _subject(t: HypothesisTest, found: dict[tuple[str, str], Estimate]) -> str:
+    """The test's comparison with its estimate, if one has the test's name; else with its label."""
+    e = found.get((t.name, t.method))
+    said = with_interval(e) if e is not None and e.value is not None else escape(t.label)
+    what = "" if t.name == DEFAULT_TEST or e is None else f", {escape(e.label)},"
+    return f"{escape(t.method)}{what} {said}" if e is not None else f"{escape(t.method)}: {said}"
+
+
+def _single(t: HypothesisTest, found: dict[tuple[str, str], Estimate], level: float) -> str:
+    subject = f"The difference, {_subject(t, found)}"
+    if t.name != DEFAULT_TEST:
+        subject = f"The comparison {_subject(t, found)}"
+    if t.p_adjusted is None:
+        return f"{subject}: the confirmatory test could not be made, {escape(t.reason)}."
+    if t.p_adjusted < level:
+        return f"{subject}: the confirmatory test rejects its null hypothesis (p {_p(t)})."
+    return (
+        f"{subject}: the confirmatory test does not reject its null hypothesis (p {_p(t)}), so the "
+        "result is inconclusive at this precision."
+    )
+
+
+def _exploratory(summary: Summary, found: dict[tuple[str, str], Estimate]) -> str:
+    shown = [found[key] for pair in summary.comparisons if (key := _key(pair)) in found]
+    if len(shown) > MOST_NAMED:
+        return f"The {len(shown)} differences in mean confidence are exploratory."
+    listed = "; ".join(f"{escape(e.method)} {with_interval(e)}" for e in shown)
+    return f"Exploratory, without a confirmatory test: the difference in mean confidence, {listed}."
+
+
+def _key(pair: tuple[str, str]) -> tuple[str, str]:
+    return DEFAULT_TEST, f"{pair[0]} − {pair[1]}"
+
+
+def _not_compared(summary: Summary) -> Sequence[str]:
+    """Comparisons of these methods that were possible and not made."""
+    n = len(summary.methods)
+    left = n * (n - 1) // 2 - len(summary.comparisons)
+    if left <= 0:
+        return ()
+    verb = "was" if left == 1 else "were"
+    return (f"{many(left, 'other comparison')} of these {n} methods {verb} not made.",)
+
+
+def _p(t: HypothesisTest) -> str:
+    return p_value(t.p_adjusted) if t.p_adjusted is not None else ""
