@@ -11,11 +11,8 @@ that the row names.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from analysis.estimates.results import Estimate, HypothesisTest
 
 LEAST_FOR_SD = 30
 """With fewer participants or features than this the SD has no interval."""
@@ -94,22 +91,6 @@ _MEANS = Rule(
 )
 
 
-def _random_intercepts(design: Design) -> str:
-    if design.repeated or design.n_rated_both:
-        return (
-            "not tested: a model with random intercepts only is too certain where listeners rated "
-            "both methods or features were rated by several"
-        )
-    return ""
-
-
-_INTERCEPTS_ONLY = Rule(
-    _random_intercepts,
-    "random intercepts only: within participants 20 % (a listener's own preference .1 of the "
-    "variance) and 31 % (with feature-by-method variance .15); between, 40 × 10 × 40: 27.6 %.",
-)
-
-
 RULES: dict[str, Rule] = {
     "welch_participant_means": _MEANS,
     "permutation_participant_means": _MEANS,
@@ -121,9 +102,6 @@ RULES: dict[str, Rule] = {
         "one rating per feature: holds exactly if differences are symmetric. Features rated by "
         "several, whose levels differ between methods (.15 of the variance): 14.8 %.",
     ),
-    "clmm_logit_wald": _INTERCEPTS_ONLY,
-    "clmm_logit_effect": _INTERCEPTS_ONLY,
-    "clmm_probit_effect": _INTERCEPTS_ONLY,
     "sd_confidence": Rule(
         _many_clusters,
         "coverage 94.2 to 95.4 % with 40 listeners × 100 features × 4 ratings; down to 69 % with "
@@ -137,23 +115,3 @@ def reason_against(name: str, design: Design) -> str:
     """Why the test or interval `name` is not given in a design; empty where it is."""
     rule = RULES.get(name)
     return rule.against(design) if rule else ""
-
-
-def without_intervals(estimates: Iterable[Estimate], design: Design) -> list[Estimate]:
-    """The estimates, without the intervals that do not hold in the design."""
-    return [
-        dataclasses.replace(e, low=None, high=None, interval="none", reason=why)
-        if e.low is not None and (why := reason_against(e.name, design))
-        else e
-        for e in estimates
-    ]
-
-
-def without_tests(tests: Iterable[HypothesisTest], design: Design) -> list[HypothesisTest]:
-    """The tests; one that does not hold in the design has the reason in place of its p-value."""
-    return [
-        dataclasses.replace(t, statistic=None, df=None, p=None, note="", reason=why)
-        if (why := reason_against(t.name, design))
-        else t
-        for t in tests
-    ]

@@ -24,7 +24,7 @@ from analysis.estimates.choice_outcomes import (
 )
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, rating_share
-from analysis.estimates.intervals import LEVEL, MEAN_BOUNDS
+from analysis.estimates.intervals import LEVEL
 from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.estimates.superiority import superiority
 from analysis.reading.table import Responses
@@ -172,13 +172,13 @@ def _given(trials: Trials, ratings: Ratings, level: float) -> Iterator[Estimate]
 def _mean_of(
     trials: Trials, kept: npt.NDArray[np.bool_], quantity: Quantity, absent: str
 ) -> Estimate:
-    """Mean confidence of the trials `kept`, Student's t on the recommended clustered error."""
+    """Mean confidence of the trials `kept`, with the interval of any mean rating."""
     if not np.any(kept):
         return quantity.not_estimable(absent)
     part = Trials(trials.frame[kept], trials.hit[kept], trials.options[kept])
     own = part.ratings(quantity.method)
     linear = own.linear(own.values)
-    interval = linear.student(linear.recommended, quantity.level, MEAN_BOUNDS)
+    interval = linear.mean_on_scale(linear.recommended, quantity.level)
     described = own.quantity(quantity.name, quantity.label, quantity.unit, quantity.level)
     return described.estimated(linear.value, interval, clustered_by=linear.recommended)
 

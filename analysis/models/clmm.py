@@ -9,7 +9,8 @@ tests compare the fit with R's on Randall's wine data.
 
 The model assumes that random effects are normal and independent, and that x shifts the latent scale
 by the same amount at every threshold (proportional odds, with the logit). A category that nobody
-used is merged with its neighbour. There is no fit, but a reason, if all ratings are in one
+used is merged with its neighbour. With two categories there can be a guessing floor
+(`link_functions.floor_terms`). There is no fit, but a reason, if all ratings are in one
 category, if the methods separate the categories completely, or if the optimiser does not converge.
 
 Parameters are one vector [first threshold, logs of the gaps, β, σ] (`data.unpack`), so that any
@@ -31,6 +32,12 @@ from analysis.models.laplace import Laplace
 from analysis.models.link_functions import Link
 from analysis.models.quadrature import Quadrature
 
+NO_CONVERGENCE = "the optimiser did not converge"
+SEPARATED = "separation: the ratings of the methods do not overlap enough"
+FLOORED = (
+    "separation: the answers under a method are no better than guesses, or all hits, so that its "
+    "level on the latent scale is not finite"
+)
 LARGEST = 12.0
 """A larger effect or standard deviation on the latent scale is a sign of separation."""
 
@@ -51,12 +58,29 @@ class Fit:
     """Thresholds."""
     log_likelihood: float
     n_ratings: int
+    parameters: Floats
+    """The parameter vector (`data.unpack`)."""
+    covariance: Floats
+    """Its covariance, [parameter, parameter]."""
+
+    @property
+    def beta_covariance(self) -> Floats:
+        """The covariance of β."""
+        first = len(self.theta)
+        return self.covariance[first : first + len(self.beta), first : first + len(self.beta)]
 
 
 def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
     """Maximum likelihood; `nodes` > 1: quadrature points, for a single random effect only."""
     if nodes > 1 and len(data.factors) > 1:
         raise ValueError("quadrature is for one random effect")
+    try:
+        return _fit(data, link, nodes)
+    except linalg.LinAlgError as error:
+        raise NotFitted(NO_CONVERGENCE) from error
+
+
+def _fit(data: Data, link: Link, nodes: int) -> Fit:
     # 1) Maximise the Laplace-approximate likelihood by BFGS with the exact gradient.
     laplace = Laplace(data, link)
     start = _start(data)
@@ -89,12 +113,19 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
         theta=theta,
         log_likelihood=-float(found.fun),
         n_ratings=len(data.y),
+        parameters=np.asarray(found.x),
+        covariance=covariance,
     )
 
 
 def _start(data: Data) -> Floats:
-    """Start of the search: thresholds at the logits of the cumulative shares, β = 0, σ = ½."""
+    """Start of the search: thresholds at the logits of the cumulative shares, β = 0, σ = ½.
+
+    With a guessing floor the share of misses is first corrected for the mean chance.
+    """
     share = np.cumsum(np.bincount(data.y) / len(data.y))[:-1]
+    if data.guess is not None:
+        share = np.clip(share / (1 - data.guess.mean()), 0.02, 0.98)
     theta = np.log(share / (1 - share))
     gaps = np.log(np.maximum(np.diff(theta), 1e-3))
     return np.concatenate(
@@ -106,9 +137,9 @@ def _check(found: optimize.OptimizeResult, data: Data) -> None:
     """Raise `NotFitted` on separation and where the gradient is not close to 0."""
     _, beta, sigma = unpack(found.x, data)
     if np.any(np.abs(beta) > LARGEST) or np.any(np.abs(sigma) > LARGEST):
-        raise NotFitted("separation: the ratings of the methods do not overlap enough")
+        raise NotFitted(SEPARATED if data.guess is None else FLOORED)
     if not math.isfinite(found.fun) or np.max(np.abs(found.jac)) > 0.05:
-        raise NotFitted("the optimiser did not converge")
+        raise NotFitted(NO_CONVERGENCE)
 
 
 def _covariance(gradient: Callable[[Floats], Floats], at: Floats) -> Floats:

@@ -24,6 +24,8 @@ class Data:
     """Predictors, [rating, predictor]."""
     factors: tuple[Ints, ...]
     """Each random effect's level of each rating, numbered from 0, [rating]."""
+    guess: Floats | None = None
+    """For two categories: the probability g of the upper one by guessing, [rating]."""
 
     @property
     def n_theta(self) -> int:
@@ -35,17 +37,24 @@ class Data:
         return tuple(int(f.max()) + 1 for f in self.factors)
 
 
-def prepare(ratings: Floats, x: Floats, factors: Sequence[Ints]) -> Data:
+MOST_FACTORS = 4
+
+
+def prepare(
+    ratings: Floats, x: Floats, factors: Sequence[Ints], guess: Floats | None = None
+) -> Data:
     """Data of a model from ratings [rating]; raises `NotFitted` for what cannot be fitted."""
     used, y = np.unique(ratings, return_inverse=True)
     if len(used) < 2:
         raise NotFitted("every rating is the same")
-    if len(factors) not in (1, 2):
-        raise ValueError("one or two random effects")
+    if not 1 <= len(factors) <= MOST_FACTORS:
+        raise ValueError(f"one to {MOST_FACTORS} random effects")
+    if guess is not None and len(used) > 2:
+        raise ValueError("a guessing floor is for two categories")
     for factor in factors:
         if factor.max() < 1:
             raise NotFitted("a random effect needs two levels")
-    return Data(y.astype(np.int64), x, tuple(factors))
+    return Data(y.astype(np.int64), x, tuple(factors), guess)
 
 
 def unpack(parameters: Floats, data: Data) -> tuple[Floats, Floats, Floats]:

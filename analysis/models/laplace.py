@@ -9,20 +9,27 @@ h(b) = Σ log p(y | η = xβ + Zb) − b'b/2, the integral of exp h is approxima
 density). The gradient takes account of the mode moving with the parameters, by implicit
 differentiation (as in Skaug and Fournier 2006, Computational Statistics & Data Analysis 51,
 699–709), with derivatives by hand instead of automatic ones.
+
+With a guessing floor W is the expected information, in H and in Newton's method (Fisher scoring),
+as in R's `glmer`; only the movement of the mode takes the observed one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
 
-from analysis.arrays import Floats, Ints
+from analysis.arrays import Floats
 from analysis.estimates.intervals import sums_within
+from analysis.models.curvature import Curvature, layout_of
 from analysis.models.data import Data, unpack
-from analysis.models.link_functions import Link, Terms, terms
+from analysis.models.link_functions import Link, Terms, floor_terms, terms
+
+CLOSE = 1e-9
+"""The mode is found once a Newton step gains no more than this: convergence is quadratic."""
+CLOSER = 1e-18
+"""The same with a guessing floor, where the expected information makes convergence linear."""
 
 
 @dataclass
@@ -39,17 +46,16 @@ class ConditionalModes:
 class Laplace:
     """Minus the Laplace-approximate log-likelihood, and its exact gradient.
 
-    Random effects are ordered by their number of levels. H has a diagonal block for each; that of
-    the larger effect is eliminated first (`Curvature`). The last mode is kept as the start of the
-    next search.
+    The last mode is kept as the start of the next search.
     """
 
     def __init__(self, data: Data, link: Link) -> None:
+        if data.guess is not None and link != "logit":
+            raise ValueError("a guessing floor is for the logit link")
         self.data, self.link = data, link
-        sizes = data.sizes()
-        self.order = sorted(range(len(sizes)), key=lambda i: sizes[i])
-        self.levels = [data.factors[i] for i in self.order]
-        self.sizes = [sizes[i] for i in self.order]
+        self.levels, self.sizes = data.factors, data.sizes()
+        self.layout = layout_of(self.levels, self.sizes)
+        self.close = CLOSE if data.guess is None else CLOSER
         self.start = [np.zeros(size) for size in self.sizes]
 
     def objective(self, parameters: Floats) -> tuple[float, Floats]:
@@ -63,9 +69,8 @@ class Laplace:
         return self.objective(parameters)[1]
 
     def sigma(self, parameters: Floats) -> list[float]:
-        """Standard deviations in the order of `levels`."""
-        sigma = unpack(parameters, self.data)[2]
-        return [float(sigma[i]) for i in self.order]
+        """Standard deviations of the random effects."""
+        return [float(s) for s in unpack(parameters, self.data)[2]]
 
     def mode(self, parameters: Floats) -> ConditionalModes:
         """b̂ by Newton's method with step halving, from the last mode; h is concave in b."""
@@ -75,7 +80,7 @@ class Laplace:
         value, found = self._at(theta, fixed, sigma, b)
         for _ in range(100):
             # 1) The Newton step H⁻¹ ∂h/∂b, with ∂h/∂b = Z' ∂log p/∂η − b.
-            curvature = Curvature(found.weight, self.levels, self.sizes, sigma)
+            curvature = Curvature(found.weight, self.layout, sigma)
             score = [
                 s * sums_within(found.slope, at, n) - e
                 for s, at, n, e in zip(sigma, self.levels, self.sizes, b, strict=True)
@@ -91,27 +96,31 @@ class Laplace:
                     break
                 scale /= 2
             b, value, found = moved, new_value, new_found
-            # Convergence is quadratic: after the step that gained this little, b is exact.
-            if gain < 1e-9:
+            if gain < self.close:
                 break
         self.start = b
-        return ConditionalModes(b, found, Curvature(found.weight, self.levels, self.sizes, sigma))
+        return ConditionalModes(b, found, Curvature(found.weight, self.layout, sigma))
 
     def _at(
         self, theta: Floats, fixed: Floats, sigma: list[float], b: list[Floats]
     ) -> tuple[float, Terms]:
         """h(b) and the likelihood's terms at b."""
         eta = fixed + sum(s * e[at] for s, e, at in zip(sigma, b, self.levels, strict=True))
-        found = terms(self.link, self.data.y, theta, np.asarray(eta))
+        found = self._terms(theta, np.asarray(eta))
         return float(found.log_p.sum()) - sum(float(e @ e) for e in b) / 2, found
+
+    def _terms(self, theta: Floats, eta: Floats) -> Terms:
+        if self.data.guess is not None:
+            return floor_terms(self.data.y, theta, eta, self.data.guess)
+        return terms(self.link, self.data.y, theta, eta)
 
     def _gradient(self, parameters: Floats, mode: ConditionalModes) -> Floats:
         """The exact gradient of log L.
 
         With w_r the weight of rating r, z_r its row of Z, a_r = z_r'H⁻¹z_r, t = Z'(a ∂w/∂η) and the
-        adjoint m = H⁻¹t: at a fixed b̂ the derivative of log L is that of h − ½ Σ a w (a held
-        constant; by σ, Z changes too), and since ∂h/∂b = 0 at b̂, its movement adds
-        −½ m' ∂(∂h/∂b)/∂(parameter).
+        adjoint m = H⁻¹t (with the observed weights, where they differ): at a fixed b̂ the derivative
+        of log L is that of h − ½ Σ a w (a held constant; by σ, Z changes too), and since ∂h/∂b = 0
+        at b̂, its movement adds −½ m' ∂(∂h/∂b)/∂(parameter).
         """
         # 1) a and H⁻¹z at each rating; t, and the adjoint m.
         found, curvature, sigma = mode.terms, mode.curvature, self.sigma(parameters)
@@ -121,10 +130,12 @@ class Laplace:
             s * sums_within(push, at, n)
             for s, at, n in zip(sigma, self.levels, self.sizes, strict=True)
         ]
-        m = curvature.solve(t)
+        observed = found.observed
+        moves = curvature if observed is found.weight else Curvature(observed, self.layout, sigma)
+        m = moves.solve(t)
         # 2) Derivatives by η and by each σ; "along" is Zm, the adjoint at each rating.
         along = sum(s * e[at] for s, e, at in zip(sigma, m, self.levels, strict=True))
-        by_eta = found.slope - 0.5 * push + 0.5 * found.weight * along
+        by_eta = found.slope - 0.5 * push + 0.5 * observed * along
         by_sigma = [
             float(np.sum(by_eta * b[at] - found.weight * own - 0.5 * found.slope * e[at]))
             for b, at, own, e in zip(mode.b, self.levels, at_levels, m, strict=True)
@@ -152,58 +163,4 @@ class Laplace:
         # A gap moves every threshold behind it, by the chain rule with its exponential.
         gaps = np.exp(np.clip(parameters[1:k], -30, 30))
         tails = np.cumsum(by_theta[::-1])[::-1]
-        ordered = np.zeros(len(by_sigma))
-        ordered[self.order] = by_sigma
-        return np.concatenate([tails[:1], tails[1:] * gaps, self.data.x.T @ by_eta, ordered])
-
-
-class Curvature:
-    """H = I + Z'WZ for one or two crossed random effects: its determinant, and products with H⁻¹.
-
-    For one, H is diagonal. For two, H = [D₁ C; C' D₂] with D₁, D₂ diagonal and C [level of the
-    first, level of the second] sparse. Eliminating D₂ leaves the Schur complement
-    S = D₁ − C D₂⁻¹ C', dense and as large as the smaller number of levels, and
-    log det H = log det D₂ + log det S.
-    """
-
-    def __init__(
-        self, weight: Floats, levels: list[Ints], sizes: list[int], sigma: list[float]
-    ) -> None:
-        self.levels, self.sigma = levels, sigma
-        # 1) The diagonals: 1 + σ² Σ w over the ratings of a level.
-        self.diagonals = [
-            1 + s**2 * sums_within(weight, at, n)
-            for s, at, n in zip(sigma, levels, sizes, strict=True)
-        ]
-        self.log_det = float(np.log(self.diagonals[-1]).sum())
-        if len(levels) == 2:
-            # 2) C, C D₂⁻¹, and the Cholesky factor of S.
-            product = sigma[0] * sigma[1] * weight
-            shape = (sizes[0], sizes[1])
-            self.cross: Any = sparse.csr_array((product, (levels[0], levels[1])), shape=shape)
-            self.over: Any = self.cross * (1 / self.diagonals[1])[None, :]
-            schur = np.diag(self.diagonals[0]) - (self.over @ self.cross.T).toarray()
-            self.factor = linalg.cho_factor(schur, lower=True)
-            self.log_det += 2 * float(np.log(np.diag(self.factor[0])).sum())
-
-    def solve(self, right: list[Floats]) -> list[Floats]:
-        """H⁻¹ times a stacked vector, by block elimination."""
-        if len(self.levels) == 1:
-            return [right[0] / self.diagonals[0]]
-        first = linalg.cho_solve(self.factor, right[0] - self.over @ right[1])
-        return [first, (right[1] - self.cross.T @ first) / self.diagonals[1]]
-
-    def leverages(self) -> tuple[Floats, list[Floats]]:
-        """a_r = z_r'H⁻¹z_r, and for each effect (H⁻¹z_r) at the rating's level, each [rating]."""
-        if len(self.levels) == 1:
-            own: Floats = self.sigma[0] / self.diagonals[0][self.levels[0]]
-            return self.sigma[0] * own, [own]
-        # The blocks of H⁻¹ at each rating's two levels: S⁻¹, −S⁻¹CD₂⁻¹, D₂⁻¹ + D₂⁻¹C'S⁻¹CD₂⁻¹.
-        inverse = linalg.cho_solve(self.factor, np.eye(len(self.diagonals[0])))
-        spread = (self.over.T @ inverse).T
-        one = np.diag(inverse)[self.levels[0]]
-        both = -spread[self.levels[0], self.levels[1]]
-        two = (1 / self.diagonals[1] + self.over.multiply(spread).sum(axis=0))[self.levels[1]]
-        s, t = self.sigma
-        first, second = s * one + t * both, s * both + t * two
-        return s * first + t * second, [first, second]
+        return np.concatenate([tails[:1], tails[1:] * gaps, self.data.x.T @ by_eta, by_sigma])

@@ -31,7 +31,7 @@ class Terms:
     slope: Floats
     """∂ log p / ∂η."""
     weight: Floats
-    """−∂² log p / ∂η², ≥ 0 for both links."""
+    """−∂² log p / ∂η², ≥ 0 for both links; with a guessing floor its expected value."""
     weight_slope: Floats
     """∂ weight / ∂η."""
     upper: Floats
@@ -42,6 +42,8 @@ class Terms:
     slope_lower: Floats
     weight_upper: Floats
     weight_lower: Floats
+    observed: Floats
+    """−∂² log p / ∂η² as it is: below 0 for some answers if there is a guessing floor."""
 
 
 def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
@@ -58,10 +60,11 @@ def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
     # −∂²log p/∂η² = a₁² − a₂, and the derivative of that is 2a₁³ − 3a₁a₂ + a₃.
     a1_u, a1_l = g_u / p - a1 * b_u, -g_l / p - a1 * b_l
     a2_u, a2_l = h_u / p - a2 * b_u, -h_l / p - a2 * b_l
+    weight = np.maximum(a1**2 - a2, 0.0)
     return Terms(
         log_p=np.log(p),
         slope=-a1,
-        weight=np.maximum(a1**2 - a2, 0.0),
+        weight=weight,
         weight_slope=2 * a1**3 - 3 * a1 * a2 + a3,
         upper=b_u,
         lower=b_l,
@@ -69,6 +72,45 @@ def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
         slope_lower=-a1_l,
         weight_upper=2 * a1 * a1_u - a2_u,
         weight_lower=2 * a1 * a1_l - a2_l,
+        observed=weight,
+    )
+
+
+def floor_terms(y: Ints, theta: Floats, eta: Floats, guess: Floats) -> Terms:
+    """The same for two categories with a guessing floor g, and the logistic function F:
+
+        P(y = 1) = μ = g + (1 − g) F(η − θ)
+
+    The weight is the expected information (∂μ/∂η)² / (μ (1 − μ)), as in R's `glmer` with such a
+    link: the observed one can be negative where a right answer may well be a guess.
+    """
+    # 1) F, its derivative f, whose own is f (1 − 2F), and from them μ with two derivatives by η.
+    p, q = special.expit(eta - theta[0]), special.expit(theta[0] - eta)
+    f = p * q
+    mu, left = guess + (1 - guess) * p, (1 - guess) * q
+    m1, m2 = (1 - guess) * f, (1 - guess) * f * (q - p)
+    # 2) ∂ log p / ∂η, which is −F after a miss, and the observed weights.
+    hit = y == 1
+    slope = np.where(hit, m1 / mu, -p)
+    observed = np.where(hit, (m1 / mu) ** 2 - m2 / mu, f)
+    # 3) The expected weight w = (∂μ/∂η)²/v with v = μ (1 − μ), and ∂w/∂η (quotient rule).
+    v = np.maximum(mu * left, 1e-300)
+    weight = m1**2 / v
+    weight_slope = (2 * m1 * m2 - weight * m1 * (1 - 2 * mu)) / v
+    # 4) θ lies above a miss and below a hit, and moves log p as −η does.
+    above, below = np.where(hit, 0.0, 1.0), np.where(hit, 1.0, 0.0)
+    return Terms(
+        log_p=np.log(np.maximum(np.where(hit, mu, left), 1e-300)),
+        slope=slope,
+        weight=weight,
+        weight_slope=weight_slope,
+        upper=-slope * above,
+        lower=-slope * below,
+        slope_upper=observed * above,
+        slope_lower=observed * below,
+        weight_upper=-weight_slope * above,
+        weight_lower=-weight_slope * below,
+        observed=observed,
     )
 
 
@@ -78,6 +120,15 @@ def log_likelihood(link: Link, y: Ints, theta: Floats, eta: Floats) -> Floats:
     shape = (len(y),) + (1,) * (eta.ndim - 1)
     up, low = edges[y + 1].reshape(shape) - eta, edges[y].reshape(shape) - eta
     return np.asarray(np.log(np.maximum(_between(link, low, up), 1e-300)))
+
+
+def floor_log_likelihood(y: Ints, theta: Floats, eta: Floats, guess: Floats) -> Floats:
+    """log p of each answer with a guessing floor; `eta` is [rating, …], `guess` [rating]."""
+    shape = (len(y),) + (1,) * (eta.ndim - 1)
+    g, hit = guess.reshape(shape), (y == 1).reshape(shape)
+    p = np.where(hit, g + (1 - g) * special.expit(eta - theta[0]), 0.0)
+    p = np.where(hit, p, (1 - g) * special.expit(theta[0] - eta))
+    return np.asarray(np.log(np.maximum(p, 1e-300)))
 
 
 def _between(link: Link, low: Floats, up: Floats) -> Floats:

@@ -1,8 +1,12 @@
-"""The cumulative link mixed model of two methods: estimates and a test."""
+"""The cumulative link mixed model of all methods (`joint`): estimates and tests.
+
+One model per link gives every comparison, so that differences add up: (A − B) + (B − C) = A − C.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import stats
@@ -10,35 +14,124 @@ from scipy import stats
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import Pair
-from analysis.estimates.results import Estimate, HypothesisTest, Interval, Quantity
-from analysis.models.clmm import Fit, fit
+from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval, Quantity
 from analysis.models.data import Data, NotFitted, prepare
+from analysis.models.joint import Joint, answers_of, fit_joint
 from analysis.models.link_functions import LINKS, Link
+from analysis.models.marginal import AT_LEAST_4, MEAN, difference_of, mean_of
+from analysis.reading.table import Responses
 
-WALD = "Wald, from the observed information of the mixed model"
+STUDENT_JOINT = "Student's t, from the observed information of the joint mixed model"
 WALD_LOG = "Wald on the logarithm, from the observed information of the mixed model"
-NODES = 10
-"""Quadrature points for models with a single random effect."""
+ALL_METHODS = "all methods"
+"""Stands in place of a method where a number belongs to the model of all of them."""
+TEST = "clmm_logit_wald"
+LABEL = "no difference on the latent scale (joint mixed model of all methods, logit)"
+SPREADS = {
+    "participant": "participants",
+    "feature": "features",
+    "participant:method": "participants’ own differences between methods",
+    "feature:method": "features’ own differences between methods",
+}
+"""Each random effect in words."""
 
 LARGEST_MODEL = 20_000
-"""With more ratings than this no model is fitted: it would take too long."""
+"""A pilot with more ratings than this is not fitted: it would take too long."""
 
 
-def describe_mixed(pair: Pair, level: float = LEVEL) -> tuple[list[Estimate], list[HypothesisTest]]:
-    """The method's effect with logit and probit link, the random effects' SDs, and a Wald test."""
+def describe_mixed(
+    responses: Responses, pairs: Sequence[tuple[str, str]], level: float = LEVEL
+) -> tuple[list[Estimate], dict[tuple[str, str], list[HypothesisTest]]]:
+    """Everything that the joint models give, and each comparison's test; nothing for one method."""
+    if len(responses.methods) < 2:
+        return [], {}
+    frame = responses.ratings
+    values = frame["rating"].to_numpy(dtype=np.float64)
+    counts = Counts(len(frame), frame["participation"].nunique(), frame["feature_key"].nunique())
+    answers = answers_of(frame, values)
     try:
-        data, names = model_data(pair)
-        fits = {link: fit(data, link=link, nodes=NODES if len(names) == 1 else 1) for link in LINKS}
+        joints = {link: fit_joint(answers, link) for link in LINKS}
     except NotFitted as reason:
-        return [_effect(pair, link, level).not_estimable(str(reason)) for link in LINKS], []
-    found = [
-        e for link, fitted in fits.items() for e in _estimates(pair, link, fitted, names, level)
-    ]
-    return found, [_test(pair, fits["logit"])]
+        none = [
+            _effect(pair, link, counts, level).not_estimable(str(reason))
+            for pair in pairs
+            for link in LINKS
+        ]
+        return none, {
+            pair: [contrast_test(None, pair, counts, TEST, LABEL, str(reason))] for pair in pairs
+        }
+    found = [e for j in joints.values() for e in _of_model(j, pairs, counts, level)]
+    found += _of_methods(joints["logit"], responses.methods, pairs, counts, level)
+    return found, {
+        pair: [contrast_test(joints["logit"], pair, counts, TEST, LABEL)] for pair in pairs
+    }
+
+
+def _effect(pair: tuple[str, str], link: Link, counts: Counts, level: float) -> Quantity:
+    label = f"difference on the latent scale (joint cumulative link mixed model, {link})"
+    name = f"{pair[0]} − {pair[1]}"
+    return Quantity(f"clmm_{link}_effect", label, "coefficient", name, counts, level)
+
+
+def _of_model(
+    joint: Joint, pairs: Sequence[tuple[str, str]], counts: Counts, level: float
+) -> Iterator[Estimate]:
+    """The effects of one link's model, its standard deviations, and its log-likelihood."""
+    link = joint.fit.link
+    for pair in pairs:
+        value, error = joint.contrast(*pair)
+        half = joint.quantile(level) * error
+        effect = _effect(pair, link, counts, level)
+        yield effect.estimated(value, Interval(value - half, value + half, STUDENT_JOINT))
+        label = f"standard error of the difference on the latent scale ({link})"
+        yield Quantity(
+            f"clmm_{link}_effect_se", label, "coefficient", effect.method, counts, level
+        ).estimated(error, Interval.none("not a parameter"))
+    for name, sigma, se in zip(joint.random, joint.fit.sigma, joint.fit.sigma_se, strict=True):
+        label = f"standard deviation of {SPREADS[name]} on the latent scale ({link})"
+        stable = f"clmm_{link}_sd_{name.replace(':', '_')}"
+        yield Quantity(stable, label, "coefficient", ALL_METHODS, counts, level).estimated(
+            float(sigma), sigma_interval(float(sigma), float(se), level)
+        )
+    for name in joint.dropped:
+        label = f"standard deviation of {SPREADS[name]} on the latent scale ({link})"
+        stable = f"clmm_{link}_sd_{name.replace(':', '_')}"
+        yield Quantity(stable, label, "coefficient", ALL_METHODS, counts, level).not_estimable(
+            "dropped from the model: estimated at 0, or not estimable together with the rest"
+        )
+    label = f"log-likelihood of the joint mixed model ({link})"
+    yield Quantity(
+        f"clmm_{link}_log_likelihood", label, "coefficient", ALL_METHODS, counts, level
+    ).estimated(joint.fit.log_likelihood, Interval.none("not a parameter"))
+
+
+SCORES = {
+    "mean_confidence": (MEAN, "scale", "mean confidence"),
+    "share_at_least_4": (AT_LEAST_4, "share", "share of ratings that are 4 or 5 (≥ 4)"),
+}
+
+
+def _of_methods(
+    joint: Joint,
+    methods: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    counts: Counts,
+    level: float,
+) -> Iterator[Estimate]:
+    """Each method's mean and share that the model implies, and their differences."""
+    for name, (score, unit, words) in SCORES.items():
+        label = f"{words}, by the joint mixed model"
+        for method in methods:
+            quantity = Quantity(f"clmm_{name}", label, unit, method, counts, level)
+            yield quantity.estimated(*mean_of(joint, method, score, level))
+        label = f"difference in {words}, by the joint mixed model"
+        for a, b in pairs:
+            quantity = Quantity(f"difference_clmm_{name}", label, unit, f"{a} − {b}", counts, level)
+            yield quantity.estimated(*difference_of(joint, a, b, score, level))
 
 
 def model_data(pair: Pair) -> tuple[Data, list[str]]:
-    """Ratings with the method (1 for A, else 0) as predictor, and the names of the random effects.
+    """A pilot's ratings, the method (1 for A, else 0) as predictor, and names of random effects.
 
     A random participant needs a participant with two ratings, a random feature a feature with two;
     otherwise their variance cannot be told from the noise's.
@@ -58,35 +151,7 @@ def model_data(pair: Pair) -> tuple[Data, list[str]]:
     return prepare(pair.values, x, factors), names
 
 
-def _effect(pair: Pair, link: Link, level: float) -> Quantity:
-    label = f"effect of the method on the latent scale (cumulative link mixed model, {link})"
-    return pair.quantity(f"clmm_{link}_effect", label, "coefficient", level)
-
-
-def _estimates(
-    pair: Pair, link: Link, fitted: Fit, names: list[str], level: float
-) -> list[Estimate]:
-    beta, se = float(fitted.beta[0]), float(fitted.beta_se[0])
-    # Wald: β ± z × se(β).
-    half = float(stats.norm.ppf((1 + level) / 2)) * se
-    effect = _effect(pair, link, level)
-    found = [effect.estimated(beta, Interval(beta - half, beta + half, WALD))]
-    for name, sigma, error in zip(names, fitted.sigma, fitted.sigma_se, strict=True):
-        label = f"standard deviation of {name}s on the latent scale ({link})"
-        spread = pair.quantity(f"clmm_{link}_sd_{name}", label, "coefficient", level)
-        interval = _sigma_interval(float(sigma), float(error), level)
-        found.append(spread.estimated(float(sigma), interval))
-    shown = {
-        "effect_se": ("standard error of the effect", se),
-        "log_likelihood": ("log-likelihood", fitted.log_likelihood),
-    }
-    for name, (label, number) in shown.items():
-        quantity = pair.quantity(f"clmm_{link}_{name}", f"{label} ({link})", "coefficient", level)
-        found.append(quantity.estimated(number, Interval.none("not a parameter")))
-    return found
-
-
-def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
+def sigma_interval(sigma: float, error: float, level: float) -> Interval:
     """Wald's interval of log σ, back-transformed, so that it stays above 0; none if σ is about 0.
 
     By the delta method log σ has the standard error se(σ) / σ.
@@ -97,18 +162,27 @@ def _sigma_interval(sigma: float, error: float, level: float) -> Interval:
     return Interval(sigma * math.exp(-half), sigma * math.exp(half), WALD_LOG)
 
 
-def _test(pair: Pair, fitted: Fit) -> HypothesisTest:
-    # Wald: z = β / se(β), two-sided against the normal distribution.
-    z = float(fitted.beta[0] / fitted.beta_se[0])
+def contrast_test(
+    joint: Joint | None,
+    pair: tuple[str, str],
+    counts: Counts,
+    name: str,
+    label: str,
+    reason: str = "",
+) -> HypothesisTest:
+    """Student's t of a contrast of a joint model; without a model, the `reason`."""
+    t, p = (None, None) if joint is None else joint.p_value(*pair)
+    effects = "" if joint is None else ", ".join(n.replace(":", " × ") for n in joint.random)
     return HypothesisTest(
-        name="clmm_logit_wald",
-        label="the method has no effect on the latent scale (mixed model, logit)",
-        method=pair.name,
+        name=name,
+        label=label,
+        method=f"{pair[0]} − {pair[1]}",
         family="exploratory",
-        statistic=z,
-        df=None,
-        p=float(2 * stats.norm.sf(abs(z))),
+        statistic=t,
+        df=None if joint is None else joint.df,
+        p=p,
         p_adjusted=None,
-        n_participants=pair.n_participants,
-        note="Wald",
+        n_participants=counts.n_participants,
+        note=f"Student's t; random: {effects}" if joint else "",
+        reason=reason,
     )

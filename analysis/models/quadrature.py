@@ -9,7 +9,7 @@ import numpy as np
 from analysis.arrays import Floats
 from analysis.models.data import unpack
 from analysis.models.laplace import Laplace
-from analysis.models.link_functions import log_likelihood
+from analysis.models.link_functions import floor_log_likelihood, log_likelihood
 
 
 class Quadrature:
@@ -32,11 +32,14 @@ class Quadrature:
         mode = laplace.mode(parameters)
         theta, beta, _ = unpack(parameters, data)
         sigma, level = laplace.sigma(parameters)[0], laplace.levels[0]
-        scale = 1 / np.sqrt(mode.curvature.diagonals[0])
+        scale = np.sqrt(mode.curvature.inverses[:, 0, 0])
         b = mode.b[0][:, None] + scale[:, None] * self.points[None, :]
         # 2) log p at each, [rating, k], summed within levels, [level, k].
         eta = (data.x @ beta)[:, None] + sigma * b[level]
-        each = log_likelihood(laplace.link, data.y, theta, eta)
+        if data.guess is None:
+            each = log_likelihood(laplace.link, data.y, theta, eta)
+        else:
+            each = floor_log_likelihood(data.y, theta, eta, data.guess)
         inside = np.zeros_like(b)
         np.add.at(inside, level, each)
         # 3) The weighted sum, on the log scale against underflow.

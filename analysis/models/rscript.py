@@ -1,4 +1,4 @@
-"""An R script that recomputes the report's mixed models with `ordinal::clmm`, and its tables.
+"""An R script that recomputes the report's joint mixed models with `ordinal::clmm`, and its tables.
 
 The script is the same for every report: names and numbers are in two tables that it reads, so that
 no text from the responses becomes code.
@@ -6,11 +6,14 @@ no text from the responses becomes code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from analysis.estimates.results import Estimate, Summary
+from analysis.estimates.results import Summary
+from analysis.models.joint import NODES
 from analysis.models.link_functions import LINKS
-from analysis.models.mixed import NODES
+from analysis.models.mixed import ALL_METHODS
 from analysis.reading.table import RUN_SEPARATOR, Responses
 
 SCRIPT = """\
@@ -20,7 +23,7 @@ SCRIPT = """\
 #   Rscript mixed_models.R [folder of the report]
 #
 # Needs the package ordinal: install.packages("ordinal"), or Debian's r-cran-ordinal.
-# Differences under 0.002 are the optimisers' tolerance.
+# Differences under 0.001 are the optimisers' tolerance.
 
 suppressPackageStartupMessages(library(ordinal))
 
@@ -29,39 +32,56 @@ folder <- if (length(given)) given[1] else "."
 table_of <- function(name, ...) read.csv(
   file.path(folder, "tables", name), fileEncoding = "UTF-8", na.strings = character(0), ...)
 ratings <- table_of("ratings.csv", colClasses = c(rep("character", 3), "integer"))
-models <- table_of("mixed_models.csv", colClasses = c(rep("character", 4), "integer"))
-models <- models[!duplicated(models[, c("a", "b", "link")]), c("a", "b", "link", "random", "nodes")]
 told <- table_of("mixed_models.csv", colClasses = c(rep("character", 4), "integer",
                                                     "character", "numeric"))
+models <- told[!duplicated(told$link), c("link", "random", "nodes")]
 
-said <- function(m, parameter) {
-  hit <- told$a == m$a & told$b == m$b & told$link == m$link & told$parameter == parameter
-  if (any(hit)) told$value[hit][1] else NA
+# The mean of score(rating) at level b, over random effects of total standard deviation tau.
+marginal <- function(score, b, tau, alpha, values, link) {
+  cdf <- if (link == "logit") plogis else pnorm
+  steps <- diff(score(values))
+  inner <- function(z) dnorm(z) * vapply(z, function(x) sum(steps * cdf(b + tau * x - alpha)), 0)
+  score(values)[1] + integrate(inner, -Inf, Inf, rel.tol = 1e-9)$value
 }
+SCORES <- list(mean_confidence = function(v) v, share_at_least_4 = function(v) (v >= 4) * 1)
 
 recompute <- function(m) {
-  d <- ratings[ratings$method %in% c(m$a, m$b), ]
+  d <- ratings
+  methods <- sort(unique(d$method), method = "radix")
   d$rating <- factor(d$rating, ordered = TRUE)
-  d$is_a <- as.numeric(d$method == m$a)
+  d$method <- factor(d$method, levels = methods)
   d$participant <- factor(d$participation)
   d$feature <- factor(d$feature)
+  d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
+  d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
   random <- strsplit(m$random, "+", fixed = TRUE)[[1]]
-  terms <- c("is_a", paste0("(1 | ", random, ")"))
-  formula <- as.formula(paste("rating ~", paste(terms, collapse = " + ")))
+  formula <- as.formula(paste("rating ~ method +",
+                              paste0("(1 | ", random, ")", collapse = " + ")))
   start <- proc.time()[["elapsed"]]
   fit <- clmm(formula, data = d, link = m$link, nAGQ = m$nodes)
   seconds <- proc.time()[["elapsed"]] - start
-  found <- c(effect = unname(coef(fit)["is_a"]),
-             effect_se = unname(sqrt(diag(vcov(fit)))["is_a"]),
-             log_likelihood = as.numeric(logLik(fit)))
-  # Where both random effects have as many levels, VarCorr exchanges their names (seen in ordinal
+  # The first method's level is 0; contrasts of the others and their covariance by hand.
+  own <- paste0("method", methods[-1])
+  beta <- c(0, unname(coef(fit)[own]))
+  covariance <- rbind(0, cbind(0, unname(vcov(fit)[own, own, drop = FALSE])))
+  # Where two random effects have as many levels, VarCorr exchanges their names (seen in ordinal
   # 2022.11-16); those of ranef, in the same order, are right.
   sds <- sqrt(vapply(VarCorr(fit), as.numeric, 0))
   names(sds) <- names(ranef(fit))
-  for (name in random) found[paste0("sd_", name)] <- sds[[name]]
-  ours <- sapply(names(found), function(name) said(m, name))
-  data.frame(a = m$a, b = m$b, link = m$link, parameter = c(names(found), "seconds"),
-             clmm = c(found, seconds), report = c(ours, NA), row.names = NULL)
+  value <- function(row) {
+    w <- (methods == row$a) - (methods == row$b)
+    if (row$parameter == "effect") return(sum(w * beta))
+    if (row$parameter == "effect_se") return(sqrt(c(t(w) %*% covariance %*% w)))
+    if (row$parameter == "log_likelihood") return(as.numeric(logLik(fit)))
+    if (startsWith(row$parameter, "sd_")) return(sds[[substring(row$parameter, 4)]])
+    marginal(SCORES[[row$parameter]], beta[methods == row$a], sqrt(sum(sds^2)), fit$alpha,
+             as.numeric(levels(d$rating)), m$link)
+  }
+  mine <- told[told$link == m$link, ]
+  found <- vapply(seq_len(nrow(mine)), function(i) value(mine[i, ]), 0)
+  rbind(
+    data.frame(mine[, c("a", "b", "link", "parameter")], clmm = found, report = mine$value),
+    data.frame(a = "", b = "", link = m$link, parameter = "seconds", clmm = seconds, report = NA))
 }
 
 rows <- lapply(seq_len(nrow(models)), function(i) tryCatch(
@@ -77,7 +97,9 @@ if (!is.null(found)) {
 }
 """
 
-PARAMETERS = ("effect", "effect_se", "sd_participant", "sd_feature", "log_likelihood")
+OF_A_PAIR = ("effect", "effect_se")
+IMPLIED = ("mean_confidence", "share_at_least_4")
+"""What the model with the logit link implies for each method (`clmm_` before it)."""
 
 
 def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
@@ -102,28 +124,27 @@ def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
 
 
 def _models(summary: Summary) -> pd.DataFrame:
-    """One row per parameter of each fitted model."""
-    found = {(e.method, e.name): e for e in summary.estimates if e.name.startswith("clmm_")}
-    rows: list[dict[str, object]] = []
-    for a, b in summary.comparisons:
-        for link in LINKS:
-            values = _values(found, f"{a} − {b}", f"clmm_{link}_")
-            random = [name[3:] for name in values if name.startswith("sd_")]
-            nodes = NODES if len(random) == 1 else 1
-            rows += [
-                {"a": a, "b": b, "link": link, "random": "+".join(random), "nodes": nodes}
-                | {"parameter": name, "value": value}
-                for name, value in values.items()
-            ]
-    return pd.DataFrame(rows)
+    """One row per number of each link's model."""
+    return pd.DataFrame([row for link in LINKS for row in _rows(summary, link)])
 
 
-def _values(
-    found: dict[tuple[str, str], Estimate], comparison: str, prefix: str
-) -> dict[str, float]:
-    values = {}
-    for name in PARAMETERS:
-        e = found.get((comparison, prefix + name))
-        if e is not None and e.value is not None:
-            values[name] = e.value
-    return values
+def _rows(summary: Summary, link: str) -> Iterator[dict[str, object]]:
+    """Rows of pairs (a, b), of the model (neither), and of what it implies for a method (a)."""
+    found = {(e.name, e.method): e.value for e in summary.estimates if e.value is not None}
+    prefix = f"clmm_{link}_"
+    spreads = [n for n, m in found if m == ALL_METHODS and n.startswith(f"{prefix}sd_")]
+    random = [name.removeprefix(f"{prefix}sd_") for name in spreads]
+    nodes = NODES if len(random) == 1 else 1
+    model = {"link": link, "random": "+".join(random), "nodes": nodes}
+    keys = [
+        (a, b, name, (f"{prefix}{name}", f"{a} − {b}"))
+        for a, b in summary.comparisons
+        for name in OF_A_PAIR
+    ]
+    keys += [("", "", n.removeprefix(prefix), (n, ALL_METHODS)) for n in spreads]
+    keys.append(("", "", "log_likelihood", (f"{prefix}log_likelihood", ALL_METHODS)))
+    if link == "logit":
+        keys += [(m, "", name, (f"clmm_{name}", m)) for m in summary.methods for name in IMPLIED]
+    for a, b, parameter, key in keys:
+        if key in found:
+            yield {"a": a, "b": b, **model, "parameter": parameter, "value": found[key]}

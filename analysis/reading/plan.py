@@ -41,6 +41,8 @@ PLANNABLE = (
     "clmm_logit_wald",
     ACCURACY_TEST,
     FIRST_LABEL_TEST,
+    "logistic_identification_wald",
+    "logistic_first_label_wald",
 )
 OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
 KNOWN = (*OPTIONS, "confirmatory", "text")

@@ -21,12 +21,10 @@ from analysis.estimates.hypothesis_tests import (
     adjusted,
     hypothesis_tests_of,
     in_families,
-    not_made,
 )
 from analysis.estimates.intervals import LEVEL
-from analysis.estimates.method_pairs import Pair, pair_of
+from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
-from analysis.estimates.validity import without_intervals, without_tests
 from analysis.listeners.calibration import Bin, predictions, reliability_bins
 from analysis.listeners.choices import describe_choices
 from analysis.listeners.confidence_agreement import describe_agreement
@@ -34,6 +32,7 @@ from analysis.listeners.free_text import OwnWords, describe_free_text, own_words
 from analysis.listeners.machine_scores import Points, describe_scores, score_points
 from analysis.listeners.repeats import describe_repeats
 from analysis.models.mixed import describe_mixed
+from analysis.models.mixed_choices import describe_choice_models
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
@@ -194,24 +193,18 @@ def _results(
         found += _of_method(responses, labels, own, method, done)
     chosen = done.pairs(responses.methods)
     default = ACCURACY_TEST if is_identification(responses) else DEFAULT_TEST
+    mixed, of_model = describe_mixed(responses, chosen)
+    of_choice, of_choice_model = describe_choice_models(responses, chosen)
+    found += [*mixed, *of_choice]
     for a, b in chosen:
         pair = pair_of(responses, a, b)
         found += compare(pair, seed=done.seed, resamples=done.resamples)
         made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
         choices, of_choices = compare_choices(responses, a, b)
         found, made = [*found, *choices], [*made, *of_choices]
-        if done.fits_model(len(chosen), (a, b)):
-            mixed, wald = describe_mixed(pair)
-            found += without_intervals(mixed, pair.design)
-            made += without_tests(wald, pair.design) or [_not_fitted(pair, mixed)]
+        made += [*of_model[a, b], *of_choice_model[a, b]]
         tests += in_families(made, done.family, (a, b), default)
     return found, adjusted(tests)
-
-
-def _not_fitted(pair: Pair, mixed: Sequence[Estimate]) -> HypothesisTest:
-    """The mixed model's test where there is no model, with the model's own reason."""
-    label = "the method has no effect on the latent scale (mixed model, logit)"
-    return not_made(pair, "clmm_logit_wald", label, mixed[0].reason)
 
 
 def _of_method(

@@ -15,6 +15,7 @@ from analysis.report.page import bullets, figure, heading, html_table, paragraph
 from analysis.report.sections_between import between
 from analysis.report.sections_lead import recognition
 from analysis.report.sections_listeners import agreement, choices, machine
+from analysis.report.sections_model import joint_model
 from analysis.report.sections_plan import plan
 from analysis.report.sections_quality import quality
 from analysis.report.sections_verdict import verdict
@@ -52,6 +53,7 @@ def report(
             *plan(summary),
             *_confidence(summary, pictures),
             *between(summary, pictures),
+            *joint_model(summary),
             *choices(summary, pictures),
             *agreement(summary),
             *machine(summary, pictures),
@@ -213,8 +215,13 @@ def _tests_text(summary: Summary) -> str:
         "difference_identification_corrected": "accuracy corrected for chance by Student’s t on "
         "the recommended clustered standard error",
         "difference_share_first_label": "the share of first labels likewise",
+        "logistic_identification_wald": "right choices by a mixed logistic model whose floor is "
+        "the share expected under random choice",
+        "logistic_first_label_wald": "first labels by a mixed logistic model",
         "equivalence_mean_confidence": "equivalence by two one-sided tests",
-        "clmm_logit_wald": "a cumulative link mixed model by Laplace’s approximation (adaptive "
+        "clmm_logit_wald": "one cumulative link mixed model of all methods, with random "
+        "participants, features and their interactions with the method as far as the design allows "
+        "them, by Laplace’s approximation (adaptive "
         "Gauss–Hermite quadrature of ten points where there is one random effect), which "
         "<code>mixed_models.R</code> recomputes with R’s ordinal",
     }

@@ -16,15 +16,17 @@ BETWEEN = (
     "difference_paired_by_feature",
     "difference_share_at_least_4",
     "difference_share_equal_5",
+    "logistic_identification_effect",
     "difference_share_first_label",
+    "logistic_first_label_effect",
     "superiority_ratings",
     "cliffs_delta_ratings",
     "superiority_participant_means",
     "cliffs_delta_participant_means",
     "clmm_logit_effect",
     "clmm_probit_effect",
-    "clmm_logit_sd_participant",
-    "clmm_logit_sd_feature",
+    "difference_clmm_mean_confidence",
+    "difference_clmm_share_at_least_4",
 )
 MAIN = ("difference_identification_corrected", "difference_mean_confidence")
 """The rows of each comparison that the page shows even with many of them."""
@@ -32,8 +34,8 @@ CAPTIONS = {
     "difference_share_at_least_4": "; differences of shares are in percentage points",
     "superiority_ratings": ". Superiority is how often a rating of the first method is above one "
     "of the second",
-    "clmm_logit_effect": ". The mixed model has random participants, and random features where "
-    "they repeat; its effect is on the latent scale",
+    "clmm_logit_effect": ". The mixed model is one model of all methods; its difference is on the "
+    "latent scale",
 }
 """What the caption says of a row, if the row is there."""
 MOST_PAIRS = 6

@@ -15,8 +15,6 @@ from analysis.reading.plan import LEAST_RESAMPLES, Plan, departures, read_plan
 
 SEED = 0
 RESAMPLES = 10_000
-MOST_MIXED = 6
-"""With more comparisons than this no mixed models are fitted, but for those that are planned."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,6 @@ class Procedure:
     def family(self) -> Plan:
         """The plan whose family of confirmatory tests counts: none of one that was fixed late."""
         return self.plan.without_family if self.fixed == "after" else self.plan
-
-    def fits_model(self, n_pairs: int, pair: tuple[str, str]) -> bool:
-        """Whether this pair's mixed model is fitted: if they are few, or if the plan says so."""
-        planned = "clmm_logit_wald" in (self.plan.confirmatory or ())
-        return n_pairs <= MOST_MIXED or (planned and self.plan.family("clmm_logit_wald", pair))
 
     def pairs(self, methods: list[str]) -> list[tuple[str, str]]:
         """The comparisons: the one asked for, else the plan's in their order, then all others."""

@@ -15,12 +15,15 @@ def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path:
     summary = build_report(table, tmp_path / "out", resamples=100)
     script = (tmp_path / "out" / "mixed_models.R").read_text()
     assert "clmm(formula, data = d, link = m$link, nAGQ = m$nodes)" in script
+    assert "participant_method" in script
     assert "essentia" not in script
     with (tmp_path / "out" / "tables" / "mixed_models.csv").open(newline="") as file:
         models = list(csv.DictReader(file))
     told = {(r["link"], r["parameter"]): float(r["value"]) for r in models}
     effect = summary.find("clmm_logit_effect", "essentia − gemini")
     assert told["logit", "effect"] == effect.value
+    implied = {r["a"]: float(r["value"]) for r in models if r["parameter"] == "mean_confidence"}
+    assert implied["gemini"] == summary.find("clmm_mean_confidence", "gemini").value
     assert {(r["random"], r["nodes"]) for r in models} == {("participant", "10")}
     with (tmp_path / "out" / "tables" / "ratings.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 160

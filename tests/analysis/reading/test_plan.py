@@ -11,6 +11,7 @@ from analysis.estimates.choice_comparisons import compare_choices
 from analysis.estimates.hypothesis_tests import hypothesis_tests_of
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Summary
+from analysis.models.mixed_choices import describe_choice_models
 from analysis.reading.plan import PLANNABLE, Plan, read_plan, too_late
 from analysis.reading.table import read_responses
 from analysis.report.analyse import analyse
@@ -148,7 +149,9 @@ def test_every_plannable_test_is_one_that_is_made(tmp_path: Path) -> None:
     within = pair_of(read_responses(write_csv(tmp_path / "w.csv", rows)), "essentia", "gemini")
     made |= {t.name for t in hypothesis_tests_of(within, seed=0, resamples=100)}
     chosen = write_csv(tmp_path / "i.csv", identification_rows())
-    made |= {t.name for t in compare_choices(read_responses(chosen), "alto", "brio")[1]}
+    choices, names = read_responses(chosen), ("alto", "brio")
+    made |= {t.name for t in compare_choices(choices, *names)[1]}
+    made |= {t.name for t in describe_choice_models(choices, [names])[1][names]}
     assert made == set(PLANNABLE)
     assert Plan().family("difference_mean_confidence", ("a", "b"))
 
