@@ -210,6 +210,8 @@ def means_share(
         ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
     label = f"share of {unit}s whose mean rating is {sign} 4"
+    if unit == FEATURE:
+        label += "; depends on the number of ratings per feature"
     quantity = ratings.quantity(f"share_{unit}_means_{word}_4", label, "share", level)
     return each_way(linear, ways, quantity, count=int(verdict.sum()), of=sums.n)
 

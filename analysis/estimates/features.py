@@ -11,14 +11,16 @@ from scipy import stats
 from analysis.arrays import Floats
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.intervals import LEVEL, MEAN_BOUNDS, sums_within
+from analysis.estimates.results import Estimate, Interval
 from analysis.reading.table import Responses
 
 
 @dataclass(frozen=True)
 class Shrunken:
-    """Shrunken feature means with their 95 % intervals, each [feature]."""
+    """Shrunken feature means, their posterior SDs and 95 % intervals, each [feature]."""
 
     mean: Floats
+    sd: Floats
     low: Floats
     high: Floats
 
@@ -51,9 +53,32 @@ def shrunken(ratings: Ratings) -> Shrunken | None:
     centre = float(np.sum(part * mean) / part.sum())
     drawn = centre + part * (mean - centre)
     # 4) Normal limits of the posterior.
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * np.sqrt(between * (1 - part))
+    sd = np.sqrt(between * (1 - part))
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * sd
     low, high = (np.clip(drawn + sign * half, *MEAN_BOUNDS) for sign in (-1, 1))
-    return Shrunken(drawn, low, high)
+    return Shrunken(drawn, sd, low, high)
+
+
+def shrunken_share(ratings: Ratings, level: float = LEVEL) -> Estimate:
+    """Share of features whose true mean is ≥ 4: the mean of P(level ≥ 4 | ratings) (`shrunken`).
+
+    The share of features whose *observed* mean is ≥ 4 depends on the number of ratings: where it
+    is 20 % of true means, 39 % of the means of three ratings are expected there, and 25 % of those
+    of twenty. This one came out as 20 % with either. No interval: none was measured to hold.
+    """
+    quantity = ratings.quantity(
+        "share_feature_levels_at_least_4",
+        "share of features whose true mean is ≥ 4, with shrinkage (empirical Bayes)",
+        "share",
+        level,
+    )
+    found = shrunken(ratings)
+    if found is None:
+        return quantity.not_estimable(
+            "it needs features with several ratings each, and ratings that differ between features"
+        )
+    share = float(stats.norm.sf((4 - found.mean) / found.sd).mean())
+    return quantity.estimated(share, Interval.none("no interval was measured to hold"))
 
 
 def features_table(responses: Responses) -> pd.DataFrame:

@@ -1,5 +1,6 @@
-"""The method's own confidence, taken as the probability that a listener chooses its first label.
+"""The method's own confidence, as the probability that a listener chooses its first label.
 
+It is taken so only where it can be one: the confidences of a feature's labels add up to at most 1.
 Brier score, expected calibration error (ECE), AUROC, and the bins of a reliability diagram.
 Throughout p [rating] is the method's confidence in its first label of the rated feature, and
 hit [rating] is 1 if the listener chose that label, else 0.
@@ -14,21 +15,33 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.clustering import PARTICIPANT, Linear
+from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
-from analysis.estimates.intervals import (
-    multinomial_weights,
-    percentile_interval,
-    stream,
-    sums_within,
-)
-from analysis.estimates.results import Estimate, Interval
+from analysis.estimates.intervals import stream, sums_within
+from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.estimates.superiority import superiority
 from analysis.reading.columns import whole
 from analysis.reading.labels import Labels, lookup
 
 BINS = 10
 """Number of bins of equal width."""
+ROUNDING = 0.01
+"""How far confidences may add up to more than 1 by rounding."""
+MOST_DRAWS = 20_000_000
+"""Simulated answers for the expected calibration error, in all."""
+
+BIASED = (
+    "no interval: noise within bins biases the error upwards, and resampling does so again; "
+    "compare it with its expected value below"
+)
+SIMULATED = "simulated: answers drawn with the machine’s own probabilities"
+LABELS = {
+    "brier": "Brier score of the machine’s confidence in its first label",
+    "ece": f"expected calibration error ({BINS} bins of equal width)",
+    "ece_chance": "expected calibration error: of a perfectly calibrated machine with as many "
+    "ratings",
+    "auroc_confidence": "AUROC of the machine’s confidence for its first label being chosen",
+}
 
 
 @dataclass(frozen=True)
@@ -41,37 +54,94 @@ class Bin:
 
 
 def own_confidence(
-    frame: pd.DataFrame, labels: Labels, method: str, seed: int, resamples: int, level: float
+    frame: pd.DataFrame, labels: Labels, method: str, seed: int, level: float
 ) -> Iterator[Estimate]:
-    """Brier score, calibration error and AUROC of the confidence in the first label."""
+    """Brier score, calibration error and AUROC of the confidence in the first label.
+
+    The first two only if the confidences can be probabilities of being chosen (`not_a_choice`);
+    the AUROC needs no more than their order.
+    """
     found = predictions(frame, labels, method)
     if found is None:
         return
     p, hit, kept = found
     ratings = ratings_of(kept, method)
-    yield _brier(p, hit, ratings, level)
-    label = f"expected calibration error ({BINS} bins of equal width)"
-    interval = _ece_interval(p, hit, ratings, stream(seed, f"ece {method}"), resamples, level)
-    ece = ratings.quantity("ece", label, "none", level)
-    yield ece.estimated(calibration_error(p, hit), interval)
-    yield _auroc(p, hit, ratings, level)
+    quantities = {
+        name: ratings.quantity(name, label, "none", level) for name, label in LABELS.items()
+    }
+    if why := not_a_choice(kept, labels, method):
+        yield quantities["brier"].not_estimable(why)
+        yield quantities["ece"].not_estimable(why)
+    else:
+        yield _brier(quantities["brier"], p, hit, ratings, level)
+        yield quantities["ece"].estimated(calibration_error(p, hit), Interval.none(BIASED))
+        expected = expected_error(p, stream(seed, f"ece {method}"))
+        yield quantities["ece_chance"].estimated(expected, Interval.none(SIMULATED))
+    yield _auroc(quantities["auroc_confidence"], p, hit, ratings, level)
 
 
-def _brier(p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
+def not_a_choice(frame: pd.DataFrame, labels: Labels, method: str) -> str:
+    """Why the method's confidences are not probabilities of being chosen; empty if they can be.
+
+    A method can be confident that each of a feature's labels *applies*. Listeners choose one of
+    the labels offered, so that only confidences that add up to at most 1 over a feature's labels
+    can say how often each is chosen.
+    """
+    sums: dict[str, list[float]] = {}
+    for (feature, of, _), value in labels.by_name["confidence"].items():
+        if of == method:
+            sums.setdefault(feature, []).append(value)
+    rated = [sums[feature] for feature in sorted(set(frame["feature_key"])) if feature in sums]
+    most = max(rated, key=sum, default=[])
+    if sum(most) > 1 + ROUNDING:
+        return (
+            f"the confidences of a feature’s labels add up to {sum(most):.2f}, so they say that a "
+            "label applies, not how often it is chosen among the labels offered"
+        )
+    if any(len(values) < 2 for values in rated):
+        return (
+            "only one of a feature’s labels has a confidence, so it is not known whether it is "
+            "that of being chosen among the labels offered"
+        )
+    return ""
+
+
+def chosen_probabilities(
+    frame: pd.DataFrame, labels: Labels, method: str
+) -> tuple[Floats, Floats] | None:
+    """p and hit for a reliability diagram; None unless p can be a probability of being chosen."""
+    found = predictions(frame, labels, method)
+    if found is None or not_a_choice(found[2], labels, method):
+        return None
+    return found[0], found[1]
+
+
+def expected_error(p: Floats, rng: np.random.Generator) -> float:
+    """The ECE of a perfectly calibrated method with these p, by simulation: it is not 0.
+
+    In each draw every label is chosen with probability p, and answers are independent; that they
+    are not makes the real value a little larger.
+    """
+    draws = max(MOST_DRAWS // len(p), 100)
+    found = [
+        calibration_error(p, (rng.random(len(p)) < p).astype(np.float64))
+        for _ in range(min(draws, 1000))
+    ]
+    return float(np.mean(found))
+
+
+def _brier(quantity: Quantity, p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
     """The mean of (p − hit)²: Brier (1950), Monthly Weather Review 78, 1–3, for two outcomes.
 
     Deviation: he sums over both outcomes, which doubles it.
     """
-    label = "Brier score of the machine’s confidence in its first label"
     linear = ratings.linear((p - hit) ** 2)
     interval = linear.student(linear.recommended, level, (0.0, 1.0))
-    return ratings.quantity("brier", label, "none", level).estimated(linear.value, interval)
+    return quantity.estimated(linear.value, interval)
 
 
-def _auroc(p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
+def _auroc(quantity: Quantity, p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
     """The probability that p is higher where the label was chosen than where not, ties half."""
-    label = "AUROC of the machine’s confidence for its first label being chosen"
-    quantity = ratings.quantity("auroc_confidence", label, "none", level)
     if hit.min() == hit.max():
         return quantity.not_estimable("the first label was always or never chosen")
     found = superiority(p, hit > 0.5, ratings.participant, ratings.feature)
@@ -123,27 +193,3 @@ def calibration_error(p: Floats, hit: Floats) -> float:
     most likely class.
     """
     return float(np.abs(sums_within(p - hit, _bin(p), BINS)).sum() / len(p))
-
-
-def _ece_interval(
-    p: Floats, hit: Floats, ratings: Ratings, rng: np.random.Generator, resamples: int, level: float
-) -> Interval:
-    """Percentile bootstrap by participant.
-
-    Noise within bins biases ECE upwards, and the resamples' ECE once more: even for a perfectly
-    calibrated method the interval does not reach 0.
-    """
-    n = ratings.n_participants
-    if n < 2:
-        return Interval.none("only one participant")
-    # Σ (p − hit) of each participant in each bin, [participant, bin]; a resample adds these up.
-    cell = ratings.participant * BINS + _bin(p)
-    gaps = sums_within(p - hit, cell, n * BINS).reshape(n, BINS)
-    size = sums_within(np.ones_like(p), ratings.participant, n)
-    values = np.concatenate(
-        [
-            np.abs(drawn @ gaps).sum(axis=1) / (drawn @ size)
-            for drawn in multinomial_weights(rng, n, resamples)
-        ]
-    )
-    return percentile_interval(values, level, f"percentile bootstrap by {PARTICIPANT}")

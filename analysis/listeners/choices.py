@@ -119,8 +119,19 @@ def _first_label(responses: Responses, method: str, level: float) -> Iterator[Es
     yield from rating_share(ratings, trials.hit, "share_first_label", label, level)
     yield chance(trials, ratings, "share_first_label_chance", label, level)
     label = "share of choices that are a label from another feature"
-    yield from rating_share(
-        ratings, (rank == 0).astype(np.float64), "share_label_elsewhere", label, level
+    name = "share_label_elsewhere"
+    if rank.min() != 0 and _only_own_labels(trials.frame):
+        why = "no label from another feature was offered"
+        yield ratings.quantity(name, label, "share", level).not_estimable(why)
+        return
+    yield from rating_share(ratings, (rank == 0).astype(np.float64), name, label, level)
+
+
+def _only_own_labels(frame: pd.DataFrame) -> bool:
+    """Whether every option shown has the method's own rank; False where the table does not say."""
+    shown = [i for i in range(1, 6) if {f"option_{i}", f"option_rank_{i}"} <= set(frame.columns)]
+    return bool(shown) and all(
+        ((frame[f"option_{i}"] == "") | (frame[f"option_rank_{i}"] != "")).all() for i in shown
     )
 
 

@@ -16,6 +16,7 @@ from analysis.estimates.choice_comparisons import compare_choices
 from analysis.estimates.choice_outcomes import is_identification
 from analysis.estimates.comparisons import compare
 from analysis.estimates.descriptives import Ratings, describe, ratings_of
+from analysis.estimates.features import shrunken_share
 from analysis.estimates.hypothesis_tests import (
     CONFIRMATORY,
     adjusted,
@@ -25,7 +26,7 @@ from analysis.estimates.hypothesis_tests import (
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
-from analysis.listeners.calibration import Bin, predictions, reliability_bins
+from analysis.listeners.calibration import Bin, chosen_probabilities, reliability_bins
 from analysis.listeners.choices import describe_choices
 from analysis.listeners.confidence_agreement import describe_agreement
 from analysis.listeners.free_text import OwnWords, describe_free_text, own_words
@@ -218,6 +219,7 @@ def _of_method(
     seed, resamples = done.seed, done.resamples
     return [
         *describe(ratings, seed=seed, resamples=resamples),
+        shrunken_share(ratings),
         *describe_choices(responses, method, seed=seed, resamples=resamples),
         *describe_agreement(ratings, seed=seed, resamples=resamples),
         *describe_repeats(responses, method),
@@ -243,9 +245,9 @@ def _curves(responses: Responses, labels: Labels | None) -> tuple[tuple[str, tup
     curves = []
     for method in responses.methods:
         frame = responses.of(method)
-        found = predictions(frame, labels, method)
+        found = chosen_probabilities(frame, labels, method)
         if found is not None:
-            curves.append((method, tuple(reliability_bins(found[0], found[1]))))
+            curves.append((method, tuple(reliability_bins(*found))))
     return tuple(curves)
 
 

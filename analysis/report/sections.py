@@ -33,6 +33,7 @@ PER_METHOD = (
     "share_equal_1",
     "share_feature_means_at_least_4",
     "share_feature_means_above_4",
+    "share_feature_levels_at_least_4",
     "share_participant_means_at_least_4",
     "share_participant_means_above_4",
 )

@@ -26,7 +26,7 @@ CHOICES = (
     "consensus_entropy",
     "consensus_entropy_chance",
 )
-CALIBRATION = ("brier", "ece", "auroc_confidence")
+CALIBRATION = ("brier", "ece", "ece_chance", "auroc_confidence")
 AGREEMENT = (
     "alpha_ordinal",
     "gwet_ac2",

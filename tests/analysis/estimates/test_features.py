@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.estimates.descriptives import Ratings
-from analysis.estimates.features import features_table, shrunken
+from analysis.estimates.clustering import FEATURE
+from analysis.estimates.descriptives import Ratings, means_share
+from analysis.estimates.features import features_table, shrunken, shrunken_share
 from analysis.reading.table import read_responses
 from tests.analysis.factories import full_rows, write_csv
 
@@ -40,8 +41,35 @@ def test_features_that_do_not_differ_or_are_rated_once_are_not_told_apart() -> N
     assert shrunken(Ratings("m", same, each, each // 2, 10, 5)) is None
 
 
+@pytest.mark.parametrize("ratings", [3, 20])
+def test_the_share_of_true_levels_does_not_depend_on_the_number_of_ratings(ratings: int) -> None:
+    rng = np.random.default_rng(0)
+    found, observed, truth = [], [], []
+    for _ in range(40):
+        level = 3.3 + rng.normal(0, 0.6, 150)
+        feature = np.repeat(np.arange(150), ratings)
+        values = np.clip(np.round(level[feature] + rng.normal(0, 1.1, len(feature))), 1, 5)
+        made = Ratings("m", values, np.arange(len(feature)), feature, len(feature), 150)
+        share = shrunken_share(made)
+        assert share.low is None
+        found.append(share.value or 0)
+        observed.append(means_share(made, FEATURE, strict=False)[0].value or 0)
+        truth.append(np.mean(level >= 4))
+    assert np.mean(found) == pytest.approx(np.mean(truth), abs=0.035)
+    if ratings == 3:
+        assert np.mean(observed) > np.mean(truth) + 0.1
+
+
+def test_without_repeated_ratings_there_is_no_share_of_true_levels() -> None:
+    each = np.arange(10)
+    found = shrunken_share(Ratings("m", np.arange(10) % 5 + 1.0, each, each, 10, 10))
+    assert "several ratings each" in found.reason
+
+
 def test_the_table_of_features_has_the_most_chosen_label(tmp_path: Path) -> None:
-    rows = full_rows(participants=4, catch=False)
+    drawn = full_rows(participants=4, catch=False)
+    # A participant's second rating of a feature does not count.
+    rows = list({(r["participation"], r["feature"]): r for r in reversed(drawn)}.values())
     table = features_table(read_responses(write_csv(tmp_path / "r.csv", rows)))
     assert len(table) == len({(r["feature"], r["method"]) for r in rows})
     assert table["ratings"].sum() == len(rows)

@@ -1,5 +1,6 @@
 """An export with labels and their machine scores, for several tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,13 @@ from analysis.reading.labels import read_labels
 from analysis.reading.table import Responses, read_responses
 from tests.analysis.factories import full_rows, write_csv
 
+CONFIDENCES = (0.5, 0.2, 0.1, 0.1, 0.1)
+"""The machine's confidence in its labels, by rank."""
 
-def export(folder: Path, *, informative: bool = True) -> Responses:
+
+def export(
+    folder: Path, *, informative: bool = True, confidences: Sequence[float] = CONFIDENCES
+) -> Responses:
     """A study whose labels' `clap` falls with the rank, or is random."""
     rows = full_rows(participants=30)
     rng = np.random.default_rng(0)
@@ -27,7 +33,7 @@ def export(folder: Path, *, informative: bool = True) -> Responses:
                     "method": method,
                     "rank": rank,
                     "text": f"label {rank}",
-                    "confidence": 0.5,
+                    "confidence": confidences[rank - 1],
                     "clap": clap,
                 }
             )

@@ -5,7 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.listeners.calibration import calibration_error, reliability_bins
+from analysis.listeners.calibration import (
+    calibration_error,
+    chosen_probabilities,
+    expected_error,
+    reliability_bins,
+)
 from analysis.listeners.machine_scores import describe_scores
 from analysis.reading.labels import read_labels
 from analysis.reading.table import read_responses
@@ -29,6 +34,44 @@ def test_the_machine_s_own_confidence_is_judged(tmp_path: Path) -> None:
     assert estimates["brier"].value == pytest.approx(0.25)
     assert estimates["ece"].value == pytest.approx(abs(share - 0.5))
     assert estimates["auroc_confidence"].value == pytest.approx(0.5)
+    assert estimates["ece"].low is None
+    assert "biases the error upwards" in estimates["ece"].reason
+    # Beside it, what a machine with these confidences has that is right about them.
+    n = len(gemini)
+    assert estimates["ece_chance"].value == pytest.approx(0.5 * np.sqrt(2 / np.pi / n), rel=0.1)
+
+
+def test_the_error_of_a_calibrated_machine_is_its_expected_one() -> None:
+    rng = np.random.default_rng(0)
+    for n in (100, 400):
+        found = []
+        for _ in range(200):
+            p = rng.random(n)
+            found.append(calibration_error(p, (rng.random(n) < p).astype(float)))
+        assert expected_error(rng.random(n), rng) == pytest.approx(np.mean(found), rel=0.1)
+        assert np.mean(found) > 0.04
+
+
+@pytest.mark.parametrize(
+    ("confidences", "part"),
+    [
+        ((0.996, 0.981, 0.2, 0.1, 0.1), "add up to 2.38, so they say that a label applies"),
+        ((0.9, "", "", "", ""), "only one of a feature’s labels has a confidence"),
+    ],
+)
+def test_a_confidence_that_a_label_applies_is_not_scored_as_being_chosen(
+    tmp_path: Path, confidences: tuple[float, ...], part: str
+) -> None:
+    responses = export(tmp_path, confidences=confidences)
+    estimates = found(tmp_path, responses)
+    for name in ("brier", "ece"):
+        assert estimates[name].value is None
+        assert part in estimates[name].reason
+    assert "ece_chance" not in estimates
+    assert estimates["auroc_confidence"].value is not None
+    labels = read_labels(tmp_path, responses)
+    assert labels is not None
+    assert chosen_probabilities(responses.of("gemini"), labels, "gemini") is None
 
 
 def test_without_scores_or_ranks_nothing_is_said(tmp_path: Path) -> None:

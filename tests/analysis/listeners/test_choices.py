@@ -89,6 +89,16 @@ def test_identification_is_judged_by_position_and_kept_out_of_first_labels(tmp_p
     assert "share_first_label" not in estimates
 
 
+def test_a_label_from_elsewhere_that_was_never_offered_has_no_share(tmp_path: Path) -> None:
+    own = {f"option_{i}": f"l{i}" for i in (1, 2)} | {f"option_rank_{i}": i for i in (1, 2)}
+    rows = [row(f"p{i}", f"f{i}", 1, chosen_label="l1", chosen_rank="1", **own) for i in range(4)]
+    assert found(tmp_path, rows)["share_label_elsewhere"].reason == (
+        "no label from another feature was offered"
+    )
+    rows[0] |= {"option_rank_2": ""}  # one was
+    assert found(tmp_path, rows)["share_label_elsewhere"].value == 0
+
+
 def test_consensus_by_hand(tmp_path: Path) -> None:
     chosen = {"f": "aab", "g": "aa", "h": "b"}
     rows = [

@@ -153,6 +153,12 @@ def test_where_features_repeat_the_page_says_why_a_test_is_absent(tmp_path: Path
     assert "they hold for these listeners" in page
 
 
+def test_a_share_of_features_says_what_it_depends_on(tmp_path: Path) -> None:
+    _, page, _ = reported(tmp_path, full_rows(participants=10))
+    assert "mean rating is ≥ 4; depends on the number of ratings per feature" in page
+    assert "Share of features whose true mean is ≥ 4, with shrinkage (empirical Bayes)" in page
+
+
 def test_attrition_and_missing_confidence_are_told_by_method(tmp_path: Path) -> None:
     rows = [row | {"participation_status": "complete"} for row in paper_rows(participants=6)]
     assert "What entered, by method" not in reported(tmp_path, rows)[1]
