@@ -1,10 +1,11 @@
-"""Compares the joint mixed model with R's `ordinal::clmm` on the same data.
+"""Compares the joint mixed models with R's `ordinal::clmm` and `lme4::glmer` on the same data.
 
     python -m benchmarks.statistics_ordinal [--participants 40]
 
-A simulated study of three methods, with all four random effects, is analysed, its report's own
-`mixed_models.R` is run by `Rscript`, and the table shows each number of both, their difference, and
-the seconds of both. Needs R with the package ordinal (Debian: r-base-core, r-cran-ordinal).
+A simulated study of three methods, with all four random effects and choices among five or three
+options, is analysed, its report's own `mixed_models.R` and `choice_models.R` are run by `Rscript`,
+and the table shows each number of both, their difference, and the seconds of the ordinal models.
+Needs R with the packages ordinal and lme4 (Debian: r-base-core, r-cran-ordinal, r-cran-lme4).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pandas as pd
 from analysis.models.joint import Answers, answers_of, fit_joint
 from analysis.models.link_functions import LINKS, Link
 from analysis.models.rscript import r_files
+from analysis.models.rscript_choices import choice_files
 from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from analysis.threads import one_thread
@@ -45,11 +47,22 @@ def study(folder: Path, participants: int) -> Path:
             for n, thing in enumerate(rng.choice(things, size=each, replace=False)):
                 eta = effect + centre + liking[m] + level[thing] + own[thing, m]
                 rating = 1 + int(np.searchsorted((-1.5, -0.5, 0.5, 1.5), eta + rng.logistic()))
-                trial = m * each + n + 1
-                rows.append((f"p{person}", methods[m], f"f{thing}", trial, rating))
+                options = 5 if rng.random() < 0.5 else 3
+                known = rng.random() < 1 / (1 + np.exp(-eta - 0.5))
+                rows.append(
+                    {
+                        "participation": f"p{person}",
+                        "method": methods[m],
+                        "feature": f"f{thing}",
+                        "trial": m * each + n + 1,
+                        "confidence": rating,
+                        **{f"option_{i}": "x" if i <= options else "" for i in range(1, 6)},
+                        "target_position": 1,
+                        "chosen_position": 1 if known else rng.integers(1, options + 1),
+                    }
+                )
     path = folder / "responses.csv"
-    columns = ["participation", "method", "feature", "trial", "confidence"]
-    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    pd.DataFrame(rows).to_csv(path, index=False)
     return path
 
 
@@ -61,11 +74,11 @@ def seconds_of(answers: Answers, link: Link) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - used
 
 
-def by_r(folder: Path) -> tuple[list[dict[str, str]], float]:
-    """The rows that `mixed_models.R` prints, and its CPU seconds."""
+def by_r(folder: Path, script: str) -> tuple[list[dict[str, str]], float]:
+    """The rows that a script of the report prints, and its CPU seconds."""
     before = os.times()
     done = subprocess.run(
-        ["Rscript", str(folder / "mixed_models.R"), str(folder)],
+        ["Rscript", str(folder / script), str(folder)],
         capture_output=True,
         text=True,
         check=True,
@@ -82,20 +95,24 @@ def main() -> None:
     parser.add_argument("--participants", type=int, default=40)
     given = parser.parse_args()
     if shutil.which("Rscript") is None:
-        sys.exit("Rscript is missing: apt-get install r-base-core r-cran-ordinal")
+        sys.exit("Rscript is missing: apt-get install r-base-core r-cran-ordinal r-cran-lme4")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = study(folder, given.participants)
         analysis = analyse(path, Settings(resamples=100))
-        for relative, text in r_files(analysis.summary, analysis.responses).items():
+        written = r_files(analysis.summary, analysis.responses)
+        written |= choice_files(analysis.summary, analysis.responses)
+        for relative, text in written.items():
             target = folder / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         frame = analysis.responses.ratings
         answers = answers_of(frame, frame["rating"].to_numpy(dtype=np.float64))
         ours = {link: seconds_of(answers, link) for link in LINKS}
-        rows, used = by_r(folder)
+        rows, used = by_r(folder, "mixed_models.R")
+        choices, _ = by_r(folder, "choice_models.R")
     show(rows, ours, used, len(frame))
+    show_choices(choices)
 
 
 def show(
@@ -119,6 +136,20 @@ def show(
             f"{float(row['report']):>14.5f}{apart:>13.1e}"
         )
     print(f"CPU seconds of clmm, both links, including R's start: {used:.1f}")
+    verdict = "within" if largest < TOLERANCE else "NOT within"
+    print(f"Largest difference {largest:.1e}: {verdict} {TOLERANCE:g}.")
+
+
+def show_choices(rows: list[dict[str, str]]) -> None:
+    """The table of the models of choices."""
+    print(f"{'parameter':<42}{'glmer':>14}{'here':>14}{'difference':>13}")
+    for row in rows:
+        label = " ".join(row[key] for key in ("outcome", "parameter", "a", "b") if row[key])
+        print(
+            f"{label:<42}{float(row['glmer']):>14.5f}{float(row['report']):>14.5f}"
+            f"{float(row['difference']):>13.1e}"
+        )
+    largest = max(abs(float(row["difference"])) for row in rows)
     verdict = "within" if largest < TOLERANCE else "NOT within"
     print(f"Largest difference {largest:.1e}: {verdict} {TOLERANCE:g}.")
 

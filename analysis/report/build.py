@@ -2,8 +2,8 @@
 
 `build_report` does everything, for the command line and for the site. It writes
 `report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/`,
-`figures/*.svg` and, if mixed models were fitted, `mixed_models.R`, and returns the `Summary`. The
-same table, companions, seed and number of resamples give the same bytes.
+`figures/*.svg` and, if mixed models were fitted, `mixed_models.R` and `choice_models.R`, and
+returns the `Summary`. The same table, companions, seed and number of resamples give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from analysis.estimates.features import features_table
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.listeners.free_text import COLUMNS, OwnWords
 from analysis.models.rscript import r_files
+from analysis.models.rscript_choices import choice_files
 from analysis.report import figures, figures_listeners, page, sections
 from analysis.report.analyse import Analysis, analyse
 from analysis.report.output import write_all
@@ -105,6 +106,7 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         **_own_names(analysis.own),
         **_without(summary),
         **r_files(summary, analysis.responses),
+        **choice_files(summary, analysis.responses),
         **{f"figures/{drawing.name}.svg": page.standalone(drawing) for drawing in drawings},
     }
 

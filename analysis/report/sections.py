@@ -217,7 +217,8 @@ def _tests_text(summary: Summary) -> str:
         "the recommended clustered standard error",
         "difference_share_first_label": "the share of first labels likewise",
         "logistic_identification_wald": "right choices by a mixed logistic model whose floor is "
-        "the share expected under random choice",
+        "the share expected under random choice, which <code>choice_models.R</code> recomputes "
+        "with R’s lme4",
         "logistic_first_label_wald": "first labels by a mixed logistic model",
         "equivalence_mean_confidence": "equivalence by two one-sided tests",
         "clmm_logit_wald": "one cumulative link mixed model of all methods, with random "

@@ -1,10 +1,10 @@
-"""The script for R: `analysis.models.rscript`."""
+"""The scripts for R: `analysis.models.rscript` and `rscript_choices`."""
 
 import csv
 from pathlib import Path
 
 from analysis.report.build import build_report
-from tests.analysis.factories import paper_rows, write_csv
+from tests.analysis.factories import identification_rows, paper_rows, write_csv
 
 
 def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path: Path) -> None:
@@ -34,3 +34,28 @@ def test_without_a_mixed_model_there_is_no_script(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "responses.csv", paper_rows(participants=3, shares=one))
     build_report(table, tmp_path / "out", resamples=100)
     assert not (tmp_path / "out" / "mixed_models.R").exists()
+
+
+def test_the_script_of_choices_reads_tables_of_its_models_and_choices(tmp_path: Path) -> None:
+    shares = {"alto": 0.5, "brio": 0.8}
+    rows = identification_rows(participants=16, trials=10, shares=shares, options=(5, 3))
+    table = write_csv(tmp_path / "responses.csv", rows)
+    summary = build_report(table, tmp_path / "out", resamples=100)
+    script = (tmp_path / "out" / "choice_models.R").read_text()
+    assert "glmer(formula" in script
+    assert "alto" not in script
+    with (tmp_path / "out" / "tables" / "choice_models.csv").open(newline="") as file:
+        told = {r["parameter"]: r for r in csv.DictReader(file)}
+    effect = summary.find("logistic_identification_effect", "alto − brio")
+    assert float(told["effect"]["value"]) == effect.value
+    assert (told["effect"]["a"], told["effect"]["b"]) == ("alto", "brio")
+    with (tmp_path / "out" / "tables" / "choices.csv").open(newline="") as file:
+        choices = list(csv.DictReader(file))
+    assert len(choices) == 320
+    assert {round(float(r["guess"]), 3) for r in choices} == {0.2, 0.333}
+
+
+def test_without_choices_there_is_no_script_of_them(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "responses.csv", paper_rows(participants=4))
+    build_report(table, tmp_path / "out", resamples=100)
+    assert not (tmp_path / "out" / "choice_models.R").exists()
