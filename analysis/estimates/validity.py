@@ -1,8 +1,11 @@
-"""For which designs each test and interval was measured to keep its error rate; elsewhere, none.
+"""Tests and intervals that miss their error rate in some designs, and the designs they hold in.
 
-`RULES` is the one place that decides it. A test or an interval that is not in the table is not
-restricted; one that is, is made only where its rule gives no reason against it. The reason takes
-its place in the report, so that a reader sees why it is absent. Figures are false alarms at 5 %, or
+`RULES` is the one place that decides it. A test or an interval in the table is given only where its
+rule has no reason against it; elsewhere the reason takes its place in the report, so that a reader
+sees why it is absent. One that is not in the table is given in every design: the means, shares and
+differences because they were measured in designs of every kind, the agreement of listeners and
+consensus with the label "for these listeners", the rest (scores, repeats, free text) unmeasured and
+never confirmatory. Figures are false alarms at 5 %, or
 coverage at 95 %, in simulated studies in which listeners and features both differ. Those of
 participants' means and of the SD, and of what is printed in every design, come from
 `python -m benchmarks.statistics_coverage --hard`; the others were measured once, in the design
@@ -49,7 +52,7 @@ def _shared_features(design: Design) -> str:
     if not design.repeated:
         return ""
     return (
-        "not tested: features were rated by several participants, whose means therefore share "
+        "not given: features were rated by several participants, whose means therefore share "
         "those features and are not independent"
     )
 
@@ -58,7 +61,7 @@ def _in_both(design: Design) -> str:
     if not design.n_rated_both:
         return ""
     return (
-        f"not tested: {design.n_rated_both} of {design.n_participants} participants rated both "
+        f"not given: {design.n_rated_both} of {design.n_participants} participants rated both "
         "methods, and the test takes the two samples as separate people"
     )
 
@@ -69,7 +72,7 @@ def _own_differences(design: Design) -> str:
     if design.n_rated_both == design.n_participants:
         return ""
     return (
-        f"not tested: only {design.n_rated_both} of {design.n_participants} participants rated "
+        f"not given: only {design.n_rated_both} of {design.n_participants} participants rated "
         "both methods, and the others would not count"
     )
 

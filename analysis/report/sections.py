@@ -181,8 +181,8 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "of (mean − 1)/4, with the clustered standard error by the delta method. Differences of "
         "means: Student’s t on the clustered standard error. Shares: Wilson’s interval on the "
         "effective number of ratings. These were chosen by measured coverage. A test or an "
-        "interval is given only for designs in which it was measured to keep its error rate; "
-        "where it is absent, the reason stands in its place. The column <i>interval</i> below "
+        "interval that was measured to miss its error rate in designs like this one is absent, "
+        "with the reason in its place. The column <i>interval</i> below "
         "names the kind of each interval."
     )
     yield paragraph(_tests_text(summary))

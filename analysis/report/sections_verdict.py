@@ -61,15 +61,17 @@ def _named(tests: Sequence[HypothesisTest], found: dict[tuple[str, str], Estimat
 def _subject(t: HypothesisTest, found: dict[tuple[str, str], Estimate]) -> str:
     """The test's comparison with its estimate, if one has the test's name; else with its label."""
     e = found.get((t.name, t.method))
-    said = with_interval(e) if e is not None and e.value is not None else escape(t.label)
-    what = "" if t.name == DEFAULT_TEST or e is None else f", {escape(e.label)},"
-    return f"{escape(t.method)}{what} {said}" if e is not None else f"{escape(t.method)}: {said}"
+    if e is None or e.value is None:
+        return f"{escape(t.method)}, null hypothesis “{escape(t.label)}”"
+    what = "" if t.name == DEFAULT_TEST else f", {escape(e.label)},"
+    return f"{escape(t.method)}{what} {with_interval(e)}"
 
 
 def _single(t: HypothesisTest, found: dict[tuple[str, str], Estimate], level: float) -> str:
-    subject = f"The difference, {_subject(t, found)}"
-    if t.name != DEFAULT_TEST:
-        subject = f"The comparison {_subject(t, found)}"
+    e = found.get((t.name, t.method))
+    subject = f"The comparison {_subject(t, found)}"
+    if e is not None and e.value is not None:
+        subject = f"The {escape(e.label)}, {escape(t.method)}, is {with_interval(e)}"
     if t.p_adjusted is None:
         return f"{subject}: the confirmatory test could not be made, {escape(t.reason)}."
     if t.p_adjusted < level:

@@ -173,3 +173,11 @@ def test_nothing_on_the_page_asks_what_confidence_cannot_answer(tmp_path: Path) 
     _, page, _ = reported(tmp_path, paper_rows(participants=6))
     assert "hear what the name says" not in page
     assert "trust" not in page
+
+
+def test_a_planned_test_without_an_estimate_is_named_by_its_null_hypothesis(tmp_path: Path) -> None:
+    plan = {"comparisons": [["brio", "coda"]], "confirmatory": ["equivalence_mean_confidence"]}
+    _, _, lead = reported(tmp_path, close(), {"analysis_plan": plan})
+    assert "The comparison brio − coda, null hypothesis “difference in mean confidence is" in lead
+    _, _, lead = reported(tmp_path / "mean", paper_rows(participants=6))
+    assert "The difference in mean confidence, essentia − gemini, is" in lead
