@@ -99,6 +99,9 @@ class Study(models.Model):
     )
     headphones_required = models.BooleanField(default=False)
     """Whether failing the headphone check screens a participant out or is only recorded."""
+    show_waveform = models.BooleanField(default=False)
+    """Whether the players draw the outline of their sounds. Its loudness can then be seen, and a
+    name such as "growing louder" be chosen without listening."""
     practice_trials = models.PositiveSmallIntegerField(default=2)
     check_sounds = models.JSONField(default=dict, blank=True)
     """Written by `studies.services.check_sounds`: files and right answers."""

@@ -15,21 +15,29 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.root = root;
       this.number = Number(root.dataset.clip);
       this.seconds = Number(root.dataset.seconds);
-      // A sound of a check has a flat outline: its waveform would give away the answer.
-      this.peaks = root.dataset.peaks ? root.dataset.peaks.split(" ").map(Number) : Array(60).fill(30);
+      // Only if the study draws outlines: elsewhere the bar shows progress and nothing of the sound.
+      this.peaks = root.dataset.peaks ? root.dataset.peaks.split(" ").map(Number) : null;
+      root.classList.toggle("outlined", this.peaks !== null);
       this.audio = root.querySelector("audio");
       this.button = root.querySelector("button");
       this.slider = root.querySelector("input");
       this.state = root.querySelector(".player-state");
+      this.message = root.querySelector(".player-message");
       this.heardMs = 0;
       this.last = 0;
       this.retries = 0;
       root.querySelector(".outline").setAttribute("d", this.bars(1));
       this.listen();
+      this.show();
     }
 
     get heard() { return this.root.classList.contains("heard"); }
     get playing() { return !this.audio.paused && !this.audio.ended; }
+    /* A browser that loads nothing before the first tap is not loading. */
+    get loading() {
+      const { networkState, readyState, NETWORK_LOADING, HAVE_FUTURE_DATA } = this.audio;
+      return readyState < HAVE_FUTURE_DATA && (this.playing || networkState === NETWORK_LOADING);
+    }
 
     listen() {
       const on = (target, type, handle) => target.addEventListener(type, handle.bind(this));
@@ -43,6 +51,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       on(this.audio, "seeked", () => { this.last = this.audio.currentTime; this.draw(); });
       on(this.audio, "ended", this.ended);
       on(this.audio, "error", this.failed);
+      for (const type of ["canplay", "suspend", "waiting", "playing"]) on(this.audio, type, this.show);
       on(this.audio, "canplaythrough", onReady);
       if (this.audio.error) this.failed();
     }
@@ -64,7 +73,8 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
 
     started() {
       this.last = this.audio.currentTime;
-      this.root.classList.remove("failed");
+      this.root.classList.remove("failed", "skipped");
+      this.warn("");
       note("play", this.number, 1000 * this.audio.currentTime);
       this.show();
       this.animate();
@@ -97,15 +107,17 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       if (this.covered() >= this.seconds - Math.max(0.25, 0.03 * this.seconds)) {
         note("ended", this.number);
         this.root.classList.add("heard");
+        this.warn("");
         onHeard(this);
         say(text("soundHeard", { n: this.number }));
       } else if (!this.heard) {
-        this.state.textContent = text("skipped");
+        this.root.classList.add("skipped");
+        this.warn(text("soundSkipped", { n: this.number }));
         say(text("soundSkipped", { n: this.number }));
       }
       this.audio.currentTime = 0;
       this.last = 0;
-      this.show(!this.heard);
+      this.show();
     }
 
     /* Seconds of this sound played since the page was opened, each counted only once. */
@@ -119,7 +131,8 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
     failed() {
       note("error", this.number);
       this.root.classList.add("failed");
-      this.state.textContent = text("failed");
+      this.show();
+      this.warn(text("soundFailed", { n: this.number }));
       say(text("soundFailed", { n: this.number }));
       if (this.retries < 5) setTimeout(() => this.audio.load(), 1000 * 2 ** this.retries++);
     }
@@ -129,12 +142,25 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       if (this.playing) requestAnimationFrame(() => this.animate());
     }
 
-    show(keepState = false) {
+    /* What is wrong with this sound, said at its player; nothing if it is empty. */
+    warn(message) {
+      this.message.textContent = message;
+      this.root.classList.toggle("warned", message !== "");
+    }
+
+    show() {
       this.root.classList.toggle("playing", this.playing);
+      this.root.classList.toggle("loading", this.loading);
       this.button.setAttribute("aria-label", text(this.playing ? "pause" : "play", { n: this.number }));
-      if (!keepState && !this.playing && !this.root.classList.contains("failed")) {
-        this.state.textContent = text(this.heard ? "heard" : "unheard");
-      }
+      this.state.textContent = this.described();
+    }
+
+    described() {
+      const { classList } = this.root;
+      if (classList.contains("failed")) return text("failed");
+      if (this.loading) return text("loading");
+      if (this.playing) return `${Math.floor(this.audio.currentTime)} / ${Math.round(this.seconds)} s`;
+      return text(this.heard ? "heard" : classList.contains("skipped") ? "skipped" : "unheard");
     }
 
     draw() {
@@ -143,10 +169,11 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.slider.value = now;
       const values = { now: Math.floor(now), all: Math.round(this.seconds) };
       this.slider.setAttribute("aria-valuetext", text("position", values));
-      if (this.playing) this.state.textContent = `${values.now} / ${values.all} s`;
+      if (this.playing) this.state.textContent = this.described();
     }
 
     bars(share) {
+      if (!this.peaks) return share > 0 ? `M0 50h${(600 * Math.min(1, share)).toFixed(1)}` : "";
       const step = 600 / this.peaks.length;
       const shown = this.peaks.slice(0, Math.round(share * this.peaks.length));
       return shown.map((peak, i) => {

@@ -72,10 +72,17 @@
     if (errors.form) { saving.dataset.state = "failing"; saving.textContent = errors.form[0]; }
   }
 
+  /* At each sound that is missing, and beside the button; the players are in sight on a phone too. */
+  function sayMissing() {
+    showErrors({ form: [text("listenFirst")] });
+    const missing = players.filter((player) => !player.heard);
+    for (const player of missing) if (!player.playing) player.warn(text("listenToThis"));
+    missing[0].button.focus();
+  }
+
   async function submit() {
     if (!allHeard()) {
-      showErrors({ form: [text("listenFirst")] });
-      players.find((player) => !player.heard).button.focus();
+      sayMissing();
       return;
     }
     for (const player of players) player.audio.pause();
@@ -104,6 +111,7 @@
     showHeard(answer.heard || {});
     players.forEach((player) => player.show());
     showErrors(answer.errors || {});
+    if (!allHeard()) sayMissing();
   }
 
   function giveUp(status) {

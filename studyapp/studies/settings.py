@@ -136,6 +136,10 @@ SETTINGS = (
     Setting("saes", "SAEs", "sources", "--saes", "comma-separated; every SAE if not given",
             added_later=True),
     Setting("strata", "Stratified by", "features", "--strata", added_later=True),
+    Setting("show_waveform", "Draw the outline of each sound in its player", "trials",
+            "--show-waveform", "draw the outline of each sound in its player",
+            help="The outline shows loudness: a name such as “growing louder” can then be chosen "
+            "by eye.", added_later=True),
     # Not copied: after a rehearsal comes the real study, and no step asks about it.
     Setting("rehearsal", option="--rehearsal", copied=False, added_later=True,
             option_help="no real data: simulated listeners may take part beside people, and all "

@@ -10,13 +10,14 @@ import hashlib
 import io
 import itertools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 from django.conf import settings
+from numpy.typing import NDArray
 
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
 from studyapp.models.steps import paper_steps
@@ -34,6 +35,15 @@ WORDS = tuple(
 """64 labels that reveal nothing about the method."""
 
 
+Envelope = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+LOUDNESSES: tuple[Envelope, ...] = (
+    lambda time: time / time[-1],
+    lambda time: np.sin(9 * np.pi * time) ** 2,
+    lambda time: np.ones_like(time),
+)
+"""Growing louder, pulsing, steady."""
+
+
 def make_run(*, name: str | None = None, clips: int = 12, seconds: float = 1.0) -> Run:
     """A finished run with `clips` real FLAC clips of `seconds` under `EARWITNESS_DATA`."""
     name = name or f"run-{secrets.token_hex(3)}"
@@ -49,12 +59,19 @@ def make_run(*, name: str | None = None, clips: int = 12, seconds: float = 1.0) 
     return run
 
 
-def make_clip(run: Run, *, number: int = 0, seconds: float = 1.0, level: float = 0.2) -> Clip:
-    """One clip: a unique decaying chord, written as the pipeline writes exemplars."""
+def make_clip(
+    run: Run,
+    *,
+    number: int = 0,
+    seconds: float = 1.0,
+    level: float = 0.2,
+    envelope: Envelope = lambda time: np.exp(-time),
+) -> Clip:
+    """One clip: a unique chord, by default decaying, written as the pipeline writes exemplars."""
     rng = np.random.default_rng([number, int(run.identifier, 16)])
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tones = sum(np.sin(2 * np.pi * f * time) for f in 110 * 2 ** rng.uniform(0, 3, size=3))
-    samples = level * np.exp(-time) * tones / 3 + 0.01 * rng.standard_normal(len(time))
+    samples = level * envelope(time) * tones / 3 + 0.01 * rng.standard_normal(len(time))
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
@@ -66,6 +83,15 @@ def make_clip(run: Run, *, number: int = 0, seconds: float = 1.0, level: float =
         run=run, sha256=sha256, path=path, track=f"track-{number:04d}", start_seconds=0.0,
         seconds=seconds, tags=[WORDS[number % len(WORDS)], WORDS[(number + 9) % len(WORDS)]],
     )  # fmt: skip
+
+
+def make_study_of_loudnesses(**options: Any) -> Study:
+    """A study of one feature, whose three sounds differ in how their loudness develops."""
+    run = make_run(clips=0)
+    for number, envelope in enumerate(LOUDNESSES):
+        make_clip(run, number=number, envelope=envelope)
+    make_features(run, count=1, exemplars=3)
+    return make_study(run=run, features=1, ratings_per_item=9, **options)
 
 
 def make_features(

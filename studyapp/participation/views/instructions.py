@@ -40,7 +40,12 @@ def _example(participation: Participation) -> dict[str, Any]:
     tokens = {path: token for token, path in sounds.items()}
     return {
         "players": [
-            player(number, reverse("sound", args=[study.slug, tokens[stimulus.path]]), stimulus)
+            player(
+                number,
+                reverse("sound", args=[study.slug, tokens[stimulus.path]]),
+                stimulus,
+                outline=study.show_waveform,
+            )
             for number, stimulus in enumerate(example.stimuli, start=1)
         ],
         "names": [

@@ -18,13 +18,14 @@ def player(
     *,
     seconds: float = 0,
     heard: bool = False,
+    outline: bool = False,
 ) -> dict[str, Any]:
-    """The context of one player. Without a stimulus there is no waveform to draw."""
+    """The context of one player: a plain bar, unless the stimulus's `outline` is asked for."""
     return {
         "number": number,
         "source": source,
         "seconds": f"{stimulus.seconds if stimulus else seconds:.2f}",
-        "peaks": " ".join(str(peak) for peak in (stimulus.peaks if stimulus else ())),
+        "peaks": " ".join(map(str, stimulus.peaks)) if stimulus and outline else "",
         "heard": heard,
     }
 
@@ -33,7 +34,7 @@ def trial_players(study: Study, trial: Trial, *, heard: Collection[int]) -> list
     """The trial's three players; `heard` has the numbers of the sounds played to the end."""
     sounds = zip(trial_sources(study, trial), trial.item.stimuli, strict=True)
     return [
-        player(number, source, stimulus, heard=number in heard)
+        player(number, source, stimulus, heard=number in heard, outline=study.show_waveform)
         for number, (source, stimulus) in enumerate(sounds, start=1)
     ]
 
@@ -51,13 +52,15 @@ def script_strings() -> dict[str, str]:
         "play": _("Play sound {n}"),
         "pause": _("Pause sound {n}"),
         "heard": _("Heard"),
-        "unheard": _("Not heard"),
+        "unheard": _("Still to hear"),
+        "loading": _("Loading…"),
         "skipped": _("Part skipped"),
         "failed": _("Not loaded"),
         "soundHeard": _("Sound {n} heard."),
         "soundSkipped": _("Part of sound {n} was skipped. Please play the rest."),
         "soundFailed": _("Sound {n} could not be loaded. Press its button to try again."),
         "position": _("{now} of {all} seconds"),
+        "listenToThis": _("Please listen to this sound to the end."),
         "listenFirst": _("Please listen to all three sounds to the end first."),
         "saving": _("Saving…"),
         "saved": _("Saved"),

@@ -135,7 +135,7 @@ class TrialsForm(StepForm):
     groups = (
         Group("Five labels to choose from", ("option_policy",)),
         Group("Conditions per participant", ("design",)),
-        Group("Loudness", ("loudness_lufs",), folded=True),
+        Group("Sounds and players", ("loudness_lufs", "show_waveform"), folded=True),
     )
     option_policy = forms.ChoiceField(
         widget=forms.RadioSelect,

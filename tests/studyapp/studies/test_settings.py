@@ -74,9 +74,21 @@ def frozen() -> Study:
 def test_what_was_frozen_keeps_its_hash_and_its_export_every_byte() -> None:
     study = frozen()
     study.state = Study.State.CLOSED
-    told = json.dumps(design.exported(study), indent=2, ensure_ascii=False)
+    exported = design.exported(study)
+    assert exported["design"].pop("show_waveform") is False  # a setting that was added later
+    told = json.dumps(exported, indent=2, ensure_ascii=False)
     made = hashlib.sha256(told.encode()).hexdigest()
     assert (design.hash_of(design.document(study)), made) == (DESIGN_HASH, DESIGN_IN_JSON)
+
+
+@pytest.mark.django_db
+def test_a_study_whose_players_draw_outlines_says_so_in_its_hash_and_its_export() -> None:
+    study = frozen()
+    study.show_waveform = True
+    told = design.exported(study)
+    assert told["design"]["show_waveform"] is True
+    assert "show_waveform" in told["design_hash_covers"]
+    assert design.hash_of(design.document(study)) != DESIGN_HASH
 
 
 def test_every_column_of_a_study_is_in_the_table_or_is_not_a_setting() -> None:

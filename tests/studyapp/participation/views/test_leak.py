@@ -151,7 +151,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_longer_page(patch: pytest.MonkeyPatch) -> None:
-    """The page of one method has one extra space in a waveform."""
+    """The page of one method has one extra space in a player."""
     honest = trial_page.context
 
     def told(study: Study, passage: Any, trial: Any, *rest: Any) -> dict[str, Any]:
