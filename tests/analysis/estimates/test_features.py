@@ -60,6 +60,13 @@ def test_the_share_of_true_levels_does_not_depend_on_the_number_of_ratings(ratin
         assert np.mean(observed) > np.mean(truth) + 0.1
 
 
+def test_where_every_listener_of_a_feature_agrees_its_level_is_known() -> None:
+    feature = np.repeat(np.arange(4), 3)
+    values = np.array([5.0, 4, 3, 1])[feature]
+    made = Ratings("m", values, np.arange(12), feature, 12, 4)
+    assert shrunken_share(made).value == 0.5
+
+
 def test_without_repeated_ratings_there_is_no_share_of_true_levels() -> None:
     each = np.arange(10)
     found = shrunken_share(Ratings("m", np.arange(10) % 5 + 1.0, each, each, 10, 10))
