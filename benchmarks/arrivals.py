@@ -3,9 +3,9 @@
     python -m benchmarks.arrivals [--participants 200] [--databases sqlite postgresql]
 
 For each database and design, a study is made with fewer places than arrivals. Every participant is
-a thread with its own browser; all of them open the link at the same moment, then consent. Counted
-are responses of 500 and above, places given twice, the spread of ratings over the cells, and places
-above the quota. Exits with 1 if any of these is not as required.
+a thread with its own browser; all of them open the link at the same moment, then consent. It counts
+responses of 500 and above, places given twice, and places above the quota, and measures the spread
+of ratings over the cells. Exits with 1 if any of these is not as required.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Arrived:
 
 
 def main() -> int:
-    """Print the table; returns 1 if a row is not as required."""
+    """Print the table. Return 1 if a row is not as required."""
     options = _options()
     print(f"{options.participants} arrivals at once, over HTTP\n")
     print(f"{'database':<11}{'design':<9}{'placed':>7}{'quota':>6}{'cells':>8}{'twice':>6}"

@@ -43,7 +43,7 @@ class Seconds(NamedTuple):
 
 
 def main() -> int:
-    """Print the tables; returns 1 if a limit is exceeded."""
+    """Print the tables. Return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--repeats", type=int, default=7, help="repetitions of the timing; 0 to skip it"

@@ -3,9 +3,9 @@
 python -m benchmarks.feature_browser [--database sqlite|postgresql] [--features 65536]
 
 For every filter and order, the first page and one in the middle of the list are requested through
-the whole site (login, view, template), then single features' pages. Printed are the maximum wall
-time of the repetitions and the minimum CPU time of this process, which distinguishes a slow query
-from a busy machine (SQLite works in this process, PostgreSQL in its own).
+the whole site (login, view, template), then single features' pages. It prints the maximum wall time
+of the repetitions and the minimum CPU time of this process, which distinguishes a slow query from a
+busy machine (SQLite works in this process, PostgreSQL in its own).
 """
 
 from __future__ import annotations

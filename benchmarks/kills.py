@@ -114,7 +114,7 @@ class Web:
 def run(
     *, kills: int, database: str, seed: int = 0, advance: Callable[[int], Any] = lambda _: None
 ) -> Outcome:
-    """Kill the site `kills` times; returns the outcome."""
+    """Kill the site `kills` times and return the outcome."""
     with _site(database) as (environment, data, restart_database):
         python(environment, "manage.py", "migrate", "-v0")
         python(environment, "manage.py", "collectstatic", "--no-input", "-v0")
@@ -253,7 +253,7 @@ def _count(outcome: Outcome, environment: dict[str, str], log: Path) -> None:
 
 
 def python(environment: dict[str, str], *arguments: str) -> str:
-    """Run Python in the project's folder; returns its output, or exits with its errors."""
+    """Run Python in the project's folder and return its output, or exit with its errors."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment,
         capture_output=True, text=True, check=False,

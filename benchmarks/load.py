@@ -13,8 +13,8 @@ and wait as listeners would. (`benchmarks.arrivals` tests arrivals at the same i
 Then, for `--burst` seconds, a few participants continue without waiting, to measure pages per
 second.
 
-Printed are pages per second, percentiles for every page, and errors. Only pages and answers count
-as pages; sounds, events and static files count as requests.
+It prints pages per second, percentiles for every page, and errors. Only pages and answers count as
+pages; sounds, events and static files count as requests.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ Walk = Callable[[Visitor, int, Callable[[float], None]], None]
 
 
 def main() -> int:
-    """Print both tables; returns 1 if a page of ours exceeds the limit or a request failed."""
+    """Print both tables. Return 1 if one of our pages exceeds the limit or a request failed."""
     options = _options()
     if options.cores:
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})

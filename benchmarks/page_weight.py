@@ -6,7 +6,7 @@ The site runs as under `manage.py serve`. The phone has Lighthouse's settings: 4
 of 1.6 Mbit/s and 150 ms, a CPU slowed down four times; the desktop has 1350 pixels and no
 throttling. Each page is loaded in a new browser context, then again in the same one.
 
-Printed are medians: bytes without the sounds (transferred, and decompressed), requests, third-party
+It prints medians: bytes without the sounds (transferred, and decompressed), requests, third-party
 requests, first and largest contentful paint, blocking time of long tasks, and layout shift until
 everything including the sounds is loaded. The bytes of the second visit are those not in the cache.
 """

@@ -4,7 +4,7 @@
     python -m benchmarks.parity --subject FOLDER
 
 The subject is loaded twice: from transformers' files, and from audiocraft's files converted from
-them. Printed are the largest absolute difference over all frames and the RMS of the stream.
+them. It prints the largest absolute difference over all frames and the RMS of the stream.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def noise_and_tones(sample_rate: int, seconds: float, seed: int) -> torch.Tensor
 
 
 def main() -> int:
-    """Print the tables; returns 1 if a difference exceeds the limit."""
+    """Print the tables. Return 1 if a difference exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--subject", type=Path, default=NANO, help="a folder in transformers' layout"

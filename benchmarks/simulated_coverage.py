@@ -55,7 +55,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Print the table; returns 1 if too few intervals contain the true difference."""
+    """Print the table. Return 1 if too few intervals contain the true difference."""
     options = _options()
     run = options.run or _demo_run()
     with tempfile.TemporaryDirectory(prefix="ew-coverage-") as folder:

@@ -22,14 +22,14 @@ FRAMES_PER_SECOND = 50
 
 @dataclass(frozen=True)
 class RunCost:
-    """Sizes of a run; None where the config and the files on this machine do not tell."""
+    """Sizes of a run; None where they do not follow from the config and this machine's files."""
 
     tracks: int | None
     saes: int
     latents: int | None
     """Over all SAEs."""
     activation_bytes: int | None
-    """float16, one row a frame and hookpoint."""
+    """float16, one row per frame and hookpoint."""
     sae_bytes: int | None
     """Weights of all SAEs, float32."""
     summary_bytes: int | None

@@ -129,7 +129,7 @@ def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: P
 def forget(out: Path, stage: str) -> tuple[str, ...]:
     """Discard a finished stage and everything that depends on it, so that the next call re-runs it.
 
-    Discarded are the later stages, what separate commands made from one of them (`MADE_OF`), and
+    This discards the later stages, what separate commands made from one of them (`MADE_OF`), and
     the same stages of the controls under `recovery/`, which are only comparable if they were made
     in the same way. Paid answers from Gemini stay in its ledger. Returns the discarded stages of
     the run itself, in order. Raises `PipelineError` if the stage is not done, `BusyError` if a
@@ -152,7 +152,7 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
 
 
 def prepare(config: RunConfig, out: Path) -> RunDirectory:
-    """The run directory at `out`: a new one is started, an existing one must be of this config.
+    """The run directory at `out`: a new one is started, an existing one must have this config.
 
     Raises `PipelineError`, saying what differs, if it is not.
     """

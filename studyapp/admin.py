@@ -61,7 +61,7 @@ class AccountAdmin(Accounts):
 
     @admin.action(description="Make a link to set a new password", permissions=["change"])
     def password_link(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        """Show a link for each account; it sets the password once, within a day."""
+        """Show, for each account, a link that sets its password once, within a day."""
         for user in users:
             link = request.build_absolute_uri(accounts.password_path(user))
             messages.success(request, f"Link for {user.get_username()}: {link}")

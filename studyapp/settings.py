@@ -33,7 +33,7 @@ DATA = Path(env.str("EARWITNESS_DATA", default=str(BASE_DIR / "data"))).expandus
 
 
 def _make_data_folder(folder: Path) -> bool:
-    """Create the folder, private to its owner; returns whether it already had files."""
+    """Create the folder, private to its owner, and return whether it already had files."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return any(folder.iterdir())

@@ -32,7 +32,7 @@ class Served:
     """Process id of the web server's master."""
 
     def python(self, code: str) -> str:
-        """Run Python with Django set up in the site's environment; returns its output."""
+        """Run Python with Django set up in the site's environment, and return its output."""
         begin = "import django; django.setup()\n"
         done = subprocess.run(
             [sys.executable, "-c", begin + code], cwd=ROOT, env=self.environment,

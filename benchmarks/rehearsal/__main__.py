@@ -145,7 +145,7 @@ def _settings() -> dict[str, str]:
 
 
 def _first_machine(machine: Machine) -> dict[str, bytes]:
-    """Go from an empty machine to a study's answers; returns the export's files."""
+    """Go from an empty machine to a study's answers, and return the export's files."""
     machine.up()
     _say(f"up: {', '.join(machine.services)}")
     person = ("--noinput", "--username", "ada", "--email", "ada@example.org")

@@ -72,7 +72,7 @@ class Machine:
             )  # fmt: skip
 
     def is_healthy(self, name: str) -> bool:
-        """The result of the service's health check; if it has none, whether it runs."""
+        """The result of the service's health check; if it has none, whether it is running."""
         service, process = self.services[name], self.running[name]
         if process.poll() is not None:
             return False

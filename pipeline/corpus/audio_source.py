@@ -31,7 +31,7 @@ class Shard:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file at `path`; False too if no file system allows the path."""
+    """Whether there is a regular file at `path`; False if no file system allows such a path."""
     try:
         return path.is_file()
     except OSError:

@@ -1,6 +1,6 @@
 """Detects truncated sound files whose decoders stop without an error.
 
-A length stated in seconds is no evidence: encoders and recorders guess it, pad it or never come
+A length stated in seconds proves nothing: encoders and recorders guess it, pad it or never come
 back to fill it in, and a container's length may be that of its video. Instead, this module checks
 whether the file ends inside a structure that it started: a chunk of samples, a page, a frame, a
 box. FLAC and AAC need no check, since their decoders raise an error at an incomplete frame.

@@ -50,8 +50,8 @@ def drop_reasons(config: FeaturesConfig, firing_tracks: np.ndarray, n_tracks: in
     is given.
 
     low ≤ r_j ≤ high is the filter of Singh, Cherep and Maes, `firing_tracks` [latent] being n_j and
-    r_j = n_j / `n_tracks`: very frequent latents say nothing in particular, very rare ones give too
-    few exemplars. The fixed minimum of tracks is an addition, for small corpora.
+    r_j = n_j / `n_tracks`: very frequent latents are uninformative, very rare ones give too few
+    exemplars. The fixed minimum of tracks is an addition, for small corpora.
     """
     _, low, high = config.filter
     # r_j as a fraction of two whole numbers, so that the limits are exact: 0.25 of 40 tracks is 10.

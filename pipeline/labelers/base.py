@@ -46,7 +46,7 @@ class Labeler(ABC):
         return ()
 
     def prepare(self, context: SaeContext) -> None:  # noqa: B027 - most need nothing
-        """Compute what takes long or is shared by all SAEs of the run, reporting progress."""
+        """Compute what is slow or shared by all SAEs of the run, reporting progress."""
 
     @abstractmethod
     def label(

@@ -57,7 +57,8 @@ def _run(
 
 def _share_corpus(directory: RunDirectory, control: RunDirectory) -> None:
     """Copy the run's stage `corpus` to a control: the same tracks in the same splits, without
-    decoding every recording again. Not if the corpus has changed since the run was started."""
+    decoding every recording again. Does nothing if the corpus has changed since the run was
+    started."""
     theirs, ours = (one.read_json("run.json") for one in (directory, control))
     if control.is_done("corpus") or theirs["corpus_fingerprint"] != ours["corpus_fingerprint"]:
         return

@@ -2,8 +2,8 @@
 
 A concept that it cannot detect is not linearly present in the mean, so no single direction detects
 it either (a feature, which averages over time after its ReLU, may still do a little better). It is
-fitted on train tracks, standardised by them; C and the hookpoint are chosen by cross-validation
-within train.
+fitted on train tracks, standardised with their mean and deviation; C and the hookpoint are chosen
+by cross-validation within train.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results of this room read back from their JSON files."""
+"""Reads the results of this package back from their JSON files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 def read_back(kind: Any, value: Any) -> Any:
     """The inverse of `dataclasses.asdict` and JSON, for a type `kind` of nested dataclasses, tuples
-    of one type, optional values, and what JSON holds as it is."""
+    of one type, optional values, and values that JSON has."""
     if is_dataclass(kind) and isinstance(kind, type):
         types = get_type_hints(kind)
         return kind(**{name: read_back(types[name], part) for name, part in value.items()})

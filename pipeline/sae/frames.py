@@ -99,7 +99,7 @@ def checked_shards(
 ) -> Iterator[tuple[ShardFacts, np.ndarray]]:
     """The activation files that an SAE reads, [track, frame, d] float16 each.
 
-    Raises `PipelineError` if one is of another subject, hookpoint or delay mapping.
+    Raises `PipelineError` if one has a different subject, hookpoint or delay mapping.
     """
     for facts, array in read_shards(directory, stored.facts.hookpoint):
         refuse_mismatch(

@@ -93,7 +93,7 @@ class TopKSae(nn.Module):
         return self.combine(latents) + self.b_dec
 
     def initialise(self, generator: torch.Generator, b_dec: Tensor) -> None:
-        """The start of training, after the appendix of Gao et al.; `b_dec` [d] is given.
+        """Initial weights, after the appendix of Gao et al.; `b_dec` [d] is given.
 
         Deviation: their code then divides the encoder by the norm of a reconstruction of random
         unit vectors (and says that no benefit was found); here the encoder stays W_decᵀ.
@@ -134,7 +134,8 @@ def geometric_median(points: Tensor, *, steps: int = 64, tolerance: float = 1e-6
 
     Weiszfeld's iteration (1937): the mean weighted by 1 / distance, until it moves by less than
     `tolerance` of its norm. A few activations of very large norm, which transformers have, pull the
-    mean towards them and hardly move this (Bricken et al., 2023, and Gao et al. start so).
+    mean towards them and hardly move this (Bricken et al., 2023, and Gao et al. also start from
+    it).
     """
     median = points.mean(dim=0)
     for _ in range(steps):

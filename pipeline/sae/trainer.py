@@ -29,7 +29,7 @@ from pipeline.store.tables import TrainingRecord
 CENTRE_FRAMES = 16_384
 """Number of frames from which the start of b_dec and the scale are computed."""
 RECORDS = 50
-"""Rows of the training table, about."""
+"""Approximate number of rows in the training table."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class _Trainer:
 def schedule(step: int, config: SaeConfig) -> float:
     """Factor of the learning rate at `step` (from 1): linear rise, plateau, linear fall.
 
-    The last step has 1 / (steps of the fall), not 0, so that it still does something.
+    The last step has 1 / (steps of the fall), not 0, so that it still has an effect.
     """
     rise = config.warmup_share * config.steps
     fall = config.decay_share * config.steps

@@ -16,7 +16,7 @@ ECHO_SECONDS = (0.12, 0.8)
 
 
 def describe(frames: Frames) -> dict[str, float]:
-    """The descriptors of dynamics of one track, each defined in its function."""
+    """One track's dynamics descriptors; each function defines its own."""
     # 95th minus 10th percentile of the level over time, dB.
     loudness = frames.loudness
     return {

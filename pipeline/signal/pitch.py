@@ -27,7 +27,7 @@ VIBRATO_HZ = (4.0, 8.0)
 
 
 def describe(frames: Frames) -> dict[str, float]:
-    """The pitch descriptors of one track, each defined in its function."""
+    """One track's pitch descriptors; each function defines its own."""
     # 1) Magnitudes by semitone [frame, note], with and without overtones; 2) chroma [frame, 12].
     notes = note_map(peak_magnitudes(frames.coarse))
     played = without_overtones(notes)

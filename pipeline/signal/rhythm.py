@@ -32,7 +32,7 @@ ACTIVE_DB = 40.0
 
 
 def describe(frames: Frames) -> dict[str, float]:
-    """The descriptors of rhythm of one track, each defined in its function."""
+    """One track's rhythm descriptors; each function defines its own."""
     rises = onset_curves(frames.levels)
     centres = band_edges()[1:-1]
     curve = rises.mean(axis=1)
@@ -141,8 +141,8 @@ def attack(frames: Frames) -> float:
 
 
 def accent(curve: Array) -> float:
-    """98th percentile minus mean of a curve of rises [frame], dB: large where a few strong hits
-    stand out."""
+    """98th percentile minus mean of a curve of level increases [frame], dB: large where a few
+    strong hits stand out."""
     return float(np.percentile(curve, 98) - curve.mean())
 
 

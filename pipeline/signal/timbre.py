@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def describe(frames: Frames) -> dict[str, float]:
-    """The descriptors of timbre of one track, each defined in its function."""
+    """One track's timbre descriptors; each function defines its own."""
     # Mean power [bin] and its frequencies; power [frame, bin] without the padded ends.
     heard = coarse_hertz() >= AUDIBLE_HZ
     hertz = coarse_hertz()[heard].astype(np.float64)

@@ -2,12 +2,12 @@
 
 Input: `corpus.parquet`, `features/`, `exemplars/`, and for some methods the corpus's audio.
 Parameters: `[labels]` and the methods' own sections. Output per SAE and method:
-`labels/NAME/METHOD.parquet`; besides, what a method computes once per run (such as
+`labels/NAME/METHOD.parquet`; also what a method computes once per run (such as
 `labels/descriptors.parquet`) and its raw replies. A feature that a method cannot label has a row of
 status `failed` and is counted with its reason. Synonymous candidates are merged.
 
 If a remote service gave no answers (because of the key, a quota, an outage), the tables so far are
-written for inspection, but the stage is not done; the next start asks the rest.
+written for inspection, but the stage is not done; the next start asks the other questions.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> st
 def _label(
     context: SaeContext, methods: Mapping[str, Labeler], writer: StageWriter
 ) -> dict[str, Any]:
-    """Label the features of one SAE; returns the counts of each method."""
+    """Label the features of one SAE and return the counts of each method."""
     counts: dict[str, Any] = {}
     for method, named in methods.items():
         rows = label_features(context, method, named)

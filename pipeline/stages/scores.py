@@ -1,7 +1,7 @@
 """Stage `scores`: scores every label on held-out tracks (the column `held_out` marks exceptions).
 
 Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output per SAE and scorer:
-`scores/NAME/SCORER.parquet`, one method after another; besides, CLAP's embeddings, if a scorer uses
+`scores/NAME/SCORER.parquet`, one method after another; also CLAP's embeddings, if a scorer uses
 them. A label that cannot be scored has a row of status `failed` and is counted.
 """
 

@@ -261,7 +261,7 @@ class StageWriter:
             self._enter_manifest()
 
     def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a temporary path, then rename it to `relative`; returns the new path."""
+        """Let `write` fill a temporary path, rename it to `relative`, and return the new path."""
         final = self.directory.path_of(relative)
         # Keep the suffix last: soundfile and others choose the format by it.
         temporary = self._partial / f"{len(self._files):06d}-{final.name}"

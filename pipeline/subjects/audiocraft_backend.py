@@ -263,7 +263,7 @@ def _text_conditioner_class() -> Any:
     base: Any = conditioners.T5Conditioner
 
     class LocalT5Conditioner(base):  # type: ignore[misc] # audiocraft is imported untyped
-        """Gets its encoder later, by `set_encoder`."""
+        """A T5 conditioner that gets its encoder later, from `set_encoder`."""
 
         def __init__(self, width: int, output_width: int) -> None:
             conditioners.TextConditioner.__init__(self, width, output_width)

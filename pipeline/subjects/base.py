@@ -176,6 +176,6 @@ class Subject(Protocol):
     ) -> Generated:
         """Music for a prompt; with an empty prompt, unconditional music.
 
-        Raises `PipelineError` if an intervention is of another subject or delay mapping, or if the
-        subject has no text encoder for its prompt.
+        Raises `PipelineError` if an intervention has a different subject or delay mapping, or if
+        the subject has no text encoder for its prompt.
         """

@@ -101,7 +101,7 @@ class ResidualStream:
         module.register_forward_hook(leaving)
 
     def _hook(self, place: Place, hidden: torch.Tensor) -> torch.Tensor | None:
-        """Add and store what is wanted at this place; returns the changed stream, None if it is
+        """Add and store what is wanted at this place. Return the changed stream, or None if
         unchanged. Steering comes first: what is read is what the next block sees."""
         thread = self._thread
         changed = None
@@ -127,7 +127,8 @@ def _with_vector(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch
 
 
 def refuse_foreign(interventions: Sequence[Intervention], facts: SubjectFacts) -> None:
-    """Raise `PipelineError` if a steering vector is of another subject, delay mapping or width."""
+    """Raise `PipelineError` if a steering vector has a different subject, delay mapping or
+    width."""
     from pipeline.subjects.base import DELAY_MAPPING
 
     for one in interventions:

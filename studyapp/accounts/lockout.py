@@ -1,4 +1,4 @@
-"""Extends the lockout of axes by a limit per address, whatever names were tried from it."""
+"""Extends axes' lockout with a limit per address, whatever names are tried from it."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
     """Stores secrets encrypted with a key that is derived from the cookie key."""
 
     def encrypt(self, text: str) -> str:
-        """Encrypt a text, so that a copy of the database does not reveal anyone's codes."""
+        """Encrypt text, so that a copy of the database does not reveal anyone's codes."""
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Decrypt a text. Raises `ImproperlyConfigured` if it was encrypted with another key."""
+        """Decrypt text. Raises `ImproperlyConfigured` if it was encrypted with another key."""
         try:
             return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
@@ -57,7 +57,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped
 
 
 def reencrypt() -> int:
-    """Encrypt every second factor again with the current key; returns how many there were.
+    """Encrypt every second factor again with the current key, and return how many there were.
 
     Afterwards earlier keys can be removed from `EARWITNESS_SECRET_KEY_FALLBACKS`.
     """

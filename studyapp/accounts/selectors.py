@@ -31,9 +31,9 @@ def member(project: Project, pk: int) -> Membership | None:
 
 
 def open_invitations() -> QuerySet[Invitation]:
-    """Return invitations that can still be accepted; their maker must still be allowed to invite.
+    """Return invitations that can still be accepted, from people who may still invite.
 
-    Otherwise a removed member could return by a link that they made earlier.
+    Otherwise a removed member could return through a link that they made earlier.
     """
     owners = Membership.objects.filter(
         project=OuterRef("project"), user=OuterRef("invited_by"), role=Role.OWNER

@@ -30,7 +30,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def counted_address(request: HttpRequest) -> str:
-    """Return what failed logins are counted for: the address, or in IPv6 the network of it."""
+    """Return what failed logins are counted for: the address or, in IPv6, its network."""
     address = client_address(request)
     found = _parsed(address)
     if isinstance(found, ipaddress.IPv6Address):

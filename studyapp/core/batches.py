@@ -1,4 +1,4 @@
-"""Splits a stream into lists, so that memory holds one of them at a time."""
+"""Splits a stream into lists, so that only one of them is in memory at a time."""
 
 from __future__ import annotations
 

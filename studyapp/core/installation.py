@@ -38,9 +38,9 @@ def check() -> None:
 
 
 def check_steps() -> None:
-    """Raise `InstallationError` if the tables stopped at one of the steps that are now one.
+    """Raise `InstallationError` if only some of the migrations that are now one were applied.
 
-    Django would take what is left of them for done.
+    Django would take the others for applied too.
     """
     done = MigrationRecorder(connection).applied_migrations()
     first = import_module("studyapp.migrations.0001_initial").Migration

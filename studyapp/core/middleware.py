@@ -40,7 +40,7 @@ def takes_files(view: View) -> View:
 
 
 class NeverCacheMiddleware:
-    """Forbids browsers and proxies to cache a response unless its view allows it."""
+    """Stops browsers and proxies from caching a response unless its view allows it."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

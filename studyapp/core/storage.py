@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
-    """Write the file under a temporary name beside it, then rename it: a reader never sees a part.
+    """Write the file under a temporary name beside it, then rename it, so that readers never see
+    part of it.
 
     `mode` sets the permissions; by default the process's umask decides.
     """

@@ -1,8 +1,8 @@
-"""One way to compare and to search texts: without regard to case and spacing."""
+"""Folds text for comparing and searching: case and spacing do not matter."""
 
 from __future__ import annotations
 
 
 def fold(text: str) -> str:
-    """Return the text with single spaces and its case folded."""
+    """Return the text with its case folded and runs of white space as single spaces."""
     return " ".join(text.split()).casefold()

@@ -77,7 +77,7 @@ FIRST_COLUMNS = (
 
 
 class ShownTrial(NamedTuple):
-    """A trial as an export reads it: building a million model objects would take minutes."""
+    """A trial as an export reads it: plain values, since a million model objects take minutes."""
 
     pk: int
     participation_id: int

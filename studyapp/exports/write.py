@@ -61,7 +61,7 @@ class Forms:
     """Options for the layout of an export."""
 
     spreadsheet: bool = False
-    """Also write `*.spreadsheet.csv`: no text is taken for a formula, UTF-8 has a mark."""
+    """Also write `*.spreadsheet.csv`: no text is taken for a formula; has a byte order mark."""
     parquet: bool = False
     """Also write each table as Parquet."""
     psych_ds: bool = False

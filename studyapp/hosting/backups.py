@@ -208,7 +208,7 @@ def _rows() -> str:
 
 
 def _known() -> set[str]:
-    """Every migration that this version has, and those that are part of one that it has."""
+    """Every migration of this version, and those that its squashed migrations replace."""
     here = MigrationLoader(None).disk_migrations or {}
     parts = [key for one in here.values() for key in one.replaces]
     return {" ".join(key) for key in [*here, *parts]}
@@ -255,7 +255,7 @@ def _in_data(path: Path) -> bool:
 
 
 def _copy(source: Path, target: Path, watch: Watch) -> str:
-    """Copy a file with its permissions; returns its SHA-256."""
+    """Copy a file with its permissions and return its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with source.open("rb") as read_from, target.open("wb") as written:

@@ -67,7 +67,7 @@ def prometheus(request: HttpRequest) -> HttpResponse:
 
 
 def readiness() -> dict[str, bool]:
-    """Each thing that the site needs → whether it works."""
+    """Name of a dependency → whether it works."""
     return {
         "database": _database_answers(),
         "broker": broker.answers(settings.CELERY_BROKER_URL),

@@ -1,4 +1,5 @@
-"""Figures for Prometheus, counted in the database on each request: every process gives the same."""
+"""Figures for Prometheus, counted in the database on each request, so every process gives the same
+figures."""
 
 from __future__ import annotations
 

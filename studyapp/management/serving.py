@@ -15,7 +15,7 @@ from studyapp.hosting.serving import ServingError, Site
 
 
 def add_arguments(parser: CommandParser) -> None:
-    """Add the options of both commands."""
+    """Add the options that both commands have."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1, help="processes of the web server")

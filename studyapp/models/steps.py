@@ -36,7 +36,7 @@ STEPS = (
     Step.TRIAL,
     Step.QUESTIONNAIRE,
 )
-"""The steps that a study can have, in their fixed order. `thanks` and `ended` are no choice."""
+"""The steps that a study can have, in their fixed order. `thanks` and `ended` cannot be chosen."""
 NEEDED = (Step.CONSENT, Step.INSTRUCTIONS, Step.TRIAL)
 """The steps that every study has; the paper's study has no others."""
 

@@ -26,7 +26,7 @@ def default_strata() -> list[str]:
 
 
 class StudyManager(models.Manager["Study"]):
-    """Every study but the copies made for previews, whose answers are no data."""
+    """Every study but the copies made for previews, whose answers do not count."""
 
     def get_queryset(self) -> models.QuerySet["Study"]:
         """Without previews."""
@@ -141,7 +141,7 @@ class Study(models.Model):
     preview_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
-    """The study of which this is a preview copy; its answers are no data."""
+    """The study of which this is a preview copy; its answers do not count."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )

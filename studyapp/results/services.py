@@ -38,7 +38,7 @@ class Report:
 
 
 def make_report(*, responses: Path, out: Path) -> Path:
-    """Make the report of an exported `responses.csv` in the folder `out`; returns its page.
+    """Make the report of an exported `responses.csv` in the folder `out`, and return its page.
 
     Raises `ReportError` if the table is refused.
     """

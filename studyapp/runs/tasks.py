@@ -8,7 +8,7 @@ from studyapp.runs.services import executor, imports
 
 
 def work(lease: jobs.JobLease) -> bool:
-    """Execute the job's run; returns True if the job was put back."""
+    """Execute the job's run. Return True if the job was put back."""
     run = Run.objects.filter(pk=lease.job.target).first()
     if run is None:
         raise jobs.WorkError("the run no longer exists")

@@ -3,7 +3,7 @@
 The design hash, `study.json`, the copies made for a preview and for the next version, the fields of
 the wizard and the options of `create_study` all follow from it. To add a setting: its column in
 `models/studies.py`, its line in `SETTINGS`. A column without a line counts as a setting that is
-hashed, exported and copied, so that a forgotten line can lose nothing.
+hashed, exported and copied, so that nothing is lost if its line is forgotten.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ NO_SETTING = frozenset(
         "created_by", "created_at", "frozen_at",
     }
 )  # fmt: skip
-"""The other columns: whose the study is, and where it stands."""
+"""The other columns: the study's owner and its state."""
 
 
 def every_setting() -> Iterator[Setting]:

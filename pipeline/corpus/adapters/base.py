@@ -81,7 +81,7 @@ def no_concepts(_folder: Path) -> dict[str, Any] | None:
 
 def audio_files(folder: Path) -> list[Path]:
     """Everything under the folder whose suffix is one of sound, sorted: files, and what only looks
-    like one (a folder, a link that leads nowhere), which is set aside when it is looked at."""
+    like one (a folder, a dangling link), which is set aside when it is checked."""
     return sorted(path for path in _found_under(folder) if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
@@ -174,7 +174,7 @@ def _without_surrogates(name: str) -> str:
 
 
 def _without_lone_surrogates(text: str) -> str:
-    """`text` without lone surrogates, which JSON can escape but no file can hold."""
+    """`text` without lone surrogates, which JSON can escape but UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -145,8 +145,8 @@ def _only(value: Any) -> Any:
 
 
 def _grouped(entries: Iterable[CorpusEntry]) -> list[CorpusEntry]:
-    """The entries with their groups: the video that the name contains, else the original that the
-    file is a copy of, if that is listed."""
+    """The entries with their groups: the video that the name contains, else the original of a copy,
+    if the corpus lists it."""
     listed = list(entries)
     originals = {PurePosixPath(entry.track).stem for entry in listed}
     return [

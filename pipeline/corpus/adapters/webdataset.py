@@ -1,12 +1,11 @@
 """Tar shards in webdataset format, as in MusicSet (Wei et al. 2024): `*.tar` under the folder.
 
 A sample is a sound (`KEY.flac`) and its metadata, `KEY.json` or `KEY.txt`, where KEY is the sound's
-name without its suffix or, as the format defines it, up to its first dot. Read from the JSON are a
-caption (`caption`, `text`, `main_caption` or `description`; the first if it is a list), tags
-(`tags`, `tag` or `aspect_list`), `artist`, `license` and, only for the split, the artist, album,
-track or video that it names. Nothing is unpacked: a track's path leads into its shard. Unusable
-items (metadata without a sound, a link that leads nowhere, a truncated shard) are listed with their
-reason.
+name without its suffix or, as the format defines it, up to its first dot. The JSON gives a caption
+(`caption`, `text`, `main_caption` or `description`; the first if it is a list), tags (`tags`, `tag`
+or `aspect_list`), `artist`, `license` and, for the split only, the artist, album, track or video
+that it names. Nothing is unpacked: a track's path leads into its shard. Unusable items (metadata
+without a sound, a link that leads nowhere, a truncated shard) are listed with their reason.
 
 Clips of the same recording share a split, and so do those of the same artist. The split goes by the
 artist, else by the album, video or track in the JSON, else by the YouTube video (MusicCaps, and

@@ -141,7 +141,7 @@ def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def _has_answer(candidate: Any) -> bool:
-    """Whether a candidate ended normally or at the token limit, and has a text."""
+    """Whether a candidate ended normally or at the token limit, and contains text."""
     if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
         return False
     return bool(_text_of(candidate).strip())
@@ -276,7 +276,8 @@ def _words(entry: Mapping[str, Any], key: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` in one line, without lone surrogates, which JSON can escape but no table can hold."""
+    """`text` in one line, without lone surrogates, which JSON can escape but UTF-8 cannot
+    encode."""
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 

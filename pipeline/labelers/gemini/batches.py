@@ -4,7 +4,8 @@ Questions are uploaded as files of JSON lines, one file per job. The ledger reco
 name, a hash of its questions, before the job is created, and its actual name as soon as that is
 known. If the process is killed in between, the next start finds the job by its display name instead
 of paying for another. Answers that were paid for are fetched even if nothing new may be asked. If a
-job expired, was cancelled or failed in part, its answers are kept and a later start asks the rest.
+job expired, was cancelled or failed in part, its answers are kept and a later start asks the other
+questions.
 """
 
 from __future__ import annotations
@@ -202,7 +203,7 @@ def _fetch_all(
 def _fetch(
     config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
 ) -> list[str]:
-    """Wait for a job and record its replies; returns the reasons of questions without an answer."""
+    """Wait for a job, record its replies, and return why any questions have no answer."""
     found = _none_if_404(lambda: _ended(config, client, job))
     replies = found and _none_if_404(lambda: _replies(config, client, found))
     if found is None or replies is None:
@@ -251,7 +252,7 @@ def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[s
 
 
 def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
-    """Wait until the job has ended; returns the job."""
+    """Wait until the job has ended, and return it."""
     while True:
         found = _with_retries(config, lambda: client.batches.get(name=job))
         if found.state and found.state.name in ENDED:
@@ -276,7 +277,7 @@ def _with_retries(config: GeminiConfig, call: Callable[[], Found]) -> Found:
 
 
 def _record_failure(calls: Calls, key: str, error: Any, state: str) -> str:
-    """Record a question without a reply; returns the reason, or "" if the refusal is final."""
+    """Record a question without a reply. Return the reason, or "" if the refusal is final."""
     if not isinstance(error, dict):
         error = {"message": str(error)}
     code, message = error.get("code"), calls.clean(str(error.get("message") or ""))[:200]

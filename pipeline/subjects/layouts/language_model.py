@@ -42,8 +42,7 @@ PLAIN = {
 }
 """Properties of transformers' decoder; it cannot represent an audiocraft model that differs."""
 NO_DEFAULTS = {"norm_first": True, "bias_attn": False, "bias_ff": False, "bias_proj": False}
-"""The same, where audiocraft's default is the other value, which holds if the config does not name
-it."""
+"""The same, where audiocraft's default is the other value, which applies if the config omits it."""
 
 
 def to_transformers(state: Mapping[str, torch.Tensor]) -> Tensors:

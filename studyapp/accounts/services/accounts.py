@@ -68,7 +68,8 @@ def join(*, secret: str, form: UserCreationForm[User]) -> tuple[User, Project]:
 
 @transaction.atomic
 def set_password(*, user: User, password: str, by_link: bool = False) -> None:
-    """Set a new password; it ends the account's other sessions (through Django) and its tokens."""
+    """Set a new password, which ends the account's tokens and (through Django) its other
+    sessions."""
     user.set_password(password)
     user.save(update_fields=["password"])
     ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())

@@ -41,7 +41,7 @@ def make(*, name: str, owner: User, may_start_runs: bool = True) -> Project:
 
 
 def invite(*, project: Project, role: Role, note: str, by: User) -> tuple[Invitation, str]:
-    """Create an invitation; returns it with its secret, which is not stored."""
+    """Create an invitation and return it with its secret, which is not stored."""
     secret = secrets.token_urlsafe(24)
     made = Invitation.objects.create(
         project=project, role=role, note=note[:100], secret_hash=secret_hash(secret), invited_by=by,

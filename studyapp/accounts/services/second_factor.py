@@ -25,7 +25,7 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
 
 @transaction.atomic
 def spend(authenticator: Authenticator, code: str) -> bool:
-    """Record that a code is used; returns False if it was used before.
+    """Record that a code is used. Return False if it had been used before.
 
     allauth itself deletes used recovery codes.
     """

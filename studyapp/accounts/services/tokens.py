@@ -22,7 +22,7 @@ PREFIX = "ew_"
 
 
 def make(*, user: User, name: str) -> tuple[ApiToken, str]:
-    """Create a token; returns it with its secret, which cannot be read again."""
+    """Create a token and return it with its secret, which cannot be read again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         user=user, name=name[:100], prefix=secret[:8], secret_hash=secret_hash(secret),
@@ -33,7 +33,7 @@ def make(*, user: User, name: str) -> tuple[ApiToken, str]:
 
 
 def revoke(*, user: User, pk: int) -> bool:
-    """Revoke one of the user's tokens; returns whether it existed."""
+    """Revoke one of the user's tokens and return whether it existed."""
     own = ApiToken.objects.filter(pk=pk, user=user, revoked_at=None)
     return bool(own.update(revoked_at=timezone.now()))
 

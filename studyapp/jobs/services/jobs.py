@@ -164,7 +164,7 @@ def stop(*, kind: str, target: int) -> bool:
 
 
 def sweep() -> int:
-    """Requeue the jobs of dead workers and notify each queue with due jobs; returns how many.
+    """Requeue the jobs of dead workers, notify each queue with due jobs, and return how many.
 
     A worker counts as dead if its lease expired, or if it was a process of this machine and no
     longer exists. A job that has lost `MAX_LOSSES` workers fails instead.
@@ -195,7 +195,7 @@ def _lost() -> QuerySet[Job]:
 
 
 def start_sweeper(*others: Callable[[], object]) -> None:
-    """Sweep now and then every `SWEEP_SECONDS`, in a thread that ends with the worker.
+    """Sweep at once, then every `SWEEP_SECONDS`, in a thread that ends with the worker.
 
     `others` are called before each sweep.
     """

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError("; ".join(filter(None, errors)))
 
     def _once(self, study: Study) -> str:
-        """Compare and print the outcome; returns the error, or ""."""
+        """Compare, print the outcome, and return the error, or ""."""
         try:
             done = prolific.reconcile(study=study)
         except RecruitmentError as error:

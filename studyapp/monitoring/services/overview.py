@@ -39,7 +39,7 @@ class Monitor:
     cells: list[tuple[str, Cells]]
     """The condition's name, or its number while blinded, and how far its items are filled."""
     items: list[tuple[int, int]]
-    """Number of ratings, number of items that have so many."""
+    """A number of ratings, and the number of items that have that many."""
     pace: Pace
     dropouts: list[tuple[str, int]]
     """Page, number of participations that dropped out there."""

@@ -43,7 +43,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 
 @require_GET
 def study_flags(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    """How often each flag was raised: a part of the study's page that is loaded after it."""
+    """How often each flag was raised; the study's page loads this part once it is shown."""
     study = study_for(request, slug, version)
     context = {"study": study, "flags": flag_services.flags(study), "newest": flag_services.NEWEST}
     return render(request, "researcher/study_flags.html", context)

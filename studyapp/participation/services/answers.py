@@ -136,6 +136,6 @@ def _elapsed_ms(trial: Trial) -> int:
 
 
 def _response_ms(trial: Trial) -> int:
-    """How long the answer took; if the clock was set back, the least it can have taken."""
+    """How long the answer took; if the clock was set back, the shortest time possible."""
     elapsed = _elapsed_ms(trial)
     return elapsed if elapsed >= 0 else round(1000 * selectors.seconds_of(trial))

@@ -101,7 +101,7 @@ def _rows(
 def _values(
     events: Sequence[EventData], trial: selectors.TrialEvents, limit: int
 ) -> Iterator[int | None]:
-    """The events' values; durations, including earlier calls, add up to at most `limit`."""
+    """The events' values; durations, with those of earlier calls, add up to at most `limit`."""
     left = {
         Event.Type.HEARD.value: max(0, limit - trial.heard_ms),
         Event.Type.VISIBLE.value: max(0, limit - trial.hidden_ms),

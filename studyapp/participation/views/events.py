@@ -16,7 +16,8 @@ from studyapp.participation.views import visitor
 @login_not_required
 @require_POST
 def events(request: HttpRequest, slug: str) -> JsonResponse:
-    """Take a list of events; answer which sequences are stored and which clips count as heard."""
+    """Store a list of events; respond with the sequences stored and the clips that count as
+    heard."""
     participation = visitor.bare_participation_of(request, slug)
     if participation is None:
         return JsonResponse({"error": "no participation"}, status=403)

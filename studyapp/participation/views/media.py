@@ -33,7 +33,7 @@ def audio(request: HttpRequest, slug: str, token: str, number: int) -> HttpRespo
 @login_not_required
 @require_safe
 def sound(request: HttpRequest, slug: str, token: str) -> HttpResponse:
-    """A sound of the participant's sound checks or example."""
+    """A sound from the participant's sound checks or example."""
     participation = visitor.bare_participation_of(request, slug)
     path = participation and selectors.step_sound(participation=participation, token=token)
     if not path:

@@ -57,7 +57,7 @@ def page(step: Step) -> Callable[[PageView], Callable[..., HttpResponse]]:
 
 
 def _place_lost(request: HttpRequest, participation: Participation) -> HttpResponse:
-    """A page that says so; a script that sent an answer is redirected to it."""
+    """The page that says the place is lost; a script that sent an answer is redirected to it."""
     if request.method == "POST":
         return redirect_to_current_step(request, participation, saved=False)
     return ending(request, "place_lost", study=participation.study, participation=participation)

@@ -1,6 +1,6 @@
-"""Who makes a request: the participant's cookie, hashed outside identifiers, simulation tokens.
+"""Who is making a request: the participant's cookie, hashed outside identifiers, simulation tokens.
 
-A participation is found again by a signed, HTTP-only cookie bound to the study's path, or by the
+A participation is recognised by a signed, HTTP-only cookie bound to the study's path, or by the
 keyed hash of what a recruiting service sends. After the first redirect, no URL contains either.
 """
 

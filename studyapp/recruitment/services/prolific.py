@@ -73,7 +73,7 @@ def check_signature(*, body: bytes, timestamp: str, signature: str) -> None:
 
 
 def handle_message(*, body: bytes) -> str:
-    """Handle a message whose signature was checked; returns the outcome. Repetitions do nothing.
+    """Handle a message whose signature was checked, and return the outcome. Repetitions do nothing.
 
     Messages are identified by their signed body; the header X-Event-ID is not signed.
 
@@ -122,7 +122,7 @@ def reconcile(*, study: Study) -> Reconciled:
 
 
 def _mark(study: Study, known: set[str], before: datetime) -> list[Participation]:
-    """Mark each participation as listed or not; returns those that are not listed.
+    """Mark each participation as listed or not, and return those that are not.
 
     A participation that began while the list was read may be missing and is skipped this time.
     """

@@ -1,7 +1,8 @@
 """The budget for remote services, which all runs of a project share.
 
 A run's spending is read from its ledger, so payments still count when a run fails or is stopped.
-Only one run of a project may use paid services at a time: two would each be given the same rest.
+Only one run of a project may use paid services at a time: two would each be given the same
+remainder.
 """
 
 from __future__ import annotations

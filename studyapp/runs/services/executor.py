@@ -57,7 +57,7 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
 
 
 def index_run(*, run: Run, lease: jobs.JobLease | None = None) -> int:
-    """Make rows from the run's directory and mark the run as done; returns its number of features.
+    """Make rows from the run's directory, mark the run as done, and return its number of features.
 
     A run that is already indexed is not changed. A job passes its `lease`, so that a worker that
     has lost it writes nothing. Raises `PipelineError` if a file cannot be read.
@@ -119,7 +119,8 @@ def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
 
 @transaction.atomic
 def _begin_stage(run: Run, record: StageRecord, lease: jobs.JobLease) -> RunConfig:
-    """Mark a stage as running; returns the config to run it with. Raises as `_config_for` does."""
+    """Mark a stage as running and return the config to run it with. Raises what `_config_for`
+    raises."""
     if run.project_id is not None:
         # Two runs of a project that start at once must not both be given the same remaining budget.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)

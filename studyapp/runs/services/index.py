@@ -43,7 +43,7 @@ class Files(Protocol):
 
 @transaction.atomic
 def make_rows(*, run: Run, files: Files) -> int:
-    """Index the run unless it is indexed already; returns its number of features."""
+    """Index the run unless it is indexed already, and return its number of features."""
     if run.features.exists():
         return run.features.count()
     names = _table_names(files, "features", skip=".neighbours")
@@ -59,7 +59,7 @@ def make_rows(*, run: Run, files: Files) -> int:
 
 
 def _make_features(run: Run, sae: str, files: Files) -> dict[str, Feature]:
-    """Create the kept features of one SAE; returns them by identifier."""
+    """Create the kept features of one SAE, and return them by identifier."""
     neighbours = _neighbours(files.read_table(f"features/{sae}.neighbours.parquet").to_pylist())
     kept = [r for r in files.read_table(f"features/{sae}.parquet").to_pylist() if r["kept"]]
     made = Feature.objects.bulk_create(

@@ -118,7 +118,7 @@ def queue_run(*, run: Run, by: "User | AnonymousUser | None" = None) -> None:
 
 
 def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None) -> list[str]:
-    """Re-run a finished stage and the stages after it; returns the names of all of them.
+    """Re-run a finished stage and the stages after it, and return the names of all of them.
 
     The features' rows are deleted and made again after the last stage. Rows are deleted before
     files, so that an interruption leaves a stopped run that can continue, and never a run that is
@@ -170,7 +170,7 @@ def give_run(*, run: Run, project: Project | None) -> None:
 
 
 def recover_runs() -> int:
-    """Create the missing jobs of queued and running runs; returns how many runs had none.
+    """Create the missing jobs of queued and running runs, and return how many runs had none.
 
     If a run's last job failed because its workers died, the run fails with that reason instead.
     """

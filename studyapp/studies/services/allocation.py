@@ -1,8 +1,9 @@
-"""Which trials a participation gets: drawn from study, counts and seed only, so repeatable.
+"""Which trials a participation gets: drawn from study, counts and seed only, so that it is
+repeatable.
 
 Nothing here reads or writes a row. `draw` takes what the study fixes (`Frame`), what was held at
 that moment (`Counts`) and the seed. It returns the condition, the trials, their order and the order
-of their options. Equal input always gives an equal allocation; a change of that needs a new
+of their options. Equal input always gives an equal allocation; to change the draw, add a new
 `ALGORITHM`.
 
 *Cells.* A participation has every feature at most once. Between participants all its features are
@@ -73,7 +74,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class AllocatedTrial:
-    """A trial that is to be made."""
+    """A trial to be created."""
 
     item: str
     kind: str

@@ -1,8 +1,8 @@
-"""What a study's design hash covers, as one document: it is hashed, exported, and hashed again.
+"""What a study's design hash covers, as one document that an export contains and can verify.
 
-The hash is SHA-256 over the document as JSON: keys sorted, no spaces, UTF-8 as it is. `study.json`
-holds the document under `design` and the names of its parts under `design_hash_covers`, so that
-`hash_of_export` needs nothing else.
+The hash is SHA-256 over the document as JSON: keys sorted, no spaces, UTF-8 without escapes.
+`study.json` holds the document under `design` and the names of its parts under
+`design_hash_covers`, so that `hash_of_export` needs nothing else.
 """
 
 from __future__ import annotations

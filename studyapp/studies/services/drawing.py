@@ -56,10 +56,10 @@ def shares(
     wanted: int,
     lot: random.Random | None = None,
 ) -> dict[str, int]:
-    """How many features each stratum gives: in proportion to `kept`, at most `eligible`.
+    """How many features each stratum contributes: in proportion to `kept`, at most `eligible`.
 
-    By largest remainder. What a stratum cannot give is shared among the others in the same way.
-    Equal remainders go to the first name, or by lot.
+    By largest remainder. What a stratum lacks is shared among the others in the same way. Equal
+    remainders go to the first name, or by lot.
     """
     names = sorted(eligible)
     if lot is not None:
@@ -169,7 +169,8 @@ def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
 
 
 def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
-    """Three clips of the top exemplars, in random order, which does not tell the rank."""
+    """Three clips of the top exemplars, in random order, so that the order does not reveal the
+    rank."""
     return stream(seed, f"clips:{pooled.feature.identifier}").sample(pooled.clips, CLIPS)
 
 

@@ -105,7 +105,8 @@ def update_study(*, study: Study, **changes: Any) -> Study:
 
 
 def freeze(study: Study) -> Study:
-    """Freeze a draft for good and store its design hash. Raises `StudyError` if it is no draft."""
+    """Freeze a draft for good and store its design hash. Raises `StudyError` if it is not a
+    draft."""
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.state != Study.State.DRAFT:

@@ -1,4 +1,4 @@
-"""The row that settings make, its default texts, and what participants could not be shown."""
+"""Fills a study's row from settings and default texts, and checks that it can be shown."""
 
 from __future__ import annotations
 

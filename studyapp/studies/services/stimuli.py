@@ -58,7 +58,7 @@ def make_synthetic_stimulus(
 
 
 def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
-    """Write a check's sound, mono or stereo, as FLAC; returns its path in `EARWITNESS_DATA`.
+    """Write a check's sound, mono or stereo, as FLAC; return its path in `EARWITNESS_DATA`.
 
     It gets that integrated loudness, or stays as it is if that is None.
     """
@@ -95,7 +95,8 @@ def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: s
 
 
 def common_length(lengths: list[float]) -> float:
-    """Length of every stimulus of a study, seconds: the shortest clip of at least 0.8 medians.
+    """Length of every stimulus of a study, seconds: the shortest clip that has at least 0.8 of the
+    median.
 
     Longer clips are cut at their end, shorter ones padded with silence, so that one unusually short
     clip does not shorten all the others.

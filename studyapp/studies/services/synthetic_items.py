@@ -31,7 +31,7 @@ class Maker(Protocol):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A practice trial: a sound in three variants, five labels, what is said after the answer."""
+    """A practice trial: a sound in three variants, five labels, and the feedback on the answer."""
 
     make: Maker
     names: Names

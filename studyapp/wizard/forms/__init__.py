@@ -1,7 +1,7 @@
 """The forms of the wizard: one for each step of `services.answers.STEPS`.
 
 A form shows every answer, given or default, and returns values that JSON can hold (`plain`). If the
-answers together cannot be, the page of the step that made it so says why.
+answers contradict one another, the step that caused this says why.
 """
 
 from studyapp.wizard.forms.base import Group, StepForm

@@ -25,9 +25,9 @@ class Group:
 
 
 def field_of(one: Setting, **given: Any) -> forms.Field:
-    """The form field of a setting: its kind is from the column, words and limits from the table.
+    """The form field of a setting: the column gives its kind, the table its words and limits.
 
-    What is `given` goes before both.
+    `given` overrides both.
     """
     said: dict[str, Any] = {"label": one.label, "help_text": one.help}
     if one.limits:
@@ -41,7 +41,7 @@ def field_of(one: Setting, **given: Any) -> forms.Field:
 class StepForm(forms.Form):
     """What the steps share: a field for each setting that the table has for `step`.
 
-    A class declares the fields that need more than the table says, and those that are no setting.
+    A class declares the fields that need more than the table says, and those that are not settings.
     """
 
     step: ClassVar[str]

@@ -61,7 +61,7 @@ class SourcesForm(StepForm):
         return list(self.fields[name].widget.value_from_datadict(self.data, self.files, name) or ())
 
     def clean_saes(self) -> list[str]:
-        """An empty list stands for all of them."""
+        """Return an empty list if all of them are chosen."""
         given = list(self.cleaned_data["saes"])
         return [] if set(given) == set(self.names) else given
 
@@ -111,14 +111,14 @@ class FeaturesForm(StepForm):
     seed = field_of(setting("seed"), max_value=2**31 - 1)
 
     def arrange(self) -> None:
-        """Count the eligible features; by default no more are wanted."""
+        """Count the eligible features, which limit the default number."""
         self.eligible = services.eligible(self.answers)
         if self.eligible and "features_wanted" not in self.draft.answers:
             most = services.default_features(self.eligible.eligible)
             self.initial["features_wanted"] = most
 
     def clean_features_wanted(self) -> int:
-        """At most as many as can be drawn."""
+        """Refuse more features than can be drawn."""
         wanted: int = self.cleaned_data["features_wanted"]
         if self.eligible and wanted > self.eligible.eligible:
             raise forms.ValidationError(
@@ -176,7 +176,7 @@ class SizeForm(StepForm):
     )  # fmt: skip
 
     def clean_trials_per_participation(self) -> int:
-        """Each trial needs a different feature."""
+        """Refuse more trials than features, since each trial needs a different one."""
         trials: int = self.cleaned_data["trials_per_participation"]
         features = self.answers["features_wanted"]
         if trials > features:

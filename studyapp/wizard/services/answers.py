@@ -1,8 +1,8 @@
 """The answers of a study in the making: their defaults, and the settings that follow from them.
 
-An answer that was not given is the default, which follows from the earlier answers: anyone in a
-hurry simply goes on. Answers have the names of the settings, apart from those that a step asks for
-in pieces, and those that are no setting: runs, methods, the effect of interest, recruitment.
+An answer that was not given is the default, which follows from the earlier answers, so any step can
+be left as it is. Answers have the names of the settings, apart from those that a step asks for in
+pieces, and those that are not settings: runs, methods, the effect of interest, recruitment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CURRENCY = "EUR"
 TEST = "difference_mean_confidence"
 """The analysis's confirmatory test, unless the plan says otherwise."""
 COUNTED_FEATURES = 20_000
-"""A page counts the eligible ones among up to this many features; beyond, it gives a bound."""
+"""A page counts the eligible ones of up to this many features; beyond that it gives a bound."""
 
 
 def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
@@ -128,7 +128,7 @@ def eligible(answers: Answers) -> Eligible | None:
 
 
 def participants(answers: Answers) -> int:
-    """Complete participations needed for the wished ratings, of all conditions together."""
+    """Complete participations needed for the requested ratings, over all conditions."""
     return frames.participations(
         features=answers["features_wanted"],
         ratings=answers["ratings_per_item"],
