@@ -47,7 +47,7 @@ def check_steps() -> None:
     missing = [name for app, name in first.replaces if (app, name) not in done]
     if ("studyapp", "0001_initial") in done and missing:
         raise InstallationError(
-            f"the database has not reached {missing[-1]}: bring it there by `manage.py migrate` of "
+            f"the database has not reached {missing[-1]}: run `manage.py migrate` of "
             "the version that has that step, then start this one"
         )
 

@@ -103,7 +103,7 @@ class _NoFiles(FileUploadHandler):
     """Refuses a file at its first byte, before any of it is stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        raise MultiPartParserError("this page takes no file")
+        raise MultiPartParserError("this page does not accept files")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         return None

@@ -80,7 +80,7 @@ def back_up(*, out: Path, with_data: bool = True, watch: Watch = lambda _: None)
         raise BackupError(f"{out} already exists; give a new folder")
     if _in_data(out):
         raise BackupError(
-            f"{out} is inside the data folder, which it would copy; give another place"
+            f"{out} is inside the data folder, which it would copy; give another folder"
         )
     draft = out.with_name(f"{out.name}.partial")
     try:

@@ -60,7 +60,7 @@ def problem_with(steps: Sequence[str]) -> str:
     """Why these cannot be a study's steps, as one line; empty if they can."""
     unknown = [step for step in steps if step not in STEPS]
     if unknown:
-        return f"there is no step {unknown[0]!r}: known are {', '.join(STEPS)}"
+        return f"there is no step {unknown[0]!r}; known: {', '.join(STEPS)}"
     missing = [step.value for step in NEEDED if step not in steps]
     if missing:
         return f"every study needs the step {missing[0]}"

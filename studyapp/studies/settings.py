@@ -118,7 +118,7 @@ SETTINGS = (
     Setting("practice_trials", "Practice trials", "checks", "--practice"),
     Setting("check_sounds", made=True, bulky=True),
     Setting("languages", option="--languages",
-            option_help="comma-separated; the first is that of your own texts", editable=True),
+            option_help="comma-separated; your own texts are in the first", editable=True),
     Setting("texts", editable=True),
     Setting("debrief_text", "Debrief, at the end", "texts", editable=True),
     Setting("questions", option="--gold-msi", metavar="LANGUAGE=FILE",
@@ -142,8 +142,8 @@ SETTINGS = (
             "by eye.", added_later=True),
     # Not copied: after a rehearsal comes the real study, and no step asks about it.
     Setting("rehearsal", option="--rehearsal", copied=False, added_later=True,
-            option_help="no real data: simulated listeners may take part beside people, and all "
-            "are counted"),
+            option_help="not real data: simulated listeners may take part beside people, all "
+            "of whom are counted"),
 )  # fmt: skip
 NO_SETTING = frozenset(
     {

@@ -28,7 +28,7 @@ def default(name: str, language: str = "en") -> str:
     """The default text of that name (one of `NAMES`) and language (of `LANGUAGES`), Markdown."""
     if name not in NAMES or language not in LANGUAGES:
         known = f"{', '.join(NAMES)} in {', '.join(LANGUAGES)}"
-        raise KeyError(f"no text {name!r} in {language!r}: known are {known}")
+        raise KeyError(f"no text {name!r} in {language!r}; known: {known}")
     return (FOLDER / language / f"{name}.md").read_text(encoding="utf-8").strip()
 
 

@@ -207,7 +207,9 @@ class Service:
         if faults.may_pass(code):
             return Outcome(reason=reason, wait=faults.asked_to_wait(error))
         # The key, the model or the account is the problem, so the next call would fail too.
-        self._stop_method(f"Gemini refuses: {reason}; solve this and start again to ask the rest")
+        self._stop_method(
+            f"Gemini refuses: {reason}; solve this and start again to ask the other questions"
+        )
         return Outcome(reason=reason)
 
     def _check_model(self, asked: Question, reply: dict[str, Any]) -> None:

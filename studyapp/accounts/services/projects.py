@@ -69,7 +69,7 @@ def accept(*, secret: str, user: User) -> Project:
     )
     if found is None or not taken:
         raise ProjectError(
-            "the invitation was used or withdrawn, or has expired: ask for another one"
+            "the invitation has been used or withdrawn, or has expired: ask for a new one"
         )
     ranks = [Role.VIEWER, Role.EDITOR, Role.OWNER]
     member, made = Membership.objects.get_or_create(

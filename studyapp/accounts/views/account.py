@@ -43,5 +43,5 @@ def make_token(request: HttpRequest) -> HttpResponse:
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Revoke a token."""
     if tokens.revoke(user=user_of(request), pk=pk):
-        messages.success(request, "The token is revoked.")
+        messages.success(request, "The token has been revoked.")
     return redirect("account")

@@ -53,7 +53,7 @@ def email(request: HttpRequest) -> HttpResponse:
     form = EmailForm(request.POST or None, initial={"email": user.email})
     if request.method == "POST" and form.is_valid():
         accounts.set_email(user=user, email=form.cleaned_data["email"])
-        messages.success(request, "Your e-mail address is saved.")
+        messages.success(request, "Your e-mail address has been saved.")
         return redirect("account")
     status = 422 if form.errors else 200
     return render(request, "account/email.html", {"form": form}, status=status)
@@ -107,5 +107,5 @@ class ByLink(auth_views.PasswordResetConfirmView):
         user = cast(User, self.user)
         accounts.set_password(user=user, password=form.cleaned_data["new_password1"], by_link=True)
         self.request.session.flush()
-        messages.success(self.request, "Your new password is set: log in with it.")
+        messages.success(self.request, "Your new password has been set. Log in with it.")
         return redirect(str(self.success_url))

@@ -20,7 +20,7 @@ from studyapp.models import Role
 def make_project(request: HttpRequest) -> HttpResponse:
     """Create a project that the user owns."""
     if not may_make_projects(request.user):
-        raise PermissionDenied("Only administrators create projects.")
+        raise PermissionDenied("Only administrators can create projects.")
     try:
         # Members may create projects here, but only administrators grant machine time and money.
         project = services.make(

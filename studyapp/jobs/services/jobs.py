@@ -175,7 +175,7 @@ def sweep() -> int:
         state=Job.State.FAILED,
         losses=F("losses") + 1,
         error=f"the worker died {MAX_LOSSES} times while working on this "
-        "(killed, or out of memory?); its log says more",
+        "(killed, or out of memory?); see its log",
         finished_at=Now(),
     )
     freed = lost.update(state=Job.State.WAITING, losses=F("losses") + 1)

@@ -57,7 +57,7 @@ def unblind(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         if request.user.is_authenticated:
             reason = request.POST.get("reason", "")
             blinding.unblind(study=study, user=request.user, reason=reason)
-        messages.success(request, f"{study} is unblinded.")
+        messages.success(request, f"{study} has been unblinded.")
     except StudyError as error:
         messages.error(request, f"{error}.")
     return redirect("study", slug=slug, version=version)

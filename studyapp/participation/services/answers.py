@@ -110,9 +110,9 @@ def _check_turn(
 ) -> None:
     step = Step.PRACTICE if trial.kind == Trial.Kind.PRACTICE else Step.TRIAL
     if participation_selectors.step_of(participation) != step:
-        raise ParticipationError(f"{participation} takes no answers: {participation.status}")
+        raise ParticipationError(f"{participation} accepts no more answers: {participation.status}")
     if progress.current is None or progress.current.pk != trial.pk:
-        raise ParticipationError("the answer is not to the current trial")
+        raise ParticipationError("the answer is not for the current trial")
     if not constant_time_compare(trial.key, key):
         raise ParticipationError("the answer's key does not match the trial's")
 

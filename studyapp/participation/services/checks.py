@@ -119,7 +119,7 @@ def answer_headphones(
         record = steps.locked(participation=participation, step=Step.HEADPHONES)
         trial = current_trial(record)
         if trial["token"] != token:
-            raise ParticipationError("the answer is not to the current trial of the check")
+            raise ParticipationError("the answer is not for the current trial of the check")
         trial["given"] = choice
         trial["evidence"] = dict(evidence)
         _judge(participation, record)

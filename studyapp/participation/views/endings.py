@@ -18,7 +18,7 @@ from studyapp.recruitment.services import entry
 TEXTS = {
     "unknown": (
         _("There is no study at this address"),
-        _("Please check the link that you were given: a part of it may be missing."),
+        _("Please check the link that you were given: part of it may be missing."),
     ),
     "frozen": (
         _("This study has not started yet"),
@@ -34,7 +34,7 @@ TEXTS = {
     ),
     "full": (
         _("This study is full"),
-        _("All places are taken right now. A place may become free: you can try again later."),
+        _("All places are currently taken. One may become free, so you can try again later."),
     ),
     "crowded": (
         _("Too many people have started from your network today"),
@@ -54,8 +54,8 @@ TEXTS = {
     "broken_link": (
         _("This link is incomplete"),
         _(
-            "It should tell the study who you are, but that part was not filled in. Please go back "
-            "to where you were invited and open the study from there. Nothing was recorded."
+            "It should identify you, but that part was not filled in. Please go back to where you "
+            "were invited and open the study from there. Nothing was recorded."
         ),
     ),
     "unknown_submission": (
@@ -66,7 +66,7 @@ TEXTS = {
         ),
     ),
     "taken_part": (
-        _("You have been here before"),
+        _("You have already started this study"),
         _(
             "Each person can take part once. To continue where you stopped, use the browser and "
             "the link that you started with."

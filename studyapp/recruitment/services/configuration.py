@@ -53,7 +53,7 @@ def check_codes(given: Mapping[str, str]) -> None:
     """Raise `StudyError` for an unknown ending or an invalid code."""
     unknown = sorted(set(given) - set(ENDINGS))
     if unknown:
-        raise StudyError(f"codes are for {', '.join(ENDINGS)}, not {unknown[0]}")
+        raise StudyError(f"codes can be for {', '.join(ENDINGS)}, not {unknown[0]}")
     for ending, code in given.items():
         if not isinstance(code, str) or not CODE.fullmatch(code):
             raise StudyError(f"the code for {ending} is {code!r}: use up to 20 letters and digits")

@@ -151,9 +151,9 @@ def _act(kind: str, message: dict[str, Any]) -> str:
         service=Recruitment.Service.PROLIFIC, key=external_key(pid=pid, session=session)
     )
     if not found:
-        return "nobody of that name"
+        return "no such participation"
     ended = [entry.reclaim(participation=one, status=status) for one in found]
-    return status if any(ended) else "was over already"
+    return status if any(ended) else "had already ended"
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def _check_project(run: Run) -> None:
     count = under_way.exclude(pk=run.pk).count()
     if count >= settings.RUNS_PER_PROJECT:
         raise RunError(
-            f"project {project} has {count} runs waiting or running, and may have "
+            f"project {project} has {count} runs waiting or running, of at most "
             f"{settings.RUNS_PER_PROJECT}; wait for one to finish, or stop one"
         )
 

@@ -27,7 +27,7 @@ def unblind(*, study: Study, user: User, reason: str) -> Study:
     """
     reason = " ".join(reason.split())
     if not reason:
-        raise StudyError("say why the study is unblinded: the reason is recorded")
+        raise StudyError("say why you are unblinding the study: the reason is recorded")
     if study.state in (Study.State.DRAFT, Study.State.CLOSED):
         raise StudyError(f"{study} is {study.state}: there is nothing to unblind")
     with transaction.atomic():

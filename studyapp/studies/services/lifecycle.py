@@ -127,7 +127,7 @@ def open_study(study: Study) -> Study:
     """
     study.refresh_from_db()
     if study.design_hash and design_hash(study) != study.design_hash:
-        raise StudyError(f"{study} is not what was frozen: its design hash differs")
+        raise StudyError(f"{study} has changed since it was frozen: its design hash differs")
     try:
         return _move(study, (Study.State.FROZEN, Study.State.PAUSED), Study.State.OPEN)
     except IntegrityError as error:
@@ -194,7 +194,7 @@ def _check_numbers(study: Study) -> None:
             raise StudyError(f"{one.name} is {value}: it must be from {low} to {high}")
     unknown = [name for name in study.strata if name not in drawing.STRATA]
     if unknown:
-        raise StudyError(f"strata are of {', '.join(drawing.STRATA)}, not {unknown[0]!r}")
+        raise StudyError(f"strata must be from {', '.join(drawing.STRATA)}, not {unknown[0]!r}")
     quality_rules.check_rules(study.quality_rules)
     configuration.check_codes(study.codes)
     _check_extra_trials(study)
@@ -210,7 +210,7 @@ def _check_extra_trials(study: Study) -> None:
     for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
         value = getattr(study, name)
         if value not in choices.values:
-            raise StudyError(f"{name} is {value!r}: known are {', '.join(choices.values)}")
+            raise StudyError(f"{name} is {value!r}; known: {', '.join(choices.values)}")
     limits = {
         "catch_trials": min(len(synthetic_items.CATCHES), study.trials_per_participation),
         "repeat_trials": study.trials_per_participation // 2,
@@ -227,13 +227,13 @@ def _check_methods(run: Run, methods: Sequence[str]) -> None:
         have = ", ".join(known) or "none"
         raise StudyError(f"{run} has no labels by {', '.join(unknown)}: it has {have}")
     if not methods or len(set(methods)) != len(methods):
-        raise StudyError(f"methods must be one or more different names, not {list(methods)}")
+        raise StudyError(f"methods must be one or more distinct names, not {list(methods)}")
 
 
 def _check_words(study: Study, methods: Sequence[str]) -> None:
     """Check the slug, and that slug and title do not tell participants what is compared."""
     if not re.fullmatch(r"[a-zA-Z0-9_-]{1,60}", study.slug):
-        raise StudyError(f"slug is {study.slug!r}: up to 60 letters, digits, hyphens, underscores")
+        raise StudyError(f"slug is {study.slug!r}; use up to 60 letters, digits, - and _")
     for name in ("slug", "title"):
         value = getattr(study, name)
         told = [method for method in methods if method.casefold() in value.casefold()]

@@ -108,7 +108,7 @@ def _languages(languages: list[str]) -> str:
     unknown = [language for language in languages if language not in known]
     if unknown or not languages or len(set(languages)) != len(languages):
         given = ", ".join(languages) or "none"
-        return f"languages are {given}: they must be different ones of {', '.join(known)}"
+        return f"languages are {given}: they must be distinct, and from: {', '.join(known)}"
     return ""
 
 

@@ -16,7 +16,9 @@ RULES: dict[str, tuple[int, int]] = {"fast_seconds": (0, 60), "straight_line": (
 def check_rules(rules: Mapping[str, float]) -> None:
     """Raise `StudyError` if a rule is missing, unknown or out of range."""
     if set(rules) != set(RULES):
-        raise StudyError(f"quality_rules are {', '.join(sorted(RULES))}, not {', '.join(rules)}")
+        raise StudyError(
+            f"quality_rules must be {', '.join(sorted(RULES))}, not {', '.join(rules)}"
+        )
     for name, (low, high) in RULES.items():
         if not isinstance(rules[name], int | float) or not low <= rules[name] <= high:
             raise StudyError(f"{name} is {rules[name]}: it must be from {low} to {high}")

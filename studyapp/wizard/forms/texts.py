@@ -15,9 +15,9 @@ from studyapp.wizard.forms.base import Group, StepForm, field_of
 from studyapp.wizard.services.answers import Answers
 
 WORDING = (
-    "The Goldsmiths index needs its wording, and you need the right to use it: one paragraph for "
-    f"each of the items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this order, with "
-    "an empty line between them. First the item, then its seven answers, one per line."
+    "To use the Goldsmiths index, supply its wording, which you must have the right to use: one "
+    f"paragraph for each of the items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this "
+    "order, with empty lines between them. First the item, then its seven answers, one per line."
 )
 
 
@@ -112,8 +112,8 @@ class TextsForm(StepForm):
         if is_own and was_own and any(data.get(f"wording__{c}") for c, _ in settings.LANGUAGES):
             self.add_error(
                 "musical_training",
-                "Wording of the Goldsmiths index is given below: choose the index, "
-                "or empty its fields.",
+                "The fields below contain wording of the Goldsmiths index: choose the index, "
+                "or clear them.",
             )
         return data
 

@@ -62,7 +62,9 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
         return Estimate(problem="with one method there is nothing to compare")
     asked = question(answers)
     if asked["participants"] * asked["trials"] > MOST_RATINGS:
-        return Estimate(problem=f"over {MOST_RATINGS} ratings per method are not simulated here")
+        return Estimate(
+            problem=f"more than {MOST_RATINGS} ratings per method are not simulated here"
+        )
     known = draft.power if draft.power.get("asked") == asked else {}
     if "found" in known:
         return Estimate(found=known["found"])

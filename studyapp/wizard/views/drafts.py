@@ -163,7 +163,7 @@ def _offered(request: HttpRequest) -> list[Run]:
     """The runs from which this user may make a study; 403 if they may make none anywhere."""
     user = request.user
     if not user.is_superuser and not projects_of(user, Role.EDITOR).exists():
-        raise PermissionDenied("You are editor in no project.")
+        raise PermissionDenied("You are not an editor of any project.")
     return list(selectors.usable(editable(user, run_selectors.finished())))
 
 

@@ -316,7 +316,7 @@ def test_a_password_is_changed_and_set_again_by_a_link(
     page.get_by_label("New password", exact=True).fill("another long one")
     page.get_by_label("Confirm new password").fill("another long one")
     page.get_by_role("button", name="Set password").click()
-    page.get_by_text("Your new password is set").wait_for()
+    page.get_by_text("Your new password has been set").wait_for()
     look(page, "login-after-reset", wrong, PHONE)
     page.goto(link)
     page.get_by_role("heading", name="This link cannot be used").wait_for()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def test_tables_that_stopped_before_the_steps_became_one_are_refused() -> None:
     installation.check_steps()
     MigrationRecorder(connection).record_unapplied("studyapp", LAST)
-    with pytest.raises(CommandError, match=f"has not reached {LAST}: bring it there by"):
+    with pytest.raises(CommandError, match=f"has not reached {LAST}: run `manage.py migrate` of"):
         call_command("migrate", verbosity=0)
 
 

@@ -47,7 +47,7 @@ def test_flags_of_a_participation(answers: list[Facts], flags: list[str]) -> Non
 
 @pytest.mark.parametrize(
     ("rules", "message"),
-    [({"fast_seconds": 99}, "fast_seconds is 99"), ({"reject": True}, "quality_rules are")],
+    [({"fast_seconds": 99}, "fast_seconds is 99"), ({"reject": True}, "quality_rules must be")],
 )
 @pytest.mark.django_db
 def test_rules_out_of_range_are_refused(rules: dict[str, Any], message: str) -> None:

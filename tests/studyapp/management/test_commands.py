@@ -73,7 +73,7 @@ def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
     [
         (["known", "--features", "4", "--trials", "2", "--payment", "much"], "an amount and a cur"),
         (["known", "--quality", "fast_seconds=soon"], "is not NAME=VALUE"),
-        (["known", "--strata", "colour"], "strata are of"),
+        (["known", "--strata", "colour"], "strata must be from"),
         (["known", "--gold-msi", "en=nowhere.txt"], "en=nowhere.txt: .*No such file"),
         (["nothing"], "there is no run 'nothing'"),
         (["known", "--methods", "gemini"], "has no labels by gemini"),

@@ -147,7 +147,7 @@ def test_what_is_complete_stays_complete(service: Prolific, study: Study) -> Non
     client = Client()
     someone = arrive(study, "ann", client, service)
     passages.finish(client, study, someone)
-    assert send(returned("ann")).json() == {"outcome": "was over already"}
+    assert send(returned("ann")).json() == {"outcome": "had already ended"}
     someone.refresh_from_db()
     assert (someone.status, someone.completion_code) == ("complete", "DONE1234")
 
@@ -157,7 +157,7 @@ def test_what_is_complete_stays_complete(service: Prolific, study: Study) -> Non
     [
         ({"event_type": "study.status.change", "status": "ACTIVE"}, "not about a submission"),
         (returned("ann", "AWAITING REVIEW"), "nothing to do"),
-        (returned("nobody"), "nobody of that name"),
+        (returned("nobody"), "no such participation"),
     ],
 )
 def test_other_messages_are_taken_and_change_nothing(
@@ -351,6 +351,6 @@ def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> N
 def test_a_message_reaches_only_studies_of_the_service(service: Prolific, study: Study) -> None:
     other = make_study()
     copied = passages.enter(Client(), other, **link("ann"))
-    assert send(returned("ann")).json() == {"outcome": "nobody of that name"}
+    assert send(returned("ann")).json() == {"outcome": "no such participation"}
     copied.refresh_from_db()
     assert copied.status == "active"

@@ -94,7 +94,7 @@ def test_an_old_or_withdrawn_invitation_is_worth_nothing(project: Project) -> No
     assert projects.invitation(secret) is None
     made, secret = projects.invite(project=project, role=Role.VIEWER, note="", by=owner)
     projects.withdraw_invitation(project=project, pk=made.pk, by=owner)
-    with pytest.raises(projects.ProjectError, match="ask for another"):
+    with pytest.raises(projects.ProjectError, match="ask for a new one"):
         projects.accept(secret=secret, user=User.objects.get(username="stranger"))
 
 

@@ -147,7 +147,7 @@ def test_unblinding_is_asked_for_with_a_reason_and_recorded(
     someone = complete(study)
     page = place(study, "participation", someone.identifier)
     refused = researcher.post(place(study, "unblind-study"), {"reason": " "}, follow=True)
-    assert "say why the study is unblinded" in refused.content.decode()
+    assert "say why you are unblinding the study" in refused.content.decode()
     assert not AuditRecord.objects.filter(action="unblinded").exists()
     done = researcher.post(
         place(study, "unblind-study"), {"reason": "a bug is suspected"}, follow=True

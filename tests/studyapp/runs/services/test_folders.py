@@ -183,12 +183,12 @@ def test_a_project_has_so_many_runs_under_way(settings: Any) -> None:
 
     first = start()
     start()
-    with pytest.raises(RunError, match="has 2 runs waiting or running, and may have 2"):
+    with pytest.raises(RunError, match="has 2 runs waiting or running, of at most 2"):
         start()
     assert Run.objects.count() == 2
     lifecycle.stop_run(run=first)
     start()
-    with pytest.raises(RunError, match="may have 2"):
+    with pytest.raises(RunError, match="of at most 2"):
         lifecycle.queue_run(run=first)
     Project.objects.update(may_start_runs=False)
     with pytest.raises(RunError, match="may not start runs; an administrator can allow it"):

@@ -203,13 +203,13 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
         ({"steps": ["trial", "consent", "instructions"]}, "in this order"),
         ({"steps": [*paper_steps(), "dance"]}, "there is no step 'dance'"),
         ({"headphone_check": "huggins"}, "does not fit the steps"),
-        ({"languages": ["en", "xx"]}, "must be different ones of en, de"),
+        ({"languages": ["en", "xx"]}, "must be distinct, and from: en, de"),
         ({"languages": ["en", "de"], "consent_text": "Own."}, "consent_text is missing in de"),
         ({"questions": {"musical_training": "gold-msi"}}, "your wording of item 14 in en"),
         ({"slug": "descriptors-study"}, "the slug .* is shown to participants"),
         ({"title": "Corpus-Tags or not"}, "the title .* is shown to participants"),
         ({"saes": ["layer9"]}, "there is no SAE layer9 in these runs: they have layer2-n64-k4"),
-        ({"strata": ["colour"]}, "strata are of sae, layer, rate, score, not 'colour'"),
+        ({"strata": ["colour"]}, "strata must be from sae, layer, rate, score, not 'colour'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
