@@ -100,8 +100,8 @@ class TransformersClap:
 
 
 def check(model: str) -> None:
-    """Raise `PipelineError` if the folder holds another kind of model, a config that no model can
-    be built from, or files that lack a tensor, without loading the model."""
+    """Raise `PipelineError` if the folder holds a different kind of model, a config that no model
+    can be built from, or files that lack a tensor, without loading the model."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import ClapConfig, ClapModel
 
@@ -121,7 +121,7 @@ def check(model: str) -> None:
 
 
 def _require_clap(path: Path) -> None:
-    """Raise `PipelineError` if a config is not JSON, or is that of another kind of model."""
+    """Raise `PipelineError` if a config is not JSON, or is for a different kind of model."""
     config = read_json(path)
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "clap":

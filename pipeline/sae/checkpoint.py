@@ -78,7 +78,7 @@ def save(writer: StageWriter, name: str, sae: TopKSae, facts: SaeFacts) -> None:
 
 
 def load(directory: RunDirectory, name: str) -> StoredSae:
-    """Read an SAE of the run; raises `PipelineError` if it is missing or of another kind."""
+    """Read an SAE of the run; raises `PipelineError` if it is missing or of the wrong kind."""
     import numpy as np
     import torch
 
@@ -112,7 +112,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
 
 
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
-    """What `cfg.json` says of where an SAE belongs, without loading its weights."""
+    """What `cfg.json` says about where an SAE belongs, without loading its weights."""
     metadata = _read_cfg(directory, name).get("metadata")
     if not isinstance(metadata, dict):
         raise PipelineError(f"SAE {name}: its cfg.json has no metadata that Earwitness wrote")
@@ -128,7 +128,7 @@ def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
 
 
 def _check_kinds(name: str, facts: SaeFacts) -> None:
-    """Raise `PipelineError` if a part of the metadata is missing or of another kind."""
+    """Raise `PipelineError` if part of the metadata is missing or of the wrong type."""
     for key, kind in get_type_hints(SaeFacts).items():
         value = getattr(facts, key)
         # JSON writes a float that is whole as an int.

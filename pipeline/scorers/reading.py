@@ -65,8 +65,8 @@ def mean_of_others(
     """Mean AUROC on each feature [feature] of other features' labels of rank ≤ `CONTRAST_RANKS`.
 
     `areas` [text, feature]: AUROC of each text on each feature; `row`, `column`: where texts and
-    features stand in it. A text counts as often as other features have it. NaN where no other
-    feature has a label.
+    features are in it. A text counts as often as other features have it. NaN where no other feature
+    has a label.
     """
     # 1) given [text, feature]: how often each feature has each text among its labels.
     given = np.zeros(areas.shape)

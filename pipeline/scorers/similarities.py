@@ -65,7 +65,7 @@ def track_similarities(context: SaeContext, found: Labelled) -> Floats32:
 
 def rivals(context: SaeContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
     """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`; a random `RIVALS` of them if
-    there are more. A text that several features have stands there several times."""
+    there are more. A text that several features have is listed several times."""
     row = found.row
     others = [
         row[label.text]

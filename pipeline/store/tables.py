@@ -1,5 +1,4 @@
-"""The tables that stages pass on: the only place where their columns, meanings and units are
-defined.
+"""The tables that stages pass on: their columns, meanings and units are defined only here.
 
 A table is a frozen dataclass. Its Parquet schema is derived from the fields, and the meaning and
 unit of each column are stored in the file, so changing one changes the bytes of every run.

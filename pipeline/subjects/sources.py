@@ -1,4 +1,4 @@
-"""Where a subject's files are: a local folder, or the local copy of a model hub's."""
+"""Where a subject's files are: a local folder, or the local copy of one on a model hub."""
 
 from __future__ import annotations
 

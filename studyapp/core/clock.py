@@ -19,5 +19,5 @@ def now() -> datetime:
 
 
 def elapsed_ms(since: datetime) -> int:
-    """Return the milliseconds since then; negative if the clock was set back."""
+    """Return the milliseconds since that time; negative if the clock was set back."""
     return round((now() - since).total_seconds() * 1000)

@@ -250,6 +250,6 @@ class _ChunkBuffer:
         """Do nothing: there is no buffer."""
 
     def take(self) -> bytes:
-        """Return what was written since the last call."""
+        """Return what has been written since the last call."""
         whole, self._parts, self.size = b"".join(self._parts), [], 0
         return whole

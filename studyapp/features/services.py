@@ -28,8 +28,8 @@ opens every page would otherwise fill the queue ahead of everyone else's work.""
 def current_view(feature: Feature) -> tuple[FeatureView | None, Job | None]:
     """Return the feature's view, or request it and return its job.
 
-    A job that failed or was stopped is returned as it is: only a person asks for it again. Both are
-    None if too many of the run's views wait; the page then asks again later.
+    A job that failed or was stopped is returned as it is: only a person can request it again. Both
+    are None if too many of the run's views wait; the page then asks again later.
     """
     view = selectors.view_of(feature)
     if view is not None and is_current(feature, view):

@@ -67,5 +67,5 @@ def check_answers(study: Study) -> dict[str, tuple[str, int]]:
 
 
 def runs(study: Study) -> list[Run]:
-    """The runs that the study was made of."""
+    """The runs that the study was made from."""
     return list(study.runs.order_by("pk"))

@@ -24,7 +24,7 @@ ALGORITHMS = (
 )  # fmt: skip
 """Essentia's algorithms that compute embeddings from sound."""
 ODD = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError)
-"""Exceptions that the readers below raise on a JSON of another form."""
+"""Exceptions that the readers below raise if the JSON has a different form."""
 MAEST_LAYER = "7"
 """The layer of MAEST's embeddings that Essentia's documentation recommends."""
 

@@ -1,4 +1,4 @@
-"""Tokens and dollars: estimated before the first call, then as counted in the replies.
+"""Tokens and dollars: estimated before the first call, then counted from the replies.
 
 What a run has spent is read from its ledger: the cost of every reply, plus the estimate for every
 call whose outcome is not known, since it may have been charged. Calls in progress are counted in

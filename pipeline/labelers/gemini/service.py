@@ -3,7 +3,7 @@
 Retried, with jitter and respecting Retry-After: 408, 429, 5xx, time-outs, lost connections; see
 `gemini.faults` for the codes. A rejected key, an unknown model, an answer from another model, an
 outage or a spent budget stops the method: calls in progress are completed and recorded, and a later
-start asks the other questions. The first call of a start is made alone. So only one call is
+start asks the other questions. The first call after a start is made alone. So only one call is
 charged, not `concurrency` calls, if another model answers; and its cost improves the estimates.
 
 Budget: under one lock, a call starts only if what was spent, the calls in progress and this call

@@ -29,7 +29,7 @@ class ListedParticipation:
 
     @property
     def is_inactive(self) -> bool:
-        """Whether its status is active although nobody came back in time."""
+        """Whether its status is active although the participant did not come back in time."""
         return is_inactive(self.participation)
 
 

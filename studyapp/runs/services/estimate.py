@@ -22,7 +22,7 @@ MAX_FILES = 60_000
 MAX_SECONDS = 1.0
 """Nor is a folder that takes longer to scan."""
 LISTING_BYTES = 2_000
-"""Bytes of a listing or tar shard that take about as long to read as a file takes to find."""
+"""Bytes of a listing or tar shard that take about as long to read as it takes to find a file."""
 LISTINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".tar")
 REMEMBERED_SECONDS = 300
 

@@ -91,7 +91,7 @@ def _begin(run: Run, lease: jobs.JobLease) -> None:
 
 
 def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
-    """Execute the stages that are not done; stop at the first stage of another queue.
+    """Execute the stages that are not done; stop at the first stage that needs another queue.
 
     Returns the name of that queue, or "" if no stage is left.
     """

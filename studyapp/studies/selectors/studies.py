@@ -46,13 +46,13 @@ class PooledFeature:
 
     feature: Feature
     clips: tuple[Clip, ...]
-    """Of the top exemplars, strongest first."""
+    """Clips of the top exemplars, strongest first."""
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     """Method → its successful candidates, best first, one of each group of near-synonyms."""
 
 
 def series_named(slug: str) -> StudySeries | None:
-    """The series with that slug; capitals make no difference."""
+    """The series with that slug, ignoring case."""
     return StudySeries.objects.filter(slug__iexact=slug).first()
 
 

@@ -91,7 +91,7 @@ def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, An
 
 
 def _own(study: Study, language: str) -> dict[str, str]:
-    """The title as it is, and the default texts if the study uses them in its first language."""
+    """The title unchanged, and the default texts if the study uses them in its first language."""
     first = study.languages[0]
     title = {"title": study.title}
     if language not in texts.LANGUAGES or first not in texts.LANGUAGES:

@@ -60,7 +60,7 @@ def make_synthetic_stimulus(
 def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
     """Write a check's sound, mono or stereo, as FLAC; return its path in `EARWITNESS_DATA`.
 
-    It gets that integrated loudness, or stays as it is if that is None.
+    It gets that integrated loudness; None leaves it unchanged.
     """
     data = _flac(samples) if loudness_lufs is None else _encode_at(samples, loudness_lufs, name)[0]
     path = Path("stimuli") / f"{hashlib.sha256(data).hexdigest()}.flac"

@@ -60,7 +60,7 @@ def antiphase(*, target: int, inverted: int) -> Samples:
 
 
 def reference() -> Samples:
-    """A slow broken chord of 6 s, by which participants set their volume."""
+    """A slow broken chord lasting 6 s, by which participants set their volume."""
     notes = [220.0, 277.2, 329.6, 440.0, 329.6, 277.2] * 2
     return _melody(
         notes, each=REFERENCE_SECONDS / len(notes), partials=(1.0, 0.5, 0.25, 0.12), decay=2.5

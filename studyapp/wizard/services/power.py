@@ -80,7 +80,7 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
 
 
 def estimate(*, draft: StudyDraft, lease: jobs.JobLease) -> None:
-    """In a worker: estimate the latest design, and store the result if it still is the latest."""
+    """In a worker: estimate the latest design, and store the result if it is still the latest."""
     asked = draft.power["asked"]
     try:
         found = results.estimate_power(**asked, simulations=SIMULATIONS)

@@ -243,7 +243,7 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     data = shown(researcher.get(texts_page)) | {"wording__en": WORDING}
     refused = researcher.post(texts_page, data)
     assert refused.status_code == 422
-    assert "choose the index, or empty its fields" in refused.content.decode()
+    assert "choose the index, or clear them" in refused.content.decode()
     post(researcher, texts_page, musical_training="gold-msi", wording__en=WORDING)
     draft.refresh_from_db()
     settings = settings_of(answered(draft))

@@ -91,7 +91,7 @@ def test_an_answer_to_another_trial_changes_nothing() -> None:
     one = at_headphones()
     first = checks.current_trial(checks.begin_headphones(participation=one))
     checks.answer_headphones(participation=one, token=first["token"], choice=1)
-    with pytest.raises(ParticipationError, match="not to the current trial"):
+    with pytest.raises(ParticipationError, match="not for the current trial"):
         checks.answer_headphones(participation=one, token=first["token"], choice=2)
     given = [trial["given"] for trial in record_of(one, "headphones").data["trials"]]
     assert given == [1, None, None, None, None, None]

@@ -175,7 +175,7 @@ def test_a_wrong_key_is_refused(someone: Participation) -> None:
 
 def test_an_answer_to_a_trial_that_is_not_current_is_refused(someone: Participation) -> None:
     trial = someone.trials.get(number=2)
-    with pytest.raises(ParticipationError, match="not to the current trial"):
+    with pytest.raises(ParticipationError, match="not for the current trial"):
         answer(trial)
 
 

@@ -189,8 +189,8 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
     ("changes", "message"),
     [
         ({"methods": ["gemini"]}, "no labels by gemini: it has corpus-tags, descriptors"),
-        ({"methods": []}, "one or more different names"),
-        ({"methods": ["descriptors", "descriptors"]}, "one or more different names"),
+        ({"methods": []}, "one or more distinct names"),
+        ({"methods": ["descriptors", "descriptors"]}, "one or more distinct names"),
         ({"features_wanted": 7}, "7 features wanted, 6 are eligible"),
         ({"features_wanted": 7, "strata": []}, "7 features wanted, 6 are eligible"),
         ({"features_wanted": 7, "strata": ["layer", "score"]}, "7 features wanted, 6 are eligible"),
