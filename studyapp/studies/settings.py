@@ -120,7 +120,7 @@ SETTINGS = (
     Setting("languages", option="--languages",
             option_help="comma-separated; your own texts are in the first", editable=True),
     Setting("texts", editable=True),
-    Setting("debrief_text", "Debrief, at the end", "texts", editable=True),
+    Setting("debrief_text", "Debriefing at the end", "texts", editable=True),
     Setting("questions", option="--gold-msi", metavar="LANGUAGE=FILE",
             option_help="ask about musical training with the Goldsmiths index; the file has your "
             "wording, one paragraph per item, its seven answers below it, one per line",
