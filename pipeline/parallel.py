@@ -1,8 +1,8 @@
 """Jobs in several threads, with progress reported from the calling thread only.
 
 The slow operations here (decoding, hashing, torch) release the GIL, so threads suffice. Each job
-uses few torch threads: on an oversubscribed machine torch's intra-op threads spin, and with more of
-them the order of floating-point sums would depend on the number of cores.
+uses few torch threads, because on an oversubscribed machine torch's intra-op threads spin, and
+because with more of them the order of floating-point sums would depend on the number of cores.
 """
 
 from __future__ import annotations

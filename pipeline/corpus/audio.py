@@ -1,4 +1,4 @@
-"""Decoding audio files to arrays, and encoding clips: soundfile or PyAV decodes, soxr resamples.
+"""Decodes audio files to arrays, and encodes clips: soundfile or PyAV decodes, soxr resamples.
 
 Arrays are float32, full scale at ±1, shape [channel, sample] or, for mono, [sample]. soundfile is
 tried first. Formats that it does not know (m4a, webm, Opus at other rates, …), and files that it

@@ -15,7 +15,7 @@ from typing import IO
 from pipeline.corpus import audio_source
 
 SLACK_BYTES = 1024
-"""How much too large a stated size may be: some writers count their header or padding."""
+"""By how much a stated size may be too large: some writers count their header or padding."""
 UNKNOWN_FROM = 0x7FFF_0000
 """Sizes from here on mean "not known": writers to a pipe leave all ones or the largest number."""
 LARGEST_OGG_PAGE = 65_307

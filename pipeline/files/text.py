@@ -72,7 +72,7 @@ def lines_of(text: str) -> list[str]:
 
 
 def json_of(text: str, name: str) -> Any:
-    """The value of a JSON text; raises `PipelineError`, which refers to it as `name`, if it is not
+    """The value of JSON text; raises `PipelineError`, which refers to it as `name`, if it is not
     JSON."""
     try:
         return json.loads(text, strict=False)  # accepts raw tabs inside strings, such as captions

@@ -1,12 +1,12 @@
 """`ensemble`: the candidates of several methods merged into one list by rank aggregation.
 
 A candidate of rank r from method m has the weight w(m, r). Near-synonyms from several methods are
-merged and their weights added; the sums order the list. Without listeners' answers,
-w = 1 / (κ + r) (reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With the answers
-of an earlier study about the run that `[ensemble] run` names, w(m, r) is how often listeners chose
-rank r of method m and were at least fairly confident: (hits + `PRIOR` p) / (trials + `PRIOR`), with
-p the share over all methods at that rank. This moves down methods that listeners do not trust. Ties
-are broken by the better rank, then by the order of the methods.
+merged and their weights added; the sums order the list. Without listeners' answers, w = 1 / (κ + r)
+(reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009). With the answers of an earlier
+study about the run that `[ensemble] run` names, w(m, r) is how often listeners chose rank r of
+method m and were at least fairly confident: (hits + `PRIOR` p) / (trials + `PRIOR`), with p the
+share over all methods at that rank. This lowers the rank of methods that listeners do not trust.
+Ties are broken by the better rank, then by the order of the methods.
 
 Confidence is the sum divided by the largest possible sum (all methods agree at rank 1).
 """

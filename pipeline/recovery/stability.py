@@ -1,8 +1,8 @@
 """Do other seeds find the same features? Decoder cosines between SAEs of different seeds.
 
-For each kept feature j the largest cosine of its direction with any direction of another SAE,
-max_i W_dec[j]·W_dec'[i] (the maximum cosine similarity of Sharkey et al., 2022, and Cunningham et
-al., 2023, arXiv 2309.08600); at `PARTNER` or more the feature counts as found again.
+For each kept feature j the largest cosine of its direction with any direction of another SAE, max_i
+W_dec[j]·W_dec'[i] (the maximum cosine similarity of Sharkey et al., 2022, and Cunningham et al.,
+2023, arXiv 2309.08600); at `PARTNER` or more, the feature counts as found again.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class AudiocraftSubject:
     ) -> dict[str, torch.Tensor]:
         """Residual stream [batch, frame, d] float32 at each hookpoint, on the CPU.
 
-        Unconditional: under the null condition, zeros in place of a text. Raises `PipelineError` if
+        Unconditional: under the null condition, zeros in place of text. Raises `PipelineError` if
         the decoder has no such block.
         """
         import torch

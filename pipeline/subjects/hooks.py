@@ -1,4 +1,4 @@
-"""Reading and changing the residual stream of a decoder's blocks, in either library.
+"""Reads and changes the residual stream of a decoder's blocks, in either library.
 
 Both backends' blocks take the stream [batch, step, d] as their first argument and return it as a
 bare tensor. Hooks are registered once, with the model, and consult thread-local state: threads that

@@ -23,7 +23,7 @@ class StudyDraft(models.Model):
     power = models.JSONField(default=dict, blank=True)
     """`asked`, the numbers of a design, and what a worker `found` for them."""
     done = models.PositiveIntegerField(default=0)
-    """Sounds made so far, while a worker makes the study."""
+    """Number of sounds made so far, while a worker makes the study."""
     total = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)

@@ -34,7 +34,8 @@ class Participation(models.Model):
     condition = models.ForeignKey(
         Condition, null=True, blank=True, on_delete=models.PROTECT, related_name="participations"
     )
-    """Drawn with the trials when the participant consents; null if everybody has all conditions."""
+    """Drawn with the trials when the participant consents; null if every participant has all
+    conditions."""
     identifier = models.CharField(max_length=20, unique=True)
     """Random pseudonym in the participant's cookie; exports show a keyed hash of it."""
     external_key = models.CharField(max_length=64, blank=True)

@@ -1,4 +1,4 @@
-"""Parsing a participant's page: its kind, its form, its options and its sounds."""
+"""Parses a participant's page: its kind, its form, its options and its sounds."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser

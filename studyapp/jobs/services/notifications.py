@@ -1,6 +1,6 @@
 """Messages to workers: "a job waits in your queue". All are sent from a single thread.
 
-The database rows are authoritative; the broker only notifies. A lost message only costs time,
+The database rows are authoritative; the broker only notifies. A lost message only causes a delay,
 because the sweeper sends another one.
 """
 

@@ -1,4 +1,4 @@
-"""Parsing the events that a page's script sends as JSON."""
+"""Parses the events that a page's script sends as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Giving participants their places, and storing what `allocation.draw` drew for them.
+"""Gives participants their places, and stores what `allocation.draw` drew for them.
 
 Places are counted under a lock on the study's row, so that simultaneous arrivals queue up and no
 place is given twice. Code that locks both rows locks the study before the participation. The lock

@@ -1,4 +1,4 @@
-"""Replaying a participation: its trials are drawn again from its seed, to compare with the rows."""
+"""Replays a participation: draws its trials again from its seed, to compare them with the rows."""
 
 from __future__ import annotations
 

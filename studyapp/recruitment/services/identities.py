@@ -31,7 +31,7 @@ SESSION_ID = re.compile(r"[0-9A-Za-z_-]+")
 
 @dataclass(frozen=True)
 class Identity:
-    """The identifiers that a recruiting service gives a participant; never stored in the clear."""
+    """The identifiers that a recruiting service gives a participant; never stored in plain text."""
 
     pid: str
     session: str

@@ -27,7 +27,7 @@ def config_from_toml(*, text: str, base: Path | None = None) -> dict[str, Any]:
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """Parse a TOML text to a plain dict. Raises `RunError` if it is not TOML."""
+    """Parse TOML text into a plain dict. Raises `RunError` if it is not TOML."""
     import tomllib
 
     with refusals("the config is not TOML: "):

@@ -28,9 +28,9 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
     """Execute the run's stages that belong to the job's queue; index the run after the last one.
 
     Returns True if the job was put back, either for another queue's workers or because another
-    process is still working in the run directory. Raises `jobs.WorkError` with the pipeline's one
-    line, which is stored in the run's row, or `jobs.LeaseLostError` if the run was stopped or
-    another worker has it.
+    process is still working in the run directory. Raises `jobs.WorkError` with the pipeline's
+    one-line message, which is stored in the run's row, or `jobs.LeaseLostError` if the run was
+    stopped or another worker has it.
     """
     from pipeline.errors import BusyError, PipelineError
 

@@ -148,7 +148,7 @@ def written(text: str, data: Mapping[str, Any]) -> str:
 
 
 def text_of(config: Mapping[str, Any]) -> str:
-    """Return a run's stored config as a TOML text without default values.
+    """Return a run's stored config as TOML text without default values.
 
     Raises `RunError` if the pipeline no longer accepts the config.
     """
@@ -167,7 +167,7 @@ def text_of(config: Mapping[str, Any]) -> str:
 
 
 def read(text: str) -> dict[str, Any]:
-    """Parse a TOML text to a plain dict. Raises `RunError` if it is not TOML."""
+    """Parse TOML text into a plain dict. Raises `RunError` if it is not TOML."""
     return read_toml(text)
 
 

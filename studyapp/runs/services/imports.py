@@ -21,7 +21,7 @@ from studyapp.runs.services.folders import (
 
 
 def import_run(*, directory: Path, name: str, project: Project | None = None) -> Run:
-    """Import a finished run directory that was made elsewhere; checks every hash in its manifest.
+    """Import a finished run directory made elsewhere, and check every hash in its manifest.
 
     Raises `RunError` if the run is not finished, if a file differs, or if the name is taken.
     """

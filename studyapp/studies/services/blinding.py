@@ -21,7 +21,7 @@ def may_be_seen(study: Study) -> bool:
 
 
 def unblind(*, study: Study, user: User, reason: str) -> Study:
-    """Show answers by method before the study is closed, for good; the reason is recorded.
+    """Permanently show answers by method before the study is closed; the reason is recorded.
 
     Raises `StudyError` without a reason, and for a study that is a draft, closed or unblinded.
     """

@@ -1,7 +1,7 @@
 """The sounds of a study's checks: synthesised, written as files, listed in the study's row.
 
-They are made with the study, so that the web process only sends files. The right answers are only
-in the study's row; a page names a sound by a token of its participation.
+They are made when the study is, so that the web process only sends files. The right answers are
+only in the study's row; a page names a sound by a token of its participation.
 """
 
 from __future__ import annotations

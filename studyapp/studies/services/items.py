@@ -1,4 +1,5 @@
-"""Making the items of a study: stimuli, options, and why features could not be drawn."""
+"""Makes the items of a study: stimuli and options, and the reasons why features could not be
+drawn."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def update_study(*, study: Study, **changes: Any) -> Study:
 
 
 def freeze(study: Study) -> Study:
-    """Freeze a draft for good and store its design hash. Raises `StudyError` if it is not a
+    """Freeze a draft permanently and store its design hash. Raises `StudyError` if it is not a
     draft."""
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
@@ -140,7 +140,7 @@ def pause(study: Study) -> Study:
 
 
 def close(study: Study) -> Study:
-    """End the study for good, also for participants who have begun.
+    """End the study permanently, including for participants who have begun.
 
     Raises `StudyError` for a draft and for a closed study.
     """
