@@ -277,7 +277,7 @@ def main() -> None:
         ("… with its master", came.masters),
         ("… with the database", came.databases),
         ("seconds", round(came.seconds)),
-        ("passages completed / different codes", f"{came.completed} / {came.codes}"),
+        ("participations completed / different codes", f"{came.completed} / {came.codes}"),
         ("answers acknowledged", sum(came.acknowledged.values())),
         ("rows", sum(came.stored.values())),
         ("acknowledged answers lost", came.lost),
