@@ -134,7 +134,7 @@ def _d_prime(trials: Trials, ratings: Ratings, level: float) -> Estimate:
     An accuracy pooled over listeners and features gives the d′ of that pool, which is below the
     mean of their own d′ where they differ.
     """
-    label = "d′ of identification (signal detection among the options offered; 0: random choice)"
+    label = "sensitivity d′ of identification, among the options offered (0: random choice)"
     quantity = ratings.quantity("identification_d_prime", label, "none", level)
     if not trials.known:
         return quantity.not_estimable(UNKNOWN_CHANCE)

@@ -47,7 +47,8 @@ def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     found = [e for e in summary.estimates if e.name in BETWEEN and e.recommended]
     if not found:
         return
-    names = list(dict.fromkeys(e.method for e in found))
+    names = [f"{a} − {b}" for a, b in summary.comparisons]
+    found.sort(key=lambda e: (names.index(e.method), BETWEEN.index(e.name)))
     yield heading("Difference between methods", "differences")
     yield _differences(found, names)
     if "differences" in pictures:

@@ -58,8 +58,8 @@ def _recognised(method: str, found: dict[tuple[str, str], Estimate]) -> str:
         return f"{text}; there is no interval: {escape(corrected.reason)}."
     if corrected.low > 0:
         return f"{text}: its labels were recognised above chance."
-    below = "below chance" if corrected.high < 0 else "the interval includes chance"
-    verdict = f"{text}: {name} is not recognised ({below})"
+    how = "(below chance)" if corrected.high < 0 else "above chance (the interval includes it)"
+    verdict = f"{text}: {name} is not recognised {how}"
     confidence = found["mean_confidence", method].value or 0.0
     if confidence < CONFIDENT:
         return f"{verdict}."

@@ -33,8 +33,18 @@ def test_a_confident_method_that_nobody_recognises_is_said_not_to_be_recognised(
 def test_at_chance_the_interval_includes_chance(tmp_path: Path) -> None:
     rows = identification_rows(shares={"alto": 0.2, "brio": 0.2}, confidence={"alto": 2.0})
     lead, _ = leads(tmp_path, rows)
-    assert "alto is not recognised (the interval includes chance)." in lead
+    assert "alto is not recognised above chance (the interval includes it)." in lead
     assert "(adjusted p " in lead
+
+
+def test_the_table_of_differences_starts_with_accuracy(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "r.csv", identification_rows())
+    build_report(table, tmp_path / "out", resamples=100)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('id="differences"') :]
+    accuracy = section.index("Difference in accuracy corrected for chance")
+    assert accuracy < section.index("Difference in mean confidence")
+    assert accuracy < section.index("Difference on the latent scale")
 
 
 def test_a_study_without_right_answers_has_no_such_lead(tmp_path: Path) -> None:
