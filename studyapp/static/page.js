@@ -45,7 +45,7 @@
 
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      if (sending) return;
+      if (sending || !wasPlayed()) return;
       sending = true;
       say("saving");
       reportObservations();
@@ -55,6 +55,18 @@
       else { say(""); leave(form, status); }
     });
     addEventListener("beforeunload", (event) => { if (line.dataset.state === "failing") event.preventDefault(); });
+
+    /* A check asks about its last sound: without it there is nothing to answer. */
+    function wasPlayed() {
+      const asked = players.at(-1);
+      if (!asked || asked.wasPlayed) return true;
+      asked.warn(text("playFirst"));
+      asked.button.focus();
+      asked.audio.addEventListener("play", () => say(""), { once: true });
+      line.dataset.state = "missing";
+      line.textContent = text("playFirst");
+      return false;
+    }
 
     function reportObservations() {
       for (const player of players) { player.moved(); player.tell(); }

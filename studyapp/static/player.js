@@ -24,6 +24,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.state = root.querySelector(".player-state");
       this.message = root.querySelector(".player-message");
       this.heardMs = 0;
+      this.wasPlayed = false;
       this.last = 0;
       this.retries = 0;
       root.querySelector(".outline").setAttribute("d", this.bars(1));
@@ -73,6 +74,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
 
     started() {
       this.last = this.audio.currentTime;
+      this.wasPlayed = true;
       this.root.classList.remove("failed", "skipped");
       this.warn("");
       note("play", this.number, 1000 * this.audio.currentTime);

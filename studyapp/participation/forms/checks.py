@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +29,16 @@ class EvidenceForm(forms.Form):
     hidden_ms = forms.IntegerField(required=False, min_value=0, max_value=MAX_MILLISECONDS)
     page_ms = forms.IntegerField(required=False, min_value=0, max_value=MAX_MILLISECONDS)
 
+    asks: ClassVar[str] = ""
+    """The field that asks about the sound."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an answer if the page saw that no sound was played."""
+        data = super().clean() or {}
+        if data.get("plays") == 0 and self.asks in data:
+            self.add_error(self.asks, _("Please play the sound first."))
+        return data
+
     def answer(self) -> dict[str, Any]:
         """The answer's fields, and the observations together under `evidence`."""
         seen = {name: self.cleaned_data[name] for name in EvidenceForm.base_fields}
@@ -39,6 +49,7 @@ class EvidenceForm(forms.Form):
 class CountForm(EvidenceForm):
     """How many soft tones the participant counted."""
 
+    asks = "count"
     token = forms.CharField(max_length=32)
     count = forms.TypedChoiceField(
         coerce=int,
@@ -50,6 +61,7 @@ class CountForm(EvidenceForm):
 class IntervalForm(EvidenceForm):
     """Which of the three sounds was the right one."""
 
+    asks = "choice"
     token = forms.CharField(max_length=32)
     choice = forms.TypedChoiceField(
         coerce=int,

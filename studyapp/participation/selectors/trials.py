@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass
 
@@ -39,15 +38,14 @@ class TrialProgress:
         is_practice = trial.kind == Trial.Kind.PRACTICE
         return tuple(one for one in self.trials if (one.kind == Trial.Kind.PRACTICE) == is_practice)
 
-    def minutes_left(self, *, seconds_of_sound: float) -> int:
-        """Whole minutes to the end, at least 1, from the participant's median pace.
+    def pace(self, *, seconds_of_sound: float) -> float:
+        """Seconds per trial: the participant's median so far.
 
-        Before the first answer the pace is the length of the sounds plus `ANSWERING_SECONDS`.
+        Before the first answer it is the length of the sounds plus `ANSWERING_SECONDS`.
         """
-        pace = seconds_of_sound + ANSWERING_SECONDS
-        if self.answered:
-            pace = statistics.median(answer.response_ms for answer in self.answered) / 1000
-        return max(1, math.ceil((len(self.trials) - len(self.answered)) * pace / 60))
+        if not self.answered:
+            return seconds_of_sound + ANSWERING_SECONDS
+        return statistics.median(answer.response_ms for answer in self.answered) / 1000
 
 
 def progress_of(participation: Participation) -> TrialProgress:

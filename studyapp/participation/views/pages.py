@@ -19,6 +19,7 @@ from studyapp.core.errors import ParticipationError, PlaceLostError
 from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
 from studyapp.participation.selectors import participations as selectors
+from studyapp.participation.selectors.passage import passage
 from studyapp.participation.services import assignment
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
@@ -79,9 +80,12 @@ def render_step(
     *,
     template: str = "",
     status: int = 200,
+    within: float = 0.0,
 ) -> HttpResponse:
-    """The page of a step."""
+    """The page of a step, of which the share `within` is done."""
     study = participation.study
+    if "passage" not in context and step in study.steps:
+        context = context | {"passage": passage(study, step, within=within)}
     full = study_context(study, participation.language) | {
         "page": step.value,
         "participation": participation,

@@ -60,6 +60,7 @@ def script_strings() -> dict[str, str]:
         "soundSkipped": _("Part of sound {n} was skipped. Please play the rest."),
         "soundFailed": _("Sound {n} could not be loaded. Press its button to try again."),
         "position": _("{now} of {all} seconds"),
+        "playFirst": _("Please play the sound first."),
         "listenToThis": _("Please listen to this sound to the end."),
         "listenFirst": _("Please listen to all three sounds to the end first."),
         "saving": _("Saving…"),

@@ -49,4 +49,6 @@ def _feedback(request: HttpRequest, participation: Participation, trial: Trial) 
         "is_last": number == total,
         "strings": script_strings(),
     }
-    return render_step(request, Step.PRACTICE, participation, context, template="feedback")
+    return render_step(
+        request, Step.PRACTICE, participation, context, template="feedback", within=number / total
+    )

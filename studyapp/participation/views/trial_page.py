@@ -10,6 +10,7 @@ from studyapp.models import Study, Trial
 from studyapp.models.steps import Step
 from studyapp.participation.forms.trial import CONFIDENCES, LONGEST_LABEL, AnswerForm
 from studyapp.participation.selectors import trials as selectors
+from studyapp.participation.selectors.passage import passage
 from studyapp.participation.selectors.trials import TrialProgress
 from studyapp.participation.views.players import script_strings, trial_players, trial_sources
 
@@ -22,13 +23,19 @@ def context(
     trial.item = selectors.item_of(trial)
     heard = selectors.heard_clips(trial)
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
+    answered = sum(hasattr(one, "response") for one in numbered)
+    is_practice = trial.kind == Trial.Kind.PRACTICE
     return {
         "trial": trial,
-        "is_practice": trial.kind == Trial.Kind.PRACTICE,
+        "is_practice": is_practice,
         "number": numbered.index(trial) + 1,
         "total": len(numbered),
-        "answered": sum(hasattr(one, "response") for one in numbered),
-        "minutes_left": progress.minutes_left(seconds_of_sound=seconds),
+        "passage": passage(
+            study,
+            Step.PRACTICE if is_practice else Step.TRIAL,
+            within=answered / len(numbered),
+            pace=progress.pace(seconds_of_sound=seconds),
+        ),
         "is_final": len(progress.answered) + 1 == len(progress.trials)
         and study.steps[-1] == Step.TRIAL,
         "players": trial_players(study, trial, heard=heard),

@@ -5,6 +5,7 @@ The pictures are saved in `test-output/pages/` for people to look at.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study
 def check_evidence(participation: Participation) -> None:
     """What was played on a check's page is stored with its answer: one volume, six headphones.
 
-    On each page the walker played the first sound for a moment.
+    On each page the walker played the last sound for a moment.
     """
     volume = participation.steps_taken.get(step="volume").data["evidence"]
     trials = participation.steps_taken.get(step="headphones").data["trials"]
@@ -108,6 +109,29 @@ def test_every_page_with_only_the_keyboard(page: Page, study: Study) -> None:
     assert participation.completion_code
     answers = Response.objects.filter(trial__kind="main").values_list("choice", "free_text")
     assert list(answers) == [(3, "12 3 gongs")] * 2
+
+
+def test_a_check_takes_no_answer_before_its_sound_was_played(page: Page, study: Study) -> None:
+    """On a phone: said at the sound that the question is about, and beside the button."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/s/{study.slug}/")
+    page.get_by_role("button", name="I agree to take part").click()
+    expect(page.locator("[data-check=sound] .good")).to_be_visible()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
+    page.locator("input[name=count]").first.check()
+    page.get_by_role("button", name="Continue").click()
+    said = page.locator(".player[data-clip='2'] .player-message")
+    expect(said).to_have_text("Please play the sound first.")
+    expect(page.get_by_role("button", name="Play sound 2")).to_be_focused()
+    expect(said).to_be_in_viewport()
+    check_accessibility(page)
+    page.screenshot(path=PICTURES / "volume-premature-390x844.png")
+    assert study.participations.get().steps_taken.get(step="volume").data["answers"] == []
+    page.get_by_role("button", name="Play sound 2").click()
+    expect(said).to_have_text("")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Continue").click()
 
 
 def test_withdrawing_is_asked_once_and_erases(page: Page, study: Study) -> None:

@@ -100,11 +100,16 @@ class Mouse(Hand):
         self.click("Continue")
 
     def play_a_moment(self) -> None:
-        """Play the first sound and wait until some of it has been played."""
-        self.click("Play sound 1")
+        """Play the last sound, which the check asks about, until some of it was heard."""
+        self.page.locator(".player-button").last.click()
         # Not `wait_for_function`: from its second poll on, the page's content policy forbids it.
         for _ in range(400):
-            if self.page.evaluate("() => document.querySelector('audio').currentTime") > 0.1:
+            if (
+                self.page.evaluate(
+                    "() => [...document.querySelectorAll('audio')].at(-1).currentTime"
+                )
+                > 0.1
+            ):
                 return
             self.page.wait_for_timeout(50)
         raise AssertionError("nothing was heard in 20 s")
@@ -164,13 +169,14 @@ class Keyboard(Hand):
         self.press_on("#device button")
 
     def volume(self) -> None:
-        """Play the reference with the space bar, enter the right count with a digit."""
-        self.page.keyboard.press("Space")
+        """Play the tones, enter the right count with a digit."""
+        self.press_on(".player[data-clip='2'] button")
         self.page.keyboard.press(str(self.data("volume")["target"]))
         self.press_on("form[data-safe] button")
 
     def headphones(self) -> None:
-        """Choose the right interval with a digit."""
+        """Play the sound with the space bar, choose the right interval with a digit."""
+        self.page.keyboard.press("Space")
         self.page.keyboard.press(str(self.right_place()))
         self.press_on("form[data-safe] button")
 
