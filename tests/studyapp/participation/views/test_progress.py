@@ -46,6 +46,13 @@ def test_every_page_says_how_far_one_is_and_the_bar_never_falls_back(
     assert seen[0][0] > seen[-1][0] == 1
 
 
+def test_who_is_asked_to_agree_is_told_how_long_it_takes(client: Client, study: Study) -> None:
+    passages.enter(client, study)
+    minutes, _ = told(client, study, "consent")
+    page = client.get(f"/s/{study.slug}/consent/").content.decode()
+    assert f"Duration: about {minutes} minutes" in page
+
+
 def test_the_time_left_follows_the_design_and_the_pace(study: Study) -> None:
     """The steps, and two practice and three main trials: 3 s of sound, 20 s for the answer."""
     steps = {"consent": 60, "device": 10, "volume": 45, "headphones": 100, "instructions": 60,
