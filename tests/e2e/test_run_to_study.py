@@ -94,6 +94,7 @@ def _first_trial(page: Page, link: str) -> None:
     page.get_by_role("button", name="Continue").click()
     while page.locator("body").get_attribute("data-page") in ("volume", "headphones"):
         before = page.locator("form[data-safe] input[name=token]").get_attribute("value")
+        _play_a_moment(page)
         page.locator("form[data-safe] input[type=radio]").first.check(force=True)
         page.get_by_role("button", name="Continue").click()
         gone = f"form[data-safe] input[name=token][value='{before}']"
@@ -106,9 +107,17 @@ def _first_trial(page: Page, link: str) -> None:
     page.get_by_text("Trial 2 of 2").first.wait_for()
 
 
+def _play_a_moment(page: Page) -> None:
+    """Play the last sound, which the check asks about, until some of it was heard."""
+    page.locator(".player-button").last.click()
+    played = "() => [...document.querySelectorAll('audio')].at(-1).currentTime > 0.1"
+    # Not `wait_for_function`: from its second poll on, the page's content policy forbids it.
+    while not page.evaluate(played):
+        page.wait_for_timeout(50)
+
+
 def _answer(page: Page) -> None:
     """Play three sounds and answer."""
-    page.locator(".outline[d*=M]").last.wait_for(state="attached")
     for number in (1, 2, 3):
         page.get_by_role("button", name=f"Play sound {number}").click()
         page.locator(f".player[data-clip='{number}'].heard").wait_for(timeout=30_000)
