@@ -19,7 +19,7 @@ from analysis.estimates.choice_outcomes import (
 )
 from analysis.estimates.clustering import BOTH
 from analysis.estimates.comparisons import share_difference, square_and_add
-from analysis.estimates.hypothesis_tests import EXPLORATORY
+from analysis.estimates.hypothesis_tests import made, not_made
 from analysis.estimates.intervals import LEVEL, NO_SPREAD, ClusterSums, share_interval
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval
@@ -53,7 +53,7 @@ def _accuracy(
     if not trials.known:
         pair = trials.pair(a, b, trials.hit)
         quantity = pair.quantity(ACCURACY_TEST, label, "share", level)
-        test = _not_made(pair, ACCURACY_TEST, f"{label} is zero", UNKNOWN_CHANCE)
+        test = not_made(pair, ACCURACY_TEST, f"{label} is zero", UNKNOWN_CHANCE)
         return [quantity.not_estimable(UNKNOWN_CHANCE)], test
     pair, guess = trials.pair(a, b, trials.corrected), trials.pair(a, b, trials.guess)
     linear = pair.linear(pair.values)
@@ -118,33 +118,8 @@ def _test(pair: Pair, name: str, label: str) -> HypothesisTest:
     linear = pair.linear(pair.values)
     found = pair.standard_error(linear.recommended)
     if found is None:
-        return _not_made(pair, name, label, pair.too_few_for(linear.recommended) or NO_SPREAD)
+        return not_made(pair, name, label, pair.too_few_for(linear.recommended) or NO_SPREAD)
     se, df = found
     t = linear.value / se
-    return HypothesisTest(
-        name=name,
-        label=label,
-        method=pair.name,
-        family=EXPLORATORY,
-        statistic=t,
-        df=df,
-        p=float(2 * stats.t.sf(abs(t), df)),
-        p_adjusted=None,
-        n_participants=pair.n_participants,
-        note=f"Student's t, clustered by {linear.recommended}",
-    )
-
-
-def _not_made(pair: Pair, name: str, label: str, reason: str) -> HypothesisTest:
-    return HypothesisTest(
-        name=name,
-        label=label,
-        method=pair.name,
-        family=EXPLORATORY,
-        statistic=None,
-        df=None,
-        p=None,
-        p_adjusted=None,
-        n_participants=pair.n_participants,
-        reason=reason,
-    )
+    p = float(2 * stats.t.sf(abs(t), df))
+    return made(pair, name, label, t, df, p, note=f"Student's t, clustered by {linear.recommended}")

@@ -95,12 +95,12 @@ def mean_test(pair: Pair) -> HypothesisTest:
         t = linear.value / se
         p = float(2 * stats.t.sf(abs(t), df))
         note = f"Student's t, clustered by {way}"
-        return _made(pair, name, label, t, df, p, family=CONFIRMATORY, note=note)
+        return made(pair, name, label, t, df, p, family=CONFIRMATORY, note=note)
     ends = pair.at_ends(way)
     if ends is None:
         return not_made(pair, name, label, pair.no_error(way), family=CONFIRMATORY)
     p = p_at_ends(*ends)
-    return _made(pair, name, label, None, None, p, family=CONFIRMATORY, note=EXACT_ENDS)
+    return made(pair, name, label, None, None, p, family=CONFIRMATORY, note=EXACT_ENDS)
 
 
 def _paired_test(pair: Pair) -> HypothesisTest:
@@ -140,7 +140,7 @@ def _by_linear(
     if found is None:
         few = linear.too_few(way, lost) if df < 1 else flat
         return not_made(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
-    return _made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
+    return made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
 
 
 def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
@@ -153,7 +153,7 @@ def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
     # Of the two one-sided tests the one with the larger p decides, so its t is shown.
     tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
     t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
-    return _made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
+    return made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
 
 
 def _permutations(pair: Pair, name: str, seed: int, resamples: int) -> HypothesisTest:
@@ -178,7 +178,7 @@ def _rearranged(pair: Pair, name: str, found: Permutation | None, why: str) -> H
         return not_made(pair, name, LABELS[name], why)
     kind = "all" if found.exact else "a random sample of"
     note = f"{'exact, ' if found.exact else ''}{kind} {found.n_rearrangements} rearrangements"
-    return _made(pair, name, LABELS[name], found.statistic, None, found.p, note=note)
+    return made(pair, name, LABELS[name], found.statistic, None, found.p, note=note)
 
 
 def _welch(pair: Pair, name: str) -> HypothesisTest:
@@ -186,7 +186,7 @@ def _welch(pair: Pair, name: str) -> HypothesisTest:
     found = welch(a, b)
     if found is None:
         return not_made(pair, name, LABELS[name], _why(a, b))
-    return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
+    return made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
 def _brunner_munzel(pair: Pair, name: str) -> HypothesisTest:
@@ -197,7 +197,7 @@ def _brunner_munzel(pair: Pair, name: str) -> HypothesisTest:
         return not_made(
             pair, name, LABELS[name], ONE_PARTICIPANT if min(len(a), len(b)) < 2 else flat
         )
-    return _made(pair, name, LABELS[name], found.statistic, found.df, found.p)
+    return made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 
 def _means(pair: Pair) -> tuple[Floats, Floats]:
@@ -213,7 +213,7 @@ def _why(a: Floats, b: Floats) -> str:
     return "the participants of each method all have the same mean rating"
 
 
-def _made(
+def made(
     pair: Pair,
     name: str,
     label: str,
@@ -224,6 +224,7 @@ def _made(
     family: str = EXPLORATORY,
     note: str = "",
 ) -> HypothesisTest:
+    """A test of the pair, not yet adjusted for others."""
     return HypothesisTest(
         name=name,
         label=label,

@@ -16,7 +16,31 @@ from analysis.models.link_functions import LINKS
 from analysis.models.mixed import ALL_METHODS
 from analysis.reading.table import RUN_SEPARATOR, Responses
 
-SCRIPT = """\
+OPENING = """
+given <- commandArgs(trailingOnly = TRUE)
+folder <- if (length(given)) given[1] else "."
+table_of <- function(name, ...) read.csv(
+  file.path(folder, "tables", name), fileEncoding = "UTF-8", na.strings = character(0), ...)
+"""
+"""How each script finds its tables."""
+
+CLOSING = """
+rows <- lapply(seq_len(nrow(models)), function(i) tryCatch(
+  recompute(models[i, ]),
+  error = function(e) {
+    message("not fitted by FITTER: ", conditionMessage(e))
+    NULL
+  }))
+found <- do.call(rbind, rows)
+if (!is.null(found)) {
+  found$difference <- found$FITTER - found$report
+  write.csv(found, stdout(), row.names = FALSE, na = "")
+}
+"""
+"""How each script fits its models one by one and prints; FITTER is the function that fits."""
+
+SCRIPT = (
+    """\
 # Recomputes the report's cumulative link mixed models with R's ordinal::clmm (Christensen),
 # and prints each parameter beside the report's own.
 #
@@ -26,11 +50,9 @@ SCRIPT = """\
 # Differences under 0.001 are the optimisers' tolerance.
 
 suppressPackageStartupMessages(library(ordinal))
-
-given <- commandArgs(trailingOnly = TRUE)
-folder <- if (length(given)) given[1] else "."
-table_of <- function(name, ...) read.csv(
-  file.path(folder, "tables", name), fileEncoding = "UTF-8", na.strings = character(0), ...)
+"""
+    + OPENING
+    + """\
 ratings <- table_of("ratings.csv", colClasses = c(rep("character", 3), "integer"))
 told <- table_of("mixed_models.csv", colClasses = c(rep("character", 4), "integer",
                                                     "character", "numeric"))
@@ -83,19 +105,9 @@ recompute <- function(m) {
     data.frame(mine[, c("a", "b", "link", "parameter")], clmm = found, report = mine$value),
     data.frame(a = "", b = "", link = m$link, parameter = "seconds", clmm = seconds, report = NA))
 }
-
-rows <- lapply(seq_len(nrow(models)), function(i) tryCatch(
-  recompute(models[i, ]),
-  error = function(e) {
-    message("not fitted by clmm: ", conditionMessage(e))
-    NULL
-  }))
-found <- do.call(rbind, rows)
-if (!is.null(found)) {
-  found$difference <- found$clmm - found$report
-  write.csv(found, stdout(), row.names = FALSE, na = "")
-}
 """
+    + CLOSING.replace("FITTER", "clmm")
+)
 
 OF_A_PAIR = ("effect", "effect_se")
 IMPLIED = ("mean_confidence", "share_at_least_4")

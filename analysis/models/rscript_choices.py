@@ -14,9 +14,11 @@ from analysis.estimates.results import Summary
 from analysis.models.joint import NODES
 from analysis.models.mixed import ALL_METHODS
 from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION, Outcome
+from analysis.models.rscript import CLOSING, OPENING
 from analysis.reading.table import RUN_SEPARATOR, Responses
 
-SCRIPT = """\
+SCRIPT = (
+    """\
 # Recomputes the report's mixed logistic models of choices with R's lme4::glmer (Bates et al.),
 # and prints each parameter beside the report's own.
 #
@@ -26,11 +28,9 @@ SCRIPT = """\
 # Differences under 0.001 are the optimisers' tolerance.
 
 suppressPackageStartupMessages(library(lme4))
-
-given <- commandArgs(trailingOnly = TRUE)
-folder <- if (length(given)) given[1] else "."
-table_of <- function(name, ...) read.csv(
-  file.path(folder, "tables", name), fileEncoding = "UTF-8", na.strings = character(0), ...)
+"""
+    + OPENING
+    + """\
 choices <- table_of("choices.csv", colClasses = c(rep("character", 4), "integer", "numeric"))
 told <- table_of("choice_models.csv", colClasses = c(rep("character", 4), "integer",
                                                      "character", "numeric"))
@@ -73,19 +73,9 @@ recompute <- function(m) {
   found <- vapply(seq_len(nrow(mine)), function(i) value(mine[i, ]), 0)
   data.frame(mine[, c("outcome", "a", "b", "parameter")], glmer = found, report = mine$value)
 }
-
-rows <- lapply(seq_len(nrow(models)), function(i) tryCatch(
-  recompute(models[i, ]),
-  error = function(e) {
-    message("not fitted by glmer: ", conditionMessage(e))
-    NULL
-  }))
-found <- do.call(rbind, rows)
-if (!is.null(found)) {
-  found$difference <- found$glmer - found$report
-  write.csv(found, stdout(), row.names = FALSE, na = "")
-}
 """
+    + CLOSING.replace("FITTER", "glmer")
+)
 
 
 def choice_files(summary: Summary, responses: Responses) -> dict[str, str]:
