@@ -192,7 +192,8 @@ def _ours(options: argparse.Namespace) -> bool:
 def _simulation(python: Callable[[str], str]) -> str:
     """A token with which the participants of the burst can answer without listening."""
     code = (
-        "from studyapp import access; from studyapp.models import Study\n"
+        "from studyapp.models import Study\n"
+        "from studyapp.participation.views import visitor\n"
         'print(visitor.simulation_token(Study.objects.get(slug="load")))'
     )
     return python(code).strip()

@@ -71,8 +71,8 @@ workers = 1
 threads = 1
 """
 QUEUE_RUN = """
-from studyapp.runs.services import lifecycle as runs
 from pathlib import Path
+from studyapp.runs.services import configs, lifecycle as runs
 text = Path("/data/first.toml").read_text()
 config = configs.config_from_toml(text=text, base=Path("/data"))
 runs.queue_run(run=runs.create_run(name="first", config=config, created_by=None))
