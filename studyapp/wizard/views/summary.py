@@ -6,6 +6,7 @@ from django.conf import settings
 
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import Step
+from studyapp.studies.settings import setting
 from studyapp.wizard.forms.checks import STEP_NAMES
 from studyapp.wizard.services.answers import Answers, participants
 
@@ -29,11 +30,13 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Options", Study.OptionPolicy(answers["option_policy"]).label),
             ("Design", Study.Design(answers["design"]).label),
             ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
+            ("Outline of each sound", "drawn" if answers["show_waveform"] else "not drawn"),
         ],
         "size": [
             ("Participants needed", str(participants(answers))),
             ("Trials per participant", str(answers["trials_per_participation"])),
             ("Ratings per item", str(answers["ratings_per_item"])),
+            (setting("lease_minutes").label, str(answers["lease_minutes"])),
         ],
         "checks": _checks(answers),
         "texts": [
@@ -62,13 +65,24 @@ def _checks(answers: Answers) -> Facts:
     steps = [name for step, name in STEP_NAMES.items() if step in answers["steps"]]
     rules = [f"{name} {value}" for name, value in answers["exclusion_rules"].items()]
     given = answers["comparisons"]
+    practice = Step.PRACTICE in answers["steps"]
     pairs = ["every pair"] if given is None else [f"{a} against {b}" for a, b in given]
     return [
         ("Steps", ", ".join(steps) or "only those in the paper"),
+        ("Headphone check", _headphones(answers)),
+        ("Practice trials", str(answers["practice_trials"] if practice else 0)),
         ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),
         ("Exclusion rules", ", ".join(rules) or "none"),
         ("Confirmatory", ", ".join(pairs) or "none"),
     ]
+
+
+def _headphones(answers: Answers) -> str:
+    if Step.HEADPHONES not in answers["steps"]:
+        return "none"
+    required = answers["headphones_required"]
+    check = Study.HeadphoneCheck(answers["headphone_check"]).label
+    return f"{check}; those who fail {'are screened out' if required else 'continue'}"
 
 
 def _recruitment(answers: Answers) -> Facts:

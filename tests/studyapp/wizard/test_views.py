@@ -16,6 +16,7 @@ from studyapp.accounts.services import projects
 from studyapp.jobs import tasks
 from studyapp.jobs.services import jobs
 from studyapp.models import AuditRecord, Job, LabelCandidate, Project, Run, Study, StudyDraft
+from studyapp.models.steps import all_steps
 from studyapp.studies import questionnaire
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
 from studyapp.studies.services import lifecycle, protocol
@@ -166,6 +167,44 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
     assert (str(row.payment), row.currency) == ("2.50", "GBP")
     assert_copied(study)
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        (
+            {"steps": all_steps(), "headphone_check": "both", "headphones_required": True,
+             "practice_trials": 1, "show_waveform": True, "lease_minutes": 30},
+            {"Outline of each sound": "drawn", "Practice trials": "1",
+             "Headphone check": "both, one after the other; those who fail are screened out",
+             "Minutes before an idle place is released": "30"},
+        ),
+        (
+            {"steps": ["consent", "instructions", "trial"], "headphone_check": "none"},
+            {"Outline of each sound": "not drawn", "Practice trials": "0",
+             "Headphone check": "none", "Minutes before an idle place is released": "90"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_participant_meets_is_told_on_the_review_and_on_the_studys_page(
+    researcher: Client, run: Run, settings: dict[str, Any], facts: dict[str, str]
+) -> None:
+    study = factories.make_study(run=run, **settings)
+    draft = drafts.copy_of(study=study, created_by=None)
+    summary = researcher.get(reverse("plan-review", args=[draft.pk])).context["summary"]
+    told = {name: value for _, _, more in summary for name, value in more}
+    assert {name: told[name] for name in facts} == facts
+    page = researcher.get(reverse("study", args=[study.slug, study.version])).content.decode()
+    for name, value in facts.items():
+        line = f"<dt>{name}</dt><dd>{value}</dd>"
+        assert (line in page) == (value not in ("0", "none")), line
+
+
+def test_a_tick_box_has_the_help_of_its_setting(researcher: Client, run: Run) -> None:
+    page = researcher.get(reverse("plan-step", args=[begun(run).pk, "trials"]))
+    help_text = setting("show_waveform").help
+    told = f'<p class="hint" id="id_show_waveform_helptext">{help_text}</p>'
+    assert told in page.content.decode()
 
 
 def assert_copied(study: Study) -> None:
