@@ -144,7 +144,7 @@ def _answer(
 def _write_answers(
     participation: Participation, knowledge: Knowledge, model: ListenerModel, rng: Random
 ) -> None:
-    """Every trial of the participation, as `services.participation.record_response` would."""
+    """Every trial of the participation, as `answers.record_response` of the site would."""
     from django.utils import timezone
 
     from studyapp.models import Response

@@ -76,7 +76,7 @@ TASKS: tuple[tuple[str, Callable[[], None], float], ...] = (
 
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
-    print(f"{'task':<50}{'seconds':>9}{'CPU':>9}{'limit':>9}")
+    print(f"{'task':<50}{'seconds':>9}{'CPU':>9}{'limit':>9}{'peak MB':>9}")
     for name, task, wanted in TASKS:
         start, cpu = time.perf_counter(), time.process_time()
         with one_thread():  # as in a report

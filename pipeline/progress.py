@@ -28,7 +28,7 @@ class Progress(Protocol):
 
 
 class SilentProgress:
-    """Shows nothing: for tests and for callers that do not need progress."""
+    """Shows nothing, for tests."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """Do nothing."""

@@ -71,11 +71,6 @@ def env_file(path: Path) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def documented(path: Path) -> set[str]:
-    """The names in the file, including those of commented-out defaults."""
-    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", path.read_text(), re.MULTILINE))
-
-
 def _filled(value: Any, given: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         return VARIABLE.sub(lambda found: _value(found, given), value)

@@ -38,8 +38,8 @@ def choose(
 
     Singh, Cherep and Maes, section 3.4: exemplars are drawn from E_j = {x | f_j(x) > τ}. A track
     with a large mean but no frame over τ is excluded, since it counts as a negative everywhere else
-    (the rate, the scorers' held-out tracks). Deviation: ranked by mean activation, so that the
-    feature is heard for much of the clip and not in one frame.
+    (the rate, the scorers' held-out tracks). Ranked by mean activation, as in the paper, so that
+    the feature is heard for much of the clip and not in one frame.
     """
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
     tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")

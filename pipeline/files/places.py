@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Whether `path`, after following links, is `folder` or lies under it; False if a link leads
-    nowhere."""
+    """Whether `path`, after following links, is `folder` or lies under it; False for
+    links in a circle."""
     try:
         found = path.resolve()
         # Since Python 3.13 cyclic links raise no error and are left unresolved.

@@ -1,4 +1,4 @@
-"""Labeling methods. Each is one file, which is imported only when the method is used."""
+"""Labeling methods. Each is a file or a folder, which is imported only when the method is used."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ not a competitor.
 
 A tag's score z is its log-odds among the exemplars minus its log-odds in the background, both
 smoothed with an informative Dirichlet prior derived from the background, divided by the standard
-deviation of that difference (Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 2008,
-equations 16, 20, 22; here a document is a track, so a tag counts at most once in each, and the odds
+deviation of that difference (Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 2008;
+here a document is a track, so a tag counts at most once in each, and the odds
 are those of a track to have it):
 
     y  number of exemplars with the tag, of n;  Y  number of background tracks with it, of N

@@ -22,8 +22,6 @@ from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.stored import read_back
 from pipeline.store.run_directory import RunDirectory
 
-__all__ = ["ConceptRow", "Recovery", "recover"]
-
 RESULT = "recovery/recovery.json"
 ENOUGH_TRACKS = 20
 """Minimum number of test tracks with a concept, and without it, for the concept to be counted."""

@@ -125,11 +125,6 @@ def _below_loudest(power: Array) -> Array:
     return np.asarray(levels, dtype=np.float32)
 
 
-def fine_hertz() -> Array:
-    """Centre of each fine bin, Hz."""
-    return np.fft.rfftfreq(FINE, 1 / RATE).astype(np.float32)
-
-
 def coarse_hertz() -> Array:
     """Centre of each coarse bin, Hz."""
     return np.fft.rfftfreq(COARSE, 1 / RATE).astype(np.float32)

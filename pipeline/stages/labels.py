@@ -38,8 +38,8 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> st
     """
     # Check all methods first: an unknown one must not be noticed after the work of the others.
     methods = in_order(config.labels.methods, config)
-    for named in methods.values():
-        named.ready(config)
+    for labeler in methods.values():
+        labeler.ready(config)
     try:
         with directory.writer("labels") as writer:
             tables = SharedTables(directory, writer)
@@ -57,8 +57,8 @@ def _label(
 ) -> dict[str, Any]:
     """Label the features of one SAE and return the counts of each method."""
     counts: dict[str, Any] = {}
-    for method, named in methods.items():
-        rows = label_features(context, method, named)
+    for method, labeler in methods.items():
+        rows = label_features(context, method, labeler)
         relative = f"labels/{context.sae}/{method}.parquet"
         writer.write_table(relative, table_of(LabelCandidate, rows))
         counts[method] = counted(context, rows)
@@ -71,12 +71,12 @@ def _label(
     return counts
 
 
-def label_features(context: SaeContext, method: str, named: Labeler) -> list[LabelCandidate]:
+def label_features(context: SaeContext, method: str, labeler: Labeler) -> list[LabelCandidate]:
     """The candidates of one method for one SAE, features in order, synonyms merged."""
-    named.prepare(context)
+    labeler.prepare(context)
     context.progress.start(f"labels {context.sae} {method}", len(context.features), "feature")
     rows = []
-    for candidate in named.label(context, context.features):
+    for candidate in labeler.label(context, context.features):
         rows.append(candidate)
         context.progress.advance(1 if candidate.rank == 1 else 0)
     context.progress.finish()

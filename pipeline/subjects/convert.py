@@ -10,7 +10,6 @@ from pipeline.errors import PipelineError
 from pipeline.subjects import sources, text
 from pipeline.subjects.layouts import build, files
 
-LAYOUTS = ("transformers", "audiocraft")
 CARRIED = ("tokenizer.json", "tokenizer_config.json", "spiece.model")
 
 

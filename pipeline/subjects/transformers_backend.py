@@ -203,7 +203,9 @@ class TransformersSubject:
     def _check_supported(self) -> None:
         channels = getattr(self._decoder.config, "audio_channels", 1)
         if channels != 1:
-            raise PipelineError(f"the subject has {channels} audio channels; only mono is read")
+            raise PipelineError(
+                f"the subject has {channels} audio channels; only mono is supported"
+            )
         if self._codec.config.chunk_length_s is not None:
             raise PipelineError("the subject's codec works in chunks, which is not supported")
 

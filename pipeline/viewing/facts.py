@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipeline.corpus.tracks import usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.store.activations import ShardFacts, shard_paths
 from pipeline.store.run_directory import RunDirectory
@@ -97,8 +98,7 @@ class SaeReader:
     @cached_property
     def tracks(self) -> dict[str, TrackRecord]:
         """All usable tracks of the run, by identifier."""
-        rows = records_from(TrackRecord, self.directory.read_table("corpus.parquet"))
-        return {row.track: row for row in rows if row.status == "ok"}
+        return {track.track: track for track in usable_tracks(self.directory)}
 
     def _validation_means(self, index: int) -> tuple[list[str], np.ndarray]:
         import numpy as np

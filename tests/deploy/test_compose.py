@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.rehearsal.compose_file import EXAMPLE, ROOT, Service, documented, env_file, services
+from benchmarks.rehearsal.compose_file import EXAMPLE, ROOT, Service, env_file, services
 from tests.e2e.site import environment, free_port, python, until
 
 FILLED = {
@@ -21,6 +21,11 @@ FILLED = {
 """The three keys that the example leaves open; the password has signs that addresses read."""
 NAME = re.compile(r"(EARWITNESS|GEMINI|PROLIFIC)_(?!PID)[A-Z_]+|DATABASE_URL|REDIS_URL")
 LONG_LIVED = [name for name in services(env_file(EXAMPLE) | FILLED) if name != "migrate"]
+
+
+def documented(path: Path) -> set[str]:
+    """The names in the file, including those of commented-out defaults."""
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", path.read_text(), re.MULTILINE))
 
 
 @pytest.fixture(scope="module")

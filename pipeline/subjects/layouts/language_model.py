@@ -224,7 +224,7 @@ def _refuse_unlike(cfg: Mapping[str, Any], lm: Mapping[str, Any]) -> None:
             f"delays {delays}; only a delay of one frame per codebook is supported"
         )
     if (cfg.get("interleave_stereo_codebooks") or {}).get("use"):
-        raise PipelineError("the subject has 2 audio channels; only mono is read")
+        raise PipelineError("the subject has 2 audio channels; only mono is supported")
     fuser = cfg.get("fuser") or {}
     for way in ("prepend", "sum", "input_interpolate"):
         if fuser.get(way):
