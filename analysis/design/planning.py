@@ -24,9 +24,8 @@ from analysis.design.simulation import Design, simulate
 from analysis.errors import AnalysisError
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.method_pairs import pair_of
-from analysis.models.clmm import fit
 from analysis.models.data import NotFitted
-from analysis.models.mixed import model_data
+from analysis.models.joint import answers_of, fit_joint
 from analysis.reading.columns import HIGHEST, LOWEST
 from analysis.reading.companions import read_study
 from analysis.reading.population import people_only
@@ -154,8 +153,9 @@ def _fewest(base: Design, ratings: int, wanted: float, simulations: int, seed: i
 def from_pilot(path: Path) -> Design:
     """The design that a pilot of two methods suggests: variance components, shares, effect.
 
-    Standard deviations are those of the mixed model with the probit link, whose noise has SD 1 as
-    the simulation's.
+    Standard deviations are those of the joint mixed model with the probit link, whose noise has
+    SD 1 as the simulation's. The simulation draws a feature's level under each method anew, so its
+    variance is that of features and of their own differences between methods together.
     """
     responses = people_only(read_responses(path), path.parent, read_study(path.parent))
     if len(responses.methods) != 2:
@@ -164,18 +164,18 @@ def from_pilot(path: Path) -> Design:
         )
     pair = pair_of(responses, *responses.methods)
     try:
-        data, names = model_data(pair)
-        fitted = fit(data, link="probit")
+        joint = fit_joint(answers_of(responses.ratings, pair.values), "probit")
     except NotFitted as reason:
         raise AnalysisError(f"{path.name}: {reason}") from reason
-    sigma = dict(zip(names, (float(s) for s in fitted.sigma), strict=True))
+    sigma = dict(zip(joint.random, joint.fit.sigma.tolist(), strict=True))
+    feature_sd = math.hypot(sigma.get("feature", 0.0), sigma.get("feature:method", 0.0))
     means = [float(pair.values[side].mean()) for side in (pair.is_a, ~pair.is_a)]
     lower = pair.values[pair.is_a if means[0] < means[1] else ~pair.is_a]
     # Half a rating is added to each step, so that a step that nobody chose has a share above 0.
     counts = np.bincount(lower.astype(np.int64), minlength=HIGHEST + 1)[LOWEST:] + 0.5
     return Design(
         participant_sd=min(5.0, sigma.get("participant", 0.0)),
-        feature_sd=min(5.0, sigma.get("feature", 0.0)),
+        feature_sd=min(5.0, feature_sd),
         effect=abs(means[0] - means[1]),
         shares=tuple(float(share) for share in counts / counts.sum()),
     )

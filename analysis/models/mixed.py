@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import LEVEL
-from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval, Quantity
-from analysis.models.data import Data, NotFitted, prepare
+from analysis.models.data import NotFitted
 from analysis.models.joint import Joint, answers_of, fit_joint
 from analysis.models.link_functions import LINKS, Link
 from analysis.models.marginal import AT_LEAST_4, MEAN, difference_of, mean_of
@@ -34,9 +32,6 @@ SPREADS = {
     "feature:method": "features’ own differences between methods",
 }
 """Each random effect in words."""
-
-LARGEST_MODEL = 20_000
-"""A pilot with more ratings than this is not fitted: it would take too long."""
 
 
 def describe_mixed(
@@ -128,27 +123,6 @@ def _of_methods(
         for a, b in pairs:
             quantity = Quantity(f"difference_clmm_{name}", label, unit, f"{a} − {b}", counts, level)
             yield quantity.estimated(*difference_of(joint, a, b, score, level))
-
-
-def model_data(pair: Pair) -> tuple[Data, list[str]]:
-    """A pilot's ratings, the method (1 for A, else 0) as predictor, and names of random effects.
-
-    A random participant needs a participant with two ratings, a random feature a feature with two;
-    otherwise their variance cannot be told from the noise's.
-    """
-    if len(pair.values) > LARGEST_MODEL:
-        raise NotFitted(f"over {LARGEST_MODEL} ratings: the mixed model is not fitted here")
-    factors: list[Ints] = []
-    names: list[str] = []
-    for name, levels in (("participant", pair.participant), ("feature", pair.feature)):
-        counts = np.bincount(levels)
-        if len(counts) > 1 and counts.max() > 1:
-            factors.append(levels)
-            names.append(name)
-    if not factors:
-        raise NotFitted("no participant and no feature has two ratings")
-    x: Floats = pair.is_a.astype(np.float64)[:, None]
-    return prepare(pair.values, x, factors), names
 
 
 def sigma_interval(sigma: float, error: float, level: float) -> Interval:
