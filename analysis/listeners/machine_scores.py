@@ -20,7 +20,7 @@ from scipy import stats
 from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
-from analysis.estimates.intervals import LEVEL, stream
+from analysis.estimates.intervals import LEVEL, NEGLIGIBLE, NO_SPREAD, stream
 from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
@@ -163,8 +163,11 @@ def _fisher(linear: Linear, level: float) -> Interval:
     way = linear.recommended
     if linear.clusters(way) < 3:
         return Interval.none("fewer than three participants or features")
+    variance = linear.variance(way)
+    if variance <= NEGLIGIBLE:
+        return Interval.none(NO_SPREAD)
     r = min(max(linear.value, -0.999999), 0.999999)
-    se = math.sqrt(linear.variance(way)) / (1 - r * r)
+    se = math.sqrt(variance) / (1 - r * r)
     half = float(stats.t.ppf((1 + level) / 2, linear.clusters(way) - 1)) * se
     z = math.atanh(r)
     return Interval(

@@ -10,6 +10,7 @@ from scipy import stats
 from analysis.errors import AnalysisError
 from analysis.estimates.clustering import PARTICIPANT
 from analysis.estimates.descriptives import Ratings
+from analysis.estimates.intervals import NO_SPREAD
 from analysis.listeners.machine_scores import spearman
 from analysis.reading.labels import read_labels
 from analysis.reading.table import read_responses
@@ -37,6 +38,29 @@ def test_spearman_needs_spread() -> None:
     each = np.arange(5)
     ratings = Ratings("m", np.ones(5), each, each, 5, 5)
     assert spearman(np.arange(5.0), ratings) is None
+
+
+@pytest.mark.parametrize("confidences", [(2, 4), (2, 4, 3)])
+def test_a_correlation_without_variance_has_no_interval(
+    tmp_path: Path, confidences: tuple[int, ...]
+) -> None:
+    """Every listener answers alike, so that nothing varies between them."""
+    each = range(1, len(confidences) + 1)
+    rows = [
+        {"participation": f"p{i}", "method": "m", "feature": f"{i}/{k}", "trial": k,
+         "chosen_rank": k, "confidence": confidences[k - 1]}
+        for i in range(8) for k in each
+    ]  # fmt: skip
+    labels = [
+        {"feature": r["feature"], "method": "m", "rank": k, "clap": 0.1 * k}
+        for r in rows for k in each
+    ]  # fmt: skip
+    write_csv(tmp_path / "labels.csv", labels)
+    responses = read_responses(write_csv(tmp_path / "responses.csv", rows))
+    rho = found(tmp_path, responses, "m")["spearman_clap_confidence"]
+    assert rho.value == pytest.approx(1.0 if len(confidences) == 2 else 0.5)
+    assert rho.low is None
+    assert rho.reason == NO_SPREAD
 
 
 def test_a_score_that_falls_with_rank_agrees_with_choices(tmp_path: Path) -> None:
