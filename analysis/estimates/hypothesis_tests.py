@@ -29,7 +29,12 @@ from analysis.estimates.participant_tests import (
 )
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.shared_features import paired
-from analysis.estimates.superiority import brunner_munzel, no_variance, placements, superiority
+from analysis.estimates.superiority import (
+    brunner_munzel,
+    no_variance,
+    superiority,
+    why_no_brunner_munzel,
+)
 from analysis.estimates.validity import reason_against
 from analysis.reading.plan import DEFAULT_TEST, Plan
 
@@ -117,7 +122,7 @@ def _superiority_test(pair: Pair) -> HypothesisTest:
     name, label = "superiority_ratings", "superiority of ratings is one half"
     linear = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
     lost = 1 if pair.crossed else 2
-    flat = no_variance(linear.value)
+    flat = no_variance(linear.value, pair.values)
     return _by_linear(pair, name, label, linear, linear.recommended, 0.5, flat, lost)
 
 
@@ -193,10 +198,7 @@ def _brunner_munzel(pair: Pair, name: str) -> HypothesisTest:
     a, b = _means(pair)
     found = brunner_munzel(a, b)
     if found is None:
-        flat = no_variance(float(placements(a, b).mean()))
-        return not_made(
-            pair, name, LABELS[name], ONE_PARTICIPANT if min(len(a), len(b)) < 2 else flat
-        )
+        return not_made(pair, name, LABELS[name], why_no_brunner_munzel(a, b))
     return made(pair, name, LABELS[name], found.statistic, found.df, found.p)
 
 

@@ -107,6 +107,13 @@ def brunner_munzel(a: Floats, b: Floats) -> BrunnerMunzel | None:
     return BrunnerMunzel(float(wins.mean()), math.sqrt(v_a + v_b), df)
 
 
+def why_no_brunner_munzel(a: Floats, b: Floats) -> str:
+    """Why `brunner_munzel` gave None."""
+    if min(len(a), len(b)) < 2:
+        return ONE_PARTICIPANT
+    return no_variance(float(placements(a, b).mean()), np.concatenate([a, b]))
+
+
 def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
     """Probability of superiority and Cliff's delta, of ratings and of participants' means.
 
@@ -119,7 +126,7 @@ def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
     lost = 1 if pair.crossed else 2
     over_ratings = pair.too_few or rated.student(rated.recommended, level, (0.0, 1.0), lost)
     if over_ratings.reason == NO_SPREAD:
-        over_ratings = Interval.none(no_variance(rated.value))
+        over_ratings = Interval.none(no_variance(rated.value, pair.values))
     found = _theta_and_delta(pair, "ratings", rated.value, over_ratings, level)
     if not pair.crossed:
         a, b = (side.total / side.weight for side in pair.sides(pair.values))
@@ -133,16 +140,15 @@ def _of_means(pair: Pair, a: Floats, b: Floats, level: float) -> Interval:
         return Interval.none(reason)
     found = brunner_munzel(a, b)
     if found is None:
-        few = min(len(a), len(b)) < 2
-        return Interval.none(
-            ONE_PARTICIPANT if few else no_variance(float(placements(a, b).mean()))
-        )
+        return Interval.none(why_no_brunner_munzel(a, b))
     return found.interval(level)
 
 
-def no_variance(theta: float) -> str:
-    """Why a probability of superiority has no variance: total separation, or no difference."""
-    return SEPARATED if theta in (0, 1) else "every value is the same: no variance to estimate"
+def no_variance(theta: float, values: Floats) -> str:
+    """Why a probability of superiority of `values` (both sides') has no variance."""
+    if theta in (0, 1):
+        return SEPARATED
+    return "every value is the same: no variance to estimate" if np.ptp(values) == 0 else NO_SPREAD
 
 
 def _theta_and_delta(

@@ -7,7 +7,7 @@ from scipy import stats
 
 from analysis.estimates.clustering import PARTICIPANT
 from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of
-from analysis.estimates.intervals import ONE_PARTICIPANT
+from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT
 from analysis.estimates.method_pairs import Pair, pair_of
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.superiority import superiorities
@@ -69,6 +69,21 @@ def test_adjustment_is_within_each_family_and_leaves_out_what_has_no_p(tmp_path:
     many = hypothesis_tests_of(pair(tmp_path, ratings), seed=0, resamples=200) * 2
     twice = [t for t in adjusted(many) if t.family == "confirmatory"]
     assert [t.p_adjusted for t in twice] == [min(1.0, 2 * (t.p or 9)) for t in twice]
+
+
+def test_superiority_without_variance_says_every_value_is_the_same_only_where_it_is(
+    tmp_path: Path,
+) -> None:
+    """Every listener of one method answers 2 and 4, every one of the other 1 and 5."""
+    answers = {"a": (2, 4), "b": (1, 5)}
+    ratings = [(f"{m}{i}", m, f"{m}{i}{c}", c) for i in range(4) for m in "ab" for c in answers[m]]
+    both = pair(tmp_path, ratings)
+    tests = {t.name: t for t in hypothesis_tests_of(both, seed=0, resamples=100)}
+    assert tests["superiority_ratings"].reason == NO_SPREAD
+    assert "every value is the same" in tests["brunner_munzel_participant_means"].reason
+    found = {e.name: e for e in superiorities(both)}
+    assert found["superiority_ratings"].reason == NO_SPREAD
+    assert "every value is the same" in found["superiority_participant_means"].reason
 
 
 MEANS = ("welch", "permutation", "brunner_munzel")
