@@ -33,6 +33,7 @@ from analysis.models.link_functions import Link
 from analysis.models.quadrature import Quadrature
 
 NO_CONVERGENCE = "the optimiser did not converge"
+NO_MAXIMUM = "the information matrix is not positive definite: the fit is not at a maximum"
 SEPARATED = "separation: the ratings of the methods do not overlap enough"
 FLOORED = (
     "separation: the answers under a method are no better than guesses, or all hits, so that its "
@@ -57,17 +58,10 @@ class Fit:
     theta: Floats
     """Thresholds."""
     log_likelihood: float
-    n_ratings: int
     parameters: Floats
     """The parameter vector (`data.unpack`)."""
     covariance: Floats
     """Its covariance, [parameter, parameter]."""
-
-    @property
-    def beta_covariance(self) -> Floats:
-        """The covariance of β."""
-        first = len(self.theta)
-        return self.covariance[first : first + len(self.beta), first : first + len(self.beta)]
 
 
 def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
@@ -112,7 +106,6 @@ def _fit(data: Data, link: Link, nodes: int) -> Fit:
         sigma_se=np.sqrt(np.diag(covariance)[k + len(beta) :]),
         theta=theta,
         log_likelihood=-float(found.fun),
-        n_ratings=len(data.y),
         parameters=np.asarray(found.x),
         covariance=covariance,
     )
@@ -143,7 +136,11 @@ def _check(found: optimize.OptimizeResult, data: Data) -> None:
 
 
 def _covariance(gradient: Callable[[Floats], Floats], at: Floats) -> Floats:
-    """Inverse of the observed information, whose rows are central differences of the gradient."""
+    """Inverse of the observed information, whose rows are central differences of the gradient.
+
+    Cholesky's factor exists only where the information is positive definite, that is, at a maximum;
+    elsewhere an inverse can exist and still have positive numbers on its diagonal.
+    """
     step = 1e-4
     rows = []
     for i in range(len(at)):
@@ -155,9 +152,7 @@ def _covariance(gradient: Callable[[Floats], Floats], at: Floats) -> Floats:
     flat = np.abs(np.diag(information)) < 1e-8
     information[flat, flat] = 1.0
     try:
-        inverse = np.asarray(linalg.inv(information))
+        factor = linalg.cho_factor(information)
     except linalg.LinAlgError as error:
-        raise NotFitted("the information matrix has no inverse") from error
-    if np.any(np.diag(inverse) <= 0):
-        raise NotFitted("the information matrix is not positive: the fit is not at a maximum")
-    return inverse
+        raise NotFitted(NO_MAXIMUM) from error
+    return np.asarray(linalg.cho_solve(factor, np.eye(len(at))))

@@ -46,7 +46,7 @@ MOST_LEVELS = 2_000
 """With more levels than this in every crossed random effect no model is fitted: cost grows with the
 cube of the smaller number of levels."""
 MOST_CELLS = 50_000_000
-"""The same for the product of the two numbers of levels, which is what the memory grows with."""
+"""Most cells, the product of the two numbers of levels, which is what the memory grows with."""
 INTERACTIONS = ("participant:method", "feature:method")
 """In the order in which they are dropped."""
 
@@ -168,12 +168,16 @@ def _check_size(effects: dict[str, Ints]) -> None:
         sum(int(levels.max()) + 1 for name, levels in effects.items() if name.startswith(unit))
         for unit in ("participant", "feature")
     ]
-    smaller = min(sides)
-    if smaller > MOST_LEVELS or smaller * max(sides) > MOST_CELLS:
+    counted = (
+        f"{sides[0]} levels of participants and {sides[1]} of features, interactions with the "
+        "method included"
+    )
+    if min(sides) > MOST_LEVELS:
         raise NotFitted(
-            f"{sides[0]} levels of participants and {sides[1]} of features, interactions with the "
-            f"method included: over {MOST_LEVELS} in the smaller, so the mixed model is not fitted"
+            f"{counted}: over {MOST_LEVELS} in the smaller, so the mixed model is not fitted"
         )
+    if sides[0] * sides[1] > MOST_CELLS:
+        raise NotFitted(f"{counted}: a product over {MOST_CELLS}, so the mixed model is not fitted")
 
 
 def _fit(answers: Answers, effects: dict[str, Ints], link: Link, allowed: tuple[str, ...]) -> Joint:

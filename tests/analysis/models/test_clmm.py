@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize
 
 from analysis.arrays import Floats
-from analysis.models.clmm import fit
+from analysis.models.clmm import _covariance, fit
 from analysis.models.data import Data, NotFitted, prepare
 from analysis.models.laplace import Laplace
 from analysis.models.link_functions import Link, log_likelihood, terms
@@ -115,6 +115,15 @@ def test_what_cannot_be_fitted_says_why() -> None:
         fit(prepare(1.0 + 4 * x[:, 0], x, [person]))
     with pytest.raises(ValueError, match="one random effect"):
         fit(crossed(0, 10, 10, 5), nodes=5)
+
+
+def test_a_saddle_is_no_maximum_even_if_its_inverse_has_a_positive_diagonal() -> None:
+    saddle = np.array([[-1.0, 2.0], [2.0, -1.0]])
+    assert np.all(np.diag(np.linalg.inv(saddle)) > 0)
+    with pytest.raises(NotFitted, match="not positive definite"):
+        _covariance(lambda at: saddle @ at, np.zeros(2))
+    bowl = np.array([[2.0, 0.5], [0.5, 1.0]])
+    assert _covariance(lambda at: bowl @ at, np.zeros(2)) == pytest.approx(np.linalg.inv(bowl))
 
 
 def test_no_spread_between_participants_is_a_fit_with_none() -> None:

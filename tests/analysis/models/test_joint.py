@@ -134,6 +134,15 @@ def test_what_would_take_too_long_is_refused_by_its_smaller_number_of_levels() -
         fit_joint(answers)
 
 
+def test_a_product_of_levels_that_is_too_large_is_told_as_the_limit_it_is() -> None:
+    n = 120_000
+    person, thing = np.arange(n) % 1000, np.arange(n) % 60_000
+    answers = Answers(("a", "b"), np.arange(n) % 5 + 1.0, person % 2, person, thing)
+    with pytest.raises(NotFitted, match=r"60000 of features.*: a product over 50000000") as told:
+        fit_joint(answers)
+    assert "in the smaller" not in str(told.value)
+
+
 def test_a_method_that_is_only_guessed_has_no_finite_level() -> None:
     a = guesses()
     values = np.where(a.method == 2, 0.0, a.values)
