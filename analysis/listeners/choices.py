@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.choice_outcomes import candidates, options_of, rank_of
+from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE, candidates, options_of, rank_of
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import (
     FEW_CLUSTERS,
@@ -37,11 +37,7 @@ from analysis.listeners.agreement import (
 )
 from analysis.listeners.confidence_agreement import agreement_estimate
 from analysis.listeners.identification import chance, describe_identification, describe_ranks
-from analysis.reading.columns import whole
 from analysis.reading.table import Responses
-
-OPTIONS = 5
-"""Number of options of a trial in measures of consensus, if the table does not say."""
 
 MOST_LABEL_RESAMPLES = 2000
 """Most resamples for agreement on labels, of which there may be thousands."""
@@ -51,16 +47,19 @@ ONE_CHOICE = "no feature has choices of two listeners"
 
 @dataclass(frozen=True)
 class Choices:
-    """One method's choices; `label`, `rank` and `options` are [rating]."""
+    """One method's choices; `label` and `options` are [rating]."""
 
     ratings: Ratings
     label: Ints
     """Number of the chosen label within the method, from 0."""
     n_labels: int
-    rank: Ints
-    """The method's own rank of the chosen label; 0 for a label from another feature."""
     options: Ints
-    """Number of options offered."""
+    """Number of options offered; 0 where the table does not say."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the number of options is known in every trial."""
+        return bool(np.all(self.options >= 2))
 
 
 def choices_of(responses: Responses, method: str) -> Choices | None:
@@ -73,12 +72,7 @@ def choices_of(responses: Responses, method: str) -> Choices | None:
     if kept.empty:
         return None
     label, n_labels = codes(chosen[chosen != ""])
-    rank = (
-        kept["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
-        if "chosen_rank" in kept.columns
-        else np.zeros(len(kept), dtype=np.int64)
-    )
-    return Choices(ratings_of(kept, method), label, n_labels, rank, _options(kept))
+    return Choices(ratings_of(kept, method), label, n_labels, options_of(kept))
 
 
 def _chosen(frame: pd.DataFrame) -> pd.Series[str]:
@@ -86,11 +80,6 @@ def _chosen(frame: pd.DataFrame) -> pd.Series[str]:
     if "chosen_label" in frame.columns:
         return frame["chosen_label"]
     return frame["chosen_rank"].where(frame["chosen_rank"] != "", "elsewhere")
-
-
-def _options(frame: pd.DataFrame) -> Ints:
-    offered = options_of(frame)
-    return np.where(offered >= 2, offered, OPTIONS).astype(np.int64)
 
 
 def describe_choices(
@@ -142,6 +131,8 @@ class Consensus:
     label: str
     of: Callable[[Floats, Ints], Floats]
     """From counts [feature, label] and options [feature] to the measure [feature]."""
+    needs_options: bool
+    """Whether the measure itself, not only its value by chance, needs the number of options."""
     by_chance: Callable[[int, int], float]
     """From n and the number of options to the expected value under random choice."""
 
@@ -166,17 +157,24 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
     counts = Counts(int(n.sum()), ratings.n_participants, int(many.sum()))
     pairs = list(zip(n.astype(int).tolist(), size.tolist(), strict=True))
     for name, measure in CONSENSUS.items():
-        # 2) The mean over features, with an interval by feature.
         quantity = Quantity(name, measure.label, "share", ratings.method, counts, level)
-        values = measure.of(table, size)
-        rng = stream(seed, f"{name} {ratings.method}")
-        interval = _by_feature(values, rng, resamples, level)
-        yield quantity.estimated(float(values.mean()), interval)
-        # 3) The mean of the same features' expected values under random choice.
-        expected = {pair: measure.by_chance(*pair) for pair in sorted(set(pairs))}
-        yield dataclasses.replace(
+        by_chance = dataclasses.replace(
             quantity, name=f"{name}_chance", label=f"{measure.label}: expected under chance"
-        ).estimated(
+        )
+        # 2) The mean over features, with an interval by feature.
+        if measure.needs_options and not choices.known:
+            yield quantity.not_estimable(UNKNOWN_CHANCE)
+        else:
+            values = measure.of(table, size)
+            rng = stream(seed, f"{name} {ratings.method}")
+            interval = _by_feature(values, rng, resamples, level)
+            yield quantity.estimated(float(values.mean()), interval)
+        # 3) The mean of the same features' expected values under random choice.
+        if not choices.known:
+            yield by_chance.not_estimable(UNKNOWN_CHANCE)
+            continue
+        expected = {pair: measure.by_chance(*pair) for pair in sorted(set(pairs))}
+        yield by_chance.estimated(
             float(np.mean([expected[pair] for pair in pairs])),
             Interval.none("a constant: expected under random choice"),
         )
@@ -262,11 +260,13 @@ CONSENSUS = {
     "consensus_modal_share": Consensus(
         "share of listeners who chose a feature’s most chosen label, mean over features",
         _modal_share,
+        False,
         modal_by_chance,
     ),
     "consensus_entropy": Consensus(
         "normalised entropy of the choices on a feature (0: all alike), mean over features",
         _entropy,
+        True,
         entropy_by_chance,
     ),
 }
@@ -289,6 +289,9 @@ def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Ite
         ),
     }
     for name, (label, coefficient) in found.items():
+        if name == "brennan_prediger_choice" and not choices.known:
+            yield ratings.quantity(name, label, "none", level).not_estimable(UNKNOWN_CHANCE)
+            continue
         result = agree(
             coefficient,
             table,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE
 from analysis.estimates.descriptives import ratings_of
 from analysis.estimates.results import Estimate
 from analysis.listeners.choices import (
@@ -102,7 +103,7 @@ def test_a_label_from_elsewhere_that_was_never_offered_has_no_share(tmp_path: Pa
 def test_consensus_by_hand(tmp_path: Path) -> None:
     chosen = {"f": "aab", "g": "aa", "h": "b"}
     rows = [
-        row(f"p{i}", feature, ord(feature), chosen_label=label)
+        row(f"p{i}", feature, ord(feature), chosen_label=label, **FIVE)
         for feature, labels in chosen.items()
         for i, label in enumerate(labels)
     ]
@@ -128,7 +129,21 @@ def test_ranks_alone_tell_choices_apart(tmp_path: Path) -> None:
     choices = choices_of(read_responses(path), "m")
     assert choices is not None
     assert choices.n_labels == 2
-    assert choices.rank.tolist() == [1, 1, 0]
+    assert choices.label.tolist() == [0, 0, 1]
+
+
+def test_without_options_nothing_is_compared_with_chance(tmp_path: Path) -> None:
+    rows = [row(f"p{i}", f"f{i // 3}", 1, chosen_label="aab"[i % 3]) for i in range(12)]
+    estimates = found(tmp_path, rows)
+    unknown = {
+        "consensus_modal_share_chance",
+        "consensus_entropy",
+        "consensus_entropy_chance",
+        "brennan_prediger_choice",
+    }
+    assert {n for n, e in estimates.items() if e.reason == UNKNOWN_CHANCE} == unknown
+    assert estimates["consensus_modal_share"].value == pytest.approx(2 / 3)
+    assert estimates["alpha_choice"].value is not None
 
 
 def test_a_full_study_has_every_choice_and_agreement(tmp_path: Path) -> None:
