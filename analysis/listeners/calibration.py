@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
+from analysis.estimates.choice_outcomes import candidate_trials
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import stream, sums_within
@@ -157,10 +158,12 @@ def predictions(
 ) -> tuple[Floats, Floats, pd.DataFrame] | None:
     """p, hit and the ratings that have such a confidence.
 
-    None if there is none, or if it is not a probability.
+    Only where labels were offered as candidates: in an identification trial one option is right,
+    and choosing it says nothing about the method's first label among its others. None if there is
+    no such rating, or if the confidence is not a probability.
     """
-    own = labels.by_name.get("confidence")
-    if own is None:
+    own, frame = labels.by_name.get("confidence"), candidate_trials(frame)
+    if own is None or frame.empty:
         return None
     p = lookup(frame, own, method, 1)
     kept = np.isfinite(p)

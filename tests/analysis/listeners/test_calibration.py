@@ -1,8 +1,10 @@
 """The machine's own confidence: `analysis.listeners.calibration`."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.listeners.calibration import (
@@ -39,6 +41,22 @@ def test_the_machine_s_own_confidence_is_judged(tmp_path: Path) -> None:
     # Beside it, what a machine with these confidences has that is right about them.
     n = len(gemini)
     assert estimates["ece_chance"].value == pytest.approx(0.5 * np.sqrt(2 / np.pi / n), rel=0.1)
+
+
+def test_identification_trials_do_not_say_how_often_a_label_is_chosen(tmp_path: Path) -> None:
+    responses = export(tmp_path)
+    before = found(tmp_path, responses)
+    asked = responses.ratings.copy()
+    asked["participation"] = "other " + asked["participation"]
+    asked = asked.assign(target_position="1", chosen_rank="1")
+    mixed = pd.concat([responses.ratings.assign(target_position=""), asked], ignore_index=True)
+    after = found(tmp_path, dataclasses.replace(responses, ratings=mixed))
+    for name in ("brier", "ece", "auroc_confidence"):
+        assert after[name].value == before[name].value, name
+        assert after[name].n_ratings == before[name].n_ratings
+    labels = read_labels(tmp_path, responses)
+    assert labels is not None
+    assert chosen_probabilities(asked, labels, "gemini") is None
 
 
 def test_the_error_of_a_calibrated_machine_is_its_expected_one() -> None:
