@@ -1,31 +1,42 @@
 """Differences between two methods in what listeners chose: always A − B.
 
 Under `identification`: the difference in chance-corrected accuracy, also paired by feature. Under
-`candidates`: the difference in the share of choices that are the method's first label. Intervals
-and tests are those of differences of shares and means (`comparisons`, `hypothesis_tests`).
+`candidates`: the difference in the share of choices that are the method's first label.
+
+Interval and test are one procedure, so that they cannot contradict each other: Student's t on the
+recommended clustered standard error, as for a difference of means. Where each method's choices are
+all hits or all misses there is no variance to estimate; then the interval is Newcombe's, on each
+side's number of clusters, and the p-value is the level at which that interval reaches 0.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from scipy import stats
+from scipy import optimize, stats
 
+from analysis.arrays import Floats
 from analysis.estimates.choice_outcomes import (
     UNKNOWN_CHANCE,
     Trials,
     candidates,
+    corrected_interval,
     identification,
 )
-from analysis.estimates.clustering import BOTH
-from analysis.estimates.comparisons import share_difference, square_and_add
+from analysis.estimates.comparisons import STUDENT_BY, square_and_add
 from analysis.estimates.hypothesis_tests import made, not_made
-from analysis.estimates.intervals import LEVEL, NO_SPREAD, ClusterSums, share_interval
+from analysis.estimates.intervals import LEVEL, NO_SPREAD, t_interval
 from analysis.estimates.method_pairs import Pair
-from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval
-from analysis.estimates.shared_features import paired
+from analysis.estimates.results import Estimate, HypothesisTest, Interval
+from analysis.estimates.shared_features import paired_difference
 from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST
 from analysis.reading.table import Responses
+
+LEAST_P = 1e-12
+"""Where Newcombe's interval excludes 0 even at this level, the p-value is told as this bound."""
+INVERTED = "Newcombe's interval, inverted"
 
 
 def compare_choices(
@@ -36,13 +47,11 @@ def compare_choices(
     tests: list[HypothesisTest] = []
     trials, first = identification(responses), candidates(responses)
     if trials.both(a, b):
-        estimates, test = _accuracy(trials, a, b, level)
+        estimates, test = _accuracy(trials.of(a, b), a, b, level)
         found, tests = [*found, *estimates], [*tests, test]
     if first.both(a, b):
-        pair = first.pair(a, b, first.hit)
-        label = "difference in the share of choices that are the method’s first label"
-        found.append(share_difference(pair, pair.values, FIRST_LABEL_TEST, label, level))
-        tests.append(_test(pair, FIRST_LABEL_TEST, f"{label} is zero"))
+        estimate, test = _first_label(first.of(a, b), a, b, level)
+        found, tests = [*found, estimate], [*tests, test]
     return found, tests
 
 
@@ -50,76 +59,101 @@ def _accuracy(
     trials: Trials, a: str, b: str, level: float
 ) -> tuple[list[Estimate], HypothesisTest]:
     label = "difference in accuracy corrected for chance"
+    hits = trials.pair(a, b, trials.hit)
     if not trials.known:
-        pair = trials.pair(a, b, trials.hit)
-        quantity = pair.quantity(ACCURACY_TEST, label, "share", level)
-        test = not_made(pair, ACCURACY_TEST, f"{label} is zero", UNKNOWN_CHANCE)
+        quantity = hits.quantity(ACCURACY_TEST, label, "share", level)
+        test = not_made(hits, ACCURACY_TEST, f"{label} is zero", UNKNOWN_CHANCE)
         return [quantity.not_estimable(UNKNOWN_CHANCE)], test
-    pair, guess = trials.pair(a, b, trials.corrected), trials.pair(a, b, trials.guess)
-    linear = pair.linear(pair.values)
-    quantity = pair.quantity(ACCURACY_TEST, label, "share", level)
-    interval = _interval(pair, guess, level)
-    estimate = quantity.estimated(linear.value, interval, clustered_by=linear.recommended)
-    test = _test(pair, ACCURACY_TEST, f"{label} is zero")
-    return [estimate, _paired(pair, level)], test
+    pair = trials.pair(a, b, trials.corrected)
+    g = float(trials.guess.max())
+    # From always right, 1, to always wrong, −g / (1 − g).
+    most = 1 + g / (1 - g)
+    named = Named(ACCURACY_TEST, label, most)
+    estimate, test = _difference(pair, hits.values, trials.guess, named, level)
+    by_feature = paired_difference(
+        pair,
+        level,
+        name="difference_identification_paired",
+        label=f"{label}, paired by feature",
+        unit="share",
+        bounds=(-most, most),
+    )
+    return [estimate, by_feature], test
 
 
-def _interval(pair: Pair, guess: Pair, level: float) -> Interval:
-    """As for a difference of shares (`comparisons.share_difference`), on the corrected scale.
+def _first_label(trials: Trials, a: str, b: str, level: float) -> tuple[Estimate, HypothesisTest]:
+    pair = trials.pair(a, b, trials.hit)
+    label = "difference in the share of choices that are the method’s first label"
+    # No option is wrong, so nothing is corrected: a chance of 0.
+    return _difference(
+        pair, pair.values, 0 * trials.hit, Named(FIRST_LABEL_TEST, label, 1.0), level
+    )
 
-    Where the sides are independent and features rated once, Newcombe's "square and add" of each
-    side's Wilson interval of accuracy, corrected for its mean chance; else Student's t.
+
+@dataclass(frozen=True)
+class Named:
+    """A difference's name, its label, and the largest that it can be, either way."""
+
+    name: str
+    label: str
+    most: float
+
+
+def _difference(
+    pair: Pair, hits: Floats, guess: Floats, named: Named, level: float
+) -> tuple[Estimate, HypothesisTest]:
+    """The difference in the mean of the pair's values, with its interval and its test.
+
+    `hits` and `guess` [rating]: whether a choice was a hit, and its chance to be one by guessing.
     """
-    linear, most = pair.linear(pair.values), _widest(guess)
-    if pair.crossed or linear.repeated:
-        return pair.too_few or linear.student(linear.recommended, level, (-most, most))
-    a, b = pair.sides(pair.values)
-    chance_a, chance_b = (side.mean for side in guess.sides(guess.values))
-    return square_and_add(a.mean, _side(a, chance_a, level), b.mean, _side(b, chance_b, level))
+    linear, null = pair.linear(pair.values), f"{named.label} is zero"
+    way = linear.recommended
+    found = pair.standard_error(way)
+    if few := pair.too_few_for(way):
+        interval, test = Interval.none(few), not_made(pair, named.name, null, few)
+    elif pair.flat(hits):
+        newcombe = _newcombe(pair, guess, way)
+        interval, p = newcombe(level), _p_of(newcombe, linear.value)
+        test = made(pair, named.name, null, None, None, p, note=f"{INVERTED}, by {way}")
+    elif found is None:
+        interval, test = Interval.none(NO_SPREAD), not_made(pair, named.name, null, NO_SPREAD)
+    else:
+        se, df = found
+        bounds = -named.most, named.most
+        interval = t_interval(linear.value, se, df, level, bounds, STUDENT_BY[way])
+        t = linear.value / se
+        p = float(2 * stats.t.sf(abs(t), df))
+        note = f"Student's t, clustered by {way}"
+        test = made(pair, named.name, null, t, df, p, note=note)
+    quantity = pair.quantity(named.name, named.label, "share", level)
+    return quantity.estimated(linear.value, interval, clustered_by=way), test
 
 
-def _widest(guess: Pair) -> float:
-    """The largest difference: from always right, 1, to always wrong, −g / (1 − g)."""
-    g = float(guess.values.max())
-    return 1 + g / (1 - g)
+def _newcombe(pair: Pair, guess: Floats, way: str) -> Callable[[float], Interval]:
+    """Newcombe's interval at any level, from each side's Wilson interval corrected for chance."""
+    sides = [pair.one_side(first, pair.values) for first in (True, False)]
+    chance = [float(guess[side].mean()) for side in (pair.is_a, ~pair.is_a)]
+
+    def at(level: float) -> Interval:
+        limits = [
+            corrected_interval(one, g, way, level) for one, g in zip(sides, chance, strict=True)
+        ]
+        return square_and_add(sides[0].value, limits[0], sides[1].value, limits[1])
+
+    return at
 
 
-def _side(side: ClusterSums, g: float, level: float) -> Interval:
-    """One method's interval: Wilson's of the accuracy p = g + (1 − g) × value, turned back."""
-    implied = min(max(g + (1 - g) * side.mean, 0.0), 1.0)
-    found = share_interval(
-        implied, (1 - g) ** 2 * side.variance(), side.weight.sum(), side.n, level=level
-    )
-    if found.low is None or found.high is None:
-        return found
-    low, high = ((limit - g) / (1 - g) for limit in (found.low, found.high))
-    return Interval(min(low, side.mean), high, found.kind)
+def _p_of(interval: Callable[[float], Interval], value: float) -> float:
+    """The p-value of no difference: the level α at which the interval of 1 − α reaches 0."""
 
+    def nearest(log_alpha: float) -> float:
+        """The limit next to 0, positive while the interval excludes it."""
+        found = interval(1 - math.exp(log_alpha))
+        return (found.low or 0.0) if value > 0 else -(found.high or 0.0)
 
-def _paired(pair: Pair, level: float) -> Estimate:
-    """The mean over shared features of the difference within a feature (`shared_features`)."""
-    label = "difference in accuracy corrected for chance, paired by feature"
-    quantity = pair.quantity("difference_identification_paired", label, "share", level)
-    linear = paired(pair)
-    if linear is None:
-        return quantity.not_estimable(
-            "fewer than two features were rated under both methods; pairing needs two"
-        )
-    counts = Counts(len(linear.influence), linear.n_participants, linear.n_features)
-    most = 1 - float(pair.values.min())
-    interval = linear.student(BOTH, level, (-most, most))
-    return dataclasses.replace(quantity, counts=counts).estimated(
-        linear.value, interval, clustered_by=BOTH
-    )
-
-
-def _test(pair: Pair, name: str, label: str) -> HypothesisTest:
-    """Student's t on the recommended clustered standard error of the difference."""
-    linear = pair.linear(pair.values)
-    found = pair.standard_error(linear.recommended)
-    if found is None:
-        return not_made(pair, name, label, pair.too_few_for(linear.recommended) or NO_SPREAD)
-    se, df = found
-    t = linear.value / se
-    p = float(2 * stats.t.sf(abs(t), df))
-    return made(pair, name, label, t, df, p, note=f"Student's t, clustered by {linear.recommended}")
+    least, most = math.log(LEAST_P), -1e-9
+    if nearest(most) <= 0:
+        return 1.0
+    if nearest(least) > 0:
+        return LEAST_P
+    return math.exp(float(optimize.brentq(nearest, least, most)))

@@ -11,6 +11,7 @@ not say what chance is.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
@@ -18,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
+from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.method_pairs import Pair, pair_from
+from analysis.estimates.results import Interval
 from analysis.reading.columns import whole
 from analysis.reading.table import Responses
 
@@ -47,9 +50,12 @@ def identified(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def is_identification(responses: Responses) -> bool:
-    """Whether every rated trial is an identification trial with a choice: accuracy is primary."""
+    """Whether every rated trial is an identification trial: accuracy is primary.
+
+    A trial without a choice does not enter accuracy, but does not change what the study is about.
+    """
     frame = responses.ratings
-    return bool(identified(frame).all()) and len(identification_trials(frame)) == len(frame)
+    return bool(identified(frame).all()) and not identification_trials(frame).empty
 
 
 def identification_trials(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,15 +101,10 @@ class Trials:
         """
         return np.asarray((self.hit - self.guess) / (1 - self.guess))
 
-    def of(self, method: str) -> Trials:
-        """The trials of one method."""
-        keep = (self.frame["method"] == method).to_numpy(dtype=bool)
+    def of(self, *methods: str) -> Trials:
+        """The trials of these methods."""
+        keep = self.frame["method"].isin(methods).to_numpy(dtype=bool)
         return Trials(self.frame[keep], self.hit[keep], self.options[keep])
-
-    @property
-    def confidence(self) -> Floats:
-        """The confidence given with each choice, [rating]."""
-        return self.frame["rating"].to_numpy(dtype=np.float64)
 
     def ratings(self, method: str) -> Ratings:
         """The confidence of one method's trials."""
@@ -117,6 +118,23 @@ class Trials:
         """`values` [rating] of two methods as a pair."""
         keep = self.frame["method"].isin([a, b]).to_numpy(dtype=bool)
         return pair_from(self.frame[keep], a, b, values[keep])
+
+
+def corrected_interval(linear: Linear, g: float, way: str, level: float) -> Interval:
+    """Interval of a chance-corrected accuracy π, the value of `linear`, at the mean chance g.
+
+    p = g + (1 − g) π is the accuracy that π implies; Wilson's limits of p, under one clustering,
+    are turned back into limits of π. With a single number of options p is the observed accuracy,
+    and the interval is exactly that of accuracy, corrected. With several, p can fall a little below
+    0 where nearly every answer is wrong; it is cut there.
+    """
+    implied = min(max(g + (1 - g) * linear.value, 0.0), 1.0)
+    share = dataclasses.replace(linear, value=implied, influence=(1 - g) * linear.influence)
+    found = share.wilson(way, len(linear.influence), level)
+    if found.low is None or found.high is None:
+        return found
+    low, high = ((limit - g) / (1 - g) for limit in (found.low, found.high))
+    return Interval(min(low, linear.value), high, f"{found.kind}, corrected for chance")
 
 
 def identification(responses: Responses) -> Trials:

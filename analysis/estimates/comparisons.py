@@ -18,7 +18,6 @@ from analysis.estimates.clustering import (
     PARTICIPANT,
     STUDENT_FEATURE,
     STUDENT_TWO_WAY,
-    Linear,
     each_way,
 )
 from analysis.estimates.ends_of_scale import difference_at_ends
@@ -26,7 +25,6 @@ from analysis.estimates.intervals import (
     DIFFERENCE_BOUNDS,
     LEVEL,
     STUDENT,
-    codes,
     stream,
     t_interval,
 )
@@ -119,8 +117,7 @@ def share_difference(
     and the interval is Newcombe's, on each side's number of clusters.
     """
     linear = pair.linear(hits)
-    flat = all(np.ptp(hits[side]) == 0 for side in (pair.is_a, ~pair.is_a))
-    if (pair.crossed or linear.repeated) and not flat:
+    if (pair.crossed or linear.repeated) and not pair.flat(hits):
         interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0))
     elif few := pair.too_few_for(linear.recommended):
         interval = Interval.none(few)
@@ -131,14 +128,9 @@ def share_difference(
 
 
 def _newcombe(pair: Pair, hits: Floats, way: str, level: float) -> Interval:
-    shares, limits = [], []
-    for side in (pair.is_a, ~pair.is_a):
-        participant, feature = codes(pair.participant[side])[0], codes(pair.feature[side])[0]
-        share = float(hits[side].mean())
-        one = Linear(share, (hits[side] - share) / side.sum(), participant, feature)
-        shares.append(share)
-        limits.append(one.wilson(way, float(side.sum()), level))
-    return square_and_add(shares[0], limits[0], shares[1], limits[1])
+    sides = [pair.one_side(first, hits) for first in (True, False)]
+    limits = [one.wilson(way, len(one.influence), level) for one in sides]
+    return square_and_add(sides[0].value, limits[0], sides[1].value, limits[1])
 
 
 def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:

@@ -90,6 +90,17 @@ class Pair:
         sides = self.is_a.astype(np.int64)
         return Linear(mean_a - mean_b, influence, self.participant, self.feature, sides)
 
+    def one_side(self, first: bool, values: Floats) -> Linear:
+        """The mean of one side's `values` v [rating] on its own, with influences (v − mean) / n."""
+        side = self.is_a if first else ~self.is_a
+        own, mean = values[side], float(values[side].mean())
+        participant, feature = codes(self.participant[side])[0], codes(self.feature[side])[0]
+        return Linear(mean, (own - mean) / len(own), participant, feature)
+
+    def flat(self, values: Floats) -> bool:
+        """Whether `values` [rating] are all the same on each side."""
+        return all(np.ptp(values[side]) == 0 for side in (self.is_a, ~self.is_a))
+
     @property
     def too_few(self) -> Interval | None:
         """Why there is no interval, if a side has a single participant; None otherwise."""
@@ -153,7 +164,7 @@ class Pair:
         if few := self.too_few_for(way):
             return few
         a, b = self.values[self.is_a], self.values[~self.is_a]
-        if np.ptp(a) == 0 and np.ptp(b) == 0:
+        if self.flat(self.values):
             return (
                 f"every rating of {self.a} is {a[0]:g} and every rating of {self.b} is {b[0]:g}: "
                 "there is no variance to estimate"

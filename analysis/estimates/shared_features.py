@@ -37,21 +37,27 @@ def paired(pair: Pair) -> Linear | None:
     return Linear(mean_a - mean_b, influence, participant, feature, first.astype(np.int64))
 
 
-def paired_difference(pair: Pair, level: float = LEVEL) -> Estimate:
-    """`paired` as an estimate: Student's t on the two-way standard error.
+def paired_difference(
+    pair: Pair,
+    level: float = LEVEL,
+    *,
+    name: str = "difference_paired_by_feature",
+    label: str = "difference in mean confidence, paired by feature",
+    unit: str = "scale",
+    bounds: tuple[float, float] = DIFFERENCE_BOUNDS,
+) -> Estimate:
+    """`paired` as an estimate: Student's t on the two-way standard error, cut at `bounds`.
 
     Degrees of freedom: the smaller of the numbers of participants and of features, minus one.
     """
-    name = "difference_paired_by_feature"
-    label = "difference in mean confidence, paired by feature"
     linear = paired(pair)
-    quantity = pair.quantity(name, label, "scale", level)
+    quantity = pair.quantity(name, label, unit, level)
     if linear is None:
         return quantity.not_estimable(
             "fewer than two features were rated under both methods; pairing needs two"
         )
     counts = Counts(len(linear.influence), linear.n_participants, linear.n_features)
-    interval = linear.student(BOTH, level, DIFFERENCE_BOUNDS)
+    interval = linear.student(BOTH, level, bounds)
     return dataclasses.replace(quantity, counts=counts).estimated(
         linear.value, interval, clustered_by=BOTH
     )

@@ -19,6 +19,7 @@ from analysis.estimates.choice_outcomes import (
     UNKNOWN_CHANCE,
     Trials,
     candidates,
+    corrected_interval,
     identification,
     rank_of,
 )
@@ -74,27 +75,10 @@ def _corrected(trials: Trials, ratings: Ratings, level: float) -> Estimate:
     quantity = ratings.quantity("identification_corrected", label, "share", level)
     if not trials.known:
         return quantity.not_estimable(UNKNOWN_CHANCE)
-    value, interval, way = corrected_share(trials, ratings, level)
-    return quantity.estimated(value, interval, clustered_by=way)
-
-
-def corrected_share(trials: Trials, ratings: Ratings, level: float) -> tuple[float, Interval, str]:
-    """The chance-corrected accuracy π, its interval, and the clustering of the latter.
-
-    With g the mean chance, p = g + (1 − g) π is the accuracy that π implies; Wilson's limits of p,
-    on the recommended clustering, are turned back into limits of π. With a single number of
-    options p is the observed accuracy, and the interval is exactly that of accuracy, corrected.
-    With several, p can fall a little below 0 where nearly every answer is wrong; it is cut there.
-    """
-    linear, g = ratings.linear(trials.corrected), float(trials.guess.mean())
-    implied = min(max(g + (1 - g) * linear.value, 0.0), 1.0)
-    share = Linear(implied, (1 - g) * linear.influence, linear.participant, linear.feature)
-    found = share.wilson(linear.recommended, len(trials.hit), level)
-    if found.low is None or found.high is None:
-        return linear.value, found, linear.recommended
-    low, high = ((limit - g) / (1 - g) for limit in (found.low, found.high))
-    kind = f"{found.kind}, corrected for chance"
-    return linear.value, Interval(min(low, linear.value), high, kind), linear.recommended
+    linear = ratings.linear(trials.corrected)
+    way = linear.recommended
+    interval = corrected_interval(linear, float(trials.guess.mean()), way, level)
+    return quantity.estimated(linear.value, interval, clustered_by=way)
 
 
 def p_correct(d_prime: float, options: int) -> float:

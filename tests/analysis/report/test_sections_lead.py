@@ -30,6 +30,14 @@ def test_a_confident_method_that_nobody_recognises_is_said_not_to_be_recognised(
     assert families["difference_mean_confidence"] == "exploratory"
 
 
+def test_one_trial_without_a_choice_does_not_change_the_primary_outcome(tmp_path: Path) -> None:
+    rows = identification_rows()
+    rows[3] |= {"chosen_position": "", "chosen_label": ""}
+    _, families = leads(tmp_path, rows)
+    assert families["difference_identification_corrected"] == "confirmatory"
+    assert families["difference_mean_confidence"] == "exploratory"
+
+
 def test_at_chance_the_interval_includes_chance(tmp_path: Path) -> None:
     rows = identification_rows(shares={"alto": 0.2, "brio": 0.2}, confidence={"alto": 2.0})
     lead, _ = leads(tmp_path, rows)
