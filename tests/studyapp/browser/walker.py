@@ -67,6 +67,20 @@ class Hand:
         player = self.page.locator(f".player[data-clip='{number}']")
         expect(player).to_have_class(re.compile("heard"))
 
+    def heard_a_moment(self) -> None:
+        """Wait until some of the last sound, which a check asks about, was heard."""
+        # Not `wait_for_function`: from its second poll on, the page's content policy forbids it.
+        for _ in range(400):
+            if (
+                self.page.evaluate(
+                    "() => [...document.querySelectorAll('audio')].at(-1).currentTime"
+                )
+                > 0.1
+            ):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError("nothing was heard in 20 s")
+
 
 class Mouse(Hand):
     """Uses the mouse."""
@@ -102,17 +116,7 @@ class Mouse(Hand):
     def play_a_moment(self) -> None:
         """Play the last sound, which the check asks about, until some of it was heard."""
         self.page.locator(".player-button").last.click()
-        # Not `wait_for_function`: from its second poll on, the page's content policy forbids it.
-        for _ in range(400):
-            if (
-                self.page.evaluate(
-                    "() => [...document.querySelectorAll('audio')].at(-1).currentTime"
-                )
-                > 0.1
-            ):
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError("nothing was heard in 20 s")
+        self.heard_a_moment()
 
     def instructions(self) -> None:
         """Play part of the example."""
@@ -171,12 +175,14 @@ class Keyboard(Hand):
     def volume(self) -> None:
         """Play the tones, enter the right count with a digit."""
         self.press_on(".player[data-clip='2'] button")
+        self.heard_a_moment()
         self.page.keyboard.press(str(self.data("volume")["target"]))
         self.press_on("form[data-safe] button")
 
     def headphones(self) -> None:
         """Play the sound with the space bar, choose the right interval with a digit."""
         self.page.keyboard.press("Space")
+        self.heard_a_moment()
         self.page.keyboard.press(str(self.right_place()))
         self.press_on("form[data-safe] button")
 
