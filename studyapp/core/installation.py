@@ -18,6 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from studyapp.core.errors import InstallationError
 from studyapp.core.keys import gives_same_pseudonyms, key_fingerprint
+from studyapp.core.storage import create_once
 from studyapp.models import Installation, Participation
 
 NAME = "installation"
@@ -94,5 +95,5 @@ def _check_folder(row: Installation) -> None:
 def _written(path: Path) -> str:
     """Return the folder's identifier; create it if there is none."""
     if not path.exists():
-        path.write_text(uuid.uuid4().hex)
+        create_once(path, uuid.uuid4().hex)
     return path.read_text().strip()

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,6 +21,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from studyapp.core.storage import create_once
 
 MIN_CHARACTERS = 32
 EXTERNAL_SALT = "earwitness.external"
@@ -88,29 +89,13 @@ def read_or_create(path: Path, make: Callable[[], str]) -> str:
     """
     try:
         if not path.exists():
-            _publish(path, make())
+            create_once(path, make(), mode=0o600)
         return check_length(str(path), path.read_text().strip())
     except OSError as error:
         what = f"{path.name} cannot be read" if path.exists() else "it is not writable"
         raise ImproperlyConfigured(
             f"EARWITNESS_DATA is {path.parent}: {what} ({error.strerror})"
         ) from error
-
-
-def _publish(path: Path, text: str) -> None:
-    """Create the file completely or not at all; do nothing if it exists."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # Linking fails if the file exists: of two simultaneous first starts only one sets the key.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=32)

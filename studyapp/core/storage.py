@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and files that only the first writer creates."""
 
 from __future__ import annotations
 
@@ -25,3 +25,23 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> Non
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def create_once(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Create the file completely or not at all; do nothing if it exists.
+
+    `mode` sets the permissions, less those that the process's umask withholds.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # Linking fails if the file exists: of several simultaneous writers only the first succeeds.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)

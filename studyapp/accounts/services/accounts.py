@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from django.utils.http import urlsafe_base64_encode
 from studyapp.accounts.services import projects
 from studyapp.core import audit
 from studyapp.core.errors import StudyError
+from studyapp.core.storage import create_once
 from studyapp.models import ApiToken, AuditRecord, Project
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def machine_login(*, path: Path, name: str = "researcher") -> tuple[str, str]:
     """
     if not path.exists():
         made = {"name": name, "password": secrets.token_urlsafe(12)}
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(made, file)
+        create_once(path, json.dumps(made), mode=0o600)
     login = json.loads(path.read_text(encoding="utf-8"))
     user, _ = get_user_model().objects.get_or_create(username=login["name"])
     if not user.check_password(login["password"]):
