@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 from studyapp.accounts import selectors
 from studyapp.core.object_access import require
-from studyapp.core.permissions import may
 from studyapp.models import Project, Role
 
 
@@ -20,8 +19,4 @@ def user_of(request: HttpRequest) -> User:
 
 def project_for(request: HttpRequest, pk: int, least: Role = Role.VIEWER) -> Project:
     """Return the project if the user has at least that role in it; otherwise 404 or 403."""
-    found = selectors.by_id(pk)
-    if found is None or not may(request.user, found, Role.VIEWER):
-        raise Http404(f"There is no project {pk}.")
-    require(request, found, least)
-    return found
+    return require(request, selectors.by_id(pk), least, missing=f"There is no project {pk}.")

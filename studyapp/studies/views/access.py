@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 from studyapp.core.object_access import require
-from studyapp.core.permissions import may
 from studyapp.models import Role, Study
 from studyapp.studies.selectors import progress
 from studyapp.studies.services import blinding
@@ -14,11 +13,8 @@ from studyapp.studies.services import blinding
 
 def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.VIEWER) -> Study:
     """The version of a study; 404 or 403 unless the user has that role in its project."""
-    study = progress.version_of(slug, version)
-    if study is None or not may(request.user, study.project, Role.VIEWER):
-        raise Http404(f"There is no version {version} of a study {slug}.")
-    require(request, study.project, least)
-    return study
+    missing = f"There is no version {version} of a study {slug}."
+    return require(request, progress.version_of(slug, version), least, missing=missing)
 
 
 def data_for(request: HttpRequest, slug: str, version: int) -> Study:
