@@ -52,6 +52,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       on(this.audio, "seeked", () => { this.last = this.audio.currentTime; this.draw(); });
       on(this.audio, "ended", this.ended);
       on(this.audio, "error", this.failed);
+      on(this.audio, "canplay", this.recovered);
       for (const type of ["canplay", "suspend", "waiting", "playing"]) on(this.audio, type, this.show);
       on(this.audio, "canplaythrough", onReady);
       if (this.audio.error) this.failed();
@@ -137,6 +138,13 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.warn(text("soundFailed", { n: this.number }));
       say(text("soundFailed", { n: this.number }));
       if (this.retries < 5) setTimeout(() => this.audio.load(), 1000 * 2 ** this.retries++);
+    }
+
+    /* A retry loaded the sound: it can be played after all. */
+    recovered() {
+      if (!this.root.classList.contains("failed")) return;
+      this.root.classList.remove("failed");
+      this.warn("");
     }
 
     animate() {

@@ -83,6 +83,30 @@ def test_a_lost_place_cookie_is_said(page: Page, study: Study) -> None:
     expect(page.get_by_role("heading", name="We cannot find your place")).to_be_visible()
 
 
+def test_a_sound_that_loads_at_the_second_try_is_not_called_failed(
+    page: Page, study: Study
+) -> None:
+    """The first request for each sound fails; the page asks again after a second."""
+    seen: set[str] = set()
+
+    def fail_once(route: Route) -> None:
+        known = route.request.url in seen
+        seen.add(route.request.url)
+        if known:
+            route.continue_()
+        else:
+            route.fulfill(status=404, body="")
+
+    page.route(re.compile("/audio/"), fail_once)
+    to_first_trial(page, study)
+    player = page.locator(".player[data-clip='1']")
+    expect(player).to_have_class(re.compile("failed"))
+    expect(player.locator("audio")).to_have_js_property("readyState", 4)
+    expect(player).not_to_have_class(re.compile("failed|warned"))
+    expect(player.locator(".player-message")).to_have_text("")
+    expect(player.locator(".player-state")).to_have_text("Still to hear")
+
+
 @pytest.mark.parametrize("status", [403, 404, 413, 200, 400])
 def test_a_page_of_whatever_kind_in_between_is_not_the_end(
     page: Page, study: Study, status: int
