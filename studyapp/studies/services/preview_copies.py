@@ -6,6 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.utils import timezone
 
 from studyapp.models import (
@@ -21,6 +22,7 @@ from studyapp.studies.settings import every_setting
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models import QuerySet
 
 KEPT = timedelta(days=1)
 OWN = frozenset({"slug", "codes"})
@@ -56,12 +58,24 @@ def make(study: Study, created_by: User | None) -> Study:
 
 def sweep(*, study: Study, created_by: User | None = None) -> None:
     """Delete the study's previews, of one person or of all, and any that are older than a day."""
-    old = Study.with_previews.filter(preview_of__isnull=False, created_at__lt=timezone.now() - KEPT)
     own = Study.with_previews.filter(preview_of=study)
     if created_by is not None:
         own = own.filter(created_by=created_by)
-    for copies in (own, old):
-        links = list(copies.values_list("series", flat=True))
+    _delete(own)
+    sweep_old()
+
+
+def sweep_old() -> None:
+    """Delete all previews that are older than a day."""
+    limit = timezone.now() - KEPT
+    _delete(Study.with_previews.filter(preview_of__isnull=False, created_at__lt=limit))
+
+
+def _delete(copies: QuerySet[Study]) -> None:
+    links = list(copies.values_list("series", flat=True))
+    if not links:
+        return  # Without a transaction: a worker asks every few seconds.
+    with transaction.atomic():
         Participation.objects.filter(study__in=copies).delete()
         copies.delete()
         StudySeries.objects.filter(pk__in=links).delete()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,9 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from studyapp import exports
+from studyapp import exports, worker
 from studyapp.exports import selectors as export_selectors
 from studyapp.hosting import metrics
+from studyapp.jobs.services import jobs
 from studyapp.models import Participation, Response, Study
 from studyapp.models.steps import all_steps
 from studyapp.participation.selectors import participations as participation_selectors
@@ -141,6 +143,22 @@ def test_a_preview_is_deleted_with_the_next_with_its_draft_and_after_a_day(
     assert not Study.with_previews.exists()
     assert not Participation.objects.exists()
     assert first.pk != third.pk
+
+
+def test_a_worker_deletes_the_previews_of_a_day_ago(
+    researcher: Client, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, old = begin(researcher, study)
+    young = preview.begin(study=study, created_by=User.objects.create_user("eve"))
+    yesterday = timezone.now() - timedelta(hours=25)
+    Study.with_previews.filter(pk__in=[study.pk, old.study_id]).update(created_at=yesterday)
+    sweeps: list[Callable[[], object]] = []
+    monkeypatch.setattr(jobs, "start_sweeper", lambda *others: sweeps.extend(others))
+    worker.start_sweeping()
+    for sweep in sweeps:
+        sweep()
+    assert list(Participation.objects.all()) == [young]
+    assert set(Study.with_previews.all()) == {study, young.study}
 
 
 def test_a_preview_can_be_withdrawn_from_and_read_in_another_language(
