@@ -31,7 +31,7 @@ IN_PIECES = frozenset({"quality_rules", "analysis_plan"})
 """Settings that the steps ask for in pieces."""
 ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
 """The parts of the analysis plan that a step asks for."""
-RECRUITMENT = ("entry", "service", "external_study", "payment")
+RECRUITMENT = ("entry", "service", "external_study", "payment", "currency")
 """Answers that become the study's recruitment, not a setting."""
 CURRENCY = "EUR"
 TEST = "difference_mean_confidence"

@@ -156,6 +156,8 @@ def is_behind(study: Study) -> bool:
     if any(one.value_of(new) != one.value_of(study) for one in given):
         return True
     own = answers_of(study)
+    if answers["payment"] is None:
+        own["currency"] = answers["currency"]  # of no amount, so it is not kept
     return any(own[name] != answers[name] for name in ("runs", "methods", *RECRUITMENT))
 
 

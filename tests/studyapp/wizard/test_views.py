@@ -169,6 +169,21 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     assert_copied(study)
 
 
+def test_a_new_currency_makes_a_draft_out_of_date_only_with_a_payment(
+    researcher: Client, run: Run
+) -> None:
+    draft = begun(run)
+    study = made(researcher, draft)
+    drafts.answer(draft=draft, step="", given={"currency": "GBP"})
+    assert not drafts.is_behind(study)
+    drafts.answer(draft=draft, step="", given={"payment": "2.50"})
+    assert drafts.is_behind(study)
+    study = made(researcher, draft)
+    assert not drafts.is_behind(study)
+    drafts.answer(draft=draft, step="", given={"currency": "USD"})
+    assert drafts.is_behind(study)
+
+
 @pytest.mark.parametrize(
     ("settings", "facts"),
     [
