@@ -3,12 +3,13 @@
     python -m benchmarks.load [--participants 300] [--seconds-a-trial 15] [--trials 8] [--arrive 60]
 
 Both servers run on this machine, one after the other, with the load generator on the same two cores
-(`--cores`). Ours is what `manage.py serve` runs (two processes of eight threads, SQLite). oTree,
-installed from the package index into an environment of its own, runs its production server with its
-default SQLite. In both, a trial consists of the page, its three sounds (the same files), the answer
-and the page that follows; ours also posts listening events, which oTree does not have. Participants
-arrive evenly over `--arrive` seconds, so that all of them are present during the minute after that,
-and wait as listeners would. (`benchmarks.arrivals` tests arrivals at the same instant.)
+(`--cores`). Ours runs under gunicorn, as in the image (two processes of eight threads), on SQLite.
+oTree, installed from the package index into an environment of its own, runs its production server
+with its default SQLite. In both, a trial consists of the page, its three sounds (the same files),
+the answer and the page that follows; ours also posts listening events, which oTree does not have.
+Participants arrive evenly over `--arrive` seconds, so that all of them are present during the
+minute after that, and wait as listeners would. (`benchmarks.arrivals` tests arrivals at the same
+instant.)
 
 Then, for `--burst` seconds, a few participants continue without waiting, to measure pages per
 second.

@@ -2,8 +2,8 @@
 
     python -m benchmarks.page_weight [--loads 5] [--device phone|desktop]
 
-The site runs as under `manage.py serve`. The phone has Lighthouse's settings: 412 pixels, a network
-of 1.6 Mbit/s and 150 ms, a CPU slowed down four times; the desktop has 1350 pixels and no
+The site runs under gunicorn, as in the image. The phone has Lighthouse's settings: 412 pixels, a
+network of 1.6 Mbit/s and 150 ms, a CPU slowed down four times; the desktop has 1350 pixels and no
 throttling. Each page is loaded in a new browser context, then again in the same one.
 
 It prints medians: bytes without the sounds (transferred, and decompressed), requests, third-party

@@ -1,15 +1,17 @@
 """Settings of the Django project, from environment variables; an invalid value names its variable.
 
 Read here: `EARWITNESS_DATA` (runs, media, the embedded defaults), `DATABASE_URL` (default: SQLite
-in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY`
-with `EARWITNESS_SECRET_KEY_FALLBACKS`, and `EARWITNESS_PSEUDONYM_KEY` (default of both: one made
-for this machine, in the data folder), `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`, `EARWITNESS_DEBUG`,
-`EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
-`EARWITNESS_PROXIES` and `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_TOKEN_DAYS`,
-`EARWITNESS_PASSAGES_PER_ADDRESS`,
-`EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`; for runs `EARWITNESS_CORPORA`,
-`EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`, `EARWITNESS_GEMINI_MODELS` and
-`EARWITNESS_RUNS_PER_PROJECT`.
+in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNESS_SECRET_KEY` with
+`EARWITNESS_SECRET_KEY_FALLBACKS`, and `EARWITNESS_PSEUDONYM_KEY` (default of both: one made for
+this machine, in the data folder); for the web `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`,
+`EARWITNESS_PROXIES`, `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_MEDIA` and `EARWITNESS_DEBUG`; for
+accounts `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
+`EARWITNESS_TOKEN_DAYS`, `EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`; for studies
+`EARWITNESS_PASSAGES_PER_ADDRESS`, `PROLIFIC_API`, `PROLIFIC_TOKEN` and `PROLIFIC_WEBHOOK_SECRET`;
+for runs `EARWITNESS_CORPORA`, `EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`,
+`EARWITNESS_GEMINI_MODELS` and `EARWITNESS_RUNS_PER_PROJECT`; for operation
+`EARWITNESS_METRICS_TOKEN` and `EARWITNESS_LOGS`. Read elsewhere: `EARWITNESS_UMASK`
+(`core/umask.py`).
 """
 
 import ipaddress
@@ -124,7 +126,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
-# Slightly above the limit of OddRequestMiddleware, which decides.
+# One byte more than OddRequestMiddleware lets through, so that its refusal is the one that is seen.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 2**20 + 1
 
 ROOT_URLCONF = "studyapp.urls"

@@ -1,7 +1,8 @@
 """The parts of a feature's page that a worker makes when the page is first opened.
 
 Spectrograms and the sounds of quantile tracks are in `EARWITNESS_DATA/views/RUN/`, outside the run
-directory, which only the pipeline writes. All of it can be deleted; it is then made again.
+directory, which only the pipeline writes. All of it can be made again: delete the folder together
+with the run's rows of `FeatureView`, without which a page has its view made.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     backup.json        its origin, the key's fingerprint, and a SHA-256 per file; written last
     database.sqlite3   or database.dump: a snapshot of the database
-    data/…             runs, stimuli, reports: the data folder without what can be made again
+    data/…             runs, stimuli, reports: the data folder without secrets, downloads, and
+                       what each start makes
 
 The database is copied first, because files are on disk before the rows that name them. The keys are
 not included, so that people cannot be identified from a backup; they must be kept elsewhere.

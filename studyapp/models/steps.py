@@ -1,8 +1,11 @@
 """The steps of a participation: one list, from which each study takes some; frozen with it.
 
 To add a step, touch these: its name in `STEPS`; when it is done, in
-`participation/selectors/participations.py`; its page in `participation/views/`, `urls.py` and
-`templates/participant/`; how simulated listeners answer it, in `simulation/walk.py`.
+`participation/selectors/participations.py`; how long it takes, in `STEP_SECONDS` of
+`participation/selectors/passage.py`; how a preview skips it, in `_SKIP` of
+`participation/services/preview.py`; its page in `participation/views/`, `urls.py` and
+`templates/participant/`; its name in the wizard, in `STEP_NAMES` of `wizard/forms/checks.py`; how
+simulated listeners answer it, in `simulation/walk.py`.
 """
 
 from __future__ import annotations

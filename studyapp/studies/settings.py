@@ -2,7 +2,8 @@
 
 The design hash, `study.json`, the copies made for a preview and for the next version, the fields of
 the wizard and the options of `create_study` all follow from it. To add a setting: its column in
-`models/studies.py`, its line in `SETTINGS`. A column without a line counts as a setting that is
+`models/studies.py`, its line in `SETTINGS`, and if a step of the wizard asks for it, its name in a
+`Group` of that step's form (`wizard/forms/`). A column without a line counts as a setting that is
 hashed, exported and copied, so that nothing is lost if its line is forgotten.
 """
 
