@@ -4,8 +4,8 @@
 
 With `--hard`, a few cells at the borders of what `analysis.estimates.validity` allows: 10 listeners
 or features, the floor of the scale, features rated by up to 40 listeners. Beside what the report
-prints it then measures what the report does not print, and why: the plain t interval of the mean,
-the interval of the SD, and Welch's test of participants' means.
+prints (the SD's interval only where it is given: 0 elsewhere) it then measures what the report does
+not print, and why: the plain t interval of the mean, and Welch's test of participants' means.
 
 Otherwise: two methods, 40 participants per method with 10 trials each, over participant SD 0 to
 0.8, feature SD 0 to 0.9 (latent; a rating's own noise is 1), one and five ratings per feature. In

@@ -37,7 +37,7 @@ from analysis.listeners.agreement import (
 )
 from analysis.listeners.confidence_agreement import agreement_estimate
 from analysis.listeners.identification import chance, describe_identification, describe_ranks
-from analysis.reading.table import Responses
+from analysis.reading.table import RUN_SEPARATOR, Responses
 
 MOST_LABEL_RESAMPLES = 2000
 """Most resamples for agreement on labels, of which there may be thousands."""
@@ -47,7 +47,10 @@ ONE_CHOICE = "no feature has choices of two listeners"
 
 @dataclass(frozen=True)
 class Choices:
-    """One method's choices; `label` and `options` are [rating]."""
+    """One method's choices; `label`, `options` and `item` are [rating].
+
+    An item is what was shown: a feature with its options. Consensus and agreement are within items.
+    """
 
     ratings: Ratings
     label: Ints
@@ -55,6 +58,13 @@ class Choices:
     n_labels: int
     options: Ints
     """Number of options offered; 0 where the table does not say."""
+    item: Ints
+    """Number of the item within the method, from 0."""
+
+    @property
+    def n_items(self) -> int:
+        """Items that were shown."""
+        return int(self.item.max()) + 1
 
     @property
     def known(self) -> bool:
@@ -72,7 +82,20 @@ def choices_of(responses: Responses, method: str) -> Choices | None:
     if kept.empty:
         return None
     label, n_labels = codes(chosen[chosen != ""])
-    return Choices(ratings_of(kept, method), label, n_labels, options_of(kept))
+    options = options_of(kept)
+    return Choices(ratings_of(kept, method), label, n_labels, options, _items(kept, options))
+
+
+def _items(frame: pd.DataFrame, options: Ints) -> Ints:
+    """Each rating's item: its feature, the column `item` where there is one, and how many options.
+
+    A feature that was shown among three options to some and among five to others is two items.
+    """
+    named = frame["feature_key"]
+    if "item" in frame.columns:
+        named = named + RUN_SEPARATOR + frame["item"]
+    both = np.stack([codes(named)[0], options], axis=1)
+    return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _chosen(frame: pd.DataFrame) -> pd.Series[str]:
@@ -130,7 +153,7 @@ class Consensus:
 
     label: str
     of: Callable[[Floats, Ints], Floats]
-    """From counts [feature, label] and options [feature] to the measure [feature]."""
+    """From counts [item, label] and options [item] to the measure [item]."""
     needs_options: bool
     """Whether the measure itself, not only its value by chance, needs the number of options."""
     by_chance: Callable[[int, int], float]
@@ -138,18 +161,18 @@ class Consensus:
 
 
 def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
-    """Modal share and normalised entropy of the choices on a feature, averaged over features.
+    """Modal share and normalised entropy of the choices on an item, averaged over items.
 
     Each comes with its expected value under random choice: with few listeners per feature, chance
     alone makes the modal share high and the entropy low.
     """
     ratings = choices.ratings
-    # 1) Counts [feature, label] of the features with two choices or more, and their options.
-    within, most = _within_features(choices)
-    table = counts_table(ratings.feature, within, ratings.n_features, most)
+    # 1) Counts [item, label] of the items with two choices or more, and their options.
+    within, most = _within_items(choices)
+    table = counts_table(choices.item, within, choices.n_items, most)
     n = table.sum(axis=1)
     many = n >= 2
-    table, n, size = table[many], n[many], _per_feature_options(choices)[many]
+    table, n, size = table[many], n[many], _options_of_items(choices)[many]
     if not many.any():
         for name, measure in CONSENSUS.items():
             yield ratings.quantity(name, measure.label, "share", level).not_estimable(ONE_CHOICE)
@@ -180,32 +203,32 @@ def _consensus(choices: Choices, seed: int, resamples: int, level: float) -> Ite
         )
 
 
-def _within_features(choices: Choices) -> tuple[Ints, int]:
-    """Each choice's label numbered within its feature, and the most labels that a feature has.
+def _within_items(choices: Choices) -> tuple[Ints, int]:
+    """Each choice's label numbered within its item, and the most labels that an item has.
 
-    A table [feature, label] then has a few columns, not one per label of all features.
+    A table [item, label] then has a few columns, not one per label of all items.
     """
-    feature = choices.ratings.feature
-    named, place = np.unique(feature * choices.n_labels + choices.label, return_inverse=True)
+    named, place = np.unique(choices.item * choices.n_labels + choices.label, return_inverse=True)
     of = named // choices.n_labels
-    # The labels are sorted by feature: a label's number is its place after its feature's first.
+    # The labels are sorted by item: a label's number is its place after its item's first.
     number = np.arange(len(named)) - np.searchsorted(of, of)
     return number[place].astype(np.int64), int(number.max()) + 1
 
 
-def _per_feature_options(choices: Choices) -> Ints:
-    size = np.full(choices.ratings.n_features, 2, dtype=np.int64)
-    np.maximum.at(size, choices.ratings.feature, choices.options)
+def _options_of_items(choices: Choices) -> Ints:
+    """The number of options of each item, which all of its trials have; 2 where it is unknown."""
+    size = np.full(choices.n_items, 2, dtype=np.int64)
+    np.maximum.at(size, choices.item, choices.options)
     return size
 
 
 def _modal_share(table: Floats, _: Ints) -> Floats:
-    """The share of the most chosen label in each row of counts, [feature]."""
+    """The share of the most chosen label in each row of counts, [item]."""
     return np.asarray(table.max(axis=1) / table.sum(axis=1))
 
 
 def _entropy(table: Floats, size: Ints) -> Floats:
-    """−Σ p log p / log(options) of each row of counts, [feature]; `size` [feature]: options."""
+    """−Σ p log p / log(options) of each row of counts, [item]; `size` [item]: options."""
     share = table / table.sum(axis=1, keepdims=True)
     logs = np.log(np.where(share > 0, share, 1.0))
     # Without abs, rounding can turn a unanimous feature's 0 into −0.
@@ -278,8 +301,8 @@ def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Ite
     The latter corrects each feature for its own number of options.
     """
     ratings = choices.ratings
-    table = sparse_counts(ratings.feature, choices.label, ratings.n_features, choices.n_labels)
-    size = _per_feature_options(choices)
+    table = sparse_counts(choices.item, choices.label, choices.n_items, choices.n_labels)
+    size = _options_of_items(choices)
     named = f"among {size[0]} options" if np.ptp(size) == 0 else "among each feature’s options"
     found = {
         "alpha_choice": ("Krippendorff’s alpha of the choice (nominal)", krippendorff_nominal),

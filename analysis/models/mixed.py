@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -24,6 +25,7 @@ WALD_LOG = "Wald on the logarithm, from the observed information of the mixed mo
 ALL_METHODS = "all methods"
 """Stands in place of a method where a number belongs to the model of all of them."""
 TEST = "clmm_logit_wald"
+DROPPED = "dropped from the model: estimated at 0, or not estimable together with the rest"
 LABEL = "no difference on the latent scale (joint mixed model of all methods, logit)"
 SPREADS = {
     "participant": "participants",
@@ -48,56 +50,79 @@ def describe_mixed(
         joints = {link: fit_joint(answers, link) for link in LINKS}
     except NotFitted as reason:
         none = [
-            _effect(pair, link, counts, level).not_estimable(str(reason))
+            _named(link).difference(pair, counts, level).not_estimable(str(reason))
             for pair in pairs
             for link in LINKS
         ]
         return none, {
             pair: [contrast_test(None, pair, counts, TEST, LABEL, str(reason))] for pair in pairs
         }
-    found = [e for j in joints.values() for e in _of_model(j, pairs, counts, level)]
+    found = [
+        e
+        for link, joint in joints.items()
+        for e in numbers_of(joint, _named(link), pairs, counts, level)
+    ]
     found += _of_methods(joints["logit"], responses.methods, pairs, counts, level)
     return found, {
         pair: [contrast_test(joints["logit"], pair, counts, TEST, LABEL)] for pair in pairs
     }
 
 
-def _effect(pair: tuple[str, str], link: Link, counts: Counts, level: float) -> Quantity:
-    label = f"difference on the latent scale (joint cumulative link mixed model, {link})"
-    name = f"{pair[0]} − {pair[1]}"
-    return Quantity(f"clmm_{link}_effect", label, "coefficient", name, counts, level)
+@dataclass(frozen=True)
+class Named:
+    """How the numbers of one joint model are called."""
+
+    prefix: str
+    """Of their names, such as `clmm_logit_`."""
+    effect: str
+    """A method's difference from another, in words."""
+    scale: str
+    """What follows the other labels: the scale or the outcome, and the model."""
+
+    def quantity(
+        self, name: str, label: str, method: str, counts: Counts, level: float
+    ) -> Quantity:
+        """One number of the model."""
+        return Quantity(f"{self.prefix}{name}", label, "coefficient", method, counts, level)
+
+    def difference(self, pair: tuple[str, str], counts: Counts, level: float) -> Quantity:
+        """The effect of a comparison."""
+        return self.quantity("effect", self.effect, f"{pair[0]} − {pair[1]}", counts, level)
 
 
-def _of_model(
-    joint: Joint, pairs: Sequence[tuple[str, str]], counts: Counts, level: float
+def _named(link: Link) -> Named:
+    effect = f"difference on the latent scale (joint cumulative link mixed model, {link})"
+    return Named(f"clmm_{link}_", effect, f"on the latent scale ({link})")
+
+
+def numbers_of(
+    joint: Joint, named: Named, pairs: Sequence[tuple[str, str]], counts: Counts, level: float
 ) -> Iterator[Estimate]:
-    """The effects of one link's model, its standard deviations, and its log-likelihood."""
-    link = joint.fit.link
+    """A model's effects, its standard deviations (of dropped effects too), its log-likelihood."""
     for pair in pairs:
         value, error = joint.contrast(*pair)
         half = joint.quantile(level) * error
-        effect = _effect(pair, link, counts, level)
+        effect = named.difference(pair, counts, level)
         yield effect.estimated(value, Interval(value - half, value + half, STUDENT_JOINT))
-        label = f"standard error of the difference on the latent scale ({link})"
-        yield Quantity(
-            f"clmm_{link}_effect_se", label, "coefficient", effect.method, counts, level
-        ).estimated(error, Interval.none("not a parameter"))
+        label = f"standard error of the difference {named.scale}"
+        yield named.quantity("effect_se", label, effect.method, counts, level).estimated(
+            error, Interval.none("not a parameter")
+        )
     for name, sigma, se in zip(joint.random, joint.fit.sigma, joint.fit.sigma_se, strict=True):
-        label = f"standard deviation of {SPREADS[name]} on the latent scale ({link})"
-        stable = f"clmm_{link}_sd_{name.replace(':', '_')}"
-        yield Quantity(stable, label, "coefficient", ALL_METHODS, counts, level).estimated(
+        yield _spread(named, name, counts, level).estimated(
             float(sigma), sigma_interval(float(sigma), float(se), level)
         )
     for name in joint.dropped:
-        label = f"standard deviation of {SPREADS[name]} on the latent scale ({link})"
-        stable = f"clmm_{link}_sd_{name.replace(':', '_')}"
-        yield Quantity(stable, label, "coefficient", ALL_METHODS, counts, level).not_estimable(
-            "dropped from the model: estimated at 0, or not estimable together with the rest"
-        )
-    label = f"log-likelihood of the joint mixed model ({link})"
-    yield Quantity(
-        f"clmm_{link}_log_likelihood", label, "coefficient", ALL_METHODS, counts, level
-    ).estimated(joint.fit.log_likelihood, Interval.none("not a parameter"))
+        yield _spread(named, name, counts, level).not_estimable(DROPPED)
+    label = f"log-likelihood {named.scale}"
+    yield named.quantity("log_likelihood", label, ALL_METHODS, counts, level).estimated(
+        joint.fit.log_likelihood, Interval.none("not a parameter")
+    )
+
+
+def _spread(named: Named, effect: str, counts: Counts, level: float) -> Quantity:
+    label = f"standard deviation of {SPREADS[effect]} {named.scale}"
+    return named.quantity(f"sd_{effect.replace(':', '_')}", label, ALL_METHODS, counts, level)
 
 
 SCORES = {

@@ -8,21 +8,15 @@ of the features that methods share: the comparison is within features, as far as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE, Trials, candidates, identification
 from analysis.estimates.intervals import LEVEL
-from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval, Quantity
+from analysis.estimates.results import Counts, Estimate, HypothesisTest
 from analysis.models.data import NotFitted
 from analysis.models.joint import Joint, answers_of, fit_joint
-from analysis.models.mixed import (
-    ALL_METHODS,
-    SPREADS,
-    STUDENT_JOINT,
-    contrast_test,
-    sigma_interval,
-)
+from analysis.models.mixed import Named, contrast_test, numbers_of
 from analysis.reading.table import Responses
 
 
@@ -68,15 +62,22 @@ def _of_outcome(
     counts = Counts(len(frame), frame["participation"].nunique(), frame["feature_key"].nunique())
     test = f"logistic_{outcome.name}_wald"
     label = f"no difference in the odds of {outcome.words} (mixed logistic model)"
+    named = _named(outcome)
     try:
         joint = _fitted(outcome, trials)
     except NotFitted as reason:
-        none = [_effect(outcome, pair, counts, level).not_estimable(str(reason)) for pair in pairs]
+        none = [named.difference(pair, counts, level).not_estimable(str(reason)) for pair in pairs]
         return none, {
             pair: contrast_test(None, pair, counts, test, label, str(reason)) for pair in pairs
         }
-    found = list(_of_model(outcome, joint, pairs, counts, level))
+    found = list(numbers_of(joint, named, pairs, counts, level))
     return found, {pair: contrast_test(joint, pair, counts, test, label) for pair in pairs}
+
+
+def _named(outcome: Outcome) -> Named:
+    effect = f"log odds ratio of {outcome.words} (mixed logistic model)"
+    scale = f"of log odds ({outcome.words}, mixed logistic model)"
+    return Named(f"logistic_{outcome.name}_", effect, scale)
 
 
 def _fitted(outcome: Outcome, trials: Trials) -> Joint:
@@ -84,39 +85,3 @@ def _fitted(outcome: Outcome, trials: Trials) -> Joint:
         raise NotFitted(UNKNOWN_CHANCE)
     guess = trials.guess if outcome.floor else None
     return fit_joint(answers_of(trials.frame, trials.hit, guess))
-
-
-def _effect(outcome: Outcome, pair: tuple[str, str], counts: Counts, level: float) -> Quantity:
-    label = f"log odds ratio of {outcome.words} (mixed logistic model)"
-    name = f"logistic_{outcome.name}_effect"
-    return Quantity(name, label, "coefficient", f"{pair[0]} − {pair[1]}", counts, level)
-
-
-def _of_model(
-    outcome: Outcome,
-    joint: Joint,
-    pairs: Sequence[tuple[str, str]],
-    counts: Counts,
-    level: float,
-) -> Iterator[Estimate]:
-    def quantity(name: str, label: str, method: str) -> Quantity:
-        full = f"logistic_{outcome.name}_{name}"
-        words = f"{label} ({outcome.words}, mixed logistic model)"
-        return Quantity(full, words, "coefficient", method, counts, level)
-
-    for pair in pairs:
-        value, error = joint.contrast(*pair)
-        half = joint.quantile(level) * error
-        effect = _effect(outcome, pair, counts, level)
-        yield effect.estimated(value, Interval(value - half, value + half, STUDENT_JOINT))
-        yield quantity(
-            "effect_se", "standard error of the log odds ratio", effect.method
-        ).estimated(error, Interval.none("not a parameter"))
-    for name, sigma, se in zip(joint.random, joint.fit.sigma, joint.fit.sigma_se, strict=True):
-        label = f"standard deviation of {SPREADS[name]}"
-        yield quantity(f"sd_{name.replace(':', '_')}", label, ALL_METHODS).estimated(
-            float(sigma), sigma_interval(float(sigma), float(se), level)
-        )
-    yield quantity("log_likelihood", "log-likelihood", ALL_METHODS).estimated(
-        joint.fit.log_likelihood, Interval.none("not a parameter")
-    )

@@ -6,7 +6,7 @@ no text from the responses becomes code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -109,7 +109,8 @@ recompute <- function(m) {
     + CLOSING.replace("FITTER", "clmm")
 )
 
-OF_A_PAIR = ("effect", "effect_se")
+OF_A_MODEL = ("effect", "effect_se", "log_likelihood", "sd_")
+"""The parameters that the scripts recompute; the last stands for all that begin with it."""
 IMPLIED = ("mean_confidence", "share_at_least_4")
 """What the model with the logit link implies for each method (`clmm_` before it)."""
 
@@ -141,22 +142,41 @@ def _models(summary: Summary) -> pd.DataFrame:
 
 
 def _rows(summary: Summary, link: str) -> Iterator[dict[str, object]]:
-    """Rows of pairs (a, b), of the model (neither), and of what it implies for a method (a)."""
-    found = {(e.name, e.method): e.value for e in summary.estimates if e.value is not None}
-    prefix = f"clmm_{link}_"
-    spreads = [n for n, m in found if m == ALL_METHODS and n.startswith(f"{prefix}sd_")]
-    random = [name.removeprefix(f"{prefix}sd_") for name in spreads]
-    nodes = NODES if len(random) == 1 else 1
-    model = {"link": link, "random": "+".join(random), "nodes": nodes}
-    keys = [
-        (a, b, name, (f"{prefix}{name}", f"{a} − {b}"))
-        for a, b in summary.comparisons
-        for name in OF_A_PAIR
+    """A link's numbers; for logit also what the model implies for each method (a)."""
+    yield from rows_of(summary, f"clmm_{link}_", {"link": link})
+    if link != "logit":
+        return
+    found = {(e.name, e.method): e.value for e in summary.estimates}
+    model = model_of(summary, "clmm_logit_")
+    for method in summary.methods:
+        for name in IMPLIED:
+            if (value := found.get((f"clmm_{name}", method))) is not None:
+                told = {"a": method, "b": "", "link": link, **model}
+                yield {**told, "parameter": name, "value": value}
+
+
+def model_of(summary: Summary, prefix: str) -> dict[str, object]:
+    """A model's random effects, as its estimates tell them, and its number of nodes."""
+    start = f"{prefix}sd_"
+    random = [
+        e.name.removeprefix(start)
+        for e in summary.estimates
+        if e.name.startswith(start) and e.method == ALL_METHODS and e.value is not None
     ]
-    keys += [("", "", n.removeprefix(prefix), (n, ALL_METHODS)) for n in spreads]
-    keys.append(("", "", "log_likelihood", (f"{prefix}log_likelihood", ALL_METHODS)))
-    if link == "logit":
-        keys += [(m, "", name, (f"clmm_{name}", m)) for m in summary.methods for name in IMPLIED]
-    for a, b, parameter, key in keys:
-        if key in found:
-            yield {"a": a, "b": b, **model, "parameter": parameter, "value": found[key]}
+    return {"random": "+".join(random), "nodes": NODES if len(random) == 1 else 1}
+
+
+def rows_of(
+    summary: Summary, prefix: str, named: Mapping[str, object]
+) -> Iterator[dict[str, object]]:
+    """The numbers of one model: of each pair (a, b), and of the model (neither)."""
+    model = model_of(summary, prefix)
+    pairs = [f"{a} − {b}" for a, b in summary.comparisons]
+    sides = dict(zip(pairs, summary.comparisons, strict=True)) | {ALL_METHODS: ("", "")}
+    for e in summary.estimates:
+        parameter = e.name.removeprefix(prefix)
+        ours = e.name.startswith(prefix) and parameter.startswith(OF_A_MODEL)
+        if ours and e.method in sides and e.value is not None:
+            a, b = sides[e.method]
+            told = {"a": a, "b": b, **named, **model}
+            yield {**told, "parameter": parameter, "value": e.value}

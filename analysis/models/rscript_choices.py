@@ -5,16 +5,12 @@ As `rscript`, with tables of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pandas as pd
 
 from analysis.estimates.choice_outcomes import candidates, identification
 from analysis.estimates.results import Summary
-from analysis.models.joint import NODES
-from analysis.models.mixed import ALL_METHODS
 from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION, Outcome
-from analysis.models.rscript import CLOSING, OPENING
+from analysis.models.rscript import CLOSING, OPENING, rows_of
 from analysis.reading.table import RUN_SEPARATOR, Responses
 
 SCRIPT = (
@@ -81,7 +77,13 @@ recompute <- function(m) {
 def choice_files(summary: Summary, responses: Responses) -> dict[str, str]:
     """The script and its tables, by path; empty if no mixed logistic model was fitted."""
     outcomes = (IDENTIFICATION, FIRST_LABEL)
-    models = pd.DataFrame([row for outcome in outcomes for row in _rows(summary, outcome)])
+    models = pd.DataFrame(
+        [
+            row
+            for outcome in outcomes
+            for row in rows_of(summary, f"logistic_{outcome.name}_", {"outcome": outcome.name})
+        ]
+    )
     if models.empty:
         return {}
     choices = pd.concat([_choices(responses, outcome) for outcome in outcomes])
@@ -106,31 +108,3 @@ def _choices(responses: Responses, outcome: Outcome) -> pd.DataFrame:
             "guess": trials.guess if outcome.floor and trials.known else 0.0,
         }
     )
-
-
-def _rows(summary: Summary, outcome: Outcome) -> Iterator[dict[str, object]]:
-    """Rows of pairs (a, b) and of the model (neither)."""
-    found = {(e.name, e.method): e.value for e in summary.estimates if e.value is not None}
-    prefix = f"logistic_{outcome.name}_"
-    spreads = [n for n, m in found if m == ALL_METHODS and n.startswith(f"{prefix}sd_")]
-    random = [name.removeprefix(f"{prefix}sd_") for name in spreads]
-    nodes = NODES if len(random) == 1 else 1
-    keys = [
-        (a, b, name, f"{a} − {b}")
-        for a, b in summary.comparisons
-        for name in ("effect", "effect_se")
-    ]
-    keys += [("", "", f"sd_{name}", ALL_METHODS) for name in random]
-    keys.append(("", "", "log_likelihood", ALL_METHODS))
-    for a, b, parameter, method in keys:
-        value = found.get((f"{prefix}{parameter}", method))
-        if value is not None:
-            yield {
-                "outcome": outcome.name,
-                "a": a,
-                "b": b,
-                "random": "+".join(random),
-                "nodes": nodes,
-                "parameter": parameter,
-                "value": value,
-            }

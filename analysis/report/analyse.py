@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,6 @@ from analysis.estimates.comparisons import compare
 from analysis.estimates.descriptives import Ratings, describe, ratings_of
 from analysis.estimates.features import shrunken_share
 from analysis.estimates.hypothesis_tests import (
-    CONFIRMATORY,
     adjusted,
     hypothesis_tests_of,
     in_families,
@@ -37,10 +36,16 @@ from analysis.models.mixed_choices import describe_choice_models
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
-from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST, Plan, fixed, too_late
+from analysis.reading.plan import (
+    ACCURACY_TEST,
+    DEFAULT_TEST,
+    Plan,
+    fixed,
+)
 from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.table import Responses, read_responses
+from analysis.report.about.deviations import deviations
 from analysis.report.settings import Procedure, Settings, procedure_of
 from analysis.threads import one_thread
 
@@ -102,7 +107,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         comparisons=tuple(done.pairs(responses.methods)),
         plan=_plan_of(study, done.plan),
         plan_fixed=done.fixed,
-        deviations=tuple(_deviations(study, read, done, excluded, tests)),
+        deviations=tuple(deviations(study, read, done, excluded, tests)),
         text_similarity=own.similarity if own else "",
     )
     return Analysis(
@@ -120,68 +125,6 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
 def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
     """The plan as data; empty without a plan."""
     return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
-
-
-def _deviations(
-    study: Mapping[str, Any] | None,
-    read: Responses,
-    done: Procedure,
-    excluded: Excluded,
-    tests: list[HypothesisTest],
-) -> list[str]:
-    """Every departure of this analysis from the study's plan, in words."""
-    found = [*done.departures, *_narrowed(done, excluded.responses.methods)]
-    answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
-    if late := too_late(study, answered):
-        found.append(late)
-        if done.plan.named:
-            found.append(
-                "The tests and comparisons that the plan names are therefore exploratory; the "
-                "confirmatory test is this program’s default, of every comparison."
-            )
-    if excluded.source == "deviation":
-        found.append("The exclusion rules were given with the command in place of the plan’s.")
-    found += [
-        f"The plan’s exclusion rule {e.rule} was not applied: {e.reason}."
-        for e in excluded.exclusions
-        if not e.applied and excluded.source == "plan"
-    ]
-    methods = excluded.responses.methods
-    for a, b in done.plan.comparisons or ():
-        found += [
-            f"The plan compares {a} with {b}; there are no ratings of {missing}."
-            for missing in (a, b)
-            if missing not in methods
-        ]
-    return found + _not_made(done.family, tests)
-
-
-def _narrowed(done: Procedure, methods: Sequence[str]) -> list[str]:
-    """That the command asked for one comparison of several."""
-    others = len(methods) * (len(methods) - 1) // 2 - 1
-    if done.compare is None or others < 1:
-        return []
-    a, b = done.compare
-    return [
-        f"Only {a} − {b} was compared, as the command asked. The other {others} comparisons of "
-        f"these {len(methods)} methods were not made, and no p-value is adjusted for them."
-    ]
-
-
-def _not_made(plan: Plan, tests: list[HypothesisTest]) -> list[str]:
-    """The plan's confirmatory tests that could not be made, in words."""
-    made = {t.name for t in tests if t.family == CONFIRMATORY}
-    absent = [
-        f"The plan’s confirmatory test {name} does not apply to this design and was not made."
-        for name in plan.confirmatory or ()
-        if tests and name not in made
-    ]
-    impossible = [
-        f"The plan’s confirmatory test {t.name} of {t.method} could not be made: {t.reason}."
-        for t in tests
-        if plan.named and t.family == CONFIRMATORY and t.p is None
-    ]
-    return absent + impossible
 
 
 def _results(

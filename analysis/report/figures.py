@@ -134,7 +134,7 @@ def distribution(methods: Sequence[Ratings]) -> Figure:
         f"{clean(r.method)}: " + ", ".join(percent(v) for v in share) + "."
         for r, share in zip(shown, shares, strict=True)
     )
-    caption = "How confident listeners were that the name they chose fits: shares of all ratings."
+    caption = "How confident listeners were that the label they chose fits: shares of all ratings."
     return Figure("distribution", svg, alt, caption)
 
 

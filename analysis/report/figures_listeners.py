@@ -43,11 +43,16 @@ def features(methods: Sequence[Ratings]) -> Figure | None:
         f"{number(float(np.quantile(m, 0.25)))} to {number(float(np.quantile(m, 0.75)))}."
         for r, m in zip(shown, means, strict=True)
     )
+    left = len(methods) - len(shown)
     caption = (
         "Each feature’s level (dot) with its 95 % interval (line), in order: shrunken "
         "(empirical-Bayes) means, closer to the mean of all features the fewer their ratings; the "
         "fainter mark is the plain mean. No dots: the estimated variance between features is zero."
     )
+    if any(r.n_features > MOST_FEATURES for r in shown):
+        caption += f" Of more than {MOST_FEATURES} features of a method, {MOST_FEATURES} are drawn."
+    if left:
+        caption += f" {left} methods are not drawn."
     return Figure("features", svg, alt, caption)
 
 

@@ -8,17 +8,18 @@ from itertools import count
 
 from analysis.estimates.results import Estimate, Summary
 from analysis.listeners.free_text import OwnWords
+from analysis.reading.plan import DEFAULT_TEST
 from analysis.reading.quality import STRAIGHT_LINE
 from analysis.report.cells import MOST_COLUMNS, first_up, many, per_method_table, with_interval
 from analysis.report.figures import Figure
 from analysis.report.page import bullets, figure, heading, html_table, paragraph
 from analysis.report.sections_between import between
-from analysis.report.sections_lead import recognition
+from analysis.report.sections_lead import judges_accuracy, recognition
 from analysis.report.sections_listeners import agreement, choices, machine
 from analysis.report.sections_model import joint_model
 from analysis.report.sections_plan import plan
 from analysis.report.sections_quality import quality
-from analysis.report.sections_verdict import verdict
+from analysis.report.sections_verdict import exploratory, family_of, verdict
 from analysis.report.sections_words import words
 from analysis.report.text import escape, interval, value
 
@@ -103,7 +104,13 @@ def _headline(summary: Summary) -> str:
             f"<b>{escape(ranked[-1].method)}</b> to {with_interval(ranked[0])} for "
             f"<b>{escape(ranked[0].method)}</b>."
         )
-    return f"{text} {verdict(summary)}".strip()
+    if judges_accuracy(summary):
+        # The verdict of the whole family stands above, with accuracy.
+        judged = DEFAULT_TEST in {t.name for t in family_of(summary)}
+        said = "" if judged else exploratory(summary)
+    else:
+        said = verdict(summary)
+    return f"{text} {said}".strip()
 
 
 def _data(summary: Summary) -> Iterator[str]:
@@ -177,10 +184,12 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "Ratings of one listener resemble each other, and so do ratings of one feature, so ratings "
         "are not independent. Where each feature was rated once, intervals take the participant as "
         "the unit; where features were rated more than once, participants and features both "
-        "(two-way standard error of Cameron, Gelbach and Miller). Means: Student’s t on the logit "
+        "(two-way standard error of Cameron, Gelbach and Miller); differences paired by feature "
+        "always both. Means: Student’s t on the logit "
         "of (mean − 1)/4, with the clustered standard error by the delta method. Differences of "
         "means: Student’s t on the clustered standard error. Shares: Wilson’s interval on the "
-        "effective number of ratings. These were chosen by measured coverage. A test or an "
+        "effective number of ratings. Where all ratings of a method are at one end of the scale, "
+        "limits are exact. These were chosen by measured coverage. A test or an "
         "interval that was measured to miss its error rate in designs like this one is absent, "
         "with the reason in its place. The column <i>interval</i> below "
         "names the kind of each interval."

@@ -42,7 +42,7 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     """Which labels were chosen, with the values expected under random choice."""
     shown = per_method_table(
         summary,
-        "<b>Table #.</b> Choices, each with its expected value under random choice.",
+        "<b>Table #.</b> Choices, with the value expected under random choice where there is one.",
         CHOICES,
     )
     if not shown:

@@ -9,36 +9,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
-from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST
+from analysis.reading.plan import DEFAULT_TEST
 from analysis.report.cells import many, with_interval
 from analysis.report.text import escape, p_value
 
 MOST_NAMED = 6
-"""With more tests than this on a side the lead only counts them."""
+"""With more tests than this on a side the lead names their comparisons, without estimates."""
+MOST_COUNTED = 21
+"""With more than this, as of seven methods, it only counts them."""
 
 
 def verdict(summary: Summary) -> str:
-    """The comparisons in one or two sentences; empty with a single method.
-
-    The accuracy of an identification study has a lead of its own (`sections_lead`).
-    """
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    """The whole confirmatory family in one or two sentences; empty with a single method."""
+    found = _found(summary)
     if not any(name == DEFAULT_TEST for name, _ in found):
         return ""
-    family = [t for t in summary.tests if t.family == "confirmatory" and t.name != ACCURACY_TEST]
-    return " ".join([_of_family(summary, family, found), *_not_compared(summary)])
+    family = family_of(summary)
+    said = _of_family(family, found, 1 - summary.level) if family else exploratory(summary)
+    return " ".join([said, *_not_compared(summary)])
+
+
+def family_of(summary: Summary) -> list[HypothesisTest]:
+    """The confirmatory tests."""
+    return [t for t in summary.tests if t.family == "confirmatory"]
+
+
+def _found(summary: Summary) -> dict[tuple[str, str], Estimate]:
+    return {(e.name, e.method): e for e in summary.estimates if e.recommended}
 
 
 def _of_family(
-    summary: Summary,
-    family: Sequence[HypothesisTest],
-    found: dict[tuple[str, str], Estimate],
+    family: Sequence[HypothesisTest], found: dict[tuple[str, str], Estimate], level: float
 ) -> str:
-    if not family:
-        return _exploratory(summary, found)
     if len(family) == 1:
-        return _single(family[0], found, 1 - summary.level)
-    level = 1 - summary.level
+        return _single(family[0], found, level)
     rejected = [t for t in family if t.p_adjusted is not None and t.p_adjusted < level]
     others = [t for t in family if t.p_adjusted is not None and t.p_adjusted >= level]
     missing = len(family) - len(rejected) - len(others)
@@ -53,8 +57,13 @@ def _of_family(
 
 
 def _named(tests: Sequence[HypothesisTest], found: dict[tuple[str, str], Estimate]) -> str:
-    if not 0 < len(tests) <= MOST_NAMED:
+    if not tests or len(tests) > MOST_COUNTED:
         return ""
+    if len(tests) > MOST_NAMED:
+        one = len({t.name for t in tests}) == 1
+        return ": " + "; ".join(
+            escape(t.method if one else f"{t.method} ({t.name})") for t in tests
+        )
     return ": " + "; ".join(f"{_subject(t, found)} (adjusted p {_p(t)})" for t in tests)
 
 
@@ -82,16 +91,18 @@ def _single(t: HypothesisTest, found: dict[tuple[str, str], Estimate], level: fl
     )
 
 
-def _exploratory(summary: Summary, found: dict[tuple[str, str], Estimate]) -> str:
-    shown = [found[key] for pair in summary.comparisons if (key := _key(pair)) in found]
+def exploratory(summary: Summary, name: str = DEFAULT_TEST) -> str:
+    """The differences of this name, which no confirmatory test judges; empty if there are none."""
+    found = _found(summary)
+    keys = [(name, f"{a} − {b}") for a, b in summary.comparisons]
+    shown = [found[key] for key in keys if key in found]
+    if not shown:
+        return ""
+    what = escape(shown[0].label)
     if len(shown) > MOST_NAMED:
-        return f"The {len(shown)} differences in mean confidence are exploratory."
+        return f"Exploratory, without a confirmatory test: {what}, of {len(shown)} comparisons."
     listed = "; ".join(f"{escape(e.method)} {with_interval(e)}" for e in shown)
-    return f"Exploratory, without a confirmatory test: the difference in mean confidence, {listed}."
-
-
-def _key(pair: tuple[str, str]) -> tuple[str, str]:
-    return DEFAULT_TEST, f"{pair[0]} − {pair[1]}"
+    return f"Exploratory, without a confirmatory test: {what}, {listed}."
 
 
 def _not_compared(summary: Summary) -> Sequence[str]:

@@ -65,11 +65,6 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{number(100 * value, digits)} %"
 
 
-def points(value: float, digits: int = 1) -> str:
-    """A difference of shares in percentage points."""
-    return f"{number(100 * value, digits)} points"
-
-
 def shown(value: float, unit: str, comparison: bool = False) -> str:
     """A value in its unit."""
     if unit == "share":

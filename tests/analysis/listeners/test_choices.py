@@ -177,3 +177,15 @@ def test_a_listener_s_second_rating_of_a_feature_is_not_agreement(tmp_path: Path
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
     estimates = describe_agreement(ratings_of(responses, "m"), seed=0, resamples=200)
     assert all(e.value is None for e in estimates)
+
+
+def test_a_feature_shown_with_different_options_is_two_items(tmp_path: Path) -> None:
+    """Chance is that of each item's own options, and an answer agrees only within its item."""
+    three = {f"option_{i}": f"l{i}" if i <= 3 else "" for i in range(1, 6)}
+    rows = [
+        row(f"p{i}", "f", 1, chosen_label="l1", **options)
+        for i, options in enumerate((FIVE, FIVE, FIVE, three, three))
+    ]
+    chance = found(tmp_path, rows)["consensus_modal_share_chance"]
+    assert chance.value == pytest.approx((modal_by_chance(3, 5) + modal_by_chance(2, 3)) / 2)
+    assert chance.n_features == 2

@@ -88,3 +88,14 @@ def test_first_labels_are_compared_without_a_floor(tmp_path: Path) -> None:
 def test_without_choices_there_is_no_model_of_them(tmp_path: Path) -> None:
     responses = read_responses(write_csv(tmp_path / "r.csv", paper_rows(participants=4)))
     assert describe_choice_models(responses, [PAIR]) == ([], {PAIR: []})
+
+
+def test_effects_that_the_model_of_choices_dropped_are_told(tmp_path: Path) -> None:
+    rows = identification_rows(participants=20, trials=10, shared=True)
+    responses = read_responses(write_csv(tmp_path / "r.csv", rows))
+    found, _ = describe_choice_models(responses, [("alto", "brio")])
+    spreads = {e.name: e for e in found if e.name.startswith("logistic_identification_sd_")}
+    # The choices are independent: no feature has its own difference between the methods.
+    dropped = spreads["logistic_identification_sd_feature_method"]
+    assert dropped.value is None
+    assert dropped.reason.startswith("dropped from the model")

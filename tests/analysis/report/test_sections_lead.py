@@ -1,5 +1,6 @@
 """The lead of an identification study: `analysis.report.sections_lead`."""
 
+import json
 import re
 from pathlib import Path
 
@@ -42,7 +43,42 @@ def test_at_chance_the_interval_includes_chance(tmp_path: Path) -> None:
     rows = identification_rows(shares={"alto": 0.2, "brio": 0.2}, confidence={"alto": 2.0})
     lead, _ = leads(tmp_path, rows)
     assert "alto is not recognised above chance (the interval includes it)." in lead
-    assert "(adjusted p " in lead
+    assert "The difference in accuracy corrected for chance, alto − brio, is" in lead
+    assert "(p 0." in lead
+
+
+FIVE = {"alto": 0.1, "brio": 0.9, "coda": 0.9, "duo": 0.2, "etude": 0.3}
+
+
+def test_the_lead_of_many_methods_speaks_of_the_whole_accuracy_family(tmp_path: Path) -> None:
+    lead, families = leads(tmp_path, identification_rows(participants=15, shares=FIVE))
+    assert families["difference_identification_corrected"] == "confirmatory"
+    assert "Recognised above chance: brio, coda" in lead
+    assert "Of 10 confirmatory tests, adjusted together by Holm’s method" in lead
+    assert "alto − brio" in lead
+    assert "Exploratory, without a confirmatory test: difference in mean confidence" in lead
+
+
+def test_accuracy_counts_in_a_family_with_other_tests(tmp_path: Path) -> None:
+    tests = ["difference_identification_corrected", "difference_mean_confidence"]
+    study = {"analysis_plan": {"confirmatory": tests}}
+    (tmp_path / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    lead, _ = leads(tmp_path, identification_rows())
+    assert lead.count("Of 2 confirmatory tests, adjusted together by Holm’s method") == 1
+    assert "Exploratory" not in lead
+
+
+def test_a_method_whose_chance_is_unknown_cannot_be_judged(tmp_path: Path) -> None:
+    rows = [
+        {k: v for k, v in r.items() if not k.startswith("option_")}
+        for r in identification_rows(shares=FIVE, trials=3)
+    ]
+    lead, _ = leads(tmp_path, rows)
+    assert "Cannot be judged, as chance or the interval is unknown: alto, brio" in lead
+    assert "ecognised above chance" not in lead
+    lead, _ = leads(tmp_path, [r for r in rows if r["method"] in ("alto", "brio")])
+    assert lead.count("what random choice gives is unknown, so it cannot be judged") == 2
+    assert "not recognised" not in lead
 
 
 def test_the_table_of_differences_starts_with_accuracy(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Every departure of an analysis from the study's plan, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.estimates.hypothesis_tests import (
+    BRUNNER_MUNZEL,
+    CONFIRMATORY,
+    PERMUTATION,
+    SIGN_FLIPS,
+    WELCH,
+)
+from analysis.estimates.results import HypothesisTest
+from analysis.reading.exclusions import Excluded
+from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST, Plan, too_late
+from analysis.reading.table import Responses
+from analysis.report.settings import Procedure
+
+
+def deviations(
+    study: Mapping[str, Any] | None,
+    read: Responses,
+    done: Procedure,
+    excluded: Excluded,
+    tests: list[HypothesisTest],
+) -> list[str]:
+    """Every departure of this analysis from the study's plan, in words."""
+    found = [*done.departures, *_narrowed(done, excluded.responses.methods)]
+    answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
+    if late := too_late(study, answered):
+        found.append(late)
+        if done.plan.named:
+            found.append(
+                "The tests and comparisons that the plan names are therefore exploratory; the "
+                "confirmatory test is this program’s default, of every comparison."
+            )
+    if excluded.source == "deviation":
+        found.append("The exclusion rules were given with the command in place of the plan’s.")
+    found += [
+        f"The plan’s exclusion rule {e.rule} was not applied: {e.reason}."
+        for e in excluded.exclusions
+        if not e.applied and excluded.source == "plan"
+    ]
+    methods = excluded.responses.methods
+    for a, b in done.plan.comparisons or ():
+        found += [
+            f"The plan compares {a} with {b}; there are no ratings of {missing}."
+            for missing in (a, b)
+            if missing not in methods
+        ]
+    return found + _not_made(done.family, tests, done.pairs(methods))
+
+
+def _narrowed(done: Procedure, methods: Sequence[str]) -> list[str]:
+    """That the command asked for one comparison of several."""
+    others = len(methods) * (len(methods) - 1) // 2 - 1
+    if done.compare is None or others < 1:
+        return []
+    a, b = done.compare
+    return [
+        f"Only {a} − {b} was compared, as the command asked. The other {others} comparisons of "
+        f"these {len(methods)} methods were not made, and no p-value is adjusted for them."
+    ]
+
+
+NEEDS = {
+    SIGN_FLIPS: "it is of participants who rated both methods, and most rated only one",
+    **dict.fromkeys(
+        (PERMUTATION, WELCH, BRUNNER_MUNZEL),
+        "it is of two separate groups of participants, and most rated both methods",
+    ),
+    **dict.fromkeys(
+        (ACCURACY_TEST, "logistic_identification_wald"),
+        "the two methods do not both have identification trials with a choice",
+    ),
+    **dict.fromkeys(
+        (FIRST_LABEL_TEST, "logistic_first_label_wald"),
+        "the two methods do not both have choices among labels with the method’s own ranks",
+    ),
+}
+"""Why a test that a plan can name is not among those of a comparison."""
+
+
+def _not_made(
+    plan: Plan, tests: list[HypothesisTest], pairs: Sequence[tuple[str, str]]
+) -> list[str]:
+    """The plan's confirmatory tests that could not be made, with the reason."""
+    made = {(t.name, t.method) for t in tests}
+    names = [
+        f"{a} − {b}" for a, b in pairs if plan.comparisons is None or (a, b) in plan.comparisons
+    ]
+    absent = [
+        f"The plan’s confirmatory test {test} of {name} was not made: "
+        f"{NEEDS.get(test, 'it does not apply to this design')}."
+        for test in plan.confirmatory or ()
+        for name in names
+        if (test, name) not in made
+    ]
+    impossible = [
+        f"The plan’s confirmatory test {t.name} of {t.method} could not be made: {t.reason}."
+        for t in tests
+        if plan.named and t.family == CONFIRMATORY and t.p is None
+    ]
+    return absent + impossible
