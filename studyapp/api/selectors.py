@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 
 from studyapp.core.permissions import readable_by_token
 from studyapp.models import Study
-from studyapp.studies.selectors import progress
+from studyapp.studies.selectors import studies
 
 
 def studies_for(user: User) -> QuerySet[Study]:
     """Return every study and version that the user's tokens may read."""
-    return readable_by_token(user, progress.all_studies())
+    return readable_by_token(user, studies.all_studies())
 
 
 def study_for(user: User, slug: str, version: int) -> Study | None:

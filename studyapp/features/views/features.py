@@ -20,7 +20,7 @@ from studyapp.features.views.shapes import Strip, bars, line
 from studyapp.models import Feature, Run
 from studyapp.runs.services import folders
 from studyapp.runs.views.access import run_for
-from studyapp.studies.selectors import progress
+from studyapp.studies.selectors import studies
 
 
 @require_GET
@@ -74,7 +74,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "labels": labels,
         "scorers": scorers,
         "neighbours": selectors.neighbours(feature, selectors.view_of(feature)),
-        "heard": selectors.listener_ratings(feature, visible(request.user, progress.every_study())),
+        "heard": selectors.listener_ratings(feature, visible(request.user, studies.every_study())),
         **_material(feature),
     }
     return render(request, "researcher/feature.html", context)

@@ -25,8 +25,7 @@ from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Run, Study
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.services import configs, lifecycle
-from studyapp.studies.selectors import progress
-from studyapp.studies.selectors.studies import main_items
+from studyapp.studies.selectors.studies import main_items, newest
 from studyapp.studies.services import lifecycle as studies
 
 NAME = "demo"
@@ -149,7 +148,7 @@ def _await_run(run: Run, site: Site, is_over: Callable[[], bool]) -> None:
 
 def _make_study(run: Run) -> Study:
     """Return the demo's study, opened."""
-    study = progress.newest(NAME)
+    study = newest(NAME)
     try:
         if study is None:
             study = create_with_bar(run=run, methods=METHODS, **STUDY)

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 from studyapp.core.permissions import projects_of, visible
 from studyapp.models import Role
 from studyapp.runs import selectors as run_selectors
-from studyapp.studies.selectors import progress
+from studyapp.studies.selectors import studies
 from studyapp.wizard import selectors as wizard_selectors
 
 
@@ -17,7 +17,7 @@ def home(request: HttpRequest) -> HttpResponse:
     user = request.user
     context = {
         "runs": visible(user, run_selectors.all_runs()),
-        "studies": visible(user, progress.all_studies()),
+        "studies": visible(user, studies.all_studies()),
         "drafts": wizard_selectors.unfinished(
             created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
         ),

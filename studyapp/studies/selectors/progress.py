@@ -1,8 +1,8 @@
-"""Reads for researchers' pages of studies: who takes part, and how full the cells are."""
+"""How full the cells of a study's conditions are."""
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 
 from studyapp.models import Participation, Study, Trial
 from studyapp.studies.selectors import people
@@ -23,30 +23,6 @@ class Cells:
     """Items that have all their planned ratings."""
     per_item: tuple[int, ...] = ()
     """Ratings of each item."""
-
-
-def all_studies() -> QuerySet[Study]:
-    """Every study and version, with its number of complete participations."""
-    complete = Q(participations__status=Participation.Status.COMPLETE)
-    complete &= people.counted_anywhere("participations__")
-    counted = Study.objects.annotate(complete_count=Count("participations", filter=complete))
-    return counted.order_by("-created_at")
-
-
-def every_study() -> QuerySet[Study]:
-    """Every study and version, without counts."""
-    return Study.objects.all()
-
-
-def version_of(slug: str, version: int) -> Study | None:
-    """One version of a study."""
-    found = Study.objects.select_related("project")
-    return found.filter(slug=slug, version=version).first()
-
-
-def newest(slug: str) -> Study | None:
-    """The newest version of a study."""
-    return Study.objects.filter(slug=slug).order_by("-version").first()
 
 
 def cells_of(study: Study) -> list[Cells]:

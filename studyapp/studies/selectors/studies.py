@@ -1,4 +1,4 @@
-"""Reads for studies: by link, and the pool from which a study's features are drawn."""
+"""Reads for studies: by link or version, and the pool from which a study's features are drawn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from studyapp.core.text import fold
 from studyapp.models import (
@@ -16,10 +16,12 @@ from studyapp.models import (
     Feature,
     Item,
     LabelCandidate,
+    Participation,
     Run,
     Study,
     StudySeries,
 )
+from studyapp.studies.selectors import people
 
 TOP_EXEMPLARS = 10
 """A feature's clips are drawn from this many of its strongest exemplars."""
@@ -64,6 +66,30 @@ def by_link(slug: str) -> Study | None:
     versions = list(Study.with_previews.filter(series__slug=slug).exclude(state=Study.State.DRAFT))
     is_open = [study for study in versions if study.state == Study.State.OPEN]
     return next(iter(is_open or versions), None)
+
+
+def all_studies() -> QuerySet[Study]:
+    """Every study and version, with its number of complete participations."""
+    complete = Q(participations__status=Participation.Status.COMPLETE)
+    complete &= people.counted_anywhere("participations__")
+    counted = Study.objects.annotate(complete_count=Count("participations", filter=complete))
+    return counted.order_by("-created_at")
+
+
+def every_study() -> QuerySet[Study]:
+    """Every study and version, without counts."""
+    return Study.objects.all()
+
+
+def version_of(slug: str, version: int) -> Study | None:
+    """One version of a study."""
+    found = Study.objects.select_related("project")
+    return found.filter(slug=slug, version=version).first()
+
+
+def newest(slug: str) -> Study | None:
+    """The newest version of a study."""
+    return Study.objects.filter(slug=slug).order_by("-version").first()
 
 
 def methods_of(run: Run) -> list[str]:

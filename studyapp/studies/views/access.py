@@ -7,14 +7,14 @@ from django.http import HttpRequest
 
 from studyapp.core.object_access import require
 from studyapp.models import Role, Study
-from studyapp.studies.selectors import progress
+from studyapp.studies.selectors import studies
 from studyapp.studies.services import blinding
 
 
 def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.VIEWER) -> Study:
     """The version of a study; 404 or 403 unless the user has that role in its project."""
     missing = f"There is no version {version} of a study {slug}."
-    return require(request, progress.version_of(slug, version), least, missing=missing)
+    return require(request, studies.version_of(slug, version), least, missing=missing)
 
 
 def data_for(request: HttpRequest, slug: str, version: int) -> Study:

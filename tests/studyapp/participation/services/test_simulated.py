@@ -15,7 +15,7 @@ from studyapp.monitoring.services import overview as monitoring
 from studyapp.monitoring.services.flags import flags
 from studyapp.participation.services import assignment
 from studyapp.participation.views import visitor
-from studyapp.studies.selectors import progress
+from studyapp.studies.selectors import studies
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
@@ -52,12 +52,12 @@ def test_pages_count_people_only(study: Study) -> None:
     assert (now.answers, now.complete, now.pace.trial_seconds) == (0, 0, None)
     assert now.states == [("complete", 1, 1)]
     assert flags(study).participations == 0
-    assert progress.all_studies().get().complete_count == 0
+    assert studies.all_studies().get().complete_count == 0
     assert now.has_simulated
     complete(study)
     now = monitoring.monitor(study)
     assert (now.answers, now.complete) == (3, 1)
-    assert progress.all_studies().get().complete_count == 1
+    assert studies.all_studies().get().complete_count == 1
 
 
 def test_in_a_rehearsal_all_count() -> None:
