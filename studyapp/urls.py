@@ -131,6 +131,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/<int:version>/unblind", studies.unblind, name="unblind-study"),
     path("studies/<slug:slug>/<int:version>/links", entry_links.entry_links, name="entry-links"),
     path(
+        "studies/<slug:slug>/<int:version>/links/revoke",
+        entry_links.revoke_links,
+        name="revoke-links",
+    ),
+    path(
         "studies/<slug:slug>/<int:version>/participations/",
         participations.participations,
         name="participations",

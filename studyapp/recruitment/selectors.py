@@ -16,6 +16,11 @@ def token_by_digest(*, slug: str, digest: str) -> EntryToken | None:
     return found.select_related("study").first()
 
 
+def has_tokens(study: Study) -> bool:
+    """Whether any version of the study has a token that still works."""
+    return EntryToken.objects.filter(study__series=study.series_id, revoked_at=None).exists()
+
+
 def bound_to(token: EntryToken) -> Participation | None:
     """Return the participation of a single-use token, if it has one."""
     if token.kind != EntryToken.Kind.SINGLE:

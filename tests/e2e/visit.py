@@ -190,10 +190,11 @@ def _watched(client: object, study: object) -> list[str]:
     begun = client.post(reverse("preview-study", args=place))  # type: ignore[attr-defined]
     assert client.get(begun.headers["Location"]).status_code == 200  # type: ignore[attr-defined]
     sent = {"count": "1", "kind": "single", "reason": "visited"}
-    for name, status in (("entry-links", 200), ("unblind-study", 302), ("edit-study", 302)):
+    for name, status in (("entry-links", 200), ("revoke-links", 302), ("unblind-study", 302),
+                         ("edit-study", 302)):  # fmt: skip
         assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
     return ["study-flags", "participations", "participation", "preview-study", "entry-links",
-            "unblind-study", "edit-study"]  # fmt: skip
+            "revoke-links", "unblind-study", "edit-study"]  # fmt: skip
 
 
 def _projects(client: object) -> list[str]:

@@ -182,6 +182,7 @@ TABLE: dict[str, Row] = {
     "participation": Row(PAGE, viewer, lambda a: [*a.version, a.participation.identifier]),
     "preview-study": Row("POST", viewer, version),
     "entry-links": Row("POST", editor, version, {"kind": "single", "count": "1"}),
+    "revoke-links": Row("POST", editor, version, {"links": "x"}),
     "unblind-study": Row("POST", editor, version, {"reason": "to see"}),
     "edit-study": Row("POST", editor, version), "freeze-study": Row("POST", editor, version),
     "open-study": Row("POST", editor, version), "pause-study": Row("POST", editor, version),

@@ -39,3 +39,19 @@ def entry_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-links.txt"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+@require_POST
+def revoke_links(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Admit nobody new through links, which are pasted: only hashes of their tokens are stored."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    try:
+        count = tokens.revoke_links(study=study, lines=request.POST.get("links", ""))
+        audit.note(
+            user=request.user, action="revoked links", target=study, project=study.project,
+            count=count,
+        )  # fmt: skip
+        messages.success(request, f"Links revoked: {count}.")
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    return redirect("study", slug=slug, version=version)

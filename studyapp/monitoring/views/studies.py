@@ -31,6 +31,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     context |= {
         "link": request.build_absolute_uri(reverse("start", args=[study.slug])),
         "recruitment": recruitment_row,
+        "has_tokens": recruitment_selectors.has_tokens(study),
         "steps": [*study.steps, Step.THANKS.value],
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),

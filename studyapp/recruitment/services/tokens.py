@@ -8,7 +8,9 @@ programs that fetch links for a preview use nothing up.
 from __future__ import annotations
 
 import secrets
+from urllib.parse import parse_qs, urlsplit
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -45,6 +47,27 @@ def make_tokens(
 def revoke(*, token: EntryToken) -> None:
     """Admit no new participants with the token; those who entered with it can continue."""
     EntryToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def revoke_links(*, study: Study, lines: str) -> int:
+    """Revoke the tokens of these links, one per line, and return how many there were.
+
+    Raises `StudyError`, and revokes none, if a line is not a link of the study that still works.
+    """
+    links = [line.strip() for line in lines.splitlines() if line.strip()]
+    if not links:
+        raise StudyError("no link was given: paste one per line")
+    with transaction.atomic():
+        for link in links:
+            [token] = parse_qs(urlsplit(link).query).get("t", [link])[:1]
+            try:
+                revoke(token=token_named(slug=study.slug, token=token))
+            except NotInvitedError:
+                raise StudyError(
+                    f"{link[:200]} is not a personal link of {study.slug}, or was revoked before; "
+                    "nothing was revoked"
+                ) from None
+    return len(links)
 
 
 def token_named(*, slug: str, token: str) -> EntryToken:

@@ -114,7 +114,7 @@ PARTICIPANTS = {
 STUDY_MAKING = {
     "new-study", "edit-study", "plan-step", "plan-review", "plan-power", "plan-discard",
     "preview-study", "participations", "participation", "study-flags", "unblind-study",
-    "entry-links",
+    "entry-links", "revoke-links",
 }  # fmt: skip
 """In `test_workspace.py`."""
 

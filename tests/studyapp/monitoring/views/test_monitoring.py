@@ -224,6 +224,25 @@ def test_links_are_made_shown_once_and_recorded(researcher: Client, study: Study
     assert EntryToken.objects.count() == 3
 
 
+def test_pasted_links_are_revoked_together_or_not_at_all(researcher: Client, study: Study) -> None:
+    made = researcher.post(place(study, "entry-links"), {"count": "3", "kind": "single"})
+    first, second, _ = made.content.decode().split()
+    page = researcher.get(place(study, "study")).content.decode()
+    assert reverse("revoke-links", args=[study.slug, study.version]) in page
+    wrong = researcher.post(
+        place(study, "revoke-links"), {"links": f"{first}\nhttps://elsewhere"}, follow=True
+    )
+    assert "https://elsewhere is not a personal link" in wrong.content.decode()
+    assert not EntryToken.objects.exclude(revoked_at=None).exists()
+    done = researcher.post(
+        place(study, "revoke-links"), {"links": f"{first}\r\n\r\n{second} "}, follow=True
+    )
+    assert "Links revoked: 2." in done.content.decode()
+    assert EntryToken.objects.filter(revoked_at=None).count() == 1
+    assert AuditRecord.objects.get(action="revoked links").detail == {"count": 2}
+    assert Client().get(first, follow=True).status_code == 403
+
+
 def test_a_stranger_sees_nothing_and_a_viewer_changes_nothing(study: Study) -> None:
     someone = complete(study)
     client = Client()
@@ -232,7 +251,7 @@ def test_a_stranger_sees_nothing_and_a_viewer_changes_nothing(study: Study) -> N
         assert client.get(place(study, name, *more)).status_code == 302
     client.force_login(User.objects.create_user("eve"))
     assert client.get(place(study, "participations")).status_code == 404
-    for name in ("unblind-study", "entry-links"):
+    for name in ("unblind-study", "entry-links", "revoke-links"):
         assert client.post(place(study, name)).status_code == 404
 
 
@@ -264,5 +283,5 @@ def test_queries_do_not_grow_with_the_number_of_participants(
     many = [queries(lambda page=page: researcher.get(page)) for page in pages]
     assert few == many
     assert dict(zip([name for name, _ in names], few, strict=True)) == {
-        "study": 14, "participations": 6, "study-flags": 8, "participation": 7,
+        "study": 15, "participations": 6, "study-flags": 8, "participation": 7,
     }  # fmt: skip
