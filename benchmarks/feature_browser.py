@@ -110,7 +110,7 @@ def _measure(arguments: argparse.Namespace) -> float:
     print(f"{'filter':<30}{'order':<16}{'first page, ms':>16}{'middle page':>16}"
           f"{'CPU ms':>16}{'':>8}")  # fmt: skip
     worst = 0.0
-    from studyapp.features.selectors import ORDERS
+    from studyapp.features.selectors.features import ORDERS
 
     for label, asked in FILTERS.items():
         for order in ("score", "agreement-low", "place") if asked else ORDERS:
@@ -144,7 +144,7 @@ def _time(client: Any, address: str, asked: dict[str, str], repeats: int) -> tup
 
 def _middle(run: Any, order: str) -> str:
     """The position of the feature in the middle of the list."""
-    from studyapp.features import selectors
+    from studyapp.features.selectors import features as selectors
 
     by = selectors.ORDERS[order]
     found = selectors.of_run(run).order_by(f"{'-' if by.descending else ''}{by.column}", "pk")
@@ -207,6 +207,7 @@ def _fill(count: int, exemplars: int) -> Any:
     run.facets = {
         "saes": [f"layer{layer}-n16384-k32" for layer in LAYERS], "layers": list(LAYERS),
         "methods": ["clap-tags", "gemini"], "scorers": ["detection"], "features": count,
+        "scorer": "detection", "scored": count, "compared": count,
     }  # fmt: skip
     run.save()
     return run

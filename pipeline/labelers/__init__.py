@@ -29,6 +29,8 @@ LABELERS: dict[str, str] = {
 }
 DERIVED = ("ensemble", "random-label")
 """Methods that re-use other methods' labels; never a source themselves unless named as one."""
+CONTROLS = ("random-label",)
+"""Methods that label without listening, so that the others can be compared with them."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 

@@ -8,14 +8,15 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
-from studyapp.core.text import fold
+from studyapp.features.selectors.labels import search_words
 from studyapp.models import Feature
 
-MAX_WORDS = 6
+NEEDS = {"score": "scored", "agreement": "compared"}
+"""Filter → the count in a run's facets without which no feature has a value."""
 
 
 class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no types
-    """The filters for a run's features; choices come from the run's facets."""
+    """The filters for a run's features; the run's facets say what can be chosen."""
 
     q = django_filters.CharFilter(label="Label contains", method="with_words", max_length=100)
     layer = django_filters.TypedMultipleChoiceFilter(label="Layer", coerce=int, distinct=False)
@@ -33,13 +34,16 @@ class FeatureFilter(django_filters.FilterSet):  # type: ignore[misc] # ships no 
         super().__init__(*args, **kwargs)
         self.filters["layer"].extra["choices"] = [(n, str(n)) for n in facets.get("layers", ())]
         self.filters["sae"].extra["choices"] = [(name, name) for name in facets.get("saes", ())]
+        for name, count in NEEDS.items():
+            if not facets.get(count):
+                del self.filters[name]
         for name in ("layer", "sae"):
             self.filters[name].extra["widget"] = forms.CheckboxSelectMultiple
 
     def with_words(self, queryset: QuerySet[Feature], _: str, text: str) -> QuerySet[Feature]:
         """Keep features whose labels contain every word, in any position."""
         wanted = Q()
-        for word in fold(text).split()[:MAX_WORDS]:
+        for word in search_words(text):
             wanted &= Q(label_text__contains=word)
         return queryset.filter(wanted)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from studyapp.features import selectors
+from studyapp.features.selectors import features as selectors
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Feature, FeatureView, Job, Run

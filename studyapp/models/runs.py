@@ -47,7 +47,8 @@ class Run(models.Model):
     """The one line that says why the run failed."""
     facets = models.JSONField(default=dict, blank=True)
     """What features can be filtered by, stored when the run is indexed: `saes`, `layers`,
-    `methods`, `scorers`, and the number of `features`."""
+    `methods`, `scorers`, the number of `features`, how many are `scored` and `compared` (have an
+    agreement), and the `scorer` of the scores."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
@@ -151,11 +152,15 @@ class Feature(models.Model):
     layer = models.PositiveSmallIntegerField(default=0)
     """Block of the hookpoint, counted from 0."""
     score = models.FloatField(null=True, blank=True)
-    """Best detection score of any method's best label; null if none was scored."""
+    """Best score of any method's best label, without controls, by the scorer that the run's facets
+    name; null if none was scored."""
+    score_method = models.CharField(max_length=60, blank=True)
+    """The method whose score that is."""
     agreement = models.FloatField(null=True, blank=True)
-    """How far the methods' labels share words, 0 to 1; null with fewer than two methods."""
+    """How far the methods' labels share words, 0 to 1, without controls; null with fewer than two
+    methods."""
     label_text = models.TextField(blank=True)
-    """The texts of all labels, folded, for searching."""
+    """The texts of all labels but controls', folded, for searching."""
 
     class Meta:
         ordering = ["run", "sae", "index"]

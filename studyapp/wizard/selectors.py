@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
+from studyapp.core.methods import is_control
 from studyapp.models import (
     Feature,
     LabelCandidate,
@@ -18,9 +19,6 @@ from studyapp.models import (
     StudySeries,
 )
 from studyapp.studies.services.drawing import OWN_CANDIDATES
-
-CONTROL = "random-label"
-"""Prefix of the methods that are controls."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Method:
     @property
     def is_control(self) -> bool:
         """Whether it is a control, which labels without listening."""
-        return self.name.startswith(CONTROL)
+        return is_control(self.name)
 
 
 def by_id(pk: int) -> StudyDraft | None:

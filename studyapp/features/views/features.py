@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,11 +11,21 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from studyapp.core.files import send
 from studyapp.core.permissions import visible
-from studyapp.features import selectors
 from studyapp.features import services as feature_views
-from studyapp.features.forms import FeatureFilter
+from studyapp.features.selectors import features as selectors
+from studyapp.features.selectors.columns import CONFIDENCE, columns_of, explained
+from studyapp.features.selectors.labels import (
+    best_of,
+    by_method,
+    headline,
+    neighbours,
+    rows,
+    scorers,
+    with_cells,
+)
+from studyapp.features.views.asked import Asked
 from studyapp.features.views.shapes import Strip, bars, line
-from studyapp.models import Feature, Run
+from studyapp.models import Feature
 from studyapp.runs.services import folders
 from studyapp.runs.views.access import run_for
 from studyapp.studies.selectors import studies
@@ -27,53 +35,59 @@ from studyapp.studies.selectors import studies
 def browser(request: HttpRequest, pk: int) -> HttpResponse:
     """List the run's features: filtered, sorted, one page at a time."""
     run = run_for(request, pk)
-    filters, order, query = _asked(request, run)
+    asked = Asked(run, request.GET)
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        page = selectors.page(
-            _found(run, filters),
-            order=selectors.ORDERS[order],
-            after=request.GET.get("after", ""),
-            before=request.GET.get("before", ""),
-        )
+        context = {"run": run, "asked": asked, **_listed(asked, after, before)}
     except selectors.CursorError:
-        return HttpResponseRedirect(f"{reverse('features', args=[pk])}?{query}")
-    context = {
-        "run": run,
-        "filters": filters,
-        "orders": selectors.ORDERS,
-        "order": order,
-        "rows": selectors.rows(page.features),
-        "page": page,
-        "query": query,
-        "methods": run.facets.get("methods", []),
-    }
+        return HttpResponseRedirect(f"{reverse('features', args=[pk])}?{asked.query}")
     part = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-Boosted")
     name = "researcher/features_results.html" if part else "researcher/features.html"
-    response = render(request, name, context, status=200 if filters.is_valid() else 422)
+    status = 200 if asked.filters.is_valid() else 422
+    response = render(request, name, context, status=status)
     response["Vary"] = "HX-Request"
     return response
+
+
+def _listed(asked: Asked, after: str, before: str) -> dict[str, Any]:
+    """One page of the features that are asked for, and its place among all of them."""
+    found, hits = asked.found
+    page = selectors.page(found, order=asked.order, after=after, before=before)
+    start = 0
+    if page.features and page.before:
+        start = selectors.number_before(found, page.features[0], order=asked.order)
+    return {
+        "orders": selectors.orders_of(asked.run),
+        "columns": columns_of(asked.run),
+        "rows": rows(page.features, asked.words),
+        "page": page,
+        "hits": hits,
+        "number": start // selectors.PAGE + 1,
+        "pages": -(-hits // selectors.PAGE),
+    }
 
 
 @require_GET
 def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpResponse:
     """Show one feature; the filters of the list it came from decide which feature is next."""
     feature = _feature(request, pk, sae, index)
-    filters, order, query = _asked(request, feature.run)
-    before, after = selectors.previous_and_next(
-        _found(feature.run, filters), feature, order=selectors.ORDERS[order]
-    )
-    labels = selectors.labels(feature)
-    scorers = selectors.scorers(labels)
-    selectors.with_cells(labels, scorers)
+    asked = Asked(feature.run, request.GET)
+    before, after = selectors.previous_and_next(asked.found[0], feature, order=asked.order)
+    labels = by_method(feature)
+    scorer_names = scorers(labels)
+    with_cells(labels, scorer_names)
     context = {
         "run": feature.run,
         "feature": feature,
-        "query": query,
-        "before": _address(pk, before, query),
-        "after": _address(pk, after, query),
+        "headline": headline(feature, best_of(labels)),
+        "columns": columns_of(feature.run),
+        "query": asked.query,
+        "before": _address(pk, before, asked.query),
+        "after": _address(pk, after, asked.query),
         "labels": labels,
-        "scorers": scorers,
-        "neighbours": selectors.neighbours(feature, selectors.view_of(feature)),
+        "scorers": [(name, explained(name)) for name in scorer_names],
+        "confidence_help": CONFIDENCE,
+        "neighbours": neighbours(feature, selectors.view_of(feature)),
         "heard": selectors.listener_ratings(feature, visible(request.user, studies.every_study())),
         **_material(feature),
     }
@@ -124,29 +138,6 @@ def steered_audio(request: HttpRequest, pk: int, sae: str, name: str) -> HttpRes
 def picture(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Send a spectrogram."""
     return send(request, feature_views.picture(run_for(request, pk), name), "image/png")
-
-
-def _asked(request: HttpRequest, run: Run) -> tuple[FeatureFilter, str, str]:
-    """Return the filters, the order, and both as a query string without a cursor."""
-    kept = [
-        (name, value)
-        for name, values in request.GET.lists()
-        for value in values
-        if value and name not in ("after", "before", "order")
-    ]
-    order = request.GET.get("order", "")
-    if order in selectors.ORDERS and order != selectors.DEFAULT_ORDER:
-        kept.append(("order", order))
-    else:
-        order = selectors.DEFAULT_ORDER
-    filters = FeatureFilter(request.GET, queryset=selectors.of_run(run), facets=run.facets)
-    return filters, order, urlencode(kept)
-
-
-def _found(run: Run, filters: FeatureFilter) -> QuerySet[Feature]:
-    """Return the matching features; invalid filters are ignored."""
-    asked = filters.is_valid() and any(filters.form.cleaned_data.values())
-    return selectors.matching(run, filters.qs) if asked else selectors.of_run(run)
 
 
 def _material(feature: Feature) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from pipeline import labelers, scorers
+from studyapp.core import methods
 from studyapp.core.storage import write_atomically
-from studyapp.features import selectors
 from studyapp.features import services as feature_views
+from studyapp.features.selectors import features as selectors
+from studyapp.features.selectors.columns import SCORERS
 from studyapp.models import Feature, Job, LabelCandidate, Run, Study
 from studyapp.runs.services import feature_columns
 from tests.studyapp import factories, passages
@@ -64,6 +69,14 @@ def test_pages_hold_every_feature_once_in_order_both_ways(run: Run, name: str, s
 
     expected = [f.pk for f in sorted(rows, key=key)]
     assert _walk(run, name, size) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", ["score", "agreement-low", "place"])
+def test_every_feature_knows_how_many_come_before_it(run: Run, name: str) -> None:
+    order, found = selectors.ORDERS[name], selectors.of_run(run)
+    listed = selectors.page(found, order=order, size=100).features
+    counted = [selectors.number_before(found, feature, order=order) for feature in listed]
+    assert counted == list(range(23))
 
 
 def test_beside_walks_the_same_way(run: Run) -> None:
@@ -125,7 +138,8 @@ def test_htmx_gets_only_the_page_of_results(researcher: Client, run: Run) -> Non
 
 def test_query_counts_do_not_grow(researcher: Client, run: Run) -> None:
     few = factories.make_run(clips=10, seconds=0.1)
-    factories.make_features(few, count=4)
+    for feature in factories.make_features(few, count=4)[1:]:
+        feature.labels.filter(rank=1).update(scores={"detection": 0.5})
     feature_columns.fill(few)
     counts = []
     for one in (few, run):
@@ -265,6 +279,89 @@ def test_listeners_answers_are_shown_only_for_closed_studies(researcher: Client)
     Study.objects.update(state=Study.State.CLOSED)
     [row] = selectors.listener_ratings(feature, Study.objects.all())
     assert (row.study, row.ratings) == (study, 1)
+
+
+@pytest.fixture
+def controlled(run: Run) -> Run:
+    """The run with a control, whose labels get the best scores."""
+    labels = [
+        LabelCandidate(
+            feature=feature, method="random-label@descriptors", rank=rank, text=f"gong {rank}",
+            scores={"detection": 0.99} if rank == 1 else {},
+        )
+        for feature in run.features.all() for rank in (1, 2)
+    ]  # fmt: skip
+    LabelCandidate.objects.bulk_create(labels)
+    return run
+
+
+def test_a_control_gives_no_score_no_agreement_and_no_hit(
+    researcher: Client, controlled: Run
+) -> None:
+    before = list(controlled.features.order_by("pk").values())
+    feature_columns.fill(controlled)
+    controlled.refresh_from_db()
+    assert list(controlled.features.order_by("pk").values()) == before
+    assert {row["score_method"] for row in before} == {"corpus-tags", ""}
+    assert controlled.facets["scorer"] == "detection"
+    address = reverse("features", args=[controlled.pk])
+    assert "No features match" in researcher.get(address, {"q": "gong"}).content.decode()
+    page = researcher.get(address)
+    assert [line.is_control for line in page.context["rows"][0].lines] == [False, False, True]
+
+
+def test_what_was_indexed_with_controls_is_computed_again_by_the_migration(
+    controlled: Run,
+) -> None:
+    migration = import_module("studyapp.migrations.0003_scores_without_controls")
+    feature_columns.fill(controlled)
+    controlled.refresh_from_db()
+    right, facets = list(controlled.features.order_by("pk").values()), controlled.facets
+    controlled.features.update(score=0.99, score_method="", agreement=0.5, label_text="gong")
+    Run.objects.update(facets={k: v for k, v in facets.items() if k not in ("scorer", "scored")})
+    migration.compute_again(apps, None)
+    controlled.refresh_from_db()
+    assert list(controlled.features.order_by("pk").values()) == right
+    assert controlled.facets == facets
+
+
+def test_what_no_feature_has_is_neither_shown_nor_offered(researcher: Client, run: Run) -> None:
+    LabelCandidate.objects.filter(method="corpus-tags").delete()
+    LabelCandidate.objects.update(scores={"reading": 0.9})
+    feature_columns.fill(run)
+    page = researcher.get(reverse("features", args=[run.pk]), {"score_min": "2"})
+    assert [column.name for column in page.context["columns"]] == ["rate", "strength"]
+    assert [*page.context["orders"]] == ["strength", "rate", "rate-high", "place"]
+    assert page.context["asked"].order_name == "strength"
+    assert not {"score_min", "agreement_max"} & set(page.content.decode().split('"'))
+    assert page.context["hits"] == 23
+    feature = run.features.order_by("pk")[0]
+    own = researcher.get(reverse("feature", args=[run.pk, feature.sae, feature.index]))
+    assert "Agreement" not in own.content.decode()
+
+
+def test_a_search_marks_what_it_found_also_further_down(researcher: Client, run: Run) -> None:
+    feature = run.features.order_by("pk")[3]
+    feature.labels.filter(method="descriptors", rank=4).update(text="Große TROMMEL")
+    feature_columns.fill(run)
+    page = researcher.get(reverse("features", args=[run.pk]), {"q": "trommel grosse"})
+    [row] = page.context["rows"]
+    shown = [(line.method, line.rank) for line in row.lines]
+    assert shown == [("corpus-tags", 1), ("descriptors", 1), ("descriptors", 4)]
+    assert row.lines[2].parts == (("Große", True), (" ", False), ("TROMMEL", True))
+    assert "<mark>Große</mark>" in page.content.decode()
+
+
+def test_a_feature_is_called_by_its_label(researcher: Client, run: Run) -> None:
+    feature = run.features.exclude(score=None).order_by("pk")[0]
+    name = feature.labels.get(rank=1, method=feature.score_method).text
+    page = researcher.get(reverse("feature", args=[run.pk, feature.sae, feature.index]))
+    assert f"<title>{name} · {feature.identifier} – Earwitness</title>" in page.content.decode()
+
+
+def test_controls_are_those_of_the_pipeline() -> None:
+    assert set(labelers.CONTROLS) == set(methods.CONTROLS)
+    assert set(SCORERS) >= {*scorers.SCORERS, *scorers.FORMER_NAMES, *feature_columns.SCORERS}
 
 
 def test_agreement_compares_words() -> None:

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from studyapp import exports
-from studyapp.features import selectors as feature_selectors
+from studyapp.features.selectors import features as feature_selectors
 from studyapp.management.commands import demo, simulate
 from studyapp.models import Participation, Project, Role, Study
 from studyapp.monitoring.services import overview as monitoring

@@ -1,4 +1,4 @@
-"""Queries for the feature browser, paged by cursor, and for a feature's page.
+"""Queries for lists of features, paged by cursor, and for a feature's page.
 
 Features are ordered by a column and then by primary key; a cursor is written `VALUE~KEY`. A page is
 read along one index from its cursor, so the thousandth page costs as much as the first. Rows
@@ -7,8 +7,6 @@ without a value come last, ordered by key.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Avg, Count, Q, QuerySet
@@ -18,7 +16,6 @@ from studyapp.models import (
     Exemplar,
     Feature,
     FeatureView,
-    LabelCandidate,
     Response,
     Run,
     Study,
@@ -37,19 +34,20 @@ class Order:
     column: str
     descending: bool
     nullable: bool = False
+    needs: str = ""
+    """The count in a run's facets without which no feature has a value."""
 
 
 ORDERS: dict[str, Order] = {
-    "score": Order("Best score first", "score", True, True),
-    "score-low": Order("Lowest score first", "score", False, True),
+    "score": Order("Best score first", "score", True, True, "scored"),
+    "score-low": Order("Lowest score first", "score", False, True, "scored"),
     "strength": Order("Strongest first", "max_activation", True),
     "rate": Order("Rarest first", "rate", False),
     "rate-high": Order("Most frequent first", "rate", True),
-    "agreement": Order("Methods agree first", "agreement", True, True),
-    "agreement-low": Order("Methods disagree first", "agreement", False, True),
+    "agreement": Order("Methods agree first", "agreement", True, True, "compared"),
+    "agreement-low": Order("Methods disagree first", "agreement", False, True, "compared"),
     "place": Order("As in the run", "pk", False),
 }
-DEFAULT_ORDER = "score"
 
 
 class CursorError(ValueError):
@@ -89,28 +87,6 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A feature as a row of the browser."""
-
-    feature: Feature
-    names: dict[str, str]
-    """Method → its best label."""
-    clip: Clip | None
-    """Of the strongest exemplar."""
-
-
-@dataclass(frozen=True)
-class SimilarFeature:
-    """A feature that is similar to another one by the cosine of their decoder directions."""
-
-    identifier: str
-    cosine: float | None
-    """None until the view exists."""
-    names: list[str]
-    feature: Feature | None
-
-
-@dataclass(frozen=True)
 class ListenerRatings:
     """Listeners' mean confidence in one method's labels of a feature, in a closed study."""
 
@@ -120,20 +96,27 @@ class ListenerRatings:
     mean_confidence: float
 
 
+def orders_of(run: Run) -> dict[str, Order]:
+    """The orders for which the run's features have values; the first is the default."""
+    return {name: one for name, one in ORDERS.items() if not one.needs or run.facets.get(one.needs)}
+
+
 def of_run(run: Run) -> QuerySet[Feature]:
     """Return the run's features, without columns that no list shows."""
     return Feature.objects.filter(run=run).defer("neighbours", "label_text")
 
 
-def matching(run: Run, filtered: QuerySet[Feature]) -> QuerySet[Feature]:
-    """Return the run's features that are in `filtered`, ready to be read in any order.
+def matching(run: Run, filtered: QuerySet[Feature]) -> tuple[QuerySet[Feature], int]:
+    """Return the run's features that are in `filtered`, to be read in any order, and their number.
 
     If few features match, their keys are fetched first, in the order that is cheapest for the
     database: with an explicit order it would scan every row (25 ms instead of 5 ms). If many match,
     the index of the order yields a page after skipping only a few rows.
     """
     few = list(filtered.order_by().values_list("pk", flat=True)[: MAX_FETCHED + 1])
-    return filtered if len(few) > MAX_FETCHED else of_run(run).filter(pk__in=few)
+    if len(few) > MAX_FETCHED:
+        return filtered, filtered.order_by().count()
+    return of_run(run).filter(pk__in=few), len(few)
 
 
 def page(
@@ -154,6 +137,18 @@ def page(
     has_before = more if before else bool(after)
     has_after = bool(before) or more
     return Page(rows, first if has_before else "", last if has_after else "")
+
+
+def number_before(found: QuerySet[Feature], feature: Feature, *, order: Order) -> int:
+    """Return how many features come before this one in the list."""
+    place, up = cursor_of(feature, order), not order.descending
+    if not order.nullable:
+        return found.filter(_beyond(order, place, up)).order_by().count()
+    empty = f"{order.column}__isnull"
+    if place.value is None:
+        without = found.filter(_beyond(order, place, up), **{empty: True})
+        return found.filter(**{empty: False}).order_by().count() + without.order_by().count()
+    return found.filter(_beyond(order, place, up), **{empty: False}).order_by().count()
 
 
 def previous_and_next(
@@ -177,18 +172,6 @@ def cursor_of(feature: Feature, order: Order) -> Cursor:
     return Cursor(value, feature.pk)
 
 
-def rows(features: Sequence[Feature]) -> list[Row]:
-    """Return the rows of a page with two queries, however many features there are."""
-    names = _best_names([feature.pk for feature in features])
-    clips = {
-        exemplar.feature_id: exemplar.clip
-        for exemplar in Exemplar.objects.filter(feature__in=features, rank=1)
-        .select_related("clip")
-        .order_by()
-    }
-    return [Row(f, names.get(f.pk, {}), clips.get(f.pk)) for f in features]
-
-
 def by_identifier(run_pk: int, identifier: str) -> Feature | None:
     """Return one feature of a run, with its view if there is one."""
     found = Feature.objects.select_related("view", "run")
@@ -203,47 +186,6 @@ def view_of(feature: Feature) -> FeatureView | None:
 def exemplars(feature: Feature) -> list[Exemplar]:
     """Return the feature's exemplars with their clips, strongest first."""
     return list(feature.exemplars.select_related("clip").order_by("rank"))
-
-
-def labels(feature: Feature) -> dict[str, list[LabelCandidate]]:
-    """Method → its labels, best first, failures included."""
-    found: dict[str, list[LabelCandidate]] = defaultdict(list)
-    for label in feature.labels.order_by("method", "rank"):
-        found[label.method].append(label)
-    return dict(found)
-
-
-def with_cells(found: dict[str, list[LabelCandidate]], names: Sequence[str]) -> None:
-    """Set `cells` on each label: its scores by these scorers, in their order."""
-    for label in (label for many in found.values() for label in many):
-        label.cells = [label.scores.get(name) for name in names]  # type: ignore[attr-defined] # for the template only
-
-
-def scorers(found: dict[str, list[LabelCandidate]]) -> list[str]:
-    """Return the scorers that graded any of these labels."""
-    return sorted({name for many in found.values() for label in many for name in label.scores})
-
-
-def neighbours(
-    feature: Feature, view: FeatureView | None, *, limit: int = 8
-) -> list[SimilarFeature]:
-    """Return the most similar features by decoder cosine, with their best labels: two queries."""
-    cosines = dict(view.facts["neighbours"]) if view else {}
-    nearest = feature.neighbours[:limit]
-    known = {
-        near.identifier: near
-        for near in Feature.objects.filter(run=feature.run_id, identifier__in=nearest)
-    }
-    names = _best_names([near.pk for near in known.values()])
-    return [
-        SimilarFeature(
-            name,
-            cosines.get(name),
-            sorted(set(names.get(known[name].pk, {}).values())) if name in known else [],
-            known.get(name),
-        )
-        for name in nearest
-    ]
 
 
 def listener_ratings(feature: Feature, studies: QuerySet[Study]) -> list[ListenerRatings]:
@@ -314,15 +256,3 @@ def _beyond(order: Order, place: Cursor, down: bool) -> Q:
     edge = Q(**{f"{order.column}__{'lte' if down else 'gte'}": place.value})
     past = Q(**{f"{order.column}__{'lt' if down else 'gt'}": place.value})
     return edge & (past | tie)
-
-
-def _best_names(features: Sequence[int]) -> dict[int, dict[str, str]]:
-    """Feature key → method → its best successful label."""
-    found: dict[int, dict[str, str]] = defaultdict(dict)
-    query = LabelCandidate.objects.filter(
-        feature__in=features, rank=1, status=LabelCandidate.Status.OK
-    )
-    # The model's default order would needlessly join and sort by run and feature.
-    for pk, method, text in query.order_by().values_list("feature_id", "method", "text"):
-        found[pk][method] = text
-    return dict(found)
