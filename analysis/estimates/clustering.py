@@ -12,7 +12,7 @@ comparison; it is right only if listeners do not differ.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ from analysis.estimates.intervals import (
     WILSON_TWO_WAY,
     clustered_variance,
     share_interval,
+    student_quantile,
     t_interval,
     two_way_variance,
 )
@@ -37,6 +38,7 @@ from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.reading.columns import HIGHEST, LOWEST, WIDEST
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
+WAYS = (PARTICIPANT, FEATURE, BOTH)
 STUDENT_FEATURE = "Student's t on the standard error clustered by feature"
 STUDENT_TWO_WAY = "Student's t on the standard error clustered by participant and feature"
 LOGIT_T = "Student's t on logit((mean − 1)/4), standard error"
@@ -131,7 +133,7 @@ class Linear:
         # 2) Half the width on the logit scale, and back.
         p = (self.value - LOWEST) / WIDEST
         se = math.sqrt(variance) / (WIDEST * p * (1 - p))
-        half = float(stats.t.ppf((1 + level) / 2, clusters - 1)) * se
+        half = student_quantile(level, clusters - 1) * se
         low, high = special.expit(special.logit(p) + half * np.array([-1.0, 1.0]))
         kind = f"{LOGIT_T} clustered by {clustered_by}"
         return Interval(LOWEST + WIDEST * float(low), LOWEST + WIDEST * float(high), kind)
@@ -171,6 +173,11 @@ class Linear:
             return None
         t = (self.value - null) / math.sqrt(variance)
         return t, float(2 * stats.t.sf(abs(t), df))
+
+
+def clusterings(ways: Sequence[str]) -> list[str]:
+    """Those of `ways` that are clusterings, which every statistic has."""
+    return [way for way in WAYS if way in ways]
 
 
 def each_way(

@@ -8,6 +8,7 @@ compares the methods on the features that both of them have.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from analysis.estimates.clustering import (
     PARTICIPANT,
     STUDENT_FEATURE,
     STUDENT_TWO_WAY,
+    clusterings,
     each_way,
 )
+from analysis.estimates.descriptives import ALL_WAYS
 from analysis.estimates.ends_of_scale import difference_at_ends
 from analysis.estimates.intervals import (
     DIFFERENCE_BOUNDS,
@@ -35,16 +38,25 @@ from analysis.estimates.shared_features import paired_difference
 from analysis.estimates.superiority import superiorities
 
 NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, on the effective number of ratings"
-WAYS = (PARTICIPANT, FEATURE, BOTH)
 STUDENT_BY = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE, BOTH: STUDENT_TWO_WAY}
 
 
-def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> list[Estimate]:
-    """Every difference between the two methods, and the probabilities of superiority."""
+def compare(
+    pair: Pair,
+    *,
+    seed: int,
+    resamples: int,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
+) -> list[Estimate]:
+    """Every difference between the two methods, and the probabilities of superiority.
+
+    The difference of means has an interval for each of `ways`.
+    """
     at_least_4 = (pair.values >= 4).astype(np.float64)
     equal_5 = (pair.values == 5).astype(np.float64)
     return [
-        *mean_difference(pair, seed=seed, resamples=resamples, level=level),
+        *mean_difference(pair, seed=seed, resamples=resamples, level=level, ways=ways),
         paired_difference(pair, level=level),
         share_difference(
             pair,
@@ -65,7 +77,12 @@ def compare(pair: Pair, *, seed: int, resamples: int, level: float = LEVEL) -> l
 
 
 def mean_difference(
-    pair: Pair, *, seed: int, resamples: int, level: float = LEVEL
+    pair: Pair,
+    *,
+    seed: int,
+    resamples: int,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
     """Difference of the two means, with intervals by participant, feature, both, and pigeonhole.
 
@@ -74,9 +91,9 @@ def mean_difference(
     `pigeonhole_difference`.
     """
     linear = pair.linear(pair.values)
-    intervals = {
-        **{way: difference_interval(pair, way, level) for way in WAYS},
-        PIGEONHOLE: pigeonhole_difference(
+    intervals = {way: difference_interval(pair, way, level) for way in clusterings(ways)}
+    if PIGEONHOLE in ways:
+        intervals[PIGEONHOLE] = pigeonhole_difference(
             pair.values,
             pair.is_a.astype(np.float64),
             pair.participant,
@@ -84,8 +101,7 @@ def mean_difference(
             level=level,
             rng=stream(seed, f"pigeonhole {pair.name}"),
             resamples=resamples,
-        ),
-    }
+        )
     label = "difference in mean confidence"
     quantity = pair.quantity("difference_mean_confidence", label, "scale", level)
     return each_way(linear, intervals, quantity)

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT, Linear, each_way
+from analysis.estimates.clustering import (
+    FEATURE,
+    PARTICIPANT,
+    WAYS,
+    Linear,
+    clusterings,
+    each_way,
+)
 from analysis.estimates.intervals import (
     LEVEL,
     ClusterSums,
@@ -29,7 +37,8 @@ from analysis.estimates.validity import Design, reason_against
 from analysis.reading.columns import SCALE, WIDEST
 from analysis.reading.table import Responses
 
-WAYS = (PARTICIPANT, FEATURE, BOTH)
+ALL_WAYS = (*WAYS, PIGEONHOLE)
+"""Every kind of interval; only the mean has the last."""
 
 
 @dataclass(frozen=True)
@@ -82,28 +91,43 @@ def ratings_of(rated: Responses | pd.DataFrame, method: str) -> Ratings:
 
 
 def describe(
-    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+    ratings: Ratings,
+    *,
+    seed: int,
+    resamples: int,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
-    """Every estimate of one method."""
+    """Every estimate of one method, with an interval for each of `ways`."""
     at_least_4 = (ratings.values >= 4).astype(np.float64)
     return [
-        *mean_confidence(ratings, seed=seed, resamples=resamples, level=level),
-        *sd_confidence(ratings, level=level),
-        *(e for step in SCALE for e in _share_of_ratings(ratings, step, level)),
+        *mean_confidence(ratings, seed=seed, resamples=resamples, level=level, ways=ways),
+        *sd_confidence(ratings, level=level, ways=ways),
+        *(e for step in SCALE for e in _share_of_ratings(ratings, step, level, ways)),
         *rating_share(
-            ratings, at_least_4, "share_at_least_4", "share of ratings that are 4 or 5 (≥ 4)", level
+            ratings,
+            at_least_4,
+            "share_at_least_4",
+            "share of ratings that are 4 or 5 (≥ 4)",
+            level,
+            ways,
         ),
         *(
             e
             for unit in (FEATURE, PARTICIPANT)
             for strict in (False, True)
-            for e in means_share(ratings, unit, strict=strict, level=level)
+            for e in means_share(ratings, unit, strict=strict, level=level, ways=ways)
         ),
     ]
 
 
 def mean_confidence(
-    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
+    ratings: Ratings,
+    *,
+    seed: int,
+    resamples: int,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
     """Mean of all ratings, with intervals by participant, by feature, by both, and pigeonhole.
 
@@ -111,22 +135,23 @@ def mean_confidence(
     bootstrap: `pigeonhole_mean`. The module `clustering` says which one is recommended.
     """
     linear = ratings.linear(ratings.values)
-    intervals = {
-        **{way: linear.mean_on_scale(way, level) for way in WAYS},
-        PIGEONHOLE: pigeonhole_mean(
+    intervals = {way: linear.mean_on_scale(way, level) for way in clusterings(ways)}
+    if PIGEONHOLE in ways:
+        intervals[PIGEONHOLE] = pigeonhole_mean(
             ratings.values,
             ratings.participant,
             ratings.feature,
             level=level,
             rng=stream(seed, f"pigeonhole {ratings.method}"),
             resamples=resamples,
-        ),
-    }
+        )
     quantity = ratings.quantity("mean_confidence", "mean confidence, 1 to 5", "scale", level)
     return each_way(linear, intervals, quantity)
 
 
-def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
+def sd_confidence(
+    ratings: Ratings, level: float = LEVEL, ways: Sequence[str] = ALL_WAYS
+) -> list[Estimate]:
     """Standard deviation of the ratings (denominator n − 1), pooled over listeners and features.
 
     With s² the mean squared deviation from the mean, log s² has the standard error se(s²) / s² by
@@ -142,8 +167,8 @@ def sd_confidence(ratings: Ratings, level: float = LEVEL) -> list[Estimate]:
     # The mean squared deviation (denominator n) as a mean with influences; the SD has n − 1.
     squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
     found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
-    ways = {way: _sd_interval(squares, way, n, level) for way in WAYS}
-    return each_way(found, ways, quantity)
+    intervals = {way: _sd_interval(squares, way, n, level) for way in clusterings(ways)}
+    return each_way(found, intervals, quantity)
 
 
 def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
@@ -163,27 +188,39 @@ def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
     return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
 
 
-def _share_of_ratings(ratings: Ratings, step: int, level: float) -> list[Estimate]:
+def _share_of_ratings(
+    ratings: Ratings, step: int, level: float, ways: Sequence[str]
+) -> list[Estimate]:
     hits = (ratings.values == step).astype(np.float64)
     label = f"share of ratings that are {step} (= {step})"
-    return rating_share(ratings, hits, f"share_equal_{step}", label, level)
+    return rating_share(ratings, hits, f"share_equal_{step}", label, level, ways)
 
 
 def rating_share(
-    ratings: Ratings, hits: Floats, name: str, label: str, level: float = LEVEL
+    ratings: Ratings,
+    hits: Floats,
+    name: str,
+    label: str,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
     """A share of ratings, with Wilson's clustered interval by participant, by feature and by both.
 
     `hits` [rating] is 1 where a rating counts, else 0.
     """
     linear = ratings.linear(hits)
-    ways = {way: linear.wilson(way, len(hits), level) for way in WAYS}
+    intervals = {way: linear.wilson(way, len(hits), level) for way in clusterings(ways)}
     quantity = ratings.quantity(name, label, "share", level)
-    return each_way(linear, ways, quantity, count=int(hits.sum()), of=len(hits))
+    return each_way(linear, intervals, quantity, count=int(hits.sum()), of=len(hits))
 
 
 def means_share(
-    ratings: Ratings, unit: str, *, strict: bool, level: float = LEVEL
+    ratings: Ratings,
+    unit: str,
+    *,
+    strict: bool,
+    level: float = LEVEL,
+    ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
     """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
 
@@ -205,15 +242,15 @@ def means_share(
     parts = (verdict - share)[at] / sums.weight[at] / sums.n
     linear = Linear(share, parts, ratings.participant, ratings.feature)
     # 3) The intervals.
-    ways = {way: linear.wilson(way, sums.n, level) for way in WAYS}
-    if unit == PARTICIPANT and sums.n > 1:
-        ways[PARTICIPANT] = wilson_interval(share, sums.n, level)
+    intervals = {way: linear.wilson(way, sums.n, level) for way in clusterings(ways)}
+    if unit == PARTICIPANT and sums.n > 1 and PARTICIPANT in ways:
+        intervals[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
     label = f"share of {unit}s whose mean rating is {sign} 4"
     if unit == FEATURE:
         label += "; depends on the number of ratings per feature"
     quantity = ratings.quantity(f"share_{unit}_means_{word}_4", label, "share", level)
-    return each_way(linear, ways, quantity, count=int(verdict.sum()), of=sums.n)
+    return each_way(linear, intervals, quantity, count=int(verdict.sum()), of=sums.n)
 
 
 def _verdict(total: Floats, limit: Floats, strict: bool) -> Floats:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -215,6 +216,12 @@ def studentised(
     return _cut(value - high * se, value - low * se, bounds, STUDENTISED)
 
 
+@lru_cache(maxsize=1024)
+def student_quantile(level: float, df: float) -> float:
+    """Student’s quantile for a two-sided interval. Cached: a report asks often for the same few."""
+    return float(stats.t.ppf((1 + level) / 2, df))
+
+
 def t_interval(
     value: float,
     se: float,
@@ -224,7 +231,7 @@ def t_interval(
     kind: str = STUDENT,
 ) -> Interval:
     """value ± Student's quantile × standard error, cut at `bounds`; `kind` is its name."""
-    half = float(stats.t.ppf((1 + level) / 2, df)) * se
+    half = student_quantile(level, df) * se
     return _cut(value - half, value + half, bounds, kind)
 
 
@@ -297,7 +304,7 @@ def share_interval(
     else:
         effective = min(n, share * (1 - share) / variance) if variance > 0 else n
     # 2) Wilson's formula with it.
-    quantile = float(stats.t.ppf((1 + level) / 2, clusters - 1))
+    quantile = student_quantile(level, clusters - 1)
     low, high = wilson(share, max(effective, 1.0), quantile)
     return Interval(low, high, kind)
 
