@@ -86,7 +86,7 @@ bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage
 
 bench-statistics: $(VENV)/.demo
-	$(BIN)/python -m benchmarks.statistics_coverage
+	$(BIN)/python -m benchmarks.statistics_coverage --processes 2
 	$(BIN)/python -m benchmarks.statistics_speed
 	$(BIN)/python -m benchmarks.statistics_malformed
 

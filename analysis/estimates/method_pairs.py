@@ -22,6 +22,7 @@ from analysis.estimates.intervals import (
     ClusterSums,
     cluster_sums,
     codes,
+    numbered,
     welch_df,
 )
 from analysis.estimates.results import Counts, Interval, Quantity
@@ -94,7 +95,7 @@ class Pair:
         """The mean of one side's `values` v [rating] on its own, with influences (v − mean) / n."""
         side = self.is_a if first else ~self.is_a
         own, mean = values[side], float(values[side].mean())
-        participant, feature = codes(self.participant[side])[0], codes(self.feature[side])[0]
+        participant, feature = numbered(self.participant[side])[0], numbered(self.feature[side])[0]
         return Linear(mean, (own - mean) / len(own), participant, feature)
 
     def flat(self, values: Floats) -> bool:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from analysis.estimates.clustering import BOTH, Linear
-from analysis.estimates.intervals import DIFFERENCE_BOUNDS, LEVEL, codes
+from analysis.estimates.intervals import DIFFERENCE_BOUNDS, LEVEL, numbered
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Counts, Estimate
 
@@ -33,7 +33,7 @@ def paired(pair: Pair) -> Linear | None:
     # 3) The two weighted means, and each rating's influence on their difference.
     mean_a, mean_b = (float(np.sum((values * weight)[side])) for side in (first, ~first))
     influence = weight * np.where(first, values - mean_a, mean_b - values)
-    participant, feature = codes(pair.participant[keep])[0], codes(pair.feature[keep])[0]
+    participant, feature = numbered(pair.participant[keep])[0], numbered(pair.feature[keep])[0]
     return Linear(mean_a - mean_b, influence, participant, feature, first.astype(np.int64))
 
 

@@ -10,7 +10,7 @@ rest (scores, repeats, free text) unmeasured and never confirmatory.
 The figures of a rule are false alarms at 5 %, or coverage at 95 %, in simulated studies in which
 listeners and features both differ. Each was measured once, in the designs that it names, with the
 rule taken away; only Welch's test of participants' means is measured again by
-`python -m benchmarks.statistics_coverage --hard`.
+`python -m benchmarks.statistics_coverage`.
 """
 
 from __future__ import annotations

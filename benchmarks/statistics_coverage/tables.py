@@ -1,0 +1,140 @@
+"""The tables that are printed: each quantity's worst cells, and where it is not given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.statistics_coverage.records import Records
+from benchmarks.statistics_coverage.tally import ASIDE, FALSE, Tally
+
+LOWEST, HIGHEST, MOST_FALSE = 0.93, 0.98, 0.065
+"""What holds: coverage from 93 to 98 %, false alarms up to 6.5 %."""
+LEAST_GIVEN = 20
+"""A rate of fewer is not told."""
+ERRORS = 2.0
+"""A rate is outside if it is so by more than this many Monte Carlo errors."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often a number was right in a cell (or a test rejected), of those that were given."""
+
+    name: str
+    cell: str
+    given: int
+    hits: int
+
+    @property
+    def value(self) -> float:
+        """The rate."""
+        return self.hits / self.given
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a rate of false alarms."""
+        return FALSE in self.name
+
+    @property
+    def limit(self) -> float:
+        """The rate beyond which it does not hold."""
+        return MOST_FALSE if self.is_test else LOWEST
+
+    @property
+    def error(self) -> float:
+        """The Monte Carlo error of a rate at the limit."""
+        return math.sqrt(self.limit * (1 - self.limit) / self.given)
+
+    @property
+    def beyond(self) -> float:
+        """How far it is beyond the limit, Monte Carlo errors; negative where it holds."""
+        apart = self.value - self.limit if self.is_test else self.limit - self.value
+        return apart / self.error
+
+    @property
+    def conservative(self) -> bool:
+        """Whether an interval covers more often than it should."""
+        error = math.sqrt(HIGHEST * (1 - HIGHEST) / self.given)
+        return not self.is_test and self.value - HIGHEST > ERRORS * error
+
+
+def rates(tallies: dict[str, Tally]) -> dict[str, list[Rate]]:
+    """Name to its rates, the worst cell first."""
+    found: dict[str, list[Rate]] = {}
+    for cell, tally in tallies.items():
+        for name, (given, hits) in tally.counts.items():
+            if given >= LEAST_GIVEN:
+                found.setdefault(name, []).append(Rate(name, cell, given, hits))
+    return {name: sorted(of, key=lambda r: -r.beyond) for name, of in sorted(found.items())}
+
+
+def border(tallies: dict[str, Tally]) -> list[str]:
+    """Cells with a rate beyond its limit, the worst first; not what is shown aside."""
+    worst: dict[str, float] = {}
+    for name, of in rates(tallies).items():
+        for rate in of if not name.startswith(ASIDE) else ():
+            if rate.beyond > 0:
+                worst[rate.cell] = max(worst.get(rate.cell, 0.0), rate.beyond)
+    return sorted(worst, key=lambda cell: -worst[cell])
+
+
+def show(records: Records, part: str) -> Iterator[str]:
+    """Everything about one part, in Markdown."""
+    tallies, studies = records.tallies[part], records.studies[part].values()
+    yield (
+        f"\n### {part}: {len(tallies)} cells, {sum(studies):,} studies, {min(studies)} to "
+        f"{max(studies)} per cell\n"
+    )
+    yield "| measured | cells | all cells | worst cell (error; times) | outside | over 98 % |"
+    yield "|---|---:|---:|---|---:|---:|"
+    found = rates(tallies)
+    for name in sorted(found, key=lambda n: (n.startswith(ASIDE), n.startswith(FALSE), n)):
+        yield _row(name, found[name])
+    yield from _not_given(tallies)
+
+
+def _row(name: str, of: list[Rate]) -> str:
+    worst, hits, given = of[0], sum(r.hits for r in of), sum(r.given for r in of)
+    outside = sum(r.beyond > ERRORS for r in of)
+    over = sum(r.conservative for r in of)
+    at = f"{100 * worst.value:.1f} ({100 * worst.error:.1f}; {worst.given}): {worst.cell}"
+    return f"| {name} | {len(of)} | {100 * hits / given:.1f} | {at} | {outside} | {over} |"
+
+
+def _not_given(tallies: dict[str, Tally]) -> Iterator[str]:
+    """For each number its cells without it, by the most frequent reason."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for cell, tally in tallies.items():
+        for name, reasons in tally.absent.items():
+            given, missed = tally.counts.get(name, [0, 0])[0], reasons.total()
+            if missed > given:
+                where.setdefault((name, _general(reasons.most_common(1)[0][0])), []).append(cell)
+    if where:
+        yield "\nNot given in most studies of these cells:\n"
+    for (name, reason), cells in sorted(where.items()):
+        kinds = sorted({cell.split()[0] for cell in cells})
+        yield f"- {name}: {len(cells)} cells ({', '.join(kinds)}): {reason}"
+    known = {name for tally in tallies.values() for name in tally.counts}
+    unknown = {name for tally in tallies.values() for name in tally.unmeasured} - known
+    if unknown:
+        yield f"\nGiven, and not measured here: {', '.join(sorted(unknown))}."
+
+
+def _general(reason: str) -> str:
+    """A reason without the numbers of the study."""
+    return "".join("n" if sign.isdigit() else sign for sign in reason)
+
+
+def pooled(records: Records, part: str, name: str) -> Iterator[str]:
+    """One number's rate by structure and place of the scale, all other levels pooled."""
+    sums: dict[str, list[int]] = {}
+    for cell, tally in records.tallies[part].items():
+        given, hits = tally.counts.get(name, [0, 0])
+        words = cell.split()
+        found = sums.setdefault(" ".join(words[:3]), [0, 0])
+        found[0] += given
+        found[1] += hits
+    for key, (given, hits) in sorted(sums.items()):
+        if given >= LEAST_GIVEN:
+            yield f"| {key} | {given} | {100 * hits / given:.1f} |"

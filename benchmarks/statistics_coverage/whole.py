@@ -1,0 +1,247 @@
+"""Everything that `analyse` computes for a table: mixed models, bootstraps, scores, free text.
+
+Slow, therefore measured on a balanced fraction of the cells. Half of the cells have candidates with
+scores and own words, the other half identification; half have normal noise, which the probit model
+takes to be so, the other half logistic noise. Agreement and consensus are "for these listeners":
+their true value is that of the study's own listeners on thousands of new features.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from analysis.arrays import Floats
+from analysis.listeners.agreement import (
+    brennan_prediger,
+    counts_table,
+    krippendorff_nominal,
+    sparse_counts,
+)
+from analysis.listeners.choices import CONSENSUS
+from analysis.listeners.confidence_agreement import COEFFICIENTS
+from analysis.report.analyse import analyse
+from analysis.report.settings import Settings
+from benchmarks.statistics_coverage import choice_forms
+from benchmarks.statistics_coverage.cells import ACCURACIES, ChoiceCell, fraction
+from benchmarks.statistics_coverage.choice_studies import (
+    FIRST,
+    OPTIONS,
+    OTHERS,
+    OWN_WORDS,
+    SAME_CHOICE,
+    SAME_CONFIDENCE,
+    SCORE,
+    Method,
+    choose,
+    draw_choices,
+    machine,
+    spread_of,
+    write_study,
+)
+from benchmarks.statistics_coverage.closed_forms import (
+    EQUAL,
+    EQUIVALENCE,
+    expected_shares,
+)
+from benchmarks.statistics_coverage.closed_forms import truths as of_ratings
+from benchmarks.statistics_coverage.population import LOGISTIC_SD, Population, population_of
+from benchmarks.statistics_coverage.studies import MISSING, rate
+from benchmarks.statistics_coverage.tally import Tally
+
+RESAMPLES = 400
+"""Bootstrap resamples; the report's default is 10,000."""
+NEW_FEATURES = 3000
+"""New features, rated by a study's own listeners, from which agreement "for these" is known."""
+DRAWS = 200_000
+"""Ratings, each of a new feature by a new listener, from which the scores' values are known."""
+MINE = ("a", "a − b", "all methods")
+"""Of two equal methods the first is counted, their difference, and the model of both."""
+
+
+def whole_cells() -> list[ChoiceCell]:
+    """The fraction, with kinds of choice and accuracies in turn."""
+    return [
+        ChoiceCell(cell, ("candidates", "identification")[i % 2], ACCURACIES[i % 3])
+        for i, cell in enumerate(fraction())
+    ]
+
+
+def link_of(choice: ChoiceCell) -> str:
+    """The distribution of a cell's noise: normal and logistic in turn, within each kind."""
+    return ("probit", "logit")[whole_cells().index(choice) // 2 % 2]
+
+
+def measure_whole(choice: ChoiceCell, rng: np.random.Generator, studies: int) -> Tally:
+    """The report's own analysis of whole tables, two equal methods."""
+    population, tally = population_of(choice.cell, link_of(choice)), Tally()
+    known = truths(choice, population)
+    for number in range(studies):
+        methods = draw_choices(choice, population, rng)
+        with tempfile.TemporaryDirectory() as name:
+            path = write_study(Path(name), choice, methods, rng)
+            summary = analyse(path, Settings(seed=number, resamples=RESAMPLES)).summary
+        truth = known | of_these_listeners(choice, population, methods[0], rng)
+        tally.estimates([e for e in summary.estimates if e.method in MINE], truth)
+        tally.tests(summary.tests, but=(EQUIVALENCE,))
+    return tally
+
+
+def truths(choice: ChoiceCell, population: Population) -> dict[str, float]:
+    """Every true value that does not depend on the listeners of a study."""
+    ratings = of_ratings(population, 0.0)
+    kind = "identification" if choice.kind == "identification" else "first_label"
+    model = {
+        "clmm_logit_effect": 0.0,
+        "clmm_probit_effect": 0.0,
+        "clmm_mean_confidence": ratings["mean_confidence"],
+        "clmm_share_at_least_4": ratings["share_at_least_4"],
+        "difference_clmm_mean_confidence": 0.0,
+        "difference_clmm_share_at_least_4": 0.0,
+        f"logistic_{kind}_effect": 0.0,
+    }
+    return (
+        ratings
+        | EQUAL
+        | (expected_shares(choice.cell) if population.link == "probit" else {})
+        | model
+        | _spreads_of_ratings(choice, population)
+        | _spreads_of_hits(choice, kind)
+        | choice_forms.truths(choice, population)
+        | _of_words(choice)
+        | (dict(_of_scores(choice)) if choice.kind == "candidates" else {})
+    )
+
+
+def _spreads_of_ratings(choice: ChoiceCell, population: Population) -> dict[str, float]:
+    """Standard deviations in units of the noise, for the model that has the cell's noise.
+
+    Where listeners' noise differs, or where a feature has one rating and its own level under the
+    method is noise, the model has no exact value.
+    """
+    cell, link = choice.cell, population.link
+    if cell.noise == "unequal" or (cell.ratings == 1 and cell.own):
+        return {}
+    unit = math.sqrt(cell.rest) / (1 if link == "probit" else LOGISTIC_SD)
+    variances = {
+        "participant": cell.icc_listener - cell.preference,
+        "participant_method": cell.preference,
+        "feature": cell.icc_feature,
+        "feature_method": cell.own,
+    }
+    return {f"clmm_{link}_sd_{name}": math.sqrt(v) / unit for name, v in variances.items()}
+
+
+def _spreads_of_hits(choice: ChoiceCell, kind: str) -> dict[str, float]:
+    spread = spread_of(choice)
+    if choice.cell.ratings == 1 and spread.own:
+        return {}
+    named = {
+        "participant": spread.listener,
+        "participant_method": spread.preference,
+        "feature": spread.feature,
+        "feature_method": spread.own,
+    }
+    if not choice.cell.within:
+        named.pop("participant_method")
+    return {f"logistic_{kind}_sd_{name}": sd for name, sd in named.items()}
+
+
+def _of_words(choice: ChoiceCell) -> dict[str, float]:
+    """Repeats, and own words, which do not depend on the choice; similarities are 1 or 0."""
+    features = choice.cell.features
+    chosen = FIRST * choice.accuracy
+    elsewhere = OTHERS / (features - 1)
+    known = {
+        "repeat_same_choice": SAME_CHOICE,
+        "repeat_same_confidence": SAME_CONFIDENCE,
+        "free_text_share": OWN_WORDS,
+    }
+    if choice.kind == "identification":
+        return known
+    return known | {
+        "free_text_chosen": chosen,
+        "free_text_first": FIRST,
+        "free_text_elsewhere": elsewhere,
+        "free_text_gain": FIRST - elsewhere,
+    }
+
+
+@lru_cache(maxsize=64)
+def _of_scores(choice: ChoiceCell) -> tuple[tuple[str, float], ...]:
+    """The scores' values in the population, from many ratings of a new feature each."""
+    rng = np.random.default_rng(1)
+    cell, population = choice.cell, population_of(choice.cell, link_of(choice))
+    common = rng.normal(0, math.sqrt(cell.icc_feature), DRAWS)
+    level = common + rng.normal(0, math.sqrt(cell.own), DRAWS)
+    first, second = (_ratings_of(population, level, rng) for _ in range(2))
+    z = common / math.sqrt(cell.icc_feature) if cell.icc_feature else rng.normal(size=DRAWS)
+    score = SCORE * z + math.sqrt(1 - SCORE**2) * rng.normal(size=DRAWS)
+    r = float(stats.spearmanr(score, first).statistic)
+    found = {"spearman_clap_confidence": r, "choice_clap": 0.5}
+    if cell.icc_feature + cell.own:
+        reliability = float(np.corrcoef(first, second)[0, 1])
+        found["spearman_clap_confidence_corrected"] = r / math.sqrt(reliability)
+    return tuple((found | _of_machine(choice, rng)).items())
+
+
+def _ratings_of(population: Population, level: Floats, rng: np.random.Generator) -> Floats:
+    listener = rng.normal(0, math.sqrt(population.cell.icc_listener), len(level))
+    return rate(population, rng, level + listener, rng.choice(population.scales, len(level)))
+
+
+def _of_machine(choice: ChoiceCell, rng: np.random.Generator) -> dict[str, float]:
+    spread = spread_of(choice)
+    sd = math.hypot(spread.feature, spread.own)
+    z = rng.normal(size=DRAWS)
+    listener = rng.normal(0, math.hypot(spread.listener, spread.preference), DRAWS)
+    p, hit = machine(choice, z), choose(choice, rng, sd * z + listener) == 0
+    ranks = stats.rankdata(p)
+    n, right = len(p), int(hit.sum())
+    auroc = (ranks[hit].sum() - right * (right + 1) / 2) / (right * (n - right))
+    return {"brier": float(np.mean((p - hit) ** 2)), "auroc_confidence": float(auroc)}
+
+
+def of_these_listeners(
+    choice: ChoiceCell, population: Population, method: Method, rng: np.random.Generator
+) -> dict[str, float]:
+    """Agreement and consensus of a study's own listeners on new features like the study's."""
+    cell = choice.cell
+    if cell.ratings < 2:
+        return {}
+    # 1) Who rates each new feature, and which of these ratings are not missing, [feature, rater].
+    order = np.argsort(rng.random((NEW_FEATURES, cell.participants)), axis=1)
+    rater = order[:, : cell.ratings]
+    kept = rng.random(rater.shape) >= MISSING
+    feature = np.broadcast_to(np.arange(NEW_FEATURES)[:, None], rater.shape)[kept]
+    rater = rater[kept]
+    _, unit = np.unique(feature, return_inverse=True)
+    # 2) Their ratings and choices.
+    sd = math.sqrt(cell.icc_feature + cell.own)
+    level = rng.normal(0, sd, NEW_FEATURES)[feature] + method.side.level[rater]
+    step = rate(population, rng, level, method.side.scale[rater]).astype(np.int64) - 1
+    spread = spread_of(choice)
+    known = rng.normal(0, math.hypot(spread.feature, spread.own), NEW_FEATURES)
+    place = choose(choice, rng, known[feature] + method.listener[rater])
+    # 3) The coefficients.
+    n = int(unit.max()) + 1
+    one = np.ones((1, n))
+    ratings = counts_table(unit, step, n, OPTIONS)
+    found = {name: float(of(ratings, one)[0]) for name, (_, of) in COEFFICIENTS.items()}
+    choices = counts_table(unit, place, n, OPTIONS)
+    several = choices[choices.sum(axis=1) >= 2]
+    size = np.full(len(several), OPTIONS)
+    found |= {name: float(measure.of(several, size).mean()) for name, measure in CONSENSUS.items()}
+    found["brennan_prediger_choice"] = float(brennan_prediger(choices, one, OPTIONS)[0])
+    # Labels are those of their feature: chance agreement depends on how many features there are.
+    labels = sparse_counts(unit, unit * OPTIONS + place, n, n * OPTIONS)
+    groups = np.repeat(np.eye(n // cell.features), cell.features, axis=1)
+    weights = np.zeros((len(groups), n))
+    weights[:, : groups.shape[1]] = groups
+    found["alpha_choice"] = float(np.mean(krippendorff_nominal(labels, weights)))
+    return found
