@@ -47,10 +47,10 @@ def compare_choices(
     tests: list[HypothesisTest] = []
     trials, first = identification(responses), candidates(responses)
     if trials.both(a, b):
-        estimates, test = _accuracy(trials.of(a, b), a, b, level)
+        estimates, test = _accuracy(trials.comparing(a, b), a, b, level)
         found, tests = [*found, *estimates], [*tests, test]
     if first.both(a, b):
-        estimate, test = _first_label(first.of(a, b), a, b, level)
+        estimate, test = _first_label(first.comparing(a, b), a, b, level)
         found, tests = [*found, estimate], [*tests, test]
     return found, tests
 

@@ -23,6 +23,7 @@ from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.method_pairs import Pair, pair_from
 from analysis.estimates.results import Interval
+from analysis.estimates.strata import comparable
 from analysis.reading.columns import whole
 from analysis.reading.table import Responses
 
@@ -106,18 +107,22 @@ class Trials:
         keep = self.frame["method"].isin(methods).to_numpy(dtype=bool)
         return Trials(self.frame[keep], self.hit[keep], self.options[keep])
 
+    def comparing(self, a: str, b: str) -> Trials:
+        """The trials of two methods in the studies and versions that have both."""
+        keep = comparable(self.frame, a, b).to_numpy(dtype=bool)
+        return Trials(self.frame[keep], self.hit[keep], self.options[keep])
+
     def ratings(self, method: str) -> Ratings:
         """The confidence of one method's trials."""
         return ratings_of(self.frame, method)
 
     def both(self, a: str, b: str) -> bool:
-        """Whether each of two methods has such a trial."""
-        return {a, b} <= set(self.frame["method"])
+        """Whether each of two methods has such a trial, in one study and version."""
+        return bool(comparable(self.frame, a, b).any())
 
     def pair(self, a: str, b: str, values: Floats) -> Pair:
         """`values` [rating] of two methods as a pair."""
-        keep = self.frame["method"].isin([a, b]).to_numpy(dtype=bool)
-        return pair_from(self.frame[keep], a, b, values[keep])
+        return pair_from(self.frame, a, b, values)
 
 
 def corrected_interval(linear: Linear, g: float, way: str, level: float) -> Interval:

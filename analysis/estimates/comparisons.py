@@ -93,18 +93,24 @@ def mean_difference(
     linear = pair.linear(pair.values)
     intervals = {way: difference_interval(pair, way, level) for way in clusterings(ways)}
     if PIGEONHOLE in ways:
-        intervals[PIGEONHOLE] = pigeonhole_difference(
-            pair.values,
-            pair.is_a.astype(np.float64),
-            pair.participant,
-            pair.feature,
-            level=level,
-            rng=stream(seed, f"pigeonhole {pair.name}"),
-            resamples=resamples,
-        )
+        intervals[PIGEONHOLE] = _pigeonhole(pair, seed, resamples, level)
     label = "difference in mean confidence"
     quantity = pair.quantity("difference_mean_confidence", label, "scale", level)
     return each_way(linear, intervals, quantity)
+
+
+def _pigeonhole(pair: Pair, seed: int, resamples: int, level: float) -> Interval:
+    if pair.stratum is not None:
+        return Interval.none("not given within studies and versions")
+    return pigeonhole_difference(
+        pair.values,
+        pair.is_a.astype(np.float64),
+        pair.participant,
+        pair.feature,
+        level=level,
+        rng=stream(seed, f"pigeonhole {pair.name}"),
+        resamples=resamples,
+    )
 
 
 def difference_interval(pair: Pair, way: str, level: float) -> Interval:
@@ -126,15 +132,17 @@ def share_difference(
 ) -> Estimate:
     """Difference of two shares of ratings; `hits` [rating] is 1 where a rating counts, else 0.
 
-    If each participant rated one method, and each feature was rated once per method: Newcombe
+    If each participant rated one method, each feature was rated once per method, and there is one
+    study: Newcombe
     (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from Wilson limits on the
     effective number of ratings (`share_interval`) instead of the plain ones. Otherwise Student's t
     on the recommended clustered standard error; where both shares are 0 or 1 that has no variance,
     and the interval is Newcombe's, on each side's number of clusters.
     """
     linear = pair.linear(hits)
-    if (pair.crossed or linear.repeated) and not pair.flat(hits):
-        interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0))
+    simple = not (pair.crossed or linear.repeated) and pair.stratum is None
+    if not simple and not pair.flat(hits):
+        interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0), pair.lost)
     elif few := pair.too_few_for(linear.recommended):
         interval = Interval.none(few)
     else:

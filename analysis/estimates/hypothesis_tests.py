@@ -31,8 +31,9 @@ from analysis.estimates.results import HypothesisTest
 from analysis.estimates.shared_features import paired
 from analysis.estimates.superiority import (
     brunner_munzel,
+    lost_by,
     no_variance,
-    superiority,
+    superiority_of,
     why_no_brunner_munzel,
 )
 from analysis.estimates.validity import reason_against
@@ -120,8 +121,7 @@ def _paired_test(pair: Pair) -> HypothesisTest:
 
 def _superiority_test(pair: Pair) -> HypothesisTest:
     name, label = "superiority_ratings", "superiority of ratings is one half"
-    linear = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
-    lost = 1 if pair.crossed else 2
+    linear, lost = superiority_of(pair), lost_by(pair)
     flat = no_variance(linear.value, pair.values)
     return _by_linear(pair, name, label, linear, linear.recommended, 0.5, flat, lost)
 

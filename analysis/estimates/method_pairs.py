@@ -26,6 +26,7 @@ from analysis.estimates.intervals import (
     welch_df,
 )
 from analysis.estimates.results import Counts, Interval, Quantity
+from analysis.estimates.strata import comparable, stratum_of, weights
 from analysis.estimates.validity import Design
 from analysis.reading.table import Responses
 
@@ -48,7 +49,8 @@ def pairs(methods: Iterable[str], compare: tuple[str, str] | None = None) -> lis
 class Pair:
     """The ratings of methods A and B; `values`, `is_a`, `participant`, `feature` are [rating].
 
-    Participants and features are numbered from 0 across both methods.
+    Participants and features are numbered from 0 across both methods. With several studies or
+    versions, `stratum` has the number of each rating's, and both methods have ratings in each.
     """
 
     a: str
@@ -59,6 +61,7 @@ class Pair:
     feature: Ints
     n_participants: int
     n_features: int
+    stratum: Ints | None = None
 
     @property
     def name(self) -> str:
@@ -84,7 +87,15 @@ class Pair:
         return _occupied(self.side(True, values)), _occupied(self.side(False, values))
 
     def linear(self, values: Floats) -> Linear:
-        """mean(A) − mean(B) of `values` v [rating], with influences ±(v − mean of its side) / n."""
+        """mean(A) − mean(B) of `values` v [rating], with influences ±(v − mean of its side) / n.
+
+        With several strata within them (`strata`).
+        """
+        if self.stratum is not None:
+            means, influence = self._within_strata(values, self.stratum)
+            signed = np.where(self.is_a, influence, -influence)
+            sides = self.is_a.astype(np.int64)
+            return Linear(means[1] - means[0], signed, self.participant, self.feature, sides)
         a, b = values[self.is_a], values[~self.is_a]
         mean_a, mean_b = float(a.mean()), float(b.mean())
         influence = np.where(self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b))
@@ -94,9 +105,28 @@ class Pair:
     def one_side(self, first: bool, values: Floats) -> Linear:
         """The mean of one side's `values` v [rating] on its own, with influences (v − mean) / n."""
         side = self.is_a if first else ~self.is_a
+        if self.stratum is not None:
+            means, influence = self._within_strata(values, self.stratum)
+            people, things = codes(self.participant[side])[0], codes(self.feature[side])[0]
+            return Linear(means[int(first)], influence[side], people, things)
         own, mean = values[side], float(values[side].mean())
         participant, feature = numbered(self.participant[side])[0], numbered(self.feature[side])[0]
         return Linear(mean, (own - mean) / len(own), participant, feature)
+
+    def _within_strata(self, values: Floats, stratum: Ints) -> tuple[tuple[float, float], Floats]:
+        """The means of B and of A standardised to the strata's weights, and influences [rating]."""
+        w, cell = weights(stratum, self.is_a), 2 * stratum + self.is_a
+        n = np.bincount(cell, minlength=2 * len(w))
+        mean = np.bincount(cell, weights=values, minlength=2 * len(w)) / n
+        b, a = (float(w @ mean[side::2]) for side in (0, 1))
+        return (b, a), w[stratum] / n[cell] * (values - mean[cell])
+
+    @property
+    def lost(self) -> int:
+        """Degrees of freedom that a difference uses up: one, or those of each stratum's means."""
+        if self.stratum is None:
+            return 1
+        return (int(self.stratum.max()) + 1) * (1 if self.crossed else 2)
 
     def flat(self, values: Floats) -> bool:
         """Whether `values` [rating] are all the same on each side."""
@@ -128,19 +158,20 @@ class Pair:
             clusters=linear.clusters(linear.recommended),
             n_participants=self.n_participants,
             n_rated_both=self.n_rated_both,
+            strata=1 if self.stratum is None else int(self.stratum.max()) + 1,
         )
 
     def standard_error(self, way: str) -> tuple[float, float] | None:
         """The standard error of the difference in means, and its degrees of freedom.
 
         By participant, if each participant rated one method: the sum of the two sides' variances,
-        with Welch–Satterthwaite degrees of freedom. Otherwise the clustered variance of the
-        difference, with clusters − 1. None without spread, or with a single cluster on a side
-        (`no_error` says which).
+        with Welch–Satterthwaite degrees of freedom. Otherwise, and with several strata, the
+        clustered variance of the difference, with clusters − `lost`. None without spread, or with
+        too few clusters (`no_error` says which).
         """
         if self.too_few_for(way):
             return None
-        if way == PARTICIPANT and not self.crossed:
+        if way == PARTICIPANT and not self.crossed and self.stratum is None:
             a, b = self.sides(self.values)
             variance = a.variance() + b.variance()
             if variance <= NEGLIGIBLE:
@@ -148,11 +179,8 @@ class Pair:
             return float(np.sqrt(variance)), welch_df(a.variance(), a.n, b.variance(), b.n)
         linear = self.linear(self.values)
         variance = linear.variance(way)
-        return (
-            (float(np.sqrt(variance)), linear.clusters(way) - 1.0)
-            if variance > NEGLIGIBLE
-            else None
-        )
+        df = float(linear.clusters(way) - self.lost)
+        return (float(np.sqrt(variance)), df) if variance > NEGLIGIBLE and df > 0 else None
 
     def too_few_for(self, way: str) -> str:
         """Which of participants and features is too few to cluster by; empty if neither is."""
@@ -164,6 +192,9 @@ class Pair:
         """Why there is no standard error of the difference in means."""
         if few := self.too_few_for(way):
             return few
+        linear = self.linear(self.values)
+        if linear.clusters(way) <= self.lost:
+            return linear.too_few(way, self.lost)
         a, b = self.values[self.is_a], self.values[~self.is_a]
         if self.flat(self.values):
             return (
@@ -195,13 +226,15 @@ def _occupied(sums: ClusterSums) -> ClusterSums:
 
 
 def pair_of(responses: Responses, a: str, b: str) -> Pair:
-    """The ratings of two methods."""
+    """The ratings of two methods, in the studies and versions that have both."""
     frame = responses.ratings[responses.ratings["method"].isin([a, b])]
     return pair_from(frame, a, b, frame["rating"].to_numpy(dtype=np.float64))
 
 
 def pair_from(frame: pd.DataFrame, a: str, b: str, values: Floats) -> Pair:
-    """Any `values` [row] of two methods' rows in a table of ratings."""
+    """Any `values` [row] of two methods' rows in a table of ratings, as `pair_of`."""
+    keep = comparable(frame, a, b).to_numpy(dtype=bool)
+    frame, values = frame[keep], values[keep]
     participant, n_participants = codes(frame["participation"])
     feature, n_features = codes(frame["feature_key"])
     return Pair(
@@ -213,4 +246,5 @@ def pair_from(frame: pd.DataFrame, a: str, b: str, values: Floats) -> Pair:
         feature=feature,
         n_participants=n_participants,
         n_features=n_features,
+        stratum=stratum_of(frame),
     )

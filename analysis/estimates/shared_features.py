@@ -17,18 +17,22 @@ def paired(pair: Pair) -> Linear | None:
 
     It removes the features' difficulty from the comparison: within a feature the influences of the
     two sides have opposite signs. Every shared feature has the same weight, whatever the number of
-    its ratings. None with fewer than two shared features.
+    its ratings. With several studies or versions a feature is paired within each of them. None with
+    fewer than two shared features.
     """
     # 1) The shared features, and the ratings [rating] on them.
-    n_a = np.bincount(pair.feature[pair.is_a], minlength=pair.n_features)
-    n_b = np.bincount(pair.feature[~pair.is_a], minlength=pair.n_features)
+    stratum = 0 if pair.stratum is None else pair.stratum
+    cells, cell = np.unique(stratum * pair.n_features + pair.feature, return_inverse=True)
+    n_cells = len(cells)
+    n_a = np.bincount(cell[pair.is_a], minlength=n_cells)
+    n_b = np.bincount(cell[~pair.is_a], minlength=n_cells)
     shared = (n_a > 0) & (n_b > 0)
     if shared.sum() < 2:
         return None
-    keep = shared[pair.feature]
+    keep = shared[cell]
     values, first = pair.values[keep], pair.is_a[keep]
     # 2) A rating's weight: 1 / (ratings of its feature under its method × shared features).
-    rated = np.where(pair.is_a, n_a[pair.feature], n_b[pair.feature])[keep]
+    rated = np.where(pair.is_a, n_a[cell], n_b[cell])[keep]
     weight = 1.0 / rated / shared.sum()
     # 3) The two weighted means, and each rating's influence on their difference.
     mean_a, mean_b = (float(np.sum((values * weight)[side])) for side in (first, ~first))

@@ -27,6 +27,7 @@ from analysis.estimates.intervals import (
 )
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.results import Estimate, Interval
+from analysis.estimates.strata import weights
 from analysis.estimates.validity import reason_against
 
 BRUNNER_MUNZEL = "Brunner and Munzel's t"
@@ -56,6 +57,22 @@ def superiority(
     influence[is_a] = (wins - theta) / len(a)
     influence[~is_a] = -(losses - (1 - theta)) / len(b)
     return Linear(theta, influence, participant, feature, is_a.astype(np.int64))
+
+
+def superiority_of(pair: Pair) -> Linear:
+    """`superiority` of a comparison; with several strata Σ w_s θ_s (`strata`)."""
+    if pair.stratum is None:
+        return superiority(pair.values, pair.is_a, pair.participant, pair.feature)
+    theta, influence = 0.0, np.zeros(len(pair.values))
+    for number, weight in enumerate(weights(pair.stratum, pair.is_a)):
+        own = pair.stratum == number
+        one = superiority(
+            pair.values[own], pair.is_a[own], pair.participant[own], pair.feature[own]
+        )
+        theta += weight * one.value
+        influence[own] = weight * one.influence
+    sides = pair.is_a.astype(np.int64)
+    return Linear(float(theta), influence, pair.participant, pair.feature, sides)
 
 
 def placements(values: Floats, others: Floats) -> Floats:
@@ -114,6 +131,11 @@ def why_no_brunner_munzel(a: Floats, b: Floats) -> str:
     return no_variance(float(placements(a, b).mean()), np.concatenate([a, b]))
 
 
+def lost_by(pair: Pair) -> int:
+    """Degrees of freedom that a probability of superiority uses up."""
+    return pair.lost if pair.crossed or pair.stratum is not None else 2
+
+
 def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
     """Probability of superiority and Cliff's delta, of ratings and of participants' means.
 
@@ -122,13 +144,14 @@ def superiorities(pair: Pair, level: float = LEVEL) -> list[Estimate]:
     only if no participant rated both methods: Brunner and Munzel's interval, in designs in which it
     holds (`validity`).
     """
-    rated = superiority(pair.values, pair.is_a, pair.participant, pair.feature)
-    lost = 1 if pair.crossed else 2
-    over_ratings = pair.too_few or rated.student(rated.recommended, level, (0.0, 1.0), lost)
+    rated = superiority_of(pair)
+    over_ratings = pair.too_few or rated.student(
+        rated.recommended, level, (0.0, 1.0), lost_by(pair)
+    )
     if over_ratings.reason == NO_SPREAD:
         over_ratings = Interval.none(no_variance(rated.value, pair.values))
     found = _theta_and_delta(pair, "ratings", rated.value, over_ratings, level)
-    if not pair.crossed:
+    if not pair.crossed and pair.stratum is None:
         a, b = (side.total / side.weight for side in pair.sides(pair.values))
         theta, interval = float(placements(a, b).mean()), _of_means(pair, a, b, level)
         found += _theta_and_delta(pair, "participant means", theta, interval, level)

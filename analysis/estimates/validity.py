@@ -4,8 +4,9 @@
 rule has no reason against it; elsewhere the reason takes its place in the report, so that a reader
 sees why it is absent. One that is not in the table is given in every design: the means, shares and
 differences because they were measured in designs of every kind
-(`python -m benchmarks.statistics_coverage`), consensus with the label "for these listeners", the
-rest (scores, repeats, free text) unmeasured and never confirmatory.
+(`python -m benchmarks.statistics_coverage`), the agreement of listeners where `listeners.agreement`
+measured it to hold, consensus with the label "for these listeners", the rest (scores, repeats, free
+text) unmeasured and never confirmatory.
 
 The figures of a rule are false alarms at 5 %, or coverage at 95 %, in simulated studies in which
 listeners and features both differ. Each was measured once, in the designs that it names, with the
@@ -33,6 +34,8 @@ class Design:
     n_participants: int = 0
     n_rated_both: int = 0
     """In a comparison: participants who rated both methods."""
+    strata: int = 1
+    """In a comparison: studies or versions within which the methods are compared."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,17 @@ class Rule:
 
 
 def _one_number_each(design: Design) -> str:
-    """Participants' means as independent values: no shared features, and nobody in both samples."""
-    return _shared_features(design) or _in_both(design)
+    """Participants' means as independent values of one study."""
+    return _shared_features(design) or _in_both(design) or _in_strata(design)
+
+
+def _in_strata(design: Design) -> str:
+    if design.strata == 1:
+        return ""
+    return (
+        "not given: the test does not compare within studies and versions, of which there are "
+        + str(design.strata)
+    )
 
 
 def _shared_features(design: Design) -> str:

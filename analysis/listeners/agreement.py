@@ -4,30 +4,30 @@ A *unit* is what is judged (a feature under a method); its ratings come from dif
 not all of whom judge every unit. Everything is computed from the counts r [unit, category], so
 listeners may differ between units and ratings may be missing.
 
-Intervals: percentile bootstrap of units. They hold for these listeners, who are not resampled (as
-statements about other listeners they cover 67 to 93 %), and are named so.
+Intervals take both listeners and units as samples: the jackknife's variance over units plus that
+over listeners, which counts the noise of single ratings twice and is conservative, with Student's t
+on Fisher's z. Coverage of ICC(1), alpha and AC2 in simulated studies (200 each) with at least 30
+features was 90.5 to 100 %, in most designs above 97 (a bootstrap of units: 53 to 95 %); with 10
+features it fell to 85 %, so that with fewer than `LEAST_UNITS` there is none.
 Counts may be a sparse table, for categories as many as the labels of all features.
-Every coefficient takes weights k [resample, unit], how often each unit was drawn, so that a
-bootstrap is a few matrix products; the estimate itself has all weights 1. Below, n_u = Σ_c r_uc is
-a unit's number of ratings.
+Every coefficient takes weights k [resample, unit], 0 for a unit that is left out, so that a
+jackknife over units is a few matrix products; the estimate itself has all weights 1. Below,
+n_u = Σ_c r_uc is a unit's number of ratings.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy import sparse
+import numpy.typing as npt
+from scipy import sparse, stats
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.intervals import (
-    LEAST_USABLE,
-    LEVEL,
-    multinomial_weights,
-    percentile_interval,
-)
+from analysis.estimates.intervals import LEVEL
 from analysis.estimates.results import Interval
 
 Counted: TypeAlias = Any
@@ -36,10 +36,17 @@ Coefficient: TypeAlias = Callable[[Counted, Floats], Floats]
 """From counts [unit, category] and weights [resample, unit] to [resample]; NaN: undefined."""
 
 ONE_RATING = "no unit has ratings of two listeners: agreement needs at least two per unit"
-ONE_UNIT = "only one unit: an interval by unit needs at least two"
+ONE_UNIT = "only one unit: nothing differs between units"
 ONE_CATEGORY = "every rating is the same: there is no disagreement to expect by chance"
 UNDEFINED = "the ratings differ neither between units nor, as far as can be told, within them"
-BOOTSTRAP_UNITS = "percentile bootstrap by feature, for these listeners"
+LEAST_UNITS, LEAST_LISTENERS = 30, 10
+TOO_FEW = (
+    f"no interval with fewer than {LEAST_UNITS} features or {LEAST_LISTENERS} listeners: it would "
+    "cover the true value too rarely"
+)
+GROUPS = 50
+"""Most groups of the jackknife: with more units or listeners than this, several at a time."""
+JACKKNIFE = "Student's t on Fisher's z, jackknife over listeners and features"
 
 
 def counts_table(unit: Ints, category: Ints, n_units: int, n_categories: int) -> Floats:
@@ -52,6 +59,34 @@ def sparse_counts(unit: Ints, category: Ints, n_units: int, n_categories: int) -
     """The same as a sparse table: with thousands of categories most cells are empty."""
     ones = np.ones(len(unit))
     return sparse.csr_array((ones, (unit, category)), shape=(n_units, n_categories))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Ratings of units by listeners; `unit`, `category`, `listener` are [rating], from 0."""
+
+    unit: Ints
+    category: Ints
+    listener: Ints
+    n_units: int
+    n_categories: int
+    dense: bool = True
+    """Whether the table of counts is dense; with thousands of categories it is sparse."""
+
+    @property
+    def n_listeners(self) -> int:
+        """Listeners who rated."""
+        return int(self.listener.max()) + 1
+
+    @property
+    def counts(self) -> Counted:
+        """Counts [unit, category]."""
+        return self.of(np.ones(len(self.unit), dtype=bool))
+
+    def of(self, kept: npt.NDArray[np.bool_]) -> Counted:
+        """The counts of some ratings, `kept` [rating]."""
+        make = counts_table if self.dense else sparse_counts
+        return make(self.unit[kept], self.category[kept], self.n_units, self.n_categories)
 
 
 def krippendorff_nominal(counts: Counted, weights: Floats) -> Floats:
@@ -212,27 +247,25 @@ class Agreement:
 
 def agree(
     coefficient: Coefficient,
-    counts: Counted,
+    judged: Judged,
     *,
     rng: np.random.Generator,
-    resamples: int,
     level: float = LEVEL,
 ) -> Agreement:
-    """A coefficient over the units of `counts`, with a percentile bootstrap of units.
+    """A coefficient of the ratings `judged`, with its interval over listeners and units.
 
-    Every unit must have a rating.
-    Resamples in which the coefficient is undefined are left out; if they are more than one in
-    twenty (`LEAST_USABLE`), there is no interval.
+    Where there are fewer than `LEAST_UNITS` units or `LEAST_LISTENERS` listeners there is none.
     """
+    counts = judged.counts
     n_units = int((counts.sum(axis=1) >= 2).sum())
     if n_units == 0:
         return Agreement(None, Interval.none(ONE_RATING), 0)
     point = float(coefficient(counts, np.ones((1, counts.shape[0])))[0])
     if not np.isfinite(point):
         return Agreement(None, Interval.none(_undefined(counts)), n_units)
-    if n_units < 2:
-        return Agreement(point, Interval.none(ONE_UNIT), 1)
-    return Agreement(point, _bootstrap(coefficient, counts, rng, resamples, level), n_units)
+    if n_units < LEAST_UNITS or judged.n_listeners < LEAST_LISTENERS:
+        return Agreement(point, Interval.none(TOO_FEW), n_units)
+    return Agreement(point, _two_way(coefficient, judged, point, rng, level), n_units)
 
 
 def _undefined(counts: Counted) -> str:
@@ -242,17 +275,46 @@ def _undefined(counts: Counted) -> str:
     return ONE_UNIT if counts.shape[0] < 2 else UNDEFINED
 
 
-def _bootstrap(
-    coefficient: Coefficient,
-    counts: Counted,
-    rng: np.random.Generator,
-    resamples: int,
-    level: float,
+def _two_way(
+    coefficient: Coefficient, judged: Judged, point: float, rng: np.random.Generator, level: float
 ) -> Interval:
-    cells = max(400_000, 4_000_000 // counts.shape[1])
-    drawn = multinomial_weights(rng, counts.shape[0], resamples, cells)
-    values = np.concatenate([coefficient(counts, weights) for weights in drawn])
-    usable = values[np.isfinite(values)]
-    if len(usable) < LEAST_USABLE * resamples:
-        return Interval.none("undefined in more than one in twenty resamples of units")
-    return percentile_interval(usable, level, BOOTSTRAP_UNITS)
+    """Student's t on Fisher's z of the coefficient κ, with se(z) = se(κ) / (1 − κ²)."""
+    if abs(point) >= 1:
+        return Interval.none("full agreement: the variance of its estimate is 0")
+    units = _without_units(coefficient, judged, rng)
+    listeners = _without_listeners(coefficient, judged, rng)
+    variance = _jackknifed(units) + _jackknifed(listeners)
+    if not np.isfinite(variance):
+        return Interval.none("undefined without some of the units or listeners")
+    df = min(len(units), len(listeners)) - 1
+    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance) / (1 - point**2)
+    z = math.atanh(point)
+    return Interval(math.tanh(z - half), math.tanh(z + half), JACKKNIFE)
+
+
+def _jackknifed(values: Floats) -> float:
+    """(J − 1)/J Σ (v_j − mean)² of the values [group] without each of J groups."""
+    j = len(values)
+    return float((j - 1) / j * np.sum((values - values.mean()) ** 2))
+
+
+def _groups(n: int, rng: np.random.Generator) -> Ints:
+    """The group of each of n units or listeners: its own, or with many a random one of `GROUPS`."""
+    return np.asarray(rng.permutation(np.arange(n) % GROUPS), dtype=np.int64)
+
+
+def _without_units(coefficient: Coefficient, judged: Judged, rng: np.random.Generator) -> Floats:
+    group = _groups(judged.counts.shape[0], rng)
+    kept = np.arange(group.max() + 1)[:, None] != group[None, :]
+    return coefficient(judged.counts, kept.astype(np.float64))
+
+
+def _without_listeners(
+    coefficient: Coefficient, judged: Judged, rng: np.random.Generator
+) -> Floats:
+    group = _groups(judged.n_listeners, rng)[judged.listener]
+    one = np.ones((1, judged.counts.shape[0]))
+    found = [
+        float(coefficient(judged.of(group != number), one)[0]) for number in range(group.max() + 1)
+    ]
+    return np.array(found)

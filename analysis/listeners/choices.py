@@ -29,18 +29,15 @@ from analysis.estimates.intervals import (
 )
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.listeners.agreement import (
+    Judged,
     agree,
     brennan_prediger,
     counts_table,
     krippendorff_nominal,
-    sparse_counts,
 )
 from analysis.listeners.confidence_agreement import agreement_estimate
 from analysis.listeners.identification import chance, describe_identification, describe_ranks
 from analysis.reading.table import RUN_SEPARATOR, Responses
-
-MOST_LABEL_RESAMPLES = 2000
-"""Most resamples for agreement on labels, of which there may be thousands."""
 
 ONE_CHOICE = "no feature has choices of two listeners"
 
@@ -117,7 +114,7 @@ def describe_choices(
         *describe_identification(responses, method, level),
         *describe_ranks(responses, method, level),
         *_consensus(choices, seed, resamples, level),
-        *_agreement(choices, seed, resamples, level),
+        *_agreement(choices, seed, level),
     ]
 
 
@@ -295,13 +292,15 @@ CONSENSUS = {
 }
 
 
-def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Iterator[Estimate]:
+def _agreement(choices: Choices, seed: int, level: float) -> Iterator[Estimate]:
     """Krippendorff's alpha of the chosen labels, and Brennan and Prediger's coefficient.
 
     The latter corrects each feature for its own number of options.
     """
     ratings = choices.ratings
-    table = sparse_counts(choices.item, choices.label, choices.n_items, choices.n_labels)
+    judged = Judged(
+        choices.item, choices.label, ratings.participant, choices.n_items, choices.n_labels, False
+    )
     size = _options_of_items(choices)
     named = f"among {size[0]} options" if np.ptp(size) == 0 else "among each feature’s options"
     found = {
@@ -317,9 +316,8 @@ def _agreement(choices: Choices, seed: int, resamples: int, level: float) -> Ite
             continue
         result = agree(
             coefficient,
-            table,
+            judged,
             rng=stream(seed, f"{name} {ratings.method}"),
-            resamples=min(resamples, MOST_LABEL_RESAMPLES),
             level=level,
         )
         yield agreement_estimate(name, label, ratings, result, level)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.arrays import Floats, Ints
 from analysis.estimates.descriptives import Ratings
 from analysis.estimates.intervals import LEVEL, stream
 from analysis.estimates.results import Counts, Estimate, Quantity
 from analysis.listeners.agreement import (
     Agreement,
     Coefficient,
+    Judged,
     agree,
-    counts_table,
     gwet,
     gwet_ordinal,
     icc_oneway,
@@ -22,10 +21,10 @@ from analysis.listeners.agreement import (
 from analysis.reading.columns import LOWEST, SCALE
 
 
-def rating_counts(ratings: Ratings, kept: Ints | slice = slice(None)) -> Floats:
-    """Counts [feature, answer] of the ratings at the positions `kept`."""
-    steps = ratings.values[kept].astype(np.int64) - LOWEST
-    return counts_table(ratings.feature[kept], steps, ratings.n_features, len(SCALE))
+def judged_by(ratings: Ratings) -> Judged:
+    """Which answer each listener gave for each feature."""
+    steps = ratings.values.astype(np.int64) - LOWEST
+    return Judged(ratings.feature, steps, ratings.participant, ratings.n_features, len(SCALE))
 
 
 COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
@@ -37,13 +36,9 @@ COEFFICIENTS: dict[str, tuple[str, Coefficient]] = {
 }
 
 
-def describe_agreement(
-    ratings: Ratings, *, seed: int, resamples: int, level: float = LEVEL
-) -> list[Estimate]:
-    """Every coefficient for one method; only a listener's first rating of a feature counts."""
-    pairs = ratings.feature * ratings.n_participants + ratings.participant
-    _, first = np.unique(pairs, return_index=True)
-    counts = rating_counts(ratings, first)
+def describe_agreement(ratings: Ratings, *, seed: int, level: float = LEVEL) -> list[Estimate]:
+    """Every coefficient for one method."""
+    judged = judged_by(ratings)
     return [
         agreement_estimate(
             name,
@@ -51,9 +46,8 @@ def describe_agreement(
             ratings,
             agree(
                 coefficient,
-                counts,
+                judged,
                 rng=stream(seed, f"{name} {ratings.method}"),
-                resamples=resamples,
                 level=level,
             ),
             level,

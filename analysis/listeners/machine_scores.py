@@ -24,12 +24,11 @@ from analysis.estimates.intervals import LEVEL, NEGLIGIBLE, NO_SPREAD, stream
 from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
-from analysis.listeners.confidence_agreement import rating_counts
+from analysis.listeners.confidence_agreement import judged_by
 from analysis.reading.columns import whole
 from analysis.reading.labels import Key, Labels, lookup
 from analysis.reading.table import Responses
 
-RELIABILITY_RESAMPLES = 2000
 """Resamples for the interval of the ICC, which must exclude 0 before anything is divided by it."""
 
 
@@ -126,7 +125,7 @@ def _disattenuated(
     """
     if reliability is None:
         return quantity.not_estimable(
-            "the reliability of a rating (ICC between chosen labels) cannot be told from 0"
+            "the reliability of a rating (ICC between chosen labels) cannot be told from 0 here"
         )
     scale = math.sqrt(reliability)
     if interval.low is None or interval.high is None:
@@ -184,7 +183,7 @@ def _icc_of_a_rating(ratings: Ratings, rank: Ints, rng: np.random.Generator) -> 
     of_labels = dataclasses.replace(
         ratings, feature=place.reshape(-1).astype(np.int64), n_features=labels.shape[1]
     )
-    found = agree(icc_oneway, rating_counts(of_labels), rng=rng, resamples=RELIABILITY_RESAMPLES)
+    found = agree(icc_oneway, judged_by(of_labels), rng=rng)
     low = found.interval.low
     return found.value if low is not None and low > 0 else None
 

@@ -1,9 +1,10 @@
 """One mixed model of all methods, whose contrasts therefore add up.
 
-    η = β[method] + participant + feature + feature × method + participant × method
+    η = β[method] + γ[stratum] + participant + feature + feature × method + participant × method
 
 on the latent scale of ordinal ratings, or of hits with a guessing floor. β of the first method, in
-alphabetical order, is 0; the four random effects are independent and normal.
+alphabetical order, is 0, and so is γ of the first of several studies or versions (`strata`; without
+several there is no γ). The four random effects are independent and normal.
 
 The random effects are the maximal ones that the design allows (Barr et al. 2013, J. Memory and
 Language 68, 255–278): without its interaction with the method, a unit's own preference for a method
@@ -34,6 +35,7 @@ from scipy import stats
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.intervals import codes
+from analysis.estimates.strata import stratum_of
 from analysis.models.clmm import Fit, fit
 from analysis.models.data import Data, NotFitted, prepare
 from analysis.models.link_functions import Link
@@ -62,6 +64,8 @@ class Answers:
     participant: Ints
     feature: Ints
     guess: Floats | None = None
+    stratum: Ints | None = None
+    """The number of the study and version, where there are several (`strata`)."""
 
 
 def answers_of(frame: pd.DataFrame, values: Floats, guess: Floats | None = None) -> Answers:
@@ -69,7 +73,7 @@ def answers_of(frame: pd.DataFrame, values: Floats, guess: Floats | None = None)
     method, _ = codes(frame["method"])
     methods = tuple(sorted(frame["method"].unique()))
     participant, feature = codes(frame["participation"])[0], codes(frame["feature_key"])[0]
-    return Answers(methods, values, method, participant, feature, guess)
+    return Answers(methods, values, method, participant, feature, guess, stratum_of(frame))
 
 
 def random_effects(answers: Answers) -> dict[str, Ints]:
@@ -115,6 +119,20 @@ class Joint:
         if number:
             weights[len(self.fit.theta) + number - 1] = 1.0
         return weights
+
+    def strata(self) -> list[tuple[Floats, float]]:
+        """The weights [parameter] of each study or version's γ, and its share of the answers."""
+        none = np.zeros(len(self.fit.parameters))
+        if self.answers.stratum is None:
+            return [(none, 1.0)]
+        share = np.bincount(self.answers.stratum) / len(self.answers.stratum)
+        found = [(none, float(share[0]))]
+        first = len(self.fit.theta) + len(self.answers.methods) - 1
+        for number, part in enumerate(share[1:]):
+            own = none.copy()
+            own[first + number] = 1.0
+            found.append((own, float(part)))
+        return found
 
     def contrast(self, a: str, b: str) -> tuple[float, float]:
         """β of A minus β of B, and its standard error."""
@@ -181,7 +199,7 @@ def _check_size(effects: dict[str, Ints]) -> None:
 
 
 def _fit(answers: Answers, effects: dict[str, Ints], link: Link, allowed: tuple[str, ...]) -> Joint:
-    x = (answers.method[:, None] == np.arange(1, len(answers.methods))).astype(np.float64)
+    x = _fixed(answers)
     data = prepare(answers.values, x, list(effects.values()), answers.guess)
     found = fit(data, link=link, nodes=NODES if len(effects) == 1 else 1)
     return Joint(
@@ -192,6 +210,20 @@ def _fit(answers: Answers, effects: dict[str, Ints], link: Link, allowed: tuple[
         dropped=tuple(name for name in allowed if name not in effects),
         df=_degrees(effects, len(answers.methods)),
     )
+
+
+def _fixed(answers: Answers) -> Floats:
+    """Columns of the fixed effects: each method but the first, then each stratum but the first."""
+    x = (answers.method[:, None] == np.arange(1, len(answers.methods))).astype(np.float64)
+    if answers.stratum is not None:
+        others = answers.stratum[:, None] == np.arange(1, int(answers.stratum.max()) + 1)
+        x = np.hstack([x, others.astype(np.float64)])
+        with_thresholds = np.hstack([np.ones((len(x), 1)), x])
+        if np.linalg.matrix_rank(with_thresholds) < with_thresholds.shape[1]:
+            raise NotFitted(
+                "methods cannot be told from the studies or versions they were rated in"
+            )
+    return np.asarray(x, dtype=np.float64)
 
 
 def _degrees(effects: dict[str, Ints], methods: int) -> float:

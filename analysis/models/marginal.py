@@ -1,7 +1,8 @@
 """Means and shares that a joint model implies, averaged over participants and features.
 
 For a method with level β, E[s(y)] is the mean of Σ_j s_j P(y = j | β + τ z) over z ~ N(0, 1), with
-τ² the sum of the random effects' variances: a new participant rating a new feature. Differences of
+τ² the sum of the random effects' variances: a new participant rating a new feature. With several
+studies or versions it is their average, by their shares of the answers. Differences of
 such means add up, since all come from one model. Standard errors by the delta method, from the
 covariance of all parameters.
 """
@@ -45,12 +46,16 @@ AT_LEAST_4 = Score(lambda values: (values >= 4).astype(np.float64), 0.0, 1.0)
 def marginal(joint: Joint, method: str, score: Score, parameters: Floats) -> float:
     """E[s(y)] of a method at some parameters; a guessing floor is left out."""
     theta, _, sigma = unpack(parameters, joint.data)
-    eta = joint.level(method) @ parameters + float(np.sqrt(np.sum(sigma**2))) * _NODES
+    level, tau = joint.level(method), float(np.sqrt(np.sum(sigma**2)))
     cdf = special.expit if joint.fit.link == "logit" else special.ndtr
-    # P(y > j) at each node, [node, threshold]; Σ s_j P(j) = s_0 + Σ (s_(j+1) − s_j) P(y > j).
-    above = cdf(eta[:, None] - theta[None, :])
     scores = score.of(np.unique(joint.answers.values))
-    return float(scores[0] + _WEIGHTS @ above @ np.diff(scores))
+    found = float(scores[0])
+    for stratum, share in joint.strata():
+        eta = (level + stratum) @ parameters + tau * _NODES
+        # P(y > j) at each node, [node, threshold]; Σ s_j P(j) = s_0 + Σ (s_(j+1) − s_j) P(y > j).
+        above = cdf(eta[:, None] - theta[None, :])
+        found += share * float(_WEIGHTS @ above @ np.diff(scores))
+    return found
 
 
 def mean_of(joint: Joint, method: str, score: Score, level: float) -> tuple[float, Interval]:

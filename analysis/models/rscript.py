@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from analysis.estimates.results import Summary
+from analysis.estimates.strata import strata_of
 from analysis.models.joint import NODES
 from analysis.models.link_functions import LINKS
 from analysis.models.mixed import ALL_METHODS
@@ -53,7 +54,7 @@ suppressPackageStartupMessages(library(ordinal))
 """
     + OPENING
     + """\
-ratings <- table_of("ratings.csv", colClasses = c(rep("character", 3), "integer"))
+ratings <- table_of("ratings.csv", colClasses = c(rep("character", 4), "integer"))
 told <- table_of("mixed_models.csv", colClasses = c(rep("character", 4), "integer",
                                                     "character", "numeric"))
 models <- told[!duplicated(told$link), c("link", "random", "nodes")]
@@ -77,8 +78,9 @@ recompute <- function(m) {
   d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
   d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
   random <- strsplit(m$random, "+", fixed = TRUE)[[1]]
-  formula <- as.formula(paste("rating ~ method +",
-                              paste0("(1 | ", random, ")", collapse = " + ")))
+  d$stratum <- factor(d$stratum)
+  fixed <- if (nlevels(d$stratum) > 1) "rating ~ method + stratum +" else "rating ~ method +"
+  formula <- as.formula(paste(fixed, paste0("(1 | ", random, ")", collapse = " + ")))
   start <- proc.time()[["elapsed"]]
   fit <- clmm(formula, data = d, link = m$link, nAGQ = m$nodes)
   seconds <- proc.time()[["elapsed"]] - start
@@ -96,8 +98,12 @@ recompute <- function(m) {
     if (row$parameter == "effect_se") return(sqrt(c(t(w) %*% covariance %*% w)))
     if (row$parameter == "log_likelihood") return(as.numeric(logLik(fit)))
     if (startsWith(row$parameter, "sd_")) return(sds[[substring(row$parameter, 4)]])
-    marginal(SCORES[[row$parameter]], beta[methods == row$a], sqrt(sum(sds^2)), fit$alpha,
-             as.numeric(levels(d$rating)), m$link)
+    # Averaged over studies and versions by their shares of the ratings.
+    shares <- prop.table(table(d$stratum))
+    shift <- c(0, unname(coef(fit)[paste0("stratum", names(shares)[-1])]))[seq_along(shares)]
+    sum(shares * vapply(shift, function(own) marginal(
+      SCORES[[row$parameter]], beta[methods == row$a] + own, sqrt(sum(sds^2)), fit$alpha,
+      as.numeric(levels(d$rating)), m$link), 0))
   }
   mine <- told[told$link == m$link, ]
   found <- vapply(seq_len(nrow(mine)), function(i) value(mine[i, ]), 0)
@@ -126,6 +132,7 @@ def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
             "participation": rated["participation"],
             "method": rated["method"],
             "feature": rated["feature_key"].str.replace(RUN_SEPARATOR, " · "),
+            "stratum": strata_of(rated),
             "rating": rated["rating"],
         }
     )

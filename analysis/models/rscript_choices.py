@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.estimates.choice_outcomes import candidates, identification
 from analysis.estimates.results import Summary
+from analysis.estimates.strata import strata_of
 from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION, Outcome
 from analysis.models.rscript import CLOSING, OPENING, rows_of
 from analysis.reading.table import RUN_SEPARATOR, Responses
@@ -27,7 +28,7 @@ suppressPackageStartupMessages(library(lme4))
 """
     + OPENING
     + """\
-choices <- table_of("choices.csv", colClasses = c(rep("character", 4), "integer", "numeric"))
+choices <- table_of("choices.csv", colClasses = c(rep("character", 5), "integer", "numeric"))
 told <- table_of("choice_models.csv", colClasses = c(rep("character", 4), "integer",
                                                      "character", "numeric"))
 models <- told[!duplicated(told$outcome), c("outcome", "random", "nodes")]
@@ -48,7 +49,9 @@ recompute <- function(m) {
   d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
   d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
   random <- strsplit(m$random, "+", fixed = TRUE)[[1]]
-  formula <- as.formula(paste("hit ~ method +", paste0("(1 | ", random, ")", collapse = " + ")))
+  d$stratum <- factor(d$stratum)
+  fixed <- if (nlevels(d$stratum) > 1) "hit ~ method + stratum +" else "hit ~ method +"
+  formula <- as.formula(paste(fixed, paste0("(1 | ", random, ")", collapse = " + ")))
   family <- if (any(d$guess > 0)) binomial(floored(d$guess)) else binomial
   control <- glmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9, maxfun = 1e5),
                           tolPwrss = 1e-12)
@@ -104,6 +107,7 @@ def _choices(responses: Responses, outcome: Outcome) -> pd.DataFrame:
             "participation": frame["participation"],
             "method": frame["method"],
             "feature": frame["feature_key"].str.replace(RUN_SEPARATOR, " · "),
+            "stratum": strata_of(frame),
             "hit": trials.hit.astype(int),
             "guess": trials.guess if outcome.floor and trials.known else 0.0,
         }

@@ -1,7 +1,8 @@
 """Whose answers a table holds: people's or simulated listeners', from one study or several.
 
-Simulated listeners' answers are left out unless there are no others. Pooling several studies or
-versions changes no estimate, but the report warns of it before any figure.
+Simulated listeners' answers are left out unless there are no others. Where there are several
+studies or versions, the report says before any figure how they are kept apart
+(`analysis.estimates.strata`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from analysis.reading.table import Responses, restricted
 ALL_SIMULATED = (
     "All of these answers are by simulated listeners, not people. Nothing here says what people "
     "hear."
+)
+
+
+WITHIN = (
+    "Methods are compared within each of them, and the mixed models have them as a fixed factor; "
+    "the values of a single method are over all of them, which can differ in design and in texts."
 )
 
 
@@ -82,13 +89,10 @@ def _participations(study: Mapping[str, Any]) -> int | None:
 
 
 def _pooled(rows: pd.DataFrame) -> Iterator[str]:
-    """A warning where the table pools several studies, or several versions of one."""
+    """A warning where the table holds several studies, or several versions of one."""
     if "study" in rows.columns and rows["study"].nunique() > 1:
         names = ", ".join(sorted(map(str, rows["study"].unique())))
-        yield (
-            f"This table pools {rows['study'].nunique()} studies ({names}). Every figure is over "
-            "all of them, as if they were one: analyse them separately if their designs differ."
-        )
+        yield f"This table holds {rows['study'].nunique()} studies ({names}). {WITHIN}"
     if "study_version" not in rows.columns:
         return
     named = rows["study"] if "study" in rows.columns else pd.Series("", index=rows.index)
@@ -96,7 +100,4 @@ def _pooled(rows: pd.DataFrame) -> Iterator[str]:
         versions = sorted(map(str, own.unique()))
         if len(versions) > 1:
             of = f" of {study}" if study else ""
-            yield (
-                f"This table pools versions {' and '.join(versions)}{of}. Every figure is over "
-                "all of them, as if they were one: versions can differ in design and in texts."
-            )
+            yield f"This table holds versions {' and '.join(versions)}{of}. {WITHIN}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from analysis.estimates.hypothesis_tests import (
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.estimates.strata import comparable
 from analysis.listeners.calibration import Bin, chosen_probabilities, reliability_bins
 from analysis.listeners.choices import describe_choices
 from analysis.listeners.confidence_agreement import describe_agreement
@@ -104,7 +105,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         without_exclusions=_without(read, labels, excluded, settings, done),
         flags=flag_counts(quality),
         versions=_versions(),
-        comparisons=tuple(done.pairs(responses.methods)),
+        comparisons=tuple(together(responses, done.pairs(responses.methods))),
         plan=_plan_of(study, done.plan),
         plan_fixed=done.fixed,
         deviations=tuple(deviations(study, read, done, excluded, tests)),
@@ -135,7 +136,7 @@ def _results(
     tests: list[HypothesisTest] = []
     for method in responses.methods:
         found += _of_method(responses, labels, own, method, done)
-    chosen = done.pairs(responses.methods)
+    chosen = together(responses, done.pairs(responses.methods))
     default = ACCURACY_TEST if is_identification(responses) else DEFAULT_TEST
     mixed, of_model = describe_mixed(responses, chosen)
     of_choice, of_choice_model = describe_choice_models(responses, chosen)
@@ -151,6 +152,11 @@ def _results(
     return found, adjusted(tests)
 
 
+def together(responses: Responses, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The comparisons of methods that some study and version has both of."""
+    return [pair for pair in pairs if comparable(responses.ratings, *pair).any()]
+
+
 def _of_method(
     responses: Responses,
     labels: Labels | None,
@@ -164,7 +170,7 @@ def _of_method(
         *describe(ratings, seed=seed, resamples=resamples),
         shrunken_share(ratings),
         *describe_choices(responses, method, seed=seed, resamples=resamples),
-        *describe_agreement(ratings, seed=seed, resamples=resamples),
+        *describe_agreement(ratings, seed=seed),
         *describe_repeats(responses, method),
         *describe_scores(responses, labels, method, seed=seed, resamples=resamples),
         *describe_free_text(responses, own, method),

@@ -185,7 +185,8 @@ def _methods_text(summary: Summary) -> Iterator[str]:
         "are not independent. Where each feature was rated once, intervals take the participant as "
         "the unit; where features were rated more than once, participants and features both "
         "(two-way standard error of Cameron, Gelbach and Miller); differences paired by feature "
-        "always both. Means: Student’s t on the logit "
+        "always both. Several studies or versions are strata: differences are weighted means of "
+        "those within each. Means: Student’s t on the logit "
         "of (mean − 1)/4, with the clustered standard error by the delta method. Differences of "
         "means: Student’s t on the clustered standard error. Shares: Wilson’s interval on the "
         "effective number of ratings. Where all ratings of a method are at one end of the scale, "
@@ -198,8 +199,7 @@ def _methods_text(summary: Summary) -> Iterator[str]:
     yield paragraph(
         "A share of feature means or participant means counts features or participants, not "
         "ratings; “≥ 4” and “&gt; 4” are never mixed. Intervals describe features and listeners "
-        "like these, not other corpora; those of agreement and consensus hold for these listeners "
-        "only."
+        "like these, not other corpora; those of consensus hold for these listeners only."
     )
     versions = ", ".join(f"{escape(name)} {escape(v)}" for name, v in summary.versions.items())
     yield paragraph(

@@ -85,7 +85,7 @@ def agreement(summary: Summary) -> Iterator[str]:
     yield per_method_table(
         summary,
         "<b>Table #.</b> Agreement on the same feature under the same method. 1 is full agreement, "
-        "0 is chance. The 95 % bootstrap intervals are by feature: they hold for these listeners, "
-        "and are too narrow for others.",
+        "0 is chance. The 95 % intervals are over listeners and features like these; they are "
+        "conservative.",
         AGREEMENT,
     )

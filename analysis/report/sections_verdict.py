@@ -23,7 +23,7 @@ def verdict(summary: Summary) -> str:
     """The whole confirmatory family in one or two sentences; empty with a single method."""
     found = _found(summary)
     if not any(name == DEFAULT_TEST for name, _ in found):
-        return ""
+        return " ".join(_not_compared(summary))
     family = family_of(summary)
     said = _of_family(family, found, 1 - summary.level) if family else exploratory(summary)
     return " ".join([said, *_not_compared(summary)])
@@ -106,7 +106,7 @@ def exploratory(summary: Summary, name: str = DEFAULT_TEST) -> str:
 
 
 def _not_compared(summary: Summary) -> Sequence[str]:
-    """Comparisons of these methods that were possible and not made."""
+    """Comparisons of these methods that were not made."""
     n = len(summary.methods)
     left = n * (n - 1) // 2 - len(summary.comparisons)
     if left <= 0:

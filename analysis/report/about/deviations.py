@@ -13,6 +13,7 @@ from analysis.estimates.hypothesis_tests import (
     WELCH,
 )
 from analysis.estimates.results import HypothesisTest
+from analysis.estimates.strata import comparable
 from analysis.reading.exclusions import Excluded
 from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST, Plan, too_late
 from analysis.reading.table import Responses
@@ -50,7 +51,13 @@ def deviations(
             for missing in (a, b)
             if missing not in methods
         ]
-    return found + _not_made(done.family, tests, done.pairs(methods))
+    pairs = done.pairs(methods)
+    apart = [pair for pair in pairs if not comparable(excluded.responses.ratings, *pair).any()]
+    found += [
+        f"{a} was not compared with {b}: no study and no version in the table has both."
+        for a, b in apart
+    ]
+    return found + _not_made(done.family, tests, [pair for pair in pairs if pair not in apart])
 
 
 def _narrowed(done: Procedure, methods: Sequence[str]) -> list[str]:

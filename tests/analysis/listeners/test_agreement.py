@@ -1,19 +1,23 @@
 """Agreement against published values: `analysis.listeners.agreement`."""
 
 import time
+from collections.abc import Sequence
 from itertools import permutations
 
 import krippendorff
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.arrays import Floats
 from analysis.estimates.intervals import stream
 from analysis.listeners.agreement import (
-    BOOTSTRAP_UNITS,
+    JACKKNIFE,
     ONE_CATEGORY,
     ONE_RATING,
     ONE_UNIT,
+    TOO_FEW,
+    Judged,
     agree,
     brennan_prediger,
     counts_table,
@@ -181,32 +185,70 @@ def test_a_resample_is_the_coefficient_of_its_repeated_units(coefficient: object
         assert values[row] == pytest.approx(coefficient(again, one(again))[0], abs=1e-12)
 
 
-def test_the_interval_is_by_unit_and_of_its_seed() -> None:
-    counts = fleiss_counts()
-    found = agree(gwet, counts, rng=stream(0, "k"), resamples=2000)
-    assert found == agree(gwet, counts, rng=stream(0, "k"), resamples=2000)
-    assert found.interval.kind == BOOTSTRAP_UNITS
-    assert found.n_units == 30
-    each = [gwet(np.delete(counts, u, axis=0), np.ones((1, 29)))[0] for u in range(30)]
-    half = 1.96 * np.sqrt(29 / 30 * np.sum((np.array(each) - np.mean(each)) ** 2))  # jackknife
-    assert found.interval.low == pytest.approx((found.value or 0) - half, abs=0.03)
-    assert found.interval.high == pytest.approx((found.value or 0) + half, abs=0.03)
+def judged(counts: Sequence[Sequence[int]]) -> Judged:
+    """Ratings with these counts [unit, category], each unit's by listeners 0, 1, …"""
+    table = np.array(counts)
+    unit, category = np.nonzero(table)
+    times = table[unit, category]
+    unit, category = np.repeat(unit, times), np.repeat(category, times)
+    listener = np.concatenate([np.arange(n) for n in table.sum(axis=1)])
+    return Judged(unit, category, listener, *table.shape)
+
+
+def rated(rng: np.random.Generator, listeners: int, units: int) -> Judged:
+    """Every listener rated every unit; both have levels of their own."""
+    unit, listener = np.divmod(np.arange(units * listeners), listeners)
+    latent = 0.7 * rng.normal(size=units)[unit] + 0.7 * rng.normal(size=listeners)[listener]
+    latent += rng.normal(size=len(unit))
+    category = np.clip(np.round(latent + 2), 0, 4).astype(np.int64)
+    return Judged(unit, category, listener, units, 5)
+
+
+def test_the_interval_is_the_jackknife_over_units_and_over_listeners() -> None:
+    ratings = rated(np.random.default_rng(1), listeners=12, units=40)
+    found = agree(icc_oneway, ratings, rng=stream(0, "k"))
+    assert found == agree(icc_oneway, ratings, rng=stream(0, "k"))
+    assert (found.interval.kind, found.n_units) == (JACKKNIFE, 40)
+    variance = 0.0
+    for number, of in ((40, ratings.unit), (12, ratings.listener)):
+        each = []
+        for left_out in range(number):
+            counts = ratings.of(of != left_out)
+            counts = counts[counts.sum(axis=1) > 0]
+            each.append(icc_oneway(counts, one(counts))[0])
+        variance += (number - 1) / number * np.sum((np.array(each) - np.mean(each)) ** 2)
+    value = found.value or 0
+    half = stats.t.ppf(0.975, 11) * np.sqrt(variance) / (1 - value**2)
+    assert found.interval.low == pytest.approx(np.tanh(np.arctanh(value) - half))
+    assert found.interval.high == pytest.approx(np.tanh(np.arctanh(value) + half))
+
+
+def test_the_interval_covers_the_agreement_of_other_listeners_too() -> None:
+    """A quick check that a bootstrap of units fails: 70 % with ten listeners."""
+    rng = np.random.default_rng(0)
+    truth = np.mean([icc_oneway(r.counts, one(r.counts))[0]
+                     for r in (rated(rng, 100, 200) for _ in range(20))])  # fmt: skip
+    intervals = [
+        agree(icc_oneway, rated(rng, 10, 40), rng=stream(0, "c")).interval for _ in range(80)
+    ]
+    held = [i.low is not None and i.low <= truth <= (i.high or 1) for i in intervals]
+    assert np.mean(held) >= 0.88
+
+
+def test_with_few_units_or_listeners_there_is_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    for listeners, units in ((12, 29), (9, 40)):
+        found = agree(gwet, rated(rng, listeners, units), rng=stream(0, "x"))
+        assert found.value is not None
+        assert found.interval.reason == TOO_FEW
 
 
 def test_what_cannot_be_estimated_says_why() -> None:
-    single = np.eye(5)
-    same = np.array([[3.0, 0], [2.0, 0]])
+    single = judged(np.eye(5, dtype=int).tolist())
+    same = judged([[3, 0], [2, 0]])
     for coefficient in (krippendorff_nominal, krippendorff_ordinal, icc_oneway):
-        assert agree(coefficient, single, rng=stream(0, "x"), resamples=100).interval.reason == (
-            ONE_RATING
-        )
-        found = agree(coefficient, same, rng=stream(0, "x"), resamples=100)
+        assert agree(coefficient, single, rng=stream(0, "x")).interval.reason == ONE_RATING
+        found = agree(coefficient, same, rng=stream(0, "x"))
         assert (found.value, found.interval.reason) == (None, ONE_CATEGORY)
-
-
-def test_one_unit_has_no_interval() -> None:
-    found = agree(krippendorff_nominal, np.array([[2.0, 1.0]]), rng=stream(0, "x"), resamples=100)
-    assert found.value is not None
-    assert found.interval.reason == ONE_UNIT
-    found = agree(icc_oneway, np.array([[2.0, 1.0]]), rng=stream(0, "x"), resamples=100)
+    found = agree(icc_oneway, judged([[2, 1]]), rng=stream(0, "x"))
     assert (found.value, found.interval.reason) == (None, ONE_UNIT)  # its ratings do differ

@@ -156,10 +156,7 @@ def test_a_full_study_has_every_choice_and_agreement(tmp_path: Path) -> None:
     modal = by_name["consensus_modal_share"]
     assert modal.low is not None
     assert modal.low > (by_name["consensus_modal_share_chance"].value or 1)
-    agreed = {
-        e.name: e
-        for e in describe_agreement(ratings_of(responses, "gemini"), seed=0, resamples=200)
-    }
+    agreed = {e.name: e for e in describe_agreement(ratings_of(responses, "gemini"), seed=0)}
     assert 0 < (agreed["icc_1"].value or 0) < 0.4
     assert agreed["alpha_ordinal"].n_features == 80
     assert all(e.low is not None for e in agreed.values())
@@ -168,14 +165,14 @@ def test_a_full_study_has_every_choice_and_agreement(tmp_path: Path) -> None:
 def test_agreement_on_features_rated_once_is_not_estimable(tmp_path: Path) -> None:
     rows = [row(f"p{i}", f"f{i}", 1) for i in range(5)]
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
-    estimates = describe_agreement(ratings_of(responses, "m"), seed=0, resamples=200)
+    estimates = describe_agreement(ratings_of(responses, "m"), seed=0)
     assert all(e.value is None and "at least two per unit" in e.reason for e in estimates)
 
 
 def test_a_listener_s_second_rating_of_a_feature_is_not_agreement(tmp_path: Path) -> None:
     rows = [row("p", "f", 1), row("p", "f", 2), row("q", "g", 1)]
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
-    estimates = describe_agreement(ratings_of(responses, "m"), seed=0, resamples=200)
+    estimates = describe_agreement(ratings_of(responses, "m"), seed=0)
     assert all(e.value is None for e in estimates)
 
 

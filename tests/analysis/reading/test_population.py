@@ -81,19 +81,19 @@ def test_a_value_that_is_neither_true_nor_false_is_refused(tmp_path: Path) -> No
         summary(tmp_path, rows)
 
 
-def test_pooled_studies_and_versions_are_said_first(tmp_path: Path) -> None:
+def test_several_studies_and_versions_are_said_first(tmp_path: Path) -> None:
     rows = [row | {"study": "hearing", "study_version": 1 + (i % 2)}
             for i, row in enumerate(paper_rows(participants=4))]  # fmt: skip
     assert [line.split(".")[0] for line in summary(tmp_path, rows).warnings] == [
-        "This table pools versions 1 and 2 of hearing"
+        "This table holds versions 1 and 2 of hearing"
     ]
     rows[0] |= {"study": "names"}
     assert [line.split(".")[0] for line in summary(tmp_path, rows).warnings] == [
-        "This table pools 2 studies (hearing, names)",
-        "This table pools versions 1 and 2 of hearing",
+        "This table holds 2 studies (hearing, names)",
+        "This table holds versions 1 and 2 of hearing",
     ]
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    assert page.index("pools 2 studies") < page.index('class="lead"')
+    assert page.index("holds 2 studies") < page.index('class="lead"')
 
 
 def test_a_pilot_is_read_without_simulated_rows(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_where_features_repeat_the_page_says_why_a_test_is_absent(tmp_path: Path
     made = {t.name for t in summary.tests if t.p is not None}
     assert not {name for name in made if name.endswith("participant_means")}
     assert "by Welch’s test" not in page
-    assert "they hold for these listeners" in page
+    assert "intervals are over listeners and features like these" in page
 
 
 def test_a_share_of_features_says_what_it_depends_on(tmp_path: Path) -> None:
