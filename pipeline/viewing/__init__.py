@@ -1,4 +1,4 @@
-"""Figures and pictures of a single feature, read from a run.
+"""Figures and pictures of a feature, and what a whole run found, read from the run's files.
 
 Nothing here writes files; the caller stores the results.
 """

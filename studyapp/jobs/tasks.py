@@ -17,6 +17,7 @@ WORK: dict[str, str] = {
     "feature_view": "studyapp.features.tasks.work",
     "run": "studyapp.runs.tasks.work",
     "import_run": "studyapp.runs.tasks.check_import",
+    "run_findings": "studyapp.runs.tasks.make_findings",
     "report": "studyapp.results.tasks.work",
     "make_study": "studyapp.wizard.tasks.make",
     "power": "studyapp.wizard.tasks.estimate",

@@ -14,7 +14,15 @@ from studyapp.models.participation import (
 )
 from studyapp.models.projects import Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
-from studyapp.models.runs import Clip, Exemplar, Feature, LabelCandidate, Run, StageRecord
+from studyapp.models.runs import (
+    Clip,
+    Exemplar,
+    Feature,
+    LabelCandidate,
+    Run,
+    StageFindings,
+    StageRecord,
+)
 from studyapp.models.series import StudySeries
 from studyapp.models.studies import Condition, Item, Stimulus, Study
 from studyapp.models.tokens import ApiToken
@@ -42,6 +50,7 @@ __all__ = [
     "Response",
     "Role",
     "Run",
+    "StageFindings",
     "StageRecord",
     "StepRecord",
     "Stimulus",

@@ -114,6 +114,27 @@ class StageRecord(models.Model):
         return (self.total - self.done) / speed if speed and self.total else None
 
 
+class StageFindings(models.Model):
+    """What a finished stage found, in figures that are small enough for the run's page.
+
+    Made by a worker from the run's files (`pipeline/viewing/findings.py`). Not a column of the
+    stage's row, which lists and estimates read and which is made again whenever a run is queued.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="findings")
+    stage = models.CharField(max_length=30)
+    data = models.JSONField()
+    """The figures; only `fault`, one line, if the files did not give them."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "stage"], name="one_finding_per_stage")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run}: findings of {self.stage}"
+
+
 class Clip(models.Model):
     """A stored excerpt of a track: the audio of an exemplar."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
+from studyapp.core.text import hours_in_words
 from studyapp.models import Run, StageRecord
 
 
@@ -23,6 +24,8 @@ class RunOverview:
     """Stage → its summary in the manifest, as names and values."""
     config: list[tuple[str, str]]
 
+    findings: dict[str, Any]
+    """Stage → what it found, as stored; see `StageFindings`."""
     can_redo: bool
     """Whether a finished stage may be re-run: nothing depends on it, and it was made here."""
 
@@ -30,6 +33,18 @@ class RunOverview:
     def is_under_way(self) -> bool:
         """Whether the run is queued or running, so that its page is worth reloading."""
         return self.run.state in Run.UNDER_WAY
+
+    @property
+    def stamp(self) -> str:
+        """What the page shows besides progress; if it differs, the page must be loaded again."""
+        done = sum(stage.state == StageRecord.State.DONE for stage in self.stages)
+        return f"{self.run.state}-{done}-{len(self.findings)}"
+
+    @property
+    def duration(self) -> str:
+        """How long the finished stages took in all, in words."""
+        seconds = sum(stage.seconds or 0.0 for stage in self.stages)
+        return f"{seconds:.0f} s" if seconds < 60 else hours_in_words(seconds / 3600)
 
     @property
     def tracks_set_aside(self) -> int:
@@ -78,8 +93,21 @@ def overview(run: Run) -> RunOverview:
         stage.follows = [one.stage for one in later if one.state == StageRecord.State.DONE]
     imported = run.origin == Run.Origin.IMPORT or run.directory.startswith("/")
     can_redo = not imported and not run.studies.exists()
-    features = run.features.count()
-    return RunOverview(run, stages, features, set_aside, summaries, facts(run.config), can_redo)
+    return RunOverview(
+        run=run,
+        stages=stages,
+        features=run.features.count(),
+        set_aside=set_aside,
+        summaries=summaries,
+        config=facts(run.config),
+        findings=findings_of(run),
+        can_redo=can_redo,
+    )
+
+
+def findings_of(run: Run) -> dict[str, Any]:
+    """Stage → what it found, as stored."""
+    return dict(run.findings.values_list("stage", "data"))
 
 
 def finished() -> QuerySet[Run]:

@@ -1,10 +1,10 @@
-"""Jobs of runs: execute a run's stages, or check an imported run."""
+"""Jobs of runs: execute a run's stages, check an imported run, make the figures of a run's page."""
 
 from __future__ import annotations
 
 from studyapp.jobs.services import jobs
 from studyapp.models import Run
-from studyapp.runs.services import executor, imports
+from studyapp.runs.services import executor, findings, imports
 
 
 def work(lease: jobs.JobLease) -> bool:
@@ -21,4 +21,13 @@ def check_import(lease: jobs.JobLease) -> bool:
     if run is None:
         raise jobs.WorkError("the run no longer exists")
     imports.finish_import(run=run, lease=lease)
+    return False
+
+
+def make_findings(lease: jobs.JobLease) -> bool:
+    """Make what the page of a finished run shows of its files."""
+    run = Run.objects.filter(pk=lease.job.target).first()
+    if run is None:
+        raise jobs.WorkError("the run no longer exists")
+    findings.make(run=run)
     return False

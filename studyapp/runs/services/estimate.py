@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.cache import cache
 from django.db.models import QuerySet
 
+from studyapp.core.text import hours_in_words
 from studyapp.models import Run
 from studyapp.runs.services.budget import is_remote
 from studyapp.runs.services.configs import refusals
@@ -57,7 +58,7 @@ def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None)
             "total_bytes": found.total_bytes,
             "too_large": checked.corpus.path is not None and tracks is None,
             "hours": hours,
-            "duration": None if hours is None else in_words(hours),
+            "duration": None if hours is None else hours_in_words(hours),
             "remote": [one for one in methods if is_remote(one)],
             "features": features,
             "most_dollars": (found.latents or 0) * found.dollars_per_feature,
@@ -115,11 +116,6 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
                         waiting.append(entry.path)
         except OSError:
             continue
-
-
-def in_words(hours: float) -> str:
-    """Return a duration in words: in minutes under two hours, otherwise in hours."""
-    return f"{max(1, round(hours * 60))} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def _hours(config: Mapping[str, Any], tracks: int | None, runs: QuerySet[Run]) -> float | None:

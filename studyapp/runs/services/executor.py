@@ -13,7 +13,7 @@ from django.utils import timezone
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Project, Run, StageRecord
-from studyapp.runs.services import budget, index, lifecycle, policy, stages
+from studyapp.runs.services import budget, findings, index, lifecycle, policy, stages
 from studyapp.runs.services import progress as run_progress
 from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import directory_of, run_directory
@@ -64,6 +64,7 @@ def index_run(*, run: Run, lease: jobs.JobLease | None = None) -> int:
     """
     directory = run_directory(run)
     identifier = directory.description("key")["key"][:12]
+    findings.fill(run=run, files=directory)  # Where a worker died before it stored them.
     with transaction.atomic():
         if lease is not None:
             lease.lock()
@@ -111,6 +112,7 @@ def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
         executed = True
         entry = directory.manifest()["stages"][stage]
         outages.with_retries(partial(stages.note_done, record, lease, entry))
+        outages.with_retries(partial(findings.store, run=run, stage=stage, files=directory))
     if not executed:
         # No stage has compared the folder's key with the config yet, so do it here.
         prepare(_config_for(run, ""), out)

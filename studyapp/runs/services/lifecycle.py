@@ -264,5 +264,7 @@ def _undo_rows(run: Run, stage: str) -> None:
     run.features.all().delete()
     run.clips.all().delete()
     first = run.stages.get(stage=stage).order
-    run.stages.filter(order__gte=first).update(state=StageRecord.State.WAITING)
+    undone_stages = run.stages.filter(order__gte=first)
+    run.findings.filter(stage__in=undone_stages.values("stage")).delete()
+    undone_stages.update(state=StageRecord.State.WAITING)
     run.refresh_from_db()

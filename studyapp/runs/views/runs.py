@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from studyapp.core import audit
 from studyapp.core.errors import RunError
@@ -21,11 +22,13 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Role
 from studyapp.runs import selectors
 from studyapp.runs.forms import ImportForm, RunForm, checked_config
+from studyapp.runs.services import findings as finding_services
 from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
 from studyapp.runs.services import policy
 from studyapp.runs.services.estimate import estimate_of
+from studyapp.runs.views import findings
 from studyapp.runs.views.access import run_for
 
 MAX_COMPARED = 4
@@ -34,12 +37,18 @@ MAX_COMPARED = 4
 @require_GET
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: its stages, summaries and excluded tracks; for htmx only its progress."""
-    overview = selectors.overview(run_for(request, pk))
+    run = run_for(request, pk)
+    awaits_findings = finding_services.request(run)
+    overview = selectors.overview(run)
     part = bool(getattr(request, "htmx", False))
+    if part and request.GET.get("seen", overview.stamp) != overview.stamp:
+        return HttpResponseClientRefresh()
     name = "researcher/run_progress.html" if part else "researcher/run.html"
     context = {
         "overview": overview,
         "run": overview.run,
+        "awaits_findings": awaits_findings,
+        "found": {} if part else findings.page(overview.findings),
         "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
     }
     return render(request, name, context)
@@ -215,7 +224,9 @@ def compare(request: HttpRequest) -> HttpResponse:
     asked = [whole(pk) for pk in request.GET.getlist("run")]
     numbers = [pk for pk in dict.fromkeys(asked) if pk is not None]
     runs = [run_for(request, pk) for pk in numbers[:MAX_COMPARED]]
-    return render(request, "researcher/compare.html", {"table": selectors.comparison(runs)})
+    found = {run.name: selectors.findings_of(run) for run in runs}
+    context = {"table": selectors.comparison(runs), "found": findings.comparison(found)}
+    return render(request, "researcher/compare.html", context)
 
 
 @require_GET

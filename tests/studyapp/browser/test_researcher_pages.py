@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
 from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
 from studyapp.results import services as results
-from studyapp.runs.services import configs, feature_columns, lifecycle
-from tests.studyapp import factories, passages
+from studyapp.runs.services import configs, feature_columns, findings, lifecycle
+from tests.studyapp import factories, passages, run_findings
 from tests.studyapp.features.test_views import _facts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,6 +174,10 @@ def stages(run: Run) -> None:
             run=run, stage=name, order=order, state="done", done=960, total=960, unit="track",
             seconds=12.5, summary=said.get(name, {}), lines=[["2026-11-27T10:00:00", "began"]],
         )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        files = run_findings.make(Path(folder))
+        for name in findings.STAGES:
+            findings.store(run=run, stage=name, files=files)
 
 
 def looked_at(run: Run) -> Feature:

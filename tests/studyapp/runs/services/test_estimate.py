@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.config import GeminiConfig
 from pipeline.labelers.gemini.costs import price
+from studyapp.core.text import hours_in_words
 from studyapp.runs.services import configs, lifecycle
-from studyapp.runs.services.estimate import estimate_of, in_words
+from studyapp.runs.services.estimate import estimate_of
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
@@ -84,4 +85,4 @@ def test_whatever_asks_a_remote_service_waits_in_its_queue(method: str, queue: s
     ("hours", "words"), [(0.001, "1 min"), (0.04, "2 min"), (1.9, "114 min"), (2.25, "2.2 h")]
 )
 def test_a_duration_is_in_minutes_or_hours(hours: float, words: str) -> None:
-    assert in_words(hours) == words
+    assert hours_in_words(hours) == words

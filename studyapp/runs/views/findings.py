@@ -1,0 +1,108 @@
+"""What a run found, for its page and for comparing runs: a table of SAEs, and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studyapp.runs.views import run_charts
+from studyapp.runs.views.charts import percent, value
+from studyapp.runs.views.run_charts import Findings
+
+SHOWN_FIRST = 4
+"""Pictures of single SAEs that are open; those of the others are folded."""
+
+
+@dataclass(frozen=True)
+class SaeRow:
+    """A row of the table of SAEs."""
+
+    name: str
+    hookpoint: str
+    latents: int | None
+    explained: str
+    dead: str
+    kept: int | None
+    dropped: list[tuple[str, int]]
+    medians: list[str]
+    """Of the methods, in the table's order."""
+
+
+def page(found: Mapping[str, Findings]) -> dict[str, Any]:
+    """Return the findings of a run as a page shows them; `found`: stage → its stored figures."""
+    training, features, scores = (usable(found, stage) for stage in ("sae", "features", "scores"))
+    spots = run_charts.spots(features)
+    return {
+        "faults": [data["fault"] for data in found.values() if "fault" in data],
+        "methods": _methods(scores),
+        "scorer": scores.get("main", ""),
+        "scorer_is": run_charts.IS.get(scores.get("main", ""), ""),
+        "saes": _rows(training, features, scores),
+        "filter": features.get("filter"),
+        "tracks": features.get("tracks"),
+        "borders": [text for _, text in run_charts.borders(features)],
+        "charts": [
+            chart
+            for chart in (
+                run_charts.curves(training),
+                run_charts.kept_chart({"": features}),
+                *run_charts.score_charts({"": scores}),
+            )
+            if chart is not None
+        ],
+        "spots": spots[:SHOWN_FIRST],
+        "more_spots": spots[SHOWN_FIRST:],
+        "best": [
+            {**one, "index": one["feature"].rpartition("/")[2], "score": value(one["score"])}
+            for one in scores.get("best", [])
+        ],
+    }
+
+
+def comparison(found: Mapping[str, Mapping[str, Findings]]) -> dict[str, Any]:
+    """Return the findings of several runs side by side; `found`: run's name → stage → figures."""
+    training, features, scores = (
+        {run: usable(stages, stage) for run, stages in found.items()}
+        for stage in ("sae", "features", "scores")
+    )
+    drawn = (
+        run_charts.explained_chart(training),
+        run_charts.kept_chart(features),
+        *run_charts.score_charts(scores),
+    )
+    return {"charts": [chart for chart in drawn if chart is not None]}
+
+
+def usable(found: Mapping[str, Findings], stage: str) -> Findings:
+    """Return a stage's figures; empty if there are none, or if they could not be made."""
+    data = found.get(stage, {})
+    return {} if "fault" in data else data
+
+
+def _methods(scores: Findings) -> list[str]:
+    main = scores.get("scorers", {}).get(scores.get("main", ""), {})
+    return [*main.get("methods", {})]
+
+
+def _rows(training: Findings, features: Findings, scores: Findings) -> list[SaeRow]:
+    trained, filtered = training.get("saes", {}), features.get("saes", {})
+    graded = scores.get("scorers", {}).get(scores.get("main", ""), {}).get("methods", {})
+    rows = []
+    for sae in dict.fromkeys([*trained, *filtered]):
+        held_out = trained.get(sae, {}).get("held_out") or {}
+        own = filtered.get(sae, {})
+        medians = [of["saes"].get(sae, {}).get("median") for of in graded.values()]
+        rows.append(
+            SaeRow(
+                name=sae,
+                hookpoint=own.get("hookpoint", ""),
+                latents=own.get("latents"),
+                explained=percent(run_charts.explained(held_out)),
+                dead=percent(held_out.get("dead_share")),
+                kept=own.get("kept"),
+                dropped=[*own.get("dropped", {}).items()],
+                medians=[value(median) for median in medians],
+            )
+        )
+    return rows
