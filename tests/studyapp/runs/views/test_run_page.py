@@ -167,7 +167,7 @@ def test_scores_are_drawn_by_method_and_the_control_is_never_among_the_best(
     texts = {row.feature: f"{row.method} 1 of {row.feature}" for row in best.itertuples()}
     table = page[page.index('<table class="table best"') : page.index("By detection")]
     assert [
-        [row[1].removesuffix(m), row[2], row[3]]
+        [row[1].removesuffix(m).strip(), row[2], row[3]]
         for row, m in zip(_rows(table), best.method, strict=True)
     ] == [[texts[row.feature], f"{row.score:.3f}", row.feature] for row in best.itertuples()]
     exemplars = pd.concat(_table(run, f"exemplars/{sae}.parquet") for sae in SAES).query(
