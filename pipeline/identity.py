@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from pipeline import subjects
 from pipeline.clap import backends
-from pipeline.config import CorpusConfig, RunConfig, SubjectConfig
+from pipeline.config import CorpusConfig, RunConfig, SaeConfig, SubjectConfig
 from pipeline.config.run_config import METHOD_SECTIONS
 from pipeline.corpus.adapters import ADAPTERS
 from pipeline.errors import PipelineError
@@ -40,6 +41,11 @@ def identity(
     parts = config.to_dict()
     for section in METHOD_SECTIONS:
         _keep_what_counts(parts, section, getattr(config, section), outside or {})
+    # Runs made before these fields existed keep their key.
+    defaults = {field.name: field.default for field in fields(SaeConfig)}
+    for name in SaeConfig.SINCE_KEYS:
+        if getattr(config.sae, name) == defaults[name]:
+            del parts["sae"][name]
     del parts["machine"]
     for section, key in PATH_KEYS:
         parts[section].pop(key, None)

@@ -28,6 +28,8 @@ HOOKPOINT_PRESETS = {
 """The hookpoints of Singh, Cherep and Maes (arXiv 2505.18186) by name: the output of these blocks,
 counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
+KERNELS = ("exact", "bf16", "dense")
+VARIANTS = ("topk", "batch-topk")
 THRESHOLD_UNITS = ("normalised", "relative")
 SYNONYMS = ("words", "clap")
 
@@ -180,8 +182,9 @@ class SaeConfig:
     steps: int = field(default=2000, metadata={"help": "Number of optimiser steps."})
     batch_frames: int = 1024
     """Frames per optimiser step."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of Adam."""
+    learning_rate: float | None = None
+    """Peak learning rate of Adam; if it is not given, `pipeline.sae.rates` chooses it by n and
+    `steps`."""
     warmup_share: float = 0.05
     """Share of the steps, at the start, during which the learning rate rises from 0."""
     decay_share: float = 0.2
@@ -194,9 +197,28 @@ class SaeConfig:
     """Weight of the AuxK loss (Gao et al., arXiv 2406.04093)."""
     dead_after_frames: int = 100_000
     """A latent that has not fired for this many frames counts as dead."""
+    clip_norm: float = 0.0
+    """The gradient of all weights together is shortened to this length where it is longer; 0 for
+    never. Its length is about 0.1 in the middle of a training."""
+    kernel: str = "exact"
+    """How a step is computed, one of `pipeline.sae.kernels.KERNELS`: `exact`, in fp32; `bf16`,
+    which preselects latents in bf16 where the machine can; `dense`, the slow reference."""
+    variant: str = "topk"
+    """Which latents of a batch fire, one of `pipeline.sae.variants.VARIANTS`: `topk`, the k largest
+    of each frame; `batch-topk`, the largest of the batch, k per frame on average."""
+    prefixes: tuple[float, ...] = ()
+    """Matryoshka: shares of the latents, such as 0.125, 0.25 and 0.5, of which the first so many
+    must reconstruct by themselves too."""
+    together: bool = False
+    """Train all SAEs of a hookpoint on the same batches, from one reading of the activations."""
     seed: int = field(
         default=0, metadata={"help": "Seed for the initialisation and the order of the frames."}
     )
+
+    SINCE_KEYS: ClassVar[tuple[str, ...]] = (
+        "clip_norm", "kernel", "variant", "prefixes", "together",
+    )  # fmt: skip
+    """Fields that runs of earlier versions do not know; in a run's key unless at their default."""
 
     def __post_init__(self) -> None:
         _require(bool(self.expansions) and bool(self.ks), "[sae] expansions or ks is empty")
@@ -206,9 +228,9 @@ class SaeConfig:
                 min(values) > 0 and len(set(values)) == len(values),
                 f"[sae] {name} is {list(values)}; each must be greater than 0 and listed once",
             )
-        _require_positive(
-            self, "sae", "steps", "batch_frames", "learning_rate", "dead_after_frames"
-        )
+        _require_positive(self, "sae", "steps", "batch_frames", "dead_after_frames")
+        if self.learning_rate is not None:
+            _require_positive(self, "sae", "learning_rate")
         _require(
             min(self.warmup_share, self.decay_share) >= 0
             and self.warmup_share + self.decay_share <= 1,
@@ -216,7 +238,16 @@ class SaeConfig:
             "must be shares of the steps, 0 or more, with a sum of at most 1",
         )  # fmt: skip
         _require(self.aux_k >= 0, f"[sae] aux_k is {self.aux_k}; it must be 0 or more")
+        _require(self.clip_norm >= 0, f"[sae] clip_norm is {self.clip_norm}; it must be 0 or more")
         _require_choice(self.centre, CENTRES, "[sae] centre")
+        _require_choice(self.kernel, KERNELS, "[sae] kernel")
+        _require_choice(self.variant, VARIANTS, "[sae] variant")
+        _require(
+            all(0 < share < 1 for share in self.prefixes)
+            and list(self.prefixes) == sorted(set(self.prefixes)),
+            f"[sae] prefixes is {list(self.prefixes)}; it must list shares between 0 and 1, "
+            "ascending",
+        )
 
 
 @dataclass(frozen=True)
@@ -356,10 +387,15 @@ class MachineConfig:
     """torch threads per worker; 0 lets torch decide. On CPUs, more workers help more."""
     batch_tracks: int = 1
     """Tracks per batch in the codec and the decoder; use 16 or more on a GPU."""
+    snapshot_steps: int = 1000
+    """The training of an SAE is stored every so many steps, and a killed run continues from there;
+    0 for never. An SAE that is finished before the stage is, is stored in any case."""
     confined: bool = False
     """Exclude recordings that the corpus lists but that lie outside its folder (after following
     links). The site sets this for researchers who may not read this machine's files."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "machine", "workers", "batch_tracks")
-        _require(self.threads >= 0, f"[machine] threads is {self.threads}; it must be 0 or more")
+        for name in ("threads", "snapshot_steps"):
+            value = getattr(self, name)
+            _require(value >= 0, f"[machine] {name} is {value}; it must be 0 or more")

@@ -1,14 +1,16 @@
-"""An SAE on disk, in the layout that SAELens loads as it is (architecture `topk`).
+"""An SAE on disk, in the layout that SAELens loads as it is.
 
 `cfg.json` and `sae_weights.safetensors` with W_enc, b_enc, W_dec, b_dec, named and shaped as in
-`pipeline.sae.model`. The scale s of the training is folded in. With normalised x / s:
+`pipeline.sae.model`. Its architecture is `topk`, or `jumprelu` with a further tensor `threshold`
+[n] (`ThresholdSae`). The scale s of the training is folded in. With normalised x / s:
 
     z = (x / s − b_dec) W_enc + b_enc   ⇒   s z = (x − s b_dec) W_enc + s b_enc
     x̂ / s = z W_dec + b_dec             ⇒   x̂ = s z W_dec + s b_dec
 
 So both biases are multiplied by s and the weights stay: the stored SAE reads raw activations,
 reconstructs raw ones, keeps its unit-norm decoder, and picks the same latents, since s > 0 changes
-neither TopK nor ReLU. A stored latent's value is the normalised one times `activation_scale`, s.
+neither TopK nor ReLU, and a threshold is multiplied by s too. A stored latent's value is the
+normalised one times `activation_scale`, s.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pipeline.store.run_directory import RunDirectory, StageWriter
 if TYPE_CHECKING:
     from pipeline.sae.model import TopKSae
 
+ARCHITECTURES = ("topk", "jumprelu")
 LAYOUT_VERSION = "6.0.0"
 """Version of SAELens whose configuration format this is."""
 
@@ -64,17 +67,30 @@ def cfg_path(name: str) -> str:
     return f"sae/{name}/cfg.json"
 
 
-def save(writer: StageWriter, name: str, sae: TopKSae, facts: SaeFacts) -> None:
-    """Write a trained SAE (in normalised units) for raw activations, the scale folded in."""
+def save(
+    writer: StageWriter,
+    name: str,
+    sae: TopKSae,
+    facts: SaeFacts,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a trained SAE (in normalised units) for raw activations, the scale folded in.
+
+    `training` (how it was trained) goes into the metadata for whoever reads them.
+    """
+    from pipeline.sae.model import ThresholdSae
+
     arrays = {
         "W_enc": sae.W_enc.detach(),
         "b_enc": sae.b_enc.detach() * facts.activation_scale,
         "W_dec": sae.W_dec.detach(),
         "b_dec": sae.b_dec.detach() * facts.activation_scale,
     }
+    if isinstance(sae, ThresholdSae):
+        arrays["threshold"] = sae.threshold * facts.activation_scale
     tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
     writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
-    writer.write_json(cfg_path(name), _cfg(sae, facts))
+    writer.write_json(cfg_path(name), _cfg(sae, facts, training or {}))
 
 
 def load(directory: RunDirectory, name: str) -> StoredSae:
@@ -82,15 +98,24 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     import numpy as np
     import torch
 
-    from pipeline.sae.model import TopKSae
+    from pipeline.sae.model import ThresholdSae, TopKSae
 
     cfg = _read_cfg(directory, name)
-    if cfg.get("architecture") != "topk":
-        raise PipelineError(f"SAE {name} is of architecture {cfg.get('architecture')!r}, not topk")
+    architecture = cfg.get("architecture")
+    if architecture not in ARCHITECTURES:
+        raise PipelineError(
+            f"SAE {name} is of architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}"
+        )
+    has_threshold = architecture == "jumprelu"
     # 1) Shapes must be those that cfg.json states, and every number finite.
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
-    d, n, k = (_count(name, cfg, key) for key in ("d_in", "d_sae", "k"))
-    shapes = {"W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)}
+    d, n = (_count(name, cfg, key) for key in ("d_in", "d_sae"))
+    k = _count(name, _metadata(name, cfg) if has_threshold else cfg, "k")
+    shapes: dict[str, tuple[int, ...]] = {
+        "W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)
+    }  # fmt: skip
+    if has_threshold:
+        shapes["threshold"] = (n,)
     for key, shape in shapes.items():  # copy_ would broadcast a tensor of another shape
         found = tensors[key].shape if key in tensors else None
         if found != shape:
@@ -102,20 +127,16 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     if k > n:
         raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
     # 2) Into the model, whose names and shapes are the file's.
-    sae = TopKSae(d, n, k)
+    sae = ThresholdSae(d, n, k) if has_threshold else TopKSae(d, n, k)
     with torch.no_grad():
-        sae.W_enc.copy_(torch.from_numpy(tensors["W_enc"]))
-        sae.b_enc.copy_(torch.from_numpy(tensors["b_enc"]))
-        sae.W_dec.copy_(torch.from_numpy(tensors["W_dec"]))
-        sae.b_dec.copy_(torch.from_numpy(tensors["b_dec"]))
+        for key in shapes:
+            getattr(sae, key).copy_(torch.from_numpy(tensors[key]))
     return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
 
 
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
     """What `cfg.json` says about where an SAE belongs, without loading its weights."""
-    metadata = _read_cfg(directory, name).get("metadata")
-    if not isinstance(metadata, dict):
-        raise PipelineError(f"SAE {name}: its cfg.json has no metadata that Earwitness wrote")
+    metadata = _metadata(name, _read_cfg(directory, name))
     # SAEs of earlier versions have fewer figures.
     known = [
         field.name
@@ -125,6 +146,13 @@ def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
     facts = SaeFacts(**{key: metadata.get(key) for key in known})  # type: ignore[arg-type]
     _check_kinds(name, facts)
     return facts
+
+
+def _metadata(name: str, cfg: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = cfg.get("metadata")
+    if not isinstance(metadata, dict):
+        raise PipelineError(f"SAE {name}: its cfg.json has no metadata that Earwitness wrote")
+    return metadata
 
 
 def _check_kinds(name: str, facts: SaeFacts) -> None:
@@ -166,22 +194,28 @@ def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:
             )
 
 
-def _cfg(sae: TopKSae, facts: SaeFacts) -> dict[str, Any]:
+def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str, Any]:
+    from pipeline.sae.model import ThresholdSae
+
+    # SAELens' configuration of `jumprelu` has no k and no norms of the decoder.
+    of_topk = not isinstance(sae, ThresholdSae)
     return {
-        "architecture": "topk",
+        "architecture": "topk" if of_topk else "jumprelu",
         "d_in": sae.W_dec.shape[1],
         "d_sae": sae.n_latents,
-        "k": sae.k,
+        **({"k": sae.k} if of_topk else {}),
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
         "normalize_activations": "none",
         "reshape_activations": "none",
-        "rescale_acts_by_decoder_norm": False,
+        **({"rescale_acts_by_decoder_norm": False} if of_topk else {}),
         "metadata": {
             "sae_lens_version": LAYOUT_VERSION,
             "sae_lens_training_version": None,
             "hook_name": facts.hookpoint,
             **asdict(facts),
+            "k": sae.k,
+            "training": dict(training),
         },
     }

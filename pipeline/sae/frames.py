@@ -9,6 +9,7 @@ corpus that fits into one pool is read once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +24,63 @@ POOL_FRAMES = 1_000_000
 """Frames that are shuffled together: at d = 2048 in float16, 4 GB."""
 
 
+class Position(NamedTuple):
+    """Where in the endless sequence of batches a training is."""
+
+    order: Tensor
+    """State of the generator at the start of the current pass over the frames, [byte] uint8."""
+    taken: int
+    """Batches taken since then."""
+
+
+class Batches(Iterator[Tensor]):
+    """Shuffled batches [frame, d] of `size` frames; a pool's remainder under `size` is dropped.
+
+    A pool smaller than `size` is a batch of its own. `position` may be stored at any time; batches
+    made from it continue as these would have. They read the current pass's pools up to it again.
+    """
+
+    def __init__(
+        self,
+        frames: TrainingFrames,
+        size: int,
+        generator: torch.Generator,
+        position: Position | None = None,
+    ) -> None:
+        self._frames, self._size, self._generator = frames, size, generator
+        if position is not None:
+            generator.set_state(position.order)
+        self.position = Position(generator.get_state(), 0)
+        self._passes = self._from(position.taken if position else 0)
+
+    def __next__(self) -> Tensor:
+        """The next batch; raises `PipelineError` if there is no train frame at all."""
+        return next(self._passes)
+
+    def _from(self, skipped: int) -> Iterator[Tensor]:
+        while True:
+            self.position = Position(self._generator.get_state(), 0)
+            found = False
+            for pool in self._frames._pools(self._generator):
+                found = True
+                size_here = min(self._size, len(pool))
+                order = torch.randperm(len(pool), generator=self._generator)
+                for rows in torch.split(order, size_here):
+                    if len(rows) < size_here:
+                        continue
+                    self.position = Position(self.position.order, self.position.taken + 1)
+                    if self.position.taken > skipped:
+                        yield pool[rows]
+            skipped = 0
+            if not found:
+                raise PipelineError("no train track has activations: the SAE has nothing to learn")
+
+
 class TrainingFrames:
-    """Endless batches of train frames [frame, d] float16 of one hookpoint."""
+    """Endless batches of train frames [frame, d] float16 of one hookpoint.
+
+    For one training: a pool that stays in memory keeps the order in which it was first read.
+    """
 
     def __init__(
         self,
@@ -40,23 +96,11 @@ class TrainingFrames:
         self._paths = shard_paths(directory, hookpoint)
         self._cached: Tensor | None = None
 
-    def batches(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Shuffled batches of `size` frames; a pool's remainder under `size` is dropped.
-
-        A pool smaller than `size` is a batch of its own. Raises `PipelineError` if there is no
-        train frame at all.
-        """
-        while True:
-            found = False
-            for pool in self._pools(generator):
-                found = True
-                size_here = min(size, len(pool))
-                order = torch.randperm(len(pool), generator=generator)
-                for rows in torch.split(order, size_here):
-                    if len(rows) == size_here:
-                        yield pool[rows]
-            if not found:
-                raise PipelineError("no train track has activations: the SAE has nothing to learn")
+    def batches(
+        self, size: int, generator: torch.Generator, position: Position | None = None
+    ) -> Batches:
+        """Shuffled batches of `size` frames, from `position` on (None: from the start)."""
+        return Batches(self, size, generator, position)
 
     def sample(self, size: int, generator: torch.Generator) -> Tensor:
         """Up to `size` frames [frame, d] float32 from the first pool."""

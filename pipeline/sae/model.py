@@ -26,10 +26,10 @@ from torch.nn import functional as F
 
 
 class Latents(NamedTuple):
-    """The k largest latents of each frame, in no particular order; a value may be 0."""
+    """The latents of each frame that are not 0, and as many more as make rows of equal length."""
 
     values: Tensor
-    """[frame, k], ≥ 0, in units of the activations that were encoded."""
+    """[frame, k], ≥ 0, in units of the activations that were encoded; in no particular order."""
     indices: Tensor
     """[frame, k] int64, from 0 to n − 1."""
 
@@ -59,14 +59,9 @@ class TopKSae(nn.Module):
 
     def preactivations(self, x: Tensor) -> Tensor:
         """(x − b_dec) W_enc + b_enc, [frame, n], for activations [frame, d]."""
-        # The first line adds 0 to b_enc. It is there for the gradient of b_dec, which would
-        # otherwise flow through (x − b_dec): autograd would build [frame, d] gradients, W_enc times
-        # a [frame, n] matrix, only to sum them over frames. This way it is the product of W_enc
-        # with one row [n].
-        bias = self.b_enc - self.W_enc.T @ (self.b_dec - self.b_dec.detach())
-        return torch.addmm(bias, (x - self.b_dec).detach(), self.W_enc)
+        return torch.addmm(self.b_enc, x - self.b_dec, self.W_enc)
 
-    def keep_top(self, preactivations: Tensor) -> Latents:
+    def keep(self, preactivations: Tensor) -> Latents:
         """TopK, then ReLU: the k largest per frame, [frame, k], those under 0 set to 0.
 
         ReLU first and then TopK, as papers also write it, gives the same latents. A frame with
@@ -77,7 +72,7 @@ class TopKSae(nn.Module):
 
     def encode(self, x: Tensor) -> Latents:
         """z, the latents of activations x [frame, d]."""
-        return self.keep_top(self.preactivations(x))
+        return self.keep(self.preactivations(x))
 
     def combine(self, latents: Latents) -> Tensor:
         """z W_dec, [frame, d]: rows of W_dec weighted by the latents, b_dec not yet added.
@@ -125,8 +120,31 @@ class TopKSae(nn.Module):
         it would still enter Adam's moments and waste step size (Bricken et al., 2023).
         """
         if self.W_dec.grad is not None:
-            along = (self.W_dec.grad * self.W_dec).sum(dim=1, keepdim=True)
-            self.W_dec.grad.sub_(along * self.W_dec)
+            along = torch.linalg.vecdot(self.W_dec.grad, self.W_dec)[:, None]
+            self.W_dec.grad.addcmul_(along, self.W_dec, value=-1)
+
+
+class ThresholdSae(TopKSae):
+    """An SAE whose latents fire above a stored threshold each, however many that are (JumpReLU):
+
+        z = ReLU(y) · (y > θ)    for pre-activations y = (x − b_dec) W_enc + b_enc
+
+    θ has shape [n]. A frame's latents depend on that frame only, also if the SAE was trained with
+    the k largest of a whole batch. `k` is the number per frame that it was trained for.
+    """
+
+    def __init__(self, width: int, n_latents: int, k: int) -> None:
+        super().__init__(width, n_latents, k)
+        self.register_buffer("threshold", torch.zeros(n_latents))
+        self.threshold: Tensor
+
+    def keep(self, preactivations: Tensor) -> Latents:
+        """All latents over their thresholds, [frame, most in any of these frames]; frames with
+        fewer are filled up with zeros."""
+        over = torch.where(preactivations > self.threshold, preactivations.relu(), 0.0)
+        most = int((over > 0).sum(dim=1).max()) if len(over) else 0
+        values, indices = over.topk(max(1, most), dim=1, sorted=False)
+        return Latents(values, indices)
 
 
 def geometric_median(points: Tensor, *, steps: int = 64, tolerance: float = 1e-6) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training of a top-k SAE: Adam, AuxK for dead latents, unit-norm decoder.
+"""Training of SAEs: Adam, AuxK for dead latents, unit-norm decoder.
 
 After Gao et al. (2024), arXiv 2406.04093, section 2 and its appendix on training, and their code
 (github.com/openai/sparse_autoencoder), with these deviations:
@@ -6,30 +6,52 @@ After Gao et al. (2024), arXiv 2406.04093, section 2 and its appendix on trainin
 - Activations are divided once by the RMS of the centred ones, so that learning rate, threshold and
   error mean the same for every subject and hookpoint. Gao et al. divide the loss by the variance
   instead: the same loss, with weights and latents in other units.
-- Their code divides AuxK's loss by the energy of the error; ours does not (`_Trainer._aux_loss`).
-- The learning rate rises, stays and falls (`schedule`); theirs is constant. Adam has PyTorch's
-  eps of 1e-8, theirs 6.25e-10.
-- No average of the weights over steps, no clipping of gradients.
+- Their code divides AuxK's loss by the energy of the error; ours does not (`Training._aux_loss`).
+- The learning rate rises, stays and falls (`schedule`); theirs is constant, and falls with the
+  square root of n: see `pipeline.sae.rates`. Adam has PyTorch's eps of 1e-8, theirs 6.25e-10.
+- No average of the weights over steps; no clipping of gradients unless the config asks for it.
+
+Which latents fire is decided by `pipeline.sae.variants`, and how the products are computed by
+`pipeline.sae.kernels`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.config import SaeConfig
 from pipeline.parallel import Advance
-from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.frames import Batches, Position, TrainingFrames
+from pipeline.sae.kernels import kernel_of
+from pipeline.sae.kernels.base import Encoder, Kernel
+from pipeline.sae.kernels.dense import DENSE_SHARE, Dense
 from pipeline.sae.model import Latents, TopKSae, geometric_median
+from pipeline.sae.rates import rate_of
+from pipeline.sae.snapshots import NoSnapshots, Snapshots
+from pipeline.sae.variants import variant_of
 from pipeline.store.tables import TrainingRecord
 
 CENTRE_FRAMES = 16_384
 """Number of frames from which the start of b_dec and the scale are computed."""
 RECORDS = 50
 """Approximate number of rows in the training table."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One SAE to train."""
+
+    config: SaeConfig
+    n_latents: int
+    k: int
+    seed: int
+    """Of its initial weights; and of the order of the frames, if it is trained alone."""
+    snapshots: Snapshots = field(default_factory=NoSnapshots)
 
 
 @dataclass(frozen=True)
@@ -57,66 +79,154 @@ def train(
 
     Deterministic for a seed and a number of threads.
     """
-    generator = torch.Generator().manual_seed(seed)
+    return train_alone(Wanted(config, n_latents, k, seed), frames, device=device, advance=advance)
+
+
+def train_alone(
+    wanted: Wanted, frames: TrainingFrames, *, device: str, advance: Advance
+) -> TrainedSae:
+    """Train one SAE, whose seed also orders the frames; the same weights, to the bit, if it was
+    interrupted and continues from a snapshot."""
+    generator = torch.Generator().manual_seed(wanted.seed)
+    return _train([wanted], [generator], generator, frames, device, advance)[0]
+
+
+def train_together(
+    wanted: Sequence[Wanted],
+    frames: TrainingFrames,
+    *,
+    order_seed: int,
+    device: str,
+    advance: Advance,
+) -> list[TrainedSae]:
+    """Train SAEs of equal `batch_frames`, `steps` and `centre` on the same batches, read once.
+
+    Each gets the weights, to the bit, that it gets if it is the only one of `wanted`.
+    """
+    generators = [torch.Generator().manual_seed(one.seed) for one in wanted]
+    order = torch.Generator().manual_seed(order_seed)
+    return _train(wanted, generators, order, frames, device, advance)
+
+
+def _train(
+    wanted: Sequence[Wanted],
+    generators: Sequence[torch.Generator],
+    order: torch.Generator,
+    frames: TrainingFrames,
+    device: str,
+    advance: Advance,
+) -> list[TrainedSae]:
+    config = wanted[0].config
     # 1) Centre [d] and scale of the raw activations: x is normalised as x / scale.
-    sample = frames.sample(CENTRE_FRAMES, generator)
+    sample = frames.sample(CENTRE_FRAMES, order)
     centre = geometric_median(sample) if config.centre == "geometric_median" else sample.mean(0)
     scale = float((sample - centre).square().mean().sqrt().clamp_min(1e-12))
-    # 2) Initialise in normalised units.
-    sae = TopKSae(sample.shape[1], n_latents, k)
-    sae.initialise(generator, centre / scale)
+    # 2) Initialise in normalised units, or continue from a snapshot.
+    trainings = []
+    for one, generator in zip(wanted, generators, strict=True):
+        sae = TopKSae(sample.shape[1], one.n_latents, one.k)
+        sae.initialise(generator, centre / scale)
+        trainings.append(Training(one, sae.to(device)))
+    positions = [training.resume() for training in trainings]
+    first = min(range(len(trainings)), key=lambda place: trainings[place].step)
+    advance(sum(training.step for training in trainings))
     # 3) Train on shuffled frames, on `device`.
-    trainer = _Trainer(config, sae.to(device))
-    batches = frames.batches(config.batch_frames, generator)
-    history = list(trainer.run(batches, scale, device, advance))
-    return TrainedSae(sae.cpu().requires_grad_(False), scale, history)
+    batches = frames.batches(config.batch_frames, order, positions[first])
+    for step in range(trainings[first].step + 1, config.steps + 1):
+        x = next(batches).to(device, torch.float32) / scale
+        for training in trainings:
+            if training.step < step:
+                training.advance(x, batches)
+                advance(1)
+    return [training.finished(sample / scale, scale) for training in trainings]
 
 
-class _Trainer:
-    """What changes during training: the optimiser, and how long each latent has not fired."""
+class Training:
+    """One SAE in training: its weights, its optimiser, and how long each latent has not fired."""
 
-    def __init__(self, config: SaeConfig, sae: TopKSae) -> None:
-        self._config = config
-        self._sae = sae
-        self._optimiser = torch.optim.Adam(sae.parameters(), lr=config.learning_rate, fused=True)
+    def __init__(self, wanted: Wanted, sae: TopKSae) -> None:
+        self.step = 0
+        """Steps done."""
+        self._wanted, self._config, self._sae = wanted, wanted.config, sae
+        self._rate = rate_of(self._config, sae.n_latents)
+        self._kernel = kernel_of(self._config.kernel, str(sae.W_dec.device))
+        self._variant = variant_of(self._config.variant, sae.k, sae.n_latents)
+        self._optimiser = torch.optim.Adam(sae.parameters(), lr=self._rate, fused=True)
         self._silent_frames = torch.zeros(sae.n_latents, device=sae.W_dec.device)
         """[n]: frames seen since each latent last fired."""
+        self._history: list[TrainingRecord] = []
 
-    def run(
-        self, batches: Iterator[Tensor], scale: float, device: str, advance: Advance
-    ) -> Iterator[TrainingRecord]:
-        """All steps; yields about `RECORDS` records, the last step's among them."""
-        every = max(1, self._config.steps // RECORDS)
-        for step in range(1, self._config.steps + 1):
-            x = next(batches).to(device, torch.float32) / scale
-            error = self._step(x, step)
-            advance(1)
-            if step % every == 0 or step == self._config.steps:
-                yield self._record(step, x, error)
+    def resume(self) -> Position | None:
+        """Continue from the newest snapshot, if there is one; returns where its batches were."""
+        found = self._wanted.snapshots.load(self._sae, self._optimiser, self._silent_frames)
+        if found is None:
+            return None
+        self.step, self._history = found.step, found.history
+        return found.position
 
-    def _step(self, x: Tensor, step: int) -> Tensor:
-        """One optimiser step on x [frame, d], normalised; returns the error x − x̂ [frame, d] that
-        it began with."""
+    def advance(self, x: Tensor, batches: Batches) -> None:
+        """One step on x [frame, d], normalised, the newest of `batches`; about `RECORDS` of the
+        steps are recorded, the last among them."""
+        self.step += 1
+        error = self._step(x)
+        last = self.step == self._config.steps
+        if last or self.step % max(1, self._config.steps // RECORDS) == 0:
+            self._history.append(self._record(x, error))
+        if self._wanted.snapshots.due(self.step, last=last):
+            self._wanted.snapshots.save(
+                self._sae, self._optimiser, self._silent_frames,
+                step=self.step, position=batches.position, history=self._history,
+            )  # fmt: skip
+
+    def finished(self, sample: Tensor, scale: float) -> TrainedSae:
+        """The SAE as it is stored; `sample` [frame, d] are train frames, normalised."""
+        sae = self._sae.cpu().requires_grad_(False)
+        sae = self._variant.finished(sae, sample).requires_grad_(False)
+        return TrainedSae(sae, scale, self._history)
+
+    def _step(self, x: Tensor) -> Tensor:
+        """One optimiser step; returns the error x − x̂ [frame, d] that it began with."""
         for group in self._optimiser.param_groups:
-            group["lr"] = self._config.learning_rate * schedule(step, self._config)
-        # 1) Forward pass. The pre-activations [frame, n] are kept for AuxK: it ranks dead latents,
-        #    whose values TopK has thrown away.
-        preactivations = self._sae.preactivations(x)
-        latents = self._sae.keep_top(preactivations)
-        error = x - self._sae.decode(latents)
+            group["lr"] = self._rate * schedule(self.step, self._config)
+        # 1) Forward pass. The scores [frame, n] are kept for AuxK: it ranks dead latents, whose
+        #    values TopK has thrown away.
+        encoder = Encoder.of(self._sae)
+        scores = self._kernel.scores(encoder, x)
+        found = self._kernel.top(encoder, x, scores, self._variant.candidates)
+        latents = self._variant.fire(found)
+        reconstructions = self._reconstructions(latents)
         # 2) Which latents are dead, this batch included.
         self._note_firing(latents, len(x))
-        # 3) L + α L_aux (Gao et al.), both means over frames and dimensions. AuxK must not change
-        #    what the living latents learn, so the error is detached there.
-        loss = error.square().mean() + self._aux_loss(preactivations, error.detach())
+        # 3) L + α L_aux (Gao et al.), means over frames and dimensions, and over the prefixes of a
+        #    Matryoshka SAE. AuxK must not change what the living latents learn, so the error is
+        #    detached there.
+        error = x - reconstructions[-1].detach()
+        losses = [F.mse_loss(each, x) for each in reconstructions]
+        loss = torch.stack(losses).mean() + self._aux_loss(x, scores, error)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         # 4) Keep the rows of W_dec at unit norm: project the gradient, step, then normalise what
         #    Adam's own scaling has still changed.
         self._sae.project_decoder_gradient()
+        if self._config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self._sae.parameters(), self._config.clip_norm)
         self._optimiser.step()
         self._sae.normalise_decoder()
-        return error.detach()
+        return error
+
+    def _reconstructions(self, latents: Latents) -> list[Tensor]:
+        """x̂, [frame, d], by the latents of each prefix, all of them last."""
+        widths = [round(share * self._sae.n_latents) for share in self._config.prefixes]
+        found: list[Tensor] = []
+        low, reconstruction = 0, torch.as_tensor(self._sae.b_dec)
+        for high in (*widths, self._sae.n_latents):
+            # Each prefix adds its own part of the sum to that of the one before.
+            inside = (latents.indices >= low) & (latents.indices < high) if widths else 1.0
+            part = Latents(latents.values * inside, latents.indices)
+            reconstruction = reconstruction + self._kernel.combine(part, self._sae.W_dec)
+            found.append(reconstruction)
+            low = high
+        return found
 
     def _note_firing(self, latents: Latents, n_frames: int) -> None:
         """Add the batch's frames to every latent's count, then reset those that fired in it."""
@@ -129,7 +239,7 @@ class _Trainer:
         """[n] bool: not fired in `dead_after_frames` frames (10 million tokens in Gao et al.)."""
         return self._silent_frames > self._config.dead_after_frames
 
-    def _aux_loss(self, preactivations: Tensor, error: Tensor) -> Tensor:
+    def _aux_loss(self, x: Tensor, scores: Tensor, error: Tensor) -> Tensor:
         """AuxK, α ‖e − ê‖² with ê = z_aux W_dec: the k_aux dead latents with the largest
         pre-activations reconstruct the error e = x − x̂ of the living ones, and so get a gradient.
 
@@ -137,24 +247,31 @@ class _Trainer:
         loss by the energy of e about its mean, ours does not, so AuxK weighs less as the
         reconstruction improves. Nor is it multiplied by min(1, n_dead / k_aux), a ramp that
         EleutherAI and SAELens added: with few dead latents that would only slow their revival.
-        k_aux is a setting here; Gao et al. advise about d / 2.
+        k_aux is a setting here; Gao et al. advise about d / 2, at which a step with a quarter of
+        4,096 latents dead takes twice as long as with 64.
         """
         # `nonzero` waits for the GPU, once per step: the number of dead latents decides shapes.
         dead = self._dead.nonzero()[:, 0]
         k = min(self._config.aux_k, len(dead))
         if k == 0:
             return error.new_zeros(())
-        # Top k_aux among the dead only, [frame, k_aux]; `dead[places]` are their latents' indices.
-        values, places = preactivations[:, dead].topk(k, dim=1, sorted=False)
-        explained = self._sae.combine(Latents(values.relu(), dead[places]))
-        return self._config.aux_weight * (error - explained).square().mean()
+        # An SAE of the dead latents only, whose top k_aux fire; indices are places in `dead`.
+        encoder = Encoder.of(self._sae, dead)
+        if k >= DENSE_SHARE * len(dead):
+            kernel: Kernel = Dense()
+            ranked = kernel.scores(encoder, x)
+        else:
+            kernel, ranked = self._kernel, scores.index_select(1, dead)
+        latents = kernel.top(encoder, x, ranked, k)
+        explained = kernel.combine(latents, self._sae.W_dec.index_select(0, dead))
+        return self._config.aux_weight * F.mse_loss(explained, error)
 
-    def _record(self, step: int, x: Tensor, error: Tensor) -> TrainingRecord:
+    def _record(self, x: Tensor, error: Tensor) -> TrainingRecord:
         """Figures of one batch, before its step; variance about the batch's own mean."""
         mse = float(error.square().mean())
         variance = float((x - x.mean(dim=0)).square().mean())
         return TrainingRecord(
-            step=step,
+            step=self.step,
             batch_mse=mse,
             batch_variance_explained=1.0 - mse / max(variance, 1e-12),
             dead_share=float(self._dead.float().mean()),

@@ -2,14 +2,18 @@
 
 Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one per
 hookpoint, expansion and k. Each is evaluated on the validation split, see `pipeline.sae.evaluate`.
+A training that was interrupted continues from its last snapshot (`pipeline.sae.snapshots`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain, groupby
+from typing import Any, NamedTuple
 
-from pipeline.config import RunConfig
+from pipeline.config import RunConfig, SaeConfig
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.errors import PipelineError
 from pipeline.parallel import Advance, run_jobs, torch_threads
@@ -17,11 +21,20 @@ from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
 from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.rates import rate_of
+from pipeline.sae.snapshots import StoredSnapshots
 from pipeline.sae.specs import SaeSpec, seed_of, specs
-from pipeline.sae.trainer import TrainedSae, train
+from pipeline.sae.trainer import TrainedSae, Wanted, train_alone, train_together
 from pipeline.store.activations import ShardFacts, shard_paths
 from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import TrainingRecord, table_of
+
+
+class Made(NamedTuple):
+    """A trained SAE, and its figures on validation frames (None if there are none)."""
+
+    trained: TrainedSae
+    figures: HeldOut | None
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
@@ -36,44 +49,71 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
     wanted = list(specs(config, width))
     with directory.writer("sae") as writer, torch_threads(config.machine):
         progress.start("sae", config.sae.steps * len(wanted), "step")
-        jobs = [partial(_train, spec, config, directory, tracks, held_out) for spec in wanted]
-        trained = run_jobs(jobs, config.machine.workers, progress)
+        jobs = [
+            partial(_train, group, config, directory, tracks, held_out)
+            for group in _groups(wanted, together=config.sae.together)
+        ]
+        trained = chain.from_iterable(run_jobs(jobs, config.machine.workers, progress))
         progress.finish()
         writer.summary.update(saes=[spec.name for spec in wanted], validation={})
-        for spec, (result, figures) in zip(wanted, trained, strict=True):
-            _store(spec, result, figures, directory, writer)
-            if figures is not None:
-                writer.summary["validation"][spec.name] = asdict(figures)
-            progress.note(f"{spec.name}: {_in_words(spec, result, figures)}")
+        for spec, made in zip(wanted, trained, strict=True):
+            _store(spec, made, config, directory, writer)
+            if made.figures is not None:
+                writer.summary["validation"][spec.name] = asdict(made.figures)
+            progress.note(f"{spec.name}: {_in_words(spec, made)}")
+    directory.scratch("sae").clear()
+
+
+def _groups(wanted: Sequence[SaeSpec], *, together: bool) -> list[list[SaeSpec]]:
+    """The SAEs that one job trains: one, or all of a hookpoint; in the order of `wanted`."""
+    if not together:
+        return [[spec] for spec in wanted]
+    return [list(group) for _, group in groupby(wanted, key=lambda spec: spec.hookpoint)]
 
 
 def _train(
-    spec: SaeSpec,
+    group: Sequence[SaeSpec],
     config: RunConfig,
     directory: RunDirectory,
     tracks: frozenset[str],
     held_out: frozenset[str],
     advance: Advance,
-) -> tuple[TrainedSae, HeldOut | None]:
-    """A trained SAE, and its figures on validation frames (None if there are none)."""
-    trained = train(
-        config.sae,
-        TrainingFrames(directory, spec.hookpoint, tracks),
-        n_latents=spec.n_latents,
-        k=spec.k,
-        seed=seed_of(config.sae.seed, spec.name),
-        device=config.machine.device,
-        advance=advance,
+) -> list[Made]:
+    """The SAEs of one job, all of one hookpoint."""
+    hookpoint, device = group[0].hookpoint, config.machine.device
+    frames = TrainingFrames(directory, hookpoint, tracks)
+    wanted = [_wanted(spec, config, directory) for spec in group]
+    if config.sae.together:
+        order_seed = seed_of(config.sae.seed, hookpoint)
+        trained = train_together(
+            wanted, frames, order_seed=order_seed, device=device, advance=advance
+        )
+    else:
+        trained = [train_alone(wanted[0], frames, device=device, advance=advance)]
+    made = []
+    for one in trained:
+        sae = one.sae.to(device)
+        held_out_frames = frames_of_tracks(directory, hookpoint, held_out)
+        made.append(Made(one, evaluate(sae, held_out_frames, scale=one.scale)))
+        sae.cpu()
+    return made
+
+
+def _wanted(spec: SaeSpec, config: RunConfig, directory: RunDirectory) -> Wanted:
+    """What is to be trained, with snapshots that are valid on these activations only."""
+    snapshots = StoredSnapshots(
+        directory.scratch("sae"),
+        spec.name,
+        key=f"{config.sae} on {directory.digest('activations')}",
+        every=config.machine.snapshot_steps,
     )
-    sae = trained.sae.to(config.machine.device)
-    frames = frames_of_tracks(directory, spec.hookpoint, held_out)
-    figures = evaluate(sae, frames, scale=trained.scale)
-    sae.cpu()
-    return trained, figures
+    return Wanted(
+        config.sae, spec.n_latents, spec.k, seed_of(config.sae.seed, spec.name), snapshots
+    )
 
 
-def _in_words(spec: SaeSpec, trained: TrainedSae, figures: HeldOut | None) -> str:
-    last = trained.history[-1]
+def _in_words(spec: SaeSpec, made: Made) -> str:
+    figures, last = made.figures, made.trained.history[-1]
     batch = f"{last.batch_variance_explained:.1%} of the last training batch's variance explained"
     if figures is None:
         return f"{batch}; no validation frame to evaluate on"
@@ -85,13 +125,10 @@ def _in_words(spec: SaeSpec, trained: TrainedSae, figures: HeldOut | None) -> st
 
 
 def _store(
-    spec: SaeSpec,
-    trained: TrainedSae,
-    figures: HeldOut | None,
-    directory: RunDirectory,
-    writer: StageWriter,
+    spec: SaeSpec, made: Made, config: RunConfig, directory: RunDirectory, writer: StageWriter
 ) -> None:
     """Write one SAE with its metadata and its training history."""
+    trained, figures = made
     shard = _any_shard(directory, spec.hookpoint)
     facts = checkpoint.SaeFacts(
         hookpoint=spec.hookpoint,
@@ -105,9 +142,22 @@ def _store(
         validation_l0=figures.l0 if figures else None,
         validation_dead_share=figures.dead_share if figures else None,
     )
-    checkpoint.save(writer, spec.name, trained.sae, facts)
+    checkpoint.save(writer, spec.name, trained.sae, facts, _training(config.sae, spec))
     history = table_of(TrainingRecord, trained.history)
     writer.write_table(f"sae/{spec.name}/training.parquet", history)
+
+
+def _training(config: SaeConfig, spec: SaeSpec) -> dict[str, Any]:
+    """How an SAE was trained, for whoever reads its `cfg.json`: what the config leaves open too."""
+    return {
+        "variant": config.variant,
+        "prefixes": list(config.prefixes),
+        "kernel": config.kernel,
+        "steps": config.steps,
+        "batch_frames": config.batch_frames,
+        "learning_rate": rate_of(config, spec.n_latents),
+        "seed": seed_of(config.seed, spec.name),
+    }
 
 
 def _any_shard(directory: RunDirectory, hookpoint: str) -> ShardFacts:

@@ -38,6 +38,7 @@ Kind = TypeVar("Kind")
 RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
 PARTIAL = ".partial"
+SCRATCH = ".unfinished"
 LOCK_FILE = ".lock"
 
 
@@ -210,6 +211,10 @@ class RunDirectory:
         """A ledger of the run, whose lines survive when a stage is killed."""
         return Ledger(self.path_of(relative))
 
+    def scratch(self, stage: str) -> Scratch:
+        """Where a stage keeps what it would lose if it were killed."""
+        return Scratch(self.path / SCRATCH / stage)
+
     def writer(self, stage: str) -> StageWriter:
         """A context in which the stage writes its files."""
         return StageWriter(self, stage)
@@ -317,6 +322,48 @@ class StageWriter:
             "summary": self.summary,
         }
         _write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
+
+
+class Scratch:
+    """Unfinished work of a stage: files outside the manifest, each replaced as a whole.
+
+    `clear` it after the stage's entry is in the manifest. Another stage, process or version may
+    find what is left here: whoever loads must check that it belongs to the work at hand.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(
+        self, name: str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+    ) -> None:
+        """Replace the file `name`."""
+        final = self._path(name)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_suffix(".partial")
+        temporary.write_bytes(safetensors_bytes(tensors, metadata))
+        _flush_to_disk(temporary)
+        os.replace(temporary, final)
+
+    def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
+        """Tensors and metadata of the file `name`; None if there is none that can be read."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path(name), framework="np") as opened:
+                names = list(opened.keys())
+                return {key: opened.get_tensor(key) for key in names}, opened.metadata() or {}
+        except (OSError, SafetensorError):
+            return None
+
+    def clear(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):  # not empty, or never made
+            self._folder.parent.rmdir()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.safetensors"
 
 
 def _json_bytes(value: Any) -> bytes:

@@ -125,7 +125,8 @@ def small_config(subject_folder: Path, corpus_folder: Path) -> dict[str, dict[st
             "model": str(subject_folder),
             "hookpoints": ["decoder.layers.0.resid_post", "decoder.layers.1.resid_post"],
         },
-        "sae": {"expansions": [4], "ks": [4], "steps": 60, "batch_frames": 256, "aux_k": 8},
+        "sae": {"expansions": [4], "ks": [4], "steps": 60, "batch_frames": 256, "aux_k": 8,
+                "learning_rate": 1e-3},
         # Every part of the filter drops some latents, and some features fire in two tracks only.
         "features": {"threshold": 2.5, "min_rate": 0.1, "max_rate": 0.75, "min_tracks": 2},
         "exemplars": {"count": 3},

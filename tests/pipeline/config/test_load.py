@@ -58,6 +58,18 @@ def test_a_model_that_is_no_folder_is_left_a_hub_name(tmp_path: Path) -> None:
             "[sae] steps must be a whole number, not True",
         ),
         ({"subject": SUBJECT, "sae": {"ks": 16}}, "[sae] ks must be a list, not 16"),
+        (
+            {"subject": SUBJECT, "sae": {"kernel": "sparse"}},
+            "[sae] kernel is 'sparse'; known: exact, bf16, dense",
+        ),
+        (
+            {"subject": SUBJECT, "sae": {"prefixes": [0.5, 0.25]}},
+            "[sae] prefixes is [0.5, 0.25]; it must list shares between 0 and 1, ascending",
+        ),
+        (
+            {"subject": SUBJECT, "sae": {"learning_rate": 0}},
+            "[sae] learning_rate is 0.0; it must be greater than 0",
+        ),
         ({"subject": SUBJECT, "sae": 3}, "[sae] must be a section"),
         ({"subject": SUBJECT, "sae": {"steps": 0}}, "[sae] steps is 0; it must be greater than 0"),
         ({"subject": SUBJECT, "sae": {"ks": [4, 4]}}, "[sae] ks is [4, 4]"),
@@ -85,6 +97,26 @@ def test_a_file_that_is_not_toml_is_refused_by_name(tmp_path: Path) -> None:
         load_config(path)
     with pytest.raises(PipelineError, match="cannot be read"):
         load_config(tmp_path / "absent.toml")
+
+
+def test_a_run_made_before_the_saes_newer_settings_keeps_its_key() -> None:
+    before = {"expansions": [4], "learning_rate": 1e-3}
+    sae = identity(
+        config_from_dict({"subject": SUBJECT, "sae": before}),
+        corpus_fingerprint="c", subject_fingerprint="s",
+    )["sae"]  # fmt: skip
+    assert list(sae) == [
+        "expansions", "ks", "steps", "batch_frames", "learning_rate", "warmup_share", "decay_share",
+        "centre", "aux_k", "aux_weight", "dead_after_frames", "seed",
+    ]  # fmt: skip
+    keys = {
+        key(config_from_dict({"subject": SUBJECT, "sae": before | changed}))
+        for changed in (
+            {}, {"kernel": "bf16"}, {"variant": "batch-topk"}, {"prefixes": [0.5]},
+            {"clip_norm": 1.0}, {"together": True},
+        )
+    }  # fmt: skip
+    assert len(keys) == 6
 
 
 def test_the_key_ignores_machine_and_paths_and_nothing_else() -> None:

@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError
 from pipeline.sae import checkpoint
 from pipeline.sae.checkpoint import SaeFacts, refuse_mismatch
 from pipeline.sae.model import TopKSae
+from pipeline.sae.variants import with_threshold
 from pipeline.store.run_directory import RunDirectory
 
 FACTS = SaeFacts(
@@ -101,7 +102,7 @@ def test_an_sae_is_refused_where_it_does_not_belong_naming_both(key: str) -> Non
 def test_an_sae_of_another_architecture_is_refused(directory: RunDirectory) -> None:
     with directory.writer("sae") as writer:
         writer.write_json("sae/x/cfg.json", {"architecture": "gated"})
-    with pytest.raises(PipelineError, match="architecture 'gated', not topk"):
+    with pytest.raises(PipelineError, match="architecture 'gated'; known: topk, jumprelu"):
         checkpoint.load(directory, "x")
 
 
@@ -166,3 +167,30 @@ def test_weights_that_are_no_plain_numbers_are_refused_in_a_line(
     save_file(held, path)
     with pytest.raises(PipelineError, match=said):
         checkpoint.load(directory, "x")
+
+
+def sae_lens_jumprelu(folder: Path, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """SAELens 6's JumpReLUSAE (sae_lens/saes/jumprelu_sae.py) on the two files."""
+    cfg = json.loads((folder / "cfg.json").read_text())
+    w = load_file(folder / "sae_weights.safetensors")
+    hidden_pre = (x - w["b_dec"] * cfg["apply_b_dec_to_input"]) @ w["W_enc"] + w["b_enc"]
+    acts = hidden_pre.relu() * (hidden_pre > w["threshold"])
+    return acts, acts @ w["W_dec"] + w["b_dec"]
+
+
+def test_an_sae_with_thresholds_is_stored_as_jumprelu_in_raw_units(directory: RunDirectory) -> None:
+    thresholds = torch.rand(20, generator=torch.Generator().manual_seed(3))
+    sae = with_threshold(random_sae(), thresholds).requires_grad_(False)
+    with directory.writer("sae") as writer:
+        checkpoint.save(writer, "x", sae, FACTS, {"variant": "batch-topk"})
+    cfg = json.loads(directory.path_of("sae/x/cfg.json").read_text())
+    assert (cfg["architecture"], "k" in cfg) == ("jumprelu", False)
+    assert cfg["metadata"]["training"] == {"variant": "batch-topk"}
+    stored = checkpoint.load(directory, "x")
+    raw = torch.randn(40, 6, generator=torch.Generator().manual_seed(1)) * 4.0
+    acts, restored = sae_lens_jumprelu(directory.path_of("sae/x"), raw)
+    latents = stored.sae.encode(raw)
+    torch.testing.assert_close(latents.dense(20), acts)
+    torch.testing.assert_close(acts, 4.0 * sae.encode(raw / 4.0).dense(20))
+    torch.testing.assert_close(stored.sae.decode(latents), restored)
+    assert (stored.sae.k, stored.facts) == (3, FACTS)

@@ -12,8 +12,9 @@ import torch
 from pipeline.config import SaeConfig
 from pipeline.errors import PipelineError
 from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.kernels.base import Encoder
 from pipeline.sae.model import Latents, TopKSae
-from pipeline.sae.trainer import TrainedSae, _Trainer, schedule, train
+from pipeline.sae.trainer import TrainedSae, Training, Wanted, schedule, train
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 
@@ -79,12 +80,12 @@ def test_auxk_lets_dead_latents_alone_explain_the_error() -> None:
     config = replace(CONFIG, aux_k=2, aux_weight=0.5, dead_after_frames=1_000)
     sae = TopKSae(6, 8, 3)
     sae.initialise(torch.Generator().manual_seed(0), torch.zeros(6))
-    trainer = _Trainer(config, sae)
+    trainer = Training(Wanted(config, 8, 3, 0), sae)
     dead = torch.tensor([1, 4, 6])
     trainer._silent_frames[dead] = 1_001
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
     error = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
-    loss = trainer._aux_loss(sae.preactivations(x), error)
+    loss = trainer._aux_loss(x, trainer._kernel.scores(Encoder.of(sae), x), error)
     loss.backward()
     explained = torch.zeros(5, 6)
     for row in range(5):
@@ -98,7 +99,8 @@ def test_auxk_lets_dead_latents_alone_explain_the_error() -> None:
 
 
 def test_a_latent_is_dead_after_the_stated_frames_and_alive_once_it_fires() -> None:
-    trainer = _Trainer(replace(CONFIG, dead_after_frames=9), TopKSae(6, 3, 1))
+    config = replace(CONFIG, dead_after_frames=9)
+    trainer = Training(Wanted(config, 3, 1, 0), TopKSae(6, 3, 1))
     silent = Latents(torch.tensor([[1.0], [0.0]]), torch.tensor([[0], [2]]))
     trainer._note_firing(silent, 5)
     trainer._note_firing(silent, 5)

@@ -1,0 +1,43 @@
+"""How a training step computes the encoder, the decoder and their gradients: by `[sae] kernel`.
+
+All kernels have one interface (`base.Kernel`) and one result up to rounding; `dense` is the
+reference that the others are tested against.
+
+| kernel  | encoder                        | gradients         | for                               |
+|---------|--------------------------------|-------------------|-----------------------------------|
+| `dense` | fp32 product                   | dense products    | reading, tests, AuxK of few       |
+| `exact` | fp32 product                   | over firing pairs | the default; CPU and GPU          |
+| `bf16`  | bf16 product for candidates,   | over firing pairs | CPU with avx512_bf16, amx_bf16 or |
+|         | whose values are fp32          |                   | ARM's bf16; GPU with bf16         |
+
+fp32 means fp32: TF32 stays off unless the caller allows it (`torch.backends.cuda.matmul`). `bf16`
+on a machine without the instructions is carried out by `exact`, which differs in the candidates
+that bf16 misses (`bf16.py`). Which kernel a run asks for is part of its key; what a machine makes
+of it is not, like the last digits of fp32 sums, which depend on the processor anyway. The kernels
+hold no device's code: on a GPU torch runs the same operations (not tested on one so far).
+"""
+
+from __future__ import annotations
+
+from pipeline.registry import resolve
+from pipeline.sae.kernels.base import Kernel
+from pipeline.sae.kernels.machine import has_bf16
+
+# To add a kernel: a class with the interface of `base.Kernel`, a line here, a row in the table
+# above. `tests/pipeline/sae/test_kernels.py` compares every entry with `dense`.
+KERNELS: dict[str, str] = {
+    "exact": "pipeline.sae.kernels.exact.Exact",
+    "bf16": "pipeline.sae.kernels.bf16.Bf16Candidates",
+    "dense": "pipeline.sae.kernels.dense.Dense",
+}
+
+
+def kernel_of(name: str, device: str) -> Kernel:
+    """The kernel for a config's `[sae] kernel` on this machine.
+
+    Raises `PipelineError` with the list of known names for an unknown one.
+    """
+    if name == "bf16" and not has_bf16(device):
+        name = "exact"
+    kernel: Kernel = resolve(KERNELS, name, "SAE kernel")()
+    return kernel
