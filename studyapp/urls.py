@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, path
 from studyapp.accounts.views import account, invitation, passwords, projects
 from studyapp.api import views as api
 from studyapp.exports import views as downloads
-from studyapp.features.views import features
+from studyapp.features.views import features, lists
 from studyapp.hosting import health
 from studyapp.monitoring.views import entry_links, home, participations, studies
 from studyapp.participation.views import (
@@ -35,7 +35,7 @@ from studyapp.participation.views import (
 from studyapp.recruitment import views as hooks
 from studyapp.results import views as results
 from studyapp.runs.views import runs
-from studyapp.studies.views import actions
+from studyapp.studies.views import actions, items
 from studyapp.wizard.views import drafts
 
 # The administration's own login would not ask for a second factor, so use ours.
@@ -113,6 +113,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         features.feature_redraw,
         name="feature-redraw",
     ),
+    path("runs/<int:pk>/lists/add", lists.add_to_list, name="add-to-list"),
+    path("runs/<int:pk>/lists/<int:number>/", lists.list_page, name="feature-list"),
+    path("runs/<int:pk>/lists/<int:number>/change", lists.change_list, name="change-list"),
+    path("runs/<int:pk>/lists/<int:number>.txt", lists.list_text, name="list-text"),
+    path("runs/<int:pk>/lists/<int:number>/study", drafts.study_of_list, name="study-of-list"),
     path("runs/<int:pk>/clips/<slug:sha256>.flac", features.clip_audio, name="clip-audio"),
     path("runs/<int:pk>/tracks/<slug:name>.flac", features.track_audio, name="track-audio"),
     path(
@@ -127,6 +132,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("plans/<int:pk>/discard", drafts.draft_discard, name="plan-discard"),
     path("plans/<int:pk>/<slug:step>/", drafts.draft_step, name="plan-step"),
     path("studies/<slug:slug>/<int:version>/", studies.study_page, name="study"),
+    path("studies/<slug:slug>/<int:version>/items/", items.study_items, name="study-items"),
+    path(
+        "studies/<slug:slug>/<int:version>/sounds/<slug:sha256>.flac",
+        items.study_sound,
+        name="study-sound",
+    ),
     path("studies/<slug:slug>/<int:version>/flags", studies.study_flags, name="study-flags"),
     path("studies/<slug:slug>/<int:version>/unblind", studies.unblind, name="unblind-study"),
     path("studies/<slug:slug>/<int:version>/links", entry_links.entry_links, name="entry-links"),

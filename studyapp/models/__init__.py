@@ -1,7 +1,7 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
 from studyapp.models.audit import AuditRecord
-from studyapp.models.browsing import FeatureView
+from studyapp.models.browsing import FeatureList, FeatureView
 from studyapp.models.drafts import StudyDraft
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
@@ -37,6 +37,7 @@ __all__ = [
     "Event",
     "Exemplar",
     "Feature",
+    "FeatureList",
     "FeatureView",
     "Installation",
     "Invitation",

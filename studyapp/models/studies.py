@@ -60,6 +60,11 @@ class Study(models.Model):
         EITHER = "either", "either: antiphase after a failed Huggins pitch"
         BOTH = "both", "both, one after the other"
 
+    class Selection(models.TextChoices):
+        RANDOM = "random", "drawn at random"
+        BEST = "best", "the best by a score"
+        LIST = "list", "those of a list"
+
     series = models.ForeignKey(StudySeries, on_delete=models.PROTECT, related_name="studies")
     """The owner of the link. `slug` and `project` are copied from it for lists and exports."""
     slug = models.SlugField(max_length=60)
@@ -77,6 +82,14 @@ class Study(models.Model):
     """SAEs of the runs from which features are drawn; all of them if empty."""
     strata = models.JSONField(default=default_strata, blank=True)
     """What the draw of features is stratified by: names from `drawing.STRATA`."""
+    selection = models.CharField(max_length=10, choices=Selection.choices, default=Selection.RANDOM)
+    """How features are chosen. Only `random` lets results hold for all the run's features."""
+    best_by = models.CharField(max_length=130, blank=True)
+    """For `best`: `SCORER`, the best score of any method's first label, without controls; or
+    `SCORER:METHOD`, the score of that method's first label."""
+    listed = models.JSONField(default=list, blank=True)
+    """For `list`: `RUN/SAE/INDEX` of its features, as they were when the study was made."""
+    list_name = models.CharField(max_length=100, blank=True)
     features_wanted = models.PositiveIntegerField(default=100)
     """Number of features to draw; each becomes one item under every condition."""
     ratings_per_item = models.PositiveIntegerField(default=1)

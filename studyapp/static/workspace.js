@@ -60,6 +60,18 @@
     if (own) play(own, Number(range.value) / 1000);
   });
 
+  // Ticks: a box over the column ticks all, and `x` the current row
+  function offerAll() {
+    for (const box of document.querySelectorAll("[data-tick-all]")) box.hidden = false;
+  }
+  offerAll();
+  document.addEventListener("htmx:afterSettle", offerAll);
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-tick-all]")) return;
+    const boxes = event.target.closest("table").querySelectorAll("tbody input[type=checkbox]");
+    for (const box of boxes) box.checked = event.target.checked;
+  });
+
   // Rows of a list
   const rows = () => [...document.querySelectorAll("[data-rows] tbody tr")];
   const current = () => document.querySelector("[data-rows] tr.current");
@@ -86,6 +98,7 @@
     if (marked) marked.click();
     else if (event.key === "j" && rows().length) move(1);
     else if (event.key === "k" && rows().length) move(-1);
+    else if (event.key === "x" && current()) current().querySelector(".tick input")?.click();
     else if (event.key === "/") document.querySelector("[data-search]")?.focus();
     else if (event.key === " " && !event.target.closest("button, a, summary")) {
       const next = current()?.querySelector("[data-audio]") ?? button;

@@ -31,9 +31,10 @@ def test_from_the_list_to_a_feature_and_on_by_keyboard(site: LiveSite, page: Pag
     assert Axe().run(page).violations_count == 0
     page.keyboard.press("j")
     page.keyboard.press("j")
-    chosen = page.locator("tr.current th a").inner_text()
+    chosen = page.locator("tr.current td.identifier").inner_text()
+    heading = page.get_by_role("heading", level=1).get_by_text(chosen, exact=True)
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name=chosen, exact=True).wait_for()
+    heading.wait_for()
     page.locator(".strip .timeline").first.wait_for(timeout=60_000)
     page.locator(".strip img").first.wait_for()
     assert Axe().run(page).violations_count == 0
@@ -41,7 +42,7 @@ def test_from_the_list_to_a_feature_and_on_by_keyboard(site: LiveSite, page: Pag
     line = page.locator(".playhead line").first
     until(lambda: float(line.get_attribute("x1") or 0) > 50, 20, "the playhead moves")
     page.keyboard.press("j")
-    page.get_by_role("heading", name=chosen, exact=True).wait_for(state="detached")
+    heading.wait_for(state="detached")
     page.keyboard.press("u")
     page.get_by_role("heading", name="Features").wait_for()
 
@@ -50,7 +51,7 @@ def test_a_filter_is_in_the_address_and_keeps_its_place(page: Page) -> None:
     page.get_by_label("Sort").select_option("Rarest first")
     page.wait_for_url("**order=rate*")
     rates = [
-        float(text.split()[0]) for text in page.locator("tbody td:nth-child(6)").all_inner_texts()
+        float(text.split()[0]) for text in page.locator("[data-column=rate]").all_inner_texts()
     ]
     assert rates == sorted(rates)
     page.fill("#id_q", "zzzz")

@@ -41,9 +41,10 @@ def test_an_open_study_in_under_fifteen_clicks_and_two_minutes(
         page.get_by_text(f"Step {number} of 9").wait_for()
         if number == 5:
             page.locator("#power").get_by_text("Monte Carlo error").wait_for()
-        click(page.locator("#draft-form > .actions button"))
+        click(page.locator("#draft-form > .actions button").first)
     click(page.get_by_role("button", name="Create the study"))
-    click(page.get_by_role("button", name="Freeze"))
+    click(page.get_by_text("Freeze", exact=True))
+    click(page.get_by_role("button", name="Freeze for good"))
     click(page.get_by_role("button", name="Open", exact=True))
     page.get_by_role("button", name="Pause").wait_for()
     seconds = time.monotonic() - began

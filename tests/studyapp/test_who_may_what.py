@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from studyapp.models import ApiToken, AuditRecord, Invitation, Membership, Run, Study, StudyDraft
+from studyapp.models import (
+    ApiToken,
+    AuditRecord,
+    FeatureList,
+    Invitation,
+    Membership,
+    Run,
+    Study,
+    StudyDraft,
+)
 from studyapp.wizard.services import answers
 from tests.studyapp.routes import routes
 from tests.studyapp.two_projects import ROLES, Caller, Side, administrator, ask, make_side
@@ -108,6 +117,10 @@ def feature(side: Side) -> list[Any]:
     return [side.run.pk, side.feature.sae, side.feature.index]
 
 
+def a_list(side: Side) -> list[Any]:
+    return [side.run.pk, side.listed.pk]
+
+
 def project(side: Side) -> list[Any]:
     return [side.project.pk]
 
@@ -168,6 +181,10 @@ TABLE: dict[str, Row] = {
     "redo-stage": Row("POST", editor, lambda a: [a.run.pk, "labels"]),
     "features": Row(PAGE, viewer, run), "feature": Row(PAGE, viewer, feature),
     "feature-material": Row(PAGE, viewer, feature), "feature-redraw": Row("POST", viewer, feature),
+    "add-to-list": Row("POST", editor, run, {"list": "n", "feature": "none"}),
+    "feature-list": Row(PAGE, viewer, a_list), "list-text": Row(PAGE, viewer, a_list, ok=(200,)),
+    "change-list": Row("POST", editor, a_list, {"what": "delete"}),
+    "study-of-list": Row("POST", editor, a_list),
     "clip-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.clip]),
     "track-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.track]),
     "steered-audio": Row(SAFE, viewer, lambda a: [a.run.pk, a.feature.sae, "0"]),
@@ -192,6 +209,8 @@ TABLE: dict[str, Row] = {
     "results": Row(FORM, of_project("viewer", post="editor"), version),
     "report-document": Row(PAGE, viewer, version, ok=(200,)),
     "report-file": Row(PAGE, viewer, lambda a: [*a.version, "summary.json"], ok=(200,)),
+    "study-items": Row(PAGE, editor, version, ok=(200,)),
+    "study-sound": Row(SAFE, editor, lambda a: [*a.version, a.stimulus], ok=(200,)),
     # Projects
     "project": Row(PAGE, viewer, project),
     "invite": Row("POST", owner, project, {"role": "viewer"}),
@@ -260,7 +279,7 @@ def test_what_the_others_ask_for_changes_nothing_of_the_first_project() -> None:
     a, b = make_side("a"), make_side("b")
 
     def state() -> list[Any]:
-        models = (Run, Study, StudyDraft, Membership, Invitation, ApiToken)
+        models = (Run, Study, StudyDraft, Membership, Invitation, ApiToken, FeatureList)
         of_a = [list(model.objects.order_by("pk").values()) for model in models]
         return [*of_a, AuditRecord.objects.filter(project=a.project).count()]
 

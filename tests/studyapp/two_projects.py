@@ -17,6 +17,7 @@ from studyapp.features import services as feature_views
 from studyapp.models import (
     ApiToken,
     Feature,
+    FeatureList,
     Invitation,
     Membership,
     Participation,
@@ -42,11 +43,13 @@ class Side:
     run: Run
     feature: Feature
     clip: str
+    stimulus: str
     track: str
     study: Study
     participation: Participation
     trial: Trial
     draft: StudyDraft
+    listed: FeatureList
     member: Membership
     invitation: Invitation
     secret: str
@@ -116,11 +119,14 @@ def make_side(name: str) -> Side:
     (folder / results.PAGE).write_text("<!doctype html><title>Report</title>")
     (folder / "summary.json").write_text("{}")
     return Side(
-        project=project, run=run, feature=feature, clip=clip, track=track, study=study,
+        project=project, run=run, feature=feature, clip=clip, stimulus=participation.trials.filter(
+            kind="main"
+        )[0].item.stimulus_1.sha256, track=track, study=study,
         participation=participation, trial=passages.current(participation),
         draft=StudyDraft.objects.create(
             project=project, answers={"runs": [run.pk]}, created_by=people["owner"]
         ),
+        listed=FeatureList.objects.create(run=run, name="n", members=[feature.identifier]),
         member=project.memberships.get(role="viewer"), invitation=invitation, secret=secret,
         token=token, callers=callers,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from studyapp.core.files import send
-from studyapp.core.permissions import visible
+from studyapp.core.permissions import may, visible
 from studyapp.features import services as feature_views
 from studyapp.features.selectors import features as selectors
 from studyapp.features.selectors.columns import CONFIDENCE, columns_of, explained
@@ -25,10 +25,10 @@ from studyapp.features.selectors.labels import (
 )
 from studyapp.features.views.asked import Asked
 from studyapp.features.views.shapes import Strip, bars, line
-from studyapp.models import Feature
+from studyapp.models import Feature, Role
 from studyapp.runs.services import folders
 from studyapp.runs.views.access import run_for
-from studyapp.studies.selectors import studies
+from studyapp.studies.selectors import feature_lists, studies
 
 
 @require_GET
@@ -38,7 +38,12 @@ def browser(request: HttpRequest, pk: int) -> HttpResponse:
     asked = Asked(run, request.GET)
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        context = {"run": run, "asked": asked, **_listed(asked, after, before)}
+        context = {
+            "run": run,
+            "asked": asked,
+            "can_edit": may(request.user, run.project, Role.EDITOR),
+            **_listed(asked, after, before),
+        }
     except selectors.CursorError:
         return HttpResponseRedirect(f"{reverse('features', args=[pk])}?{asked.query}")
     part = bool(getattr(request, "htmx", False)) and not request.headers.get("HX-Boosted")
@@ -59,6 +64,7 @@ def _listed(asked: Asked, after: str, before: str) -> dict[str, Any]:
     return {
         "orders": selectors.orders_of(asked.run),
         "columns": columns_of(asked.run),
+        "lists": feature_lists.of_run(asked.run),
         "rows": rows(page.features, asked.words),
         "page": page,
         "hits": hits,
@@ -81,6 +87,8 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "feature": feature,
         "headline": headline(feature, best_of(labels)),
         "columns": columns_of(feature.run),
+        "lists": feature_lists.of_run(feature.run),
+        "can_edit": may(request.user, feature.run.project, Role.EDITOR),
         "query": asked.query,
         "before": _address(pk, before, asked.query),
         "after": _address(pk, after, asked.query),

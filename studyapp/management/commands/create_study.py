@@ -18,6 +18,7 @@ from studyapp.models.steps import STEPS, paper_steps
 from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.questionnaire import wording_of
+from studyapp.studies.selectors import feature_lists
 from studyapp.studies.selectors.studies import main_items, methods_of
 from studyapp.studies.services import drawing, lifecycle, quality_rules
 from studyapp.studies.settings import SETTINGS, Setting
@@ -45,6 +46,10 @@ class Command(BaseCommand):
         parser.add_argument("--methods", help="comma-separated; default: every method of the run")
         for one in OFFERED:
             parser.add_argument(one.option, **_option(one))
+        parser.add_argument("--list", default="", help="name of one of the run's lists of features")
+        parser.add_argument(
+            "--list-file", type=Path, help="a file of features instead, SAE/INDEX, one per line"
+        )
         _add_recruitment(parser)
         parser.add_argument("--open", action="store_true", help="freeze and open the study")
 
@@ -59,6 +64,7 @@ class Command(BaseCommand):
                 methods=_words(options["methods"] or "") or methods_of(run),
                 within=partial(_recruit, options),
                 **{one.name: _read(one, options[one.name]) for one in OFFERED},
+                **_listed(run, options),
             )
             if options["open"]:
                 study = lifecycle.open_study(lifecycle.freeze(study))
@@ -111,6 +117,25 @@ def _recruit(options: dict[str, Any], study: Study) -> None:
         payment=Decimal(given[1]) if given else None,
         currency=given[2] if given else "",
     )
+
+
+def _listed(run: Run, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that say which features are listed; none if no list is given."""
+    name, file = options["list"], options["list_file"]
+    if file is not None:
+        try:
+            lines = decoded(file.read_bytes()).splitlines()
+        except (OSError, ValueError) as error:
+            raise CommandError(f"--list-file {file}: {error}") from error
+        members = [f"{run.identifier}/{line.strip()}" for line in lines if line.strip()]
+        return {"listed": members, "list_name": file.stem}
+    if not name:
+        return {}
+    row = feature_lists.named(run, name)
+    if row is None:
+        have = ", ".join(one.name for one in feature_lists.of_run(run)) or "none"
+        raise CommandError(f"{run} has no list {name!r}; its lists: {have}")
+    return {"listed": feature_lists.listed(row), "list_name": row.name}
 
 
 def _run(name: str) -> Run:

@@ -20,6 +20,12 @@ def may_be_seen(study: Study) -> bool:
     return study.state == Study.State.CLOSED or study.unblinded_at is not None
 
 
+def items_may_be_seen(study: Study) -> bool:
+    """Whether items may be seen by method: nobody has answered a draft. Later an item's identifier
+    on a page of participations would tell its method."""
+    return study.state == Study.State.DRAFT or may_be_seen(study)
+
+
 def unblind(*, study: Study, user: User, reason: str) -> Study:
     """Permanently show answers by method before the study is closed; the reason is recorded.
 

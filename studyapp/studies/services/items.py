@@ -1,11 +1,8 @@
-"""Makes the items of a study: stimuli and options, and the reasons why features could not be
-drawn."""
+"""Makes the items of a study: stimuli and options."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from studyapp.models import Clip, Condition, Item, Stimulus, Study
 from studyapp.studies.selectors.studies import PooledFeature
@@ -14,19 +11,6 @@ from studyapp.studies.services.stimuli import common_length, make_stimulus
 
 Progress = Callable[[int, int], None]
 """Called with the number of stimuli made so far and their total."""
-
-
-def left_out(pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
-    """Counts of the features that cannot be drawn; one with two reasons counts under both."""
-    reasons = [drawing.reasons_against(pooled, methods) for pooled in pool]
-    counts = Counter(reason for found in reasons for reason in found)
-    eligible = sum(not found for found in reasons)
-    return {
-        "features": len(pool),
-        "eligible": eligible,
-        "left_out": len(pool) - eligible,
-        "reasons": dict(sorted(counts.items())),
-    }
 
 
 def make_stimuli(

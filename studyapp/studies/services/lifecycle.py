@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -22,6 +22,7 @@ from studyapp.studies.services import (
     preview_copies,
     protocol,
     quality_rules,
+    selection,
     series,
     synthetic_items,
 )
@@ -47,15 +48,13 @@ def create_study(
     unknown method, a slug of another project, a number out of range, too few eligible features,
     or a clip without sound.
     """
-    study = protocol.unsaved(**settings)
+    study = _unsaved([run, *more_runs], settings)
     seed = study.seed
     runs = [run, *more_runs]
     check(study, runs, methods)
     pool = selectors.pools(runs=runs, methods=methods, saes=study.saes)
-    study.left_out = items.left_out(pool, methods)
-    drawn = drawing.draw_features(
-        pool=pool, methods=methods, wanted=study.features_wanted, seed=seed, strata=study.strata
-    )
+    study.left_out = selection.left_out(study, pool, methods)
+    drawn = selection.choose(study, pool, methods)
     clips = {one.feature.pk: drawing.draw_clips(pooled=one, seed=seed) for one in drawn}
     stimuli = items.make_stimuli(clips, study.loudness_lufs, progress)
     study.check_sounds = dict(check_sounds.make_check_sounds(study))
@@ -74,6 +73,22 @@ def create_study(
         if within is not None:
             within(study)
     return study
+
+
+def _unsaved(runs: Sequence[Run], settings: Mapping[str, Any]) -> Study:
+    """The study as it would be; what its selection of features leaves open follows from the runs.
+
+    A list counts as the selection if one is given, and as a whole if no number is given.
+    """
+    given = dict(settings)
+    if not given.get("selection"):
+        implied = {"listed": Study.Selection.LIST, "best_by": Study.Selection.BEST}
+        given["selection"] = next((how for name, how in implied.items() if given.get(name)), None)
+    if given["selection"] == Study.Selection.LIST and not given.get("features_wanted"):
+        given["features_wanted"] = len(given.get("listed") or [1])
+    if given["selection"] == Study.Selection.BEST and not given.get("best_by"):
+        given["best_by"] = selection.default_best_by(runs)
+    return protocol.unsaved(**given)
 
 
 def discard(study: Study) -> None:
@@ -174,6 +189,7 @@ def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
     for run in runs:
         _check_methods(run, methods)
     _check_saes(runs, study.saes)
+    selection.check(study, runs)
     _check_words(study, methods)
 
 

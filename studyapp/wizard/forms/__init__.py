@@ -7,12 +7,12 @@ answers contradict one another, the step that caused this says why.
 from studyapp.wizard.forms.base import Group, StepForm
 from studyapp.wizard.forms.checks import ChecksForm
 from studyapp.wizard.forms.design import (
-    FeaturesForm,
     MethodsForm,
     SizeForm,
     SourcesForm,
     TrialsForm,
 )
+from studyapp.wizard.forms.features import FeaturesForm
 from studyapp.wizard.forms.recruitment import RecruitmentForm
 from studyapp.wizard.forms.texts import TextsForm
 

@@ -22,6 +22,8 @@ class Group:
     hint: str = ""
     folded: bool = False
     """Whether they are collapsed at first."""
+    when: str = ""
+    """The values of `selection`, separated by spaces, under which they count; empty for all."""
 
 
 def field_of(one: Setting, **given: Any) -> forms.Field:
@@ -64,6 +66,12 @@ class StepForm(forms.Form):
         self.arrange()
         for name, field in self.fields.items():
             field.widget.attrs.setdefault("id", f"id_{name}")
+
+    @classmethod
+    def is_answered(cls, answers: Answers) -> bool:
+        """Whether any of the step's answers is given, not a default."""
+        table = {one.name for one in every_setting() if one.step == cls.step}
+        return not (table | set(cls.base_fields)).isdisjoint(answers)
 
     def shown(self, answers: Answers) -> dict[str, Any]:
         """The answers as the fields show them."""

@@ -6,10 +6,8 @@ from typing import Any
 
 from django import forms
 
-from studyapp.studies.settings import setting
 from studyapp.wizard import selectors
-from studyapp.wizard.forms.base import Group, StepForm, field_of
-from studyapp.wizard.services import answers as services
+from studyapp.wizard.forms.base import Group, StepForm
 from studyapp.wizard.services.answers import Answers
 
 
@@ -82,49 +80,6 @@ class MethodsForm(StepForm):
         """Offer the methods that every chosen run has."""
         found = selectors.methods_of(self.sources, self.answers["saes"])
         self.fields["methods"].choices = [(one.name, _of_method(one)) for one in found]  # type: ignore[attr-defined] # a choice field
-
-
-class FeaturesForm(StepForm):
-    """The features to draw."""
-
-    step = "features"
-    title = "Sample of features"
-    intro = (
-        "Drawn with a stored seed from the features for which every method gave at least three "
-        "labels."
-    )
-    groups = (
-        Group("Sample", ("features_wanted",)),
-        Group(
-            "Stratified by",
-            ("strata",),
-            "Features are drawn from each stratum in proportion to its size.",
-        ),
-        Group("Seed", ("seed",), folded=True),
-    )
-    strata = forms.MultipleChoiceField(
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        choices=[("sae", "SAE"), ("layer", "Layer"), ("rate", "Rate, in thirds"),
-                 ("score", "Score, in thirds")],
-    )  # fmt: skip
-    seed = field_of(setting("seed"), max_value=2**31 - 1)
-
-    def arrange(self) -> None:
-        """Count the eligible features, which limit the default number."""
-        self.eligible = services.eligible(self.answers)
-        if self.eligible and "features_wanted" not in self.draft.answers:
-            most = services.default_features(self.eligible.eligible)
-            self.initial["features_wanted"] = most
-
-    def clean_features_wanted(self) -> int:
-        """Refuse more features than can be drawn."""
-        wanted: int = self.cleaned_data["features_wanted"]
-        if self.eligible and wanted > self.eligible.eligible:
-            raise forms.ValidationError(
-                f"{wanted} is more than the {self.eligible.eligible} features that can be drawn."
-            )
-        return wanted
 
 
 class TrialsForm(StepForm):

@@ -16,7 +16,7 @@ from studyapp.models import Recruitment, Study, StudyDraft
 from studyapp.models.steps import Step
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.studies.selectors.studies import pools
-from studyapp.studies.services import frames, items
+from studyapp.studies.services import frames, selection
 from studyapp.studies.services.protocol import default_text
 from studyapp.studies.services.quality_rules import RULES
 from studyapp.studies.settings import carried_over, setting
@@ -33,6 +33,8 @@ ASKED_OF_PLAN = ("comparisons", "equivalence_bound", "text")
 """The parts of the analysis plan that a step asks for."""
 RECRUITMENT = ("entry", "service", "external_study", "payment", "currency")
 """Answers that become the study's recruitment, not a setting."""
+CHOICE = ("selection", "best_by", "listed")
+"""Answers that say which features are chosen."""
 CURRENCY = "EUR"
 TEST = "difference_mean_confidence"
 """The analysis's confirmatory test, unless the plan says otherwise."""
@@ -51,16 +53,20 @@ def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
     runs = selectors.runs_named(sources["runs"])
     methods = selectors.methods_of(runs, sources["saes"])
     answers: Answers = sources | {"methods": _default_methods(methods)} | given
+    if answers.get("selection") == Study.Selection.BEST and not answers.get("best_by"):
+        answers["best_by"] = selection.default_best_by(runs)
     if "features_wanted" not in given:
         found = eligible(answers) if with_eligible else None
         bound = min((m.named for m in methods if m.name in answers["methods"]), default=0)
-        answers["features_wanted"] = default_features(found.eligible if found else bound)
+        answers["features_wanted"] = default_features(answers, found.eligible if found else bound)
     return _defaults(answers) | answers
 
 
-def default_features(available: int) -> int:
-    """How many features are drawn by default if this many are available."""
+def default_features(answers: Answers, available: int) -> int:
+    """How many features there are by default if this many are available: of a list, all."""
     usual: int = setting("features_wanted").default
+    if answers.get("selection") == Study.Selection.LIST:
+        usual = len(answers["listed"])
     return max(1, min(usual, available))
 
 
@@ -123,7 +129,9 @@ def eligible(answers: Answers) -> Eligible | None:
     if sum(sae.features for sae in saes) > COUNTED_FEATURES:
         return None
     methods = answers["methods"]
-    found = items.left_out(pools(runs=runs, methods=methods, saes=chosen), methods)
+    asked = {name: answers[name] for name in CHOICE if answers.get(name)}
+    pool = pools(runs=runs, methods=methods, saes=chosen)
+    found = selection.left_out(Study(**asked), pool, methods)
     return Eligible(found["features"], found["eligible"], found["reasons"])
 
 

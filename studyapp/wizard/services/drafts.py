@@ -14,8 +14,9 @@ from django.db import transaction
 
 from studyapp.core.errors import StudyError
 from studyapp.jobs.services import jobs
-from studyapp.models import Job, Run, Study, StudyDraft
+from studyapp.models import FeatureList, Job, Run, Study, StudyDraft
 from studyapp.recruitment.services import configuration
+from studyapp.studies.selectors import feature_lists
 from studyapp.studies.services import lifecycle, protocol
 from studyapp.studies.settings import every_setting
 from studyapp.wizard import selectors
@@ -31,7 +32,8 @@ from studyapp.wizard.services.answers import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-VOID = {"runs": ("saes", "methods", "features_wanted", "comparisons"), "methods": ("comparisons",)}
+CHOICE = ("selection", "best_by", "listed", "list_name", "features_wanted")
+VOID = {"runs": ("saes", "methods", "comparisons", *CHOICE), "methods": ("comparisons",)}
 """Answer → the answers that become void when it changes."""
 KIND = "make_study"
 """Of the job that makes the study, in `studyapp.jobs.tasks.WORK`."""
@@ -46,17 +48,29 @@ def begin(*, created_by: User | None, run: Run | None = None) -> StudyDraft:
     return draft
 
 
+def begin_of_list(*, row: FeatureList, created_by: User | None) -> StudyDraft:
+    """A draft of a study of the list's features. Raises `StudyError` if it has none."""
+    if not row.members:
+        raise StudyError(f"the list {row.name!r} has no features")
+    draft = begin(created_by=created_by, run=row.run)
+    listed = {"listed": feature_lists.listed(row), "list_name": row.name}
+    return answer(draft=draft, step="", given=listed | {"selection": Study.Selection.LIST.value})
+
+
 def answer(*, draft: StudyDraft, step: str, given: Mapping[str, Any]) -> StudyDraft:
     """Keep the answers to a step (one of `STEPS`, or empty): values that JSON can hold.
 
     New runs make the answers about SAEs, methods and features void, new methods those about pairs.
+    How many features of a list can be had depends on methods and SAEs.
     """
     with transaction.atomic():
         row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
         answers = dict(row.answers)
-        for name, void in VOID.items():
-            if name in given and given[name] != answers.get(name, given[name]):
-                answers = {kept: answers[kept] for kept in answers if kept not in void}
+        changed = {name for name in given if given[name] != answers.get(name, given[name])}
+        void = {name for one in changed & set(VOID) for name in VOID[one]}
+        if answers.get("selection") == Study.Selection.LIST and changed & {"methods", "saes"}:
+            void.add("features_wanted")
+        answers = {kept: answers[kept] for kept in answers if kept not in void}
         row.answers = answers | dict(given)
         row.step = step or row.step
         runs = selectors.runs_named(row.answers.get("runs", []))

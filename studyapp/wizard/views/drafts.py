@@ -18,6 +18,8 @@ from studyapp.core.permissions import editable, projects_of
 from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Job, Role, Run, StudyDraft
 from studyapp.runs import selectors as run_selectors
+from studyapp.runs.views.access import run_for
+from studyapp.studies.selectors import feature_lists
 from studyapp.studies.views.access import study_for
 from studyapp.wizard import selectors
 from studyapp.wizard.forms import FORMS, StepForm
@@ -40,6 +42,22 @@ def new_study(request: HttpRequest) -> HttpResponse:
     return _step(request, draft, FIRST)
 
 
+@require_POST
+def study_of_list(request: HttpRequest, pk: int, number: int) -> HttpResponse:
+    """A draft of a study of a list's features; it begins with the methods."""
+    run = run_for(request, pk, Role.EDITOR)
+    row = feature_lists.by_id(run, number)
+    if row is None:
+        raise Http404(f"There is no list {number} of run {pk}.")
+    user = request.user if request.user.is_authenticated else None
+    try:
+        draft = services.begin_of_list(row=row, created_by=user)
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+        return redirect("feature-list", pk, number)
+    return redirect("plan-step", draft.pk, STEPS[1])
+
+
 @require_http_methods(["GET", "POST"])
 def draft_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
     """A step of a draft, and the answers to it."""
@@ -57,7 +75,7 @@ def _step(request: HttpRequest, draft: StudyDraft, step: str) -> HttpResponse:
             if draft.pk is None:
                 draft = services.begin(created_by=user)
             services.answer(draft=draft, step=step, given=form.plain())
-            following = _following(step)
+            following = "" if "review" in request.POST else _following(step)
             return redirect("plan-step", draft.pk, following) if following else _to_review(draft)
         return _shown(request, draft, step, form, status=422)
     form = _form(request, draft, step, request.POST or None)
@@ -79,7 +97,7 @@ def _shown(
         "draft": draft,
         "step": step,
         "form": form,
-        "steps": _steps(),
+        "steps": _steps(draft),
         "number": at + 1,
         "before": STEPS[at - 1] if at else "",
         "is_last": _following(step) == "",
@@ -103,7 +121,7 @@ def draft_review(request: HttpRequest, pk: int) -> HttpResponse:
         "moving": moving,
         "failed": job.error if job is not None and job.state == Job.State.FAILED else "",
         "problem": services.problem(draft, answers),
-        "steps": _steps(),
+        "steps": _steps(draft),
         "summary": [
             (step, FORMS[step].title, facts)
             for step, facts in summary.of(answers, selectors.runs_named(answers["runs"])).items()
@@ -167,8 +185,9 @@ def _offered(request: HttpRequest) -> list[Run]:
     return list(selectors.usable(editable(user, run_selectors.finished())))
 
 
-def _steps() -> list[tuple[str, str]]:
-    return [(step, form.title) for step, form in FORMS.items()]
+def _steps(draft: StudyDraft) -> list[tuple[str, str, bool]]:
+    """The steps, their titles, and whether they are answered."""
+    return [(step, form.title, form.is_answered(draft.answers)) for step, form in FORMS.items()]
 
 
 def _following(step: str) -> str:

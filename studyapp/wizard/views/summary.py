@@ -23,7 +23,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
         "methods": [("Methods", ", ".join(answers["methods"]) or "none")],
         "features": [
             ("Features", str(answers["features_wanted"])),
-            ("Stratified by", ", ".join(answers["strata"]).replace("sae", "SAE") or "nothing"),
+            ("Chosen", _chosen(answers)),
             ("Seed", str(answers["seed"])),
         ],
         "trials": [
@@ -48,6 +48,17 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
         ],
         "recruitment": _recruitment(answers),
     }
+
+
+def _chosen(answers: Answers) -> str:
+    """How the features are chosen."""
+    selection = Study.Selection(answers["selection"])
+    if selection == Study.Selection.BEST:
+        return f"the best by {answers['best_by'].replace(':', ' of ')}"
+    if selection == Study.Selection.LIST:
+        return f"from the list {answers['list_name']}" if answers["list_name"] else "from a list"
+    strata = ", ".join(answers["strata"]).replace("sae", "SAE")
+    return f"at random, {'stratified by ' + strata if strata else 'not stratified'}"
 
 
 def _training(answers: Answers) -> str:

@@ -27,7 +27,7 @@ from playwright.sync_api import Page
 from studyapp.accounts.services import accounts, projects, tokens
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
-from studyapp.models import Feature, Job, Project, Role, Run, StageRecord, Study
+from studyapp.models import Feature, FeatureList, Job, Project, Role, Run, StageRecord, Study
 from studyapp.results import services as results
 from studyapp.runs.services import configs, feature_columns, findings, lifecycle
 from tests.studyapp import factories, passages, run_findings
@@ -80,6 +80,8 @@ PAGES: dict[str, Visit] = {
     "features": ("features", lambda w: [w.run.pk], ""),
     "features-none": ("features", lambda w: [w.run.pk], "?q=zzz"),
     "feature": ("feature", of_feature, ""),
+    "feature-list": ("feature-list", lambda w: [w.run.pk, w.run.lists.get().pk], ""),
+    "study-items": ("study-items", lambda w: [w.closed.slug, 1], ""),
     "study": ("study", lambda w: [w.study.slug, 1], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
@@ -103,6 +105,7 @@ NO_PAGES = {
     # Actions, which redirect to a page.
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
+    "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study",
 }  # fmt: skip
 PARTICIPANTS = {
@@ -138,6 +141,8 @@ def world(ada: User) -> World:
     factories.make_features(run, count=8, exemplars=6)
     feature_columns.fill(run)
     stages(run)
+    members = [feature.identifier for feature in run.features.all()[:3]]
+    FeatureList.objects.create(run=run, name="The best", members=members)
     study = factories.make_study(features=4)
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))

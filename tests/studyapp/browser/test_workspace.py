@@ -24,7 +24,7 @@ from tests.studyapp.factories import make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(settings.BASE_DIR) / "test-output" / "workspace"
-MOST_CLICKS = 14
+MOST_CLICKS = 15
 
 
 class Hand:
@@ -93,9 +93,11 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
     page.get_by_text("Preparing sounds and items").wait_for()
     look(page, "plan-10-making")
     work_off(drafts.KIND)
-    expect(page.get_by_role("button", name="Freeze")).to_be_visible()
+    expect(page.get_by_text("Freeze", exact=True)).to_be_visible()
     look(page, "study-draft")
-    hand.click(page.get_by_role("button", name="Freeze"))
+    hand.click(page.get_by_text("Freeze", exact=True))
+    look(page, "study-freezing")
+    hand.click(page.get_by_role("button", name="Freeze for good"))
     expect(page.locator(".badge.accent")).to_have_text("frozen")
     hand.click(page.get_by_role("button", name="Open", exact=True))
     expect(page.locator(".badge.good").first).to_have_text("open")

@@ -154,9 +154,9 @@ def test_query_counts_do_not_grow(researcher: Client, run: Run) -> None:
         }
         counts.append({name: _queries(researcher, address) for name, address in asked.items()})
     # Two for who asks, one for the run; the browser: a page (two where it reaches those without
-    # a score), labels, clips.
+    # a score), labels, clips, lists.
     assert counts[0] == counts[1]
-    assert counts[1] == {"browser": 7, "filtered": 7, "feature": 11, "material": 5}
+    assert counts[1] == {"browser": 8, "filtered": 8, "feature": 12, "material": 5}
 
 
 def _queries(client: Client, address: str) -> int:

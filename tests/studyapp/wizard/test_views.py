@@ -511,4 +511,4 @@ def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
     factories.make_features(run, count=12, sae="layer5-n64-k4")
     many = [queries(lambda page=page: researcher.get(page)) for page in pages]
     assert few == many
-    assert max(few) <= 12
+    assert max(few) <= 13
