@@ -9,6 +9,15 @@ from django.db import models
 
 from studyapp.models.projects import Project
 
+CONTROLS = frozenset({"random-label"})
+"""Methods that label without listening. `pipeline.labelers` says the same about its registry; a
+test compares them, since only two rooms of the site may import the pipeline."""
+
+
+def is_control(method: str) -> bool:
+    """Whether `METHOD` or `METHOD@VARIANT` is a control."""
+    return method.partition("@")[0] in CONTROLS
+
 
 class Run(models.Model):
     """One execution of the pipeline under one frozen config: a directory and this row."""

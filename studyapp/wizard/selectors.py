@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from studyapp.core.methods import is_control
 from studyapp.models import (
     Feature,
     LabelCandidate,
@@ -18,6 +17,7 @@ from studyapp.models import (
     StudyDraft,
     StudySeries,
 )
+from studyapp.models.runs import is_control
 from studyapp.studies.services.drawing import OWN_CANDIDATES
 
 

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from studyapp.core.methods import is_control
 from studyapp.core.text import fold
 from studyapp.models import Clip, Exemplar, Feature, FeatureView, LabelCandidate
+from studyapp.models.runs import is_control
 
 MAX_WORDS = 6
 

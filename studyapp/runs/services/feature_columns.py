@@ -16,9 +16,9 @@ from itertools import combinations
 from django.db import connection
 
 from studyapp.core.batches import batched
-from studyapp.core.methods import is_control
 from studyapp.core.text import fold
 from studyapp.models import Feature, LabelCandidate, Run
+from studyapp.models.runs import is_control
 
 BATCH = 500
 BEST = 3

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import Any, TypeAlias
 
-from studyapp.core.methods import is_control
+from studyapp.models.runs import is_control
 from studyapp.runs.views import charts
 from studyapp.runs.views.charts import Bar, Chart, Dot, Line, Rule, Tick, number, percent, value
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from studyapp.core.methods import is_control
 from studyapp.models import Feature, Item, Stimulus, Study
+from studyapp.models.runs import is_control
 from studyapp.studies.selectors.studies import main_items
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studyapp.core.methods import is_control
 from studyapp.models import LabelCandidate, Run
+from studyapp.models.runs import is_control
 
 
 def first_label_scores(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from studyapp.core.errors import StudyError
-from studyapp.core.methods import is_control
 from studyapp.models import Run, Study
+from studyapp.models.runs import is_control
 from studyapp.studies.selectors import scores
 from studyapp.studies.selectors.studies import PooledFeature
 from studyapp.studies.services import drawing

@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from studyapp.core.methods import is_control
 from studyapp.models import FeatureList, Run, Study
+from studyapp.models.runs import is_control
 from studyapp.studies.selectors import feature_lists, scores
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.base import Group, StepForm, field_of

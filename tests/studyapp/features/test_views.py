@@ -14,12 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from pipeline import labelers, scorers
-from studyapp.core import methods
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
 from studyapp.features.selectors import features as selectors
 from studyapp.features.selectors.columns import SCORERS
 from studyapp.models import Feature, Job, LabelCandidate, Run, Study
+from studyapp.models import runs as models_of_runs
 from studyapp.runs.services import feature_columns
 from tests.studyapp import factories, passages
 
@@ -360,7 +360,7 @@ def test_a_feature_is_called_by_its_label(researcher: Client, run: Run) -> None:
 
 
 def test_controls_are_those_of_the_pipeline() -> None:
-    assert set(labelers.CONTROLS) == set(methods.CONTROLS)
+    assert set(labelers.CONTROLS) == set(models_of_runs.CONTROLS)
     assert set(SCORERS) >= {*scorers.SCORERS, *scorers.FORMER_NAMES, *feature_columns.SCORERS}
 
 
