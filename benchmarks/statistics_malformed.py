@@ -281,7 +281,7 @@ def outcome(path: Path) -> str:
         if not line or "\n" in line or len(line) > 1000:
             raise ValueError(f"not one clear line: {line!r}") from error
         return line
-    report(analysis.summary, [], analysis.own)
+    report(analysis, [])
     r_files(analysis.summary, analysis.responses)
     return "report"
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from analysis.reading.people import Sample
+from analysis.reading.study import Study
+
 NOT_ESTIMABLE = "Not estimable"
 
 
@@ -188,6 +191,10 @@ class Summary:
     """`before` the first answer, `after` it (or never), or `unknown` (`plan.fixed`)."""
     deviations: tuple[str, ...] = ()
     """Every departure of this analysis from the study's plan."""
+    study: Study = field(default_factory=Study)
+    """The study's own facts."""
+    sample: Sample = field(default_factory=Sample)
+    """Who took part; empty without `participants.csv`."""
     text_similarity: str = ""
     """How the similarity of listeners' own names to labels was computed, if there are any."""
 

@@ -37,6 +37,7 @@ from analysis.models.mixed_choices import describe_choice_models
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
+from analysis.reading.people import read_sample
 from analysis.reading.plan import (
     ACCURACY_TEST,
     DEFAULT_TEST,
@@ -45,8 +46,10 @@ from analysis.reading.plan import (
 )
 from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
+from analysis.reading.study import study_of
 from analysis.reading.table import Responses, read_responses
 from analysis.report.about.deviations import deviations
+from analysis.report.about.ranked import Group, Ranked, by_sae, ranked
 from analysis.report.settings import Procedure, Settings, procedure_of
 from analysis.threads import one_thread
 
@@ -69,6 +72,10 @@ class Analysis:
     """Machine scores and confidence per feature (`machine_scores.score_points`)."""
     own: OwnWords | None
     """The listeners' own names (`free_text`)."""
+    ranks: dict[str, list[Ranked]]
+    """Method to its features, the best first."""
+    groups: list[Group]
+    """Confidence by SAE; empty with a single one."""
 
 
 @one_thread()
@@ -105,6 +112,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         without_exclusions=_without(read, labels, excluded, settings, done),
         flags=flag_counts(quality),
         versions=_versions(),
+        study=study_of(study, read),
+        sample=read_sample(folder, read, responses),
         comparisons=tuple(together(responses, done.pairs(responses.methods))),
         plan=_plan_of(study, done.plan),
         plan_fixed=done.fixed,
@@ -120,6 +129,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         curves=_curves(responses, labels),
         points=score_points(responses, labels),
         own=own,
+        ranks={m: ranked(responses, labels, m, settings.feature_pages) for m in responses.methods},
+        groups=by_sae(responses),
     )
 
 

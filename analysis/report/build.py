@@ -1,9 +1,10 @@
 """The files of the report.
 
 `build_report` does everything, for the command line and for the site. It writes
-`report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/`,
-`figures/*.svg` and, if mixed models were fitted, `mixed_models.R` and `choice_models.R`, and
-returns the `Summary`. The same table, companions, seed and number of resamples give the same bytes.
+`report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/` and as LaTeX
+under `latex/`, `methods.txt` (a methods section), `figures/*.svg` and, if mixed models were fitted,
+`mixed_models.R` and `choice_models.R`, and returns the `Summary`. The same table, companions, seed
+and number of resamples give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,8 @@ from analysis.listeners.free_text import COLUMNS, OwnWords
 from analysis.models.rscript import r_files
 from analysis.models.rscript_choices import choice_files
 from analysis.report import figures, figures_listeners, page, sections
+from analysis.report.about.latex import latex_tables
+from analysis.report.about.paste import as_text
 from analysis.report.analyse import Analysis, analyse
 from analysis.report.output import write_all
 from analysis.report.settings import Settings
@@ -41,6 +44,7 @@ def build_report(
     exclusions: Path | None = None,
     embeddings: Path | None = None,
     embed_command: str | None = None,
+    feature_pages: Mapping[str, str] | None = None,
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
@@ -56,6 +60,7 @@ def build_report(
         exclusions=exclusions,
         embeddings=embeddings,
         embed_command=embed_command,
+        feature_pages=feature_pages or {},
     )
     analysis = analyse(table_path, settings)
     write_all(out, files(analysis, draw(analysis)))
@@ -94,7 +99,7 @@ def _consensus(summary: Summary) -> figures.Figure | None:
 def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, str]:
     """Every file of the report: its path in the folder, and its text."""
     summary = analysis.summary
-    title, body = sections.report(summary, drawings, analysis.own, analysis.straight_line)
+    title, body = sections.report(analysis, drawings)
     text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     return {
         "report.html": page.page(title, body),
@@ -103,6 +108,8 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         "tests.csv": rows_csv(HypothesisTest, summary.tests),
         "tables/participations.csv": frame_csv(analysis.quality),
         "tables/features.csv": frame_csv(features_table(analysis.responses)),
+        "methods.txt": as_text(summary),
+        **latex_tables(summary, analysis.ranks),
         **_own_names(analysis.own),
         **_without(summary),
         **r_files(summary, analysis.responses),

@@ -22,15 +22,24 @@ from analysis.estimates.descriptives import Ratings
 from analysis.estimates.results import Estimate
 from analysis.listeners.calibration import Bin
 from analysis.reading.columns import HIGHEST, LOWEST, SCALE
-from analysis.report.palette import DARK_TEXT, GRID, INK, LIGHT_TEXT, MUTED, STEPS, method_colour
+from analysis.report.palette import (
+    DARK_TEXT,
+    GRID,
+    INK,
+    LIGHT_TEXT,
+    MUTED,
+    PAPER,
+    STEPS,
+    method_colour,
+)
 from analysis.report.text import clean, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-WIDTH = 4.6
-"""Inches; about a phone's width at the page's scale, so that 9-point text stays readable there."""
+WIDTH = 5.6
+"""Inches; a figure fills the page's column, and its 9-point text stays readable on a phone."""
 
 MOST_ROWS = 24
 """A figure shows no more rows than this; the tables have all."""
@@ -226,6 +235,8 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
                 textcoords="offset points",
                 ha="center",
                 va="bottom",
+                # The line at zero must not strike through the name.
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
             )
         reach = max([0.5, *(abs(v) for e in shown for v in (e.low, e.high, e.value) if v)])
         ax.set_xlim(-1.12 * reach, 1.12 * reach)

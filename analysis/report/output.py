@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.errors import AnalysisError
 
-OWN_FOLDERS = ("figures", "tables")
+OWN_FOLDERS = ("figures", "tables", "latex")
 """Folders in the output that belong to the report and are replaced as a whole."""
 
 

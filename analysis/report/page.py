@@ -13,23 +13,25 @@ from analysis.report.palette import VARIABLES, themed
 from analysis.report.text import clean, escape
 
 _STYLE = """
-:root { color-scheme: light dark; --paper: #fdfdfc; --panel: #f4f4f2; %LIGHT% }
-@media (prefers-color-scheme: dark) { :root { --paper: #15171a; --panel: #1e2125; %DARK% } }
+:root { color-scheme: light dark; --panel: #f4f4f2; --warn: #fdf0d5; %LIGHT% }
+@media (prefers-color-scheme: dark) { :root { --panel: #1e2125; --warn: #40310d; %DARK% } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 1.0625rem/1.6 Charter, "Bitstream Charter", "Iowan Old Style", Georgia, serif; }
 main { max-width: 46rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; }
-h3 { font-size: 1.05rem; margin: 1.8rem 0 .3rem; }
+h3 { font-size: 1.1rem; margin: 2rem 0 .3rem; }
+h4 { font-size: 1rem; margin: 1.6rem 0 .3rem; }
+h2 { border-top: 1px solid var(--grid); padding-top: 1.4rem; }
 p { margin: .6rem 0; }
 .lead { font-size: 1.15rem; }
-.warning { padding: .6rem .9rem; border-left: 4px solid currentColor; background: var(--panel); }
+.warning { padding: .8rem 1rem; border-left: 4px solid #c98a00; background: var(--warn); }
 .quiet, figcaption, caption, .under { color: var(--muted); }
 .under { display: block; font-size: .86em; white-space: nowrap; }
 .interval { color: var(--muted); white-space: nowrap; margin-left: .35em; }
 .value { white-space: nowrap; }
-.why { white-space: normal; }
+.why { white-space: normal; overflow-wrap: anywhere; }
 a { color: inherit; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .86em;
   overflow-wrap: anywhere; }
@@ -47,9 +49,9 @@ caption span { display: block; position: sticky; left: 0; width: 100%;
   max-width: min(43.5rem, calc(100vw - 2rem)); }
 blockquote { margin: .8rem 0; padding-left: 1rem;
   border-left: 3px solid var(--grid); white-space: pre-wrap; overflow-wrap: anywhere; }
+.paste { padding-left: 1rem; border-left: 3px solid var(--grid); overflow-wrap: anywhere; }
 td.reason { color: var(--muted); font-size: .9em; min-width: 10rem; white-space: normal; }
 figure { margin: 1.6rem 0; }
-.plot { max-width: 32rem; }
 .plot svg { width: 100%; height: auto; display: block; }
 .plot svg text { font-family: system-ui, sans-serif !important; }
 figcaption, caption { font-size: .93rem; line-height: 1.45; }
@@ -57,18 +59,25 @@ figcaption { margin-top: .5rem; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; }
 ul { padding-left: 1.2rem; }
-nav { font: .92rem system-ui, sans-serif; margin: 1.2rem 0 0; }
-nav a { margin-right: .9rem; white-space: nowrap; }
+nav { font: .92rem/1.5 system-ui, sans-serif; margin: 1.2rem 0 0; }
+nav ol { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem;
+  margin: 0; padding: 0; }
+table.labels { table-layout: fixed; }
+table.labels :is(th, td):first-child { width: 2.2rem; }
+table.labels td { text-align: left; overflow-wrap: break-word; padding: .45rem 0 .45rem .9rem; }
+table.labels th.n { text-align: left; }
 @media (max-width: 30rem) {
   body { font-size: 1rem; } main { padding: 1.5rem 1rem 3rem; } h1 { font-size: 1.55rem; }
   th, td { padding-right: .5rem; } td.n, th.n { padding-left: .5rem; }
-  td.reason { min-width: 0; }
+  .paste { padding-left: 1rem; border-left: 3px solid var(--grid); overflow-wrap: anywhere; }
+td.reason { min-width: 0; }
   table.prose thead { display: none; }
   table.prose :is(tbody, tr, th, td, caption) { display: block; }
   table.prose tr { padding: .5rem 0; border-bottom: 1px solid var(--grid); }
   table.prose th { font-weight: 600; }
   table.prose :is(th, td) { border: 0; padding: .1rem 0; }
   .interval { display: block; margin: 0; font-size: .9em; }
+  .plot { margin: 0 -1rem; }
 }
 @media print { main { max-width: none; } }
 """

@@ -6,6 +6,7 @@ each by the CSS variable of its name.
 
 from __future__ import annotations
 
+PAPER = "#fdfdfc"
 INK = "#1c1d1f"
 MUTED = "#6d7278"
 GRID = "#dfe2e5"
@@ -27,6 +28,7 @@ _METHODS = (
 )
 
 VARIABLES: dict[str, tuple[str, str]] = {
+    "paper": (PAPER, "#15171a"),
     "ink": (INK, "#e9eaec"),
     "muted": (MUTED, "#9aa1a8"),
     "grid": (GRID, "#33383d"),

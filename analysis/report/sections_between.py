@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from analysis.estimates.hypothesis_tests import CONFIRMATORY
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.report.cells import first_up, stacked
 from analysis.report.page import heading, html_table, paragraph
@@ -28,8 +29,13 @@ BETWEEN = (
     "difference_clmm_mean_confidence",
     "difference_clmm_share_at_least_4",
 )
-MAIN = ("difference_identification_corrected", "difference_mean_confidence")
-"""The rows of each comparison that the page shows even with many of them."""
+MAIN = (
+    "difference_identification_corrected",
+    "difference_mean_confidence",
+    "difference_share_at_least_4",
+    "difference_share_first_label",
+)
+"""The rows of each comparison outside the appendix."""
 CAPTIONS = {
     "difference_share_at_least_4": "; differences of shares are in percentage points",
     "superiority_ratings": ". Superiority is how often a rating of the first method is above one "
@@ -38,28 +44,91 @@ CAPTIONS = {
     "latent scale",
 }
 """What the caption says of a row, if the row is there."""
+RESAMPLED = "by both, resampled"
 MOST_PAIRS = 6
 """With more comparisons than this the page shows only the main rows of each."""
 
 
-def between(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
-    """The section; nothing if there is only one method."""
-    found = [e for e in summary.estimates if e.name in BETWEEN and e.recommended]
+def confirmatory(summary: Summary) -> Iterator[str]:
+    """The tests that were named beforehand, apart from all others; nothing with a single method."""
+    if len(summary.methods) < 2:
+        return
+    yield heading("Confirmatory results", "confirmatory")
+    tests = [t for t in summary.tests if t.family == CONFIRMATORY]
+    if not tests:
+        yield paragraph("There is no confirmatory test: every result below is exploratory.")
+        return
+    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    rows = [[_tested(t), _estimate(found.get((t.name, t.method))), *_p_values(t)] for t in tests]
+    by = "named by the plan" if _planned(summary) else "by this program’s default"
+    caption = (
+        f"<b>Table #.</b> The confirmatory tests ({_counted(tests)}, {by}), adjusted together by "
+        "Holm’s method. A null hypothesis is rejected where the adjusted p is below "
+        f"{1 - summary.level:.2f}."
+    )
+    yield html_table(caption, ["comparison, null hypothesis", "estimate", "p", "adjusted p"], rows)
+
+
+def _tested(t: HypothesisTest) -> str:
+    """What a confirmatory test compares, its null hypothesis, and how it was made."""
+    how = [escape(t.note)] if t.note else []
+    if t.statistic is not None:
+        df = f", {number(t.df, 1)} df" if t.df is not None else ""
+        how.append(f"statistic {number(t.statistic)}{df}")
+    lines = [first_up(t.label), "; ".join(how) if t.p is not None else first_up(t.reason)]
+    return f"<b>{escape(t.method)}</b>" + "".join(
+        f'<span class="under why">{line}</span>' for line in lines if line
+    )
+
+
+def _p_values(t: HypothesisTest) -> list[str]:
+    if t.p is None or t.p_adjusted is None:
+        return ["not made", ""]
+    return [p_value(t.p), p_value(t.p_adjusted)]
+
+
+def _estimate(e: Estimate | None) -> str:
+    if e is None or e.value is None:
+        return "—"
+    return f'<span class="value">{value(e)}</span><span class="under">{interval(e)}</span>'
+
+
+def differences(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
+    """The main differences of each comparison; nothing without a comparison."""
+    found = _found(summary)
     if not found:
         return
-    names = [f"{a} − {b}" for a, b in summary.comparisons]
-    found.sort(key=lambda e: (names.index(e.method), BETWEEN.index(e.name)))
-    yield heading("Difference between methods", "differences")
-    yield _differences(found, names)
+    yield heading("Difference between methods", "differences", 3)
+    yield _differences([e for e in found if e.name in MAIN], _names(summary))
     if "differences" in pictures:
         yield pictures["differences"]
-    yield from _tests(summary.tests, names, _planned(summary))
+
+
+def every_difference(summary: Summary) -> Iterator[str]:
+    """The appendix: every difference, the exploratory tests, and other clusterings."""
+    found = _found(summary)
+    if not found:
+        return
+    yield heading("Every difference and exploratory test", "every-difference", 3)
+    yield _differences(found, _names(summary))
+    yield from _tests(summary.tests, _names(summary))
     yield from _clusterings(summary)
+
+
+def _names(summary: Summary) -> list[str]:
+    return [f"{a} − {b}" for a, b in summary.comparisons]
+
+
+def _found(summary: Summary) -> list[Estimate]:
+    """Every difference, by comparison."""
+    names = _names(summary)
+    found = [e for e in summary.estimates if e.name in BETWEEN and e.recommended]
+    return sorted(found, key=lambda e: (names.index(e.method), BETWEEN.index(e.name)))
 
 
 def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
     one = len(names) == 1
-    shown = [e for e in found if len(names) <= MOST_PAIRS or e.name in MAIN]
+    shown = [e for e in found if len(names) <= MOST_PAIRS or e.name in MAIN[:2]]
     rows = [
         [first_up(e.label) if one else f"{escape(e.method)}: {escape(e.label)}", stacked(e)]
         for e in shown
@@ -74,9 +143,9 @@ def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
     return html_table(caption, ["", "difference"], rows)
 
 
-def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool) -> Iterator[str]:
-    shown = [t for t in tests if len(names) <= MOST_PAIRS or t.family == "confirmatory"]
-    if not shown:
+def _tests(tests: Sequence[HypothesisTest], names: Sequence[str]) -> Iterator[str]:
+    shown = [t for t in tests if t.family != CONFIRMATORY]
+    if not shown or len(names) > MOST_PAIRS:
         return
     one = len(names) == 1
     rows = [
@@ -87,11 +156,8 @@ def _tests(tests: Sequence[HypothesisTest], names: Sequence[str], planned: bool)
         for t in shown
     ]
     caption = (
-        "<b>Table #.</b> Tests, with the null hypothesis in the first column. The confirmatory "
-        f"tests ({_counted(tests)}, "
-        + ("named by the plan" if planned else "by this program’s default")
-        + ") are adjusted by Holm’s method, the exploratory ones by Benjamini and Hochberg’s, both "
-        "over all comparisons."
+        "<b>Table #.</b> Exploratory tests, with the null hypothesis in the first column, adjusted "
+        "over all comparisons by Benjamini and Hochberg’s method."
     )
     yield html_table(caption, ["", "statistic", "p", "adjusted p"], rows)
 
@@ -106,8 +172,7 @@ def _counted(tests: Sequence[HypothesisTest]) -> str:
 
 
 def _small(t: HypothesisTest) -> str:
-    words = ", ".join(part for part in (t.family, escape(t.note)) if part)
-    return f'<span class="under why">{words}</span>'
+    return f'<span class="under why">{escape(t.note)}</span>' if t.note else ""
 
 
 def _numbers(t: HypothesisTest) -> list[str]:
@@ -140,12 +205,12 @@ def _clusterings(summary: Summary) -> Iterator[str]:
                 *(_clustered(e) for e in cells),
             ]
         )
-    yield heading("The same numbers under other clusterings", "clusterings", 3)
+    yield heading("The same numbers under other clusterings", "clusterings", 4)
     yield paragraph(
         "The interval recommended for this design is in bold: by participant if each feature was "
         "rated once, by both if features were rated more than once."
     )
-    head = ["", *(f"by {escape(way)}" if "bootstrap" not in way else "pigeonhole" for way in ways)]
+    head = ["", *(f"by {escape(way)}" if "bootstrap" not in way else RESAMPLED for way in ways)]
     yield html_table(
         "<b>Table #.</b> Intervals, by the unit that is taken as independent.", head, rows
     )

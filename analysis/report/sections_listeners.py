@@ -47,7 +47,7 @@ def choices(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     )
     if not shown:
         return
-    yield heading("Choices", "choices")
+    yield heading("Choices", "choices", 3)
     yield shown
     if "consensus" in pictures:
         yield pictures["consensus"]
@@ -70,14 +70,14 @@ def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     )
     if not shown:
         return
-    yield heading("Machine against listener", "machine")
+    yield heading("Machine scores and listeners", "machine", 3)
     yield shown
     yield from (pictures[name] for name in ("score", "reliability") if name in pictures)
 
 
 def agreement(summary: Summary) -> Iterator[str]:
     """How much listeners agreed on the same feature under the same method."""
-    yield heading("Agreement of listeners", "agreement")
+    yield heading("Agreement of listeners", "agreement", 3)
     reasons = {e.reason for e in summary.estimates if e.name in AGREEMENT}
     if all(e.value is None for e in summary.estimates if e.name in AGREEMENT) and len(reasons) == 1:
         yield paragraph(f"Not estimable: {reasons.pop()}.")

@@ -53,7 +53,9 @@ def _said(summary: Summary) -> str:
         pairs = ", ".join(f"{a} − {b}" for a, b in fixed["comparisons"])
         parts.append(f"the comparisons {pairs}")
     if fixed.get("confirmatory"):
-        parts.append("the confirmatory tests " + ", ".join(fixed["confirmatory"]))
+        labels = {t.name: t.label for t in summary.tests}
+        named = "; ".join(f"“{labels.get(name, name)}”" for name in fixed["confirmatory"])
+        parts.append(f"the confirmatory tests of {named}")
     if fixed.get("equivalence_bound"):
         parts.append(f"equivalence within {fixed['equivalence_bound']:g} steps")
     if fixed.get("statuses"):

@@ -28,7 +28,7 @@ SOURCES = {
 
 def quality(summary: Summary, line: float) -> Iterator[str]:
     """The section: who is flagged, what was excluded, and what the exclusions change."""
-    yield heading("Quality of the answers", "quality")
+    yield heading("Quality of the answers", "quality", 3)
     yield from _flags(summary, line)
     yield per_method_table(
         summary,

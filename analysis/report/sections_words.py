@@ -29,7 +29,7 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     """The section; nothing if no listener gave a name of their own."""
     if own is None:
         return
-    yield heading("In the listeners’ own words", "words")
+    yield heading("Listeners’ own words", "words", 3)
     yield paragraph(
         f"Similarity is {escape(own.similarity)}, from 0 (nothing in common) to 1 (the same). A "
         "method’s value is meaningful only in comparison with its value for other features’ labels."
@@ -45,7 +45,7 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     more = f" {many(left, 'further feature')} in the table’s file." if left else ""
     yield "<details><summary>Each feature: the methods’ labels, the listeners’ names</summary>"
     yield prose_table(
-        "<b>Table #.</b> Labels in the order of their rank, and listeners’ own names in groups of "
+        "Labels in the order of their rank, and listeners’ own names in groups of "
         f"similar ones (mean similarity {number(GROUP_AT)} or more), with how often each was "
         f"given; all are in <code>tables/free_text.csv</code>, and for a spreadsheet in "
         f"<code>free_text.spreadsheet.csv</code>.{more}",

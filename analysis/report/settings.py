@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Settings:
     """Vectors of the free texts and labels (`similarity`)."""
     embed_command: str | None = None
     """A command that makes these vectors."""
+    feature_pages: Mapping[str, str] = field(default_factory=dict)
+    """Run to the address with which its features' pages begin; the report links them."""
 
     def __post_init__(self) -> None:
         if self.resamples is not None and self.resamples < LEAST_RESAMPLES:
