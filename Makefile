@@ -86,7 +86,9 @@ bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage
 
 bench-statistics: $(VENV)/.demo
-	$(BIN)/python -m benchmarks.statistics_coverage --processes 2
+	$(BIN)/python -m benchmarks.statistics_coverage --processes 2 --resume data/statistics.jsonl
+	$(BIN)/python -m benchmarks.statistics_coverage --processes 2 --resume data/statistics.jsonl \
+	  --part ratings choices --cells border --most 40 --studies 2000
 	$(BIN)/python -m benchmarks.statistics_speed
 	$(BIN)/python -m benchmarks.statistics_malformed
 

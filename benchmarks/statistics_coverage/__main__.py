@@ -31,7 +31,7 @@ PARTS = (
     Part("ratings", grid, measure_ratings, 25),
     Part("families", family_cells, measure_families, 25),
     Part("choices", choice_grid, measure_choices, 10),
-    Part("whole", whole_cells, measure_whole, 5, share=0.1),
+    Part("whole", whole_cells, measure_whole, 2, share=0.1),
 )
 
 
@@ -59,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only-print", action="store_true", help="measure nothing more")
     parser.add_argument("--pooled", nargs="+", default=(), help="also by structure and place")
     given = parser.parse_args(arguments)
+    if given.resume is not None:
+        given.resume.parent.mkdir(parents=True, exist_ok=True)
     records = Records.read(given.resume)
     parts = [p for p in PARTS if not given.part or p.name in given.part]
     for part in () if given.only_print else parts:

@@ -89,7 +89,7 @@ def grid() -> tuple[Cell, ...]:
     return tuple(sorted((cell for cell in found if cell.possible), key=_shuffled))
 
 
-def _shuffled(cell: Cell) -> str:
+def _shuffled(cell: Cell | ChoiceCell) -> str:
     return hashlib.sha256(cell.name.encode()).hexdigest()
 
 
@@ -160,12 +160,13 @@ def choice_grid() -> tuple[ChoiceCell, ...]:
     alike = [
         c for c in rated if (c.icc_listener, c.icc_feature, c.own) in ((0, 0, 0), (0.3, 0.3, 0.15))
     ]
-    return tuple(
+    found = [
         ChoiceCell(cell, kind, accuracy, lift=0.5)
         for accuracy in ACCURACIES
         for kind in ("identification", "candidates")
         for cell in alike
-    )
+    ]
+    return tuple(sorted(found, key=_shuffled))
 
 
 def family_cells() -> list[Cell]:

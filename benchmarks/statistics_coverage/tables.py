@@ -102,13 +102,17 @@ def _row(name: str, of: list[Rate]) -> str:
     return f"| {name} | {len(of)} | {100 * hits / given:.1f} | {at} | {outside} | {over} |"
 
 
+NEVER = ("a constant", "not a parameter", "simulated", "no interval: noise", "no interval was")
+"""How the reasons begin of what has an interval in no design."""
+
+
 def _not_given(tallies: dict[str, Tally]) -> Iterator[str]:
     """For each number its cells without it, by the most frequent reason."""
     where: dict[tuple[str, str], list[str]] = {}
     for cell, tally in tallies.items():
         for name, reasons in tally.absent.items():
             given, missed = tally.counts.get(name, [0, 0])[0], reasons.total()
-            if missed > given:
+            if missed > given and not next(iter(reasons)).startswith(NEVER):
                 where.setdefault((name, _general(reasons.most_common(1)[0][0])), []).append(cell)
     if where:
         yield "\nNot given in most studies of these cells:\n"

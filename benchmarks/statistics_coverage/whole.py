@@ -2,21 +2,23 @@
 
 Slow, therefore measured on a balanced fraction of the cells. Half of the cells have candidates with
 scores and own words, the other half identification; half have normal noise, which the probit model
-takes to be so, the other half logistic noise. Agreement and consensus are "for these listeners":
-their true value is that of the study's own listeners on thousands of new features.
+takes to be so, the other half logistic noise. Consensus is "for these listeners": its true value is
+that of the study's own listeners on thousands of new features.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from analysis.arrays import Floats
+from analysis.arrays import Floats, Ints
+from analysis.estimates.intervals import numbered
 from analysis.listeners.agreement import (
     brennan_prediger,
     counts_table,
@@ -56,8 +58,9 @@ from benchmarks.statistics_coverage.tally import Tally
 
 RESAMPLES = 400
 """Bootstrap resamples; the report's default is 10,000."""
-NEW_FEATURES = 3000
-"""New features, rated by a study's own listeners, from which agreement "for these" is known."""
+NEW_FEATURES, LISTENERS = 3000, 1000
+"""New features, judged by a study's own listeners, from which consensus "for these listeners" is
+known; judged by many new ones, from which agreement is."""
 DRAWS = 200_000
 """Ratings, each of a new feature by a new listener, from which the scores' values are known."""
 MINE = ("a", "a − b", "all methods")
@@ -65,11 +68,12 @@ MINE = ("a", "a − b", "all methods")
 
 
 def whole_cells() -> list[ChoiceCell]:
-    """The fraction, with kinds of choice and accuracies in turn."""
-    return [
+    """The fraction, with kinds of choice and accuracies in turn; the smallest studies first."""
+    found = [
         ChoiceCell(cell, ("candidates", "identification")[i % 2], ACCURACIES[i % 3])
         for i, cell in enumerate(fraction())
     ]
+    return sorted(found, key=lambda choice: choice.cell.features * choice.cell.ratings)
 
 
 def link_of(choice: ChoiceCell) -> str:
@@ -114,6 +118,7 @@ def truths(choice: ChoiceCell, population: Population) -> dict[str, float]:
         | _spreads_of_hits(choice, kind)
         | choice_forms.truths(choice, population)
         | _of_words(choice)
+        | dict(_of_all_listeners(choice))
         | (dict(_of_scores(choice)) if choice.kind == "candidates" else {})
     )
 
@@ -207,41 +212,82 @@ def _of_machine(choice: ChoiceCell, rng: np.random.Generator) -> dict[str, float
     return {"brier": float(np.mean((p - hit) ** 2)), "auroc_confidence": float(auroc)}
 
 
-def of_these_listeners(
-    choice: ChoiceCell, population: Population, method: Method, rng: np.random.Generator
-) -> dict[str, float]:
-    """Agreement and consensus of a study's own listeners on new features like the study's."""
-    cell = choice.cell
-    if cell.ratings < 2:
-        return {}
-    # 1) Who rates each new feature, and which of these ratings are not missing, [feature, rater].
-    order = np.argsort(rng.random((NEW_FEATURES, cell.participants)), axis=1)
-    rater = order[:, : cell.ratings]
+@dataclass(frozen=True)
+class Judged:
+    """New features, each judged by as many listeners as in the cell; all arrays are [answer]."""
+
+    unit: Ints
+    step: Ints
+    """The rating, from 0."""
+    place: Ints
+    """The chosen label."""
+
+    @property
+    def n(self) -> int:
+        """Features that were judged."""
+        return int(self.unit.max()) + 1
+
+
+def judged(
+    choice: ChoiceCell,
+    population: Population,
+    rng: np.random.Generator,
+    *,
+    level: Floats,
+    scale: Floats,
+    hit: Floats,
+) -> Judged:
+    """Each new feature is judged by some of the listeners; `level` and so on are [listener]."""
+    cell, spread = choice.cell, spread_of(choice)
+    # 1) Who judges each feature, and which of these answers are not missing, [feature, rater].
+    rater = np.argsort(rng.random((NEW_FEATURES, len(level))), axis=1)[:, : cell.ratings]
     kept = rng.random(rater.shape) >= MISSING
     feature = np.broadcast_to(np.arange(NEW_FEATURES)[:, None], rater.shape)[kept]
     rater = rater[kept]
-    _, unit = np.unique(feature, return_inverse=True)
     # 2) Their ratings and choices.
-    sd = math.sqrt(cell.icc_feature + cell.own)
-    level = rng.normal(0, sd, NEW_FEATURES)[feature] + method.side.level[rater]
-    step = rate(population, rng, level, method.side.scale[rater]).astype(np.int64) - 1
-    spread = spread_of(choice)
+    of_feature = rng.normal(0, math.sqrt(cell.icc_feature + cell.own), NEW_FEATURES)
+    rated = rate(population, rng, of_feature[feature] + level[rater], scale[rater])
     known = rng.normal(0, math.hypot(spread.feature, spread.own), NEW_FEATURES)
-    place = choose(choice, rng, known[feature] + method.listener[rater])
-    # 3) The coefficients.
-    n = int(unit.max()) + 1
-    one = np.ones((1, n))
-    ratings = counts_table(unit, step, n, OPTIONS)
-    found = {name: float(of(ratings, one)[0]) for name, (_, of) in COEFFICIENTS.items()}
-    choices = counts_table(unit, place, n, OPTIONS)
+    place = choose(choice, rng, known[feature] + hit[rater])
+    return Judged(numbered(feature)[0], rated.astype(np.int64) - 1, place)
+
+
+def of_these_listeners(
+    choice: ChoiceCell, population: Population, method: Method, rng: np.random.Generator
+) -> dict[str, float]:
+    """Consensus of a study's own listeners on new features like the study's."""
+    if choice.cell.ratings < 2:
+        return {}
+    side = method.side
+    new = judged(choice, population, rng, level=side.level, scale=side.scale, hit=method.listener)
+    choices = counts_table(new.unit, new.place, new.n, OPTIONS)
     several = choices[choices.sum(axis=1) >= 2]
     size = np.full(len(several), OPTIONS)
-    found |= {name: float(measure.of(several, size).mean()) for name, measure in CONSENSUS.items()}
+    return {name: float(measure.of(several, size).mean()) for name, measure in CONSENSUS.items()}
+
+
+@lru_cache(maxsize=64)
+def _of_all_listeners(choice: ChoiceCell) -> tuple[tuple[str, float], ...]:
+    """Agreement of all listeners on all features: thousands of both."""
+    cell, spread, rng = choice.cell, spread_of(choice), np.random.default_rng(2)
+    if cell.ratings < 2:
+        return ()
+    population = population_of(cell, link_of(choice))
+    # 1) Many listeners, of whom few judge the same features.
+    level = rng.normal(0, math.sqrt(cell.icc_listener), LISTENERS)
+    scale = rng.choice(population.scales, LISTENERS)
+    hit = rng.normal(0, math.hypot(spread.listener, spread.preference), LISTENERS)
+    new = judged(choice, population, rng, level=level, scale=scale, hit=hit)
+    # 2) The coefficients.
+    one = np.ones((1, new.n))
+    ratings = counts_table(new.unit, new.step, new.n, OPTIONS)
+    found = {name: float(of(ratings, one)[0]) for name, (_, of) in COEFFICIENTS.items()}
+    choices = counts_table(new.unit, new.place, new.n, OPTIONS)
     found["brennan_prediger_choice"] = float(brennan_prediger(choices, one, OPTIONS)[0])
     # Labels are those of their feature: chance agreement depends on how many features there are.
-    labels = sparse_counts(unit, unit * OPTIONS + place, n, n * OPTIONS)
-    groups = np.repeat(np.eye(n // cell.features), cell.features, axis=1)
-    weights = np.zeros((len(groups), n))
+    labels = sparse_counts(new.unit, new.unit * OPTIONS + new.place, new.n, new.n * OPTIONS)
+    groups = np.repeat(np.eye(new.n // cell.features), cell.features, axis=1)
+    weights = np.zeros((len(groups), new.n))
     weights[:, : groups.shape[1]] = groups
     found["alpha_choice"] = float(np.mean(krippendorff_nominal(labels, weights)))
-    return found
+    return tuple(found.items())
