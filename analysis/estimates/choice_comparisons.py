@@ -130,7 +130,7 @@ def _difference(
 
 
 def _newcombe(pair: Pair, guess: Floats, way: str) -> Callable[[float], Interval]:
-    """Newcombe's interval at any level, from each side's Wilson interval corrected for chance."""
+    """Newcombe's interval at any level, from each side's interval corrected for chance."""
     sides = [pair.one_side(first, pair.values) for first in (True, False)]
     chance = [float(guess[side].mean()) for side in (pair.is_a, ~pair.is_a)]
 

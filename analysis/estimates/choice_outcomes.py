@@ -128,14 +128,14 @@ class Trials:
 def corrected_interval(linear: Linear, g: float, way: str, level: float) -> Interval:
     """Interval of a chance-corrected accuracy π, the value of `linear`, at the mean chance g.
 
-    p = g + (1 − g) π is the accuracy that π implies; Wilson's limits of p, under one clustering,
-    are turned back into limits of π. With a single number of options p is the observed accuracy,
+    p = g + (1 − g) π is the accuracy that π implies; the limits of p, under one clustering, are
+    turned back into limits of π. With a single number of options p is the observed accuracy,
     and the interval is exactly that of accuracy, corrected. With several, p can fall a little below
     0 where nearly every answer is wrong; it is cut there.
     """
     implied = min(max(g + (1 - g) * linear.value, 0.0), 1.0)
     share = dataclasses.replace(linear, value=implied, influence=(1 - g) * linear.influence)
-    found = share.wilson(way, len(linear.influence), level)
+    found = share.share(way, len(linear.influence), level)
     if found.low is None or found.high is None:
         return found
     low, high = ((limit - g) / (1 - g) for limit in (found.low, found.high))

@@ -26,15 +26,13 @@ from analysis.estimates.intervals import (
     ONE_FEATURE,
     ONE_PARTICIPANT,
     STUDENT,
-    WILSON_CLUSTERED,
-    WILSON_TWO_WAY,
     clustered_variance,
-    share_interval,
     student_quantile,
     t_interval,
     two_way_variance,
 )
 from analysis.estimates.results import Estimate, Interval, Quantity
+from analysis.estimates.shares import of_logit, of_logit_two_way, share_interval
 from analysis.reading.columns import HIGHEST, LOWEST, WIDEST
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
@@ -42,7 +40,6 @@ WAYS = (PARTICIPANT, FEATURE, BOTH)
 STUDENT_FEATURE = "Student's t on the standard error clustered by feature"
 STUDENT_TWO_WAY = "Student's t on the standard error clustered by participant and feature"
 LOGIT_T = "Student's t on logit((mean − 1)/4), standard error"
-WILSON_FEATURE = "Wilson on the effective number of ratings, clustered by feature"
 
 
 @dataclass(frozen=True)
@@ -144,16 +141,22 @@ class Linear:
             return independent_ratings(self.participant, self.feature)
         return self.clusters(clustered_by)
 
-    def wilson(self, clustered_by: str, n: float, level: float) -> Interval:
-        """Wilson's interval of a share of `n` units (`intervals.share_interval`)."""
+    def share(self, clustered_by: str, n: float, level: float) -> Interval:
+        """Interval of a share of `n` units (`shares.share_interval`)."""
         clusters = self.clusters(clustered_by)
         if clusters < 2:
             return Interval.none(self.too_few(clustered_by))
-        kind = {PARTICIPANT: WILSON_CLUSTERED, FEATURE: WILSON_FEATURE}.get(
-            clustered_by, WILSON_TWO_WAY
-        )
-        variance = self.variance(clustered_by)
-        return share_interval(self.value, variance, n, clusters, level=level, kind=kind)
+        variance = self._logit_variance(clustered_by) if 0 < self.value < 1 else 0.0
+        return share_interval(self.value, variance, n, clusters, level=level, by=clustered_by)
+
+    def _logit_variance(self, clustered_by: str) -> float:
+        """The variance of logit(value): the jackknife's, and at least the linearised one."""
+        if clustered_by == BOTH:
+            own = of_logit_two_way(self.value, self.influence, self.participant, self.feature)
+        else:
+            unit = self.participant if clustered_by == PARTICIPANT else self.feature
+            own = of_logit(self.value, self.influence, unit)
+        return max(own, self.variance(clustered_by) / (self.value * (1 - self.value)) ** 2)
 
     def too_few(self, clustered_by: str, lost: int = 1) -> str:
         """Why there are too few clusters: one participant, one feature, or no degree of freedom."""

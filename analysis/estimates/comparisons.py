@@ -37,7 +37,7 @@ from analysis.estimates.results import Estimate, Interval
 from analysis.estimates.shared_features import paired_difference
 from analysis.estimates.superiority import superiorities
 
-NEWCOMBE = "Newcombe's hybrid of the two Wilson intervals, on the effective number of ratings"
+NEWCOMBE = "Newcombe's hybrid of the two shares' intervals"
 STUDENT_BY = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE, BOTH: STUDENT_TWO_WAY}
 
 
@@ -133,11 +133,10 @@ def share_difference(
     """Difference of two shares of ratings; `hits` [rating] is 1 where a rating counts, else 0.
 
     If each participant rated one method, each feature was rated once per method, and there is one
-    study: Newcombe
-    (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from Wilson limits on the
-    effective number of ratings (`share_interval`) instead of the plain ones. Otherwise Student's t
-    on the recommended clustered standard error; where both shares are 0 or 1 that has no variance,
-    and the interval is Newcombe's, on each side's number of clusters.
+    study: Newcombe (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from the
+    limits of `shares` instead of Wilson's. Otherwise Student's t on the recommended clustered
+    standard error; where both shares are 0 or 1 that has no variance, and the interval is
+    Newcombe's, on each side's number of clusters.
     """
     linear = pair.linear(hits)
     simple = not (pair.crossed or linear.repeated) and pair.stratum is None
@@ -153,7 +152,7 @@ def share_difference(
 
 def _newcombe(pair: Pair, hits: Floats, way: str, level: float) -> Interval:
     sides = [pair.one_side(first, hits) for first in (True, False)]
-    limits = [one.wilson(way, len(one.influence), level) for one in sides]
+    limits = [one.share(way, len(one.influence), level) for one in sides]
     return square_and_add(sides[0].value, limits[0], sides[1].value, limits[1])
 
 

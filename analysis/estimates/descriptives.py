@@ -204,12 +204,12 @@ def rating_share(
     level: float = LEVEL,
     ways: Sequence[str] = ALL_WAYS,
 ) -> list[Estimate]:
-    """A share of ratings, with Wilson's clustered interval by participant, by feature and by both.
+    """A share of ratings, with an interval (`shares`) by participant, by feature and by both.
 
     `hits` [rating] is 1 where a rating counts, else 0.
     """
     linear = ratings.linear(hits)
-    intervals = {way: linear.wilson(way, len(hits), level) for way in clusterings(ways)}
+    intervals = {way: linear.share(way, len(hits), level) for way in clusterings(ways)}
     quantity = ratings.quantity(name, label, "share", level)
     return each_way(linear, intervals, quantity, count=int(hits.sum()), of=len(hits))
 
@@ -224,14 +224,14 @@ def means_share(
 ) -> list[Estimate]:
     """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
 
-    With one rating per feature the share of features is the share of ratings. Interval: Wilson's on
-    the effective number of units. To cluster, each of a unit's n_u ratings gets an equal part of
+    With one rating per feature the share of features is the share of ratings. Interval:
+    `shares`. To cluster, each of a unit's n_u ratings gets an equal part of
     the unit's influence, (verdict − share) / (n_u × units); units that have listeners or features
     in common then covary. Participants clustered by participant are independent units: plain
     Wilson.
 
     The share of features depends on the number of ratings per feature: with few ratings their
-    means spread more widely.
+    means spread more widely. Where features have several ratings it has no interval (`validity`).
     """
     # 1) One verdict per unit, and their share.
     at = ratings.feature if unit == FEATURE else ratings.participant
@@ -242,14 +242,18 @@ def means_share(
     parts = (verdict - share)[at] / sums.weight[at] / sums.n
     linear = Linear(share, parts, ratings.participant, ratings.feature)
     # 3) The intervals.
-    intervals = {way: linear.wilson(way, sums.n, level) for way in clusterings(ways)}
+    intervals = {way: linear.share(way, sums.n, level) for way in clusterings(ways)}
     if unit == PARTICIPANT and sums.n > 1 and PARTICIPANT in ways:
         intervals[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
+    name = f"share_{unit}_means_{word}_4"
+    design = Design(repeated=linear.repeated, clusters=linear.clusters(linear.recommended))
+    if against := reason_against(name, design):
+        intervals = dict.fromkeys(intervals, Interval.none(against))
     label = f"share of {unit}s whose mean rating is {sign} 4"
     if unit == FEATURE:
         label += "; depends on the number of ratings per feature"
-    quantity = ratings.quantity(f"share_{unit}_means_{word}_4", label, "share", level)
+    quantity = ratings.quantity(name, label, "share", level)
     return each_way(linear, intervals, quantity, count=int(verdict.sum()), of=sums.n)
 
 

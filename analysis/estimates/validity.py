@@ -90,6 +90,16 @@ def _own_differences(design: Design) -> str:
     )
 
 
+def _means_of_ratings(design: Design) -> str:
+    """A feature's mean moves with every listener who rated it, and passes 4 all at once."""
+    if not design.repeated:
+        return ""
+    return (
+        "no interval where features were rated by several participants: it would cover the "
+        "expected share too rarely"
+    )
+
+
 def _many_clusters(design: Design) -> str:
     if design.clusters >= LEAST_FOR_SD:
         return ""
@@ -107,6 +117,13 @@ _MEANS = Rule(
 )
 
 
+_FEATURE_MEANS = Rule(
+    _means_of_ratings,
+    "coverage 64 and 68 % of the two with 10 listeners × 100 features × 10 ratings, in the middle "
+    "of the scale, where listeners and features account for .3 of the variance each (100 studies).",
+)
+
+
 RULES: dict[str, Rule] = {
     "welch_participant_means": _MEANS,
     "permutation_participant_means": _MEANS,
@@ -117,6 +134,8 @@ RULES: dict[str, Rule] = {
         "one rating per feature: exact if differences are symmetric (not measured). Features rated "
         "by several, whose levels differ between methods (.15 of the variance): 14.8 %.",
     ),
+    "share_feature_means_at_least_4": _FEATURE_MEANS,
+    "share_feature_means_above_4": _FEATURE_MEANS,
     "sd_confidence": Rule(
         _many_clusters,
         "coverage 94.2 to 95.4 % with 40 listeners × 100 features × 4 ratings; with fewer "

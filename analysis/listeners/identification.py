@@ -70,7 +70,7 @@ def chance(trials: Trials, ratings: Ratings, name: str, label: str, level: float
 
 
 def _corrected(trials: Trials, ratings: Ratings, level: float) -> Estimate:
-    """The mean of `Trials.corrected`, with Wilson's interval of accuracy, corrected likewise."""
+    """The mean of `Trials.corrected`, with the interval of accuracy, corrected likewise."""
     label = "accuracy corrected for chance (0: random choice, 1: always right)"
     quantity = ratings.quantity("identification_corrected", label, "share", level)
     if not trials.known:
@@ -130,7 +130,7 @@ def _d_prime(trials: Trials, ratings: Ratings, level: float) -> Estimate:
     expected = {m: p_correct(value, m) for m in np.unique(options).tolist()}
     residual = trials.hit - np.array([expected[m] for m in options.tolist()])
     linear = Linear(accuracy, residual / len(residual), ratings.participant, ratings.feature)
-    found = linear.wilson(linear.recommended, len(residual), level)
+    found = linear.share(linear.recommended, len(residual), level)
     return quantity.estimated(
         value, _d_prime_interval(found, options), clustered_by=linear.recommended
     )

@@ -160,5 +160,5 @@ def _intervals(summary: Summary) -> str:
     return (
         f"Intervals are 95 % intervals with standard errors clustered by {' or '.join(units)}: "
         "Student’s t on the logit of (mean − 1)/4 for means, Student’s t for differences of means, "
-        "Wilson’s interval on the effective number of ratings for shares."
+        "Student’s t on the logit with the jackknife’s standard error for shares."
     )

@@ -107,4 +107,4 @@ def test_one_of_a_kind_has_no_interval_of_that_kind() -> None:
     assert one.student(FEATURE, 0.95, (1, 5)).low is not None
     assert one.student(BOTH, 0.95, (1, 5)).low is None
     assert mean_of(np.ones(3), each, each).student(PARTICIPANT, 0.95, (1, 5)).low is None
-    assert mean_of(values, each, zeros).wilson(FEATURE, 3, 0.95).low is None
+    assert mean_of(values, each, zeros).share(FEATURE, 3, 0.95).low is None

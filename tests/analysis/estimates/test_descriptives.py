@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from analysis.estimates.clustering import BOTH
 from analysis.estimates.descriptives import describe, ratings_of
-from analysis.estimates.intervals import (
-    ONE_PARTICIPANT,
-    WILSON_CLUSTERED,
-    WILSON_TWO_WAY,
-    wilson_interval,
-)
+from analysis.estimates.intervals import ONE_PARTICIPANT, wilson_interval
 from analysis.estimates.results import Estimate
+from analysis.estimates.shares import LOGIT_JACKKNIFE
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, write_csv
 
@@ -82,13 +79,17 @@ def test_with_one_rating_a_feature_its_share_is_that_of_ratings(tmp_path: Path) 
     ratings = [(f"p{i % 9}", f"f{i}", 1 + (i * i) % 5) for i in range(45)]
     found = estimates(tmp_path, ratings)
     features, rated = found["share_feature_means_at_least_4"], found["share_at_least_4"]
-    assert features.interval == rated.interval == WILSON_CLUSTERED
+    assert features.interval == rated.interval == f"{LOGIT_JACKKNIFE}, clustered by participant"
     assert (features.low, features.high) == pytest.approx((rated.low, rated.high), abs=1e-12)
 
 
 def test_features_rated_repeatedly_are_clustered_both_ways(tmp_path: Path) -> None:
     ratings = [(f"p{i % 9}", f"f{i % 5}", 1 + (i * i) % 5) for i in range(45)]
-    assert estimates(tmp_path, ratings)["share_feature_means_at_least_4"].interval == WILSON_TWO_WAY
+    found = estimates(tmp_path, ratings)
+    assert found["share_at_least_4"].interval == f"{LOGIT_JACKKNIFE}, clustered by {BOTH}"
+    of_features = found["share_feature_means_at_least_4"]
+    assert (of_features.low, of_features.recommended) == (None, True)
+    assert of_features.reason.startswith("no interval where features were rated by several")
 
 
 def test_participant_means_are_independent_units(tmp_path: Path) -> None:

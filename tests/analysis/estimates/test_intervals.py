@@ -17,7 +17,6 @@ from analysis.estimates.intervals import (
     codes,
     mean_interval,
     multinomial_weights,
-    share_interval,
     stream,
     studentised_roots,
     two_way_variance,
@@ -92,7 +91,6 @@ def test_no_interval_without_two_participants_or_spread() -> None:
     same = ClusterSums(np.full(9, 8.0), np.full(9, 2.0))
     assert mean_interval(one, rng=stream(0, "x"), resamples=100).reason == ONE_PARTICIPANT
     assert mean_interval(same, rng=stream(0, "x"), resamples=100).reason == NO_SPREAD
-    assert share_interval(0.5, 0.0, 10, 1).reason == ONE_PARTICIPANT
 
 
 def test_limits_stay_on_the_scale() -> None:
@@ -100,23 +98,6 @@ def test_limits_stay_on_the_scale() -> None:
     found = mean_interval(sums, rng=stream(0, "x"), resamples=500, bounds=(1, 5))
     assert found.high is not None
     assert found.high <= 5
-
-
-def test_a_share_of_none_or_all_has_the_width_of_its_participants() -> None:
-    none = share_interval(0.0, 0.0, 400, 40)
-    every = share_interval(1.0, 0.0, 400, 40)
-    assert none.low == 0.0
-    assert every.high == 1.0
-    assert none.high == pytest.approx(0.0928, abs=5e-4)  # t² / (40 + t²), t on 39 df
-    assert none.high == pytest.approx(1 - (every.low or 0), abs=1e-12)
-
-
-def test_clustering_widens_a_share_and_never_narrows_it() -> None:
-    alone = share_interval(0.5, 0.25 / 400, 400, 40)
-    clustered = share_interval(0.5, 0.25 / 100, 400, 40)
-    tight = share_interval(0.5, 0.25 / 4000, 400, 40)
-    assert (clustered.low or 0) < (alone.low or 0)
-    assert tight == alone
 
 
 def test_two_way_variance_is_a_sum_over_pairs_that_share_a_cluster() -> None:
