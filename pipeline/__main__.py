@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | recovery | verify | steer | convert`.
+"""The command line: `python -m pipeline run | quality | recovery | verify | steer | convert`.
 
 An error is one line on standard error, with exit code 2.
 """
@@ -37,9 +37,15 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
+    until = "activations" if options.sweep else options.until
     directory = execute(
-        config, options.out, progress=TqdmProgress(), until=options.until, redo=options.redo
+        config, options.out, progress=TqdmProgress(), until=until, redo=options.redo
     )
+    if options.sweep:
+        from pipeline.stages.sweep import lines, sweep
+
+        print("\n".join(lines(sweep(config, directory, progress=TqdmProgress()))))
+        return 0
     for stage, entry in directory.manifest()["stages"].items():
         print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
     return 0
@@ -87,6 +93,20 @@ def _verify(options: argparse.Namespace) -> int:
         print(problem)
     print(f"{len(problems)} problems" if problems else "no problems", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _quality(options: argparse.Namespace) -> int:
+    from pipeline.stages.quality import lines, quality
+    from pipeline.store.run_directory import RunDirectory
+
+    records = quality(
+        RunDirectory(options.dir),
+        progress=TqdmProgress(),
+        tracks=options.tracks,
+        device=options.device,
+    )
+    print("\n".join(lines(records)))
+    return 0
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -151,7 +171,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="STAGE",
         help="re-run this stage and the stages that depend on it",
     )
+    run.add_argument(
+        "--sweep", action="store_true",
+        help="compare learning rates on validation frames after the stage activations, and end",
+    )  # fmt: skip
     run.set_defaults(command=_run)
+
+    measured = commands.add_parser(
+        "quality",
+        help="how well the SAEs reconstruct validation tracks, and what the subject loses",
+    )
+    measured.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    measured.add_argument(
+        "--tracks", type=_count, default=16, metavar="N",
+        help="number of tracks on which the subject's loss is measured; 0 for none (default: 16)",
+    )  # fmt: skip
+    _add_device(measured)
+    measured.set_defaults(command=_quality)
 
     recovery = commands.add_parser(
         "recovery", help="report which of the corpus's planted concepts the features recovered"

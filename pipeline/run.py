@@ -40,7 +40,7 @@ STAGE_FUNCTIONS: dict[str, str] = {
 }
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 
-MADE_OF = {"steering": "exemplars", "recovery": "features", "benchmark": "labels"}
+MADE_OF = {"quality": "sae", "steering": "exemplars", "recovery": "features", "benchmark": "labels"}
 """Manifest entries written by separate commands, and the last stage that each of them reads."""
 
 RECORDED_PACKAGES = (

@@ -51,6 +51,10 @@ class SaeFacts:
     """Latents above 0 per validation frame, on average."""
     validation_dead_share: float | None = None
     """Share of the latents that fire in no validation frame."""
+    validation_dense_share: float | None = None
+    """Share of the latents that fire in more than a tenth of the validation frames."""
+    validation_cosine: float | None = None
+    """Mean cosine between validation frames and their reconstructions, both less b_dec."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ frames. 1 − FVU is the explained variance. As a ratio of sums it weighs each d
 variance, and does not depend on unit or scale; it is not the mean of ratios per frame or per
 dimension that some libraries call by the same name.
 *L0*: the mean over frames of the number of latents above 0; at most k.
-*Dead share*: the number of latents that are above 0 in none of the frames, over n.
+*Density* of a latent: the share of the frames in which it is above 0. *Dead share*: latents of
+density 0, over n. *Dense share*: latents of a density over `DENSE`, over n.
+*Cosine*: the mean over frames of the cosine between x − b_dec and x̂ − b_dec. Without subtracting
+b_dec it would be near 1 for any SAE, since activations lie far from the origin.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.store.activations import ShardFacts, shard_paths
 from pipeline.store.run_directory import RunDirectory
@@ -29,6 +33,12 @@ FRAMES_AT_ONCE = 1024
 """Frames whose dense pre-activations [frame, latent] are in memory together."""
 
 
+DENSE = 0.1
+"""Density over which a latent counts as dense."""
+DENSITY_EDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Upper edges, inclusive, of the density histogram's bins; the first begins above 0."""
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """An SAE's figures on frames that it was not trained on; see the module."""
@@ -37,17 +47,21 @@ class HeldOut:
     fvu: float
     l0: float
     dead_share: float
+    dense_share: float
+    cosine: float
+    densities: tuple[int, ...]
+    """Number of latents in each bin of `DENSITY_EDGES`; dead ones are in none."""
 
 
 def evaluate(sae: TopKSae, frames: Iterable[Tensor], *, scale: float = 1.0) -> HeldOut | None:
-    """FVU, L0 and dead share of `sae` over all `frames`, given in parts [frame, d] of raw
+    """The figures of `sae` over all `frames`, given in parts [frame, d] of raw
     activations.
 
     The SAE reads them divided by `scale`. None if there is no frame, or if all frames are equal,
     so that SST is 0.
     """
     device = sae.W_dec.device
-    error, squares = 0.0, 0.0
+    error, squares, cosines = 0.0, 0.0, 0.0
     # Σ_t (x_t − c) and Σ_t ‖x_t − c‖² about c = b_dec, which lies near x̄: about 0 the difference
     # of two large sums would lose its digits. float64, since there may be 10⁸ terms.
     total = torch.zeros(sae.W_dec.shape[1], dtype=torch.float64, device=device)
@@ -58,10 +72,12 @@ def evaluate(sae: TopKSae, frames: Iterable[Tensor], *, scale: float = 1.0) -> H
             for rows in torch.split(part, FRAMES_AT_ONCE):
                 x = rows.to(device, torch.float32) / scale
                 latents = sae.encode(x)
+                restored = sae.decode(latents)
                 # 1) SSE. Each `float` waits for the GPU, once per `FRAMES_AT_ONCE` frames.
-                error += float((x - sae.decode(latents)).double().square().sum())
-                # 2) The sums for SST.
+                error += float((x - restored).double().square().sum())
+                # 2) The sums for SST, and the cosines.
                 about = (x - sae.b_dec).double()
+                cosines += float(F.cosine_similarity(about, (restored - sae.b_dec).double()).sum())
                 squares += float(about.square().sum())
                 total += about.sum(dim=0)
                 # 3) In how many frames each latent fired, [n].
@@ -78,7 +94,17 @@ def evaluate(sae: TopKSae, frames: Iterable[Tensor], *, scale: float = 1.0) -> H
         fvu=error / spread,
         l0=int(fired.sum()) / count,
         dead_share=float((fired == 0).double().mean()),
+        dense_share=float((fired > DENSE * count).double().mean()),
+        cosine=cosines / count,
+        densities=_histogram(fired.cpu() / count),
     )
+
+
+def _histogram(density: Tensor) -> tuple[int, ...]:
+    """Number of latents in each bin of `DENSITY_EDGES`, for densities [n]."""
+    edges = torch.tensor(DENSITY_EDGES, dtype=density.dtype)
+    places = torch.bucketize(density[density > 0], edges)
+    return tuple(torch.bincount(places, minlength=len(edges)).tolist())
 
 
 def frames_of_tracks(

@@ -141,6 +141,8 @@ def _store(
         validation_fvu=figures.fvu if figures else None,
         validation_l0=figures.l0 if figures else None,
         validation_dead_share=figures.dead_share if figures else None,
+        validation_dense_share=figures.dense_share if figures else None,
+        validation_cosine=figures.cosine if figures else None,
     )
     checkpoint.save(writer, spec.name, trained.sae, facts, _training(config.sae, spec))
     history = table_of(TrainingRecord, trained.history)

@@ -78,6 +78,42 @@ class TrainingRecord:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class QualityRecord:
+    """`quality.parquet`: one SAE on validation tracks, written by `python -m pipeline quality`.
+    Formulas: `pipeline/sae/evaluate.py`, `pipeline/subjects/losses.py`."""
+
+    sae: str = column("name of the SAE")
+    hookpoint: str = column("where the SAE reads")
+    n_latents: int = column("number of latents")
+    k: int = column("latents per frame that it was trained for")
+    frames: int = column("validation frames of the next seven columns")
+    fvu: float = column("fraction of variance unexplained")
+    l0: float = column("latents above 0 per frame, on average")
+    dead_share: float = column("latents above 0 in no frame, over all")
+    dense_share: float = column("latents above 0 in more than a tenth of the frames, over all")
+    cosine: float = column("mean cosine of frame and reconstruction, both less b_dec")
+    densities: tuple[int, ...] = column(
+        "latents by the share of frames in which they are above 0: up to 1e-5, 1e-4, 1e-3, 1e-2, "
+        "1e-1, 1; without those that never are"
+    )
+    loss_tracks: int = column("validation tracks of the columns that follow; 0 for a control")
+    loss: tuple[float, ...] = column("the subject's cross-entropy of each codebook's codes", "nats")
+    loss_reconstructed: tuple[float, ...] = column(
+        "the same with the SAE's reconstruction in place of the stream at the hookpoint", "nats"
+    )
+    loss_mean: tuple[float, ...] = column(
+        "the same with the mean of these tracks' frames in its place", "nats"
+    )
+    loss_zero: tuple[float, ...] = column("the same with zeros in its place", "nats")
+    loss_recovered: float | None = column(
+        "(loss_mean − loss_reconstructed) / (loss_mean − loss), each summed over codebooks"
+    )
+    loss_recovered_from_zero: float | None = column(
+        "the same with loss_zero in place of loss_mean, as SAELens has it"
+    )
+
+
 @dataclass(frozen=True)
 class FeatureRecord:
     """`features/NAME.parquet`: one latent, kept or dropped."""

@@ -19,6 +19,7 @@ from pipeline.subjects.base import (
     DEFAULT_SAMPLING,
     Generated,
     Intervention,
+    Replacement,
     Sampling,
     SubjectFacts,
 )
@@ -91,6 +92,17 @@ class AudiocraftSubject:
         with torch.inference_mode():
             found = self._stream.read(hookpoints, lambda: self._lm(ids, [], null))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
+
+    def code_losses(
+        self, codes: torch.Tensor, hookpoint: str | None = None, put: Replacement | None = None
+    ) -> torch.Tensor:
+        """Mean cross-entropy of the next code per codebook [codebook]; unconditional."""
+        from pipeline.subjects.delay import delayed_ids
+        from pipeline.subjects.losses import code_losses
+
+        ids = delayed_ids(codes, special=self._lm.special_token_id).to(self._device)
+        null = self._null_condition(len(codes))
+        return code_losses(lambda: self._lm(ids, [], null), ids, self._stream, hookpoint, put)
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""

@@ -17,7 +17,7 @@ has seen. The first K − 1 frames still have special tokens in the higher codeb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,6 +55,9 @@ class SubjectFacts:
         """The first frame whose step holds no special token."""
         return self.n_codebooks - 1
 
+
+Replacement = Callable[["torch.Tensor"], "torch.Tensor"]
+"""Another stream for the stream [frame, d] at a hookpoint, float32 both."""
 
 HALVES = ("both", "conditional")
 """Which half of the batch an intervention changes under classifier-free guidance."""
@@ -159,6 +162,13 @@ class Subject(Protocol):
     ) -> dict[str, torch.Tensor]:
         """Unconditional residual stream [batch, frame, d] at each hookpoint, for codes
         [batch, codebook, frame]; float32; blocks after the deepest hookpoint are not computed."""
+
+    def code_losses(
+        self, codes: torch.Tensor, hookpoint: str | None = None, put: Replacement | None = None
+    ) -> torch.Tensor:
+        """Mean cross-entropy of the next code in nats, per codebook [codebook] float64, for codes
+        [batch, codebook, frame]; with `put`, after that was put in the stream's place at the
+        hookpoint. Both concern only steps that hold no special token, see `subjects.losses`."""
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """The input of the codec's decoder for codes [batch, codebook, frame]: Σ_q e_q[code_q], the

@@ -29,11 +29,12 @@ class _DeepestReached(Exception):  # noqa: N818 - no error: it ends a forward ea
 
 
 class _ThisThread(threading.local):
-    """What forward passes of the current thread read and add."""
+    """What forward passes of the current thread read, replace and add."""
 
     wanted: frozenset[Place] = frozenset()
     deepest: Place | None = None
     added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
+    replaced: dict[Place, Callable[[torch.Tensor], torch.Tensor]] = {}
     found: dict[Place, torch.Tensor] = {}
 
 
@@ -88,6 +89,18 @@ class ResidualStream:
         finally:
             self._thread.added = {}
 
+    @contextmanager
+    def replaced(
+        self, hookpoint: str, function: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Iterator[None]:
+        """Within this context, forward passes of this thread put `function` of the stream
+        [batch, step, d] in its place."""
+        self._thread.replaced = {self.place(hookpoint): function}
+        try:
+            yield
+        finally:
+            self._thread.replaced = {}
+
     def _register_hooks(self, module: nn.Module, before: Place, after: Place) -> None:
         def entering(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
             changed = self._hook(before, inputs[0])
@@ -105,6 +118,8 @@ class ResidualStream:
         unchanged. Steering comes first: what is read is what the next block sees."""
         thread = self._thread
         changed = None
+        if place in thread.replaced:
+            hidden = changed = thread.replaced[place](hidden)
         for step, halves in thread.added.get(place, ()):
             hidden = changed = _with_vector(hidden, step, halves)
         if place in thread.wanted:

@@ -20,6 +20,7 @@ from pipeline.subjects.base import (
     DEFAULT_SAMPLING,
     Generated,
     Intervention,
+    Replacement,
     Sampling,
     SubjectFacts,
 )
@@ -94,6 +95,23 @@ class TransformersSubject:
         with torch.inference_mode():
             found = self._stream.read(hookpoints, lambda: self._decoder(**given))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
+
+    def code_losses(
+        self, codes: torch.Tensor, hookpoint: str | None = None, put: Replacement | None = None
+    ) -> torch.Tensor:
+        """Mean cross-entropy of the next code per codebook [codebook]; unconditional."""
+        from pipeline.subjects.delay import delayed_ids
+        from pipeline.subjects.losses import code_losses
+
+        ids = delayed_ids(codes, special=int(self._decoder.config.pad_token_id)).to(self._device)
+
+        def logits_of() -> torch.Tensor:
+            # [batch × codebook, step, card].
+            found = self._language_model(input_ids=ids.flatten(0, 1), use_cache=False).logits
+            logits: torch.Tensor = found.unflatten(0, ids.shape[:2])
+            return logits
+
+        return code_losses(logits_of, ids, self._stream, hookpoint, put)
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""

@@ -34,6 +34,20 @@ def test_fvu_is_the_sum_of_errors_over_the_sum_of_squares_about_the_mean() -> No
     # Only the last frame has a third entry, of 1: SSE = 1. SST = (4 + 1 + 1) + (4 + 1 + 1) + 0.
     assert found.fvu == pytest.approx(1 / 12)
     assert (found.frames, found.l0, found.dead_share) == (3, (2 + 1 + 2) / 3, 1 / 4)
+    # Latents 0, 1 and 3 fire in 2, 2 and 1 of 3 frames. b_dec is 0, and the last frame (2, 1, 0, 1)
+    # becomes (2, 1, 0, 0).
+    assert (found.dense_share, found.densities) == (3 / 4, (0, 0, 0, 0, 0, 3))
+    assert found.cosine == pytest.approx((1 + 1 + 5 / (6 * 5) ** 0.5) / 3)
+
+
+def test_a_latents_density_falls_into_the_bin_of_its_upper_edge() -> None:
+    x = torch.zeros(1000, 4)
+    x[:, 0] = 1
+    x[:100, 1] = 1  # exactly a tenth of the frames: not dense
+    x[:2, 2] = 1
+    found = evaluate(axes(k=3), [x])
+    assert found is not None
+    assert (found.densities, found.dense_share) == ((0, 0, 0, 1, 1, 1), 1 / 4)
 
 
 def test_parts_scale_and_centre_make_no_difference() -> None:
@@ -83,6 +97,8 @@ def test_a_run_keeps_each_saes_figures_on_validation_tracks(finished_run: Path) 
         assert kept[name] == {
             "frames": len(x), "fvu": stored.facts.validation_fvu,
             "l0": stored.facts.validation_l0, "dead_share": stored.facts.validation_dead_share,
+            "dense_share": stored.facts.validation_dense_share,
+            "cosine": stored.facts.validation_cosine, "densities": kept[name]["densities"],
         }  # fmt: skip
         # Train frames, on which it learned, are explained better, and the raw SAE says the same.
         learned = evaluate(stored.sae, frames_of_tracks(directory, hookpoint, splits["train"]))

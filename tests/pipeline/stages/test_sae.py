@@ -63,3 +63,33 @@ def test_more_saes_or_workers_leave_the_others_as_they_were(
     theirs = RunDirectory(finished_run).manifest()["stages"]["sae"]["files"]
     assert len(directory.sae_names()) == 4
     assert {name: ours[name] for name in theirs} == theirs
+
+
+def test_a_killed_stage_keeps_finished_saes_and_ends_with_the_same_bytes(
+    small_config: dict[str, Any], finished_run: Path, tmp_path: Path
+) -> None:
+    """Killed in the second of two SAEs, at step 25 of 60; snapshots are taken every 10 steps."""
+
+    class Kill(SilentProgress):
+        done = 0
+        resumed = 0
+
+        def advance(self, n: int = 1) -> None:
+            Kill.done += n
+            Kill.resumed = max(Kill.resumed, n)
+            if Kill.done == 60 + 25:
+                raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    config = config_from_dict({**small_config, "machine": {"workers": 1, "snapshot_steps": 10}})
+    execute(config, run, progress=SilentProgress(), until="activations")
+    with pytest.raises(KeyboardInterrupt):
+        execute(config, run, progress=Kill(), until="sae")
+    assert (run / ".unfinished").is_dir()
+    Kill.done = -1000
+    directory = execute(config, run, progress=Kill(), until="sae")
+    assert Kill.resumed == 60  # the first SAE is not trained again
+    assert Kill.done == -1000 + 120
+    ours = directory.manifest()["stages"]["sae"]["files"]
+    assert ours == RunDirectory(finished_run).manifest()["stages"]["sae"]["files"]
+    assert not (run / ".unfinished").exists()
