@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,8 @@ from studyapp.studies.services.check_sounds import Sound, headphone_checks
 
 HEADPHONE_TRIALS = 6
 HEADPHONE_PASS = 5
-"""Right answers of six needed to pass: guessing passes in 13 of 729 cases (Milne et al. 2021)."""
+"""Right answers of six needed to pass: guessing passes in 13 of 729 cases (Milne et al. 2021). A
+check ends as soon as its result is certain, which does not change how often guessing passes."""
 VOLUME_ATTEMPTS = 3
 CHOICE = secrets.SystemRandom()
 Evidence = Mapping[str, int]
@@ -111,7 +113,7 @@ def current_trial(record: StepRecord) -> dict[str, Any]:
 def answer_headphones(
     *, participation: Participation, token: str, choice: int, evidence: Evidence = NO_EVIDENCE
 ) -> None:
-    """Take an answer to the current trial; a finished round starts the next one or ends the step.
+    """Take an answer to the current trial; a decided check starts the next one or ends the step.
 
     `evidence` is stored with the answer and has no influence on the result.
     """
@@ -126,13 +128,14 @@ def answer_headphones(
 
 
 def _judge(participation: Participation, record: StepRecord) -> None:
-    """Store the answer; when a round is over, continue as the study's policy says."""
+    """Store the answer; when a check is decided, continue as the study's policy says."""
     study, data = participation.study, record.data
     check = data["trials"][-1]["check"]
-    of_round = [trial for trial in data["trials"] if trial["check"] == check]
-    if all(trial["given"] is not None for trial in of_round):
-        right = sum(trial["given"] == trial["answer"] for trial in of_round)
-        data["passed"][check] = right >= HEADPHONE_PASS
+    passed = _result([trial for trial in data["trials"] if trial["check"] == check])
+    if passed is not None:
+        data["passed"][check] = passed
+        # The record says what was asked; trials that can no longer matter never are.
+        data["trials"] = [trial for trial in data["trials"] if trial["given"] is not None]
         upcoming = _next_check(study, data["passed"])
         if upcoming is None:
             _end_headphones(participation, record)
@@ -141,11 +144,51 @@ def _judge(participation: Participation, record: StepRecord) -> None:
     record.save(update_fields=["data"])
 
 
+def _result(trials: list[dict[str, Any]]) -> bool | None:
+    """Whether the check is passed; None while its further answers can decide it either way."""
+    answered = [trial for trial in trials if trial["given"] is not None]
+    right = sum(trial["given"] == trial["answer"] for trial in answered)
+    if right >= HEADPHONE_PASS:
+        return True
+    return False if len(answered) - right > HEADPHONE_TRIALS - HEADPHONE_PASS else None
+
+
 def _next_check(study: Study, passed: dict[str, bool]) -> str | None:
-    """The next check after those finished so far; None if no more are needed."""
+    """The next check after those decided so far; None if the result of all is certain."""
     left = [check for check in headphone_checks(study) if check not in passed]
-    is_enough = study.headphone_check == Study.HeadphoneCheck.EITHER and any(passed.values())
-    return None if is_enough or not left else left[0]
+    is_both = study.headphone_check == Study.HeadphoneCheck.BOTH
+    is_certain = not all(passed.values()) if is_both else any(passed.values())
+    return None if is_certain or not left else left[0]
+
+
+@dataclass(frozen=True)
+class Count:
+    """How far a participant is in the headphone check, over all its kinds of sound."""
+
+    number: int
+    """The current trial's, from 1."""
+    most: int
+    """The largest number of trials that there can be."""
+    done: float
+    """Part of the check that is done; a check that is decided early counts as a whole one."""
+
+
+def count_of(participation: Participation, record: StepRecord) -> Count:
+    """Count the trials of a headphone check that is under way."""
+    data, kinds = record.data, len(headphone_checks(participation.study))
+    answered = [trial for trial in data["trials"] if trial["given"] is not None]
+    in_round = sum(trial["check"] not in data["passed"] for trial in answered)
+    rounds = len(data["passed"]) + in_round / HEADPHONE_TRIALS
+    left = HEADPHONE_TRIALS * (kinds - len(data["passed"])) - in_round
+    return Count(number=len(answered) + 1, most=len(answered) + left, done=rounds / kinds)
+
+
+def headphone_result(participation: Participation) -> bool | None:
+    """The result of the headphone check; None if the participant was given none."""
+    if Step.HEADPHONES not in participation.study.steps:
+        return None
+    record = StepRecord.objects.filter(participation=participation, step=Step.HEADPHONES).first()
+    return None if record is None else record.data.get("headphones")
 
 
 def _end_headphones(participation: Participation, record: StepRecord) -> None:

@@ -10,10 +10,9 @@ from studyapp.models import Participation
 from studyapp.models.steps import Step
 from studyapp.participation.forms.checks import CountForm, DeviceForm, IntervalForm
 from studyapp.participation.services import checks, steps
-from studyapp.participation.services.checks import HEADPHONE_TRIALS
 from studyapp.participation.views.pages import page, redirect_to_current_step, render_step
 from studyapp.participation.views.players import player, script_strings
-from studyapp.studies.services.check_sounds import TONE_COUNTS, headphone_checks
+from studyapp.studies.services.check_sounds import TONE_COUNTS
 from studyapp.studies.services.synthesis import REFERENCE_SECONDS, TRIAL_SECONDS
 
 
@@ -71,24 +70,20 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
         checks.answer_headphones(participation=participation, **form.answer())
         return redirect_to_current_step(request, participation, saved=True)
     trial = checks.current_trial(record)
-    given = record.data["trials"]
-    most = HEADPHONE_TRIALS * len(headphone_checks(participation.study))
-    number = given.index(trial) + 1
+    count = checks.count_of(participation, record)
     source = reverse("sound", args=[participation.study.slug, trial["token"]])
     context = {
         "check": trial["check"],
         "players": [player(1, source, seconds=TRIAL_SECONDS)],
         "token": trial["token"],
-        "number": number,
-        "total": len(given),
-        "is_second": number > HEADPHONE_TRIALS,
+        "count": count,
+        "is_second": bool(record.data["passed"]),
         "was_passed": any(record.data["passed"].values()),
         "places": [(1, _("The first")), (2, _("The second")), (3, _("The third"))],
         "form": form,
         "strings": script_strings(),
     }
     status = 422 if request.method == "POST" else 200
-    within = (number - 1) / most
     return render_step(
-        request, Step.HEADPHONES, participation, context, status=status, within=within
+        request, Step.HEADPHONES, participation, context, status=status, within=count.done
     )

@@ -12,8 +12,8 @@ from studyapp import texts
 from studyapp.models import Participation
 from studyapp.models.steps import Step
 from studyapp.participation.selectors.sounds import example_of
+from studyapp.participation.services import checks, practice
 from studyapp.participation.services import participations as services
-from studyapp.participation.services import practice
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
 from studyapp.participation.views.players import player, script_strings
 from studyapp.studies.services.synthetic_items import exercise_of
@@ -25,7 +25,11 @@ def instructions(request: HttpRequest, participation: Participation) -> HttpResp
     if request.method == "POST":
         return redirect_to_step_page(services.finish_instructions(participation=participation))
     text = texts.of_study(participation.study, "instructions_text", participation.language)
-    context = {"text": texts.render(text), "has_practice": practice.count(participation.study)}
+    context = {
+        "text": texts.render(text),
+        "has_practice": practice.count(participation.study),
+        "headphones": checks.headphone_result(participation),
+    }
     context |= _example(participation)
     return render_step(request, Step.INSTRUCTIONS, participation, context)
 

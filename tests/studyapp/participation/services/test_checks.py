@@ -37,9 +37,13 @@ def at_headphones(**options: Any) -> Participation:
 
 
 def answer_round(one: Participation, *, right: int) -> None:
-    """Give six answers, of which the first `right` are right."""
+    """Answer a check until it is decided; the first `right` answers are right."""
+    before = len(checks.begin_headphones(participation=one).data["passed"])
     for number in range(checks.HEADPHONE_TRIALS):
-        trial = checks.current_trial(checks.begin_headphones(participation=one))
+        record = checks.begin_headphones(participation=one)
+        if len(record.data["passed"]) > before:
+            return
+        trial = checks.current_trial(record)
         choice = trial["answer"] if number < right else 1 + trial["answer"] % 3
         checks.answer_headphones(participation=one, token=trial["token"], choice=choice)
 
@@ -62,6 +66,35 @@ def test_five_of_six_pass(right: int, passed: bool) -> None:
     assert record.data["headphones"] is passed
     assert record.done_at is not None
     assert selectors.step_of(one) == "instructions"
+
+
+@pytest.mark.parametrize(
+    ("answers", "passed", "asked"),
+    [("rrrrr", True, 5), ("wrrrrr", True, 6), ("ww", False, 2), ("rrrrww", False, 6)],
+)
+def test_a_check_ends_as_soon_as_its_result_is_certain(
+    answers: str, passed: bool, asked: int
+) -> None:
+    """What was asked and answered is kept, and nothing that was not."""
+    one = at_headphones(headphone_check="antiphase")
+    for letter in answers:
+        assert selectors.step_of(one) == "headphones"
+        trial = checks.current_trial(checks.begin_headphones(participation=one))
+        choice = trial["answer"] if letter == "r" else trial["answer"] % 3 + 1
+        checks.answer_headphones(participation=one, token=trial["token"], choice=choice)
+    record = record_of(one, "headphones")
+    assert record.done_at is not None
+    assert record.data["passed"] == {"antiphase": passed}
+    told = "".join("wr"[trial["given"] == trial["answer"]] for trial in record.data["trials"])
+    assert (told, len(told)) == (answers, asked)
+
+
+def test_both_ends_with_the_first_kind_that_is_failed() -> None:
+    both = at_headphones(headphone_check="both")
+    answer_round(both, right=0)
+    data = record_of(both, "headphones").data
+    assert (data["passed"], data["headphones"]) == ({"huggins": False}, False)
+    assert checks.headphone_result(both) is False
 
 
 def test_either_gives_a_second_chance_and_both_asks_for_two() -> None:
@@ -129,9 +162,9 @@ def test_what_the_page_saw_is_kept_with_each_answer_and_summed_in_the_export() -
         participation=one, token=data["token"], count=data["target"], evidence=seen
     )
     assert record_of(one, "volume").data["evidence"] == [seen]
-    for number in range(checks.HEADPHONE_TRIALS):
+    for number in range(checks.HEADPHONE_PASS):
         trial = checks.current_trial(checks.begin_headphones(participation=one))
-        evidence = {"plays": 1, "heard_ms": 1000} if number < 5 else {}  # the last without script
+        evidence = {"plays": 1, "heard_ms": 1000} if number < 4 else {}  # the last without script
         checks.answer_headphones(
             participation=one, token=trial["token"], choice=trial["answer"], evidence=evidence
         )
@@ -140,4 +173,4 @@ def test_what_the_page_saw_is_kept_with_each_answer_and_summed_in_the_export() -
         for column in STEP_COLUMNS
         if column.name.startswith("checks_")
     }
-    assert told == {"checks_plays": 7, "checks_heard_ms": 10_000, "checks_hidden_ms": 40}
+    assert told == {"checks_plays": 6, "checks_heard_ms": 9_000, "checks_hidden_ms": 40}

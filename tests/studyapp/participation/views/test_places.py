@@ -83,7 +83,7 @@ def test_the_headphone_page_redirects_while_its_last_answer_is_taken(client: Cli
     someone = passages.reach(client, study, "headphones")
     page = f"/s/{study.slug}/headphones/"
     client.get(page)
-    for _ in range(checks.HEADPHONE_TRIALS - 1):
+    for _ in range(checks.HEADPHONE_PASS - 1):
         passages.pass_step(client, study, someone, "headphones")
     last = checks.current_trial(someone.steps_taken.get(step="headphones"))
 

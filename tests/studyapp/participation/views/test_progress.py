@@ -23,6 +23,13 @@ def study(db: None) -> Study:
     return make_study(steps=all_steps(), headphone_check="either", practice_trials=2)
 
 
+def bar_of(page: str) -> int:
+    """Per cent done, as a page says."""
+    found = LINE.search(page)
+    assert found
+    return int(found[2])
+
+
 def told(client: Client, study: Study, step: str) -> tuple[int, int]:
     """Minutes left and per cent done, as the page of the step says."""
     found = LINE.search(client.get(f"/s/{study.slug}/{step}/").content.decode())
@@ -89,19 +96,41 @@ def test_an_answer_to_a_sound_that_was_not_played_is_refused(
     assert participation.steps_taken.get(step=step).data != before
 
 
-def test_the_second_headphone_check_counts_on_and_says_why_it_comes(
+def answered(client: Client, participation: Participation, *, right: bool) -> str:
+    """The headphone check's page before an answer, which is then given."""
+    address = f"/s/{participation.study.slug}/headphones/"
+    page = client.get(address).content.decode()
+    trials = participation.steps_taken.get(step="headphones").data["trials"]
+    asked = next(trial for trial in trials if trial["given"] is None)
+    choice = asked["answer"] if right else asked["answer"] % 3 + 1
+    client.post(address, {"token": asked["token"], "choice": choice})
+    return page
+
+
+def test_the_headphone_check_is_counted_over_both_kinds_and_says_its_result(
     client: Client, study: Study
 ) -> None:
     participation = at(client, study, "headphones")
-    address = f"/s/{study.slug}/headphones/"
-    for number in range(1, 7):
-        page = client.get(address).content.decode()
-        assert f"Headphones: {number} of 6" in page
+    bars = []
+    for number, most in ((1, 12), (2, 12)):
+        page = answered(client, participation, right=False)
+        assert f"Headphones: {number} of at most {most}" in page
         assert "So far it seems" not in page
-        trials = participation.steps_taken.get(step="headphones").data["trials"]
-        asked = next(trial for trial in trials if trial["given"] is None)
-        client.post(address, {"token": asked["token"], "choice": asked["answer"] % 3 + 1})
-    page = client.get(address).content.decode()
-    assert "Headphones: 7 of 12" in page
+        bars.append(bar_of(page))
+    page = answered(client, participation, right=False)
+    assert "Headphones: 3 of at most 8" in page
     assert "So far it seems that you have no headphones on." in page
     assert "you can go on without" in page
+    assert "4 of at most 8" in answered(client, participation, right=False)
+    said = client.get(f"/s/{study.slug}/instructions/").content.decode()
+    assert "It seems that you have no headphones on." in said
+    bars += [bar_of(page), bar_of(said)]
+    assert bars == sorted(bars)
+
+
+def test_a_passed_headphone_check_says_so(client: Client, study: Study) -> None:
+    participation = at(client, study, "headphones")
+    for _ in range(5):
+        answered(client, participation, right=True)
+    page = client.get(f"/s/{study.slug}/instructions/").content.decode()
+    assert "Headphone check passed." in page
