@@ -83,13 +83,17 @@
   }
 
   function tryDevice(form) {
+    const GO_ON_MS = 1500; // long enough to read that both work
     const set = (name, value) => { form.elements[name].value = value; };
     const show = (name, works) => {
       set(name, works ? "on" : "");
       const badge = form.querySelector(`[data-check="${name}"] .badge`);
       badge.textContent = works ? badge.dataset.yes : badge.dataset.no;
       badge.classList.add(works ? "good" : "bad");
+      if (form.elements.sound.value && form.elements.storage.value) goOn = setTimeout(() => form.requestSubmit(), GO_ON_MS);
     };
+    let goOn = 0;
+    form.addEventListener("submit", () => clearTimeout(goOn));
     storage.set("earwitness:try", 1);
     show("storage", storage.get("earwitness:try") === 1);
     storage.remove("earwitness:try");

@@ -90,8 +90,7 @@ def _first_trial(page: Page, link: str) -> None:
     """Consent, checks (with any answer), practice, three sounds played, an answer."""
     page.goto(link)
     page.get_by_role("button", name="I agree").click()
-    page.locator("[data-check=sound] .good").wait_for()
-    page.get_by_role("button", name="Continue").click()
+    page.locator("body[data-page=volume]").wait_for()  # the device check continues by itself
     while page.locator("body").get_attribute("data-page") in ("volume", "headphones"):
         before = page.locator("form[data-safe] input[name=token]").get_attribute("value")
         _play_a_moment(page)

@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from studyapp.models import Participation, Study
 
 MAX_PAGES = 40
+DEVICE = re.compile("/device/$")
 
 
 def walk(
     page: Page, study: Study, *, by: str = "mouse", on_page: Callable[[str], None] | None = None
 ) -> Participation:
     """Go from the link to the end; `on_page` is called with the name of each loaded page."""
+    stay_on_device(page)
     page.goto(f"/s/{study.slug}/")
     hand = Mouse(page, study) if by == "mouse" else Keyboard(page, study)
     for _ in range(MAX_PAGES):
@@ -27,6 +29,24 @@ def walk(
             return study.participations.latest("pk")
         hand.pass_page(name)
     raise AssertionError(f"no end after {MAX_PAGES} pages, at {name}")
+
+
+def stay_on_device(page: Page) -> None:
+    """Keep the device check's page, which continues by itself, until `leave_device`."""
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=204)  # the browser stays on the page
+        else:
+            route.continue_()
+
+    page.route(DEVICE, answer)
+
+
+def leave_device(page: Page) -> None:
+    """Let the device check's page be sent from now on, once it has found that all works."""
+    expect(page.locator("[data-check=sound] .good")).to_be_visible()
+    page.unroute(DEVICE)
 
 
 def name_of(page: Page) -> str:
@@ -48,7 +68,7 @@ class Hand:
         if self.page.locator(".player").count():
             expect(self.page.locator(".outline").last).to_have_attribute("d", re.compile("M"))
         if name == "device":
-            expect(self.page.locator("[data-check=sound] .good")).to_be_visible()
+            leave_device(self.page)
         with self.page.expect_navigation():
             getattr(self, name)()
 
