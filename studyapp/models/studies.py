@@ -139,6 +139,12 @@ class Study(models.Model):
     pages like people. Otherwise only people count."""
     contact = models.CharField(max_length=200, blank=True)
     ethics_approval = models.CharField(max_length=100, blank=True)
+    institution = models.CharField(max_length=200, blank=True)
+    """Who runs the study; like the next two, a fact that the consent page lists."""
+    compensation = models.CharField(max_length=200, blank=True)
+    """What participants get, in words; if empty, the page shows the recruitment's payment."""
+    retention = models.CharField(max_length=500, blank=True)
+    """How long the data are kept, where, and when they are deleted."""
     exclusion_rules = models.JSONField(default=dict, blank=True)
     analysis_plan = models.JSONField(default=dict, blank=True)
     left_out = models.JSONField(default=dict, blank=True)

@@ -149,6 +149,18 @@ SETTINGS = (
             "--show-waveform", "draw the outline of each sound in its player",
             help="The outline shows loudness: a name such as “growing louder” can then be chosen "
             "by eye.", added_later=True),
+    Setting("institution", "Institution", "texts", "--institution",
+            "who runs the study, shown on the consent page",
+            help="Who runs the study. Shown on the consent page.", editable=True,
+            added_later=True),
+    Setting("compensation", "Compensation", "texts", "--compensation",
+            "what participants get, shown on the consent page; default: the payment",
+            help="Such as course credit. If empty, the consent page shows the payment that the "
+            "step Recruitment asks for.", editable=True, added_later=True),
+    Setting("retention", "How data are kept and deleted", "texts", "--retention",
+            "how long data are kept, shown on the consent page",
+            help="Such as: kept for ten years on the university’s servers, then deleted. Shown on "
+            "the consent page.", editable=True, added_later=True),
     # Not copied: after a rehearsal comes the real study, and no step asks about it.
     Setting("rehearsal", option="--rehearsal", copied=False, added_later=True,
             option_help="not real data: simulated listeners may take part beside people, all "

@@ -15,7 +15,7 @@ from studyapp.models.steps import Step
 from studyapp.monitoring.services import flags as flag_services
 from studyapp.monitoring.services import overview
 from studyapp.recruitment import selectors as recruitment_selectors
-from studyapp.studies.services import blinding
+from studyapp.studies.services import blinding, consent_facts
 from studyapp.studies.views.access import study_for
 from studyapp.wizard.services import drafts
 
@@ -26,7 +26,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     study = study_for(request, slug, version)
     context = {"study": study, "monitor": overview.monitor(study)}
     if getattr(request, "htmx", False):
-        return render(request, "researcher/study_progress.html", context)
+        return render(request, "researcher/study_progress.html", context | {"is_update": True})
     recruitment_row = recruitment_selectors.of_study(study)
     context |= {
         "link": request.build_absolute_uri(reverse("start", args=[study.slug])),
@@ -36,6 +36,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),
         "is_behind": drafts.is_behind(study),
+        "unstated": consent_facts.missing_of(study) if study.state == Study.State.DRAFT else [],
         "can_be_unblinded": study.state in (Study.State.FROZEN, *Study.UNDER_WAY)
         and study.unblinded_at is None,
     }

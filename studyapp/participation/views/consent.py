@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from studyapp import texts
 from studyapp.core.errors import (
@@ -11,12 +12,13 @@ from studyapp.core.errors import (
     StudyFullError,
     StudyUnavailableError,
 )
-from studyapp.models import Participation
+from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
 from studyapp.participation.forms.consent import ConsentForm
 from studyapp.participation.services import participations as services
 from studyapp.participation.views.endings import ending
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
+from studyapp.studies.services import consent_facts
 
 
 @page(Step.CONSENT)
@@ -29,13 +31,37 @@ def consent(request: HttpRequest, participation: Participation) -> HttpResponse:
         try:
             return redirect_to_step_page(services.consent(participation=participation))
         except NotInvitedError:
-            return ending(request, "uninvited", study=participation.study, status=403)
+            return _ending(request, "uninvited", participation, status=403)
         except StudyFullError:
-            return ending(request, "full", study=participation.study)
+            return _ending(request, "full", participation)
         except CrowdedError:
-            return ending(request, "crowded", study=participation.study, status=429)
+            return _ending(request, "crowded", participation, status=429)
         except StudyUnavailableError:
-            return ending(request, participation.study.state, study=participation.study)
-    text = texts.of_study(participation.study, "consent_text", participation.language)
-    context = {"text": texts.render(text), "version": texts.version_of(text)[:8]}
+            return _ending(request, participation.study.state, participation)
+    study, language = participation.study, participation.language
+    text = texts.of_study(study, "consent_text", language)
+    context = {"text": texts.render(text), "facts": _facts(study, language)}
     return render_step(request, Step.CONSENT, participation, context)
+
+
+def _ending(
+    request: HttpRequest, kind: str, participation: Participation, *, status: int = 200
+) -> HttpResponse:
+    study = participation.study
+    return ending(request, kind, study=study, participation=participation, status=status)
+
+
+def _facts(study: Study, language: str) -> list[tuple[str, str, str]]:
+    """Name, value, and language of each fact that the study states."""
+    first = study.languages[0]
+    own = study.texts.get(language, {})
+    facts = [
+        ("compensation", _("Payment"), consent_facts.compensation(study, language)),
+        ("institution", _("Carried out by"), texts.of_study(study, "institution", language)),
+        ("contact", _("Contact"), study.contact),
+        ("retention", _("Storage of data"), texts.of_study(study, "retention", language)),
+        ("ethics_approval", _("Ethics approval"), study.ethics_approval),
+    ]
+    return [
+        (name, value, language if own.get(key) else first) for key, name, value in facts if value
+    ]

@@ -14,6 +14,8 @@ from studyapp.studies import questionnaire
 from studyapp.studies.services.synthetic_items import MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import every_setting
 
+FACTS = ("institution", "compensation", "retention")
+"""What the consent page lists. Further languages may have their own, else show the first's."""
 TEXTS = ("title", *(f"{name}_text" for name in texts.NAMES))
 """The study's texts. Each further language has the same ones: those given, else the defaults."""
 

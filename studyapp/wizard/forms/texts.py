@@ -9,7 +9,7 @@ from django.conf import settings
 
 from studyapp import texts
 from studyapp.studies import questionnaire
-from studyapp.studies.services.protocol import TEXTS, default_text
+from studyapp.studies.services.protocol import FACTS, TEXTS, default_text
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.base import Group, StepForm, field_of
 from studyapp.wizard.services.answers import Answers
@@ -19,6 +19,9 @@ WORDING = (
     f"paragraph for each of the items {', '.join(map(str, questionnaire.GOLD_MSI_ITEMS))}, in this "
     "order, with empty lines between them. First the item, then its seven answers, one per line."
 )
+
+OWN = (*TEXTS, *FACTS)
+"""What each further language has of its own."""
 
 
 class WordingField(forms.CharField):
@@ -83,7 +86,12 @@ class TextsForm(StepForm):
     def arrange(self) -> None:
         """Add a collapsed group for the texts of each further language."""
         groups = [
-            Group("The study", ("title_", "slug", "contact", "ethics_approval")),
+            Group("The study", ("title_", "slug")),
+            Group(
+                "Facts on the consent page",
+                (*FACTS, "contact", "ethics_approval"),
+                "The duration is added automatically.",
+            ),
             Group("Languages", ("language", "further")),
             Group("Texts", ("consent_text", "instructions_text", "debrief_text")),
         ]
@@ -94,13 +102,14 @@ class TextsForm(StepForm):
             Group("Questions on musical training", ("musical_training", *wordings), WORDING, True)
         )
         for code, language in settings.LANGUAGES:
-            for name in TEXTS:
+            for name in OWN:
                 field = field_of(setting(name), required=False, help_text="")
-                if name != "title":
+                if name.endswith("_text"):
                     field.widget.attrs["rows"] = 5
                 self.fields[f"{name}__{code}"] = field
-            names = tuple(f"{name}__{code}" for name in TEXTS)
-            hint = "Used if this is an additional language. If empty, the default text is used."
+            names = tuple(f"{name}__{code}" for name in OWN)
+            hint = "Used if this is an additional language. If empty, the default text is used, or "
+            hint += "what the first language says."
             groups.append(Group(f"Texts in {language}", names, hint, folded=True))
         self.groups = tuple(groups)
 
@@ -124,7 +133,7 @@ class TextsForm(StepForm):
         further = [one for one in data.pop("further") if one != first]
         own: dict[str, dict[str, str]] = {}
         for code, _ in settings.LANGUAGES:
-            given = {name: data.pop(f"{name}__{code}") for name in TEXTS}
+            given = {name: data.pop(f"{name}__{code}") for name in OWN}
             if code in further:
                 own[code] = {name: text for name, text in given.items() if text}
         data["title"] = data.pop("title_")

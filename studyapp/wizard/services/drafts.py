@@ -17,7 +17,7 @@ from studyapp.jobs.services import jobs
 from studyapp.models import FeatureList, Job, Run, Study, StudyDraft
 from studyapp.recruitment.services import configuration
 from studyapp.studies.selectors import feature_lists
-from studyapp.studies.services import lifecycle, protocol
+from studyapp.studies.services import consent_facts, lifecycle, protocol
 from studyapp.studies.settings import every_setting
 from studyapp.wizard import selectors
 from studyapp.wizard.services.answers import (
@@ -111,9 +111,16 @@ def problem(draft: StudyDraft, answers: Answers) -> str:
         settings |= {"project": runs[0].project}
         study = protocol.unsaved(**settings)
         lifecycle.check(study, runs, answers["methods"])
+        configuration.check_service(study=study, service=answers["service"])
     except StudyError as error:
         return str(error)
     return ""
+
+
+def unstated(answers: Answers) -> list[str]:
+    """What the consent page of a study made from these answers would not state."""
+    study = protocol.unsaved(**settings_of(answers))
+    return consent_facts.missing(study, is_paid=answers["payment"] is not None)
 
 
 def request_study(*, draft: StudyDraft) -> Job:

@@ -121,6 +121,7 @@ def draft_review(request: HttpRequest, pk: int) -> HttpResponse:
         "moving": moving,
         "failed": job.error if job is not None and job.state == Job.State.FAILED else "",
         "problem": services.problem(draft, answers),
+        "unstated": services.unstated(answers),
         "steps": _steps(draft),
         "summary": [
             (step, FORMS[step].title, facts)

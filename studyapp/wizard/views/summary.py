@@ -6,6 +6,7 @@ from django.conf import settings
 
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import Step
+from studyapp.studies.services.protocol import FACTS
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.checks import STEP_NAMES
 from studyapp.wizard.services.answers import Answers, participants
@@ -44,6 +45,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Link", f"/s/{answers['slug']}/"),
             ("Languages", _languages(answers["languages"])),
             ("Contact", answers["contact"] or "none"),
+            *((setting(name).label, answers[name] or "not stated") for name in FACTS),
             ("Musical training", _training(answers)),
         ],
         "recruitment": _recruitment(answers),

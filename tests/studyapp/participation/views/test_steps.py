@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from django.test import Client
 
+from studyapp import texts
 from studyapp.exports import columns, selectors
 from studyapp.models import Participation, Study
 from studyapp.models.steps import all_steps
+from studyapp.recruitment.services import configuration
 from tests.studyapp import passages
 from tests.studyapp.factories import make_features, make_run, make_study
 
@@ -91,17 +94,37 @@ def test_refusing_ends_with_a_separate_code(client: Client, study: Study) -> Non
     assert participation.completion_code == ""
 
 
-def test_the_consent_page_names_its_version_and_what_was_agreed_to(
-    client: Client, study: Study
-) -> None:
-    Study.objects.update(ethics_approval="IRB 77/2026")
+def test_the_consent_page_lists_the_facts_and_its_text_is_on_record(client: Client) -> None:
+    study = make_study(
+        institution="The university", retention="ten years", ethics_approval="IRB 77/2026",
+        languages=["en", "de"], texts={"de": {"retention": "zehn Jahre"}},
+    )  # fmt: skip
+    configuration.configure(study=study, payment=Decimal("2.5"), currency="EUR")
     participation = passages.enter(client, study)
     page = client.get(f"/s/{study.slug}/consent/").content.decode()
-    assert "Ethics approval: IRB 77/2026" in page
-    [version] = re.findall(r"text ([0-9a-f]{8})", page)
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd[^>]*>(.*?)</dd>", page))
+    assert facts.pop("Duration").startswith("about ")
+    assert facts == {
+        "Payment": "2.50 EUR", "Carried out by": "The university", "Contact": study.contact,
+        "Storage of data": "ten years", "Ethics approval": "IRB 77/2026",
+    }  # fmt: skip
+    client.post(f"/s/{study.slug}/language/", {"language": "de"})
+    german = client.get(f"/s/{study.slug}/consent/").content.decode()
+    assert '<dd lang="de">zehn Jahre</dd>' in german
+    assert '<dd lang="en">The university</dd>' in german
+    version = texts.version_of(study.texts["de"]["consent_text"])
+    assert version[:8] not in german
     client.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
     participation.refresh_from_db()
-    assert participation.consent_version.startswith(version)
+    assert participation.consent_version == version
+
+
+def test_what_participants_get_in_words_takes_the_place_of_the_payment(client: Client) -> None:
+    study = make_study(compensation="half an hour of course credit", contact="")
+    passages.enter(client, study)
+    page = client.get(f"/s/{study.slug}/consent/").content.decode()
+    assert re.findall(r"<dt>(.*?)</dt>", page) == ["Duration", "Payment"]
+    assert "half an hour of course credit" in page
 
 
 def test_a_browser_that_cannot_play_may_end_with_a_code(client: Client, study: Study) -> None:
