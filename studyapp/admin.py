@@ -12,6 +12,7 @@ from studyapp import models
 from studyapp.accounts.services import accounts
 from studyapp.core import audit
 from studyapp.core.errors import RunError, StudyError
+from studyapp.recruitment.services import configuration
 from studyapp.runs.services import lifecycle
 from studyapp.studies.services import lifecycle as studies
 from studyapp.studies.settings import editable
@@ -224,6 +225,16 @@ class RecruitmentAdmin(ModelAdmin):
     list_display = ("study", "entry", "service", "external_study", "reconciled_at")
     list_select_related = ("study",)
     readonly_fields = ("reconciled_at",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save unless the study lacks the codes that the service needs."""
+        try:
+            configuration.check_service(study=obj.study, service=obj.service)
+        except StudyError as error:
+            messages.set_level(request, messages.ERROR)
+            messages.error(request, f"Not saved: {error}.")
+        else:
+            super().save_model(request, obj, form, change)
 
 
 @admin.register(models.EntryToken)

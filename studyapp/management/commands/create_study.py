@@ -20,7 +20,7 @@ from studyapp.runs import selectors as run_selectors
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.selectors.studies import main_items, methods_of
-from studyapp.studies.services import drawing, lifecycle, quality_rules
+from studyapp.studies.services import consent_facts, drawing, lifecycle, protocol, quality_rules
 from studyapp.studies.settings import SETTINGS, Setting
 
 Value = TypeVar("Value", str, float, Path)
@@ -56,16 +56,22 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Create the study."""
         run = _run(options["run"])
+        settings = {one.name: _read(one, options[one.name]) for one in OFFERED}
         try:
+            configuration.check_service(
+                study=protocol.unsaved(**settings), service=options["service"]
+            )
             study = create_with_bar(
                 run=run,
                 project=run.project,
                 more_runs=[_run(name) for name in _words(options["more_runs"])],
                 methods=_words(options["methods"] or "") or methods_of(run),
                 within=partial(_recruit, options),
-                **{one.name: _read(one, options[one.name]) for one in OFFERED},
+                **settings,
                 **_listed(run, options),
             )
+            if unstated := consent_facts.missing_of(study):
+                self.stderr.write(f"The consent page does not state {', '.join(unstated)}.")
             if options["open"]:
                 study = lifecycle.open_study(lifecycle.freeze(study))
         except StudyError as error:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from studyapp.core.errors import StudyError
 from studyapp.models import Recruitment, Study
+from studyapp.models.steps import Step
 from studyapp.recruitment.services import codes
 
 ENDINGS = ("complete", "screened_out", "no_consent", "incompatible_device")
@@ -25,7 +26,8 @@ def configure(
 ) -> Recruitment:
     """Set how the study admits participants, and what it pays for a complete participation.
 
-    Raises `StudyError` for an unknown value, or for a payment without a currency.
+    Raises `StudyError` for an unknown value, for a payment without a currency, and for a service
+    without the codes that it needs.
     """
     if entry not in Recruitment.Entry.values:
         raise StudyError(f"entry is {entry!r}; known: {', '.join(Recruitment.Entry.values)}")
@@ -36,6 +38,7 @@ def configure(
         raise StudyError(
             f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
         )
+    check_service(study=study, service=service)
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
@@ -57,6 +60,27 @@ def check_codes(given: Mapping[str, str]) -> None:
     for ending, code in given.items():
         if not isinstance(code, str) or not CODE.fullmatch(code):
             raise StudyError(f"the code for {ending} is {code!r}: use up to 20 letters and digits")
+
+
+def missing_codes(study: Study) -> list[str]:
+    """The endings that participants of the study can reach and that have no code."""
+    reached = {
+        "complete": True,
+        "screened_out": study.headphones_required and Step.HEADPHONES in study.steps,
+        "no_consent": True,
+        "incompatible_device": Step.DEVICE in study.steps,
+    }
+    return [ending for ending in ENDINGS if reached[ending] and not study.codes.get(ending)]
+
+
+def check_service(*, study: Study, service: str) -> None:
+    """Raise `StudyError` if the service would be sent codes that it does not know."""
+    if service != Recruitment.Service.NONE and (missing := missing_codes(study)):
+        name = Recruitment.Service(service).label
+        raise StudyError(
+            f"{name} needs completion codes, and there is none for {', '.join(missing)}: "
+            f"set them up on {name}, then enter them with the study's recruitment"
+        )
 
 
 def code_for(*, study: Study, ending: str) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from studyapp.core.errors import StudyError
 from studyapp.models import Item, Run, Study, StudySeries
+from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import configuration
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import (
@@ -120,12 +121,16 @@ def update_study(*, study: Study, **changes: Any) -> Study:
 
 
 def freeze(study: Study) -> Study:
-    """Freeze a draft permanently and store its design hash. Raises `StudyError` if it is not a
-    draft."""
+    """Freeze a draft permanently and store its design hash.
+
+    Raises `StudyError` if it is not a draft, or recruits through a service without its codes.
+    """
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
         if locked.state != Study.State.DRAFT:
             raise StudyError(f"{study} is {locked.state}: only a draft can be frozen")
+        service = recruitment_selectors.of_study(locked).service
+        configuration.check_service(study=locked, service=service)
         locked.state = Study.State.FROZEN
         locked.frozen_at = timezone.now()
         locked.design_hash = design_hash(locked)

@@ -24,6 +24,8 @@ class Group:
     """Whether they are collapsed at first."""
     when: str = ""
     """The values of `selection`, separated by spaces, under which they count; empty for all."""
+    opened_by: str = ""
+    """The choice that opens them, whatever is chosen but `none`."""
 
 
 def field_of(one: Setting, **given: Any) -> forms.Field:

@@ -46,19 +46,25 @@ def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
     for one in (run, other):
         factories.make_features(one, count=12)
         factories.make_features(one, count=6, sae="layer3-n64-k4")
+    errors = StringIO()
     call_command(
         "create_study", "one", "--more-runs", "two", "--slug", "made", "--features", "12",
         "--trials", "4", "--saes", "layer2-n64-k4", "--strata", "layer,rate", "--design", "within",
         "--policy", "identification", "--catch", "1", "--repeats", "2", "--quality",
-        "fast_seconds=3", "--code", "complete=DONE", "--entry", "token", "--service", "prolific",
+        "fast_seconds=3", "--code", "complete=DONE", "--code", "no_consent=NO",
+        "--entry", "token", "--service", "prolific",
         "--external-study", "theirs", "--payment", "3.50EUR", "--steps", "paper", "--loudness",
-        "-20", "--gold-msi", f"en={wording}", stdout=StringIO(),
+        "-20", "--gold-msi", f"en={wording}", "--institution", "The university",
+        "--compensation", "cake", "--retention", "ten years", stdout=StringIO(), stderr=errors,
     )  # fmt: skip
+    assert errors.getvalue() == "The consent page does not state whom to contact.\n"
     study = Study.objects.get()
     assert (study.design, study.option_policy, study.saes, study.strata) == (
         "within", "identification", ["layer2-n64-k4"], ["layer", "rate"],
     )  # fmt: skip
-    assert (study.catch_trials, study.repeat_trials, study.codes) == (1, 2, {"complete": "DONE"})
+    assert (study.catch_trials, study.repeat_trials, study.codes) == (
+        1, 2, {"complete": "DONE", "no_consent": "NO"},
+    )  # fmt: skip
     assert study.quality_rules == {"fast_seconds": 3.0, "straight_line": 5}
     assert set(study.runs.all()) == {run, other}
     assert study.loudness_lufs == -20.0
@@ -72,6 +78,11 @@ def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
     ("arguments", "line"),
     [
         (["known", "--features", "4", "--trials", "2", "--payment", "much"], "an amount and a cur"),
+        (
+            ["known", "--service", "prolific"],
+            "Prolific needs completion codes, and there is none for complete, no_consent, "
+            "incompatible_device: set them up",
+        ),
         (["known", "--quality", "fast_seconds=soon"], "is not NAME=VALUE"),
         (["known", "--strata", "colour"], "strata must be from"),
         (["known", "--gold-msi", "en=nowhere.txt"], "en=nowhere.txt: .*No such file"),

@@ -145,9 +145,11 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
         fast_seconds=3, max_failed_catch=1, switches=["inconsistent"], equivalence_bound=0.4,
         plan_text="As said.")  # fmt: skip
     say("texts", title_="What is it?", slug="mine", language="de", further=["en"],
-        contact="me@example.org")  # fmt: skip
+        contact="me@example.org", institution="The university", retention="zehn Jahre",
+        retention__en="ten years")  # fmt: skip
     say("recruitment", entry="token", service="prolific", external_study="theirs",
-        payment="2.50", currency="GBP", code_complete="DONE")  # fmt: skip
+        payment="2.50", currency="GBP", code_complete="DONE", code_no_consent="NO",
+        code_incompatible_device="OLD")  # fmt: skip
     study = made(researcher, draft)
     assert {one.name for one in study.runs.all()} == {run.name, "other"}
     assert (study.saes, study.seed, study.strata) == (["layer2-n64-k4"], 9, ["layer", "score"])
@@ -162,11 +164,50 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     assert (study.title, study.slug, study.languages) == ("What is it?", "mine", ["de", "en"])
     assert study.consent_text == texts.default("consent", "de")
     assert set(study.texts) == {"en"}
-    assert study.codes == {"complete": "DONE"}
+    assert (study.institution, study.retention) == ("The university", "zehn Jahre")
+    assert texts.of_study(study, "retention", "en") == "ten years"
+    assert study.codes == {"complete": "DONE", "no_consent": "NO", "incompatible_device": "OLD"}
     row = study.recruitment
     assert (row.entry, row.service, row.external_study) == ("token", "prolific", "theirs")
     assert (str(row.payment), row.currency) == ("2.50", "GBP")
     assert_copied(study)
+
+
+def test_prolific_asks_for_its_codes_which_are_then_in_sight(researcher: Client, run: Run) -> None:
+    draft = begun(run)
+    address = reverse("plan-step", args=[draft.pk, "recruitment"])
+    codes = '<details class="card" data-opened-by="service"'
+    assert codes in researcher.get(address).content.decode()
+    page = post(researcher, address, service="prolific", code_complete="DONE")
+    assert page.status_code == 422
+    assert codes not in page.content.decode()
+    assert dict(page.context["form"].errors) == {
+        f"code_{name}": ["Prolific needs this code."]
+        for name in ("no_consent", "incompatible_device")
+    }
+    drafts.answer(draft=draft, step="", given={"service": "prolific"})
+    review = researcher.get(reverse("plan-review", args=[draft.pk])).content.decode()
+    assert "Prolific needs completion codes, and there is none for complete, no_c" in review
+
+
+def test_the_review_and_the_draft_warn_of_facts_that_the_consent_page_leaves_out(
+    researcher: Client, run: Run
+) -> None:
+    draft = begun(run)
+    place = reverse("plan-review", args=[draft.pk])
+    every = "who runs the study, what participants get, whom to contact, how long data are kept"
+    assert f"does not state {every}." in researcher.get(place).content.decode()
+    study = made(researcher, draft)
+    page = reverse("study", args=[study.slug, study.version])
+    assert f"does not state {every}." in researcher.get(page).content.decode()
+    drafts.answer(
+        draft=draft, step="",
+        given={"institution": "a", "contact": "b", "retention": "c", "payment": "2.50"},
+    )  # fmt: skip
+    assert "does not state" not in researcher.get(place).content.decode()
+    study = made(researcher, draft)
+    assert "does not state" not in researcher.get(page).content.decode()
+    lifecycle.freeze(study)
 
 
 def test_a_new_currency_makes_a_draft_out_of_date_only_with_a_payment(
