@@ -44,6 +44,8 @@ class Monitor:
     dropouts: list[tuple[str, int]]
     """Page, number of participations that dropped out there."""
     cost: Cost | None
+    inside: int
+    """People who are taking part at this moment; in a rehearsal, simulated ones too."""
     places: int
     complete: int
     blind: bool
@@ -72,6 +74,7 @@ def monitor(study: Study) -> Monitor:
     states = selectors.states(study)
     finished = {name: (n, simulated) for name, n, simulated in states}
     complete, simulated = finished.get(Participation.Status.COMPLETE.label, (0, 0))
+    active, active_simulated = finished.get(Participation.Status.ACTIVE.label, (0, 0))
     places, blind = frames.places(study), not blinding.may_be_seen(study)
     cells = _conditions(study, blind=blind)
     items = Counter(ratings for _, own in cells for ratings in own.per_item)
@@ -82,6 +85,7 @@ def monitor(study: Study) -> Monitor:
         pace=selectors.pace(study),
         dropouts=selectors.dropouts(study),
         cost=_cost(study, complete - simulated, places),
+        inside=active if study.rehearsal else active - active_simulated,
         places=places,
         complete=complete if study.rehearsal else complete - simulated,
         blind=blind,

@@ -224,6 +224,25 @@ def test_links_are_made_shown_once_and_recorded(researcher: Client, study: Study
     assert EntryToken.objects.count() == 3
 
 
+def test_closing_says_how_many_are_inside_and_offers_a_pause(
+    researcher: Client, study: Study
+) -> None:
+    page = researcher.get(place(study, "study")).content.decode()
+    assert "Nobody is taking part right now." in page
+    client = Client()
+    passages.reach_trials(client, study)
+    for headers in ({}, {"HX-Request": "true"}):
+        page = researcher.get(place(study, "study"), headers=headers).content.decode()
+        assert "1 person is taking part right now" in page
+        assert ('hx-swap-oob="true"' in page) is bool(headers)
+    page = researcher.get(place(study, "study")).content.decode()
+    assert f'formaction="{place(study, "pause-study")}">Pause instead' in page
+    researcher.post(place(study, "pause-study"))
+    page = researcher.get(place(study, "study")).content.decode()
+    assert "1 person is taking part right now" in page
+    assert "Pause instead" not in page
+
+
 def test_pasted_links_are_revoked_together_or_not_at_all(researcher: Client, study: Study) -> None:
     made = researcher.post(place(study, "entry-links"), {"count": "3", "kind": "single"})
     first, second, _ = made.content.decode().split()
