@@ -32,6 +32,14 @@ TEXTS = {
         _("This study has ended"),
         _("It is no longer accepting answers. Thank you for your interest."),
     ),
+    "closed_midway": (
+        _("This study has ended"),
+        _(
+            "It ended while you were taking part and is no longer accepting answers. The answers "
+            "that were saved are kept. Thank you for them. If you were promised a payment, please "
+            "write to the researchers."
+        ),
+    ),
     "full": (
         _("This study is full"),
         _("All places are currently taken. One may become free, so you can try again later."),
@@ -120,6 +128,27 @@ TEXTS = {
     ),
 }
 """Kind of ending → heading and text."""
+RETURN = _(
+    "You came through Prolific: please return your submission there now. You do not need a code."
+)
+ASK_FOR_PAYMENT = _(
+    "You came through Prolific: please write to the researchers there, who can see how far you "
+    "came and decide on a payment for the time you spent. You do not need a code."
+)
+AT_PROLIFIC = {
+    "full": RETURN,
+    "paused": RETURN,
+    "frozen": RETURN,
+    "closed": RETURN,
+    "crowded": RETURN,
+    "closed_midway": ASK_FOR_PAYMENT,
+    "timed_out": ASK_FOR_PAYMENT,
+    "place_lost": _(
+        "You came through Prolific: if you do not want to wait, please return your submission "
+        "there. You do not need a code."
+    ),
+}
+"""Kind of ending without a code → what someone who came through Prolific can do next."""
 
 
 def ending(
@@ -140,8 +169,17 @@ def ending(
     if participation is not None:
         context["participation"] = participation  # the footer links to the withdrawal
         context |= {"code": participation.ending_code, **leaving(request, participation)}
+    if kind in AT_PROLIFIC and study is not None and _is_from_service(request, participation):
+        context |= {"advice": AT_PROLIFIC[kind], "submissions": entry.submissions_page(study)}
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)
+
+
+def _is_from_service(request: HttpRequest, participation: Participation | None) -> bool:
+    """Whether a recruiting service sent the visitor, who may not have a participation yet."""
+    if participation is not None:
+        return entry.came_by_service(participation)
+    return bool(request.GET.get("PROLIFIC_PID"))
 
 
 def _kind(kind: str, participation: Participation | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from studyapp import texts
-from studyapp.models import Participation
+from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
 from studyapp.participation.views.endings import ending, leaving
 from studyapp.participation.views.pages import page, render_step
@@ -24,4 +24,6 @@ def ended(request: HttpRequest, participation: Participation) -> HttpResponse:
     """Any other end of a participation."""
     active = participation.status == Participation.Status.ACTIVE
     kind = participation.study.state if active else participation.status
+    if active and kind == Study.State.CLOSED and participation.consented_at is not None:
+        kind = "closed_midway"
     return ending(request, kind, study=participation.study, participation=participation)

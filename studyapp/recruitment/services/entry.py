@@ -13,7 +13,8 @@ from studyapp.recruitment import selectors
 from studyapp.recruitment.services import prolific_api
 from studyapp.recruitment.services.identities import Identity, check_prolific
 
-PROLIFIC_COMPLETE = "https://app.prolific.com/submissions/complete"
+PROLIFIC_SUBMISSIONS = "https://app.prolific.com/submissions"
+PROLIFIC_COMPLETE = f"{PROLIFIC_SUBMISSIONS}/complete"
 
 
 def check_invited(
@@ -59,8 +60,18 @@ def reclaim(*, participation: Participation, status: str) -> bool:
 def way_back(*, participation: Participation) -> str:
     """Return the recruiting service's address for the participation's code; "" if there is none."""
     code = participation.completion_code or participation.ending_code
-    recruitment = selectors.of_study(participation.study)
-    came_by_service = bool(participation.external_key) and not participation.simulated
-    if recruitment.service != Recruitment.Service.PROLIFIC or not (code and came_by_service):
+    if not code or not came_by_service(participation):
         return ""
     return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}"
+
+
+def came_by_service(participation: Participation) -> bool:
+    """Whether a recruiting service sent this participant."""
+    sent = bool(participation.external_key) and not participation.simulated
+    return sent and bool(submissions_page(participation.study))
+
+
+def submissions_page(study: Study) -> str:
+    """Return the address where the service's participants see and return submissions, or ""."""
+    is_prolific = selectors.of_study(study).service == Recruitment.Service.PROLIFIC
+    return PROLIFIC_SUBMISSIONS if is_prolific else ""

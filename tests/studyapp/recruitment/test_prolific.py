@@ -16,8 +16,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from studyapp import exports
-from studyapp.core.errors import RecruitmentError
-from studyapp.models import Delivery, Participation, Study
+from studyapp.core.errors import RecruitmentError, StudyError
+from studyapp.models import Delivery, Participation, Recruitment, Study
+from studyapp.models.steps import all_steps
 from studyapp.participation.services import assignment
 from studyapp.recruitment.services import configuration, prolific, prolific_api
 from studyapp.studies.services import lifecycle
@@ -28,6 +29,8 @@ from tests.studyapp.recruitment.prolific_server import prolific as prolific_serv
 
 pytestmark = pytest.mark.django_db
 SECRET = "a-webhook-secret"
+CODES = {"complete": "DONE1234", "no_consent": "NO123456"}
+SUBMISSIONS = 'href="https://app.prolific.com/submissions"'
 
 
 @pytest.fixture
@@ -43,11 +46,7 @@ def service(settings: Any) -> Iterator[Prolific]:
 @pytest.fixture
 def study() -> Study:
     """A study with one place per condition."""
-    study = make_study(
-        features=3,
-        trials_per_participation=3,
-        codes={"complete": "DONE1234", "no_consent": "NO123456"},
-    )
+    study = make_study(features=3, trials_per_participation=3, codes=CODES)
     configuration.configure(study=study, service="prolific", external_study="their-study")
     return study
 
@@ -238,6 +237,79 @@ def test_endings_have_the_studys_codes_and_lead_back(service: Prolific, study: S
     assert 'href="https://app.prolific.com/submissions/complete?cc=NO123456"' in page
 
 
+@pytest.mark.parametrize("state", ["full", "paused", "closed"])
+def test_a_visitor_who_cannot_begin_is_sent_back_to_return_the_submission(
+    service: Prolific, study: Study, state: str
+) -> None:
+    if state == "full":
+        for name in ("ann", "ben"):
+            arrive(study, name, service=service)
+    else:
+        getattr(lifecycle, state.removesuffix("d"))(study)
+    service.submit(pid("cleo"), "s-cleo", "ACTIVE")
+    page = Client().get(f"/s/{study.slug}/", link("cleo"), follow=True)
+    assert passages.page_of(page) == state
+    assert "please return your submission there now" in page.content.decode()
+    assert SUBMISSIONS in page.content.decode()
+    page = Client().get(f"/s/{study.slug}/", follow=True)
+    assert passages.page_of(page) == state
+    assert "Prolific" not in page.content.decode()
+
+
+def test_the_place_that_is_gone_at_consent_is_told_there_too(
+    service: Prolific, study: Study
+) -> None:
+    late = Client()
+    service.submit(pid("cleo"), "s-cleo", "ACTIVE")
+    passages.enter(late, study, **link("cleo"))
+    for name in ("ann", "ben"):
+        arrive(study, name, service=service)
+    page = late.post(f"/s/{study.slug}/consent/", {"decision": "agree"})
+    assert passages.page_of(page) == "full"
+    assert SUBMISSIONS in page.content.decode()
+
+
+def test_someone_stopped_midway_is_told_what_to_do(service: Prolific, study: Study) -> None:
+    client, other, plain = Client(), Client(), Client()
+    arrive(study, "ann", client, service)
+    arrive(study, "ben", other, service)
+    send(returned("ben", "TIMED-OUT"))
+    passages.reach_trials(plain, study)
+    lifecycle.close(study)
+    for someone, kind in ((client, "closed_midway"), (other, "timed_out")):
+        page = someone.get(f"/s/{study.slug}/ended/").content.decode()
+        assert f'data-page="{kind}"' in page
+        assert "decide on a payment for the time you spent" in page
+        assert SUBMISSIONS in page
+    page = plain.get(f"/s/{study.slug}/ended/").content.decode()
+    assert "It ended while you were taking part" in page
+    assert "Prolific" not in page
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        ({}, "complete, no_consent"),
+        ({"codes": {"complete": "A"}}, "no_consent"),
+        ({"steps": all_steps(), "codes": CODES}, "incompatible_device"),
+        ({"steps": all_steps(), "codes": CODES | {"incompatible_device": "B"},
+          "headphones_required": True}, "screened_out"),
+    ],
+)  # fmt: skip
+def test_prolific_is_refused_without_the_codes_that_its_participants_can_need(
+    options: dict[str, Any], needed: str
+) -> None:
+    study = make_study(state=Study.State.DRAFT, **options)
+    with pytest.raises(StudyError, match=f"there is none for {needed}: "):
+        configuration.configure(study=study, service="prolific")
+    Recruitment.objects.create(study=study, service="prolific")
+    with pytest.raises(StudyError, match=f"there is none for {needed}: "):
+        lifecycle.freeze(study)
+    assert Study.objects.get().state == Study.State.DRAFT
+    study.recruitment.delete()
+    lifecycle.freeze(Study.objects.get())
+
+
 BROKEN = (
     "{{%PROLIFIC_PID%}}", "${PROLIFIC_PID}", "%PROLIFIC_PID%", "[[PROLIFIC_PID]]", "<id>", "",
     "*|PID|*", "__PROLIFIC_PID__", "#PID#", "(participant_id)", "--", "unknown",
@@ -248,7 +320,7 @@ BROKEN = (
 @pytest.mark.parametrize("word", BROKEN)
 def test_an_unfilled_placeholder_identifies_nobody(word: str) -> None:
     """With or without a service, nothing begins, and the page says what is wrong."""
-    study = make_study()
+    study = make_study(codes=CODES)
     assert entered(study, {"PROLIFIC_PID": word, "SESSION_ID": "s"}) == "broken_link"
     if word:
         assert entered(study, {"PROLIFIC_PID": "p", "SESSION_ID": word}) == "broken_link"
@@ -342,7 +414,7 @@ def test_one_person_takes_part_once_whatever_the_submission(
 def test_a_person_is_one_over_all_versions(service: Prolific, study: Study) -> None:
     arrive(study, "ann", service=service)
     lifecycle.close(study)
-    again = make_study(slug=study.slug, features=3, trials_per_participation=3)
+    again = make_study(slug=study.slug, features=3, trials_per_participation=3, codes=CODES)
     configuration.configure(study=again, service="prolific", external_study="their-study")
     service.submit(pid("ann"), "s-second", "ACTIVE")
     assert entered(again, link("ann", "s-second")) == "taken_part"
