@@ -14,7 +14,7 @@ from studyapp.core.files import send
 from studyapp.core.numbers import whole
 from studyapp.models import Role, Study
 from studyapp.studies.selectors import items as selectors
-from studyapp.studies.services import blinding
+from studyapp.studies.services import blinding, consent_facts
 from studyapp.studies.views.access import study_for
 
 PAGE = 50
@@ -33,6 +33,7 @@ def study_items(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "start": start,
         "last": min(start + PAGE, total),
         "before": max(0, start - PAGE),
+        "unstated": consent_facts.missing_of(study) if study.state == Study.State.DRAFT else [],
         "later": start + PAGE if start + PAGE < total else 0,
     }
     return render(request, "researcher/study_items.html", context)
