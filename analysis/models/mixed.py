@@ -151,14 +151,17 @@ def _of_methods(
 
 
 def sigma_interval(sigma: float, error: float, level: float) -> Interval:
-    """Wald's interval of log σ, back-transformed, so that it stays above 0; none if σ is about 0.
+    """Wald's interval of log σ, back-transformed; none if σ is about 0.
 
-    By the delta method log σ has the standard error se(σ) / σ.
+    By the delta method log σ has the standard error se(σ) / σ, and σ² has 2 σ se(σ). Such limits
+    are above 0 whatever the data; where Wald's interval of σ² reaches 0, the lower limit is 0.
     """
     if sigma < 0.05 or error > 2 * sigma:
         return Interval.none("the estimate is at the border, 0, where Wald’s interval fails")
-    half = float(stats.norm.ppf((1 + level) / 2)) * error / sigma
-    return Interval(sigma * math.exp(-half), sigma * math.exp(half), WALD_LOG)
+    quantile = float(stats.norm.ppf((1 + level) / 2))
+    half = quantile * error / sigma
+    low = sigma * math.exp(-half) if sigma > 2 * quantile * error else 0.0
+    return Interval(low, sigma * math.exp(half), WALD_LOG)
 
 
 def contrast_test(

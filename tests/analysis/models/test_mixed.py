@@ -1,10 +1,11 @@
 """The mixed models as estimates: `analysis.models.mixed` and `mixed_choices`."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from analysis.models.mixed import describe_mixed
+from analysis.models.mixed import describe_mixed, sigma_interval
 from analysis.models.mixed_choices import describe_choice_models
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, full_rows, identification_rows, paper_rows, write_csv
@@ -99,3 +100,11 @@ def test_effects_that_the_model_of_choices_dropped_are_told(tmp_path: Path) -> N
     dropped = spreads["logistic_identification_sd_feature_method"]
     assert dropped.value is None
     assert dropped.reason.startswith("dropped from the model")
+
+
+def test_a_spread_that_can_be_zero_has_zero_in_its_interval() -> None:
+    sure, unsure = (sigma_interval(0.6, error, 0.95) for error in (0.1, 0.2))
+    assert (sure.low, sure.high) == pytest.approx((0.4328, 0.8318), abs=1e-4)
+    assert unsure.low == 0
+    assert unsure.high == pytest.approx(0.6 * math.exp(1.95996 / 3), rel=1e-4)
+    assert sigma_interval(0.04, 0.01, 0.95).low is None
