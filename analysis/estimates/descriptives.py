@@ -231,7 +231,8 @@ def means_share(
     Wilson.
 
     The share of features depends on the number of ratings per feature: with few ratings their
-    means spread more widely. Where features have several ratings it has no interval (`validity`).
+    means spread more widely. Where features have several ratings there is no interval
+    (`validity`).
     """
     # 1) One verdict per unit, and their share.
     at = ratings.feature if unit == FEATURE else ratings.participant

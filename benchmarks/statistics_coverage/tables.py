@@ -12,7 +12,7 @@ from benchmarks.statistics_coverage.tally import ASIDE, FALSE, Tally
 LOWEST, HIGHEST, MOST_FALSE = 0.93, 0.98, 0.065
 """What holds: coverage from 93 to 98 %, false alarms up to 6.5 %."""
 LEAST_GIVEN = 20
-"""A rate of fewer is not told."""
+"""Of a cell where a number was given less often, its rate is not told."""
 ERRORS = 2.0
 """A rate is outside if it is so by more than this many Monte Carlo errors."""
 
@@ -64,16 +64,20 @@ def rates(tallies: dict[str, Tally]) -> dict[str, list[Rate]]:
     found: dict[str, list[Rate]] = {}
     for cell, tally in tallies.items():
         for name, (given, hits) in tally.counts.items():
-            if given >= LEAST_GIVEN:
-                found.setdefault(name, []).append(Rate(name, cell, given, hits))
+            found.setdefault(name, []).append(Rate(name, cell, given, hits))
     return {name: sorted(of, key=lambda r: -r.beyond) for name, of in sorted(found.items())}
+
+
+def told(of: list[Rate]) -> list[Rate]:
+    """Those of cells in which the number was given often enough."""
+    return [rate for rate in of if rate.given >= LEAST_GIVEN]
 
 
 def border(tallies: dict[str, Tally]) -> list[str]:
     """Cells with a rate beyond its limit, the worst first; not what is shown aside."""
     worst: dict[str, float] = {}
     for name, of in rates(tallies).items():
-        for rate in of if not name.startswith(ASIDE) else ():
+        for rate in told(of) if not name.startswith(ASIDE) else ():
             if rate.beyond > 0:
                 worst[rate.cell] = max(worst.get(rate.cell, 0.0), rate.beyond)
     return sorted(worst, key=lambda cell: -worst[cell])
@@ -86,8 +90,9 @@ def show(records: Records, part: str) -> Iterator[str]:
         f"\n### {part}: {len(tallies)} cells, {sum(studies):,} studies, {min(studies)} to "
         f"{max(studies)} per cell\n"
     )
-    yield "| measured | cells | all cells | worst cell (error; times) | outside | over 98 % |"
-    yield "|---|---:|---:|---|---:|---:|"
+    heads = ("measured", "cells", "given", "all, % (error)", "worst cell (error; given)", "outside")
+    yield f"| {' | '.join(heads)} | over 98 % |"
+    yield "|---|---:|---:|---:|---|---:|---:|"
     found = rates(tallies)
     for name in sorted(found, key=lambda n: (n.startswith(ASIDE), n.startswith(FALSE), n)):
         yield _row(name, found[name])
@@ -95,11 +100,15 @@ def show(records: Records, part: str) -> Iterator[str]:
 
 
 def _row(name: str, of: list[Rate]) -> str:
-    worst, hits, given = of[0], sum(r.hits for r in of), sum(r.given for r in of)
-    outside = sum(r.beyond > ERRORS for r in of)
-    over = sum(r.conservative for r in of)
-    at = f"{100 * worst.value:.1f} ({100 * worst.error:.1f}; {worst.given}): {worst.cell}"
-    return f"| {name} | {len(of)} | {100 * hits / given:.1f} | {at} | {outside} | {over} |"
+    every = Rate(name, "", sum(r.given for r in of), sum(r.hits for r in of))
+    cells = told(of)
+    outside, over = sum(r.beyond > ERRORS for r in cells), sum(r.conservative for r in cells)
+    worst = "–"
+    if cells:
+        rate = cells[0]
+        worst = f"{100 * rate.value:.1f} ({100 * rate.error:.1f}; {rate.given}): {rate.cell}"
+    all_cells = f"{100 * every.value:.1f} ({100 * every.error:.1f})"
+    return f"| {name} | {len(of)} | {every.given} | {all_cells} | {worst} | {outside} | {over} |"
 
 
 NEVER = ("a constant", "not a parameter", "simulated", "no interval: noise", "no interval was")

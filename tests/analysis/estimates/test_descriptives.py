@@ -87,9 +87,10 @@ def test_features_rated_repeatedly_are_clustered_both_ways(tmp_path: Path) -> No
     ratings = [(f"p{i % 9}", f"f{i % 5}", 1 + (i * i) % 5) for i in range(45)]
     found = estimates(tmp_path, ratings)
     assert found["share_at_least_4"].interval == f"{LOGIT_JACKKNIFE}, clustered by {BOTH}"
-    of_features = found["share_feature_means_at_least_4"]
-    assert (of_features.low, of_features.recommended) == (None, True)
-    assert of_features.reason.startswith("no interval where features were rated by several")
+    for unit in ("feature", "participant"):
+        of_means = found[f"share_{unit}_means_at_least_4"]
+        assert (of_means.low, of_means.recommended) == (None, True)
+        assert of_means.reason.startswith("no interval where features were rated by several")
 
 
 def test_participant_means_are_independent_units(tmp_path: Path) -> None:
