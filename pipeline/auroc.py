@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy.stats import norm, rankdata
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ def auroc_matrix(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     Mann–Whitney: U = R − m (m + 1) / 2, with R the sum of the positives' ranks among all tracks
     (mid-ranks for ties) and m their number; AUROC = U / (m n).
     """
+    from scipy.stats import rankdata
+
     # Mid-ranks from 1, per column [track, score].
     ranks = rankdata(scores, axis=0)
     n_positive = positive.sum(axis=0, dtype=np.float64)[:, None]
@@ -53,6 +54,8 @@ def auroc(scores: np.ndarray, positive: np.ndarray, *, level: float = 0.95) -> A
     the smaller class as its count is given instead. Raises `ValueError` unless both classes have
     two tracks.
     """
+    from scipy.stats import norm, rankdata
+
     above, below = scores[positive], scores[~positive]
     m, n = len(above), len(below)
     if min(m, n) < 2:

@@ -12,7 +12,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from pipeline import devices
+from pipeline import devices, readiness
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.identity import (
@@ -22,7 +22,6 @@ from pipeline.identity import (
     outside_fingerprints,
     subject_fingerprint,
 )
-from pipeline.labelers import in_order
 from pipeline.progress import Progress
 from pipeline.registry import resolve
 from pipeline.store.run_directory import RunDirectory
@@ -71,8 +70,7 @@ def execute(
         forget(out, redo)
     if not directory.is_done("labels") and until not in STAGES[: STAGES.index("labels")]:
         # Notice a missing API key or package now, not after the hours of the earlier stages.
-        for labeler in in_order(config.labels.methods, config).values():
-            labeler.ready(config)
+        readiness.require(config, until=until or STAGES[-1])
     _check_weights(config, directory, until or STAGES[-1])
     with directory.lock():
         for stage in STAGES:
@@ -90,6 +88,10 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
     """
     _check_stage(stage)
     devices.require(config.machine.device)
+    if stage == STAGES[0]:
+        # Before anything is hashed. A worker asks this even though the site did when the run was
+        # started: it may be another machine, and a package may have gone since.
+        readiness.require(config)
     directory = prepare(config, out)
     if stage == STAGES[0]:
         _check_weights(config, directory, STAGES[-1])

@@ -41,6 +41,12 @@ def fingerprint(config: ClapConfig) -> str:
     return f"{config.backend}:{print_}"
 
 
+def ready(config: ClapConfig) -> None:
+    """Raise `PipelineError` if no model is set or its files or package are missing; hashes
+    nothing."""
+    resolve(BACKENDS, config.backend, "CLAP backend").ready(model_of(config))
+
+
 def load(config: ClapConfig) -> Clap:
     """The model, loaded."""
     backend = resolve(BACKENDS, config.backend, "CLAP backend")

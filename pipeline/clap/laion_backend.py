@@ -57,6 +57,12 @@ class LaionClap:
         checkpoint, tokenizer = files_of(model)
         return of_files(checkpoint.parent, [checkpoint.name, tokenizer.name])
 
+    @staticmethod
+    def ready(model: str) -> None:
+        """Raise `PipelineError` if the package or one of the model's files is missing."""
+        laion_modules.check_installed()
+        files_of(model)
+
     def embed_sounds(self, sounds: Sequence[Floats32]) -> Floats32:
         """[sound, width]; see `pipeline.clap.base.Clap`."""
         import torch

@@ -7,6 +7,7 @@ files are missing loads silently with five tokens.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,12 @@ class TransformersClap:
         """SHA-256 over config, extractor, tokenizer and weights."""
         folder = folder_of(model)
         return of_files(folder, [path.name for name in FILES for path in folder.glob(name)])
+
+    @staticmethod
+    def ready(model: str) -> None:
+        """Raise `PipelineError` if the model's files are missing; the hub is not asked."""
+        if is_local(model) or os.environ.get("HF_HUB_OFFLINE"):
+            folder_of(model)
 
     def embed_sounds(self, sounds: Sequence[Floats32]) -> Floats32:
         """[sound, width] of norm 1; see `pipeline.clap.base.Clap`."""
@@ -130,14 +137,17 @@ def _require_clap(path: Path) -> None:
         )
 
 
+def is_local(model: str) -> bool:
+    """Whether a model is a folder here, or can be nothing else."""
+    return Path(model).expanduser().is_dir() or model.startswith((".", "/", "~"))
+
+
 def folder_of(model: str) -> Path:
     """The folder with the model's files, fetched from the hub if it is a hub name.
 
     Raises `PipelineError` if it lacks config or weights, or the hub cannot be reached.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir() and not model.startswith((".", "/", "~")):
-        folder = _from_hub(model)
+    folder = Path(model).expanduser() if is_local(model) else _from_hub(model)
     for name in ("config.json", "preprocessor_config.json", "tokenizer_config.json"):
         if not (folder / name).is_file():
             raise PipelineError(f"CLAP folder {folder} has no {name}")

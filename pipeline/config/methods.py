@@ -28,11 +28,18 @@ class ClapConfig:
     OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch",)
     PATHS: ClassVar[tuple[str, ...]] = ("model",)
 
-    model: str = field(default="", metadata=guard(Guard.MODEL))
-    """A folder, or a name on the model hub (default: `EARWITNESS_CLAP_MODEL`)."""
-    backend: str = "transformers"
-    """The implementation: `transformers` or `laion-clap`. Never compare scores from different
-    backends."""
+    model: str = field(
+        default="",
+        metadata=guard(Guard.MODEL)
+        | {
+            "help": "All scorers except reading need CLAP: a folder, or a name on the model hub. "
+            "If empty, the one that EARWITNESS_CLAP_MODEL names."
+        },
+    )
+    backend: str = field(
+        default="transformers",
+        metadata={"help": "Never compare scores from different backends."},
+    )
     batch: int = 16
     """Sounds, or texts, per batch."""
 

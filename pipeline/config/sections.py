@@ -255,7 +255,13 @@ class FeaturesConfig:
     """Which latents are kept as features. Values that are not given come from the preset."""
 
     # The presets are in `FEATURE_PRESETS`.
-    preset: str = field(default="small", metadata={"help": "small or paper."})
+    preset: str = field(
+        default="small",
+        metadata={
+            "help": "When a latent fires. paper: above 0, for dictionaries of 65,536; small: above "
+            "3 × RMS, for a few thousand."
+        },
+    )
     threshold: float | None = None
     """τ: a latent fires in a track if its maximum activation there exceeds this."""
     threshold_unit: str | None = None

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pipeline.labelers.base import Labeler
 
 # To add a method: write one file in pipeline/labelers/ with a subclass of `base.Labeler`, and add a
-# line here. docs/adding-a-method.md explains how; tests/pipeline/labelers/test_contract.py tests
-# every entry.
+# line here and in ABOUT. docs/adding-a-method.md explains how;
+# tests/pipeline/labelers/test_contract.py tests every entry.
 LABELERS: dict[str, str] = {
     "descriptors": "pipeline.labelers.descriptors.Descriptors",
     "corpus-tags": "pipeline.labelers.corpus_tags.CorpusTags",
@@ -27,6 +27,20 @@ LABELERS: dict[str, str] = {
     "ensemble": "pipeline.labelers.ensemble.Ensemble",
     "random-label": "pipeline.labelers.random_label.RandomLabel",
 }
+ABOUT: dict[str, str] = {
+    "descriptors": "Words for measured properties of the sound. Needs nothing.",
+    "corpus-tags": "The corpus’s own tags that the exemplars share. Needs a corpus with tags.",
+    "essentia": "Tags of Essentia’s classifiers that stand out from the corpus. Needs the package "
+    "essentia-tensorflow and its models.",
+    "essentia-paper": "The same classifiers, ranked as in the paper, by probability.",
+    "essentia-relative": "The same classifiers, ranked by how far the exemplars differ.",
+    "gemini": "A large model listens and proposes names. Costs money; needs a key, a connection "
+    "and the package google-genai.",
+    "free-text": "What listeners wrote in an earlier study. Needs its responses.csv.",
+    "ensemble": "Merges the labels of the other methods. Needs at least one of them.",
+    "random-label": "Control: the labels of another feature. Needs another method.",
+}
+"""What each method is and what it needs, in one line for people who choose among them."""
 DERIVED = ("ensemble", "random-label")
 """Methods that re-use other methods' labels; never a source themselves unless named as one."""
 CONTROLS = ("random-label",)

@@ -39,7 +39,8 @@ class Labeler(ABC):
         return {}
 
     def ready(self, config: RunConfig) -> None:  # noqa: B027 - most need nothing
-        """Raise `PipelineError` if a key or package is missing; called before any work is done."""
+        """Raise `PipelineError` if a key, package or file is missing; called before any work is
+        done, and by pages, so it loads and hashes nothing."""
 
     def sources(self, config: RunConfig) -> tuple[str, ...]:
         """The methods whose labels this one uses; they are run first."""

@@ -51,11 +51,16 @@ class _Sum:
 class Ensemble(Labeler):
     """Labels features with the candidates on which several methods agree."""
 
-    def outside(self, config: RunConfig) -> Mapping[str, str]:
-        """Fingerprint of the listeners' answers, if there are any."""
+    def ready(self, config: RunConfig) -> None:
+        """Raise `PipelineError` if the listeners' answers are named and missing."""
         path = config.ensemble.responses
         if path is not None and not path.is_file():
             raise PipelineError(f"[ensemble] responses {path} does not exist")
+
+    def outside(self, config: RunConfig) -> Mapping[str, str]:
+        """Fingerprint of the listeners' answers, if there are any."""
+        self.ready(config)
+        path = config.ensemble.responses
         if path is not None:
             answers_of(path, config.ensemble.run, section="ensemble")
         return {"ensemble": sha256_of(path) if path else "uncalibrated"}

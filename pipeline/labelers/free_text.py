@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.context import SaeContext
@@ -31,14 +32,13 @@ class FreeText(Labeler):
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """Fingerprint of the file with their answers."""
-        path = config.free_text.responses
-        if path is None or not path.is_file():
-            raise PipelineError(
-                "free-text needs an earlier study's answers: set [free_text] responses to its "
-                "responses.csv" + (f" (there is no file {path})" if path else "")
-            )
+        path = _file(config)
         answers_of(path, config.free_text.run, section="free_text")
         return {"free_text": sha256_of(path)}
+
+    def ready(self, config: RunConfig) -> None:
+        """Raise `PipelineError` if the file is missing."""
+        _file(config)
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]
@@ -68,6 +68,16 @@ class FreeText(Labeler):
             else:
                 everyone = len({answer.participation for answer in own})
                 yield from _candidates(context, feature.feature, found, everyone)
+
+
+def _file(config: RunConfig) -> Path:
+    path = config.free_text.responses
+    if path is None or not path.is_file():
+        raise PipelineError(
+            "free-text needs an earlier study's answers: set [free_text] responses to its "
+            "responses.csv" + (f" (there is no file {path})" if path else "")
+        )
+    return path
 
 
 def _check_features(context: SaeContext, answers: Sequence[StudyAnswer]) -> None:

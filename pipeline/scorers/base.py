@@ -24,6 +24,10 @@ class Scorer(ABC):
         """
         return {}
 
+    def ready(self, config: RunConfig) -> None:  # noqa: B027 - most need nothing
+        """Raise `PipelineError` if a model or package is missing; called before any work is done,
+        and by pages, so it loads and hashes nothing."""
+
     def heard_by(self, context: SaeContext) -> str:
         """Fingerprint of the model that scores all methods' labels alike (column `heard_by`); empty
         where each method's own detector is used."""

@@ -14,8 +14,6 @@ from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import comb
-from scipy.stats import norm
 
 from pipeline.context import Floats, SaeContext
 from pipeline.scorers.held_out import by_feature, graded_tracks, not_graded
@@ -37,6 +35,8 @@ class Intruder(ClapScorer):
 
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
+        from scipy.stats import norm
+
         found = labelled(context, method)
         if found is None:
             return
@@ -86,6 +86,8 @@ def _shares(positive: Floats, negative: Floats) -> Floats:
     With a positives above and b equal to it, there are C(b, i) C(a, c − i) sets with i ties, each
     of which counts 1 / (i + 1): the share is Σ_i C(b, i) C(a, c − i) / (i + 1) / C(m, c).
     """
+    from scipy.special import comb
+
     # 1) a and b of each negative, by binary search among the sorted positives.
     order = np.sort(positive)
     over = len(order) - np.searchsorted(order, negative, side="right")

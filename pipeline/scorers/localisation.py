@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
 
 from pipeline.auroc import auroc_matrix
 from pipeline.clap.base import Floats32
@@ -176,6 +175,8 @@ def _record(
     graded: Pieces,
 ) -> ScoreRecord:
     """One label's figures from its AUROC in each track [track]: mean and Student's interval."""
+    from scipy.stats import t
+
     value, count = float(areas.mean()), len(areas)
     factor = float(t.ppf(0.5 + context.config.scores.interval_level / 2, count - 1))
     half = factor * float(areas.std(ddof=1)) / np.sqrt(count)

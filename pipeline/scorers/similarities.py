@@ -28,6 +28,10 @@ class ClapScorer(Scorer):
         """CLAP's files."""
         return {"clap": backends.fingerprint(config.clap)}
 
+    def ready(self, config: RunConfig) -> None:
+        """Raise `PipelineError` if CLAP is missing."""
+        backends.ready(config.clap)
+
     def heard_by(self, context: SaeContext) -> str:
         """CLAP's backend and fingerprint."""
         return stamp(context)["clap"]

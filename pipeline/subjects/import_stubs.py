@@ -26,17 +26,22 @@ USED = ("models.lm", "models.encodec", "modules.conditioners",
         "utils.autocast")  # fmt: skip
 
 
+def check_installed() -> None:
+    """Raise `PipelineError` if the package is missing."""
+    if find_spec("audiocraft") is None:
+        raise PipelineError(
+            "the subject backend audiocraft is not installed: pip install '.[audiocraft]', then "
+            "pip install --no-deps -r requirements/audiocraft.txt"
+        )
+
+
 @cache
 def audiocraft() -> Any:
     """The package `audiocraft`, imported, with its submodules in `USED`.
 
     Raises `PipelineError` if it is not installed.
     """
-    if find_spec("audiocraft") is None:
-        raise PipelineError(
-            "the subject backend audiocraft is not installed: pip install '.[audiocraft]', then "
-            "pip install --no-deps -r requirements/audiocraft.txt"
-        )
+    check_installed()
     # Each model class, so that transformers' lazy look-ups are over before a stand-in is there.
     from transformers import EncodecModel, RobertaTokenizer, T5EncoderModel, T5Tokenizer  # noqa: F401
 

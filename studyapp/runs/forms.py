@@ -11,7 +11,7 @@ from studyapp.core.errors import RunError
 from studyapp.core.permissions import running_projects
 from studyapp.core.text_files import decoded
 from studyapp.models import Project
-from studyapp.runs.services import policy
+from studyapp.runs.services import policy, readiness
 from studyapp.runs.services.configs import config_from_toml, read_toml
 from studyapp.runs.services.form_fields import written
 
@@ -54,6 +54,7 @@ class RunForm(forms.Form):
             if not text:
                 raise forms.ValidationError("Give a config: fill in the fields, or enter its text.")
             data["parsed"] = checked_config(text, trusted=self.is_trusted)
+            readiness.require(data["parsed"])
         except RunError as error:
             raise forms.ValidationError(str(error)) from error
         return data

@@ -1,5 +1,6 @@
 """Queries for the pages of runs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,9 @@ from django.db.models import Count, QuerySet
 
 from studyapp.core.text import hours_in_words
 from studyapp.models import Run, StageRecord
+
+NAME_LENGTH = 100
+"""Maximum length of a run's name; as in its column."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,18 @@ def by_id(pk: int) -> Run | None:
 def named(name: str) -> Run | None:
     """Return the run with that name."""
     return Run.objects.filter(name=name).first()
+
+
+def next_name(name: str) -> str:
+    """Return a free name for another run like `name`: its words and the next number."""
+    stem = re.sub(r" \d+$", "", name)
+    numbers = [
+        int(found[1])
+        for taken in Run.objects.filter(name__startswith=stem).values_list("name", flat=True)
+        if (found := re.fullmatch(re.escape(stem) + r" (\d{1,6})", taken))
+    ]
+    number = f" {max(numbers, default=1) + 1}"
+    return stem[: NAME_LENGTH - len(number)] + number
 
 
 def stages_of(run: Run) -> list[StageRecord]:

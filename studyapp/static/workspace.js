@@ -76,6 +76,13 @@
     for (const box of boxes) box.checked = event.target.checked;
   });
 
+  // An error of a field stands until the field is changed
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches("[aria-invalid]")) return;
+    event.target.removeAttribute("aria-invalid");
+    for (const error of event.target.closest(".field")?.querySelectorAll(".error") ?? []) error.remove();
+  });
+
   // Rows of a list
   const rows = () => [...document.querySelectorAll("[data-rows] tbody tr")];
   const current = () => document.querySelector("[data-rows] tr.current");

@@ -92,11 +92,12 @@ class Essentia(Labeler):
         return {"essentia": RANKING + metadata.fingerprint(config.essentia)}
 
     def ready(self, config: RunConfig) -> None:
-        """Raise `PipelineError` if the package is not installed."""
+        """Raise `PipelineError` if the package or the models are missing."""
         if find_spec("essentia") is None:
             raise PipelineError(
                 f"essentia needs the package essentia-tensorflow: {advice(sys.version_info[:2])}"
             )
+        metadata.heads(config.essentia)
 
     def prepare(self, context: SaeContext) -> None:
         """Compute the tags of all usable tracks."""

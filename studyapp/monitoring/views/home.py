@@ -6,6 +6,7 @@ from django.views.decorators.http import require_GET
 
 from studyapp.core.permissions import projects_of, visible
 from studyapp.models import Role
+from studyapp.monitoring.services import home as services
 from studyapp.runs import selectors as run_selectors
 from studyapp.studies.selectors import studies
 from studyapp.wizard import selectors as wizard_selectors
@@ -15,11 +16,15 @@ from studyapp.wizard import selectors as wizard_selectors
 def home(request: HttpRequest) -> HttpResponse:
     """All runs, drafts and studies."""
     user = request.user
+    drafts = wizard_selectors.unfinished(
+        created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
+    )
     context = {
         "runs": visible(user, run_selectors.all_runs()),
-        "studies": visible(user, studies.all_studies()),
-        "drafts": wizard_selectors.unfinished(
-            created_by=user.pk or 0, projects=projects_of(user, Role.EDITOR)
+        "studies": services.listed(
+            visible(user, studies.all_studies()),
+            apart=[draft.study_id for draft in drafts if draft.study_id],
         ),
+        "drafts": drafts,
     }
     return render(request, "researcher/home.html", context)

@@ -17,6 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import tomli_w
 
 from studyapp.runs.services.configs import config_from_toml, read_toml, refusals
+from studyapp.runs.services.readiness import Choice
 
 SHOWN: dict[str, tuple[str, ...]] = {
     "corpus": ("path", "adapter", "clip_seconds"),
@@ -24,11 +25,12 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "sae": ("expansions", "ks", "steps", "seed"),
     "features": ("preset",),
     "labels": ("methods", "candidates", "seed"),
+    "clap": ("model",),
     "scores": ("scorers",),
     "machine": ("device",),
 }
 """Section → the fields in the form; all others are only in the text."""
-NAMES = {"sae": "SAEs"}
+NAMES = {"sae": "SAEs", "clap": "CLAP"}
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,12 @@ def filled(
     config: Mapping[str, Any],
     known: Mapping[str, list[str]],
     offered: Mapping[str, list[str]] | None = None,
+    choices: Mapping[str, list[Choice]] | None = None,
 ) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the sections for a page: each field with its value and the `known` suggestions.
 
-    A field in `offered` only accepts one of the values there.
+    A field in `offered` only accepts one of the values there; `choices` explains those of a field
+    with several.
     """
     values, only = values_of(config), offered or {}
     return [
@@ -94,6 +98,7 @@ def filled(
                     "is_offered": one.key in only,
                     "value_is_offered": values[one.key] in only.get(one.key, []),
                     "offered": _named(only.get(one.key, [])),
+                    "choices": (choices or {}).get(one.key, []),
                 }
                 for one in own
             ],

@@ -18,7 +18,7 @@ from django.utils import timezone
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Project, Run, StageRecord
-from studyapp.runs.services import budget, policy, stages
+from studyapp.runs.services import budget, policy, readiness, stages
 from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import (
     directory_of,
@@ -115,6 +115,13 @@ def queue_run(*, run: Run, by: "User | AnonymousUser | None" = None) -> None:
         )
     run.refresh_from_db(fields=[*now])
     _enqueue(run)
+
+
+@transaction.atomic
+def restart_run(*, run: Run, by: "User | AnonymousUser") -> None:
+    """Queue a run as `queue_run` does. Raises `RunError` too if it would only fail at once."""
+    queue_run(run=run, by=by)
+    readiness.require(run.config)
 
 
 def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None) -> list[str]:

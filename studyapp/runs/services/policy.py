@@ -63,6 +63,26 @@ def models() -> list[str]:
     return [*_hub_names(), *_folders(settings.MODELS)]
 
 
+def clap_models() -> list[str]:
+    """Return the models among those offered that are CLAP, as far as this machine can tell."""
+    return [name for name in models() if _is_clap(name)]
+
+
+def _is_clap(name: str) -> bool:
+    from pipeline.errors import PipelineError
+    from pipeline.files.text import read_json
+
+    if not Path(name).is_absolute():
+        return "clap" in name.lower()
+    if any(Path(name).glob("*.pt")):  # The layout of laion-clap.
+        return True
+    try:
+        config = read_json(Path(name) / "config.json")
+    except PipelineError:
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "clap"
+
+
 def check(config: Mapping[str, Any]) -> None:
     """Raise `RunError` if a config (validated or not) names something that is not offered."""
     from pipeline.config import RunConfig

@@ -26,7 +26,7 @@ from studyapp.runs.services import findings as finding_services
 from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
-from studyapp.runs.services import policy
+from studyapp.runs.services import policy, readiness
 from studyapp.runs.services.estimate import estimate_of
 from studyapp.runs.views import findings
 from studyapp.runs.views.access import run_for
@@ -59,7 +59,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
 def new_run(request: HttpRequest) -> HttpResponse:
     """Start a run from a new config or from a copy of another run's."""
     _check_may_start(request)
-    initial = {"config": _like(request)} if request.method == "GET" else {}
+    initial = _like(request) if request.method == "GET" else {}
     form = RunForm(request.POST or None, request.FILES or None, user=request.user, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -111,25 +111,33 @@ def _check_may_start(request: HttpRequest) -> None:
         raise PermissionDenied("You are not an editor of any project that may start runs.")
 
 
-def _like(request: HttpRequest) -> str:
-    """Return the config text of the run that is to be copied (`?like=NUMBER`)."""
-    asked = request.GET.get("like", "")
-    number = whole(asked)
+def _like(request: HttpRequest) -> dict[str, Any]:
+    """Return the form's first values: a copy of another run, if asked for (`?like=NUMBER`)."""
+    number = whole(request.GET.get("like", ""))
     if number is None:
-        return ""
+        return {}
+    run = run_for(request, number)
     try:
-        return fields.text_of(run_for(request, number).config)
+        text = fields.text_of(run.config)
     except RunError as error:
         messages.error(request, f"{error}.")
-        return ""
+        return {}
+    return {"config": text, "name": selectors.next_name(run.name), "project": run.project_id}
 
 
 def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
     """Return the form's fields, with suggestions for administrators or the offered choices."""
-    if policy.is_trusted(request.user):
-        return fields.filled(config, selectors.known_places(selectors.all_runs()))
-    offered = {"corpus.path": policy.corpora(), "subject.model": policy.models()}
-    return fields.filled(config, {}, offered)
+    trusted = policy.is_trusted(request.user)
+    choices = readiness.choices(config, trusted=trusted)
+    if trusted:
+        known = selectors.known_places(selectors.all_runs())
+        return fields.filled(config, known, choices=choices)
+    offered = {
+        "corpus.path": policy.corpora(),
+        "subject.model": policy.models(),
+        "clap.model": policy.clap_models(),
+    }
+    return fields.filled(config, {}, offered, choices)
 
 
 def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
@@ -143,12 +151,13 @@ def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
     trusted = policy.is_trusted(request.user)
     try:
         config = checked_config(text, trusted=trusted)
+        lacks = readiness.missing(config)
         estimate = estimate_of(config, runs=visible(request.user, selectors.every_run()))
     except RunError as error:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
     if not trusted:
         estimate["project_budget"] = settings.GEMINI_BUDGET
-    return {"estimate": estimate, "facts": selectors.facts(config)}
+    return {"estimate": estimate, "lacks": lacks, "facts": selectors.facts(config)}
 
 
 @require_POST
@@ -186,7 +195,7 @@ def queue_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a run that is new, failed or stopped; results of finished stages are kept."""
     run = run_for(request, pk, Role.EDITOR)
     try:
-        services.queue_run(run=run, by=request.user)
+        services.restart_run(run=run, by=request.user)
         audit.note(user=request.user, action="queued", target=run, project=run.project)
     except RunError as error:
         messages.error(request, f"{error}.")

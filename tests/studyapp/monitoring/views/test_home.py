@@ -17,13 +17,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from studyapp.jobs.tasks import work
-from studyapp.models import Job, Run, StageRecord, Study
+from studyapp.models import Job, Run, StageRecord, Study, StudyDraft
 from studyapp.runs.selectors import facts
 from studyapp.runs.services import configs, lifecycle
-from tests.studyapp import factories, passages, run_directories
+from studyapp.studies.services import frames
+from tests.studyapp import factories, passages, run_directories, startable
 
 pytestmark = pytest.mark.django_db
-CONFIG = '[subject]\nmodel = "nano"\nhookpoints = ["decoder.layers.0.resid_post"]\n'
+CONFIG = startable.TEXT
 
 
 def _text(response: Any) -> str:
@@ -67,6 +68,20 @@ def test_home_lists_runs_and_studies_without_a_query_per_row(researcher: Client)
     with CaptureQueriesContext(connection) as three:
         researcher.get(reverse("home"))
     assert len(one) == len(three)
+
+
+def test_a_made_draft_is_listed_once_and_an_open_study_says_how_far_it_is(
+    researcher: Client,
+) -> None:
+    made = factories.make_study(state=Study.State.DRAFT)
+    StudyDraft.objects.create(study=made, created_by=User.objects.get())
+    study = factories.make_study(ratings_per_item=1)
+    listener = Client()
+    passages.finish(listener, study, passages.reach_trials(listener, study))
+    page = _text(researcher.get(reverse("home")))
+    assert page.count(reverse("study", args=[made.slug, made.version])) == 1
+    places = frames.places(study)
+    assert f'<td class="number">1 of {places}<br><progress value="1" max="{places}"' in page
 
 
 def test_a_run_is_started_from_typed_toml(researcher: Client) -> None:
@@ -182,7 +197,8 @@ def test_fields_write_the_text_and_the_text_fills_the_fields(researcher: Client)
 
 
 def test_a_run_can_be_started_with_only_the_fields(researcher: Client) -> None:
-    fields = {"subject.model": "nano", "subject.hookpoints": "decoder.layers.0.resid_post"}
+    fields = {"subject.model": startable.MODEL, "subject.hookpoints": "decoder.layers.0.resid_post"}
+    fields["corpus.path"] = startable.CORPUS
     given = {"name": "fields", "config": "", "sae.ks": "4, 8", **fields}
     assert researcher.post(reverse("new-run"), given).status_code == 302
     config = Run.objects.get().config
@@ -270,7 +286,7 @@ def test_a_failed_run_is_queued_again_and_a_done_one_is_not(researcher: Client) 
     run = factories.make_run()
     refused = researcher.post(reverse("queue-run", args=[run.pk]), follow=True)
     assert "only a new, failed or stopped run can be queued" in _text(refused)
-    Run.objects.update(state="failed")
+    Run.objects.update(state="failed", config=configs.config_from_toml(text=CONFIG))
     researcher.post(reverse("queue-run", args=[run.pk]))
     assert Run.objects.get().state == Run.State.QUEUED
 

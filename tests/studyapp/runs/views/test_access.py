@@ -35,6 +35,7 @@ def offered(tmp_path: Path, settings: Any) -> Path:
         (tmp_path / f"corpora/good/{number}.wav").touch()
     (tmp_path / "secret/corpus.csv").write_text("PATIENT-NAME,DIAGNOSIS\n")
     (tmp_path / "models/nano/config.json").write_text('{"decoder": {"hidden_size": 32}}')
+    (tmp_path / "models/nano/model.safetensors").touch()
     settings.CORPORA = [str(tmp_path / "corpora")]
     settings.MODELS = [str(tmp_path / "models")]
     return tmp_path
