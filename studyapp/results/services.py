@@ -6,20 +6,21 @@ workers make reports; web processes only send the files of existing reports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.urls import reverse
 
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study
-from studyapp.studies.services import blinding
+from studyapp.studies.services import blinding, lifecycle
 
-KIND = "report"
-"""Kind of the job that makes a study's report; see `studyapp.jobs.tasks.WORK`."""
+KIND = lifecycle.REPORT
 PAGE = "report.html"
-TABLES = frozenset({".csv", ".json", ".svg", ".R"})
+TABLES = frozenset({".csv", ".json", ".svg", ".R", ".tex", ".txt"})
 """Suffixes of the files beside the page that may be downloaded."""
 
 
@@ -37,16 +38,19 @@ class Report:
     """Files beside the page, as paths in its folder."""
 
 
-def make_report(*, responses: Path, out: Path) -> Path:
+def make_report(
+    *, responses: Path, out: Path, feature_pages: Mapping[str, str] | None = None
+) -> Path:
     """Make the report of an exported `responses.csv` in the folder `out`, and return its page.
 
+    `feature_pages` has for each run the address that its features' pages begin with.
     Raises `ReportError` if the table is refused.
     """
     from analysis.errors import AnalysisError
     from analysis.report import build_report
 
     try:
-        build_report(responses, out)
+        build_report(responses, out, feature_pages=feature_pages)
     except AnalysisError as error:
         raise ReportError(str(error)) from error
     return out / PAGE
@@ -62,6 +66,11 @@ def request_report(*, study: Study) -> Job:
             f"{study} is not closed, and its results would unblind anyone who runs it"
         )
     return jobs.enqueue(kind=KIND, target=study.pk, queue=Job.Queue.CPU)
+
+
+def feature_pages_of(study: Study) -> dict[str, str]:
+    """Return for each run of the study the address that its features' pages begin with."""
+    return {run.identifier: reverse("features", args=[run.pk]) for run in study.runs.all()}
 
 
 def folder_of(study: Study) -> Path:

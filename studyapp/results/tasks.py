@@ -23,6 +23,10 @@ def work(lease: jobs.JobLease) -> None:
         try:
             made = exports.export_study(study=study, out=Path(folder) / "export")
             lease.check()
-            results.make_report(responses=made / "responses.csv", out=results.folder_of(study))
+            results.make_report(
+                responses=made / "responses.csv",
+                out=results.folder_of(study),
+                feature_pages=results.feature_pages_of(study),
+            )
         except (exports.ExportError, results.ReportError) as error:
             raise jobs.WorkError(str(error)) from error

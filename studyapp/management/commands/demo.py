@@ -38,6 +38,12 @@ STUDY: dict[str, Any] = {
     "ratings_per_item": 4,
     "trials_per_participation": 10,
     "rehearsal": True,
+    "analysis_plan": {
+        "confirmatory": ["difference_mean_confidence"],
+        "text": "Mean confidence is compared between every two methods, two-sided at 5 %, with "
+        "Holm’s adjustment over all comparisons. Everything else is exploratory. Nobody is "
+        "excluded; only complete participations count.",
+    },
 }
 """100 features under 2 methods, 4 ratings each, 10 trials per participation: 80 participations."""
 POLL_SECONDS = 0.3

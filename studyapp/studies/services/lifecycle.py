@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Item, Run, Study, StudySeries
+from studyapp.jobs.services import jobs
+from studyapp.models import Item, Job, Response, Run, Study, StudySeries
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import configuration
 from studyapp.studies.selectors import studies as selectors
@@ -29,6 +30,9 @@ from studyapp.studies.services import (
 )
 from studyapp.studies.services.items import Progress
 from studyapp.studies.settings import editable, every_setting
+
+REPORT = "report"
+"""Kind of the job that makes a study's report; see `studyapp.jobs.tasks.WORK`."""
 
 
 def create_study(
@@ -160,13 +164,17 @@ def pause(study: Study) -> Study:
 
 
 def close(study: Study) -> Study:
-    """End the study permanently, including for participants who have begun.
+    """End the study permanently, including for participants who have begun, and ask for its report.
 
     Raises `StudyError` for a draft and for a closed study.
     """
-    return _move(
-        study, (Study.State.FROZEN, Study.State.OPEN, Study.State.PAUSED), Study.State.CLOSED
-    )
+    before = (Study.State.FROZEN, Study.State.OPEN, Study.State.PAUSED)
+    with transaction.atomic():
+        closed = _move(study, before, Study.State.CLOSED)
+        # Without an answer there is nothing to report.
+        if Response.objects.filter(trial__participation__study=study).exists():
+            jobs.enqueue(kind=REPORT, target=study.pk, queue=Job.Queue.CPU)
+    return closed
 
 
 def design_hash(study: Study) -> str:

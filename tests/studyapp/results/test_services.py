@@ -37,7 +37,8 @@ def answered() -> Study:
 def test_a_worker_makes_the_report_of_a_closed_study() -> None:
     study = answered()
     assert results.report_of(study) is None
-    job = results.request_report(study=study)
+    # Closing the study has asked for it.
+    job = Job.objects.get(kind=results.KIND, target=study.pk)
     assert results.request_report(study=study) == job
     tasks.work(job.pk)
     job.refresh_from_db()
@@ -45,7 +46,10 @@ def test_a_worker_makes_the_report_of_a_closed_study() -> None:
     report = results.report_of(study)
     assert report is not None
     assert {"estimates.csv", "summary.json", "tests.csv"} <= set(report.files)
+    assert {"methods.txt", "latex/methods.tex"} <= set(report.files)
     text = report.page.read_text(encoding="utf-8")
+    run = study.runs.get()
+    assert f'href="/runs/{run.pk}/features/' in text
     assert "6 ratings" in text
     with (report.page.parent / "tables" / "participations.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
@@ -99,3 +103,10 @@ def test_power_of_a_design_grows_with_its_participants() -> None:
 def test_an_impossible_design_is_refused_in_one_line() -> None:
     with pytest.raises(results.ReportError, match="participants is 1; it must be from 2"):
         results.estimate_power(participants=1, trials=5, ratings=1)
+
+
+@pytest.mark.django_db
+def test_a_study_that_is_closed_without_an_answer_asks_for_no_report() -> None:
+    study = factories.make_study()
+    lifecycle.close(study)
+    assert not Job.objects.filter(kind=results.KIND).exists()

@@ -60,6 +60,7 @@ def test_the_report_is_shown_in_place_without_any_script(researcher: Client) -> 
     put(study)
     page = researcher.get(place(study, "results")).content.decode()
     assert f'<iframe class="report" src="{place(study, "report-document")}"' in page
+    assert "allow-scripts" not in page
     document = researcher.get(place(study, "report-document"))
     assert document.content == b"<p>the report</p>"
     policy = document.headers["Content-Security-Policy"]
