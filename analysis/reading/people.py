@@ -65,11 +65,11 @@ STEPS = {
     "screened_out": "screened out",
     "left_before": "left before a first answer",
     "left_after": "left, or ran out of time, after an answer",
-    "complete": "of a status that counts (the plan’s or the command’s, else complete)",
+    "complete": "of a status that counts ({statuses})",
     "excluded": "of these, not in the estimates (exclusion rules, or no answer that counts)",
     "entered": "entered the estimates",
 }
-"""What became of a participation, in order; the words of the table's rows."""
+"""What became of a participation, in order, as the table's rows say it."""
 
 
 def read_sample(folder: Path, read: Responses, entered: Responses) -> Sample:

@@ -116,4 +116,7 @@ def _not_compared(summary: Summary) -> Sequence[str]:
 
 
 def _p(t: HypothesisTest) -> str:
-    return p_value(t.p_adjusted) if t.p_adjusted is not None else ""
+    if t.p_adjusted is None:
+        return ""
+    shown = p_value(t.p_adjusted)
+    return shown if shown.startswith("&lt;") else f"= {shown}"

@@ -155,9 +155,13 @@ def _p(p: float) -> str:
 
 
 def _participants(summary: Summary) -> str:
-    sample = summary.sample
+    sample, statuses = summary.sample, ", ".join(summary.accounting["statuses"])
     rows = [
-        [tex(words), *(str(of[step]) for of in sample.by_method.values()), str(sample.total(step))]
+        [
+            tex(words.format(statuses=statuses)),
+            *(str(of[step]) for of in sample.by_method.values()),
+            str(sample.total(step)),
+        ]
         for step, words in STEPS.items()
         if sample.known and sample.total(step)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from analysis.estimates.results import Summary
@@ -23,7 +24,7 @@ def participants(summary: Summary) -> Iterator[str]:
         )
         return
     yield paragraph(" ".join(sentences(sample)))
-    yield _flow(sample)
+    yield _flow(sample, ", ".join(summary.accounting["statuses"]))
 
 
 def sentences(sample: Sample) -> Iterator[str]:
@@ -70,15 +71,16 @@ def _listed(parts: list[str]) -> str:
 
 
 def _shares(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{escape(name)} ({n})" for name, n in counts.items())
+    listed = ", ".join(f"{escape(name)} ({n})" for name, n in counts.items())
+    return re.sub(r"(\d)-(\d)", r"\1–\2", listed)
 
 
-def _flow(sample: Sample) -> str:
+def _flow(sample: Sample, statuses: str) -> str:
     """What became of the participations, by method; rows that are 0 for all are left out."""
     methods = list(sample.by_method)
     rows = [
         [
-            first_up(words),
+            first_up(words.format(statuses=statuses)),
             *(str(sample.by_method[m][step]) for m in methods),
             str(sample.total(step)),
         ]

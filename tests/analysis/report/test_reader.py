@@ -148,7 +148,7 @@ def test_the_sample_counts_those_who_left_before_an_answer_by_method(
     assert sample.headphones == (24, 32)
     assert sample.minutes == {"median": 11.5, "lower": 10.75, "upper": 12.25, "n": 32}
     text = plain(built[2])
-    assert "Age: 25-34 (16), not said (16)." in text
+    assert "Age: 25–34 (16), not said (16)." in text
     assert "Listened with: over-ear headphones (32)." in text
     assert "Left before a first answer 1 1 1 3" in text
 

@@ -44,7 +44,7 @@ def test_at_chance_the_interval_includes_chance(tmp_path: Path) -> None:
     lead, _ = leads(tmp_path, rows)
     assert "alto is not recognised above chance (the interval includes it)." in lead
     assert "The difference in accuracy corrected for chance, alto − brio, is" in lead
-    assert "(p 0." in lead
+    assert "(p = 0." in lead
 
 
 FIVE = {"alto": 0.1, "brio": 0.9, "coda": 0.9, "duo": 0.2, "etude": 0.3}
