@@ -31,7 +31,7 @@ def test_from_the_list_to_a_feature_and_on_by_keyboard(site: LiveSite, page: Pag
     assert Axe().run(page).violations_count == 0
     page.keyboard.press("j")
     page.keyboard.press("j")
-    chosen = page.locator("tr.current td.identifier").inner_text()
+    chosen = page.locator("tr.current .identifier").inner_text()
     heading = page.get_by_role("heading", level=1).get_by_text(chosen, exact=True)
     page.keyboard.press("Enter")
     heading.wait_for()
