@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +48,17 @@ class Power:
     width: float
     """Mean width of the 95 % interval of the difference, steps of the scale."""
     simulations: int
+    comparisons: int = 1
+    """How many confirmatory tests it was corrected for."""
 
 
 @one_thread()
-def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
+def power(design: Design, *, simulations: int, seed: int = 0, comparisons: int = 1) -> Power:
     """Power of the two-sided confirmatory test at the level 1 − `LEVEL`, by simulation.
+
+    With several confirmatory `comparisons` the level is divided by their number: Holm's first step,
+    which a difference must pass if no other one is significant. Whatever the others are, Holm's
+    correction finds this difference at least as often.
 
     The Monte Carlo standard error is √(p (1 − p) / simulations) (Morris, White and Crowther 2019,
     Statistics in Medicine 38, 2074–2102), with p kept half a study away from 0 and 1. A study
@@ -60,7 +66,10 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
     """
     if simulations < 20:
         raise AnalysisError(f"{simulations} simulations are too few; at least 20 are needed")
+    if comparisons < 1:
+        raise AnalysisError(f"comparisons is {comparisons}; it must be 1 or more")
     rng = stream(seed, "design")
+    level = (1 - LEVEL) / comparisons
     hits, widths = 0, []
     for _ in range(simulations):
         pair = simulate(design, rng)
@@ -69,14 +78,13 @@ def power(design: Design, *, simulations: int, seed: int = 0) -> Power:
         if found is None:
             continue
         # Significant if the interval, difference ± t quantile × standard error, excludes 0.
-        reach = float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0]
-        hits += abs(linear.value) > reach
-        widths.append(2 * reach)
+        hits += abs(linear.value) > float(stats.t.isf(level / 2, found[1])) * found[0]
+        widths.append(2 * float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0])
     share = hits / simulations
     inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)
     error = math.sqrt(inside * (1 - inside) / simulations)
     width = float(np.mean(widths)) if widths else 0.0
-    return Power(design, share, error, width, simulations)
+    return Power(design, share, error, width, simulations, comparisons)
 
 
 def cheapest(
@@ -88,6 +96,7 @@ def cheapest(
     seed: int = 0,
     cost_participant: float = 1.0,
     cost_trial: float = 0.1,
+    comparisons: int = 1,
 ) -> tuple[Power, float] | None:
     """The design of lowest cost that reaches the power `wanted`, among several numbers of trials.
 
@@ -99,12 +108,11 @@ def cheapest(
         raise AnalysisError(f"the power asked for is {wanted:g}; it must be between 0 and 1")
     best: tuple[Power, float] | None = None
     for number in trials:
-        found = _fewest(
-            dataclasses.replace(design, trials=number, ratings=1),
-            design.ratings,
-            wanted,
-            simulations,
-            seed,
+        # Enough participants that each feature can have its ratings, whatever was stated.
+        least = max(design.participants, (1 + design.within) * design.ratings)
+        base = dataclasses.replace(design, trials=number, participants=least)
+        found = fewest(
+            base, wanted=wanted, simulations=simulations, seed=seed, comparisons=comparisons
         )
         if found is None:
             continue
@@ -120,25 +128,60 @@ def _cost(design: Design, participant: float, trial: float) -> float:
     return people * participant + 2 * design.participants * design.trials * trial
 
 
-def _fewest(base: Design, ratings: int, wanted: float, simulations: int, seed: int) -> Power | None:
+def fewest(
+    design: Design, *, wanted: float, simulations: int, seed: int = 0, comparisons: int = 1
+) -> Power | None:
     """The fewest participants that reach the power `wanted`, by bisection, to about 5 %.
 
-    Every size has the same seed (common random numbers), so that power rises steadily with size.
+    Ratings per feature stay as they are, so that more participants rate more features. Every size
+    has the same seed (common random numbers), so that power rises steadily with size. None if
+    `MOST_PARTICIPANTS` per method are too few.
     """
 
     def of(participants: int) -> Power:
-        made = dataclasses.replace(base, participants=participants, ratings=ratings)
-        return power(made, simulations=simulations, seed=seed)
+        made = dataclasses.replace(design, participants=participants)
+        return power(made, simulations=simulations, seed=seed, comparisons=comparisons)
 
-    # 1) Double the number of participants until the power is reached.
-    sides = 1 + base.within
-    low, high = max(4, sides * ratings), max(8, 2 * sides * ratings)
-    found = of(high)
-    while found.power < wanted:
-        low, high = high, 2 * high
-        if high > MOST_PARTICIPANTS:
+    least = max(4, (1 + design.within) * design.ratings)
+    return smallest(of, least=least, most=MOST_PARTICIPANTS, wanted=wanted)
+
+
+def fewest_of_features(
+    design: Design,
+    *,
+    features: int,
+    wanted: float,
+    simulations: int,
+    seed: int = 0,
+    comparisons: int = 1,
+) -> Power | None:
+    """The fewest participants that reach the power `wanted` with these features, rated more often.
+
+    None if `MOST_PARTICIPANTS` per method are too few: where features differ much, no number of
+    ratings can make up for few features.
+    """
+
+    def of(ratings: int) -> Power:
+        participants = max(2, -(-features * ratings // design.trials))
+        made = dataclasses.replace(design, participants=participants, ratings=ratings)
+        return power(made, simulations=simulations, seed=seed, comparisons=comparisons)
+
+    most = max(1, MOST_PARTICIPANTS * design.trials // features)
+    return smallest(of, least=1, most=most, wanted=wanted)
+
+
+def smallest(of: Callable[[int], Power], *, least: int, most: int, wanted: float) -> Power | None:
+    """The power of the smallest number that reaches `wanted`; `of` must not fall."""
+    # 1) Double the number until the power is reached.
+    low, high = least, max(least + 1, 2 * least)
+    found = of(low)
+    if found.power >= wanted:
+        return found
+    while (found := of(min(high, most))).power < wanted:
+        if high >= most:
             return None
-        found = of(high)
+        low, high = high, 2 * high
+    high = min(high, most)
     # 2) Halve the bracket between the last two.
     while high - low > max(1, high // 20):
         middle = (low + high) // 2
@@ -208,6 +251,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[5, 10, 15, 20],
         help="numbers of trials per participant that the search tries",
     )
+    parser.add_argument(
+        "--comparisons",
+        type=int,
+        default=1,
+        help="confirmatory tests that Holm's correction covers: the power of each, at least",
+    )
     parser.add_argument("--cost-participant", type=float, default=1.0)
     parser.add_argument("--cost-trial", type=float, default=0.1)
     parser.add_argument("--simulations", type=int, default=1000)
@@ -228,7 +277,9 @@ def run(arguments: Sequence[str]) -> str:
         if getattr(given, field.name, None) is not None
     }
     design = dataclasses.replace(base, **asked)
-    found = power(design, simulations=given.simulations, seed=given.seed)
+    found = power(
+        design, simulations=given.simulations, seed=given.seed, comparisons=given.comparisons
+    )
     answer: dict[str, object] = {"stated": dataclasses.asdict(found)}
     lines = [_described(found)]
     if given.power is not None:
@@ -240,6 +291,7 @@ def run(arguments: Sequence[str]) -> str:
             simulations=given.simulations,
             cost_participant=given.cost_participant,
             cost_trial=given.cost_trial,
+            comparisons=given.comparisons,
         )
         lines.append(_cheapest_described(best, given.power))
         answer["cheapest"] = (
@@ -266,9 +318,14 @@ def _described(found: Power) -> str:
         f"ratings per feature: {d.ratings} ({d.n_features} features), "
         f"participant SD {d.participant_sd:.2f}, feature SD {d.feature_sd:.2f}, "
         f"difference {d.effect:.2f}:\n"
-        f"  power {found.power:.3f} (Monte Carlo error {found.monte_carlo_error:.3f}), "
+        f"  power {found.power:.3f}{_of_several(found)} "
+        f"(Monte Carlo error {found.monte_carlo_error:.3f}), "
         f"expected width of the 95 % interval {found.width:.2f}"
     )
+
+
+def _of_several(found: Power) -> str:
+    return f" for each of {found.comparisons} by Holm, at least" if found.comparisons > 1 else ""
 
 
 def _cheapest_described(best: tuple[Power, float] | None, wanted: float) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.urls import reverse
@@ -17,6 +18,9 @@ from django.urls import reverse
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study
 from studyapp.studies.services import blinding, lifecycle
+
+if TYPE_CHECKING:
+    from analysis.design import Design, Power
 
 KIND = lifecycle.REPORT
 PAGE = "report.html"
@@ -94,15 +98,29 @@ class PowerEstimate:
     """The expected power and precision of a design, by simulation."""
 
     power: float
-    """Share of simulated studies whose confirmatory test finds the effect at 5 %."""
+    """Share of simulated studies whose confirmatory test finds the effect: at 5 %, or with several
+    comparisons at least, by Holm's correction."""
     monte_carlo_error: float
     """Standard error of `power`."""
     width: float
     """Expected width of the 95 % interval of the difference, steps of the confidence scale."""
     participants: int
-    """Participants per method."""
+    """Participants per method; within participants the same ones rate every method."""
     features: int
     simulations: int
+    ratings: int = 1
+    """Ratings per feature and method."""
+    comparisons: int = 1
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What it takes to reach a power; None where no reasonable number does."""
+
+    by_ratings: PowerEstimate | None
+    """With the same features, rated more or less often."""
+    by_features: PowerEstimate | None
+    """With the same ratings per feature, of more or fewer features."""
 
 
 def estimate_power(
@@ -112,6 +130,7 @@ def estimate_power(
     ratings: int,
     effect: float = 0.5,
     within: bool = False,
+    comparisons: int = 1,
     simulations: int = 200,
     seed: int = 0,
 ) -> PowerEstimate:
@@ -119,28 +138,72 @@ def estimate_power(
 
     `participants` is per method, `trials` per participant and `ratings` per feature. With `within`,
     every participant rates both methods, `trials` each. `effect` is the smallest difference in mean
-    confidence to detect. 200 simulations take a fraction of a second for 80 participants.
+    confidence to detect. `comparisons` is how many confirmatory tests Holm's correction covers.
+    200 simulations take a second or two for 80 participants.
     Raises `ReportError` with one line for an impossible design.
     """
-    from analysis.design import Design, power
+    from analysis.design import power
     from analysis.errors import AnalysisError
 
     try:
-        design = Design(
-            participants=participants,
-            trials=trials,
-            ratings=ratings,
-            effect=effect,
-            within=within,
-        )
-        found = power(design, simulations=simulations, seed=seed)
+        design = _design(participants, trials, ratings, effect, within)
+        found = power(design, simulations=simulations, seed=seed, comparisons=comparisons)
     except AnalysisError as error:
         raise ReportError(str(error)) from error
+    return _estimate(found)
+
+
+def participants_needed(
+    *,
+    features: int,
+    trials: int,
+    ratings: int,
+    effect: float = 0.5,
+    within: bool = False,
+    comparisons: int = 1,
+    wanted: float = 0.8,
+    simulations: int = 200,
+    seed: int = 0,
+) -> Needed:
+    """How many participants it takes to reach the power `wanted`, to about 5 %.
+
+    Arguments as in `estimate_power`. Raises `ReportError` with one line for an impossible design.
+    """
+    from analysis.design import fewest, fewest_of_features
+    from analysis.errors import AnalysisError
+
+    search: dict[str, Any] = {
+        "wanted": wanted, "simulations": simulations, "seed": seed, "comparisons": comparisons,
+    }  # fmt: skip
+    try:
+        enough = max(2, -(-features * ratings // trials))
+        design = _design(enough, trials, ratings, effect, within)
+        of_these = fewest_of_features(design, features=features, **search)
+        of_more = fewest(design, **search)
+    except AnalysisError as error:
+        raise ReportError(str(error)) from error
+    return Needed(
+        None if of_these is None else _estimate(of_these),
+        None if of_more is None else _estimate(of_more),
+    )
+
+
+def _design(participants: int, trials: int, ratings: int, effect: float, within: bool) -> Design:
+    from analysis.design import Design
+
+    return Design(
+        participants=participants, trials=trials, ratings=ratings, effect=effect, within=within
+    )
+
+
+def _estimate(found: Power) -> PowerEstimate:
     return PowerEstimate(
         power=found.power,
         monte_carlo_error=found.monte_carlo_error,
         width=found.width,
-        participants=participants,
-        features=design.n_features,
-        simulations=simulations,
+        participants=found.design.participants,
+        features=found.design.n_features,
+        simulations=found.simulations,
+        ratings=found.design.ratings,
+        comparisons=found.comparisons,
     )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from studyapp.models import Run, StudyDraft
+from studyapp.models import Recruitment, Run, StudyDraft
 from studyapp.studies.settings import Setting, every_setting
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services.answers import Answers
@@ -39,6 +39,13 @@ def field_of(one: Setting, **given: Any) -> forms.Field:
     field = one.column.formfield(**said | given)
     if field is None:
         raise TypeError(f"{one.name} has no form field of its own")
+    return field
+
+
+def recruitment_field(name: str, **given: Any) -> forms.Field:
+    """The form field of a column of `Recruitment`."""
+    column = next(one for one in Recruitment._meta.concrete_fields if one.name == name)
+    field: forms.Field = column.formfield(**given)
     return field
 
 

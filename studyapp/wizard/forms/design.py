@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from studyapp.wizard import selectors
-from studyapp.wizard.forms.base import Group, StepForm
+from studyapp.wizard.forms.base import Group, StepForm, recruitment_field
 from studyapp.wizard.services.answers import Answers
 
 
@@ -122,13 +122,23 @@ class SizeForm(StepForm):
     title = "Participants, trials, ratings"
     groups = (
         Group("Size", ("trials_per_participation", "ratings_per_item")),
+        Group("Payment", ("payment", "currency"), "Per completed participation."),
         Group("Smallest effect of interest", ("effect",)),
         Group("Places", ("lease_minutes",), folded=True),
+    )
+    payment = recruitment_field("payment", min_value=0, label="Amount")
+    currency = forms.RegexField(
+        r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
     )
     effect = forms.FloatField(
         min_value=0.05, max_value=3, label="Difference in mean confidence, points of the scale",
         help_text="Used only for the power estimate.",
     )  # fmt: skip
+
+    def plain(self) -> Answers:
+        """The amount as text, to stay exact."""
+        payment = self.cleaned_data["payment"]
+        return dict(self.cleaned_data) | {"payment": None if payment is None else f"{payment:.2f}"}
 
     def clean_trials_per_participation(self) -> int:
         """Refuse more trials than features, since each trial needs a different one."""

@@ -7,16 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
-from django.db import models
 
 from studyapp.models import Participation, Recruitment, Study
 from studyapp.recruitment.services.configuration import ENDINGS, missing_codes
-from studyapp.wizard.forms.base import Group, StepForm
+from studyapp.wizard.forms.base import Group, StepForm, recruitment_field
 from studyapp.wizard.services.answers import Answers
-
-
-def _column(name: str) -> models.Field[Any, Any]:
-    return next(one for one in Recruitment._meta.concrete_fields if one.name == name)
 
 
 class RecruitmentForm(StepForm):
@@ -29,8 +24,6 @@ class RecruitmentForm(StepForm):
     groups: tuple[Group, ...] = (
         Group("Who may enter", ("entry",)),
         Group("Recruiting service", ("service", "external_study")),
-        Group("Payment", ("payment", "currency"),
-              "Per completed participation, for cost estimates."),
         Group("Completion codes set up on Prolific", tuple(f"code_{e}" for e in ENDINGS),
               "Prolific needs a code for every way in which your study can end: set them up there, "
               "then enter them here. Without Prolific, an empty code means that every participant "
@@ -38,11 +31,7 @@ class RecruitmentForm(StepForm):
     )  # fmt: skip
     entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
     service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")
-    external_study = _column("external_study").formfield(label="Study ID at the service")
-    payment = _column("payment").formfield(min_value=0, label="Amount")
-    currency = forms.RegexField(
-        r"^[A-Z]{3}$", label="Currency", help_text="Three letters: EUR, GBP, USD."
-    )
+    external_study = recruitment_field("external_study", label="Study ID at the service")
 
     def arrange(self) -> None:
         """Add a field for the code of each ending; with a service they are not collapsed."""
@@ -77,13 +66,9 @@ class RecruitmentForm(StepForm):
         return {ending: code for ending in ENDINGS if (code := data.get(f"code_{ending}"))}
 
     def plain(self) -> Answers:
-        """The given codes as one mapping; the amount as text, to stay exact."""
+        """The given codes as one mapping."""
         data = dict(self.cleaned_data)
         codes = self._codes(data)
         for ending in ENDINGS:
             del data[f"code_{ending}"]
-        payment = data["payment"]
-        return data | {
-            "codes": codes,
-            "payment": None if payment is None else f"{payment:.2f}",
-        }
+        return data | {"codes": codes}

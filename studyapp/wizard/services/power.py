@@ -17,13 +17,15 @@ from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study, StudyDraft
 from studyapp.results import services as results
 from studyapp.studies.services.frames import participations
-from studyapp.wizard.services.answers import Answers
+from studyapp.wizard.services.answers import TEST, Answers, pairs
 
 KIND = "power"
 """Of the job that estimates the power, in `studyapp.jobs.tasks.WORK`."""
 MOST_RATINGS = 50_000
 """Ratings per method up to which a design is simulated; beyond, the interval is narrow anyway."""
 SIMULATIONS = 200
+WANTED = 0.8
+"""The power for which the number of participants is sought."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class Estimate:
     problem: str = ""
     found: dict[str, Any] | None = None
     """The fields of `results.PowerEstimate`."""
+    needed: dict[str, Any] | None = None
+    """Those of `results.Needed` for `WANTED`."""
+
+
+def comparisons(answers: Answers) -> int:
+    """How many confirmatory tests the plan's correction covers, at least 1."""
+    planned = answers["comparisons"]
+    compared = pairs(answers["methods"]) if planned is None else planned
+    tests = answers["plan_kept"].get("confirmatory") or [TEST]
+    return max(1, len(compared) * len(tests))
 
 
 def question(answers: Answers) -> dict[str, Any]:
@@ -53,6 +65,8 @@ def question(answers: Answers) -> dict[str, Any]:
         "within": within,
         "ratings": answers["ratings_per_item"],
         "effect": answers["effect"],
+        "features": answers["features_wanted"],
+        "comparisons": comparisons(answers),
     }
 
 
@@ -67,7 +81,7 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
         )
     known = draft.power if draft.power.get("asked") == asked else {}
     if "found" in known:
-        return Estimate(found=known["found"])
+        return Estimate(found=known["found"], needed=known["needed"])
     if "problem" in known:
         return Estimate(problem=known["problem"])
     newest = job_selectors.newest(kind=KIND, target=draft.pk)
@@ -83,8 +97,13 @@ def estimate(*, draft: StudyDraft, lease: jobs.JobLease) -> None:
     """In a worker: estimate the latest design, and store the result if it is still the latest."""
     asked = draft.power["asked"]
     try:
-        found = results.estimate_power(**asked, simulations=SIMULATIONS)
-        said: dict[str, Any] = {"found": dataclasses.asdict(found)}
+        of_plan = {name: value for name, value in asked.items() if name != "features"}
+        found = results.estimate_power(**of_plan, simulations=SIMULATIONS)
+        of_search = {name: value for name, value in asked.items() if name != "participants"}
+        needed = results.participants_needed(**of_search, wanted=WANTED, simulations=SIMULATIONS)
+        said: dict[str, Any] = {
+            "found": dataclasses.asdict(found), "needed": dataclasses.asdict(needed),
+        }  # fmt: skip
     except results.ReportError as error:
         said = {"problem": str(error)}
     with transaction.atomic():

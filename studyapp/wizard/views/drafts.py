@@ -16,7 +16,7 @@ from studyapp.core import audit
 from studyapp.core.errors import StudyError
 from studyapp.core.permissions import editable, projects_of
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Job, Role, Run, StudyDraft
+from studyapp.models import Job, Role, Run, Study, StudyDraft
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.views.access import run_for
 from studyapp.studies.selectors import feature_lists
@@ -25,7 +25,8 @@ from studyapp.wizard import selectors
 from studyapp.wizard.forms import FORMS, StepForm
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services import power
-from studyapp.wizard.services.answers import STEPS, answered, participants
+from studyapp.wizard.services.answers import STEPS, Answers, answered, participants
+from studyapp.wizard.services.price import Price, minutes_of, price_of
 from studyapp.wizard.views import summary
 from studyapp.wizard.views.access import draft_for
 
@@ -148,16 +149,34 @@ def draft_power(request: HttpRequest, pk: int) -> HttpResponse:
     draft = draft_for(request, pk)
     form = _form(request, draft, "size", request.POST)
     if not form.is_valid():
-        return render(request, "researcher/draft/power.html", {"draft": draft, "invalid": True})
+        context = {"draft": draft, "invalid": [form[name] for name in form.errors]}
+        return render(request, "researcher/draft/power.html", context)
     answers = form.answers | form.plain()
+    estimate = power.request(draft=draft, answers=answers)
+    minutes = minutes_of(answers)
     context = {
         "draft": draft,
         "answers": answers,
-        "participants": participants(answers),
-        "estimate": power.request(draft=draft, answers=answers),
+        "plan": price_of(participants(answers), answers=answers, minutes=minutes),
+        "estimate": estimate,
+        "wanted": power.WANTED,
+        "needed": _needed(estimate, answers, minutes),
         "methods": len(answers["methods"]),
     }
     return render(request, "researcher/draft/power.html", context)
+
+
+def _needed(
+    estimate: power.Estimate, answers: Answers, minutes: int
+) -> dict[str, tuple[dict[str, Any], Price]]:
+    """How the wanted power can be reached, with the price of each way."""
+    per_method = 1 if answers["design"] == Study.Design.WITHIN else len(answers["methods"])
+    return {
+        name: (way, price_of(way["participants"] * per_method, answers=answers, minutes=minutes))
+        for name, way in (estimate.needed or {}).items()
+        # A list has the features that it has.
+        if way and (name == "by_ratings" or answers["selection"] != Study.Selection.LIST)
+    }
 
 
 @require_POST

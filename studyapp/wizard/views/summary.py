@@ -37,6 +37,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Participants needed", str(participants(answers))),
             ("Trials per participant", str(answers["trials_per_participation"])),
             ("Ratings per item", str(answers["ratings_per_item"])),
+            ("Payment", _paid(answers)),
             (setting("lease_minutes").label, str(answers["lease_minutes"])),
         ],
         "checks": _checks(answers),
@@ -98,13 +99,15 @@ def _headphones(answers: Answers) -> str:
     return f"{check}; those who fail {'are screened out' if required else 'continue'}"
 
 
-def _recruitment(answers: Answers) -> Facts:
+def _paid(answers: Answers) -> str:
     payment = answers["payment"]
-    paid = "not stated" if payment is None else f"{payment} {answers['currency']}"
+    return "not stated" if payment is None else f"{payment} {answers['currency']}"
+
+
+def _recruitment(answers: Answers) -> Facts:
     return [
         ("Entry", Recruitment.Entry(answers["entry"]).label),
         ("Service", Recruitment.Service(answers["service"]).label),
-        ("Payment", paid),
     ]
 
 

@@ -9,7 +9,14 @@ import pytest
 from scipy import stats
 
 from analysis.__main__ import main
-from analysis.design.planning import cheapest, from_pilot, power, run
+from analysis.design.planning import (
+    cheapest,
+    fewest,
+    fewest_of_features,
+    from_pilot,
+    power,
+    run,
+)
 from analysis.design.simulation import Design, simulate
 from analysis.errors import AnalysisError
 from analysis.estimates.intervals import stream
@@ -165,3 +172,35 @@ def test_a_design_that_cannot_be_is_refused_in_one_line(
     told = capsys.readouterr()
     assert message.replace("’", "'") in told.err.replace("’", "'")
     assert told.err.count("\n") == 1
+
+
+def test_several_comparisons_are_tested_at_holms_strictest_level() -> None:
+    design = Design(participants=30, trials=1, feature_sd=0, participant_sd=0, effect=0.6)
+    rng, hits = stream(0, "design"), 0
+    for _ in range(300):
+        pair = simulate(design, rng)
+        found = stats.ttest_ind(pair.values[pair.is_a], pair.values[~pair.is_a])
+        hits += found.pvalue < 0.05 / 3
+    corrected = power(design, simulations=300, comparisons=3)
+    assert corrected.power == pytest.approx(hits / 300, abs=0.02)
+    alone = power(design, simulations=300)
+    assert corrected.power < alone.power
+    assert corrected.width == alone.width
+    with pytest.raises(AnalysisError, match="comparisons is 0; it must be 1 or more"):
+        power(design, simulations=20, comparisons=0)
+
+
+def test_the_fewest_participants_of_given_features_reach_the_power_or_none_do() -> None:
+    design = Design(effect=0.8, trials=5)
+    found = fewest_of_features(design, features=30, wanted=0.8, simulations=60)
+    assert found is not None
+    assert found.power >= 0.8
+    assert (found.design.participants, found.design.n_features) == (
+        30 * found.design.ratings // 5, 30,
+    )  # fmt: skip
+    # Where the ten features differ much, ratings of other people do not help.
+    noisy = Design(effect=0.2, trials=5, feature_sd=2.0)
+    assert fewest_of_features(noisy, features=10, wanted=0.8, simulations=20) is None
+    more = fewest(design, wanted=0.8, simulations=60, comparisons=3)
+    assert more is not None
+    assert more.comparisons == 3

@@ -25,6 +25,7 @@ from studyapp.wizard.forms import FORMS
 from studyapp.wizard.forms.checks import LIMITS, SWITCHES
 from studyapp.wizard.services import drafts, power
 from studyapp.wizard.services.answers import STEPS, answered, answers_of, settings_of
+from studyapp.wizard.services.price import minutes_of, price_of
 from tests.studyapp import factories
 from tests.studyapp.queries import queries
 
@@ -140,7 +141,8 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
 
     say("features", features_wanted=8, seed=9, strata=["layer", "score"])
     say("trials", option_policy="identification", design="within")
-    say("size", trials_per_participation=4, ratings_per_item=2, lease_minutes=30)
+    say("size", trials_per_participation=4, ratings_per_item=2, lease_minutes=30,
+        payment="2.50", currency="GBP")  # fmt: skip
     say("checks", steps=["practice", "device"], practice_trials=1, catch_trials=2, repeat_trials=1,
         fast_seconds=3, max_failed_catch=1, switches=["inconsistent"], equivalence_bound=0.4,
         plan_text="As said.")  # fmt: skip
@@ -148,8 +150,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
         contact="me@example.org", institution="The university", retention="zehn Jahre",
         retention__en="ten years")  # fmt: skip
     say("recruitment", entry="token", service="prolific", external_study="theirs",
-        payment="2.50", currency="GBP", code_complete="DONE", code_no_consent="NO",
-        code_incompatible_device="OLD")  # fmt: skip
+        code_complete="DONE", code_no_consent="NO", code_incompatible_device="OLD")  # fmt: skip
     study = made(researcher, draft)
     assert {one.name for one in study.runs.all()} == {run.name, "other"}
     assert (study.saes, study.seed, study.strata) == (["layer2-n64-k4"], 9, ["layer", "score"])
@@ -313,7 +314,7 @@ def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
         ),
         ("texts", {"consent_text": "Mine.", "further": ["de"]}, "consent_text is missing in de"),
         ("recruitment", {"code_complete": "a b"}, "the code for complete is"),
-        ("recruitment", {"currency": "euro"}, "Enter a valid value"),
+        ("size", {"currency": "euro"}, "Enter a valid value"),
     ],
 )
 def test_a_fault_is_reported_on_the_page_of_its_step(
@@ -403,7 +404,7 @@ def test_a_rebuilt_draft_replaces_the_old_one_and_a_frozen_study_gets_a_next_ver
     assert behind in researcher.get(page).content.decode()
     second = made(researcher, draft)
     assert behind not in researcher.get(page).content.decode()
-    post(researcher, reverse("plan-step", args=[draft.pk, "recruitment"]), payment="3")
+    post(researcher, reverse("plan-step", args=[draft.pk, "size"]), payment="3")
     assert behind in researcher.get(page).content.decode()
     second = made(researcher, draft)
     assert behind not in researcher.get(page).content.decode()
@@ -469,10 +470,36 @@ def test_power_is_estimated_by_a_worker_for_the_numbers_on_the_page(
     draft.refresh_from_db()
     assert draft.power["asked"] == {
         "participants": 12, "trials": 10, "within": False, "ratings": 10, "effect": 0.8,
+        "features": 12, "comparisons": 1,
     }  # fmt: skip
     assert 0 < draft.power["found"]["power"] <= 1
-    assert f"<dd>{floatformat(draft.power['found']['power'], 2)} " in page
-    assert "Enter valid numbers" in researcher.post(address, {}).content.decode()
+    assert floatformat(draft.power["found"]["power"], 2) in page
+    assert "For 80 % power" in page
+    wrong = researcher.post(address, asked | {"ratings_per_item": "0"}).content.decode()
+    assert "Ratings per item: Ensure this value is greater than or equal to 1." in wrong
+
+
+def test_a_plan_says_what_it_asks_costs_and_reaches(researcher: Client, run: Run) -> None:
+    draft = begun(run)
+    answers = answered(draft) | {"methods": ["a", "b", "c"], "payment": "3.00"}
+    assert power.comparisons(answers | {"comparisons": None}) == 3
+    assert power.comparisons(answers | {"comparisons": [["a", "b"]]}) == 1
+    # Three sounds of a second and 20 s to answer: 14 trials; 60 + 10 + 45 + 100 + 60 + 60 s more.
+    assert minutes_of(answers | {"headphone_check": "either"}) == 11
+    priced = price_of(36, answers=answers, minutes=12)
+    assert (priced.total, priced.per_hour) == ("108.00 EUR", "15.00 EUR")
+    asked = power.question(answers | {"features_wanted": 40, "effect": 0.9})
+    drafts.StudyDraft.objects.update(
+        power={
+            "asked": asked,
+            "found": {"power": 0.5, "comparisons": 3, "participants": 12},
+            "needed": {"by_ratings": None, "by_features": {"participants": 20, "features": 60}},
+        }
+    )
+    draft.refresh_from_db()
+    estimate = power.request(draft=draft, answers=answers | {"features_wanted": 40, "effect": 0.9})
+    assert estimate.needed is not None
+    assert estimate.found == {"power": 0.5, "comparisons": 3, "participants": 12}
 
 
 def test_numbers_that_change_during_an_estimate_are_estimated_again(

@@ -1,0 +1,48 @@
+"""What a plan asks of participants and of the budget: minutes, payment in all and per hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from studyapp.models import Clip
+from studyapp.models.steps import Step
+from studyapp.participation.selectors.passage import passage
+from studyapp.participation.selectors.trials import ANSWERING_SECONDS
+from studyapp.studies.services import protocol
+from studyapp.studies.services.drawing import CLIPS
+from studyapp.wizard.services.answers import Answers, settings_of
+
+CENT = Decimal("0.01")
+USUAL_SECONDS = 10.0
+"""The length of a clip if the run has none yet."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """Of a number of participants."""
+
+    participants: int
+    minutes: int
+    total: str = ""
+    """What all of them are paid, with the currency; empty if no payment is given."""
+    per_hour: str = ""
+
+
+def minutes_of(answers: Answers) -> int:
+    """How long one participation takes, from the first page to the last, as the pages estimate."""
+    seconds = Clip.objects.filter(run__in=answers["runs"]).values_list("seconds", flat=True).first()
+    pace = CLIPS * (seconds or USUAL_SECONDS) + ANSWERING_SECONDS
+    study = protocol.unsaved(**settings_of(answers))
+    return passage(study, Step(study.steps[0]), pace=pace).minutes_left
+
+
+def price_of(participants: int, *, answers: Answers, minutes: int) -> Price:
+    """What so many participants cost."""
+    if answers["payment"] is None:
+        return Price(participants, minutes)
+    each, currency = Decimal(answers["payment"]), answers["currency"]
+    per_hour = (each * 60 / minutes).quantize(CENT, ROUND_HALF_UP)
+    return Price(
+        participants, minutes, f"{each * participants} {currency}", f"{per_hour} {currency}"
+    )
