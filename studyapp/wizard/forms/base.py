@@ -45,7 +45,9 @@ def field_of(one: Setting, **given: Any) -> forms.Field:
 def recruitment_field(name: str, **given: Any) -> forms.Field:
     """The form field of a column of `Recruitment`."""
     column = next(one for one in Recruitment._meta.concrete_fields if one.name == name)
-    field: forms.Field = column.formfield(**given)
+    field = column.formfield(**given)
+    if field is None:
+        raise TypeError(f"{name} has no form field of its own")
     return field
 
 
