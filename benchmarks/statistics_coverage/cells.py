@@ -135,6 +135,8 @@ class ChoiceCell:
     """Share of right choices, or of the method's first label."""
     lift: float = 0.0
     """How much higher confidence in a hit is, on the latent scale."""
+    link: str = "probit"
+    """The distribution of the noise of a rating."""
 
     @property
     def name(self) -> str:
@@ -167,6 +169,14 @@ def choice_grid() -> tuple[ChoiceCell, ...]:
         for cell in alike
     ]
     return tuple(sorted(found, key=_shuffled))
+
+
+def score_cells() -> list[ChoiceCell]:
+    """Candidates with scores and own words, at the floor and in the middle, accuracies in turn."""
+    spread = {"icc_listener": (0.3,), "icc_feature": (0.3,), "own": (0.15,), "noise": ("equal",)}
+    cells = like(grid(), place=("floor", "middle"), **spread)
+    found = [ChoiceCell(c, "candidates", ACCURACIES[i % 3]) for i, c in enumerate(cells)]
+    return sorted(found, key=_shuffled)
 
 
 def family_cells() -> list[Cell]:

@@ -23,8 +23,8 @@ class Rate:
 
     name: str
     cell: str
-    given: int
-    hits: int
+    given: float
+    hits: float
 
     @property
     def value(self) -> float:
@@ -106,9 +106,9 @@ def _row(name: str, of: list[Rate]) -> str:
     worst = "–"
     if cells:
         rate = cells[0]
-        worst = f"{100 * rate.value:.1f} ({100 * rate.error:.1f}; {rate.given}): {rate.cell}"
+        worst = f"{100 * rate.value:.1f} ({100 * rate.error:.1f}; {rate.given:g}): {rate.cell}"
     all_cells = f"{100 * every.value:.1f} ({100 * every.error:.1f})"
-    return f"| {name} | {len(of)} | {every.given} | {all_cells} | {worst} | {outside} | {over} |"
+    return f"| {name} | {len(of)} | {every.given:g} | {all_cells} | {worst} | {outside} | {over} |"
 
 
 NEVER = ("a constant", "not a parameter", "simulated", "no interval: noise", "no interval was")
@@ -120,7 +120,7 @@ def _not_given(tallies: dict[str, Tally]) -> Iterator[str]:
     where: dict[tuple[str, str], list[str]] = {}
     for cell, tally in tallies.items():
         for name, reasons in tally.absent.items():
-            given, missed = tally.counts.get(name, [0, 0])[0], reasons.total()
+            given, missed = tally.counts.get(name, [0.0])[0], reasons.total()
             if missed > given and not next(iter(reasons)).startswith(NEVER):
                 where.setdefault((name, _general(reasons.most_common(1)[0][0])), []).append(cell)
     if where:
@@ -141,13 +141,13 @@ def _general(reason: str) -> str:
 
 def pooled(records: Records, part: str, name: str) -> Iterator[str]:
     """One number's rate by structure and place of the scale, all other levels pooled."""
-    sums: dict[str, list[int]] = {}
+    sums: dict[str, list[float]] = {}
     for cell, tally in records.tallies[part].items():
-        given, hits = tally.counts.get(name, [0, 0])
+        given, hits = tally.counts.get(name, [0.0, 0.0])
         words = cell.split()
-        found = sums.setdefault(" ".join(words[:3]), [0, 0])
+        found = sums.setdefault(" ".join(words[:3]), [0.0, 0.0])
         found[0] += given
         found[1] += hits
     for key, (given, hits) in sorted(sums.items()):
         if given >= LEAST_GIVEN:
-            yield f"| {key} | {given} | {100 * hits / given:.1f} |"
+            yield f"| {key} | {given:g} | {100 * hits / given:.1f} |"

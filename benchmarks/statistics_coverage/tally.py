@@ -20,13 +20,13 @@ ASIDE = "not recommended: "
 class Tally:
     """Name to [given, hits]; name to the reasons why it was not given."""
 
-    counts: dict[str, list[int]] = field(default_factory=dict)
+    counts: dict[str, list[float]] = field(default_factory=dict)
     absent: dict[str, Counter[str]] = field(default_factory=dict)
     unmeasured: set[str] = field(default_factory=set)
     """Intervals that were given, and whose true value is not known."""
 
-    def count(self, name: str, hit: bool) -> None:
-        """One that was given."""
+    def count(self, name: str, hit: float) -> None:
+        """One that was given, and whether it is a hit; or the share of several that are."""
         found = self.counts.setdefault(name, [0, 0])
         found[0] += 1
         found[1] += hit
