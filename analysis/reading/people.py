@@ -1,7 +1,7 @@
 """Who took part: counts from `participants.csv`, and what those who entered said of themselves.
 
-Without that file only the participations with an answer are known, and nothing of them is told
-here. Whoever left before consent has no method yet.
+Without that file, or without the statuses in it, only the participations with an answer are known,
+and nothing of them is told here. Whoever left before consent has no method yet.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ STEPS = {
 
 def read_sample(folder: Path, read: Responses, entered: Responses) -> Sample:
     """The sample of a table as read, of which `entered` is what exclusions left."""
-    rows = read_table(folder, "participants.csv", ("participation", "participation_status"))
-    if rows is None:
+    rows = read_table(folder, "participants.csv", ("participation",))
+    if not rows or "participation_status" not in rows[0]:
         return Sample()
     answered = set(read.rows["participation"])
     people = _of_kind(rows, answered)

@@ -70,7 +70,7 @@ def machine(summary: Summary, pictures: dict[str, str]) -> Iterator[str]:
     )
     if not shown:
         return
-    yield heading("Machine scores and listeners", "machine", 3)
+    yield heading("Machine against listener", "machine", 3)
     yield shown
     yield from (pictures[name] for name in ("score", "reliability") if name in pictures)
 

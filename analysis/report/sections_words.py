@@ -29,7 +29,7 @@ def words(summary: Summary, own: OwnWords | None) -> Iterator[str]:
     """The section; nothing if no listener gave a name of their own."""
     if own is None:
         return
-    yield heading("Listeners’ own words", "words", 3)
+    yield heading("In the listeners’ own words", "words", 3)
     yield paragraph(
         f"Similarity is {escape(own.similarity)}, from 0 (nothing in common) to 1 (the same). A "
         "method’s value is meaningful only in comparison with its value for other features’ labels."
