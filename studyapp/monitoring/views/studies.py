@@ -15,6 +15,7 @@ from studyapp.models.steps import Step
 from studyapp.monitoring.services import flags as flag_services
 from studyapp.monitoring.services import overview
 from studyapp.recruitment import selectors as recruitment_selectors
+from studyapp.recruitment.services.entry import PROLIFIC_PLACEHOLDERS
 from studyapp.studies.services import blinding, consent_facts
 from studyapp.studies.views.access import study_for
 from studyapp.wizard.services import drafts
@@ -28,8 +29,11 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     if getattr(request, "htmx", False):
         return render(request, "researcher/study_progress.html", context | {"is_update": True})
     recruitment_row = recruitment_selectors.of_study(study)
+    link = request.build_absolute_uri(reverse("start", args=[study.slug]))
     context |= {
-        "link": request.build_absolute_uri(reverse("start", args=[study.slug])),
+        "link": link,
+        "prolific_link": link + PROLIFIC_PLACEHOLDERS,
+        "shows_methods": blinding.items_may_be_seen(study),
         "recruitment": recruitment_row,
         "has_tokens": recruitment_selectors.has_tokens(study),
         "steps": [*study.steps, Step.THANKS.value],

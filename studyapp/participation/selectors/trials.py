@@ -41,11 +41,11 @@ class TrialProgress:
     def pace(self, *, seconds_of_sound: float) -> float:
         """Seconds per trial: the participant's median so far.
 
-        Before the first answer it is the length of the sounds plus `ANSWERING_SECONDS`.
+        Before the first answer it is the length of the sounds plus `ANSWERING_SECONDS`. Answers
+        that a preview skipped took no time and say nothing.
         """
-        if not self.answered:
-            return seconds_of_sound + ANSWERING_SECONDS
-        return statistics.median(answer.response_ms for answer in self.answered) / 1000
+        took = [answer.response_ms for answer in self.answered if answer.response_ms]
+        return statistics.median(took) / 1000 if took else seconds_of_sound + ANSWERING_SECONDS
 
 
 def progress_of(participation: Participation) -> TrialProgress:

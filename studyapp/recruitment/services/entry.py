@@ -14,6 +14,10 @@ from studyapp.recruitment.services import prolific_api
 from studyapp.recruitment.services.identities import Identity, check_prolific
 
 PROLIFIC_SUBMISSIONS = "https://app.prolific.com/submissions"
+PROLIFIC_PLACEHOLDERS = (
+    "?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+)
+"""What a study's link ends with at Prolific, which fills the placeholders in for each person."""
 PROLIFIC_COMPLETE = f"{PROLIFIC_SUBMISSIONS}/complete"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -304,3 +305,24 @@ def test_queries_do_not_grow_with_the_number_of_participants(
     assert dict(zip([name for name, _ in names], few, strict=True)) == {
         "study": 15, "participations": 6, "study-flags": 8, "participation": 7,
     }  # fmt: skip
+
+
+def test_the_link_for_prolific_has_its_placeholders_and_the_design_is_told_blind(
+    researcher: Client, study: Study
+) -> None:
+    page = researcher.get(place(study, "study")).content.decode()
+    assert "PROLIFIC_PID" not in page
+    study.recruitment.service = "prolific"
+    study.recruitment.save()
+    Study.objects.update(
+        exclusion_rules={"max_failed_catch": 1}, analysis_plan={"comparisons": [list(METHODS)]}
+    )
+    page = html.unescape(researcher.get(place(study, "study")).content.decode())
+    filled = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+    assert f"/s/{study.slug}/?{filled}</code>" in page
+    assert "max_failed_catch 1" in page
+    assert "<dt>Confirmatory comparisons</dt><dd>1</dd>" in page
+    assert not any(method in page for method in METHODS)
+    lifecycle.close(study)
+    closed = researcher.get(place(study, "study")).content.decode()
+    assert f"{METHODS[0]} against {METHODS[1]}" in closed

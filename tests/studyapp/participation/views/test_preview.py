@@ -16,7 +16,7 @@ from studyapp import exports, worker
 from studyapp.exports import selectors as export_selectors
 from studyapp.hosting import metrics
 from studyapp.jobs.services import jobs
-from studyapp.models import Participation, Response, Study
+from studyapp.models import Participation, Response, Stimulus, Study
 from studyapp.models.steps import all_steps
 from studyapp.participation.selectors import participations as participation_selectors
 from studyapp.participation.services import preview
@@ -53,6 +53,26 @@ def test_a_preview_shows_no_code_that_is_worth_money(researcher: Client) -> None
     page = researcher.get(address).content.decode()
     assert begun.completion_code in page
     assert "REAL1234" not in page
+
+
+def test_every_page_of_a_preview_says_that_nothing_counts(researcher: Client, study: Study) -> None:
+    for step in ("consent", "trial", "thanks"):
+        address, _ = begin(researcher, study, step=step)
+        assert "Preview: nothing counts" in researcher.get(address).content.decode()
+    real = make_study()
+    page = Client().get(reverse("start", args=[real.slug]), follow=True).content.decode()
+    assert "Preview" not in page
+
+
+def test_the_time_left_of_a_preview_counts_all_that_follows(
+    researcher: Client, study: Study
+) -> None:
+    Study.objects.update(trials_per_participation=2, repeat_trials=1)
+    Stimulus.objects.update(seconds=20.0)
+    address, _ = begin(researcher, study, step="trial")
+    page = researcher.get(address)
+    # Four trials of three sounds of 20 s and 20 s to answer, then the questions.
+    assert page.context["passage"].minutes_left == 7
 
 
 def test_a_whole_passage_counts_nowhere(researcher: Client, study: Study) -> None:
