@@ -12,12 +12,14 @@ from pathlib import Path
 
 from pipeline.config import load_config
 from pipeline.errors import PipelineError
+from pipeline.parallel import keep_freed_memory
 from pipeline.progress import TqdmProgress
 from pipeline.run import STAGES, execute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    keep_freed_memory()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -26,6 +26,13 @@ POLL_SECONDS = 0.1
 BACKLOG = 1024
 """Maximum number of connections that wait to be accepted."""
 
+KEPT_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+}
+"""As `pipeline.parallel.keep_freed_memory`, which would come too late in a forked worker."""
+
 
 class ServingError(Exception):
     """The site cannot be served; the message is the one line that is shown to the user."""
@@ -161,6 +168,7 @@ class Site:
             stop_signal=signal.SIGQUIT,
             # An orderly shutdown needs the broker, which ends with the supervisor as well.
             orphan_signal=signal.SIGKILL,
+            environment=KEPT_MEMORY,
         )
 
     def _web(self, number: int) -> Child:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class Child:
     """Signal that it gets when the supervisor itself is killed."""
     files: Sequence[int] = ()
     """File descriptors that it inherits."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that it gets besides the supervisor's own."""
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
 
@@ -103,6 +105,7 @@ class Supervisor:
             child.process = subprocess.Popen(  # noqa: S603 - commands of our own
                 child.command,
                 cwd=self._folder,
+                env={**os.environ, **child.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
