@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipeline.clap import backends
 from pipeline.clap.base import Clap, Floats32, embed_whole
 from pipeline.context import SaeContext
 from pipeline.corpus import audio
-from pipeline.parallel import torch_threads
+from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.store.tables import TrackRecord
 
 TRACKS_FILE = "scores/clap-tracks.safetensors"
@@ -60,34 +60,50 @@ def text_embeddings(context: SaeContext, texts: Sequence[str]) -> Floats32:
 def _embed_tracks(context: SaeContext) -> dict[str, Floats32]:
     """Embeddings [track, width], each the mean over a track's crops."""
     model = loaded(context)
-    context.progress.start("scores clap tracks", len(context.tracks), "track")
-    rows = []
-    with torch_threads(context.config.machine):
-        for record in context.tracks:
-            rows.append(embed_whole(_sound(context, record, model), model))
-            context.progress.advance()
-    context.progress.finish()
-    return {"tracks": np.stack(rows)}
+    return {"tracks": np.stack(_of_each(context, "tracks", context.tracks, partial(_whole, model)))}
 
 
 def _embed_pieces(context: SaeContext, seconds: float) -> dict[str, Floats32]:
     """Embeddings [test track, piece, width] of consecutive pieces, padded with zeros."""
     model = loaded(context)
     tracks = [record for record in context.tracks if record.split == "test"]
-    length = round(seconds * model.sample_rate)
-    context.progress.start("scores clap pieces", len(tracks), "track")
-    rows = []
-    with torch_threads(context.config.machine):
-        for record in tracks:
-            sound = _sound(context, record, model)
-            # Whole pieces only, but the first in any case.
-            starts = range(0, max(len(sound) - length, 0) + 1, length)
-            rows.append(model.embed_sounds([sound[start : start + length] for start in starts]))
-            context.progress.advance()
-    context.progress.finish()
+    rows = _of_each(context, "pieces", tracks, partial(_pieces, model, seconds))
     pieces = max(len(row) for row in rows)
     padded = [np.pad(row, ((0, pieces - len(row)), (0, 0))) for row in rows]
     return {"pieces": np.stack(padded)}
+
+
+def _of_each(
+    context: SaeContext,
+    what: str,
+    tracks: Sequence[TrackRecord],
+    embed: Callable[[SaeContext, TrackRecord], Floats32],
+) -> list[Floats32]:
+    """Embeddings of each track, several tracks at a time."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+    machine, rows = context.config.machine, []
+    context.progress.start(f"scores clap {what}", len(tracks), "track")
+    # One BLAS thread per worker: the extractor's spectrograms otherwise wait for one another.
+    with torch_threads(machine), threadpool_limits(1):
+        for row in map_in_threads(partial(embed, context), tracks, machine.workers):
+            rows.append(row)
+            context.progress.advance()
+    context.progress.finish()
+    return rows
+
+
+def _whole(model: Clap, context: SaeContext, record: TrackRecord) -> Floats32:
+    """[width]: one track's embedding."""
+    return embed_whole(_sound(context, record, model), model)
+
+
+def _pieces(model: Clap, seconds: float, context: SaeContext, record: TrackRecord) -> Floats32:
+    """[piece, width]: whole pieces only, but the first in any case."""
+    length = round(seconds * model.sample_rate)
+    sound = _sound(context, record, model)
+    starts = range(0, max(len(sound) - length, 0) + 1, length)
+    return model.embed_sounds([sound[start : start + length] for start in starts])
 
 
 def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:

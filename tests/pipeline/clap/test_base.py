@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.clap.base import crop_starts, embed_whole
 from pipeline.clap.transformers_backend import TransformersClap, check
 from pipeline.config import ClapConfig
 from pipeline.errors import PipelineError
+from pipeline.parallel import map_in_threads
 from tests.pipeline.clap.tiny_clap import RATE
 from tests.pipeline.labelers.factory import Outside
 
@@ -34,6 +36,15 @@ def test_a_long_sound_is_the_mean_of_its_crops_and_the_same_twice(outside: Outsi
     mean = parts.mean(axis=0)
     np.testing.assert_allclose(whole, mean / np.linalg.norm(mean), atol=1e-6)
     np.testing.assert_array_equal(whole, embed_whole(sound, model))
+
+
+def test_sounds_embedded_in_threads_are_embedded_as_one_by_one(outside: Outside) -> None:
+    model = TransformersClap(str(outside.clap))
+    random = np.random.default_rng(0)
+    sounds = [random.normal(scale=0.1, size=3 * RATE).astype(np.float32) for _ in range(6)]
+    one_by_one = [embed_whole(sound, model) for sound in sounds]
+    in_threads = map_in_threads(partial(embed_whole, clap=model), sounds, 3)
+    np.testing.assert_array_equal(one_by_one, list(in_threads))
 
 
 def test_another_model_has_another_fingerprint(outside: Outside, tmp_path: Path) -> None:
