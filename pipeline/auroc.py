@@ -54,7 +54,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray, *, level: float = 0.95) -> A
     the smaller class as its count is given instead. Raises `ValueError` unless both classes have
     two tracks.
     """
-    from scipy.stats import norm, rankdata
+    from scipy.special import ndtri
 
     above, below = scores[positive], scores[~positive]
     m, n = len(above), len(below)
@@ -63,13 +63,13 @@ def auroc(scores: np.ndarray, positive: np.ndarray, *, level: float = 0.95) -> A
     # 1) Placement values. A positive's rank among all less its rank among the positives is the
     #    number of negatives below it, ties half: V10 [m] is that over n. V01 [n] likewise is the
     #    share of positives above each negative.
-    ranks = rankdata(np.concatenate([above, below]))
-    won_positive = (ranks[:m] - rankdata(above)) / n
-    won_negative = 1.0 - (ranks[m:] - rankdata(below)) / m
+    ranks = _mid_ranks(np.concatenate([above, below]))
+    won_positive = (ranks[:m] - _mid_ranks(above)) / n
+    won_negative = 1.0 - (ranks[m:] - _mid_ranks(below)) / m
     # 2) AUROC is the mean of either; its variance S10 / m + S01 / n, with sample variances.
     value = float(won_positive.mean())
     variance = float(won_positive.var(ddof=1) / m + won_negative.var(ddof=1) / n)
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     if variance <= 1e-12 or not 0.0 < value < 1.0:
         low, high = _wilson(value, min(m, n), z)
         return Auroc(value, low, high, m, n, interval="Wilson, smaller class")
@@ -96,6 +96,14 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     precision = hits / (np.flatnonzero(last_of_tie) + 1)
     recall_steps = np.diff(hits, prepend=0) / positive.sum()
     return float(precision @ recall_steps)
+
+
+def _mid_ranks(values: np.ndarray) -> np.ndarray:
+    """Rank of each value from 1, [value], ties halfway: `rankdata` without its checks, which for a
+    hundred values take ten times as long."""
+    ordered = np.sort(values)
+    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return np.asarray((below + upto + 1) / 2)
 
 
 def _wilson(share: float, n: int, z: float) -> tuple[float, float]:

@@ -113,8 +113,10 @@ def _rival_mean(
     rows = rivals(context, found, feature)
     if not len(rows):
         return float("nan")
-    areas = auroc_matrix(similar[np.ix_(rows, graded.all)].T, graded.truth[:, None])
-    return float(areas.mean())
+    # A text that several features have is ranked once and counts as often as they have it.
+    distinct, place = np.unique(rows, return_inverse=True)
+    areas = auroc_matrix(similar[np.ix_(distinct, graded.all)].T, graded.truth[:, None])
+    return float(areas[:, place].mean())
 
 
 def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,17 @@ class Labelled:
     embeddings: Floats32
     """[text, width]."""
 
-    @property
+    @cached_property
     def row(self) -> dict[str, int]:
         """The row of each text in `embeddings`."""
         return {text: place for place, text in enumerate(self.texts)}
+
+    @cached_property
+    def rivals(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
+        """Feature and row of each label of rank 1 to `CONTRAST_RANKS`, in the labels' order."""
+        known = [label for label in self.labels if label.rank <= CONTRAST_RANKS]
+        features = np.asarray([label.feature for label in known], dtype=np.str_)
+        return features, np.asarray([self.row[label.text] for label in known], dtype=np.intp)
 
 
 def labelled(context: SaeContext, method: str) -> Labelled | None:
@@ -70,14 +78,10 @@ def track_similarities(context: SaeContext, found: Labelled) -> Floats32:
 def rivals(context: SaeContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:
     """Rows of other features' labels of rank 1 to `CONTRAST_RANKS`; a random `RIVALS` of them if
     there are more. A text that several features have is listed several times."""
-    row = found.row
-    others = [
-        row[label.text]
-        for label in found.labels
-        if label.feature != feature and label.rank <= CONTRAST_RANKS
-    ]
+    features, rows = found.rivals
+    others = rows[features != feature]
     drawn = generator(context, feature, "rivals").permutation(len(others))[:RIVALS]
-    return np.asarray([others[place] for place in sorted(drawn)], dtype=np.intp)
+    return np.asarray(others[np.sort(drawn)], dtype=np.intp)
 
 
 def rows_of(found: Labelled, own: Sequence[LabelCandidate]) -> list[int]:
