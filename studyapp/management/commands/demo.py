@@ -29,23 +29,34 @@ from studyapp.studies.selectors.studies import main_items, newest
 from studyapp.studies.services import lifecycle as studies
 
 NAME = "demo"
-METHODS = ("descriptors", "corpus-tags")
+CONTROL = "random-label"
+METHODS = ("descriptors", "corpus-tags", CONTROL)
+PLAN = {
+    "comparisons": [
+        ["descriptors", CONTROL],
+        ["corpus-tags", CONTROL],
+        ["corpus-tags", "descriptors"],
+    ],
+    "confirmatory": ["difference_mean_confidence"],
+    "text": (
+        "Confidence that a label fits is expected to be higher under each method than under the "
+        "control, which gives each feature the labels of another one. Whether the two methods "
+        "differ is open. Three comparisons of mean confidence, two-sided at 5 %, with Holm’s "
+        "adjustment. Everything else is exploratory. Nobody is excluded; only complete "
+        "participations count."
+    ),
+}
 STUDY: dict[str, Any] = {
     "slug": NAME,
     "title": "What do these sounds share?",
     "seed": 2026,
-    "features_wanted": 100,
+    "features_wanted": 75,
     "ratings_per_item": 4,
     "trials_per_participation": 10,
+    "analysis_plan": PLAN,
     "rehearsal": True,
-    "analysis_plan": {
-        "confirmatory": ["difference_mean_confidence"],
-        "text": "Mean confidence is compared between every two methods, two-sided at 5 %, with "
-        "Holm’s adjustment over all comparisons. Everything else is exploratory. Nobody is "
-        "excluded; only complete participations count.",
-    },
 }
-"""100 features under 2 methods, 4 ratings each, 10 trials per participation: 80 participations."""
+"""75 features under 3 methods, 4 ratings each, 10 trials per participation: 90 participations."""
 POLL_SECONDS = 0.3
 
 
@@ -78,13 +89,14 @@ class Command(BaseCommand):
 
     def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
         planned = main_items(study).count() * study.ratings_per_item
+        places = planned // study.trials_per_participation
         lines = [
             f"The study is open: {planned} ratings planned.",
             f"  participants   {site.url}/s/{study.slug}/",
             f"  researchers    {site.url}/",
             f"  login          {login[0]} / {login[1]}   (made for this machine)",
             f"  simulated listeners, from a second terminal:  manage.py simulate {study.slug} "
-            f"--participants 80 --url {site.url}",
+            f"--participants {places} --url {site.url}",
             "Ctrl-C stops the site; everything is kept in " + str(settings.DATA),
         ]
         for line in lines:

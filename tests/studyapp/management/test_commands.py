@@ -13,6 +13,7 @@ from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
+from analysis.reading.plan import read_plan
 from pipeline.run import STAGES
 from studyapp.accounts.services.accounts import machine_login
 from studyapp.hosting.serving import ServingError, Site
@@ -166,10 +167,21 @@ def test_a_port_in_use_is_reported() -> None:
         site.stop()
 
 
-def test_the_demo_study_has_eighty_places() -> None:
-    design = demo.STUDY
+def test_the_demo_study_fills_its_places_and_its_plan_judges_every_method() -> None:
+    design, plan = demo.STUDY, read_plan({"analysis_plan": demo.PLAN})
     answers = design["features_wanted"] * len(demo.METHODS) * design["ratings_per_item"]
-    assert answers == 80 * design["trials_per_participation"]
+    assert answers == 90 * design["trials_per_participation"]
+    assert plan.comparisons is not None
+    assert {method for pair in plan.comparisons for method in pair} == set(demo.METHODS)
+    assert not plan.unknown
+
+
+def test_the_demo_run_has_the_studys_methods_and_scores_them_with_clap(tmp_path: Path) -> None:
+    shipped = Path(settings.BASE_DIR) / "fixtures" / "demo.toml"
+    config = demo._config(shipped, tmp_path)
+    assert set(demo.METHODS) <= set(config["labels"]["methods"])
+    assert {"clap", "detection"} <= set(config["scores"]["scorers"])
+    assert (Path(config["clap"]["model"]) / "model.safetensors").is_file()
 
 
 def test_the_demo_config_is_read_with_the_corpus_that_was_made(tmp_path: Path) -> None:
