@@ -11,7 +11,7 @@ from studyapp.runs.views.charts import percent, value
 from studyapp.runs.views.run_charts import Findings
 
 SHOWN_FIRST = 4
-"""Pictures of single SAEs that are open; those of the others are folded."""
+"""Pictures of single SAEs on a run's page unless all are asked for: the paper has twenty SAEs."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,21 @@ class SaeRow:
 
     name: str
     hookpoint: str
-    latents: int | None
     explained: str
     dead: str
-    kept: int | None
-    dropped: list[tuple[str, int]]
+    kept: int
+    kept_of: str
+    """Of how many latents, in words."""
+    dropped: list[tuple[str, str]]
     medians: list[str]
     """Of the methods, in the table's order."""
 
 
-def page(found: Mapping[str, Findings]) -> dict[str, Any]:
-    """Return the findings of a run as a page shows them; `found`: stage → its stored figures."""
+def page(found: Mapping[str, Findings], *, whole: bool = False) -> dict[str, Any]:
+    """Return the findings of a run as a page shows them; `found`: stage → its stored figures.
+
+    Of single SAEs only the first few have a picture, unless the `whole` page is asked for.
+    """
     training, features, scores = (usable(found, stage) for stage in ("sae", "features", "scores"))
     spots = run_charts.spots(features)
     return {
@@ -51,8 +55,8 @@ def page(found: Mapping[str, Findings]) -> dict[str, Any]:
             )
             if chart is not None
         ],
-        "spots": spots[:SHOWN_FIRST],
-        "more_spots": spots[SHOWN_FIRST:],
+        "spots": spots if whole else spots[:SHOWN_FIRST],
+        "all_spots": len(spots),
         "best": [
             {**one, "index": one["feature"].rpartition("/")[2], "score": value(one["score"])}
             for one in scores.get("best", [])
@@ -97,11 +101,11 @@ def _rows(training: Findings, features: Findings, scores: Findings) -> list[SaeR
             SaeRow(
                 name=sae,
                 hookpoint=own.get("hookpoint", ""),
-                latents=own.get("latents"),
                 explained=percent(run_charts.explained(held_out)),
                 dead=percent(held_out.get("dead_share")),
-                kept=own.get("kept"),
-                dropped=[*own.get("dropped", {}).items()],
+                kept=own.get("kept", 0),
+                kept_of=f"{own['kept']:,} of {own['latents']:,}" if own else "–",
+                dropped=[(why, f"{count:,}") for why, count in own.get("dropped", {}).items()],
                 medians=[value(median) for median in medians],
             )
         )

@@ -48,7 +48,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
         "overview": overview,
         "run": overview.run,
         "awaits_findings": awaits_findings,
-        "found": {} if part else findings.page(overview.findings),
+        "found": {} if part else findings.page(overview.findings, whole="all" in request.GET),
         "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
     }
     return render(request, name, context)

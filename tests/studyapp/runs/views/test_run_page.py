@@ -240,3 +240,15 @@ def test_many_latents_and_long_curves_stay_light() -> None:
     cells: Any = np.array(dots(rate, strength, box))
     assert len(cells) <= GRID[0] * GRID[1]
     assert cells[:, 0].sum() == 65_536
+
+
+def test_of_many_saes_only_some_are_drawn_until_all_are_asked_for(
+    researcher: Client, run: Run
+) -> None:
+    found = run.findings.get(stage="features")
+    sae = found.data["saes"][next(iter(SAES))]
+    found.data["saes"] = {f"sae-{number}": sae for number in range(20)}
+    found.save()
+    address = reverse("run", args=[run.pk])
+    assert sum(f"sae-{n}" in _charts(_page(researcher, address)) for n in range(20)) == 4
+    assert sum(f"sae-{n}" in _charts(_page(researcher, f"{address}?all")) for n in range(20)) == 20
