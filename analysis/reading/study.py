@@ -12,6 +12,8 @@ from analysis.reading.table import Responses
 DESIGN = (
     "design",
     "features_wanted",
+    "selection",
+    "best_by",
     "ratings_per_item",
     "trials_per_participation",
     "practice_trials",

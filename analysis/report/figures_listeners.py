@@ -128,7 +128,7 @@ def scores(name: str, points: Sequence[Points]) -> Figure:
                 x, y, "-o", color=colour, markersize=4.5, linewidth=1.6, label=short(found.method)
             )
         ax.set_ylim(0.8, 5.2)
-        ax.set_xlabel(f"{short(name)} of the chosen label, mean over a feature’s ratings")
+        ax.set_xlabel(f"score {short(name)} of the chosen label, mean over a feature’s ratings")
         ax.set_ylabel("mean confidence")
         ax.grid(color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)

@@ -24,10 +24,16 @@ POLICIES = {
     "identification": "the method’s best label for the feature, among four best labels for other "
     "features",
 }
+SELECTIONS = {
+    "random": "drawn at random",
+    "best": "taken, those with the highest {score},",
+    "list": "chosen by the researchers",
+}
 CHECKS = {
     "huggins": "Huggins pitches",
     "antiphase": "tones in antiphase",
     "either": "Huggins pitches, or after a failure tones in antiphase",
+    "both": "Huggins pitches and tones in antiphase",
 }
 
 
@@ -78,9 +84,11 @@ def _materials(summary: Summary) -> Iterator[str]:
     design = study.design
     drawn = design.get("features_wanted")
     if drawn and study.eligible:
+        how = SELECTIONS.get(str(design.get("selection") or "random"), "selected")
         yield (
-            f"{drawn} features were drawn at random from {study.eligible} eligible ones of "
-            f"{study.features_of_run} [of which model, layers and SAEs]."
+            f"{drawn} features were {how.format(score=design.get('best_by') or 'score')} from "
+            f"{study.eligible} eligible ones of {study.features_of_run} "
+            "[of which model, layers and SAEs]."
         )
     else:
         yield f"{many(facts['n_features'], 'feature')} [of which model, layers and SAEs]."

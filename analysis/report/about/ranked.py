@@ -76,8 +76,11 @@ def _most_chosen(frame: pd.DataFrame) -> dict[str, str]:
     if "chosen_label" not in frame.columns:
         return {}
     chosen = frame[frame["chosen_label"] != ""]
-    by = chosen.groupby("feature_key")["chosen_label"]
-    return {str(key): str(of.mode().iloc[0]) for key, of in by}
+    counts = chosen.groupby(["feature_key", "chosen_label"], sort=True).size()
+    # Of tied labels the first in alphabetical order.
+    most = counts.sort_values(ascending=False, kind="stable").reset_index()
+    first = most.drop_duplicates("feature_key")
+    return dict(zip(first["feature_key"], first["chosen_label"], strict=True))
 
 
 def _run_of(frame: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.reading.table import Responses, read_responses
-from tests.analysis.factories import Row, write_csv
+from tests.analysis.factories import Row, full_rows, write_csv
 
 GOOD: Row = {
     "participation": "p1",
@@ -111,6 +111,11 @@ def test_whole_numbers_written_as_floats_and_a_byte_order_mark_are_read(tmp_path
         ("confidence", "-1"),
         ("confidence", "٤"),
         ("confidence", "nan"),
+        ("confidence", "7"),
+        ("confidence", "4,0"),
+        ("confidence", "NA"),
+        ("confidence", "Fairly confident"),
+        ("participation_status", "Complete"),
         ("trial", "0"),
         ("trial", "one"),
         ("trial", "9" * 30),
@@ -282,3 +287,9 @@ def test_a_scale_whose_top_nobody_used_is_asked_about(tmp_path: Path) -> None:
 def test_practice_rows_without_a_run_do_not_make_a_second_run(tmp_path: Path) -> None:
     rows = [GOOD | {"run": "r", "kind": "main"}, GOOD | {"run": "", "kind": "practice", "trial": 2}]
     assert read(tmp_path, rows).ratings["feature_key"].tolist() == ["s/1"]
+
+
+def test_a_very_long_text_is_read(tmp_path: Path) -> None:
+    rows = [row | {"free_text": ""} for row in full_rows(participants=2, catch=False)]
+    rows[0] |= {"free_text": "x" * 960_000}
+    assert read_responses(write_csv(tmp_path / "r.csv", rows)).accounting.n_rows == 40

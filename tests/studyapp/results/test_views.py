@@ -94,3 +94,10 @@ def test_a_failed_report_says_why(researcher: Client) -> None:
                        error="responses.csv: holds a header and no response")  # fmt: skip
     page = researcher.get(place(study, "results")).content
     assert b"could not be created: responses.csv: holds a header" in page
+
+
+def test_a_closed_study_says_what_its_link_does(researcher: Client) -> None:
+    for state, said in ((Study.State.CLOSED, True), (Study.State.OPEN, False)):
+        study = factories.make_study(slug=f"s-{state}", state=state)
+        page = researcher.get(place(study, "study")).content
+        assert (b"takes no more answers: the link only says so" in page) == said
