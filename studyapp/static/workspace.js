@@ -54,10 +54,6 @@
     const pressed = event.target.closest("[data-audio]");
     if (pressed) toggle(pressed);
   });
-  document.addEventListener("change", (event) => {
-    const part = document.querySelector(`details[data-opened-by="${event.target.name}"]`);
-    if (part && event.target.value !== "none") part.open = true;
-  });
   document.addEventListener("input", (event) => {
     const range = event.target.closest(".strip-body input[type=range]");
     const own = range?.closest(".strip").querySelector("[data-audio]");

@@ -84,6 +84,8 @@ def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study
     participation = walk(page, study, on_page=look)
     assert seen == STEPS
     assert participation.completion_code
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
     assert Response.objects.filter(trial__kind="main").count() == 2
     headphones = participation.steps_taken.get(step="headphones").data
     assert headphones["passed"] == {"huggins": True}

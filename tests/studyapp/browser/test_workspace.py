@@ -118,6 +118,18 @@ def test_choosing_other_runs_offers_their_saes_before_submitting(page: Page) -> 
     expect(page.get_by_label("layer2-n64-k4", exact=False)).to_be_visible()
 
 
+def test_choosing_prolific_opens_its_codes(page: Page) -> None:
+    run = make_run(seconds=0.3, clips=4)
+    make_features(run, count=2, exemplars=4)
+    log_in(page, Hand())
+    page.goto("/plans/new/")
+    page.get_by_role("button", name="Next").click()
+    page.goto(page.url.replace("methods", "recruitment"))
+    expect(page.get_by_label("No consent")).to_be_hidden()
+    page.get_by_label("Service", exact=True).select_option("prolific")
+    expect(page.get_by_label("No consent")).to_be_visible()
+
+
 def test_a_preview_opens_in_its_own_tab(page: Page) -> None:
     run = make_run(seconds=0.3, clips=4)
     make_features(run, count=2, exemplars=4)
