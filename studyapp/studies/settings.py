@@ -155,8 +155,8 @@ SETTINGS = (
             added_later=True),
     Setting("compensation", "Compensation", "texts", "--compensation",
             "what participants get, shown on the consent page; default: the payment",
-            help="Such as course credit. If empty, the consent page shows the payment that the "
-            "step Recruitment asks for.", editable=True, added_later=True),
+            help="Such as course credit. If empty, the consent page shows the payment.",
+            editable=True, added_later=True),
     Setting("retention", "How data are kept and deleted", "texts", "--retention",
             "how long data are kept, shown on the consent page",
             help="Such as: kept for ten years on the university’s servers, then deleted. Shown on "

@@ -122,7 +122,11 @@ class SizeForm(StepForm):
     title = "Participants, trials, ratings"
     groups = (
         Group("Size", ("trials_per_participation", "ratings_per_item")),
-        Group("Payment", ("payment", "currency"), "Per completed participation."),
+        Group(
+            "Payment",
+            ("payment", "currency"),
+            "Per completed participation, shown on the consent page.",
+        ),
         Group("Smallest effect of interest", ("effect",)),
         Group("Places", ("lease_minutes",), folded=True),
     )

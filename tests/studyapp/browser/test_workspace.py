@@ -86,7 +86,7 @@ def test_from_the_login_to_an_open_study_in_few_clicks(page: Page) -> None:
             expect(page.locator("#power")).to_contain_text("Monte Carlo error")
         look(page, f"plan-{number}-{answers.STEPS[number - 1]}")
         hand.click(page.get_by_role("main").get_by_role("button", name="Next").or_(
-            page.get_by_role("main").get_by_role("button", name="Review")))  # fmt: skip
+            page.get_by_role("main").get_by_role("button", name="Review", exact=True)))  # fmt: skip
     page.get_by_role("heading", name="Review").wait_for()
     look(page, "plan-9-review")
     hand.click(page.get_by_role("button", name="Create the study"))
