@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
+.PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
   bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
@@ -128,6 +128,17 @@ bench-recovery: $(VENV)/.demo
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
 	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
+
+# A training step of ours beside those of sparsify, SAELens and dictionary_learning, each in an
+# environment of its own under data/peers (4 GB). Not part of `make bench`, since it installs these.
+bench-sae: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.sae.speed
+	$(BIN)/python -m benchmarks.sae.speed --dead 1024
+	$(BIN)/python -m benchmarks.sae.interop
+
+# Directions that are known to be there: which of them our variants and the peers' SAEs find.
+bench-sae-truth: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.sae.truth
 
 # Runs all of compose.yaml without Docker, as root on Debian 12; reports missing packages.
 # Not part of `make bench`, since it downloads a base system and builds the image (ten minutes).

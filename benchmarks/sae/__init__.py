@@ -1,0 +1,1 @@
+"""The SAEs' step and results beside those of other libraries, and against known directions."""

@@ -1,0 +1,79 @@
+"""Full training steps of this project and three peers, in turn, on the same frames.
+
+Each side's step in its own process and environment, A B C … A B C …, so that other work on the
+machine slows all alike. With `--dead N` the same N latents are declared dead before every step, and
+all sides use the peers' aux_k of d / 2, which cannot be set there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.sae.sides import Side, frames_for, in_turn
+from benchmarks.sae.world import World
+from pipeline.errors import PipelineError
+
+SIDES = {
+    "ours exact": {"side": "ours", "kernel": "exact"},
+    "ours bf16": {"side": "ours", "kernel": "bf16"},
+    "ours dense": {"side": "ours", "kernel": "dense"},
+    "sparsify": {"side": "sparsify"},
+    "saelens": {"side": "saelens"},
+    "dictionary_learning": {"side": "dictionary_learning"},
+}
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (
+        ("d", 1024), ("n", 4096), ("k", 32), ("batch", 4096), ("dead", 0), ("rounds", 6),
+        ("threads", 2),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(options, Path(folder))
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    """Step all sides in turn and print a row each."""
+    world = World(options.n, options.d)
+    paths = frames_for(world, folder, 3 * options.batch, 4096, seed=1)
+    setting = paths | {
+        "d": options.d, "n": options.n, "k": options.k, "batch": options.batch, "steps": 1000,
+        "rate": 1e-3, "aux_k": options.d // 2 if options.dead else 64, "dead": options.dead,
+        "dead_after": 10**9, "force_dead": True, "seed": 0, "threads": options.threads,
+    }  # fmt: skip
+    sides = [Side(name, setting | SIDES[name], folder) for name in options.sides]
+    in_turn(sides, range(options.rounds + 2), warm=2)
+    print(
+        f"d {options.d}, n {options.n}, k {options.k}, batch {options.batch}, {options.dead} dead, "
+        f"{options.threads} threads, {options.rounds} rounds\n"
+    )
+    print("| side | frames/s (median) | frames/CPU-s (median) | best | × sparsify | peak memory |")
+    print("|---|---|---|---|---|---|")
+    timed = {side.name: side.timed() for side in sides}
+    base = timed.get("sparsify")
+    for side in sides:
+        found, _ = side.finish()
+        time = timed[side.name]
+        ratio = f"{base.cpu / time.cpu:.2f}" if base else "–"
+        print(
+            f"| {side.name} | {options.batch / time.wall:,.0f} | {options.batch / time.cpu:,.0f} | "
+            f"{options.batch / time.best_cpu:,.0f} | {ratio} | "
+            f"{found['peak_bytes'] / 2**20:,.0f} MB |"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

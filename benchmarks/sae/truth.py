@@ -1,0 +1,117 @@
+"""Which known directions do SAEs find? Ours, by variant, and three peers', at equal frames.
+
+The world is `benchmarks.sae.world`. Every side sees the same frames in the same order, at each of
+the same learning rates; the table gives each side at the rate of its smallest held-out FVU, over
+seeds. *cosine*: mean over directions of the largest cosine with any latent. *found*: directions
+with a cosine of 0.9 or more. *MCC*: mean cosine of the best one-to-one matching.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+from benchmarks.sae.sides import Side, frames_for
+from benchmarks.sae.world import Truth, World, truth
+from pipeline.errors import PipelineError
+
+SIDES: dict[str, dict[str, Any]] = {
+    "ours topk": {"side": "ours", "kernel": "exact"},
+    "ours topk bf16": {"side": "ours", "kernel": "bf16"},
+    "ours batch-topk": {"side": "ours", "variant": "batch-topk"},
+    "ours Matryoshka": {"side": "ours", "prefixes": [0.125, 0.25, 0.5]},
+    "ours Matryoshka batch-topk": {
+        "side": "ours", "variant": "batch-topk", "prefixes": [0.125, 0.25, 0.5],
+    },
+    "sparsify": {"side": "sparsify"},
+    "saelens": {"side": "saelens"},
+    "dictionary_learning": {"side": "dictionary_learning"},
+}  # fmt: skip
+
+
+class Found(NamedTuple):
+    """One side at one rate and seed."""
+
+    figures: Mapping[str, float]
+    truth: Truth
+    cpu: float
+    """Seconds of all steps."""
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (
+        ("directions", 512), ("d", 128), ("n", 1024), ("k", 16), ("batch", 1024), ("steps", 1500),
+        ("seeds", 3), ("threads", 2),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3, 6e-3, 1.2e-2])
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    options = parser.parse_args()
+    world = World(options.directions, options.d)
+    print(
+        f"{options.directions} directions, d {options.d}, n {options.n}, k {options.k}, "
+        f"{options.steps:,} × {options.batch:,} frames, {options.seeds} seeds\n\n"
+        "| side | rate | FVU | L0 | dead | cosine | found | MCC | CPU s |\n"
+        "|---|---|---|---|---|---|---|---|---|",
+        flush=True,
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            count = options.steps * options.batch
+            paths = frames_for(world, Path(folder), count, 20_480, seed=1)
+            for name in options.sides:
+                print(row(name, world, paths, options, Path(folder)), flush=True)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def row(
+    name: str, world: World, paths: Mapping[str, str], options: argparse.Namespace, folder: Path
+) -> str:
+    """One side at its best rate."""
+    tried = {
+        rate: [trained(name, rate, seed, world, paths, options, folder) for seed in range(seeds)]
+        for rate in options.rates
+        for seeds in (options.seeds,)
+    }
+    rate = min(tried, key=lambda one: mean(found.figures["fvu"] for found in tried[one]))
+    best = tried[rate]
+    fvu, l0, dead = (mean(one.figures[key] for one in best) for key in ("fvu", "l0", "dead"))
+    cosine, found, mcc = (
+        mean(getattr(one.truth, key) for one in best) for key in ("mean_cosine", "found", "mcc")
+    )
+    return (
+        f"| {name} | {rate:g} | {fvu:.4f} | {l0:.1f} | {dead:.1%} | {cosine:.3f} | {found:.1%} | "
+        f"{mcc:.3f} | {mean(one.cpu for one in best):.0f} |"
+    )
+
+
+def trained(
+    name: str, rate: float, seed: int, world: World, paths: Mapping[str, str],
+    options: argparse.Namespace, folder: Path,
+) -> Found:  # fmt: skip
+    """Train one side once."""
+    setting = {
+        "d": options.d, "n": options.n, "k": options.k, "batch": options.batch,
+        "steps": options.steps, "rate": rate, "aux_k": 64, "dead": 0, "dead_after": 100_000,
+        "force_dead": False, "seed": seed, "threads": options.threads,
+    }  # fmt: skip
+    side = Side(name, dict(paths) | setting | SIDES[name], folder)
+    for step in range(options.steps):
+        side.step(step)
+    cpu = side.timed().cpu * options.steps
+    figures, decoder = side.finish()
+    return Found(figures, truth(world, decoder.float()), cpu)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
