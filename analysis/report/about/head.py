@@ -35,9 +35,10 @@ def opening(summary: Summary) -> Iterator[str]:
 def _facts(summary: Summary) -> Iterator[str]:
     """Study, version and dates as far as they are known, and the counts."""
     study, counted = summary.study, summary.accounting
+    plural = "s" if " and " in study.version else ""
     if study.name:
         yield f"Study {escape(study.name)}" + (
-            f", version {escape(study.version)}" if study.version else ""
+            f", version{plural} {escape(study.version)}" if study.version else ""
         )
     if study.frozen_at:
         yield f"design frozen {escape(study.frozen_at)}"
