@@ -8,12 +8,14 @@ those of R's `ordinal::clmm` (Christensen 2019, *ordinal: Regression Models for 
 tests compare the fit with R's on Randall's wine data.
 
 The model assumes that random effects are normal and independent, and that x shifts the latent scale
-by the same amount at every threshold (proportional odds, with the logit). A category that nobody
+by the same amount at every threshold (proportional odds, with the logit), unless the data have
+thresholds by group (nominal effects) or predictors of the scale, which `assumptions` fits to test
+just that. A category that nobody
 used is merged with its neighbour. With two categories there can be a guessing floor
 (`link_functions.floor_terms`). There is no fit, but a reason, if all ratings are in one
 category, if the methods separate the categories completely, or if the optimiser does not converge.
 
-Parameters are one vector [first threshold, logs of the gaps, β, σ] (`data.unpack`), so that any
+Parameters are one vector [first threshold, logs of the gaps, β, σ, γ] (`data.unpack`), so that any
 vector has ordered thresholds; the sign of σ is free, and its absolute value is reported.
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import linalg, optimize
@@ -55,8 +58,11 @@ class Fit:
     """Standard deviations of the random effects, in the order given."""
     sigma_se: Floats
     """Their standard errors; meaningless where a standard deviation is at its boundary, 0."""
+    gamma: Floats
+    """Effects on the logarithm of the scale, [predictor of the scale]."""
+    gamma_se: Floats
     theta: Floats
-    """Thresholds."""
+    """Thresholds, set after set."""
     log_likelihood: float
     parameters: Floats
     """The parameter vector (`data.unpack`)."""
@@ -64,23 +70,34 @@ class Fit:
     """Its covariance, [parameter, parameter]."""
 
 
-def fit(data: Data, *, link: Link = "logit", nodes: int = 1) -> Fit:
-    """Maximum likelihood; `nodes` > 1: quadrature points, for a single random effect only."""
+@dataclass(frozen=True)
+class Start:
+    """Where the search begins."""
+
+    at: Floats
+    """A parameter vector."""
+    spread: Floats | None = None
+    """About its covariance, [parameter, parameter], positive definite: the first steps' size."""
+
+
+def fit(data: Data, *, link: Link = "logit", nodes: int = 1, start: Start | None = None) -> Fit:
+    """Maximum likelihood, from `start`, if a good one is known.
+
+    `nodes` > 1: quadrature points, for a single random effect only.
+    """
     if nodes > 1 and len(data.factors) > 1:
         raise ValueError("quadrature is for one random effect")
     try:
-        return _fit(data, link, nodes)
+        return _fit(data, link, nodes, start or Start(_start(data)))
     except linalg.LinAlgError as error:
         raise NotFitted(NO_CONVERGENCE) from error
 
 
-def _fit(data: Data, link: Link, nodes: int) -> Fit:
+def _fit(data: Data, link: Link, nodes: int, start: Start) -> Fit:
     # 1) Maximise the Laplace-approximate likelihood by BFGS with the exact gradient.
     laplace = Laplace(data, link)
-    start = _start(data)
-    found = optimize.minimize(
-        laplace.objective, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 200}
-    )
+    options: Any = {"gtol": 1e-5, "maxiter": 200, "hess_inv0": start.spread}
+    found = optimize.minimize(laplace.objective, start.at, jac=True, method="BFGS", options=options)
     gradient: Callable[[Floats], Floats] = laplace.gradient
     # 2) From there, if asked for, maximise the likelihood by quadrature.
     if nodes > 1:
@@ -94,17 +111,20 @@ def _fit(data: Data, link: Link, nodes: int) -> Fit:
             options={"gtol": 1e-4, "maxiter": 200},
         )
     _check(found, data)
-    # 3) Wald standard errors of β and σ from the observed information.
+    # 3) Wald standard errors of β, σ and γ from the observed information.
     covariance = _covariance(gradient, found.x)
-    theta, beta, sigma = unpack(found.x, data)
-    k = data.n_theta
+    parts = unpack(found.x, data)
+    ends = np.cumsum([len(parts.theta), len(parts.beta), len(parts.sigma)])
+    _, beta_se, sigma_se, gamma_se = np.split(np.sqrt(np.diag(covariance)), ends)
     return Fit(
         link=link,
-        beta=beta,
-        beta_se=np.sqrt(np.diag(covariance)[k : k + len(beta)]),
-        sigma=np.abs(sigma),
-        sigma_se=np.sqrt(np.diag(covariance)[k + len(beta) :]),
-        theta=theta,
+        beta=parts.beta,
+        beta_se=beta_se,
+        sigma=np.abs(parts.sigma),
+        sigma_se=sigma_se,
+        gamma=parts.gamma,
+        gamma_se=gamma_se,
+        theta=parts.theta,
         log_likelihood=-float(found.fun),
         parameters=np.asarray(found.x),
         covariance=covariance,
@@ -112,7 +132,7 @@ def _fit(data: Data, link: Link, nodes: int) -> Fit:
 
 
 def _start(data: Data) -> Floats:
-    """Start of the search: thresholds at the logits of the cumulative shares, β = 0, σ = ½.
+    """Start of the search: thresholds at the logits of the cumulative shares, β = γ = 0, σ = ½.
 
     With a guessing floor the share of misses is first corrected for the mean chance.
     """
@@ -121,15 +141,15 @@ def _start(data: Data) -> Floats:
         share = np.clip(share / (1 - data.guess.mean()), 0.02, 0.98)
     theta = np.log(share / (1 - share))
     gaps = np.log(np.maximum(np.diff(theta), 1e-3))
-    return np.concatenate(
-        [theta[:1], gaps, np.zeros(data.x.shape[1]), np.full(len(data.factors), 0.5)]
-    )
+    thresholds = np.tile(np.concatenate([theta[:1], gaps]), data.n_sets)
+    effects, spreads = np.zeros(data.x.shape[1]), np.full(len(data.factors), 0.5)
+    return np.concatenate([thresholds, effects, spreads, np.zeros(data.n_scale)])
 
 
 def _check(found: optimize.OptimizeResult, data: Data) -> None:
     """Raise `NotFitted` on separation and where the gradient is not close to 0."""
-    _, beta, sigma = unpack(found.x, data)
-    if np.any(np.abs(beta) > LARGEST) or np.any(np.abs(sigma) > LARGEST):
+    parts = unpack(found.x, data)
+    if any(np.any(np.abs(part) > LARGEST) for part in (parts.beta, parts.sigma, parts.gamma)):
         raise NotFitted(SEPARATED if data.guess is None else FLOORED)
     if not math.isfinite(found.fun) or np.max(np.abs(found.jac)) > 0.05:
         raise NotFitted(NO_CONVERGENCE)

@@ -198,6 +198,15 @@ class Curvature:
                 own[j] += sigma[i] * entries
         return np.asarray(sum(s * o for s, o in zip(sigma, own, strict=True))), own
 
+    def variances(self) -> list[Floats]:
+        """The diagonal of H⁻¹, by effect, [level]."""
+        entries, found = self._entries(), []
+        for i, size in enumerate(self.layout.sizes):
+            own = np.zeros(size)
+            own[self.layout.levels[i]] = entries[i, i]
+            found.append(own)
+        return found
+
     def _entries(self) -> dict[tuple[int, int], Floats]:
         """H⁻¹ at each rating's levels of two effects, [rating], for each pair of effects.
 

@@ -26,11 +26,25 @@ class Data:
     """Each random effect's level of each rating, numbered from 0, [rating]."""
     guess: Floats | None = None
     """For two categories: the probability g of the upper one by guessing, [rating]."""
+    group: Ints | None = None
+    """Nominal effects: which set of thresholds each rating has, numbered from 0, [rating]."""
+    scale: Floats | None = None
+    """Predictors of the logarithm of the latent scale, [rating, predictor]."""
 
     @property
     def n_theta(self) -> int:
-        """Number of thresholds."""
+        """Number of thresholds in one set."""
         return int(self.y.max())
+
+    @property
+    def n_sets(self) -> int:
+        """Number of sets of thresholds."""
+        return 1 if self.group is None else int(self.group.max()) + 1
+
+    @property
+    def n_scale(self) -> int:
+        """Number of predictors of the scale."""
+        return 0 if self.scale is None else self.scale.shape[1]
 
     def sizes(self) -> tuple[int, ...]:
         """Number of levels of each random effect."""
@@ -57,13 +71,31 @@ def prepare(
     return Data(y.astype(np.int64), x, tuple(factors), guess)
 
 
-def unpack(parameters: Floats, data: Data) -> tuple[Floats, Floats, Floats]:
-    """θ [categories − 1], β [predictor] and σ [random effect] from the parameter vector.
+@dataclass(frozen=True)
+class Parts:
+    """A parameter vector, taken apart."""
 
-    The vector has the first threshold, the logs of the gaps between thresholds, β and σ.
+    theta: Floats
+    """Thresholds, set after set, each [categories − 1]."""
+    beta: Floats
+    """Effects [predictor]."""
+    sigma: Floats
+    """Standard deviations [random effect], of either sign."""
+    gamma: Floats
+    """Effects on the logarithm of the scale [predictor of the scale]."""
+
+
+def unpack(parameters: Floats, data: Data) -> Parts:
+    """The parameter vector taken apart.
+
+    It has, for each set of thresholds, the first one and the logs of the gaps between them, then β,
+    σ and γ.
     """
     # Clipping keeps a far step of the optimiser finite; e^±30 is beyond any fit.
-    k, n = data.n_theta, data.x.shape[1]
-    gaps = np.exp(np.clip(parameters[1:k], -30, 30))
-    theta = parameters[0] + np.concatenate([[0.0], np.cumsum(gaps)])
-    return theta, parameters[k : k + n], parameters[k + n :]
+    k, sets = data.n_theta, data.n_sets
+    given = parameters[: k * sets].reshape(sets, k)
+    gaps = np.exp(np.clip(given[:, 1:], -30, 30))
+    theta = given[:, :1] + np.hstack([np.zeros((sets, 1)), np.cumsum(gaps, axis=1)])
+    ends = np.cumsum([k * sets, data.x.shape[1], len(data.factors)])
+    beta, sigma, gamma = np.split(parameters, ends)[1:]
+    return Parts(theta.ravel(), beta, sigma, gamma)

@@ -150,6 +150,18 @@ class Joint:
         t = value / error
         return t, float(2 * stats.t.sf(abs(t), self.df))
 
+    def omnibus(self) -> tuple[float, int, float]:
+        """F of "all methods are alike", its numerator degrees of freedom, and its p-value.
+
+        Wald's statistic over its number of contrasts, with the contrasts' degrees of freedom in the
+        denominator: with two methods the square of their t.
+        """
+        first, n = len(self.fit.theta), len(self.answers.methods) - 1
+        own = slice(first, first + n)
+        beta, covariance = self.fit.parameters[own], self.fit.covariance[own, own]
+        f = float(beta @ np.linalg.solve(covariance, beta)) / n
+        return f, n, float(stats.f.sf(f, n, self.df))
+
 
 def fit_joint(answers: Answers, link: Link = "logit") -> Joint:
     """The model with the maximal random effects, reduced as the module says."""

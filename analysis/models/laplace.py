@@ -23,7 +23,7 @@ import numpy as np
 from analysis.arrays import Floats
 from analysis.estimates.intervals import sums_within
 from analysis.models.curvature import Curvature, layout_of
-from analysis.models.data import Data, unpack
+from analysis.models.data import Data, Parts, unpack
 from analysis.models.link_functions import Link, Terms, floor_terms, terms
 
 CLOSE = 1e-9
@@ -70,14 +70,14 @@ class Laplace:
 
     def sigma(self, parameters: Floats) -> list[float]:
         """Standard deviations of the random effects."""
-        return [float(s) for s in unpack(parameters, self.data)[2]]
+        return [float(s) for s in unpack(parameters, self.data).sigma]
 
     def mode(self, parameters: Floats) -> ConditionalModes:
         """b̂ by Newton's method with step halving, from the last mode; h is concave in b."""
-        theta, beta, _ = unpack(parameters, self.data)
-        sigma, fixed = self.sigma(parameters), self.data.x @ beta
+        parts = unpack(parameters, self.data)
+        sigma, fixed = self.sigma(parameters), self.data.x @ parts.beta
         b = [start.copy() for start in self.start]
-        value, found = self._at(theta, fixed, sigma, b)
+        value, found = self._at(parts, fixed, sigma, b)
         for _ in range(100):
             # 1) The Newton step H⁻¹ ∂h/∂b, with ∂h/∂b = Z' ∂log p/∂η − b.
             curvature = Curvature(found.weight, self.layout, sigma)
@@ -91,7 +91,7 @@ class Laplace:
             scale = 1.0
             while scale > 1e-8:
                 moved = [e + scale * d for e, d in zip(b, step, strict=True)]
-                new_value, new_found = self._at(theta, fixed, sigma, moved)
+                new_value, new_found = self._at(parts, fixed, sigma, moved)
                 if new_value >= value - 1e-10:
                     break
                 scale /= 2
@@ -102,17 +102,19 @@ class Laplace:
         return ConditionalModes(b, found, Curvature(found.weight, self.layout, sigma))
 
     def _at(
-        self, theta: Floats, fixed: Floats, sigma: list[float], b: list[Floats]
+        self, parts: Parts, fixed: Floats, sigma: list[float], b: list[Floats]
     ) -> tuple[float, Terms]:
         """h(b) and the likelihood's terms at b."""
         eta = fixed + sum(s * e[at] for s, e, at in zip(sigma, b, self.levels, strict=True))
-        found = self._terms(theta, np.asarray(eta))
+        found = self._terms(parts, np.asarray(eta))
         return float(found.log_p.sum()) - sum(float(e @ e) for e in b) / 2, found
 
-    def _terms(self, theta: Floats, eta: Floats) -> Terms:
-        if self.data.guess is not None:
-            return floor_terms(self.data.y, theta, eta, self.data.guess)
-        return terms(self.link, self.data.y, theta, eta)
+    def _terms(self, parts: Parts, eta: Floats) -> Terms:
+        data = self.data
+        if data.guess is not None:
+            return floor_terms(data.y, parts.theta, eta, data.guess)
+        log_scale = None if data.scale is None else data.scale @ parts.gamma
+        return terms(self.link, data.y, parts.theta, eta, data.group, log_scale)
 
     def _gradient(self, parameters: Floats, mode: ConditionalModes) -> Floats:
         """The exact gradient of log L.
@@ -143,24 +145,26 @@ class Laplace:
         # 3) Derivatives by the thresholds above and below each rating's category.
         upper = found.upper - 0.5 * a * found.weight_upper - 0.5 * found.slope_upper * along
         lower = found.lower - 0.5 * a * found.weight_lower - 0.5 * found.slope_lower * along
-        return self._assemble(parameters, by_eta, by_sigma, np.asarray(upper), np.asarray(lower))
+        # 4) Derivatives by the logarithm of each rating's scale, if it has one.
+        by_scale = np.zeros(0)
+        if found.by_scale is not None and self.data.scale is not None:
+            own_scale = found.by_scale
+            each = own_scale.log_p - 0.5 * a * own_scale.weight - 0.5 * own_scale.slope * along
+            by_scale = self.data.scale.T @ each
+        thresholds = self._by_thresholds(parameters, np.asarray(upper), np.asarray(lower))
+        return np.concatenate([thresholds, self.data.x.T @ by_eta, by_sigma, by_scale])
 
-    def _assemble(
-        self,
-        parameters: Floats,
-        by_eta: Floats,
-        by_sigma: list[float],
-        upper: Floats,
-        lower: Floats,
-    ) -> Floats:
-        """The gradient by (first threshold, log gaps, β, σ), in the order of `data.unpack`."""
-        y, k = self.data.y, self.data.n_theta
+    def _by_thresholds(self, parameters: Floats, upper: Floats, lower: Floats) -> Floats:
+        """The gradient by each set's first threshold and log gaps, in the order of `unpack`."""
+        y, k, sets = self.data.y, self.data.n_theta, self.data.n_sets
+        place = y if self.data.group is None else self.data.group * (k + 1) + y
         # A threshold is the upper one of its category and the lower one of the next.
-        by_theta = (
-            np.bincount(y, weights=upper, minlength=k + 1)[:k]
-            + np.bincount(y, weights=lower, minlength=k + 1)[1:]
+        above, below = (
+            np.bincount(place, weights=w, minlength=sets * (k + 1)).reshape(sets, k + 1)
+            for w in (upper, lower)
         )
+        by_theta = above[:, :k] + below[:, 1:]
         # A gap moves every threshold behind it, by the chain rule with its exponential.
-        gaps = np.exp(np.clip(parameters[1:k], -30, 30))
-        tails = np.cumsum(by_theta[::-1])[::-1]
-        return np.concatenate([tails[:1], tails[1:] * gaps, self.data.x.T @ by_eta, by_sigma])
+        gaps = np.exp(np.clip(parameters[: k * sets].reshape(sets, k)[:, 1:], -30, 30))
+        tails = np.cumsum(by_theta[:, ::-1], axis=1)[:, ::-1]
+        return np.asarray(np.hstack([tails[:, :1], tails[:, 1:] * gaps]).ravel())

@@ -2,7 +2,9 @@
 
 The probability of category y = 1 … J at linear predictor η is F(θ_y − η) − F(θ_(y−1) − η), with
 θ_0 = −∞ and θ_J = +∞ (McCullagh 1980, J. Royal Statistical Society B 42, 109–142). F is the
-logistic (logit) or the normal (probit) distribution function.
+logistic (logit) or the normal (probit) distribution function. Thresholds may differ between groups
+of ratings (nominal effects), and both differences be divided by a scale s of each rating, as in R's
+`ordinal::clmm2`.
 """
 
 from __future__ import annotations
@@ -44,13 +46,54 @@ class Terms:
     weight_lower: Floats
     observed: Floats
     """−∂² log p / ∂η² as it is: below 0 for some answers if there is a guessing floor."""
+    by_scale: ByScale | None = None
 
 
-def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
-    """Log-likelihood terms of categories `y` (from 0) at thresholds `theta` [categories − 1]."""
+@dataclass(frozen=True)
+class ByScale:
+    """Derivatives by the logarithm of the scale, each [rating]."""
+
+    log_p: Floats
+    slope: Floats
+    weight: Floats
+
+
+def distances(
+    y: Ints, theta: Floats, eta: Floats, group: Ints | None = None
+) -> tuple[Floats, Floats]:
+    """θ − η of the thresholds below and above category `y` (from 0) of each rating.
+
+    `eta` is [rating], or [rating, …] with further axes; `theta` holds one set of thresholds after
+    another, and `group` says which set is a rating's.
+    """
+    sets = 1 if group is None else int(group.max()) + 1
+    each = theta.reshape(sets, -1)
+    ends = np.full((sets, 1), np.inf)
+    edges = np.hstack([-ends, each, ends])
+    first = 0 if group is None else group * edges.shape[1]
+    shape = (len(y),) + (1,) * (eta.ndim - 1)
+    low, up = (edges.ravel()[first + y + i].reshape(shape) - eta for i in (0, 1))
+    return low, up
+
+
+def terms(
+    link: Link,
+    y: Ints,
+    theta: Floats,
+    eta: Floats,
+    group: Ints | None = None,
+    log_scale: Floats | None = None,
+) -> Terms:
+    """Log-likelihood terms of categories `y` (from 0) at thresholds `theta` (`distances`)."""
+    low, up = distances(y, theta, eta, group)
+    if log_scale is None:
+        return _terms(link, low, up)
+    scale = np.exp(log_scale)
+    return _scaled(_terms(link, low / scale, up / scale), low / scale, up / scale, scale)
+
+
+def _terms(link: Link, low: Floats, up: Floats) -> Terms:
     # 1) p, and F's density f with its derivatives g = f', h = f'' at both thresholds.
-    edges = np.concatenate([[-np.inf], theta, [np.inf]])
-    up, low = edges[y + 1] - eta, edges[y] - eta
     p = np.maximum(_between(link, low, up), 1e-300)
     (f_u, g_u, h_u), (f_l, g_l, h_l) = _densities(link, up), _densities(link, low)
     # 2) a_k: the k-th derivative of p by (threshold − η), over p; b: log p by each threshold.
@@ -73,6 +116,36 @@ def terms(link: Link, y: Ints, theta: Floats, eta: Floats) -> Terms:
         weight_upper=2 * a1 * a1_u - a2_u,
         weight_lower=2 * a1 * a1_l - a2_l,
         observed=weight,
+    )
+
+
+def _scaled(at: Terms, low: Floats, up: Floats, scale: Floats) -> Terms:
+    """Terms by η and thresholds, from those by η/s and thresholds/s at the distances over s.
+
+    With ζ a function of both distances over s, ∂ζ/∂log s = −(up ∂ζ/∂up + low ∂ζ/∂low); a slope has
+    a further 1/s, a weight 1/s² (product rule).
+    """
+    up, low = (np.where(np.isfinite(z), z, 0.0) for z in (up, low))
+    s2 = scale**2
+    by_scale = ByScale(
+        log_p=-(up * at.upper + low * at.lower),
+        slope=-(up * at.slope_upper + low * at.slope_lower + at.slope) / scale,
+        weight=-(up * at.weight_upper + low * at.weight_lower + 2 * at.weight) / s2,
+    )
+    weight = at.weight / s2
+    return Terms(
+        log_p=at.log_p,
+        slope=at.slope / scale,
+        weight=weight,
+        weight_slope=at.weight_slope / scale**3,
+        upper=at.upper / scale,
+        lower=at.lower / scale,
+        slope_upper=at.slope_upper / s2,
+        slope_lower=at.slope_lower / s2,
+        weight_upper=at.weight_upper / scale**3,
+        weight_lower=at.weight_lower / scale**3,
+        observed=weight,
+        by_scale=by_scale,
     )
 
 
@@ -114,11 +187,19 @@ def floor_terms(y: Ints, theta: Floats, eta: Floats, guess: Floats) -> Terms:
     )
 
 
-def log_likelihood(link: Link, y: Ints, theta: Floats, eta: Floats) -> Floats:
+def log_likelihood(
+    link: Link,
+    y: Ints,
+    theta: Floats,
+    eta: Floats,
+    group: Ints | None = None,
+    log_scale: Floats | None = None,
+) -> Floats:
     """log p of each rating; `eta` is [rating], or [rating, …] with further axes."""
-    edges = np.concatenate([[-np.inf], theta, [np.inf]])
-    shape = (len(y),) + (1,) * (eta.ndim - 1)
-    up, low = edges[y + 1].reshape(shape) - eta, edges[y].reshape(shape) - eta
+    low, up = distances(y, theta, eta, group)
+    if log_scale is not None:
+        scale = np.exp(log_scale).reshape((len(y),) + (1,) * (eta.ndim - 1))
+        low, up = low / scale, up / scale
     return np.asarray(np.log(np.maximum(_between(link, low, up), 1e-300)))
 
 

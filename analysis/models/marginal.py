@@ -45,15 +45,15 @@ AT_LEAST_4 = Score(lambda values: (values >= 4).astype(np.float64), 0.0, 1.0)
 
 def marginal(joint: Joint, method: str, score: Score, parameters: Floats) -> float:
     """E[s(y)] of a method at some parameters; a guessing floor is left out."""
-    theta, _, sigma = unpack(parameters, joint.data)
-    level, tau = joint.level(method), float(np.sqrt(np.sum(sigma**2)))
+    parts = unpack(parameters, joint.data)
+    level, tau = joint.level(method), float(np.sqrt(np.sum(parts.sigma**2)))
     cdf = special.expit if joint.fit.link == "logit" else special.ndtr
     scores = score.of(np.unique(joint.answers.values))
     found = float(scores[0])
     for stratum, share in joint.strata():
         eta = (level + stratum) @ parameters + tau * _NODES
         # P(y > j) at each node, [node, threshold]; Σ s_j P(j) = s_0 + Σ (s_(j+1) − s_j) P(y > j).
-        above = cdf(eta[:, None] - theta[None, :])
+        above = cdf(eta[:, None] - parts.theta[None, :])
         found += share * float(_WEIGHTS @ above @ np.diff(scores))
     return found
 

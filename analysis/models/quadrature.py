@@ -30,16 +30,17 @@ class Quadrature:
         # 1) The points b_k, [level, k].
         laplace, data = self.laplace, self.laplace.data
         mode = laplace.mode(parameters)
-        theta, beta, _ = unpack(parameters, data)
+        parts = unpack(parameters, data)
         sigma, level = laplace.sigma(parameters)[0], laplace.levels[0]
         scale = np.sqrt(mode.curvature.inverses[:, 0, 0])
         b = mode.b[0][:, None] + scale[:, None] * self.points[None, :]
         # 2) log p at each, [rating, k], summed within levels, [level, k].
-        eta = (data.x @ beta)[:, None] + sigma * b[level]
+        eta = (data.x @ parts.beta)[:, None] + sigma * b[level]
         if data.guess is None:
-            each = log_likelihood(laplace.link, data.y, theta, eta)
+            log_scale = None if data.scale is None else data.scale @ parts.gamma
+            each = log_likelihood(laplace.link, data.y, parts.theta, eta, data.group, log_scale)
         else:
-            each = floor_log_likelihood(data.y, theta, eta, data.guess)
+            each = floor_log_likelihood(data.y, parts.theta, eta, data.guess)
         inside = np.zeros_like(b)
         np.add.at(inside, level, each)
         # 3) The weighted sum, on the log scale against underflow.
