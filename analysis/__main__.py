@@ -17,6 +17,7 @@ from analysis.errors import AnalysisError
 
 def _parser() -> argparse.ArgumentParser:
     from analysis.estimates.hypothesis_tests import EQUIVALENCE_BOUND
+    from analysis.reading.moderators import MODERATORS
     from analysis.report.settings import RESAMPLES, SEED
 
     parser = argparse.ArgumentParser(
@@ -74,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a command that reads texts, one JSON string per line, and writes their vectors, one "
         "JSON list per line",
     )
+    parser.add_argument(
+        "--moderators",
+        nargs="+",
+        choices=tuple(MODERATORS),
+        default=(),
+        help="exploratory models of what goes with higher or lower ratings",
+    )
     return parser
 
 
@@ -109,6 +117,7 @@ def _report(words: Sequence[str]) -> int:
         exclusions=given.exclusions,
         embeddings=given.embeddings,
         embed_command=given.embed_command,
+        moderators=given.moderators,
     )
     for warning in summary.warnings:
         print(f"analysis: note: {warning}", file=sys.stderr)

@@ -18,6 +18,7 @@ from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, Linear
 from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
 from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream
+from analysis.estimates.looks import sequential
 from analysis.estimates.method_pairs import Pair
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
 from analysis.estimates.participant_tests import (
@@ -37,6 +38,7 @@ from analysis.estimates.superiority import (
     why_no_brunner_munzel,
 )
 from analysis.estimates.validity import reason_against
+from analysis.reading.looks import Look
 from analysis.reading.plan import DEFAULT_TEST, Plan
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
@@ -270,11 +272,15 @@ def in_families(
     return [dataclasses.replace(t, family=family(t)) for t in tests]
 
 
-def adjusted(tests: Sequence[HypothesisTest]) -> list[HypothesisTest]:
-    """The tests with p-values adjusted within each family, over all comparisons together."""
+def adjusted(tests: Sequence[HypothesisTest], look: Look | None = None) -> list[HypothesisTest]:
+    """The tests with p-values adjusted within each family, over all comparisons together.
+
+    At a planned look Holm's method takes the confirmatory tests' sequential p-values (`looks`).
+    """
     done: dict[int, float] = {}
     for family, correct in ((CONFIRMATORY, holm), (EXPLORATORY, benjamini_hochberg)):
         places = [i for i, t in enumerate(tests) if t.family == family and t.p is not None]
-        corrected = correct([p for i in places if (p := tests[i].p) is not None])
+        own = [p for i in places if (p := tests[i].p) is not None]
+        corrected = correct(sequential(own, look) if family == CONFIRMATORY else own)
         done.update(zip(places, corrected, strict=True))
     return [dataclasses.replace(t, p_adjusted=done.get(i)) for i, t in enumerate(tests)]

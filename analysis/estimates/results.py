@@ -141,7 +141,8 @@ class HypothesisTest:
     method: str
     """The comparison, "A − B"."""
     family: str
-    """`confirmatory` (adjusted by Holm) or `exploratory` (adjusted by Benjamini and Hochberg)."""
+    """`confirmatory` (adjusted by Holm), `exploratory` (adjusted by Benjamini and Hochberg) or
+    `check` (of a model's assumption; not adjusted)."""
     statistic: float | None
     df: float | None
     p: float | None
@@ -189,6 +190,9 @@ class Summary:
     """The study's plan (`plan.Plan`); empty without one."""
     plan_fixed: str = "unknown"
     """`before` the first answer, `after` it (or never), or `unknown` (`plan.fixed`)."""
+    look: dict[str, Any] = field(default_factory=dict)
+    """The planned look that the table is at (`looks.Look`), with its `number` and its nominal
+    `level` for a single test; empty without planned looks."""
     deviations: tuple[str, ...] = ()
     """Every departure of this analysis from the study's plan."""
     study: Study = field(default_factory=Study)

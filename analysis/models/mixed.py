@@ -36,12 +36,23 @@ SPREADS = {
 """Each random effect in words."""
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """Everything that the joint models give."""
+
+    estimates: list[Estimate]
+    tests: dict[tuple[str, str], list[HypothesisTest]]
+    """Each comparison's test."""
+    joint: Joint | None = None
+    """The fitted model with the logit link."""
+
+
 def describe_mixed(
     responses: Responses, pairs: Sequence[tuple[str, str]], level: float = LEVEL
-) -> tuple[list[Estimate], dict[tuple[str, str], list[HypothesisTest]]]:
-    """Everything that the joint models give, and each comparison's test; nothing for one method."""
+) -> Mixed:
+    """The joint models of a table; nothing for one method."""
     if len(responses.methods) < 2:
-        return [], {}
+        return Mixed([], {})
     frame = responses.ratings
     values = frame["rating"].to_numpy(dtype=np.float64)
     counts = Counts(len(frame), frame["participation"].nunique(), frame["feature_key"].nunique())
@@ -54,18 +65,16 @@ def describe_mixed(
             for pair in pairs
             for link in LINKS
         ]
-        return none, {
-            pair: [contrast_test(None, pair, counts, TEST, LABEL, str(reason))] for pair in pairs
-        }
+        absent = {p: [contrast_test(None, p, counts, TEST, LABEL, str(reason))] for p in pairs}
+        return Mixed(none, absent)
     found = [
         e
         for link, joint in joints.items()
         for e in numbers_of(joint, _named(link), pairs, counts, level)
     ]
     found += _of_methods(joints["logit"], responses.methods, pairs, counts, level)
-    return found, {
-        pair: [contrast_test(joints["logit"], pair, counts, TEST, LABEL)] for pair in pairs
-    }
+    tests = {p: [contrast_test(joints["logit"], p, counts, TEST, LABEL)] for p in pairs}
+    return Mixed(found, tests, joints["logit"])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A plan may have these entries, all of them optional:
 - `comparisons`: pairs of methods, `[["essentia", "gemini"]]`, the first minus the second;
 - `confirmatory`: names of tests (`PLANNABLE`); Holm's family is these tests of these comparisons;
 - `equivalence_bound`, `statuses`, `resamples`, `seed`: as the command's options of those names;
+- `looks`: when the tests are made before the study ends, and how they spend α (`looks`);
 - `text`: prose, shown unchanged.
 
 A plan that was frozen after the first answer names no family: its tests are exploratory, and the
@@ -24,6 +25,7 @@ from typing import Any
 
 from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import STATUSES, WIDEST, time_of
+from analysis.reading.looks import Looks, read_looks
 
 DEFAULT_TEST = "difference_mean_confidence"
 ACCURACY_TEST = "difference_identification_corrected"
@@ -45,7 +47,7 @@ PLANNABLE = (
     "logistic_first_label_wald",
 )
 OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
-KNOWN = (*OPTIONS, "confirmatory", "text")
+KNOWN = (*OPTIONS, "confirmatory", "looks", "text")
 MOST_TEXT = 10_000
 """Characters of the plan's prose that are kept."""
 LEAST_RESAMPLES, MOST_RESAMPLES = 100, 1_000_000
@@ -61,6 +63,7 @@ class Plan:
     statuses: tuple[str, ...] | None = None
     resamples: int | None = None
     seed: int | None = None
+    looks: Looks | None = None
     text: str = ""
     unknown: tuple[str, ...] = ()
     """Its entries that this analysis cannot follow."""
@@ -74,6 +77,11 @@ class Plan:
     def without_family(self) -> Plan:
         """The plan as if it named no comparisons and no confirmatory tests."""
         return dataclasses.replace(self, comparisons=None, confirmatory=None)
+
+    @property
+    def exploratory(self) -> Plan:
+        """The plan as if it named no test confirmatory."""
+        return dataclasses.replace(self, confirmatory=())
 
     def family(self, test: str, pair: tuple[str, str], default: str = DEFAULT_TEST) -> bool:
         """Whether this test of this comparison is confirmatory; `default` if none is named."""
@@ -93,6 +101,7 @@ def read_plan(study: Mapping[str, Any] | None) -> Plan:
         statuses=_names(given.get("statuses"), "statuses", STATUSES),
         resamples=_whole(given.get("resamples"), "resamples", LEAST_RESAMPLES, MOST_RESAMPLES),
         seed=_whole(given.get("seed"), "seed", 0, 2**63 - 1),
+        looks=read_looks(given.get("looks")),
         text=str(given.get("text") or "")[:MOST_TEXT],
         unknown=tuple(str(key) for key in given if key not in KNOWN),
     )

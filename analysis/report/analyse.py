@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from analysis.estimates.hypothesis_tests import (
     in_families,
 )
 from analysis.estimates.intervals import LEVEL
+from analysis.estimates.looks import level_at
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.estimates.strata import comparable
@@ -32,22 +33,22 @@ from analysis.listeners.confidence_agreement import describe_agreement
 from analysis.listeners.free_text import OwnWords, describe_free_text, own_words
 from analysis.listeners.machine_scores import Points, describe_scores, score_points
 from analysis.listeners.repeats import describe_repeats
+from analysis.models.checks import describe_checks
+from analysis.models.joint import Joint
+from analysis.models.latent_levels import Levels, latent_levels, table_of
 from analysis.models.mixed import describe_mixed
 from analysis.models.mixed_choices import describe_choice_models
+from analysis.models.moderators import describe_moderators
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
+from analysis.reading.looks import Look
 from analysis.reading.people import read_sample
-from analysis.reading.plan import (
-    ACCURACY_TEST,
-    DEFAULT_TEST,
-    Plan,
-    fixed,
-)
+from analysis.reading.plan import ACCURACY_TEST, DEFAULT_TEST, Plan, fixed
 from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.study import study_of
-from analysis.reading.table import Responses, read_responses
+from analysis.reading.table import RUN_SEPARATOR, Responses, read_responses
 from analysis.report.about.deviations import deviations
 from analysis.report.about.ranked import Group, Ranked, by_sae, ranked
 from analysis.report.settings import Procedure, Settings, procedure_of
@@ -76,6 +77,8 @@ class Analysis:
     """Method to its features, the best first."""
     groups: list[Group]
     """Confidence by SAE; empty with a single one."""
+    levels: tuple[tuple[Levels, pd.DataFrame], ...] = ()
+    """Listeners' severity and features' difficulty, each with its table (`latent_levels`)."""
 
 
 @one_thread()
@@ -83,10 +86,11 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     """Read the table and its companions and compute everything; refusals are `AnalysisError`."""
     folder = table_path.parent
     study = read_study(folder)
-    done = procedure_of(settings, study)
+    done = procedure_of(settings, study, folder)
     read = people_only(read_responses(table_path, statuses=done.statuses), folder, study)
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     done = dataclasses.replace(done, fixed=fixed(study, answered))
+    done = done.after(read.ratings["participation"].nunique(), study)
     excluded = exclude(read, folder, settings.exclusions)
     responses = excluded.responses
     quality = participations(read, folder)
@@ -94,7 +98,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     own = own_words(
         responses, labels, embeddings=settings.embeddings, command=settings.embed_command
     )
-    estimates, tests = _results(responses, labels, own, done)
+    results = _results(responses, labels, own, done)
+    tests = results.tests
     summary = Summary(
         table=responses.name,
         table_sha256=responses.sha256,
@@ -103,7 +108,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         level=LEVEL,
         methods=tuple(responses.methods),
         accounting=dataclasses.asdict(responses.accounting) | {"statuses": responses.statuses},
-        estimates=tuple(estimates),
+        estimates=tuple(results.estimates),
         tests=tuple(tests),
         notes=responses.notes,
         warnings=responses.warnings,
@@ -117,6 +122,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         comparisons=tuple(together(responses, done.pairs(responses.methods))),
         plan=_plan_of(study, done.plan),
         plan_fixed=done.fixed,
+        look=_look(done.look),
         deviations=tuple(deviations(study, read, done, excluded, tests)),
         text_similarity=own.similarity if own else "",
     )
@@ -131,7 +137,21 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         own=own,
         ranks={m: ranked(responses, labels, m, settings.feature_pages) for m in responses.methods},
         groups=by_sae(responses),
+        levels=_levels(results.joint, responses),
     )
+
+
+def _levels(joint: Joint | None, responses: Responses) -> tuple[tuple[Levels, pd.DataFrame], ...]:
+    """Listeners' severity and features' difficulty, with their tables."""
+    if joint is None:
+        return ()
+    columns = {"participant": "participation", "feature": "feature_key"}
+    found = []
+    for own in latent_levels(joint):
+        # The model numbers units in the sorted order of their names (`intervals.codes`).
+        names = pd.Series(sorted(responses.ratings[columns[own.unit]].astype(str).unique()))
+        found.append((own, table_of(own, names.str.replace(RUN_SEPARATOR, " · "))))
+    return tuple(found)
 
 
 def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
@@ -139,9 +159,26 @@ def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
     return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
 
 
+def _look(look: Look | None) -> dict[str, Any]:
+    """The look that the table is at, as data; empty without planned looks."""
+    if look is None:
+        return {}
+    known = dataclasses.asdict(look) | {"number": look.number}
+    return known | {"level": level_at(look, 1 - LEVEL)}
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every estimate and test of a table, and the joint model with the logit link, if fitted."""
+
+    estimates: list[Estimate]
+    tests: list[HypothesisTest]
+    joint: Joint | None
+
+
 def _results(
     responses: Responses, labels: Labels | None, own: OwnWords | None, done: Procedure
-) -> tuple[list[Estimate], list[HypothesisTest]]:
+) -> Results:
     """Every estimate and every test of a table."""
     found: list[Estimate] = []
     tests: list[HypothesisTest] = []
@@ -149,18 +186,32 @@ def _results(
         found += _of_method(responses, labels, own, method, done)
     chosen = together(responses, done.pairs(responses.methods))
     default = ACCURACY_TEST if is_identification(responses) else DEFAULT_TEST
-    mixed, of_model = describe_mixed(responses, chosen)
+    mixed = describe_mixed(responses, chosen)
     of_choice, of_choice_model = describe_choice_models(responses, chosen)
-    found += [*mixed, *of_choice]
+    found += [*mixed.estimates, *of_choice]
     for a, b in chosen:
         pair = pair_of(responses, a, b)
         found += compare(pair, seed=done.seed, resamples=done.resamples)
         made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
         choices, of_choices = compare_choices(responses, a, b)
         found, made = [*found, *choices], [*made, *of_choices]
-        made += [*of_model[a, b], *of_choice_model[a, b]]
+        made += [*mixed.tests[a, b], *of_choice_model[a, b]]
         tests += in_families(made, done.family, (a, b), default)
-    return found, adjusted(tests)
+    for of_all, more in _of_all_methods(mixed.joint, responses, chosen, done):
+        found, tests = [*found, *of_all], [*tests, *more]
+    return Results(found, adjusted(tests, done.look), mixed.joint)
+
+
+def _of_all_methods(
+    joint: Joint | None,
+    responses: Responses,
+    chosen: Sequence[tuple[str, str]],
+    done: Procedure,
+) -> Iterator[tuple[list[Estimate], list[HypothesisTest]]]:
+    """What the joint model gives beyond its contrasts; nothing without a fitted one."""
+    if joint is not None:
+        yield describe_checks(joint, chosen)
+        yield describe_moderators(joint, responses.ratings, done.moderators, done.folder)
 
 
 def together(responses: Responses, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -195,7 +246,7 @@ def _without(
     if len(excluded.responses.ratings) == len(read.ratings):
         return ()
     own = own_words(read, labels, embeddings=settings.embeddings, command=settings.embed_command)
-    found, _ = _results(read, labels, own, done)
+    found = _results(read, labels, own, done).estimates
     return tuple(e for e in found if e.recommended)
 
 

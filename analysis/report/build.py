@@ -27,9 +27,13 @@ from analysis.report import figures, figures_listeners, page, sections
 from analysis.report.about.latex import latex_tables
 from analysis.report.about.paste import as_text
 from analysis.report.analyse import Analysis, analyse
+from analysis.report.latent_scale.figures import cuts, levels
 from analysis.report.output import write_all
 from analysis.report.settings import Settings
 from analysis.report.text import spreadsheet_safe
+
+LATENT = {"participant": "listeners_severity", "feature": "features_difficulty"}
+"""The tables of `latent_levels`."""
 
 
 def build_report(
@@ -45,6 +49,7 @@ def build_report(
     embeddings: Path | None = None,
     embed_command: str | None = None,
     feature_pages: Mapping[str, str] | None = None,
+    moderators: Sequence[str] = (),
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
@@ -61,6 +66,7 @@ def build_report(
         embeddings=embeddings,
         embed_command=embed_command,
         feature_pages=feature_pages or {},
+        moderators=tuple(moderators),
     )
     analysis = analyse(table_path, settings)
     write_all(out, files(analysis, draw(analysis)))
@@ -78,6 +84,7 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
     if differences:
         drawn.append(figures.differences(differences))
     drawn += [f for f in (figures_listeners.features(analysis.methods), _consensus(summary)) if f]
+    drawn += [f for f in (cuts(summary), levels([own for own, _ in analysis.levels])) if f]
     if analysis.points:
         # One figure: CLAP's if there is one, else the first score's.
         name = "clap" if "clap" in analysis.points else next(iter(analysis.points))
@@ -111,6 +118,7 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         "methods.txt": as_text(summary),
         **latex_tables(summary, analysis.ranks),
         **_own_names(analysis.own),
+        **{f"tables/{LATENT[own.unit]}.csv": frame_csv(table) for own, table in analysis.levels},
         **_without(summary),
         **r_files(summary, analysis.responses),
         **choice_files(summary, analysis.responses),

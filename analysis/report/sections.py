@@ -19,6 +19,9 @@ from analysis.report.about.paste import paste
 from analysis.report.analyse import Analysis
 from analysis.report.cells import per_method_table
 from analysis.report.figures import Figure
+from analysis.report.latent_scale.assumptions import assumptions, omnibus
+from analysis.report.latent_scale.levels import latent_levels
+from analysis.report.latent_scale.moderators import moderators
 from analysis.report.page import figure, heading, paragraph
 from analysis.report.sections_between import (
     confirmatory,
@@ -112,6 +115,10 @@ def _appendix(analysis: Analysis, pictures: dict[str, str]) -> Iterator[str]:
     yield per_method_table(summary, "<b>Table #.</b> Every row of the ratings.", PER_METHOD)
     yield from every_difference(summary)
     yield from joint_model(summary)
+    yield from omnibus(summary)
+    yield from assumptions(summary, pictures)
+    yield from moderators(summary)
+    yield from latent_levels(pictures)
     yield from choices(summary, pictures)
     yield from agreement(summary)
     yield from machine(summary, pictures)

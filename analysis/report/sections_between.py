@@ -65,6 +65,7 @@ def confirmatory(summary: Summary) -> Iterator[str]:
         f"<b>Table #.</b> The confirmatory tests ({_counted(tests)}, {by}), adjusted together by "
         "Holm’s method. A null hypothesis is rejected where the adjusted p is below "
         f"{1 - summary.level:.2f}."
+        + (" Adjusted p-values take account of all planned looks." if summary.look else "")
     )
     yield html_table(caption, ["comparison, null hypothesis", "estimate", "p", "adjusted p"], rows)
 
@@ -144,7 +145,8 @@ def _differences(found: Sequence[Estimate], names: Sequence[str]) -> str:
 
 
 def _tests(tests: Sequence[HypothesisTest], names: Sequence[str]) -> Iterator[str]:
-    shown = [t for t in tests if t.family != CONFIRMATORY]
+    # Tests of all methods together have sections of their own.
+    shown = [t for t in tests if t.family != CONFIRMATORY and t.method in names]
     if not shown or len(names) > MOST_PAIRS:
         return
     one = len(names) == 1

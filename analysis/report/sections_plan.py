@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from analysis.estimates.results import Summary
 from analysis.reading.plan import ACCURACY_TEST
 from analysis.report.page import bullets, heading, paragraph
-from analysis.report.text import escape
+from analysis.report.text import escape, number, percent
 
 
 def plan(summary: Summary) -> Iterator[str]:
@@ -31,12 +31,47 @@ def plan(summary: Summary) -> Iterator[str]:
                 "Nothing beside the table says when the plan was fixed: whether it was before the "
                 "first answer cannot be checked here."
             )
+    yield from _looks(summary)
     if summary.deviations:
         what = "Deviations from the plan" if planned else "Departures from the default"
         yield paragraph(f"<b>{what}:</b>")
         yield bullets(escape(text) for text in summary.deviations)
     elif planned:
         yield paragraph("The analysis followed the plan.")
+
+
+SPENDING_WORDS = {"obrien-fleming": "O’Brien–Fleming type", "pocock": "Pocock type"}
+
+
+def _looks(summary: Summary) -> Iterator[str]:
+    """How the levels of planned looks are computed; nothing without them."""
+    at = summary.look
+    if not at:
+        return
+    yield paragraph(
+        f"The plan looks at the results {at['of']} times. Lan and DeMets’s spending function of "
+        f"the {SPENDING_WORDS[at['spending']]} says how much of the error rate each look may use; "
+        "boundaries come from recursive integration. The adjusted p-value of a confirmatory test "
+        "is Holm’s, over sequential p-values: compared with "
+        f"{1 - summary.level:.2f}, it keeps the family-wise error rate over all looks together. "
+        "Intervals are not widened for the looks."
+    )
+
+
+def look_words(summary: Summary) -> str:
+    """Which look this report is, for the lead; empty without planned looks."""
+    at = summary.look
+    if not at:
+        return ""
+    last = at["number"] == at["of"]
+    text = (
+        f"This is {'the last' if last else 'look ' + str(at['number'])} of {at['of']} planned "
+        f"looks, after {at['counted']} of {at['planned']} planned participants; adjusted p-values "
+        f"take account of all looks (a single test rejects at p ≤ {number(at['level'], 4)})."
+    )
+    if not last:
+        text += " A test that does not reject here is made again at the next look."
+    return text
 
 
 def _default(summary: Summary) -> str:
@@ -56,6 +91,10 @@ def _said(summary: Summary) -> str:
         labels = {t.name: t.label for t in summary.tests}
         named = "; ".join(f"“{labels.get(name, name)}”" for name in fixed["confirmatory"])
         parts.append(f"the confirmatory tests of {named}")
+    if looks := fixed.get("looks"):
+        shares = ", ".join(percent(f, 0) for f in looks["fractions"])
+        of = f" of {looks['participants']} participants" if looks["participants"] else ""
+        parts.append(f"looks after {shares}{of}, {SPENDING_WORDS[looks['spending']]} spending")
     if fixed.get("equivalence_bound"):
         parts.append(f"equivalence within {fixed['equivalence_bound']:g} steps")
     if fixed.get("statuses"):

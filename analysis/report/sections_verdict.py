@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.reading.plan import DEFAULT_TEST
 from analysis.report.cells import many, with_interval
+from analysis.report.sections_plan import look_words
 from analysis.report.text import escape, p_value
 
 MOST_NAMED = 6
@@ -26,7 +27,8 @@ def verdict(summary: Summary) -> str:
         return " ".join(_not_compared(summary))
     family = family_of(summary)
     said = _of_family(family, found, 1 - summary.level) if family else exploratory(summary)
-    return " ".join([said, *_not_compared(summary)])
+    shown = [said, look_words(summary), *_not_compared(summary)]
+    return " ".join(text for text in shown if text)
 
 
 def family_of(summary: Summary) -> list[HypothesisTest]:

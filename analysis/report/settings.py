@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, quote
 from analysis.estimates.hypothesis_tests import EQUIVALENCE_BOUND
 from analysis.estimates.method_pairs import pairs
 from analysis.reading.columns import DEFAULT_STATUSES, WIDEST
+from analysis.reading.looks import Look, look_at, planned_participants, unplanned
+from analysis.reading.moderators import MODERATORS
 from analysis.reading.plan import LEAST_RESAMPLES, Plan, departures, read_plan
 
 SEED = 0
@@ -39,6 +41,8 @@ class Settings:
     """A command that makes these vectors."""
     feature_pages: Mapping[str, str] = field(default_factory=dict)
     """Run to the address with which its features' pages begin; the report links them."""
+    moderators: tuple[str, ...] = ()
+    """Names of `reading.moderators`, each with an exploratory model."""
 
     def __post_init__(self) -> None:
         if self.resamples is not None and self.resamples < LEAST_RESAMPLES:
@@ -49,6 +53,10 @@ class Settings:
             raise AnalysisError(
                 f"--equivalence is {self.bound:g}; it must be above 0 and at most {WIDEST}"
             )
+        for name in self.moderators:
+            if name not in MODERATORS:
+                known = ", ".join(MODERATORS)
+                raise AnalysisError(f"--moderators: {quote(name)} is none of {known}")
         if self.seed is not None and self.seed < 0:
             raise AnalysisError(f"--seed is {self.seed}; it must be 0 or more")
         if self.embeddings is not None and self.embed_command is not None:
@@ -66,13 +74,34 @@ class Procedure:
     statuses: tuple[str, ...]
     bound: float
     departures: tuple[str, ...]
+    folder: Path
+    """Where the table's companions lie."""
+    moderators: tuple[str, ...] = ()
     fixed: str = "unknown"
     """When the plan was fixed (`plan.fixed`)."""
+    look: Look | None = None
+    """The planned look that the table is at."""
+    unplanned: str = ""
+    """Why nothing is confirmatory at this number of participants (`looks.unplanned`)."""
 
     @property
     def family(self) -> Plan:
-        """The plan whose family of confirmatory tests counts: none of one that was fixed late."""
-        return self.plan.without_family if self.fixed == "after" else self.plan
+        """The plan whose family of confirmatory tests counts.
+
+        None of a plan that was fixed late, and none at all at a look that was not planned.
+        """
+        plan = self.plan.without_family if self.fixed == "after" else self.plan
+        return plan.exploratory if self.unplanned else plan
+
+    def after(self, counted: int, study: Mapping[str, Any] | None) -> Procedure:
+        """The same at a table with so many participants; looks of a late plan do not count."""
+        looks = None if self.fixed == "after" else self.plan.looks
+        planned = planned_participants(study, looks)
+        return replace(
+            self,
+            look=look_at(looks, planned, counted),
+            unplanned=unplanned(study, looks, planned, counted),
+        )
 
     def pairs(self, methods: list[str]) -> list[tuple[str, str]]:
         """The comparisons: the one asked for, else the plan's in their order, then all others."""
@@ -83,7 +112,7 @@ class Procedure:
         return planned + [p for p in pairs(methods) if frozenset(p) not in told]
 
 
-def procedure_of(settings: Settings, study: Mapping[str, Any] | None) -> Procedure:
+def procedure_of(settings: Settings, study: Mapping[str, Any] | None, folder: Path) -> Procedure:
     """Settings and plan combined, with every departure from the plan."""
     plan = read_plan(study)
     asked = {
@@ -101,6 +130,8 @@ def procedure_of(settings: Settings, study: Mapping[str, Any] | None) -> Procedu
         statuses=_first(settings.statuses, plan.statuses, DEFAULT_STATUSES),
         bound=_first(settings.bound, plan.equivalence_bound, EQUIVALENCE_BOUND),
         departures=tuple(departures(plan, asked)),
+        folder=folder,
+        moderators=tuple(dict.fromkeys(settings.moderators)),
     )
 
 

@@ -37,6 +37,8 @@ def deviations(
                 "The tests and comparisons that the plan names are therefore exploratory; the "
                 "confirmatory test is this program’s default, of every comparison."
             )
+    if done.unplanned:
+        found.append(done.unplanned)
     if excluded.source == "deviation":
         found.append("The exclusion rules were given with the command in place of the plan’s.")
     found += [

@@ -15,7 +15,8 @@ PAIR = ("essentia", "gemini")
 
 def test_the_model_of_two_methods_as_estimates(tmp_path: Path) -> None:
     responses = read_responses(write_csv(tmp_path / "r.csv", full_rows()))
-    found, tests = describe_mixed(responses, [PAIR])
+    mixed = describe_mixed(responses, [PAIR])
+    found, tests = mixed.estimates, mixed.tests
     names = {e.name: e for e in found}
     assert {
         "clmm_logit_effect",
@@ -34,7 +35,7 @@ def test_the_model_of_two_methods_as_estimates(tmp_path: Path) -> None:
 def test_features_rated_once_in_all_have_no_random_effect(tmp_path: Path) -> None:
     rows = [r | {"feature": f"{r['method']}{r['feature']}"} for r in paper_rows(participants=8)]
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
-    found, _ = describe_mixed(responses, [PAIR])
+    found = describe_mixed(responses, [PAIR]).estimates
     names = {e.name for e in found}
     assert "clmm_logit_sd_participant" in names
     assert "clmm_logit_sd_feature" not in names
@@ -52,7 +53,8 @@ def test_a_model_without_anything_repeated_is_not_estimable(tmp_path: Path) -> N
         for i in range(20)
     ]
     responses = read_responses(write_csv(tmp_path / "r.csv", rows))
-    found, tests = describe_mixed(responses, [("a", "b")])
+    mixed = describe_mixed(responses, [("a", "b")])
+    found, tests = mixed.estimates, mixed.tests
     assert [e.value for e in found] == [None, None]
     assert "has two ratings" in found[0].reason
     assert "has two ratings" in tests["a", "b"][0].reason
