@@ -88,7 +88,7 @@ def test_the_page_is_self_contained_and_says_which_shares(built: tuple[Path, Sum
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
     assert "share of ratings that are 4 or 5 (≥ 4)" in text
-    assert text.count('role="img" aria-label="') == 3
+    assert text.count('role="img" aria-label="') == 5
 
 
 def test_ids_are_unique_and_references_lead_somewhere(built: tuple[Path, Summary]) -> None:
