@@ -77,7 +77,7 @@ def test_a_run_is_continued_where_it_stopped(
     assert sorted(half.read_text(encoding="utf-8").splitlines()) == sorted(whole.splitlines())
     printed = capsys.readouterr().out
     assert "### ratings: 2 cells, 10 studies, 5 to 5 per cell" in printed
-    assert "- sd_confidence: " in printed
+    assert "- share_feature_means_at_least_4: " in printed
 
 
 def test_the_whole_analysis_is_measured_as_the_report_makes_it(tmp_path: Path) -> None:

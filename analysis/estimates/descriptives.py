@@ -6,8 +6,6 @@ A share's name says exactly what is counted: ratings, feature means or participa
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +32,7 @@ from analysis.estimates.intervals import (
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.estimates.validity import Design, reason_against
-from analysis.reading.columns import SCALE, WIDEST
+from analysis.reading.columns import SCALE
 from analysis.reading.table import Responses
 
 ALL_WAYS = (*WAYS, PIGEONHOLE)
@@ -102,7 +100,7 @@ def describe(
     at_least_4 = (ratings.values >= 4).astype(np.float64)
     return [
         *mean_confidence(ratings, seed=seed, resamples=resamples, level=level, ways=ways),
-        *sd_confidence(ratings, level=level, ways=ways),
+        sd_confidence(ratings, level=level),
         *(e for step in SCALE for e in _share_of_ratings(ratings, step, level, ways)),
         *rating_share(
             ratings,
@@ -149,43 +147,19 @@ def mean_confidence(
     return each_way(linear, intervals, quantity)
 
 
-def sd_confidence(
-    ratings: Ratings, level: float = LEVEL, ways: Sequence[str] = ALL_WAYS
-) -> list[Estimate]:
+def sd_confidence(ratings: Ratings, level: float = LEVEL) -> Estimate:
     """Standard deviation of the ratings (denominator n − 1), pooled over listeners and features.
 
-    With s² the mean squared deviation from the mean, log s² has the standard error se(s²) / s² by
-    the delta method; the interval is Student's t on log s², with se(s²) under each clustering, and
-    back-transformed. The mean that the deviations are taken from counts as known. A value needs at
-    least two ratings, an interval the number of clusters that `validity` asks for.
+    Without an interval: Student's t on log s² covers the true value in 88 to 93 % of studies at the
+    ends of the scale, with 40 listeners × 100 features, and with fewer more rarely still; with the
+    jackknife's standard error in 91 to 96 %.
     """
     label = "standard deviation of the ratings"
     quantity = ratings.quantity("sd_confidence", label, "scale", level)
-    n = len(ratings.values)
-    if n < 2:
-        return [quantity.not_estimable("one rating has no spread")]
-    # The mean squared deviation (denominator n) as a mean with influences; the SD has n − 1.
-    squares = ratings.linear((ratings.values - ratings.values.mean()) ** 2)
-    found = dataclasses.replace(squares, value=math.sqrt(squares.value * n / (n - 1)))
-    intervals = {way: _sd_interval(squares, way, n, level) for way in clusterings(ways)}
-    return each_way(found, intervals, quantity)
-
-
-def _sd_interval(squares: Linear, way: str, n: int, level: float) -> Interval:
-    clusters = squares.clusters(way)
-    few = reason_against("sd_confidence", Design(repeated=squares.repeated, clusters=clusters))
-    if few and clusters > 1:
-        return Interval.none(few)
-    interval = squares.student(way, level, (-math.inf, math.inf))
-    if interval.low is None or interval.high is None:
-        return Interval.none("every rating is the same") if squares.value <= 0 else interval
-    # Delta method: the half width of the mean square, divided by it, is that of its logarithm.
-    half = (interval.high - squares.value) / squares.value
-    centre = math.log(squares.value * n / (n - 1))
-    # The largest SD: half of the ratings at each end of the scale.
-    most = WIDEST / 2 * math.sqrt(n / (n - 1))
-    low, high = math.exp((centre - half) / 2), math.exp(min((centre + half) / 2, 10.0))
-    return Interval(low, min(high, most), f"t on the log variance, clustered by {way}")
+    if len(ratings.values) < 2:
+        return quantity.not_estimable("one rating has no spread")
+    none = Interval.none("no interval was measured to hold")
+    return quantity.estimated(float(ratings.values.std(ddof=1)), none)
 
 
 def _share_of_ratings(
@@ -248,8 +222,7 @@ def means_share(
         intervals[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
     name = f"share_{unit}_means_{word}_4"
-    design = Design(repeated=linear.repeated, clusters=linear.clusters(linear.recommended))
-    if against := reason_against(name, design):
+    if against := reason_against(name, Design(repeated=linear.repeated)):
         intervals = dict.fromkeys(intervals, Interval.none(against))
     label = f"share of {unit}s whose mean rating is {sign} 4"
     if unit == FEATURE:

@@ -155,7 +155,6 @@ class Pair:
         linear = self.linear(self.values)
         return Design(
             repeated=linear.repeated,
-            clusters=linear.clusters(linear.recommended),
             n_participants=self.n_participants,
             n_rated_both=self.n_rated_both,
             strata=1 if self.stratum is None else int(self.stratum.max()) + 1,
