@@ -82,11 +82,14 @@ def new_run(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def check_config(request: HttpRequest) -> HttpResponse:
-    """Check a config while it is typed: show its error or its estimate, and its fields."""
+    """Check a config while it is typed: show its error or its estimate, and its fields.
+
+    A page that has just been `loaded` has the fields of its config already.
+    """
     _check_may_start(request)
     text = request.POST.get("config", "")
     context = _assessment(request, text)
-    if not context.get("unreadable"):
+    if not context.get("unreadable") and "loaded" not in request.GET:
         context["sections"] = _sections(request, fields.read(text))
     return render(request, "researcher/run_checked.html", context)
 
