@@ -35,6 +35,9 @@ from analysis.threads import one_thread
 MOST_PARTICIPANTS = 2000
 """The search for the cheapest design tries no more participants per method than this."""
 
+MOST_RATINGS = 100
+"""And no more ratings per feature."""
+
 
 @dataclass(frozen=True)
 class Power:
@@ -157,8 +160,8 @@ def fewest_of_features(
 ) -> Power | None:
     """The fewest participants that reach the power `wanted` with these features, rated more often.
 
-    None if `MOST_PARTICIPANTS` per method are too few: where features differ much, no number of
-    ratings can make up for few features.
+    None if `MOST_RATINGS` per feature or `MOST_PARTICIPANTS` per method are too few: where features
+    differ much, no number of ratings can make up for few of them.
     """
 
     def of(ratings: int) -> Power:
@@ -166,7 +169,7 @@ def fewest_of_features(
         made = dataclasses.replace(design, participants=participants, ratings=ratings)
         return power(made, simulations=simulations, seed=seed, comparisons=comparisons)
 
-    most = max(1, MOST_PARTICIPANTS * design.trials // features)
+    most = max(1, min(MOST_RATINGS, MOST_PARTICIPANTS * design.trials // features))
     return smallest(of, least=1, most=most, wanted=wanted)
 
 

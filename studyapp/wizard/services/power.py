@@ -24,6 +24,8 @@ KIND = "power"
 MOST_RATINGS = 50_000
 """Ratings per method up to which a design is simulated; beyond, the interval is narrow anyway."""
 SIMULATIONS = 200
+SEARCHING = 100
+"""Simulations for each size that the search tries."""
 WANTED = 0.8
 """The power for which the number of participants is sought."""
 
@@ -81,7 +83,8 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
         )
     known = draft.power if draft.power.get("asked") == asked else {}
     if "found" in known:
-        return Estimate(found=known["found"], needed=known["needed"])
+        moving = "needed" not in known and _is_moving(draft)
+        return Estimate(moving=moving, found=known["found"], needed=known.get("needed"))
     if "problem" in known:
         return Estimate(problem=known["problem"])
     newest = job_selectors.newest(kind=KIND, target=draft.pk)
@@ -94,20 +97,37 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
 
 
 def estimate(*, draft: StudyDraft, lease: jobs.JobLease) -> None:
-    """In a worker: estimate the latest design, and store the result if it is still the latest."""
+    """In a worker: estimate the latest design, then seek what reaches the power `WANTED`.
+
+    Each result is stored if the design is still the latest; the first can be read meanwhile.
+    """
     asked = draft.power["asked"]
+    said: dict[str, Any] = {}
     try:
         of_plan = {name: value for name, value in asked.items() if name != "features"}
         found = results.estimate_power(**of_plan, simulations=SIMULATIONS)
+        said["found"] = dataclasses.asdict(found)
+        if not _store(draft, lease, {"asked": asked, **said}):
+            return
         of_search = {name: value for name, value in asked.items() if name != "participants"}
-        needed = results.participants_needed(**of_search, wanted=WANTED, simulations=SIMULATIONS)
-        said: dict[str, Any] = {
-            "found": dataclasses.asdict(found), "needed": dataclasses.asdict(needed),
-        }  # fmt: skip
+        needed = results.participants_needed(**of_search, wanted=WANTED, simulations=SEARCHING)
+        said["needed"] = dataclasses.asdict(needed)
     except results.ReportError as error:
-        said = {"problem": str(error)}
+        said = {"needed": {}} | said if said else {"problem": str(error)}
+    _store(draft, lease, {"asked": asked, **said})
+
+
+def _store(draft: StudyDraft, lease: jobs.JobLease, said: dict[str, Any]) -> bool:
+    """Whether the design was still the latest, so that what is said about it was stored."""
     with transaction.atomic():
         lease.lock()
         row = StudyDraft.objects.select_for_update().get(pk=draft.pk)
-        if row.power.get("asked") == asked:
-            StudyDraft.objects.filter(pk=draft.pk).update(power={"asked": asked, **said})
+        if row.power.get("asked") != said["asked"]:
+            return False
+        StudyDraft.objects.filter(pk=draft.pk).update(power=said)
+    return True
+
+
+def _is_moving(draft: StudyDraft) -> bool:
+    newest = job_selectors.newest(kind=KIND, target=draft.pk)
+    return newest is not None and newest.state in Job.UNFINISHED

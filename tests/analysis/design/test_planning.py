@@ -204,3 +204,8 @@ def test_the_fewest_participants_of_given_features_reach_the_power_or_none_do() 
     more = fewest(design, wanted=0.8, simulations=60, comparisons=3)
     assert more is not None
     assert more.comparisons == 3
+
+
+def test_six_features_are_not_rated_without_end() -> None:
+    few = Design(effect=0.3, trials=5, participants=4)
+    assert fewest_of_features(few, features=6, wanted=0.9, simulations=20) is None
