@@ -8,6 +8,7 @@ best label of a feature, its rank 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
@@ -25,6 +26,7 @@ GRID = (24, 14)
 BEST = 10
 PREFERRED = ("detection", "intruder", "localisation", "fuzzing", "clap", "reading")
 """Scorers from the most to the least suited to order features: held out and comparable first."""
+HELD_OUT = ("fvu", "dead_share")
 FILTER = ("threshold", "threshold_unit", "min_rate", "max_rate", "min_tracks")
 
 Json = dict[str, Any]
@@ -50,16 +52,24 @@ def _training(directory: RunDirectory) -> Json:
         drawn = curve(directory, table) if table in files else {"every": 1, "points": []}
         figures = held_out.get(sae)
         found[sae] = {
-            "held_out": figures and {name: float(figures[name]) for name in ("fvu", "dead_share")},
+            "held_out": figures and {name: _finite(figures[name]) for name in HELD_OUT},
             "curve": drawn,
         }
     return {"saes": found}
 
 
+def _finite(value: Any) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
 def curve(directory: RunDirectory, table: str) -> Json:
     """`points`: [step, share of the batch's variance that is explained], each the mean over `every`
-    rows of the table, at the last row's step."""
+    rows of the table, at the last row's step. What is not finite, in a training that diverged, is
+    left out: neither a picture nor JSON has a place for it."""
+    import numpy as np
+
     steps, explained = _columns(directory, table, "step", "batch_variance_explained")
+    steps, explained = steps[np.isfinite(explained)], explained[np.isfinite(explained)]
     every = max(1, -(-len(steps) // CURVE_POINTS))
     points = [
         [int(steps[start : start + every][-1]), float(explained[start : start + every].mean())]
@@ -90,7 +100,7 @@ def _latents(columns: Sequence[np.ndarray], box: Sequence[float]) -> Json:
 
     hookpoint, rate, strength, kept, reason = columns
     names, counts = np.unique(reason[~kept].astype(str), return_counts=True)
-    fires = (rate > 0) & (strength > 0)
+    fires = _firing(rate, strength)
     return {
         "hookpoint": str(hookpoint[0]) if len(hookpoint) else "",
         "latents": len(kept),
@@ -102,6 +112,14 @@ def _latents(columns: Sequence[np.ndarray], box: Sequence[float]) -> Json:
             "dropped": dots(rate[fires & ~kept], strength[fires & ~kept], box),
         },
     }
+
+
+def _firing(rate: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Whether each latent [latent] has a place on logarithmic axes."""
+    import numpy as np
+
+    placed: np.ndarray = (rate > 0) & (strength > 0) & np.isfinite(strength)
+    return placed
 
 
 def dots(rate: np.ndarray, strength: np.ndarray, box: Sequence[float]) -> list[list[float]]:
@@ -138,7 +156,7 @@ def _box(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     that their pictures can be compared."""
     import numpy as np
 
-    firing = [(rate > 0) & (strength > 0) for rate, strength in pairs]
+    firing = [_firing(rate, strength) for rate, strength in pairs]
     found = [[values[fires] for values in pair] for pair, fires in zip(pairs, firing, strict=True)]
     rates, strengths = (np.concatenate([np.empty(0), *(p[at] for p in found)]) for at in (0, 1))
     if not len(rates):
@@ -190,7 +208,7 @@ def spread(scores: np.ndarray) -> Json:
     """Quartiles of the scores [label], `n` of them, and how many labels have none (NaN)."""
     import numpy as np
 
-    known = scores[~np.isnan(scores)]
+    known = scores[np.isfinite(scores)]
     quartiles = np.quantile(known, (0.25, 0.5, 0.75)).tolist() if len(known) else [None] * 3
     named = dict(zip(("q25", "median", "q75"), quartiles, strict=True))
     return {"n": len(known), "without": len(scores) - len(known), **named}
@@ -208,7 +226,7 @@ def best_features(directory: RunDirectory, scorer: str) -> list[Json]:
         for feature, method, score, status in zip(
             rows["feature"], rows["method"], rows["score"], rows["status"], strict=True
         ):
-            if status == "ok" and score == score and not _is_control(method):  # not NaN
+            if status == "ok" and isfinite(score) and not _is_control(method):
                 found.append((-float(score), sae, feature, method))
     chosen: dict[str, Json] = {}
     for negative, sae, feature, method in sorted(found):

@@ -16,8 +16,8 @@ from django.urls import reverse
 
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageFindings
-from studyapp.runs.services import folders, imports
-from tests.studyapp import run_directories, run_findings
+from studyapp.runs.services import findings, folders, imports
+from tests.studyapp import factories, run_directories, run_findings
 from tests.studyapp.run_findings import FILTER, LATENTS, METHODS, SAES, SCORERS, TRACKS
 
 pytestmark = pytest.mark.django_db
@@ -252,3 +252,19 @@ def test_of_many_saes_only_some_are_drawn_until_all_are_asked_for(
     address = reverse("run", args=[run.pk])
     assert sum(f"sae-{n}" in _charts(_page(researcher, address)) for n in range(20)) == 4
     assert sum(f"sae-{n}" in _charts(_page(researcher, f"{address}?all")) for n in range(20)) == 20
+
+
+def test_a_training_that_diverged_is_drawn_as_far_as_it_is_finite(
+    researcher: Client, tmp_path: Path
+) -> None:
+    files = run_findings.make(tmp_path / "diverged")
+    sae = next(iter(SAES))
+    path = tmp_path / "diverged" / "sae" / sae / "training.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table.index >= 90, "batch_variance_explained"] = np.nan
+    table.to_parquet(path)
+    run = factories.make_run(clips=0)
+    findings.store(run=run, stage="sae", files=files)
+    points = run.findings.get(stage="sae").data["saes"][sae]["curve"]["points"]
+    assert points[-1][0] == 900
+    assert "Training" in _charts(_page(researcher, reverse("run", args=[run.pk])))
