@@ -3,8 +3,10 @@
     python -m benchmarks.statistics_ordinal [--participants 40]
 
 A simulated study of three methods, with all four random effects and choices among five or three
-options, is analysed, its report's own `mixed_models.R` and `choice_models.R` are run by `Rscript`,
-and the table shows each number of both, their difference, and the seconds of the ordinal models.
+options, is analysed, its report's own `mixed_models.R`, `choice_models.R` and
+`confirmatory_tests.R` are run by `Rscript`, and the table shows each number of both, their
+difference, and the seconds of the ordinal models. `ordinal::clmm2`, which has thresholds and scale
+by method but a single random effect, is compared on a model of participants only, with ten nodes.
 Needs R with the packages ordinal and lme4 (Debian: r-base-core, r-cran-ordinal, r-cran-lme4).
 """
 
@@ -19,15 +21,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from analysis.models.assumptions import fit_nominal, fit_scale
 from analysis.models.joint import Answers, answers_of, fit_joint
 from analysis.models.link_functions import LINKS, Link
 from analysis.models.rscript import r_files
 from analysis.models.rscript_choices import choice_files
+from analysis.models.rscript_confirmatory import confirmatory_files
 from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from analysis.threads import one_thread
@@ -102,6 +107,9 @@ def main() -> None:
         analysis = analyse(path, Settings(resamples=100))
         written = r_files(analysis.summary, analysis.responses)
         written |= choice_files(analysis.summary, analysis.responses)
+        written |= confirmatory_files(
+            analysis.summary, analysis.responses, analysis.joint, analysis.bound
+        )
         for relative, text in written.items():
             target = folder / relative
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +119,60 @@ def main() -> None:
         ours = {link: seconds_of(answers, link) for link in LINKS}
         rows, used = by_r(folder, "mixed_models.R")
         choices, _ = by_r(folder, "choice_models.R")
+        tests, _ = by_r(folder, "confirmatory_tests.R")
+        larger = larger_models(folder, answers)
     show(rows, ours, used, len(frame))
     show_choices(choices)
+    in_r = [(f"{r['test']} {r['a']} {r['b']} p", r["p"], r["report_p"]) for r in tests]
+    show_pairs("confirmatory test", "R", in_r)
+    show_pairs("larger model", "clmm2", larger)
+
+
+CLMM2 = """
+suppressPackageStartupMessages(library(ordinal))
+d <- read.csv(commandArgs(TRUE)[1])
+d$y <- factor(d$y, ordered = TRUE); d$m <- factor(d$m); d$p <- factor(d$p)
+base <- clmm2(y ~ m, random = p, data = d, nAGQ = 10)
+nominal <- clmm2(y ~ 1, nominal = ~ m, random = p, data = d, nAGQ = 10)
+scale <- clmm2(y ~ m, scale = ~ m, random = p, data = d, Hess = TRUE, nAGQ = 10)
+ll <- function(fit) as.numeric(logLik(fit))
+z <- summary(scale)$coef; z <- z[(nrow(z) - 1):nrow(z), ]
+write.csv(data.frame(
+  name = c("nominal ratio", "nominal sd", "scale ratio", "gamma b", "gamma c", "se b", "se c"),
+  value = c(2 * (ll(nominal) - ll(base)), nominal$stDev, 2 * (ll(scale) - ll(base)),
+            z[, 1], z[, 2])), stdout(), row.names = FALSE)
+"""
+
+
+def larger_models(folder: Path, answers: Answers) -> list[tuple[str, str, str]]:
+    """Thresholds and scale by method, with random participants only: name, clmm2's, ours."""
+    # With a feature of its own for each rating, and each participant's ratings under a method as
+    # another participant's, there is one random effect.
+    own = np.unique(answers.participant * 3 + answers.method, return_inverse=True)[1]
+    answers = replace(answers, participant=own, feature=np.arange(len(answers.values)))
+    joint = fit_joint(answers)
+    nominal, scale = fit_nominal(joint), fit_scale(joint)
+    ours = [nominal.test.statistic, float(nominal.fit.sigma[0]), scale.test.statistic]
+    ours += [*scale.fit.gamma, *scale.fit.gamma_se]
+    table, script = folder / "larger.csv", folder / "larger.R"
+    frame = {"y": answers.values, "m": answers.method, "p": answers.participant}
+    pd.DataFrame(frame).to_csv(table, index=False)
+    script.write_text(CLMM2, encoding="utf-8")
+    done = subprocess.run(
+        ["Rscript", str(script), str(table)], capture_output=True, text=True, check=True
+    )
+    rows = csv.DictReader(io.StringIO(done.stdout))
+    return [(r["name"], r["value"], str(o)) for r, o in zip(rows, ours, strict=True)]
+
+
+def show_pairs(title: str, other: str, rows: list[tuple[str, str, str]]) -> None:
+    """One row per number: R's, ours, and their difference."""
+    print(f"{title:<58}{other:>14}{'here':>14}{'difference':>13}")
+    apart = [abs(float(theirs) - float(ours)) for _, theirs, ours in rows]
+    for (name, theirs, ours), gap in zip(rows, apart, strict=True):
+        print(f"{name:<58}{float(theirs):>14.5f}{float(ours):>14.5f}{gap:>13.1e}")
+    verdict = "within" if max(apart) < TOLERANCE else "NOT within"
+    print(f"Largest difference {max(apart):.1e}: {verdict} {TOLERANCE:g}.")
 
 
 def show(

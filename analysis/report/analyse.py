@@ -77,6 +77,10 @@ class Analysis:
     """Method to its features, the best first."""
     groups: list[Group]
     """Confidence by SAE; empty with a single one."""
+    joint: Joint | None
+    """The joint ordinal model with the logit link, if it was fitted."""
+    bound: float
+    """Bound of the equivalence test, steps of the scale."""
     levels: tuple[tuple[Levels, pd.DataFrame], ...] = ()
     """Listeners' severity and features' difficulty, each with its table (`latent_levels`)."""
 
@@ -137,6 +141,8 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         own=own,
         ranks={m: ranked(responses, labels, m, settings.feature_pages) for m in responses.methods},
         groups=by_sae(responses),
+        joint=results.joint,
+        bound=done.bound,
         levels=_levels(results.joint, responses),
     )
 

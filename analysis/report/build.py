@@ -3,8 +3,9 @@
 `build_report` does everything, for the command line and for the site. It writes
 `report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/` and as LaTeX
 under `latex/`, `methods.txt` (a methods section), `figures/*.svg` and, if mixed models were fitted,
-`mixed_models.R` and `choice_models.R`, and returns the `Summary`. The same table, companions, seed
-and number of resamples give the same bytes.
+`mixed_models.R`, `choice_models.R` and `bayes_models.R`; with confirmatory tests
+`confirmatory_tests.R`. It returns the `Summary`. The same table, companions, seed and number of
+resamples give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.listeners.free_text import COLUMNS, OwnWords
 from analysis.models.rscript import r_files
 from analysis.models.rscript_choices import choice_files
+from analysis.models.rscript_confirmatory import confirmatory_files
 from analysis.report import figures, figures_listeners, page, sections
 from analysis.report.about.latex import latex_tables
 from analysis.report.about.paste import as_text
@@ -122,6 +124,7 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         **_without(summary),
         **r_files(summary, analysis.responses),
         **choice_files(summary, analysis.responses),
+        **confirmatory_files(summary, analysis.responses, analysis.joint, analysis.bound),
         **{f"figures/{drawing.name}.svg": page.standalone(drawing) for drawing in drawings},
     }
 

@@ -51,10 +51,11 @@ def make_report(
     Raises `ReportError` if the table is refused.
     """
     from analysis.errors import AnalysisError
+    from analysis.reading.moderators import MODERATORS
     from analysis.report import build_report
 
     try:
-        build_report(responses, out, feature_pages=feature_pages)
+        build_report(responses, out, feature_pages=feature_pages, moderators=tuple(MODERATORS))
     except AnalysisError as error:
         raise ReportError(str(error)) from error
     return out / PAGE

@@ -28,6 +28,7 @@ def computed(summary: Summary) -> Iterator[str]:
         "names the kind of each interval."
     )
     yield paragraph(_tests_text(summary))
+    yield from _in_r(summary)
     yield paragraph(
         "A share of feature means or participant means counts features or participants, not "
         "ratings; “≥ 4” and “&gt; 4” are never mixed. Intervals describe features and listeners "
@@ -39,6 +40,20 @@ def computed(summary: Summary) -> Iterator[str]:
         f"<code>{summary.table_sha256}</code>.",
         "quiet",
     )
+
+
+def _in_r(summary: Summary) -> Iterator[str]:
+    """Which scripts beside the report do the same in R."""
+    said = []
+    if any(t.family == "confirmatory" and t.statistic is not None for t in summary.tests):
+        said.append("<code>confirmatory_tests.R</code> recomputes each confirmatory test in R.")
+    if any(e.name == "clmm_logit_effect" and e.value is not None for e in summary.estimates):
+        said.append(
+            "<code>bayes_models.R</code> fits the ordinal model of all methods by Bayes with brms; "
+            "its priors and its regions of practical equivalence are stated in it."
+        )
+    if said:
+        yield paragraph(" ".join(said))
 
 
 def _tests_text(summary: Summary) -> str:

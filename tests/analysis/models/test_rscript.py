@@ -1,8 +1,12 @@
 """The scripts for R: `analysis.models.rscript` and `rscript_choices`."""
 
 import csv
+import json
+import re
 from pathlib import Path
 
+from analysis.models.rscript_confirmatory import MIXED, TESTS
+from analysis.reading.plan import PLANNABLE
 from analysis.report.build import build_report
 from tests.analysis.factories import identification_rows, paper_rows, write_csv
 
@@ -27,6 +31,29 @@ def test_the_script_for_r_reads_tables_of_the_models_and_their_ratings(tmp_path:
     assert {(r["random"], r["nodes"]) for r in models} == {("participant", "10")}
     with (tmp_path / "out" / "tables" / "ratings.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 160
+
+
+def test_every_plannable_test_has_its_lines_in_r(tmp_path: Path) -> None:
+    of_differences = set(re.findall(r"(\w+) = \w+[,)]", TESTS.split("TESTS <- list(")[1]))
+    assert set(PLANNABLE) <= of_differences | set(MIXED)
+    rows = paper_rows(participants=8)
+    table = write_csv(tmp_path / "responses.csv", rows)
+    plan = {"confirmatory": ["clmm_logit_wald", "welch_participant_means"]}
+    (tmp_path / "study.json").write_text(json.dumps({"analysis_plan": plan}))
+    summary = build_report(table, tmp_path / "out", resamples=100)
+    script = (tmp_path / "out" / "confirmatory_tests.R").read_text()
+    assert "essentia" not in script + (tmp_path / "out" / "bayes_models.R").read_text()
+    with (tmp_path / "out" / "tables" / "confirmatory_tests.csv").open(newline="") as file:
+        told = {r["test"]: r for r in csv.DictReader(file)}
+    assert set(told) == set(plan["confirmatory"])
+    made = {t.name: t for t in summary.tests}
+    assert float(told["welch_participant_means"]["p"]) == made["welch_participant_means"].p
+    assert told["clmm_logit_wald"]["random"].startswith("participant")
+    with (tmp_path / "out" / "tables" / "confirmatory_values.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 160
+    with (tmp_path / "out" / "tables" / "bayes_models.csv").open(newline="") as file:
+        [asked] = csv.DictReader(file)
+    assert (asked["comparison"], asked["bound"]) == ("essentia\x1fgemini", "0.5")
 
 
 def test_without_a_mixed_model_there_is_no_script(tmp_path: Path) -> None:
