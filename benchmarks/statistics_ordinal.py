@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ from analysis.models.link_functions import LINKS, Link
 from analysis.models.rscript import r_files
 from analysis.models.rscript_choices import choice_files
 from analysis.models.rscript_confirmatory import confirmatory_files
+from analysis.reading.plan import PLANNABLE
 from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from analysis.threads import one_thread
@@ -104,6 +106,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = study(folder, given.participants)
+        plan = {"analysis_plan": {"confirmatory": PLANNABLE}}
+        (folder / "study.json").write_text(json.dumps(plan), encoding="utf-8")
         analysis = analyse(path, Settings(resamples=100))
         written = r_files(analysis.summary, analysis.responses)
         written |= choice_files(analysis.summary, analysis.responses)
