@@ -130,14 +130,17 @@ def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None
     The features' rows are deleted and made again after the last stage. Rows are deleted before
     files, so that an interruption leaves a stopped run that can continue, and never a run that is
     marked as done without its files. Raises `RunError` if the run is under way, is used by a study,
-    was imported or shares its folder with another run, if the stage is not done, or if `queue_run`
-    would refuse it.
+    was imported or shares its folder with another run, if the stage is not done, if `queue_run`
+    would refuse it, or, asked for on a page, if this machine lacks what the run needs.
     """
     from pipeline.errors import PipelineError
     from pipeline.run import forget
 
     _check_redo(run, stage)
-    policy.must_take_over(run, by)  # Raises before anything is deleted.
+    # Both raise before anything is deleted.
+    policy.must_take_over(run, by)
+    if by is not None:
+        readiness.require(run.config)
     _undo_rows(run, stage)
     try:
         forgotten = forget(directory_of(run=run), stage)

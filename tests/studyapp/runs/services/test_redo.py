@@ -17,8 +17,8 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
 from studyapp.runs.services import executor, folders, lifecycle
-from tests.studyapp import factories, run_directories
-from tests.studyapp.run_directories import CONFIG
+from studyapp.runs.services.configs import config_from_toml
+from tests.studyapp import factories, run_directories, startable
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def run() -> Run:
     """A finished run of this site, with its files and rows."""
-    made = lifecycle.create_run(name=f"run {secrets.token_hex(4)}", config=CONFIG, created_by=None)
+    config = config_from_toml(text=startable.TEXT)
+    made = lifecycle.create_run(name=f"run {secrets.token_hex(4)}", config=config, created_by=None)
     run_directories.make(folders.directory_of(run=made))
     lifecycle.queue_run(run=made)
     executor.index_run(run=made)
@@ -140,3 +141,14 @@ def test_the_page_offers_a_re_run_and_says_what_it_includes(run: Run, researcher
     again = researcher.post(reverse("redo-stage", args=[run.pk, "labels"]), follow=True)
     assert "stop it first" in again.content.decode()
     assert (settings.DATA / run.directory / "manifest.json").exists()
+
+
+def test_nothing_is_deleted_for_a_stage_that_would_fail_at_once(
+    run: Run, researcher: Client
+) -> None:
+    Run.objects.update(config=run.config | {"corpus": {"path": "/nowhere"}})
+    address = reverse("redo-stage", args=[run.pk, "labels"])
+    page = researcher.post(address, follow=True).content.decode()
+    assert "This run cannot start here: corpus folder /nowhere does not exist" in page
+    assert RunDirectory(folders.directory_of(run=run)).is_done("labels")
+    assert run.features.exists()
