@@ -9,24 +9,18 @@ from typing import Any
 from analysis.reading.columns import time_of
 from analysis.reading.table import Responses
 
-DESIGN = (
-    "design",
+NUMBERS = (
     "features_wanted",
-    "selection",
-    "best_by",
     "ratings_per_item",
     "trials_per_participation",
     "practice_trials",
     "catch_trials",
     "repeat_trials",
-    "option_policy",
     "loudness_lufs",
-    "headphone_check",
-    "headphones_required",
-    "steps",
-    "ethics_approval",
 )
-"""Entries of the design that the report tells."""
+WORDS = ("design", "selection", "best_by", "option_policy", "headphone_check", "ethics_approval")
+"""Entries of the design that the report tells, beside `headphones_required` and `steps`. One of
+another type is left out: the report says less then, and is made."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +59,26 @@ def study_of(study: Mapping[str, Any] | None, read: Responses) -> Study:
         answered_to=last,
         frozen_at=_minute(given.get("frozen_at")),
         design_hash=_text(given.get("design_hash")),
-        design={key: design[key] for key in DESIGN if design.get(key) not in (None, "")},
+        design=_design(design),
         features_of_run=_number(left_out.get("features")),
         eligible=_number(left_out.get("eligible")),
     )
+
+
+def _design(given: Mapping[str, Any]) -> dict[str, Any]:
+    steps = given.get("steps")
+    numbers = {key: given[key] for key in NUMBERS if _is_number(given.get(key))}
+    words = {key: given[key] for key in WORDS if isinstance(given.get(key), str) and given[key]}
+    return {
+        **numbers,
+        **words,
+        "headphones_required": given.get("headphones_required") is True,
+        "steps": [str(step) for step in steps] if isinstance(steps, list) else [],
+    }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
 
 
 def _text(value: Any) -> str:

@@ -235,3 +235,14 @@ def test_simulated_answers_have_a_banner_and_no_people(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.index('class="warning" role="note"') < page.index('class="lead"')
     assert "[All participants were simulated listeners.]" in page
+
+
+def test_a_study_with_odd_entries_says_less_and_is_reported(tmp_path: Path) -> None:
+    design = {key: ["odd"] for key in STUDY["design"]} | {"practice_trials": True, "steps": 3}
+    study = {"study": {"odd": 1}, "study_version": [2], "design": design, "frozen_at": 5,
+             "design_hash": {"odd": 2}}  # fmt: skip
+    (tmp_path / "study.json").write_text(json.dumps(study), encoding="utf-8")
+    table = write_csv(tmp_path / "r.csv", full_rows(participants=4, catch=False))
+    summary = build_report(table, tmp_path / "out", resamples=100)
+    assert summary.study.design == {"headphones_required": False, "steps": []}
+    assert (summary.study.name, summary.study.title, summary.study.design_hash) == ("names", "", "")
