@@ -98,7 +98,11 @@ def _slopes(joint: Joint, found: Fit, first: int, counts: Counts) -> Slopes:
 
 
 def describe_moderators(
-    joint: Joint, ratings: pd.DataFrame, names: Sequence[str], folder: Path, level: float = LEVEL
+    joint: Joint | None,
+    ratings: pd.DataFrame,
+    names: Sequence[str],
+    folder: Path,
+    level: float = LEVEL,
 ) -> tuple[list[Estimate], list[HypothesisTest]]:
     """Each moderator's slopes and tests, or the reason why it has none."""
     estimates: list[Estimate] = []
@@ -109,8 +113,8 @@ def describe_moderators(
             len(ratings), ratings["participation"].nunique(), ratings["feature_key"].nunique()
         )
         try:
-            if reason:
-                raise NotFitted(reason)
+            if reason or joint is None:
+                raise NotFitted(reason or "no joint model of at least two methods was fitted")
             found = fit_slopes(joint, values, scaled=name != HEADPHONES)
         except NotFitted as why:
             estimates.append(_quantity(name, ALL_METHODS, counts, level).not_estimable(str(why)))

@@ -214,10 +214,10 @@ def _of_all_methods(
     chosen: Sequence[tuple[str, str]],
     done: Procedure,
 ) -> Iterator[tuple[list[Estimate], list[HypothesisTest]]]:
-    """What the joint model gives beyond its contrasts; nothing without a fitted one."""
+    """What the joint model gives beyond its contrasts."""
     if joint is not None:
         yield describe_checks(joint, chosen)
-        yield describe_moderators(joint, responses.ratings, done.moderators, done.folder)
+    yield describe_moderators(joint, responses.ratings, done.moderators, done.folder)
 
 
 def together(responses: Responses, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

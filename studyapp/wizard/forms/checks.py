@@ -47,7 +47,8 @@ class ChecksForm(StepForm):
         Group("Additional trials", ("catch_trials", "repeat_trials")),
         Group("Flags", ("fast_seconds", "straight_line"), folded=True),
         Group("Exclusion rules", (*LIMITS, "switches"), "Leave empty for none.", folded=True),
-        Group("Analysis plan", ("comparisons", "equivalence_bound", "plan_text"), folded=True),
+        Group("Analysis plan", ("comparisons", "equivalence_bound", "looks", "plan_text"),
+              folded=True),
     )  # fmt: skip
     steps = forms.MultipleChoiceField(
         required=False,
@@ -103,6 +104,13 @@ class ChecksForm(StepForm):
         max_value=WIDEST,
         label="Equivalence bound, points of the scale",
     )
+    looks = forms.ChoiceField(
+        required=False,
+        label="Looks at the results before the study ends",
+        choices=[("", "None: results are confirmatory only at the planned end"),
+                 ("obrien-fleming", "After 33 % and 67 %: strict early on (O’Brien–Fleming type)"),
+                 ("pocock", "After 33 % and 67 %: about as strict each time (Pocock type)")],
+    )  # fmt: skip
     plan_text = forms.CharField(
         required=False, max_length=10_000, label="Analysis plan in words",
         widget=forms.Textarea(attrs={"rows": 4}),

@@ -36,6 +36,8 @@ RECRUITMENT = ("entry", "service", "external_study", "payment", "currency")
 CHOICE = ("selection", "best_by", "listed")
 """Answers that say which features are chosen."""
 CURRENCY = "EUR"
+LOOKS = [0.33, 0.67, 1]
+"""Shares of the planned participants after which results are looked at, if the plan has looks."""
 TEST = "difference_mean_confidence"
 """The analysis's confirmatory test, unless the plan says otherwise."""
 COUNTED_FEATURES = 20_000
@@ -98,6 +100,7 @@ def _defaults(answers: Answers) -> Answers:
         "comparisons": pairs(answers["methods"]),
         "equivalence_bound": None,
         "plan_text": "",
+        "looks": "",
         "plan_kept": {},
         "entry": Recruitment.Entry.LINK.value,
         "service": Recruitment.Service.NONE.value,
@@ -163,11 +166,13 @@ def answers_of(study: Study) -> Answers:
     answers["runs"] = list(study.runs.order_by("pk").values_list("pk", flat=True))
     answers["methods"] = list(study.conditions.order_by("method").values_list("method", flat=True))
     plan = study.analysis_plan
+    asked = (*ASKED_OF_PLAN, "looks") if _spending(plan) else ASKED_OF_PLAN
     answers |= {
         "comparisons": plan.get("comparisons"),
         "equivalence_bound": plan.get("equivalence_bound"),
         "plan_text": plan.get("text", ""),
-        "plan_kept": {name: plan[name] for name in plan if name not in ASKED_OF_PLAN},
+        "looks": _spending(plan),
+        "plan_kept": {name: plan[name] for name in plan if name not in asked},
     }
     row = recruitment_selectors.of_study(study)
     payment = None if row.payment is None else f"{row.payment:.2f}"
@@ -177,6 +182,13 @@ def answers_of(study: Study) -> Answers:
     }  # fmt: skip
 
 
+def _spending(plan: dict[str, Any]) -> str:
+    """The spending function of looks as the step asks for them; looks of other kinds are kept."""
+    looks = plan.get("looks")
+    asked = isinstance(looks, dict) and looks.get("fractions") == LOOKS and len(looks) == 2
+    return str(looks["spending"]) if asked and isinstance(looks, dict) else ""
+
+
 def _plan_of(answers: Answers) -> dict[str, Any]:
     """The analysis plan: the parts that no step asks for, and the answers to the others."""
     plan: dict[str, Any] = dict(answers["plan_kept"])
@@ -184,6 +196,8 @@ def _plan_of(answers: Answers) -> dict[str, Any]:
         plan = {"confirmatory": [TEST]} | plan | {"comparisons": answers["comparisons"]}
     if answers["equivalence_bound"]:
         plan["equivalence_bound"] = answers["equivalence_bound"]
+    if answers.get("looks"):
+        plan["looks"] = {"fractions": LOOKS, "spending": answers["looks"]}
     if answers["plan_text"]:
         plan["text"] = answers["plan_text"]
     return plan

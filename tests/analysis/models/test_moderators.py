@@ -55,6 +55,9 @@ def test_a_moderator_that_is_missing_or_constant_has_one_line(tmp_path: Path) ->
         "headphone check passed is the same for every rating",
         "participants.csv has no column musical_training",
     ]
+    frame["trial"] = np.arange(len(frame))
+    [none], _ = describe_moderators(None, frame, ["trial_number"], tmp_path)
+    assert none.reason == "no joint model of at least two methods was fitted"
 
 
 def test_the_command_s_moderators_are_one_exploratory_table(tmp_path: Path) -> None:

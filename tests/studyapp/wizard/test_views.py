@@ -145,7 +145,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
         payment="2.50", currency="GBP")  # fmt: skip
     say("checks", steps=["practice", "device"], practice_trials=1, catch_trials=2, repeat_trials=1,
         fast_seconds=3, max_failed_catch=1, switches=["inconsistent"], equivalence_bound=0.4,
-        plan_text="As said.")  # fmt: skip
+        plan_text="As said.", looks="pocock")  # fmt: skip
     say("texts", title_="What is it?", slug="mine", language="de", further=["en"],
         contact="me@example.org", institution="The university", retention="zehn Jahre",
         retention__en="ten years")  # fmt: skip
@@ -162,6 +162,7 @@ def test_every_setting_reaches_the_study(researcher: Client, run: Run) -> None:
     assert study.exclusion_rules == {"max_failed_catch": 1, "inconsistent": True}
     assert study.analysis_plan["equivalence_bound"] == 0.4
     assert study.analysis_plan["text"] == "As said."
+    assert study.analysis_plan["looks"] == {"fractions": [0.33, 0.67, 1], "spending": "pocock"}
     assert (study.title, study.slug, study.languages) == ("What is it?", "mine", ["de", "en"])
     assert study.consent_text == texts.default("consent", "de")
     assert set(study.texts) == {"en"}
@@ -274,7 +275,14 @@ def assert_copied(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [{}, {"comparisons": []}, {"confirmatory": ["superiority_ratings"], "seed": 5}]
+    "plan",
+    [
+        {},
+        {"comparisons": []},
+        {"confirmatory": ["superiority_ratings"], "seed": 5},
+        {"looks": {"fractions": [0.33, 0.67, 1], "spending": "obrien-fleming"}},
+        {"looks": {"fractions": [0.5, 1], "spending": "pocock", "participants": 40}},
+    ],
 )
 def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(
     plan: dict[str, Any],
