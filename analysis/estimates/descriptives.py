@@ -223,7 +223,7 @@ def means_share(
     sign, word = (">", "above") if strict else ("≥", "at_least")
     name = f"share_{unit}_means_{word}_4"
     if against := reason_against(name, Design(repeated=linear.repeated)):
-        intervals = dict.fromkeys(intervals, Interval.none(against))
+        intervals = {linear.recommended: Interval.none(against)}
     label = f"share of {unit}s whose mean rating is {sign} 4"
     if unit == FEATURE:
         label += "; depends on the number of ratings per feature"
