@@ -27,7 +27,6 @@ from analysis.estimates.intervals import (
     cluster_sums,
     codes,
     stream,
-    wilson_interval,
 )
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_mean
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
@@ -199,10 +198,10 @@ def means_share(
     """Share of features, or of participants (`unit`), whose mean rating is ≥ 4 (`strict`: > 4).
 
     With one rating per feature the share of features is the share of ratings. Interval:
-    `shares`. To cluster, each of a unit's n_u ratings gets an equal part of
-    the unit's influence, (verdict − share) / (n_u × units); units that have listeners or features
-    in common then covary. Participants clustered by participant are independent units: plain
-    Wilson.
+    `shares`. To cluster, each of a unit's n_u ratings gets an equal part of the unit's influence,
+    (verdict − share) / (n_u × units); units that have listeners or features in common then covary.
+    Wilson's plain interval of participants, who are independent where each feature was rated once,
+    covered shares near 0 or 1 in 88.4 and 92.6 % of 500 studies; this one in 99.2 and 99.0 %.
 
     The share of features depends on the number of ratings per feature: with few ratings their
     means spread more widely. Where features have several ratings there is no interval
@@ -218,8 +217,6 @@ def means_share(
     linear = Linear(share, parts, ratings.participant, ratings.feature)
     # 3) The intervals.
     intervals = {way: linear.share(way, sums.n, level) for way in clusterings(ways)}
-    if unit == PARTICIPANT and sums.n > 1 and PARTICIPANT in ways:
-        intervals[PARTICIPANT] = wilson_interval(share, sums.n, level)
     sign, word = (">", "above") if strict else ("≥", "at_least")
     name = f"share_{unit}_means_{word}_4"
     if against := reason_against(name, Design(repeated=linear.repeated)):

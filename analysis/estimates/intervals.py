@@ -62,7 +62,6 @@ NO_SPREAD = "no spread: the estimated variance is 0, so there is no interval and
 
 STUDENTISED = "studentised bootstrap by participant"
 STUDENT = "Student's t on the standard error clustered by participant"
-WILSON = "Wilson"
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -281,12 +280,6 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     low = 0.0 if share <= 0 else max(0.0, centre - half)
     high = 1.0 if share >= 1 else min(1.0, centre + half)
     return low, high
-
-
-def wilson_interval(share: float, n: float, level: float = LEVEL) -> Interval:
-    """Wilson's interval for a share of `n` independent units."""
-    low, high = wilson(share, n, float(stats.norm.ppf((1 + level) / 2)))
-    return Interval(low, high, WILSON)
 
 
 def clustered_variance(influence: Floats, cluster: Ints, n: int) -> float:

@@ -16,9 +16,9 @@ from analysis.estimates.comparisons import (
 )
 from analysis.estimates.ends_of_scale import EXACT_ENDS
 from analysis.estimates.hypothesis_tests import hypothesis_tests_of
-from analysis.estimates.intervals import ONE_PARTICIPANT, STUDENT, welch_df, wilson_interval
+from analysis.estimates.intervals import ONE_PARTICIPANT, STUDENT, welch_df, wilson
 from analysis.estimates.method_pairs import Pair, pair_of, pairs
-from analysis.estimates.results import Estimate
+from analysis.estimates.results import Estimate, Interval
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, paper_rows, write_csv
 
@@ -53,7 +53,8 @@ def by_participant(both: Pair) -> Estimate:
 def test_difference_of_shares_as_in_newcombe_1998_table_2(
     x: int, m: int, y: int, n: int, low: float, high: float
 ) -> None:
-    found = square_and_add(x / m, wilson_interval(x / m, m), y / n, wilson_interval(y / n, n))
+    a, b = (Interval(*wilson(k / of, of, 1.959964), "Wilson") for k, of in ((x, m), (y, n)))
+    found = square_and_add(x / m, a, y / n, b)
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
