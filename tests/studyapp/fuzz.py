@@ -37,7 +37,7 @@ FIELDS = (
     "choice", "confidence", "free_text", "trial", "key", "decision", "token", "count", "language",
     "name", "config", "config_file", "project", "runs", "saes", "methods", "features_wanted",
     "seed", "strata", "slug", "title_", "further", "consent_text", "role", "note", "reason",
-    "kind", "step",
+    "kind", "step", "selection", "best_by", "feature_list", "feature", "first", "list", "what", "from",
     "login", "password", "username", "password1", "password2", "old_password", "new_password1",
     "new_password2", "code", "email", "next", "order", "after", "before", "run", "like",
     "directory",

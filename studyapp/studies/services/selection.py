@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Run, Study
+from studyapp.models import Feature, Run, Study
 from studyapp.models.runs import is_control
 from studyapp.studies.selectors import scores
 from studyapp.studies.selectors.studies import PooledFeature
@@ -26,8 +26,8 @@ def check(study: Study, runs: Sequence[Run]) -> None:
         raise StudyError(f"selection is {study.selection!r}; known: {known}")
     if study.selection == Selection.BEST:
         _check_score(study.best_by, runs)
-    if study.selection == Selection.LIST and not study.listed:
-        raise StudyError("selection is list, but the list has no features")
+    if study.selection == Selection.LIST:
+        _check_listed(study.listed, runs)
 
 
 def split(best_by: str) -> tuple[str, str]:
@@ -46,12 +46,7 @@ def considered(study: Study, pool: Sequence[PooledFeature]) -> list[PooledFeatur
     if study.selection != Selection.LIST:
         return list(pool)
     known = {name_of(one): one for one in pool}
-    missing = [name for name in study.listed if name not in known]
-    if missing:
-        raise StudyError(
-            f"the list has {missing[0]}, which is no feature of the chosen runs and SAEs"
-        )
-    return [known[name] for name in dict.fromkeys(study.listed)]
+    return [known[name] for name in dict.fromkeys(study.listed) if name in known]
 
 
 def choose(
@@ -84,17 +79,32 @@ def left_out(study: Study, pool: Sequence[PooledFeature], methods: Sequence[str]
                 found.append(f"no score by {study.best_by}")
     counts = Counter(reason for found in reasons for reason in found)
     eligible = sum(not found for found in reasons)
+    whole = len(considering)
+    if study.selection == Selection.LIST:
+        whole = len(set(study.listed))
+        counts["of another SAE"] = whole - len(considering)
     return {
-        "features": len(considering),
+        "features": whole,
         "eligible": eligible,
-        "left_out": len(considering) - eligible,
-        "reasons": dict(sorted(counts.items())),
+        "left_out": whole - eligible,
+        "reasons": dict(sorted((+counts).items())),
     }
 
 
 def name_of(pooled: PooledFeature) -> str:
     """`RUN/SAE/INDEX`, as in `Study.listed`."""
     return f"{pooled.feature.run.identifier}/{pooled.feature.identifier}"
+
+
+def _check_listed(listed: Sequence[str], runs: Sequence[Run]) -> None:
+    if not listed:
+        raise StudyError("selection is list, but the list has no features")
+    wanted = {name.partition("/")[2] for name in listed}
+    rows = Feature.objects.filter(run__in=runs, identifier__in=wanted).order_by()
+    known = {f"{run}/{name}" for run, name in rows.values_list("run__identifier", "identifier")}
+    unknown = [name for name in listed if name not in known]
+    if unknown:
+        raise StudyError(f"the list has {unknown[0]}, which is no feature of the chosen runs")
 
 
 def _check_score(best_by: str, runs: Sequence[Run]) -> None:

@@ -76,6 +76,10 @@ def test_a_list_is_taken_in_its_order_and_kept_in_the_study(run: Run) -> None:
         make(run, listed=listed, features_wanted=None)
     with pytest.raises(StudyError, match="is no feature of the chosen runs"):
         make(run, listed=["elsewhere/layer2-n64-k4/1"])
+    factories.make_features(run, count=3, sae="layer3-n64-k4")
+    other = make(run, listed=[*listed, f"{run.identifier}/layer3-n64-k4/0"], features_wanted=3,
+                 saes=["layer2-n64-k4"], slug="other")  # fmt: skip
+    assert (drawn(other), other.left_out["reasons"]["of another SAE"]) == ({4, 2, 0}, 1)
 
 
 @pytest.mark.parametrize(
