@@ -11,6 +11,7 @@ from pipeline.config import config_from_dict
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.sae import checkpoint
+from pipeline.sae.model import ThresholdSae
 from pipeline.sae.specs import feature_key, seed_of, specs
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrainingRecord, records_from
@@ -93,3 +94,21 @@ def test_a_killed_stage_keeps_finished_saes_and_ends_with_the_same_bytes(
     ours = directory.manifest()["stages"]["sae"]["files"]
     assert ours == RunDirectory(finished_run).manifest()["stages"]["sae"]["files"]
     assert not (run / ".unfinished").exists()
+
+
+def test_saes_with_thresholds_go_through_the_later_stages(
+    small_config: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = {"variant": "batch-topk", "prefixes": [0.5], "together": True, "ks": [4, 8]}
+    config = config_from_dict({**small_config, "sae": {**small_config["sae"], **changed}})
+    directory = execute(config, tmp_path / "run", progress=SilentProgress(), until="exemplars")
+    assert len(directory.sae_names()) == 4
+    for name in directory.sae_names():
+        stored = checkpoint.load(directory, name)
+        assert isinstance(stored.sae, ThresholdSae)
+        assert stored.facts.validation_l0 == pytest.approx(stored.sae.k, rel=0.2)
+        rows = directory.read_table(f"features/{name}.parquet").to_pylist()
+        assert any(row["kept"] for row in rows)
+        assert directory.read_table(f"exemplars/{name}.parquet").num_rows > 0
+    cfg = directory.read_json(checkpoint.cfg_path(directory.sae_names()[0]))
+    assert cfg["metadata"]["training"]["prefixes"] == [0.5]
