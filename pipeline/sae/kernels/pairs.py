@@ -8,15 +8,17 @@ Frame t has k latents j with a value z_tj. With P the set of all these pairs:
                                                    same gather, of frames
 
 These are a forward and a backward pass of an SAE: d/dz is `dots`, d/dW is `summed`. Each takes
-2 d k operations per frame instead of 2 d n. All are torch's `embedding_bag` and the operation of
-its backward pass, so they run wherever torch does and add in a fixed order: the same bytes every
-time for the same number of threads. (torch's CSR products give the same numbers in twice the time.)
+2 d k operations per frame instead of 2 d n. `combine` and `summed` are torch's `embedding_bag`
+(a product with a CSR matrix gives the same numbers in twice the time), `dots` is a sampled product
+on a CPU and the operation of `embedding_bag`'s backward pass on a GPU. All add in a fixed order:
+the same bytes every time for the same number of threads.
 """
 
 from __future__ import annotations
 
 import warnings
 from functools import cache, cached_property
+from threading import Lock
 from typing import Any
 
 import torch
@@ -30,30 +32,42 @@ def combine(values: Tensor, indices: Tensor, rows: Tensor) -> Tensor:
     return F.embedding_bag(indices, rows, per_sample_weights=values, mode="sum")
 
 
+_FILTERS = Lock()
+
+
 @cache
 def _allow_csr() -> None:
     """Take torch's warning, once per process, that CSR tensors are new."""
-    with warnings.catch_warnings():
+    # Two threads that change and restore the filters at once would leave them changed.
+    with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.zeros(1, 1).to_sparse_csr()
 
 
 def dots(x: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
     """⟨x_t, W_j⟩, [frame, k], for the pairs of `indices` [frame, k]."""
+    return dots_by_bags(x, rows, indices) if x.is_cuda else dots_by_samples(x, rows, indices)
+
+
+def dots_by_samples(x: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+    """`dots` as a product sampled at the pairs, the faster on a CPU."""
+    frames, k = indices.shape
+    _allow_csr()
+    flat = indices.flatten()
+    starts = torch.arange(0, frames * k + 1, k, dtype=flat.dtype)
+    places = torch.sparse_csr_tensor(
+        starts, flat, torch.zeros(len(flat)), (frames, len(rows)), check_invariants=False
+    )
+    found: Tensor = torch.sparse.sampled_addmm(places, x, rows.T, beta=0.0).values()
+    return found.view(frames, k)
+
+
+def dots_by_bags(x: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+    """`dots` as what it is to `combine`: the derivative by its values."""
     frames, k = indices.shape
     flat = indices.flatten()
-    if not x.is_cuda:
-        _allow_csr()
-        starts = torch.arange(0, frames * k + 1, k, dtype=flat.dtype)
-        empty = torch.zeros(len(flat))
-        places = torch.sparse_csr_tensor(
-            starts, flat, empty, (frames, len(rows)), check_invariants=False
-        )
-        sampled: Tensor = torch.sparse.sampled_addmm(places, x, rows.T, beta=0.0).values()
-        return sampled.view(frames, k)
     starts = torch.arange(0, frames * k, k, dtype=flat.dtype, device=flat.device)
     frame = torch.arange(frames, dtype=flat.dtype, device=flat.device).repeat_interleave(k)
-    # The derivative of `combine` by its values is this very product.
     found: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
         x.contiguous(), rows, flat, starts, frame, 0, -1
     )

@@ -18,6 +18,7 @@ from pipeline.sae.kernels.dense import Dense
 from pipeline.sae.kernels.exact import Exact
 from pipeline.sae.kernels.largest import largest
 from pipeline.sae.kernels.machine import has_bf16
+from pipeline.sae.kernels.pairs import dots_by_bags, dots_by_samples
 from pipeline.sae.model import TopKSae
 from pipeline.sae.trainer import Training, Wanted
 
@@ -120,6 +121,17 @@ def test_the_largest_by_groups_are_the_largest(n: int, k: int) -> None:
     assert torch.equal(values.sort(dim=1, descending=True).values, expected)
     assert torch.equal(scores.gather(1, indices), values)
     assert (indices.sort(dim=1).values.diff(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64])
+def test_the_dot_products_of_pairs_are_the_same_in_both_ways(kind: torch.dtype) -> None:
+    """One is for CPUs, one for GPUs; both run on a CPU."""
+    generator = torch.Generator().manual_seed(0)
+    x, rows = torch.randn(7, 5, generator=generator), torch.randn(9, 5, generator=generator)
+    indices = torch.randint(0, 9, (7, 3), generator=generator).to(kind)
+    expected = (x @ rows.T).gather(1, indices.long())
+    for way in (dots_by_samples, dots_by_bags):
+        torch.testing.assert_close(way(x, rows, indices), expected)
 
 
 def test_every_kernel_is_compared_here_and_known_to_the_config() -> None:
