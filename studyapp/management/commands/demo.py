@@ -54,6 +54,10 @@ STUDY: dict[str, Any] = {
     "ratings_per_item": 4,
     "trials_per_participation": 10,
     "analysis_plan": PLAN,
+    "institution": "nobody: this is Earwitness’s demo",
+    "compensation": "none",
+    "contact": "whoever started the demo",
+    "retention": "only on this machine, until its data folder is deleted",
     "rehearsal": True,
 }
 """75 features under 3 methods, 4 ratings each, 10 trials per participation: 90 participations."""

@@ -129,7 +129,8 @@ TEXTS = {
 }
 """Kind of ending → heading and text."""
 RETURN = _(
-    "You came through Prolific: please return your submission there now. You do not need a code."
+    "You came through Prolific: please return your submission there now, with “Cancel "
+    "participation”. You do not need a code."
 )
 ASK_FOR_PAYMENT = _(
     "You came through Prolific: please write to the researchers there, who can see how far you "
