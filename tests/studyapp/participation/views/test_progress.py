@@ -57,7 +57,7 @@ def test_who_is_asked_to_agree_is_told_how_long_it_takes(client: Client, study: 
     passages.enter(client, study)
     minutes, _ = told(client, study, "consent")
     page = client.get(f"/s/{study.slug}/consent/").content.decode()
-    assert f"Duration: about {minutes} minutes" in page
+    assert f"<dt>Duration</dt><dd>about {minutes} minutes</dd>" in page
 
 
 def test_the_time_left_follows_the_design_and_the_pace(study: Study) -> None:

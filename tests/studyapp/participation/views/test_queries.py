@@ -29,7 +29,7 @@ def test_queries_of_every_page(client: Client, trials: int) -> None:
     counts["answer"] = queries(lambda: passages.answer(client, study, trial))
     assert counts == {
         "start": 4,
-        "consent": 2,
+        "consent": 3,
         "agree": 15,
         "first showing": 5,
         "showing": 4,

@@ -59,7 +59,7 @@ def test_participants_in_the_middle_are_told_when_the_study_closes(client: Clien
     passages.reach_trials(client, study)
     lifecycle.close(study)
     response = client.get(f"/s/{study.slug}/trial/", follow=True)
-    assert passages.page_of(response) == "closed"
+    assert passages.page_of(response) == "closed_midway"
 
 
 def test_visitors_before_consent_wait_while_the_study_is_paused(client: Client) -> None:
