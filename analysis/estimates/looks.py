@@ -19,7 +19,11 @@ both families of boundaries are nested in α (Maurer and Bretz 2013, Statistics 
 Research 5, 311–320): each test spends α / m, and takes over what rejected ones leave.
 
 Where features are shared, information grows more slowly than participants, looks are more alike
-than √(t_j / t_k), and the boundaries err on the cautious side.
+than √(t_j / t_k), and the boundaries err on the cautious side. Measured with three looks at three
+methods (`benchmarks.statistics_looks`), family-wise false alarms at 5 %, O’Brien–Fleming and Pocock
+type: 3.9 and 4.0 % with 30 participants a method and features of their own (2,000 studies), 5.4 and
+5.2 % with 100 shared features (3,000), 4.2 and 3.1 % with 60 on 20 features, 3.7 and 2.6 % within
+45 participants on 30 features, 3.2 and 2.8, 2.4 and 1.6 % where one method differs (1,000 each).
 """
 
 from __future__ import annotations

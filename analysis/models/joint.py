@@ -21,7 +21,10 @@ studies of two equal methods, interactions' standard deviations 0.5 and those of
 0.8 and features 0.6: 4.0 % with 12 participants who rated both methods on 20 features (300
 studies; 6.3 % by the normal distribution), 2.7 % with 20 participants of one method each on 10
 features (300; 6.3 %), 5.0 % with 40 on 10 (200; 8.5 %). Models with random intercepts only had 20
-to 31 % in such designs.
+to 31 % in such designs. The F test of all methods at once (`Joint.omnibus`): 5.3 % with 15
+participants of each of three methods on 20 features, 3.0 % with 20 of each of two on 10 features
+and participants who spread their answers by factors with a standard deviation of 0.3 on the
+logarithm (300 studies each, `benchmarks.statistics_models`).
 """
 
 from __future__ import annotations
