@@ -32,8 +32,8 @@ NO_P = (
 """The likelihood ratio is a description: by χ² it gave false alarms at 5 % in 10.7 % (odds) and
 8.7 % (scale) of 300 simulated studies, 20 + 20 participants of one method each on 10 features,
 whose listeners spread their answers by factors with a standard deviation of 0.3 on the logarithm;
-without such listeners, 15 of each of three methods on 20 features, in 4.0 and 6.0 % of 300
-(`benchmarks.statistics_models`)."""
+without such listeners in 4.3 and 3.3 %, and with 15 of each of three methods on 20 features in 4.0
+and 6.0 % (`benchmarks.statistics_models`)."""
 CUT, RATIO = "clmm_logit_cut_effect", "clmm_logit_scale_ratio"
 STUDENT_CUT = "Student's t, from the observed information of the model with thresholds by method"
 STUDENT_RATIO = "Student's t on the logarithm, from the model with a scale by method"

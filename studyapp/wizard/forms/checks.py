@@ -107,9 +107,11 @@ class ChecksForm(StepForm):
     looks = forms.ChoiceField(
         required=False,
         label="Looks at the results before the study ends",
-        choices=[("", "None: results are confirmatory only at the planned end"),
-                 ("obrien-fleming", "After 33 % and 67 %: strict early on (O’Brien–Fleming type)"),
-                 ("pocock", "After 33 % and 67 %: about as strict each time (Pocock type)")],
+        choices=[("", "None"),
+                 ("obrien-fleming", "At 33 and 67 %, strict early on"),
+                 ("pocock", "At 33 and 67 %, alike each time")],
+        help_text="In per cent of the planned participants; O’Brien–Fleming or Pocock type. While "
+        "the study runs, a report made at another time is not confirmatory.",
     )  # fmt: skip
     plan_text = forms.CharField(
         required=False, max_length=10_000, label="Analysis plan in words",
