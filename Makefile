@@ -91,6 +91,8 @@ bench-statistics: $(VENV)/.demo
 	  --part ratings choices --cells border --most 40 --studies 2000
 	$(BIN)/python -m benchmarks.statistics_speed
 	$(BIN)/python -m benchmarks.statistics_malformed
+	$(BIN)/python -m benchmarks.statistics_looks
+	$(BIN)/python -m benchmarks.statistics_models
 
 bench-parity: $(VENV)/.test
 	$(BIN)/python -m benchmarks.parity
