@@ -5,9 +5,10 @@ A run's facets count how many of its features have a value; a column without one
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from studyapp.models import Run
+from studyapp.models import Feature, Run
 
 SCORERS = {
     "detection": "How well the label tells held-out tracks in which the feature fires from "
@@ -39,6 +40,37 @@ class Column:
     """A word below the label."""
     wide: bool = False
     """Whether only wide screens show it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A feature's number in a column, as it is written."""
+
+    column: Column
+    text: str
+    by: str = ""
+    """The method that it is of."""
+
+
+def cells_of(columns: Sequence[Column], feature: Feature) -> list[Cell]:
+    """The feature's numbers. Written here: templates would take longer than the queries."""
+    return [WRITTEN[column.name](column, feature) for column in columns]
+
+
+def _score(column: Column, feature: Feature) -> Cell:
+    if feature.score is None:
+        return Cell(column, "–")
+    return Cell(column, f"{feature.score:.3f}", feature.score_method)
+
+
+WRITTEN: dict[str, Callable[[Column, Feature], Cell]] = {
+    "score": _score,
+    "agreement": lambda column, feature: Cell(
+        column, "–" if feature.agreement is None else f"{feature.agreement:.2f}"
+    ),
+    "rate": lambda column, feature: Cell(column, f"{feature.percent:.1f} %"),
+    "strength": lambda column, feature: Cell(column, f"{feature.max_activation:.2f}"),
+}
 
 
 def explained(scorer: str) -> str:

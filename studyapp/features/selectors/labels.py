@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studyapp.core.text import fold
+from studyapp.features.selectors.columns import Cell, Column, cells_of
 from studyapp.models import Clip, Exemplar, Feature, FeatureView, LabelCandidate
 from studyapp.models.runs import is_control
 
@@ -41,6 +42,7 @@ class Row:
     lines: tuple[Line, ...]
     clip: Clip | None
     """Of the strongest exemplar."""
+    cells: list[Cell]
 
 
 @dataclass
@@ -72,7 +74,9 @@ def search_words(text: str) -> list[str]:
     return fold(text).split()[:MAX_WORDS]
 
 
-def rows(features: Sequence[Feature], words: Sequence[str] = ()) -> list[Row]:
+def rows(
+    features: Sequence[Feature], columns: Sequence[Column], words: Sequence[str] = ()
+) -> list[Row]:
     """Return the rows of a page with two queries, however many features there are."""
     found = LabelCandidate.objects.filter(feature__in=features, status=LabelCandidate.Status.OK)
     if not words:
@@ -82,7 +86,10 @@ def rows(features: Sequence[Feature], words: Sequence[str] = ()) -> list[Row]:
         labels[label.feature_id].append(label)
     exemplars = Exemplar.objects.filter(feature__in=features, rank=1).select_related("clip")
     clips = {exemplar.feature_id: exemplar.clip for exemplar in exemplars.order_by()}
-    return [Row(f, _lines(labels[f.pk], words), clips.get(f.pk)) for f in features]
+    return [
+        Row(one, _lines(labels[one.pk], words), clips.get(one.pk), cells_of(columns, one))
+        for one in features
+    ]
 
 
 def marked(text: str, words: Iterable[str]) -> tuple[tuple[str, bool], ...]:

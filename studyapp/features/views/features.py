@@ -13,7 +13,7 @@ from studyapp.core.files import send
 from studyapp.core.permissions import may, visible
 from studyapp.features import services as feature_views
 from studyapp.features.selectors import features as selectors
-from studyapp.features.selectors.columns import CONFIDENCE, columns_of, explained
+from studyapp.features.selectors.columns import CONFIDENCE, cells_of, columns_of, explained
 from studyapp.features.selectors.labels import (
     best_of,
     by_method,
@@ -58,14 +58,14 @@ def _listed(asked: Asked, after: str, before: str) -> dict[str, Any]:
     """One page of the features that are asked for, and its place among all of them."""
     found, hits = asked.found
     page = selectors.page(found, order=asked.order, after=after, before=before)
-    start = 0
+    start, columns = 0, columns_of(asked.run)
     if page.features and page.before:
         start = selectors.number_before(found, page.features[0], order=asked.order)
     return {
         "orders": selectors.orders_of(asked.run),
-        "columns": columns_of(asked.run),
+        "columns": columns,
         "lists": feature_lists.of_run(asked.run),
-        "rows": rows(page.features, asked.words),
+        "rows": rows(page.features, columns, asked.words),
         "page": page,
         "hits": hits,
         "number": start // selectors.PAGE + 1,
@@ -86,7 +86,7 @@ def feature_page(request: HttpRequest, pk: int, sae: str, index: int) -> HttpRes
         "run": feature.run,
         "feature": feature,
         "headline": headline(feature, best_of(labels)),
-        "columns": columns_of(feature.run),
+        "cells": cells_of(columns_of(feature.run), feature),
         "lists": feature_lists.of_run(feature.run),
         "can_edit": may(request.user, feature.run.project, Role.EDITOR),
         "query": asked.query,

@@ -61,11 +61,12 @@ def list_page(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     run = run_for(request, pk)
     row = _list(run, number)
     start = whole(request.GET.get("from", "")) or 0
+    columns = columns_of(run)
     context = {
         "run": run,
         "list": row,
-        "rows": rows(feature_lists.members(row, start, PAGE)),
-        "columns": columns_of(run),
+        "rows": rows(feature_lists.members(row, start, PAGE), columns),
+        "columns": columns,
         "start": start,
         "later": start + PAGE if start + PAGE < len(row.members) else 0,
         "can_edit": may(request.user, run.project, Role.EDITOR),
