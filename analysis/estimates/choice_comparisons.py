@@ -28,9 +28,8 @@ from analysis.estimates.choice_outcomes import (
 from analysis.estimates.comparisons import STUDENT_BY, square_and_add
 from analysis.estimates.hypothesis_tests import made, not_made
 from analysis.estimates.intervals import LEVEL, NO_SPREAD, t_interval
-from analysis.estimates.method_pairs import Pair
+from analysis.estimates.method_pairs import Pair, paired_difference
 from analysis.estimates.results import Estimate, HypothesisTest, Interval
-from analysis.estimates.shared_features import paired_difference
 from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST
 from analysis.reading.table import Responses
 

@@ -1,7 +1,7 @@
 """Differences between two methods A and B: always A − B, positive where A is rated higher.
 
 If each participant rated one method, the two sides are independent; participants who rated both
-methods are one cluster each, which belongs to both sides. `shared_features.paired_difference`
+methods are one cluster each, which belongs to both sides. `method_pairs.paired_difference`
 compares the methods on the features that both of them have.
 """
 
@@ -31,10 +31,9 @@ from analysis.estimates.intervals import (
     stream,
     t_interval,
 )
-from analysis.estimates.method_pairs import Pair
+from analysis.estimates.method_pairs import Pair, paired_difference
 from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_difference
 from analysis.estimates.results import Estimate, Interval
-from analysis.estimates.shared_features import paired_difference
 from analysis.estimates.superiority import superiorities
 
 NEWCOMBE = "Newcombe's hybrid of the two shares' intervals"

@@ -19,7 +19,7 @@ from analysis.estimates.clustering import BOTH, Linear
 from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
 from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream
 from analysis.estimates.looks import sequential
-from analysis.estimates.method_pairs import Pair
+from analysis.estimates.method_pairs import Pair, paired
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
 from analysis.estimates.participant_tests import (
     Permutation,
@@ -29,7 +29,6 @@ from analysis.estimates.participant_tests import (
     welch,
 )
 from analysis.estimates.results import HypothesisTest
-from analysis.estimates.shared_features import paired
 from analysis.estimates.superiority import (
     brunner_munzel,
     lost_by,

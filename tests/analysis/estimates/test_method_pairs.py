@@ -1,12 +1,11 @@
-"""Features that both methods have: `analysis.estimates.shared_features`."""
+"""Features that both methods have: `analysis.estimates.method_pairs`."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis.estimates.method_pairs import Pair, pair_of
-from analysis.estimates.shared_features import paired_difference
+from analysis.estimates.method_pairs import Pair, pair_of, paired_difference
 from analysis.reading.table import read_responses
 from tests.analysis.factories import Row, write_csv
 
