@@ -3,7 +3,7 @@
 The plan says which tests are confirmatory (`plan`). If it names none, there is one per comparison:
 the difference in mean confidence against zero, by Student's t on the recommended clustered standard
 error; where every trial is an identification trial, the difference in chance-corrected accuracy
-(`choice_comparisons`) instead. Confirmatory tests are adjusted by Holm; all others are exploratory
+(`choices.comparisons`) instead. Confirmatory tests are adjusted by Holm; all others are exploratory
 and are adjusted by Benjamini and Hochberg.
 """
 

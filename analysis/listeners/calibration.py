@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.choice_outcomes import candidate_trials
+from analysis.estimates.choices.outcomes import candidate_trials
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import stream, sums_within

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE, candidates, options_of, rank_of
+from analysis.estimates.choices.outcomes import UNKNOWN_CHANCE, candidates, options_of, rank_of
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import (
     FEW_CLUSTERS,

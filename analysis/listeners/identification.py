@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from analysis.arrays import Ints
-from analysis.estimates.choice_outcomes import (
+from analysis.estimates.choices.outcomes import (
     UNKNOWN_CHANCE,
     Trials,
     candidates,

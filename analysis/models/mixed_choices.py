@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE, Trials, candidates, identification
+from analysis.estimates.choices.outcomes import UNKNOWN_CHANCE, Trials, candidates, identification
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.results import Counts, Estimate, HypothesisTest
 from analysis.models.data import NotFitted

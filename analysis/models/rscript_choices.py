@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.estimates.choice_outcomes import candidates, identification
+from analysis.estimates.choices.outcomes import candidates, identification
 from analysis.estimates.results import Summary
 from analysis.estimates.strata import strata_of
 from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION, Outcome

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.estimates.choice_outcomes import Trials, candidates, identification
+from analysis.estimates.choices.outcomes import Trials, candidates, identification
 from analysis.estimates.hypothesis_tests import CONFIRMATORY
 from analysis.estimates.results import HypothesisTest, Summary
 from analysis.estimates.strata import strata_of

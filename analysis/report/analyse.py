@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.estimates.choice_comparisons import compare_choices
-from analysis.estimates.choice_outcomes import is_identification
+from analysis.estimates.choices.comparisons import compare_choices
+from analysis.estimates.choices.outcomes import is_identification
 from analysis.estimates.comparisons import compare
 from analysis.estimates.descriptives import Ratings, describe, ratings_of
 from analysis.estimates.features import shrunken_share

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.estimates.choice_comparisons import compare_choices
+from analysis.estimates.choices.comparisons import compare_choices
 from analysis.listeners.choices import describe_choices
 from analysis.listeners.identification import d_prime
 from analysis.reading.table import read_responses

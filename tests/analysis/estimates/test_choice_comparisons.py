@@ -1,4 +1,4 @@
-"""What was chosen, compared between two methods: `analysis.estimates.choice_comparisons`."""
+"""What was chosen, compared between two methods: `analysis.estimates.choices.comparisons`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.estimates.choice_comparisons import compare_choices
+from analysis.estimates.choices.comparisons import compare_choices
 from analysis.estimates.intervals import NO_SPREAD, STUDENT
 from analysis.estimates.results import Estimate, HypothesisTest
 from analysis.reading.table import read_responses

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.estimates.choice_outcomes import UNKNOWN_CHANCE
+from analysis.estimates.choices.outcomes import UNKNOWN_CHANCE
 from analysis.estimates.descriptives import ratings_of
 from analysis.estimates.results import Estimate
 from analysis.listeners.choices import (

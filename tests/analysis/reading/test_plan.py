@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.estimates.choice_comparisons import compare_choices
+from analysis.estimates.choices.comparisons import compare_choices
 from analysis.estimates.hypothesis_tests import hypothesis_tests_of
 from analysis.estimates.method_pairs import pair_of
 from analysis.estimates.results import Summary

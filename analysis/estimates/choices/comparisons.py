@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from scipy import optimize, stats
 
 from analysis.arrays import Floats
-from analysis.estimates.choice_outcomes import (
+from analysis.estimates.choices.outcomes import (
     UNKNOWN_CHANCE,
     Trials,
     candidates,

@@ -1,0 +1,1 @@
+"""What was chosen: hits and their chance, and methods compared by them."""
