@@ -123,6 +123,10 @@ def _cuts(
             ).estimated(value, Interval(value - half, value + half, STUDENT_CUT))
 
 
+WIDEST_LOG = 700.0
+"""Logarithm beyond which a ratio is no number of the machine."""
+
+
 def _ratios(
     joint: Joint, scale: Scale, pairs: Sequence[tuple[str, str]], counts: Counts, level: float
 ) -> Iterator[Estimate]:
@@ -130,8 +134,12 @@ def _ratios(
     for a, b in pairs:
         log, error = scale.ratio(a, b)
         half = joint.quantile(level) * error
-        low, high = math.exp(log - half), math.exp(log + half)
-        yield Quantity(
+        quantity = Quantity(
             RATIO, "ratio of the spreads on the latent scale (logit)", "none", f"{a} − {b}", counts,
             level,
-        ).estimated(math.exp(log), Interval(low, high, STUDENT_RATIO))  # fmt: skip
+        )  # fmt: skip
+        if not abs(log) + half < WIDEST_LOG:
+            yield quantity.not_estimable("the data hardly tell how far one method's answers spread")
+            continue
+        low, high = math.exp(log - half), math.exp(log + half)
+        yield quantity.estimated(math.exp(log), Interval(low, high, STUDENT_RATIO))
