@@ -103,7 +103,7 @@ def _researcher() -> list[str]:
     }  # fmt: skip
     assert client.get(reverse("login")).status_code == 200
     client.force_login(get_user_model().objects.get(username="researcher"))
-    plans = [*_plans(client, run), *_watched(client, study)]
+    plans = [*_plans(client, run), *_lists(client, run), *_watched(client, study)]
     for name, arguments in pages.items():
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
@@ -176,6 +176,39 @@ def _plans(client: object, run: object) -> list[str]:
         assert method(reverse(name, args=[pk])).status_code == 200, name
     assert client.post(reverse("plan-discard", args=[pk])).status_code == 302  # type: ignore[attr-defined]
     return ["new-study", "plan-step", "plan-review", "plan-power", "plan-discard"]
+
+
+def _lists(client: object, run: object) -> list[str]:
+    """A list of features: made, read as text, made a study of, deleted."""
+    from django.urls import reverse
+
+    from studyapp.models import FeatureList, StudyDraft
+
+    features = [feature.identifier for feature in run.features.all()[:2]]  # type: ignore[attr-defined]
+    chosen = {"list": "visited", "feature": features}
+    assert client.post(reverse("add-to-list", args=[run.pk]), chosen).status_code == 302  # type: ignore[attr-defined]
+    place = [run.pk, FeatureList.objects.get(name="visited").pk]  # type: ignore[attr-defined]
+    for name in ("feature-list", "list-text"):
+        assert client.get(reverse(name, args=place)).status_code == 200, name  # type: ignore[attr-defined]
+    for name, sent in {"study-of-list": {}, "change-list": {"what": "delete"}}.items():
+        assert client.post(reverse(name, args=place), sent).status_code == 302, name  # type: ignore[attr-defined]
+    draft = StudyDraft.objects.latest("pk")
+    assert client.post(reverse("plan-discard", args=[draft.pk])).status_code == 302  # type: ignore[attr-defined]
+    return ["add-to-list", "feature-list", "list-text", "study-of-list", "change-list"]
+
+
+def _items(client: object, place: list[object]) -> list[str]:
+    """The items of a closed study and one of their sounds."""
+    from django.urls import reverse
+
+    from studyapp.models import Study
+
+    study = Study.objects.get(slug=place[0], version=place[1])
+    sha256 = study.items.filter(role="main")[0].stimuli[0].sha256
+    for name, arguments in {"study-items": place, "study-sound": [*place, sha256]}.items():
+        got = client.get(reverse(name, args=arguments))  # type: ignore[attr-defined]
+        assert got.status_code == 200, name
+    return ["study-items", "study-sound"]
 
 
 def _watched(client: object, study: object) -> list[str]:
@@ -294,6 +327,7 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         assert done.status_code == 302
     return [
         *_results(client, place),
+        *_items(client, place),
         "check-config",
         "fill-config",
         "redo-stage",

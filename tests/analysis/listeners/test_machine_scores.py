@@ -173,11 +173,13 @@ def test_the_report_has_a_section_on_scores(tmp_path: Path) -> None:
         "distribution",
         "means",
         "differences",
+        "cuts",
+        "levels",
         "features",
         "consensus",
         "score",
         "reliability",
     }
-    assert [int(n) for n in re.findall("<b>Figure ([0-9]+)", text)] == list(range(1, 8))
+    assert [int(n) for n in re.findall("<b>Figure ([0-9]+)", text)] == list(range(1, 10))
     tables = [int(n) for n in re.findall("<b>Table ([0-9]+)", text)]
     assert tables == list(range(1, len(tables) + 1))

@@ -14,6 +14,7 @@ from pipeline.store.tables import (
     LabelCandidate,
     NeighbourRecord,
     OverallRecord,
+    QualityRecord,
     ScoreRecord,
     SetAsideRecord,
     SteeringRecord,
@@ -26,7 +27,7 @@ from pipeline.store.tables import (
 
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
-    OverallRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
+    OverallRecord, QualityRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
 ]  # fmt: skip
 
 

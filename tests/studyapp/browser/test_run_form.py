@@ -113,9 +113,12 @@ def test_a_researcher_chooses_corpus_and_model_from_lists(
     written = text.input_value()
     text.fill(written + '[gemini]\nbase_url = "http://127.0.0.1:9"\n')
     expect(page.get_by_role("alert")).to_contain_text("is set by the administrator of this site")
+    # htmx gives what it has swapped in its listeners a moment later.
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     text.fill(written.replace("corpora/good", "elsewhere"))
     expect(page.get_by_role("alert")).to_contain_text("is not offered here; choose from")
     expect(page.get_by_label("Path")).to_contain_text("(not offered here)")
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     text.fill(written)
     expect(page.locator("#estimate")).to_contain_text("The config is valid.")
     page.get_by_role("button", name="Start the run").click()
