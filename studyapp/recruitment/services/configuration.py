@@ -27,7 +27,7 @@ def configure(
     """Set how the study admits participants, and what it pays for a complete participation.
 
     Raises `StudyError` for an unknown value, for a payment without a currency, and for a service
-    without the codes that it needs.
+    without the codes that it needs while they can still be given: until the study is frozen.
     """
     if entry not in Recruitment.Entry.values:
         raise StudyError(f"entry is {entry!r}; known: {', '.join(Recruitment.Entry.values)}")
@@ -38,7 +38,8 @@ def configure(
         raise StudyError(
             f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
         )
-    check_service(study=study, service=service)
+    if study.state == Study.State.DRAFT:
+        check_service(study=study, service=service)
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
