@@ -1,9 +1,8 @@
 """Which learning rate suits this run: `python -m pipeline run CONFIG.toml --out DIR --sweep`.
 
 Trains the SAEs of the run's first hookpoint at several rates, all of one SAE together on the same
-batches, and compares them on validation frames. Only held-out FVU can tell: the error on training
-batches falls further with every rate. Stores nothing, so that the choice is written down where it
-belongs, in the config.
+batches, and compares them on validation frames, which none of them learned from. Stores nothing, so
+that the choice is written down where it belongs, in the config.
 """
 
 from __future__ import annotations
@@ -45,37 +44,45 @@ def sweep(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> 
     width = int(directory.summary("activations")["subject"]["width"])
     first = config.subject.hookpoints[0]
     wanted = [spec for spec in specs(config, width) if spec.hookpoint == first]
+    usable = usable_tracks(directory)
+    tracks, held_out = (
+        frozenset(track.track for track in usable if track.split == split)
+        for split in ("train", "validation")
+    )
+    if not held_out:  # Said before the training and not after it.
+        raise PipelineError("there are no validation tracks to compare learning rates on")
     progress.start("sweep", config.sae.steps * len(wanted) * len(RATES), "step")
     with directory.lock(), torch_threads(config.machine):
-        jobs = [partial(_tried, spec, config, directory) for spec in wanted]
+        jobs = [partial(_tried, spec, config, directory, tracks, held_out) for spec in wanted]
         found = run_jobs(jobs, config.machine.workers, progress)
     progress.finish()
     return list(chain.from_iterable(found))
 
 
 def _tried(
-    spec: SaeSpec, config: RunConfig, directory: RunDirectory, advance: Advance
+    spec: SaeSpec,
+    config: RunConfig,
+    directory: RunDirectory,
+    tracks: frozenset[str],
+    held_out: frozenset[str],
+    advance: Advance,
 ) -> list[Tried]:
-    splits: dict[str, frozenset[str]] = {
-        split: frozenset(t.track for t in usable_tracks(directory) if t.split == split)
-        for split in ("train", "validation")
-    }
     seed = seed_of(config.sae.seed, spec.name)
     trained = train_together(
         [
             Wanted(replace(config.sae, learning_rate=rate), spec.n_latents, spec.k, seed)
             for rate in RATES
         ],
-        TrainingFrames(directory, spec.hookpoint, splits["train"]),
+        TrainingFrames(directory, spec.hookpoint, tracks),
         order_seed=seed, device=config.machine.device, advance=advance,
     )  # fmt: skip
     found = []
     for rate, one in zip(RATES, trained, strict=True):
-        frames = frames_of_tracks(directory, spec.hookpoint, splits["validation"])
-        held_out = evaluate(one.sae, frames, scale=one.scale)
-        if held_out is None:
+        frames = frames_of_tracks(directory, spec.hookpoint, held_out)
+        figures = evaluate(one.sae, frames, scale=one.scale)
+        if figures is None:
             raise PipelineError("there are no validation frames to compare learning rates on")
-        found.append(Tried(spec.name, rate, held_out))
+        found.append(Tried(spec.name, rate, figures))
     return found
 
 

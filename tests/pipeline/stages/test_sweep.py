@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import tomli_w
 
 from pipeline.__main__ import main
 from pipeline.config import config_from_dict
+from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.sae import checkpoint
@@ -43,3 +46,20 @@ def test_every_rate_is_compared_and_the_best_is_marked(
     marked = [line for line in capsys.readouterr().out.splitlines() if line.startswith("* layer")]
     best = min(tried, key=lambda one: one.held_out.fvu)
     assert [float(line.split()[2]) for line in marked] == [best.rate]
+
+
+def test_without_validation_tracks_nothing_is_trained(
+    small_config: dict[str, Any], finished_run: Path, tmp_path: Path
+) -> None:
+    class NoTraining(SilentProgress):
+        def start(self, stage: str, total: int, unit: str) -> None:
+            raise AssertionError
+
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    directory = RunDirectory(run)
+    tracks = directory.read_table("corpus.parquet")
+    kept = tracks.filter(pc.not_equal(tracks["split"], "validation"))
+    pq.write_table(kept, run / "corpus.parquet")
+    with pytest.raises(PipelineError, match="no validation tracks to compare learning rates on"):
+        sweep(config_from_dict(small_config), directory, progress=NoTraining())
