@@ -65,7 +65,8 @@ def quality(
     """Measure every SAE of a run and write `quality.parquet`, replacing that of an earlier call.
 
     Losses are measured on `tracks` validation tracks, none if it is 0. Raises `PipelineError` if
-    the run has no SAEs, no validation frames, or its subject or corpus cannot be read.
+    the run has no SAEs, no validation frames, its subject has changed, or its subject or corpus
+    cannot be read.
     """
     if not directory.is_done("sae"):
         raise PipelineError(f"{directory.path}: stage sae is not done; run it first")
@@ -75,12 +76,17 @@ def quality(
     held_out = [track for track in usable_tracks(directory) if track.split == "validation"]
     chosen = [] if config.subject.control in STANDINS else _chosen(held_out, tracks)
     with directory.lock(), directory.writer("quality") as writer, torch_threads(config.machine):
+        names = directory.sae_names()
         subject: Subject | None = None
         codes: list[Tensor] = []
         if chosen:
             subject = load_subject(config.subject, device=config.machine.device)
+            for name in names:  # Said before the work and not after it.
+                checkpoint.refuse_mismatch(
+                    name, checkpoint.read_facts(directory, name),
+                    subject_fingerprint=subject.facts.fingerprint,
+                )  # fmt: skip
             codes = [_codes(subject, track, config) for track in chosen]
-        names = directory.sae_names()
         progress.start("quality", len(names), "SAE")
         records = []
         for name in names:

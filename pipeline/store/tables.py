@@ -87,7 +87,7 @@ class QualityRecord:
     hookpoint: str = column("where the SAE reads")
     n_latents: int = column("number of latents")
     k: int = column("latents per frame that it was trained for")
-    frames: int = column("validation frames of the next seven columns")
+    frames: int = column("validation frames of the next six columns")
     fvu: float = column("fraction of variance unexplained")
     l0: float = column("latents above 0 per frame, on average")
     dead_share: float = column("latents above 0 in no frame, over all")
@@ -97,7 +97,7 @@ class QualityRecord:
         "latents by the share of frames in which they are above 0: up to 1e-5, 1e-4, 1e-3, 1e-2, "
         "1e-1, 1; without those that never are"
     )
-    loss_tracks: int = column("validation tracks of the columns that follow; 0 for a control")
+    loss_tracks: int = column("validation tracks of the columns that follow; 0 if not measured")
     loss: tuple[float, ...] = column("the subject's cross-entropy of each codebook's codes", "nats")
     loss_reconstructed: tuple[float, ...] = column(
         "the same with the SAE's reconstruction in place of the stream at the hookpoint", "nats"

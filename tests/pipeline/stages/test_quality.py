@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def test_a_runs_saes_are_measured_on_validation_tracks(
     assert main(["quality", str(run), "--tracks", "0"]) == 0
     (first, _) = records_from(QualityRecord, directory.read_table("quality.parquet"))
     assert (first.loss_tracks, first.loss, first.loss_recovered) == (0, (), None)
+
+
+def test_losses_of_another_subject_are_refused(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    path = run / checkpoint.cfg_path(RunDirectory(run).sae_names()[0])
+    cfg = json.loads(path.read_text())
+    cfg["metadata"]["subject_fingerprint"] = "another"
+    path.write_text(json.dumps(cfg))
+    assert main(["quality", str(run), "--tracks", "1"]) == 2
+    assert "belongs to subject_fingerprint another and cannot" in capsys.readouterr().err
+    assert not (run / "quality.parquet").exists()
 
 
 def test_loss_recovered_is_0_at_the_ablation_and_1_where_nothing_is_lost() -> None:
