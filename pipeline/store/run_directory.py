@@ -2,7 +2,8 @@
 
 A stage writes each file under a temporary name in `.partial/`, renames it into place and notes its
 SHA-256. The stage's entry in `manifest.json` is written last, also by a rename. A stage that was
-killed has no entry, so the next call runs it from the start and overwrites what it left.
+killed has no entry, so the next call runs it from the start and overwrites what it left, but for
+what it keeps in a `Scratch`.
 
 The bytes of a file depend only on its contents: tables and tensors written twice have equal hashes.
 """
@@ -108,13 +109,11 @@ class RunDirectory:
 
     def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and metadata of a safetensors file of the run."""
-        with self._opened(relative) as opened:
-            names = list(opened.keys())
-            return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+        return _all_tensors(self.path_of(relative))
 
     def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
         """One row of the tensor `name` along its first axis, without reading the other rows."""
-        with self._opened(relative) as opened:
+        with _opened(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[row]
             return array
 
@@ -122,25 +121,14 @@ class RunDirectory:
         self, relative: str, name: str, column: int
     ) -> tuple[np.ndarray, dict[str, str]]:
         """One column of the two-dimensional tensor `name`, and the file's metadata."""
-        with self._opened(relative) as opened:
+        with _opened(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[:, column]
             return array, opened.metadata() or {}
 
     def read_metadata(self, relative: str) -> dict[str, str]:
         """Metadata of a safetensors file of the run, without its tensors."""
-        with self._opened(relative) as opened:
+        with _opened(self.path_of(relative)) as opened:
             return opened.metadata() or {}
-
-    @contextmanager
-    def _opened(self, relative: str) -> Iterator[Any]:
-        from safetensors import SafetensorError, safe_open
-
-        path = self.path_of(relative)
-        try:
-            with safe_open(path, framework="np") as opened:
-                yield opened
-        except (OSError, SafetensorError, TypeError) as error:  # TypeError: numpy has no bfloat16
-            raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
 
     def manifest(self) -> dict[str, Any]:
         """`{"stages": {STAGE: {"files": {relative: sha256}, "seconds", "finished_at",
@@ -340,20 +328,15 @@ class Scratch:
         """Replace the file `name`."""
         final = self._path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
+        # Not named after the process: what a killed one left is replaced, and may be gigabytes.
         temporary = final.with_suffix(".partial")
-        temporary.write_bytes(safetensors_bytes(tensors, metadata))
-        _flush_to_disk(temporary)
-        os.replace(temporary, final)
+        _write_atomically(final, safetensors_bytes(tensors, metadata), temporary)
 
     def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
         """Tensors and metadata of the file `name`; None if there is none that can be read."""
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(self._path(name), framework="np") as opened:
-                names = list(opened.keys())
-                return {key: opened.get_tensor(key) for key in names}, opened.metadata() or {}
-        except (OSError, SafetensorError):
+            return _all_tensors(self._path(name))
+        except PipelineError:
             return None
 
     def clear(self) -> None:
@@ -366,6 +349,24 @@ class Scratch:
         return self._folder / f"{name}.safetensors"
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file; raises `PipelineError` if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as opened:
+            yield opened
+    except (OSError, SafetensorError, TypeError) as error:  # TypeError: numpy has no bfloat16
+        raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def _all_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    with _opened(path) as opened:
+        names = list(opened.keys())
+        return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
+
+
 def _json_bytes(value: Any) -> bytes:
     # A lone surrogate, which JSON can escape but UTF-8 cannot hold, stays escaped.
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -373,8 +374,11 @@ def _json_bytes(value: Any) -> bytes:
 
 
 def _write_json_atomically(path: Path, value: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(_json_bytes(value))
+    _write_atomically(path, _json_bytes(value), path.with_name(f".{path.name}.{os.getpid()}"))
+
+
+def _write_atomically(path: Path, data: bytes, temporary: Path) -> None:
+    temporary.write_bytes(data)
     _flush_to_disk(temporary)
     os.replace(temporary, path)
 
