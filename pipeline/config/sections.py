@@ -199,7 +199,7 @@ class SaeConfig:
     """A latent that has not fired for this many frames counts as dead."""
     clip_norm: float = 0.0
     """The gradient of all weights together is shortened to this length where it is longer; 0 for
-    never. Its length is about 0.1 in the middle of a training."""
+    never."""
     kernel: str = "exact"
     """How a step is computed, one of `pipeline.sae.kernels.KERNELS`: `exact`, in fp32; `bf16`,
     which preselects latents in bf16 where the machine can; `dense`, the slow reference."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pipeline.registry import resolve
+from pipeline.sae.evaluate import FRAMES_AT_ONCE
 from pipeline.sae.model import Latents, ThresholdSae, TopKSae
 
 # To add a variant: a class with the interface of `Variant`, a line here, its name in
@@ -28,8 +29,6 @@ VARIANTS: dict[str, str] = {
     "batch-topk": "pipeline.sae.variants.BatchTopK",
 }
 
-FRAMES_AT_ONCE = 1024
-"""Frames whose dense pre-activations [frame, latent] are in memory together."""
 CANDIDATES = 4
 """A frame has at most this many times k latents under `batch-topk`."""
 

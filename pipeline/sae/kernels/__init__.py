@@ -13,8 +13,9 @@ reference that the others are tested against.
 fp32 means fp32: TF32 stays off unless the caller allows it (`torch.backends.cuda.matmul`). `bf16`
 on a machine without the instructions is carried out by `exact`, which differs in the candidates
 that bf16 misses (`bf16.py`). Which kernel a run asks for is part of its key; what a machine makes
-of it is not, like the last digits of fp32 sums, which depend on the processor anyway. The kernels
-hold no device's code: on a GPU torch runs the same operations (not tested on one so far).
+of it is not, like the last digits of fp32 sums, which depend on the processor anyway. On a GPU
+torch runs the same operations, except the dot products of pairs (`pairs.dots`), whose other way is
+tested on a CPU. No kernel was run on a GPU so far.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from pipeline.registry import resolve
 from pipeline.sae.kernels.base import Kernel
 from pipeline.sae.kernels.machine import has_bf16
 
-# To add a kernel: a class with the interface of `base.Kernel`, a line here, a row in the table
-# above. `tests/pipeline/sae/test_kernels.py` compares every entry with `dense`.
+# To add a kernel: a class with the interface of `base.Kernel`, a line here, its name in
+# `pipeline.config.sections.KERNELS`, a row in the table above.
+# `tests/pipeline/sae/test_kernels.py` compares every entry with `dense`.
 KERNELS: dict[str, str] = {
     "exact": "pipeline.sae.kernels.exact.Exact",
     "bf16": "pipeline.sae.kernels.bf16.Bf16Candidates",

@@ -4,8 +4,8 @@ bf16 has 8 bits of mantissa, so that a pre-activation is off by up to about 0.4 
 it is summed from; latents near the k-th place can change places. So k + `EXTRA` candidates are
 chosen by the bf16 scores, and the k largest of them by their fp32 values. What remains wrong is a
 latent that belongs to the top k and is not among the candidates: its place is taken by one whose
-pre-activation is almost equal. `make bench-sae` prints how often that happens and what it does to
-the loss; the test in `tests/pipeline/sae/test_kernels.py` holds both down.
+pre-activation is almost equal. The test in `tests/pipeline/sae/test_kernels.py` bounds how often
+that happens and what it does to the loss, at the start of a training.
 """
 
 from __future__ import annotations

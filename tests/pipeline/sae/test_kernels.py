@@ -148,7 +148,7 @@ def test_without_bf16_instructions_the_exact_kernel_is_used() -> None:
 
 
 def test_bf16_misses_few_of_the_top_k_and_the_loss_stays() -> None:
-    """At d 256, n 2,048, k 32, the start of a training, where pre-activations lie closest."""
+    """At d 256, n 2,048, k 32, at the start of a training."""
     generator = torch.Generator().manual_seed(0)
     sae = TopKSae(256, 2048, 32)
     sae.initialise(generator, torch.zeros(256))
