@@ -79,9 +79,11 @@ def row(
 ) -> str:
     """One side at its best rate."""
     tried = {
-        rate: [trained(name, rate, seed, world, paths, options, folder) for seed in range(seeds)]
+        rate: [
+            trained(name, rate, seed, world, paths, options, folder)
+            for seed in range(options.seeds)
+        ]
         for rate in options.rates
-        for seeds in (options.seeds,)
     }
     rate = min(tried, key=lambda one: mean(found.figures["fvu"] for found in tried[one]))
     best = tried[rate]

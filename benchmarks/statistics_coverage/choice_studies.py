@@ -25,6 +25,8 @@ LISTENER_SD, FEATURE_SD, OWN_SD, PREFERENCE_SD = 0.7, 0.7, 0.5, 0.4
 """Of the logit of a hit, where the cell's shares of variance are not 0."""
 SAME_CHOICE, SAME_CONFIDENCE = 0.7, 0.6
 """Of an answer that is repeated."""
+OWN_WORDS = 0.6
+"""Share of the trials with own words."""
 FIRST, OTHERS = 0.5, 0.3
 """Own words that are the method's first label, and another feature's first label."""
 SCORE = 0.7
@@ -275,7 +277,7 @@ def _repeated(
 def _own_words(
     name: str, method: Method, choice: ChoiceCell, rng: np.random.Generator
 ) -> list[str]:
-    """Own words in 60 % of the trials: the first label, that of another feature, or others."""
+    """Own words in some trials: the first label, that of another feature, or others."""
     n, features = len(method.hit), choice.cell.features
     kind, shift = rng.random(n), rng.integers(1, features, n)
     given = rng.random(n) < OWN_WORDS
@@ -290,6 +292,3 @@ def _own_words(
         else:
             found.append(f"{int(rng.integers(10**6)):06d}")
     return found
-
-
-OWN_WORDS = 0.6
