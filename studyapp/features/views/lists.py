@@ -87,9 +87,12 @@ def change_list(request: HttpRequest, pk: int, number: int) -> HttpResponse:
             services.rename(row=row, name=request.POST.get("name", ""))
         elif what == "remove":
             services.remove(row=row, features=request.POST.getlist("feature"))
+        else:
+            raise StudyError(f"{what[:20]!r} is not a change of a list")
     except StudyError as error:
         messages.error(request, f"{error}.")
-    audit.note(user=request.user, action=f"list: {what[:20]}", target=row, project=run.project)
+    else:
+        audit.note(user=request.user, action=f"list: {what}", target=row, project=run.project)
     return redirect("features", pk) if what == "delete" else redirect("feature-list", pk, number)
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from studyapp.jobs import tasks
-from studyapp.models import FeatureList, Job, Run, Study
+from studyapp.models import AuditRecord, FeatureList, Job, Run, Study
 from studyapp.runs.services import feature_columns
 from studyapp.wizard.services import drafts
 from tests.studyapp import factories
@@ -19,7 +19,7 @@ from tests.studyapp.wizard.test_views import shown
 
 pytestmark = pytest.mark.django_db
 METHODS = ("corpus-tags", "descriptors", "gemini")
-MOST_CLICKS = 16
+MOST_CLICKS = 10
 
 
 @pytest.fixture
@@ -131,6 +131,22 @@ def test_what_cannot_be_listed_is_said(
     page = researcher.post(reverse("add-to-list", args=[run.pk]), given, follow=True)
     assert line in page.content.decode()
     assert not FeatureList.objects.exists()
+
+
+def test_only_what_changed_a_list_is_recorded(researcher: Client, run: Run) -> None:
+    add = reverse("add-to-list", args=[run.pk])
+    for name in ("Drums", "Bass"):
+        researcher.post(add, {"list": name, "feature": "layer2-n64-k4/1", "what": "ticked"})
+    change = reverse("change-list", args=[run.pk, FeatureList.objects.get(name="Bass").pk])
+    for refused, line in (
+        ({"what": "rename", "name": "drums"}, "another list named"),
+        ({"what": "burn"}, "is not a change of a list"),
+    ):
+        page = researcher.post(change, refused, follow=True)
+        assert line in page.content.decode()
+    researcher.post(change, {"what": "rename", "name": "Bells"})
+    made = AuditRecord.objects.order_by("pk").values_list("action", "target")
+    assert list(made)[2:] == [("list: rename", "Bells")]
 
 
 def test_the_step_offers_the_best_and_lists_and_takes_what_can_be_used(
