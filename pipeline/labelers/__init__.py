@@ -68,6 +68,11 @@ def is_derived(method: str) -> bool:
     return method.partition("@")[0] in DERIVED
 
 
+def is_control(method: str) -> bool:
+    """Whether a method is a control."""
+    return method.partition("@")[0] in CONTROLS
+
+
 def in_order(methods: Sequence[str], config: RunConfig) -> dict[str, Labeler]:
     """The labelers of `methods`, each after the methods whose labels it uses.
 

@@ -29,6 +29,9 @@ ABOUT: dict[str, str] = {
     "intruder": "Does the label find the one clip of five that does not fit? Needs CLAP.",
 }
 """What each scorer asks and what it needs, in one line for people who choose among them."""
+COMPARABLE = ("detection", "intruder", "localisation", "fuzzing", "clap")
+"""Scorers, by any of their names, that grade all methods by one CLAP, so that their scores may be
+compared; from the most to the least suited to order features: held out first."""
 FORMER_NAMES = {"fuzzing": "localisation"}
 """Names that configs may still have. A run keeps the name that its config has, in its key and in
 its files, so that nothing of an older run changes."""

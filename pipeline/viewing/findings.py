@@ -12,7 +12,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
-from pipeline.labelers import CONTROLS
+from pipeline.labelers import is_control
+from pipeline.scorers import COMPARABLE
 from pipeline.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ CURVE_POINTS = 120
 GRID = (24, 14)
 """Cells by rate and by strength that latents are counted in; both axes are logarithmic."""
 BEST = 10
-PREFERRED = ("detection", "intruder", "localisation", "fuzzing", "clap", "reading")
-"""Scorers from the most to the least suited to order features: held out and comparable first."""
 HELD_OUT = ("fvu", "dead_share")
 FILTER = ("threshold", "threshold_unit", "min_rate", "max_rate", "min_tracks")
 
@@ -168,16 +167,19 @@ def _graded(directory: RunDirectory) -> Json:
     """Scorer → method → its scores, by SAE and over all; and the features with the best scores."""
     scores: dict[str, dict[str, dict[str, Any]]] = {}
     comparable: dict[str, bool] = {}
+    heard_by: dict[str, set[str]] = {}
     for sae, scorer, rows in _scores(directory):
         comparable[scorer] = comparable.get(scorer, True) and all(rows["comparable"])
+        heard_by.setdefault(scorer, set()).update(_heard_by(directory, sae, scorer))
         for method in dict.fromkeys(rows["method"]):
             own = rows["method"] == method
             scores.setdefault(scorer, {}).setdefault(method, {})[sae] = _values(rows, own)
-    main = next((name for name in PREFERRED if name in scores), "")
+    main = next((name for name in (*COMPARABLE, "reading") if name in scores), "")
     return {
         "scorers": {
             scorer: {
                 "comparable": comparable[scorer],
+                "heard_by": sorted(heard_by[scorer]),
                 "methods": {method: _spreads(saes) for method, saes in methods.items()},
             }
             for scorer, methods in scores.items()
@@ -185,6 +187,14 @@ def _graded(directory: RunDirectory) -> Json:
         "main": main,
         "best": best_features(directory, main) if main else [],
     }
+
+
+def _heard_by(directory: RunDirectory, sae: str, scorer: str) -> list[str]:
+    """The CLAPs that scored; none if the table, an older one, does not say."""
+    table: pa.Table = directory.read_table(f"scores/{sae}/{scorer}.parquet")
+    if "heard_by" not in table.column_names:
+        return []
+    return [str(judge) for judge in table["heard_by"].unique().to_pylist()]
 
 
 def _values(rows: Mapping[str, np.ndarray], own: np.ndarray) -> np.ndarray:
@@ -220,13 +230,11 @@ def best_features(directory: RunDirectory, scorer: str) -> list[Json]:
     A feature counts once, by its best method; ties are in alphabetical order.
     """
     found: list[tuple[float, str, str, str]] = []
-    for sae, name, rows in _scores(directory):
-        if name != scorer:
-            continue
+    for sae, _, rows in _scores(directory, scorer):
         for feature, method, score, status in zip(
             rows["feature"], rows["method"], rows["score"], rows["status"], strict=True
         ):
-            if status == "ok" and isfinite(score) and not _is_control(method):
+            if status == "ok" and isfinite(score) and not is_control(method):
                 found.append((-float(score), sae, feature, method))
     chosen: dict[str, Json] = {}
     for negative, sae, feature, method in sorted(found):
@@ -239,10 +247,6 @@ def best_features(directory: RunDirectory, scorer: str) -> list[Json]:
                 "clip": _clip(directory, sae, feature),
             }  # fmt: skip
     return [*chosen.values()]
-
-
-def _is_control(method: str) -> bool:
-    return method.partition("@")[0] in CONTROLS
 
 
 def _text(directory: RunDirectory, sae: str, method: str, feature: str) -> str:
@@ -258,13 +262,17 @@ def _clip(directory: RunDirectory, sae: str, feature: str) -> str:
     return next((str(c) for c in clips[(owners == feature) & (ranks == 1)]), "")
 
 
-def _scores(directory: RunDirectory) -> Iterator[tuple[str, str, dict[str, np.ndarray]]]:
-    """SAE, scorer and columns [label] of every table of scores; only labels of rank 1."""
+def _scores(
+    directory: RunDirectory, of: str = ""
+) -> Iterator[tuple[str, str, dict[str, np.ndarray]]]:
+    """SAE, scorer and columns [label] of every table of scores, or of those `of` one scorer; only
+    labels of rank 1."""
     names = ("feature", "method", "rank", "score", "status", "comparable")
     for path in sorted(directory.manifest()["stages"]["scores"]["files"]):
         folder, _, file = path.rpartition("/")
         scorer, dot, suffix = file.rpartition(".")
-        if dot and suffix == "parquet" and folder.startswith("scores/"):
+        is_table = bool(dot) and suffix == "parquet" and folder.startswith("scores/")
+        if is_table and of in ("", scorer):
             columns = dict(zip(names, _columns(directory, path, *names), strict=True))
             first = columns["rank"] == 1
             rows = {name: values[first] for name, values in columns.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, StageWriter
 from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
@@ -44,7 +45,7 @@ def make(path: Path, *, features: int = 3, tracks: int = 10) -> RunDirectory:
         near = [NeighbourRecord(n, o, r, 0.5) for n in names for r, o in _others(names, n)]
         writer.write_table(f"features/{SAE}.neighbours.parquet", table_of(NeighbourRecord, near))
     with directory.writer("exemplars") as writer:
-        clips = [_write_clip(writer, number) for number in range(tracks)]
+        clips = [_write_noise(writer, number) for number in range(tracks)]
         shown = [_exemplar(n, rank, clip) for n in names for rank, clip in enumerate(clips, 1)]
         writer.write_table(f"exemplars/{SAE}.parquet", table_of(ExemplarRecord, shown))
     with directory.writer("labels") as writer:
@@ -79,15 +80,18 @@ def _others(names: list[str], name: str) -> list[tuple[int, str]]:
     return list(enumerate([other for other in names if other != name], 1))
 
 
-def _write_clip(writer: Any, number: int) -> str:
-    import hashlib
-
-    samples = 0.1 * np.random.default_rng(number).standard_normal(16_000)
+def write_clip(writer: StageWriter, sae: str, samples: Any, *, sample_rate: int) -> str:
+    """Store an exemplar's sound, and return its SHA-256."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, 32_000, format="FLAC")
+    soundfile.write(buffer, samples, sample_rate, format="FLAC")
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    writer.write_bytes(f"exemplars/{SAE}/clips/{digest}.flac", buffer.getvalue())
+    writer.write_bytes(f"exemplars/{sae}/clips/{digest}.flac", buffer.getvalue())
     return digest
+
+
+def _write_noise(writer: StageWriter, number: int) -> str:
+    samples = 0.1 * np.random.default_rng(number).standard_normal(16_000)
+    return write_clip(writer, SAE, samples, sample_rate=32_000)
 
 
 def _exemplar(feature: str, rank: int, clip: str) -> ExemplarRecord:

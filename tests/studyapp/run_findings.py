@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
@@ -21,6 +18,7 @@ from pipeline.store.tables import (
     TrainingRecord,
     table_of,
 )
+from tests.studyapp.run_directories import write_clip
 
 SAES = {
     "layer2-n96-k4": "decoder.layers.2.resid_post",
@@ -39,7 +37,10 @@ LATENTS, TRACKS, STEPS = 96, 200, 300
 
 
 def make(path: Path, *, seed: int = 0) -> RunDirectory:
-    """Every stage done, with random figures; the control's scores are the highest of all."""
+    """Every stage done, with random figures; the control's scores are the highest of all.
+
+    Another seed stands for another CLAP too.
+    """
     rng = np.random.default_rng(seed)
     directory = RunDirectory(path)
     subject = {"model": "nowhere", "hookpoints": [*SAES.values()]}
@@ -69,7 +70,10 @@ def make(path: Path, *, seed: int = 0) -> RunDirectory:
     with directory.writer("exemplars") as writer:
         for sae, names in kept.items():
             # Few files: each is flushed to the disk.
-            clips = [_clip(writer, sae, rng) for _ in range(6)]
+            clips = [
+                write_clip(writer, sae, 0.1 * rng.standard_normal(400), sample_rate=8000)
+                for _ in range(6)
+            ]
             shown = [
                 _exemplar(name, rank, clips[rng.integers(6)]) for name in names for rank in (2, 1)
             ]
@@ -84,9 +88,11 @@ def make(path: Path, *, seed: int = 0) -> RunDirectory:
     with directory.writer("scores") as writer:
         for sae, names in kept.items():
             for scorer in SCORERS:
+                ear = f"CLAP {seed}" if scorer == "detection" else ""
                 graded = [
-                    _score(rng, scorer, m, n, r) for m in METHODS for n in names for r in (1, 2)
-                ]
+                    _score(rng, ear, method, name, rank)
+                    for method in METHODS for name in names for rank in (1, 2)
+                ]  # fmt: skip
                 writer.write_table(f"scores/{sae}/{scorer}.parquet", table_of(ScoreRecord, graded))
     return directory
 
@@ -119,14 +125,6 @@ def _features(rng: Any, sae: str) -> list[FeatureRecord]:
     return rows
 
 
-def _clip(writer: StageWriter, sae: str, rng: Any) -> str:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, 0.1 * rng.standard_normal(400), 8000, format="FLAC")
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    writer.write_bytes(f"exemplars/{sae}/clips/{digest}.flac", buffer.getvalue())
-    return digest
-
-
 def _exemplar(feature: str, rank: int, clip: str) -> ExemplarRecord:
     return ExemplarRecord(
         feature=feature, rank=rank, track=f"t{rank}", clip=clip, mean_activation=1 / rank,
@@ -138,10 +136,10 @@ def _label(method: str, feature: str, rank: int) -> LabelCandidate:
     return LabelCandidate(feature, rank, f"{method} {rank} of {feature}", 1 / rank, "")
 
 
-def _score(rng: Any, scorer: str, method: str, feature: str, rank: int) -> ScoreRecord:
+def _score(rng: Any, ear: str, method: str, feature: str, rank: int) -> ScoreRecord:
     low = {"random-label": 0.9, "descriptors": 0.6}.get(method, 0.5)
     value = float(rng.uniform(low, low + 0.1)) if rng.uniform() < 0.9 else None
     status = "failed" if value is None else "ok"
     return ScoreRecord(
-        feature, method, rank, value, None, None, None, 20, 20, scorer == "detection", status, ""
+        feature, method, rank, value, None, None, None, 20, 20, ear != "", status, "", heard_by=ear
     )

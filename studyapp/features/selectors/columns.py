@@ -9,20 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from studyapp.models import Feature, Run
+from studyapp.runs.services.scorers import explained
 
-SCORERS = {
-    "detection": "How well the label tells held-out tracks in which the feature fires from "
-    "others, by CLAP (AUROC): 0.5 is chance, 1 is perfect.",
-    "intruder": "How often the label finds the one clip of five in which the feature does not "
-    "fire, by CLAP: 0.2 is chance, 1 is perfect.",
-    "localisation": "How well the label tells the moments of a track at which the feature fires "
-    "from the others, by CLAP (AUROC): 0.5 is chance, 1 is perfect.",
-    "clap": "How well the label fits the feature’s exemplars, by CLAP (mean cosine, −1 to 1). The "
-    "label was made from these clips, so this does not validate it.",
-    "reading": "How well the label, read by its own method, tells held-out tracks in which the "
-    "feature fires from others (AUROC): 0.5 is chance. Not comparable between methods.",
-}
-SCORERS["fuzzing"] = SCORERS["localisation"]
 CONFIDENCE = (
     "How sure the method says it is, on its own scale: not comparable between methods. The methods "
     "rank their labels by it; a lower rank can still get a higher score."
@@ -73,11 +61,6 @@ WRITTEN: dict[str, Callable[[Column, Feature], Cell]] = {
 }
 
 
-def explained(scorer: str) -> str:
-    """What a scorer's numbers mean."""
-    return SCORERS.get(scorer, f"A grade by the scorer {scorer}.")
-
-
 def columns_of(run: Run) -> list[Column]:
     """The columns in which the run's features have values."""
     scorer = run.facets.get("scorer", "")
@@ -100,11 +83,11 @@ def columns_of(run: Run) -> list[Column]:
 AGREEMENT = Column(
     "agreement",
     "Agreement",
-    "How far the methods’ labels use the same words: 1 the same ones, 0 none in common. Controls "
-    "are left out.",
+    "How far the methods’ first three labels use the same words: 1 the same ones, 0 none in "
+    "common. Controls are left out.",
     wide=True,
 )
 RATE = Column("rate", "Rate", "The share of validation tracks in which the feature fires.")
 STRENGTH = Column(
-    "strength", "Strength", "The feature’s largest activation in any track.", wide=True
+    "strength", "Strength", "The feature’s largest activation in any validation track.", wide=True
 )

@@ -13,7 +13,7 @@ from studyapp.core.files import send
 from studyapp.core.permissions import may, visible
 from studyapp.features import services as feature_views
 from studyapp.features.selectors import features as selectors
-from studyapp.features.selectors.columns import CONFIDENCE, cells_of, columns_of, explained
+from studyapp.features.selectors.columns import CONFIDENCE, cells_of, columns_of
 from studyapp.features.selectors.labels import (
     best_of,
     by_method,
@@ -27,6 +27,7 @@ from studyapp.features.views.asked import Asked
 from studyapp.features.views.shapes import Strip, bars, line
 from studyapp.models import Feature, Role
 from studyapp.runs.services import folders
+from studyapp.runs.services.scorers import explained
 from studyapp.runs.views.access import run_for
 from studyapp.studies.selectors import feature_lists, studies
 

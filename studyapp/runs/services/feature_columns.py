@@ -22,18 +22,20 @@ from studyapp.models.runs import is_control
 
 BATCH = 500
 BEST = 3
-SCORERS = ("detection", "intruder", "localisation", "fuzzing", "clap")
-"""The scorers that grade all methods by one CLAP, so that their scores may be compared; the first
-that a run has gives its features' scores."""
 SMALL_WORDS = frozenset({"a", "an", "and", "at", "in", "of", "on", "or", "the", "to", "with"})
 LAYER = re.compile(r"layers\.(\d+)")
 COLUMNS = ("layer", "score", "score_method", "agreement", "label_text")
 
 
 def fill(run: Run) -> None:
-    """Fill the browser's columns of every feature of the run, and the run's facets."""
+    """Fill the browser's columns of every feature of the run, and the run's facets.
+
+    Of the scorers whose scores may be compared, the first that the run has gives the scores.
+    """
+    from pipeline.scorers import COMPARABLE
+
     methods, scorers = _methods_and_scorers(run)
-    scorer = next((name for name in SCORERS if name in scorers), "")
+    scorer = next((name for name in COMPARABLE if name in scorers), "")
     saes: dict[str, int] = {}
     counts = {"features": 0, "scored": 0, "compared": 0}
     features = run.features.order_by("pk").only("pk", "sae", "hookpoint")

@@ -6,7 +6,7 @@ below it. Coordinates are texts with a decimal point, whatever the page's langua
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, log10
 
@@ -163,6 +163,12 @@ def style(place: int) -> str:
     """Return the classes of a series, by its place."""
     broken = " broken" if place >= COLOURS else ""
     return f"series-{place % COLOURS + 1}{broken}"
+
+
+def legend_of(runs: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the legend of a chart with a series per run; a single run needs none."""
+    names = [*runs]
+    return [(style(at), run) for at, run in enumerate(names)] if len(names) > 1 else []
 
 
 def room_for(names: Sequence[str]) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studyapp.runs.views import run_charts
+from studyapp.runs.services.scorers import explained
+from studyapp.runs.views import run_charts, score_charts
 from studyapp.runs.views.charts import percent, value
 from studyapp.runs.views.run_charts import Findings
 
@@ -41,7 +42,7 @@ def page(found: Mapping[str, Findings], *, whole: bool = False) -> dict[str, Any
         "faults": [data["fault"] for data in found.values() if "fault" in data],
         "methods": _methods(scores),
         "scorer": scores.get("main", ""),
-        "scorer_is": run_charts.IS.get(scores.get("main", ""), ""),
+        "scorer_is": explained(scores.get("main", "")),
         "saes": _rows(training, features, scores),
         "filter": features.get("filter"),
         "tracks": features.get("tracks"),
@@ -51,7 +52,7 @@ def page(found: Mapping[str, Findings], *, whole: bool = False) -> dict[str, Any
             for chart in (
                 run_charts.curves(training),
                 run_charts.kept_chart({"": features}),
-                *run_charts.score_charts({"": scores}),
+                *score_charts.score_charts({"": scores}),
             )
             if chart is not None
         ],
@@ -73,7 +74,7 @@ def comparison(found: Mapping[str, Mapping[str, Findings]]) -> dict[str, Any]:
     drawn = (
         run_charts.explained_chart(training),
         run_charts.kept_chart(features),
-        *run_charts.score_charts(scores),
+        *score_charts.score_charts(scores),
     )
     return {"charts": [chart for chart in drawn if chart is not None]}
 

@@ -1,4 +1,4 @@
-"""The charts of what runs found, drawn from their stored figures. Presentation only."""
+"""The charts of what runs' SAEs and filters found, from their stored figures. Presentation only."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import Any, TypeAlias
 
-from studyapp.models.runs import is_control
 from studyapp.runs.views import charts
-from studyapp.runs.views.charts import Bar, Chart, Dot, Line, Rule, Tick, number, percent, value
+from studyapp.runs.views.charts import Bar, Chart, Dot, Line, Rule, Tick, number, percent
 
 Findings: TypeAlias = Mapping[str, Any]
 
-SPREAD = ("Labels", "Lower quartile", "Median", "Upper quartile", "No score")
 THICK = 16
 """Thickness of a bar that is the only one of its row."""
-CHANCE = {"detection": 0.5, "reading": 0.5, "localisation": 0.5, "fuzzing": 0.5, "intruder": 0.2}
-"""Score of a label that says nothing."""
-IS = {
-    "detection": "AUROC of CLAP’s similarity, firing against silent test tracks",
-    "localisation": "AUROC of CLAP’s similarity among the pieces of a track",
-    "intruder": "share of sets of five clips in which the label finds the one that does not fit",
-    "clap": "mean CLAP similarity of label and exemplars, from which the label was made",
-    "reading": "AUROC of the method’s own model, so methods cannot be compared by it",
-}
 
 
 def explained(held_out: Findings) -> float | None:
@@ -197,7 +186,8 @@ def _bars(
         rows=[[n, *(show(o[n][0]) if n in o else "–" for o in shown.values())] for n in names],
     )
     high = max(value for own in shown.values() for value, _ in own.values())
-    ups = charts.round_steps(0, top or high, 4)
+    # Up to at least 4, since the steps to less would be fractions of a feature.
+    ups = charts.round_steps(0, top or max(high, 4), 4)
     x = charts.linear(0, ups[-1], chart.left, chart.right)
     chart.x_ticks = [Tick(number(x(up)), show(up) if top != 1 else percent(up, 0)) for up in ups]
     for line, name in enumerate(names):
@@ -208,7 +198,7 @@ def _bars(
                 of, words = own[name]
                 at = start + (row - thick * len(shown)) / 2 + place * thick
                 who = f"{name}, {run}: {words}" if run else f"{name}: {words}"
-                wide = number(x(of) - chart.left)
+                wide = number(max(x(of) - chart.left, 0))  # An SAE can be worse than the mean.
                 chart.bars.append(
                     Bar(
                         number(chart.left),
@@ -219,105 +209,5 @@ def _bars(
                         charts.style(place),
                     )
                 )
-    chart.legend = _runs_legend(shown)
+    chart.legend = charts.legend_of(shown)
     return chart
-
-
-def _runs_legend(runs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(charts.style(at), run) for at, run in enumerate(runs)] if len(runs) > 1 else []
-
-
-def score_charts(scores: Mapping[str, Findings]) -> list[Chart]:
-    """For each scorer, its scores by method, of one run or of several."""
-    names = dict.fromkeys(name for own in scores.values() for name in own.get("scorers", {}))
-    return [_score_chart(name, scores) for name in names]
-
-
-def _score_chart(scorer: str, scores: Mapping[str, Findings]) -> Chart:
-    """Median and quartiles of each method's scores."""
-    spreads = {
-        run: {
-            method: of["all"]
-            for method, of in own.get("scorers", {}).get(scorer, {}).get("methods", {}).items()
-            if of["all"]["n"]
-        }
-        for run, own in scores.items()
-    }
-    methods = [*dict.fromkeys(method for own in spreads.values() for method in own)]
-    row = max(charts.ROW + 4, 14 * len(spreads) + 8)
-    comparable = all(
-        own["scorers"][scorer]["comparable"]
-        for own in scores.values()
-        if scorer in own.get("scorers", {})
-    )
-    medians = [
-        [method, *(value(own[method]["median"]) for own in spreads.values() if method in own)]
-        for method in methods
-    ]
-    said = "; ".join(map(" ".join, medians)) or "none"
-    chart = Chart(
-        title=f"Scores: {scorer}",
-        alt=f"Medians of {scorer} by method: {said}.",
-        caption=_score_caption(scorer, comparable, methods),
-        height=charts.TOP + row * max(len(methods), 1) + charts.BOTTOM,
-        left=charts.room_for(methods),
-        x_label=f"{scorer} of the best label per feature",
-        columns=["Method", *["Run"] * (len(spreads) > 1), *SPREAD],
-    )
-    edges = [one[q] for own in spreads.values() for one in own.values() for q in ("q25", "q75")]
-    chance = CHANCE.get(scorer)
-    edges += [] if chance is None else [chance]
-    ups = charts.round_steps(min(edges, default=0), max(edges, default=1))
-    x = charts.linear(ups[0], ups[-1], chart.left, chart.right)
-    chart.x_ticks = [Tick(number(x(up)), f"{up:.3g}") for up in ups]
-    if chance is not None:
-        at = number(x(chance))
-        chart.rules.append(
-            Rule(at, number(charts.TOP), at, number(chart.bottom), f"chance: {chance:g}")
-        )
-    for line, method in enumerate(methods):
-        start = charts.TOP + row * line
-        chart.y_ticks.append(Tick(number(start + row / 2), charts.short(method)))
-        for place, (run, own) in enumerate(spreads.items()):
-            if method in own:
-                middle = start + row / 2 + (place - (len(spreads) - 1) / 2) * 14
-                _draw_spread(chart, x, middle, own[method], (method, run), place)
-    chart.legend = _runs_legend(spreads)
-    return chart
-
-
-def _draw_spread(
-    chart: Chart,
-    x: charts.Scale,
-    middle: float,
-    one: Findings,
-    named: tuple[str, str],
-    place: int,
-) -> None:
-    look = charts.style(place) + (" control" if is_control(named[0]) else "")
-    who = ", ".join(part for part in named if part)
-    title = (
-        f"{who}: median {value(one['median'])}, quartiles {value(one['q25'])} to "
-        f"{value(one['q75'])}, {one['n']} labels"
-    )
-    wide = number(max(x(one["q75"]) - x(one["q25"]), 0.5))
-    chart.bars.append(
-        Bar(number(x(one["q25"])), number(middle - 3), wide, "6", title, look + " soft")
-    )
-    chart.dots.append(Dot(number(x(one["median"])), number(middle), "5", title, look))
-    figures = [value(one[name]) for name in ("q25", "median", "q75")]
-    runs = [named[1]] if named[1] else []
-    chart.rows.append([named[0], *runs, str(one["n"]), *figures, str(one["without"])])
-
-
-def _score_caption(scorer: str, comparable: bool, methods: Sequence[str]) -> str:
-    parts = ["Dot: median over features; bar: middle half."]
-    if scorer in CHANCE:
-        parts.append("Dashed line: chance.")
-    if any(map(is_control, methods)):
-        parts.append("Hollow: the control, whose labels belong to other features.")
-    if scorer in IS:
-        parts.append(f"{IS[scorer][0].upper()}{IS[scorer][1:]}.")
-    elif not comparable:
-        parts.append("Scores of different methods cannot be compared.")
-    return " ".join(parts)

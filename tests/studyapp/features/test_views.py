@@ -17,10 +17,10 @@ from pipeline import labelers, scorers
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
 from studyapp.features.selectors import features as selectors
-from studyapp.features.selectors.columns import SCORERS
 from studyapp.models import Feature, Job, LabelCandidate, Run, Study
 from studyapp.models import runs as models_of_runs
 from studyapp.runs.services import feature_columns
+from studyapp.runs.services.scorers import MEANING
 from tests.studyapp import factories, passages
 
 pytestmark = pytest.mark.django_db
@@ -361,7 +361,7 @@ def test_a_feature_is_called_by_its_label(researcher: Client, run: Run) -> None:
 
 def test_controls_are_those_of_the_pipeline() -> None:
     assert set(labelers.CONTROLS) == set(models_of_runs.CONTROLS)
-    assert set(SCORERS) >= {*scorers.SCORERS, *scorers.FORMER_NAMES, *feature_columns.SCORERS}
+    assert set(MEANING) >= {*scorers.SCORERS, *scorers.FORMER_NAMES, *scorers.COMPARABLE}
 
 
 def test_agreement_compares_words() -> None:

@@ -17,6 +17,7 @@ from django.urls import reverse
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageFindings
 from studyapp.runs.services import findings, folders, imports
+from studyapp.runs.views.run_charts import kept_chart
 from tests.studyapp import factories, run_directories, run_findings
 from tests.studyapp.run_findings import FILTER, LATENTS, METHODS, SAES, SCORERS, TRACKS
 
@@ -205,6 +206,10 @@ def test_two_runs_are_compared_by_what_they_found(
         .items()
     }
     assert {(row[1], row[0]): row[4] for row in _rows(charts["Scores: detection"])} == medians
+    assert "scored by different CLAPs" in charts["Scores: detection"]
+    assert "scored by different CLAPs" not in charts["Scores: reading"]
+    alone = _charts(_page(researcher, reverse("run", args=[run.pk])))
+    assert "scored by different CLAPs" not in alone["Scores: detection"]
 
 
 def test_a_run_done_before_figures_were_kept_gets_them_when_its_page_is_opened(
@@ -252,6 +257,17 @@ def test_of_many_saes_only_some_are_drawn_until_all_are_asked_for(
     address = reverse("run", args=[run.pk])
     assert sum(f"sae-{n}" in _charts(_page(researcher, address)) for n in range(20)) == 4
     assert sum(f"sae-{n}" in _charts(_page(researcher, f"{address}?all")) for n in range(20)) == 20
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 7])
+def test_few_kept_features_are_counted_by_whole_numbers(kept: int) -> None:
+    chart = kept_chart({"": {"saes": {"one": {"kept": kept, "latents": 96}}}})
+    assert chart is not None
+    counts = [int(tick.text) for tick in chart.x_ticks]
+    places = [float(tick.at) for tick in chart.x_ticks]
+    assert counts[-1] >= kept
+    assert np.ptp(np.diff(counts)) == 0
+    assert len(set(counts)) == len(counts) == len(set(places))
 
 
 def test_a_training_that_diverged_is_drawn_as_far_as_it_is_finite(
