@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "interrupted; run the same command again to continue after the last finished stage",
+            "interrupted; run the same command again to continue after what is finished",
             file=sys.stderr,
         )
         return 130

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.writers import StageWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,7 +1,8 @@
 """The stages in order, and how a run is started, continued or refused.
 
 A run directory belongs to one configuration: `run.json`, written first, records its key. A stage is
-done when the manifest says so; a run that was killed continues after its last finished stage.
+done when the manifest says so; a run that was killed continues after its last finished stage, and
+within a stage that falls into pieces after the last finished piece (`pipeline.pieces`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from pipeline import devices, readiness
+from pipeline import devices, pieces, readiness
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.identity import (
@@ -22,16 +23,18 @@ from pipeline.identity import (
     outside_fingerprints,
     subject_fingerprint,
 )
+from pipeline.parallel import torch_threads
 from pipeline.progress import Progress
 from pipeline.registry import resolve
 from pipeline.store.run_directory import RunDirectory
 
 # To add a stage: write its file in pipeline/stages, add a line here at its place in the order,
 # define its tables' columns in pipeline/store/tables.py, add a row to the table in ARCHITECTURE.md.
+# It is a function, or a class after `pipeline.pieces.Pieces` if its work falls into pieces.
 STAGE_FUNCTIONS: dict[str, str] = {
     "corpus": "pipeline.stages.corpus.run",
-    "activations": "pipeline.stages.activations.run",
-    "sae": "pipeline.stages.sae.run",
+    "activations": "pipeline.stages.activations.Shards",
+    "sae": "pipeline.stages.sae.Trainings",
     "features": "pipeline.stages.features.run",
     "exemplars": "pipeline.stages.exemplars.run",
     "labels": "pipeline.stages.labels.run",
@@ -121,9 +124,12 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
 
 def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:
     """Run a stage. Raises `PipelineError` if it returns a reason why it is not done yet."""
-    why_unfinished: str | None = resolve(STAGE_FUNCTIONS, stage, "stage")(
-        config, directory, progress=progress
-    )
+    found = resolve(STAGE_FUNCTIONS, stage, "stage")
+    if isinstance(found, type):
+        with torch_threads(config.machine):
+            pieces.make(found(config, directory), directory, progress=progress)
+        return
+    why_unfinished: str | None = found(config, directory, progress=progress)
     if why_unfinished:
         raise PipelineError(why_unfinished)
 

@@ -20,7 +20,8 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pipeline.errors import PipelineError
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
+from pipeline.store.writers import Writer
 
 if TYPE_CHECKING:
     from pipeline.sae.model import TopKSae
@@ -72,7 +73,7 @@ def cfg_path(name: str) -> str:
 
 
 def save(
-    writer: StageWriter,
+    writer: Writer,
     name: str,
     sae: TopKSae,
     facts: SaeFacts,

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from pipeline.sae.frames import Position
 from pipeline.sae.model import TopKSae
-from pipeline.store.run_directory import Scratch
 from pipeline.store.tables import TrainingRecord
+from pipeline.store.writers import Scratch
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -1,30 +1,33 @@
 """Stage `activations`: the subject's activations at each hookpoint, for every usable track.
 
 Input: `corpus.parquet`, the corpus's audio, the subject. Parameters: `[subject]`. Output:
-`activations/HOOKPOINT/NNNNN.safetensors`. Each track is encoded once, and all hookpoints are read
-in one forward pass. A track whose file is missing or unreadable since the stage `corpus`, or whose
-activations do not fit into float16, is set aside with its reason in
-`activations/set_aside.parquet`, counted and reported; later stages do not use it. If more than a
+`activations/HOOKPOINT/NNNNN.safetensors`; a piece of the stage is one shard. Each track is encoded
+once, and all hookpoints are read in one forward pass. A track whose file is missing or unreadable
+since the stage `corpus`, or whose activations do not fit into float16, is set aside with its reason
+in `activations/set_aside.parquet`, counted and reported; later stages do not use it. If more than a
 few tracks can no longer be read, the corpus as a whole has probably moved, and the stage fails.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any
 
 from pipeline.config import RunConfig
 from pipeline.corpus.reasons import by_kind
 from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
-from pipeline.parallel import map_in_threads, torch_threads
+from pipeline.parallel import Advance, map_in_threads
+from pipeline.pieces import key_of
 from pipeline.progress import Progress
 from pipeline.store.activations import ShardFacts, shard_path
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
+from pipeline.store.writers import Piece, PieceWriter, StageWriter
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import DELAY_MAPPING, ActivationSource
 from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, shards_of
@@ -34,60 +37,114 @@ SHARE_GONE = 0.01
 """Share of all tracks that may be missing; in a small corpus, `FEW_GONE` tracks may be."""
 
 
-def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Extract the activations; the stage's summary holds the subject's facts and the track count.
+class Shards:
+    """The work of the stage, see `pipeline.pieces.Pieces`: one piece per shard.
 
-    Raises `PipelineError` if too many tracks are missing or a split is left without tracks.
+    The subject is loaded when the first shard is made, and to plan the shards.
     """
-    corpus = config.corpus.folder()
-    subject: ActivationSource = load_subject(config.subject, device=config.machine.device)
-    extract(subject, corpus, config, directory, progress=progress)
 
+    stage = "activations"
+    made_from: tuple[str, ...] = ("corpus",)
+    unit = "track"
+    at_once = 1  # Each shard uses all of `machine.workers` for its tracks.
 
-def extract(
-    subject: ActivationSource, corpus: Path, config: RunConfig, directory: RunDirectory, *,
-    progress: Progress,
-) -> None:  # fmt: skip
-    """The stage `activations` with a subject that is already loaded."""
-    tracks = usable_tracks(directory)
-    read = partial(extract_tracks, subject, config.subject.hookpoints, corpus)
-    with directory.writer("activations") as writer, torch_threads(config.machine):
-        progress.start("activations", len(tracks), "track")
-        number, reasons = 0, dict[str, str]()
-        for shard in shards_of(tracks, subject.facts.sample_rate):
-            parts = []
-            batches = _batches(shard, config.machine.batch_tracks)
-            for part in map_in_threads(read, batches, config.machine.workers):
-                parts.append(part)
-                progress.advance(len(part.tracks) + len(part.reasons))
-                reasons |= part.reasons
-                _require_corpus(len(tracks), reasons)
-            whole = [part for part in parts if part.tracks]
-            if whole:
-                _write_shard(writer, number, whole, subject)
-                number += 1
-        progress.finish()
+    def __init__(
+        self,
+        config: RunConfig,
+        directory: RunDirectory,
+        subject: ActivationSource | None = None,
+    ) -> None:
+        self._config, self._directory = config, directory
+        self._given, self._loading = subject, Lock()
+        self._tracks = {track.track: track for track in usable_tracks(directory)}
+        self._gone: dict[str, str] = {}
+        """Reasons of the tracks that this process could not read."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """The number of tracks of each shard."""
+        return {name: len(tracks) for name, tracks in self._plan["shards"].items()}
+
+    def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
+        """Write one file per hookpoint; none if no track of the shard has activations."""
+        machine, subject = self._config.machine, self._subject
+        tracks = [self._tracks[name] for name in self._plan["shards"][piece]]
+        hookpoints, corpus = self._config.subject.hookpoints, self._config.corpus.folder()
+        read = partial(extract_tracks, subject, hookpoints, corpus)
+        parts, reasons = [], dict[str, str]()
+        for part in map_in_threads(read, _batches(tracks, machine.batch_tracks), machine.workers):
+            parts.append(part)
+            advance(len(part.tracks) + len(part.reasons))
+            reasons |= part.reasons
+            self._gone |= _gone(part.reasons)
+            _require_corpus(len(self._tracks), self._gone)
+        whole = [part for part in parts if part.tracks]
+        if whole:
+            _write_shard(writer, int(piece), whole, subject)
+        writer.facts["reasons"] = reasons
+
+    def is_whole(self, piece: Piece) -> bool:
+        """Whether all files could be read: a disk may be back."""
+        return not _gone(piece.facts["reasons"])
+
+    def close(self, pieces: Sequence[Piece], writer: StageWriter, progress: Progress) -> None:
+        """The subject's facts and the track count in the summary, and the table of tracks that
+        were set aside. Raises `PipelineError` if too many are missing or a split is left without
+        tracks."""
+        reasons: dict[str, str] = {}
+        for piece in pieces:
+            reasons |= piece.facts["reasons"]
+        tracks = list(self._tracks.values())
+        _require_corpus(len(tracks), _gone(reasons))
         used = [track for track in tracks if track.track not in reasons]
         _require_every_split(tracks, used, reasons)
-        writer.summary.update({"tracks": len(used), "subject": asdict(subject.facts)})
+        writer.summary.update({"tracks": len(used), "subject": self._plan["subject"]})
         if reasons:
             writer.write_table(SET_ASIDE, table_of(SetAsideRecord, _aside(reasons)))
             writer.summary["set_aside"] = by_kind(reasons.values())
             for reason, n in writer.summary["set_aside"].items():
                 progress.note(f"excluded: {n} × {reason}")
 
+    @cached_property
+    def _plan(self) -> dict[str, Any]:
+        """The subject's facts, and the tracks of each shard; stored, so that a process that loads
+        no subject knows them too."""
+        scratch, key = self._directory.scratch(self.stage), key_of(self, self._directory)
+        found = scratch.plan(key)
+        if found is None:
+            facts = self._subject.facts
+            shards = shards_of(list(self._tracks.values()), facts.sample_rate)
+            named = {
+                f"{number:05d}": [track.track for track in shard]
+                for number, shard in enumerate(shards)
+            }
+            found = {"key": key, "subject": asdict(facts), "shards": named}
+            scratch.save_plan(found)
+        return found
+
+    @property
+    def _subject(self) -> ActivationSource:
+        with self._loading:
+            if self._given is None:
+                config = self._config
+                self._given = load_subject(config.subject, device=config.machine.device)
+            return self._given
+
+
+def _gone(reasons: Mapping[str, str]) -> dict[str, str]:
+    """The reasons of tracks that could still be read in the stage `corpus`."""
+    return {track: reason for track, reason in reasons.items() if reason.startswith(SINCE)}
+
 
 def _aside(reasons: dict[str, str]) -> list[SetAsideRecord]:
     return [SetAsideRecord(track, reason) for track, reason in sorted(reasons.items())]
 
 
-def _require_corpus(total: int, reasons: dict[str, str]) -> None:
+def _require_corpus(total: int, gone: Mapping[str, str]) -> None:
     """Raise `PipelineError` if more tracks are missing than `SHARE_GONE` and `FEW_GONE` allow."""
-    gone = [reason for reason in reasons.values() if reason.startswith(SINCE)]
     if len(gone) > max(FEW_GONE, SHARE_GONE * total):
         raise PipelineError(
-            f"{len(gone)} of {total} tracks, and perhaps more, can no longer be read ({gone[0]}); "
-            "is the corpus still where it was?"
+            f"{len(gone)} of {total} tracks, and perhaps more, can no longer be read "
+            f"({next(iter(gone.values()))}); is the corpus still where it was?"
         )
 
 
@@ -106,7 +163,7 @@ def _require_every_split(
 
 
 def _write_shard(
-    writer: StageWriter, number: int, parts: Sequence[Extracted], subject: ActivationSource
+    writer: PieceWriter, number: int, parts: Sequence[Extracted], subject: ActivationSource
 ) -> None:
     """Write one file per hookpoint for these tracks."""
     import numpy as np

@@ -23,8 +23,9 @@ from pipeline.labelers import in_order
 from pipeline.labelers.base import Labeler
 from pipeline.labelers.distinct import distinct, names_of
 from pipeline.progress import Progress
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import LabelCandidate, table_of
+from pipeline.store.writers import StageWriter
 
 
 class _Unfinished(Exception):  # noqa: N818 - not an error: a service has not answered yet

@@ -2,21 +2,22 @@
 
 Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one per
 hookpoint, expansion and k. Each is evaluated on the validation split, see `pipeline.sae.evaluate`.
-A training that was interrupted continues from its last snapshot (`pipeline.sae.snapshots`).
+A piece of the stage is what one training makes; a training that was interrupted continues from its
+last snapshot (`pipeline.sae.snapshots`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from itertools import chain, groupby
+from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from pipeline.config import RunConfig, SaeConfig
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.errors import PipelineError
-from pipeline.parallel import Advance, run_jobs, torch_threads
+from pipeline.parallel import Advance
 from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
@@ -26,8 +27,9 @@ from pipeline.sae.snapshots import StoredSnapshots
 from pipeline.sae.specs import SaeSpec, seed_of, specs
 from pipeline.sae.trainer import TrainedSae, Wanted, train_alone, train_together
 from pipeline.store.activations import ShardFacts, shard_paths
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import TrainingRecord, table_of
+from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
 
 class Made(NamedTuple):
@@ -37,51 +39,76 @@ class Made(NamedTuple):
     figures: HeldOut | None
 
 
-def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
-    """Train all SAEs of the config in parallel; `summary["saes"]` lists their names and
-    `summary["validation"]` their figures on validation frames."""
-    width = int(directory.summary("activations")["subject"]["width"])
-    usable = usable_tracks(directory)
-    tracks, held_out = (
-        frozenset(track.track for track in usable if track.split == split)
-        for split in ("train", "validation")
-    )
-    wanted = list(specs(config, width))
-    with directory.writer("sae") as writer, torch_threads(config.machine):
-        progress.start("sae", config.sae.steps * len(wanted), "step")
-        jobs = [
-            partial(_train, group, config, directory, tracks, held_out)
-            for group in _groups(wanted, together=config.sae.together)
-        ]
-        trained = chain.from_iterable(run_jobs(jobs, config.machine.workers, progress))
-        progress.finish()
-        writer.summary.update(saes=[spec.name for spec in wanted], validation={})
-        for spec, made in zip(wanted, trained, strict=True):
-            _store(spec, made, config, directory, writer)
-            if made.figures is not None:
-                writer.summary["validation"][spec.name] = asdict(made.figures)
-            progress.note(f"{spec.name}: {_in_words(spec, made)}")
-    directory.scratch("sae").clear()
+class Trainings:
+    """The work of the stage, see `pipeline.pieces.Pieces`: one piece per SAE, or per hookpoint if
+    its SAEs are trained together."""
+
+    stage = "sae"
+    made_from: tuple[str, ...] = ("corpus", "activations")
+    unit = "step"
+
+    def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
+        self._config, self._directory = config, directory
+        self.at_once = config.machine.workers
+        width = int(directory.summary("activations")["subject"]["width"])
+        self._wanted = list(specs(config, width))
+        self._groups = _groups(self._wanted, together=config.sae.together)
+
+    def sizes(self) -> Mapping[str, int]:
+        """The number of steps of each training, over all its SAEs."""
+        return {name: self._config.sae.steps * len(group) for name, group in self._groups.items()}
+
+    def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
+        """Train, evaluate and store the SAEs of one piece."""
+        group = self._groups[piece]
+        made = _train(group, self._config, self._directory, self._splits, advance)
+        for spec, one in zip(group, made, strict=True):
+            _store(spec, one, self._config, self._directory, writer)
+            figures = None if one.figures is None else asdict(one.figures)
+            writer.facts[spec.name] = {"validation": figures, "words": _in_words(spec, one)}
+
+    def is_whole(self, piece: Piece) -> bool:
+        """Always: a training lacks nothing."""
+        return True
+
+    def close(self, pieces: Sequence[Piece], writer: StageWriter, progress: Progress) -> None:
+        """`summary["saes"]` lists the SAEs' names and `summary["validation"]` their figures on
+        validation frames."""
+        facts = {name: known for piece in pieces for name, known in piece.facts.items()}
+        names = [spec.name for spec in self._wanted]
+        writer.summary.update(saes=names, validation={})
+        for name in names:
+            if facts[name]["validation"] is not None:
+                writer.summary["validation"][name] = facts[name]["validation"]
+            progress.note(f"{name}: {facts[name]['words']}")
+
+    @cached_property
+    def _splits(self) -> dict[str, frozenset[str]]:
+        usable = usable_tracks(self._directory)
+        return {
+            split: frozenset(track.track for track in usable if track.split == split)
+            for split in ("train", "validation")
+        }
 
 
-def _groups(wanted: Sequence[SaeSpec], *, together: bool) -> list[list[SaeSpec]]:
-    """The SAEs that one job trains: one, or all of a hookpoint; in the order of `wanted`."""
+def _groups(wanted: Sequence[SaeSpec], *, together: bool) -> dict[str, list[SaeSpec]]:
+    """The SAEs of each piece: one, or all of a hookpoint; in the order of `wanted`."""
     if not together:
-        return [[spec] for spec in wanted]
-    return [list(group) for _, group in groupby(wanted, key=lambda spec: spec.hookpoint)]
+        return {spec.name: [spec] for spec in wanted}
+    found = groupby(wanted, key=lambda spec: spec.hookpoint)
+    return {hookpoint: list(group) for hookpoint, group in found}
 
 
 def _train(
     group: Sequence[SaeSpec],
     config: RunConfig,
     directory: RunDirectory,
-    tracks: frozenset[str],
-    held_out: frozenset[str],
+    splits: Mapping[str, frozenset[str]],
     advance: Advance,
 ) -> list[Made]:
-    """The SAEs of one job, all of one hookpoint."""
+    """The SAEs of one piece, all of one hookpoint."""
     hookpoint, device = group[0].hookpoint, config.machine.device
-    frames = TrainingFrames(directory, hookpoint, tracks)
+    frames = TrainingFrames(directory, hookpoint, splits["train"])
     wanted = [_wanted(spec, config, directory) for spec in group]
     if config.sae.together:
         order_seed = seed_of(config.sae.seed, hookpoint)
@@ -93,8 +120,8 @@ def _train(
     made = []
     for one in trained:
         sae = one.sae.to(device)
-        held_out_frames = frames_of_tracks(directory, hookpoint, held_out)
-        made.append(Made(one, evaluate(sae, held_out_frames, scale=one.scale)))
+        held_out = frames_of_tracks(directory, hookpoint, splits["validation"])
+        made.append(Made(one, evaluate(sae, held_out, scale=one.scale)))
         sae.cpu()
     return made
 
@@ -125,7 +152,7 @@ def _in_words(spec: SaeSpec, made: Made) -> str:
 
 
 def _store(
-    spec: SaeSpec, made: Made, config: RunConfig, directory: RunDirectory, writer: StageWriter
+    spec: SaeSpec, made: Made, config: RunConfig, directory: RunDirectory, writer: PieceWriter
 ) -> None:
     """Write one SAE with its metadata and its training history."""
     trained, figures = made

@@ -17,10 +17,11 @@ from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.steering.settings import SteeringConfig
 from pipeline.steering.vectors import drawn_features, largest_over_exemplars, vector_of
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     SteeringRecord,
 )
+from pipeline.store.writers import StageWriter
 from pipeline.subjects.base import Generated, Intervention
 
 Clips = dict[int, tuple[str, Generated]]

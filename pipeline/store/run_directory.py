@@ -1,34 +1,32 @@
-"""The only code that writes inside a run directory; every write is atomic and hashed.
+"""A run directory: reading its files, and the writers through which alone it changes.
 
-A stage writes each file under a temporary name in `.partial/`, renames it into place and notes its
-SHA-256. The stage's entry in `manifest.json` is written last, also by a rename. A stage that was
-killed has no entry, so the next call runs it from the start and overwrites what it left, but for
-what it keeps in a `Scratch`.
-
-The bytes of a file depend only on its contents: tables and tensors written twice have equal hashes.
+Every write is atomic and hashed; see `pipeline.store.writers`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
-import shutil
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import BusyError, PipelineError
-from pipeline.files.hashing import sha256_of
 from pipeline.files.text import decoded, json_of
 from pipeline.store.ledger import Ledger
 from pipeline.store.run_shapes import checked_description, checked_manifest
-from pipeline.store.safetensors import safetensors_bytes
+from pipeline.store.safetensors import all_tensors, opened_tensors
+from pipeline.store.writers import (
+    MANIFEST_FILE,
+    PARTIAL,
+    SCRATCH,
+    Piece,
+    PieceWriter,
+    Scratch,
+    StageWriter,
+    write_json_atomically,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 RUN_FILE = "run.json"
-MANIFEST_FILE = "manifest.json"
-PARTIAL = ".partial"
-SCRATCH = ".unfinished"
 LOCK_FILE = ".lock"
 
 
@@ -68,7 +63,7 @@ class RunDirectory:
                 "give an empty or new directory"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_json_atomically(self.path / RUN_FILE, description)
+        write_json_atomically(self.path / RUN_FILE, description)
 
     def path_of(self, relative: str) -> Path:
         """Absolute path of a file of the run, which need not exist.
@@ -109,11 +104,11 @@ class RunDirectory:
 
     def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and metadata of a safetensors file of the run."""
-        return _all_tensors(self.path_of(relative))
+        return all_tensors(self.path_of(relative))
 
     def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
         """One row of the tensor `name` along its first axis, without reading the other rows."""
-        with _opened(self.path_of(relative)) as opened:
+        with opened_tensors(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[row]
             return array
 
@@ -121,13 +116,13 @@ class RunDirectory:
         self, relative: str, name: str, column: int
     ) -> tuple[np.ndarray, dict[str, str]]:
         """One column of the two-dimensional tensor `name`, and the file's metadata."""
-        with _opened(self.path_of(relative)) as opened:
+        with opened_tensors(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[:, column]
             return array, opened.metadata() or {}
 
     def read_metadata(self, relative: str) -> dict[str, str]:
         """Metadata of a safetensors file of the run, without its tensors."""
-        with _opened(self.path_of(relative)) as opened:
+        with opened_tensors(self.path_of(relative)) as opened:
             return opened.metadata() or {}
 
     def manifest(self) -> dict[str, Any]:
@@ -160,18 +155,23 @@ class RunDirectory:
         return hashlib.sha256("".join(files).encode()).hexdigest()
 
     def forget(self, stages: Collection[str]) -> list[str]:
-        """Remove stages from the manifest, and delete the files that no other stage owns.
+        """Remove stages from the manifest, and delete the files that no other stage owns; what is
+        unfinished of them goes too.
 
-        Returns the deleted files. The manifest is written first, so that if the process is killed
-        in between, no stage counts as done whose files are gone.
+        Returns the deleted files of the manifest. It is written first, so that if the process is
+        killed in between, no stage counts as done whose files are gone.
         """
         manifest = self.manifest()
         entries = [manifest["stages"].pop(stage, {"files": {}}) for stage in stages]
         kept = {name for entry in manifest["stages"].values() for name in entry["files"]}
         gone = sorted({name for entry in entries for name in entry["files"]} - kept)
-        _write_json_atomically(self.path / MANIFEST_FILE, manifest)
-        for name in gone:
+        write_json_atomically(self.path / MANIFEST_FILE, manifest)
+        pieces = [piece for stage in stages for piece in self.scratch(stage).pieces()]
+        unfinished = {name for piece in pieces for name in piece.files} - kept
+        for name in {*gone, *unfinished}:
             self.path_of(name).unlink(missing_ok=True)
+        for stage in stages:
+            self.scratch(stage).clear()
         return gone
 
     def summary(self, stage: str) -> dict[str, Any]:
@@ -207,183 +207,30 @@ class RunDirectory:
         """A context in which the stage writes its files."""
         return StageWriter(self, stage)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep all other processes out of this run while the context lasts.
+    def piece_writer(self, stage: str, piece: str, *, key: str) -> PieceWriter:
+        """A context in which one piece of a stage is written."""
+        return PieceWriter(self, stage, piece, key)
 
-        Raises `BusyError` at once if another process holds the lock. The operating system releases
-        it with the process, so a killed process leaves no lock behind.
+    def finished_piece(self, stage: str, piece: str, *, key: str) -> Piece | None:
+        """The record of a finished piece of a stage that is not done yet; None if there is none
+        with this key whose files are all there."""
+        found = self.scratch(stage).piece(piece, key)
+        whole = found is not None and all(self.path_of(name).is_file() for name in found.files)
+        return found if whole else None
+
+    @contextmanager
+    def lock(self, *, shared: bool = False) -> Iterator[None]:
+        """Keep all other processes out of this run while the context lasts; with `shared`, only
+        those that do not share it.
+
+        Whoever makes a piece of a stage shares the lock; everything else is alone. Raises
+        `BusyError` at once if another process holds the lock. The operating system releases it with
+        the process, so a killed process leaves no lock behind.
         """
-        with (self.path / LOCK_FILE).open("w") as stream:
+        # Not only for writing: on NFS a shared lock needs a file that is open for reading.
+        with (self.path / LOCK_FILE).open("a+") as stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(f"another process is working on the run {self.path}") from error
             yield
-
-
-class StageWriter:
-    """Writes a stage's files; the stage is done when the context is left without an error.
-
-    `summary` (counts and chosen values) is stored in the manifest.
-    """
-
-    def __init__(self, directory: RunDirectory, stage: str) -> None:
-        self.directory = directory
-        self.stage = stage
-        self.summary: dict[str, Any] = {}
-        self._files: dict[str, str] = {}
-        self._partial = directory.path / PARTIAL / stage
-
-    def __enter__(self) -> StageWriter:
-        self._started = time.monotonic()
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
-        with suppress(OSError):  # not empty: another stage is still writing
-            self._partial.parent.rmdir()
-        if kind is None:
-            self._enter_manifest()
-
-    def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
-        """Let `write` fill a temporary path, rename it to `relative`, and return the new path."""
-        final = self.directory.path_of(relative)
-        # Keep the suffix last: soundfile and others choose the format by it.
-        temporary = self._partial / f"{len(self._files):06d}-{final.name}"
-        write(temporary)
-        _flush_to_disk(temporary)
-        self._files[relative] = sha256_of(temporary)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(temporary, final)
-        return final
-
-    def write_bytes(self, relative: str, data: bytes) -> Path:
-        """Write `data` unchanged."""
-
-        def write(path: Path) -> None:
-            path.write_bytes(data)
-
-        return self.write_file(relative, write)
-
-    def keep(self, relative: str) -> Path:
-        """Record a file that already exists, complete, as one of this stage's files."""
-        path = self.directory.path_of(relative)
-        self._files[relative] = sha256_of(path)
-        return path
-
-    def write_json(self, relative: str, value: Any) -> Path:
-        """Write JSON, indented by two spaces, with keys in the given order."""
-        return self.write_bytes(relative, _json_bytes(value))
-
-    def write_table(self, relative: str, table: pa.Table) -> Path:
-        """Write a Parquet table."""
-        import pyarrow.parquet as pq
-
-        def write(path: Path) -> None:
-            pq.write_table(table, path)
-
-        return self.write_file(relative, write)
-
-    def write_tensors(
-        self,
-        relative: str,
-        tensors: Mapping[str, np.ndarray],
-        metadata: Mapping[str, str] | None = None,
-    ) -> Path:
-        """Write a safetensors file from numpy arrays; metadata values are text."""
-        return self.write_bytes(relative, safetensors_bytes(tensors, metadata or {}))
-
-    def _enter_manifest(self) -> None:
-        manifest = self.directory.manifest()
-        manifest["stages"][self.stage] = {
-            "files": dict(sorted(self._files.items())),
-            "seconds": round(time.monotonic() - self._started, 3),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "summary": self.summary,
-        }
-        _write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
-
-
-class Scratch:
-    """Unfinished work of a stage: files outside the manifest, each replaced as a whole.
-
-    `clear` it after the stage's entry is in the manifest. Another stage, process or version may
-    find what is left here: whoever loads must check that it belongs to the work at hand.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def save(
-        self, name: str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
-    ) -> None:
-        """Replace the file `name`."""
-        final = self._path(name)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        # Not named after the process: what a killed one left is replaced, and may be gigabytes.
-        temporary = final.with_suffix(".partial")
-        _write_atomically(final, safetensors_bytes(tensors, metadata), temporary)
-
-    def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
-        """Tensors and metadata of the file `name`; None if there is none that can be read."""
-        try:
-            return _all_tensors(self._path(name))
-        except PipelineError:
-            return None
-
-    def clear(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        with suppress(OSError):  # not empty, or never made
-            self._folder.parent.rmdir()
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.safetensors"
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file; raises `PipelineError` if it cannot be read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as opened:
-            yield opened
-    except (OSError, SafetensorError, TypeError) as error:  # TypeError: numpy has no bfloat16
-        raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
-
-
-def _all_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    with _opened(path) as opened:
-        names = list(opened.keys())
-        return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}
-
-
-def _json_bytes(value: Any) -> bytes:
-    # A lone surrogate, which JSON can escape but UTF-8 cannot hold, stays escaped.
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return text.encode(errors="backslashreplace")
-
-
-def _write_json_atomically(path: Path, value: Any) -> None:
-    _write_atomically(path, _json_bytes(value), path.with_name(f".{path.name}.{os.getpid()}"))
-
-
-def _write_atomically(path: Path, data: bytes, temporary: Path) -> None:
-    temporary.write_bytes(data)
-    _flush_to_disk(temporary)
-    os.replace(temporary, path)
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Flush a file to disk before a rename or a manifest refers to it."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

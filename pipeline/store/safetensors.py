@@ -1,10 +1,14 @@
-"""Safetensors files whose bytes depend only on their contents."""
+"""Safetensors files: read, and written so that their bytes depend only on their contents."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,3 +43,22 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
+
+
+@contextmanager
+def opened_tensors(path: Path) -> Iterator[Any]:
+    """A safetensors file; raises `PipelineError` if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as opened:
+            yield opened
+    except (OSError, SafetensorError, TypeError) as error:  # TypeError: numpy has no bfloat16
+        raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def all_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and metadata of a file; raises `PipelineError` if it cannot be read."""
+    with opened_tensors(path) as opened:
+        names = list(opened.keys())
+        return {name: opened.get_tensor(name) for name in names}, opened.metadata() or {}

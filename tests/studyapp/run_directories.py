@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
@@ -20,6 +20,7 @@ from pipeline.store.tables import (
     TrackRecord,
     table_of,
 )
+from pipeline.store.writers import StageWriter
 
 SAE = "layer2-n64-k4"
 HOOKPOINT = "decoder.layers.2.resid_post"

@@ -16,9 +16,10 @@ from pipeline.config import RunConfig, config_from_dict
 from pipeline.context import open_context
 from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
+from pipeline.pieces import make
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
-from pipeline.stages.activations import FEW_GONE, extract
+from pipeline.stages.activations import FEW_GONE, Shards
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import SetAsideRecord, table_of
@@ -144,7 +145,7 @@ def test_a_track_that_overflows_float16_is_set_aside_alone(
     begun: RunConfig, tmp_path: Path
 ) -> None:
     directory = RunDirectory(tmp_path / "run")
-    extract(Loud(FACTS), tmp_path / "corpus", begun, directory, progress=SilentProgress())
+    make(Shards(begun, directory, Loud(FACTS)), directory, progress=SilentProgress())
     (reason,) = directory.summary("activations")["set_aside"]
     assert reason == f"its activations at {POINT} do not fit float16 (65,504)"
     assert directory.summary("activations")["tracks"] == len(usable_tracks(directory)) == 47
@@ -156,6 +157,4 @@ def test_a_split_of_which_no_track_gives_activations_is_refused(
     directory = RunDirectory(tmp_path / "run")
     alone = replace(begun, machine=replace(begun.machine, batch_tracks=1))
     with pytest.raises(PipelineError, match=r"no track of the split test, train, validation .*48"):
-        extract(
-            Loud(FACTS, left=48), tmp_path / "corpus", alone, directory, progress=SilentProgress()
-        )
+        make(Shards(alone, directory, Loud(FACTS, left=48)), directory, progress=SilentProgress())

@@ -19,7 +19,7 @@ from pipeline.corpus.audio import flac_bytes
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
-from pipeline.store.run_directory import RunDirectory, StageWriter
+from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     ExemplarRecord,
     FeatureRecord,
@@ -27,6 +27,7 @@ from pipeline.store.tables import (
     TrackRecord,
     table_of,
 )
+from pipeline.store.writers import StageWriter
 
 SAE = "layer0-n8-k2"
 CLIPS = 14
