@@ -15,7 +15,7 @@ from studyapp.models import AuditRecord, FeatureList, Job, Run, Study
 from studyapp.runs.services import feature_columns
 from studyapp.wizard.services import drafts
 from tests.studyapp import factories
-from tests.studyapp.wizard.test_views import shown
+from tests.studyapp.wizard.walk import shown
 
 pytestmark = pytest.mark.django_db
 METHODS = ("corpus-tags", "descriptors", "gemini")
