@@ -137,8 +137,11 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.show();
       this.warn(text("soundFailed", { n: this.number }));
       say(text("soundFailed", { n: this.number }));
-      if (this.retries < 5) setTimeout(() => this.audio.load(), 1000 * 2 ** this.retries++);
+      if (this.retries < 5) setTimeout(() => this.retry(), 1000 * 2 ** this.retries++);
     }
+
+    /* Unless it was tried again meanwhile, by its button: loading would stop what is playing. */
+    retry() { if (this.audio.error) this.audio.load(); }
 
     /* A retry loaded the sound: it can be played after all. */
     recovered() {

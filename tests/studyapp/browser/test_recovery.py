@@ -83,10 +83,8 @@ def test_a_lost_place_cookie_is_said(page: Page, study: Study) -> None:
     expect(page.get_by_role("heading", name="We cannot find your place")).to_be_visible()
 
 
-def test_a_sound_that_loads_at_the_second_try_is_not_called_failed(
-    page: Page, study: Study
-) -> None:
-    """The first request for each sound fails; the page asks again after a second."""
+def fail_first(page: Page) -> None:
+    """Let the first request for each sound fail."""
     seen: set[str] = set()
 
     def fail_once(route: Route) -> None:
@@ -98,6 +96,13 @@ def test_a_sound_that_loads_at_the_second_try_is_not_called_failed(
             route.fulfill(status=404, body="")
 
     page.route(re.compile("/audio/"), fail_once)
+
+
+def test_a_sound_that_loads_at_the_second_try_is_not_called_failed(
+    page: Page, study: Study
+) -> None:
+    """The page asks again after a second."""
+    fail_first(page)
     to_first_trial(page, study)
     player = page.locator(".player[data-clip='1']")
     expect(player).to_have_class(re.compile("failed"))
@@ -105,6 +110,18 @@ def test_a_sound_that_loads_at_the_second_try_is_not_called_failed(
     expect(player).not_to_have_class(re.compile("failed|warned"))
     expect(player.locator(".player-message")).to_have_text("")
     expect(player.locator(".player-state")).to_have_text("Still to hear")
+
+
+def test_a_failed_sound_that_is_played_by_its_button_is_not_stopped_by_the_retry(
+    page: Page,
+) -> None:
+    """It is pressed before the page's own retry, and is longer than the wait for that."""
+    fail_first(page)
+    to_first_trial(page, study_of(seconds=2.0))
+    player = page.locator(".player[data-clip='1']")
+    expect(player).to_have_class(re.compile("failed"))
+    page.get_by_role("button", name="Play sound 1").click()
+    expect(player).to_have_class(re.compile("heard"))
 
 
 @pytest.mark.parametrize("status", [403, 404, 413, 200, 400])

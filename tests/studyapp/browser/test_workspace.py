@@ -24,7 +24,7 @@ from tests.studyapp.factories import make_features, make_run, make_study
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(settings.BASE_DIR) / "test-output" / "workspace"
-MOST_CLICKS = 15
+MOST_CLICKS = 14
 
 
 class Hand:
