@@ -58,6 +58,7 @@ class Command(BaseCommand):
         run = _run(options["run"])
         settings = {one.name: _read(one, options[one.name]) for one in OFFERED}
         try:
+            # Before any sound is made; `_recruit` would find it out only afterwards.
             configuration.check_service(
                 study=protocol.unsaved(**settings), service=options["service"]
             )

@@ -26,8 +26,8 @@ def configure(
 ) -> Recruitment:
     """Set how the study admits participants, and what it pays for a complete participation.
 
-    Raises `StudyError` for an unknown value, for a payment without a currency, and for a service
-    without the codes that it needs while they can still be given: until the study is frozen.
+    Raises `StudyError` for an unknown value, for a payment without a currency, and as
+    `check_service` does.
     """
     if entry not in Recruitment.Entry.values:
         raise StudyError(f"entry is {entry!r}; known: {', '.join(Recruitment.Entry.values)}")
@@ -38,8 +38,7 @@ def configure(
         raise StudyError(
             f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
         )
-    if study.state == Study.State.DRAFT:
-        check_service(study=study, service=service)
+    check_service(study=study, service=service)
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
@@ -75,8 +74,13 @@ def missing_codes(study: Study) -> list[str]:
 
 
 def check_service(*, study: Study, service: str) -> None:
-    """Raise `StudyError` if the service would be sent codes that it does not know."""
-    if service != Recruitment.Service.NONE and (missing := missing_codes(study)):
+    """Raise `StudyError` if the service would be sent codes that it does not know.
+
+    Only of a draft: a frozen study can be given no codes any more.
+    """
+    if study.state != Study.State.DRAFT or service == Recruitment.Service.NONE:
+        return
+    if missing := missing_codes(study):
         name = Recruitment.Service(service).label
         raise StudyError(
             f"{name} needs completion codes, and there is none for {', '.join(missing)}: "

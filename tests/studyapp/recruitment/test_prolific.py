@@ -14,6 +14,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import reverse
 
 from studyapp import exports
 from studyapp.core.errors import RecruitmentError, StudyError
@@ -308,6 +309,18 @@ def test_prolific_is_refused_without_the_codes_that_its_participants_can_need(
     assert Study.objects.get().state == Study.State.DRAFT
     study.recruitment.delete()
     lifecycle.freeze(Study.objects.get())
+    # It can be given no codes any more.
+    configuration.configure(study=Study.objects.get(), service="prolific")
+
+
+def test_the_administration_asks_for_the_codes_too(researcher: Client) -> None:
+    study = make_study(state=Study.State.DRAFT)
+    page = researcher.post(
+        reverse("admin:studyapp_recruitment_add"),
+        {"study": study.pk, "entry": "link", "service": "prolific"}, follow=True,
+    )  # fmt: skip
+    assert "Not saved: Prolific needs completion codes" in page.content.decode()
+    assert not Recruitment.objects.exists()
 
 
 BROKEN = (
