@@ -8,7 +8,7 @@ programs that fetch links for a preview use nothing up.
 from __future__ import annotations
 
 import secrets
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -59,7 +59,9 @@ def revoke_links(*, study: Study, lines: str) -> int:
         raise StudyError("no link was given: paste one per line")
     with transaction.atomic():
         for link in links:
-            [token] = parse_qs(urlsplit(link).query).get("t", [link])[:1]
+            # Not `urlsplit`, which raises for some texts that are no addresses.
+            query = link.partition("?")[2].partition("#")[0]
+            token = parse_qs(query).get("t", [link])[0]
             try:
                 revoke(token=token_named(slug=study.slug, token=token))
             except NotInvitedError:

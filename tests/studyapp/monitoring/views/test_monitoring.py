@@ -249,10 +249,11 @@ def test_pasted_links_are_revoked_together_or_not_at_all(researcher: Client, stu
     first, second, _ = made.content.decode().split()
     page = researcher.get(place(study, "study")).content.decode()
     assert reverse("revoke-links", args=[study.slug, study.version]) in page
-    wrong = researcher.post(
-        place(study, "revoke-links"), {"links": f"{first}\nhttps://elsewhere"}, follow=True
-    )
-    assert "https://elsewhere is not a personal link" in wrong.content.decode()
+    for other in ("https://elsewhere", "http://[elsewhere"):
+        wrong = researcher.post(
+            place(study, "revoke-links"), {"links": f"{first}\n{other}"}, follow=True
+        )
+        assert f"{other} is not a personal link" in wrong.content.decode()
     assert not EntryToken.objects.exclude(revoked_at=None).exists()
     done = researcher.post(
         place(study, "revoke-links"), {"links": f"{first}\r\n\r\n{second} "}, follow=True
