@@ -90,7 +90,7 @@ def _unsaved(runs: Sequence[Run], settings: Mapping[str, Any]) -> Study:
         implied = {"listed": Study.Selection.LIST, "best_by": Study.Selection.BEST}
         given["selection"] = next((how for name, how in implied.items() if given.get(name)), None)
     if given["selection"] == Study.Selection.LIST and not given.get("features_wanted"):
-        given["features_wanted"] = len(given.get("listed") or [1])
+        given["features_wanted"] = len(set(given.get("listed") or [1]))
     if given["selection"] == Study.Selection.BEST and not given.get("best_by"):
         given["best_by"] = selection.default_best_by(runs)
     return protocol.unsaved(**given)

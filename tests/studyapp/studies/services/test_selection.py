@@ -114,7 +114,7 @@ def test_the_command_takes_the_best_or_a_list(run: Run, tmp_path: Path) -> None:
         run=run, name="Mine", features=["layer2-n64-k4/4", "layer2-n64-k4/2"], created_by=None
     )
     file = tmp_path / "chosen.txt"
-    file.write_text("layer2-n64-k4/1\nlayer2-n64-k4/5\n", encoding="utf-8")
+    file.write_text("layer2-n64-k4/1\nlayer2-n64-k4/5\nlayer2-n64-k4/1\n", encoding="utf-8")
     common = [run.name, "--trials", "1", "--methods", ",".join(factories.METHODS)]
     call_command("create_study", *common, "--slug", "a", "--features", "1", "--best-by", "clap")
     call_command("create_study", *common, "--slug", "b", "--list", row.name.upper())
