@@ -33,9 +33,9 @@ def default(name: str, language: str = "en") -> str:
 
 
 def of_study(study: Study, field: str, language: str) -> str:
-    """The study's own `title`, `consent_text`, `instructions_text` or `debrief_text`.
+    """The study's own `title`, a text of `NAMES` (`consent_text`), or a fact (`institution`).
 
-    In that language, or in the study's first language if it has no such text.
+    In that language, or in the study's first language if it has none in that one.
     """
     own: str = getattr(study, field)
     return str(study.texts.get(language, {}).get(field) or own)

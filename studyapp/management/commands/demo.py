@@ -26,6 +26,7 @@ from studyapp.models import Run, Study
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.services import configs, lifecycle
 from studyapp.studies.selectors.studies import main_items, newest
+from studyapp.studies.services import frames
 from studyapp.studies.services import lifecycle as studies
 
 NAME = "demo"
@@ -93,14 +94,13 @@ class Command(BaseCommand):
 
     def _tell(self, site: Site, study: Study, login: tuple[str, str]) -> None:
         planned = main_items(study).count() * study.ratings_per_item
-        places = planned // study.trials_per_participation
         lines = [
             f"The study is open: {planned} ratings planned.",
             f"  participants   {site.url}/s/{study.slug}/",
             f"  researchers    {site.url}/",
             f"  login          {login[0]} / {login[1]}   (made for this machine)",
             f"  simulated listeners, from a second terminal:  manage.py simulate {study.slug} "
-            f"--participants {places} --url {site.url}",
+            f"--participants {frames.places(study)} --url {site.url}",
             "Ctrl-C stops the site; everything is kept in " + str(settings.DATA),
         ]
         for line in lines:

@@ -17,7 +17,7 @@ from studyapp.wizard.services.answers import Answers
 
 Selection = Study.Selection
 KEPT = "kept"
-"""The choice of a list that has changed or gone since the draft was given its features."""
+"""The choice of the listed features that the draft has, whatever became of their list."""
 CHOICES = {
     Selection.RANDOM: "Drawn at random, so that results hold for all features that can be drawn",
     Selection.BEST: "The best by a score: results hold for these features only",
@@ -46,7 +46,7 @@ class FeaturesForm(StepForm):
     seed = field_of(setting("seed"), max_value=2**31 - 1)
 
     def shown(self, answers: Answers) -> dict[str, Any]:
-        """The list by its number, if it still has the features that the draft was given."""
+        """The listed features that the draft has, if any, as the chosen list."""
         return dict(answers) | {"feature_list": KEPT if answers["listed"] else ""}
 
     def arrange(self) -> None:

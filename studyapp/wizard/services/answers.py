@@ -185,8 +185,8 @@ def answers_of(study: Study) -> Answers:
 def _spending(plan: dict[str, Any]) -> str:
     """The spending function of looks as the step asks for them; looks of other kinds are kept."""
     looks = plan.get("looks")
-    asked = isinstance(looks, dict) and looks.get("fractions") == LOOKS and len(looks) == 2
-    return str(looks["spending"]) if asked and isinstance(looks, dict) else ""
+    spending = looks.get("spending", "") if isinstance(looks, dict) else ""
+    return str(spending) if looks == {"fractions": LOOKS, "spending": spending} else ""
 
 
 def _plan_of(answers: Answers) -> dict[str, Any]:

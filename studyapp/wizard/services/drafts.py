@@ -21,6 +21,7 @@ from studyapp.studies.services import consent_facts, lifecycle, protocol
 from studyapp.studies.settings import every_setting
 from studyapp.wizard import selectors
 from studyapp.wizard.services.answers import (
+    CHOICE,
     RECRUITMENT,
     STEPS,
     Answers,
@@ -32,8 +33,10 @@ from studyapp.wizard.services.answers import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-CHOICE = ("selection", "best_by", "listed", "list_name", "features_wanted")
-VOID = {"runs": ("saes", "methods", "comparisons", *CHOICE), "methods": ("comparisons",)}
+VOID = {
+    "runs": ("saes", "methods", "comparisons", *CHOICE, "list_name", "features_wanted"),
+    "methods": ("comparisons",),
+}
 """Answer → the answers that become void when it changes."""
 KIND = "make_study"
 """Of the job that makes the study, in `studyapp.jobs.tasks.WORK`."""

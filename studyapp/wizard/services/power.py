@@ -82,12 +82,13 @@ def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
             problem=f"more than {MOST_RATINGS} ratings per method are not simulated here"
         )
     known = draft.power if draft.power.get("asked") == asked else {}
-    if "found" in known:
-        moving = "needed" not in known and _is_moving(draft)
-        return Estimate(moving=moving, found=known["found"], needed=known.get("needed"))
     if "problem" in known:
         return Estimate(problem=known["problem"])
     newest = job_selectors.newest(kind=KIND, target=draft.pk)
+    if "found" in known:
+        searching = newest is not None and newest.state in Job.UNFINISHED
+        moving = "needed" not in known and searching
+        return Estimate(moving=moving, found=known["found"], needed=known.get("needed"))
     if known and newest is not None and newest.state == Job.State.FAILED:
         return Estimate(problem=newest.error)
     if not known:
@@ -126,8 +127,3 @@ def _store(draft: StudyDraft, lease: jobs.JobLease, said: dict[str, Any]) -> boo
             return False
         StudyDraft.objects.filter(pk=draft.pk).update(power=said)
     return True
-
-
-def _is_moving(draft: StudyDraft) -> bool:
-    newest = job_selectors.newest(kind=KIND, target=draft.pk)
-    return newest is not None and newest.state in Job.UNFINISHED

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-from studyapp.models import Clip
+from studyapp.models import Clip, Study
 from studyapp.models.steps import Step
 from studyapp.participation.selectors.passage import passage
 from studyapp.participation.selectors.trials import ANSWERING_SECONDS
@@ -46,3 +48,16 @@ def price_of(participants: int, *, answers: Answers, minutes: int) -> Price:
     return Price(
         participants, minutes, f"{each * participants} {currency}", f"{per_hour} {currency}"
     )
+
+
+def prices_of(
+    ways: Mapping[str, Any], *, answers: Answers, minutes: int
+) -> dict[str, tuple[Mapping[str, Any], Price]]:
+    """The ways to the wanted power (`Estimate.needed`) that there are, each with its price."""
+    per_method = 1 if answers["design"] == Study.Design.WITHIN else len(answers["methods"])
+    return {
+        name: (way, price_of(way["participants"] * per_method, answers=answers, minutes=minutes))
+        for name, way in ways.items()
+        # A list has the features that it has.
+        if way and (name == "by_ratings" or answers["selection"] != Study.Selection.LIST)
+    }

@@ -16,7 +16,7 @@ from studyapp.core import audit
 from studyapp.core.errors import StudyError
 from studyapp.core.permissions import editable, projects_of
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Job, Role, Run, Study, StudyDraft
+from studyapp.models import Job, Role, Run, StudyDraft
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.views.access import run_for
 from studyapp.studies.selectors import feature_lists
@@ -25,8 +25,8 @@ from studyapp.wizard import selectors
 from studyapp.wizard.forms import FORMS, StepForm
 from studyapp.wizard.services import drafts as services
 from studyapp.wizard.services import power
-from studyapp.wizard.services.answers import STEPS, Answers, answered, participants
-from studyapp.wizard.services.price import Price, minutes_of, price_of
+from studyapp.wizard.services.answers import STEPS, answered, participants
+from studyapp.wizard.services.price import minutes_of, price_of, prices_of
 from studyapp.wizard.views import summary
 from studyapp.wizard.views.access import draft_for
 
@@ -160,23 +160,9 @@ def draft_power(request: HttpRequest, pk: int) -> HttpResponse:
         "plan": price_of(participants(answers), answers=answers, minutes=minutes),
         "estimate": estimate,
         "wanted": power.WANTED,
-        "needed": _needed(estimate, answers, minutes),
-        "methods": len(answers["methods"]),
+        "needed": prices_of(estimate.needed or {}, answers=answers, minutes=minutes),
     }
     return render(request, "researcher/draft/power.html", context)
-
-
-def _needed(
-    estimate: power.Estimate, answers: Answers, minutes: int
-) -> dict[str, tuple[dict[str, Any], Price]]:
-    """How the wanted power can be reached, with the price of each way."""
-    per_method = 1 if answers["design"] == Study.Design.WITHIN else len(answers["methods"])
-    return {
-        name: (way, price_of(way["participants"] * per_method, answers=answers, minutes=minutes))
-        for name, way in (estimate.needed or {}).items()
-        # A list has the features that it has.
-        if way and (name == "by_ratings" or answers["selection"] != Study.Selection.LIST)
-    }
 
 
 @require_POST

@@ -62,6 +62,7 @@ def test_a_rebuilt_draft_replaces_the_old_one_and_a_frozen_study_gets_a_next_ver
         {"confirmatory": ["superiority_ratings"], "seed": 5},
         {"looks": {"fractions": [0.33, 0.67, 1], "spending": "obrien-fleming"}},
         {"looks": {"fractions": [0.5, 1], "spending": "pocock", "participants": 40}},
+        {"looks": {"fractions": [0.33, 0.67, 1], "participants": 40}},
     ],
 )
 def test_the_next_version_of_a_study_that_a_command_made_loses_nothing(

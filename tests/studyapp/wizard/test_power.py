@@ -98,3 +98,20 @@ def test_one_method_has_nothing_to_compare(researcher: Client, run: Run) -> None
     assert "nothing to compare" in power.request(draft=draft, answers=answers).problem
     huge = answered(draft) | {"features_wanted": 9000, "ratings_per_item": 900}
     assert "are not simulated here" in power.request(draft=draft, answers=huge).problem
+
+
+def test_only_a_search_that_was_made_says_that_no_number_of_ratings_is_enough(
+    researcher: Client, run: Run
+) -> None:
+    draft = begun(run)
+    address = reverse("plan-power", args=[draft.pk])
+    given = shown(researcher.get(reverse("plan-step", args=[draft.pk, "size"])))
+    researcher.post(address, given)
+    asked = StudyDraft.objects.get().power["asked"]
+    for needed, told in (({}, False), ({"by_ratings": None, "by_features": None}, True)):
+        StudyDraft.objects.update(
+            power={"asked": asked, "found": {"power": 0.5, "comparisons": 1}, "needed": needed}
+        )
+        page = researcher.post(address, given).content.decode()
+        assert ("no number of ratings reaches it" in page) is told
+        assert ("For 80 % power" in page) is told
