@@ -8,7 +8,8 @@ audiocraft runs on current packages.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from pipeline.subjects.base import (
     Generated,
     Intervention,
     Replacement,
+    Request,
     Sampling,
     SubjectFacts,
 )
@@ -59,7 +61,7 @@ class AudiocraftSubject:
         self._codec = _codec(checkpoints).to(device)
         self._lm = _language_model(checkpoints).to(device, self._precision)
         self.facts = self._read_facts(sources.fingerprint_of(config), checkpoints)
-        self._stream = ResidualStream(self._lm.transformer.layers)
+        self.stream = ResidualStream(self._lm.transformer.layers)
 
     @staticmethod
     def fingerprint_of(config: SubjectConfig) -> str:
@@ -90,7 +92,7 @@ class AudiocraftSubject:
         ids = delayed_ids(codes, special=self._lm.special_token_id).to(self._device)
         null = self._null_condition(len(codes))
         with torch.inference_mode():
-            found = self._stream.read(hookpoints, lambda: self._lm(ids, [], null))
+            found = self.stream.read(hookpoints, lambda: self._lm(ids, [], null))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
     def code_losses(
@@ -102,7 +104,7 @@ class AudiocraftSubject:
 
         ids = delayed_ids(codes, special=self._lm.special_token_id).to(self._device)
         null = self._null_condition(len(codes))
-        return code_losses(lambda: self._lm(ids, [], null), ids, self._stream, hookpoint, put)
+        return code_losses(lambda: self._lm(ids, [], null), ids, self.stream, hookpoint, put)
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
@@ -122,37 +124,66 @@ class AudiocraftSubject:
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Generated:
         """Music for a prompt; with an empty prompt, unconditional music."""
+        request = Request(prompt, seed, tuple(interventions))
+        return self.generate_many([request], seconds, sampling=sampling)[0]
+
+    def generate_many(
+        self,
+        requests: Sequence[Request],
+        seconds: float,
+        *,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        rows: int | None = None,
+    ) -> list[Generated]:
+        """The clips of all requests, in their order; see `subjects.decoding`."""
+        from pipeline.subjects.decoding import generate_all
+
+        return generate_all(self, requests, seconds, sampling=sampling, rows=rows)
+
+    @property
+    def special(self) -> int:
+        """The token where a codebook holds no code."""
+        return int(self._lm.special_token_id)
+
+    def text_states(self, prompt: str) -> torch.Tensor:
+        """What cross-attention reads of a prompt, [token, d]."""
         import torch
 
-        from pipeline.subjects.hooks import refuse_foreign
-
-        # 1) Only vectors of this very subject: any direction of the right width would be accepted.
-        refuse_foreign(interventions, self.facts)
-        self._load_text_encoder()
-        # 2) Sample codes with the vectors added in every step. `two_step_cfg=False` computes both
-        #    halves of guidance in one batch, the conditional one first, as `hooks` expects.
-        frames = max(1, round(seconds * self.facts.frame_rate))
-        with (
-            torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),
-            torch.inference_mode(),
-            self._stream.steered(interventions),
-        ):
-            torch.manual_seed(seed)
-            codes = self._lm.generate(
-                conditions=[self._condition(prompt)], max_gen_len=frames,
-                use_sampling=sampling.top_k > 1, top_k=min(sampling.top_k, self._lm.card),
-                temp=sampling.temperature,
-                cfg_coef=sampling.guidance if prompt else 1.0, two_step_cfg=False,
-            )  # fmt: skip
-            audio = self._codec.decode(codes)
-        samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
-        return Generated(audio[0, 0, :samples].float().cpu(), codes[0].cpu())
-
-    def _condition(self, prompt: str) -> Any:
         from pipeline.subjects.import_stubs import audiocraft
 
+        self._load_text_encoder()
         attributes = audiocraft().modules.conditioners.ConditioningAttributes
-        return attributes(text={"description": prompt or None})
+        provider = self._lm.condition_provider
+        with torch.inference_mode():
+            tokens = provider.tokenize([attributes(text={"description": prompt})])
+            states, _ = provider(tokens)["description"]
+        found: torch.Tensor = states[0]
+        return found
+
+    @contextmanager
+    def stepping(
+        self, states: torch.Tensor | None
+    ) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """Forward passes, one step at a time, with the steps before in audiocraft's own cache."""
+
+        def forward(newest: torch.Tensor) -> torch.Tensor:
+            # Without text its null condition, zeros.
+            found = self._null_condition(len(newest))
+            if states is not None:
+                found = {"description": (states, states[..., 0])}
+            logits: torch.Tensor = self._lm(newest[..., None].to(self._device), [], found)[:, :, 0]
+            return logits
+
+        with self._lm.streaming():
+            yield forward
+
+    def play(self, codes: torch.Tensor) -> torch.Tensor:
+        """Audio [row, sample] float32, on the CPU, of codes [row, codebook, frame]."""
+        import torch
+
+        with torch.inference_mode():
+            played = self._codec.decode(codes.to(self._device))
+        return torch.Tensor(played[:, 0].float().cpu())
 
     def _null_condition(self, batch: int) -> dict[str, Any]:
         import torch

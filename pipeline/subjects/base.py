@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.config.sections import parse_hookpoint
@@ -59,8 +60,11 @@ class SubjectFacts:
 Replacement = Callable[["torch.Tensor"], "torch.Tensor"]
 """Another stream for the stream [frame, d] at a hookpoint, float32 both."""
 
-HALVES = ("both", "conditional")
+HALVES = ("both", "conditional", "unconditional")
 """Which half of the batch an intervention changes under classifier-free guidance."""
+WHEN = ("all", "prefill", "decode")
+"""In which steps an intervention acts: `prefill` is the first, whose input holds special tokens
+only, `decode` all that follow."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +82,81 @@ class SteeringVector:
 
 
 @dataclass(frozen=True)
-class Intervention:
-    """x' = x + strength · direction at the vector's hookpoint, in every step of a generation.
+class Target:
+    """A value that a latent is moved towards, in place of a vector of fixed length."""
 
-    Singh, Cherep and Maes, arXiv 2505.18186, with strength = α β. Every step includes the first,
-    which holds special tokens only: generation starts from nothing, so there is no audio prompt to
-    leave out. Under classifier-free guidance with scale γ each step is computed twice and the
-    logits are l_uncond + γ (l_cond − l_uncond). `both` adds the vector to both halves, so that to
-    first order the guided logits move as they would without guidance. `conditional` adds it to the
-    half of l_cond only, which multiplies its effect by γ.
+    latents: Callable[[torch.Tensor], torch.Tensor] = field(repr=False)
+    """All latents [frame, latent] of the stream [frame, d]."""
+    index: int
+    value: float
+    """In raw units of the stream; 0 takes the latent out."""
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """x' = x + strength · w(t) · a(x) · direction at the vector's hookpoint, in the steps `when`.
+
+    Without a target a(x) = 1: Singh, Cherep and Maes, arXiv 2505.18186, with strength = α β. With a
+    target v for latent j, a(x) = v − z_j(x): strength 1 sets what latent j writes to v · direction,
+    and leaves everything else in x as it is, the SAE's reconstruction error included; v = 0 is an
+    ablation. A target reads the stream as it is before any change at its hookpoint.
+
+    w(t) is linear between the points (seconds, weight) of `schedule` and constant before the first
+    and after the last; without points it is 1.
+
+    Every step includes the first, which holds special tokens only: generation starts from nothing,
+    so there is no audio prompt to leave out. Under classifier-free guidance with scale γ each step
+    is computed twice and the logits are l_uncond + γ (l_cond − l_uncond). `both` changes both
+    halves, so that to first order the guided logits move as they would without guidance.
+    `conditional` changes the half of l_cond only, which multiplies its effect by γ, and
+    `unconditional` the other, which multiplies it by 1 − γ. Without guidance there is one half,
+    which all three change.
     """
 
     vector: SteeringVector
     strength: float = 1.0
-    """α β of the paper; 0 changes no token."""
+    """α β of the paper, or the share of the way to the target; 0 changes no token."""
     halves: str = "both"
+    target: Target | None = None
+    when: str = "all"
+    schedule: tuple[tuple[float, float], ...] = ()
+    """Points (seconds, weight), by increasing time."""
 
     def __post_init__(self) -> None:
-        if self.halves not in HALVES:
-            raise PipelineError(f"halves is {self.halves!r}; known: {', '.join(HALVES)}")
+        for name, value, known in (("halves", self.halves, HALVES), ("when", self.when, WHEN)):
+            if value not in known:
+                raise PipelineError(f"{name} is {value!r}; known: {', '.join(known)}")
+        times = [seconds for seconds, _ in self.schedule]
+        if times != sorted(set(times)):
+            raise PipelineError(
+                f"schedule has the times {times} s; each must be later than the one before"
+            )
+
+    def weight(self, step: int, frame_rate: float) -> float:
+        """w at a step of the decoder: step s is where frame s is about to be sampled."""
+        if self.when != "all" and (self.when == "prefill") != (step == 0):
+            return 0.0
+        return _interpolated(self.schedule, step / frame_rate) if self.schedule else 1.0
+
+
+def _interpolated(points: Sequence[tuple[float, float]], at: float) -> float:
+    """Linear between points (x, y) of increasing x, constant outside."""
+    if at <= points[0][0]:
+        return points[0][1]
+    for (left, low), (right, high) in pairwise(points):
+        if at <= right:
+            return low + (high - low) * (at - left) / (right - left)
+    return points[-1][1]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One clip to generate."""
+
+    prompt: str
+    """Empty for unconditional music."""
+    seed: int
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,3 +249,14 @@ class Subject(Protocol):
         Raises `PipelineError` if an intervention has a different subject or delay mapping, or if
         the subject has no text encoder for its prompt.
         """
+
+    def generate_many(
+        self,
+        requests: Sequence[Request],
+        seconds: float,
+        *,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        rows: int | None = None,
+    ) -> list[Generated]:
+        """The clips of all requests, in their order, `rows` at a time; each is what `generate`
+        makes of it alone. Another number of rows rounds differently, see `subjects.decoding`."""

@@ -29,11 +29,17 @@ class _DeepestReached(Exception):  # noqa: N818 - no error: it ends a forward ea
 
 
 class _ThisThread(threading.local):
-    """What forward passes of the current thread read, replace and add."""
+    """What forward passes of the current thread read, replace and change."""
 
     wanted: frozenset[Place] = frozenset()
     deepest: Place | None = None
-    added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
+    step: int = 0
+    """The decoder's step at which the forward pass begins."""
+    changes: dict[Place, list[tuple[int, Intervention]]] = {}
+    """Interventions, each with the row of the batch that it changes."""
+    rows: int = 0
+    """Rows of the batch that interventions are for; under guidance the batch has twice as many."""
+    frame_rate: float = 1.0
     replaced: dict[Place, Callable[[torch.Tensor], torch.Tensor]] = {}
     found: dict[Place, torch.Tensor] = {}
 
@@ -76,18 +82,25 @@ class ResidualStream:
         return {name: found[place] for name, place in places.items()}
 
     @contextmanager
-    def steered(self, interventions: Sequence[Intervention]) -> Iterator[None]:
-        """Within this context, forward passes of this thread add the interventions' vectors."""
-        added: dict[Place, list[tuple[torch.Tensor, str]]] = {}
-        for one in interventions:
-            # α β W_dec[j], [d]; several interventions at one place add up.
-            step = one.strength * one.vector.direction
-            added.setdefault(self.place(one.vector.hookpoint), []).append((step, one.halves))
-        self._thread.added = added
+    def steered(
+        self, rows: Sequence[Sequence[Intervention]], *, frame_rate: float = 1.0
+    ) -> Iterator[None]:
+        """Within this context, forward passes of this thread carry out interventions, those in
+        `rows[i]` on row i of the batch and, under guidance, on its unconditional row too."""
+        changes: dict[Place, list[tuple[int, Intervention]]] = {}
+        for row, interventions in enumerate(rows):
+            for one in interventions:
+                changes.setdefault(self.place(one.vector.hookpoint), []).append((row, one))
+        thread = self._thread
+        thread.changes, thread.rows, thread.frame_rate = changes, len(rows), frame_rate
         try:
             yield
         finally:
-            self._thread.added = {}
+            thread.changes, thread.step = {}, 0
+
+    def at_step(self, step: int) -> None:
+        """The next forward pass of this thread begins at this step; those before it are cached."""
+        self._thread.step = step
 
     @contextmanager
     def replaced(
@@ -120,8 +133,10 @@ class ResidualStream:
         changed = None
         if place in thread.replaced:
             hidden = changed = thread.replaced[place](hidden)
-        for step, halves in thread.added.get(place, ()):
-            hidden = changed = _with_vector(hidden, step, halves)
+        if place in thread.changes:
+            hidden = changed = _changed(
+                hidden, thread.changes[place], thread.rows, thread.step, thread.frame_rate
+            )
         if place in thread.wanted:
             thread.found[place] = hidden
             if place == thread.deepest:
@@ -129,16 +144,50 @@ class ResidualStream:
         return changed
 
 
-def _with_vector(hidden: torch.Tensor, step: torch.Tensor, halves: str) -> torch.Tensor:
-    """x + α β W_dec[j] in every step of the stream x [batch, step, d]; `step` is the added [d]."""
-    step = step.to(hidden)
-    # Under guidance the batch is [conditional; unconditional] in both libraries.
-    if halves == "conditional" and len(hidden) > 1:
-        conditional = len(hidden) // 2
-        hidden = hidden.clone()
-        hidden[:conditional] += step
-        return hidden
-    return hidden + step
+def _changed(
+    hidden: torch.Tensor,
+    changes: Sequence[tuple[int, Intervention]],
+    rows: int,
+    first: int,
+    frame_rate: float,
+) -> torch.Tensor:
+    """The stream x [batch, step, d] after interventions on its rows; its first step is `first`."""
+    import torch
+
+    guided = len(hidden) == 2 * rows
+    if not guided and len(hidden) != rows:
+        raise ValueError(f"{rows} rows of interventions, but a batch of {len(hidden)}")
+    found = hidden.clone()
+    # One pass over the whole batch per dictionary: its shape, and so its rounding, never depends
+    # on how many rows have a target.
+    latents: dict[int, torch.Tensor] = {}
+    for _, one in changes:
+        if one.target and id(one.target.latents) not in latents:
+            read = one.target.latents(hidden.flatten(0, 1).float())
+            latents[id(one.target.latents)] = read.view(*hidden.shape[:2], -1)
+    steps = range(first, first + hidden.shape[1])
+    for row, one in changes:
+        # α w(t), [step, 1], and the direction [d].
+        weights = [one.strength * one.weight(step, frame_rate) for step in steps]
+        amount = torch.tensor(weights, device=hidden.device)[:, None]
+        direction = one.vector.direction.to(amount)
+        for place in _places(row, one.halves, rows, guided=guided):
+            scaled = amount
+            if one.target:
+                z = latents[id(one.target.latents)][place, :, one.target.index, None]
+                scaled = amount * (one.target.value - z)
+            found[place] += (scaled * direction).to(hidden)
+    return found
+
+
+def _places(row: int, halves: str, rows: int, *, guided: bool) -> tuple[int, ...]:
+    """Rows of the batch that an intervention changes: under guidance the batch is [conditional;
+    unconditional], `rows` each."""
+    if not guided:
+        return (row,)
+    return {"both": (row, rows + row), "conditional": (row,), "unconditional": (rows + row,)}[
+        halves
+    ]
 
 
 def refuse_foreign(interventions: Sequence[Intervention], facts: SubjectFacts) -> None:

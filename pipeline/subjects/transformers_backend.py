@@ -7,7 +7,8 @@ own files is converted when it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pipeline.subjects.base import (
     Generated,
     Intervention,
     Replacement,
+    Request,
     Sampling,
     SubjectFacts,
 )
@@ -58,7 +60,7 @@ class TransformersSubject:
         self._decoder = language_model.model.decoder
         self._check_supported()
         self.facts = self._read_facts(sources.fingerprint_of(config))
-        self._stream = ResidualStream(self._decoder.layers)
+        self.stream = ResidualStream(self._decoder.layers)
 
     @staticmethod
     def fingerprint_of(config: SubjectConfig) -> str:
@@ -93,7 +95,7 @@ class TransformersSubject:
         ids = delayed_ids(codes, special=int(self._decoder.config.pad_token_id))
         given = {"input_ids": ids.flatten(0, 1).to(self._device), "use_cache": False}
         with torch.inference_mode():
-            found = self._stream.read(hookpoints, lambda: self._decoder(**given))
+            found = self.stream.read(hookpoints, lambda: self._decoder(**given))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
     def code_losses(
@@ -111,7 +113,7 @@ class TransformersSubject:
             logits: torch.Tensor = found.unflatten(0, ids.shape[:2])
             return logits
 
-        return code_losses(logits_of, ids, self._stream, hookpoint, put)
+        return code_losses(logits_of, ids, self.stream, hookpoint, put)
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""
@@ -132,49 +134,69 @@ class TransformersSubject:
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> Generated:
         """Music for a prompt; with an empty prompt, unconditional music."""
+        request = Request(prompt, seed, tuple(interventions))
+        return self.generate_many([request], seconds, sampling=sampling)[0]
+
+    def generate_many(
+        self,
+        requests: Sequence[Request],
+        seconds: float,
+        *,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        rows: int | None = None,
+    ) -> list[Generated]:
+        """The clips of all requests, in their order; see `subjects.decoding`."""
+        from pipeline.subjects.decoding import generate_all
+
+        return generate_all(self, requests, seconds, sampling=sampling, rows=rows)
+
+    @property
+    def special(self) -> int:
+        """The token where a codebook holds no code."""
+        return int(self._decoder.config.pad_token_id)
+
+    def text_states(self, prompt: str) -> torch.Tensor:
+        """What cross-attention reads of a prompt, [token, d]."""
         import torch
 
-        from pipeline.subjects.delay import codes_of
-        from pipeline.subjects.hooks import refuse_foreign
-
-        # 1) Only vectors of this very subject: any direction of the right width would be accepted.
-        refuse_foreign(interventions, self.facts)
-        model, inputs = self._ready(prompt, sampling)
-        # 2) Sample codes with the vectors added in every step. The seed is set in a fork of the
-        #    global generator, which transformers samples from.
-        frames = max(1, round(seconds * self.facts.frame_rate))
-        recorder = _CodeRecorder()
-        with (
-            torch.random.fork_rng(devices=[self._device] if "cuda" in self._device else []),
-            torch.inference_mode(),
-            self._stream.steered(interventions),
-        ):
-            torch.manual_seed(seed)
-            audio = model.generate(
-                **inputs,
-                **_sampling_arguments(sampling),
-                stopping_criteria=[recorder],
-                # Steps: the start token, the frames, and the K − 1 steps by which the last codebook
-                # is delayed. transformers does not delay what is shorter than 2 K − 1 steps.
-                max_length=max(frames, self.facts.n_codebooks) + self.facts.n_codebooks,
-            )
-        # 3) Cut the audio to whole frames; undo the delay of the codes.
-        samples = round(frames * self.facts.sample_rate / self.facts.frame_rate)
-        return Generated(audio[0, 0, :samples].float().cpu(), codes_of(recorder.steps, frames))
-
-    def _ready(self, prompt: str, sampling: Sampling) -> tuple[Any, dict[str, Any]]:
-        """The whole model and its inputs for a prompt."""
-        model = self._whole_model(prompt)
-        if not prompt:
-            return model, dict(model.get_unconditional_inputs(num_samples=1))
+        model = self._whole_model()
         tokens = self._tokenizer([prompt], return_tensors="pt").to(self._device)
-        return model, {
-            "input_ids": tokens["input_ids"],
-            "attention_mask": tokens["attention_mask"],
-            "guidance_scale": sampling.guidance,
-        }
+        with torch.inference_mode():
+            states = model.text_encoder(**tokens).last_hidden_state
+            # As in transformers' forward: no projection where the widths are equal.
+            if hasattr(model, "enc_to_dec_proj"):
+                states = model.enc_to_dec_proj(states)
+        found: torch.Tensor = states[0]
+        return found
 
-    def _whole_model(self, prompt: str) -> Any:
+    @contextmanager
+    def stepping(
+        self, states: torch.Tensor | None
+    ) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+        """Forward passes, one step at a time, with the steps before in a cache."""
+        cache: Any = None
+
+        def forward(newest: torch.Tensor) -> torch.Tensor:
+            nonlocal cache
+            output = self._language_model(
+                input_ids=newest.reshape(-1, 1).to(self._device), encoder_hidden_states=states,
+                past_key_values=cache, use_cache=True,
+            )  # fmt: skip
+            cache = output.past_key_values
+            logits: torch.Tensor = output.logits[:, 0].unflatten(0, newest.shape)
+            return logits
+
+        yield forward
+
+    def play(self, codes: torch.Tensor) -> torch.Tensor:
+        """Audio [row, sample] float32, on the CPU, of codes [row, codebook, frame]."""
+        import torch
+
+        with torch.inference_mode():
+            played = self._codec.decode(codes[None].to(self._device), [None]).audio_values
+        return torch.Tensor(played[:, 0].float().cpu())
+
+    def _whole_model(self) -> Any:
         """Language model, codec and text encoder in one, built when first needed."""
         from pipeline.subjects.text import encoder_of, tokenizer_of
 
@@ -186,7 +208,7 @@ class TransformersSubject:
             text = encoder_of(self._folder, self._parts.text_name)
             self._whole = whole_model(self._parts, text)
             self._tokenizer = text.tokenizer
-        if prompt and self._tokenizer is None:
+        if self._tokenizer is None:
             self._tokenizer = tokenizer_of(self._folder)
         return self._whole.to(self._device)
 
@@ -238,29 +260,6 @@ class TransformersSubject:
             codec_width=int(codec.codebook_dim),
             width=int(decoder.hidden_size),
         )
-
-
-class _CodeRecorder:
-    """A stopping criterion that never stops: it captures the codes that were sampled.
-
-    (MusicGen's `generate` decodes them to audio and does not return them.)
-    """
-
-    steps: torch.Tensor
-    """[codebook, step] so far, the start token first."""
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        import torch
-
-        self.steps = input_ids.cpu()
-        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-
-
-def _sampling_arguments(sampling: Sampling) -> dict[str, Any]:
-    """transformers' arguments; unused ones are left out, since it warns about them."""
-    if sampling.top_k == 1:
-        return {"do_sample": False}
-    return {"do_sample": True, "top_k": sampling.top_k, "temperature": sampling.temperature}
 
 
 def whole_model(parts: Parts, text: TextEncoder) -> Any:

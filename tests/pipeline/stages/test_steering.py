@@ -100,7 +100,7 @@ def test_a_steered_clip_is_what_the_subject_makes_under_alpha_times_beta(
     directory: RunDirectory,
 ) -> None:
     """Each clip is generated again with the file's row of W_dec at strength α β, and no other."""
-    config = replace(CONFIG, features=1, alphas=(4.0, 8.0))
+    config = replace(CONFIG, features=1, alphas=(1.0, 8.0), seconds=1.0)
     steer(config, directory, progress=SilentProgress())
     run = config_from_dict(directory.read_json("run.json")["config"])
     subject = load_subject(run.subject, device="cpu")
@@ -108,7 +108,7 @@ def test_a_steered_clip_is_what_the_subject_makes_under_alpha_times_beta(
     tensors, _ = directory.read_tensors(f"sae/{name}/sae_weights.safetensors")
     facts = checkpoint.load(directory, name).facts
     found = rows(directory, name)
-    assert [row.alpha for row in found] == [4.0, 8.0]
+    assert [row.alpha for row in found] == [1.0, 8.0]
     assert len({row.clip for row in found}) == 2
     for row in found:
         index = int(row.feature.rpartition("/")[2])
@@ -140,7 +140,7 @@ def test_steering_raises_its_own_feature_most(finished_run: Path) -> None:
             latent = int(feature.rpartition("/")[2])
             intervention = Intervention(vector_of(stored, latent), beta)
             plain = subject.activations(codes, [hookpoint])[hookpoint][0]
-            with subject._stream.steered([intervention]):
+            with subject.stream.steered([[intervention]]):
                 steered = subject.activations(codes, [hookpoint])[hookpoint][0]
             rise = (stored.sae.preactivations(steered) - stored.sae.preactivations(plain)).mean(0)
             assert int(rise.argmax()) == latent
