@@ -14,10 +14,10 @@ from django.core.cache import cache
 
 from studyapp.core.errors import RecruitmentError, UnknownSubmissionError
 from studyapp.models import Participation
+from studyapp.recruitment.services import prolific_http
 from studyapp.recruitment.services.identities import Identity
 
 PAGE = 100
-TIMEOUT_SECONDS = 20.0
 ARRIVAL_SECONDS = 4.0
 """How long an arriving participant waits for Prolific's answer."""
 OUTAGE, OUTAGE_SECONDS = "prolific-away", 30
@@ -54,9 +54,9 @@ def _is_known(identity: Identity, external_study: str) -> bool:
     """Whether the submission exists and belongs to that person and, if given, to that study."""
     import httpx
 
-    address = f"{settings.PROLIFIC_API}/api/v1/submissions/{quote(identity.session, safe='')}/"
+    address = prolific_http.address(f"submissions/{quote(identity.session, safe='')}/")
     try:
-        answer = httpx.get(address, headers=_headers(), timeout=ARRIVAL_SECONDS)
+        answer = httpx.get(address, headers=prolific_http.headers(), timeout=ARRIVAL_SECONDS)
         if answer.status_code in (400, 404):
             return False
         answer.raise_for_status()
@@ -69,44 +69,9 @@ def _is_known(identity: Identity, external_study: str) -> bool:
     return bool(person == identity.pid and is_here)
 
 
-def _headers() -> dict[str, str]:
-    return {"Authorization": f"Token {settings.PROLIFIC_TOKEN}"}
-
-
 def submissions(external_study: str) -> Iterator[dict[str, Any]]:
-    """Yield every submission of the study, page by page."""
-    import httpx
-
-    if not settings.PROLIFIC_TOKEN:
-        raise RecruitmentError(
-            "PROLIFIC_TOKEN is not set, so the list of submissions cannot be read"
-        )
-    address = f"{settings.PROLIFIC_API}/api/v1/submissions/"
-    page = 1
-    with httpx.Client(headers=_headers(), timeout=TIMEOUT_SECONDS) as client:
-        while True:
-            parameters = {"study": external_study, "page_size": PAGE, "page": page}
-            results = _results(client, address, parameters)
-            yield from results
-            if len(results) < PAGE:
-                return
-            page += 1
-
-
-def _results(client: Any, address: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    import httpx
-
-    try:
-        answer = client.get(address, params=parameters)
-        answer.raise_for_status()
-        results: list[dict[str, Any]] = answer.json()["results"]
-        needed = {"id", "participant_id", "status"}
-        if not all(needed <= set(one) for one in results):
+    """Yield every submission of the study."""
+    for one in prolific_http.pages("submissions/", study=external_study, page_size=str(PAGE)):
+        if not {"id", "participant_id", "status"} <= set(one):
             raise RecruitmentError("Prolific's list lacks id, participant_id or status")
-    except httpx.HTTPStatusError as error:
-        raise RecruitmentError(
-            f"Prolific answered with status {error.response.status_code}"
-        ) from error
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise RecruitmentError(f"Prolific cannot be read: {type(error).__name__}") from error
-    return results
+        yield one

@@ -1,59 +1,210 @@
-"""A local server with the part of Prolific's API that is used: submissions."""
+"""A local server with the part of Prolific's API that is used, and with Prolific's own rules.
+
+Past the last page of a list it answers 404; places of a published study only grow; a rejection
+needs a category and 100 characters; approving twice approves once, but paying a bonus twice pays
+twice; a busy server answers 429.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, urlencode, urlparse
 
 TOKEN = "a-researchers-token"
+STUDY = "their-study"
+MOST_PER_PAGE = 100
+FEE = 1.4
+"""What a participant's reward costs, with Prolific's fee and tax."""
+NEEDED = ("name", "description", "external_study_url", "prolific_id_option", "completion_codes",
+          "total_available_places", "estimated_completion_time", "reward")  # fmt: skip
+TURNS = {"PUBLISH": ("UNPUBLISHED", "ACTIVE"), "PAUSE": ("ACTIVE", "PAUSED"),
+         "START": ("PAUSED", "ACTIVE")}  # fmt: skip
+
+
+class RuleError(Exception):
+    """A request that breaks a rule."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
 
 
 class Prolific(ThreadingHTTPServer):
-    """Serves the submissions of one study; if `broken` is set, every response has that status."""
+    """Serves studies, and the submissions of one of them."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.submissions: list[dict[str, Any]] = []
+        self.studies: dict[str, dict[str, Any]] = {}
+        self.bulks: dict[str, list[tuple[str, int]]] = {}
+        self.paid: list[tuple[str, int]] = []
+        """Every bonus that was paid: submission and cents."""
         self.broken = 0
+        """If set, every response has that status, and nothing is done."""
+        self.busy = 0
+        """How many of the next requests are answered with 429."""
+        self.before: Callable[[str], None] | None = None
+        self.after: Callable[[str], None] | None = None
+        """Called with `METHOD path` before something is done, and before it is answered."""
         self.asked: list[str] = []
+        self.elsewhere = ""
+        """If set, lists lead on to this host."""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def submit(self, pid: str, session: str, status: str) -> None:
-        self.submissions.append({"id": session, "participant_id": pid, "status": status})
+        self.submissions.append(
+            {"id": session, "participant_id": pid, "status": status, "return_requested": None,
+             "bonus_payments": [], "study_code": ""}
+        )  # fmt: skip
+
+    def submission(self, name: str) -> dict[str, Any]:
+        found = [one for one in self.submissions if name in (one["id"], one["participant_id"])]
+        if not found:
+            raise RuleError(404, "no such submission")
+        return found[0]
+
+    def study(self, name: str) -> dict[str, Any]:
+        if name == STUDY and name not in self.studies:
+            self.studies[name] = _study(name, {"reward": 200, "total_available_places": 10})
+            self.studies[name]["status"] = "ACTIVE"
+        if name not in self.studies:
+            raise RuleError(404, "no such study")
+        return self.studies[name]
+
+
+def _study(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": name, "status": "UNPUBLISHED", "currency_code": "GBP", "places_taken": 0,
+        **given, "total_cost": given["reward"] * given["total_available_places"] * FEE,
+    }  # fmt: skip
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Prolific
 
     def do_GET(self) -> None:
+        self._reply(self._get)
+
+    def do_POST(self) -> None:
+        self._reply(self._post)
+
+    def do_PATCH(self) -> None:
+        self._reply(self._patch)
+
+    def _reply(self, act: Callable[[list[str], dict[str, Any]], object]) -> None:
         self.server.asked.append(self.path)
-        address = urlparse(self.path)
-        given = {name: values[0] for name, values in parse_qs(address.query).items()}
+        length = int(self.headers.get("Content-Length") or 0)
+        content = json.loads(self.rfile.read(length)) if length else {}
+        what = f"{self.command} {urlparse(self.path).path}"
         if self.server.broken:
             return self._answer(self.server.broken, {"error": "broken"})
+        if self.server.busy:
+            self.server.busy -= 1
+            return self._answer(429, {"error": {"detail": "too many requests"}})
         if self.headers.get("Authorization") != f"Token {TOKEN}":
             return self._answer(401, {"error": "no token"})
-        if address.path.startswith("/api/v1/submissions/") and not address.query:
-            return self._one(address.path.split("/")[-2])
-        if address.path != "/api/v1/submissions/" or given.get("study") != "their-study":
-            return self._answer(404, {"error": "unknown"})
-        size, page = int(given["page_size"]), int(given["page"])
-        part = self.server.submissions[size * (page - 1) : size * page]
-        return self._answer(200, {"results": part})
+        if self.server.before is not None:
+            self.server.before(what)
+        try:
+            done = act(urlparse(self.path).path.split("/")[3:-1], content)
+        except RuleError as refusal:
+            return self._answer(refusal.status, {"error": {"detail": refusal.detail}})
+        if self.server.after is not None:
+            self.server.after(what)
+        return self._answer(200, done)
 
-    def _one(self, session: str) -> None:
-        found = [one for one in self.server.submissions if one["id"] == session]
-        if not found:
-            return self._answer(404, {"error": "unknown"})
-        return self._answer(200, found[0] | {"study_id": "their-study"})
+    def _get(self, path: list[str], _: dict[str, Any]) -> object:
+        match path:
+            case ["submissions"]:
+                return self._list()
+            case ["submissions", name]:
+                return self.server.submission(name) | {"study_id": STUDY}
+            case ["studies"]:
+                return self._page([*self.server.studies.values()])
+            case ["studies", name]:
+                return self.server.study(name)
+        raise RuleError(404, "unknown address")
+
+    def _post(self, path: list[str], given: dict[str, Any]) -> object:
+        match path:
+            case ["studies"]:
+                return self._create(given)
+            case ["studies", name, "transition"]:
+                return _turn(self.server.study(name), given)
+            case ["submissions", "bonus-payments"]:
+                return self._set_up(given)
+            case ["bulk-bonus-payments", name, "pay"]:
+                return self._pay(name)
+            case ["submissions", name, "transition"]:
+                return _judge(self.server.submission(name), given)
+            case ["submissions", name, "request-return"]:
+                return _ask_back(self.server.submission(name), given)
+        raise RuleError(404, "unknown address")
+
+    def _patch(self, path: list[str], given: dict[str, Any]) -> object:
+        found, wanted = self.server.study(path[1]), given["total_available_places"]
+        if found["status"] != "UNPUBLISHED" and wanted < found["total_available_places"]:
+            raise RuleError(400, "total_available_places can only grow")
+        found.update(given)
+        found["total_cost"] = found["reward"] * wanted * FEE
+        return found
+
+    def _list(self) -> object:
+        if self._query().get("study") != STUDY:
+            raise RuleError(404, "unknown study")
+        return self._page(self.server.submissions)
+
+    def _page(self, rows: list[dict[str, Any]]) -> object:
+        given = self._query()
+        size = min(int(given.get("page_size", 20)), MOST_PER_PAGE)
+        page = int(given.get("page", 1))
+        part = rows[size * (page - 1) : size * page]
+        if not part and page > 1:
+            raise RuleError(404, "Invalid page.")
+        host = self.server.elsewhere or self.server.url
+        onward = f"{host}{urlparse(self.path).path}?{urlencode(given | {'page': page + 1})}"
+        link = {"href": onward if size * page < len(rows) else None, "title": "Next"}
+        return {"results": part, "_links": {"next": link}, "meta": {"count": len(rows)}}
+
+    def _query(self) -> dict[str, str]:
+        found = parse_qs(urlparse(self.path).query)
+        return {name: values[0] for name, values in found.items()}
+
+    def _create(self, given: dict[str, Any]) -> object:
+        if missing := [name for name in NEEDED if not given.get(name)]:
+            raise RuleError(400, f"{missing[0]} is required")
+        codes = [one["code"] for one in given["completion_codes"]]
+        if len(codes) != len(set(codes)):
+            raise RuleError(400, "each completion code must be unique")
+        name = f"study{len(self.server.studies)}"
+        self.server.studies[name] = _study(name, given)
+        return self.server.studies[name]
+
+    def _set_up(self, given: dict[str, Any]) -> object:
+        lines = [line.split(",") for line in given["csv_bonuses"].split("\n") if line]
+        amounts = [
+            (self.server.submission(who)["id"], round(float(amount) * 100)) for who, amount in lines
+        ]
+        name = f"bulk{len(self.server.bulks)}"
+        self.server.bulks[name] = amounts
+        total = sum(cents for _, cents in amounts)
+        return {"id": name, "amount": total, "total_amount": total * FEE}
+
+    def _pay(self, name: str) -> object:
+        if name not in self.server.bulks:
+            raise RuleError(404, "no such payment")
+        for who, cents in self.server.bulks[name]:
+            self.server.paid.append((who, cents))
+            self.server.submission(who)["bonus_payments"].append(cents)
+        return {}
 
     def _answer(self, status: int, content: object) -> None:
         body = json.dumps(content).encode()
@@ -65,6 +216,36 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _turn(found: dict[str, Any], given: dict[str, Any]) -> object:
+    start, end = TURNS[given["action"]]
+    if found["status"] != start:
+        raise RuleError(400, f"the study is {found['status']}")
+    found["status"] = end
+    return found
+
+
+def _judge(found: dict[str, Any], given: dict[str, Any]) -> object:
+    ends = {"APPROVE": "APPROVED", "REJECT": "REJECTED"}
+    wanted = ends[given["action"]]
+    if found["status"] == wanted:
+        return found
+    if found["status"] != "AWAITING REVIEW":
+        raise RuleError(400, f"the submission is {found['status']}")
+    if wanted == "REJECTED" and (
+        len(given.get("message", "")) < 100 or not given.get("rejection_category")
+    ):
+        raise RuleError(400, "a rejection needs a category and at least 100 characters")
+    found["status"] = wanted
+    return found
+
+
+def _ask_back(found: dict[str, Any], given: dict[str, Any]) -> object:
+    if not given.get("request_return_reasons"):
+        raise RuleError(400, "request_return_reasons is required")
+    found["return_requested"] = "2026-01-01T00:00:00Z"
+    return found
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from studyapp.core.errors import RecruitmentError, StudyError
 from studyapp.models import Delivery, Participation, Recruitment, Study
 from studyapp.models.steps import all_steps
 from studyapp.participation.services import assignment
-from studyapp.recruitment.services import configuration, prolific, prolific_api
+from studyapp.recruitment.services import configuration, prolific, prolific_api, prolific_http
 from studyapp.studies.services import lifecycle
 from tests.studyapp import passages
 from tests.studyapp.factories import make_study
@@ -189,6 +189,36 @@ def test_the_list_of_submissions_makes_up_for_lost_messages(
     assert [people[name].status for name in ("ann", "ben")] == ["timed_out", "active"]
     assert len(service.asked) == 2
     assert prolific.reconcile(study=study).reclaimed == {}
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 200, 201])
+def test_the_whole_list_is_read_and_nothing_past_its_end(
+    service: Prolific, study: Study, count: int
+) -> None:
+    """Past the last page Prolific answers 404."""
+    for number in range(count):
+        service.submit(pid(f"{number}"), f"s-{number}", "APPROVED")
+    assert prolific.reconcile(study=study).submissions == count
+    assert len(service.asked) == max(-(-count // prolific_api.PAGE), 1)
+
+
+def test_the_token_is_sent_to_no_other_host(service: Prolific, study: Study) -> None:
+    for number in range(101):
+        service.submit(pid(f"{number}"), f"s-{number}", "APPROVED")
+    service.elsewhere = "http://127.0.0.1:9"
+    with pytest.raises(RecruitmentError, match="leads to another host"):
+        prolific.reconcile(study=study)
+
+
+def test_a_busy_service_is_asked_again_a_few_times(
+    service: Prolific, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prolific_http, "WAITS", (0.0, 0.0, 0.0))
+    service.busy = 3
+    assert prolific.reconcile(study=study).submissions == 0
+    service.busy = 4
+    with pytest.raises(RecruitmentError, match="status 429"):
+        prolific.reconcile(study=study)
 
 
 def test_without_a_name_every_study_that_is_listed_there_is_compared(
