@@ -53,5 +53,5 @@ def _of_participants(name: str, folder: Path) -> Mapping[str, float] | str:
         return f"{FILE} has no column {column}"
     given = {r["participation"]: (i, r[column]) for i, r in enumerate(rows, 2) if r.get(column)}
     if name == HEADPHONES:
-        return {key: float(text == "true") for key, (_, text) in given.items()}
+        return {key: float(text.lower() == "true") for key, (_, text) in given.items()}
     return {key: decimal(FILE, i, column, text) for key, (i, text) in given.items()}

@@ -14,6 +14,7 @@ from analysis.models.data import prepare
 from analysis.models.joint import fit_joint
 from analysis.models.latent_levels import latent_levels
 from analysis.models.moderators import describe_moderators, fit_slopes
+from analysis.reading.moderators import moderator
 from tests.analysis.factories import full_rows, write_csv
 from tests.analysis.models.simulated import simulated
 
@@ -58,6 +59,13 @@ def test_a_moderator_that_is_missing_or_constant_has_one_line(tmp_path: Path) ->
     frame["trial"] = np.arange(len(frame))
     [none], _ = describe_moderators(None, frame, ["trial_number"], tmp_path)
     assert none.reason == "no joint model of at least two methods was fitted"
+
+
+def test_a_headphone_check_is_passed_in_capitals_too(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"participation": ["p1", "p2"]})
+    (tmp_path / "participants.csv").write_text("participation,headphones\np1,True\np2,False\n")
+    values, reason = moderator("headphones", frame, tmp_path)
+    assert (values.tolist(), reason) == ([1.0, 0.0], "")
 
 
 def test_the_command_s_moderators_are_one_exploratory_table(tmp_path: Path) -> None:
