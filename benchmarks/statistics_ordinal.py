@@ -111,9 +111,7 @@ def main() -> None:
         analysis = analyse(path, Settings(resamples=100))
         written = r_files(analysis.summary, analysis.responses)
         written |= choice_files(analysis.summary, analysis.responses)
-        written |= confirmatory_files(
-            analysis.summary, analysis.responses, analysis.joint, analysis.bound
-        )
+        written |= confirmatory_files(analysis.summary, analysis.responses, analysis.bound)
         for relative, text in written.items():
             target = folder / relative
             target.parent.mkdir(parents=True, exist_ok=True)

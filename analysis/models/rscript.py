@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.estimates.results import Summary
 from analysis.estimates.strata import strata_of
-from analysis.models.joint import NODES
+from analysis.models.joint import nodes_for
 from analysis.models.link_functions import LINKS
 from analysis.models.mixed import ALL_METHODS
 from analysis.reading.table import RUN_SEPARATOR, Responses
@@ -22,8 +22,32 @@ given <- commandArgs(trailingOnly = TRUE)
 folder <- if (length(given)) given[1] else "."
 table_of <- function(name, ...) read.csv(
   file.path(folder, "tables", name), fileEncoding = "UTF-8", na.strings = character(0), ...)
+
+# What a mixed model of all methods is fitted to: the first method in order is the reference.
+prepared <- function(d) {
+  d$method <- factor(d$method, levels = sort(unique(d$method), method = "radix"))
+  d$participant <- factor(d$participation)
+  d$feature <- factor(d$feature)
+  d$stratum <- factor(d$stratum)
+  d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
+  d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
+  d
+}
+# Its formula; with several studies or versions they are a fixed factor.
+formula_of <- function(outcome, random, d) {
+  fixed <- if (nlevels(d$stratum) > 1) "method + stratum" else "method"
+  each <- paste0("(1 | ", strsplit(random, "+", fixed = TRUE)[[1]], ")", collapse = " + ")
+  as.formula(paste(outcome, "~", fixed, "+", each), env = parent.frame())
+}
 """
-"""How each script finds its tables."""
+"""How each script finds its tables, and sets up a mixed model."""
+
+READ_RATINGS = """\
+ratings <- table_of("ratings.csv", colClasses = c(rep("character", 4), "integer"))
+"""
+READ_CHOICES = """\
+choices <- table_of("choices.csv", colClasses = c(rep("character", 5), "integer", "numeric"))
+"""
 
 CLOSING = """
 rows <- lapply(seq_len(nrow(models)), function(i) tryCatch(
@@ -53,8 +77,8 @@ SCRIPT = (
 suppressPackageStartupMessages(library(ordinal))
 """
     + OPENING
+    + READ_RATINGS
     + """\
-ratings <- table_of("ratings.csv", colClasses = c(rep("character", 4), "integer"))
 told <- table_of("mixed_models.csv", colClasses = c(rep("character", 4), "integer",
                                                     "character", "numeric"))
 models <- told[!duplicated(told$link), c("link", "random", "nodes")]
@@ -69,18 +93,10 @@ marginal <- function(score, b, tau, alpha, values, link) {
 SCORES <- list(mean_confidence = function(v) v, share_at_least_4 = function(v) (v >= 4) * 1)
 
 recompute <- function(m) {
-  d <- ratings
-  methods <- sort(unique(d$method), method = "radix")
+  d <- prepared(ratings)
+  methods <- levels(d$method)
   d$rating <- factor(d$rating, ordered = TRUE)
-  d$method <- factor(d$method, levels = methods)
-  d$participant <- factor(d$participation)
-  d$feature <- factor(d$feature)
-  d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
-  d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
-  random <- strsplit(m$random, "+", fixed = TRUE)[[1]]
-  d$stratum <- factor(d$stratum)
-  fixed <- if (nlevels(d$stratum) > 1) "rating ~ method + stratum +" else "rating ~ method +"
-  formula <- as.formula(paste(fixed, paste0("(1 | ", random, ")", collapse = " + ")))
+  formula <- formula_of("rating", m$random, d)
   start <- proc.time()[["elapsed"]]
   fit <- clmm(formula, data = d, link = m$link, nAGQ = m$nodes)
   seconds <- proc.time()[["elapsed"]] - start
@@ -126,21 +142,34 @@ def r_files(summary: Summary, responses: Responses) -> dict[str, str]:
     models = _models(summary)
     if models.empty:
         return {}
-    rated = responses.ratings
-    ratings = pd.DataFrame(
-        {
-            "participation": rated["participation"],
-            "method": rated["method"],
-            "feature": rated["feature_key"].str.replace(RUN_SEPARATOR, " · "),
-            "stratum": strata_of(rated),
-            "rating": rated["rating"],
-        }
-    )
     return {
         "mixed_models.R": SCRIPT,
-        "tables/mixed_models.csv": models.to_csv(index=False, lineterminator="\r\n"),
-        "tables/ratings.csv": ratings.to_csv(index=False, lineterminator="\r\n"),
+        "tables/mixed_models.csv": csv_of(models),
+        **ratings_table(responses),
     }
+
+
+def ratings_table(responses: Responses) -> dict[str, str]:
+    """`READ_RATINGS`'s table, by its path."""
+    rated = responses.ratings
+    return {"tables/ratings.csv": csv_of(units_of(rated).assign(rating=rated["rating"]))}
+
+
+def units_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Who rated what under which method, and the study and version."""
+    return pd.DataFrame(
+        {
+            "participation": frame["participation"],
+            "method": frame["method"],
+            "feature": frame["feature_key"].str.replace(RUN_SEPARATOR, " · "),
+            "stratum": strata_of(frame),
+        }
+    )
+
+
+def csv_of(frame: pd.DataFrame) -> str:
+    """A table as a script reads it."""
+    return str(frame.to_csv(index=False, lineterminator="\r\n"))
 
 
 def _models(summary: Summary) -> pd.DataFrame:
@@ -170,7 +199,7 @@ def model_of(summary: Summary, prefix: str) -> dict[str, object]:
         for e in summary.estimates
         if e.name.startswith(start) and e.method == ALL_METHODS and e.value is not None
     ]
-    return {"random": "+".join(random), "nodes": NODES if len(random) == 1 else 1}
+    return {"random": "+".join(random), "nodes": nodes_for(len(random))}
 
 
 def rows_of(

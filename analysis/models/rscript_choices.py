@@ -9,10 +9,24 @@ import pandas as pd
 
 from analysis.estimates.choices.outcomes import candidates, identification
 from analysis.estimates.results import Summary
-from analysis.estimates.strata import strata_of
 from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION, Outcome
-from analysis.models.rscript import CLOSING, OPENING, rows_of
-from analysis.reading.table import RUN_SEPARATOR, Responses
+from analysis.models.rscript import CLOSING, OPENING, READ_CHOICES, csv_of, rows_of, units_of
+from analysis.reading.table import Responses
+
+OUTCOMES = (IDENTIFICATION, FIRST_LABEL)
+
+FLOORED = """\
+# P(hit) = g + (1 - g) F(eta), with the guessing floor g of each trial.
+family_of <- function(g) {
+  if (!any(g > 0)) return(binomial)
+  link <- structure(list(
+    linkfun = function(mu) qlogis(pmin(pmax((mu - g) / (1 - g), 1e-12), 1 - 1e-12)),
+    linkinv = function(eta) g + (1 - g) * plogis(eta),
+    mu.eta = function(eta) (1 - g) * dlogis(eta),
+    valideta = function(eta) TRUE, name = "floored logit"), class = "link-glm")
+  binomial(link)  # a name: binomial looks at the expression, which must fit one line
+}
+"""
 
 SCRIPT = (
     """\
@@ -27,35 +41,23 @@ SCRIPT = (
 suppressPackageStartupMessages(library(lme4))
 """
     + OPENING
+    + READ_CHOICES
     + """\
-choices <- table_of("choices.csv", colClasses = c(rep("character", 5), "integer", "numeric"))
 told <- table_of("choice_models.csv", colClasses = c(rep("character", 4), "integer",
                                                      "character", "numeric"))
 models <- told[!duplicated(told$outcome), c("outcome", "random", "nodes")]
 
-# P(hit) = g + (1 - g) F(eta), with the guessing floor g of each trial.
-floored <- function(g) structure(list(
-  linkfun = function(mu) qlogis(pmin(pmax((mu - g) / (1 - g), 1e-12), 1 - 1e-12)),
-  linkinv = function(eta) g + (1 - g) * plogis(eta),
-  mu.eta = function(eta) (1 - g) * dlogis(eta),
-  valideta = function(eta) TRUE, name = "floored logit"), class = "link-glm")
+"""
+    + FLOORED
+    + """\
+CONTROL <- glmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9, maxfun = 1e5),
+                        tolPwrss = 1e-12)
 
 recompute <- function(m) {
-  d <- choices[choices$outcome == m$outcome, ]
-  methods <- sort(unique(d$method), method = "radix")
-  d$method <- factor(d$method, levels = methods)
-  d$participant <- factor(d$participation)
-  d$feature <- factor(d$feature)
-  d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
-  d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
-  random <- strsplit(m$random, "+", fixed = TRUE)[[1]]
-  d$stratum <- factor(d$stratum)
-  fixed <- if (nlevels(d$stratum) > 1) "hit ~ method + stratum +" else "hit ~ method +"
-  formula <- as.formula(paste(fixed, paste0("(1 | ", random, ")", collapse = " + ")))
-  family <- if (any(d$guess > 0)) binomial(floored(d$guess)) else binomial
-  control <- glmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9, maxfun = 1e5),
-                          tolPwrss = 1e-12)
-  fit <- glmer(formula, data = d, family = family, nAGQ = m$nodes, control = control)
+  d <- prepared(choices[choices$outcome == m$outcome, ])
+  methods <- levels(d$method)
+  formula <- formula_of("hit", m$random, d)
+  fit <- glmer(formula, data = d, family = family_of(d$guess), nAGQ = m$nodes, control = CONTROL)
   own <- paste0("method", methods[-1])
   beta <- c(0, unname(fixef(fit)[own]))
   covariance <- as.matrix(vcov(fit, use.hessian = TRUE))[own, own, drop = FALSE]
@@ -79,36 +81,34 @@ recompute <- function(m) {
 
 def choice_files(summary: Summary, responses: Responses) -> dict[str, str]:
     """The script and its tables, by path; empty if no mixed logistic model was fitted."""
-    outcomes = (IDENTIFICATION, FIRST_LABEL)
     models = pd.DataFrame(
         [
             row
-            for outcome in outcomes
+            for outcome in OUTCOMES
             for row in rows_of(summary, f"logistic_{outcome.name}_", {"outcome": outcome.name})
         ]
     )
     if models.empty:
         return {}
-    choices = pd.concat([_choices(responses, outcome) for outcome in outcomes])
     return {
         "choice_models.R": SCRIPT,
-        "tables/choice_models.csv": models.to_csv(index=False, lineterminator="\r\n"),
-        "tables/choices.csv": choices.to_csv(index=False, lineterminator="\r\n"),
+        "tables/choice_models.csv": csv_of(models),
+        **choices_table(responses),
     }
+
+
+def choices_table(responses: Responses) -> dict[str, str]:
+    """`READ_CHOICES`'s table, by its path."""
+    choices = pd.concat([_choices(responses, outcome) for outcome in OUTCOMES])
+    return {"tables/choices.csv": csv_of(choices)}
 
 
 def _choices(responses: Responses, outcome: Outcome) -> pd.DataFrame:
     """What a model is fitted to; without a floor `guess` is 0."""
     trials = identification(responses) if outcome.floor else candidates(responses)
-    frame = trials.frame
-    return pd.DataFrame(
-        {
-            "outcome": outcome.name,
-            "participation": frame["participation"],
-            "method": frame["method"],
-            "feature": frame["feature_key"].str.replace(RUN_SEPARATOR, " · "),
-            "stratum": strata_of(frame),
-            "hit": trials.hit.astype(int),
-            "guess": trials.guess if outcome.floor and trials.known else 0.0,
-        }
+    found = units_of(trials.frame).assign(
+        hit=trials.hit.astype(int),
+        guess=trials.guess if outcome.floor and trials.known else 0.0,
     )
+    found.insert(0, "outcome", outcome.name)
+    return found

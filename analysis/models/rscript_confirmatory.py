@@ -1,38 +1,41 @@
-"""An R script that recomputes every confirmatory test of a report, and one that does it by Bayes.
+"""An R script that recomputes every confirmatory test of a report.
 
-`confirmatory_tests.R` needs only base R for the tests of differences, and `ordinal` or `lme4` for
-those of mixed models. `bayes_models.R` fits the joint ordinal model with `brms`, with stated
-priors. Both are the same for every report; names and numbers are in tables that they read.
+It needs only base R for the tests of differences, and `ordinal` or `lme4` for those of mixed
+models. As `rscript`, with its tables of ratings and choices, and one of the tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pandas as pd
 
-from analysis.estimates.choices.outcomes import Trials, candidates, identification
-from analysis.estimates.hypothesis_tests import CONFIRMATORY
 from analysis.estimates.results import HypothesisTest, Summary
-from analysis.estimates.strata import strata_of
-from analysis.models.joint import NODES, Joint
-from analysis.models.rscript import OPENING
+from analysis.models.mixed_choices import FIRST_LABEL, IDENTIFICATION
+from analysis.models.rscript import (
+    OPENING,
+    READ_CHOICES,
+    READ_RATINGS,
+    csv_of,
+    model_of,
+    ratings_table,
+)
+from analysis.models.rscript_choices import FLOORED, choices_table
 from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST
-from analysis.reading.table import RUN_SEPARATOR, Responses
+from analysis.reading.table import Responses
 
+RATING = "rating"
 KINDS = {
-    ACCURACY_TEST: "accuracy",
-    "logistic_identification_wald": "accuracy",
-    FIRST_LABEL_TEST: "first_label",
-    "logistic_first_label_wald": "first_label",
+    ACCURACY_TEST: IDENTIFICATION.name,
+    "logistic_identification_wald": IDENTIFICATION.name,
+    FIRST_LABEL_TEST: FIRST_LABEL.name,
+    "logistic_first_label_wald": FIRST_LABEL.name,
 }
-"""The values that a test is of; all others are of ratings."""
+"""The outcome of the choices that a test is of; all others are of ratings."""
 MIXED = {
-    "clmm_logit_wald": "clmm_logit_sd_",
-    "logistic_identification_wald": "logistic_identification_sd_",
-    "logistic_first_label_wald": "logistic_first_label_sd_",
+    "clmm_logit_wald": "clmm_logit_",
+    "logistic_identification_wald": "logistic_identification_",
+    "logistic_first_label_wald": "logistic_first_label_",
 }
-"""Tests of mixed models, and how the names of their random effects' estimates begin."""
+"""Tests of mixed models, and how the names of the model's estimates begin."""
 
 TESTS = (
     """\
@@ -45,11 +48,24 @@ TESTS = (
 """
     + OPENING
     + """\
-values <- table_of("confirmatory_values.csv",
-                   colClasses = c(rep("character", 5), "numeric", "numeric", "numeric"))
-values$stratum <- paste("study", values$stratum)  # never empty, as names cannot be
 told <- table_of("confirmatory_tests.csv",
                  colClasses = c(rep("character", 5), rep("numeric", 7)))
+"""
+    + READ_RATINGS
+    + """\
+units <- c("participation", "method", "feature", "stratum")
+values <- data.frame(ratings[units], kind = "rating", value = as.numeric(ratings$rating),
+                     hit = 0, guess = 0)
+if (any(told$kind != "rating")) {
+  """
+    + READ_CHOICES
+    + """\
+  # A hit corrected for chance; where nothing is guessed it stays as it is.
+  values <- rbind(values, data.frame(
+    choices[units], kind = choices$outcome, value = (choices$hit - choices$guess) /
+      (1 - choices$guess), hit = choices$hit, guess = choices$guess))
+}
+values$stratum <- paste("study", values$stratum)  # never empty, as names cannot be
 
 # Variance of a statistic from the influences u of the ratings, clustered by g: G/(G-1) sum u_g^2.
 clustered <- function(u, g) { s <- rowsum(u, g); nrow(s) / (nrow(s) - 1) * sum(s^2) }
@@ -177,30 +193,19 @@ sign_flips <- function(d, row) {
   hits <- sum(abs(signs %*% gap) / n >= abs(mean(gap)) * (1 - 1e-9))
   c(statistic = mean(gap), df = NA, p = if (exact) hits / nrow(signs) else (hits + 1) / 10001)
 }
+"""
+    + FLOORED
+    + """\
 # Contrast of a mixed model of all methods: all values of its kind, not only the two methods'.
 mixed <- function(row) {
-  d <- values[values$kind == row$kind, ]
-  d$method <- factor(d$method, levels = sort(unique(d$method), method = "radix"))
-  d$participant <- factor(d$participation); d$feature <- factor(d$feature)
-  d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
-  d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
-  random <- paste0("(1 | ", strsplit(row$random, "+", fixed = TRUE)[[1]], ")", collapse = " + ")
-  fixed <- if (length(unique(d$stratum)) > 1) "method + stratum" else "method"
+  d <- prepared(values[values$kind == row$kind, ])
   if (row$kind == "rating") {
     d$y <- factor(d$value, ordered = TRUE)
-    fit <- ordinal::clmm(as.formula(paste("y ~", fixed, "+", random)), data = d,
-                         nAGQ = row$nodes)
+    fit <- ordinal::clmm(formula_of("y", row$random, d), data = d, nAGQ = row$nodes)
     beta <- coef(fit); covariance <- vcov(fit)
   } else {
-    g <- d$guess
-    link <- structure(list(
-      linkfun = function(mu) qlogis(pmin(pmax((mu - g) / (1 - g), 1e-12), 1 - 1e-12)),
-      linkinv = function(eta) g + (1 - g) * plogis(eta),
-      mu.eta = function(eta) (1 - g) * dlogis(eta),
-      valideta = function(eta) TRUE, name = "floored logit"), class = "link-glm")
     fit <- lme4::glmer(
-      as.formula(paste("hit ~", fixed, "+", random)), data = d, nAGQ = row$nodes,
-      family = if (any(g > 0)) binomial(link) else binomial,
+      formula_of("hit", row$random, d), data = d, nAGQ = row$nodes, family = family_of(d$guess),
       control = lme4::glmerControl(optimizer = "bobyqa", tolPwrss = 1e-12,
                                    optCtrl = list(rhoend = 1e-9, maxfun = 1e5)))
     beta <- lme4::fixef(fit); covariance <- as.matrix(vcov(fit, use.hessian = TRUE))
@@ -239,124 +244,32 @@ if (!is.null(found)) write.csv(found, stdout(), row.names = FALSE, na = "")
 """
 )
 
-BAYES = (
-    """\
-# The report's joint ordinal model by Bayes, with brms (Buerkner 2017, J. Statistical Software 80).
-#
-#   Rscript bayes_models.R [folder of the report]
-#
-# Needs the package brms and a compiler. The same model as mixed_models.R: cumulative, random
-# participants, features and their interactions with the method as far as the report's model has
-# them. Priors: normal(0, 1.5) on differences of methods, which puts 95 % of them within 3 logits;
-# student_t(3, 0, 2.5) on thresholds; exponential(1) on standard deviations.
 
-suppressPackageStartupMessages(library(brms))
-"""
-    + OPENING
-    + """\
-values <- table_of("confirmatory_values.csv",
-                   colClasses = c(rep("character", 5), "numeric", "numeric", "numeric"))
-asked <- table_of("bayes_models.csv", colClasses = c("character", "character", "numeric"))
-d <- values[values$kind == "rating", ]
-methods <- sort(unique(d$method), method = "radix")
-d$method <- factor(d$method, levels = methods)
-d$rating <- factor(d$value, ordered = TRUE)
-d$participant <- factor(d$participation)
-d$feature <- factor(d$feature)
-d$participant_method <- interaction(d$participant, d$method, drop = TRUE)
-d$feature_method <- interaction(d$feature, d$method, drop = TRUE)
-random <- strsplit(asked$random[1], "+", fixed = TRUE)[[1]]
-fixed <- if (length(unique(d$stratum)) > 1) "method + stratum" else "method"
-formula <- bf(as.formula(paste("rating ~", fixed, "+",
-                               paste0("(1 | ", random, ")", collapse = " + "))))
-priors <- c(set_prior("normal(0, 1.5)", class = "b"),
-            set_prior("student_t(3, 0, 2.5)", class = "Intercept"),
-            set_prior("exponential(1)", class = "sd"))
-level <- 0.95
-
-summarise <- function(fit, link) {
-  draws <- as.data.frame(fit)
-  beta <- cbind(0, as.matrix(draws[, paste0("b_method", make.names(methods[-1])), drop = FALSE]))
-  colnames(beta) <- methods
-  # Region of practical equivalence on the latent scale: a tenth of its noise's standard deviation
-  # (Kruschke 2018, Advances in Methods and Practices in Psychological Science 1, 270-280).
-  rope <- 0.1 * if (link == "logit") pi / sqrt(3) else 1
-  pairs <- asked[nzchar(asked$comparison), ]
-  contrasts <- lapply(strsplit(pairs$comparison, "\\x1f", fixed = TRUE), function(ab) {
-    x <- beta[, ab[1]] - beta[, ab[2]]
-    ends <- quantile(x, c((1 - level) / 2, (1 + level) / 2))
-    data.frame(link = link, quantity = "latent difference", a = ab[1], b = ab[2],
-               median = median(x), low = ends[[1]], high = ends[[2]],
-               above_0 = mean(x > 0), in_rope = mean(abs(x) < rope), rope = rope)
-  })
-  # Differences of mean ratings of new listeners and features, against the report's own bound of
-  # equivalence: the random effects' total spread is drawn for each posterior sample.
-  sds <- as.matrix(draws[, grepl("^sd_.*__Intercept$", names(draws)), drop = FALSE])
-  alpha <- as.matrix(draws[, grepl("^b_Intercept\\\\[", names(draws)), drop = FALSE])
-  cdf <- if (link == "logit") plogis else pnorm
-  scores <- as.numeric(levels(d$rating))
-  z <- qnorm((1:99 - 0.5) / 99)
-  mean_of <- function(m) vapply(seq_len(nrow(beta)), function(i) {
-    eta <- beta[i, m] + sqrt(sum(sds[i, ]^2)) * z
-    scores[1] + mean(vapply(eta, function(e) sum(diff(scores) * cdf(e - alpha[i, ])), 0))
-  }, 0)
-  means <- vapply(methods, mean_of, numeric(nrow(beta)))
-  differences <- lapply(strsplit(pairs$comparison, "\\x1f", fixed = TRUE), function(ab) {
-    x <- means[, ab[1]] - means[, ab[2]]
-    ends <- quantile(x, c((1 - level) / 2, (1 + level) / 2))
-    data.frame(link = link, quantity = "difference of mean ratings", a = ab[1], b = ab[2],
-               median = median(x), low = ends[[1]], high = ends[[2]],
-               above_0 = mean(x > 0), in_rope = mean(abs(x) < asked$bound[1]),
-               rope = asked$bound[1])
-  })
-  do.call(rbind, c(contrasts, differences))
-}
-found <- lapply(c("logit", "probit"), function(link) {
-  fit <- brm(formula, data = d, family = cumulative(link), prior = priors, seed = 1,
-             chains = 4, iter = 4000, control = list(adapt_delta = 0.95))
-  message(link, ": largest Rhat ", signif(max(rhat(fit), na.rm = TRUE), 4))
-  summarise(fit, link)
-})
-write.csv(do.call(rbind, found), stdout(), row.names = FALSE)
-"""
-)
-
-
-def confirmatory_files(
-    summary: Summary, responses: Responses, joint: Joint | None, bound: float
-) -> dict[str, str]:
-    """Both scripts and their tables, by path; without confirmatory tests or a model, none of it."""
-    tests = [t for t in summary.tests if t.family == CONFIRMATORY and t.statistic is not None]
-    found: dict[str, str] = {}
-    if tests:
-        rows = pd.DataFrame([_row(t, summary, bound) for t in tests])
-        found["confirmatory_tests.R"] = TESTS
-        found["tables/confirmatory_tests.csv"] = _csv(rows)
-    if joint is not None:
-        pairs = [f"{a}\x1f{b}" for a, b in summary.comparisons]
-        random = "+".join(name.replace(":", "_") for name in joint.random)
-        asked = pd.DataFrame({"comparison": pairs, "random": random, "bound": bound})
-        found["bayes_models.R"] = BAYES
-        found["tables/bayes_models.csv"] = _csv(asked)
-    if found:
-        found["tables/confirmatory_values.csv"] = _csv(pd.concat(list(_values(responses))))
-    return found
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    return str(frame.to_csv(index=False, lineterminator="\r\n"))
+def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> dict[str, str]:
+    """The script and its tables, by path; empty if no confirmatory test has a statistic."""
+    tests = [t for t in summary.confirmatory if t.statistic is not None]
+    if not tests:
+        return {}
+    rows = pd.DataFrame([_row(t, summary, bound) for t in tests])
+    of_choices = choices_table(responses) if (rows["kind"] != RATING).any() else {}
+    return {
+        "confirmatory_tests.R": TESTS,
+        "tables/confirmatory_tests.csv": csv_of(rows),
+        **ratings_table(responses),
+        **of_choices,
+    }
 
 
 def _row(t: HypothesisTest, summary: Summary, bound: float) -> dict[str, object]:
     a, b = next((a, b) for a, b in summary.comparisons if f"{a} − {b}" == t.method)
-    random = _random(summary, MIXED[t.name]) if t.name in MIXED else []
+    # Of a test that is of no model there is neither.
+    model = model_of(summary, MIXED[t.name]) if t.name in MIXED else {"random": "", "nodes": 1}
     return {
         "test": t.name,
         "a": a,
         "b": b,
-        "kind": KINDS.get(t.name, "rating"),
-        "random": "+".join(random),
-        "nodes": NODES if len(random) == 1 else 1,
+        "kind": KINDS.get(t.name, RATING),
+        **model,
         "bound": bound,
         "statistic": t.statistic,
         "df": t.df,
@@ -364,47 +277,3 @@ def _row(t: HypothesisTest, summary: Summary, bound: float) -> dict[str, object]
         "p_adjusted": t.p_adjusted,
         "n_participants": t.n_participants,
     }
-
-
-def _random(summary: Summary, prefix: str) -> list[str]:
-    """The random effects of a mixed model, in its order."""
-    return [
-        e.name.removeprefix(prefix)
-        for e in summary.estimates
-        if e.name.startswith(prefix) and e.value is not None
-    ]
-
-
-def _values(responses: Responses) -> Iterator[pd.DataFrame]:
-    """What each kind of test is of; `hit` and `guess` for choices."""
-    frame = responses.ratings
-    yield _frame("rating", frame, frame["rating"], 0.0, 0.0)
-    for kind, trials in (
-        ("accuracy", identification(responses)),
-        ("first_label", candidates(responses)),
-    ):
-        if len(trials.frame) and (trials.known or kind == "first_label"):
-            yield _of_choices(kind, trials)
-
-
-def _of_choices(kind: str, trials: Trials) -> pd.DataFrame:
-    if kind == "accuracy":
-        return _frame(kind, trials.frame, trials.corrected, trials.hit, trials.guess)
-    return _frame(kind, trials.frame, trials.hit, trials.hit, 0.0)
-
-
-def _frame(
-    kind: str, frame: pd.DataFrame, value: object, hit: object, guess: object
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "kind": kind,
-            "stratum": strata_of(frame),
-            "participation": frame["participation"],
-            "method": frame["method"],
-            "feature": frame["feature_key"].str.replace(RUN_SEPARATOR, " · "),
-            "value": value,
-            "hit": hit,
-            "guess": guess,
-        }
-    )

@@ -23,6 +23,7 @@ from analysis.estimates.features import features_table
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.listeners.free_text import COLUMNS, OwnWords
 from analysis.models.rscript import r_files
+from analysis.models.rscript_bayes import bayes_files
 from analysis.models.rscript_choices import choice_files
 from analysis.models.rscript_confirmatory import confirmatory_files
 from analysis.report import figures, figures_listeners, page, sections
@@ -124,7 +125,8 @@ def files(analysis: Analysis, drawings: Sequence[figures.Figure]) -> dict[str, s
         **_without(summary),
         **r_files(summary, analysis.responses),
         **choice_files(summary, analysis.responses),
-        **confirmatory_files(summary, analysis.responses, analysis.joint, analysis.bound),
+        **confirmatory_files(summary, analysis.responses, analysis.bound),
+        **bayes_files(summary, analysis.responses, analysis.joint, analysis.bound),
         **{f"figures/{drawing.name}.svg": page.standalone(drawing) for drawing in drawings},
     }
 

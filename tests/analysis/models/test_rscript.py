@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from analysis.models.rscript_confirmatory import MIXED, TESTS
 from analysis.reading.plan import PLANNABLE
 from analysis.report.build import build_report
@@ -49,7 +51,7 @@ def test_every_plannable_test_has_its_lines_in_r(tmp_path: Path) -> None:
     made = {t.name: t for t in summary.tests}
     assert float(told["welch_participant_means"]["p"]) == made["welch_participant_means"].p
     assert told["clmm_logit_wald"]["random"].startswith("participant")
-    with (tmp_path / "out" / "tables" / "confirmatory_values.csv").open(newline="") as file:
+    with (tmp_path / "out" / "tables" / "ratings.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 160
     with (tmp_path / "out" / "tables" / "bayes_models.csv").open(newline="") as file:
         [asked] = csv.DictReader(file)
@@ -80,6 +82,17 @@ def test_the_script_of_choices_reads_tables_of_its_models_and_choices(tmp_path: 
         choices = list(csv.DictReader(file))
     assert len(choices) == 320
     assert {round(float(r["guess"]), 3) for r in choices} == {0.2, 0.333}
+    # The confirmatory test is of the same table: hits, corrected for chance.
+    with (tmp_path / "out" / "tables" / "confirmatory_tests.csv").open(newline="") as file:
+        assert [(r["test"], r["kind"]) for r in csv.DictReader(file)] == [
+            ("difference_identification_corrected", "identification")
+        ]
+    means = {}
+    for method in shares:
+        own = [(int(r["hit"]), float(r["guess"])) for r in choices if r["method"] == method]
+        means[method] = sum((hit - g) / (1 - g) for hit, g in own) / len(own)
+    difference = summary.find("difference_identification_corrected", "alto − brio").value
+    assert means["alto"] - means["brio"] == pytest.approx(difference)
 
 
 def test_without_choices_there_is_no_script_of_them(tmp_path: Path) -> None:
