@@ -22,7 +22,7 @@ from scipy import stats
 
 from analysis.design.simulation import Design, simulate
 from analysis.errors import AnalysisError
-from analysis.estimates.intervals import LEVEL, stream
+from analysis.estimates.intervals import LEVEL, stream, student_quantile
 from analysis.estimates.method_pairs import pair_of
 from analysis.models.data import NotFitted
 from analysis.models.joint import answers_of, fit_joint
@@ -82,7 +82,7 @@ def power(design: Design, *, simulations: int, seed: int = 0, comparisons: int =
             continue
         # Significant if the interval, difference ± t quantile × standard error, excludes 0.
         hits += abs(linear.value) > float(stats.t.isf(level / 2, found[1])) * found[0]
-        widths.append(2 * float(stats.t.ppf((1 + LEVEL) / 2, found[1])) * found[0])
+        widths.append(2 * student_quantile(LEVEL, found[1]) * found[0])
     share = hits / simulations
     inside = min(max(share, 0.5 / simulations), 1 - 0.5 / simulations)
     error = math.sqrt(inside * (1 - inside) / simulations)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.ends_of_scale import independent_ratings, mean_at_end
@@ -27,6 +27,7 @@ from analysis.estimates.intervals import (
     ONE_PARTICIPANT,
     STUDENT,
     clustered_variance,
+    student_p,
     student_quantile,
     t_interval,
     two_way_variance,
@@ -175,7 +176,7 @@ class Linear:
         if variance <= NEGLIGIBLE or df < 1:
             return None
         t = (self.value - null) / math.sqrt(variance)
-        return t, float(2 * stats.t.sf(abs(t), df))
+        return t, student_p(t, df)
 
 
 def clusterings(ways: Sequence[str]) -> list[str]:

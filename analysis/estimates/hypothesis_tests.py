@@ -12,12 +12,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from scipy import stats
-
 from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, Linear
 from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
-from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream
+from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream, student_p
 from analysis.estimates.looks import sequential
 from analysis.estimates.method_pairs import Pair, paired
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
@@ -99,10 +97,7 @@ def mean_test(pair: Pair) -> HypothesisTest:
     found = pair.standard_error(way)
     if found is not None:
         se, df = found
-        t = linear.value / se
-        p = float(2 * stats.t.sf(abs(t), df))
-        note = f"Student's t, clustered by {way}"
-        return made(pair, name, label, t, df, p, family=CONFIRMATORY, note=note)
+        return by_student(pair, name, label, linear.value / se, df, way, family=CONFIRMATORY)
     ends = pair.at_ends(way)
     if ends is None:
         return not_made(pair, name, label, pair.no_error(way), family=CONFIRMATORY)
@@ -146,7 +141,7 @@ def _by_linear(
     if found is None:
         few = linear.too_few(way, lost) if df < 1 else flat
         return not_made(pair, name, label, ONE_PARTICIPANT if pair.too_few else few)
-    return made(pair, name, label, found[0], df, found[1], note=f"Student's t, clustered by {way}")
+    return by_student(pair, name, label, found[0], df, way)
 
 
 def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
@@ -216,6 +211,21 @@ def _why(a: Floats, b: Floats) -> str:
     return "the participants of each method all have the same mean rating"
 
 
+def by_student(
+    pair: Pair,
+    name: str,
+    label: str,
+    t: float,
+    df: float,
+    way: str,
+    *,
+    family: str = EXPLORATORY,
+) -> HypothesisTest:
+    """A test by Student's t on the standard error under one clustering."""
+    note = f"Student's t, clustered by {way}"
+    return made(pair, name, label, t, df, student_p(t, df), family=family, note=note)
+
+
 def made(
     pair: Pair,
     name: str,
@@ -236,7 +246,6 @@ def made(
         statistic=None if statistic is None else float(statistic),
         df=df,
         p=float(p),
-        p_adjusted=None,
         n_participants=pair.n_participants,
         note=note,
     )
@@ -251,10 +260,6 @@ def not_made(
         label=label,
         method=pair.name,
         family=family,
-        statistic=None,
-        df=None,
-        p=None,
-        p_adjusted=None,
         n_participants=pair.n_participants,
         reason=reason,
     )

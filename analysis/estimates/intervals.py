@@ -22,8 +22,8 @@ participants per method, 10 ratings each, latent participant SD 0 to 0.8, one ra
   participant fell to 77 % and by feature to 67 % (1,000 data sets per cell).
 
 `validity` says what is not given where it does not hold. `benchmarks/statistics_coverage`
-measures what is given; what was rejected (percentile and studentised bootstraps, plain t for
-shares) was measured once, when the choice was made. Notation below: [rating], [resample],
+measures what is given; what was rejected (percentile and studentised bootstraps of ratings, plain
+t for shares) was measured once, when the choice was made. Notation below: [rating], [resample],
 [cluster] are the axes of arrays; "level" is the confidence level, 0.95 unless said otherwise.
 """
 
@@ -51,7 +51,7 @@ NEGLIGIBLE = 1e-24
 LEAST_USABLE = 0.95
 """Share of the resamples in which a statistic must be defined for a percentile interval."""
 FEW_CLUSTERS = 8
-"""With fewer participants than this they are not resampled; Student's t is used."""
+"""With fewer clusters than this they are not resampled; Student's t is used."""
 
 MANY_CLUSTERS = 4096
 """From this number on resamples are drawn one by one, so that their counts stay in the cache."""
@@ -60,7 +60,7 @@ ONE_PARTICIPANT = "only one participant: an interval by participant needs at lea
 ONE_FEATURE = "only one feature: an interval by feature needs at least two"
 NO_SPREAD = "no spread: the estimated variance is 0, so there is no interval and no test"
 
-STUDENTISED = "studentised bootstrap by participant"
+STUDENTISED = "studentised bootstrap"
 STUDENT = "Student's t on the standard error clustered by participant"
 
 
@@ -181,12 +181,11 @@ def mean_interval(
     level: float = LEVEL,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
-    """Interval of a mean by participant: studentised bootstrap (`studentised`).
+    """Interval of a mean of independent clusters: studentised bootstrap (`studentised`).
 
-    With fewer than `FEW_CLUSTERS` participants it is Student's t on the cluster-robust standard
-    error, with G − 1 degrees of freedom. Both assume that participants are independent clusters.
-    Limits are cut at `bounds`. There is no interval with one participant, or if all have the same
-    mean.
+    With fewer than `FEW_CLUSTERS` it is Student's t on the cluster-robust standard error, with
+    G − 1 degrees of freedom. Limits are cut at `bounds`. There is no interval with one cluster, or
+    if all have the same mean. Consensus, whose clusters are items, has it (`listeners.choices`).
     """
     if sums.n < 2:
         return Interval.none(ONE_PARTICIPANT)
@@ -229,8 +228,13 @@ def studentised(
 
 @lru_cache(maxsize=1024)
 def student_quantile(level: float, df: float) -> float:
-    """Student’s quantile for a two-sided interval. Cached: a report asks often for the same few."""
+    """Student's quantile for a two-sided interval. Cached: a report asks often for the same few."""
     return float(stats.t.ppf((1 + level) / 2, df))
+
+
+def student_p(t: float, df: float) -> float:
+    """Student's two-sided p-value."""
+    return float(2 * stats.t.sf(abs(t), df))
 
 
 def t_interval(

@@ -97,26 +97,24 @@ class Pair:
 
         With several strata within them (`strata`).
         """
+        sides = self.is_a.astype(np.int64)
         if self.stratum is not None:
             means, influence = self._within_strata(values, self.stratum)
             signed = np.where(self.is_a, influence, -influence)
-            sides = self.is_a.astype(np.int64)
             return Linear(means[1] - means[0], signed, self.participant, self.feature, sides)
         a, b = values[self.is_a], values[~self.is_a]
         mean_a, mean_b = float(a.mean()), float(b.mean())
         influence = np.where(self.is_a, (values - mean_a) / len(a), -(values - mean_b) / len(b))
-        sides = self.is_a.astype(np.int64)
         return Linear(mean_a - mean_b, influence, self.participant, self.feature, sides)
 
     def one_side(self, first: bool, values: Floats) -> Linear:
         """The mean of one side's `values` v [rating] on its own, with influences (v − mean) / n."""
         side = self.is_a if first else ~self.is_a
+        participant, feature = numbered(self.participant[side])[0], numbered(self.feature[side])[0]
         if self.stratum is not None:
             means, influence = self._within_strata(values, self.stratum)
-            people, things = codes(self.participant[side])[0], codes(self.feature[side])[0]
-            return Linear(means[int(first)], influence[side], people, things)
+            return Linear(means[int(first)], influence[side], participant, feature)
         own, mean = values[side], float(values[side].mean())
-        participant, feature = numbered(self.participant[side])[0], numbered(self.feature[side])[0]
         return Linear(mean, (own - mean) / len(own), participant, feature)
 
     def _within_strata(self, values: Floats, stratum: Ints) -> tuple[tuple[float, float], Floats]:

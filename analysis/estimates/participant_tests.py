@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.arrays import Floats
-from analysis.estimates.intervals import NEGLIGIBLE, welch_df
+from analysis.estimates.intervals import NEGLIGIBLE, student_p, welch_df
 
 EXACT_LIMIT = 40_000
 """Up to this number all rearrangements are evaluated; above it, a random sample of them."""
@@ -142,7 +142,7 @@ class Welch:
     @property
     def p(self) -> float:
         """Two-sided p-value."""
-        return float(2 * stats.t.sf(abs(self.statistic), self.df))
+        return student_p(self.statistic, self.df)
 
 
 def welch_from(

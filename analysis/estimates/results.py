@@ -41,7 +41,7 @@ class Estimate:
     low: float | None
     high: float | None
     interval: str
-    """Kind of interval, such as "studentised bootstrap by participant"."""
+    """Kind of interval, such as "Student's t on the standard error clustered by participant"."""
     level: float
     n_ratings: int
     n_participants: int
@@ -132,7 +132,7 @@ class Quantity:
         return replace(none, value=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HypothesisTest:
     """One test of one comparison. If it cannot be made, `p` is None and `reason` says why."""
 
@@ -143,10 +143,11 @@ class HypothesisTest:
     family: str
     """`confirmatory` (adjusted by Holm), `exploratory` (adjusted by Benjamini and Hochberg) or
     `check` (of a model's assumption; not adjusted)."""
-    statistic: float | None
-    df: float | None
-    p: float | None
-    p_adjusted: float | None
+    statistic: float | None = None
+    df: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    """None until the tests of all comparisons are adjusted together."""
     n_participants: int
     note: str = ""
     """How the p-value was computed, such as "exact, all 252 rearrangements"."""
@@ -201,6 +202,16 @@ class Summary:
     """Who took part; empty without `participants.csv`."""
     text_similarity: str = ""
     """How the similarity of listeners' own names to labels was computed, if there are any."""
+
+    @property
+    def confirmatory(self) -> list[HypothesisTest]:
+        """The confirmatory tests."""
+        return [t for t in self.tests if t.family == "confirmatory"]
+
+    @property
+    def recommended(self) -> dict[tuple[str, str], Estimate]:
+        """Each recommended estimate by its name and method."""
+        return {(e.name, e.method): e for e in self.estimates if e.recommended}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts, numbers and texts, unrounded."""

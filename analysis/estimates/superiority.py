@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import Linear
@@ -22,6 +21,7 @@ from analysis.estimates.intervals import (
     NEGLIGIBLE,
     NO_SPREAD,
     ONE_PARTICIPANT,
+    student_p,
     t_interval,
     welch_df,
 )
@@ -99,7 +99,7 @@ class BrunnerMunzel:
     @property
     def p(self) -> float:
         """Two-sided p-value by Student's t."""
-        return float(2 * stats.t.sf(abs(self.statistic), self.df))
+        return student_p(self.statistic, self.df)
 
     def interval(self, level: float) -> Interval:
         """θ ± t × standard error, cut at 0 and 1."""

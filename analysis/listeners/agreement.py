@@ -24,10 +24,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import sparse
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.intervals import LEVEL
+from analysis.estimates.intervals import LEVEL, student_quantile
 from analysis.estimates.results import Interval
 
 Counted: TypeAlias = Any
@@ -111,7 +111,7 @@ def krippendorff_ordinal(counts: Floats, weights: Floats) -> Floats:
 
     Source and edge cases as for the nominal one, with his ordinal metric: the squared number of
     ratings from the middle of category c to the middle of category k,
-    δ² = (n_c/2 + n_(c+1) + … + n_(k−1) + n_k/2)². In a bootstrap n_c are those of the resample.
+    δ² = (n_c/2 + n_(c+1) + … + n_(k−1) + n_k/2)². n_c are those of the units with weight.
     """
     # 1) Coincidences within units, [resample, category, category].
     counts, weights = _pairable(counts, weights)
@@ -287,7 +287,7 @@ def _two_way(
     if not np.isfinite(variance):
         return Interval.none("undefined without some of the units or listeners")
     df = min(len(units), len(listeners)) - 1
-    half = float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(variance) / (1 - point**2)
+    half = student_quantile(level, df) * math.sqrt(variance) / (1 - point**2)
     z = math.atanh(point)
     return Interval(math.tanh(z - half), math.tanh(z + half), JACKKNIFE)
 

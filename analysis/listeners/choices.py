@@ -20,8 +20,8 @@ from analysis.arrays import Floats, Ints
 from analysis.estimates.choices.outcomes import UNKNOWN_CHANCE, candidates, options_of, rank_of
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import (
-    FEW_CLUSTERS,
     LEVEL,
+    STUDENTISED,
     ClusterSums,
     codes,
     mean_interval,
@@ -243,7 +243,7 @@ def _by_feature(values: Floats, rng: np.random.Generator, resamples: int, level:
     if found.low is None:
         many = len(values) > 1
         return Interval.none("every feature has the same value" if many else "only one feature")
-    kind = "Student's t" if len(values) < FEW_CLUSTERS else "studentised bootstrap"
+    kind = STUDENTISED if found.kind == STUDENTISED else "Student's t"
     return dataclasses.replace(found, kind=f"{kind} by feature, for these listeners")
 
 

@@ -20,7 +20,7 @@ from scipy import stats
 from analysis.arrays import Floats, Ints
 from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
-from analysis.estimates.intervals import LEVEL, NEGLIGIBLE, NO_SPREAD, stream
+from analysis.estimates.intervals import LEVEL, NEGLIGIBLE, NO_SPREAD, stream, student_quantile
 from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
@@ -167,7 +167,7 @@ def _fisher(linear: Linear, level: float) -> Interval:
         return Interval.none(NO_SPREAD)
     r = min(max(linear.value, -0.999999), 0.999999)
     se = math.sqrt(variance) / (1 - r * r)
-    half = float(stats.t.ppf((1 + level) / 2, linear.clusters(way) - 1)) * se
+    half = student_quantile(level, linear.clusters(way) - 1) * se
     z = math.atanh(r)
     return Interval(
         math.tanh(z - half), math.tanh(z + half), f"Student's t on Fisher's z, clustered by {way}"

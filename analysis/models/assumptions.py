@@ -27,7 +27,7 @@ from scipy import stats
 from analysis.arrays import Floats
 from analysis.models.clmm import Fit, Start, fit
 from analysis.models.data import Data, NotFitted, prepare, unpack
-from analysis.models.joint import NODES, Answers, Joint
+from analysis.models.joint import Answers, Joint, nodes_for
 
 LEAST = 5
 """Fewest ratings of each method in each category of the models with nominal effects."""
@@ -180,8 +180,7 @@ def _from(one: Fit, matrix: Floats) -> Start:
 
 
 def _fitted(data: Data, joint: Joint, start: Start | None) -> Fit:
-    nodes = NODES if len(data.factors) == 1 else 1
-    return fit(data, link=joint.fit.link, nodes=nodes, start=start)
+    return fit(data, link=joint.fit.link, nodes=nodes_for(len(data.factors)), start=start)
 
 
 def _ratio(larger: Fit, smaller: Fit, df: int) -> Ratio:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from analysis.estimates.hypothesis_tests import EXPLORATORY
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval, Quantity
 from analysis.models.assumptions import Nominal, Ratio, Scale, fit_nominal, fit_scale
@@ -74,23 +75,26 @@ def _check_size(joint: Joint) -> None:
 def _omnibus(joint: Joint, counts: Counts) -> HypothesisTest:
     f, df, p = joint.omnibus()
     note = f"F with {df} and {joint.df:g} degrees of freedom"
-    return _test(OMNIBUS, "exploratory", f, float(df), p, counts, note)
+    return _test(OMNIBUS, EXPLORATORY, counts, statistic=f, df=float(df), p=p, note=note)
 
 
 def _check(name: str, ratio: Ratio | None, counts: Counts, reason: str = "") -> HypothesisTest:
     if ratio is None:
-        return _test(name, CHECK, None, None, None, counts, reason=reason)
+        return _test(name, CHECK, counts, reason=reason)
     note = "likelihood ratio, with the joint model’s random effects"
-    return _test(name, CHECK, ratio.statistic, ratio.df, None, counts, note, NO_P)
+    return _test(
+        name, CHECK, counts, statistic=ratio.statistic, df=ratio.df, note=note, reason=NO_P
+    )
 
 
 def _test(
     name: str,
     family: str,
-    statistic: float | None,
-    df: float | None,
-    p: float | None,
     counts: Counts,
+    *,
+    statistic: float | None = None,
+    df: float | None = None,
+    p: float | None = None,
     note: str = "",
     reason: str = "",
 ) -> HypothesisTest:
@@ -102,7 +106,6 @@ def _test(
         statistic=statistic,
         df=df,
         p=p,
-        p_adjusted=None,
         n_participants=counts.n_participants,
         note=note,
         reason=reason,

@@ -9,11 +9,11 @@ tests compare the fit with R's on Randall's wine data.
 
 The model assumes that random effects are normal and independent, and that x shifts the latent scale
 by the same amount at every threshold (proportional odds, with the logit), unless the data have
-thresholds by group (nominal effects) or predictors of the scale, which `assumptions` fits to test
-just that. A category that nobody
-used is merged with its neighbour. With two categories there can be a guessing floor
-(`link_functions.floor_terms`). There is no fit, but a reason, if all ratings are in one
-category, if the methods separate the categories completely, or if the optimiser does not converge.
+thresholds by group (nominal effects) or predictors of the scale, which `assumptions` fits to look
+at just that. A category that nobody used is merged with its neighbour. With two categories there
+can be a guessing floor (`link_functions.floor_terms`). There is no fit, but a reason, if all
+ratings are in one category, if the methods separate the categories completely, or if the optimiser
+does not converge.
 
 Parameters are one vector [first threshold, logs of the gaps, β, σ, γ] (`data.unpack`), so that any
 vector has ordered thresholds; the sign of σ is free, and its absolute value is reported.

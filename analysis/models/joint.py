@@ -37,14 +37,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.intervals import codes
+from analysis.estimates.intervals import codes, student_p, student_quantile
 from analysis.estimates.strata import stratum_of
 from analysis.models.clmm import Fit, fit
 from analysis.models.data import Data, NotFitted, prepare
 from analysis.models.link_functions import Link
 
 NODES = 10
-"""Quadrature points for models with a single random effect."""
+"""Quadrature points for models with a single random effect (`nodes_for`)."""
 SINGULAR = 0.01
 """An interaction with a smaller standard deviation on the latent scale is dropped."""
 MOST_LEVELS = 2_000
@@ -69,6 +69,11 @@ class Answers:
     guess: Floats | None = None
     stratum: Ints | None = None
     """The number of the study and version, where there are several (`strata`)."""
+
+
+def nodes_for(effects: int) -> int:
+    """Quadrature points of a model with so many random effects; 1: Laplace's approximation."""
+    return NODES if effects == 1 else 1
 
 
 def answers_of(frame: pd.DataFrame, values: Floats, guess: Floats | None = None) -> Answers:
@@ -145,13 +150,13 @@ class Joint:
 
     def quantile(self, level: float) -> float:
         """Student's quantile for a two-sided interval."""
-        return float(stats.t.ppf((1 + level) / 2, self.df))
+        return student_quantile(level, self.df)
 
     def p_value(self, a: str, b: str) -> tuple[float, float]:
         """t of a contrast, and its two-sided p-value."""
         value, error = self.contrast(a, b)
         t = value / error
-        return t, float(2 * stats.t.sf(abs(t), self.df))
+        return t, student_p(t, self.df)
 
     def omnibus(self) -> tuple[float, int, float]:
         """F of "all methods are alike", its numerator degrees of freedom, and its p-value.
@@ -216,7 +221,7 @@ def _check_size(effects: dict[str, Ints]) -> None:
 def _fit(answers: Answers, effects: dict[str, Ints], link: Link, allowed: tuple[str, ...]) -> Joint:
     x = _fixed(answers)
     data = prepare(answers.values, x, list(effects.values()), answers.guess)
-    found = fit(data, link=link, nodes=NODES if len(effects) == 1 else 1)
+    found = fit(data, link=link, nodes=nodes_for(len(effects)))
     return Joint(
         answers=answers,
         data=data,

@@ -59,12 +59,16 @@ class ByScale:
 
 
 def distances(
-    y: Ints, theta: Floats, eta: Floats, group: Ints | None = None
+    y: Ints,
+    theta: Floats,
+    eta: Floats,
+    group: Ints | None = None,
+    log_scale: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """θ − η of the thresholds below and above category `y` (from 0) of each rating.
+    """(θ − η) / s of the thresholds below and above category `y` (from 0) of each rating.
 
     `eta` is [rating], or [rating, …] with further axes; `theta` holds one set of thresholds after
-    another, and `group` says which set is a rating's.
+    another, and `group` says which set is a rating's. Without `log_scale` [rating] s is 1.
     """
     sets = 1 if group is None else int(group.max()) + 1
     each = theta.reshape(sets, -1)
@@ -73,7 +77,10 @@ def distances(
     first = 0 if group is None else group * edges.shape[1]
     shape = (len(y),) + (1,) * (eta.ndim - 1)
     low, up = (edges.ravel()[first + y + i].reshape(shape) - eta for i in (0, 1))
-    return low, up
+    if log_scale is None:
+        return low, up
+    scale = np.exp(log_scale).reshape(shape)
+    return low / scale, up / scale
 
 
 def terms(
@@ -85,11 +92,9 @@ def terms(
     log_scale: Floats | None = None,
 ) -> Terms:
     """Log-likelihood terms of categories `y` (from 0) at thresholds `theta` (`distances`)."""
-    low, up = distances(y, theta, eta, group)
-    if log_scale is None:
-        return _terms(link, low, up)
-    scale = np.exp(log_scale)
-    return _scaled(_terms(link, low / scale, up / scale), low / scale, up / scale, scale)
+    low, up = distances(y, theta, eta, group, log_scale)
+    found = _terms(link, low, up)
+    return found if log_scale is None else _scaled(found, low, up, np.exp(log_scale))
 
 
 def _terms(link: Link, low: Floats, up: Floats) -> Terms:
@@ -196,10 +201,7 @@ def log_likelihood(
     log_scale: Floats | None = None,
 ) -> Floats:
     """log p of each rating; `eta` is [rating], or [rating, …] with further axes."""
-    low, up = distances(y, theta, eta, group)
-    if log_scale is not None:
-        scale = np.exp(log_scale).reshape((len(y),) + (1,) * (eta.ndim - 1))
-        low, up = low / scale, up / scale
+    low, up = distances(y, theta, eta, group, log_scale)
     return np.asarray(np.log(np.maximum(_between(link, low, up), 1e-300)))
 
 

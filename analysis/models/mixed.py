@@ -192,7 +192,6 @@ def contrast_test(
         statistic=t,
         df=None if joint is None else joint.df,
         p=p,
-        p_adjusted=None,
         n_participants=counts.n_participants,
         note=f"Student's t; random: {effects}" if joint else "",
         reason=reason,

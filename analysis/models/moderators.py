@@ -21,11 +21,11 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats
-from analysis.estimates.intervals import LEVEL
+from analysis.estimates.intervals import LEVEL, student_p, student_quantile
 from analysis.estimates.results import Counts, Estimate, HypothesisTest, Interval, Quantity
 from analysis.models.clmm import Fit, fit
 from analysis.models.data import NotFitted, prepare
-from analysis.models.joint import NODES, Joint
+from analysis.models.joint import Joint, nodes_for
 from analysis.models.mixed import ALL_METHODS
 from analysis.reading.moderators import HEADPHONES, MODERATORS, moderator
 
@@ -48,7 +48,7 @@ class Slopes:
     @property
     def p_average(self) -> float:
         """Two-sided p of δ = 0."""
-        return float(2 * stats.t.sf(abs(self.slopes[0] / self.errors[0]), self.df))
+        return student_p(float(self.slopes[0] / self.errors[0]), self.df)
 
     @property
     def p_interaction(self) -> float:
@@ -74,8 +74,7 @@ def fit_slopes(joint: Joint, values: Floats, *, scaled: bool = True) -> Slopes:
         np.unique(f[kept], return_inverse=True)[1].astype(np.int64) for f in joint.data.factors
     ]
     data = prepare(answers.values[kept], x, factors)
-    nodes = NODES if len(factors) == 1 else 1
-    found = fit(data, link=joint.fit.link, nodes=nodes)
+    found = fit(data, link=joint.fit.link, nodes=nodes_for(len(factors)))
     people, things = (len(np.unique(unit[kept])) for unit in (answers.participant, answers.feature))
     counts = Counts(int(kept.sum()), people, things)
     return _slopes(joint, found, len(found.theta) + joint.data.x.shape[1], counts)
@@ -131,7 +130,7 @@ def _quantity(name: str, method: str, counts: Counts, level: float) -> Quantity:
 
 
 def _estimates(name: str, found: Slopes, level: float) -> Iterator[Estimate]:
-    quantile = float(stats.t.ppf((1 + level) / 2, found.df))
+    quantile = student_quantile(level, found.df)
     whose = (ALL_METHODS, *found.methods)
     for method, slope, error in zip(whose, found.slopes, found.errors, strict=True):
         half = quantile * float(error)
@@ -158,7 +157,6 @@ def _tests(name: str, found: Slopes) -> list[HypothesisTest]:
             statistic=statistic,
             df=df,
             p=p,
-            p_adjusted=None,
             n_participants=found.counts.n_participants,
             note=note,
         )

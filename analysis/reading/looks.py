@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.errors import AnalysisError, quote
+from analysis.errors import refused_entry
 
 OBRIEN_FLEMING, POCOCK = "obrien-fleming", "pocock"
 SPENDINGS = (OBRIEN_FLEMING, POCOCK)
@@ -59,13 +59,13 @@ def read_looks(given: Any) -> Looks | None:
     if given is None:
         return None
     if not isinstance(given, Mapping):
-        raise _refused("looks", given, "an object with fractions and spending")
+        raise refused_entry("looks", given, "an object with fractions and spending")
     unknown = [key for key in given if key not in ("fractions", "spending", "participants")]
     if unknown:
-        raise _refused("looks", unknown[0], "only fractions, spending and participants")
+        raise refused_entry("looks", unknown[0], "only fractions, spending and participants")
     spending = given.get("spending", OBRIEN_FLEMING)
     if spending not in SPENDINGS:
-        raise _refused("looks: spending", spending, " or ".join(SPENDINGS))
+        raise refused_entry("looks: spending", spending, " or ".join(SPENDINGS))
     return Looks(_fractions(given.get("fractions")), spending, _people(given.get("participants")))
 
 
@@ -74,11 +74,11 @@ def _fractions(given: Any) -> tuple[float, ...]:
     numbers = [float(f) for f in found if isinstance(f, int | float) and not isinstance(f, bool)]
     rising = all(a < b for a, b in zip([0.0, *numbers], numbers, strict=False))
     if len(numbers) != len(found) or not rising or numbers[-1:] != [1.0]:
-        raise _refused("looks: fractions", given, "increasing shares of which the last is 1")
+        raise refused_entry("looks: fractions", given, "increasing shares of which the last is 1")
     if not 2 <= len(numbers) <= MOST_LOOKS:
-        raise _refused("looks: fractions", given, f"2 to {MOST_LOOKS} shares")
+        raise refused_entry("looks: fractions", given, f"2 to {MOST_LOOKS} shares")
     if min(b - a for a, b in zip([0.0, *numbers], numbers, strict=False)) <= 2 * NEAR:
-        raise _refused("looks: fractions", given, f"shares more than {2 * NEAR:g} apart")
+        raise refused_entry("looks: fractions", given, f"shares more than {2 * NEAR:g} apart")
     return tuple(numbers)
 
 
@@ -87,12 +87,8 @@ def _people(given: Any) -> int | None:
         return None
     whole = isinstance(given, int) and not isinstance(given, bool)
     if not whole or not 1 <= given <= MOST_PARTICIPANTS:
-        raise _refused("looks: participants", given, "a whole number above 0")
+        raise refused_entry("looks: participants", given, "a whole number above 0")
     return int(given)
-
-
-def _refused(name: str, value: object, expected: str) -> AnalysisError:
-    return AnalysisError(f"study.json: {name} is {quote(str(value))}, expected {expected}")
 
 
 def planned_participants(study: Mapping[str, Any] | None, looks: Looks | None) -> int | None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from analysis.errors import AnalysisError, quote
+from analysis.errors import quote, refused_entry
 from analysis.reading.columns import STATUSES, WIDEST, time_of
 from analysis.reading.looks import Looks, read_looks
 
@@ -93,7 +93,7 @@ def read_plan(study: Mapping[str, Any] | None) -> Plan:
     """The plan in a `study.json`; a malformed entry is refused in one line."""
     given = (study or {}).get("analysis_plan") or {}
     if not isinstance(given, Mapping):
-        raise _refused("analysis_plan", given, "a JSON object")
+        raise refused_entry("analysis_plan", given, "a JSON object")
     return Plan(
         comparisons=_comparisons(given.get("comparisons")),
         confirmatory=_names(given.get("confirmatory"), "confirmatory", PLANNABLE),
@@ -107,10 +107,6 @@ def read_plan(study: Mapping[str, Any] | None) -> Plan:
     )
 
 
-def _refused(name: str, value: object, expected: str) -> AnalysisError:
-    return AnalysisError(f"study.json: {name} is {quote(str(value))}, expected {expected}")
-
-
 def _comparisons(given: Any) -> tuple[tuple[str, str], ...] | None:
     if given is None:
         return None
@@ -119,10 +115,10 @@ def _comparisons(given: Any) -> tuple[tuple[str, str], ...] | None:
     for pair in pairs:
         names = pair if isinstance(pair, list) else []
         if len(names) != 2 or not all(isinstance(n, str) for n in names) or names[0] == names[1]:
-            raise _refused("comparisons", given, expected)
+            raise refused_entry("comparisons", given, expected)
     found = tuple((str(a), str(b)) for a, b in pairs)
     if len({frozenset(pair) for pair in found}) < len(found):
-        raise _refused("comparisons", given, f"{expected}, each once")
+        raise refused_entry("comparisons", given, f"{expected}, each once")
     return found
 
 
@@ -130,10 +126,10 @@ def _names(given: Any, name: str, known: Sequence[str]) -> tuple[str, ...] | Non
     if given is None:
         return None
     if not isinstance(given, list) or not given:
-        raise _refused(name, given, "a list of " + ", ".join(known))
+        raise refused_entry(name, given, "a list of " + ", ".join(known))
     for item in given:
         if item not in known:
-            raise _refused(name, item, "one of " + ", ".join(known))
+            raise refused_entry(name, item, "one of " + ", ".join(known))
     return tuple(dict.fromkeys(str(item) for item in given))
 
 
@@ -141,7 +137,7 @@ def _number(given: Any, name: str) -> float | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= WIDEST:
-        raise _refused(name, given, f"a number above 0 and at most {WIDEST}")
+        raise refused_entry(name, given, f"a number above 0 and at most {WIDEST}")
     return float(given)
 
 
@@ -149,7 +145,7 @@ def _whole(given: Any, name: str, least: int, most: int) -> int | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        raise _refused(name, given, f"a whole number from {least} to {most}")
+        raise refused_entry(name, given, f"a whole number from {least} to {most}")
     return given
 
 

@@ -37,7 +37,7 @@ class Study:
     """Time of freezing, UTC, to the minute."""
     design_hash: str = ""
     design: dict[str, Any] = field(default_factory=dict)
-    """The entries `DESIGN`, as far as they are there."""
+    """`NUMBERS` and `WORDS`, as far as they are there, `headphones_required` and `steps`."""
     features_of_run: int = 0
     eligible: int = 0
     """Features of the runs, and those that could be drawn."""

@@ -17,7 +17,7 @@ def per_method_table(summary: Summary, caption: str, names: Sequence[str], few: 
 
     With many methods one row per method and quantity, for the first `few` quantities only.
     """
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    found = summary.recommended
     present = [name for name in names if any((name, m) in found for m in summary.methods)]
     if not present:
         return ""

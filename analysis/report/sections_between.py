@@ -54,11 +54,11 @@ def confirmatory(summary: Summary) -> Iterator[str]:
     if len(summary.methods) < 2:
         return
     yield heading("Confirmatory results", "confirmatory")
-    tests = [t for t in summary.tests if t.family == CONFIRMATORY]
+    tests = summary.confirmatory
     if not tests:
         yield paragraph("There is no confirmatory test: every result below is exploratory.")
         return
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    found = summary.recommended
     rows = [[_tested(t), _estimate(found.get((t.name, t.method))), *_p_values(t)] for t in tests]
     by = "named by the plan" if _planned(summary) else "by this program’s default"
     caption = (
@@ -170,7 +170,7 @@ def _planned(summary: Summary) -> bool:
 
 
 def _counted(tests: Sequence[HypothesisTest]) -> str:
-    return f"{sum(t.family == 'confirmatory' and t.p is not None for t in tests)} in the family"
+    return f"{sum(t.p is not None for t in tests)} in the family"
 
 
 def _small(t: HypothesisTest) -> str:

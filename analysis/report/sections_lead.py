@@ -8,7 +8,7 @@ from analysis.estimates.results import Estimate, Summary
 from analysis.reading.plan import ACCURACY_TEST
 from analysis.report.cells import MOST_COLUMNS, with_interval
 from analysis.report.page import paragraph
-from analysis.report.sections_verdict import exploratory, family_of, verdict
+from analysis.report.sections_verdict import exploratory, verdict
 from analysis.report.text import escape, number, percent
 
 CONFIDENT = 3.0
@@ -20,7 +20,7 @@ def recognition(summary: Summary) -> Iterator[str]:
 
     Where accuracy is in the confirmatory family, the verdict of the whole family stands here.
     """
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    found = summary.recommended
     methods = [m for m in summary.methods if ("identification_accuracy", m) in found]
     if not methods:
         return
@@ -37,7 +37,7 @@ def recognition(summary: Summary) -> Iterator[str]:
 
 def judges_accuracy(summary: Summary) -> bool:
     """Whether the confirmatory family has a test of accuracy."""
-    return any(t.name == ACCURACY_TEST for t in family_of(summary))
+    return any(t.name == ACCURACY_TEST for t in summary.confirmatory)
 
 
 def _listed(methods: Sequence[str], found: dict[tuple[str, str], Estimate]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def look_words(summary: Summary) -> str:
 
 def _default(summary: Summary) -> str:
     """The default confirmatory test of this study, in words."""
-    accuracy = any(t.name == ACCURACY_TEST and t.family == "confirmatory" for t in summary.tests)
+    accuracy = any(t.name == ACCURACY_TEST for t in summary.confirmatory)
     return f"the difference in {'accuracy corrected for chance' if accuracy else 'mean confidence'}"
 
 

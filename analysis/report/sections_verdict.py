@@ -22,22 +22,12 @@ MOST_COUNTED = 21
 
 def verdict(summary: Summary) -> str:
     """The whole confirmatory family in one or two sentences; empty with a single method."""
-    found = _found(summary)
+    found, family = summary.recommended, summary.confirmatory
     if not any(name == DEFAULT_TEST for name, _ in found):
         return " ".join(_not_compared(summary))
-    family = family_of(summary)
     said = _of_family(family, found, 1 - summary.level) if family else exploratory(summary)
     shown = [said, look_words(summary), *_not_compared(summary)]
     return " ".join(text for text in shown if text)
-
-
-def family_of(summary: Summary) -> list[HypothesisTest]:
-    """The confirmatory tests."""
-    return [t for t in summary.tests if t.family == "confirmatory"]
-
-
-def _found(summary: Summary) -> dict[tuple[str, str], Estimate]:
-    return {(e.name, e.method): e for e in summary.estimates if e.recommended}
 
 
 def _of_family(
@@ -95,7 +85,7 @@ def _single(t: HypothesisTest, found: dict[tuple[str, str], Estimate], level: fl
 
 def exploratory(summary: Summary, name: str = DEFAULT_TEST) -> str:
     """The differences of this name, which no confirmatory test judges; empty if there are none."""
-    found = _found(summary)
+    found = summary.recommended
     keys = [(name, f"{a} − {b}") for a, b in summary.comparisons]
     shown = [found[key] for key in keys if key in found]
     if not shown:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import optimize, stats
+from scipy import optimize
 
 from analysis.arrays import Floats
 from analysis.estimates.choices.outcomes import (
@@ -26,7 +26,7 @@ from analysis.estimates.choices.outcomes import (
     identification,
 )
 from analysis.estimates.comparisons import STUDENT_BY, square_and_add
-from analysis.estimates.hypothesis_tests import made, not_made
+from analysis.estimates.hypothesis_tests import by_student, made, not_made
 from analysis.estimates.intervals import LEVEL, NO_SPREAD, t_interval
 from analysis.estimates.method_pairs import Pair, paired_difference
 from analysis.estimates.results import Estimate, HypothesisTest, Interval
@@ -120,10 +120,7 @@ def _difference(
         se, df = found
         bounds = -named.most, named.most
         interval = t_interval(linear.value, se, df, level, bounds, STUDENT_BY[way])
-        t = linear.value / se
-        p = float(2 * stats.t.sf(abs(t), df))
-        note = f"Student's t, clustered by {way}"
-        test = made(pair, named.name, null, t, df, p, note=note)
+        test = by_student(pair, named.name, null, linear.value / se, df, way)
     quantity = pair.quantity(named.name, named.label, "share", level)
     return quantity.estimated(linear.value, interval, clustered_by=way), test
 

@@ -45,7 +45,7 @@ def computed(summary: Summary) -> Iterator[str]:
 def _in_r(summary: Summary) -> Iterator[str]:
     """Which scripts beside the report do the same in R."""
     said = []
-    if any(t.family == "confirmatory" and t.statistic is not None for t in summary.tests):
+    if any(t.statistic is not None for t in summary.confirmatory):
         said.append("<code>confirmatory_tests.R</code> recomputes each confirmatory test in R.")
     if any(e.name == "clmm_logit_effect" and e.value is not None for e in summary.estimates):
         said.append(

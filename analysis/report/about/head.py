@@ -10,7 +10,7 @@ from analysis.reading.plan import DEFAULT_TEST
 from analysis.report.cells import MOST_COLUMNS, many, with_interval
 from analysis.report.page import paragraph
 from analysis.report.sections_lead import judges_accuracy, recognition
-from analysis.report.sections_verdict import exploratory, family_of, verdict
+from analysis.report.sections_verdict import exploratory, verdict
 from analysis.report.text import escape
 
 CONTENTS = "<!-- contents -->"
@@ -66,7 +66,7 @@ def _headline(summary: Summary) -> str:
         )
     if judges_accuracy(summary):
         # The verdict of the whole family stands above, with accuracy.
-        judged = DEFAULT_TEST in {t.name for t in family_of(summary)}
+        judged = DEFAULT_TEST in {t.name for t in summary.confirmatory}
         said = "" if judged else exploratory(summary)
     else:
         said = verdict(summary)

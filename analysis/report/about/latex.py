@@ -101,7 +101,7 @@ def _cell(e: Estimate | None) -> str:
 
 
 def _methods(summary: Summary) -> str:
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    found = summary.recommended
     rows = []
     for name in ROWS:
         labels = [found[name, m].label for m in summary.methods if (name, m) in found]
@@ -117,7 +117,7 @@ def _methods(summary: Summary) -> str:
 
 
 def _differences(summary: Summary) -> str:
-    found = {(e.name, e.method): e for e in summary.estimates if e.recommended}
+    found = summary.recommended
     names = [n for n in DIFFERENCES if any(name == n for name, _ in found)]
     rows = [
         [tex(pair), *(_cell(found.get((name, pair))) for name in names)]
@@ -134,11 +134,7 @@ def _differences(summary: Summary) -> str:
 
 def _tests(summary: Summary) -> str:
     """The confirmatory tests."""
-    rows = [
-        [tex(t.method), tex(t.label), *_of_test(t)]
-        for t in summary.tests
-        if t.family == "confirmatory"
-    ]
+    rows = [[tex(t.method), tex(t.label), *_of_test(t)] for t in summary.confirmatory]
     head = ["", "null hypothesis", "statistic", "$p$", "adjusted $p$"]
     return _table("Confirmatory tests, adjusted by Holm's method.", "tests", head, rows, 2)
 

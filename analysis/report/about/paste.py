@@ -6,7 +6,6 @@ What no file knows stands in square brackets, for the author to fill in.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator, Mapping
 
 from analysis.estimates.results import Summary
@@ -137,7 +136,7 @@ def _taken(design: Mapping[str, object], kind: str) -> bool:
 
 
 def _analysis(summary: Summary) -> Iterator[str]:
-    family = [t for t in summary.tests if t.family == "confirmatory"]
+    family = summary.confirmatory
     before = summary.plan and summary.plan_fixed == "before"
     yield (
         f"The design and the analysis plan were fixed before the first answer (design hash "
@@ -152,7 +151,7 @@ def _analysis(summary: Summary) -> Iterator[str]:
         adjusted = ", adjusted by Holm’s method" if len(family) > 1 else ""
         comparisons = ", ".join(dict.fromkeys(t.method for t in family))
         yield f"Confirmatory null hypotheses: {nulls} ({comparisons}){adjusted}."
-    yield re.sub(r"<[^>]+>", "", html.unescape(_intervals(summary)))
+    yield _intervals(summary)
     if summary.exclusions:
         rules = "; ".join(e["meaning"] for e in summary.exclusions if e["applied"])
         yield f"Exclusions: {rules}." if rules else "No exclusion rule could be applied."

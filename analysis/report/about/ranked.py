@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.estimates.descriptives import ratings_of
+from analysis.estimates.clustering import WAYS
+from analysis.estimates.descriptives import mean_confidence, ratings_of
 from analysis.estimates.features import shrunken
 from analysis.estimates.results import Estimate
 from analysis.reading.labels import Labels
@@ -104,12 +105,7 @@ def by_sae(responses: Responses) -> list[Group]:
         means = {}
         for method in responses.methods:
             if (own["method"] == method).any():
-                ratings = ratings_of(own, method)
-                linear = ratings.linear(ratings.values)
-                quantity = ratings.quantity(
-                    "mean_confidence", "mean confidence, 1 to 5", "scale", 0.95
-                )
-                interval = linear.mean_on_scale(linear.recommended, 0.95)
-                means[method] = quantity.estimated(linear.value, interval)
+                found = mean_confidence(ratings_of(own, method), seed=0, resamples=0, ways=WAYS)
+                means[method] = next(e for e in found if e.recommended)
         groups.append(Group(str(sae), ", ".join(hookpoints), means))
     return groups

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from analysis.models import assumptions
 from analysis.models.assumptions import LEAST, fit_nominal, fit_scale, merged
 from analysis.models.checks import describe_checks
 from analysis.models.clmm import fit
@@ -40,7 +39,7 @@ def test_thresholds_and_scale_by_method_as_in_clmm2() -> None:
 
 
 def test_thresholds_by_method_as_in_clmm2_by_laplace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assumptions, "NODES", 1)
+    monkeypatch.setattr("analysis.models.joint.NODES", 1)
     found = fit_nominal(participants_only(1))
     assert found.fit.log_likelihood == pytest.approx(-696.286104, abs=1e-4)
     assert found.fit.sigma == pytest.approx([0.740700], abs=2e-4)
