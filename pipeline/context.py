@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
 from pipeline.corpus.tracks import usable_in_table_order
 from pipeline.errors import PipelineError
+from pipeline.features.summaries import Summaries, open_summaries
 from pipeline.progress import Progress
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
@@ -26,6 +27,15 @@ from pipeline.store.tables import (
 )
 
 Floats = npt.NDArray[np.float64]
+
+
+class Active(NamedTuple):
+    """The tracks in which a feature is active."""
+
+    tracks: npt.NDArray[np.intp]
+    """Ascending places on the axis `track`, [entry]."""
+    max: npt.NDArray[np.float32]
+    """f_j(x), the maximum over each track's frames, normalised, [entry]."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +55,12 @@ class SaeContext:
     progress: Progress
     tables: SharedTables
 
-    @cached_property
-    def maxima(self) -> npt.NDArray[np.float32]:
-        """Maximum activation [track, kept feature] over each track's frames, normalised."""
-        return self._activations("max")
-
-    @cached_property
-    def means(self) -> npt.NDArray[np.float32]:
-        """Mean activation [track, kept feature] over each track's frames, normalised."""
-        return self._activations("mean")
+    def active(self, place: int) -> Active:
+        """Where the kept feature at `place` is active; read from disk, one feature at a time."""
+        column = self._summaries.column(self.features[place].index)
+        tracks = self._place_of_summary[column.tracks]
+        order = np.argsort(tracks, kind="stable")
+        return Active(tracks[order], np.asarray(column.max[order], dtype=np.float32))
 
     @cached_property
     def neighbours(self) -> dict[str, tuple[str, ...]]:
@@ -63,6 +70,11 @@ class SaeContext:
         for row in sorted(records_from(NeighbourRecord, table), key=lambda r: (r.feature, r.rank)):
             found[row.feature] = (*found.get(row.feature, ()), row.neighbour)
         return found
+
+    @cached_property
+    def column_of(self) -> dict[str, int]:
+        """The place of each kept feature in `features`."""
+        return {record.feature: place for place, record in enumerate(self.features)}
 
     @cached_property
     def place_of(self) -> dict[str, int]:
@@ -89,13 +101,14 @@ class SaeContext:
         table = self.directory.read_table(f"labels/{self.sae}/{method}.parquet")
         return records_from(LabelCandidate, table)
 
-    def _activations(self, name: str) -> npt.NDArray[np.float32]:
-        relative = f"features/{self.sae}.activations.safetensors"
-        tensors, metadata = self.directory.read_tensors(relative)
-        rows = {track: row for row, track in enumerate(json.loads(metadata["tracks"]))}
-        order = [rows[record.track] for record in self.tracks]
-        columns = [feature.index for feature in self.features]
-        return np.asarray(tensors[name][np.ix_(order, columns)], dtype=np.float32)
+    @cached_property
+    def _summaries(self) -> Summaries:
+        return open_summaries(self.directory, self.sae)
+
+    @cached_property
+    def _place_of_summary(self) -> npt.NDArray[np.intp]:
+        """The place on the axis `track` of each track of the summaries, which are sorted."""
+        return np.array([self.place_of[track] for track in self._summaries.tracks], dtype=np.intp)
 
 
 def open_context(

@@ -393,6 +393,9 @@ class MachineConfig:
     """torch threads per worker; 0 lets torch decide. On CPUs, more workers help more."""
     batch_tracks: int = 1
     """Tracks per batch in the codec and the decoder; use 16 or more on a GPU."""
+    memory_gb: float = 2.0
+    """Memory that the stage `features` takes to sort what every latent does in every track, in GB,
+    beside the SAE's weights and one batch per worker; the rest waits on disk. At least 0.01."""
     snapshot_steps: int = 1000
     """The training of an SAE is stored every so many steps, and a killed run continues from there;
     0 for never. An SAE that is finished before the stage is, is stored in any case."""
@@ -402,6 +405,10 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "machine", "workers", "batch_tracks")
+        _require(
+            self.memory_gb >= 0.01,
+            f"[machine] memory_gb is {self.memory_gb}; it must be 0.01 or more",
+        )
         for name in ("threads", "snapshot_steps"):
             value = getattr(self, name)
             _require(value >= 0, f"[machine] {name} is {value}; it must be 0 or more")

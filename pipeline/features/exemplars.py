@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from pipeline.config import RunConfig
+from pipeline.features.encoding import frames_of
 from pipeline.features.firing import fires, thresholds
-from pipeline.features.summaries import frames_of
-from pipeline.sae.checkpoint import StoredSae
-from pipeline.sae.frames import checked_shards
+from pipeline.features.summaries import open_summaries
+from pipeline.sae import checkpoint
+from pipeline.sae.frames import TrackReader
 from pipeline.sae.specs import feature_key
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
@@ -24,6 +25,8 @@ class Chosen(NamedTuple):
     track: str
     mean: float
     max: float
+    frame: int | None
+    """Where it peaks, as a row of the activation file; None in runs of earlier versions."""
 
 
 Choice = dict[int, list[Chosen]]
@@ -42,27 +45,31 @@ def choose(
     the feature is heard for much of the clip and not in one frame.
     """
     features = records_from(FeatureRecord, directory.read_table(f"features/{name}.parquet"))
-    tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
-    names = np.array(json.loads(metadata["tracks"]))
-    # 1) Validation tracks only, [track, latent] each.
-    validation = np.array([tracks[track].split == "validation" for track in names])
-    names, mean, peak = (array[validation] for array in (names, tensors["mean"], tensors["max"]))
-    # 2) E_j of each latent, [track, latent] bool.
-    firing = fires(peak, thresholds(config.features, peak.max(axis=0)))
-    # 3) Rank E_j by mean. A stable sort keeps the order of tracks among equals.
+    summaries = open_summaries(directory, name)
+    validation = np.array([tracks[track].split == "validation" for track in summaries.tracks])
+    tau = thresholds(config.features, np.array([feature.max_activation for feature in features]))
     chosen: Choice = {}
-    for latent in (feature.index for feature in features if feature.kept):
-        places = np.flatnonzero(firing[:, latent])
-        order = np.argsort(-mean[places, latent], kind="stable")[: config.exemplars.count]
-        chosen[latent] = [
-            Chosen(str(names[i]), float(mean[i, latent]), float(peak[i, latent]))
+    for feature in (feature for feature in features if feature.kept):
+        column = summaries.column(feature.index)
+        # 1) E_j.
+        firing = fires(column.max, tau[feature.index])
+        places = np.flatnonzero(validation[column.tracks] & firing)
+        # 2) Ranked by mean. A stable sort keeps the order of tracks among equals.
+        order = np.argsort(-column.mean[places], kind="stable")[: config.exemplars.count]
+        chosen[feature.index] = [
+            Chosen(
+                summaries.tracks[column.tracks[i]],
+                float(column.mean[i]),
+                float(column.max[i]),
+                None if column.frame is None else int(column.frame[i]),
+            )
             for i in places[order]
         ]
     return chosen
 
 
 def peak_seconds(
-    directory: RunDirectory, stored: StoredSae, chosen: Choice
+    directory: RunDirectory, name: str, chosen: Choice
 ) -> dict[tuple[int, str], float]:
     """argmax over frames of a latent's activation, as seconds from the start of the track's
     excerpt, at the middle of the frame: (first_frame + row + 1/2) / frame_rate.
@@ -70,23 +77,32 @@ def peak_seconds(
     Rows of an activation file are audio frames (the delay pattern is undone when they are
     written); row 0 is frame `first_frame`.
     """
-    # 1) Which latents to look at in which track: a track can be an exemplar of several.
-    wanted: dict[str, list[int]] = {}
-    for latent, rows in chosen.items():
-        for row in rows:
-            wanted.setdefault(row.track, []).append(latent)
-    # 2) Encode these tracks again, one at a time: summaries keep no frames. [frame, latent].
-    peaks: dict[tuple[int, str], float] = {}
-    for facts, array in checked_shards(directory, stored):
-        for place, track in enumerate(facts.tracks):
-            if track not in wanted:
-                continue
-            latents = torch.tensor(wanted[track])
-            found = frames_of(stored.sae, torch.from_numpy(array[place]).float(), latents)
-            for latent, frame in zip(wanted[track], found.argmax(dim=0).tolist(), strict=True):
-                seconds = (facts.first_frame + frame + 0.5) / facts.frame_rate
-                peaks[latent, track] = round(seconds, 6)
-    return peaks
+    facts = checkpoint.read_facts(directory, name)
+    frames = {(latent, row.track): row.frame for latent, rows in chosen.items() for row in rows}
+    if None in frames.values():
+        frames.update(_frames_again(directory, name, frames))
+    return {
+        key: round((facts.first_frame + frame + 0.5) / facts.frame_rate, 6)
+        for key, frame in frames.items()
+        if frame is not None
+    }
+
+
+def _frames_again(
+    directory: RunDirectory, name: str, wanted: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], int]:
+    """The frame of the peak of each latent and track, by encoding the tracks again: earlier
+    versions did not store it."""
+    stored = checkpoint.load(directory, name)
+    reader = TrackReader(directory, stored)
+    latents: dict[str, list[int]] = {}
+    for latent, track in wanted:
+        latents.setdefault(track, []).append(latent)
+    found: dict[tuple[int, str], int] = {}
+    for track, here in latents.items():
+        frames = frames_of(stored.sae, reader.read(track)[1], torch.tensor(here))
+        found |= {(n, track): at for n, at in zip(here, frames.argmax(0).tolist(), strict=True)}
+    return found
 
 
 def exemplar_records(

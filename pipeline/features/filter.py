@@ -5,39 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.config import FeaturesConfig
-from pipeline.features.firing import fires, thresholds
-from pipeline.features.summaries import TrackSummary
-from pipeline.sae.checkpoint import StoredSae
+from pipeline.features.statistics import LatentStatistics
 from pipeline.sae.specs import feature_key
 from pipeline.store.tables import FeatureRecord
 
 
 def feature_records(
-    stored: StoredSae, summary: TrackSummary, validation: np.ndarray, config: FeaturesConfig
+    name: str,
+    hookpoint: str,
+    statistics: LatentStatistics,
+    n_validation: int,
+    config: FeaturesConfig,
 ) -> list[FeatureRecord]:
-    """One row per latent, kept or not, from validation tracks only (`validation` [track] bool).
+    """One row per latent, kept or not, from the statistics of `n_validation` validation tracks.
 
     Everything that the filter decides on is from validation tracks: the SAE was fitted to train
     tracks, and labels are graded on test tracks.
     """
-    # [validation track, latent] each.
-    mean, peak = summary.mean[validation], summary.max[validation]
-    largest = peak.max(axis=0)
-    # n_j, the number of tracks in which each latent fires; r_j = n_j / number of tracks.
-    firing = fires(peak, thresholds(config, largest)).sum(axis=0)
-    reasons = drop_reasons(config, firing, len(peak))
-    # The mean of the tracks' means: a short track counts as much as a long one.
-    average = mean.mean(axis=0, dtype=np.float64)
+    reasons = drop_reasons(config, statistics.firing, n_validation)
     return [
         FeatureRecord(
-            feature=feature_key(stored.name, index),
-            sae=stored.name,
-            hookpoint=stored.facts.hookpoint,
+            feature=feature_key(name, index),
+            sae=name,
+            hookpoint=hookpoint,
             index=index,
-            rate=int(firing[index]) / len(peak),
-            firing_tracks=int(firing[index]),
-            mean_activation=float(average[index]),
-            max_activation=float(largest[index]),
+            # r_j = n_j / number of tracks.
+            rate=int(statistics.firing[index]) / n_validation,
+            firing_tracks=int(statistics.firing[index]),
+            mean_activation=float(statistics.mean[index]),
+            max_activation=float(statistics.max[index]),
             kept=not reason,
             reason=reason,
         )

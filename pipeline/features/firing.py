@@ -25,6 +25,7 @@ def thresholds(config: FeaturesConfig, validation_max: np.ndarray) -> np.ndarray
     return np.full(np.shape(validation_max), threshold)
 
 
-def fires(maxima: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """f_j(x) > τ_j, [track, latent] bool, from `maxima` f_j(x) [track, latent]."""
-    return np.asarray(maxima > tau[None, :])
+def fires(maxima: np.ndarray, tau: np.ndarray | np.floating) -> np.ndarray:
+    """f_j(x) > τ_j for each of `maxima` f_j(x), with the τ_j that belongs to it: of one latent
+    [track], or of several [track, latent]."""
+    return np.asarray(maxima > tau)

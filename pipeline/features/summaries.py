@@ -1,89 +1,131 @@
-"""Mean and largest activation of each latent in each track, shard by shard in bounded memory.
+"""What each latent of an SAE does in each track of a run, one latent at a time.
 
-The mean ranks exemplars and detects concepts; the maximum, f_j(x), decides whether a latent fires
-(`pipeline.features.firing`).
+Every reader (exemplars, labels, scores, recovery, pages) comes here, so that no reader knows how it
+is stored: by columns (`pipeline.features.columns`), or, in runs of earlier versions, as two dense
+[track, latent] arrays.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from pipeline.parallel import map_in_threads
-from pipeline.progress import Progress
-from pipeline.sae.checkpoint import StoredSae
-from pipeline.sae.frames import checked_shards
-from pipeline.sae.model import Latents, TopKSae
+from pipeline.errors import PipelineError
 from pipeline.store.run_directory import RunDirectory
 
-TRACKS_AT_ONCE = 4
-"""Tracks whose dense pre-activations [frame, n] are in memory together."""
+COLUMNS_AT_ONCE = 1024
+"""Columns that `matrices` makes dense together."""
 
 
-class TrackSummary(NamedTuple):
-    """Mean and largest activation of every latent over the frames of every track."""
+class Column(NamedTuple):
+    """The tracks in which a latent is active, with its activations there, normalised."""
+
+    tracks: np.ndarray
+    """[entry], ascending; places in `Summaries.tracks`."""
+    mean: np.ndarray
+    """[entry] float32, over the frames of the track."""
+    max: np.ndarray
+    """[entry] float32, over the frames of the track: f_j(x)."""
+    frame: np.ndarray | None
+    """[entry], the first frame that reaches `max`, as a row of the activation file; None in runs of
+    earlier versions."""
+
+
+class Summaries(Protocol):
+    """An SAE's latents in all usable tracks of all splits."""
 
     tracks: tuple[str, ...]
-    mean: np.ndarray
-    """[track, latent] float32, normalised."""
-    max: np.ndarray
-    """[track, latent] float32, normalised."""
+    """Sorted."""
+    n_latents: int
+    latents: np.ndarray
+    """Those that have a column, ascending."""
+    complete: bool
+    """Whether the others are active in no track: so in a run on planted concepts, or of an earlier
+    version. Else only kept latents have a column."""
+
+    def column(self, latent: int) -> Column:
+        """One latent's tracks; raises `PipelineError` if it has no column."""
+        ...
 
 
-def summarise(sae: TopKSae, activations: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and maximum over frames, [track, latent], for raw activations [track, frame, d], in the
-    units that `sae` reads.
+class _Columns:
+    """The file by columns."""
 
-    The k values per frame are scattered into their track's sums: besides the pre-activations no
-    dense [frame, n] array is made.
+    def __init__(self, directory: RunDirectory, name: str) -> None:
+        self._name = name
+        self._file = directory.open_tensors(columns_path(name))
+        names = self._file.get_tensor("names").tobytes()
+        self.tracks: tuple[str, ...] = tuple(json.loads(names))
+        self.latents: np.ndarray = self._file.get_tensor("latents")
+        self.n_latents = int(self._file.get_slice("histogram").get_shape()[0])
+        self.complete = self._file.metadata()["columns"] == "active"
+        self._indptr: np.ndarray = self._file.get_tensor("indptr")
+
+    def column(self, latent: int) -> Column:
+        place = int(np.searchsorted(self.latents, latent))
+        if place == len(self.latents) or self.latents[place] != latent:
+            raise PipelineError(f"{self._name}/{latent} is not kept, so its tracks are not stored")
+        part = slice(int(self._indptr[place]), int(self._indptr[place + 1]))
+        return Column(
+            *(self._file.get_slice(value)[part] for value in ("track", "mean", "max", "frame"))
+        )
+
+
+class _Dense:
+    """Two arrays [track, latent], as earlier versions wrote them."""
+
+    def __init__(self, directory: RunDirectory, name: str) -> None:
+        self._file = directory.open_tensors(dense_path(name))
+        self.tracks: tuple[str, ...] = tuple(json.loads(self._file.metadata()["tracks"]))
+        self.n_latents = int(self._file.get_slice("mean").get_shape()[1])
+        self.latents: np.ndarray = np.arange(self.n_latents)
+        self.complete = True
+
+    def column(self, latent: int) -> Column:
+        mean, peak = (self._file.get_slice(value)[:, latent] for value in ("mean", "max"))
+        active = np.flatnonzero(peak)
+        return Column(active, mean[active], peak[active], None)
+
+
+def columns_path(name: str) -> str:
+    """Path of an SAE's columns, relative to the run directory."""
+    return f"features/{name}.columns.safetensors"
+
+
+def dense_path(name: str) -> str:
+    """Path of the arrays of earlier versions, relative to the run directory."""
+    return f"features/{name}.activations.safetensors"
+
+
+def open_summaries(directory: RunDirectory, name: str) -> Summaries:
+    """The summaries of an SAE of a run whose stage `features` is done; raises `PipelineError` if
+    their file is missing or damaged."""
+    from safetensors import SafetensorError
+
+    # By the manifest: a file that it does not list is left over from an interrupted attempt.
+    files = directory.manifest()["stages"].get("features", {}).get("files", {})
+    try:
+        return (_Dense if dense_path(name) in files else _Columns)(directory, name)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise PipelineError(f"the summaries of {name} cannot be read: {error}") from error
+
+
+def matrices(
+    summaries: Summaries, latents: Sequence[int] | np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`COLUMNS_AT_ONCE` latents at a time, and their means over frames [track, latent] float32.
+
+    Raises `PipelineError` for latents whose columns are not stored although they may be active.
     """
-    n_tracks, n_frames, _ = activations.shape
-    latents = sae.encode(activations.flatten(0, 1).float())
-    # 1) Where each of the [frame, k] values belongs in a flat [track × n] array.
-    row = torch.arange(n_tracks).repeat_interleave(n_frames)[:, None]
-    place = (row * sae.n_latents + latents.indices).flatten()
-    values = latents.values.flatten()
-    # 2) Sum and maximum per place. A latent that is not among a frame's k is 0 there, which the
-    #    zeros that both start from already say. `index_add` on a GPU adds in no fixed order.
-    empty = torch.zeros(n_tracks * sae.n_latents)
-    mean = empty.index_add(0, place, values) / n_frames
-    peak = empty.scatter_reduce(0, place, values, reduce="amax")
-    shape = (n_tracks, sae.n_latents)
-    return mean.view(shape), peak.view(shape)
-
-
-def frames_of(sae: TopKSae, activations: Tensor, latents: Tensor) -> Tensor:
-    """Activations [frame, latent] of the named `latents` in one track's raw activations [frame, d].
-
-    TopK runs over all n latents first: a latent is 0 in frames where k others are larger.
-    """
-    found: Latents = sae.encode(activations)
-    return found.dense(sae.n_latents)[:, latents]
-
-
-def track_summary(
-    directory: RunDirectory, stored: StoredSae, *, workers: int, progress: Progress
-) -> TrackSummary:
-    """The summary of all tracks of a run, sorted by track, normalised; `workers` batches run in
-    parallel."""
-    tracks: list[str] = []
-    parts: list[tuple[Tensor, Tensor]] = []
-    for facts, array in checked_shards(directory, stored):
-        tracks.extend(facts.tracks)
-        batches = torch.split(torch.from_numpy(array), TRACKS_AT_ONCE)
-        for part in map_in_threads(partial(summarise, stored.sae), batches, workers):
-            parts.append(part)
-            progress.advance(len(part[0]))
-    order = np.argsort(np.asarray(tracks, dtype=object), kind="stable")
-    means, peaks = zip(*parts, strict=True)
-    # The stored SAE works in raw units; see `pipeline.sae.checkpoint`.
-    scale = stored.facts.activation_scale
-    return TrackSummary(
-        tuple(tracks[place] for place in order),
-        torch.cat(means).div_(scale).numpy()[order],
-        torch.cat(peaks).div_(scale).numpy()[order],
-    )
+    wanted = np.asarray(latents, dtype=np.intp)
+    for start in range(0, len(wanted), COLUMNS_AT_ONCE):
+        here = wanted[start : start + COLUMNS_AT_ONCE]
+        dense = np.zeros((len(summaries.tracks), len(here)), dtype=np.float32)
+        stored = np.isin(here, summaries.latents) if summaries.complete else np.ones(len(here))
+        for place in np.flatnonzero(stored):
+            column = summaries.column(int(here[place]))
+            dense[column.tracks, place] = column.mean
+        yield here, dense

@@ -44,6 +44,7 @@ class CorpusTags(Labeler):
         """The most enriched tags of each feature's exemplars; see the module docstring."""
         names, present = tag_matrix(context)
         background = context.in_split("validation")
+        everywhere = present[:, background].sum(axis=1), int(background.sum())
         for feature in features:
             places = context.exemplar_places(feature.feature)
             if not len(places) or not names:
@@ -51,7 +52,7 @@ class CorpusTags(Labeler):
                 yield failed(feature.feature, reason)
                 continue
             yield from _candidates(
-                feature.feature, names, present, places, background,
+                feature.feature, names, present[:, places], background[places], everywhere,
                 context.config.labels.candidates,
             )  # fmt: skip
 
@@ -96,17 +97,21 @@ def _candidates(
     feature: str,
     names: list[str],
     present: npt.NDArray[np.bool_],
-    places: npt.NDArray[np.intp],
     background: npt.NDArray[np.bool_],
+    everywhere: tuple[npt.NDArray[np.integer], int],
     count: int,
 ) -> Iterator[LabelCandidate]:
-    """The `count` tags with the largest z, largest first; ties by name."""
+    """The `count` tags with the largest z, largest first; ties by name.
+
+    `present` [tag, exemplar]; `background` [exemplar]: whether it is one of the background tracks;
+    `everywhere`: how many of these have each tag [tag], and how many there are.
+    """
     from scipy.special import ndtr
 
-    others = background.copy()
-    others[places] = False
-    y, big_y = present[:, places].sum(axis=1), present[:, others].sum(axis=1)
-    z = weighted_log_odds(y, len(places), big_y, int(others.sum()))
+    y, n = present.sum(axis=1), present.shape[1]
+    big_y = everywhere[0] - present[:, background].sum(axis=1)
+    others = everywhere[1] - int(background.sum())
+    z = weighted_log_odds(y, n, big_y, others)
     # Rounded, so that a difference in the last bit between machines cannot swap two equal tags.
     order = np.lexsort((np.arange(len(names)), -np.round(z, 9)))[:count]
     for rank, tag in enumerate(order, start=1):
@@ -116,8 +121,8 @@ def _candidates(
             text=names[tag],
             confidence=float(max(0.0, 2.0 * ndtr(z[tag]) - 1.0)),
             description=(
-                f"{y[tag]} of {len(places)} exemplars have the tag, "
-                f"{big_y[tag]} of {others.sum()} other validation tracks; "
+                f"{y[tag]} of {n} exemplars have the tag, "
+                f"{big_y[tag]} of {others} other validation tracks; "
                 f"weighted log-odds z = {z[tag]:.2f}"
             ),
         )

@@ -7,14 +7,15 @@ size and k would be a straw man: its dictionaries are chosen in the same way as 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
 from pipeline.auroc import auroc_matrix
+from pipeline.features.summaries import matrices, open_summaries
 from pipeline.recovery.planted import Planted, split_mask
 from pipeline.sae.checkpoint import load
 from pipeline.store.run_directory import RunDirectory
@@ -59,15 +60,17 @@ def best_set(directory: RunDirectory, concepts: Sequence[Planted]) -> Choice | N
 def grades(directory: RunDirectory, sae: str, concepts: Sequence[Planted]) -> np.ndarray:
     """AUROC of the mean activation of each of an SAE's latents, on train and on validation tracks,
     [split, concept, latent]."""
-    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-    tracks = json.loads(metadata["tracks"])
-    found = []
+    summaries = open_summaries(directory, sae)
+    masks, positives = {}, {}
     for split in ("train", "validation"):
-        inside = split_mask(directory, tracks, split)
-        here = [track for track, is_inside in zip(tracks, inside, strict=True) if is_inside]
-        positive = np.stack([concept.present(here, split) for concept in concepts], axis=1)
-        found.append(auroc_matrix(tensors["mean"][inside], positive))
-    return np.stack(found)
+        masks[split] = split_mask(directory, summaries.tracks, split)
+        here = list(compress(summaries.tracks, masks[split]))
+        positives[split] = np.stack([one.present(here, split) for one in concepts], axis=1)
+    found = [
+        np.stack([auroc_matrix(mean[masks[split]], positives[split]) for split in masks])
+        for _, mean in matrices(summaries, np.arange(summaries.n_latents))
+    ]
+    return np.concatenate(found, axis=2)
 
 
 def subsets(directory: RunDirectory) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@ never those that it is graded on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -16,6 +15,7 @@ import numpy as np
 
 from pipeline.auroc import auroc, auroc_matrix, average_precision
 from pipeline.errors import PipelineError
+from pipeline.features.summaries import Summaries, matrices, open_summaries
 from pipeline.recovery.planted import Planted, split_mask
 from pipeline.sae.specs import feature_key
 from pipeline.store.run_directory import RunDirectory
@@ -118,22 +118,28 @@ def latents(
     """
     found: Candidates | None = None
     for sae in directory.sae_names() if saes is None else saes:
-        tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-        tracks = json.loads(metadata["tracks"])
+        summaries = open_summaries(directory, sae)
         # Which latents: the filter's choice, from validation tracks, or all that fire in train
         # tracks, where the detector is chosen too. Test tracks decide nothing.
         if kept:
             rows = directory.read_table(f"features/{sae}.parquet").to_pylist()
             which = np.array([row["index"] for row in rows if row["kept"]], dtype=np.intp)
         else:
-            in_train = split_mask(directory, tracks, "train")
-            which = np.flatnonzero(tensors["max"][in_train].max(axis=0) > 0)
+            which = _active_in(summaries, split_mask(directory, summaries.tracks, "train"))
         names = [feature_key(sae, int(index)) for index in which]
-        here = Candidates.split(directory, tracks, names, tensors["mean"][:, which])
+        empty = np.zeros((len(summaries.tracks), 0), dtype=np.float32)
+        mean = np.concatenate([empty, *(part for _, part in matrices(summaries, which))], axis=1)
+        here = Candidates.split(directory, summaries.tracks, names, mean)
         found = here if found is None else found.joined_with(here)
     if found is None or not found.names:
         raise PipelineError(f"no latent of {directory.path} fires on any train track")
     return found
+
+
+def _active_in(summaries: Summaries, tracks: np.ndarray) -> np.ndarray:
+    """The latents that are active in any of `tracks` [track] bool."""
+    active = [tracks[summaries.column(int(n)).tracks].any() for n in summaries.latents]
+    return np.asarray(summaries.latents[np.array(active, dtype=bool)], dtype=np.intp)
 
 
 def _grade(concept: Planted, candidates: Candidates, on_train: np.ndarray) -> BestCandidate:

@@ -62,7 +62,7 @@ def _candidates_at(
     """Candidates of every kind at one hookpoint; `dictionaries` are untrained."""
     import torch
 
-    from pipeline.features.summaries import summarise
+    from pipeline.features.encoding import summarise
 
     usable = usable_tracks(directory)
     train = frozenset(t.track for t in usable if t.split == "train")
@@ -84,7 +84,7 @@ def _candidates_at(
         above = np.maximum((batch - offset) @ both.T, 0.0).mean(axis=1)
         frames = torch.from_numpy(batch)
         fired = [
-            summarise(one.sae, frames)[0].numpy() / one.facts.activation_scale
+            summarise(one.sae, frames).mean.numpy() / one.facts.activation_scale
             for one in dictionaries
         ]
         rows.append(

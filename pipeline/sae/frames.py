@@ -146,11 +146,43 @@ def checked_shards(
     Raises `PipelineError` if one has a different subject, hookpoint or delay mapping.
     """
     for facts, array in read_shards(directory, stored.facts.hookpoint):
-        refuse_mismatch(
-            stored.name,
-            stored.facts,
-            subject_fingerprint=facts.subject_fingerprint,
-            hookpoint=facts.hookpoint,
-            delay_mapping=facts.delay_mapping,
-        )
+        _refuse_foreign(stored, facts)
         yield facts, array
+
+
+class TrackReader:
+    """Activations of single tracks at an SAE's hookpoint, without the rest of their files.
+
+    Raises `PipelineError` if a file is missing or has a different subject, hookpoint or delay
+    mapping.
+    """
+
+    def __init__(self, directory: RunDirectory, stored: StoredSae) -> None:
+        self._directory = directory
+        self._places: dict[str, tuple[str, int, ShardFacts]] = {}
+        for path in shard_paths(directory, stored.facts.hookpoint):
+            if not directory.path_of(path).is_file():
+                raise PipelineError(f"{path} is missing: the run's activations were removed")
+            facts = ShardFacts.from_metadata(directory.read_metadata(path))
+            _refuse_foreign(stored, facts)
+            places = {track: (path, row, facts) for row, track in enumerate(facts.tracks)}
+            self._places.update(places)
+
+    def __contains__(self, track: str) -> bool:
+        return track in self._places
+
+    def read(self, track: str) -> tuple[ShardFacts, Tensor]:
+        """The metadata of a track's file, and its activations [frame, d] float32."""
+        path, row, facts = self._places[track]
+        array = self._directory.read_row(path, "activations", row)
+        return facts, torch.from_numpy(array).float()
+
+
+def _refuse_foreign(stored: StoredSae, facts: ShardFacts) -> None:
+    refuse_mismatch(
+        stored.name,
+        stored.facts,
+        subject_fingerprint=facts.subject_fingerprint,
+        hookpoint=facts.hookpoint,
+        delay_mapping=facts.delay_mapping,
+    )

@@ -32,10 +32,10 @@ from pipeline.scorers.held_out import (
 from pipeline.scorers.similarities import (
     ClapScorer,
     Labelled,
+    cosines,
     labelled,
     rivals,
     rows_of,
-    track_similarities,
 )
 from pipeline.store.tables import LabelCandidate, ScoreRecord
 
@@ -48,25 +48,28 @@ class Detection(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
-        # 1) Cosines [text, track], and which tracks each feature fires in, [track, feature].
-        similar = track_similarities(context, found)
-        fires = firing_tracks(context)
-        column = {record.feature: place for place, record in enumerate(context.features)}
         drawn = graded_tracks(context)
+        validation = context.in_split("validation")
         needed = max(2, context.config.scores.min_tracks)
-        # 2) Each feature's labels on the same graded tracks; the threshold from validation tracks.
+        # Each feature's labels on the same graded tracks; the threshold from validation tracks.
         for feature, own in by_feature(found.labels).items():
-            graded = drawn[column[feature]]
-            reason = graded.shortage(needed)
+            place = context.column_of[feature]
+            reason = drawn[place].shortage(needed)
             if reason:
-                yield from (not_graded(label, method, graded, reason) for label in own)
+                yield from (not_graded(label, method, drawn[place], reason) for label in own)
                 continue
-            fit = _validation(context, feature)
-            truth = fires[fit, column[feature]]
-            rival = _rival_mean(context, found, feature, similar, graded)
-            for label, row in zip(own, rows_of(found, own), strict=True):
-                level = threshold(similar[row, fit], truth)
-                yield _record(context, method, label, similar[row], graded, level, rival)
+            # 1) Cosines [text, track] of the feature's own texts with the tracks that it needs, and
+            #    the mean AUROC of other features' texts.
+            fit = _validation(context, feature, validation)
+            rows = rows_of(found, own)
+            fitted = cosines(context, found, rows, fit)
+            seen = cosines(context, found, rows, drawn[place].all)
+            rival = _rival_mean(context, found, feature, drawn[place])
+            # 2) The threshold, and the label's figures.
+            truth = np.isin(fit, firing_tracks(context, place).tracks)
+            for label, similar, on_fit in zip(own, seen, fitted, strict=True):
+                level = threshold(on_fit, truth)
+                yield _record(context, method, label, similar, drawn[place], level, rival)
 
 
 def threshold(similar: Floats32, truth: npt.NDArray[np.bool_]) -> float:
@@ -99,15 +102,14 @@ def balanced_accuracy(
     return float((predicted[truth].mean() + (~predicted[~truth]).mean()) / 2)
 
 
-def _validation(context: SaeContext, feature: str) -> npt.NDArray[np.intp]:
-    """Rows of the validation tracks that are not exemplars of the feature."""
-    places = np.flatnonzero(context.in_split("validation"))
-    return np.setdiff1d(places, context.exemplar_places(feature))
+def _validation(
+    context: SaeContext, feature: str, validation: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.intp]:
+    """Rows of the `validation` tracks, [track] bool, that are not exemplars of the feature."""
+    return np.setdiff1d(np.flatnonzero(validation), context.exemplar_places(feature))
 
 
-def _rival_mean(
-    context: SaeContext, found: Labelled, feature: str, similar: Floats32, graded: GradedTracks
-) -> float:
+def _rival_mean(context: SaeContext, found: Labelled, feature: str, graded: GradedTracks) -> float:
     """Mean AUROC of other features' labels on this feature's graded tracks; NaN if there are no
     other labels."""
     rows = rivals(context, found, feature)
@@ -115,7 +117,8 @@ def _rival_mean(
         return float("nan")
     # A text that several features have is ranked once and counts as often as they have it.
     distinct, place = np.unique(rows, return_inverse=True)
-    areas = auroc_matrix(similar[np.ix_(distinct, graded.all)].T, graded.truth[:, None])
+    similar = cosines(context, found, distinct, graded.all)
+    areas = auroc_matrix(similar.T, graded.truth[:, None])
     return float(areas[:, place].mean())
 
 
@@ -123,14 +126,13 @@ def _record(
     context: SaeContext,
     method: str,
     label: LabelCandidate,
-    similar: Floats32,
+    seen: Floats32,
     graded: GradedTracks,
     level: float,
     rival: float,
 ) -> ScoreRecord:
-    """One label's figures from its cosines `similar` [track]; `level`: its threshold, `rival`: the
-    mean AUROC of other features' labels."""
-    seen = similar[graded.all]
+    """One label's figures from its cosines `seen` [graded track]; `level`: its threshold, `rival`:
+    the mean AUROC of other features' labels."""
     area = auroc(seen, graded.truth, level=context.config.scores.interval_level)
     hard = graded.without_easy
     hard_area = auroc_matrix(seen[hard][:, None], graded.truth[hard][:, None])[0, 0]

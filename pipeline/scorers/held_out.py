@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.context import Floats, SaeContext
+from pipeline.context import Active, Floats, SaeContext
 from pipeline.features import firing
 from pipeline.store.tables import LabelCandidate, ScoreRecord
 
@@ -58,25 +58,29 @@ class GradedTracks:
         )
 
 
-def firing_tracks(context: SaeContext) -> npt.NDArray[np.bool_]:
-    """Whether each kept feature fires in each usable track [track, feature]."""
-    return firing.fires(context.maxima, tau_of(context))
+def firing_tracks(context: SaeContext, place: int) -> Active:
+    """The tracks in which the kept feature at `place` fires."""
+    found = context.active(place)
+    fires = firing.fires(found.max, tau_of(context)[place])
+    return Active(found.tracks[fires], found.max[fires])
 
 
 def tau_of(context: SaeContext) -> Floats:
-    """τ_j of each kept feature [feature], normalised."""
-    largest = np.asarray([record.max_activation for record in context.features])
-    return np.asarray(firing.thresholds(context.config.features, largest), dtype=np.float64)
+    """τ_j of each kept feature [feature], normalised; made once per stage."""
+    key = ("tau", context.sae, context.config.features)
+    if key not in context.tables.memo:
+        largest = np.asarray([record.max_activation for record in context.features])
+        context.tables.memo[key] = firing.thresholds(context.config.features, largest)
+    return np.asarray(context.tables.memo[key], dtype=np.float64)
 
 
 def graded_tracks(context: SaeContext) -> list[GradedTracks]:
     """The draw of each kept feature, in the context's order; made once per stage."""
     key = ("held-out", context.sae)
     if key not in context.tables.memo:
-        fires = firing_tracks(context)
-        test = np.flatnonzero(context.in_split("test"))
+        test = context.in_split("test")
         context.tables.memo[key] = [
-            _draw(context, place, fires, test) for place in range(len(context.features))
+            _draw(context, place, test) for place in range(len(context.features))
         ]
     made: list[GradedTracks] = context.tables.memo[key]
     return made
@@ -97,19 +101,18 @@ def across_quantiles(values: Floats, count: int, rng: np.random.Generator) -> Pl
     return np.asarray([rng.choice(part) for part in np.array_split(order, count)], dtype=np.intp)
 
 
-def _draw(
-    context: SaeContext, place: int, fires: npt.NDArray[np.bool_], test: Places
-) -> GradedTracks:
-    """The draw of the kept feature at `place`; `fires` [track, feature], `test` rows of tracks."""
+def _draw(context: SaeContext, place: int, test: npt.NDArray[np.bool_]) -> GradedTracks:
+    """The draw of the kept feature at `place` among the `test` tracks, [track] bool."""
     scores, feature = context.config.scores, context.features[place].feature
     rng = generator(context, feature, "held-out")
     # 1) Positives, across quantiles of the largest activation.
-    firing_there = test[fires[test, place]]
-    values = context.maxima[firing_there, place].astype(np.float64)
-    positive = firing_there[across_quantiles(values, scores.per_class, rng)]
+    firing_there = firing_tracks(context, place)
+    inside = test[firing_there.tracks]
+    values = firing_there.max[inside].astype(np.float64)
+    positive = firing_there.tracks[inside][across_quantiles(values, scores.per_class, rng)]
     # 2) Hard negatives: where the nearest features fire most strongly, strongest first.
-    silent = test[~fires[test, place]]
-    strength = _neighbours_strength(context, feature, fires)[silent]
+    silent = np.setdiff1d(np.flatnonzero(test), firing_there.tracks)
+    strength = _neighbours_strength(context, feature)[silent]
     wanted = min(round(scores.hard_share * scores.per_class), int((strength > 0).sum()))
     hard = silent[np.argsort(-strength, kind="stable")[:wanted]]
     # 3) Easy negatives: any of the rest, to make up `per_class`.
@@ -118,18 +121,19 @@ def _draw(
     return GradedTracks(positive, np.sort(easy), hard)
 
 
-def _neighbours_strength(context: SaeContext, feature: str, fires: npt.NDArray[np.bool_]) -> Floats:
+def _neighbours_strength(context: SaeContext, feature: str) -> Floats:
     """max_j f_j(x) / τ_j over the neighbours j that fire in track x, [track]; 0 where none does.
 
     Divided by each neighbour's own τ, since latents differ in scale.
     """
-    column = {record.feature: place for place, record in enumerate(context.features)}
-    near = [column[name] for name in context.neighbours.get(feature, ()) if name in column]
-    if not near:
-        return np.zeros(len(context.tracks))
-    tau = np.maximum(tau_of(context)[near], 1e-9)
-    strength = np.where(fires[:, near], context.maxima[:, near] / tau, 0.0)
-    return np.asarray(strength.max(axis=1), dtype=np.float64)
+    strength = np.zeros(len(context.tracks))
+    for name in context.neighbours.get(feature, ()):
+        if name in context.column_of:
+            place = context.column_of[name]
+            found = firing_tracks(context, place)
+            over = found.max / max(tau_of(context)[place], 1e-9)
+            strength[found.tracks] = np.maximum(strength[found.tracks], over)
+    return strength
 
 
 def by_feature(labels: Sequence[LabelCandidate]) -> dict[str, list[LabelCandidate]]:

@@ -19,10 +19,10 @@ from pipeline.context import Floats, SaeContext
 from pipeline.scorers.held_out import by_feature, graded_tracks, not_graded
 from pipeline.scorers.similarities import (
     ClapScorer,
+    cosines,
     labelled,
     rivals,
     rows_of,
-    track_similarities,
 )
 from pipeline.store.tables import ScoreRecord
 
@@ -40,24 +40,23 @@ class Intruder(ClapScorer):
         found = labelled(context, method)
         if found is None:
             return
-        # 1) Cosines [text, track].
-        similar = track_similarities(context, found).astype(np.float64)
-        column = {record.feature: place for place, record in enumerate(context.features)}
         drawn = graded_tracks(context)
         z = float(norm.ppf(0.5 + context.config.scores.interval_level / 2))
         for feature, own in by_feature(found.labels).items():
-            graded = drawn[column[feature]]
+            graded = drawn[context.column_of[feature]]
             reason = graded.shortage(max(POSITIVES_PER_SET + 1, context.config.scores.min_tracks))
             if reason:
                 yield from (not_graded(label, method, graded, reason) for label in own)
                 continue
+            # 1) Cosines [text, track] of the feature's own labels, then of others'.
+            rows = [*rows_of(found, own), *rivals(context, found, feature)]
+            similar = cosines(context, found, rows, graded.all).astype(np.float64)
             # 2) The share of sets with other features' labels, 3) with the feature's own.
-            places, truth = graded.all, graded.truth
-            rows = rivals(context, found, feature)
-            others = [found_share(similar[row, places], truth) for row in rows]
-            for label, row in zip(own, rows_of(found, own), strict=True):
-                value = found_share(similar[row, places], truth)
-                half = z * jackknife_error(similar[row, places], truth)
+            truth = graded.truth
+            others = [found_share(row, truth) for row in similar[len(own) :]]
+            for label, row in zip(own, similar, strict=False):
+                value = found_share(row, truth)
+                half = z * jackknife_error(row, truth)
                 yield ScoreRecord(
                     feature=feature,
                     method=method,

@@ -19,7 +19,7 @@ from pipeline.auroc import auroc_matrix
 from pipeline.clap.base import Floats32
 from pipeline.clap.store import piece_embeddings
 from pipeline.context import Floats, SaeContext
-from pipeline.scorers.held_out import by_feature, graded_tracks, tau_of
+from pipeline.scorers.held_out import by_feature, firing_tracks, graded_tracks, tau_of
 from pipeline.scorers.similarities import ClapScorer, labelled, rivals, rows_of
 from pipeline.store.tables import LabelCandidate, ScoreRecord, TrackRecord
 
@@ -107,9 +107,9 @@ def _wanted(context: SaeContext) -> dict[str, set[int]]:
     """For each test track the features (by place) that are graded on it."""
     wanted: dict[str, set[int]] = {track.track: set() for track in _test_tracks(context)}
     for place, drawn in enumerate(graded_tracks(context)):
-        strongest = drawn.positive[
-            np.argsort(-context.maxima[drawn.positive, place], kind="stable")
-        ][:CLIPS]
+        found = firing_tracks(context, place)
+        maxima = found.max[np.searchsorted(found.tracks, drawn.positive)]
+        strongest = drawn.positive[np.argsort(-maxima, kind="stable")][:CLIPS]
         for row in strongest:
             wanted[context.tracks[row].track].add(place)
     return wanted
@@ -122,33 +122,31 @@ def _firing_pieces(
     activations of single frames. `count`: the number of pieces of the longest track."""
     import torch
 
-    from pipeline.features.summaries import frames_of
+    from pipeline.features.encoding import frames_of
     from pipeline.sae import checkpoint
-    from pipeline.sae.frames import checked_shards
+    from pipeline.sae.frames import TrackReader
 
     # τ in the raw units in which the stored SAE works, [feature].
     stored = checkpoint.load(context.directory, context.sae)
     tau = tau_of(context) * stored.facts.activation_scale
     seconds = context.config.scores.window_seconds
     whole = {r.track: max(1, int(r.seconds / seconds + 1e-6)) for r in _test_tracks(context)}
-    found = {}
-    for facts, array in checked_shards(context.directory, stored):
-        for row, track in enumerate(facts.tracks):
-            places = sorted(wanted.get(track, ()))
-            if not places:
-                continue
-            latents = torch.tensor([context.features[place].index for place in places])
-            # 1) Activations [frame, feature] and the piece that the middle of each frame lies in;
-            #    frames after the last piece go to one more, which is dropped.
-            frames = frames_of(stored.sae, torch.from_numpy(array[row]).float(), latents).numpy()
-            times = (facts.first_frame + np.arange(len(frames)) + 0.5) / facts.frame_rate
-            piece = np.minimum((times / seconds).astype(np.intp), count)
-            # 2) A piece fires if any of its frames exceeds τ. `logical_or.at` since a plain indexed
-            #    assignment would keep only a piece's last frame.
-            for column, place in enumerate(places):
-                fires = np.zeros(count + 1, dtype=bool)
-                np.logical_or.at(fires, piece, frames[:, column] > tau[place])
-                found[track, place] = fires[: min(count, whole[track])]
+    reader, found = TrackReader(context.directory, stored), {}
+    for track in (track for track in wanted if wanted[track]):
+        places = sorted(wanted[track])
+        latents = torch.tensor([context.features[place].index for place in places])
+        # 1) Activations [frame, feature] and the piece that the middle of each frame lies in;
+        #    frames after the last piece go to one more, which is dropped.
+        facts, activations = reader.read(track)
+        frames = frames_of(stored.sae, activations, latents).numpy()
+        times = (facts.first_frame + np.arange(len(frames)) + 0.5) / facts.frame_rate
+        piece = np.minimum((times / seconds).astype(np.intp), count)
+        # 2) A piece fires if any of its frames exceeds τ. `logical_or.at` since a plain indexed
+        #    assignment would keep only a piece's last frame.
+        for column, place in enumerate(places):
+            fires = np.zeros(count + 1, dtype=bool)
+            np.logical_or.at(fires, piece, frames[:, column] > tau[place])
+            found[track, place] = fires[: min(count, whole[track])]
     return found
 
 

@@ -19,12 +19,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.auroc import Auroc, auroc, auroc_matrix
+from pipeline.auroc import Auroc, auroc
 from pipeline.context import Floats, SaeContext
 from pipeline.labelers import labeler
 from pipeline.scorers.base import CONTRAST_RANKS, Scorer
-from pipeline.scorers.held_out import by_feature, firing_tracks
+from pipeline.scorers.held_out import firing_tracks
 from pipeline.store.tables import LabelCandidate, ScoreRecord
+
+CELLS = 1 << 24
+"""Scores [text, track] that are in memory together: 128 MiB."""
 
 
 class Reading(Scorer):
@@ -36,24 +39,71 @@ class Reading(Scorer):
         if not labels:
             return
         texts = sorted({label.text for label in labels})
-        test = context.in_split("test")
-        # 1) The method's own scores [text, track], cut to test tracks.
-        scored = labeler(method).reading(context, texts)
-        if scored is None:
-            yield from (without_reading(label, method) for label in labels)
-            return
-        readings = scored[:, test]
-        # 2) AUROC [text, feature] of every text on every feature, for the contrast.
-        fires = firing_tracks(context)[test]
-        areas = auroc_matrix(readings.T, fires).T
-        column = {record.feature: place for place, record in enumerate(context.features)}
         row = {text: place for place, text in enumerate(texts)}
-        rivals = mean_of_others(areas, labels, row, column)
-        # 3) Each feature's own labels, with intervals.
-        for feature, own in by_feature(labels).items():
-            place = column[feature]
-            chosen = readings[[row[label.text] for label in own]]
-            yield from _records(context, method, own, chosen, fires[:, place], rivals[place])
+        test = context.in_split("test")
+        firing = _firing_among(context, test)
+        areas = np.full((len(texts), len(context.features)), np.nan)
+        found: dict[tuple[str, int], Auroc] = {}
+        # A part of the texts at a time: [text, track] of all of them may not fit into memory.
+        for part in _parts(texts, len(context.tracks)):
+            # 1) The method's own scores [text, track], cut to test tracks.
+            scored = labeler(method).reading(context, part)
+            if scored is None:
+                yield from (without_reading(label, method) for label in labels)
+                return
+            readings = dict(zip(part, scored[:, test], strict=True))
+            # 2) AUROC [text, feature] of every text on every feature, for the contrast.
+            first = row[part[0]]
+            areas[first : first + len(part)] = areas_of(scored[:, test], firing)
+            # 3) The AUROC of each label on its own feature, with its interval.
+            for label in (label for label in labels if label.text in readings):
+                fires = _mask(firing[context.column_of[label.feature]], int(test.sum()))
+                if not _shortage(context, fires):
+                    level = context.config.scores.interval_level
+                    graded = auroc(readings[label.text], fires, level=level)
+                    found[label.feature, label.rank] = graded
+        rivals = mean_of_others(areas, labels, row, context.column_of)
+        for label in labels:
+            place = context.column_of[label.feature]
+            fires = _mask(firing[place], int(test.sum()))
+            counts = int(fires.sum()), int((~fires).sum())
+            graded_label = found.get((label.feature, label.rank))
+            reason = _shortage(context, fires)
+            yield _record(label, method, counts, graded_label, rivals[place], reason)
+
+
+def _parts(texts: list[str], tracks: int) -> Iterator[list[str]]:
+    """The texts, as many at a time as have `CELLS` scores of tracks."""
+    size = max(1, CELLS // max(1, tracks))
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
+
+
+def _firing_among(context: SaeContext, test: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:
+    """For each kept feature the places among the `test` tracks in which it fires, ascending."""
+    place = np.cumsum(test) - 1
+    found = (firing_tracks(context, feature).tracks for feature in range(len(context.features)))
+    return [place[tracks[test[tracks]]] for tracks in found]
+
+
+def _mask(places: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.bool_]:
+    fires = np.zeros(count, dtype=bool)
+    fires[places] = True
+    return fires
+
+
+def areas_of(readings: Floats, firing: Sequence[npt.NDArray[np.intp]]) -> Floats:
+    """AUROC [text, feature] of `readings` [text, test track] for the tracks in which each feature
+    fires; as `auroc_matrix`, without a dense [track, feature] array. NaN where a class is empty."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(readings, axis=1)
+    areas = np.full((len(readings), len(firing)), np.nan)
+    for column, places in enumerate(firing):
+        m, n = len(places), readings.shape[1] - len(places)
+        if m and n:
+            areas[:, column] = (ranks[:, places].sum(axis=1) - m * (m + 1) / 2) / (m * n)
+    return areas
 
 
 def mean_of_others(
@@ -88,28 +138,15 @@ def without_reading(label: LabelCandidate, method: str) -> ScoreRecord:
     )  # fmt: skip
 
 
-def _records(
-    context: SaeContext,
-    method: str,
-    labels: Sequence[LabelCandidate],
-    readings: Floats,
-    fires: npt.NDArray[np.bool_],
-    rival: float,
-) -> Iterator[ScoreRecord]:
-    """The records of one feature's labels; `readings` [label, test track], `fires` [test track]."""
-    n_positive, n_negative = int(fires.sum()), int((~fires).sum())
-    needed = max(2, context.config.scores.min_tracks)
-    if min(n_positive, n_negative) < needed:
-        reason = (
-            f"not estimable: fires in {n_positive} of {len(fires)} test tracks; "
-            f"{needed} that fire and {needed} that do not are needed"
-        )
-        for label in labels:
-            yield _record(label, method, (n_positive, n_negative), reason=reason)
-        return
-    for label, reading in zip(labels, readings, strict=True):
-        found = auroc(reading, fires, level=context.config.scores.interval_level)
-        yield _record(label, method, (n_positive, n_negative), found, rival)
+def _shortage(context: SaeContext, fires: npt.NDArray[np.bool_]) -> str:
+    """Why labels of a feature that `fires` [test track] cannot be graded; empty if they can."""
+    needed, n_positive = max(2, context.config.scores.min_tracks), int(fires.sum())
+    if min(n_positive, len(fires) - n_positive) >= needed:
+        return ""
+    return (
+        f"not estimable: fires in {n_positive} of {len(fires)} test tracks; "
+        f"{needed} that fire and {needed} that do not are needed"
+    )
 
 
 def _record(

@@ -70,9 +70,18 @@ def labelled(context: SaeContext, method: str) -> Labelled | None:
     return Labelled(labels, texts, text_embeddings(context, texts))
 
 
-def track_similarities(context: SaeContext, found: Labelled) -> Floats32:
-    """Cosine of each text with each track, [text, track]; both sides have norm 1."""
-    return np.asarray(found.embeddings @ track_embeddings(context).T, dtype=np.float32)
+def cosines(
+    context: SaeContext,
+    found: Labelled,
+    rows: Sequence[int] | npt.NDArray[np.intp],
+    tracks: npt.NDArray[np.intp],
+) -> Floats32:
+    """Cosines [row, track] of some texts with some tracks; both sides have norm 1.
+
+    Never of all texts with all tracks: 40,000 texts and 160,000 tracks would take 26 GB.
+    """
+    heard = track_embeddings(context)[tracks]
+    return np.asarray(found.embeddings[rows] @ heard.T, dtype=np.float32)
 
 
 def rivals(context: SaeContext, found: Labelled, feature: str) -> npt.NDArray[np.intp]:

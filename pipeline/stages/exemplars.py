@@ -17,35 +17,43 @@ from pipeline.corpus.tracks import usable_tracks
 from pipeline.features.exemplars import choose, exemplar_records, peak_seconds
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.progress import Progress
-from pipeline.sae import checkpoint
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, TrackRecord, table_of
+from pipeline.store.writers import Writer
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Choose the exemplars of every SAE, cut and store their clips, and find their peaks."""
-    corpus = config.corpus.folder()
-    tracks = {track.track: track for track in usable_tracks(directory)}
     with directory.writer("exemplars") as writer, torch_threads(config.machine):
         for name in directory.sae_names():
-            chosen = choose(directory, name, tracks, config)
-            stored = checkpoint.load(directory, name)
-            names = sorted({row.track for rows in chosen.values() for row in rows})
-            progress.start(f"exemplars {name}", len(names), "clip")
-            clips = {}
-            cut = partial(_cut, corpus)
-            excerpts = map_in_threads(
-                cut, (tracks[track] for track in names), config.machine.workers
-            )
-            for track, data in zip(names, excerpts, strict=True):
-                clips[track] = hashlib.sha256(data).hexdigest()
-                writer.write_bytes(f"exemplars/{name}/clips/{clips[track]}.flac", data)
-                progress.advance()
-            progress.finish()
-            peaks = peak_seconds(directory, stored, chosen)
-            records = exemplar_records(name, chosen, tracks, clips, peaks)
-            writer.write_table(f"exemplars/{name}.parquet", table_of(ExemplarRecord, records))
-            writer.summary[name] = {"features": len(chosen), "clips": len(set(clips.values()))}
+            writer.summary[name] = of_sae(config, directory, writer, name, progress=progress)
+
+
+def of_sae(
+    config: RunConfig,
+    directory: RunDirectory,
+    writer: Writer,
+    name: str,
+    *,
+    progress: Progress,
+) -> dict[str, int]:
+    """The files of one SAE; the number of features and clips."""
+    tracks = {track.track: track for track in usable_tracks(directory)}
+    chosen = choose(directory, name, tracks, config)
+    used = sorted({row.track for rows in chosen.values() for row in rows})
+    progress.start(f"exemplars {name}", len(used), "clip")
+    clips = {}
+    cut = partial(_cut, config.corpus.folder())
+    excerpts = map_in_threads(cut, (tracks[track] for track in used), config.machine.workers)
+    for track, data in zip(used, excerpts, strict=True):
+        clips[track] = hashlib.sha256(data).hexdigest()
+        writer.write_bytes(f"exemplars/{name}/clips/{clips[track]}.flac", data)
+        progress.advance()
+    progress.finish()
+    peaks = peak_seconds(directory, name, chosen)
+    records = exemplar_records(name, chosen, tracks, clips, peaks)
+    writer.write_table(f"exemplars/{name}.parquet", table_of(ExemplarRecord, records))
+    return {"features": len(chosen), "clips": len(set(clips.values()))}
 
 
 def _cut(corpus: Path, track: TrackRecord) -> bytes:

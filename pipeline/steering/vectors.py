@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from random import Random
 
+from pipeline.features.summaries import open_summaries
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.steering.settings import SteeringConfig
 from pipeline.store.run_directory import RunDirectory
@@ -34,16 +34,23 @@ def largest_over_exemplars(directory: RunDirectory, stored: StoredSae) -> dict[s
     turned up as far as it ever was in its exemplars.
     """
     name = stored.name
-    tensors, metadata = directory.read_tensors(f"features/{name}.activations.safetensors")
-    row_of = {track: row for row, track in enumerate(json.loads(metadata["tracks"]))}
     largest: dict[str, float] = {}
     exemplars = records_from(ExemplarRecord, directory.read_table(f"exemplars/{name}.parquet"))
     for exemplar in exemplars:
-        latent = int(exemplar.feature.rpartition("/")[2])
-        value = float(tensors["max"][row_of[exemplar.track], latent])
+        value = exemplar.max_activation
+        if value is None:  # a run made before it was kept in the table
+            value = _largest(directory, exemplar, name)
         largest[exemplar.feature] = max(value, largest.get(exemplar.feature, 0.0))
     # The stored summaries are normalised; the stored SAE, like the stream, is in raw units.
     return {feature: value * stored.facts.activation_scale for feature, value in largest.items()}
+
+
+def _largest(directory: RunDirectory, exemplar: ExemplarRecord, name: str) -> float:
+    """A feature's largest activation in one exemplar, normalised."""
+    summaries = open_summaries(directory, name)
+    column = summaries.column(int(exemplar.feature.rpartition("/")[2]))
+    place = summaries.tracks.index(exemplar.track)
+    return float(column.max[column.tracks == place].max(initial=0.0))
 
 
 def vector_of(stored: StoredSae, latent: int) -> SteeringVector:

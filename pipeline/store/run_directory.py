@@ -16,7 +16,7 @@ from pipeline.errors import BusyError, PipelineError
 from pipeline.files.text import decoded, json_of
 from pipeline.store.ledger import Ledger
 from pipeline.store.run_shapes import checked_description, checked_manifest
-from pipeline.store.safetensors import all_tensors, opened_tensors
+from pipeline.store.safetensors import all_tensors, open_tensors, opened_tensors
 from pipeline.store.writers import (
     MANIFEST_FILE,
     PARTIAL,
@@ -106,19 +106,16 @@ class RunDirectory:
         """Tensors and metadata of a safetensors file of the run."""
         return all_tensors(self.path_of(relative))
 
+    def open_tensors(self, relative: str) -> Any:
+        """A safetensors file of the run for many small reads, open while the result is in use:
+        `get_slice(name)[part]`, `get_tensor(name)`, `metadata()`."""
+        return open_tensors(self.path_of(relative))
+
     def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
         """One row of the tensor `name` along its first axis, without reading the other rows."""
         with opened_tensors(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[row]
             return array
-
-    def read_column(
-        self, relative: str, name: str, column: int
-    ) -> tuple[np.ndarray, dict[str, str]]:
-        """One column of the two-dimensional tensor `name`, and the file's metadata."""
-        with opened_tensors(self.path_of(relative)) as opened:
-            array: np.ndarray = opened.get_slice(name)[:, column]
-            return array, opened.metadata() or {}
 
     def read_metadata(self, relative: str) -> dict[str, str]:
         """Metadata of a safetensors file of the run, without its tensors."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from pipeline.errors import PipelineError
 
@@ -20,29 +22,76 @@ SAFETENSORS_DTYPES = {
 }  # fmt: skip
 
 
-def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a safetensors file, which depend only on its contents.
+class OnDisk(NamedTuple):
+    """A tensor that is too large for memory: its bytes are the contents of a file of its own."""
+
+    path: Path
+    """In C order, little endian."""
+    dtype: str
+    """numpy's name."""
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return self.path.stat().st_size
+
+
+Tensors = Mapping[str, "np.ndarray | OnDisk"]
+
+
+def write_safetensors(stream: BinaryIO, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file whose bytes depend only on its contents, one tensor at a time.
 
     The library's own writer orders metadata by a hash map that differs between processes, so equal
     contents get different hashes. Format: header length in eight bytes, JSON header padded with
     spaces to a multiple of eight, tensors in C order, little endian (huggingface/safetensors,
     README).
     """
-    import numpy as np
-
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
-    arrays = [np.ascontiguousarray(tensors[name]) for name in sorted(tensors)]
     offset = 0
-    for name, array in zip(sorted(tensors), arrays, strict=True):
+    for name, tensor in sorted(tensors.items()):
+        dtype = tensor.dtype if isinstance(tensor, OnDisk) else tensor.dtype.name
         header[name] = {
-            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
-            "shape": list(np.shape(tensors[name])),
-            "data_offsets": [offset, offset + array.nbytes],
+            "dtype": SAFETENSORS_DTYPES[dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + tensor.nbytes],
         }
-        offset += array.nbytes
+        offset += tensor.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in arrays)])
+    stream.write(len(text).to_bytes(8, "little") + text)
+    for _, tensor in sorted(tensors.items()):
+        _write_tensor(stream, tensor)
+
+
+def _write_tensor(stream: BinaryIO, tensor: np.ndarray | OnDisk) -> None:
+    import numpy as np
+
+    if isinstance(tensor, OnDisk):
+        with tensor.path.open("rb") as source:
+            shutil.copyfileobj(source, stream, 1 << 20)
+    else:
+        # A view, where `tobytes` would need the memory of a second array.
+        stream.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+
+
+def safetensors_bytes(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a small safetensors file."""
+    stream = io.BytesIO()
+    write_safetensors(stream, tensors, metadata)
+    return stream.getvalue()
+
+
+def open_tensors(path: Path) -> Any:
+    """A safetensors file that stays open while the result is in use; raises `PipelineError` if it
+    cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="np")
+    except (OSError, SafetensorError) as error:
+        raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
 
 
 @contextmanager

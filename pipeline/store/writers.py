@@ -15,8 +15,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
-from pipeline.store.safetensors import all_tensors, safetensors_bytes
+from pipeline.store.safetensors import Tensors, all_tensors, safetensors_bytes, write_safetensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,11 +132,26 @@ class Writer:
     def write_tensors(
         self,
         relative: str,
-        tensors: Mapping[str, np.ndarray],
+        tensors: Tensors,
         metadata: Mapping[str, str] | None = None,
     ) -> Path:
         """Write a safetensors file from numpy arrays; metadata values are text."""
-        return self.write_bytes(relative, safetensors_bytes(tensors, metadata or {}))
+
+        def write(path: Path) -> None:
+            with path.open("wb") as stream:
+                write_safetensors(stream, tensors, metadata or {})
+
+        return self.write_file(relative, write)
+
+    @contextmanager
+    def spill(self, name: str) -> Iterator[Path]:
+        """A folder for what does not fit into memory, removed afterwards."""
+        folder = self._partial / "spill" / name
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     _depth = 1
     """How many folders above the partial one are removed with it if they are empty."""

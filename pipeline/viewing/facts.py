@@ -5,20 +5,22 @@ Activations are normalised as in the run; times are in seconds from the start of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.corpus.tracks import usable_tracks
-from pipeline.errors import PipelineError
-from pipeline.store.activations import ShardFacts, shard_paths
+from pipeline.store.activations import ShardFacts
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import NeighbourRecord, SteeringRecord, TrackRecord, records_from
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pipeline.features.summaries import Summaries
+    from pipeline.sae.checkpoint import StoredSae
+    from pipeline.sae.frames import TrackReader
 
 BINS = 24
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -103,57 +105,46 @@ class SaeReader:
     def _validation_means(self, index: int) -> tuple[list[str], np.ndarray]:
         import numpy as np
 
-        relative = f"features/{self.sae}.activations.safetensors"
-        column, metadata = self.directory.read_column(relative, "mean", index)
-        names: list[str] = json.loads(metadata["tracks"])
+        column, names = self._summaries.column(index), self._summaries.tracks
+        means = np.zeros(len(names), dtype=np.float32)
+        means[column.tracks] = column.mean
         here = np.array(
             [name in self.tracks and self.tracks[name].split == "validation" for name in names],
             dtype=bool,
         )
-        return [name for name, keep in zip(names, here, strict=True) if keep], column[here]
+        return [name for name, keep in zip(names, here, strict=True) if keep], means[here]
 
     def _timelines(self, index: int, wanted: Sequence[str]) -> dict[str, Timeline]:
         import torch
 
-        from pipeline.features.summaries import frames_of
+        from pipeline.features.encoding import frames_of
 
-        latent = torch.tensor([index])
+        latent, stored = torch.tensor([index]), self._stored
         found: dict[str, Timeline] = {}
         for track in wanted:
-            if track in self._places:
-                path, row, facts = self._places[track]
-                array = torch.from_numpy(self.directory.read_row(path, "activations", row)).float()
-                values = frames_of(self._stored.sae, array, latent)[:, 0].numpy()
-                scale = self._stored.facts.activation_scale
-                found[track] = timeline(values / scale, facts)
+            if track in self._reader:
+                facts, frames = self._reader.read(track)
+                values = frames_of(stored.sae, frames, latent)[:, 0].numpy()
+                found[track] = timeline(values / stored.facts.activation_scale, facts)
         return found
 
     @cached_property
-    def _stored(self) -> Any:
+    def _summaries(self) -> Summaries:
+        from pipeline.features.summaries import open_summaries
+
+        return open_summaries(self.directory, self.sae)
+
+    @cached_property
+    def _stored(self) -> StoredSae:
         from pipeline.sae import checkpoint
 
         return checkpoint.load(self.directory, self.sae)
 
     @cached_property
-    def _places(self) -> dict[str, tuple[str, int, ShardFacts]]:
-        """For each track its shard, its row in it, and the shard's metadata, checked against the
-        SAE's."""
-        from pipeline.sae.checkpoint import refuse_mismatch
+    def _reader(self) -> TrackReader:
+        from pipeline.sae.frames import TrackReader
 
-        places: dict[str, tuple[str, int, ShardFacts]] = {}
-        for path in shard_paths(self.directory, self._stored.facts.hookpoint):
-            if not self.directory.path_of(path).is_file():
-                raise PipelineError(f"{path} is missing: the run's activations were removed")
-            facts = ShardFacts.from_metadata(self.directory.read_metadata(path))
-            refuse_mismatch(
-                self.sae,
-                self._stored.facts,
-                subject_fingerprint=facts.subject_fingerprint,
-                hookpoint=facts.hookpoint,
-                delay_mapping=facts.delay_mapping,
-            )
-            places.update({track: (path, row, facts) for row, track in enumerate(facts.tracks)})
-        return places
+        return TrackReader(self.directory, self._stored)
 
     @cached_property
     def _neighbours(self) -> dict[str, list[tuple[str, float]]]:

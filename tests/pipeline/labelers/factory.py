@@ -119,6 +119,7 @@ def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
         writer.write_table(f"features/{SAE}.parquet", features)
         near = table_of(NeighbourRecord, _neighbours())
         writer.write_table(f"features/{SAE}.neighbours.parquet", near)
+        # As earlier versions stored them; such runs are still read.
         writer.write_tensors(
             f"features/{SAE}.activations.safetensors",
             {"mean": activations / 10, "max": activations},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import dictionary_choice
 from pipeline.recovery.table import FOUND
 from pipeline.store.run_directory import RunDirectory
+from tests.pipeline.features.dense import dense
 
 
 @pytest.fixture
@@ -38,21 +38,21 @@ def test_each_row_is_what_another_auroc_gives(
     rows = {cells[0]: cells[1:] for cells in table(monkeypatch, capsys, finished_run)}
     facts = {r["track"]: r for r in directory.read_table("corpus.parquet").to_pylist()}
     for sae in directory.sae_names():
-        tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-        tracks = [facts[track] for track in json.loads(metadata["tracks"])]
+        names, mean, _ = dense(directory, sae)
+        tracks = [facts[track] for track in names]
         found = []
         for concept in dictionary_choice.gradable(directory):
             grades = {}
             for split in ("train", "validation"):
                 inside = [row["split"] == split for row in tracks]
                 present = [concept.name in row["tags"] for row in tracks if row["split"] == split]
-                columns = tensors["mean"][inside].T
+                columns = mean[inside].T
                 grades[split] = [roc_auc_score(present, column) for column in columns]
             # The best on train; the first of several, whatever the last digits of two ways to sum.
             best = int(np.argmax(np.round(grades["train"], 9)))
             found.append(grades["validation"][best])
         reached = sum(value >= FOUND for value in found)
-        assert rows[sae][:2] == [str(tensors["mean"].shape[1]), str(reached)]
+        assert rows[sae][:2] == [str(mean.shape[1]), str(reached)]
         assert rows[sae][3] == f"{np.mean(found):.3f}"
 
 

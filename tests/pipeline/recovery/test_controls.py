@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pipeline.recovery.controls import standin
 from pipeline.recovery.planted import planted_concepts
 from pipeline.sae import checkpoint
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
+from tests.pipeline.features.dense import as_earlier_versions, dense
 
 
 class Stages(SilentProgress):
@@ -98,12 +97,11 @@ def test_the_set_is_the_best_on_validation_tracks_whatever_the_test_tracks_say(
     assert means[choice.label] == pytest.approx(choice.mean)
 
     for sae in directory.sae_names():
-        relative = f"features/{sae}.activations.safetensors"
-        tensors, metadata = directory.read_tensors(relative)
-        test = [split[track] == "test" for track in json.loads(metadata["tracks"])]
-        for array in tensors.values():
+        summaries = dense(directory, sae)
+        test = [split[track] == "test" for track in summaries.tracks]
+        for array in (summaries.mean, summaries.max):
             array[test] = np.random.default_rng(0).random(array[test].shape)
-        directory.path_of(relative).write_bytes(safetensors_bytes(tensors, metadata))
+        as_earlier_versions(directory, sae, summaries)
     assert best_set(directory, concepts) == choice
     assert grades(directory, sae, concepts).shape == (2, 3, 128)
 
@@ -111,7 +109,6 @@ def test_the_set_is_the_best_on_validation_tracks_whatever_the_test_tracks_say(
 def scores_of(
     directory: RunDirectory, sae: str, split: dict[str, str], part: str
 ) -> tuple[np.ndarray, list[str]]:
-    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
-    tracks = json.loads(metadata["tracks"])
+    tracks, mean, _ = dense(directory, sae)
     inside = [split[track] == part for track in tracks]
-    return tensors["mean"][inside], [track for track in tracks if split[track] == part]
+    return mean[inside], [track for track in tracks if split[track] == part]

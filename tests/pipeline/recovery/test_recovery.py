@@ -20,6 +20,7 @@ from pipeline.recovery.report import found, meaning, report_lines
 from pipeline.recovery.stored import read_back
 from pipeline.recovery.table import RESULT, ConceptRow, Recovery, recover
 from pipeline.store.run_directory import RunDirectory
+from tests.pipeline.features.dense import dense
 
 
 class Untouched(SilentProgress):
@@ -33,13 +34,12 @@ def scores_of(directory: RunDirectory, feature: str, split: str) -> tuple[np.nda
     """Mean activations of a feature [track], or of several, "SAE/FIRST:LAST", [track, feature]."""
     sae, _, index = feature.partition("/")
     first, _, last = index.partition(":")
-    tensors, metadata = directory.read_tensors(f"features/{sae}.activations.safetensors")
+    names, mean, _ = dense(directory, sae)
     rows = directory.read_table("corpus.parquet").to_pylist()
     inside = {row["track"] for row in rows if row["split"] == split}
-    names = json.loads(metadata["tracks"])
     mask = [name in inside for name in names]
     columns = slice(int(first), int(last)) if last else int(first)
-    return tensors["mean"][mask][:, columns], [n for n in names if n in inside]
+    return mean[mask][:, columns], [n for n in names if n in inside]
 
 
 def test_the_feature_is_the_best_on_train_and_graded_on_test(finished_run: Path) -> None:

@@ -85,11 +85,11 @@ def test_the_tag_that_a_feature_fires_on_detects_it_without_fault(
 
 def test_a_score_is_that_of_the_methods_reading_on_test_tracks(labelled: SaeContext) -> None:
     test = labelled.in_split("test")
-    fires = firing_tracks(labelled)[test]
+    fires = [place in firing_tracks(labelled, 0).tracks for place in np.flatnonzero(test)]
     texts = {(r.feature, r.rank): r.text for r in labelled.labels("descriptors")}
     for row in scores(labelled, "descriptors")[:10]:
         reading = labeler("descriptors").reading(labelled, [texts[row.feature, row.rank]])
-        assert row.score == pytest.approx(roc_auc_score(fires[:, 0], reading[0, test]))
+        assert row.score == pytest.approx(roc_auc_score(fires, reading[0, test]))
 
 
 def test_contrast_is_the_score_less_that_of_other_features_labels() -> None:
@@ -121,5 +121,7 @@ def test_a_relative_threshold_is_a_share_of_the_features_own_maximum(
         labelled.config.features, threshold=0.9, threshold_unit="relative", preset="paper"
     )
     context = replace(labelled, config=replace(labelled.config, features=relative))
-    tau = 0.9 * labelled.maxima.max(axis=0)
-    np.testing.assert_array_equal(firing_tracks(context), labelled.maxima > tau)
+    for place in range(len(context.features)):
+        active = labelled.active(place)
+        over = active.max > 0.9 * active.max.max(initial=0.0)
+        np.testing.assert_array_equal(firing_tracks(context, place).tracks, active.tracks[over])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from pipeline.sae import checkpoint
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, records_from
+from tests.pipeline.features.dense import dense
 
 NAME = "layer1-n128-k4"
 
@@ -31,8 +31,8 @@ def test_exemplars_are_the_firing_validation_tracks_with_the_largest_mean(
     directory = RunDirectory(finished_run)
     tracks = records_from(TrackRecord, directory.read_table("corpus.parquet"))
     validation = {row.track for row in tracks if row.split == "validation"}
-    tensors, metadata = directory.read_tensors(f"features/{NAME}.activations.safetensors")
-    names = json.loads(metadata["tracks"])
+    summaries = dense(directory, NAME)
+    names = summaries.tracks
     tau = small_config["features"]["threshold"]
     rows = exemplars(directory)
     features = records_from(FeatureRecord, directory.read_table(f"features/{NAME}.parquet"))
@@ -40,8 +40,8 @@ def test_exemplars_are_the_firing_validation_tracks_with_the_largest_mean(
     fewer, passed_over = 0, 0
     for feature in (row for row in features if row.kept):
         means, peaks = (
-            dict(zip(names, tensors[kind][:, feature.index].tolist(), strict=True))
-            for kind in ("mean", "max")
+            dict(zip(names, array[:, feature.index].tolist(), strict=True))
+            for array in (summaries.mean, summaries.max)
         )
         ranked = sorted(validation, key=lambda name: (-means[name], name))
         expected = [name for name in ranked if peaks[name] > tau][:3]

@@ -15,7 +15,7 @@ import torch
 from pipeline.__main__ import main
 from pipeline.config import config_from_dict
 from pipeline.errors import PipelineError
-from pipeline.features.summaries import frames_of
+from pipeline.features.encoding import frames_of
 from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.sae import checkpoint
