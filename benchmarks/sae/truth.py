@@ -24,6 +24,7 @@ SIDES: dict[str, dict[str, Any]] = {
     "ours topk": {"side": "ours", "kernel": "exact"},
     "ours topk bf16": {"side": "ours", "kernel": "bf16"},
     "ours batch-topk": {"side": "ours", "variant": "batch-topk"},
+    "ours jumprelu": {"side": "ours", "variant": "jumprelu"},
     "ours Matryoshka": {"side": "ours", "prefixes": [0.125, 0.25, 0.5]},
     "ours Matryoshka batch-topk": {
         "side": "ours", "variant": "batch-topk", "prefixes": [0.125, 0.25, 0.5],

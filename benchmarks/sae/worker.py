@@ -28,6 +28,8 @@ WARMUP, DECAY = 0.05, 0.2
 """Shares of the steps in which the rate rises and falls, for every side that can be told."""
 AUX_WEIGHT = 1 / 32
 FRAMES_AT_ONCE = 1024
+START_FRAMES = 4096
+"""Frames that our start sees: a sample of the training's, whose first they are."""
 
 
 class Ours:
@@ -35,8 +37,7 @@ class Ours:
 
     def __init__(self, setting: dict[str, Any]) -> None:
         from pipeline.config import SaeConfig
-        from pipeline.sae.model import TopKSae
-        from pipeline.sae.trainer import Training, Wanted
+        from pipeline.sae.trainer import Training, Wanted, start
 
         config = SaeConfig(
             steps=setting["steps"], batch_frames=setting["batch"], learning_rate=setting["rate"],
@@ -44,10 +45,12 @@ class Ours:
             kernel=setting.get("kernel", "exact"), variant=setting.get("variant", "topk"),
             prefixes=tuple(setting.get("prefixes", ())),
         )  # fmt: skip
-        self.sae: Any = TopKSae(setting["d"], setting["n"], setting["k"])
         generator = torch.Generator().manual_seed(setting["seed"])
-        self.sae.initialise(generator, torch.from_numpy(np.load(setting["centre"])))
-        self._training = Training(Wanted(config, setting["n"], setting["k"], 0), self.sae)
+        wanted = Wanted(config, setting["n"], setting["k"], 0)
+        sample = torch.from_numpy(np.load(setting["frames"], mmap_mode="r")[:START_FRAMES]).float()
+        centre = torch.from_numpy(np.load(setting["centre"]))
+        self.sae: Any = start(wanted, generator, sample, centre)
+        self._training = Training(wanted, self.sae)
         self._sample: torch.Tensor | None = None
 
     def declare_dead(self, latents: torch.Tensor) -> None:

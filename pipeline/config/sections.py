@@ -29,7 +29,7 @@ HOOKPOINT_PRESETS = {
 counted from 0, of MusicGen small (24 blocks) and large (48)."""
 CENTRES = ("geometric_median", "mean")
 KERNELS = ("exact", "bf16", "dense")
-VARIANTS = ("topk", "batch-topk")
+VARIANTS = ("topk", "batch-topk", "jumprelu")
 THRESHOLD_UNITS = ("normalised", "relative")
 SYNONYMS = ("words", "clap")
 
@@ -205,7 +205,8 @@ class SaeConfig:
     which preselects latents in bf16 where the machine can; `dense`, the slow reference."""
     variant: str = "topk"
     """Which latents of a batch fire, one of `pipeline.sae.variants.VARIANTS`: `topk`, the k largest
-    of each frame; `batch-topk`, the largest of the batch, k per frame on average."""
+    of each frame; `batch-topk`, the largest of the batch, k per frame on average; `jumprelu`, all
+    over a threshold of their own, which is trained towards k per frame."""
     prefixes: tuple[float, ...] = ()
     """Matryoshka: shares of the latents, such as 0.125, 0.25 and 0.5, of which the first so many
     must reconstruct by themselves too."""

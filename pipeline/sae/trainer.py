@@ -124,8 +124,7 @@ def _train(
     # 2) Initialise in normalised units, or continue from a snapshot.
     trainings = []
     for one, generator in zip(wanted, generators, strict=True):
-        sae = TopKSae(sample.shape[1], one.n_latents, one.k)
-        sae.initialise(generator, centre / scale)
+        sae = start(one, generator, sample / scale, centre / scale)
         trainings.append(Training(one, sae.to(device)))
     positions = [training.resume() for training in trainings]
     first = min(range(len(trainings)), key=lambda place: trainings[place].step)
@@ -139,6 +138,15 @@ def _train(
                 training.advance(x, batches)
                 advance(1)
     return [training.finished(sample / scale, scale) for training in trainings]
+
+
+def start(wanted: Wanted, generator: torch.Generator, sample: Tensor, centre: Tensor) -> TopKSae:
+    """An SAE before its first step; `sample` [frame, d] and their `centre` [d] are normalised."""
+    variant = variant_of(wanted.config.variant, wanted.k, wanted.n_latents)
+    sae = variant.sae(sample.shape[1])
+    sae.initialise(generator, centre)
+    variant.begin(sae, sample)
+    return sae
 
 
 class Training:
@@ -190,10 +198,10 @@ class Training:
             group["lr"] = self._rate * schedule(self.step, self._config)
         # 1) Forward pass. The scores [frame, n] are kept for AuxK: it ranks dead latents, whose
         #    values TopK has thrown away.
-        encoder = Encoder.of(self._sae)
+        encoder = self._variant.encoder(self._sae)
         scores = self._kernel.scores(encoder, x)
         found = self._kernel.top(encoder, x, scores, self._variant.candidates)
-        latents = self._variant.fire(found)
+        latents, penalty = self._variant.fire(self._sae, found)
         reconstructions = self._reconstructions(latents)
         # 2) Which latents are dead, this batch included.
         self._note_firing(latents, len(x))
@@ -202,7 +210,7 @@ class Training:
         #    detached there.
         error = x - reconstructions[-1].detach()
         losses = [F.mse_loss(each, x) for each in reconstructions]
-        loss = torch.stack(losses).mean() + self._aux_loss(x, scores, error)
+        loss = torch.stack(losses).mean() + penalty + self._aux_loss(x, scores, encoder, error)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         # 4) Keep the rows of W_dec at unit norm: project the gradient, step, then normalise what
@@ -239,7 +247,7 @@ class Training:
         """[n] bool: not fired in `dead_after_frames` frames (10 million tokens in Gao et al.)."""
         return self._silent_frames > self._config.dead_after_frames
 
-    def _aux_loss(self, x: Tensor, scores: Tensor, error: Tensor) -> Tensor:
+    def _aux_loss(self, x: Tensor, scores: Tensor, ranking: Encoder, error: Tensor) -> Tensor:
         """AuxK, α ‖e − ê‖² with ê = z_aux W_dec: the k_aux dead latents with the largest
         pre-activations reconstruct the error e = x − x̂ of the living ones, and so get a gradient.
 
@@ -262,6 +270,8 @@ class Training:
             ranked = kernel.scores(encoder, x)
         else:
             kernel, ranked = self._kernel, scores.index_select(1, dead)
+            # Without what the variant has added to the biases.
+            ranked = ranked + (self._sae.b_enc - ranking.b_enc).detach()[dead]
         latents = kernel.top(encoder, x, ranked, k)
         explained = kernel.combine(latents, self._sae.W_dec.index_select(0, dead))
         return self._config.aux_weight * F.mse_loss(explained, error)

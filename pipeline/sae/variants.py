@@ -5,6 +5,8 @@
 | `topk`       | the k largest of each frame (Gao et al., 2024)  | the same                       |
 | `batch-topk` | the k · B largest of a batch of B frames        | pre-activation > θ: `jumprelu` |
 |              | (Bussmann et al., 2024, arXiv 2412.06410)       | in SAELens                     |
+| `jumprelu`   | pre-activation > θ, θ of each latent trained    | the same                       |
+|              | (`pipeline.sae.jumprelu`)                       |                                |
 
 `[sae] prefixes` makes a Matryoshka SAE of either (Bussmann et al., 2025, arXiv 2503.17547): the
 first latents must reconstruct by themselves too, so that they keep the general concepts while later
@@ -13,13 +15,14 @@ ones take the special ones. The finished SAE is of the same kind as without.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from pipeline.registry import resolve
 from pipeline.sae.evaluate import FRAMES_AT_ONCE
+from pipeline.sae.kernels.base import Encoder
 from pipeline.sae.model import Latents, ThresholdSae, TopKSae
 
 # To add a variant: a class with the interface of `Variant`, a line here, its name in
@@ -27,10 +30,19 @@ from pipeline.sae.model import Latents, ThresholdSae, TopKSae
 VARIANTS: dict[str, str] = {
     "topk": "pipeline.sae.variants.TopK",
     "batch-topk": "pipeline.sae.variants.BatchTopK",
+    "jumprelu": "pipeline.sae.jumprelu.JumpRelu",
 }
 
 CANDIDATES = 4
-"""A frame has at most this many times k latents under `batch-topk`."""
+"""A frame has at most this many times k latents where their number varies."""
+
+
+class Fired(NamedTuple):
+    """What fires in a training batch."""
+
+    latents: Latents
+    penalty: Tensor | float = 0.0
+    """What the variant adds to the loss."""
 
 
 class Variant(Protocol):
@@ -39,7 +51,17 @@ class Variant(Protocol):
     candidates: int
     """Latents per frame that the kernel finds."""
 
-    def fire(self, latents: Latents) -> Latents:
+    def sae(self, width: int) -> TopKSae:
+        """An SAE to train, with all its parameters."""
+
+    def begin(self, sae: TopKSae, sample: Tensor) -> None:
+        """Set what is the variant's own, after the weights; `sample` [frame, d] are train frames,
+        normalised."""
+
+    def encoder(self, sae: TopKSae) -> Encoder:
+        """What candidates are ranked by: the encoder, with biases of the variant's."""
+
+    def fire(self, sae: TopKSae, found: Latents) -> Fired:
         """Those of the candidates of a training batch that fire, the others set to 0."""
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:
@@ -59,31 +81,42 @@ class TopK:
     """The k largest of each frame."""
 
     def __init__(self, k: int, n_latents: int) -> None:
+        self.k, self.n_latents = k, n_latents
         self.candidates = min(k, n_latents)
 
-    def fire(self, latents: Latents) -> Latents:
+    def sae(self, width: int) -> TopKSae:
+        """Nothing else is trained."""
+        return TopKSae(width, self.n_latents, self.k)
+
+    def begin(self, sae: TopKSae, sample: Tensor) -> None:
+        """Nothing to set."""
+
+    def encoder(self, sae: TopKSae) -> Encoder:
+        """The encoder as it is."""
+        return Encoder.of(sae)
+
+    def fire(self, sae: TopKSae, found: Latents) -> Fired:
         """All of them."""
-        return latents
+        return Fired(found)
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:
         """The SAE as it was trained."""
         return sae
 
 
-class BatchTopK:
+class BatchTopK(TopK):
     """The largest of all latents of a batch, k per frame on average: a frame that needs more gets
     more."""
 
     def __init__(self, k: int, n_latents: int) -> None:
-        self.k = k
+        super().__init__(k, n_latents)
         # Deviation: no frame has more than 4 k, so that latents stay [frame, 4 k].
         self.candidates = min(CANDIDATES * k, n_latents)
 
-    def fire(self, latents: Latents) -> Latents:
+    def fire(self, sae: TopKSae, found: Latents) -> Fired:
         """The k · B largest of the batch's B frames."""
-        return Latents(
-            latents.values * (latents.values > self._cut(latents.values)), latents.indices
-        )
+        over = found.values > _cut(found.values, self.k)
+        return Fired(Latents(found.values * over, found.indices))
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:
         """One threshold for all latents, over which k per frame of `sample` lie on average.
@@ -91,19 +124,26 @@ class BatchTopK:
         Deviation: other implementations average the smallest value that fired over the last
         batches, while weights still change; on held-out frames L0 is then further from k.
         """
-        with torch.no_grad():
-            parts = [
-                sae.preactivations(part).topk(self.candidates, dim=1).values.relu()
-                for part in torch.split(sample, FRAMES_AT_ONCE)
-            ]
-        return with_threshold(sae, float(self._cut(torch.cat(parts))))
+        return with_threshold(sae, threshold_for(sae, sample, self.candidates))
 
-    def _cut(self, values: Tensor) -> Tensor:
-        """The value that exactly k · B of `values` [frame, candidate] exceed, but for ties; 0 if
-        fewer than that are over 0."""
-        flat = values.detach().flatten()
-        place = len(flat) - self.k * len(values)
-        return flat.kthvalue(place).values if place > 0 else flat.new_zeros(())
+
+@torch.no_grad()
+def threshold_for(sae: TopKSae, sample: Tensor, candidates: int) -> float:
+    """The threshold that k latents per frame of `sample` [frame, d] exceed on average, if no frame
+    has more than `candidates`."""
+    parts = [
+        sae.preactivations(part).topk(candidates, dim=1).values.relu()
+        for part in torch.split(sample, FRAMES_AT_ONCE)
+    ]
+    return float(_cut(torch.cat(parts), sae.k))
+
+
+def _cut(values: Tensor, k: int) -> Tensor:
+    """The value that exactly k · B of `values` [frame, candidate] exceed, but for ties; 0 if fewer
+    than that are over 0."""
+    flat = values.detach().flatten()
+    place = len(flat) - k * len(values)
+    return flat.kthvalue(place).values if place > 0 else flat.new_zeros(())
 
 
 def with_threshold(sae: TopKSae, threshold: float | Tensor) -> ThresholdSae:

@@ -21,6 +21,7 @@ from pipeline.sae.kernels.machine import has_bf16
 from pipeline.sae.kernels.pairs import dots_by_bags, dots_by_samples
 from pipeline.sae.model import TopKSae
 from pipeline.sae.trainer import Training, Wanted
+from pipeline.sae.variants import variant_of
 
 FAST = {"exact": Exact, "bf16": Bf16Candidates}
 
@@ -60,14 +61,17 @@ CASES = {
     "Matryoshka": Case(prefixes=(0.1, 0.5)),
     "batch top-k": Case(variant="batch-topk", dead=60),
     "Matryoshka of batch top-k": Case(variant="batch-topk", prefixes=(0.25,)),
+    "thresholds": Case(variant="jumprelu", n=200, dead=60),
 }
 
 
 def stepped(case: Case, kernel: str) -> tuple[Tensor, dict[str, Tensor]]:
     """The error [frame, d] that a step begins with, and the gradients that it makes."""
     generator = torch.Generator().manual_seed(case.n + case.k)
-    sae = TopKSae(case.width, case.n, case.k)
+    variant = variant_of(case.variant, case.k, case.n)
+    sae = variant.sae(case.width)
     sae.initialise(generator, torch.randn(case.width, generator=generator))
+    variant.begin(sae, torch.randn(case.frames, case.width, generator=generator))
     x = torch.randn(case.frames, case.width, generator=generator)
     with torch.no_grad():
         sae.W_enc.add_(0.1 * torch.randn(case.width, case.n, generator=generator))

@@ -12,6 +12,7 @@ from pipeline.config import SaeConfig
 from pipeline.sae.frames import TrainingFrames
 from pipeline.sae.snapshots import StoredSnapshots
 from pipeline.sae.trainer import TrainedSae, Wanted, train_alone, train_together
+from pipeline.sae.variants import VARIANTS
 from pipeline.store.run_directory import RunDirectory
 
 CONFIG = SaeConfig(
@@ -38,7 +39,7 @@ def same(one: TrainedSae, other: TrainedSae) -> bool:
     return all(torch.equal(a, b) for a, b in weights) and one.history == other.history
 
 
-@pytest.mark.parametrize("variant", ["topk", "batch-topk"])
+@pytest.mark.parametrize("variant", VARIANTS)
 # One pool that stays in memory; two pools per pass, 68 batches: killed in the second.
 @pytest.mark.parametrize(("pool_frames", "killed_at"), [(10_000, 21), (4_000, 75)])
 def test_killed_and_continued_is_as_if_nothing_had_happened(

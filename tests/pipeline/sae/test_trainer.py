@@ -85,7 +85,8 @@ def test_auxk_lets_dead_latents_alone_explain_the_error() -> None:
     trainer._silent_frames[dead] = 1_001
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
     error = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
-    loss = trainer._aux_loss(x, trainer._kernel.scores(Encoder.of(sae), x), error)
+    encoder = Encoder.of(sae)
+    loss = trainer._aux_loss(x, trainer._kernel.scores(encoder, x), encoder, error)
     loss.backward()
     explained = torch.zeros(5, 6)
     for row in range(5):
