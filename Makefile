@@ -137,6 +137,7 @@ bench-sae: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.speed
 	$(BIN)/python -m benchmarks.sae.speed --dead 1024
 	$(BIN)/python -m benchmarks.sae.interop
+	$(BIN)/python -m benchmarks.sae.adoption
 
 # Directions that are known to be there: which of them our variants and the peers' SAEs find.
 bench-sae-truth: $(VENV)/.demo

@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | quality | recovery | verify | steer | convert`.
+"""The command line: `python -m pipeline run | adopt | quality | recovery | verify | steer | …`.
 
 An error is one line on standard error, with exit code 2.
 """
@@ -9,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from pipeline.config import load_config
+from pipeline.config import config_from_dict, load_config
 from pipeline.errors import PipelineError
 from pipeline.parallel import keep_freed_memory
 from pipeline.progress import TqdmProgress
@@ -51,6 +52,28 @@ def _run(options: argparse.Namespace) -> int:
     for stage, entry in directory.manifest()["stages"].items():
         print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
     return 0
+
+
+def _adopt(options: argparse.Namespace) -> int:
+    sae = {"checkpoint": _place(options.checkpoint), "checkpoint_hook": options.hook}
+    subject = {"model": _place(options.subject), "hookpoints": [options.hookpoint]}
+    given: dict[str, dict[str, Any]] = {"subject": subject, "sae": sae}
+    if options.config is None:
+        config = config_from_dict(given)
+    else:
+        config = load_config(options.config, given)
+    if options.corpus is not None:
+        config = config.with_corpus(options.corpus)
+    directory = execute(config, options.out, progress=TqdmProgress(), until=options.until)
+    for name in directory.sae_names() if directory.is_done("sae") else ():
+        print(f"{directory.path}: adopted as {name}")
+    return 0
+
+
+def _place(name: str) -> str:
+    """A folder of this machine as an absolute path; a name on the model hub as it is."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else name
 
 
 def _recovery(options: argparse.Namespace) -> int:
@@ -146,6 +169,37 @@ def _count(text: str) -> int:
     return number
 
 
+def _add_adopt(commands: Any) -> None:
+    adopted = commands.add_parser(
+        "adopt",
+        help="a run with an SAE that SAELens, sparsify or dictionary_learning trained and saved",
+    )
+    adopted.add_argument(
+        "checkpoint", metavar="CHECKPOINT",
+        help="its folder, or OWNER/NAME or OWNER/NAME/FOLDER on the model hub",
+    )  # fmt: skip
+    adopted.add_argument("--subject", required=True, metavar="MODEL", help="what it was trained on")
+    adopted.add_argument(
+        "--hookpoint", required=True, metavar="H",
+        help="where it reads, e.g. decoder.layers.3.resid_post",
+    )  # fmt: skip
+    adopted.add_argument(
+        "--hook", default="", metavar="NAME",
+        help="what the checkpoint calls that place, if Earwitness does not know the name",
+    )  # fmt: skip
+    adopted.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    adopted.add_argument(
+        "--config", type=Path, metavar="CONFIG.toml",
+        help="corpus, filter, methods and machine, as for run; its [subject] and [sae] give way",
+    )  # fmt: skip
+    adopted.add_argument("--corpus", type=Path, metavar="DIR", help="overrides [corpus] path")
+    adopted.add_argument(
+        "--until", choices=STAGES, metavar="STAGE",
+        help=f"the last stage to run: {', '.join(STAGES)}",
+    )  # fmt: skip
+    adopted.set_defaults(command=_adopt)
+
+
 def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", metavar="DEVICE",
@@ -178,6 +232,8 @@ def _parser() -> argparse.ArgumentParser:
         help="compare learning rates on validation frames after the stage activations, and end",
     )  # fmt: skip
     run.set_defaults(command=_run)
+
+    _add_adopt(commands)
 
     measured = commands.add_parser(
         "quality",

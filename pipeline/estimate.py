@@ -8,13 +8,11 @@ hub name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.corpus.adapters import ADAPTERS
-from pipeline.errors import PipelineError
-from pipeline.files.text import read_json
 from pipeline.registry import resolve
+from pipeline.subjects.sources import stated_width
 
 FRAMES_PER_SECOND = 50
 """Frame rate of EnCodec, the same for all sizes of MusicGen."""
@@ -49,10 +47,11 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
 
     Raises `PipelineError` if the config names a corpus that cannot be listed.
     """
-    width = _width(config.subject.model)
+    width = stated_width(config.subject.model)
     tracks = _tracks(config) if tracks is None else tracks
     hookpoints = len(config.subject.hookpoints)
     each = [(expansion, k) for expansion in config.sae.expansions for k in config.sae.ks]
+    each = each[:1] if config.sae.checkpoint else each
     latents = latents_of(config)
     frames = tracks and round(tracks * config.corpus.clip_seconds * FRAMES_PER_SECOND)
     return RunCost(
@@ -67,9 +66,10 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
 
 
 def latents_of(config: RunConfig) -> int | None:
-    """Number of latents in all SAEs together; None if the subject's width is not known here."""
-    width = _width(config.subject.model)
-    if width is None:
+    """Number of latents in all SAEs together; None if the subject's width is not known here, or
+    the SAE was trained elsewhere."""
+    width = stated_width(config.subject.model)
+    if width is None or config.sae.checkpoint:
         return None
     each = sum(config.sae.expansions) * len(config.sae.ks) * width
     return each * len(config.subject.hookpoints)
@@ -90,13 +90,3 @@ def _tracks(config: RunConfig) -> int | None:
         return None
     adapter = resolve(ADAPTERS, config.corpus.adapter, "corpus adapter")
     return sum(not entry.reason for entry in adapter.entries(config.corpus.path))
-
-
-def _width(model: str) -> int | None:
-    """Width of the residual stream, read from the model's own folder; None if that has none."""
-    try:
-        found = read_json(Path(model) / "config.json")
-    except PipelineError:
-        return None
-    width = found.get("decoder", {}).get("hidden_size") if isinstance(found, dict) else None
-    return width if isinstance(width, int) else None

@@ -33,10 +33,12 @@ def identity(
     corpus_fingerprint: str,
     subject_fingerprint: str,
     outside: Mapping[str, str] | None = None,
+    checkpoint_fingerprint: str = "",
 ) -> dict[str, Any]:
     """The parts that identify a run: the config without machine and paths, plus fingerprints.
 
-    `outside`: for each section of `METHOD_SECTIONS` that is used, the fingerprint of its files.
+    `outside`: for each section of `METHOD_SECTIONS` that is used, the fingerprint of its files;
+    `checkpoint_fingerprint`: that of `[sae] checkpoint`, if there is one.
     """
     parts = config.to_dict()
     for section in METHOD_SECTIONS:
@@ -46,6 +48,9 @@ def identity(
     for name in SaeConfig.SINCE_KEYS:
         if getattr(config.sae, name) == defaults[name]:
             del parts["sae"][name]
+    if config.sae.checkpoint:
+        # Nothing is trained: what the section says of a training affects nothing.
+        parts["sae"] = {"checkpoint": checkpoint_fingerprint}
     del parts["machine"]
     for section, key in PATH_KEYS:
         parts[section].pop(key, None)
@@ -87,6 +92,15 @@ def corpus_fingerprint(config: CorpusConfig) -> str:
 def subject_fingerprint(config: SubjectConfig) -> str:
     """Fingerprint of the subject's weights and config, or of what a control reads instead."""
     return subjects.fingerprint_of(config)
+
+
+def checkpoint_fingerprint(config: SaeConfig) -> str:
+    """Fingerprint of the SAE that is adopted; empty if the run trains its own."""
+    if not config.checkpoint:
+        return ""
+    from pipeline.sae import foreign
+
+    return foreign.fingerprint_of(config.checkpoint)
 
 
 def outside_fingerprints(config: RunConfig) -> dict[str, str]:

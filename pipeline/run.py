@@ -17,6 +17,7 @@ from pipeline import devices, pieces, readiness
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.identity import (
+    checkpoint_fingerprint,
     corpus_fingerprint,
     identity,
     key_of,
@@ -41,6 +42,7 @@ STAGE_FUNCTIONS: dict[str, str] = {
     "scores": "pipeline.stages.scores.run",
 }
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
+ADOPTION = "pipeline.stages.adoption.run"
 
 MADE_OF = {"quality": "sae", "steering": "exemplars", "recovery": "features", "benchmark": "labels"}
 """Manifest entries written by separate commands, and the last stage that each of them reads."""
@@ -114,6 +116,12 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         from pipeline.subjects import transformers_backend
 
         transformers_backend.check(config.subject)
+    if config.sae.checkpoint and "sae" in due:
+        from pipeline.stages import adoption
+        from pipeline.subjects.sources import stated_width
+
+        has_stream = config.subject.control in ("none", "random")
+        adoption.check(config, stated_width(config.subject.model) if has_stream else None)
     uses_clap = "clap" in directory.description("identity")["identity"]
     if uses_clap and config.clap.backend == "transformers" and {"labels", "scores"} & set(due[1:]):
         from pipeline.clap import transformers_backend as clap_backend
@@ -124,7 +132,9 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
 
 def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:
     """Run a stage. Raises `PipelineError` if it returns a reason why it is not done yet."""
-    found = resolve(STAGE_FUNCTIONS, stage, "stage")
+    # An SAE that was trained elsewhere takes the place of those that a run trains.
+    adopts = stage == "sae" and config.sae.checkpoint
+    found = resolve(STAGE_FUNCTIONS | ({"sae": ADOPTION} if adopts else {}), stage, "stage")
     if isinstance(found, type):
         with torch_threads(config.machine):
             pieces.make(found(config, directory), directory, progress=progress)
@@ -171,6 +181,7 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
         corpus_fingerprint=corpus_print,
         subject_fingerprint=subject_print,
         outside=outside_fingerprints(config),
+        checkpoint_fingerprint=checkpoint_fingerprint(config.sae),
     )
     directory = RunDirectory(out)
     if directory.begun:

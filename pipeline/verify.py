@@ -101,8 +101,7 @@ def _wrong_saes(directory: RunDirectory, run: dict[str, Any], broken: set[str]) 
     hookpoint or delay mapping."""
     if not directory.is_done("sae"):
         return
-    width = _width(directory)
-    for spec in specs(config_from_dict(run["config"]), width):
+    for spec in _wanted(directory, config_from_dict(run["config"])):
         path = cfg_path(spec.name)
         if path in broken:
             continue
@@ -112,6 +111,15 @@ def _wrong_saes(directory: RunDirectory, run: dict[str, Any], broken: set[str]) 
         if facts.hookpoint != spec.hookpoint:
             yield f"{path}: made for {facts.hookpoint}, but the config has {spec.hookpoint}"
         yield from _activations_of_another(directory, spec, facts, broken)
+
+
+def _wanted(directory: RunDirectory, config: RunConfig) -> list[SaeSpec]:
+    """The SAEs that a run of this config has."""
+    if not config.sae.checkpoint:
+        return list(specs(config, _width(directory)))
+    # Its size is not in the config, and neither is its name.
+    (hookpoint,) = config.subject.hookpoints
+    return [SaeSpec(name, hookpoint, 0, 0) for name in directory.sae_names()]
 
 
 def _activations_of_another(

@@ -42,8 +42,8 @@ LARGEST = 2**63 - 1
 """Largest whole number allowed in a config: what a database column and a torch seed can hold."""
 
 
-def load_config(path: Path) -> RunConfig:
-    """The config in the TOML file at `path`.
+def load_config(path: Path, given: Mapping[str, Mapping[str, Any]] | None = None) -> RunConfig:
+    """The config in the TOML file at `path`; `given`, by section, takes precedence.
 
     Raises `PipelineError` if the file is missing, is not TOML, or has an unknown section or key.
     """
@@ -54,6 +54,9 @@ def load_config(path: Path) -> RunConfig:
         raise PipelineError(f"config {error}") from error
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"config {path} is not TOML: {error}") from error
+    for section, values in (given or {}).items():
+        own = raw.get(section, {})
+        raw[section] = {**own, **values} if isinstance(own, dict) else own
     try:
         return config_from_dict(raw, base=path.resolve().parent)
     except PipelineError as error:
@@ -154,6 +157,11 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
     if (base / Path(config.clap.model).expanduser()).exists() and config.clap.model:
         model = str((base / Path(config.clap.model).expanduser()).resolve())
         config = replace(config, clap=replace(config.clap, model=model))
+    if config.sae.checkpoint:
+        folder = base / Path(config.sae.checkpoint).expanduser()
+        if folder.is_dir() or config.sae.checkpoint.startswith((".", "/", "~")):
+            sae = replace(config.sae, checkpoint=str(folder.resolve()))
+            config = replace(config, sae=sae)
     for section, name in METHOD_PATHS:
         values = getattr(config, section)
         path = getattr(values, name)

@@ -47,6 +47,14 @@ class RunConfig:
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
 
+    def __post_init__(self) -> None:
+        hookpoints = self.subject.hookpoints
+        if self.sae.checkpoint and len(hookpoints) != 1:
+            raise PipelineError(
+                f"[sae] checkpoint is one SAE, for one hookpoint, but [subject] hookpoints lists "
+                f"{len(hookpoints)}: {', '.join(hookpoints)}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dict that `config_from_dict` reads back, with absolute paths and all defaults.
 

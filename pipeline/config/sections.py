@@ -212,12 +212,18 @@ class SaeConfig:
     must reconstruct by themselves too."""
     together: bool = False
     """Train all SAEs of a hookpoint on the same batches, from one reading of the activations."""
+    checkpoint: str = field(default="", metadata=guard(Guard.MODEL))
+    """An SAE that was trained elsewhere, which is used in place of training one: a folder, or
+    OWNER/NAME or OWNER/NAME/FOLDER on the model hub, as SAELens, sparsify or dictionary_learning
+    saved it. The run then has this one SAE and one hookpoint."""
+    checkpoint_hook: str = ""
+    """What the checkpoint calls the hookpoint, if that is a name that Earwitness does not know."""
     seed: int = field(
         default=0, metadata={"help": "Seed for the initialisation and the order of the frames."}
     )
 
     SINCE_KEYS: ClassVar[tuple[str, ...]] = (
-        "clip_norm", "kernel", "variant", "prefixes", "together",
+        "clip_norm", "kernel", "variant", "prefixes", "together", "checkpoint", "checkpoint_hook",
     )  # fmt: skip
     """Fields that runs of earlier versions do not know; in a run's key unless at their default."""
 

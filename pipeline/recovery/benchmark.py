@@ -141,6 +141,11 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     sizes[PERMUTED] = sizes[FEATURES]
     # 4) Features by concept, whether labels name it, and whether other seeds find the same.
     division = divide(directory, concepts, threshold=FOUND)
+    if config.sae.checkpoint:
+        raise PipelineError(
+            f"{directory.path}: its SAE was trained elsewhere ([sae] checkpoint); the benchmark "
+            "compares with SAEs trained in the same way, which cannot be made here"
+        )
     seeds = other_seeds(config.sae.seed)
     return Benchmark(
         n_concepts=len(concepts),

@@ -78,21 +78,29 @@ def save(
     sae: TopKSae,
     facts: SaeFacts,
     training: Mapping[str, Any] | None = None,
+    *,
+    raw: bool = False,
 ) -> None:
     """Write a trained SAE (in normalised units) for raw activations, the scale folded in.
 
-    `training` (how it was trained) goes into the metadata for whoever reads them.
+    `raw`: it reads raw activations already. `training` (how it was trained) goes into the metadata
+    for whoever reads them.
     """
+    from pipeline.sae.adopted import Adopted
     from pipeline.sae.model import ThresholdSae
 
+    scale = 1.0 if raw else facts.activation_scale
     arrays = {
         "W_enc": sae.W_enc.detach(),
-        "b_enc": sae.b_enc.detach() * facts.activation_scale,
+        "b_enc": sae.b_enc.detach() * scale,
         "W_dec": sae.W_dec.detach(),
-        "b_dec": sae.b_dec.detach() * facts.activation_scale,
+        "b_dec": sae.b_dec.detach() * scale,
     }
+    if isinstance(sae, Adopted):
+        # SAELens' own values, which `load` multiplies by the norms again.
+        arrays["W_dec"] = arrays["W_dec"] * sae.norms[:, None]
     if isinstance(sae, ThresholdSae):
-        arrays["threshold"] = sae.threshold * facts.activation_scale
+        arrays["threshold"] = sae.threshold * scale
     tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
     writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
     writer.write_json(cfg_path(name), _cfg(sae, facts, training or {}))
@@ -103,7 +111,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     import numpy as np
     import torch
 
-    from pipeline.sae.model import ThresholdSae, TopKSae
+    from pipeline.sae.adopted import Adopted
 
     cfg = _read_cfg(directory, name)
     architecture = cfg.get("architecture")
@@ -132,11 +140,34 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
     if k > n:
         raise PipelineError(f"SAE {name}: its k is {k}, more than its {n} latents")
     # 2) Into the model, whose names and shapes are the file's.
-    sae = ThresholdSae(d, n, k) if has_threshold else TopKSae(d, n, k)
+    sae = _empty(name, cfg, d, n, k)
     with torch.no_grad():
         for key in shapes:
             getattr(sae, key).copy_(torch.from_numpy(tensors[key]))
+        if isinstance(sae, Adopted):
+            sae.norms.copy_(sae.W_dec.norm(dim=1).clamp_min(1e-8))
+            sae.W_dec.div_(sae.norms[:, None])
     return StoredSae(name, sae.requires_grad_(False), read_facts(directory, name))
+
+
+def _empty(name: str, cfg: Mapping[str, Any], d: int, n: int, k: int) -> TopKSae:
+    """An SAE of the class that `cfg.json` states, its weights not yet filled in."""
+    from pipeline.sae.adopted import AdoptedThreshold, AdoptedTopK
+    from pipeline.sae.foreign.parts import NORMALISATIONS
+    from pipeline.sae.model import ThresholdSae, TopKSae
+
+    has_threshold = cfg["architecture"] == "jumprelu"
+    normalise = cfg.get("normalize_activations", "none")
+    if normalise not in NORMALISATIONS:
+        raise PipelineError(
+            f"SAE {name}: normalize_activations in its cfg.json is {normalise!r:.60}; known: "
+            f"{', '.join(NORMALISATIONS)}"
+        )
+    if normalise == "none" and not _metadata(name, cfg).get("norms_after"):
+        return ThresholdSae(d, n, k) if has_threshold else TopKSae(d, n, k)
+    sae = AdoptedThreshold(d, n, k) if has_threshold else AdoptedTopK(d, n, k)
+    sae.normalise = normalise
+    return sae
 
 
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:
@@ -200,8 +231,10 @@ def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:
 
 
 def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str, Any]:
+    from pipeline.sae.adopted import Adopted
     from pipeline.sae.model import ThresholdSae
 
+    adopted = isinstance(sae, Adopted)
     # SAELens' configuration of `jumprelu` has no k and no norms of the decoder.
     of_topk = not isinstance(sae, ThresholdSae)
     return {
@@ -212,7 +245,7 @@ def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
+        "normalize_activations": sae.normalise if isinstance(sae, Adopted) else "none",
         "reshape_activations": "none",
         **({"rescale_acts_by_decoder_norm": False} if of_topk else {}),
         "metadata": {
@@ -221,6 +254,7 @@ def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str
             "hook_name": facts.hookpoint,
             **asdict(facts),
             "k": sae.k,
+            **({"norms_after": True} if adopted else {}),
             "training": dict(training),
         },
     }

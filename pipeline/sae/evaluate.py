@@ -72,12 +72,15 @@ def evaluate(sae: TopKSae, frames: Iterable[Tensor], *, scale: float = 1.0) -> H
             for rows in torch.split(part, FRAMES_AT_ONCE):
                 x = rows.to(device, torch.float32) / scale
                 latents = sae.encode(x)
-                restored = sae.decode(latents)
+                restored = sae.in_units_of(x, sae.decode(latents))
+                origin = sae.in_units_of(x, sae.b_dec)
                 # 1) SSE. Each `float` waits for the GPU, once per `FRAMES_AT_ONCE` frames.
                 error += float((x - restored).double().square().sum())
                 # 2) The sums for SST, and the cosines.
                 about = (x - sae.b_dec).double()
-                cosines += float(F.cosine_similarity(about, (restored - sae.b_dec).double()).sum())
+                cosines += float(
+                    F.cosine_similarity((x - origin).double(), (restored - origin).double()).sum()
+                )
                 squares += float(about.square().sum())
                 total += about.sum(dim=0)
                 # 3) In how many frames each latent fired, [n].

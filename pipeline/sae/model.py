@@ -87,6 +87,11 @@ class TopKSae(nn.Module):
         """x̂ = z W_dec + b_dec, the reconstruction [frame, d]."""
         return self.combine(latents) + self.b_dec
 
+    def in_units_of(self, x: Tensor, y: Tensor) -> Tensor:
+        """A reconstruction y [frame, d] of the frames x in the units of x: y, since this SAE does
+        not normalise frames; others do (`pipeline.sae.adopted`)."""
+        return y
+
     def initialise(self, generator: torch.Generator, b_dec: Tensor) -> None:
         """Initial weights, after the appendix of Gao et al.; `b_dec` [d] is given.
 

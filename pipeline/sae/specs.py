@@ -24,12 +24,17 @@ class SaeSpec:
 def specs(config: RunConfig, width: int) -> Iterator[SaeSpec]:
     """The SAEs that a config asks for on a residual stream of `width` dimensions."""
     for hookpoint in config.subject.hookpoints:
-        block, site = parse_hookpoint(hookpoint)
-        suffix = "pre" if site == "resid_pre" else ""
         for expansion in config.sae.expansions:
             for k in config.sae.ks:
                 n = expansion * width
-                yield SaeSpec(f"layer{block}{suffix}-n{n}-k{k}", hookpoint, n, k)
+                yield spec_of(hookpoint, n, k)
+
+
+def spec_of(hookpoint: str, n_latents: int, k: int) -> SaeSpec:
+    """An SAE with its name."""
+    block, site = parse_hookpoint(hookpoint)
+    suffix = "pre" if site == "resid_pre" else ""
+    return SaeSpec(f"layer{block}{suffix}-n{n_latents}-k{k}", hookpoint, n_latents, k)
 
 
 def feature_key(sae: str, index: int) -> str:

@@ -179,7 +179,7 @@ def _losses(subject: Subject, stored: StoredSae, codes: Sequence[Tensor]) -> Los
 def _restored(stored: StoredSae, x: Tensor) -> Tensor:
     """The SAE's reconstruction of raw activations [frame, d], on their device."""
     sae = stored.sae.to(x.device)
-    return sae.decode(sae.encode(x))
+    return sae.in_units_of(x, sae.decode(sae.encode(x)))
 
 
 def lines(records: Sequence[QualityRecord]) -> list[str]:

@@ -2,6 +2,7 @@
 
 Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/`, one per
 hookpoint, expansion and k. Each is evaluated on the validation split, see `pipeline.sae.evaluate`.
+With `[sae] checkpoint` an SAE is adopted instead (`pipeline.stages.adoption`).
 A piece of the stage is what one training makes; a training that was interrupted continues from its
 last snapshot (`pipeline.sae.snapshots`).
 """

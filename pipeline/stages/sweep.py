@@ -41,6 +41,8 @@ def sweep(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> 
 
     The run's activations must be there. Raises `PipelineError` if there are no validation frames.
     """
+    if config.sae.checkpoint:
+        raise PipelineError("[sae] checkpoint: nothing is trained, so there is no rate to choose")
     width = int(directory.summary("activations")["subject"]["width"])
     first = config.subject.hookpoints[0]
     wanted = [spec for spec in specs(config, width) if spec.hookpoint == first]

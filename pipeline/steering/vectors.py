@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from pipeline.errors import PipelineError
 from pipeline.features.summaries import open_summaries
+from pipeline.sae.adopted import Adopted
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.steering.settings import SteeringConfig
 from pipeline.store.run_directory import RunDirectory
@@ -33,6 +35,11 @@ def largest_over_exemplars(directory: RunDirectory, stored: StoredSae) -> dict[s
     Since W_dec[j] has unit norm, α β_j is the length of the added vector: with α = 1 the feature is
     turned up as far as it ever was in its exemplars.
     """
+    if isinstance(stored.sae, Adopted) and stored.sae.normalise != "none":
+        raise PipelineError(
+            f"SAE {stored.name} normalises each frame ({stored.sae.normalise}), so its features "
+            "have no strength in the stream's units and cannot be steered"
+        )
     name = stored.name
     largest: dict[str, float] = {}
     exemplars = records_from(ExemplarRecord, directory.read_table(f"exemplars/{name}.parquet"))

@@ -55,6 +55,16 @@ def folder_of(model: str) -> Path:
     return folder
 
 
+def stated_width(model: str) -> int | None:
+    """Width of the residual stream, read from the model's own folder; None if that has none."""
+    try:
+        found = text.read_json(Path(model) / CONFIG_FILE)
+    except PipelineError:
+        return None
+    width = found.get("decoder", {}).get("hidden_size") if isinstance(found, dict) else None
+    return width if isinstance(width, int) else None
+
+
 def fingerprint_of(config: SubjectConfig) -> str:
     """SHA-256 over config and weights and, for a random control, its initialisation."""
     folder = folder_of(config.model)

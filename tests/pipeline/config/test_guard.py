@@ -21,6 +21,7 @@ def test_every_place_address_and_price_of_a_config_is_guarded() -> None:
         "subject.model": Guard.MODEL,
         "corpus.path": Guard.CORPUS,
         "clap.model": Guard.MODEL,
+        "sae.checkpoint": Guard.MODEL,
         "essentia.models": Guard.MODEL,
         "gemini.model": Guard.REMOTE_MODEL,
         "gemini.prompt": Guard.FILE,
