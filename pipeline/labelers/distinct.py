@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.context import SaeContext
-from pipeline.labelers.synonyms import centred, embedded_groups, word_groups
+from pipeline.labelers.synonyms import EmbeddedNaming, Naming, centred
 from pipeline.labelers.vocabulary import PHRASES
 from pipeline.store.tables import LabelCandidate
 
@@ -17,19 +17,18 @@ def names_of(context: SaeContext, rows: Sequence[LabelCandidate]) -> Mapping[str
 
     A text that was seen before keeps its name, whatever is added later.
     """
-    labels = context.config.labels
-    known: dict[str, str] = context.tables.memo.setdefault("names", {})
+    labels, memo = context.config.labels, context.tables.memo
+    known: dict[str, str] = memo.setdefault("names", {})
     new = sorted({row.text for row in rows if row.text} - set(known))
-    texts = [*known, *new]
     if new and labels.synonyms == "clap":
         from pipeline.clap.store import text_embeddings
 
-        apart = centred(text_embeddings(context, texts), text_embeddings(context, sorted(PHRASES)))
-        found = embedded_groups(texts, apart, labels.synonym_cosine)
+        apart = centred(text_embeddings(context, new), text_embeddings(context, sorted(PHRASES)))
+        embedded: EmbeddedNaming = memo.setdefault("naming", EmbeddedNaming(labels.synonym_cosine))
+        known |= embedded.names(new, apart)
     else:
-        found = word_groups(texts)
-    for text in new:
-        known[text] = found[text]
+        naming: Naming = memo.setdefault("naming", Naming())
+        known |= naming.names(new)
     return known
 
 

@@ -66,14 +66,69 @@ SLIP_LENGTH = 6
 LONG_SLIP_LENGTH = 8
 """Minimum length of a word in which any one letter may be wrong, missing or extra."""
 
+BLOCK = 256
+"""Texts that are compared with all leaders together."""
+
 Key = tuple[tuple[str, ...], ...]
 """A text's parts, each of words; see `key_words`."""
 
 
+class Naming:
+    """Names of texts by their words. It may be asked again and again: texts that it was given
+    before are not compared once more, and keep their names."""
+
+    def __init__(self) -> None:
+        self._first: dict[Key, str] = {}
+
+    def names(self, texts: Iterable[str]) -> dict[str, str]:
+        """The name of each text: the first ever given with the same words."""
+        return {text: self._first.setdefault(key_words(text), text) for text in texts}
+
+
+class EmbeddedNaming:
+    """The same, by words and then by unit embeddings."""
+
+    def __init__(self, least: float) -> None:
+        """`least`: minimum cosine of two texts with the same name."""
+        self._least = least
+        self._by_words = Naming()
+        self._lead: dict[str, str] = {}
+        """The final name of each name by words."""
+        self._leaders: list[str] = []
+        self._embeddings: list[npt.NDArray[np.floating]] = []
+        """Of the leaders, [leader, width] for each block in which they came."""
+
+    def names(self, texts: Sequence[str], embeddings: npt.NDArray[np.floating]) -> dict[str, str]:
+        """The name of each text, from its unit embedding [text, width]."""
+        by_words = self._by_words.names(texts)
+        row = {text: place for place, text in enumerate(texts)}
+        new = [name for name in dict.fromkeys(by_words.values()) if name not in self._lead]
+        for start in range(0, len(new), BLOCK):
+            block = new[start : start + BLOCK]
+            self._add(block, embeddings[[row[name] for name in block]])
+        return {text: self._lead[name] for text, name in by_words.items()}
+
+    def _add(self, block: list[str], embeddings: npt.NDArray[np.floating]) -> None:
+        """Find the leader of each name; cosines with a block of names at a time, [name, leader]."""
+        known = [np.zeros((len(block), 0)), *(embeddings @ each.T for each in self._embeddings)]
+        close = np.concatenate(known, axis=1) >= self._least
+        within = embeddings @ embeddings.T >= self._least
+        here: list[int] = []
+        for place, name in enumerate(block):
+            # Leaders in the order in which they came: those of earlier blocks, then of this one.
+            near = [self._leaders[row] for row in np.flatnonzero(close[place])]
+            near += [block[other] for other in here if within[place, other]]
+            lead = next((other for other in near if not opposed(name, other)), name)
+            self._lead[name] = lead
+            if lead == name:
+                here.append(place)
+        self._leaders += [block[place] for place in here]
+        self._embeddings.append(embeddings[here])
+
+
 def word_groups(texts: Iterable[str]) -> dict[str, str]:
     """The name of each text: the first of `texts` with the same words."""
-    first: dict[Key, str] = {}
-    return {text: first.setdefault(key_words(text), text) for text in texts}
+    return Naming().names(texts)
 
 
 def slips_joined(names: Mapping[str, str], seen: Mapping[str, int]) -> dict[str, str]:
@@ -95,30 +150,6 @@ def slips_joined(names: Mapping[str, str], seen: Mapping[str, int]) -> dict[str,
 def words_of(text: str) -> list[str]:
     """The stems of a text's words, in order, without filler words."""
     return [word for part in key_words(text) for word in part]
-
-
-def embedded_groups(
-    texts: Sequence[str], embeddings: npt.NDArray[np.floating], least: float
-) -> dict[str, str]:
-    """The name of each text, by its words and then by its unit embedding [text, width].
-
-    `least`: minimum cosine of two texts with the same name.
-    """
-    by_words = word_groups(texts)
-    row = {text: place for place, text in enumerate(texts)}
-    names = list(dict.fromkeys(by_words.values()))
-    leaders: list[str] = []
-    lead: dict[str, str] = {}
-    for name in names:
-        near = None
-        if leaders:
-            cosines = embeddings[[row[other] for other in leaders]] @ embeddings[row[name]]
-            close = (leaders[place] for place in np.flatnonzero(cosines >= least))
-            near = next((other for other in close if not opposed(name, other)), None)
-        lead[name] = near or name
-        if near is None:
-            leaders.append(name)
-    return {text: lead[name] for text, name in by_words.items()}
 
 
 def centred(

@@ -2,12 +2,13 @@
 
 Input: `features/`, `activations/`, `sae/`, `corpus.parquet`, the corpus's audio. Parameters:
 `[exemplars]`. Output per SAE: `exemplars/NAME.parquet` and `exemplars/NAME/clips/SHA.flac`; a clip
-that several features share is stored once.
+that several features share is stored once, one that several SAEs share as links to one file.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,9 +25,12 @@ from pipeline.store.writers import Writer
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Choose the exemplars of every SAE, cut and store their clips, and find their peaks."""
+    known: dict[str, Path] = {}
     with directory.writer("exemplars") as writer, torch_threads(config.machine):
         for name in directory.sae_names():
-            writer.summary[name] = of_sae(config, directory, writer, name, progress=progress)
+            writer.summary[name] = of_sae(
+                config, directory, writer, name, known=known, progress=progress
+            )
 
 
 def of_sae(
@@ -35,19 +39,22 @@ def of_sae(
     writer: Writer,
     name: str,
     *,
+    known: dict[str, Path],
     progress: Progress,
 ) -> dict[str, int]:
-    """The files of one SAE; the number of features and clips."""
+    """The files of one SAE; the number of features and clips. `known`: the clips of tracks that
+    were cut for other SAEs, to which this SAE's are added."""
     tracks = {track.track: track for track in usable_tracks(directory)}
     chosen = choose(directory, name, tracks, config)
     used = sorted({row.track for rows in chosen.values() for row in rows})
     progress.start(f"exemplars {name}", len(used), "clip")
     clips = {}
-    cut = partial(_cut, config.corpus.folder())
+    cut = partial(_cut, config.corpus.folder(), known)
     excerpts = map_in_threads(cut, (tracks[track] for track in used), config.machine.workers)
     for track, data in zip(used, excerpts, strict=True):
         clips[track] = hashlib.sha256(data).hexdigest()
-        writer.write_bytes(f"exemplars/{name}/clips/{clips[track]}.flac", data)
+        twins = (directory.path_of(_path(sae, clips[track])) for sae in directory.sae_names())
+        known[track] = writer.write_shared(_path(name, clips[track]), data, twins)
         progress.advance()
     progress.finish()
     peaks = peak_seconds(directory, name, chosen)
@@ -56,8 +63,14 @@ def of_sae(
     return {"features": len(chosen), "clips": len(set(clips.values()))}
 
 
-def _cut(corpus: Path, track: TrackRecord) -> bytes:
-    """A track's excerpt as FLAC."""
+def _path(sae: str, clip: str) -> str:
+    return f"exemplars/{sae}/clips/{clip}.flac"
+
+
+def _cut(corpus: Path, known: Mapping[str, Path], track: TrackRecord) -> bytes:
+    """A track's excerpt as FLAC, from the file `known` for it if there is one."""
+    if track.track in known:
+        return known[track.track].read_bytes()
     samples, rate = audio.read_clip(
         corpus / track.path, start_seconds=track.start_seconds, seconds=track.seconds
     )

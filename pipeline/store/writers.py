@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -112,6 +112,20 @@ class Writer:
         """Write `data` unchanged."""
 
         def write(path: Path) -> None:
+            path.write_bytes(data)
+
+        return self.write_file(relative, write)
+
+    def write_shared(self, relative: str, data: bytes, twins: Iterable[Path]) -> Path:
+        """Write `data`, as a hard link to the first of `twins` that exists and holds the same: so
+        that a clip which many SAEs have is stored once. A copy where there can be no links."""
+
+        def write(path: Path) -> None:
+            for twin in twins:
+                if twin.is_file() and twin.read_bytes() == data:
+                    with suppress(OSError):
+                        os.link(twin, path)
+                        return
             path.write_bytes(data)
 
         return self.write_file(relative, write)

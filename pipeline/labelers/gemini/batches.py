@@ -37,7 +37,7 @@ ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_
 
 
 Found = TypeVar("Found")
-Part = tuple[list[Question], list[bytes]]
+Part = tuple[list[Question], io.BytesIO]
 
 
 def ask(
@@ -130,20 +130,20 @@ def _transport_failures() -> tuple[type[Exception], ...]:
 def _parts(
     config: GeminiConfig, questions: Sequence[Question], sound: Callable[[Question], bytes]
 ) -> Iterator[Part]:
-    """Questions with their JSON lines, in groups of at most about `JOB_BYTES`."""
-    part: Part = ([], [])
-    size = 0
+    """Questions with their JSON lines, in groups of at most about `JOB_BYTES`, each made when the
+    one before it was submitted."""
+    part: list[Question] = []
+    lines = io.BytesIO()
     for asked in questions:
         body = body_of(config, asked, sound(asked))
         line = json.dumps({"key": asked.key, "request": body}).encode() + b"\n"
-        if part[0] and size + len(line) > JOB_BYTES:
-            yield part
-            part, size = ([], []), 0
-        part[0].append(asked)
-        part[1].append(line)
-        size += len(line)
-    if part[0]:
-        yield part
+        if part and lines.tell() + len(line) > JOB_BYTES:
+            yield part, lines
+            part, lines = [], io.BytesIO()
+        part.append(asked)
+        lines.write(line)
+    if part:
+        yield part, lines
 
 
 def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
@@ -164,7 +164,8 @@ def _create_job(config: GeminiConfig, calls: Calls, client: Client, part: Part, 
     if calls.dollars + sum(likely) > config.budget_dollars:
         raise UnansweredError(over_budget(config, calls.dollars))
     upload: Any = {"mime_type": "application/jsonl", "display_name": name}
-    file = client.files.upload(file=io.BytesIO(b"".join(lines)), config=upload)
+    lines.seek(0)
+    file = client.files.upload(file=lines, config=upload)
     for asked, dollars in zip(questions, likely, strict=True):
         calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
     try:

@@ -12,8 +12,8 @@ import pytest
 from fixtures.corpus.concepts import CONCEPTS
 from pipeline.clap.transformers_backend import TransformersClap
 from pipeline.labelers.synonyms import (
+    EmbeddedNaming,
     centred,
-    embedded_groups,
     is_slip,
     key_words,
     opposed,
@@ -139,10 +139,12 @@ def test_near_embeddings_are_one_name_unless_opposed() -> None:
     texts = ["quick beat", "hasty pulse", "slow beat", "organ"]
     near = np.array([[1.0, 0.0], [0.999, 0.04], [0.999, 0.03], [0.0, 1.0]])
     near /= np.linalg.norm(near, axis=1, keepdims=True)
-    found = embedded_groups(texts, near, 0.95)
+    found = EmbeddedNaming(0.95).names(texts, near)
     assert found["hasty pulse"] == "quick beat"
     assert found["organ"] == "organ"
-    assert embedded_groups(["fast beat", "slow beat"], near[:2], 0.95)["slow beat"] == "slow beat"
+    assert (
+        EmbeddedNaming(0.95).names(["fast beat", "slow beat"], near[:2])["slow beat"] == "slow beat"
+    )
 
 
 def test_what_all_texts_share_is_taken_away_before_they_are_compared() -> None:
@@ -163,8 +165,28 @@ def test_what_all_texts_share_is_taken_away_before_they_are_compared() -> None:
 
 def test_likeness_does_not_chain() -> None:
     turned = [np.array([np.cos(a), np.sin(a)]) for a in (0.0, 0.3, 0.6)]
-    found = embedded_groups(["one", "two", "three"], np.stack(turned), 0.95)
+    found = EmbeddedNaming(0.95).names(["one", "two", "three"], np.stack(turned))
     assert found == {"one": "one", "two": "one", "three": "three"}
+
+
+def test_names_are_those_of_one_text_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the blocks, and however often more texts come."""
+    monkeypatch.setattr("pipeline.labelers.synonyms.BLOCK", 7)
+    generator = np.random.default_rng(0)
+    texts = [f"{a} {b}" for a in ("fast", "slow", "warm", "thin") for b in "abcdefghijklmno"]
+    vectors = generator.normal(size=(len(texts), 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    expected: dict[str, str] = {}
+    for text, vector in zip(texts, vectors, strict=True):
+        leaders = [other for other, name in expected.items() if other == name]
+        near = [o for o in leaders if vectors[texts.index(o)] @ vector >= 0.8]
+        expected[text] = next((o for o in near if not opposed(text, o)), text)
+    assert 5 < len(set(expected.values())) < 50
+    naming, found = EmbeddedNaming(0.8), {}
+    for part in (slice(0, 3), slice(3, 40), slice(40, None)):
+        found |= naming.names(texts[part], vectors[part])
+    assert found == expected
+    assert naming.names(texts, vectors) == expected
 
 
 def test_a_text_of_filling_words_alone_keeps_them() -> None:
@@ -197,5 +219,5 @@ def test_opposites_are_known_in_either_order() -> None:
 )
 def test_the_order_of_opposites_and_a_note_keep_near_texts_apart(one: str, other: str) -> None:
     same = np.array([[1.0, 0.0], [1.0, 0.0]])
-    assert len(set(embedded_groups([one, other], same, 0.9).values())) == 2
+    assert len(set(EmbeddedNaming(0.9).names([one, other], same).values())) == 2
     assert not opposed(one, f"{one} sound")
