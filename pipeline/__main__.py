@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | adopt | quality | recovery | verify | steer | …`.
+"""The command line: `python -m pipeline run | adopt | recovery | verify | steer | paper | …`.
 
 An error is one line on standard error, with exit code 2.
 """
@@ -140,6 +140,20 @@ def _convert(options: argparse.Namespace) -> int:
     model = Path(options.model).expanduser()
     convert(str(model.resolve()) if model.is_dir() else options.model, options.out, options.to)
     print(f"{options.out}: written in the layout of {options.to}")
+    return 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    from pipeline.paper.build import build
+
+    page = build(
+        options.runs,
+        options.out,
+        probe=options.probe,
+        permutations=options.permutations,
+        progress=TqdmProgress(),
+    )
+    print(page)
     return 0
 
 
@@ -302,6 +316,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
     steering.set_defaults(command=_steer)
+
+    paper = commands.add_parser(
+        "paper", help="the paper's tables, figures and layer probe, from one run or several"
+    )
+    paper.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run directory")
+    paper.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    paper.add_argument(
+        "--probe", action=argparse.BooleanOptionalAction, default=True,
+        help="also train the layer-of-origin probe (minutes)",
+    )  # fmt: skip
+    paper.add_argument(
+        "--permutations", type=_count, default=10, metavar="N",
+        help="how often the probe is repeated with permuted layers (default: 10)",
+    )  # fmt: skip
+    paper.set_defaults(command=_paper)
 
     convert = commands.add_parser(
         "convert", help="convert a subject's weights to the other library's layout"

@@ -122,8 +122,7 @@ def load(directory: RunDirectory, name: str) -> StoredSae:
         )
     has_threshold = architecture == "jumprelu"
     # 1) Shapes must be those that cfg.json states.
-    d, n = (_count(name, cfg, key) for key in ("d_in", "d_sae"))
-    k = _count(name, _metadata(name, cfg) if has_threshold else cfg, "k")
+    d, n, k = shape_of(directory, name)
     shapes: dict[str, tuple[int, ...]] = {
         "W_enc": (d, n), "b_enc": (n,), "W_dec": (n, d), "b_dec": (d,)
     }  # fmt: skip
@@ -172,6 +171,13 @@ def _empty(name: str, cfg: Mapping[str, Any], d: int, n: int, k: int) -> TopKSae
     sae = AdoptedThreshold(d, n, k) if has_threshold else AdoptedTopK(d, n, k)
     sae.normalise = normalise
     return sae
+
+
+def shape_of(directory: RunDirectory, name: str) -> tuple[int, int, int]:
+    """Dimensions d, latents n and latents per frame k, without loading the weights."""
+    cfg = _read_cfg(directory, name)
+    k_holder = _metadata(name, cfg) if cfg.get("architecture") == "jumprelu" else cfg
+    return _count(name, cfg, "d_in"), _count(name, cfg, "d_sae"), _count(name, k_holder, "k")
 
 
 def read_facts(directory: RunDirectory, name: str) -> SaeFacts:

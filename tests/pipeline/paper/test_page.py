@@ -1,0 +1,90 @@
+"""The page: what it says, what it never loads, and what is refused before anything is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis.report import page as report_page
+from analysis.report import palette
+from pipeline.__main__ import main
+from pipeline.errors import PipelineError
+from pipeline.paper import drawing, page
+from pipeline.paper.build import as_csv, build, tables
+from pipeline.paper.figures import figure_7
+from pipeline.paper.results import compute
+from pipeline.progress import SilentProgress
+from pipeline.store.run_directory import RunDirectory
+from tests.pipeline.paper.conftest import make_run
+
+
+def html_of(runs: list[Path], out: Path) -> str:
+    build(runs, out, probe=False, progress=SilentProgress())
+    return (out / "paper.html").read_text(encoding="utf-8")
+
+
+def test_the_papers_numbers_stand_beside_and_are_not_called_comparable(report: Path) -> None:
+    html = (report / "paper.html").read_text(encoding="utf-8")
+    assert "printed beside these for orientation, not as a comparison" in html
+    assert "4,697" in html
+    assert "2,344" in html
+    assert "50.29 ± 3.41" in html
+    assert "40.51 ± 3.60" in html
+    assert "100 tracks of 10 s at most" in html
+    # Figure 7, 3, 4, two of 6, 8 and 9.
+    assert html.count("<figure ") == 7
+    assert {path.suffix for path in (report / "figures").iterdir()} == {".svg", ".pdf"}
+
+
+def test_the_page_loads_nothing(report: Path) -> None:
+    html = (report / "paper.html").read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert set(re.findall(r'(?:src|href)="([^#"][^"]*)"', html)) == set()
+    assert "url(http" not in html
+    assert "@import" not in html
+
+
+def test_the_page_looks_like_the_analysis_report() -> None:
+    assert drawing.VARIABLES == palette.VARIABLES
+    theirs = report_page._STYLE.splitlines()
+    assert [line for line in page._STYLE.splitlines() if line not in theirs] == []
+
+
+def test_equal_runs_give_equal_bytes(report: Path, runs: list[Path]) -> None:
+    again = compute(runs, probe=False, progress=SilentProgress(), permutations=0)
+    drawing = figure_7(again.counts)
+    assert (report / "figures" / "figure_7.svg").read_text() == page.standalone(drawing)
+    assert (report / "figures" / "figure_7.pdf").read_bytes() == drawing.pdf
+    for name, rows in tables(again):
+        assert (report / "tables" / name).read_bytes() == as_csv(rows), name
+
+
+def test_what_a_run_lacks_is_one_sentence(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    other = make_run(tmp_path / "other", control="random", heard_by="tiny 2")
+    mixed = compute([run, other], probe=False, progress=SilentProgress(), permutations=0)
+    assert "scored by different CLAP models" in mixed.no_clap
+    assert not mixed.cells
+    for file in (run / "scores").rglob("*.parquet"):
+        file.unlink()
+    RunDirectory(run).forget(["scores"])
+    html = html_of([run], tmp_path / "plain")
+    assert "None of these runs has CLAP scores" in html
+    assert not list((tmp_path / "plain" / "tables").glob("figure_3*"))
+
+
+def test_runs_that_cannot_stand_in_one_table_are_refused_before_anything_is_written(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longer = make_run(tmp_path / "longer", control="random", clip_seconds=20.0)
+    again = make_run(tmp_path / "again")
+    out = tmp_path / "out"
+    assert main(["paper", str(runs[0]), str(longer), "--out", str(out)]) == 2
+    assert "differ in the corpus or its split ([corpus] clip_seconds)" in capsys.readouterr().err
+    assert main(["paper", str(runs[0]), str(again), "--out", str(out)]) == 2
+    assert "a table has one number for it" in capsys.readouterr().err
+    assert not out.exists()
+    with pytest.raises(PipelineError, match="lies in the run"):
+        build(runs, runs[0] / "paper", probe=False, progress=SilentProgress())
