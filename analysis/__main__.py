@@ -2,6 +2,8 @@
 
 An option that is not given follows the study's plan, in `study.json` beside the table.
 
+`python -m analysis map FILE` proposes what the columns of any table mean, and `--mapping M` reports
+with it.
 `python -m analysis design …` plans a study: power, width of the interval, the cheapest design.
 """
 
@@ -76,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         "JSON list per line",
     )
     parser.add_argument(
+        "--mapping",
+        type=Path,
+        default=None,
+        metavar="M.toml",
+        help="what the columns of another platform’s table mean (made by `map FILE`)",
+    )
+    parser.add_argument(
         "--moderators",
         nargs="+",
         choices=tuple(MODERATORS),
@@ -89,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 2 after one line that says why it could not be done."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _design(words[1:]) if words[:1] == ["design"] else _report(words)
+        if words[:1] == ["design"]:
+            return _design(words[1:])
+        return _map(words[1:]) if words[:1] == ["map"] else _report(words)
     except AnalysisError as error:
         print(f"analysis: {error}", file=sys.stderr)
         return 2
@@ -99,6 +110,33 @@ def _design(words: Sequence[str]) -> int:
     from analysis.design import run
 
     print(run(words))
+    return 0
+
+
+def _map(words: Sequence[str]) -> int:
+    from analysis.reading.mapping.mapping import as_toml
+    from analysis.reading.mapping.propose import propose
+    from analysis.reading.mapping.tables import read_table
+
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis map",
+        description="Proposes what each column of a table is, in a file to check and edit.",
+    )
+    parser.add_argument("table", type=Path, help="a CSV or JSON file")
+    parser.add_argument("--out", type=Path, default=None, help="default: TABLE.mapping.toml")
+    given = parser.parse_args(words)
+    out = given.out or given.table.with_name(f"{given.table.stem}.mapping.toml")
+    if out.exists():
+        raise AnalysisError(f"{out.name} exists, and may have been edited: name another --out")
+    table = read_table(given.table)
+    text = as_toml(*propose(table))
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AnalysisError(f"{out.name}: {(error.strerror or 'not written').lower()}") from error
+    print(
+        f"{text}\n{out}: check it, then: python -m analysis {given.table} --mapping {out} --out …"
+    )
     return 0
 
 
@@ -118,6 +156,7 @@ def _report(words: Sequence[str]) -> int:
         embeddings=given.embeddings,
         embed_command=given.embed_command,
         moderators=given.moderators,
+        mapping=given.mapping,
     )
     for warning in summary.warnings:
         print(f"analysis: note: {warning}", file=sys.stderr)

@@ -33,6 +33,7 @@ from analysis.reading.columns import (
     time_of,
     whole,
 )
+from analysis.reading.mapping.apply import mapped
 from analysis.reading.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
@@ -99,12 +100,22 @@ class Responses:
         return column in self.rows.columns
 
 
-def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) -> Responses:
-    """Read and check a table of responses; every refusal is an `AnalysisError` of one line."""
+def read_responses(
+    path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES, mapping: Path | None = None
+) -> Responses:
+    """Read and check a table of responses; every refusal is an `AnalysisError` of one line.
+
+    `mapping`: the file that says what the columns of another platform's table mean.
+    """
     _check_statuses(statuses)
     data = read_bytes(path)
     name = path.name
-    rows = _frame(name, data)
+    said: tuple[str, ...] = ()
+    if mapping is None:
+        rows = _frame(name, data)
+    else:
+        made = mapped(path, mapping)
+        rows, said = _frame(name, made.data), made.notes
     _check_levels(name, rows)
     _check_identifiers(name, rows)
     given = rows["method"]
@@ -120,7 +131,7 @@ def read_responses(path: Path, *, statuses: Sequence[str] = DEFAULT_STATUSES) ->
         ratings=ratings,
         accounting=accounting,
         statuses=tuple(statuses),
-        notes=(*_notes(rows), *_notes_on_cells(rows, given)),
+        notes=(*said, *_notes(rows), *_notes_on_cells(rows, given)),
     )
 
 

@@ -91,7 +91,9 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     folder = table_path.parent
     study = read_study(folder)
     done = procedure_of(settings, study, folder)
-    read = people_only(read_responses(table_path, statuses=done.statuses), folder, study)
+    read = people_only(
+        read_responses(table_path, statuses=done.statuses, mapping=settings.mapping), folder, study
+    )
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     done = dataclasses.replace(done, fixed=fixed(study, answered))
     done = done.after(read.ratings["participation"].nunique(), study)

@@ -53,6 +53,7 @@ def build_report(
     embed_command: str | None = None,
     feature_pages: Mapping[str, str] | None = None,
     moderators: Sequence[str] = (),
+    mapping: Path | None = None,
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
@@ -70,6 +71,7 @@ def build_report(
         embed_command=embed_command,
         feature_pages=feature_pages or {},
         moderators=tuple(moderators),
+        mapping=mapping,
     )
     analysis = analyse(table_path, settings)
     write_all(out, files(analysis, draw(analysis)))

@@ -43,6 +43,8 @@ class Settings:
     """Run to the address with which its features' pages begin; the report links them."""
     moderators: tuple[str, ...] = ()
     """Names of `reading.moderators`, each with an exploratory model."""
+    mapping: Path | None = None
+    """What the columns of another platform's table mean (`reading.mapping`)."""
 
     def __post_init__(self) -> None:
         if self.resamples is not None and self.resamples < LEAST_RESAMPLES:

@@ -1,0 +1,103 @@
+"""The scale of a rating: numbers between two ends, or words from the lowest to the highest."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.errors import AnalysisError
+from analysis.reading.columns import LOWEST, SCALE
+
+# As the site's pages say them (studyapp/models/participation.py and its translations), and some
+# that others use; lowest first.
+WORDS: tuple[tuple[str, ...], ...] = (
+    ("Not confident at all", "Slightly confident", "Somewhat confident", "Fairly confident",
+     "Completely confident"),
+    ("Gar nicht sicher", "Ein wenig sicher", "Einigermaßen sicher", "Ziemlich sicher",
+     "Völlig sicher"),
+    ("Strongly disagree", "Disagree", "Neither agree nor disagree", "Agree", "Strongly agree"),
+    ("Bad", "Poor", "Fair", "Good", "Excellent"),
+    ("Strongly disagree", "Disagree", "Somewhat disagree", "Neither agree nor disagree",
+     "Somewhat agree", "Agree", "Strongly agree"),
+    ("no", "yes"), ("nein", "ja"), ("false", "true"),
+)  # fmt: skip
+RANGES = ((1, 5), (0, 4), (1, 7), (0, 6), (0, 10), (0, 100))
+"""Of these the first that holds all ratings is proposed."""
+MOST_LEVELS = 11
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The ends of a numeric scale, or the words of its levels; one of the two."""
+
+    lowest: float = float(LOWEST)
+    highest: float = float(SCALE[-1])
+    levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.levels:
+            folded = [_folded(level) for level in self.levels]
+            if len(self.levels) < 2 or len(set(folded)) < len(folded):
+                raise AnalysisError(
+                    f"[scale] levels are {len(self.levels)}; name at least two, each once, the "
+                    "lowest first"
+                )
+        elif not (math.isfinite(self.lowest) and self.lowest < self.highest < math.inf):
+            raise AnalysisError(
+                f"[scale] lowest is {self.lowest:g} and highest {self.highest:g}; lowest must be "
+                "the smaller"
+            )
+
+    @property
+    def steps(self) -> float:
+        """How many steps of 1 from one end to the other."""
+        return len(self.levels) - 1 if self.levels else self.highest - self.lowest
+
+    def step_of(self, cell: str) -> float | None:
+        """How many steps over the lowest level a cell is; None if it is on no level."""
+        if self.levels:
+            folded = [_folded(level) for level in self.levels]
+            return float(folded.index(_folded(cell))) if _folded(cell) in folded else None
+        number = number_in(cell)
+        if number is None or not self.lowest <= number <= self.highest:
+            return None
+        return number - self.lowest
+
+    @property
+    def meaning(self) -> str:
+        """The levels as an error names them."""
+        if self.levels:
+            return "one of " + ", ".join(self.levels)
+        return f"a number from {self.lowest:g} to {self.highest:g}"
+
+
+def number_in(cell: str) -> float | None:
+    """The number in a cell, with a point or a comma; None if it is none."""
+    if not NUMBER.fullmatch(cell.strip()):
+        return None
+    found = float(cell.strip().replace(",", "."))
+    return found if math.isfinite(found) else None
+
+
+def scale_of(values: Sequence[str]) -> Scale | None:
+    """The scale that these cells are probably on; None if they are not ratings."""
+    numbers = [number_in(value) for value in values]
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(values) and known:
+        for low, high in RANGES:
+            whole = high > MOST_LEVELS or all(number.is_integer() for number in known)
+            if whole and low <= min(known) and max(known) <= high:
+                return Scale(float(low), float(high))
+        return None
+    folded = {_folded(value) for value in values}
+    for words in WORDS:
+        if folded <= {_folded(word) for word in words}:
+            return Scale(levels=words)
+    return None
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
