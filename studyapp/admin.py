@@ -70,10 +70,10 @@ class AccountAdmin(Accounts):
 
 @admin.register(models.Project)
 class ProjectAdmin(ChangedByAdministrators):
-    """Projects. Administrators decide which of them may start runs."""
+    """Projects. Administrators decide which may start runs, and which may use Prolific."""
 
-    list_display = ("name", "may_start_runs", "created_at")
-    list_filter = ("may_start_runs",)
+    list_display = ("name", "may_start_runs", "may_recruit", "created_at")
+    list_filter = ("may_start_runs", "may_recruit")
     search_fields = ("name",)
     readonly_fields = ("name",)
 
@@ -81,7 +81,8 @@ class ProjectAdmin(ChangedByAdministrators):
         """Save and record the change in the audit trail."""
         super().save_model(request, obj, form, change)
         action = "allowed runs" if obj.may_start_runs else "stopped runs being started"
-        audit.note(user=request.user, action=action, target=obj, project=obj)
+        recruit = "allowed" if obj.may_recruit else "not allowed"
+        audit.note(user=request.user, action=action, target=obj, project=obj, prolific=recruit)
 
 
 @admin.register(models.Run)
@@ -235,6 +236,15 @@ class RecruitmentAdmin(ModelAdmin):
             messages.error(request, f"Not saved: {error}.")
         else:
             super().save_model(request, obj, form, change)
+
+
+@admin.register(models.RecruitmentAction)
+class RecruitmentActionAdmin(ReadOnly):
+    """What Prolific was asked to do, and whether it did."""
+
+    list_display = ("study", "kind", "state", "cost", "by", "sent_at", "ended_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("study", "by")
 
 
 @admin.register(models.EntryToken)

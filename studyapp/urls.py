@@ -15,7 +15,7 @@ from studyapp.api import views as api
 from studyapp.exports import views as downloads
 from studyapp.features.views import features, lists
 from studyapp.hosting import health
-from studyapp.monitoring.views import entry_links, home, participations, studies
+from studyapp.monitoring.views import entry_links, home, participations, recruitment, studies
 from studyapp.participation.views import (
     checks,
     consent,
@@ -145,6 +145,31 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "studies/<slug:slug>/<int:version>/links/revoke",
         entry_links.revoke_links,
         name="revoke-links",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/recruitment/",
+        recruitment.recruitment,
+        name="recruitment",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/recruitment/settings",
+        recruitment.change_settings,
+        name="recruitment-settings",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/recruitment/prolific",
+        recruitment.at_prolific,
+        name="recruitment-prolific",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/recruitment/ask",
+        recruitment.ask,
+        name="recruitment-ask",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/recruitment/actions/<uuid:key>",
+        recruitment.resolve,
+        name="recruitment-action",
     ),
     path(
         "studies/<slug:slug>/<int:version>/participations/",

@@ -48,6 +48,18 @@ def may(user: User | AnonymousUser, project: Project | None, least: Role) -> boo
     return role is not None and RANK[role] >= RANK[least]
 
 
+def may_recruit(user: User | AnonymousUser | None, project: Project | None) -> bool:
+    """Whether the user may use the site's account at Prolific for the project's studies.
+
+    Administrators may; so may editors of a project for which an administrator has allowed it.
+    """
+    if user is None or not user.is_authenticated:
+        return False
+    if user.is_superuser:
+        return True
+    return project is not None and project.may_recruit and may(user, project, Role.EDITOR)
+
+
 def visible(user: User | AnonymousUser, rows: QuerySet[Row]) -> QuerySet[Row]:
     """Return those of `rows` (with a field `project`) that the user may see."""
     if not user.is_authenticated:

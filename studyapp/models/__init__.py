@@ -13,7 +13,7 @@ from studyapp.models.participation import (
     Trial,
 )
 from studyapp.models.projects import Invitation, Membership, Project, Role
-from studyapp.models.recruitment import Delivery, EntryToken, Recruitment
+from studyapp.models.recruitment import Delivery, EntryToken, Recruitment, RecruitmentAction
 from studyapp.models.runs import (
     Clip,
     Exemplar,
@@ -48,6 +48,7 @@ __all__ = [
     "Participation",
     "Project",
     "Recruitment",
+    "RecruitmentAction",
     "Response",
     "Role",
     "Run",

@@ -10,6 +10,8 @@ class Project(models.Model):
     name = models.CharField(max_length=100, unique=True)
     may_start_runs = models.BooleanField(default=True)
     """Whether its editors may start runs, which use this machine's time and the site's money."""
+    may_recruit = models.BooleanField(default=False)
+    """Whether its editors may use the site's account at Prolific, whose money they then spend."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

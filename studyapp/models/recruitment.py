@@ -3,6 +3,9 @@
 These rows may change while a study is open. Its codes are frozen with it and are in its own row.
 """
 
+import uuid
+
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -97,3 +100,71 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} {self.event}: {self.outcome}"
+
+
+class RecruitmentAction(models.Model):
+    """Something that the recruiting service is asked to do: publish the study, pay a bonus.
+
+    The row is stored before anything is sent, as sent before the request, and as confirmed after
+    the answer. A row that stays "sent" was interrupted in between: what the service did is then
+    read from the service, and nothing is sent again before.
+    """
+
+    class Kind(models.TextChoices):
+        CREATE = "create", "Create the study as a draft"
+        PUBLISH = "publish", "Publish the study"
+        PAUSE = "pause", "Pause the study"
+        RESUME = "resume", "Resume the study"
+        PLACES = "places", "Add places"
+        APPROVE = "approve", "Approve a submission"
+        REJECT = "reject", "Reject a submission"
+        RETURN = "return", "Ask for a submission’s return"
+        BONUS = "bonus", "Pay a bonus"
+
+    class State(models.TextChoices):
+        INTENDED = "intended", "waiting for your confirmation"
+        SENT = "sent", "sent, not confirmed"
+        CONFIRMED = "confirmed", "done"
+        REFUSED = "refused", "refused"
+        DROPPED = "dropped", "dropped"
+
+    UNRESOLVED = (State.INTENDED, State.SENT)
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="recruitment_actions")
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    """Identifies the action, here and, where the service keeps it, there."""
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.INTENDED)
+    target = models.CharField(max_length=64, blank=True)
+    """Keyed hash of the submission (`Participation.external_key`); empty if it is the study."""
+    content = models.JSONField(default=dict, blank=True)
+    """What exactly is asked: a number of places, an amount, a reason."""
+    cost = models.CharField(max_length=60, blank=True)
+    """What it costs, with the currency, as the person who confirmed it was told."""
+    reference = models.CharField(max_length=64, blank=True)
+    """The service's identifier of what was set up or created."""
+    outcome = models.CharField(max_length=400, blank=True)
+    """Why it was refused, or why it is not known whether it was done."""
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["study", "target"],
+                condition=Q(state__in=["intended", "sent"]),
+                name="one_unresolved_action_per_target",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["intended", "dropped"]) | Q(sent_at__isnull=False),
+                name="what_was_sent_says_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study}: {self.get_kind_display()}, {self.get_state_display()}"

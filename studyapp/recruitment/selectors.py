@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from studyapp.models import EntryToken, Participation, Recruitment, Study
+from collections.abc import Sequence
+
+from studyapp.models import EntryToken, Participation, Recruitment, RecruitmentAction, Study
 
 
 def of_study(study: Study) -> Recruitment:
@@ -62,3 +64,39 @@ def listed() -> list[Study]:
         state__in=Study.UNDER_WAY, recruitment__service=Recruitment.Service.PROLIFIC
     )
     return list(at_prolific.exclude(recruitment__external_study=""))
+
+
+def is_of_another_project(study: Study, external_study: str) -> bool:
+    """Whether a study of another project has that study at the recruiting service."""
+    found = Recruitment.objects.filter(external_study=external_study)
+    others = found.exclude(study__series=study.series_id)
+    if study.project_id is not None:
+        others = others.exclude(study__project=study.project_id)
+    return others.exists()
+
+
+def actions(study: Study, *, newest: int = 50) -> list[RecruitmentAction]:
+    """Return the newest actions at the recruiting service, newest first."""
+    found = RecruitmentAction.objects.filter(study=study).select_related("by")
+    return list(found[:newest])
+
+
+def unresolved(study: Study) -> list[RecruitmentAction]:
+    """Return the actions that wait for a person, or of which nobody knows whether they were done.
+
+    Oldest first.
+    """
+    found = RecruitmentAction.objects.filter(study=study, state__in=RecruitmentAction.UNRESOLVED)
+    return list(found.order_by("pk"))
+
+
+def action(study: Study, key: str) -> RecruitmentAction | None:
+    """Return the study's action with that key."""
+    found = RecruitmentAction.objects.select_related("study", "study__project")
+    return found.filter(study=study, key=key).first()
+
+
+def identifiers(study: Study, targets: Sequence[str]) -> dict[str, str]:
+    """Keyed hash of a submission → the participation's identifier, in any version of the study."""
+    found = by_external_keys(study, {one for one in targets if one})
+    return {key: row.identifier for key, row in found.items()}

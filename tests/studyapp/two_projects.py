@@ -22,6 +22,7 @@ from studyapp.models import (
     Membership,
     Participation,
     Project,
+    RecruitmentAction,
     Role,
     Run,
     Study,
@@ -52,6 +53,7 @@ class Side:
     listed: FeatureList
     member: Membership
     invitation: Invitation
+    action: RecruitmentAction
     secret: str
     token: ApiToken
     callers: dict[str, Caller]
@@ -128,6 +130,7 @@ def make_side(name: str) -> Side:
         ),
         listed=FeatureList.objects.create(run=run, name="n", members=[feature.identifier]),
         member=project.memberships.get(role="viewer"), invitation=invitation, secret=secret,
+        action=RecruitmentAction.objects.create(study=study, kind="pause"),
         token=token, callers=callers,
     )  # fmt: skip
 

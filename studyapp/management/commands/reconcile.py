@@ -10,7 +10,7 @@ from studyapp import exports
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import Study
 from studyapp.recruitment import selectors as recruitment
-from studyapp.recruitment.services import prolific
+from studyapp.recruitment.services import actions, prolific
 
 
 class Command(BaseCommand):
@@ -46,6 +46,7 @@ class Command(BaseCommand):
         """Compare, print the outcome, and return the error, or ""."""
         try:
             done = prolific.reconcile(study=study)
+            unresolved = actions.settle_all(study=study)
         except RecruitmentError as error:
             self.stderr.write(f"{study}: {error}")
             return str(error)
@@ -54,6 +55,8 @@ class Command(BaseCommand):
             f"{study}: {done.submissions} submissions, {done.unknown} of them never came here; "
             f"ended now: {ended or 'none'}"
         )
+        for one in unresolved:
+            self.stdout.write(f"{one}: see the study's page Recruitment")
         if done.strangers:
             names = ", ".join(exports.pseudonym(one.identifier) for one in done.strangers)
             self.stdout.write(

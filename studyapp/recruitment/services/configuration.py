@@ -9,6 +9,7 @@ from decimal import Decimal
 from studyapp.core.errors import StudyError
 from studyapp.models import Recruitment, Study
 from studyapp.models.steps import Step
+from studyapp.recruitment import selectors
 from studyapp.recruitment.services import codes
 
 ENDINGS = ("complete", "screened_out", "no_consent", "incompatible_device")
@@ -39,6 +40,7 @@ def configure(
             f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
         )
     check_service(study=study, service=service)
+    _check_unresolved(study, external_study)
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
@@ -50,6 +52,17 @@ def configure(
         },
     )
     return row
+
+
+def _check_unresolved(study: Study, external_study: str) -> None:
+    """What was asked about one study at the service must not be sent to another one."""
+    if selectors.of_study(study).external_study == external_study:
+        return
+    if selectors.unresolved(study):
+        raise StudyError(
+            "a step at the recruiting service is not resolved: confirm or drop it before the "
+            "study's identifier there is changed"
+        )
 
 
 def check_codes(given: Mapping[str, str]) -> None:

@@ -75,7 +75,10 @@ def send(method: str, path: str, content: Mapping[str, Any] | None = None) -> di
         raise UncertainError(
             f"Prolific answered with status {answer.status_code}; what it did is not known"
         )
-    return _content(answer) if answer.content else {}
+    try:
+        return _content(answer)
+    except RecruitmentError:
+        return {}  # It was done: some answers have no content.
 
 
 def pages(path: str, **parameters: str) -> Iterator[dict[str, Any]]:

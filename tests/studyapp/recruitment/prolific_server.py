@@ -143,6 +143,10 @@ class Handler(BaseHTTPRequestHandler):
                 return self._set_up(given)
             case ["bulk-bonus-payments", name, "pay"]:
                 return self._pay(name)
+            case ["submissions", "bulk-approve"]:
+                for name in given["submission_ids"]:
+                    _judge(self.server.submission(name), {"action": "APPROVE"})
+                return {"message": "The request to bulk approve has been made successfully."}
             case ["submissions", name, "transition"]:
                 return _judge(self.server.submission(name), given)
             case ["submissions", name, "request-return"]:

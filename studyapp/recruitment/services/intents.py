@@ -1,0 +1,147 @@
+"""What an editor asks of Prolific: checked, with its cost, and stored before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from studyapp.core.errors import RecruitmentError, StudyError
+from studyapp.models import RecruitmentAction, Study
+from studyapp.recruitment import selectors
+from studyapp.recruitment.services import actions, prolific_acts, prolific_http, prolific_study
+from studyapp.recruitment.services.prolific_acts import ACTS
+from studyapp.recruitment.services.prolific_study import CENTS, Draft, money
+
+if TYPE_CHECKING:
+    from studyapp.recruitment.services.actions import Person
+
+Kind = RecruitmentAction.Kind
+REASON_CHARACTERS = 100
+"""Prolific refuses a rejection with a shorter reason."""
+CATEGORIES = {
+    "TOO_QUICKLY": "Completed too quickly",
+    "TOO_SLOWLY": "Completed too slowly",
+    "FAILED_INSTRUCTIONS": "Did not follow the instructions",
+    "FAILED_CHECK": "Failed attention checks",
+    "LOW_EFFORT": "Little effort",
+    "MALINGERING": "Gave false answers on purpose",
+    "NO_CODE": "No completion code",
+    "BAD_CODE": "Wrong completion code",
+    "NO_DATA": "No data",
+    "UNSUPP_DEVICE": "Unsupported device",
+    "OTHER": "Other",
+}
+"""Prolific's categories of rejections."""
+MOST_BONUS = Decimal(1000)
+"""In the study's currency; more is taken for a slip of the finger, such as cents."""
+
+
+def create(*, study: Study, draft: Draft, user: Person) -> RecruitmentAction:
+    """Intend to create the study at Prolific, as a draft that costs nothing yet."""
+    row = selectors.of_study(study)
+    if row.external_study:
+        raise StudyError(f"{study} already has the study {row.external_study} at Prolific")
+    key = uuid4()
+    content = prolific_study.content_of(study, draft, str(key))
+    cost = prolific_study.cost_of(content, row.currency)
+    return _begin(study, Kind.CREATE, user, key=key, content=content, cost=cost)
+
+
+def publish(*, study: Study, user: Person) -> RecruitmentAction:
+    """Intend to publish the study: Prolific then holds the money and invites people."""
+    found = prolific_study.read(prolific_study.of_study(study))
+    if study.state != Study.State.OPEN:
+        raise StudyError(f"{study} is {study.state}: open it first, or people meet a closed door")
+    return _begin(study, Kind.PUBLISH, user, cost=found.cost)
+
+
+def turn(*, study: Study, kind: str, user: Person) -> RecruitmentAction:
+    """Pause or resume the study at Prolific, at once: that costs nothing."""
+    if kind not in (Kind.PAUSE, Kind.RESUME):
+        raise StudyError(f"{kind[:20]!r} is neither pause nor resume")
+    return _begin(study, kind, user)
+
+
+def add_places(*, study: Study, more: int, user: Person) -> RecruitmentAction:
+    """Intend to add places: at Prolific they can grow, but not shrink."""
+    if not 1 <= more <= 10_000:
+        raise StudyError(f"the number of places to add is {more}; it must be from 1 to 10000")
+    found = prolific_study.read(prolific_study.of_study(study))
+    content = {"more": more, "total_available_places": found.places + more}
+    return _begin(study, Kind.PLACES, user, content=content, cost=found.cost_of_places(more))
+
+
+def approve(*, study: Study, targets: Sequence[str], user: Person) -> RecruitmentAction:
+    """Intend to approve submissions, which pays them."""
+    if not targets:
+        raise StudyError("no submission was chosen")
+    for one in prolific_acts.submissions_of(study, targets):
+        if prolific_acts.status_of(one) != "AWAITING REVIEW":
+            raise StudyError(
+                f"a submission is {prolific_acts.status_of(one)} at Prolific: only those that "
+                "await review can be approved"
+            )
+    found = prolific_study.read(prolific_study.of_study(study))
+    cost = f"{found.cost_of_places(len(targets))}, of the money that Prolific holds"
+    target = targets[0] if len(targets) == 1 else ""
+    content = {"targets": list(targets)}
+    return _begin(study, Kind.APPROVE, user, target=target, content=content, cost=cost)
+
+
+def reject(
+    *, study: Study, target: str, category: str, reason: str, user: Person
+) -> RecruitmentAction:
+    """Intend to reject a submission, which is not paid; this cannot be undone."""
+    if category not in CATEGORIES:
+        raise StudyError(f"the category is {category[:40]!r}: choose one of the list")
+    if len(reason.strip()) < REASON_CHARACTERS:
+        raise StudyError(
+            f"the reason has {len(reason.strip())} characters; Prolific wants at least "
+            f"{REASON_CHARACTERS}, which the participant reads"
+        )
+    content = {"rejection_category": category, "message": reason.strip()[:2000]}
+    return _begin(study, Kind.REJECT, user, target=target, content=content)
+
+
+def ask_for_return(*, study: Study, target: str, reason: str, user: Person) -> RecruitmentAction:
+    """Intend to ask a participant to return the submission, which is then not paid."""
+    if not reason.strip():
+        raise StudyError("give a reason, which the participant reads")
+    content = {"reason": reason.strip()[:500]}
+    return _begin(study, Kind.RETURN, user, target=target, content=content)
+
+
+def pay_bonus(*, study: Study, target: str, amount: Decimal, user: Person) -> RecruitmentAction:
+    """Intend to pay a bonus. It is set up at Prolific, which says the cost and pays nothing yet."""
+    if not 0 < amount <= MOST_BONUS or amount != amount.quantize(Decimal("0.01")):
+        raise StudyError(f"the bonus is {amount}; give an amount up to {MOST_BONUS}, such as 1.50")
+    actions.check_allowed(study=study, user=user)
+    external_study = prolific_study.of_study(study)
+    [submission] = prolific_acts.submissions_of(study, [target])
+    currency = prolific_study.read(external_study).currency
+    answer = prolific_http.send(
+        "POST", "submissions/bonus-payments/",
+        {"study_id": external_study, "csv_bonuses": f"{submission['id']},{amount:.2f}"},
+    )  # fmt: skip
+    try:
+        reference, total = str(answer["id"]), round(answer["total_amount"])
+    except (KeyError, TypeError) as error:
+        raise RecruitmentError(f"Prolific's answer lacks {error}; nothing was paid") from error
+    content = {"amount": f"{amount:.2f}", "cents": int(amount * CENTS)}
+    return _begin(
+        study, Kind.BONUS, user, target=target, content=content, reference=reference,
+        cost=money(total, currency),
+    )  # fmt: skip
+
+
+def _begin(study: Study, kind: str, user: Person, **fields: Any) -> RecruitmentAction:
+    """Store the action; what needs no confirmation is sent at once."""
+    actions.check_allowed(study=study, user=user)
+    known = user if user is not None and user.is_authenticated else None
+    action = RecruitmentAction(study=study, kind=kind, by=known, **fields)
+    actions.intend(action=action)
+    if not ACTS[kind].asks:
+        actions.carry_out(action=action, user=user)
+    return action
