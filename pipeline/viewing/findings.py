@@ -25,7 +25,8 @@ CURVE_POINTS = 120
 GRID = (24, 14)
 """Cells by rate and by strength that latents are counted in; both axes are logarithmic."""
 BEST = 10
-HELD_OUT = ("fvu", "dead_share")
+HELD_OUT = ("fvu", "l0", "dead_share", "dense_share", "cosine")
+"""Figures on validation frames; runs of earlier versions have the first and third only."""
 FILTER = ("threshold", "threshold_unit", "min_rate", "max_rate", "min_tracks")
 
 Json = dict[str, Any]
@@ -40,7 +41,8 @@ def of_stage(directory: RunDirectory, stage: str) -> Json:
 
 
 def _training(directory: RunDirectory) -> Json:
-    """SAE → its figures on validation frames (None if there were none) and its training curve."""
+    """SAE → its figures on validation frames (None if there were none), how many of its latents
+    fire how often there, and its training curve."""
     summary = directory.summary("sae")
     held_out = summary.get("validation") or {}
     files = directory.manifest()["stages"]["sae"]["files"]
@@ -51,14 +53,41 @@ def _training(directory: RunDirectory) -> Json:
         drawn = curve(directory, table) if table in files else {"every": 1, "points": []}
         figures = held_out.get(sae)
         found[sae] = {
-            "held_out": figures and {name: _finite(figures[name]) for name in HELD_OUT},
+            "held_out": figures and {name: _finite(figures.get(name)) for name in HELD_OUT},
+            "densities": _densities((figures or {}).get("densities"), directory, sae),
             "curve": drawn,
         }
     return {"saes": found}
 
 
 def _finite(value: Any) -> float | None:
-    return float(value) if isfinite(value) else None
+    return float(value) if value is not None and isfinite(value) else None
+
+
+def _densities(counts: Sequence[int] | None, directory: RunDirectory, sae: str) -> list[int]:
+    """Latents that never fire, then those in each bin of `sae.evaluate`'s histogram of densities;
+    empty if they were not counted."""
+    if not counts:
+        return []
+    latents: int = directory.read_json(f"sae/{sae}/cfg.json")["d_sae"]
+    return [latents - sum(counts), *counts]
+
+
+def _measured(directory: RunDirectory) -> Json:
+    """SAE → what `python -m pipeline quality` measured after the run."""
+    names = ("sae", "n_latents", "densities", "loss_tracks", "loss_recovered", *HELD_OUT)
+    rows = directory.read_table("quality.parquet").select(names).to_pylist()
+    return {
+        "saes": {
+            row["sae"]: {
+                "held_out": {name: _finite(row[name]) for name in HELD_OUT},
+                "densities": [row["n_latents"] - sum(row["densities"]), *row["densities"]],
+                "loss_tracks": row["loss_tracks"],
+                "loss_recovered": _finite(row["loss_recovered"]),
+            }
+            for row in rows
+        }
+    }
 
 
 def curve(directory: RunDirectory, table: str) -> Json:
@@ -292,4 +321,5 @@ STAGES: dict[str, Callable[[RunDirectory], Json]] = {
     "sae": _training,
     "features": _filtered,
     "scores": _graded,
+    "quality": _measured,
 }

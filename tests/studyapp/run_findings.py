@@ -13,6 +13,7 @@ from pipeline.store.tables import (
     FeatureRecord,
     LabelCandidate,
     NeighbourRecord,
+    QualityRecord,
     ScoreRecord,
     TrackRecord,
     TrainingRecord,
@@ -34,6 +35,7 @@ FILTER = {
     "min_tracks": 10,
 }
 LATENTS, TRACKS, STEPS = 96, 200, 300
+DENSITIES = (1, 2, 10, 40, 20, 11)
 
 
 def make(path: Path, *, seed: int = 0) -> RunDirectory:
@@ -60,7 +62,11 @@ def make(path: Path, *, seed: int = 0) -> RunDirectory:
                 "l0": 4.0,
                 "dead_share": rng.uniform(),
             }
+            # Those of the second SAE are as runs of earlier versions have them.
+            if not writer.summary["validation"]:
+                figures |= {"dense_share": 0.125, "cosine": 0.9, "densities": DENSITIES}
             writer.summary["validation"][sae] = figures
+            writer.write_json(f"sae/{sae}/cfg.json", {"d_sae": LATENTS})
     features = {sae: _features(rng, sae) for sae in SAES}
     with directory.writer("features") as writer:
         for sae, rows in features.items():
@@ -95,6 +101,22 @@ def make(path: Path, *, seed: int = 0) -> RunDirectory:
                 ]  # fmt: skip
                 writer.write_table(f"scores/{sae}/{scorer}.parquet", table_of(ScoreRecord, graded))
     return directory
+
+
+def measure(directory: RunDirectory, recovered: float, densities: tuple[int, ...]) -> None:
+    """`quality.parquet` as the command writes it; the second SAE's losses were not measured."""
+    rows = [
+        QualityRecord(
+            sae=sae, hookpoint=hookpoint, n_latents=LATENTS, k=8, frames=999, fvu=0.2, l0=7.5,
+            dead_share=0.0, dense_share=0.01, cosine=0.9, densities=densities,
+            loss_tracks=0 if place else 16, loss=(), loss_reconstructed=(), loss_mean=(),
+            loss_zero=(), loss_recovered=None if place else recovered,
+            loss_recovered_from_zero=None,
+        )
+        for place, (sae, hookpoint) in enumerate(SAES.items())
+    ]  # fmt: skip
+    with directory.writer("quality") as writer:
+        writer.write_table("quality.parquet", table_of(QualityRecord, rows))
 
 
 def _curve(rng: Any) -> list[TrainingRecord]:

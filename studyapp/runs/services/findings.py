@@ -1,11 +1,13 @@
 """What a run's stages found: made by workers from the run's files, and stored for its page.
 
 A run's own worker makes them as each stage is done. For a run that was done before this site kept
-them, opening its page requests them.
+them, or whose SAEs were measured after it was done (`python -m pipeline quality`), opening its page
+requests them.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from studyapp.core.errors import RunError
@@ -13,13 +15,15 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Run, StageFindings
 from studyapp.runs.services.configs import refusals
-from studyapp.runs.services.folders import run_directory
+from studyapp.runs.services.folders import directory_of, run_directory
 
 if TYPE_CHECKING:
     from pipeline.store.run_directory import RunDirectory
 
 KIND = "run_findings"
-STAGES = ("sae", "features", "scores")
+MEASURED = "quality"
+"""What may be made, and made again, after a run is done."""
+STAGES = ("sae", "features", "scores", MEASURED)
 """The stages that have findings; the same as in `pipeline/viewing/findings.py`, which the web
 process does not import."""
 
@@ -43,26 +47,42 @@ def store(*, run: Run, stage: str, files: RunDirectory) -> None:
 
 
 def fill(*, run: Run, files: RunDirectory) -> None:
-    """Make and store the findings that are missing."""
-    stored = set(run.findings.values_list("stage", flat=True))
+    """Make and store the findings that are missing, and those that may have changed."""
+    stored = set(run.findings.values_list("stage", flat=True)) - {MEASURED}
     for stage in STAGES:
         if stage not in stored and files.is_done(stage):
             store(run=run, stage=stage, files=files)
 
 
 def request(run: Run) -> bool:
-    """Have a worker make the findings of a run that was done without them.
+    """Have a worker make the findings that a finished run lacks.
 
-    Returns whether that is under way; a job that failed is not tried again.
+    Returns whether that is under way; a job that failed is not tried again on the same files.
     """
-    if run.state != Run.State.DONE or run.findings.exists():
+    if run.state != Run.State.DONE:
         return False
     job = job_selectors.newest(kind=KIND, target=run.pk)
-    if job is None:
-        job = jobs.enqueue(kind=KIND, target=run.pk, queue=Job.Queue.CPU)
-    return job.state in Job.UNFINISHED
+    if job is None and not run.findings.exists():
+        job = _enqueue(run)
+    elif _measured_since(run, job.created_at if job else run.finished_at):
+        run.findings.filter(stage=MEASURED).delete()
+        job = _enqueue(run)
+    return job is not None and job.state in Job.UNFINISHED
 
 
 def make(*, run: Run) -> None:
     """Make all findings of the run. Called by the task."""
     fill(run=run, files=run_directory(run))
+
+
+def _enqueue(run: Run) -> Job:
+    return jobs.enqueue(kind=KIND, target=run.pk, queue=Job.Queue.CPU)
+
+
+def _measured_since(run: Run, when: datetime | None) -> bool:
+    """Return whether the run's SAEs were measured after its findings were made."""
+    try:
+        changed = (directory_of(run=run) / f"{MEASURED}.parquet").stat().st_mtime
+    except OSError:  # Most runs have no such file; one may have lost its folder.
+        return False
+    return when is not None and changed > when.timestamp()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from studyapp.core.errors import RunError
@@ -275,6 +275,8 @@ def _undo_rows(run: Run, stage: str) -> None:
     run.clips.all().delete()
     first = run.stages.get(stage=stage).order
     undone_stages = run.stages.filter(order__gte=first)
-    run.findings.filter(stage__in=undone_stages.values("stage")).delete()
+    # What was measured after the run may be of an SAE that goes; if not, it is stored again.
+    stale = Q(stage__in=undone_stages.values("stage")) | Q(stage="quality")
+    run.findings.filter(stale).delete()
     undone_stages.update(state=StageRecord.State.WAITING)
     run.refresh_from_db()

@@ -22,7 +22,11 @@ class SaeRow:
     name: str
     hookpoint: str
     explained: str
+    l0: str
     dead: str
+    dense: str
+    recovered: str
+    """Share of the subject's loss; empty in a run whose SAEs were not measured so."""
     kept: int
     kept_of: str
     """Of how many latents, in words."""
@@ -36,14 +40,18 @@ def page(found: Mapping[str, Findings], *, whole: bool = False) -> dict[str, Any
 
     Of single SAEs only the first few have a picture, unless the `whole` page is asked for.
     """
-    training, features, scores = (usable(found, stage) for stage in ("sae", "features", "scores"))
+    features, scores = (usable(found, stage) for stage in ("features", "scores"))
+    training = _measured(usable(found, "sae"), usable(found, "quality"))
+    rows = _rows(training, features, scores)
     spots = run_charts.spots(features)
     return {
         "faults": [data["fault"] for data in found.values() if "fault" in data],
         "methods": _methods(scores),
         "scorer": scores.get("main", ""),
         "scorer_is": explained(scores.get("main", "")),
-        "saes": _rows(training, features, scores),
+        "saes": rows,
+        "recovered": any(row.recovered for row in rows),
+        "loss_tracks": max((s.get("loss_tracks", 0) for s in training["saes"].values()), default=0),
         "filter": features.get("filter"),
         "tracks": features.get("tracks"),
         "borders": [text for _, text in run_charts.borders(features)],
@@ -51,6 +59,7 @@ def page(found: Mapping[str, Findings], *, whole: bool = False) -> dict[str, Any
             chart
             for chart in (
                 run_charts.curves(training),
+                run_charts.densities(training),
                 run_charts.kept_chart({"": features}),
                 *score_charts.score_charts({"": scores}),
             )
@@ -85,6 +94,15 @@ def usable(found: Mapping[str, Findings], stage: str) -> Findings:
     return {} if "fault" in data else data
 
 
+def _measured(training: Findings, quality: Findings) -> dict[str, Any]:
+    """Return the figures of every SAE, those that were measured after the run in place of those of
+    its training. An SAE that was trained elsewhere may have no others."""
+    saes = {name: dict(of) for name, of in training.get("saes", {}).items()}
+    for name, later in quality.get("saes", {}).items():
+        saes[name] = {"curve": {"every": 1, "points": []}} | saes.get(name, {}) | later
+    return {**training, "saes": saes}
+
+
 def _methods(scores: Findings) -> list[str]:
     main = scores.get("scorers", {}).get(scores.get("main", ""), {})
     return [*main.get("methods", {})]
@@ -103,7 +121,10 @@ def _rows(training: Findings, features: Findings, scores: Findings) -> list[SaeR
                 name=sae,
                 hookpoint=own.get("hookpoint", ""),
                 explained=percent(run_charts.explained(held_out)),
+                l0=value(held_out.get("l0"), 1),
                 dead=percent(held_out.get("dead_share")),
+                dense=percent(held_out.get("dense_share")),
+                recovered=_recovered(trained.get(sae, {})),
                 kept=own.get("kept", 0),
                 kept_of=f"{own['kept']:,} of {own['latents']:,}" if own else "–",
                 dropped=[(why, f"{count:,}") for why, count in own.get("dropped", {}).items()],
@@ -111,3 +132,7 @@ def _rows(training: Findings, features: Findings, scores: Findings) -> list[SaeR
             )
         )
     return rows
+
+
+def _recovered(sae: Findings) -> str:
+    return percent(sae.get("loss_recovered")) if sae.get("loss_tracks") else ""

@@ -11,6 +11,10 @@ from studyapp.runs.views.charts import Bar, Chart, Dot, Line, Rule, Tick, number
 
 Findings: TypeAlias = Mapping[str, Any]
 
+BINS = ("none", "≤ 0.001 %", "≤ 0.01 %", "≤ 0.1 %", "≤ 1 %", "≤ 10 %", "> 10 %")
+"""Of densities, as `pipeline/viewing/findings.py` counts them."""
+UP_TO = ("none", "10⁻⁵", "10⁻⁴", "10⁻³", "0.01", "0.1", "1")
+"""The same where there is little room."""
 THICK = 16
 """Thickness of a bar that is the only one of its row."""
 
@@ -64,6 +68,42 @@ def _some_steps(drawn: Mapping[str, list[list[float]]], most: int = 12) -> list[
         + [percent(points[at][1]) if at < len(points) else "–" for points in drawn.values()]
         for at in places
     ]
+
+
+def densities(training: Findings) -> Chart | None:
+    """How many of each SAE's latents fire how often."""
+    saes = {name: sae.get("densities", []) for name, sae in training.get("saes", {}).items()}
+    counted = {name: own for name, own in saes.items() if len(own) == len(BINS)}
+    shares = {name: [count / sum(own) for count in own] for name, own in counted.items()}
+    if not shares:
+        return None
+    nowhere = ", ".join(f"{name} {percent(own[0])}" for name, own in shares.items())
+    chart = Chart(
+        title="How often latents fire",
+        alt=f"Share of latents by the share of frames in which they fire. In none: {nowhere}.",
+        caption="On frames of validation tracks: latents that fire in no frame, then in up to one "
+        "frame in 100,000, and so on; the last fire in more than a tenth of all frames.",
+        x_label="fires in up to this share of the frames",
+        y_label="share of the SAE’s latents",
+        columns=["Fires in", *shares],
+    )
+    ups = charts.round_steps(0, max(share for own in shares.values() for share in own))
+    x = charts.linear(0, len(BINS) - 1, chart.left + 8, chart.right - 8)
+    y = charts.linear(0, ups[-1], chart.bottom, charts.TOP)
+    chart.y_ticks = [Tick(number(y(up)), percent(up, 0)) for up in ups]
+    chart.x_ticks = [Tick(number(x(at)), text) for at, text in enumerate(UP_TO)]
+    for place, (name, own) in enumerate(shares.items()):
+        look = charts.style(place)
+        seen = [(x(at), y(share)) for at, share in enumerate(own)]
+        chart.lines.append(Line(charts.path(seen), name, look))
+        for (over, up), share, text in zip(seen, own, BINS, strict=True):
+            title = f"{name}, {text}: {percent(share)}"
+            chart.dots.append(Dot(number(over), number(up), "3", title, look))
+        chart.legend.append((look, name))
+    chart.rows = [
+        [text, *(f"{own[at]:,}" for own in counted.values())] for at, text in enumerate(BINS)
+    ]
+    return chart
 
 
 def spots(features: Findings) -> list[Chart]:

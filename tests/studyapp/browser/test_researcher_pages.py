@@ -181,6 +181,7 @@ def stages(run: Run) -> None:
         )  # fmt: skip
     with TemporaryDirectory() as folder:
         files = run_findings.make(Path(folder))
+        run_findings.measure(files, 0.913, run_findings.DENSITIES)
         for name in findings.STAGES:
             findings.store(run=run, stage=name, files=files)
 

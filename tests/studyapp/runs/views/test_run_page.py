@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from django.urls import reverse
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageFindings
 from studyapp.runs.services import findings, folders, imports
-from studyapp.runs.views.run_charts import kept_chart
+from studyapp.runs.views.run_charts import BINS, kept_chart
 from tests.studyapp import factories, run_directories, run_findings
-from tests.studyapp.run_findings import FILTER, LATENTS, METHODS, SAES, SCORERS, TRACKS
+from tests.studyapp.run_findings import DENSITIES, FILTER, LATENTS, METHODS, SAES, SCORERS, TRACKS
 
 pytestmark = pytest.mark.django_db
 
@@ -68,9 +69,7 @@ def _best_labels(run: Run, scorer: str) -> pd.DataFrame:
 
 def test_the_table_of_saes_is_what_the_files_say(researcher: Client, run: Run) -> None:
     page = _page(researcher, reverse("run", args=[run.pk]))
-    table = page[
-        page.index('<table class="table saes">') : page.index("Variance explained and dead")
-    ]
+    table = page[page.index('<table class="table saes">') : page.index("Variance explained, L0")]
     manifest = json.loads((folders.directory_of(run=run) / "manifest.json").read_text())
     held_out = manifest["stages"]["sae"]["summary"]["validation"]
     scores = _best_labels(run, "detection")
@@ -79,13 +78,15 @@ def test_the_table_of_saes_is_what_the_files_say(researcher: Client, run: Run) -
         medians = scores[scores.sae == sae].groupby("method").score.median()
         assert row[0] == sae + hookpoint
         assert row[1] == f"{(1 - held_out[sae]['fvu']) * 100:.1f} %"
-        assert row[2] == f"{held_out[sae]['dead_share'] * 100:.1f} %"
-        assert row[3] == f"{latents.kept.sum()} of {LATENTS}"
+        assert row[2] == "4.0"
+        assert row[3] == f"{held_out[sae]['dead_share'] * 100:.1f} %"
+        assert row[4] == ("12.5 %" if "dense_share" in held_out[sae] else "–")
+        assert row[5] == f"{latents.kept.sum()} of {LATENTS}"
         counts = latents[~latents.kept].reason.value_counts()
-        assert {part.strip() for part in row[4].split(",")} == {
+        assert {part.strip() for part in row[6].split(",")} == {
             f"{count} × {reason}" for reason, count in counts.items()
         }
-        assert row[5:] == [f"{medians[method]:.3f}" for method in METHODS]
+        assert row[7:] == [f"{medians[method]:.3f}" for method in METHODS]
     assert f"validation tracks ({TRACKS} here) in which its activation exceeds τ = 3.0" in page
 
 
@@ -112,6 +113,36 @@ def test_training_and_kept_features_are_drawn_from_the_files(researcher: Client,
         float(one) for one in re.findall(r'<rect.*? width="([\d.]+)"', charts["Kept features"])
     ]
     assert widths[0] / widths[1] == pytest.approx(first / second, abs=0.01)
+
+
+def test_saes_measured_after_the_run_show_what_the_subject_loses(
+    researcher: Client, run: Run
+) -> None:
+    address = reverse("run", args=[run.pk])
+    page = _page(researcher, address)
+    counted = [["none", str(LATENTS - sum(DENSITIES))], *_binned(DENSITIES)]
+    assert _rows(_charts(page)["How often latents fire"]) == counted
+    assert "Loss recovered" not in page
+    # Twice: the second time replaces what the first has measured.
+    for recovered, densities in ((0.5, (1, 0, 0, 0, 0, 0)), (0.913, (0, 0, 0, 0, 0, 96))):
+        run_findings.measure(folders.run_directory(run), recovered, densities)
+        assert "The figures of this run are being made" in _page(researcher, address)
+        work(Job.objects.filter(kind="run_findings").latest("pk").pk)
+        page = _page(researcher, address)
+        assert "being made" not in page
+        rows = _rows(page[: page.index("Variance explained, L0")])
+        assert [row[1:6] for row in rows] == [
+            ["80.0 %", "7.5", "0.0 %", "1.0 %", f"{recovered * 100:.1f} %"],
+            ["80.0 %", "7.5", "0.0 %", "1.0 %", "–"],
+        ]
+        drawn = _rows(_charts(page)["How often latents fire"])
+        own = [LATENTS - sum(densities), *densities]
+        assert [row[1:] for row in drawn] == [[str(count)] * 2 for count in own]
+    assert "on 16 validation tracks" in page
+
+
+def _binned(counts: Sequence[int]) -> list[list[str]]:
+    return [[text, str(count)] for text, count in zip(BINS[1:], counts, strict=True)]
 
 
 def test_every_latent_that_fires_is_in_one_dot_on_its_side_of_the_borders(
