@@ -15,7 +15,7 @@ normalised one times `activation_scale`, s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -81,11 +81,12 @@ def save(
     training: Mapping[str, Any] | None = None,
     *,
     raw: bool = False,
+    densities: Sequence[int] = (),
 ) -> None:
     """Write a trained SAE (in normalised units) for raw activations, the scale folded in.
 
-    `raw`: it reads raw activations already. `training` (how it was trained) goes into the metadata
-    for whoever reads them.
+    `raw`: it reads raw activations already. `training` (how it was trained) and `densities` (on
+    validation frames, as in `pipeline.sae.evaluate`) go into the metadata for whoever reads them.
     """
     from pipeline.sae.adopted import Adopted
     from pipeline.sae.model import ThresholdSae
@@ -104,7 +105,7 @@ def save(
         arrays["threshold"] = sae.threshold * scale
     tensors = {key: value.contiguous().numpy() for key, value in arrays.items()}
     writer.write_tensors(f"sae/{name}/sae_weights.safetensors", tensors)
-    writer.write_json(cfg_path(name), _cfg(sae, facts, training or {}))
+    writer.write_json(cfg_path(name), _cfg(sae, facts, training or {}, densities))
 
 
 def load(directory: RunDirectory, name: str) -> StoredSae:
@@ -240,7 +241,9 @@ def refuse_mismatch(name: str, facts: SaeFacts, **found: str) -> None:
             )
 
 
-def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str, Any]:
+def _cfg(
+    sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any], densities: Sequence[int]
+) -> dict[str, Any]:
     from pipeline.sae.adopted import Adopted
     from pipeline.sae.model import ThresholdSae
 
@@ -263,6 +266,7 @@ def _cfg(sae: TopKSae, facts: SaeFacts, training: Mapping[str, Any]) -> dict[str
             "sae_lens_training_version": None,
             "hook_name": facts.hookpoint,
             **asdict(facts),
+            **({"validation_densities": list(densities)} if densities else {}),
             "k": sae.k,
             **({"norms_after": True} if adopted else {}),
             "training": dict(training),

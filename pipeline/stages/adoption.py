@@ -66,7 +66,10 @@ def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> No
         spec = spec_of(hookpoint, sae.n_latents, sae.k)
         scale = _scale(sae, TrainingFrames(directory, hookpoint, of_split["train"]))
         facts = _facts(directory, spec, scale, figures)
-        checkpoint.save(writer, spec.name, sae, facts, _origin(config, found), raw=True)
+        checkpoint.save(
+            writer, spec.name, sae, facts, _origin(config, found), raw=True,
+            densities=figures.densities if figures else (),
+        )  # fmt: skip
         writer.summary.update(saes=[spec.name], validation={})
         if figures is not None:
             writer.summary["validation"][spec.name] = asdict(figures)

@@ -172,7 +172,10 @@ def _store(
         validation_dense_share=figures.dense_share if figures else None,
         validation_cosine=figures.cosine if figures else None,
     )
-    checkpoint.save(writer, spec.name, trained.sae, facts, _training(config.sae, spec))
+    checkpoint.save(
+        writer, spec.name, trained.sae, facts, _training(config.sae, spec),
+        densities=figures.densities if figures else (),
+    )  # fmt: skip
     history = table_of(TrainingRecord, trained.history)
     writer.write_table(f"sae/{spec.name}/training.parquet", history)
 

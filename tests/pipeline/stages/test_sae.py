@@ -112,3 +112,8 @@ def test_saes_with_thresholds_go_through_the_later_stages(
         assert directory.read_table(f"exemplars/{name}.parquet").num_rows > 0
     cfg = directory.read_json(checkpoint.cfg_path(directory.sae_names()[0]))
     assert cfg["metadata"]["training"]["prefixes"] == [0.5]
+    counted, dead = (
+        cfg["metadata"]["validation_densities"],
+        cfg["metadata"]["validation_dead_share"],
+    )
+    assert sum(counted) == pytest.approx((1 - dead) * cfg["d_sae"])
