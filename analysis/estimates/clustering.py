@@ -33,7 +33,7 @@ from analysis.estimates.intervals import (
     two_way_variance,
 )
 from analysis.estimates.results import Estimate, Interval, Quantity
-from analysis.estimates.shares import of_logit, of_logit_two_way, share_interval
+from analysis.estimates.shares import around_logit, of_logit, of_logit_two_way, share_interval
 from analysis.reading.columns import HIGHEST, LOWEST, WIDEST
 
 PARTICIPANT, FEATURE, BOTH = "participant", "feature", "participant and feature"
@@ -149,6 +149,20 @@ class Linear:
             return Interval.none(self.too_few(clustered_by))
         variance = self._logit_variance(clustered_by) if 0 < self.value < 1 else 0.0
         return share_interval(self.value, variance, n, clusters, level=level, by=clustered_by)
+
+    def on_logit(self, clustered_by: str, level: float) -> Interval:
+        """Interval of a mean of numbers from 0 to 1, or the like: Student's t on its logit.
+
+        As that of a share, but its variance is not at least a binomial one.
+        """
+        clusters = self.clusters(clustered_by)
+        if clusters < 2:
+            return Interval.none(self.too_few(clustered_by))
+        if not 0 < self.value < 1 or self.variance(clustered_by) <= NEGLIGIBLE:
+            return Interval.none(NO_SPREAD)
+        quantile = student_quantile(level, clusters - 1)
+        half = quantile * math.sqrt(self._logit_variance(clustered_by))
+        return around_logit(self.value, half, clustered_by)
 
     def _logit_variance(self, clustered_by: str) -> float:
         """The variance of logit(value): the jackknife's, and at least the linearised one."""

@@ -45,7 +45,12 @@ def share_interval(
     if share <= 0 or share >= 1:
         return Interval(*wilson(share, clusters, quantile), f"{NONE_OR_ALL}, clustered by {by}")
     half = quantile * math.sqrt(max(logit_variance, 1 / (n * share * (1 - share))))
-    low, high = special.expit(special.logit(share) + half * np.array([-1.0, 1.0]))
+    return around_logit(share, half, by)
+
+
+def around_logit(value: float, half: float, by: str) -> Interval:
+    """logit v ± `half`, transformed back."""
+    low, high = special.expit(special.logit(value) + half * np.array([-1.0, 1.0]))
     return Interval(float(low), float(high), f"{LOGIT_JACKKNIFE}, clustered by {by}")
 
 

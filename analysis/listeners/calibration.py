@@ -21,6 +21,7 @@ from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import stream, sums_within
 from analysis.estimates.results import Estimate, Interval, Quantity
 from analysis.estimates.superiority import superiority
+from analysis.estimates.validity import AUROC, BRIER, Design, reason_against
 from analysis.reading.columns import whole
 from analysis.reading.labels import Labels, lookup
 
@@ -137,8 +138,7 @@ def _brier(quantity: Quantity, p: Floats, hit: Floats, ratings: Ratings, level: 
     Deviation: he sums over both outcomes, which doubles it.
     """
     linear = ratings.linear((p - hit) ** 2)
-    interval = linear.student(linear.recommended, level, (0.0, 1.0))
-    return quantity.estimated(linear.value, interval)
+    return quantity.estimated(linear.value, _interval(BRIER, linear, level))
 
 
 def _auroc(quantity: Quantity, p: Floats, hit: Floats, ratings: Ratings, level: float) -> Estimate:
@@ -149,8 +149,18 @@ def _auroc(quantity: Quantity, p: Floats, hit: Floats, ratings: Ratings, level: 
     # Its two sides are answers to one method's labels, not two methods: they are dropped, so that
     # a feature with one rating of each kind counts as rated repeatedly.
     linear = Linear(found.value, found.influence, ratings.participant, ratings.feature)
-    interval = linear.student(linear.recommended, level, (0.0, 1.0))
-    return quantity.estimated(linear.value, interval)
+    return quantity.estimated(linear.value, _interval(AUROC, linear, level))
+
+
+def _interval(name: str, linear: Linear, level: float) -> Interval:
+    """On the logit scale, since both are skewed where a machine is mostly right.
+
+    With 20 listeners × 20 features rated once, of which .8 are chosen, the value ± t se covers
+    90.6 % (Brier score) and 83.2 % (AUROC), this interval 93.5 and 94.2 % (1,000 studies).
+    """
+    if few := reason_against(name, Design(linear.repeated, n_features=linear.n_features)):
+        return Interval.none(few)
+    return linear.on_logit(linear.recommended, level)
 
 
 def predictions(

@@ -22,14 +22,13 @@ from analysis.estimates.clustering import Linear
 from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.intervals import LEVEL, NEGLIGIBLE, NO_SPREAD, stream, student_quantile
 from analysis.estimates.results import Estimate, Interval, Quantity
+from analysis.estimates.validity import SPEARMAN, Design, reason_against
 from analysis.listeners.agreement import agree, icc_oneway
 from analysis.listeners.calibration import own_confidence
 from analysis.listeners.confidence_agreement import judged_by
 from analysis.reading.columns import whole
 from analysis.reading.labels import Key, Labels, lookup
 from analysis.reading.table import Responses
-
-"""Resamples for the interval of the ICC, which must exclude 0 before anything is divided by it."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +159,10 @@ def _fisher(linear: Linear, level: float) -> Interval:
     which assumes independent ratings.
     """
     way = linear.recommended
+    if few := reason_against(SPEARMAN, Design(linear.repeated, n_features=linear.n_features)):
+        return Interval.none(few)
     if linear.clusters(way) < 3:
-        return Interval.none("fewer than three participants or features")
+        return Interval.none("fewer than three participants")
     variance = linear.variance(way)
     if variance <= NEGLIGIBLE:
         return Interval.none(NO_SPREAD)

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special, stats
 
+from analysis.estimates.clustering import Linear
+from analysis.estimates.validity import BRIER
 from analysis.listeners.calibration import (
+    _interval,
     calibration_error,
     chosen_probabilities,
     expected_error,
@@ -41,6 +45,22 @@ def test_the_machine_s_own_confidence_is_judged(tmp_path: Path) -> None:
     # Beside it, what a machine with these confidences has that is right about them.
     n = len(gemini)
     assert estimates["ece_chance"].value == pytest.approx(0.5 * np.sqrt(2 / np.pi / n), rel=0.1)
+
+
+def test_intervals_of_the_machine_s_confidence_are_on_the_logit_scale() -> None:
+    rng = np.random.default_rng(0)
+    features = np.arange(40)
+    p = 0.05 + 0.9 * rng.random(40)
+    values = (p - (rng.random(40) < p)) ** 2
+    linear = Linear(values.mean(), (values - values.mean()) / 40, features, features)
+    found = _interval(BRIER, linear, 0.95)
+    # Each feature is a listener's only one: the jackknife leaves out one answer at a time.
+    logits = special.logit((values.sum() - values) / 39)
+    half = stats.t.ppf(0.975, 39) * np.sqrt(np.sum((logits - logits.mean()) ** 2) * 39 / 40)
+    limits = special.expit(special.logit(values.mean()) + half * np.array([-1, 1]))
+    assert (found.low, found.high) == pytest.approx(tuple(limits), rel=1e-3)
+    few = _interval(BRIER, Linear(0.2, values[:29], features[:29], features[:29]), 0.95)
+    assert (few.low, "fewer than 30 features" in few.reason) == (None, True)
 
 
 def test_identification_trials_do_not_say_how_often_a_label_is_chosen(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_correlation_without_variance_has_no_interval(
     rows = [
         {"participation": f"p{i}", "method": "m", "feature": f"{i}/{k}", "trial": k,
          "chosen_rank": k, "confidence": confidences[k - 1]}
-        for i in range(8) for k in each
+        for i in range(16) for k in each
     ]  # fmt: skip
     labels = [
         {"feature": r["feature"], "method": "m", "rank": k, "clap": 0.1 * k}
