@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.estimates.choices.comparisons import compare_choices
 from analysis.estimates.choices.outcomes import is_identification
+from analysis.estimates.clustering import WAYS
 from analysis.estimates.comparisons import compare
 from analysis.estimates.descriptives import Ratings, describe, ratings_of
 from analysis.estimates.features import shrunken_share
@@ -25,6 +26,7 @@ from analysis.estimates.hypothesis_tests import (
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.looks import level_at
 from analysis.estimates.method_pairs import pair_of
+from analysis.estimates.repeated import repeated
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.estimates.strata import comparable
 from analysis.listeners.calibration import Bin, chosen_probabilities, reliability_bins
@@ -205,9 +207,19 @@ def _results(
         found, made = [*found, *choices], [*made, *of_choices]
         made += [*mixed.tests[a, b], *of_choice_model[a, b]]
         tests += in_families(made, done.family, (a, b), default)
+    found = repeated(found, tests, done.look, lambda level: _differences(responses, chosen, level))
     for of_all, more in _of_all_methods(mixed.joint, responses, chosen, done):
         found, tests = [*found, *of_all], [*tests, *more]
     return Results(found, adjusted(tests, done.look), mixed.joint)
+
+
+def _differences(
+    responses: Responses, pairs: Sequence[tuple[str, str]], level: float
+) -> Iterator[Estimate]:
+    """The recommended differences of each comparison at a level of confidence."""
+    for a, b in pairs:
+        yield from compare(pair_of(responses, a, b), seed=0, resamples=0, level=level, ways=WAYS)
+        yield from compare_choices(responses, a, b, level)[0]
 
 
 def _of_all_methods(

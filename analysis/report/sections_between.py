@@ -65,7 +65,11 @@ def confirmatory(summary: Summary) -> Iterator[str]:
         f"<b>Table #.</b> The confirmatory tests ({_counted(tests)}, {by}), adjusted together by "
         "Holm’s method. A null hypothesis is rejected where the adjusted p is below "
         f"{1 - summary.level:.2f}."
-        + (" Adjusted p-values take account of all planned looks." if summary.look else "")
+        + (
+            " Adjusted p-values and intervals take account of all planned looks."
+            if summary.look
+            else ""
+        )
     )
     yield html_table(caption, ["comparison, null hypothesis", "estimate", "p", "adjusted p"], rows)
 

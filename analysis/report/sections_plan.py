@@ -54,7 +54,12 @@ def _looks(summary: Summary) -> Iterator[str]:
         "boundaries come from recursive integration. The adjusted p-value of a confirmatory test "
         "is Holm’s, over sequential p-values: compared with "
         f"{1 - summary.level:.2f}, it keeps the family-wise error rate over all looks together. "
-        "Intervals are not widened for the looks."
+        "The differences that these tests are of have repeated confidence intervals (Jennison and "
+        f"Turnbull), at this look with a nominal level of {percent(1 - at['level'], 2)}: such an "
+        "interval excludes no difference where its test, on its own, rejects, and those of all "
+        f"looks together contain the true difference in {percent(summary.level, 0)} of studies or "
+        "more. All other intervals are as without looks. Estimates are not corrected: where a "
+        "study stops because a test rejects, they are too large on average."
     )
 
 

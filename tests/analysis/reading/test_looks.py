@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from analysis.errors import AnalysisError
 from analysis.estimates.looks import sequential_p
 from analysis.estimates.multiplicity import holm
+from analysis.estimates.repeated import EFFECTS
 from analysis.reading.looks import Looks, look_at, planned_participants, read_looks
 from analysis.report.analyse import analyse
 from analysis.report.sections import report
@@ -45,6 +47,28 @@ def test_at_a_planned_look_the_adjusted_p_values_are_holm_s_of_the_sequential_on
     assert "look 2 of 3 planned looks, after 42 of 60 planned participants" in page
     assert "made again at the next look" in page
     assert found.deviations == ()
+
+
+def test_at_a_planned_look_intervals_and_tests_of_one_difference_agree(tmp_path: Path) -> None:
+    names = ["difference_mean_confidence", "superiority_ratings", "clmm_logit_wald"]
+    found, page = reported(tmp_path, 14, {"looks": LOOKS, "confirmatory": names})
+    level = found.look["level"]
+    assert level < 0.05
+    estimates = {(e.name, e.method): e for e in found.estimates if e.recommended}
+    rejected = []
+    for t in [t for t in found.tests if t.family == "confirmatory"]:
+        e = estimates[EFFECTS.get(t.name, t.name), t.method]
+        null = 0.5 if t.name == "superiority_ratings" else 0.0
+        rejected.append(sequential_p(t.p, "pocock", (0.33, 0.67)) <= 0.05)
+        assert (not e.low < null < e.high) is rejected[-1], (t.name, t.method)
+        half = float(stats.t.isf(level / 2, t.df)) * (e.value - null) / t.statistic
+        assert (e.low, e.high) == pytest.approx((e.value - half, e.value + half))
+        assert e.interval.endswith(", repeated at look 2 of 3")
+        assert e.level == 0.95
+    assert set(rejected) == {True, False}
+    # Nothing else is widened.
+    assert "repeated" not in estimates["difference_paired_by_feature", t.method].interval
+    assert f"with a nominal level of {100 * (1 - level):.2f} %" in page
 
 
 def test_at_a_look_that_was_not_planned_nothing_is_confirmatory(tmp_path: Path) -> None:
