@@ -14,6 +14,7 @@ from studyapp.jobs.services import jobs
 from studyapp.models import Item, Job, Response, Run, Study, StudySeries
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import configuration
+from studyapp.studies import analysis_plan
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import (
     check_sounds,
@@ -127,7 +128,8 @@ def update_study(*, study: Study, **changes: Any) -> Study:
 def freeze(study: Study) -> Study:
     """Freeze a draft permanently and store its design hash.
 
-    Raises `StudyError` if it is not a draft, or recruits through a service without its codes.
+    Raises `StudyError` if it is not a draft, if its report would refuse its analysis plan, or if it
+    recruits through a service without its codes.
     """
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
@@ -135,6 +137,7 @@ def freeze(study: Study) -> Study:
             raise StudyError(f"{study} is {locked.state}: only a draft can be frozen")
         service = recruitment_selectors.of_study(locked).service
         configuration.check_service(study=locked, service=service)
+        _check_plan(locked)
         locked.state = Study.State.FROZEN
         locked.frozen_at = timezone.now()
         locked.design_hash = design_hash(locked)
@@ -225,6 +228,7 @@ def _check_numbers(study: Study) -> None:
     if unknown:
         raise StudyError(f"strata must be from {', '.join(drawing.STRATA)}, not {unknown[0]!r}")
     quality_rules.check_rules(study.quality_rules)
+    _check_plan(study)
     configuration.check_codes(study.codes)
     _check_extra_trials(study)
     if study.trials_per_participation > study.features_wanted:
@@ -232,6 +236,11 @@ def _check_numbers(study: Study) -> None:
             f"{study.trials_per_participation} trials need as many different features, "
             f"but features_wanted is {study.features_wanted}"
         )
+
+
+def _check_plan(study: Study) -> None:
+    if problem := analysis_plan.problem_with(study.analysis_plan):
+        raise StudyError(problem)
 
 
 def _check_extra_trials(study: Study) -> None:

@@ -197,6 +197,7 @@ def test_stimuli_are_reported_and_made_once(run: Run) -> None:
         ({"features_wanted": 0, "trials_per_participation": 0}, "features_wanted is 0"),
         ({"trials_per_participation": 5}, "5 trials need as many different features"),
         ({"ratings_per_item": 0}, "ratings_per_item is 0: it must be from 1 to 1000"),
+        ({"analysis_plan": {"looks": {"fractions": [0.5, 0.9]}}}, "looks is .* the last one 1"),
         ({"loudness_lufs": 0.0}, "loudness_lufs is 0.0"),
         ({"slug": "no/slug"}, "slug"),
         ({"steps": ["consent", "trial"]}, "every study needs the step instructions"),
@@ -250,6 +251,17 @@ def test_a_frozen_study_is_not_changed(run: Run) -> None:
     study.refresh_from_db()
     assert study.title == "Another title"
     assert len(study.design_hash) == 64
+
+
+def test_a_plan_that_its_report_would_refuse_is_not_frozen(run: Run) -> None:
+    study = create(run)
+    plan = {"looks": {"fractions": [0.5, 0.9]}}
+    with pytest.raises(StudyError, match="looks is"):
+        lifecycle.update_study(study=study, analysis_plan=plan)
+    # A draft from before this was checked.
+    Study.objects.filter(pk=study.pk).update(analysis_plan=plan)
+    with pytest.raises(StudyError, match="looks is"):
+        lifecycle.freeze(study)
 
 
 def test_what_items_were_drawn_from_cannot_be_changed_even_in_a_draft(run: Run) -> None:
