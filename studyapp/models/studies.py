@@ -133,7 +133,8 @@ class Study(models.Model):
     {language: {item number: text}}}; empty for our own questions."""
     codes = models.JSONField(default=dict, blank=True)
     """Fixed codes set up at a recruiting service, by ending: `complete`, `screened_out`,
-    `no_consent`, `incompatible_device`. An ending without one gives each participation its own."""
+    `no_consent`, `incompatible_device`; without one, each participation gets its own. Also `full`,
+    `closed`, `timed_out`; without one, there is no code."""
     rehearsal = models.BooleanField(default=False)
     """Whether this only rehearses a study: simulated listeners may take part, and they count on its
     pages like people. Otherwise only people count."""

@@ -150,6 +150,17 @@ AT_PROLIFIC = {
     ),
 }
 """Kind of ending without a code → what someone who came through Prolific can do next."""
+CODES = {
+    "full": "full",
+    "closed": "closed",
+    "closed_midway": "closed",
+    "timed_out": "timed_out",
+}
+"""Kind of ending → the study's code for it, if it has one; a participation's own code is stored."""
+LEAVE_SECONDS = 15
+"""After how long people are taken back to their recruiting service."""
+READING_SECONDS = 60
+"""The same where there is a text to read."""
 
 
 def ending(
@@ -170,10 +181,20 @@ def ending(
     if participation is not None:
         context["participation"] = participation  # the footer links to the withdrawal
         context |= {"code": participation.ending_code, **leaving(request, participation)}
-    if kind in AT_PROLIFIC and study is not None and _is_from_service(request, participation):
-        context |= {"advice": AT_PROLIFIC[kind], "submissions": entry.submissions_page(study)}
+    if study is not None and _is_from_service(request, participation):
+        context |= _at_service(kind, study)
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)
+
+
+def _at_service(kind: str, study: Study) -> dict[str, Any]:
+    """The code and the way back of an ending that is no participation's own, or else advice."""
+    if kind in CODES and (code := study.codes.get(CODES[kind])):
+        way_back = entry.way_back_with(study=study, code=code)
+        return {"code": code, "way_back": way_back, "leave_seconds": LEAVE_SECONDS}
+    if kind in AT_PROLIFIC:
+        return {"advice": AT_PROLIFIC[kind], "submissions": entry.submissions_page(study)}
+    return {}
 
 
 def _is_from_service(request: HttpRequest, participation: Participation | None) -> bool:
@@ -189,9 +210,12 @@ def _kind(kind: str, participation: Participation | None) -> str:
     return f"{kind}_{reason}" if f"{kind}_{reason}" in TEXTS else kind
 
 
-def leaving(request: HttpRequest, participation: Participation) -> dict[str, Any]:
+def leaving(
+    request: HttpRequest, participation: Participation, *, seconds: int = LEAVE_SECONDS
+) -> dict[str, Any]:
     """Where an ending leads: back to the recruiting service, or to the next participant's turn."""
     return {
+        "leave_seconds": seconds,
         "way_back": entry.way_back(participation=participation),
         "is_kiosk": visitor.kiosk_token(request, participation.study.slug) is not None,
     }

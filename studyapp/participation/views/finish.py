@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from studyapp import texts
 from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
-from studyapp.participation.views.endings import ending, leaving
+from studyapp.participation.views.endings import LEAVE_SECONDS, READING_SECONDS, ending, leaving
 from studyapp.participation.views.pages import page, render_step
 
 
@@ -15,7 +15,9 @@ from studyapp.participation.views.pages import page, render_step
 def thanks(request: HttpRequest, participation: Participation) -> HttpResponse:
     """Thanks, the completion code, which exists only once everything is saved, and the debrief."""
     text = texts.of_study(participation.study, "debrief_text", participation.language)
-    context = {"text": texts.render(text) if text else ""} | leaving(request, participation)
+    seconds = READING_SECONDS if text else LEAVE_SECONDS
+    context = {"text": texts.render(text) if text else ""}
+    context |= leaving(request, participation, seconds=seconds)
     return render_step(request, Step.THANKS, participation, context)
 
 

@@ -12,7 +12,11 @@ from studyapp.models.steps import Step
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import codes
 
-ENDINGS = ("complete", "screened_out", "no_consent", "incompatible_device")
+ENDINGS = (
+    "complete", "screened_out", "no_consent", "incompatible_device", "full", "closed", "timed_out",
+)  # fmt: skip
+"""Ways in which a study ends that can have a code. Without one for the last three, people are told
+to return their submission, or to write to the researchers."""
 CODE = re.compile(r"[A-Za-z0-9_-]{1,20}")
 
 
@@ -83,7 +87,7 @@ def missing_codes(study: Study) -> list[str]:
         "no_consent": True,
         "incompatible_device": Step.DEVICE in study.steps,
     }
-    return [ending for ending in ENDINGS if reached[ending] and not study.codes.get(ending)]
+    return [ending for ending in reached if reached[ending] and not study.codes.get(ending)]
 
 
 def check_service(*, study: Study, service: str) -> None:

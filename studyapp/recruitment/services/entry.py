@@ -66,7 +66,12 @@ def way_back(*, participation: Participation) -> str:
     code = participation.completion_code or participation.ending_code
     if not code or not came_by_service(participation):
         return ""
-    return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}"
+    return way_back_with(study=participation.study, code=code)
+
+
+def way_back_with(*, study: Study, code: str) -> str:
+    """Return the address at the study's recruiting service that takes a code, or ""."""
+    return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}" if submissions_page(study) else ""
 
 
 def came_by_service(participation: Participation) -> bool:

@@ -27,9 +27,12 @@ RETURN_REASONS = {
     "screened_out": "You are not eligible for this study.",
     "no_consent": "You did not consent to the study.",
     "incompatible_device": "Your device cannot play the study's sounds.",
+    "full": "All places of the study are taken.",
 }
 """Ending → what Prolific tells people whom it asks to return their submission."""
 OTHER_REASON = "You could not complete the study."
+REVIEWED = ("complete", "closed", "timed_out")
+"""Endings after which a person decides on the payment: people gave answers."""
 TIME_FACTOR = 3
 """How many times the estimated minutes a participant may take at most."""
 CENTS = 100
@@ -154,7 +157,7 @@ def content_of(study: Study, draft: Draft, action_key: str) -> dict[str, Any]:
 
 def _on_code(ending: str, draft: Draft, reward: int) -> dict[str, Any]:
     """What Prolific does when someone comes back with the code of that ending."""
-    if ending == "complete":
+    if ending in REVIEWED:
         return {"action": "MANUALLY_REVIEW"}
     if ending == "screened_out" and draft.screened_out_reward is not None:
         paid = _cents(draft.screened_out_reward)

@@ -25,9 +25,12 @@ class RecruitmentForm(StepForm):
         Group("Who may enter", ("entry",)),
         Group("Recruiting service", ("service", "external_study")),
         Group("Completion codes set up on Prolific", tuple(f"code_{e}" for e in ENDINGS),
-              "Prolific needs a code for every way in which your study can end: set them up there, "
-              "then enter them here. Without Prolific, an empty code means that every participant "
-              "gets a different one.", folded=True, opened_by="service"),
+              "Prolific needs a code for every way in which your study can end. Set them up there "
+              "and enter them here; or choose them here, and create the study at Prolific from the "
+              "page Recruitment, which takes them along. Those for full, closed and timed out can "
+              "stay empty: people are then asked to return their submission, or to write to you. "
+              "Without Prolific, an empty code means that every participant gets a different one.",
+              folded=True, opened_by="service"),
     )  # fmt: skip
     entry = forms.ChoiceField(widget=forms.RadioSelect, choices=Recruitment.Entry.choices)
     service = forms.ChoiceField(choices=Recruitment.Service.choices, label="Service")

@@ -10,6 +10,7 @@ from django import forms
 from playwright.sync_api import Page, Route, expect
 
 from studyapp.models import Event, Response, StepRecord, Study
+from studyapp.recruitment.services import configuration
 from studyapp.studies.services import lifecycle
 from tests.studyapp.browser.test_passage import (
     choose,
@@ -245,3 +246,22 @@ def forms_of_the_site() -> set[type[forms.BaseForm]]:
         if kind.__module__.startswith("studyapp.") and hasattr(kind, "base_fields"):
             found.add(kind)
     return found
+
+
+def test_the_way_back_goes_by_itself_unless_someone_stays(page: Page) -> None:
+    study = make_study(codes={"complete": "DONE1234", "no_consent": "NO123456"})
+    configuration.configure(study=study, service="prolific")
+    page.clock.install()
+    page.goto(f"/s/{study.slug}/?PROLIFIC_PID={'a' * 24}&SESSION_ID=s1")
+    page.get_by_role("button", name="I do not want to take part").click()
+    page.get_by_role("button", name="Stay on this page").click()
+    page.clock.run_for(60_000)
+    expect(page.get_by_role("link", name="Return to Prolific")).to_be_focused()
+    page.reload()
+    line = page.locator("[data-leave]")
+    expect(line).to_contain_text("taken back to Prolific in 15 seconds")
+    address = "https://app.prolific.com/submissions/complete?cc=NO123456"
+    expect(line).to_have_attribute("data-leave", address)
+    line.evaluate("one => { one.dataset.leave = '/healthz'; }")  # A test leaves no machine.
+    page.clock.run_for(16_000)
+    page.wait_for_url("**/healthz")

@@ -287,6 +287,31 @@ def test_a_visitor_who_cannot_begin_is_sent_back_to_return_the_submission(
     assert "Prolific" not in page.content.decode()
 
 
+def test_full_closed_and_timed_out_lead_back_with_their_codes_if_they_have_any(
+    service: Prolific,
+) -> None:
+    codes = CODES | {"full": "FULL1234", "closed": "SHUT1234", "timed_out": "TIME1234"}
+    study = make_study(features=3, trials_per_participation=3, codes=codes)
+    configuration.configure(study=study, service="prolific", external_study="their-study")
+    midway, slow = Client(), Client()
+    arrive(study, "ann", midway, service)
+    arrive(study, "ben", slow, service)
+    send(returned("ben", "TIMED-OUT"))
+    arrive(study, "dora", service=service)
+    service.submit(pid("cleo"), "s-cleo", "ACTIVE")
+    visitor = Client().get(f"/s/{study.slug}/", link("cleo"), follow=True)
+    pages = [visitor.content.decode(), slow.get(f"/s/{study.slug}/ended/").content.decode()]
+    lifecycle.close(study)
+    pages.append(midway.get(f"/s/{study.slug}/ended/").content.decode())
+    for page, code in zip(pages, ("FULL1234", "TIME1234", "SHUT1234"), strict=True):
+        address = f"https://app.prolific.com/submissions/complete?cc={code}"
+        assert f'href="{address}"' in page
+        assert f'data-leave="{address}" data-seconds="15"' in page
+        assert "You came through Prolific" not in page
+    plain = Client().get(f"/s/{study.slug}/", follow=True).content.decode()
+    assert "SHUT1234" not in plain
+
+
 def test_the_place_that_is_gone_at_consent_is_told_there_too(
     service: Prolific, study: Study
 ) -> None:
