@@ -20,6 +20,7 @@ from pipeline.paper.drawing import Figure
 from pipeline.paper.intervals import KIND
 from pipeline.paper.latex import table_1
 from pipeline.paper.layer_probe import PERMUTATIONS, Probe
+from pipeline.paper.methods import methods_text
 from pipeline.paper.results import Results, compute
 from pipeline.progress import Progress
 
@@ -52,7 +53,7 @@ def files(results: Results) -> dict[str, bytes]:
     drawn = draw(results)
     found: dict[str, bytes] = {f"tables/{name}": as_csv(rows) for name, rows in tables(results)}
     found["tables/table_1.tex"] = table_1(layout(results.counts)).encode()
-    found["methods.txt"] = (sections.methods_text(results) + "\n").encode()
+    found["methods.txt"] = (methods_text(results) + "\n").encode()
     for drawing in drawn:
         found[f"figures/{drawing.name}.svg"] = page.standalone(drawing).encode()
         found[f"figures/{drawing.name}.pdf"] = drawing.pdf
@@ -90,6 +91,7 @@ def tables(results: Results) -> Iterable[tuple[str, list[Row]]]:
         "figure_6_dots.csv": _dots(results),
         "figure_8.csv": _cells(results.captioners),
         "figure_9.csv": _ecdf(results),
+        "table_2.csv": [asdict(row) for row in results.steered],
         "layer_probe.csv": [_probe(row) for row in results.probes],
     }
     return [(name, rows) for name, rows in made.items() if rows]

@@ -180,6 +180,12 @@ class Best:
     labels: float
     """Scored labels per feature, on average."""
 
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Of the values, interpolated linearly."""
+        low, median, high = np.quantile(self.values, (0.25, 0.5, 0.75)).tolist()
+        return low, median, high
+
     def coverage(self, threshold: float) -> float:
         """Share of the kept features whose best label scores at least `threshold`."""
         above = len(self.values) - np.searchsorted(self.values, threshold, side="left")

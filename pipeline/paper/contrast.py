@@ -81,12 +81,12 @@ def _layers(sweep: Sweep) -> Contrast:
 def _saes(sweep: Sweep) -> Contrast:
     ours = {(sae.expansion, sae.k) for sae in sweep.saes}
     theirs = {(one.expansion, one.k) for one in published.TABLE_1}
-    return Contrast("expansion and k", _pairs(ours), _pairs(theirs), _verdict(ours == theirs))
+    return Contrast("SAEs", _pairs(ours), _pairs(theirs), _verdict(ours == theirs))
 
 
 def _pairs(found: set[tuple[float, int]] | set[tuple[int, int]]) -> str:
     ordered = sorted(found, key=lambda pair: (pair[1], pair[0]))
-    return ", ".join(f"{factor(expansion)} with k {k}" for expansion, k in ordered)
+    return ", ".join(f"expansion {factor(expansion)} with k {k}" for expansion, k in ordered)
 
 
 def _filter(run: Run) -> Contrast:

@@ -33,6 +33,7 @@ def figure_7(found: Sequence[Count]) -> Figure:
     """Features kept per layer, one panel per model, one line per expansion and k."""
     models = tuple(dict.fromkeys(count.model for count in found))
     settings = sorted({(c.k, c.expansion) for c in found})
+    most = max(count.kept for count in found)
     with canvas(0.7 + 1.9 * len(models), rows=len(models)) as (figure, axes):
         for ax, model in zip(axes, models, strict=True):
             own = [count for count in found if count.model == model]
@@ -46,15 +47,16 @@ def figure_7(found: Sequence[Count]) -> Figure:
                 )  # fmt: skip
             _layer_axis(ax, layers)
             # Counts of 0 and of thousands in one panel: linear below 10, logarithmic above.
-            if max(c.kept for c in own) > 200:
+            if most > 200:
                 ax.set_yscale("symlog", linthresh=10)
                 ax.yaxis.set_major_formatter(_plain_number)
                 ax.set_yticks([0, *(10**power for power in range(1, 5))])
-                ax.set_ylim(top=2 * max(c.kept for c in own))
+                ax.set_ylim(top=2 * most)
             ax.set_ylim(bottom=0)
             ax.set_title(short(model, 60))
             ax.set_ylabel("features kept")
             grid(ax)
+        _share_heights(axes)
         axes[-1].set_xlabel("layer, counted from 0")
         legend(figure, axes)
         return made(
@@ -311,6 +313,7 @@ def figure_9(found: Sequence[Ecdf]) -> Figure:
                 )  # fmt: skip
             ax.set_title(short(model, 60))
             ax.set_ylabel("share of features")
+            ax.set_xlim(min(e.values[0] for e in found), max(e.values[-1] for e in found))
             grid(ax, "both")
         axes[-1].set_xlabel("CLAP score of a feature (mean over its labels)")
         legend(figure, axes)

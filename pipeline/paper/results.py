@@ -13,6 +13,7 @@ from pipeline.paper.counts import Count, counts
 from pipeline.paper.layer_probe import Probe, layer_probes
 from pipeline.paper.prevalence import Prevalence, prevalence
 from pipeline.paper.sweep import Sweep, join
+from pipeline.paper.table_2 import Steered, steered
 from pipeline.progress import Progress
 
 
@@ -32,6 +33,8 @@ class Results:
     """Figure 8."""
     ecdfs: Sequence[Ecdf]
     """Figure 9."""
+    steered: Sequence[Steered]
+    """Table 2."""
     probes: Sequence[Probe]
     without_probe: bool
 
@@ -73,6 +76,7 @@ def compute(
         best=clap.best(sweep, scored) if comparable else (),
         captioners=clap.by_layer(sweep, scored, clap.is_captioner) if comparable else (),
         ecdfs=clap.ecdfs(sweep, scored) if comparable else (),
+        steered=steered(sweep),
         probes=layer_probes(sweep, progress=progress, permutations=permutations) if probe else (),
         without_probe=not probe,
     )

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pipeline.paper import published
-from pipeline.paper.contrast import DIFFERENT, UNKNOWN, Contrast, contrasts, said, tracks
-from pipeline.paper.counts import Layout, layout
+from pipeline.paper.clap import Best, Cell
+from pipeline.paper.contrast import DIFFERENT, UNKNOWN, Contrast, contrasts, tracks
+from pipeline.paper.counts import Count, Layout, layout
 from pipeline.paper.counts import published as published_table
 from pipeline.paper.drawing import Figure, factor, shown
 from pipeline.paper.intervals import KIND
 from pipeline.paper.latex import spans
-from pipeline.paper.layer_probe import FOLDS, Probe
+from pipeline.paper.layer_probe import FOLDS, Probe, rows_of
+from pipeline.paper.methods import methods_text
 from pipeline.paper.page import escape, figure, folded, framed, heading, paragraph, table
 from pipeline.paper.results import Results
+from pipeline.paper.table_2 import Steered
 
 TITLE = "The paper’s tables and figures"
 SOURCE = "Singh, Cherep and Maes, arXiv 2505.18186"
@@ -34,6 +37,7 @@ def body(results: Results, drawn: Sequence[Figure], files: Sequence[str]) -> lis
         *clouds,
         *_captioners(results, pictures),
         *_probe(results),
+        *_table_2(results),
         *_methods(results),
         *_files(files),
     ]
@@ -49,7 +53,8 @@ def _head(results: Results) -> list[str]:
     links = (
         ("comparable", "Compared with the paper"), ("table-1", "Table 1"), ("figure-3", "Figure 3"),
         ("figure-4", "Figure 4"), ("figure-6", "Figure 6"), ("figure-8", "Figures 8 and 9"),
-        ("probe", "Layer probe"), ("methods", "Methods"), ("files", "Files"),
+        ("probe", "Layer probe"), ("table-2", "Table 2"), ("methods", "Methods"),
+        ("files", "Files"),
     )  # fmt: skip
     nav = "".join(f'<li><a href="#{anchor}">{text}</a></li>' for anchor, text in links)
     return [
@@ -67,6 +72,7 @@ def _head(results: Results) -> list[str]:
                 ]
                 for run in sweep.runs
             ],
+            "counts",
         ),
     ]  # fmt: skip
 
@@ -102,7 +108,7 @@ def _table_1(results: Results, pictures: dict[str, str]) -> list[str]:
     return [
         heading("Table 1: features kept", "table-1"),
         counts_table(own, f"These runs: {_many(own.total, 'feature')} kept in all."),
-        folded("Why latents were dropped, per SAE", _filter_table(results)),
+        folded("Why latents were dropped, per SAE", _filter_tables(results)),
         counts_table(theirs, f"The paper: {_many(theirs.total, 'feature')} kept in all."),
         pictures["figure_7"],
     ]
@@ -151,30 +157,31 @@ def _count_cell(cell: int | None, mark: bool, first: bool) -> str:
     return f'<td class="{style}">{cell:,}</td>'
 
 
-def _filter_table(results: Results) -> str:
-    rows = [
-        [
-            f"{escape(c.model)}, layer {escape(c.layer)}, {factor(c.expansion)}×, k {c.k}",
-            *(
-                f"{number:,}"
-                for number in (
-                    c.latents, c.never_fires, c.too_frequent, c.too_rare, c.too_few_tracks, c.kept
-                )
-            ),
-        ]
-        for c in results.counts
-    ]  # fmt: skip
+def _filter_tables(results: Results) -> str:
     _, low, high = results.filter.filter
-    return table(
-        "The paper’s three reasons, and the smallest number of tracks that these runs ask for. A "
-        "latent is counted under the first reason that drops it.",
-        [
-            "SAE", "latents", "r = 0", f"r &gt; {high:g}", f"r &lt; {low:g}",
-            f"under {results.filter.min_tracks} tracks", "kept",
-        ],
-        rows,
-        "counts",
+    head = [
+        "SAE", "latents", "r = 0", f"r &gt; {high:g}", f"r &lt; {low:g}",
+        f"under {results.filter.min_tracks} tracks", "kept",
+    ]  # fmt: skip
+    return "".join(
+        table(
+            f"{escape(model)}: the paper’s three reasons, and the smallest number of tracks that "
+            "these runs ask for. A latent is counted under the first reason that drops it.",
+            head,
+            [_filter_row(count) for count in results.counts if count.model == model],
+            "counts",
+        )
+        for model in results.sweep.models
+    )
+
+
+def _filter_row(count: Count) -> list[str]:
+    numbers = (
+        count.latents, count.never_fires, count.too_frequent, count.too_rare,
+        count.too_few_tracks, count.kept,
     )  # fmt: skip
+    name = f"layer {escape(count.layer)}, {factor(count.expansion)}×, k {count.k}"
+    return [name, *(f"{number:,}" for number in numbers)]
 
 
 def _clap(results: Results, pictures: dict[str, str]) -> list[str]:
@@ -198,50 +205,55 @@ def _clap(results: Results, pictures: dict[str, str]) -> list[str]:
         ),
         *left_out,
         pictures["figure_3"],
-        folded("The numbers of Figure 3", _cells_table(results)),
+        folded("The numbers of Figure 3", _cells_tables(results)),
         heading("Figure 4: best CLAP score per feature", "figure-4"),
         pictures["figure_4"],
-        _best_table(results),
+        _best_tables(results),
     ]
 
 
-def _cells_table(results: Results) -> str:
-    rows = [
-        [
-            f"{escape(c.model)}, layer {escape(c.layer)}, {escape(c.method)}",
-            shown(c.mean.value, 3),
-            "–"
-            if c.mean.low is None
-            else f"{shown(c.mean.low, 3)} to {shown(c.mean.high or 0, 3)}",
-            f"{c.mean.features:,}",
-            f"{c.labels:,}",
-        ]
-        for c in results.cells
-    ]
-    return table(
-        f"CLAP score of a feature (mean over its labels). Interval: {KIND}.",
-        ["", "mean", "interval", "features", "labels"],
-        rows,
+def _cells_tables(results: Results) -> str:
+    return "".join(
+        table(
+            f"{escape(model)}: CLAP score of a feature (mean over its labels). Interval: {KIND}.",
+            ["", "mean", "interval", "features", "labels"],
+            [_cell_row(cell) for cell in results.cells if cell.model == model],
+            "counts",
+        )
+        for model in results.sweep.models
     )
 
 
-def _best_table(results: Results) -> str:
-    import numpy as np
-
-    rows = []
-    for one in results.best:
-        quartiles = [shown(float(q), 3) for q in np.quantile(one.values, (0.25, 0.5, 0.75))]
-        rows.append(
-            [
-                f"{escape(one.model)}, {escape(one.method)}", *quartiles,
-                f"{len(one.values):,} of {one.kept:,}", shown(one.labels, 1),
-            ]
-        )  # fmt: skip
-    return table(
-        "The best score of a feature: quartiles over features.",
-        ["", "25 %", "median", "75 %", "features", "labels each"],
-        rows,
+def _cell_row(cell: Cell) -> list[str]:
+    mean = cell.mean
+    around = (
+        "–"
+        if mean.low is None or mean.high is None
+        else f"{shown(mean.low, 3)} to {shown(mean.high, 3)}"
     )
+    return [
+        f"layer {escape(cell.layer)}, {escape(cell.method)}",
+        shown(mean.value, 3), around, f"{mean.features:,}", f"{cell.labels:,}",
+    ]  # fmt: skip
+
+
+def _best_tables(results: Results) -> str:
+    return "".join(
+        table(
+            f"{escape(model)}: the best score of a feature, quartiles over features.",
+            ["", "25 %", "median", "75 %", "features", "labels each"],
+            [_best_row(one) for one in results.best if one.model == model],
+            "counts",
+        )
+        for model in results.sweep.models
+    )
+
+
+def _best_row(one: Best) -> list[str]:
+    return [
+        escape(one.method), *(shown(value, 3) for value in one.quartiles),
+        f"{len(one.values):,} of {one.kept:,}", shown(one.labels, 1),
+    ]  # fmt: skip
 
 
 def _clouds_said(results: Results) -> str:
@@ -281,7 +293,8 @@ def _probe(results: Results) -> list[str]:
             "Can the layer that a feature was found at be told from its activations? A multilayer "
             "perceptron learns it from some of a subject’s kept features and is graded on the "
             f"others, in {FOLDS} folds. The paper’s accuracies, in per cent: {escape(theirs)}; its "
-            "chance level is not stated, and the classes are as unequal as Table 1."
+            "chance level is not stated, and its classes are as unequal as the columns of its "
+            "Table 1."
         ),
         paragraph(
             "The paper does not define the activation profile. Here it is the feature’s mean "
@@ -289,13 +302,15 @@ def _probe(results: Results) -> list[str]:
             "<em>unit length</em>, which leaves only where the feature is active; <em>sorted</em>, "
             "which leaves only how strongly. <em>Near copies together</em> keeps features whose "
             "profiles have a cosine of 0.95 or more in one fold, since SAEs of one layer find many "
-            "features again. Permuted: the same with layers dealt out at random."
+            "features again. Permuted: the same with layers dealt out at random. Majority: always "
+            "answering the layer with the most features. Balanced: the mean over layers of the "
+            "share of their features that are told right."
         ),
     ]
     if results.without_probe:
         return [*head, paragraph("It was left out of this report (--no-probe).", "quiet")]
-    rows = [_probe_row(row) for row in results.probes]
-    notes = sorted(
+    notes = [_probed(results, model) for model in results.sweep.models]
+    notes += sorted(
         {
             f"{row.model}: left out for too few features: layer {', '.join(row.left_out)}."
             for row in results.probes
@@ -304,29 +319,29 @@ def _probe(results: Results) -> list[str]:
     )
     return [
         *head,
-        table(
-            "Accuracy in per cent. ±: standard deviation over folds, and over permutations.",
-            ["", "accuracy", "permuted", "p", "largest layer", "balanced", "features", "tracks"],
-            rows,
-            "counts",
+        *(
+            table(
+                f"{escape(model)}: accuracy in per cent. ±: standard deviation over folds, and "
+                "over permutations.",
+                ["profile, folds", "accuracy", "permuted", "p", "majority", "balanced"],
+                [_probe_row(row) for row in rows_of(results.probes, model)],
+                "counts",
+            )
+            for model in results.sweep.models
         ),
         *(paragraph(escape(note), "quiet") for note in notes),
     ]
 
 
+def _probed(results: Results, model: str) -> str:
+    first = rows_of(results.probes, model)[0]
+    return f"{model}: {_many(first.features, 'feature')} in {_many(first.tracks, 'track')}."
+
+
 def _probe_row(row: Probe) -> list[str]:
-    name = f"{escape(row.model)}: {row.profile}, folds {row.folds}"
+    name = f"{row.profile}, {row.folds}"
     if row.accuracy is None:
-        return [
-            name,
-            f"Not estimable: {escape(row.reason)}",
-            "",
-            "",
-            "",
-            "",
-            f"{row.features:,}",
-            "",
-        ]
+        return [name, f"not estimable: {escape(row.reason)}", *("–" for _ in range(4))]
     return [
         name,
         _plus_minus(row.accuracy, row.deviation),
@@ -334,8 +349,6 @@ def _probe_row(row: Probe) -> list[str]:
         "–" if row.p_value is None else shown(row.p_value, 3),
         shown(100 * (row.majority or 0), 1),
         shown(100 * (row.balanced or 0), 1),
-        f"{row.features:,}",
-        f"{row.tracks:,}",
     ]
 
 
@@ -345,26 +358,53 @@ def _plus_minus(value: float | None, around: float | None) -> str:
     return shown(100 * value, 1) + ("" if around is None else f" ± {shown(100 * around, 1)}")
 
 
-def methods_text(results: Results) -> str:
-    """A paragraph for a methods section."""
-    sweep = results.sweep
-    run = sweep.runs[0]
-    settings = sorted({(sae.k, sae.expansion) for sae in sweep.saes})
-    models = "; ".join(f"{m} at layers {', '.join(sweep.layers(m))}" for m in sweep.models)
-    text = (
-        f"We trained {_many(len(sweep.saes), 'sparse autoencoder')} on {models} (layers counted "
-        f"from 0) with expansion and k of "
-        f"{', '.join(f'{factor(e)} and {k}' for k, e in settings)}, on {tracks(run):,} tracks "
-        f"of at most {float(run.config['corpus']['clip_seconds']):g} s. On validation tracks, a "
-        f"latent {said(results.filter)}; {sum(c.kept for c in results.counts):,} of "
-        f"{sum(c.latents for c in results.counts):,} latents were kept."
+def _table_2(results: Results) -> list[str]:
+    head = [
+        heading("Table 2: steering", "table-2"),
+        paragraph(
+            "A feature improved if its music, with the feature turned up by α = 1, is closer to "
+            "its exemplars by CLAP than the same music without."
+        ),
+    ]
+    theirs = table(
+        "The paper: one clip per feature, no random directions.",
+        ["", "improved", "share"],
+        [
+            [
+                f"{row.model}, layer {row.layer}, {row.expansion}×, k {row.k}",
+                f"{row.improved} of {row.features}",
+                f"{shown(100 * row.improved / row.features, 1)} %",
+            ]
+            for row in published.TABLE_2
+        ],
+        "counts",
     )
-    if results.cells:
-        text += (
-            " Labels were scored by the mean CLAP cosine with the feature’s exemplars; means over "
-            f"features have intervals ({KIND})."
+    if not results.steered:
+        why = (
+            "None of these runs was evaluated under steering: python -m pipeline steer RUN "
+            "--evaluate writes what this table needs."
         )
-    return text
+        return [*head, paragraph(why, "quiet"), theirs]
+    ours = table(
+        "These runs. Share: Wilson’s 95 % interval. Random: the same features, each steered along "
+        "a random direction of the same length; p: exact McNemar test of the two.",
+        ["", "improved", "share", "random", "p"],
+        [_steered_row(row) for row in results.steered],
+        "counts",
+    )
+    return [*head, ours, theirs]
+
+
+def _steered_row(row: Steered) -> list[str]:
+    share = row.improved / row.tried if row.tried else 0.0
+    return [
+        f"{escape(row.model)}, layer {escape(row.layer)}, {factor(row.expansion)}×, k {row.k}",
+        f"{row.improved} of {row.tried}",
+        f'{shown(100 * share, 1)} % <span class="interval">{shown(100 * row.low, 1)} to '
+        f"{shown(100 * row.high, 1)}</span>",
+        f"{row.random_improved} of {row.random_tried}",
+        "–" if row.p is None else shown(row.p, 3),
+    ]
 
 
 def _methods(results: Results) -> list[str]:

@@ -136,11 +136,11 @@ def _filter(config: Mapping[str, Any]) -> FeaturesConfig:
 
 
 def _model(config: Mapping[str, Any]) -> str:
-    """Such as "musicgen-small", or "musicgen-small, random weights"."""
+    """Such as "musicgen-small", or "musicgen-small (random weights)"."""
     subject = config["subject"]
     name = str(subject["model"]).rstrip("/").rpartition("/")[2]
     control = subject.get("control", "none")
-    return name if control == "none" else f"{name}, {CONTROLS.get(control, control)}"
+    return name if control == "none" else f"{name} ({CONTROLS.get(control, control)})"
 
 
 def _named(runs: Sequence[Run]) -> list[Run]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
 
 from pipeline.paper.layer_probe import (
     AS_IT_IS,
     BY_FEATURE,
     COPIES_TOGETHER,
     SORTED,
+    UNIT,
     copies,
     folds_of,
     probe,
@@ -68,6 +73,31 @@ def test_profiles_are_means_over_test_tracks_of_kept_features(runs: list[Path]) 
     np.testing.assert_array_equal(found.values, np.asarray(slow))
     assert found.layers.tolist() == layers
     assert set(layers) == {str(layer) for layer in LAYERS}
+
+
+def test_the_reported_accuracy_is_that_of_a_perceptron_in_five_folds(
+    runs: list[Path], report: Path
+) -> None:
+    sweep = join(runs)
+    own = profiles(sweep.models[0], sweep.of(sweep.models[0]))
+    unit = own.values / np.sqrt((own.values.astype(float) ** 2).sum(axis=1))[:, None]
+    right, shares = np.zeros(len(unit), dtype=bool), []
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    for train, test in folds.split(unit, own.layers):
+        scaled = StandardScaler().fit(unit[train])
+        model = MLPClassifier(
+            (64,), early_stopping=True, n_iter_no_change=5, max_iter=100, random_state=0
+        ).fit(scaled.transform(unit[train]), own.layers[train])
+        right[test] = model.predict(scaled.transform(unit[test])) == own.layers[test]
+        shares.append(right[test].mean())
+    with (report / "tables" / "layer_probe.csv").open(encoding="utf-8", newline="") as stream:
+        row = next(r for r in csv.DictReader(stream) if r["profile"] == UNIT)
+    assert row["model"] == sweep.models[0]
+    assert float(row["accuracy"]) == pytest.approx(np.mean(shares))
+    assert float(row["deviation"]) == pytest.approx(np.std(shares, ddof=1))
+    each = [right[own.layers == layer].mean() for layer in set(own.layers)]
+    assert float(row["balanced"]) == pytest.approx(np.mean(each))
+    assert (int(row["features"]), int(row["tracks"])) == unit.shape
 
 
 @pytest.mark.parametrize("together", [False, True])

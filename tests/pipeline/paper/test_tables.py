@@ -10,16 +10,21 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import spearmanr, t
 
 from pipeline.paper.counts import layout, published
+from pipeline.paper.intervals import mean_over_features
 from pipeline.paper.latex import table_1
 from pipeline.paper.published import PROBE, TABLE_1, TABLE_2, TOTAL
-from tests.pipeline.paper.conftest import EXPANSIONS, KS, LAYERS, WIDTH
+from pipeline.paper.sweep import join
+from pipeline.paper.table_2 import steered
+from pipeline.store.run_directory import RunDirectory
+from tests.pipeline.paper.conftest import EXPANSIONS, KS, LAYERS, WIDTH, make_run
 
-MODELS = {"musicgen-tiny": 0, "musicgen-tiny, random weights": 1}
+MODELS = {"musicgen-tiny": 0, "musicgen-tiny (random weights)": 1}
 
 
 def read(report: Path, name: str) -> list[dict[str, str]]:
@@ -111,7 +116,7 @@ def test_kept_and_dropped_latents_are_counted(report: Path, runs: list[Path]) ->
         assert row["most_of_layer"] == str(bold).lower()
 
 
-def test_figure_3_and_8_are_means_over_features_clustered_by_shared_exemplars(
+def test_figure_3_and_8_are_means_over_features_whose_shared_exemplars_count(
     report: Path, runs: list[Path]
 ) -> None:
     found = read(report, "figure_3.csv")
@@ -141,20 +146,23 @@ def exemplars_of(run: Path, layer: Any) -> dict[str, set[str]]:
 
 
 def half_width(values: dict[str, float], clips: dict[str, set[str]]) -> float:
-    """Over all pairs of features."""
-    mean, count = fmean(values.values()), len(values)
-    together = sum(
-        len(clips[one] & clips[other])
-        / sqrt(len(clips[one]) * len(clips[other]))
-        * (values[one] - mean)
-        * (values[other] - mean)
-        for one in values
-        for other in values
-    )
-    different = len(set.union(*(clips[one] for one in values)))
-    apart = sum((value - mean) ** 2 for value in values.values()) / (count - 1) / count
-    variance = max(apart, together / count**2 * different / (different - 1))
-    return float(t.ppf(0.975, min(count, different) - 1)) * sqrt(variance)
+    """With every matrix written out, [feature, feature]."""
+    y = np.asarray([*values.values()])
+    own = [clips[feature] for feature in values]
+    overlap = [[len(a & b) / sqrt(len(a) * len(b)) for b in own] for a in own]
+    w, m = np.asarray(overlap), np.eye(len(y)) - 1 / len(y)
+    e = m @ y
+    expected = [
+        [np.trace(m), np.trace(m @ w)],
+        [np.trace(m @ w), np.trace(m @ w @ m @ w)],
+    ]
+    apart, common = np.linalg.solve(expected, [e @ e, e @ w @ e])
+    if apart < 0:
+        apart, common = 0.0, e @ e / np.trace(m @ w)
+    variance = (apart * len(y) + max(common, 0.0) * w.sum()) / len(y) ** 2
+    variance = max(variance, e @ e / (len(y) - 1) / len(y))
+    different = len(set.union(*own))
+    return float(t.ppf(0.975, min(len(y), different) - 1) * sqrt(variance))
 
 
 def test_figure_4_is_the_share_of_kept_features_whose_best_label_reaches_a_threshold(
@@ -215,3 +223,50 @@ def test_figure_9_is_the_cumulative_distribution_of_features(
             assert [float(row["score"]) for row in own] == pytest.approx(values)
             shares = [(place + 1) / len(values) for place in range(len(values))]
             assert [float(row["share"]) for row in own] == pytest.approx(shares)
+
+
+def test_table_2_is_the_papers_intervention_of_every_evaluated_sae(tmp_path: Path) -> None:
+    """The evaluation's own tests hold its numbers; here, that they reach the right row."""
+    directory = RunDirectory(make_run(tmp_path / "run"))
+    assert steered(join([directory.path])) == []
+    rows = [
+        {
+            "sae": sae(layer, 4, 3), "hookpoint": "", "intervention": intervention, "kept": 15,
+            "tried": 10, "seeds": 2, "improved": layer, "low": 0.1, "high": 0.5,
+            "random_tried": 10, "random_improved": 2, "p": None,
+        }
+        for layer in LAYERS
+        for intervention in ("add", "ablate")
+    ]  # fmt: skip
+    with directory.writer("steering-evaluation") as writer:
+        writer.write_table("steering/table2.parquet", pa.Table.from_pylist(rows))
+    found = steered(join([directory.path]))
+    assert [(row.layer, row.expansion, row.k, row.improved) for row in found] == [
+        ("1", 4, 3, 1), ("4", 4, 3, 4),
+    ]  # fmt: skip
+
+
+def test_the_interval_covers_where_features_share_clips() -> None:
+    """What a clip does to all features that it represents is hidden from their spread."""
+    generator = np.random.default_rng(0)
+    covered, apart = 0, 0
+    for _ in range(60):
+        effects = generator.normal(0, 0.1, 40)
+        own = [generator.choice(40, 5, replace=False) for _ in range(120)]
+        values = np.asarray([effects[clips].mean() for clips in own])
+        values += generator.normal(0, 0.1, 120)
+        found = mean_over_features(values, [[str(clip) for clip in clips] for clips in own])
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= 0 <= found.high
+        apart += abs(found.value) <= 1.96 * values.std(ddof=1) / sqrt(120)
+    assert covered >= 50
+    assert apart < 45
+    same = mean_over_features(np.arange(4.0), [["a", "b"]] * 4)
+    assert same.high == pytest.approx(1.5 + t.ppf(0.975, 1) * np.std([0, 1, 2, 3], ddof=1) / 2)
+
+
+def test_one_feature_has_no_interval() -> None:
+    found = mean_over_features(np.asarray([0.3]), [["a"]])
+    assert found[:4] == (0.3, None, None, 1)
+    assert found.interval.startswith("none")
