@@ -36,10 +36,14 @@ class Run(models.Model):
         SITE = "site", "site"
         COMMAND = "command", "command line"
         IMPORT = "import", "import"
+        ITEMS = "items", "table of items"
+
+    ELSEWHERE = (Origin.IMPORT, Origin.ITEMS)
 
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.SITE)
     """Where it was made: on a page, by a command on this machine, or on another machine. Only the
-    first is limited to what the administrator offers; an import is never executed."""
+    first is limited to what the administrator offers. What was made elsewhere is never executed; a
+    table of items has features, clips and labels, but no stage and no config."""
     project = models.ForeignKey(
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
     )

@@ -107,7 +107,7 @@ def overview(run: Run) -> RunOverview:
     for place, stage in enumerate(stages):
         later = stages[place + 1 :]
         stage.follows = [one.stage for one in later if one.state == StageRecord.State.DONE]
-    imported = run.origin == Run.Origin.IMPORT or run.directory.startswith("/")
+    imported = run.origin in Run.ELSEWHERE or run.directory.startswith("/")
     can_redo = not imported and not run.studies.exists()
     return RunOverview(
         run=run,

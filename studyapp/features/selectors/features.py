@@ -154,15 +154,16 @@ def number_before(found: QuerySet[Feature], feature: Feature, *, order: Order) -
 def previous_and_next(
     found: QuerySet[Feature], feature: Feature, *, order: Order
 ) -> tuple[str, str]:
-    """Return the identifiers of the previous and next feature in the list ("" at its ends)."""
+    """Return the places, SAE/INDEX, of the previous and next feature in the list ("" at its
+    ends)."""
     place = cursor_of(feature, order)
     one_before, one_after = (
-        _take(found.only("pk", "identifier"), order, place, 1, backwards=backwards)
+        _take(found.only("pk", "sae", "index"), order, place, 1, backwards=backwards)
         for backwards in (True, False)
     )
     return (
-        one_before[0].identifier if one_before else "",
-        one_after[0].identifier if one_after else "",
+        f"{one_before[0].sae}/{one_before[0].index}" if one_before else "",
+        f"{one_after[0].sae}/{one_after[0].index}" if one_after else "",
     )
 
 
@@ -172,10 +173,13 @@ def cursor_of(feature: Feature, order: Order) -> Cursor:
     return Cursor(value, feature.pk)
 
 
-def by_identifier(run_pk: int, identifier: str) -> Feature | None:
+def by_place(run_pk: int, sae: str, index: int) -> Feature | None:
     """Return one feature of a run, with its view if there is one."""
-    found = Feature.objects.select_related("view", "run")
-    return found.filter(run=run_pk, identifier=identifier).first()
+    found = Feature.objects.select_related("view", "run").filter(run=run_pk)
+    # A feature of a pipeline's run is named by its place, which is looked up by an index; an item
+    # of a table is named by the table.
+    named = found.filter(identifier=f"{sae}/{index}", sae=sae).first()
+    return named or found.filter(sae=sae, index=index).first()
 
 
 def view_of(feature: Feature) -> FeatureView | None:

@@ -249,17 +249,17 @@ def _picture(feature: Feature, name: str) -> str:
     return reverse("picture", args=[feature.run_id, name]) if exists else ""
 
 
-def _address(pk: int, identifier: str, query: str) -> str:
-    if not identifier:
+def _address(pk: int, place: str, query: str) -> str:
+    if not place:
         return ""
-    sae, _, index = identifier.partition("/")
+    sae, _, index = place.partition("/")
     address = reverse("feature", args=[pk, sae, int(index)])
     return f"{address}?{query}" if query else address
 
 
 def _feature(request: HttpRequest, pk: int, sae: str, index: int) -> Feature:
     run_for(request, pk)
-    feature = selectors.by_identifier(pk, f"{sae}/{index}")
+    feature = selectors.by_place(pk, sae, index)
     if feature is None:
         raise Http404(f"There is no feature {sae}/{index} of run {pk}.")
     return feature

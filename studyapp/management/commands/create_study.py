@@ -1,4 +1,6 @@
-"""`manage.py create_study RUN --slug SLUG`: create a study from a finished run."""
+"""`manage.py create_study RUN --slug SLUG`: create a study from a finished run, or from a table:
+`manage.py create_study --items items.csv --clips FOLDER --slug SLUG`.
+"""
 
 import re
 from collections.abc import Callable
@@ -17,6 +19,8 @@ from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import STEPS, paper_steps
 from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
+from studyapp.runs.services.item_tables import make as item_tables
+from studyapp.runs.services.item_tables.check import COLUMNS, check
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.selectors.studies import main_items, methods_of
@@ -41,7 +45,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add runs and methods, every setting that has an option, and recruitment."""
-        parser.add_argument("run", help="name of the run")
+        parser.add_argument("run", nargs="?", help="name of the run; none with --items")
+        parser.add_argument(
+            "--items",
+            type=Path,
+            metavar="CSV",
+            help=f"a table in place of a run, with the columns {', '.join(COLUMNS)} (or clips, a "
+            "list with | between, to draw three from)",
+        )
+        parser.add_argument("--clips", type=Path, metavar="FOLDER", help="where its sounds are")
         parser.add_argument("--more-runs", default="", help="comma-separated names of further runs")
         parser.add_argument("--methods", help="comma-separated; default: every method of the run")
         for one in OFFERED:
@@ -55,8 +67,40 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Create the study."""
-        run = _run(options["run"])
         settings = {one.name: _read(one, options[one.name]) for one in OFFERED}
+        run, is_new = self._source(options)
+        if options["items"] and not settings.get("features_wanted"):
+            settings["features_wanted"] = run.features.count()
+        try:
+            self._create(run, settings, options)
+        except BaseException:
+            if is_new:
+                item_tables.discard(run)
+            raise
+
+    def _source(self, options: dict[str, Any]) -> tuple[Run, bool]:
+        """Return the run, or what was made of the table, and whether that is new."""
+        given = [options["items"] is not None, options["clips"] is not None]
+        if options["run"] is not None and not any(given):
+            return _run(options["run"]), False
+        if options["run"] is not None or not all(given):
+            raise CommandError("name a run, or give --items and --clips")
+        path, folder = options["items"], options["clips"]
+        if not folder.is_dir():
+            raise CommandError(f"--clips {folder} is not a folder")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise CommandError(f"--items {path}: {error.strerror}") from error
+        table, faults = check(data, folder)
+        if table is None:
+            for fault in faults:
+                self.stderr.write(f"{path.name}: {fault}")
+            count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            raise CommandError(f"{path.name} has {count}; nothing was made")
+        return item_tables.make(table=table, name=f"items of {options['slug']}")
+
+    def _create(self, run: Run, settings: dict[str, Any], options: dict[str, Any]) -> None:
         try:
             # Before any sound is made; `_recruit` would find it out only afterwards.
             configuration.check_service(

@@ -33,7 +33,7 @@ def ceiling(run: Run) -> float:
     """Return the dollars that a run may spend in total, including what it has already spent."""
     others = Run.objects.filter(project=run.project_id).exclude(pk=run.pk)
     # Imported runs were paid for elsewhere.
-    paid = [one for one in others.exclude(origin=Run.Origin.IMPORT) if is_paid(one.config)]
+    paid = [one for one in others.exclude(origin__in=Run.ELSEWHERE) if is_paid(one.config)]
     return max(0.0, float(settings.GEMINI_BUDGET) - sum(map(spent, paid)))
 
 

@@ -247,7 +247,7 @@ def _check_redo(run: Run, stage: str) -> None:
 
     if study := run.studies.first():
         raise RunError(f"{study} uses run {run.name!r}, so its features cannot change")
-    if run.origin == Run.Origin.IMPORT or Path(run.directory).is_absolute():
+    if run.origin in Run.ELSEWHERE or Path(run.directory).is_absolute():
         raise RunError(
             f"run {run.name!r} was made elsewhere; re-run the stage there and import the result"
         )

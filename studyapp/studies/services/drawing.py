@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypedDict
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Clip
+from studyapp.models import Clip, Run
 from studyapp.studies.selectors.studies import Candidate, PooledFeature
 
 OPTIONS = 5
@@ -170,7 +170,9 @@ def _thirds(pool: Sequence[PooledFeature], name: str) -> dict[Key, str]:
 
 def draw_clips(*, pooled: PooledFeature, seed: int) -> list[Clip]:
     """Three clips of the top exemplars, in random order, so that the order does not reveal the
-    rank."""
+    rank. A table of items that names three has chosen them, and their order."""
+    if pooled.feature.run.origin == Run.Origin.ITEMS and len(pooled.clips) == CLIPS:
+        return list(pooled.clips)
     return stream(seed, f"clips:{pooled.feature.identifier}").sample(pooled.clips, CLIPS)
 
 

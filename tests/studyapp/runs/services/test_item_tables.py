@@ -1,0 +1,303 @@
+"""Studies of items from anywhere: the same study as from a run, or every fault by its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import shutil
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+
+from studyapp.models import Feature, Item, Run, Study
+from studyapp.runs.services.item_tables import make as item_tables
+from studyapp.runs.services.item_tables.check import (
+    OPTIONS,
+    OWN_CANDIDATES,
+    TEMPLATE,
+    check,
+)
+from studyapp.studies.selectors.studies import items_of
+from studyapp.studies.services import drawing
+from tests.studyapp import factories
+
+pytestmark = pytest.mark.django_db
+
+FAULTY = 200
+Rows = list[dict[str, Any]]
+
+
+def as_csv(rows: Rows) -> bytes:
+    buffer = io.StringIO(newline="")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def sounds(folder: Path, count: int = 9) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for number in range(count):
+        samples = 0.1 * np.random.default_rng(number).standard_normal(8_000)
+        soundfile.write(folder / f"{number}.wav", samples, 16_000)
+        names.append(f"{number}.wav")
+    return names
+
+
+def table(clips: list[str], items: int = 3, ranks: int = 5) -> Rows:
+    return [
+        {
+            "item": f"thing {item}", "method": method, "rank": rank,
+            "text": f"name {rank} of {item} by {method}",
+            **{f"clip_{place + 1}": clips[3 * item + place] for place in range(3)},
+            "confidence": 1 / rank, "score": "", "group": "a" if item else "b",
+        }
+        for item in range(items)
+        for method in ("captioner", "human")
+        for rank in range(1, ranks + 1)
+    ]  # fmt: skip
+
+
+def command(rows: Rows, folder: Path, *more: str) -> tuple[str, str]:
+    (folder / "items.csv").write_bytes(as_csv(rows))
+    out, err = StringIO(), StringIO()
+    call_command(
+        "create_study", "--items", str(folder / "items.csv"), "--clips", str(folder / "clips"),
+        "--slug", "things", "--trials", "2", *more, stdout=out, stderr=err,
+    )  # fmt: skip
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_study_of_a_table_is_open_exported_and_shown(tmp_path: Path, researcher: Client) -> None:
+    rows = table(sounds(tmp_path / "clips"))
+    said, _ = command(rows, tmp_path, "--open", "--contact", "me@example.org")
+    assert said == "things v1 is open: 6 items\n"
+    study, run = Study.objects.get(), Run.objects.get()
+    assert (run.origin, run.features.count()) == (Run.Origin.ITEMS, 3)
+    item = Item.objects.filter(feature__identifier="thing 1", condition__method="human").get()
+    assert [option["text"] for option in item.options] == [
+        f"name {n} of 1 by human" for n in range(1, 6)
+    ]
+    # Participants hear matched copies under opaque names.
+    assert not any("wav" in stimulus.path for stimulus in item.stimuli)
+    call_command("export", study.slug, "--out", str(tmp_path / "export"), stdout=StringIO())
+    [labels] = (tmp_path / "export").rglob("labels.csv")
+    assert "thing 1" in labels.read_text()
+    # The same table again makes the next version of the study, but no second copy of its sounds.
+    command(rows, tmp_path)
+    assert (Run.objects.count(), Study.objects.count()) == (1, 2)
+
+
+def test_a_study_from_a_run_and_from_its_items_as_a_table_are_the_same(tmp_path: Path) -> None:
+    study = factories.make_study(features=4)
+    rows: Rows = []
+    (tmp_path / "clips").mkdir()
+    for item in items_of(study):
+        if item.feature is None or item.condition is None:
+            continue
+        clips = [stimulus.clip for stimulus in item.stimuli]
+        for clip in clips:
+            assert clip is not None
+            shutil.copy(Path(settings.DATA) / clip.run.directory / clip.path, tmp_path / "clips")
+        own = item.feature.labels.filter(method=item.condition.method)
+        rows += [
+            {
+                "item": item.feature.identifier, "method": item.condition.method,
+                "rank": label.rank, "text": label.text, "confidence": label.confidence,
+                **{f"clip_{n}": Path(clip.path).name for n, clip in enumerate(clips, 1) if clip},
+            }
+            for label in own
+        ]  # fmt: skip
+    command(rows, tmp_path)
+    made = Study.objects.get(slug="things")
+
+    def heard(of: Study) -> dict[tuple[str, str], Any]:
+        return {
+            (item.feature.identifier, item.condition.method): (
+                [one.sha256 for one in item.stimuli], [one["text"] for one in item.options]
+            )
+            for item in items_of(of) if item.feature and item.condition
+        }  # fmt: skip
+
+    assert heard(made) == heard(study)
+
+
+def test_three_clips_are_drawn_from_a_list(tmp_path: Path) -> None:
+    clips = sounds(tmp_path / "clips")
+    rows: Rows = []
+    for row in table(clips):
+        rest = {name: value for name, value in row.items() if not name.startswith("clip_")}
+        rows.append(rest | {"clips": "|".join(clips) if row["rank"] == 1 else ""})
+    command(rows, tmp_path)
+    item = Item.objects.filter(role=Item.Role.MAIN).first()
+    assert item is not None
+    assert len({stimulus.sha256 for stimulus in item.stimuli}) == 3
+
+
+def test_the_constants_are_those_of_the_draw_and_the_rows_of_the_template_are_right(
+    tmp_path: Path,
+) -> None:
+    assert (OWN_CANDIDATES, OPTIONS) == (drawing.OWN_CANDIDATES, drawing.OPTIONS)
+    for name in ("rain-1.wav", "rain-2.wav", "rain-3.wav"):
+        samples = 0.1 * np.random.default_rng(ord(name[5])).standard_normal(8_000)
+        soundfile.write(tmp_path / name, samples, 16_000)
+    _, faults = check(TEMPLATE.encode(), tmp_path)
+    # Its rows are right; a whole table has more of them.
+    assert [str(fault) for fault in faults] == [
+        "method captioner has 3 different texts: at least 5"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"item": ""}, "line 2: item is empty"),
+        ({"item": "x" * 101}, "line 2: item has 101 characters: at most 100"),
+        ({"method": "a/b"}, "line 2: method is 'a/b': 1 to 60 letters"),
+        ({"rank": "0"}, "line 2: rank is '0': a whole number from 1, the best"),
+        ({"rank": "2"}, "line 3: rank 2 of captioner for 'thing 0' is already in line 2"),
+        ({"text": ""}, "line 2: text is empty"),
+        ({"text": "Name 2  of 0 by captioner"}, "line 3: the text 'name 2 of 0 by captioner' of"),
+        ({"text": "a\u202eb"}, "line 2: text holds a control character"),
+        ({"confidence": "1.5"}, "line 2: confidence is '1.5': a number from 0 to 1"),
+        ({"score": "high"}, "line 2: score is 'high': a number from"),
+        ({"group": "z"}, "line 3: item 'thing 0' is in group 'z' elsewhere"),
+        ({"group": "y/z"}, "line 2: group holds a /"),
+        ({"clip_2": ""}, "line 2: clip_2 is empty, but other clips of the row are not"),
+        ({"clip_2": "8.wav"}, "line 3: item 'thing 0' has other clips than in line 2"),
+        ({"clip_1": "none.wav"}, "line 2: clip 'none.wav' is not in the folder of clips"),
+        ({"clip_1": "../items.csv"}, "clip '../items.csv' does not lie in the folder of clips"),
+        ({"clip_1": "/etc/passwd"}, "clip '/etc/passwd' does not lie in the folder of clips"),
+        ({"clip_1": "not.wav"}, "line 2: clip 'not.wav' cannot be decoded"),
+        ({"clip_1": "silent.wav"}, "line 2: clip 'silent.wav' is silent"),
+        ({"clip_1": "short.wav"}, "line 2: clip 'short.wav' lasts 0.01 s: from 0.2 to 600"),
+        ({"clip_1": "0.txt"}, "line 2: clip '0.txt' is not a sound file"),
+        ({"clip_2": "same.wav"}, "line 2: item 'thing 0' has the sound of '0.wav' twice"),
+        ({"extra": "x"}, "line 1: column 'extra' is unknown; known: item, method"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_line_and_nothing_is_made(
+    change: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    rows = table(sounds(tmp_path / "clips"))
+    (tmp_path / "clips" / "not.wav").write_bytes(b"RIFF")
+    (tmp_path / "clips" / "0.txt").write_bytes(b"x")
+    shutil.copy(tmp_path / "clips" / "0.wav", tmp_path / "clips" / "same.wav")
+    for name, samples in (("silent", np.zeros(8_000)), ("short", np.ones(160))):
+        soundfile.write(tmp_path / "clips" / f"{name}.wav", samples, 16_000)
+    rows[0] |= change
+    table_made, faults = check(as_csv(rows), tmp_path / "clips")
+    assert table_made is None
+    assert any(said in str(fault) for fault in faults), list(map(str, faults))
+
+
+def test_every_fault_is_listed_before_anything_is_made(tmp_path: Path) -> None:
+    rows = table(sounds(tmp_path / "clips"))
+    kept = Path(settings.DATA) / "items"
+    before = set(kept.glob("*"))
+    rows[3] |= {"rank": "x", "confidence": "7"}
+    rows[7] |= {"text": ""}
+    with pytest.raises(CommandError, match=r"^items\.csv has 3 faults; nothing was made$"):
+        command(rows, tmp_path)
+    with pytest.raises(CommandError, match="100 trials need as many different features"):
+        command(table(sounds(tmp_path / "clips")), tmp_path, "--trials", "100")
+    with pytest.raises(CommandError, match="name a run, or give --items and --clips"):
+        call_command("create_study", "--slug", "x", "--items", "items.csv")
+    assert not Run.objects.exists()
+    assert not Study.objects.exists()
+    assert set(kept.glob("*")) == before
+
+
+def test_too_few_texts_are_named_by_item_and_method(tmp_path: Path) -> None:
+    rows = [
+        row
+        for row in table(sounds(tmp_path / "clips"))
+        if row["rank"] < 3 or row["item"] != "thing 1"
+    ]
+    _, faults = check(as_csv(rows), tmp_path / "clips")
+    assert [str(fault) for fault in faults] == [
+        "line 12: item 'thing 1' has 2 texts by captioner: at least 3",
+        "line 12: item 'thing 1' has 2 texts by human: at least 3",
+    ]
+    _, faults = check(
+        as_csv(table(sounds(tmp_path / "clips"), items=1, ranks=4)), tmp_path / "clips"
+    )
+    assert str(faults[0]) == "method captioner has 4 different texts: at least 5"
+
+
+CELLS = (
+    "",
+    "0",
+    "-1",
+    "x",
+    "1.5",
+    "nan",
+    "a\nb",
+    "../x",
+    "9" * 30,
+    "🎵",
+    '"',
+    "\x07",
+    "=1+1",
+    "y" * 400,
+)
+
+
+def faulty(data: bytes, rng: random.Random) -> bytes:
+    """One to three faults in a table."""
+    for _ in range(rng.randint(1, 3)):
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace"))))
+        kind, row = rng.randrange(6), rng.choice(rows)
+        if kind < 3:
+            row[rng.randrange(len(row))] = rng.choice(CELLS)
+        elif kind == 3:
+            row.append("more") if rng.random() < 0.5 else row.pop()
+        elif kind == 4:
+            rows.append(list(row))
+        else:
+            place = rng.randrange(len(rows[0]))
+            rows = [[cell for n, cell in enumerate(one) if n != place] for one in rows]
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows(rows)
+        data = buffer.getvalue().encode()
+        if rng.random() < 0.1:
+            place = rng.randrange(len(data))
+            data = data[:place] + bytes([rng.randrange(256)]) + data[place + 1 :]
+    return data
+
+
+def test_two_hundred_faulty_tables_give_lines_and_leave_nothing(tmp_path: Path) -> None:
+    rng, refused = random.Random(0), 0
+    whole = as_csv(table(sounds(tmp_path / "clips"), items=2))
+    for _ in range(FAULTY):
+        made, faults = check(faulty(whole, rng), tmp_path / "clips")
+        assert (made is None) == bool(faults)
+        assert not any("\n" in str(fault) for fault in faults)
+        refused += made is None
+    assert refused > 150
+    assert not Run.objects.exists()
+
+
+def test_pages_of_a_table_of_items_are_shown(tmp_path: Path, researcher: Client) -> None:
+    made, _ = check(as_csv(table(sounds(tmp_path / "clips"))), tmp_path / "clips")
+    assert made is not None
+    run, is_new = item_tables.make(table=made, name="items of x")
+    assert is_new
+    feature = Feature.objects.get(identifier="thing 0")
+    for address in (
+        reverse("run", args=[run.pk]),
+        reverse("features", args=[run.pk]),
+        reverse("feature", args=[run.pk, feature.sae, feature.index]),
+    ):
+        assert researcher.get(address).status_code == 200, address
