@@ -14,7 +14,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-rehearsal lock clean help
+  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-pieces bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -68,7 +68,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-pieces
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -81,6 +81,10 @@ bench-export: $(VENV)/.test
 bench-fuzz: $(VENV)/.test
 	$(BIN)/python -m benchmarks.fuzz --database sqlite
 	$(BIN)/python -m benchmarks.fuzz --database postgresql
+
+# One worker, four, and four of which two are killed, on the same sweep.
+bench-pieces: $(VENV)/.test
+	$(BIN)/python -m benchmarks.pieces
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.parallel import Advance, run_jobs
 from pipeline.progress import Progress
@@ -21,6 +22,9 @@ from pipeline.store.writers import Piece, PieceWriter, StageWriter
 
 class Pieces(Protocol):
     """The work of one stage of one run."""
+
+    def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
+        """Read what the stage needs to know; heavy things are loaded when they are needed."""
 
     stage: str
     made_from: tuple[str, ...]
@@ -47,7 +51,6 @@ class Pieces(Protocol):
 
 def make(work: Pieces, directory: RunDirectory, *, progress: Progress) -> None:
     """Make the pieces that are missing, then close the stage."""
-    forget_incomplete(work, directory)
     sizes, missing = work.sizes(), unfinished(work, directory)
     progress.start(work.stage, sum(sizes.values()), work.unit)
     progress.advance(sum(size for name, size in sizes.items() if name not in missing))
@@ -73,6 +76,12 @@ def unfinished(work: Pieces, directory: RunDirectory) -> dict[str, int]:
         for name, size in work.sizes().items()
         if directory.finished_piece(work.stage, name, key=key) is None
     }
+
+
+def is_finished(work: Pieces, directory: RunDirectory, name: str) -> bool:
+    """Whether the piece has a record."""
+    key = key_of(work, directory)
+    return directory.finished_piece(work.stage, name, key=key) is not None
 
 
 def make_piece(work: Pieces, directory: RunDirectory, name: str, advance: Advance) -> None:

@@ -7,6 +7,7 @@ within a stage that falls into pieces after the last finished piece (`pipeline.p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +25,8 @@ from pipeline.identity import (
     outside_fingerprints,
     subject_fingerprint,
 )
-from pipeline.parallel import torch_threads
+from pipeline.parallel import Advance, torch_threads
+from pipeline.pieces import Pieces
 from pipeline.progress import Progress
 from pipeline.registry import resolve
 from pipeline.store.run_directory import RunDirectory
@@ -80,7 +82,7 @@ def execute(
     with directory.lock():
         for stage in STAGES:
             if not directory.is_done(stage):
-                _make(config, directory, stage, progress=progress)
+                _make(config, directory, stage, progress=progress, again=True)
             if stage == until:
                 break
     return directory
@@ -101,12 +103,59 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
     if stage == STAGES[0]:
         _check_weights(config, directory, STAGES[-1])
     with directory.lock():
-        for earlier in STAGES[: STAGES.index(stage)]:
-            if not directory.is_done(earlier):
-                raise PipelineError(f"stage {stage} needs stage {earlier}, which is not done")
+        _require_earlier(directory, stage)
         if not directory.is_done(stage):
             _make(config, directory, stage, progress=progress)
     return directory
+
+
+def open_stage(config: RunConfig, out: Path, stage: str) -> OpenStage | None:
+    """A stage whose pieces may be made by several processes; None if it is done, or is one piece.
+
+    Raises `PipelineError` if an earlier stage is not done.
+    """
+    _check_stage(stage)
+    found = _carrying_out(config, stage)
+    if not isinstance(found, type):
+        return None
+    devices.require(config.machine.device)
+    directory = prepare(config, out)
+    _require_earlier(directory, stage)
+    return None if directory.is_done(stage) else OpenStage(config, directory, found)
+
+
+class OpenStage:
+    """A stage that falls into pieces, and is not done: for whoever makes some of them."""
+
+    def __init__(self, config: RunConfig, directory: RunDirectory, kind: type[Pieces]) -> None:
+        self._config, self._directory = config, directory
+        self._work = kind(config, directory)
+
+    def begin(self) -> None:
+        """Start an attempt: what lacked something is made again. Raises `BusyError` if somebody
+        works on the run."""
+        with self._directory.lock():
+            pieces.forget_incomplete(self._work, self._directory)
+
+    @property
+    def unit(self) -> str:
+        """What sizes count, such as "track"."""
+        return self._work.unit
+
+    def sizes(self) -> Mapping[str, int]:
+        """The size of every piece."""
+        return self._work.sizes()
+
+    def unfinished(self) -> dict[str, int]:
+        """Name and size of the pieces that are not finished."""
+        return pieces.unfinished(self._work, self._directory)
+
+    def make(self, piece: str, advance: Advance) -> None:
+        """Make one piece, unless it is finished. Raises `BusyError` if somebody works on the run
+        who does not only make pieces."""
+        with self._directory.lock(shared=True), torch_threads(self._config.machine):
+            if not pieces.is_finished(self._work, self._directory, piece):
+                pieces.make_piece(self._work, self._directory, piece, advance)
 
 
 def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:
@@ -130,14 +179,32 @@ def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> No
         clap_backend.check(model_of(config.clap))
 
 
-def _make(config: RunConfig, directory: RunDirectory, stage: str, *, progress: Progress) -> None:
-    """Run a stage. Raises `PipelineError` if it returns a reason why it is not done yet."""
+def _carrying_out(config: RunConfig, stage: str) -> Any:
+    """What carries out a stage of this run: a function, or a class of pieces."""
     # An SAE that was trained elsewhere takes the place of those that a run trains.
     adopts = stage == "sae" and config.sae.checkpoint
-    found = resolve(STAGE_FUNCTIONS | ({"sae": ADOPTION} if adopts else {}), stage, "stage")
+    return resolve(STAGE_FUNCTIONS | ({"sae": ADOPTION} if adopts else {}), stage, "stage")
+
+
+def _make(
+    config: RunConfig,
+    directory: RunDirectory,
+    stage: str,
+    *,
+    progress: Progress,
+    again: bool = False,
+) -> None:
+    """Run a stage; with `again`, make pieces again for which something was missing.
+
+    Raises `PipelineError` if the stage returns a reason why it is not done yet.
+    """
+    found = _carrying_out(config, stage)
     if isinstance(found, type):
+        work = found(config, directory)
+        if again:
+            pieces.forget_incomplete(work, directory)
         with torch_threads(config.machine):
-            pieces.make(found(config, directory), directory, progress=progress)
+            pieces.make(work, directory, progress=progress)
         return
     why_unfinished: str | None = found(config, directory, progress=progress)
     if why_unfinished:
@@ -211,6 +278,12 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             versions[package] = "absent"
     return versions
+
+
+def _require_earlier(directory: RunDirectory, stage: str) -> None:
+    for earlier in STAGES[: STAGES.index(stage)]:
+        if not directory.is_done(earlier):
+            raise PipelineError(f"stage {stage} needs stage {earlier}, which is not done")
 
 
 def _check_stage(stage: str) -> None:

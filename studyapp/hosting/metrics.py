@@ -70,8 +70,10 @@ def responses() -> float:
 
 
 def oldest_waiting_seconds() -> float:
-    """Return how long the oldest waiting job has waited, in seconds; 0 if none waits."""
-    waiting = Job.objects.filter(state=Job.State.WAITING).aggregate(at=Min("created_at"))["at"]
+    """Return how long the oldest job that a worker could take has waited, in seconds; 0 if there
+    is none."""
+    due = Job.objects.filter(state=Job.State.WAITING).exclude(not_before__gt=timezone.now())
+    waiting = due.aggregate(at=Min("created_at"))["at"]
     return (timezone.now() - waiting).total_seconds() if waiting else 0.0
 
 

@@ -19,5 +19,5 @@ def depths() -> dict[tuple[str, str], int]:
 
 
 def recent(limit: int = 50) -> list[Job]:
-    """Return the newest jobs, in any state."""
-    return list(Job.objects.order_by("-pk")[:limit])
+    """Return the newest jobs, in any state, without the pieces of others."""
+    return list(Job.objects.filter(parent=None).order_by("-pk")[:limit])

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 WORK: dict[str, str] = {
     "feature_view": "studyapp.features.tasks.work",
     "run": "studyapp.runs.tasks.work",
+    "run_piece": "studyapp.runs.tasks.make_piece",
     "import_run": "studyapp.runs.tasks.check_import",
     "run_findings": "studyapp.runs.tasks.make_findings",
     "report": "studyapp.results.tasks.work",
@@ -26,10 +27,14 @@ WORK: dict[str, str] = {
 
 @app.task(name=notifications.TASK)
 def work_on(queue: str) -> None:
-    """Do the next job of the queue. A repeated message finds no job due and does nothing."""
+    """Do the next job of the queue, after a piece of a job also the other pieces that still wait.
+
+    A repeated message finds no job due and does nothing.
+    """
     lease = jobs.claim_next(queue)
-    if lease is not None:
+    while lease is not None:
         _do(lease)
+        lease = jobs.claim_sibling(lease)
 
 
 def work(job_id: int) -> None:

@@ -25,6 +25,12 @@ class Job(models.Model):
     """Key of `studyapp.jobs.tasks.WORK`."""
     target = models.PositiveBigIntegerField()
     """Number of the row that the work is about."""
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="pieces"
+    )
+    """The job that this one is a piece of; it waits until all its pieces have ended."""
+    piece = models.CharField(max_length=150, blank=True)
+    """Which piece: `STAGE/NAME`."""
     queue = models.CharField(max_length=5, choices=Queue.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     fence = models.PositiveBigIntegerField(default=0)
@@ -50,7 +56,7 @@ class Job(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "target"],
+                fields=["kind", "target", "piece"],
                 condition=Q(state__in=("waiting", "running")),
                 name="one_unfinished_job_per_kind_and_target",
             )
@@ -62,4 +68,4 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target}"
+        return f"{self.kind} {self.target} {self.piece}".rstrip()

@@ -15,6 +15,14 @@ def work(lease: jobs.JobLease) -> bool:
     return executor.run_pipeline(run=run, lease=lease)
 
 
+def make_piece(lease: jobs.JobLease) -> bool:
+    """Make one piece of a stage of the job's run. Return True if the job was put back."""
+    run = Run.objects.filter(pk=lease.job.target).first()
+    if run is None:
+        raise jobs.WorkError("the run no longer exists")
+    return executor.make_piece(run=run, lease=lease)
+
+
 def check_import(lease: jobs.JobLease) -> bool:
     """Check every hash of an imported run, then index it."""
     run = Run.objects.filter(pk=lease.job.target).first()

@@ -6,6 +6,9 @@ the job back in the queue; when the worker was only slow, its fence number is ou
 and `JobLease.check` tells it to stop. Lease times use the database's clock, because the clocks of
 two machines may differ. The broker only carries the message "look at this queue"
 (`services/notifications`), so it can be restarted or emptied at any time.
+
+A job may be divided into pieces: jobs of their own, with lease, heartbeat and fence, whose parent
+it is. The parent is put back until all of them are done, or one has failed.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -41,6 +44,8 @@ SWEEP_SECONDS = 10.0
 MAX_LOSSES = 3
 """A job fails once this many workers have died on the same piece of it."""
 MAX_PAUSE = timedelta(minutes=1)
+PIECES_PAUSE = timedelta(minutes=10)
+"""A job whose pieces are under way looks again after this long; the last piece wakes it before."""
 
 
 class WorkError(Exception):
@@ -57,6 +62,8 @@ class JobLease:
 
     job: Job
     fence: int
+    kept: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What the worker keeps open from one piece of a job to the next."""
 
     def condition(self) -> Q:
         """Return the condition that the lease is still valid."""
@@ -121,11 +128,54 @@ def claim_next(queue: str) -> JobLease | None:
     return None
 
 
+def claim_sibling(lease: JobLease) -> JobLease | None:
+    """Claim another piece of the same stage of the same job, with what is kept open for it.
+
+    Returns None if there is none, or if another job is due: it goes first.
+    """
+    job = lease.job
+    if job.parent_id is None or _due(job.queue).filter(parent=None).exists():
+        return None
+    stage = job.piece.partition("/")[0]
+    siblings = _due(job.queue).filter(parent=job.parent_id, piece__startswith=f"{stage}/")
+    while (pk := siblings.values_list("pk", flat=True).first()) is not None:
+        taken = claim(pk)
+        if taken is not None:
+            return JobLease(taken.job, taken.fence, lease.kept)
+    return None
+
+
 def _due(queue: str | None = None) -> QuerySet[Job]:
-    """Jobs that may be claimed now, the oldest first."""
-    due = Job.objects.filter(state=Job.State.WAITING).order_by("pk")
+    """Jobs that may be claimed now, the oldest first, and pieces of jobs after all others."""
+    due = Job.objects.filter(state=Job.State.WAITING)
+    due = due.order_by(F("parent").asc(nulls_first=True), "pk")
     due = due.filter(Q(not_before=None) | Q(not_before__lte=Now()))
     return due if queue is None else due.filter(queue=queue)
+
+
+def divide(lease: JobLease, *, kind: str, pieces: Sequence[str]) -> None:
+    """Make a job of each piece, in the same queue, and put the job back until they have ended."""
+    job = lease.job
+    made = [
+        Job(kind=kind, target=job.target, queue=job.queue, parent=job, piece=piece)
+        for piece in pieces
+    ]
+    with transaction.atomic():
+        lease.lock()
+        Job.objects.bulk_create(made)
+        await_pieces(lease)
+    transaction.on_commit(partial(notify_workers, job.queue))
+
+
+@transaction.atomic
+def await_pieces(lease: JobLease) -> bool:
+    """Put the job back until its pieces have ended. Returns False if they have, or one failed."""
+    lease.lock()
+    if _may_go_on(lease.job.pk):
+        return False
+    later = Now() + PIECES_PAUSE
+    _end(lease, state=Job.State.WAITING, finished_at=None, not_before=later)
+    return True
 
 
 def finish(lease: JobLease) -> None:
@@ -160,7 +210,9 @@ def note_progress(lease: JobLease) -> None:
 def stop(*, kind: str, target: int) -> bool:
     """Stop the unfinished job, if there is one; its worker notices at its next check."""
     unfinished = Job.objects.filter(kind=kind, target=target, state__in=Job.UNFINISHED)
-    return bool(unfinished.update(state=Job.State.STOPPED, finished_at=Now()))
+    stopped = unfinished.update(state=Job.State.STOPPED, finished_at=Now())
+    _stop_pieces()
+    return bool(stopped)
 
 
 def sweep() -> int:
@@ -181,6 +233,9 @@ def sweep() -> int:
     freed = lost.update(state=Job.State.WAITING, losses=F("losses") + 1)
     if freed or failed:
         logger.warning("lost workers: %d jobs requeued, %d jobs failed", freed, failed)
+    if failed:
+        _stop_pieces()
+        _wake(Q(pieces__state=Job.State.FAILED))
     queues = set(_due().values_list("queue", flat=True))
     for queue in sorted(queues):
         notify_workers(queue)
@@ -272,7 +327,38 @@ class Checker:
             self._outage.over()
 
 
+@transaction.atomic
 def _end(lease: JobLease, **changes: Any) -> None:
+    parent = lease.job.parent_id
+    if parent is not None:
+        # Before its piece, as `stop` and `divide` do: one of two last pieces sees the other ended.
+        Job.objects.select_for_update(no_key=True).filter(pk=parent).first()
     ended = Job.objects.filter(lease.condition()).update(**{"finished_at": Now(), **changes})
     if not ended:
         raise LeaseLostError(f"this worker has lost its lease on job {lease.job.pk}")
+    if changes["state"] == Job.State.FAILED:
+        _stop_pieces()
+    if parent is not None and _may_go_on(parent):
+        _wake(Q(pk=parent))
+
+
+def _may_go_on(parent: int) -> bool:
+    """Whether a job need not wait for its pieces any more: all have ended, or one has failed."""
+    pieces = Job.objects.filter(parent=parent)
+    unfinished = pieces.filter(state__in=Job.UNFINISHED).exists()
+    return not unfinished or pieces.filter(state=Job.State.FAILED).exists()
+
+
+def _wake(condition: Q) -> None:
+    """Have jobs that wait for their pieces looked at now."""
+    waiting = Job.objects.filter(condition, state=Job.State.WAITING, not_before__gt=Now())
+    for pk, queue in list(waiting.values_list("pk", "queue").distinct()):
+        Job.objects.filter(pk=pk, state=Job.State.WAITING).update(not_before=None)
+        transaction.on_commit(partial(notify_workers, queue))
+
+
+def _stop_pieces() -> None:
+    """Stop the pieces of jobs that have failed or were stopped."""
+    over = (Job.State.FAILED, Job.State.STOPPED)
+    left = Job.objects.filter(state__in=Job.UNFINISHED, parent__state__in=over)
+    left.update(state=Job.State.STOPPED, finished_at=Now())

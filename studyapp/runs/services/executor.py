@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
-from studyapp.models import Project, Run, StageRecord
-from studyapp.runs.services import budget, findings, index, lifecycle, policy, stages
+from studyapp.models import Job, Project, Run, StageRecord
+from studyapp.runs.services import budget, findings, index, lifecycle, pieces, policy, stages
 from studyapp.runs.services import progress as run_progress
 from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import directory_of, run_directory
@@ -27,16 +27,19 @@ logger = logging.getLogger(__name__)
 def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
     """Execute the run's stages that belong to the job's queue; index the run after the last one.
 
-    Returns True if the job was put back, either for another queue's workers or because another
-    process is still working in the run directory. Raises `jobs.WorkError` with the pipeline's
-    one-line message, which is stored in the run's row, or `jobs.LeaseLostError` if the run was
-    stopped or another worker has it.
+    Returns True if the job was put back: for another queue's workers, until the pieces of a stage
+    are made, or because another process is still working in the run directory. Raises
+    `jobs.WorkError` with the pipeline's one-line message, which is stored in the run's row, or
+    `jobs.LeaseLostError` if the run was stopped or another worker has it.
     """
     from pipeline.errors import BusyError, PipelineError
 
     _begin(run, lease)
     try:
-        if queue := _execute_stages(run, lease):
+        queue = _execute_stages(run, lease)
+        if queue is None:
+            return True
+        if queue:
             outages.with_retries(lambda: jobs.release(lease, queue=queue))
             return True
         outages.with_retries(lambda: index_run(run=run, lease=lease))
@@ -53,6 +56,23 @@ def run_pipeline(*, run: Run, lease: jobs.JobLease) -> bool:
         # Store the error in the row as well: researchers do not see the worker's log.
         fail(run, lease, f"{type(error).__name__}: {error}".splitlines()[0])
         raise
+    return False
+
+
+def make_piece(*, run: Run, lease: jobs.JobLease) -> bool:
+    """Make the job's piece of a stage. Returns True if it was put back, because another process is
+    working in the run directory. Raises as `run_pipeline` does; the run's own job notices."""
+    from pipeline.errors import BusyError, PipelineError
+
+    try:
+        config = outages.with_retries(partial(_config_for, run, lease.job.piece.partition("/")[0]))
+        pieces.make(run=run, lease=lease, config=config)
+    except BusyError as error:
+        logger.warning("%s waits: %s", lease.job, error)
+        outages.with_retries(lambda: jobs.defer(lease))
+        return True
+    except (PipelineError, RunError) as error:
+        raise jobs.WorkError(str(error)) from error
     return False
 
 
@@ -84,17 +104,21 @@ def fail(run: Run, lease: jobs.JobLease, reason: str) -> None:
 
 @transaction.atomic
 def _begin(run: Run, lease: jobs.JobLease) -> None:
-    """Mark the run as running, and reset a stage that a lost worker left unfinished."""
+    """Mark the run as running, and reset a stage that a lost worker left unfinished, unless its
+    pieces are under way."""
     lease.lock()
     Run.objects.filter(pk=run.pk, state__in=Run.UNDER_WAY).update(state=Run.State.RUNNING, error="")
-    left = run.stages.filter(state=StageRecord.State.RUNNING)
-    left.update(state=StageRecord.State.WAITING)
+    if not lease.job.pieces.filter(state__in=Job.UNFINISHED).exists():
+        left = run.stages.filter(state=StageRecord.State.RUNNING)
+        left.update(state=StageRecord.State.WAITING)
 
 
-def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
-    """Execute the stages that are not done; stop at the first stage that needs another queue.
+def _execute_stages(run: Run, lease: jobs.JobLease) -> str | None:
+    """Execute the stages that are not done; stop at the first stage that needs another queue, or
+    whose pieces all workers share.
 
-    Returns the name of that queue, or "" if no stage is left.
+    Returns the name of that queue, None if the job was put back until the pieces are made, or "" if
+    no stage is left.
     """
     from pipeline.run import STAGES, execute_stage, prepare
 
@@ -107,6 +131,8 @@ def _execute_stages(run: Run, lease: jobs.JobLease) -> str:
         if queue != lease.job.queue:
             return queue
         config = outages.with_retries(partial(_begin_stage, run, record, lease))
+        if pieces.share(run=run, record=record, lease=lease, config=config):
+            return None
         progress = run_progress.RowProgress(record, check=jobs.Checker(lease))
         directory = execute_stage(config, out, stage, progress=progress)
         executed = True
@@ -127,7 +153,8 @@ def _begin_stage(run: Run, record: StageRecord, lease: jobs.JobLease) -> RunConf
         # Two runs of a project that start at once must not both be given the same remaining budget.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
     config = _config_for(run, record.stage)
-    stages.note_running(record, lease)
+    if record.state != StageRecord.State.RUNNING:  # Its pieces may be under way.
+        stages.note_running(record, lease)
     return config
 
 

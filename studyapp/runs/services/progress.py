@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from django.db.models import F
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from studyapp.jobs.services import outages
@@ -64,3 +66,37 @@ class RowProgress:
             self._outage.note(error)
         else:
             self._outage.over()
+
+
+class PieceProgress:
+    """Adds the steps of one piece to its stage's row, to which several workers add.
+
+    Steps that are made again after a worker's death are counted again, but never beyond the total.
+    """
+
+    def __init__(self, record: StageRecord, check: Callable[[], None]) -> None:
+        self._own = StageRecord.objects.filter(pk=record.pk, state=StageRecord.State.RUNNING)
+        self._check = check
+        self._new = 0
+        self._written = time.monotonic()
+        self._outage = outages.Outage()
+
+    def advance(self, n: int = 1) -> None:
+        """Count; check the lease and update the row if the last update is long enough ago, or if
+        `n` is 0."""
+        self._new += n
+        if n == 0 or time.monotonic() - self._written >= WRITE_SECONDS:
+            self.finish()
+
+    def finish(self) -> None:
+        """Check the lease, and add what is not yet in the row."""
+        self._written = time.monotonic()
+        try:
+            self._check()
+            done = Least(F("done") + self._new, F("total"))
+            self._own.update(done=done, heartbeat_at=timezone.now())
+        except outages.ERRORS as error:
+            self._outage.note(error)
+        else:
+            self._outage.over()
+            self._new = 0

@@ -205,3 +205,57 @@ def test_a_stopped_job_is_lost_to_its_holder() -> None:
     assert not jobs.stop(kind="feature_view", target=1)
     with pytest.raises(jobs.LeaseLostError):
         jobs.finish(lease)
+
+
+def _divided(*pieces: str) -> Job:
+    job = jobs.enqueue(kind="run", target=9, queue="cpu")
+    lease = jobs.claim(job.pk)
+    assert lease is not None
+    jobs.divide(lease, kind="run_piece", pieces=pieces)
+    return job
+
+
+def test_a_divided_job_waits_for_its_last_piece(notified: list[str]) -> None:
+    job = _divided("a/1", "a/2")
+    first = jobs.claim_next("cpu")
+    assert first is not None
+    second = jobs.claim_sibling(first)
+    assert second is not None
+    assert (first.job.piece, second.job.piece, second.kept is first.kept) == ("a/1", "a/2", True)
+    jobs.finish(first)
+    assert jobs.claim_next("cpu") is None
+    jobs.finish(second)
+    lease = jobs.claim_next("cpu")
+    assert lease is not None
+    assert lease.job == job
+    assert not jobs.await_pieces(lease)
+
+
+def test_a_piece_that_lost_three_workers_wakes_its_job_at_once(notified: list[str]) -> None:
+    job = _divided("a/1", "a/2")
+    for _ in range(3):
+        assert jobs.claim(job.pieces.get(piece="a/1").pk) is not None
+        Job.objects.filter(piece="a/1").update(worker=_dead_process())
+        jobs.sweep()
+    assert job.pieces.get(piece="a/1").state == Job.State.FAILED
+    lease = jobs.claim_next("cpu")
+    assert lease is not None
+    assert lease.job == job
+    assert not jobs.await_pieces(lease)
+    jobs.fail(lease, "a piece failed")
+    assert job.pieces.get(piece="a/2").state == Job.State.STOPPED
+
+
+def test_other_jobs_go_before_further_pieces(notified: list[str]) -> None:
+    _divided("a/1", "a/2", "b/1")
+    first = jobs.claim_next("cpu")
+    assert first is not None
+    other = _job()
+    assert jobs.claim_sibling(first) is None
+    taken = jobs.claim_next("cpu")
+    assert taken is not None
+    assert taken.job == other
+    assert jobs.claim_sibling(taken) is None
+    second = jobs.claim_sibling(first)
+    assert second is not None
+    assert jobs.claim_sibling(second) is None  # b/1 is of another stage.

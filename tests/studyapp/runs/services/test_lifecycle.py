@@ -56,6 +56,7 @@ def _queued(name: str = "") -> Run:
 
 def _execute(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None:
     monkeypatch.setattr("pipeline.run.execute_stage", stage)
+    monkeypatch.setattr("pipeline.run.open_stage", lambda *_: None)
     # The folders that are made here hold the key of no config.
     monkeypatch.setattr("pipeline.run.prepare", lambda _, out: RunDirectory(out))
 

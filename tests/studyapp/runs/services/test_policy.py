@@ -239,6 +239,7 @@ def executed(run: Run, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         raise RunError("stopped by the test")
 
     monkeypatch.setattr("pipeline.run.execute_stage", stage)
+    monkeypatch.setattr("pipeline.run.open_stage", lambda *_: None)
     work(Job.objects.get(kind="run", target=run.pk).pk)
     run.refresh_from_db()
     return seen

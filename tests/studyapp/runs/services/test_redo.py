@@ -70,6 +70,7 @@ def test_the_worker_re_runs_the_stage_and_indexes_the_run(
         return directory
 
     monkeypatch.setattr("pipeline.run.execute_stage", stage)
+    monkeypatch.setattr("pipeline.run.open_stage", lambda *_: None)
     work(Job.objects.get().pk)
     run.refresh_from_db()
     assert made == ["labels", "scores"]
