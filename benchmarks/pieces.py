@@ -95,7 +95,7 @@ class Site:
 
     def python(self, code: str) -> str:
         """Run Python with Django set up, and return its output."""
-        begin = "import django, json; django.setup()\n"
+        begin = "import django; django.setup()\n"
         done = subprocess.run(
             [sys.executable, "-c", begin + code], cwd=ROOT, env=self._environment,
             capture_output=True, text=True, check=False,
@@ -201,6 +201,7 @@ def run(
 
 
 QUEUE = """
+import json
 from studyapp.runs.services import lifecycle
 run = lifecycle.create_run(name="{name}", config=json.loads({config}), created_by=None)
 lifecycle.queue_run(run=run)

@@ -38,7 +38,7 @@ STAGE_FUNCTIONS: dict[str, str] = {
     "corpus": "pipeline.stages.corpus.run",
     "activations": "pipeline.stages.activations.Shards",
     "sae": "pipeline.stages.sae.Trainings",
-    "features": "pipeline.stages.features.run",
+    "features": "pipeline.stages.features.OfSaes",
     "exemplars": "pipeline.stages.exemplars.run",
     "labels": "pipeline.stages.labels.run",
     "scores": "pipeline.stages.scores.run",

@@ -35,7 +35,7 @@ from pipeline.features.encoding import ENTRY, entries_of_run
 from pipeline.features.filter import drop_reasons
 from pipeline.features.statistics import EDGES, LatentStatistics
 from pipeline.features.summaries import columns_path
-from pipeline.progress import Progress
+from pipeline.parallel import Advance
 from pipeline.sae.checkpoint import StoredSae
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.safetensors import OnDisk
@@ -56,7 +56,7 @@ def make_columns(
     validation: Collection[str],
     *,
     everything: bool,
-    progress: Progress,
+    advance: Advance,
 ) -> LatentStatistics:
     """Encode all tracks, write the columns of the kept latents (with `everything`: of all that are
     active in any track), and return the statistics of all latents.
@@ -71,7 +71,7 @@ def make_columns(
                 entries["track"] += len(names)
                 spill.add(entries)
                 names += tracks
-                progress.advance(len(tracks))
+                advance(len(tracks))
         columns = StoredColumns(folder)
         statistics = LatentStatistics.zeros(stored.sae.n_latents, config.exemplars.count)
         order = np.argsort(np.asarray(names, dtype=object), kind="stable")

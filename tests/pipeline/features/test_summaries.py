@@ -16,10 +16,11 @@ from pipeline.features.encoding import frames_of, summarise
 from pipeline.features.exemplars import choose, peak_seconds
 from pipeline.features.statistics import EDGES
 from pipeline.features.summaries import columns_path, matrices, open_summaries
+from pipeline.pieces import make
 from pipeline.progress import SilentProgress
 from pipeline.sae import checkpoint
 from pipeline.sae.frames import checked_shards
-from pipeline.stages import features
+from pipeline.stages.features import OfSaes
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import FeatureRecord, TrackRecord, records_from
 from tests.pipeline.features.dense import as_earlier_versions, dense
@@ -76,7 +77,11 @@ def test_files_do_not_depend_on_workers_memory_or_groups(
     ):
         monkeypatch.setattr("pipeline.features.columns.SORTING", 1_000_000)
         monkeypatch.setattr("pipeline.features.columns.MOST_GROUPS", groups)
-        features.run(replace(config, machine=machine), directory, progress=SilentProgress())
+        make(
+            OfSaes(replace(config, machine=machine), directory),
+            directory,
+            progress=SilentProgress(),
+        )
         assert directory.digest("features") == before
 
 
@@ -86,7 +91,7 @@ def test_without_planted_concepts_only_kept_latents_have_columns(
     directory = RunDirectory(run_copy)
     complete = {name: dense(directory, name) for name in directory.sae_names()}
     (run_copy / "concepts.json").unlink()
-    features.run(config, directory, progress=SilentProgress())
+    make(OfSaes(config, directory), directory, progress=SilentProgress())
     rows = records_from(FeatureRecord, directory.read_table(f"features/{NAME}.parquet"))
     kept = [row.index for row in rows if row.kept]
     summaries, found = open_summaries(directory, NAME), dense(directory, NAME)
