@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0006_consent_facts"),
+        ("studyapp", "0008_items_of_a_table"),
     ]
 
     operations = [
