@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import config_from_dict, load_config
+from pipeline.config import RunConfig, config_from_dict, load_config, load_sweep
 from pipeline.errors import PipelineError
 from pipeline.parallel import keep_freed_memory
 from pipeline.progress import TqdmProgress
@@ -37,21 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    config = load_config(options.config)
+    for name, config in load_sweep(options.config).items():
+        if name:
+            print(f"{options.out / name}:")
+        _run_one(config, options.out / name, options)
+    return 0
+
+
+def _run_one(config: RunConfig, out: Path, options: argparse.Namespace) -> None:
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
     until = "activations" if options.sweep else options.until
-    directory = execute(
-        config, options.out, progress=TqdmProgress(), until=until, redo=options.redo
-    )
+    directory = execute(config, out, progress=TqdmProgress(), until=until, redo=options.redo)
     if options.sweep:
         from pipeline.stages.sweep import lines, sweep
 
         print("\n".join(lines(sweep(config, directory, progress=TqdmProgress()))))
-        return 0
+        return
     for stage, entry in directory.manifest()["stages"].items():
         print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
-    return 0
 
 
 def _adopt(options: argparse.Namespace) -> int:
@@ -320,7 +324,9 @@ def _parser() -> argparse.ArgumentParser:
     paper = commands.add_parser(
         "paper", help="the paper's tables, figures and layer probe, from one run or several"
     )
-    paper.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run directory")
+    paper.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+    )
     paper.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     paper.add_argument(
         "--probe", action=argparse.BooleanOptionalAction, default=True,

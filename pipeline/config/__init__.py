@@ -1,8 +1,9 @@
 """The frozen configuration of a run: one dataclass per section of the TOML file.
 
 `sections` and `methods` define the sections, each validated when it is made; `run_config` puts them
-together; `load` reads them from a file or a dict; `guard` marks the fields that determine what a
-run may read, connect to and spend. `pipeline.identity` derives a run's key from the config.
+together; `load` reads them from a file or a dict, `sweep` several from one file; `guard` marks the
+fields that determine what a run may read, connect to and spend. `pipeline.identity` derives a run's
+key from the config.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from pipeline.config.sections import (
     ScoresConfig,
     SubjectConfig,
 )
+from pipeline.config.sweep import load_sweep
 
 __all__ = [
     "ClapConfig", "CorpusConfig", "EnsembleConfig", "EssentiaConfig", "ExemplarsConfig",
     "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig", "MachineConfig",
     "RunConfig", "SaeConfig", "ScoresConfig", "SubjectConfig",
-    "config_from_dict", "load_config",
+    "config_from_dict", "load_config", "load_sweep",
 ]  # fmt: skip

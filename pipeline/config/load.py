@@ -48,15 +48,30 @@ def load_config(path: Path, given: Mapping[str, Mapping[str, Any]] | None = None
     Raises `PipelineError` if the file is missing, is not TOML, or has an unknown section or key.
     """
     path = Path(path)
+    raw = raw_config(path)
+    if "sweep" in raw:
+        raise PipelineError(
+            f"config {path} has [sweep]: only `python -m pipeline run` makes several runs of one "
+            "config"
+        )
+    for section, values in (given or {}).items():
+        own = raw.get(section, {})
+        raw[section] = {**own, **values} if isinstance(own, dict) else own
+    return config_of_file(raw, path)
+
+
+def raw_config(path: Path) -> dict[str, Any]:
+    """The sections of the TOML file at `path`, unchecked; raises `PipelineError` if it is none."""
     try:
-        raw = tomllib.loads(read_text(path))
+        return tomllib.loads(read_text(path))
     except PipelineError as error:
         raise PipelineError(f"config {error}") from error
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"config {path} is not TOML: {error}") from error
-    for section, values in (given or {}).items():
-        own = raw.get(section, {})
-        raw[section] = {**own, **values} if isinstance(own, dict) else own
+
+
+def config_of_file(raw: Mapping[str, Any], path: Path) -> RunConfig:
+    """The config in the sections of the file at `path`, which errors name."""
     try:
         return config_from_dict(raw, base=path.resolve().parent)
     except PipelineError as error:

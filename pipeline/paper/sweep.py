@@ -16,7 +16,7 @@ from pipeline.config import FeaturesConfig
 from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
 from pipeline.sae.checkpoint import read_facts, shape_of
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RUN_FILE, RunDirectory
 
 CONTROLS = {
     "random": "random weights",
@@ -103,7 +103,8 @@ def join(paths: Sequence[Path]) -> Sweep:
     Raises `PipelineError` if one is no run or has no features yet, if two of them hold the same
     SAE, or if their numbers could not stand in one table.
     """
-    runs = _named([_read(path) for path in dict.fromkeys(Path(p).resolve() for p in paths)])
+    folders = dict.fromkeys(run for path in paths for run in runs_in(Path(path).resolve()))
+    runs = _named([_read(folder) for folder in folders])
     for other in runs[1:]:
         _refuse_different(runs[0], other)
     models = list(dict.fromkeys(run.model for run in runs))
@@ -111,6 +112,16 @@ def join(paths: Sequence[Path]) -> Sweep:
     _refuse_twice(saes)
     saes.sort(key=lambda sae: (models.index(sae.model), sae.place))
     return Sweep(tuple(runs), tuple(saes))
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The run at `path`, or the runs in its subfolders, as a config with [sweep] makes them, in
+    the order in which they were begun."""
+    if RunDirectory(path).begun:
+        return [path]
+    found = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
+    begun = {run: str(RunDirectory(run).description().get("created_at", "")) for run in found}
+    return sorted(found, key=lambda run: begun[run]) or [path]
 
 
 def _read(path: Path) -> Run:

@@ -15,6 +15,7 @@ from pipeline.paper import drawing, page
 from pipeline.paper.build import as_csv, build, tables
 from pipeline.paper.figures import figure_7
 from pipeline.paper.results import compute
+from pipeline.paper.sweep import join
 from pipeline.progress import SilentProgress
 from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.paper.conftest import make_run
@@ -59,6 +60,12 @@ def test_equal_runs_give_equal_bytes(report: Path, runs: list[Path]) -> None:
     assert (report / "figures" / "figure_7.pdf").read_bytes() == drawing.pdf
     for name, rows in tables(again):
         assert (report / "tables" / name).read_bytes() == as_csv(rows), name
+
+
+def test_a_folder_of_runs_stands_for_its_runs(runs: list[Path]) -> None:
+    assert [run.directory.path for run in join([runs[0].parent]).runs] == sorted(runs)
+    with pytest.raises(PipelineError, match=r"run\.json is missing; is .* a run directory"):
+        join([runs[0].parent.parent])
 
 
 def test_what_a_run_lacks_is_one_sentence(tmp_path: Path) -> None:
