@@ -56,21 +56,20 @@ class _Columns:
 
     def __init__(self, directory: RunDirectory, name: str) -> None:
         self._name = name
-        self._file = directory.open_tensors(columns_path(name))
-        names = self._file.get_tensor("names").tobytes()
-        self.tracks: tuple[str, ...] = tuple(json.loads(names))
-        self.latents: np.ndarray = self._file.get_tensor("latents")
-        self.n_latents = int(self._file.get_slice("histogram").get_shape()[0])
-        self.complete = self._file.metadata()["columns"] == "active"
-        self._indptr: np.ndarray = self._file.get_tensor("indptr")
+        self._file = directory.tensor_file(columns_path(name))
+        self.tracks: tuple[str, ...] = tuple(json.loads(self._file.read("names").tobytes()))
+        self.latents = self._file.read("latents")
+        self.n_latents = self._file.shape("histogram")[0]
+        self.complete = self._file.metadata["columns"] == "active"
+        self._indptr = self._file.read("indptr")
 
     def column(self, latent: int) -> Column:
         place = int(np.searchsorted(self.latents, latent))
         if place == len(self.latents) or self.latents[place] != latent:
             raise PipelineError(f"{self._name}/{latent} is not kept, so its tracks are not stored")
-        part = slice(int(self._indptr[place]), int(self._indptr[place + 1]))
+        part = int(self._indptr[place]), int(self._indptr[place + 1])
         return Column(
-            *(self._file.get_slice(value)[part] for value in ("track", "mean", "max", "frame"))
+            *(self._file.read(value, *part) for value in ("track", "mean", "max", "frame"))
         )
 
 

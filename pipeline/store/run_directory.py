@@ -16,7 +16,7 @@ from pipeline.errors import BusyError, PipelineError
 from pipeline.files.text import decoded, json_of
 from pipeline.store.ledger import Ledger
 from pipeline.store.run_shapes import checked_description, checked_manifest
-from pipeline.store.safetensors import all_tensors, open_tensors, opened_tensors
+from pipeline.store.safetensors import TensorFile, all_tensors, open_tensors, opened_tensors
 from pipeline.store.writers import (
     MANIFEST_FILE,
     PARTIAL,
@@ -105,6 +105,10 @@ class RunDirectory:
     def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and metadata of a safetensors file of the run."""
         return all_tensors(self.path_of(relative))
+
+    def tensor_file(self, relative: str) -> TensorFile:
+        """A safetensors file of the run, to be read in parts."""
+        return TensorFile(self.path_of(relative))
 
     def open_tensors(self, relative: str) -> Any:
         """A safetensors file of the run for many small reads, open while the result is in use:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -81,6 +82,49 @@ def safetensors_bytes(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
     stream = io.BytesIO()
     write_safetensors(stream, tensors, metadata)
     return stream.getvalue()
+
+
+class TensorFile:
+    """A safetensors file that is read in parts. Not through a mapping, as `opened_tensors` does:
+    every page that was read once would count as this process's memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header; raises `PipelineError` if it is missing or broken."""
+        import numpy as np
+
+        kinds = {code: np.dtype(name) for name, code in SAFETENSORS_DTYPES.items()}
+        self._path = path
+        try:
+            with path.open("rb") as stream:
+                length = int.from_bytes(stream.read(8), "little")
+                # A length beyond the file's is found by the JSON that is cut off.
+                header = json.loads(stream.read(min(length, path.stat().st_size)))
+            self.metadata: dict[str, str] = header.pop("__metadata__", {})
+            self._tensors = {
+                name: (kinds[of["dtype"]], tuple(of["shape"]), 8 + length + of["data_offsets"][0])
+                for name, of in header.items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PipelineError(f"{path} cannot be read as safetensors: {error}") from error
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape; raises `PipelineError` if the file has none of that name."""
+        if name not in self._tensors:
+            raise PipelineError(f"{self._path} has no tensor {name}")
+        return self._tensors[name][1]
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """A tensor, or its rows from `start` to before `stop`."""
+        import numpy as np
+
+        shape = self.shape(name)
+        dtype, _, offset = self._tensors[name]
+        rows, size = (shape[0] if stop is None else stop) - start, prod(shape[1:])
+        offset += start * size * dtype.itemsize
+        found = np.fromfile(self._path, dtype, rows * size, offset=offset)
+        if len(found) != rows * size:
+            raise PipelineError(f"{self._path} is shorter than its header says")
+        return found.reshape(rows, *shape[1:])
 
 
 def open_tensors(path: Path) -> Any:
