@@ -14,7 +14,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-pieces bench-rehearsal lock clean help
+  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -68,7 +68,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-fuzz bench-pieces
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-pieces
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -134,6 +134,10 @@ bench-recovery: $(VENV)/.demo
 	$(BIN)/python -m pipeline run benchmarks/recovery.toml --out data/runs/recovery --corpus data/corpora/recovery
 	$(BIN)/python -m benchmarks.dictionary_choice data/runs/recovery
 	$(BIN)/python -m pipeline recovery data/runs/recovery --benchmark
+
+# Memory and time of the stages after `sae`, from 768 to 65,536 latents and 200 to 3,200 tracks.
+bench-scale: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.scale
 
 # A training step of ours beside those of sparsify, SAELens and dictionary_learning, each in an
 # environment of its own under data/peers (4 GB). Not part of `make bench`, since it installs these.

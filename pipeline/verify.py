@@ -148,6 +148,8 @@ class Place(NamedTuple):
     shard: int
     row: int
     track: str
+    padded: bool
+    """See `ShardFacts`."""
 
 
 def wrong_activations(
@@ -178,13 +180,16 @@ def _places(directory: RunDirectory, config: RunConfig, sample: int) -> list[Pla
     """The sampled tracks: those whose names have the lowest hashes, the same at every call."""
     hookpoint = config.subject.hookpoints[0]
     every = [
-        Place(number, row, track)
+        Place(number, row, track, facts.padded)
         for number in range(len(shard_paths(directory, hookpoint)))
-        for row, track in enumerate(
-            ShardFacts.from_metadata(directory.read_metadata(shard_path(hookpoint, number))).tracks
-        )
+        for facts in [_facts(directory, hookpoint, number)]
+        for row, track in enumerate(facts.tracks)
     ]
     return sorted(every, key=lambda p: hashlib.sha256(p.track.encode()).digest())[:sample]
+
+
+def _facts(directory: RunDirectory, hookpoint: str, number: int) -> ShardFacts:
+    return ShardFacts.from_metadata(directory.read_metadata(shard_path(hookpoint, number)))
 
 
 def _compared(
@@ -196,13 +201,13 @@ def _compared(
     limit = LIMITS[config.subject.precision]
     progress.start("recompute", len(places), "track")
     for place in places:
-        found = extract_tracks(subject, config.subject.hookpoints, corpus, [records[place.track]])
+        tracks, hookpoints = [records[place.track]], config.subject.hookpoints
+        found = extract_tracks(subject, hookpoints, corpus, tracks, padded=place.padded)
         for reason in found.reasons.values():
             yield f"track {place.track}: cannot be recomputed: {reason}"
         for hookpoint, again in found.arrays.items():
             path = shard_path(hookpoint, place.shard)
-            tensors, _ = directory.read_tensors(path)
-            off = relative_error(tensors["activations"][place.row], again[0])
+            off = relative_error(directory.read_row(path, "activations", place.row), again[0])
             if not off <= limit:
                 yield (
                     f"{path}: track {place.track} differs when recomputed: a tenth of its frames "

@@ -49,9 +49,7 @@ def make_run(
     sound = 0.1 * np.random.default_rng(1).normal(size=int(RATE * SECONDS))
     sf.write(folder / "corpus" / "sound.flac", sound, RATE)
     with directory.writer("corpus") as writer:
-        writer.write_table(
-            "corpus.parquet", table_of(TrackRecord, list(map(_track, range(tracks))))
-        )
+        writer.write_table("corpus.parquet", table_of(TrackRecord, list(map(track, range(tracks)))))
     with directory.writer("activations") as writer:
         _write_activations(writer, tracks, width, frames)
         writer.summary["tracks"] = tracks
@@ -94,7 +92,8 @@ def embed_tracks(config: RunConfig, directory: RunDirectory) -> None:
     directory.path_of("manifest.json").write_text(json.dumps(manifest))
 
 
-def _track(number: int) -> TrackRecord:
+def track(number: int) -> TrackRecord:
+    """One track of the corpus."""
     kind = number % GROUPS
     return TrackRecord(
         track=f"t{number:06d}", path="sound.flac", sha256="", seconds=SECONDS, start_seconds=0.0,

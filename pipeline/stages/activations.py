@@ -30,7 +30,7 @@ from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 from pipeline.subjects import load_subject
 from pipeline.subjects.base import DELAY_MAPPING, ActivationSource
-from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, shards_of
+from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, is_padded, shards_of
 
 FEW_GONE = 10
 SHARE_GONE = 0.01
@@ -79,7 +79,8 @@ class Shards:
             _require_corpus(len(self._tracks), self._gone)
         whole = [part for part in parts if part.tracks]
         if whole:
-            _write_shard(writer, int(piece), whole, subject)
+            padded = any(is_padded(track.seconds, subject.facts) for track in tracks)
+            _write_shard(writer, int(piece), whole, subject, padded=padded)
         writer.facts["reasons"] = reasons
 
     def is_whole(self, piece: Piece) -> bool:
@@ -112,7 +113,7 @@ class Shards:
         found = scratch.plan(key)
         if found is None:
             facts = self._subject.facts
-            shards = shards_of(list(self._tracks.values()), facts.sample_rate)
+            shards = shards_of(list(self._tracks.values()), facts)
             named = {
                 f"{number:05d}": [track.track for track in shard]
                 for number, shard in enumerate(shards)
@@ -163,7 +164,12 @@ def _require_every_split(
 
 
 def _write_shard(
-    writer: PieceWriter, number: int, parts: Sequence[Extracted], subject: ActivationSource
+    writer: PieceWriter,
+    number: int,
+    parts: Sequence[Extracted],
+    subject: ActivationSource,
+    *,
+    padded: bool,
 ) -> None:
     """Write one file per hookpoint for these tracks."""
     import numpy as np
@@ -176,6 +182,7 @@ def _write_shard(
             delay_mapping=DELAY_MAPPING,
             frame_rate=subject.facts.frame_rate,
             first_frame=subject.facts.first_full_frame,
+            padded=padded,
         )
         array = np.concatenate([part.arrays[hookpoint] for part in parts])
         path = shard_path(hookpoint, number)

@@ -31,10 +31,14 @@ class ShardFacts:
     first_frame: int
     """Audio frame of the first row; earlier frames are left out, since their inputs included the
     delay pattern's special tokens."""
+    padded: bool = False
+    """Whether the last frame of some of the tracks was filled with silence."""
 
     def to_metadata(self) -> dict[str, str]:
         """The facts as safetensors metadata, which map text to text."""
-        return {
+        # Stated only where it is so: files of whole frames are those of earlier versions.
+        padded = {"padded": "true"} if self.padded else {}
+        return padded | {
             "tracks": json.dumps(self.tracks),
             "subject_fingerprint": self.subject_fingerprint,
             "hookpoint": self.hookpoint,
@@ -53,6 +57,7 @@ class ShardFacts:
             delay_mapping=metadata["delay_mapping"],
             frame_rate=float(metadata["frame_rate"]),
             first_frame=int(metadata["first_frame"]),
+            padded=metadata.get("padded") == "true",
         )
 
 

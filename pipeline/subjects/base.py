@@ -52,6 +52,11 @@ class SubjectFacts:
     """Dimensions of the codec's latents."""
 
     @property
+    def frame_samples(self) -> int:
+        """Samples per frame."""
+        return round(self.sample_rate / self.frame_rate)
+
+    @property
     def first_full_frame(self) -> int:
         """The first frame whose step holds no special token."""
         return self.n_codebooks - 1

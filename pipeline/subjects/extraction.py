@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.corpus import audio
 from pipeline.store.tables import TrackRecord
-from pipeline.subjects.base import ActivationSource
+from pipeline.subjects.base import ActivationSource, SubjectFacts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,22 +23,33 @@ SHARD_TRACKS = 64
 """Maximum number of tracks per shard."""
 
 
-def shards_of(tracks: Sequence[TrackRecord], sample_rate: int) -> list[list[TrackRecord]]:
-    """Tracks in groups of equal length in samples, `SHARD_TRACKS` at most, longest first, so that
+def shards_of(tracks: Sequence[TrackRecord], facts: SubjectFacts) -> list[list[TrackRecord]]:
+    """Tracks in groups of equally many frames, `SHARD_TRACKS` at most, longest first, so that
     running out of memory shows at once."""
-    by_length: dict[int, list[TrackRecord]] = {}
+    by_frames: dict[int, list[TrackRecord]] = {}
     for track in tracks:
-        by_length.setdefault(round(track.seconds * sample_rate), []).append(track)
+        by_frames.setdefault(frames_of(track.seconds, facts), []).append(track)
     return [
         group[start : start + SHARD_TRACKS]
-        for _, group in sorted(by_length.items(), reverse=True)
+        for _, group in sorted(by_frames.items(), reverse=True)
         for start in range(0, len(group), SHARD_TRACKS)
     ]
 
 
+def frames_of(seconds: float, facts: SubjectFacts) -> int:
+    """The number of frames that a sound fills, the last one perhaps in part."""
+    samples = round(seconds * facts.sample_rate)
+    return -(-samples // facts.frame_samples)
+
+
+def is_padded(seconds: float, facts: SubjectFacts) -> bool:
+    """Whether a sound of this length ends within a frame, which is then filled with silence."""
+    return round(seconds * facts.sample_rate) % facts.frame_samples != 0
+
+
 @dataclass(frozen=True)
 class Extracted:
-    """The activations of some tracks of equal length."""
+    """The activations of some tracks of equally many frames."""
 
     tracks: tuple[str, ...]
     arrays: dict[str, np.ndarray]
@@ -53,9 +64,16 @@ def extract_tracks(
     hookpoints: Sequence[str],
     corpus: Path,
     tracks: Sequence[TrackRecord],
+    *,
+    padded: bool = True,
 ) -> Extracted:
-    """Activations of tracks of equal length at each hookpoint; tracks that cannot be read are
-    reported with a reason."""
+    """Activations of tracks of equally many frames at each hookpoint; tracks that cannot be read
+    are reported with a reason.
+
+    A track's last frame is filled with silence, whatever the lengths of the others, so that tracks
+    whose lengths differ by less than a frame share a batch and a file. Without `padded` the tracks
+    must have the same length: so earlier versions read them.
+    """
     import numpy as np
     import torch
 
@@ -63,7 +81,9 @@ def extract_tracks(
     sounds, reasons = dict[str, "np.ndarray"](), dict[str, str]()
     for track in tracks:
         try:
-            sounds[track.track] = _read(track, corpus, subject.facts.sample_rate)
+            sound = _read(track, corpus, subject.facts.sample_rate)
+            missing = -len(sound) % subject.facts.frame_samples if padded else 0
+            sounds[track.track] = np.pad(sound, (0, missing))
         except (audio.AudioError, OSError) as error:
             reasons[track.track] = _reason(error, corpus / track.path)
     if not sounds:
