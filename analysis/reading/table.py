@@ -34,6 +34,7 @@ from analysis.reading.columns import (
     whole,
 )
 from analysis.reading.mapping.apply import mapped
+from analysis.reading.mapping.scales import Scale
 from analysis.reading.text_files import decoded, read_bytes
 
 METHOD_LIMIT = 40
@@ -85,6 +86,8 @@ class Responses:
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     """What must be read before any figure: whose answers these are, what was pooled."""
+    scale: Scale | None = None
+    """Another scale than that of five levels, whose ratings then are its `inner` numbers."""
 
     @property
     def methods(self) -> list[str]:
@@ -111,12 +114,14 @@ def read_responses(
     data = read_bytes(path)
     name = path.name
     said: tuple[str, ...] = ()
+    scale: Scale | None = None
     if mapping is None:
         rows = _frame(name, data)
     else:
         made = mapped(path, mapping)
         rows, said = _frame(name, made.data), made.notes
-    _check_levels(name, rows)
+        scale = None if made.scale.is_five_levels else made.scale
+    _check_levels(name, rows, but=() if scale is None else ("confidence",))
     _check_identifiers(name, rows)
     given = rows["method"]
     rows = _with_keys(rows.assign(method=given.str.strip()))
@@ -132,6 +137,7 @@ def read_responses(
         accounting=accounting,
         statuses=tuple(statuses),
         notes=(*said, *_notes(rows), *_notes_on_cells(rows, given)),
+        scale=scale,
     )
 
 
@@ -226,9 +232,9 @@ def _separated_by(header: list[str]) -> str:
     return f". Are its columns separated by {named[0]}? Save it with commas" if named else ""
 
 
-def _check_levels(name: str, rows: pd.DataFrame) -> None:
+def _check_levels(name: str, rows: pd.DataFrame, but: Sequence[str] = ()) -> None:
     for column, level in LEVELS.items():
-        if column not in rows.columns:
+        if column not in rows.columns or column in but:
             continue
         bad = [value for value in rows[column].unique() if not level.allows(value)]
         if bad:
@@ -303,7 +309,8 @@ def _with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     key = rows["feature"]
     if len(runs_of(rows)) > 1:
         key = rows["run"] + RUN_SEPARATOR + rows["feature"]
-    rating = rows["confidence"].map(lambda text: whole(text) or 0).astype("int64")
+    numbers = rows["confidence"].map(lambda text: float(text) if text else 0.0)
+    rating = numbers.astype("int64") if (numbers % 1 == 0).all() else numbers
     return rows.assign(feature_key=key, rating=rating)
 
 

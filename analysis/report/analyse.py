@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.errors import AnalysisError
 from analysis.estimates.choices.comparisons import compare_choices
 from analysis.estimates.choices.outcomes import is_identification
 from analysis.estimates.clustering import WAYS
@@ -87,9 +88,18 @@ class Analysis:
     """Listeners' severity and features' difficulty, each with its table (`latent_levels`)."""
 
 
-@one_thread()
-def analyse(table_path: Path, settings: Settings) -> Analysis:
-    """Read the table and its companions and compute everything; refusals are `AnalysisError`."""
+@dataclass(frozen=True)
+class Begun:
+    """A table that is read, how it is to be analysed, and what the plan's rules exclude."""
+
+    study: Mapping[str, Any] | None
+    done: Procedure
+    read: Responses
+    excluded: Excluded
+
+
+def begin(table_path: Path, settings: Settings) -> Begun:
+    """Read the table, its study and its plan; refusals are `AnalysisError`."""
     folder = table_path.parent
     study = read_study(folder)
     done = procedure_of(settings, study, folder)
@@ -99,7 +109,23 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     done = dataclasses.replace(done, fixed=fixed(study, answered))
     done = done.after(read.ratings["participation"].nunique(), study)
-    excluded = exclude(read, folder, settings.exclusions)
+    return Begun(study, done, read, exclude(read, folder, settings.exclusions))
+
+
+@one_thread()
+def analyse(table_path: Path, settings: Settings) -> Analysis:
+    """Read the table and its companions and compute everything; refusals are `AnalysisError`."""
+    begun = begin(table_path, settings)
+    if begun.read.scale is not None:
+        raise AnalysisError(
+            f"the ratings are on another scale, {begun.read.scale.meaning}: use build_report"
+        )
+    return of_begun(begun, table_path.parent, settings)
+
+
+def of_begun(begun: Begun, folder: Path, settings: Settings) -> Analysis:
+    """Compute everything of ratings on five levels."""
+    study, done, read, excluded = begun.study, begun.done, begun.read, begun.excluded
     responses = excluded.responses
     quality = participations(read, folder)
     labels = read_labels(folder, responses)
@@ -124,7 +150,7 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
         exclusion_source=excluded.source,
         without_exclusions=_without(read, labels, excluded, settings, done),
         flags=flag_counts(quality),
-        versions=_versions(),
+        versions=versions(),
         study=study_of(study, read),
         sample=read_sample(folder, read, responses),
         comparisons=tuple(together(responses, done.pairs(responses.methods))),
@@ -282,6 +308,7 @@ def _curves(responses: Responses, labels: Labels | None) -> tuple[tuple[str, tup
     return tuple(curves)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and what computes the numbers."""
     found = {name: version(name) for name in ("numpy", "scipy", "pandas", "matplotlib")}
     return {"python": platform.python_version(), **found}

@@ -26,14 +26,18 @@ from analysis.models.rscript import r_files
 from analysis.models.rscript_bayes import bayes_files
 from analysis.models.rscript_choices import choice_files
 from analysis.models.rscript_confirmatory import confirmatory_files
+from analysis.reading.mapping.scales import Scale
 from analysis.report import figures, figures_listeners, page, sections
 from analysis.report.about.latex import latex_tables
 from analysis.report.about.paste import as_text
-from analysis.report.analyse import Analysis, analyse
+from analysis.report.analyse import Analysis, Begun, begin, of_begun
 from analysis.report.latent_scale.figures import cuts, levels
 from analysis.report.output import write_all
+from analysis.report.scales import build as scale_build
+from analysis.report.scales import estimates as scale_estimates
 from analysis.report.settings import Settings
 from analysis.report.text import spreadsheet_safe
+from analysis.threads import one_thread
 
 LATENT = {"participant": "listeners_severity", "feature": "features_difficulty"}
 """The tables of `latent_levels`."""
@@ -73,9 +77,23 @@ def build_report(
         moderators=tuple(moderators),
         mapping=mapping,
     )
-    analysis = analyse(table_path, settings)
+    with one_thread():
+        begun = begin(table_path, settings)
+        if begun.read.scale is not None:
+            return _on_another_scale(begun, begun.read.scale, out)
+        analysis = of_begun(begun, table_path.parent, settings)
     write_all(out, files(analysis, draw(analysis)))
     return analysis.summary
+
+
+def _on_another_scale(begun: Begun, scale: Scale, out: Path) -> Summary:
+    summary = scale_estimates.summary_of(begun, scale)
+    drawings = scale_build.draw(summary, begun.excluded.responses, scale)
+    made = scale_build.files(summary, drawings, scale)
+    made["estimates.csv"] = rows_csv(Estimate, summary.estimates)
+    made["tests.csv"] = rows_csv(HypothesisTest, summary.tests)
+    write_all(out, made)
+    return summary
 
 
 def draw(analysis: Analysis) -> list[figures.Figure]:

@@ -165,45 +165,68 @@ def plain(ax: Axes) -> None:
     ax.tick_params(left=False)
 
 
-def means(methods: Sequence[Ratings], estimates: Sequence[Estimate]) -> Figure:
+@dataclass(frozen=True)
+class Axis:
+    """The scale of the ratings, as an axis shows it."""
+
+    low: float = LOWEST
+    high: float = HIGHEST
+    ticks: tuple[float, ...] = SCALE
+    label: str = "confidence, 1 (not at all) to 5 (completely)"
+    what: str = "confidence"
+    """What is rated."""
+
+    @property
+    def width(self) -> float:
+        """From one end to the other."""
+        return self.high - self.low
+
+
+CONFIDENCE = Axis()
+
+
+def means(
+    methods: Sequence[Ratings], estimates: Sequence[Estimate], axis: Axis = CONFIDENCE
+) -> Figure:
     """Each participant's mean as a dot, and the method's mean with its interval above them."""
     shown = list(zip(methods, estimates, strict=True))[:MOST_ROWS]
     with canvas(0.75 + 0.62 * len(shown)) as (figure, (ax,)):
         for row, (ratings, estimate) in enumerate(shown):
             colour = method_colour(row)
             sums = ratings.by_participant()
-            x, lift = _stacked(sums.total / sums.weight)
+            x, lift = _stacked(sums.total / sums.weight, axis)
             ax.plot(
                 x, row + 0.28 - lift, "o", color=colour, alpha=0.45, markersize=3, markeredgewidth=0
             )
             whisker(ax, estimate, row - 0.18, colour)
         ax.set_yticks(range(len(shown)), [short(r.method) for r, _ in shown])
         ax.set_ylim(len(shown) - 0.5, -0.55)
-        ax.set_xlim(0.9, 5.1)
-        ax.set_xticks(SCALE)
-        ax.set_xlabel("confidence, 1 (not at all) to 5 (completely)")
+        ax.set_xlim(axis.low - axis.width / 40, axis.high + axis.width / 40)
+        ax.set_xticks(axis.ticks)
+        ax.set_xlabel(axis.label)
         ax.grid(axis="x", color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         plain(ax)
         svg = svg_of(figure, "means")
-    alt = "Mean confidence. " + " ".join(f"{clean(r.method)}: {_said(e)}." for r, e in shown)
+    said = " ".join(f"{clean(r.method)}: {_said(e)}." for r, e in shown)
+    alt = f"Mean {axis.what}. {said}"
     caption = (
-        "Mean confidence with its interval (bar), and each participant's own mean (dots, stacked "
+        f"Mean {axis.what} with its interval (bar), and each participant's own mean (dots, stacked "
         "where they coincide)."
     )
     return Figure("means", svg, alt, caption)
 
 
-def _stacked(values: Floats, bins: int = 60) -> tuple[Floats, Floats]:
+def _stacked(values: Floats, axis: Axis, bins: int = 60) -> tuple[Floats, Floats]:
     """Positions of dots, stacked in narrow bins over the scale: x, and height above the base."""
-    index = np.round((np.sort(values) - 1) / 4 * bins).astype(int)
+    index = np.round((np.sort(values) - axis.low) / axis.width * bins).astype(int)
     seen = np.zeros(bins + 1, dtype=int)
     height = np.zeros(len(index))
     for place, cell in enumerate(index):
         height[place] = seen[cell]
         seen[cell] += 1
     step = min(0.06, 0.38 / max(1, int(seen.max())))
-    return 1 + 4 * index / bins, height * step
+    return axis.low + axis.width * index / bins, height * step
 
 
 def whisker(ax: Axes, estimate: Estimate, row: float, colour: str) -> None:
@@ -221,7 +244,7 @@ def whisker(ax: Axes, estimate: Estimate, row: float, colour: str) -> None:
     ax.plot([estimate.value], [row], "o", color=colour, markersize=6.5)
 
 
-def differences(estimates: Sequence[Estimate]) -> Figure:
+def differences(estimates: Sequence[Estimate], axis: Axis = CONFIDENCE) -> Figure:
     """Differences in mean confidence with their intervals, and a line at zero."""
     shown = [e for e in estimates if e.value is not None][:MOST_ROWS]
     with canvas(0.85 + 0.4 * len(shown)) as (figure, (ax,)):
@@ -238,23 +261,25 @@ def differences(estimates: Sequence[Estimate]) -> Figure:
                 # The line at zero must not strike through the name.
                 bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
             )
-        reach = max([0.5, *(abs(v) for e in shown for v in (e.low, e.high, e.value) if v)])
+        reach = max(
+            [axis.width / 8, *(abs(v) for e in shown for v in (e.low, e.high, e.value) if v)]
+        )
         ax.set_xlim(-1.12 * reach, 1.12 * reach)
         ax.set_ylim(len(shown) - 0.5, -0.8)
         ax.set_yticks([])
-        ax.set_xlabel("difference in mean confidence (steps of the scale)")
+        ax.set_xlabel(f"difference in mean {axis.what} (steps of the scale)")
         ax.grid(axis="x", color=GRID, linewidth=0.6)
         ax.set_axisbelow(True)
         plain(ax)
         svg = svg_of(figure, "differences")
-    alt = "Differences in mean confidence. " + " ".join(
+    alt = f"Differences in mean {axis.what}. " + " ".join(
         f"{clean(e.method)}: {_said(e)}." for e in shown
     )
     return Figure(
         "differences",
         svg,
         alt,
-        "Differences in mean confidence with their intervals; the line marks no difference.",
+        f"Differences in mean {axis.what} with their intervals; the line marks no difference.",
     )
 
 

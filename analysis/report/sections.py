@@ -76,12 +76,12 @@ def report(analysis: Analysis, drawings: Sequence[Figure]) -> tuple[str, list[st
         ]
     )
     for kind in ("Table", "Figure"):
-        body = _numbered(body, kind)
+        body = numbered(body, kind)
     title = summary.study.title or summary.table
     return f"Results: {title}", [with_contents(body)]
 
 
-def _numbered(body: str, kind: str) -> str:
+def numbered(body: str, kind: str) -> str:
     """Put the numbers of tables or figures in, in the order of the page."""
     numbers = count(1)
     return re.sub(f"<b>{kind} #", lambda _: f"<b>{kind} {next(numbers)}", body)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.errors import AnalysisError, quote
-from analysis.reading.columns import HIGHEST, LEVELS, LOWEST, REQUIRED, whole
+from analysis.reading.columns import LEVELS, LOWEST, REQUIRED, whole
 from analysis.reading.mapping.mapping import FURTHER, PLACE, Joined, Mapping, read_mapping
 from analysis.reading.mapping.scales import Scale, number_in
 from analysis.reading.mapping.tables import Table, read_table
@@ -27,6 +27,8 @@ class Mapped:
 
     data: bytes
     notes: tuple[str, ...]
+    scale: Scale
+    """That of the ratings; `confidence` holds its `inner` numbers, from 1 to 5."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ class Place:
 def mapped(table_path: Path, mapping_path: Path) -> Mapped:
     """The table that the mapping makes; every refusal is an `AnalysisError` of one line."""
     mapping = read_mapping(mapping_path)
-    refuse_other_scale(mapping.scale)
     table = read_table(table_path)
     notes = [*table.notes]
     for one in mapping.join:
@@ -55,7 +56,7 @@ def mapped(table_path: Path, mapping_path: Path) -> Mapped:
         )
     _number(rows)
     notes.append(f"The table was read by {mapping_path.name}: {_how(mapping)}")
-    return Mapped(_as_csv(rows), tuple(notes))
+    return Mapped(_as_csv(rows), tuple(notes), mapping.scale)
 
 
 def _how(mapping: Mapping) -> str:
@@ -179,21 +180,22 @@ def _check_levels(response: AMapping[str, str], place: Place, where: str) -> Non
     """Refuse a cell by the number of its row in the table, before it is one of many."""
     for column, level in LEVELS.items():
         cell = response.get(column)
-        if cell is not None and column != "trial" and not level.allows(cell):
+        checked = column not in ("trial", "confidence")  # numbered below; read above
+        if cell is not None and checked and not level.allows(cell):
             own = place.columns.get(column, column)
             raise AnalysisError(f"{where}: {own} is {quote(cell)}, expected {level.meaning}")
 
 
 def _rating(cell: str, scale: Scale, where: str) -> str:
-    """A rating as a whole number from 1 to 5."""
+    """A rating as a number from 1 to 5, whole if the scale has five levels."""
     if not cell:
         return ""
     step = scale.step_of(cell)
     if step is None:
         raise AnalysisError(f"{where} is {quote(cell)}, expected {scale.meaning}")
-    if not step.is_integer():
-        raise AnalysisError(f"{where} is {quote(cell)}, between two of the scale’s five levels")
-    return str(LOWEST + int(step))
+    if scale.is_ordinal and not step.is_integer():
+        raise AnalysisError(f"{where} is {quote(cell)}, between two levels of the scale")
+    return str(LOWEST + int(step)) if scale.is_five_levels else repr(scale.inner(step))
 
 
 def _number(rows: list[dict[str, str]]) -> None:
@@ -223,11 +225,3 @@ def _as_csv(rows: list[dict[str, str]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue().encode()
-
-
-def refuse_other_scale(scale: Scale) -> None:
-    """Raise `AnalysisError` if the scale has other than five levels."""
-    if scale.steps != HIGHEST - LOWEST:
-        raise AnalysisError(
-            f"the scale, {scale.meaning}, has not five levels; the report's estimates are for five"
-        )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.errors import AnalysisError
-from analysis.reading.columns import LOWEST, SCALE
+from analysis.reading.columns import LOWEST, SCALE, WIDEST
 
 # As the site's pages say them (studyapp/models/participation.py and its translations), and some
 # that others use; lowest first.
@@ -55,6 +55,37 @@ class Scale:
     def steps(self) -> float:
         """How many steps of 1 from one end to the other."""
         return len(self.levels) - 1 if self.levels else self.highest - self.lowest
+
+    @property
+    def is_five_levels(self) -> bool:
+        """Whether it is the scale of `responses.csv`, however it is numbered or worded."""
+        return self.steps == WIDEST
+
+    @property
+    def is_ordinal(self) -> bool:
+        """Whether it has few levels, one step apart; a slider has none."""
+        return float(self.steps).is_integer() and self.steps < MOST_LEVELS
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """As the report numbers them: words from 1, two of them 0 and 1."""
+        if self.levels:
+            return (0.0, 1.0) if len(self.levels) == 2 else (1.0, float(len(self.levels)))
+        return self.lowest, self.highest
+
+    def inner(self, step: float) -> float:
+        """A step as the estimates take it: the ends are 1 and 5, which no linear one notices."""
+        return LOWEST + WIDEST * step / self.steps
+
+    def outer(self, inner: float) -> float:
+        """Such a number on the scale itself."""
+        low, high = self.ends
+        return low + (inner - LOWEST) * (high - low) / WIDEST
+
+    def outer_width(self, inner: float) -> float:
+        """The same of a difference."""
+        low, high = self.ends
+        return inner * (high - low) / WIDEST
 
     def step_of(self, cell: str) -> float | None:
         """How many steps over the lowest level a cell is; None if it is on no level."""

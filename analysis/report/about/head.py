@@ -21,7 +21,7 @@ _HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 def opening(summary: Summary) -> Iterator[str]:
     """Everything above the first section."""
     yield f"<header><h1>{escape(summary.study.title or 'Listeners’ answers to the labels')}</h1>"
-    yield paragraph(" · ".join(_facts(summary)), "quiet")
+    yield paragraph(" · ".join(facts(summary)), "quiet")
     if summary.study.design_hash:
         yield paragraph(f"Design <code>{escape(summary.study.design_hash)}</code>", "quiet")
     yield "</header>"
@@ -32,7 +32,7 @@ def opening(summary: Summary) -> Iterator[str]:
     yield CONTENTS
 
 
-def _facts(summary: Summary) -> Iterator[str]:
+def facts(summary: Summary) -> Iterator[str]:
     """Study, version and dates as far as they are known, and the counts."""
     study, counted = summary.study, summary.accounting
     plural = "s" if " and " in study.version else ""

@@ -109,7 +109,7 @@ def test_levels_are_numbers_between_two_ends_or_words(
     ("text", "change", "said"),
     [
         ("who,how,what,says\np,m,f,6\n", "", "t.csv: row 2: says is '6', expected a number"),
-        ("who,how,what,says\np,m,f,4.5\n", "", "t.csv: row 2: says is '4.5', between two of the"),
+        ("who,how,what,says\np,m,f,4.5\n", "", "t.csv: row 2: says is '4.5', between two levels"),
         ("who,how,what,says\np,,f,4\n", "", "t.csv: row 2: method is empty"),
         ("who,how,what\np,m,f\n", "", "m.toml: t.csv has no column 'says'; it has who, how, what"),
         ("who,how,what,says\np,m,f\n", "", "nothing to estimate"),
@@ -122,7 +122,7 @@ def test_levels_are_numbers_between_two_ends_or_words(
         ("who,how,what,says\np,m,f,1\n", "[keep]\nhow = 'z'\n", "m.toml: [keep] how is 'z', not a"),
         ("who,how,what,says\np,m,f,1\n", "[kept]\n", "m.toml: unknown section 'kept'; known: "),
         ("who,how,what,says\np,m,f,1\n", "[scale]\nlowest = 5\n", "m.toml: [scale] lowest is 5"),
-        ("who,how,what,says\np,m,f,1\n", "[scale]\nhighest = 7\n", "has not five levels"),
+        ("who,how,what,says\np,m,f,1.5\n", "[scale]\nhighest = 7\n", "'1.5', between two levels"),
         ("who,how,what,says\np,m,f,1\n", "x = ", "m.toml: not TOML: "),
         ("who,how,what,says\np,m,f,1\n", "[[join]]\nfile = 'no.csv'\nkey='a'\non='who'\n",
          "no.csv: no such file or directory"),

@@ -1,0 +1,8 @@
+"""The report of ratings on another scale than that of five levels: 1–7, 0–100, yes or no.
+
+What is linear in the ratings is computed as for five levels, on numbers brought to the same ends,
+and given on the scale itself: means, their differences, their tests, superiority. With at most
+eleven levels there are the ordinal mixed models too, with the data's own levels. Left out is what
+means something on five levels only, or was made for them: shares of single levels and of "4 or
+more", agreement, choices, machine scores, R scripts, LaTeX.
+"""

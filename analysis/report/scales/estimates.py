@@ -1,0 +1,97 @@
+"""What is estimated of ratings on another scale."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from analysis.estimates.comparisons import compare
+from analysis.estimates.descriptives import ALL_WAYS, mean_confidence, ratings_of, sd_confidence
+from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of, in_families
+from analysis.estimates.intervals import LEVEL
+from analysis.estimates.method_pairs import pair_of
+from analysis.estimates.results import Estimate, HypothesisTest, Summary
+from analysis.models.mixed import Mixed, describe_mixed
+from analysis.reading.mapping.scales import Scale
+from analysis.reading.plan import DEFAULT_TEST
+from analysis.reading.quality import flag_counts, participations
+from analysis.reading.study import study_of
+from analysis.report.analyse import Begun, together, versions
+
+BETWEEN = ("difference_mean_confidence", "difference_paired_by_feature", "superiority_ratings",
+           "cliffs_delta_ratings", "superiority_participant_means",
+           "cliffs_delta_participant_means")  # fmt: skip
+TESTS = ("difference_mean_confidence", "difference_paired_by_feature", "superiority_ratings",
+         "permutation_participant_means", "welch_participant_means",
+         "brunner_munzel_participant_means", "clmm_logit_wald")  # fmt: skip
+NOT_ORDINAL = "share_at_least_4"
+MEASURED = (
+    "The error rates and coverages that this program states were measured for five levels. On "
+    "other scales the same methods are used, unmeasured."
+)
+WITHOUT = (
+    "On this scale the report has means, differences and their tests only: shares of single "
+    "levels, agreement, choices and machine scores are made for five levels."
+)
+
+
+def summary_of(begun: Begun, scale: Scale) -> Summary:
+    """Every estimate and test that this scale allows, on the scale itself."""
+    done, responses = begun.done, begun.excluded.responses
+    pairs = together(responses, done.pairs(responses.methods))
+    mixed = describe_mixed(responses, pairs) if scale.is_ordinal else Mixed([], {})
+    found = [e for method in responses.methods for e in _of_method(begun, method)]
+    found += [e for e in mixed.estimates if NOT_ORDINAL not in e.name]
+    tests: list[HypothesisTest] = []
+    for a, b in pairs:
+        pair = pair_of(responses, a, b)
+        more = compare(pair, seed=done.seed, resamples=done.resamples)
+        found += [e for e in more if e.name in BETWEEN]
+        made = hypothesis_tests_of(pair, seed=done.seed, resamples=done.resamples, bound=done.bound)
+        made += mixed.tests.get((a, b), [])
+        kept = [test for test in made if test.name in TESTS]
+        tests += in_families(kept, done.family, (a, b), DEFAULT_TEST)
+    read = begun.read
+    return Summary(
+        table=responses.name, table_sha256=responses.sha256, seed=done.seed,
+        resamples=done.resamples, level=LEVEL, methods=tuple(responses.methods),
+        accounting=dataclasses.asdict(responses.accounting) | {"statuses": responses.statuses},
+        estimates=tuple(on_scale(e, scale) for e in found),
+        tests=tuple(_worded(t) for t in adjusted(tests, done.look)),
+        notes=(*responses.notes, MEASURED, WITHOUT), warnings=responses.warnings,
+        exclusions=tuple(dataclasses.asdict(e) for e in begun.excluded.exclusions),
+        exclusion_source=begun.excluded.source,
+        flags=flag_counts(participations(read, done.folder)),
+        versions=versions(), study=study_of(begun.study, read),
+        comparisons=tuple(pairs), plan_fixed=done.fixed,
+    )  # fmt: skip
+
+
+def _of_method(begun: Begun, method: str) -> Iterator[Estimate]:
+    ratings, done = ratings_of(begun.excluded.responses, method), begun.done
+    yield from mean_confidence(
+        ratings, seed=done.seed, resamples=done.resamples, level=LEVEL, ways=ALL_WAYS
+    )
+    yield sd_confidence(ratings, level=LEVEL)
+
+
+def on_scale(e: Estimate, scale: Scale) -> Estimate:
+    """An estimate in the scale's own numbers and in words that fit any scale."""
+    e = dataclasses.replace(e, label=_on(e.label, scale))
+    if e.unit != "scale":
+        return e
+    is_width = e.name.startswith(("difference", "sd_"))
+    move = scale.outer_width if is_width else scale.outer
+    value, low, high = (None if one is None else move(one) for one in (e.value, e.low, e.high))
+    return dataclasses.replace(e, value=value, low=low, high=high)
+
+
+def _on(label: str, scale: Scale) -> str:
+    low, high = scale.ends
+    return label.replace("confidence, 1 to 5", f"rating, {low:g} to {high:g}").replace(
+        "confidence", "rating"
+    )
+
+
+def _worded(test: HypothesisTest) -> HypothesisTest:
+    return dataclasses.replace(test, label=test.label.replace("confidence", "rating"))

@@ -1,0 +1,80 @@
+"""Ratings on other scales: what is linear is that of five levels, in the scale's own numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.estimates.results import Summary
+from analysis.report.build import build_report
+from tests.analysis.factories import paper_rows
+from tests.analysis.reading.shapes import as_csv
+
+COLUMNS = "".join(
+    f'{name} = "{name}"\n' for name in ("participation", "method", "feature", "trial", "confidence")
+)
+
+
+def report(folder: Path, scale: str, cells: dict[int, str]) -> Summary:
+    """The report of one study, each rating written as `cells` says."""
+    folder.mkdir()
+    rows = paper_rows(participants=8, trials=5)
+    for place, row in enumerate(rows):
+        row["feature"] = f"f{place % 20}"
+        row["confidence"] = cells[int(str(row["confidence"]))]
+    (folder / "t.csv").write_bytes(as_csv(rows))
+    (folder / "m.toml").write_text(f"[columns]\n{COLUMNS}[scale]\n{scale}\n", encoding="utf-8")
+    return build_report(folder / "t.csv", folder / "out", resamples=200, mapping=folder / "m.toml")
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    folder = tmp_path_factory.mktemp("five") / "x"
+    return report(folder, "lowest = 1\nhighest = 5", {n: str(n) for n in range(1, 6)})
+
+
+def test_a_slider_gives_the_same_means_and_p_values_and_no_ordinal_model(
+    five: Summary, tmp_path: Path
+) -> None:
+    found = report(
+        tmp_path / "x", "lowest = 0\nhighest = 100", {n: f"{25 * (n - 1)},0" for n in range(1, 6)}
+    )
+    for method in five.methods:
+        theirs, ours = (one.find("mean_confidence", method) for one in (five, found))
+        assert None not in (theirs.value, theirs.low, theirs.high)
+        for name in ("value", "low", "high"):
+            wanted = 25 * (getattr(theirs, name) - 1)
+            assert getattr(ours, name) == pytest.approx(wanted, abs=1e-9)
+    kept = {test.name: test.p for test in found.tests}
+    assert len(kept) == 6
+    assert kept == pytest.approx({t.name: t.p for t in five.tests if t.name in kept})
+    assert {"scale", "share", "none"} >= {e.unit for e in found.estimates}
+    assert not any("4" in e.label or "clmm" in e.name for e in found.estimates)
+    page = (tmp_path / "x" / "out" / "report.html").read_text(encoding="utf-8")
+    assert "The mean rating, from 0 to 100, was" in page
+    assert "1 to 5" not in page
+    assert "confidence" not in page.split("appendix")[0].split("</style>")[1]
+
+
+def test_few_levels_have_the_ordinal_model_too(five: Summary, tmp_path: Path) -> None:
+    found = report(
+        tmp_path / "x", "lowest = 0\nhighest = 8", {n: str(2 * (n - 1)) for n in range(1, 6)}
+    )
+    theirs, ours = (
+        next(e for e in one.estimates if e.name == "clmm_logit_effect") for one in (five, found)
+    )
+    assert ours.value == pytest.approx(theirs.value)
+    mean = next(e for e in five.estimates if e.name == "clmm_mean_confidence")
+    assert mean.value is not None
+    assert next(
+        e for e in found.estimates if e.name == "clmm_mean_confidence"
+    ).value == pytest.approx(2 * (mean.value - 1))
+
+
+def test_yes_and_no_are_a_share(tmp_path: Path) -> None:
+    words = {1: "no", 2: "no", 3: "no", 4: "yes", 5: "yes"}
+    found = report(tmp_path / "x", 'levels = ["no", "yes"]', words)
+    rows = paper_rows(participants=8, trials=5)
+    own = [int(str(row["confidence"])) > 3 for row in rows if row["method"] == "gemini"]
+    assert found.find("mean_confidence", "gemini").value == pytest.approx(sum(own) / len(own))
