@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def _run(options: argparse.Namespace) -> int:
 def _run_one(config: RunConfig, out: Path, options: argparse.Namespace) -> None:
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
+    if options.online:
+        config = replace(config, machine=replace(config.machine, online=True))
     until = "activations" if options.sweep else options.until
     directory = execute(config, out, progress=TqdmProgress(), until=until, redo=options.redo)
     if options.sweep:
@@ -248,6 +251,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--sweep", action="store_true",
         help="compare learning rates on validation frames after the stage activations, and end",
+    )  # fmt: skip
+    run.add_argument(
+        "--online", action="store_true",
+        help="do not store activations, but compute them when they are read; needs [sae] together",
     )  # fmt: skip
     run.set_defaults(command=_run)
 

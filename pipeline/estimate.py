@@ -58,11 +58,19 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
         tracks=tracks,
         saes=len(each) * hookpoints,
         latents=latents,
-        activation_bytes=frames * width * hookpoints * 2 if frames and width else None,
+        activation_bytes=_activation_bytes(config, frames, width),
         sae_bytes=latents * width * 2 * 4 if latents and width else None,
         summary_bytes=tracks * latents * 2 * 4 if tracks and latents else None,
         dollars_per_feature=_dollars_per_feature(config),
     )
+
+
+def _activation_bytes(config: RunConfig, frames: int | None, width: int | None) -> int | None:
+    """Size of the activation files; None if it does not follow from the config."""
+    if config.machine.online:
+        return 0
+    each = 2 * len(config.subject.hookpoints)  # float16
+    return frames * width * each if frames and width else None
 
 
 def latents_of(config: RunConfig) -> int | None:

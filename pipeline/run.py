@@ -251,6 +251,11 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
         checkpoint_fingerprint=checkpoint_fingerprint(config.sae),
     )
     directory = RunDirectory(out)
+    if config.machine.online:
+        from pipeline.subjects import online
+
+        online.require(config)
+        directory.computed = online.OnlineShards(config, directory)
     if directory.begun:
         _refuse_another(directory, parts)
         return directory

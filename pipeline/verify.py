@@ -23,7 +23,13 @@ from pipeline.files.hashing import sha256_of
 from pipeline.progress import Progress
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
 from pipeline.sae.specs import SaeSpec, specs
-from pipeline.store.activations import ShardFacts, shard_path, shard_paths
+from pipeline.store.activations import (
+    ShardFacts,
+    number_of,
+    planned,
+    shard_path,
+    shard_paths,
+)
 from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import load_subject
 from pipeline.subjects.extraction import extract_tracks
@@ -126,7 +132,7 @@ def _activations_of_another(
     directory: RunDirectory, spec: SaeSpec, facts: SaeFacts, broken: set[str]
 ) -> Iterator[str]:
     """Activation files whose subject, hookpoint or delay mapping differs from their SAE's."""
-    for path in shard_paths(directory, spec.hookpoint):
+    for path in _stored(directory, spec.hookpoint):
         if path in broken:
             continue
         shard = ShardFacts.from_metadata(directory.read_metadata(path))
@@ -140,6 +146,11 @@ def _activations_of_another(
             )
         except PipelineError as error:
             yield f"{path}: {error}"
+
+
+def _stored(directory: RunDirectory, hookpoint: str) -> list[str]:
+    """The activation files of a hookpoint; none in a run that does not store them."""
+    return shard_paths(directory, hookpoint) if planned(directory) is None else []
 
 
 class Place(NamedTuple):
@@ -181,7 +192,7 @@ def _places(directory: RunDirectory, config: RunConfig, sample: int) -> list[Pla
     hookpoint = config.subject.hookpoints[0]
     every = [
         Place(number, row, track, facts.padded)
-        for number in range(len(shard_paths(directory, hookpoint)))
+        for number in map(number_of, _stored(directory, hookpoint))
         for facts in [_facts(directory, hookpoint, number)]
         for row, track in enumerate(facts.tracks)
     ]

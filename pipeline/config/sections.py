@@ -406,6 +406,10 @@ class MachineConfig:
     snapshot_steps: int = 1000
     """The training of an SAE is stored every so many steps, and a killed run continues from there;
     0 for never. An SAE that is finished before the stage is, is stored in any case."""
+    online: bool = False
+    """Do not store activations, but compute them when they are read, at all hookpoints in one pass;
+    the results are the same. The shards that were computed last are kept, up to `memory_gb`; those
+    that are wanted after that are computed again. Needs `[sae] together`."""
     confined: bool = False
     """Exclude recordings that the corpus lists but that lie outside its folder (after following
     links). The site sets this for researchers who may not read this machine's files."""

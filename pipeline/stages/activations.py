@@ -6,6 +6,9 @@ once, and all hookpoints are read in one forward pass. A track whose file is mis
 since the stage `corpus`, or whose activations do not fit into float16, is set aside with its reason
 in `activations/set_aside.parquet`, counted and reported; later stages do not use it. If more than a
 few tracks can no longer be read, the corpus as a whole has probably moved, and the stage fails.
+
+Under `[machine] online` nothing is computed here: the stage writes `activations/shards.json`, and
+whoever needs activations computes them (`pipeline.subjects.online`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -21,16 +24,23 @@ from pipeline.config import RunConfig
 from pipeline.corpus.reasons import by_kind
 from pipeline.corpus.tracks import SET_ASIDE, usable_tracks
 from pipeline.errors import PipelineError
-from pipeline.parallel import Advance, map_in_threads
+from pipeline.parallel import Advance
 from pipeline.pieces import key_of
 from pipeline.progress import Progress
-from pipeline.store.activations import ShardFacts, shard_path
+from pipeline.store.activations import PLAN, ShardFacts, shard_path
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import SetAsideRecord, TrackRecord, table_of
 from pipeline.store.writers import Piece, PieceWriter, StageWriter
 from pipeline.subjects import load_subject
-from pipeline.subjects.base import DELAY_MAPPING, ActivationSource
-from pipeline.subjects.extraction import SINCE, Extracted, extract_tracks, is_padded, shards_of
+from pipeline.subjects.base import ActivationSource, SubjectFacts
+from pipeline.subjects.extraction import (
+    SINCE,
+    extracted,
+    is_padded,
+    shard_arrays,
+    shard_facts,
+    shards_of,
+)
 
 FEW_GONE = 10
 SHARE_GONE = 0.01
@@ -61,27 +71,27 @@ class Shards:
         """Reasons of the tracks that this process could not read."""
 
     def sizes(self) -> Mapping[str, int]:
-        """The number of tracks of each shard."""
+        """The number of tracks of each shard; no shard if they are not stored."""
+        if self._config.machine.online:
+            return {}
         return {name: len(tracks) for name, tracks in self._plan["shards"].items()}
 
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Write one file per hookpoint; none if no track of the shard has activations."""
-        machine, subject = self._config.machine, self._subject
-        tracks = [self._tracks[name] for name in self._plan["shards"][piece]]
-        hookpoints, corpus = self._config.subject.hookpoints, self._config.corpus.folder()
-        read = partial(extract_tracks, subject, hookpoints, corpus)
+        subject, names = self._subject, self._plan["shards"][piece]
         parts, reasons = [], dict[str, str]()
-        for part in map_in_threads(read, _batches(tracks, machine.batch_tracks), machine.workers):
+        for part in extracted(subject, self._config, [self._tracks[name] for name in names]):
             parts.append(part)
             advance(len(part.tracks) + len(part.reasons))
             reasons |= part.reasons
             self._gone |= _gone(part.reasons)
             _require_corpus(len(self._tracks), self._gone)
-        whole = [part for part in parts if part.tracks]
-        if whole:
-            padded = any(is_padded(track.seconds, subject.facts) for track in tracks)
-            _write_shard(writer, int(piece), whole, subject, padded=padded)
         writer.facts["reasons"] = reasons
+        read = [name for name in names if name not in reasons]
+        for hookpoint, array in shard_arrays(parts).items():
+            facts = self._facts_of(hookpoint, read, of=names)
+            path = shard_path(hookpoint, int(piece))
+            writer.write_tensors(path, {"activations": array}, facts.to_metadata())
 
     def is_whole(self, piece: Piece) -> bool:
         """Whether all files could be read: a disk may be back."""
@@ -99,11 +109,27 @@ class Shards:
         used = [track for track in tracks if track.track not in reasons]
         _require_every_split(tracks, used, reasons)
         writer.summary.update({"tracks": len(used), "subject": self._plan["subject"]})
+        if self._config.machine.online:
+            writer.write_json(PLAN, self._listed())
         if reasons:
             writer.write_table(SET_ASIDE, table_of(SetAsideRecord, _aside(reasons)))
             writer.summary["set_aside"] = by_kind(reasons.values())
             for reason, n in writer.summary["set_aside"].items():
                 progress.note(f"excluded: {n} × {reason}")
+
+    def _listed(self) -> dict[str, dict[str, str]]:
+        """The metadata of each shard, without a hookpoint."""
+        listed = {}
+        for name, tracks in self._plan["shards"].items():
+            listed[name] = self._facts_of("", tracks, of=tracks).to_metadata()
+            del listed[name]["hookpoint"]
+        return listed
+
+    def _facts_of(self, hookpoint: str, tracks: Sequence[str], *, of: Sequence[str]) -> ShardFacts:
+        """The metadata of the file of a shard that was planned `of` these tracks."""
+        facts = SubjectFacts(**self._plan["subject"])
+        padded = any(is_padded(self._tracks[name].seconds, facts) for name in of)
+        return shard_facts(facts, hookpoint, tracks, padded=padded)
 
     @cached_property
     def _plan(self) -> dict[str, Any]:
@@ -161,33 +187,3 @@ def _require_every_split(
             f"no track of the split {', '.join(empty)} could be read: {len(reasons)} of "
             f"{len(tracks)} tracks were excluded ({why}); is the corpus still where it was?"
         )
-
-
-def _write_shard(
-    writer: PieceWriter,
-    number: int,
-    parts: Sequence[Extracted],
-    subject: ActivationSource,
-    *,
-    padded: bool,
-) -> None:
-    """Write one file per hookpoint for these tracks."""
-    import numpy as np
-
-    for hookpoint in parts[0].arrays:
-        facts = ShardFacts(
-            tracks=tuple(track for part in parts for track in part.tracks),
-            subject_fingerprint=subject.facts.fingerprint,
-            hookpoint=hookpoint,
-            delay_mapping=DELAY_MAPPING,
-            frame_rate=subject.facts.frame_rate,
-            first_frame=subject.facts.first_full_frame,
-            padded=padded,
-        )
-        array = np.concatenate([part.arrays[hookpoint] for part in parts])
-        path = shard_path(hookpoint, number)
-        writer.write_tensors(path, {"activations": array}, facts.to_metadata())
-
-
-def _batches(tracks: list[TrackRecord], size: int) -> list[list[TrackRecord]]:
-    return [tracks[start : start + size] for start in range(0, len(tracks), size)]

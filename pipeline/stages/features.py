@@ -33,10 +33,12 @@ class OfSaes:
     stage = "features"
     made_from: tuple[str, ...] = ("corpus", "activations", "sae")
     unit = "track"
-    at_once = 1  # Each SAE uses all of `machine.workers` for its tracks.
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
         self._config, self._directory = config, directory
+        # Each SAE uses all of `machine.workers` for its tracks. But activations that are not stored
+        # are computed once for all who read them at about the same time.
+        self.at_once = len(directory.sae_names()) if config.machine.online else 1
 
     def sizes(self) -> Mapping[str, int]:
         """The number of tracks that each SAE reads."""

@@ -50,10 +50,11 @@ class Trainings:
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
         self._config, self._directory = config, directory
-        self.at_once = config.machine.workers
         width = int(directory.summary("activations")["subject"]["width"])
         self._wanted = list(specs(config, width))
         self._groups = _groups(self._wanted, together=config.sae.together)
+        # Activations that are not stored are computed for all hookpoints at once.
+        self.at_once = len(self._groups) if config.machine.online else config.machine.workers
 
     def sizes(self) -> Mapping[str, int]:
         """The number of steps of each training, over all its SAEs."""
@@ -112,7 +113,8 @@ def _train(
     frames = TrainingFrames(directory, hookpoint, splits["train"])
     wanted = [_wanted(spec, config, directory) for spec in group]
     if config.sae.together:
-        order_seed = seed_of(config.sae.seed, hookpoint)
+        # One order for all hookpoints: what is computed for one is then wanted by the others next.
+        order_seed = seed_of(config.sae.seed, "")
         trained = train_together(
             wanted, frames, order_seed=order_seed, device=device, advance=advance
         )

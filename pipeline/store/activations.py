@@ -2,20 +2,28 @@
 
 All tracks of a shard have the same number of frames, so that one array holds them. The metadata of
 every file give the subject's fingerprint, the hookpoint and the delay mapping, so that no file can
-be mistaken for another's.
+be mistaken for another's. A run that does not store activations (`run --online`) has the list
+`PLAN` in their place.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.errors import PipelineError
 from pipeline.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+PLAN = "activations/shards.json"
+"""Which tracks are in which shard, in a run that does not store activations."""
+SHARD = re.compile(r"activations/([^/]+)/(\d{5,})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,40 @@ def shard_path(hookpoint: str, number: int) -> str:
     return f"activations/{hookpoint}/{number:05d}.safetensors"
 
 
+def named_in(relative: str) -> tuple[str, str] | None:
+    """Hookpoint and number of the shard that a path names; None for any other path."""
+    found = SHARD.fullmatch(relative)
+    return None if found is None else (found[1], found[2])
+
+
+def number_of(path: str) -> int:
+    """The number of a shard. Numbers may be missing: of shards none of whose tracks was read."""
+    return int(path.rpartition("/")[2].partition(".")[0])
+
+
+def planned(directory: RunDirectory) -> dict[str, dict[str, str]] | None:
+    """The metadata, but for the hookpoint, of each shard of a run that does not store activations;
+    None if it stores them, or has none yet."""
+    if PLAN not in directory.manifest()["stages"].get("activations", {}).get("files", {}):
+        return None
+    found: dict[str, dict[str, str]] = directory.read_json(PLAN)
+    return found
+
+
 def shard_paths(directory: RunDirectory, hookpoint: str) -> list[str]:
-    """The shards of a hookpoint that the manifest lists, in order."""
+    """The shards of a hookpoint, in order: those that the manifest lists, or those that are
+    computed when they are read.
+
+    Raises `PipelineError` if the run does not store them and they cannot be computed here.
+    """
     files = directory.manifest()["stages"]["activations"]["files"]
+    if PLAN in files:
+        if directory.computed is None:
+            raise PipelineError(
+                f"the activations of {directory.path} are not stored: continue the run with "
+                "--online; other commands cannot read them"
+            )
+        return [shard_path(hookpoint, int(number)) for number in sorted(planned(directory) or {})]
     return sorted(name for name in files if name.startswith(f"activations/{hookpoint}/"))
 
 

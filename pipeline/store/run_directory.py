@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipeline.errors import BusyError, PipelineError
 from pipeline.files.text import decoded, json_of
@@ -38,11 +38,26 @@ RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
 
 
+class Computed(Protocol):
+    """Files that are computed when they are read, in place of stored ones."""
+
+    def has(self, relative: str) -> bool:
+        """Whether this file is one of them."""
+
+    def read(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Tensors and metadata, as they would be stored."""
+
+    def metadata(self, relative: str) -> dict[str, str]:
+        """Metadata only."""
+
+
 class RunDirectory:
     """One run's files: reading them, and writing new ones through `writer`."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).resolve()
+        self.computed: Computed | None = None
+        """Set for a run whose activations are not stored."""
 
     @property
     def begun(self) -> bool:
@@ -104,6 +119,8 @@ class RunDirectory:
 
     def read_tensors(self, relative: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Tensors and metadata of a safetensors file of the run."""
+        if self.computed is not None and self.computed.has(relative):
+            return self.computed.read(relative)
         return all_tensors(self.path_of(relative))
 
     def tensor_file(self, relative: str) -> TensorFile:
@@ -117,12 +134,17 @@ class RunDirectory:
 
     def read_row(self, relative: str, name: str, row: int) -> np.ndarray:
         """One row of the tensor `name` along its first axis, without reading the other rows."""
+        if self.computed is not None and self.computed.has(relative):
+            found: np.ndarray = self.computed.read(relative)[0][name][row]
+            return found
         with opened_tensors(self.path_of(relative)) as opened:
             array: np.ndarray = opened.get_slice(name)[row]
             return array
 
     def read_metadata(self, relative: str) -> dict[str, str]:
         """Metadata of a safetensors file of the run, without its tensors."""
+        if self.computed is not None and self.computed.has(relative):
+            return self.computed.metadata(relative)
         with opened_tensors(self.path_of(relative)) as opened:
             return opened.metadata() or {}
 

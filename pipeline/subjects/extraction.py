@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.config import RunConfig
 from pipeline.corpus import audio
+from pipeline.parallel import map_in_threads
+from pipeline.store.activations import ShardFacts
 from pipeline.store.tables import TrackRecord
-from pipeline.subjects.base import ActivationSource, SubjectFacts
+from pipeline.subjects.base import DELAY_MAPPING, ActivationSource, SubjectFacts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,6 +101,42 @@ def extract_tracks(
         for name, hidden in subject.activations(codes, hookpoints).items()
     }
     return _without_overflow(tuple(sounds), found, reasons)
+
+
+def extracted(
+    subject: ActivationSource, config: RunConfig, tracks: Sequence[TrackRecord]
+) -> Iterator[Extracted]:
+    """The activations of the tracks of a shard, a batch at a time, in order."""
+    size = config.machine.batch_tracks
+    batches = [tracks[start : start + size] for start in range(0, len(tracks), size)]
+    read = partial(extract_tracks, subject, config.subject.hookpoints, config.corpus.folder())
+    return map_in_threads(read, batches, config.machine.workers)
+
+
+def shard_arrays(parts: Sequence[Extracted]) -> dict[str, np.ndarray]:
+    """What the activation files of a shard hold, by hookpoint; empty if it has no track."""
+    import numpy as np
+
+    whole = [part for part in parts if part.tracks]
+    return {
+        hookpoint: np.concatenate([part.arrays[hookpoint] for part in whole])
+        for hookpoint in (whole[0].arrays if whole else ())
+    }
+
+
+def shard_facts(
+    facts: SubjectFacts, hookpoint: str, tracks: Sequence[str], *, padded: bool
+) -> ShardFacts:
+    """The metadata of an activation file."""
+    return ShardFacts(
+        tracks=tuple(tracks),
+        subject_fingerprint=facts.fingerprint,
+        hookpoint=hookpoint,
+        delay_mapping=DELAY_MAPPING,
+        frame_rate=facts.frame_rate,
+        first_frame=facts.first_full_frame,
+        padded=padded,
+    )
 
 
 def _without_overflow(

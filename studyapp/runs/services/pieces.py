@@ -43,6 +43,8 @@ def share(*, run: Run, record: StageRecord, lease: jobs.JobLease, config: RunCon
 
     if outages.with_retries(partial(jobs.await_pieces, lease)):
         return True
+    if config.machine.online:  # One process computes the activations for all.
+        return False
     own = lease.job.pieces.filter(piece__startswith=f"{record.stage}/")
     if failed := own.filter(state=Job.State.FAILED).first():
         raise RunError(failed.error)
