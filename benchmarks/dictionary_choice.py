@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.corpus.planted import Planted, planted_concepts
 from pipeline.errors import PipelineError
 from pipeline.recovery.choice import grades, subsets, validation_aurocs
-from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.table import ENOUGH_TRACKS, FOUND
 from pipeline.store.run_directory import RunDirectory
 

@@ -165,21 +165,44 @@ def _paper(options: argparse.Namespace) -> int:
 
 
 def _steer(options: argparse.Namespace) -> int:
-    from pipeline.stages.steering import steer
-    from pipeline.steering.settings import SteeringConfig
+    from pipeline.steering.settings import EvaluationConfig, SteeringConfig
     from pipeline.store.run_directory import RunDirectory
 
+    named = (
+        "features", "prompt", "seconds", "takes", "halves", "seed", "when", "beta_quantile",
+        "method", "pairs",
+    )  # fmt: skip
+    evaluated = ("rows", "random_directions")
     chosen = {
         name: getattr(options, name)
-        for name in ("features", "prompt", "seconds", "takes", "halves", "seed")
+        for name in (*named, *(evaluated if options.evaluate else ()))
         if getattr(options, name) is not None
     }
-    if options.alpha:
-        chosen["alphas"] = tuple(options.alpha)
-    directory = RunDirectory(options.dir)
-    steer(SteeringConfig(**chosen), directory, progress=TqdmProgress(), device=options.device)
+    lists = {"alpha": "alphas", "intervention": "interventions", "schedule": "schedule"}
+    if options.evaluate:
+        lists["sae"] = "saes"
+    for option, name in lists.items():
+        if getattr(options, option):
+            chosen[name] = tuple(getattr(options, option))
+    directory, progress = RunDirectory(options.dir), TqdmProgress()
+    if options.evaluate:
+        from pipeline.stages.steering_evaluation import evaluate
+        from pipeline.steering.table import lines
+
+        evaluate(EvaluationConfig(**chosen), directory, progress=progress, device=options.device)
+        print("\n".join(lines(directory)))
+        return 0
+    from pipeline.stages.steering import steer
+
+    steer(SteeringConfig(**chosen), directory, progress=progress, device=options.device)
     print(f"{directory.path_of('steering')}: clips with and without steering")
     return 0
+
+
+def _point(text: str) -> tuple[float, float]:
+    """SECONDS:WEIGHT; raises `ValueError` for anything else."""
+    seconds, weight = text.split(":")
+    return float(seconds), float(weight)
 
 
 def _count(text: str) -> int:
@@ -322,9 +345,46 @@ def _parser() -> argparse.ArgumentParser:
     )
     steering.add_argument(
         "--halves",
-        choices=("both", "conditional"),
+        choices=("both", "conditional", "unconditional"),
         help="steer both halves of the classifier-free guidance batch, or one",
     )
+    steering.add_argument(
+        "--intervention", action="append", metavar="NAME",
+        help="what to do, a name in pipeline/steering/interventions.py; may be given repeatedly",
+    )  # fmt: skip
+    steering.add_argument(
+        "--when", choices=("all", "prefill", "decode"),
+        help="steer in all steps, in the first only, or in all but the first",
+    )  # fmt: skip
+    steering.add_argument(
+        "--schedule", type=_point, action="append", metavar="SECONDS:WEIGHT",
+        help="a point of the strength over time, interpolated; may be given repeatedly",
+    )  # fmt: skip
+    steering.add_argument(
+        "--beta-quantile", type=float, metavar="Q",
+        help="take this quantile over the exemplars for β; default: 1, the largest",
+    )  # fmt: skip
+    steering.add_argument(
+        "--method", help="whose labels are the prompts and the texts to compare with"
+    )
+    steering.add_argument(
+        "--pairs", metavar="FILE.toml",
+        help="paired prompts for mean-difference, such as fixtures/steering_pairs.toml",
+    )  # fmt: skip
+    steering.add_argument(
+        "--evaluate", action="store_true",
+        help="measure what interventions do, beside random directions, and print the tables",
+    )  # fmt: skip
+    steering.add_argument(
+        "--sae", action="append", metavar="NAME", help="with --evaluate: only this SAE; repeatable"
+    )
+    steering.add_argument(
+        "--rows", type=int, metavar="N", help="with --evaluate: clips generated at once"
+    )
+    steering.add_argument(
+        "--random-directions", type=int, metavar="N",
+        help="with --evaluate: random directions that every feature is compared with",
+    )  # fmt: skip
     steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
     steering.set_defaults(command=_steer)
 

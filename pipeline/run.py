@@ -46,7 +46,10 @@ STAGE_FUNCTIONS: dict[str, str] = {
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 ADOPTION = "pipeline.stages.adoption.run"
 
-MADE_OF = {"quality": "sae", "steering": "exemplars", "recovery": "features", "benchmark": "labels"}
+MADE_OF = {
+    "quality": "sae", "steering": "exemplars", "steering-evaluation": "labels",
+    "recovery": "features", "benchmark": "labels",
+}  # fmt: skip
 """Manifest entries written by separate commands, and the last stage that each of them reads."""
 
 RECORDED_PACKAGES = (

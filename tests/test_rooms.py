@@ -100,7 +100,7 @@ def test_the_rooms_keep_their_order(package: str, copies: dict[str, Path]) -> No
         ),
         # One that a function hides counts like any other.
         ("pipeline/clap/backends.py", "def f():\n    import pipeline.identity", "rooms below"),
-        ("pipeline/recovery/planted.py", "import pipeline.stages.corpus", "know pipeline's stages"),
+        ("pipeline/recovery/probe.py", "import pipeline.stages.corpus", "know pipeline's stages"),
         ("pipeline/subjects/hooks.py", "import pipeline.subjects.convert", "no cycle"),
         ("pipeline/loose.py", "", "rooms below"),
     ],

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.corpus.planted import Planted, planted_concepts
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
@@ -22,7 +23,6 @@ from pipeline.recovery.controls import RANDOM_DECODER, WITHOUT_BLOCKS, standin
 from pipeline.recovery.detection import BestCandidate, Candidates, best_candidates, latents
 from pipeline.recovery.directions import untrained
 from pipeline.recovery.naming import Division, Naming, divide, grade_names
-from pipeline.recovery.planted import Planted, planted_concepts
 from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
 from pipeline.recovery.stored import read_back

@@ -15,8 +15,8 @@ from itertools import compress
 import numpy as np
 
 from pipeline.auroc import auroc_matrix
+from pipeline.corpus.planted import Planted, split_mask
 from pipeline.features.summaries import matrices, open_summaries
-from pipeline.recovery.planted import Planted, split_mask
 from pipeline.sae.checkpoint import load
 from pipeline.store.run_directory import RunDirectory
 

@@ -14,9 +14,9 @@ from itertools import compress
 import numpy as np
 
 from pipeline.auroc import auroc, auroc_matrix, average_precision
+from pipeline.corpus.planted import Planted, split_mask
 from pipeline.errors import PipelineError
 from pipeline.features.summaries import Summaries, matrices, open_summaries
-from pipeline.recovery.planted import Planted, split_mask
 from pipeline.sae.specs import feature_key
 from pipeline.store.run_directory import RunDirectory
 

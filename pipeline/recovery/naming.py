@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.corpus.planted import Planted
 from pipeline.recovery.detection import Candidates, aurocs_on_test, aurocs_on_train, latents
 from pipeline.recovery.mentions import says
-from pipeline.recovery.planted import Planted
 from pipeline.store.run_directory import RunDirectory
 
 CANDIDATES = 5

@@ -16,8 +16,8 @@ from itertools import compress
 import numpy as np
 
 from pipeline.auroc import auroc
+from pipeline.corpus.planted import Planted, split_mask
 from pipeline.progress import Progress
-from pipeline.recovery.planted import Planted, split_mask
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 

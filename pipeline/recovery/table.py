@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.config import RunConfig, config_from_dict
+from pipeline.corpus.planted import planted_concepts
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
 from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
 from pipeline.recovery.detection import BestCandidate, detections
-from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.stored import read_back
 from pipeline.store.run_directory import RunDirectory

@@ -1,31 +1,32 @@
 """The steered clips of one SAE's features, and the same clips without steering.
 
-A clip is generated with x' = x + α β_j W_dec[j] at the SAE's hookpoint in every step, by
-`pipeline.subjects`. With the same seed and prompt the clip without it is what α = 0 would give, so
-the two differ by the intervention only.
+A clip is generated with x' = x + α β_j W_dec[j] at the SAE's hookpoint in every step, or under
+another of `INTERVENTIONS`, by `pipeline.subjects`. With the same seed and prompt the clip without
+it is what α = 0 would give, so the two differ by the intervention only.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.corpus import audio
 from pipeline.progress import Progress
-from pipeline.sae import checkpoint
+from pipeline.steering.interventions import Asked, Material, asked
+from pipeline.steering.material import material_of
 from pipeline.steering.settings import SteeringConfig
-from pipeline.steering.vectors import drawn_features, largest_over_exemplars, vector_of
+from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
     SteeringRecord,
 )
 from pipeline.store.writers import StageWriter
-from pipeline.subjects.base import Generated, Intervention
+from pipeline.subjects.base import Generated, Request
 
-Clips = dict[int, tuple[str, Generated]]
-"""For each seed the hash of the clip without steering, and the clip."""
+BATCH = 16
+"""Clips between two steps of the progress bar."""
 
 
 def steer_sae(
@@ -36,51 +37,73 @@ def steer_sae(
     name: str,
     progress: Progress,
 ) -> list[SteeringRecord]:
-    """Generate and store all clips of one SAE; one record per feature, α and seed."""
-    # 1) β of each feature, and the features that are steered.
-    stored = checkpoint.load(directory, name)
-    largest = largest_over_exemplars(directory, stored)
-    features = [f for f in drawn_features(directory, name, config) if f.feature in largest]
-    progress.start(f"steering {name}", len(features) * len(config.alphas) * config.takes, "clip")
-    # 2) Clips without steering, one per seed.
-    plain = _plain_clips(config, writer, subject, name) if features else {}
+    """Generate and store all clips of one SAE; one record per feature, intervention, α and seed."""
+    # 1) The features that are steered, and what is done for each.
+    material = material_of(directory, name, config, subject)
+    drawn = [f.feature for f in drawn_features(directory, name, config)]
+    features = [feature for feature in drawn if feature in material.features]
+    wanted = [
+        _Wanted(feature, intervention, alpha, config.seed + take, made)
+        for feature in (*features, *material.pairs)
+        for intervention in config.interventions
+        for alpha in config.alphas
+        if (made := asked(material, intervention, feature, alpha)) is not None
+        for take in range(config.takes)
+    ]
+    progress.start(f"steering {name}", len(wanted), "clip")
+    # 2) Clips without steering, one per seed: they are the same for all features.
+    seeds = [config.seed + take for take in range(config.takes)] if wanted else []
+    made = subject.generate_many([Request(config.prompt, seed) for seed in seeds], config.seconds)
+    plain = {
+        seed: (_store(writer, subject, name, one), one)
+        for seed, one in zip(seeds, made, strict=True)
+    }
     # 3) Steered clips.
     records = []
-    for feature in features:
-        vector = vector_of(stored, feature.index)
-        for alpha in config.alphas:
-            strength = alpha * largest[feature.feature]
-            intervention = Intervention(vector, strength, config.halves)
-            for seed, (plain_clip, without) in plain.items():
-                made = subject.generate(config.prompt, config.seconds, seed, [intervention])
-                records.append(
-                    SteeringRecord(
-                        feature=feature.feature,
-                        hookpoint=vector.hookpoint,
-                        alpha=alpha,
-                        beta=largest[feature.feature],
-                        halves=config.halves,
-                        prompt=config.prompt,
-                        seed=seed,
-                        seconds=config.seconds,
-                        clip=_store(writer, subject, name, made),
-                        plain_clip=plain_clip,
-                        changed_share=float((made.codes != without.codes).float().mean()),
-                    )
-                )
-                progress.advance()
+    for start in range(0, len(wanted), BATCH):
+        part = wanted[start : start + BATCH]
+        requests = [Request(one.asked.prompt, one.seed, one.asked.interventions) for one in part]
+        clips = subject.generate_many(requests, config.seconds)
+        for one, clip in zip(part, clips, strict=True):
+            stored = _store(writer, subject, name, clip)
+            records.append(_record(config, material, one, stored, plain[one.seed], clip))
+        progress.advance(len(part))
     progress.finish()
     return records
 
 
-def _plain_clips(config: SteeringConfig, writer: StageWriter, subject: Any, name: str) -> Clips:
-    """The music without steering, once per seed: it is the same for all features."""
-    clips: Clips = {}
-    for take in range(config.takes):
-        seed = config.seed + take
-        made = subject.generate(config.prompt, config.seconds, seed)
-        clips[seed] = (_store(writer, subject, name, made), made)
-    return clips
+class _Wanted(NamedTuple):
+    """One steered clip."""
+
+    feature: str
+    intervention: str
+    alpha: float
+    seed: int
+    asked: Asked
+
+
+def _record(
+    config: SteeringConfig,
+    material: Material,
+    one: _Wanted,
+    stored: str,
+    plain: tuple[str, Generated],
+    clip: Generated,
+) -> SteeringRecord:
+    return SteeringRecord(
+        feature=one.feature,
+        hookpoint=material.stored.facts.hookpoint,
+        alpha=one.alpha,
+        beta=material.betas[one.feature],
+        halves=config.halves,
+        prompt=one.asked.prompt,
+        seed=one.seed,
+        seconds=config.seconds,
+        clip=stored,
+        plain_clip=plain[0],
+        changed_share=float((clip.codes != plain[1].codes).float().mean()),
+        intervention=one.intervention,
+    )
 
 
 def _store(writer: StageWriter, subject: Any, name: str, made: Generated) -> str:

@@ -1,11 +1,11 @@
-"""The settings of a steering."""
+"""The settings of a steering, and of its evaluation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
-from pipeline.subjects.base import HALVES
+from pipeline.subjects.base import HALVES, WHEN
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,23 @@ class SteeringConfig:
     """Number of seeds per feature and α."""
     halves: str = "both"
     """Which half of the batch is steered under classifier-free guidance, which computes each step
-    with the prompt and without: `both`, or `conditional` only."""
+    with the prompt and without: `both`, `conditional` or `unconditional`."""
     seed: int = 0
+    interventions: tuple[str, ...] = ("add",)
+    """Names in `pipeline.steering.interventions.INTERVENTIONS`."""
+    when: str = "all"
+    """In which steps: `all`, `prefill` (the first only) or `decode` (all that follow)."""
+    schedule: tuple[tuple[float, float], ...] = ()
+    """Points (seconds, weight) between which the strength is interpolated; 1 throughout if there
+    are none."""
+    beta_quantile: float = 1.0
+    """β is this quantile of the feature's largest activations in each exemplar; 1 is the largest
+    of all, as in the paper."""
+    method: str = ""
+    """The method whose best label is the prompt of the intervention `prompt`, and the text that
+    music is compared with; by default the run's first that has labels."""
+    pairs: str = ""
+    """A TOML file of paired prompts for the intervention `mean-difference`."""
 
     def __post_init__(self) -> None:
         if min(self.features, self.takes, self.seconds) <= 0:
@@ -32,8 +47,48 @@ class SteeringConfig:
                 f"features is {self.features}, takes {self.takes}, seconds {self.seconds:g}; each "
                 "must be over 0"
             )
-        if not self.alphas or self.halves not in HALVES:
+        if not self.alphas or len(set(self.alphas)) < len(self.alphas):
+            raise PipelineError(f"alphas is {list(self.alphas)}; it must name different strengths")
+        for name, value, known in (("halves", self.halves, HALVES), ("when", self.when, WHEN)):
+            if value not in known:
+                raise PipelineError(f"{name} is {value!r}; known: {', '.join(known)}")
+        if not 0 < self.beta_quantile <= 1:
             raise PipelineError(
-                f"alphas is {list(self.alphas)} and halves {self.halves!r}; there must be at least "
-                f"one alpha, and halves must be one of {', '.join(HALVES)}"
+                f"beta_quantile is {self.beta_quantile:g}; it must be over 0 and at most 1"
+            )
+
+
+EVALUATED = (
+    "add", "clamp", "ablate", "exemplar-difference", "mean-difference", "prompt",
+    "random-direction", "random-feature", "equal-rate-feature",
+)  # fmt: skip
+"""The interventions that an evaluation compares."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(SteeringConfig):
+    """What an evaluation generates and measures."""
+
+    features: int = 100
+    alphas: tuple[float, ...] = (0.5, 1.0, 2.0)
+    takes: int = 4
+    interventions: tuple[str, ...] = EVALUATED
+    random_directions: int = 20
+    """Random directions per SAE that every feature is compared with."""
+    rows: int = 16
+    """Number of clips that are generated at once."""
+    saes: tuple[str, ...] = ()
+    """Names of the SAEs to evaluate; all by default."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 1.0 not in self.alphas or min(self.alphas) <= 0:
+            raise PipelineError(
+                f"alphas is {list(self.alphas)}; an evaluation needs 1, the paper's, and none of 0 "
+                "or less, at which nothing changes"
+            )
+        if self.random_directions < 2 or self.rows < 1:
+            raise PipelineError(
+                f"random_directions is {self.random_directions} and rows {self.rows}; a "
+                "distribution needs at least 2 directions, and a batch 1 row"
             )

@@ -242,6 +242,165 @@ class SteeringRecord:
     clip: str = column("SHA-256 of steering/NAME/clips/CLIP.flac, steered")
     plain_clip: str = column("SHA-256 of the same without steering")
     changed_share: float = column("tokens that differ between the two, of all")
+    intervention: str = column(
+        "what was done, a name in pipeline/steering/interventions.py", default="add"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectRecord:
+    """`steering/NAME.effects.parquet`: what one clip shows of one feature, beside the clip without
+    steering of the same seed; written by `python -m pipeline steer DIR --evaluate`. The audio is
+    not kept: it can be generated again from its row."""
+
+    feature: str = column("NAME/INDEX, or pair/NAME for a pair of prompts")
+    intervention: str = column(
+        "a name in pipeline/steering/interventions.py, or random-pool: one of the directions that "
+        "every feature is compared with"
+    )
+    draw: int = column("number of the random-pool's direction; 0 for other interventions")
+    hookpoint: str = column("where the stream is changed")
+    alpha: float = column("α: the dose")
+    beta: float = column(
+        "β that α is a multiple of: the feature's, or the one given to a direction of random-pool",
+        "raw activation",
+    )
+    norm: float | None = column(
+        "length of the added vector; null where none of fixed length is", "raw activation"
+    )
+    prompt: str = column("the text that is generated from")
+    seed: int = column("of the drawing, the same with and without")
+    seconds: float = column("length of the clip", "s")
+    changed_share: float = column("tokens that differ from those without steering, of all")
+    similarity: float | None = column(
+        "mean CLAP cosine to the feature's exemplars; for a pair, to its positive prompts less "
+        "that to its negative ones"
+    )
+    similarity_plain: float | None = column("the same without steering")
+    label: str = column("the text of the next two columns; empty if there is none")
+    label_similarity: float | None = column("CLAP cosine to the label")
+    label_similarity_plain: float | None = column("the same without steering")
+    concept: str = column("the planted concept that the feature detects; empty if none")
+    concept_score: float | None = column("log-odds of that concept, by a classifier of sound")
+    concept_score_plain: float | None = column("the same without steering")
+    own_activation: float | None = column(
+        "mean over frames, when the audio is read again", "normalised activation"
+    )
+    own_activation_plain: float | None = column(
+        "the same without steering", "normalised activation"
+    )
+    own_moved: float | None = column(
+        "own_activation less own_activation_plain, in standard deviations over validation tracks"
+    )
+    others_moved: float = column(
+        "mean absolute change of the other kept features, in the same unit"
+    )
+    concepts_moved: float | None = column("mean absolute change of the other concepts", "log-odds")
+    loudness_lufs: float | None = column("integrated loudness; null for silence", "LUFS")
+    silent_share: float = column("windows of 50 ms under −60 dB, of all")
+    clipped_share: float = column("samples at full scale, of all")
+    repetition: float = column("stretches of 8 frames that occurred before, of all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlopeRecord:
+    """`steering/NAME.slopes.parquet`: the dose slope of one feature under one intervention, beside
+    those of the random directions towards the same feature; see `pipeline/steering/slopes.py`."""
+
+    feature: str = column("NAME/INDEX, or pair/NAME")
+    intervention: str = column("as in NAME.effects.parquet, without random-pool")
+    measure: str = column("similarity, label_similarity or concept_score")
+    slope: float = column("rise of the measure per unit of α, mean over seeds")
+    low: float | None = column("lower end of its 95 % interval over seeds; null for one seed")
+    high: float | None = column("upper end")
+    seeds: int = column("seeds behind it")
+    random_slope: float = column("mean slope of the random directions, at this feature's β")
+    random_deviation: float = column("standard deviation over the random directions")
+    random_below: int = column("random directions with a smaller slope")
+    random_directions: int = column("of how many")
+    p: float = column("one-sided: a random direction has a slope as large")
+    q: float = column("the same after Benjamini and Hochberg, over features")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanSlopeRecord:
+    """`steering/slopes.parquet`: the mean dose slope of an intervention over the features of one
+    SAE, with intervals clustered by feature and by seed."""
+
+    sae: str = column("name of the SAE")
+    hookpoint: str = column("where the stream is changed")
+    intervention: str = column("as in NAME.effects.parquet, without random-pool")
+    measure: str = column("similarity, label_similarity or concept_score")
+    features: int = column("features behind it")
+    seeds: int = column("seeds behind it")
+    random_directions: int = column("random directions behind the comparison")
+    slope: float = column("mean rise of the measure per unit of α")
+    low: float | None = column("lower end of its 95 % interval; null for one feature or seed")
+    high: float | None = column("upper end")
+    above_random: float = column("slope less the mean slope of the random directions")
+    above_low: float | None = column("lower end of its 95 % interval")
+    above_high: float | None = column("upper end")
+    p: float | None = column("two-sided, of above_random")
+    beating: int = column("features whose q against the random directions is at most 0.05")
+    own_raised: float | None = column(
+        "share of features whose own activation is higher at α = 1 when the audio is read again"
+    )
+    own_moved: float | None = column("mean own_moved at α = 1")
+    others_moved: float = column("mean others_moved at α = 1")
+    frechet: float | None = column("Fréchet distance of the clips at α = 1 to the exemplars, CLAP")
+    frechet_plain: float | None = column("the same of the clips without steering")
+    loudness_lufs: float | None = column("mean at α = 1", "LUFS")
+    silent_share: float = column("mean at α = 1")
+    clipped_share: float = column("mean at α = 1")
+    repetition: float = column("mean at α = 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImprovedRecord:
+    """`steering/table2.parquet`: Table 2 of the paper for one SAE and intervention, at α = 1,
+    beside random directions. A feature is improved if the mean over seeds of its clips' similarity
+    to the exemplars is larger than without steering."""
+
+    sae: str = column("name of the SAE")
+    hookpoint: str = column("where the stream is changed")
+    intervention: str = column("as in NAME.effects.parquet, without random-pool")
+    kept: int = column("features that the SAE kept")
+    tried: int = column("features that were steered, drawn from these")
+    seeds: int = column("seeds per feature")
+    improved: int = column("features improved")
+    low: float = column("lower end of the share's 95 % interval (Wilson)")
+    high: float = column("upper end")
+    random_tried: int = column("the same features, each steered along a random direction of its β")
+    random_improved: int = column("improved by these")
+    random_low: float | None = column("lower end of the share's 95 % interval (Wilson)")
+    random_high: float | None = column("upper end")
+    p: float | None = column("exact McNemar test of the two counts, two-sided")
+    pool_share: float = column("mean share of the random-pool's directions that improve a feature")
+    improved_one_seed: int = column("features improved by the first seed only, as in the paper")
+
+
+@dataclass(frozen=True)
+class OutputScoreRecord:
+    """`steering/NAME.output-scores.parquet`: how far a kept feature moves the model's heads in one
+    forward pass; see `pipeline/steering/output_score.py`."""
+
+    feature: str = column("NAME/INDEX")
+    rank: int = column("1 is the largest score")
+    beta: float = column("β of the feature: the length of the added vector", "raw activation")
+    score: float = column("divergence of the next code's distribution, mean over heads", "nats")
+    random_score: float = column("mean of random directions of the median β", "nats")
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """`steering/selection.parquet`: does the output score predict what steering does?"""
+
+    sae: str = column("name of the SAE")
+    measure: str = column("similarity, label_similarity or concept_score")
+    features: int = column("evaluated features behind it")
+    rho: float = column("Spearman's rank correlation of the score with the slope of `add`")
+    low: float = column("lower end of its 95 % interval (Bonett and Wright)")
+    high: float = column("upper end")
 
 
 def schema_of(cls: type) -> pa.Schema:

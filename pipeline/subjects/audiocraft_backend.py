@@ -102,9 +102,21 @@ class AudiocraftSubject:
         from pipeline.subjects.delay import delayed_ids
         from pipeline.subjects.losses import code_losses
 
-        ids = delayed_ids(codes, special=self._lm.special_token_id).to(self._device)
-        null = self._null_condition(len(codes))
-        return code_losses(lambda: self._lm(ids, [], null), ids, self.stream, hookpoint, put)
+        ids = delayed_ids(codes, special=self.special).to(self._device)
+        return code_losses(lambda: self._logits(ids), ids, self.stream, hookpoint, put)
+
+    def steered_logits(
+        self, codes: torch.Tensor, rows: Sequence[Sequence[Intervention]]
+    ) -> torch.Tensor:
+        """Logits [row, codebook, step, card] of the next codes; unconditional."""
+        from pipeline.subjects.losses import steered_logits
+
+        return steered_logits(self._logits, codes.to(self._device), rows, self)
+
+    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits [batch, codebook, step, card] over delayed codes [batch, codebook, step]."""
+        logits: torch.Tensor = self._lm(ids, [], self._null_condition(len(ids)))
+        return logits
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""

@@ -235,10 +235,20 @@ class Subject(Protocol):
         [batch, codebook, frame]; with `put`, after that was put in the stream's place at the
         hookpoint. Both concern only steps that hold no special token, see `subjects.losses`."""
 
+    def steered_logits(
+        self, codes: torch.Tensor, rows: Sequence[Sequence[Intervention]]
+    ) -> torch.Tensor:
+        """Logits [row, codebook, step, card] float32 of the next codes, on the CPU, for codes [row,
+        codebook, frame] with the interventions of each row; unconditional, without steps that hold
+        special tokens."""
+
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """The input of the codec's decoder for codes [batch, codebook, frame]: Σ_q e_q[code_q], the
         sum of their codebook vectors (residual vector quantisation: Défossez et al., EnCodec, arXiv
         2210.13438), [batch, frame, d] float32, on the CPU."""
+
+    def play(self, codes: torch.Tensor) -> torch.Tensor:
+        """Audio [row, sample] float32 of codes [row, codebook, frame], on the CPU."""
 
     def generate(
         self,

@@ -1,16 +1,18 @@
-"""How well a subject predicts given codes, with its own stream or another in its place."""
+"""How a subject predicts given codes: with its own stream, another in its place, or steered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.subjects.base import Replacement
+from pipeline.subjects.base import Intervention, Replacement, SubjectFacts
+from pipeline.subjects.delay import delayed_ids
+from pipeline.subjects.hooks import refuse_foreign
 
 if TYPE_CHECKING:
     from pipeline.subjects.hooks import ResidualStream
@@ -45,3 +47,30 @@ def code_losses(
         logits.permute(0, 3, 1, 2).double(), ids[:, :, first + 1 :], reduction="none"
     )
     return losses.mean(dim=(0, 2)).cpu()
+
+
+class Steered(Protocol):
+    """What `steered_logits` needs of a subject."""
+
+    facts: SubjectFacts
+    stream: ResidualStream
+
+    @property
+    def special(self) -> int: ...
+
+
+def steered_logits(
+    logits_of: Callable[[Tensor], Tensor],
+    codes: Tensor,
+    rows: Sequence[Sequence[Intervention]],
+    subject: Steered,
+) -> Tensor:
+    """Logits [row, codebook, step, card] float32, on the CPU, over codes [row, codebook, frame]
+    with the interventions of each row, without steps that hold special tokens or follow the last
+    frame. Raises `PipelineError` if a vector belongs to a different subject."""
+    for interventions in rows:
+        refuse_foreign(interventions, subject.facts)
+    ids = delayed_ids(codes, special=subject.special)
+    within = subject.stream.steered(rows, frame_rate=subject.facts.frame_rate)
+    with torch.inference_mode(), within:
+        return logits_of(ids)[:, :, ids.shape[1] : -1].float().cpu()

@@ -105,15 +105,22 @@ class TransformersSubject:
         from pipeline.subjects.delay import delayed_ids
         from pipeline.subjects.losses import code_losses
 
-        ids = delayed_ids(codes, special=int(self._decoder.config.pad_token_id)).to(self._device)
+        ids = delayed_ids(codes, special=self.special).to(self._device)
+        return code_losses(lambda: self._logits(ids), ids, self.stream, hookpoint, put)
 
-        def logits_of() -> torch.Tensor:
-            # [batch × codebook, step, card].
-            found = self._language_model(input_ids=ids.flatten(0, 1), use_cache=False).logits
-            logits: torch.Tensor = found.unflatten(0, ids.shape[:2])
-            return logits
+    def steered_logits(
+        self, codes: torch.Tensor, rows: Sequence[Sequence[Intervention]]
+    ) -> torch.Tensor:
+        """Logits [row, codebook, step, card] of the next codes; unconditional."""
+        from pipeline.subjects.losses import steered_logits
 
-        return code_losses(logits_of, ids, self.stream, hookpoint, put)
+        return steered_logits(self._logits, codes.to(self._device), rows, self)
+
+    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits [batch, codebook, step, card] over delayed codes [batch, codebook, step]."""
+        found = self._language_model(input_ids=ids.flatten(0, 1), use_cache=False).logits
+        logits: torch.Tensor = found.unflatten(0, ids.shape[:2])
+        return logits
 
     def codec_latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Σ_q e_q[code_q], the sum of the codes' vectors [batch, frame, d] float32, on the CPU."""

@@ -12,10 +12,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.config import config_from_dict
+from pipeline.corpus.planted import planted_concepts
 from pipeline.progress import SilentProgress
 from pipeline.recovery.choice import best_set, grades, subsets
 from pipeline.recovery.controls import standin
-from pipeline.recovery.planted import planted_concepts
 from pipeline.sae import checkpoint
 from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.features.dense import as_earlier_versions, dense

@@ -11,10 +11,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.__main__ import main
+from pipeline.corpus.planted import planted_concepts
 from pipeline.errors import PipelineError
 from pipeline.progress import SilentProgress
 from pipeline.recovery.detection import BestCandidate, detections
-from pipeline.recovery.planted import planted_concepts
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.report import found, meaning, report_lines
 from pipeline.recovery.stored import read_back

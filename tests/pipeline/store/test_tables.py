@@ -9,14 +9,20 @@ import pytest
 
 from pipeline.store import tables
 from pipeline.store.tables import (
+    EffectRecord,
     ExemplarRecord,
     FeatureRecord,
+    ImprovedRecord,
     LabelCandidate,
+    MeanSlopeRecord,
     NeighbourRecord,
+    OutputScoreRecord,
     OverallRecord,
     QualityRecord,
     ScoreRecord,
+    SelectionRecord,
     SetAsideRecord,
+    SlopeRecord,
     SteeringRecord,
     TrackRecord,
     TrainingRecord,
@@ -28,6 +34,7 @@ from pipeline.store.tables import (
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
     OverallRecord, QualityRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
+    EffectRecord, SlopeRecord, MeanSlopeRecord, ImprovedRecord, OutputScoreRecord, SelectionRecord,
 ]  # fmt: skip
 
 
