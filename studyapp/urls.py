@@ -181,6 +181,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         participations.participation,
         name="participation",
     ),
+    path(
+        "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/withdraw",
+        participations.withdraw_participation,
+        name="withdraw-participation",
+    ),
     path("studies/<slug:slug>/<int:version>/preview", preview.preview_study, name="preview-study"),
     path("studies/<slug:slug>/<int:version>/edit", drafts.edit_study, name="edit-study"),
     path(

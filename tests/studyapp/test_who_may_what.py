@@ -197,6 +197,9 @@ TABLE: dict[str, Row] = {
     "study": Row(PAGE, viewer, version), "study-flags": Row(PAGE, viewer, version),
     "participations": Row(PAGE, viewer, version),
     "participation": Row(PAGE, viewer, lambda a: [*a.version, a.participation.identifier]),
+    "withdraw-participation": Row(
+        "POST", editor, lambda a: [*a.version, a.participation.identifier], {"reason": "asked"}
+    ),
     "preview-study": Row("POST", viewer, version),
     "recruitment": Row(PAGE, viewer, version),
     "recruitment-settings": Row("POST", editor, version, {"entry": "link", "service": "none"}),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
+from studyapp.core.errors import StudyError
 from studyapp.core.numbers import whole
+from studyapp.core.permissions import may
+from studyapp.models import Role
 from studyapp.monitoring.selectors import participations as selectors
 from studyapp.monitoring.selectors import timeline
+from studyapp.participation.services.withdrawal import WITHDRAWABLE, withdraw_on_request
 from studyapp.studies.services import blinding
 from studyapp.studies.views.access import study_for
 
@@ -36,5 +41,26 @@ def participation(request: HttpRequest, slug: str, version: int, identifier: str
         "moments": timeline.moments(found),
         "trials": timeline.shown_trials(found),
         "blind": not blinding.may_be_seen(study),
+        "can_withdraw": found.status in WITHDRAWABLE
+        and may(request.user, study.project, Role.EDITOR),
     }
     return render(request, "researcher/participation.html", context)
+
+
+@require_POST
+def withdraw_participation(
+    request: HttpRequest, slug: str, version: int, identifier: str
+) -> HttpResponse:
+    """Erase what someone gave who asked for it, for example by e-mail."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    found = selectors.named(study, identifier)
+    if found is None:
+        raise Http404(f"There is no participation {identifier}.")
+    try:
+        reason = request.POST.get("reason", "")
+        withdraw_on_request(participation=found, reason=reason, user=request.user)
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    else:
+        messages.success(request, f"{found} is withdrawn and its answers are erased.")
+    return redirect("participation", slug, version, identifier)

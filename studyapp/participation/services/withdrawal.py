@@ -9,12 +9,17 @@ contain a withdrawn row.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import transaction
 
-from studyapp.core import clock
+from studyapp.core import audit, clock
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Event, Participation, StepRecord, Trial
 from studyapp.participation.services import assignment
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
 
 WITHDRAWABLE = (
     Participation.Status.ACTIVE,
@@ -44,6 +49,26 @@ def withdraw(*, participation: Participation) -> Participation:
         _clear_row(row)
     participation.refresh_from_db()
     return participation
+
+
+def withdraw_on_request(
+    *, participation: Participation, reason: str, user: User | AnonymousUser | None
+) -> None:
+    """Withdraw someone who asked for it, by e-mail for example; recorded with the reason.
+
+    Raises `ParticipationError` without a reason, and as `withdraw` does.
+    """
+    if not reason.strip():
+        raise ParticipationError("give a reason for the withdrawal, without names")
+    if participation.status == Participation.Status.WITHDRAWN:
+        raise ParticipationError(f"{participation} was withdrawn before")
+    with transaction.atomic():
+        withdraw(participation=participation)
+        audit.note(
+            user=user, action="withdrew a participation", target=participation.study,
+            project=participation.study.project, participation=participation.identifier,
+            reason=reason.strip()[:500],
+        )  # fmt: skip
 
 
 def _delete_answers(row: Participation) -> None:
