@@ -47,6 +47,10 @@ class TakenPartError(NotInvitedError):
     """The person already has a participation in the study, under another submission."""
 
 
+class TookPartBeforeError(NotInvitedError):
+    """The person took part in an earlier study whose participants this one excludes."""
+
+
 class UnknownSubmissionError(NotInvitedError):
     """The recruiting service does not know the submission that the link names."""
 

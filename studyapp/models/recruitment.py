@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from studyapp.models.series import StudySeries
 from studyapp.models.studies import Study
 
 
@@ -25,6 +26,7 @@ class Recruitment(models.Model):
     class Service(models.TextChoices):
         NONE = "none", "none"
         PROLIFIC = "prolific", "Prolific"
+        OTHER = "other", "Another service, by its addresses"
 
     study = models.OneToOneField(Study, on_delete=models.CASCADE, related_name="recruitment")
     entry = models.CharField(max_length=10, choices=Entry.choices, default=Entry.LINK)
@@ -35,6 +37,16 @@ class Recruitment(models.Model):
     """Payment for a complete participation; empty if the study does not state it."""
     currency = models.CharField(max_length=3, blank=True)
     """Of the payment, ISO 4217."""
+    service_name = models.CharField(max_length=40, blank=True)
+    """What participants know another service as; empty for Prolific."""
+    person_parameter = models.CharField(max_length=40, blank=True)
+    """In another service's link, the parameter that identifies a person, such as `survey_code`."""
+    session_parameter = models.CharField(max_length=40, blank=True)
+    """The same for the person's submission, if there is one."""
+    return_address = models.CharField(max_length=500, blank=True)
+    """Where another service takes people back, with placeholders such as {code} and {person}."""
+    excluded = models.ManyToManyField(StudySeries, blank=True, related_name="+")
+    """Studies of the same project: whoever took part in one cannot begin this one."""
     reconciled_at = models.DateTimeField(null=True, blank=True)
     """When the service's list of submissions was last compared with the participations."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from studyapp.models import Recruitment
+from studyapp.models import Recruitment, Study
+from studyapp.recruitment import selectors
+from studyapp.recruitment.services.configuration import OtherService
 from studyapp.recruitment.services.intents import CATEGORIES, MOST_BONUS, REASON_CHARACTERS
 from studyapp.recruitment.services.prolific_study import Draft
 
@@ -17,19 +20,63 @@ else:
     RecruitmentForm = forms.ModelForm
 
 
+OTHER = tuple(field.name for field in fields(OtherService))
+
+
 class SettingsForm(RecruitmentForm):
     """Who may enter, through which service, for which payment."""
 
     class Meta:
         model = Recruitment
-        fields = ("entry", "service", "external_study", "payment", "currency")
+        fields = (
+            "entry", "service", "external_study", "payment", "currency", "service_name",
+            "person_parameter", "session_parameter", "return_address", "excluded",
+        )  # fmt: skip
+        widgets = {"excluded": forms.CheckboxSelectMultiple}
         labels = {
             "entry": "Who may enter",
             "service": "Recruiting service",
             "external_study": "Study ID at the service",
             "payment": "Payment for a complete participation",
             "currency": "Currency, such as EUR",
+            "service_name": "Another service’s name, as participants know it",
+            "person_parameter": "Parameter of its link that identifies a person",
+            "session_parameter": "Parameter that identifies a submission, if there is one",
+            "return_address": "Where it takes people back",
+            "excluded": "Whoever took part in these studies cannot begin",
         }
+        help_texts = {
+            "person_parameter": "For SONA, survey_code; for CloudResearch, participantId. Only a "
+            "keyed hash of its value is stored, so that each person can take part only once.",
+            "return_address": "{code} stands for the completion code, {ending} for the kind of "
+            "end (complete, screened_out, no_consent …), {person} and {session} for what the "
+            "link had, such as https://….sona-systems.com/webstudy_credit.aspx?experiment_id=1"
+            "&credit_token=…&survey_code={person}",
+            "excluded": "As far as both studies know people by the same service’s identifiers.",
+        }
+
+    def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
+        """Offer the other studies of the project."""
+        super().__init__(*args, **kwargs)
+        offered: Any = self.fields["excluded"]
+        offered.queryset = selectors.series_of_project(study)
+        if not offered.queryset.exists():
+            del self.fields["excluded"]
+
+    def main(self) -> list[forms.BoundField]:
+        """The fields that every study needs."""
+        others = {*OTHER, "excluded"}
+        return [self[name] for name in self.fields if name not in others]
+
+    def of_another(self) -> list[forms.BoundField]:
+        """The fields of another service than Prolific."""
+        return [self[name] for name in OTHER]
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `configuration.configure`."""
+        data = dict(self.cleaned_data)
+        other = OtherService(**{name: data.pop(name) for name in OTHER})
+        return data | {"other": other}
 
     def clean_currency(self) -> str:
         """In capitals."""

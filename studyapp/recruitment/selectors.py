@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studyapp.models import EntryToken, Participation, Recruitment, RecruitmentAction, Study
+from django.db.models import Q, QuerySet
+
+from studyapp.models import (
+    EntryToken,
+    Participation,
+    Recruitment,
+    RecruitmentAction,
+    Study,
+    StudySeries,
+)
 
 
 def of_study(study: Study) -> Recruitment:
@@ -50,6 +59,33 @@ def of_person(study: Study, person_key: str) -> Participation | None:
         return None
     found = Participation.objects.filter(study__series=study.series_id, person_key=person_key)
     return found.first()
+
+
+def took_part_before(study: Study, person_key: str) -> bool:
+    """Whether the person consented to a study whose participants this study excludes."""
+    if not person_key:
+        return False
+    earlier = Recruitment.excluded.through.objects.filter(recruitment__study=study)
+    found = Participation.objects.filter(
+        person_key=person_key, study__series__in=earlier.values("studyseries")
+    )
+    took_part = Q(status=Participation.Status.WITHDRAWN) | Q(consented_at__isnull=False)
+    return found.filter(took_part).exists()
+
+
+def series_of_project(study: Study) -> QuerySet[StudySeries]:
+    """Return the other studies of the same project; of nobody's studies, none."""
+    if study.project_id is None:
+        return StudySeries.objects.none()
+    return StudySeries.objects.filter(project=study.project_id).exclude(pk=study.series_id)
+
+
+def version_before(study: Study) -> Recruitment | None:
+    """Return the recruitment of the newest earlier version of the study that has one."""
+    found = Recruitment.objects.filter(
+        study__series=study.series_id, study__version__lt=study.version
+    )
+    return found.order_by("-study__version").first()
 
 
 def by_service(study: Study) -> list[Participation]:

@@ -54,11 +54,13 @@ def recruitment(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     context = {
         "study": study,
         "recruitment": row,
-        "settings_form": SettingsForm(instance=row),
+        "settings_form": SettingsForm(instance=row if row.pk else None, study=study),
         "unresolved": [(one, names.get(one.target, "")) for one in unresolved],
         "done": [(one, names.get(one.target, "")) for one in done],
         "is_prolific": row.service == Recruitment.Service.PROLIFIC,
         "can_edit": may(request.user, study.project, Role.EDITOR),
+        "missing": configuration.missing_codes(study),
+        "link": _link(request, study, row),
     }
     return render(request, "researcher/recruitment.html", context)
 
@@ -67,16 +69,20 @@ def recruitment(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 def change_settings(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """Change how the study recruits, while it is open too."""
     study = study_for(request, slug, version, Role.EDITOR)
-    form = SettingsForm(request.POST)
+    form = SettingsForm(request.POST, study=study)
     if not form.is_valid():
         messages.error(request, f"{first_error(form)}")
         return redirect("recruitment", slug, version)
     try:
-        configuration.configure(study=study, **form.cleaned_data)
+        if study.state == Study.State.DRAFT:
+            raise StudyError("a draft's recruitment is set under Edit, in the step Recruitment")
+        configuration.configure(study=study, **form.settings())
     except StudyError as error:
         messages.error(request, f"{error}.")
     else:
-        plain = {name: str(value) for name, value in form.cleaned_data.items()}
+        excluded = ", ".join(str(one) for one in form.cleaned_data.get("excluded", ()))
+        given = form.cleaned_data | {"excluded": excluded}
+        plain = {name: str(given[name]) for name in form.changed_data}
         audit.note(
             user=request.user, action="set recruitment", target=study, project=study.project,
             **plain,
@@ -153,7 +159,7 @@ def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
     kind, given, user = request.POST.get("kind", ""), request.POST, request.user
     targets = given.getlist("target")
     if kind == Kind.CREATE:
-        draft = _valid(DraftForm(given)).draft(_link(request, study))
+        draft = _valid(DraftForm(given)).draft(_link(request, study, selectors.of_study(study)))
         return intents.create(study=study, draft=draft, user=user)
     if kind == Kind.PUBLISH:
         return intents.publish(study=study, user=user)
@@ -200,6 +206,10 @@ def _first_draft(study: Study) -> dict[str, Any]:
     return {"places": frames.places(study), "minutes": max(minutes, 1)}
 
 
-def _link(request: HttpRequest, study: Study) -> str:
+def _link(request: HttpRequest, study: Study, row: Recruitment) -> str:
+    """The link for the study's recruiting service."""
     link = request.build_absolute_uri(reverse("start", args=[study.slug]))
-    return link + PROLIFIC_PLACEHOLDERS
+    if row.service == Recruitment.Service.PROLIFIC:
+        return link + PROLIFIC_PLACEHOLDERS
+    names = filter(None, (row.person_parameter, row.session_parameter))
+    return f"{link}?{'&'.join(f'{name}=…' for name in names)}" if row.person_parameter else link

@@ -17,6 +17,7 @@ from studyapp.core.errors import (
     StudyFullError,
     StudyUnavailableError,
     TakenPartError,
+    TookPartBeforeError,
 )
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
@@ -40,7 +41,8 @@ def begin(
 
     Raises `StudyUnavailableError` unless the study is open, `StudyFullError` when no place is
     free, `NotInvitedError` when the token `entry` is used up, `TakenPartError` when the person
-    already takes part through another submission, `CrowdedError` when too many participations
+    already takes part through another submission, `TookPartBeforeError` when the person took part
+    in a study that this one excludes, `CrowdedError` when too many participations
     have begun from `address` today.
     """
     known = selectors.by_external_key(slug=study.slug, key=external_key)
@@ -48,6 +50,8 @@ def begin(
         return known
     if recruitment_selectors.of_person(study, person_key) is not None:
         raise TakenPartError("the person already takes part through another submission")
+    if recruitment_selectors.took_part_before(study, person_key):
+        raise TookPartBeforeError("the person took part in a study that this one excludes")
     if study.state != Study.State.OPEN:
         raise StudyUnavailableError(f"{study} is {study.state}")
     if assignment.is_full(study, simulated=simulated):

@@ -80,6 +80,13 @@ TEXTS = {
             "the link that you started with."
         ),
     ),
+    "took_part_before": (
+        _("You have taken part in an earlier study"),
+        _(
+            "People who took part in it cannot begin this one. Thank you for your interest. "
+            "Nothing was recorded."
+        ),
+    ),
     "lost": (
         _("We cannot find your place"),
         _(
@@ -142,6 +149,7 @@ AT_PROLIFIC = {
     "frozen": RETURN,
     "closed": RETURN,
     "crowded": RETURN,
+    "took_part_before": RETURN,
     "closed_midway": ASK_FOR_PAYMENT,
     "timed_out": ASK_FOR_PAYMENT,
     "place_lost": _(
@@ -181,27 +189,37 @@ def ending(
     if participation is not None:
         context["participation"] = participation  # the footer links to the withdrawal
         context |= {"code": participation.ending_code, **leaving(request, participation)}
-    if study is not None and _is_from_service(request, participation):
-        context |= _at_service(kind, study)
+    if study is not None and _is_from_service(request, study, participation):
+        context |= _at_service(request, kind, study)
     with translation.override(language):
         return render(request, "participant/ending.html", context, status=status)
 
 
-def _at_service(kind: str, study: Study) -> dict[str, Any]:
+def _at_service(request: HttpRequest, kind: str, study: Study) -> dict[str, Any]:
     """The code and the way back of an ending that is no participation's own, or else advice."""
-    if kind in CODES and (code := study.codes.get(CODES[kind])):
-        way_back = entry.way_back_with(study=study, code=code)
-        return {"code": code, "way_back": way_back, "leave_seconds": LEAVE_SECONDS}
-    if kind in AT_PROLIFIC:
-        return {"advice": AT_PROLIFIC[kind], "submissions": entry.submissions_page(study)}
+    ending = CODES.get(kind, "")
+    code = study.codes.get(ending, "")
+    way_back = ending and entry.way_back_with(
+        study=study, code=code, ending=ending, origin=visitor.origin_of(request, study)
+    )
+    if way_back:
+        return {"code": code, "way_back": way_back, **_named(study, LEAVE_SECONDS)}
+    if kind in AT_PROLIFIC and (submissions := entry.submissions_page(study)):
+        return {"advice": AT_PROLIFIC[kind], "submissions": submissions}
     return {}
 
 
-def _is_from_service(request: HttpRequest, participation: Participation | None) -> bool:
+def _named(study: Study, seconds: int) -> dict[str, Any]:
+    return {"service_name": entry.service_name(study), "leave_seconds": seconds}
+
+
+def _is_from_service(
+    request: HttpRequest, study: Study, participation: Participation | None
+) -> bool:
     """Whether a recruiting service sent the visitor, who may not have a participation yet."""
     if participation is not None:
         return entry.came_by_service(participation)
-    return bool(request.GET.get("PROLIFIC_PID"))
+    return bool(request.GET.get(entry.parameters_of(study).person))
 
 
 def _kind(kind: str, participation: Participation | None) -> str:
@@ -214,8 +232,9 @@ def leaving(
     request: HttpRequest, participation: Participation, *, seconds: int = LEAVE_SECONDS
 ) -> dict[str, Any]:
     """Where an ending leads: back to the recruiting service, or to the next participant's turn."""
+    origin = visitor.origin_of(request, participation.study)
     return {
-        "leave_seconds": seconds,
-        "way_back": entry.way_back(participation=participation),
+        **_named(participation.study, seconds),
+        "way_back": entry.way_back(participation=participation, origin=origin),
         "is_kiosk": visitor.kiosk_token(request, participation.study.slug) is not None,
     }

@@ -17,6 +17,7 @@ from studyapp.core.errors import (
     StudyFullError,
     StudyUnavailableError,
     TakenPartError,
+    TookPartBeforeError,
     UnknownSubmissionError,
 )
 from studyapp.models import EntryToken, Participation, Study
@@ -34,6 +35,7 @@ from studyapp.studies.selectors import studies
 REFUSED_ENTRY = {
     BrokenLinkError: "broken_link",
     TakenPartError: "taken_part",
+    TookPartBeforeError: "took_part_before",
     UnknownSubmissionError: "unknown_submission",
 }
 """Error → the ending that explains it."""
@@ -75,6 +77,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         return HttpResponse() if studies.by_link(slug) else ending(request, "unknown", status=404)
     response = redirect_to_step_page(participation)
     visitor.remember(response, participation)
+    visitor.remember_origin(request, response, participation.study)
     return response
 
 
@@ -94,7 +97,7 @@ def _arrival(request: HttpRequest, slug: str) -> Arrival:
     Raises `NotInvitedError` for a token that is unknown or revoked, `BrokenLinkError` if the
     service's identifiers are missing.
     """
-    identity = visitor.identity(request)
+    identity = visitor.identity(request, slug)
     if identity is not None:
         return Arrival(identity, None, _known(request, slug, identity))
     if "t" in request.GET:

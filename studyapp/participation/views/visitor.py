@@ -6,6 +6,8 @@ keyed hash of what a recruiting service sends. After the first redirect, no URL 
 
 from __future__ import annotations
 
+import json
+
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
@@ -15,27 +17,66 @@ from django.utils import translation
 from studyapp.core.errors import NotInvitedError
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
-from studyapp.recruitment.services import identities, tokens
+from studyapp.recruitment.services import entry, identities, tokens
+from studyapp.studies.selectors import studies
 
 COOKIE = "place"
 COOKIE_SALT = "earwitness.place"
 COOKIE_SECONDS = 60 * 60 * 24 * 30
+ORIGIN_COOKIE = "origin"
+ORIGIN_SALT = "earwitness.origin"
 KIOSK_COOKIE = "kiosk"
 KIOSK_SALT = "earwitness.kiosk"
 SIMULATION_SALT = "earwitness.simulation"
 SIMULATION_SECONDS = 60 * 60 * 24
 
 
-def identity(request: HttpRequest) -> identities.Identity | None:
+def identity(request: HttpRequest, slug: str) -> identities.Identity | None:
     """Who the visitor is according to the recruiting service; None if the link is not from one.
 
     Raises `BrokenLinkError` if the link is from one but the identifiers are not filled in.
     """
-    if "PROLIFIC_PID" not in request.GET:
+    names = entry.parameters_of(studies.by_link(slug))
+    if names.person not in request.GET:
         return None
-    given = request.GET
-    pid, session = given["PROLIFIC_PID"].strip(), given.get("SESSION_ID", "").strip()
-    return identities.identity(pid=pid, session=session)
+    pid = request.GET[names.person].strip()
+    session = request.GET.get(names.session, "").strip()
+    return identities.identity(pid=pid, session=session, names=names)
+
+
+def remember_origin(request: HttpRequest, response: HttpResponse, study: Study) -> None:
+    """Keep in the browser, and only there, what the way back to another service repeats."""
+    names = entry.parameters_of(study)
+    given = {
+        name: request.GET[parameter].strip()[: identities.MAX_LENGTH]
+        for name, parameter in (("person", names.person), ("session", names.session))
+        if parameter in request.GET
+    }
+    if given and entry.repeats_identifiers(study):
+        response.set_signed_cookie(
+            ORIGIN_COOKIE,
+            json.dumps(given),
+            salt=ORIGIN_SALT,
+            max_age=COOKIE_SECONDS,
+            path=reverse("start", args=[study.slug]),
+            secure=settings.HTTPS,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def origin_of(request: HttpRequest, study: Study) -> dict[str, str]:
+    """The identifiers with which the visitor came, from the link or as the browser kept them."""
+    names = entry.parameters_of(study)
+    if names.person in request.GET:
+        return {
+            "person": request.GET[names.person].strip(),
+            "session": request.GET.get(names.session, "").strip(),
+        }
+    kept = request.get_signed_cookie(
+        ORIGIN_COOKIE, default="", salt=ORIGIN_SALT, max_age=COOKIE_SECONDS
+    )
+    return dict(json.loads(kept)) if kept else {}
 
 
 def simulation_token(study: Study) -> str:
@@ -95,7 +136,8 @@ def _identifier(request: HttpRequest) -> str | None:
 
 def forget(response: HttpResponse, slug: str) -> None:
     """Unbind the browser from its participation."""
-    response.delete_cookie(COOKIE, path=reverse("start", args=[slug]), samesite="Lax")
+    for name in (COOKIE, ORIGIN_COOKIE):
+        response.delete_cookie(name, path=reverse("start", args=[slug]), samesite="Lax")
 
 
 def is_kiosk(token: EntryToken) -> bool:

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Recruitment, Study
+from studyapp.models import Recruitment, Study, StudySeries
 from studyapp.models.steps import Step
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import codes
+from studyapp.recruitment.services import entry as entries
 
 ENDINGS = (
     "complete", "screened_out", "no_consent", "incompatible_device", "full", "closed", "timed_out",
 )  # fmt: skip
 """Ways in which a study ends that can have a code. Without one for the last three, people are told
 to return their submission, or to write to the researchers."""
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+OWN_PARAMETERS = ("t", "lang", "simulated")
 CODE = re.compile(r"[A-Za-z0-9_-]{1,20}")
+
+
+@dataclass(frozen=True)
+class OtherService:
+    """How a service that the site does not know sends people and takes them back."""
+
+    service_name: str = ""
+    person_parameter: str = ""
+    session_parameter: str = ""
+    return_address: str = ""
+
+    @classmethod
+    def of(cls, row: Recruitment) -> OtherService:
+        """What a recruitment has of it."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+
+    def check(self) -> None:
+        """Raise `StudyError` if a name or the address cannot be used."""
+        for name in filter(None, (self.person_parameter, self.session_parameter)):
+            if not PARAMETER.fullmatch(name) or name in OWN_PARAMETERS:
+                raise StudyError(
+                    f"the link's parameter is {name!r}: give a name of letters, digits and _, as "
+                    f"the service has it, but not {' or '.join(OWN_PARAMETERS)}"
+                )
+        if self.session_parameter and self.session_parameter == self.person_parameter:
+            raise StudyError("a person and a submission cannot have the same parameter")
+        if self.return_address:
+            entries.check_return_address(self.return_address)
+        if (self.person_parameter or self.return_address) and not self.service_name:
+            raise StudyError("give the service's name, as its participants know it")
 
 
 def configure(
@@ -28,8 +62,13 @@ def configure(
     external_study: str = "",
     payment: Decimal | None = None,
     currency: str = "",
+    other: OtherService | None = None,
+    excluded: Iterable[StudySeries] | None = None,
 ) -> Recruitment:
     """Set how the study admits participants, and what it pays for a complete participation.
+
+    `other` says how another service than Prolific is reached, and `excluded` whose participants
+    cannot begin; None leaves them as they are, or as the version before has them.
 
     Raises `StudyError` for an unknown value, for a payment without a currency, and as
     `check_service` does.
@@ -45,9 +84,16 @@ def configure(
         )
     check_service(study=study, service=service)
     _check_unresolved(study, external_study)
+    before = selectors.of_study(study)
+    if before.pk is None and (earlier := selectors.version_before(study)) is not None:
+        other = other or OtherService.of(earlier)
+        excluded = earlier.excluded.all() if excluded is None else excluded
+    if other is not None:
+        other.check()
     row, _ = Recruitment.objects.update_or_create(
         study=study,
         defaults={
+            **({} if other is None else asdict(other)),
             "entry": entry,
             "service": service,
             "external_study": external_study,
@@ -55,6 +101,8 @@ def configure(
             "currency": currency if payment is not None else "",
         },
     )
+    if excluded is not None:
+        row.excluded.set(excluded)
     return row
 
 
@@ -91,11 +139,11 @@ def missing_codes(study: Study) -> list[str]:
 
 
 def check_service(*, study: Study, service: str) -> None:
-    """Raise `StudyError` if the service would be sent codes that it does not know.
+    """Raise `StudyError` if Prolific would be sent codes that it does not know.
 
     Only of a draft: a frozen study can be given no codes any more.
     """
-    if study.state != Study.State.DRAFT or service == Recruitment.Service.NONE:
+    if study.state != Study.State.DRAFT or service != Recruitment.Service.PROLIFIC:
         return
     if missing := missing_codes(study):
         name = Recruitment.Service(service).label

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode, urlsplit
 
 from django.db import transaction
 
 from studyapp.core import clock
-from studyapp.core.errors import NotInvitedError
+from studyapp.core.errors import NotInvitedError, StudyError
 from studyapp.models import Participation, Recruitment, Study
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import prolific_api
-from studyapp.recruitment.services.identities import Identity, check_prolific
+from studyapp.recruitment.services.identities import Identity, Parameters, check_prolific
 
 PROLIFIC_SUBMISSIONS = "https://app.prolific.com/submissions"
 PROLIFIC_PLACEHOLDERS = (
@@ -19,6 +21,16 @@ PROLIFIC_PLACEHOLDERS = (
 )
 """What a study's link ends with at Prolific, which fills the placeholders in for each person."""
 PROLIFIC_COMPLETE = f"{PROLIFIC_SUBMISSIONS}/complete"
+PLACEHOLDERS = ("code", "ending", "person", "session")
+"""What the way back to another service can repeat, each in braces."""
+PLACEHOLDER = re.compile(rf"{{({'|'.join(PLACEHOLDERS)})}}")
+ENDINGS = {
+    Participation.Status.COMPLETE: "complete",
+    Participation.Status.REFUSED: "no_consent",
+    Participation.Status.SCREENED_OUT: "screened_out",
+    Participation.Status.TIMED_OUT: "timed_out",
+}
+"""Status → ending, as in `configuration.ENDINGS`."""
 
 
 def check_invited(
@@ -37,7 +49,8 @@ def check_invited(
     if identity is not None and is_prolific:
         check_prolific(identity)
     expected = recruitment.external_study
-    if expected and identity is not None and external_study != expected:
+    is_other = recruitment.service == Recruitment.Service.OTHER
+    if expected and identity is not None and not is_other and external_study != expected:
         raise NotInvitedError("the link belongs to another study of the recruiting service")
     if recruitment.entry != Recruitment.Entry.LINK:
         by_service = identity is not None and is_prolific
@@ -61,26 +74,83 @@ def reclaim(*, participation: Participation, status: str) -> bool:
     return bool(changed)
 
 
-def way_back(*, participation: Participation) -> str:
-    """Return the recruiting service's address for the participation's code; "" if there is none."""
+def way_back(*, participation: Participation, origin: Mapping[str, str]) -> str:
+    """Return the recruiting service's address for the participation's code; "" if there is none.
+
+    `origin` has the identifiers that another service gave, as far as the browser still has them.
+    """
     code = participation.completion_code or participation.ending_code
-    if not code or not came_by_service(participation):
+    if not came_by_service(participation):
         return ""
-    return way_back_with(study=participation.study, code=code)
+    return way_back_with(
+        study=participation.study, code=code, ending=ending_of(participation), origin=origin
+    )
 
 
-def way_back_with(*, study: Study, code: str) -> str:
-    """Return the address at the study's recruiting service that takes a code, or ""."""
-    return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}" if submissions_page(study) else ""
+def ending_of(participation: Participation) -> str:
+    """Return how the participation ended, as codes are named; "" if it has not."""
+    if participation.screened_for == Participation.Screening.DEVICE:
+        return "incompatible_device"
+    return ENDINGS.get(Participation.Status(participation.status), "")
+
+
+def way_back_with(*, study: Study, code: str, ending: str, origin: Mapping[str, str]) -> str:
+    """Return the address at the study's recruiting service that takes a code, or "".
+
+    There is none without a code, or without an identifier that the service's address repeats.
+    """
+    row = selectors.of_study(study)
+    if row.service == Recruitment.Service.PROLIFIC:
+        return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}" if code else ""
+    known = {"code": code, "ending": ending, **origin}
+    needed = PLACEHOLDER.findall(row.return_address)
+    if row.service != Recruitment.Service.OTHER or not all(known.get(name) for name in needed):
+        return ""
+    return PLACEHOLDER.sub(lambda found: quote(known[found[1]], safe=""), row.return_address)
+
+
+def parameters_of(study: Study | None) -> Parameters:
+    """Return the parameters with which the study's recruiting service identifies people."""
+    row = selectors.of_study(study) if study is not None else None
+    if row is None or row.service != Recruitment.Service.OTHER or not row.person_parameter:
+        return Parameters()
+    return Parameters(row.person_parameter, row.session_parameter)
+
+
+def repeats_identifiers(study: Study) -> bool:
+    """Whether the way back to the study's recruiting service repeats who came."""
+    row = selectors.of_study(study)
+    is_other = row.service == Recruitment.Service.OTHER
+    return is_other and bool({"person", "session"} & {*PLACEHOLDER.findall(row.return_address)})
+
+
+def check_return_address(address: str) -> None:
+    """Raise `StudyError` unless the address is one, and its placeholders are known."""
+    parts = urlsplit(PLACEHOLDER.sub("x", address))
+    host = urlsplit(address).netloc
+    if parts.scheme not in ("https", "http") or not parts.hostname or {*"{}"} & {*host}:
+        raise StudyError(f"the way back is {address[:80]!r}: give an address such as https://…")
+    unknown = [name for name in re.findall(r"{([^{}]*)}", address) if name not in PLACEHOLDERS]
+    if unknown or "{" in PLACEHOLDER.sub("", address):
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise StudyError(f"the way back can have {known}, not {{{''.join(unknown[:1])}}}")
 
 
 def came_by_service(participation: Participation) -> bool:
     """Whether a recruiting service sent this participant."""
     sent = bool(participation.external_key) and not participation.simulated
-    return sent and bool(submissions_page(participation.study))
+    return sent and bool(service_name(participation.study))
+
+
+def service_name(study: Study) -> str:
+    """Return what participants know the study's recruiting service as; "" if there is none."""
+    row = selectors.of_study(study)
+    if row.service == Recruitment.Service.OTHER:
+        return row.service_name
+    return row.get_service_display() if row.service != Recruitment.Service.NONE else ""
 
 
 def submissions_page(study: Study) -> str:
-    """Return the address where the service's participants see and return submissions, or ""."""
+    """Return the address where Prolific's participants see and return submissions, or ""."""
     is_prolific = selectors.of_study(study).service == Recruitment.Service.PROLIFIC
     return PROLIFIC_SUBMISSIONS if is_prolific else ""

@@ -47,10 +47,18 @@ class Identity:
         return keyed_hash(PERSON_SALT, self.pid)
 
 
-def identity(*, pid: str, session: str) -> Identity:
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of a service's link that identify a person and a submission."""
+
+    person: str = "PROLIFIC_PID"
+    session: str = "SESSION_ID"
+
+
+def identity(*, pid: str, session: str, names: Parameters = Parameters()) -> Identity:
     """Return the identity in a link. Raises `BrokenLinkError` if it still has a placeholder."""
-    for name, value in (("PROLIFIC_PID", pid), ("SESSION_ID", session)):
-        is_missing = not value and name == "PROLIFIC_PID"
+    for name, value in ((names.person, pid), (names.session, session)):
+        is_missing = not value and name == names.person
         bare_name = value.strip(PLACEHOLDER_SIGNS).casefold()
         unfilled = PLACEHOLDER.search(value) or (value and bare_name in PLACEHOLDER_NAMES)
         if is_missing or unfilled or len(value) > MAX_LENGTH or not value.isprintable():

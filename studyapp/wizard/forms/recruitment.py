@@ -55,7 +55,7 @@ class RecruitmentForm(StepForm):
     def clean(self) -> dict[str, Any]:
         """Point out each code that the service needs; then check all answers together."""
         data = self.cleaned_data
-        if data.get("service", Recruitment.Service.NONE) != Recruitment.Service.NONE:
+        if data.get("service") == Recruitment.Service.PROLIFIC:
             study = Study(steps=self.answers["steps"], codes=self._codes(data))
             study.headphones_required = self.answers["headphones_required"]
             for ending in missing_codes(study):
