@@ -34,7 +34,7 @@ from studyapp.participation.views import (
 )
 from studyapp.recruitment import views as hooks
 from studyapp.results import views as results
-from studyapp.runs.views import runs
+from studyapp.runs.views import paper, runs
 from studyapp.studies.views import actions, items
 from studyapp.wizard.views import drafts
 
@@ -80,6 +80,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/stop", runs.stop_run, name="stop-run"),
     path("runs/<int:pk>/redo/<slug:stage>", runs.redo_stage, name="redo-stage"),
     path("runs/<int:pk>/queue", runs.queue_run, name="queue-run"),
+    path("runs/<int:pk>/paper/", paper.paper_page, name="run-paper"),
+    path("runs/<int:pk>/paper/paper.html", paper.paper_document, name="run-paper-document"),
+    path("runs/<int:pk>/paper/files/<path:name>", paper.paper_file, name="run-paper-file"),
     path("account/", account.account, name="account"),
     path("account/password/", passwords.change, name="change-password"),
     path("account/email/", passwords.email, name="change-email"),

@@ -1,18 +1,28 @@
 """Sends files: through the proxy if there is one, otherwise from here, with byte ranges.
 
-Safari plays no audio from a server that does not answer byte ranges.
+Safari plays no audio from a server that does not answer byte ranges. A report is a page with its
+files, which a worker has made in a folder.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 
 DAY_SECONDS = 86_400
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+SENT = frozenset({".csv", ".json", ".pdf", ".svg", ".R", ".tex", ".txt"})
+"""Suffixes of the files beside the page that may be downloaded."""
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
+)
+"""Such a page is self-contained and has no scripts: only its inline style is allowed."""
 
 
 def send(
@@ -78,3 +88,35 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
     if not first:
         return (max(0, size - int(last)), size - 1) if int(last) else (size, size - 1)
     return int(first), min(int(last), size - 1) if last else size - 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """An existing report."""
+
+    page: Path
+    made_at: datetime
+    files: tuple[str, ...]
+    """Files beside the page, as paths in its folder."""
+
+    def document(self) -> HttpResponse:
+        """The page itself."""
+        response = HttpResponse(self.page.read_bytes(), content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    def download(self, name: str) -> FileResponse:
+        """One of the files beside it; raises `Http404` for any other name."""
+        if name not in self.files:
+            raise Http404(f"The report has no file {name}.")
+        path = self.page.parent / name
+        return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+
+
+def report_in(folder: Path, page: str) -> Report | None:
+    """The report in a folder, whose page has that name; None if there is none."""
+    if not (folder / page).is_file():
+        return None
+    made = datetime.fromtimestamp((folder / page).stat().st_mtime, tz=UTC)
+    beside = (path for path in folder.rglob("*") if path.suffix in SENT and path.is_file())
+    return Report(folder / page, made, tuple(sorted(str(p.relative_to(folder)) for p in beside)))

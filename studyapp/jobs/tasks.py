@@ -19,6 +19,7 @@ WORK: dict[str, str] = {
     "run_piece": "studyapp.runs.tasks.make_piece",
     "import_run": "studyapp.runs.tasks.check_import",
     "run_findings": "studyapp.runs.tasks.make_findings",
+    "run_paper": "studyapp.runs.tasks.make_paper",
     "report": "studyapp.results.tasks.work",
     "make_study": "studyapp.wizard.tasks.make",
     "power": "studyapp.wizard.tasks.estimate",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.urls import reverse
 
+from studyapp.core.files import Report, report_in
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study
 from studyapp.studies.services import blinding, lifecycle
@@ -24,22 +24,10 @@ if TYPE_CHECKING:
 
 KIND = lifecycle.REPORT
 PAGE = "report.html"
-TABLES = frozenset({".csv", ".json", ".svg", ".R", ".tex", ".txt"})
-"""Suffixes of the files beside the page that may be downloaded."""
 
 
 class ReportError(Exception):
     """A report or estimate cannot be made; the message is the one line that users see."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """An existing report."""
-
-    page: Path
-    made_at: datetime
-    files: tuple[str, ...]
-    """Files beside the page, as paths in its folder."""
 
 
 def make_report(
@@ -86,12 +74,7 @@ def folder_of(study: Study) -> Path:
 
 def report_of(study: Study) -> Report | None:
     """Return the latest report; None if there is none or it may not be seen yet."""
-    folder = folder_of(study)
-    if not blinding.may_be_seen(study) or not (folder / PAGE).is_file():
-        return None
-    made = datetime.fromtimestamp((folder / PAGE).stat().st_mtime, tz=UTC)
-    beside = (path for path in folder.rglob("*") if path.suffix in TABLES and path.is_file())
-    return Report(folder / PAGE, made, tuple(sorted(str(p.relative_to(folder)) for p in beside)))
+    return report_in(folder_of(study), PAGE) if blinding.may_be_seen(study) else None
 
 
 @dataclass(frozen=True)

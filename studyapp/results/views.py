@@ -9,16 +9,12 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods
 
 from studyapp.core import audit
+from studyapp.core.files import Report
 from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Job, Role
 from studyapp.results import services as results
 from studyapp.studies.services import blinding
 from studyapp.studies.views.access import study_for
-
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'self'"
-)
 
 
 @require_http_methods(["GET", "POST"])
@@ -53,24 +49,16 @@ def _ask(request: HttpRequest, slug: str, version: int) -> HttpResponse:
 @require_GET
 def report_document(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """Send `report.html`."""
-    report = _report(request, slug, version)
-    response = HttpResponse(report.page.read_bytes(), content_type="text/html; charset=utf-8")
-    # The document is self-contained and has no scripts: only its inline style is allowed.
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
+    return _report(request, slug, version).document()
 
 
 @require_GET
 def report_file(request: HttpRequest, slug: str, version: int, name: str) -> FileResponse:
     """Send one of the files beside the page as a download."""
-    report = _report(request, slug, version)
-    if name not in report.files:
-        raise Http404(f"The report has no file {name}.")
-    path = report.page.parent / name
-    return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+    return _report(request, slug, version).download(name)
 
 
-def _report(request: HttpRequest, slug: str, version: int) -> results.Report:
+def _report(request: HttpRequest, slug: str, version: int) -> Report:
     report = results.report_of(study_for(request, slug, version))
     if report is None:
         raise Http404("There is no report.")

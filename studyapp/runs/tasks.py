@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Run
-from studyapp.runs.services import executor, findings, imports
+from studyapp.runs.services import executor, findings, imports, paper
 
 
 def work(lease: jobs.JobLease) -> bool:
@@ -38,4 +39,16 @@ def make_findings(lease: jobs.JobLease) -> bool:
     if run is None:
         raise jobs.WorkError("the run no longer exists")
     findings.make(run=run)
+    return False
+
+
+def make_paper(lease: jobs.JobLease) -> bool:
+    """Make the paper's tables and figures of a finished run."""
+    run = Run.objects.filter(pk=lease.job.target).first()
+    if run is None:
+        raise jobs.WorkError("the run no longer exists")
+    try:
+        paper.make(run=run)
+    except RunError as error:
+        raise jobs.WorkError(str(error)) from error
     return False

@@ -30,7 +30,7 @@ from studyapp.models import (
     Trial,
 )
 from studyapp.results import services as results
-from studyapp.runs.services import feature_columns
+from studyapp.runs.services import feature_columns, paper
 from tests.studyapp import factories, passages
 
 ROLES = ("viewer", "editor", "owner")
@@ -120,6 +120,10 @@ def make_side(name: str) -> Side:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / results.PAGE).write_text("<!doctype html><title>Report</title>")
     (folder / "summary.json").write_text("{}")
+    folder = paper.folder_of(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / paper.PAGE).write_text("<!doctype html><title>The paper</title>")
+    (folder / "methods.txt").write_text("")
     return Side(
         project=project, run=run, feature=feature, clip=clip, stimulus=participation.trials.filter(
             kind="main"

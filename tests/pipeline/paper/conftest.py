@@ -36,14 +36,19 @@ FILTER = {"threshold": 0.0, "min_rate": 0.01, "max_rate": 0.25, "min_tracks": 5}
 
 
 def make_run(
-    folder: Path, *, control: str = "none", heard_by: str = "tiny 1", clip_seconds: float = 10.0
+    folder: Path,
+    *,
+    control: str = "none",
+    heard_by: str = "tiny 1",
+    clip_seconds: float = 10.0,
+    layers: tuple[int, ...] = LAYERS,
 ) -> Path:
     """A run whose stages are done as far as the tables need them."""
     config = config_from_dict(
         {
             "subject": {
                 "model": "facebook/musicgen-tiny", "control": control,
-                "hookpoints": [f"decoder.layers.{layer}.resid_post" for layer in LAYERS],
+                "hookpoints": [f"decoder.layers.{layer}.resid_post" for layer in layers],
             },
             "corpus": {"path": str(folder.parent / f"corpus of {folder.name}"),
                        "clip_seconds": clip_seconds},
@@ -60,7 +65,7 @@ def make_run(
     )  # fmt: skip
     names = {
         f"layer{layer}-n{expansion * WIDTH}-k{k}": (layer, expansion * WIDTH, k)
-        for layer in LAYERS
+        for layer in layers
         for expansion in EXPANSIONS
         for k in KS
     }
