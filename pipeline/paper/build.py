@@ -83,7 +83,7 @@ Row = Mapping[str, Any]
 
 def tables(results: Results) -> Iterable[tuple[str, list[Row]]]:
     """Every CSV file: its name and rows, unrounded. A table without rows is not written."""
-    made = {
+    made: dict[str, list[Row]] = {
         "table_1.csv": _counts(results.counts),
         "figure_3.csv": _cells(results.cells),
         "figure_4.csv": _coverage(results),

@@ -92,15 +92,14 @@ def read(sweep: Sweep) -> Scored:
 
 
 def _of(sae: Sae) -> tuple[list[Fits], list[str]]:
-    directory = sae.run.directory
-    table = directory.read_table(f"scores/{sae.name}/{SCORER}.parquet")
-    columns = ["feature", "method", "score", "status"]
-    rows = table.select(columns).to_pandas()
+    import pandas as pd
+
+    path = f"scores/{sae.name}/{SCORER}.parquet"
+    names = ("feature", "method", "score", "status")
+    rows = pd.DataFrame(dict(zip(names, sae.columns(path, *names), strict=True)))
     rows = rows[(rows["status"] == "ok") & rows["score"].notna()]
-    heard = (
-        table.column("heard_by").unique().to_pylist() if "heard_by" in table.schema.names else []
-    )
-    kept = sum(directory.read_table(f"features/{sae.name}.parquet").column("kept").to_pylist())
+    (passed,) = sae.columns(f"features/{sae.name}.parquet", "kept")
+    kept = int(passed.sum())
     clips = _exemplars(sae)
     found = []
     for method, own in rows.groupby("method", sort=True):
@@ -118,15 +117,21 @@ def _of(sae: Sae) -> tuple[list[Fits], list[str]]:
                 kept=kept,
             )
         )
-    return found, [str(name) for name in heard]
+    return found, _heard_by(sae, path)
+
+
+def _heard_by(sae: Sae, path: str) -> list[str]:
+    """The CLAPs that scored; runs of early versions do not say."""
+    table = sae.run.directory.read_table(path)
+    if "heard_by" not in table.column_names:
+        return ["a CLAP that is not recorded"]
+    return [str(name) for name in table.column("heard_by").unique().to_pylist()]
 
 
 def _exemplars(sae: Sae) -> dict[str, tuple[str, ...]]:
-    table = sae.run.directory.read_table(f"exemplars/{sae.name}.parquet")
     found: dict[str, list[str]] = {}
-    for feature, track in zip(
-        table.column("feature").to_pylist(), table.column("track").to_pylist(), strict=True
-    ):
+    columns = sae.columns(f"exemplars/{sae.name}.parquet", "feature", "track")
+    for feature, track in zip(*columns, strict=True):
         found.setdefault(feature, []).append(track)
     return {feature: tuple(tracks) for feature, tracks in found.items()}
 

@@ -44,11 +44,8 @@ def counts(sweep: Sweep) -> list[Count]:
 
 
 def _count(sae: Sae) -> Count:
-    table = sae.run.directory.read_table(f"features/{sae.name}.parquet")
-    kept = table.column("kept").to_numpy()
-    names, numbers = np.unique(
-        table.column("reason").to_numpy()[~kept].astype(str), return_counts=True
-    )
+    kept, reasons = sae.columns(f"features/{sae.name}.parquet", "kept", "reason")
+    names, numbers = np.unique(reasons[~kept].astype(str), return_counts=True)
     dropped = dict.fromkeys(REASONS, 0)
     for name, number in zip(names, numbers, strict=True):
         dropped[_column(str(name), sae)] += int(number)

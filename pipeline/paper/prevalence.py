@@ -54,10 +54,8 @@ def prevalence(sweep: Sweep) -> list[Prevalence]:
 
 
 def _of(sae: Sae) -> Prevalence:
-    table = sae.run.directory.read_table(f"features/{sae.name}.parquet")
-    rate, top, mean, kept = (
-        table.column(name).to_numpy()
-        for name in ("rate", "max_activation", "mean_activation", "kept")
+    rate, top, mean, kept = sae.columns(
+        f"features/{sae.name}.parquet", "rate", "max_activation", "mean_activation", "kept"
     )
     fires = (rate > 0) & (top > 0)
     return Prevalence(

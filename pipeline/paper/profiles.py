@@ -63,10 +63,9 @@ def _tracks(saes: Sequence[Sae]) -> list[str]:
 
 def _of(sae: Sae, tracks: Sequence[str]) -> Floats32:
     """[kept feature, track] of one SAE, one latent at a time."""
-    directory = sae.run.directory
-    table = directory.read_table(f"features/{sae.name}.parquet")
-    kept = table.column("index").to_numpy()[table.column("kept").to_numpy()]
-    summaries = open_summaries(directory, sae.name)
+    index, passed = sae.columns(f"features/{sae.name}.parquet", "index", "kept")
+    kept = index[passed]
+    summaries = open_summaries(sae.run.directory, sae.name)
     wanted = np.isin(summaries.tracks, tracks)
     # The place of each stored track in the profile; both are sorted.
     place = np.cumsum(wanted) - 1

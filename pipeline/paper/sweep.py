@@ -69,6 +69,13 @@ class Sae:
         block, site = parse_hookpoint(self.hookpoint)
         return f"{block}pre" if site == "resid_pre" else str(block)
 
+    def columns(self, relative: str, *names: str) -> list[Any]:
+        """Columns [row] of a table of the run as arrays; raises `PipelineError` if it lacks one."""
+        table = self.run.directory.read_table(relative)
+        if missing := [name for name in names if name not in table.column_names]:
+            raise PipelineError(f"{relative} of {self.run.directory.path} lacks {missing[0]}")
+        return [table.column(name).to_numpy() for name in names]
+
     @property
     def place(self) -> tuple[Any, ...]:
         """What SAEs of one model are sorted by: depth, then k, then expansion, as in Table 1."""

@@ -34,7 +34,7 @@ def make(*, run: Run) -> None:
     from pipeline.paper.build import build
     from pipeline.progress import SilentProgress
 
-    with refusals():
+    with refusals("the tables cannot be made: "):
         build([directory_of(run=run)], folder_of(run), probe=True, progress=SilentProgress())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.report import page as report_page
@@ -93,5 +94,9 @@ def test_runs_that_cannot_stand_in_one_table_are_refused_before_anything_is_writ
     assert main(["paper", str(runs[0]), str(again), "--out", str(out)]) == 2
     assert "a table has one number for it" in capsys.readouterr().err
     assert not out.exists()
+    table = RunDirectory(again).path_of("features/layer1-n12-k2.parquet")
+    pq.write_table(pq.read_table(table).drop_columns("reason"), table)
+    assert main(["paper", str(again), "--out", str(out), "--no-probe"]) == 2
+    assert "features/layer1-n12-k2.parquet of" in capsys.readouterr().err
     with pytest.raises(PipelineError, match="lies in the run"):
         build(runs, runs[0] / "paper", probe=False, progress=SilentProgress())
