@@ -34,7 +34,7 @@ from studyapp.participation.views import (
 )
 from studyapp.recruitment import views as hooks
 from studyapp.results import views as results
-from studyapp.runs.views import paper, runs
+from studyapp.runs.views import item_tables, paper, runs
 from studyapp.studies.views import actions, items
 from studyapp.wizard.views import drafts
 
@@ -72,6 +72,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("runs/new/", runs.new_run, name="new-run"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
+    path("items/new/", item_tables.new_items, name="new-items"),
+    path("items/items.csv", item_tables.template, name="items-template"),
     path("runs/new/check", runs.check_config, name="check-config"),
     path("runs/new/fill", runs.fill_config, name="fill-config"),
     path("runs/import", runs.import_run, name="import-run"),

@@ -18,6 +18,7 @@ WORK: dict[str, str] = {
     "run": "studyapp.runs.tasks.work",
     "run_piece": "studyapp.runs.tasks.make_piece",
     "import_run": "studyapp.runs.tasks.check_import",
+    "item_table": "studyapp.runs.tasks.check_items",
     "run_findings": "studyapp.runs.tasks.make_findings",
     "run_paper": "studyapp.runs.tasks.make_paper",
     "report": "studyapp.results.tasks.work",

@@ -1,4 +1,4 @@
-"""Forms that start or import a run."""
+"""Forms that start or import a run, or add a table of items."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django import forms
 from django.db.models import QuerySet
 
 from studyapp.core.errors import RunError
-from studyapp.core.permissions import running_projects
+from studyapp.core.permissions import projects_of, running_projects
 from studyapp.core.text_files import decoded
-from studyapp.models import Project
+from studyapp.models import Project, Role
 from studyapp.runs.services import policy, readiness
 from studyapp.runs.services.configs import config_from_toml, read_toml
 from studyapp.runs.services.form_fields import written
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 MAX_CONFIG_BYTES = 100_000
+MAX_TABLE_BYTES = 2_000_000
 NOBODYS = "Administrators only"
 """Choice for no project: such runs are visible only to administrators."""
 
@@ -69,6 +70,39 @@ class RunForm(forms.Form):
             return decoded(upload.read())
         except ValueError as error:
             raise forms.ValidationError(f"The file is {error}.") from error
+
+
+class ItemsForm(forms.Form):
+    """A table of items: its name, file and project, and where its clips lie on this machine."""
+
+    name = forms.CharField(max_length=100)
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
+    table = forms.FileField(max_length=200)
+    clips = forms.CharField(max_length=500)
+
+    def __init__(self, *args: Any, user: User | AnonymousUser, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        project: Any = self.fields["project"]
+        project.queryset = projects_of(user, Role.EDITOR)
+        if policy.is_trusted(user):
+            project.required, project.empty_label = False, NOBODYS
+
+    def clean_table(self) -> Any:
+        """Refuse a file that is too large to be a table."""
+        upload = self.cleaned_data["table"]
+        if upload.size > MAX_TABLE_BYTES:
+            raise forms.ValidationError(
+                f"The file has {upload.size:,} bytes, over the limit of {MAX_TABLE_BYTES:,}."
+            )
+        return upload
+
+    def clean_clips(self) -> str:
+        """Only a folder that exists and that this user may name."""
+        try:
+            return str(policy.folder_of_clips(self.cleaned_data["clips"], self.user))
+        except RunError as error:
+            raise forms.ValidationError(f"{error}.") from error
 
 
 class ImportForm(forms.Form):

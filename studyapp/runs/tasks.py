@@ -6,6 +6,7 @@ from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Run
 from studyapp.runs.services import executor, findings, imports, paper
+from studyapp.runs.services.item_tables import uploads
 
 
 def work(lease: jobs.JobLease) -> bool:
@@ -30,6 +31,15 @@ def check_import(lease: jobs.JobLease) -> bool:
     if run is None:
         raise jobs.WorkError("the run no longer exists")
     imports.finish_import(run=run, lease=lease)
+    return False
+
+
+def check_items(lease: jobs.JobLease) -> bool:
+    """Check an uploaded table of items, then make its rows."""
+    run = Run.objects.filter(pk=lease.job.target).first()
+    if run is None:
+        raise jobs.WorkError("the items no longer exist")
+    uploads.finish(run=run, lease=lease)
     return False
 
 

@@ -173,6 +173,8 @@ TABLE: dict[str, Row] = {
     "import-run": Row("POST", administrators, ok=(422,)),
     "new-run": Row(FORM, editors_somewhere, ok=(200, 422)),
     "check-config": Row("POST", editors_somewhere),
+    "new-items": Row(FORM, editors_somewhere, ok=(200, 422)),
+    "items-template": Row("GET HEAD", accounts),
     "fill-config": Row("POST", editors_somewhere),
     "new-study": Row(FORM, editors_somewhere, ok=(200, 422)),
     # Runs

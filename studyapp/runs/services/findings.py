@@ -59,7 +59,7 @@ def request(run: Run) -> bool:
 
     Returns whether that is under way; a job that failed is not tried again on the same files.
     """
-    if run.state != Run.State.DONE:
+    if run.state != Run.State.DONE or run.origin == Run.Origin.ITEMS:
         return False
     job = job_selectors.newest(kind=KIND, target=run.pk)
     if job is None and not run.findings.exists():

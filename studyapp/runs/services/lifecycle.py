@@ -30,7 +30,7 @@ from studyapp.runs.services.folders import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
-KIND, IMPORT_KIND = "run", "import_run"
+KIND, IMPORT_KIND, ITEMS_KIND = "run", "import_run", "item_table"
 STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""
@@ -185,7 +185,7 @@ def recover_runs() -> int:
     If a run's last job failed because its workers died, the run fails with that reason instead.
     """
     unfinished = Job.objects.filter(
-        kind__in=(KIND, IMPORT_KIND), target=OuterRef("pk"), state__in=Job.UNFINISHED
+        kind__in=(KIND, IMPORT_KIND, ITEMS_KIND), target=OuterRef("pk"), state__in=Job.UNFINISHED
     )
     lost = list(Run.objects.filter(~Exists(unfinished), state__in=Run.UNDER_WAY))
     for run in lost:
@@ -198,8 +198,9 @@ def recover_runs() -> int:
 
 
 def kind_of(run: Run) -> str:
-    """Return the kind of job for the run: an imported run is checked, never executed."""
-    return IMPORT_KIND if run.origin == Run.Origin.IMPORT else KIND
+    """Return the kind of job for the run: what was made elsewhere is checked, never executed."""
+    kinds = {Run.Origin.IMPORT.value: IMPORT_KIND, Run.Origin.ITEMS.value: ITEMS_KIND}
+    return kinds.get(run.origin, KIND)
 
 
 def queue_of(*, config: Mapping[str, Any], stage: str) -> str:
@@ -230,8 +231,9 @@ def _check_project(run: Run) -> None:
 
 
 def _enqueue(run: Run) -> None:
-    stages.create_records(run)
-    queue = Job.Queue.CPU if run.origin == Run.Origin.IMPORT else _next_queue(run)
+    if run.origin != Run.Origin.ITEMS:
+        stages.create_records(run)
+    queue = Job.Queue.CPU if run.origin in Run.ELSEWHERE else _next_queue(run)
     jobs.enqueue(kind=kind_of(run), target=run.pk, queue=queue)
 
 

@@ -156,6 +156,22 @@ def with_site_values(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "machine": machine, "gemini": gemini}
 
 
+def folder_of_clips(value: str, user: User | AnonymousUser) -> Path:
+    """Return the folder of a table's clips: any for administrators, else one that is offered.
+
+    Raises `RunError`, which does not reveal to others whether a path exists.
+    """
+    if not is_trusted(user) and not _lies_in(value, settings.CORPORA):
+        raise RunError(_not_offered("the folder of clips", corpora()))
+    try:
+        folder = (Path(settings.BASE_DIR) / Path(value).expanduser()).resolve()
+        if folder.is_dir():
+            return folder
+    except (OSError, RuntimeError, ValueError):  # a name too long, no such home, a NUL
+        pass
+    raise RunError(f"{value!r:.100} is not a folder on this machine")
+
+
 def _is_corpus(one: Guarded, value: Any) -> None:
     if not _lies_in(value, settings.CORPORA):
         raise RunError(_not_offered(str(one), corpora()))

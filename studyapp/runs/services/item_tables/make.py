@@ -40,33 +40,54 @@ def identifier_of(table: ItemTable) -> str:
     return digest.hexdigest()[:12]
 
 
+def equal_table(table: ItemTable, project: Project | None) -> Run | None:
+    """What was made of an equal table of the project."""
+    known = Run.objects.filter(origin=Run.Origin.ITEMS, project=project, state=Run.State.DONE)
+    return known.filter(identifier=identifier_of(table)).first()
+
+
 def make(*, table: ItemTable, name: str, project: Project | None = None) -> tuple[Run, bool]:
     """The run of the items, and whether it is new: an equal table of the project is used again."""
-    identifier = identifier_of(table)
-    known = Run.objects.filter(origin=Run.Origin.ITEMS, identifier=identifier, project=project)
-    if (run := known.first()) is not None:
-        return run, False
-    directory = f"items/{secrets.token_hex(16)}"
+    if (known := equal_table(table, project)) is not None:
+        return known, False
+    directory = new_directory()
     try:
-        _copy_clips(table, Path(settings.DATA) / directory)
+        copy_clips(table, directory)
         with transaction.atomic():
             run = Run.objects.create(
-                name=f"{name} {identifier}", identifier=identifier, directory=directory, config={},
-                origin=Run.Origin.ITEMS, state=Run.State.DONE, project=project,
-                finished_at=timezone.now(),
+                name=f"{name} {identifier_of(table)}", directory=directory, config={},
+                origin=Run.Origin.ITEMS, project=project,
             )  # fmt: skip
-            _make_rows(run, table)
+            fill(run, table)
     except BaseException:
-        shutil.rmtree(Path(settings.DATA) / directory, ignore_errors=True)
+        remove(directory)
         raise
     return run, True
+
+
+def fill(run: Run, table: ItemTable) -> None:
+    """Make the rows, and mark the run as done; its clips are copied already."""
+    _make_rows(run, table)
+    run.identifier, run.state, run.error = identifier_of(table), Run.State.DONE, ""
+    run.finished_at = timezone.now()
+    run.save(update_fields=["identifier", "state", "error", "finished_at"])
+
+
+def new_directory() -> str:
+    """Where the files of a table will be, relative to `EARWITNESS_DATA`."""
+    return f"items/{secrets.token_hex(16)}"
+
+
+def remove(directory: str) -> None:
+    """Delete what lies there."""
+    shutil.rmtree(Path(settings.DATA) / directory, ignore_errors=True)
 
 
 def discard(run: Run) -> None:
     """Delete the items of a table again, with their files, if no study uses them."""
     if run.origin == Run.Origin.ITEMS and not run.studies.exists():
         run.delete()
-        shutil.rmtree(Path(settings.DATA) / run.directory, ignore_errors=True)
+        remove(run.directory)
 
 
 def _stored(clip: str, table: ItemTable) -> str:
@@ -75,7 +96,9 @@ def _stored(clip: str, table: ItemTable) -> str:
     return f"clips/{sound.sha256}{sound.path.suffix.lower()}"
 
 
-def _copy_clips(table: ItemTable, folder: Path) -> None:
+def copy_clips(table: ItemTable, directory: str) -> None:
+    """Copy the sounds to where the run's files are."""
+    folder = Path(settings.DATA) / directory
     for clip, sound in table.sounds.items():
         write_atomically(folder / _stored(clip, table), sound.path.read_bytes())
 

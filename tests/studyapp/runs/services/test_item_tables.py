@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from studyapp.models import Feature, Item, Run, Study
+from studyapp.jobs.tasks import work
+from studyapp.models import Feature, Item, Job, Run, Study
 from studyapp.runs.services.item_tables import make as item_tables
 from studyapp.runs.services.item_tables.check import (
     OPTIONS,
@@ -299,5 +301,40 @@ def test_pages_of_a_table_of_items_are_shown(tmp_path: Path, researcher: Client)
         reverse("run", args=[run.pk]),
         reverse("features", args=[run.pk]),
         reverse("feature", args=[run.pk, feature.sae, feature.index]),
+        f"{reverse('compare-runs')}?run={run.pk}&run={factories.make_run(clips=0).pk}",
+        f"{reverse('new-study')}?run={run.pk}",
     ):
-        assert researcher.get(address).status_code == 200, address
+        assert researcher.get(address, follow=True).status_code == 200, address
+
+
+def test_a_table_is_uploaded_checked_by_a_worker_and_its_faults_are_shown(
+    tmp_path: Path, researcher: Client
+) -> None:
+    assert b"Download a template" in researcher.get(reverse("new-items")).content
+    assert researcher.get(reverse("items-template")).content.decode() == TEMPLATE
+    rows = table(sounds(tmp_path / "clips"))
+    for name, change in (("faulty", {"rank": "x", "text": ""}), ("right", {}), ("again", {})):
+        upload = SimpleUploadedFile("items.csv", as_csv([rows[0] | change, *rows[1:]]))
+        given = {"name": name, "clips": str(tmp_path / "clips"), "table": upload}
+        answer = researcher.post(reverse("new-items"), given)
+        assert answer.status_code == 302
+        work(Job.objects.latest("pk").pk)
+    states = dict(Run.objects.values_list("name", "state"))
+    assert states == {"faulty": "failed", "right": "done", "again": "failed"}
+    page = researcher.get(reverse("run", args=[Run.objects.get(name="faulty").pk]))
+    said = page.content.decode()
+    assert "the table has 2 faults; nothing was made" in said
+    assert "<li>line 2: text is empty</li>" in said
+    assert "already there as &#x27;right&#x27;" in Run.objects.get(name="again").error.replace(
+        "'", "&#x27;"
+    )
+    assert (
+        researcher.get(reverse("run", args=[Run.objects.get(name="right").pk])).status_code == 200
+    )
+    assert not Job.objects.filter(kind="run_findings").exists()
+    wrong = {"name": "x", "clips": "/nowhere", "table": SimpleUploadedFile("x.csv", b"x")}
+    refused = researcher.post(reverse("new-items"), wrong)
+    assert (refused.status_code, b"is not a folder on this machine" in refused.content) == (
+        422,
+        True,
+    )
