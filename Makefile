@@ -14,7 +14,7 @@ LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audio
 PORT ?= 8000
 
 .PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
-  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
+  bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-steering bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -127,6 +127,13 @@ bench-detection: $(VENV)/.demo
 	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
 	$(BIN)/python -m pipeline run benchmarks/detection.toml --out data/runs/detection --corpus data/corpora/demo
 	$(BIN)/python -m benchmarks.detection_table data/runs/detection
+
+# What steering does, beside random directions, twice; see docs/steering.md. Not part of `make bench`,
+# since it takes hours.
+bench-steering: $(VENV)/.demo
+	$(BIN)/python -m fixtures.corpus --out data/corpora/demo
+	$(BIN)/python -m pipeline run benchmarks/steering.toml --out data/runs/steering --corpus data/corpora/demo --until labels
+	$(BIN)/python -m benchmarks.steering data/runs/steering
 
 # The planted-concept benchmark, see docs/recovery.md.
 bench-recovery: $(VENV)/.demo

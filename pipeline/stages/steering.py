@@ -2,9 +2,10 @@
 
 Source: Singh, Cherep and Maes (arXiv 2505.18186): x' = x + α β W_dec[j] at the SAE's hookpoint in
 every step, where β is the largest activation of feature j over its exemplars, with the prompt
-"Simple melody" and the same seed with and without. Input: `sae/`, `features/`, `exemplars/`, the
-subject. Output per SAE: `steering/NAME.parquet` and its audio in `steering/NAME/clips/`. Whether
-the steered music is closer to the exemplars is not measured here.
+"Simple melody" and the same seed with and without; or another of the interventions in
+`pipeline/steering/interventions.py`. Input: `sae/`, `features/`, `exemplars/`, labels for prompts,
+the subject. Output per SAE: `steering/NAME.parquet` and its audio in `steering/NAME/clips/`.
+Whether the steered music is closer to the exemplars is measured by `steering_evaluation`.
 
 Choices that the paper leaves open: the vector is added to both halves of a batch under
 classifier-free guidance (see `pipeline.subjects.base.Intervention`), and the first step is steered
@@ -57,4 +58,4 @@ def steer(
         for name in directory.sae_names():
             records = steer_sae(config, directory, writer, subject, name, progress)
             writer.write_table(f"steering/{name}.parquet", table_of(SteeringRecord, records))
-        writer.summary.update({"config": asdict(config)})
+        writer.summary["config"] = asdict(config) | {"pairs": bool(config.pairs)}

@@ -3,7 +3,8 @@
 Input: `sae/`, `features/`, `exemplars/`, labels where there are any, the subject, CLAP, and for
 planted concepts the corpus. Output per SAE: `steering/NAME.effects.parquet`, one row per feature,
 intervention, α and seed, `steering/NAME.slopes.parquet`, `steering/NAME.output-scores.parquet`; of
-all SAEs `steering/slopes.parquet`, `steering/table2.parquet`, `steering/selection.parquet`.
+all SAEs `steering/slopes.parquet`, `steering/table2.parquet`, `steering/selection.parquet`,
+`steering/ablation.parquet`.
 
 The estimates are explained in `pipeline/steering/slopes.py`, the measures in `hearing.py`,
 `concepts.py` and `output_score.py` beside it; docs/steering.md says what was found.
@@ -31,6 +32,7 @@ from pipeline.progress import Progress
 from pipeline.registry import resolve
 from pipeline.steering import concepts as planted
 from pipeline.steering import evaluation, table
+from pipeline.steering.causal import ablation_records
 from pipeline.steering.evaluation import STAGE, Aim
 from pipeline.steering.hearing import Ear, embed, frechet
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
@@ -41,6 +43,7 @@ from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
+    AblationRecord,
     EffectRecord,
     ImprovedRecord,
     MeanSlopeRecord,
@@ -74,6 +77,7 @@ class _Found(NamedTuple):
     means: list[MeanSlopeRecord]
     improved: list[ImprovedRecord]
     selection: list[SelectionRecord]
+    ablation: list[AblationRecord]
 
 
 def evaluate(
@@ -122,6 +126,8 @@ def _write_tables(writer: StageWriter, found: Sequence[_Found]) -> None:
     writer.write_table(table.SLOPES, table_of(MeanSlopeRecord, means))
     writer.write_table(table.TABLE_2, table_of(ImprovedRecord, improved))
     writer.write_table(table.SELECTION, table_of(SelectionRecord, selection))
+    ablation = [row for one in found for row in one.ablation]
+    writer.write_table(table.ABLATION, table_of(AblationRecord, ablation))
 
 
 def _chosen_saes(config: EvaluationConfig, directory: RunDirectory) -> Sequence[str]:
@@ -194,7 +200,7 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     ]
     if not features:
         tools.progress.note(f"SAE {name} has no kept feature to steer")
-        return _Found([], [], [])
+        return _Found([], [], [], [])
     clips = planned(config, material, [*features, *material.pairs])
     # 2) Generate and measure.
     kept = np.array(sorted(one.index for one in material.features.values()))
@@ -208,7 +214,7 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     aims = _aims(tools, material, features, exemplars)
     _, validation = evaluation.mean_activations(directory, name, kept, "validation")
     spread = evaluation.deviations(validation)
-    rows = list(evaluation.effects(ear, clips, found, aims, spread, seconds=config.seconds))
+    rows = list(evaluation.effects(ear, clips, found, aims, spread, config=config))
     writer.write_table(f"steering/{name}.effects.parquet", table_of(EffectRecord, rows))
     # 4) Estimates.
     effects = table.Effects(rows)
@@ -219,7 +225,9 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     writer.write_table(
         f"steering/{name}.output-scores.parquet", table_of(OutputScoreRecord, scores)
     )
-    plain = _embeddings(found, [one.intervention == PLAIN for one in clips])
+    plain = _embeddings(
+        found, [one.intervention == PLAIN and one.asked.prompt == config.prompt for one in clips]
+    )
     distances = {
         intervention: (
             frechet(
@@ -237,6 +245,7 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
         list(table.mean_slope_records(name, effects, each, distances)),
         list(table.improved_records(name, effects, len(material.features))),
         list(selection_records(name, scores, each)),
+        list(ablation_records(name, effects)),
     )
 
 

@@ -22,7 +22,8 @@ from pipeline.features.summaries import matrices, open_summaries
 from pipeline.progress import Progress
 from pipeline.steering.hearing import SOUND, Ear
 from pipeline.steering.interventions import PAIR
-from pipeline.steering.plan import PLAIN, POOL, Clip, digest
+from pipeline.steering.plan import PLAIN, POOL, Clip, digest, plain_prompt
+from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import index_of
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import EffectRecord
@@ -84,11 +85,15 @@ def effects(
     aims: Sequence[Aim],
     spread: np.ndarray,
     *,
-    seconds: float,
+    config: EvaluationConfig,
 ) -> Iterator[EffectRecord]:
-    """One row per clip and aim; `spread` [kept feature] are the standard deviations of
-    mean activations over validation tracks."""
-    plain = {one.seed: row for row, one in enumerate(clips) if one.intervention == PLAIN}
+    """One row per clip and aim; `spread` [kept feature] are the standard deviations of mean
+    activations over validation tracks."""
+    plain = {
+        (one.asked.prompt, one.seed): row
+        for row, one in enumerate(clips)
+        if one.intervention == PLAIN
+    }
     by_name = {aim.name: aim for aim in aims}
     column_of = {int(index): column for column, index in enumerate(ear.kept)}
     for row, clip in enumerate(clips):
@@ -97,7 +102,8 @@ def effects(
         # A clip of the pool is compared with every aim, any other with its own.
         for aim in aims if clip.intervention == POOL else [by_name[clip.feature]]:
             column = None if aim.name.startswith(PAIR) else column_of[index_of(aim.name)]
-            yield _effect(ear, clip, aim, found, (row, plain[clip.seed]), column, spread, seconds)
+            rows = row, plain[plain_prompt(clip, config), clip.seed]
+            yield _effect(ear, clip, aim, found, rows, column, spread, config.seconds)
 
 
 def _effect(

@@ -31,6 +31,8 @@ INTERVENTIONS: dict[str, str] = {
     "add-two": "pipeline.steering.interventions.add_two",
     "clamp": "pipeline.steering.interventions.clamp",
     "ablate": "pipeline.steering.interventions.ablate",
+    "ablate-asked": "pipeline.steering.interventions.ablate_asked",
+    "random-ablation": "pipeline.steering.interventions.random_ablation",
     "exemplar-difference": "pipeline.steering.interventions.exemplar_difference",
     "mean-difference": "pipeline.steering.interventions.mean_difference",
     "prompt": "pipeline.steering.interventions.prompt",
@@ -50,6 +52,8 @@ class Asked:
     interventions: tuple[Intervention, ...] = ()
     norm: float | None = None
     """Length of the vector that is added, raw; None where none of fixed length is."""
+    plain_prompt: str | None = None
+    """The prompt of the clip without steering beside it; None for the config's."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,39 @@ def ablate(material: Material, feature: str, alpha: float) -> Asked:
     return _towards(material, feature, alpha, 0.0)
 
 
+def ablate_asked(material: Material, feature: str, alpha: float) -> Asked | None:
+    """`ablate` in music that is asked for by the feature's label, where there is something to take
+    out; beside it stands the music of the same prompt."""
+    made = _towards(material, feature, alpha, 0.0)
+    return _in_asked_music(material, feature, made.interventions)
+
+
+def random_ablation(material: Material, feature: str, alpha: float) -> Asked | None:
+    """x − α z_j u along a random direction u: in each step as much is taken out as by
+    `ablate_asked`, of something else."""
+    index = material.features[feature].index
+    width = material.stored.sae.W_dec.shape[1]
+    drawn = random_unit(width, material.config.seed, "random ablation", feature)
+    target = Target(material.reader, index, 0.0)
+    one = material.intervene(vector_at(material.stored, drawn), alpha, target=target)
+    return _in_asked_music(material, feature, (one,))
+
+
+def _in_asked_music(
+    material: Material, feature: str, interventions: tuple[Intervention, ...]
+) -> Asked | None:
+    words = _asking(material, feature)
+    return None if words is None else Asked(words, interventions, plain_prompt=words)
+
+
+def _asking(material: Material, feature: str) -> str | None:
+    """The config's prompt with the feature's label; None without a label."""
+    text = material.labels.get(feature)
+    if text is None:
+        return None
+    return ", ".join(word for word in (material.config.prompt, text) if word)
+
+
 def _towards(material: Material, feature: str, alpha: float, value: float) -> Asked:
     index = material.features[feature].index
     target = Target(material.reader, index, value)
@@ -167,11 +204,10 @@ def mean_difference(material: Material, feature: str, alpha: float) -> Asked:
 
 def prompt(material: Material, feature: str, alpha: float) -> Asked | None:
     """The label as a further part of the prompt, without a vector. Its only doses are 0 and 1."""
-    text = material.labels.get(feature)
-    if text is None or alpha not in (0.0, 1.0):
+    words = _asking(material, feature)
+    if words is None or alpha not in (0.0, 1.0):
         return None
-    words = (material.config.prompt, text) if alpha else (material.config.prompt,)
-    return Asked(", ".join(word for word in words if word))
+    return Asked(words if alpha else material.config.prompt)
 
 
 def random_direction(material: Material, feature: str, alpha: float) -> Asked:

@@ -37,14 +37,17 @@ class Clip:
 
 
 def planned(config: EvaluationConfig, material: Material, features: Sequence[str]) -> list[Clip]:
-    """All clips of one SAE: those without steering first, then by prompt, so that clips of equal
+    """All clips of one SAE, those without steering first and then by prompt, so that clips of equal
     prompts are generated together."""
-    clips = [
-        *_plain(config),
-        *_pool(config, material, features),
-        *_of_features(config, material, features),
-    ]
-    return sorted(clips, key=lambda one: one.asked.prompt != config.prompt)
+    clips = [*_pool(config, material, features), *_of_features(config, material, features)]
+    prompts = {config.prompt: None} | {plain_prompt(one, config): None for one in clips}
+    every = [*_plain(config, list(prompts)), *clips]
+    return sorted(every, key=lambda one: (one.asked.prompt != config.prompt, one.asked.prompt))
+
+
+def plain_prompt(clip: Clip, config: EvaluationConfig) -> str:
+    """The prompt of the clip without steering that a clip is compared with."""
+    return config.prompt if clip.asked.plain_prompt is None else clip.asked.plain_prompt
 
 
 def digest(clips: Sequence[Clip]) -> str:
@@ -70,9 +73,10 @@ def seeds(config: EvaluationConfig) -> list[int]:
     return [config.seed + take for take in range(config.takes)]
 
 
-def _plain(config: EvaluationConfig) -> Iterator[Clip]:
-    for seed in seeds(config):
-        yield Clip("", PLAIN, 0, 0.0, seed, 0.0, Asked(config.prompt))
+def _plain(config: EvaluationConfig, prompts: Sequence[str]) -> Iterator[Clip]:
+    for prompt in prompts:
+        for seed in seeds(config):
+            yield Clip("", PLAIN, 0, 0.0, seed, 0.0, Asked(prompt))
 
 
 def _pool(config: EvaluationConfig, material: Material, features: Sequence[str]) -> Iterator[Clip]:

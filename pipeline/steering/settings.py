@@ -59,8 +59,8 @@ class SteeringConfig:
 
 
 EVALUATED = (
-    "add", "clamp", "ablate", "exemplar-difference", "mean-difference", "prompt",
-    "random-direction", "random-feature", "equal-rate-feature",
+    "add", "clamp", "ablate", "ablate-asked", "random-ablation", "exemplar-difference",
+    "mean-difference", "prompt", "random-direction", "random-feature", "equal-rate-feature",
 )  # fmt: skip
 """The interventions that an evaluation compares."""
 

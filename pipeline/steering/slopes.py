@@ -9,7 +9,8 @@ first order proportional to the length of the vector, so each is multiplied by �
 direction would do at the length of the feature's own vector. A feature's one-sided p asks whether a
 further random direction would have a slope as large: with mean m and standard deviation d over the
 R directions, t = (slope − m) / (d √(1 + 1 / R)) with R − 1 degrees of freedom. Benjamini and
-Hochberg (1995) control the share of false discoveries over the features of an intervention.
+Hochberg (1995) control the share of false discoveries over the features of an intervention; the
+features share their random directions, a positive dependence, under which the procedure holds too.
 
 *Clusters.* Features are compared in the same few seeds, so features and seeds are crossed. The
 variance of a mean over both is V_feature + V_seed − V_both (Cameron, Gelbach and Miller, 2011),

@@ -12,6 +12,7 @@ from pipeline.steering.interventions import PAIR
 from pipeline.steering.plan import POOL
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import (
+    AblationRecord,
     EffectRecord,
     ImprovedRecord,
     MeanSlopeRecord,
@@ -23,7 +24,7 @@ from pipeline.store.tables import (
 MEASURES = ("similarity", "label_similarity", "concept_score")
 """What slopes are given of; each has a column `…_plain` in `EffectRecord`."""
 TABLE_2, SLOPES = "steering/table2.parquet", "steering/slopes.parquet"
-SELECTION = "steering/selection.parquet"
+SELECTION, ABLATION = "steering/selection.parquet", "steering/ablation.parquet"
 FDR = 0.05
 OWN_RANDOM = "random-direction"
 """The intervention that Table 2 has beside every other: one random direction per feature."""
@@ -266,13 +267,19 @@ def lines(directory: RunDirectory) -> list[str]:
     found += ["", f"{'SAE':18} {'intervention':20} {'measure':16} {'slope':>8} {'95 %':>18} "
                   f"{'above random':>12} {'95 %':>18} {'q≤.05':>6} {'own up':>6} {'moved':>6} "
                   f"{'others':>6} {'Fréchet':>7}"]  # fmt: skip
-    for one in mean_slopes(directory):
+    for mean in mean_slopes(directory):
         found.append(
-            f"{one.sae:18} {one.intervention:20} {one.measure:16} {one.slope:8.4f} "
-            f"{_interval(one.low, one.high):>18} {one.above_random:12.4f} "
-            f"{_interval(one.above_low, one.above_high):>18} {one.beating:2}/{one.features:<3} "
-            f"{_number(one.own_raised, 2):>6} {_number(one.own_moved, 2):>6} "
-            f"{one.others_moved:6.2f} {_number(one.frechet, 3):>7}"
+            f"{mean.sae:18} {mean.intervention:20} {mean.measure:16} {mean.slope:8.4f} "
+            f"{_interval(mean.low, mean.high):>18} {mean.above_random:12.4f} "
+            f"{_interval(mean.above_low, mean.above_high):>18} {mean.beating:2}/{mean.features:<3} "
+            f"{_number(mean.own_raised, 2):>6} {_number(mean.own_moved, 2):>6} "
+            f"{mean.others_moved:6.2f} {_number(mean.frechet, 3):>7}"
+        )
+    for one in records_from(AblationRecord, directory.read_table(ABLATION)):
+        found.append(
+            f"{one.sae}: ablation lowers {one.measure} by {one.fall:.4f}, a random one by "
+            f"{one.random_fall:.4f}: {one.more:.4f} more "
+            f"({_interval(one.more_low, one.more_high)}), {one.features} features"
         )
     for rank in records_from(SelectionRecord, directory.read_table(SELECTION)):
         found.append(

@@ -379,6 +379,34 @@ class ImprovedRecord:
     improved_one_seed: int = column("features improved by the first seed only, as in the paper")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AblationRecord:
+    """`steering/ablation.parquet`: how far a measure falls when a feature is taken out of music
+    that its label asked for, beside random ablations of the same size; see
+    `pipeline/steering/causal.py`. All at α = 1, means over features and seeds."""
+
+    sae: str = column("name of the SAE")
+    measure: str = column("similarity, label_similarity or concept_score")
+    features: int = column("features behind it")
+    seeds: int = column("seeds behind it")
+    fall: float = column("the measure without the ablation less that with it")
+    low: float | None = column("lower end of its 95 % interval; null for one feature or seed")
+    high: float | None = column("upper end")
+    random_fall: float = column("the same for random ablations")
+    more: float = column("fall less random_fall")
+    more_low: float | None = column("lower end of its 95 % interval")
+    more_high: float | None = column("upper end")
+    p: float | None = column("two-sided, of more")
+    own_moved: float | None = column(
+        "change of the feature's own activation, read again, in deviations over validation tracks"
+    )
+    random_own_moved: float | None = column("the same for random ablations")
+    loudness_lufs: float | None = column("mean of the ablated clips", "LUFS")
+    random_loudness_lufs: float | None = column("mean of the randomly ablated clips", "LUFS")
+    silent_share: float = column("mean of the ablated clips")
+    random_silent_share: float = column("mean of the randomly ablated clips")
+
+
 @dataclass(frozen=True)
 class OutputScoreRecord:
     """`steering/NAME.output-scores.parquet`: how far a kept feature moves the model's heads in one

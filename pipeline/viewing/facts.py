@@ -190,11 +190,12 @@ def timeline(values: np.ndarray, facts: ShardFacts) -> Timeline:
 
 
 def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRecord]:
-    """The clips that `python -m pipeline steer` made for the feature, sorted by prompt, seed and α;
-    empty if it was not steered."""
+    """The clips that `python -m pipeline steer` made with the feature turned up, sorted by prompt,
+    seed and α; empty if it was not steered. Those of its rivals and controls are left out."""
     relative = f"steering/{sae}.parquet"
     if not directory.path_of(relative).is_file():
         return []
     table = directory.read_table(relative)
-    own = [row for row in records_from(SteeringRecord, table) if row.feature == feature]
+    rows = records_from(SteeringRecord, table)
+    own = [row for row in rows if row.feature == feature and row.intervention == "add"]
     return sorted(own, key=lambda row: (row.prompt, row.seed, row.alpha))

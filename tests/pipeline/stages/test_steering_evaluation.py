@@ -67,7 +67,7 @@ def test_an_evaluation_that_was_interrupted_gives_the_bytes_of_one_that_was_not(
     files = [one.manifest()["stages"]["steering-evaluation"]["files"] for one in (directory, other)]
     assert files[0] == files[1]
     assert set(files[0]) == {
-        *(f"steering/{name}.parquet" for name in ("slopes", "table2", "selection")),
+        *(f"steering/{name}.parquet" for name in ("slopes", "table2", "selection", "ablation")),
         *(f"steering/{SAE}.{name}.parquet" for name in ("effects", "slopes", "output-scores")),
     }
     assert not (directory.path / ".unfinished").exists()

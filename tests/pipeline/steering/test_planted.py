@@ -17,6 +17,7 @@ from pipeline.sae.checkpoint import SaeFacts, StoredSae
 from pipeline.sae.model import TopKSae
 from pipeline.steering import concepts as planted
 from pipeline.steering import evaluation, table
+from pipeline.steering.causal import ablation_records
 from pipeline.steering.hearing import Ear, embed
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material, asked
 from pipeline.steering.output_score import output_scores
@@ -36,7 +37,10 @@ CODES = {PLANTED: (3, 17, 40, 55), OTHER: (60, 5, 22, 31)}
 """The codes that the exemplars of each feature consist of."""
 CONFIG = EvaluationConfig(
     features=2, alphas=(0.5, 1.0), takes=3, seconds=SECONDS, prompt="", random_directions=8,
-    interventions=("add", "clamp", "random-direction", "random-feature", "equal-rate-feature"),
+    interventions=(
+        "add", "clamp", "ablate-asked", "random-ablation", "random-direction", "random-feature",
+        "equal-rate-feature",
+    ),
 )  # fmt: skip
 
 
@@ -100,7 +104,7 @@ def effects(
         exemplars[name] = embed(clap, subject.play(frames)[0].numpy(), subject.facts.sample_rate)
     aims = evaluation.aims_of([PLANTED, OTHER], material.betas, exemplars, {}, {}, {})
     return table.Effects(
-        list(evaluation.effects(ear, clips, found, aims, np.ones(4), seconds=SECONDS))
+        list(evaluation.effects(ear, clips, found, aims, np.ones(4), config=CONFIG))
     )
 
 
@@ -129,6 +133,19 @@ def test_table_two_counts_it_beside_random_directions(effects: table.Effects) ->
     assert add.low < add.improved / add.tried <= add.high
     assert 0 <= add.pool_share <= 1
     assert rows["random-direction"].improved == add.random_improved
+
+
+def test_an_ablation_is_compared_with_a_random_one_in_the_same_music(
+    effects: table.Effects,
+) -> None:
+    """Only the feature with a label has music that was asked for."""
+    (row,) = [one for one in ablation_records("sae", effects) if one.measure == "similarity"]
+    assert (row.features, row.seeds) == (1, 3)
+    assert row.more == pytest.approx(row.fall - row.random_fall)
+    rows = [r for r in effects.rows if r.intervention == "ablate-asked"]
+    assert {r.prompt for r in rows} == {"slow piano"}
+    plain = {r.seed: r.similarity_plain for r in effects.rows if r.intervention == "add"}
+    assert all(r.similarity_plain != plain[r.seed] for r in rows)
 
 
 def test_each_row_says_what_was_done(effects: table.Effects) -> None:
@@ -162,9 +179,11 @@ def test_every_intervention_gives_the_same_tokens_at_0_and_others_at_1(
         made = asked(material, name, feature, alpha)
         assert made is not None
         requests.append(Request(made.prompt, 5, made.interventions))
-    plain, at_zero, at_one = subject.generate_many([Request("", 5), *requests], SECONDS)
+    plain, at_zero, at_one = subject.generate_many(
+        [Request(made.plain_prompt or "", 5), *requests], SECONDS
+    )
     assert torch.equal(at_zero.codes, plain.codes)
-    if name != "ablate":  # a latent that is silent has nothing to take out
+    if "abl" not in name:  # a latent that is silent has nothing to take out
         assert not torch.equal(at_one.codes, plain.codes)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.store import tables
 from pipeline.store.tables import (
+    AblationRecord,
     EffectRecord,
     ExemplarRecord,
     FeatureRecord,
@@ -34,7 +35,8 @@ from pipeline.store.tables import (
 TABLES = [
     TrackRecord, TrainingRecord, FeatureRecord, NeighbourRecord, ExemplarRecord, LabelCandidate,
     OverallRecord, QualityRecord, ScoreRecord, SetAsideRecord, SteeringRecord,
-    EffectRecord, SlopeRecord, MeanSlopeRecord, ImprovedRecord, OutputScoreRecord, SelectionRecord,
+    EffectRecord, SlopeRecord, MeanSlopeRecord, ImprovedRecord, OutputScoreRecord,
+    SelectionRecord, AblationRecord,
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.store.run_directory import RunDirectory
@@ -22,7 +23,8 @@ def test_a_features_own_clips_by_seed_and_strength(tmp_path: Path) -> None:
     directory.begin({"key": "k"})
     assert steered(directory, "sae", "sae/1") == []
     rows = [record("sae/1", 1, 2.0), record("sae/2", 0, 1.0), record("sae/1", 0, 1.0),
-            record("sae/1", 1, 0.5)]  # fmt: skip
+            record("sae/1", 1, 0.5),
+            replace(record("sae/1", 0, 1.0), intervention="random-direction")]  # fmt: skip
     with directory.writer("steering") as writer:
         writer.write_table("steering/sae.parquet", table_of(SteeringRecord, rows))
     found = [(row.seed, row.alpha) for row in steered(directory, "sae", "sae/1")]
