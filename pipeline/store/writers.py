@@ -10,11 +10,13 @@ The bytes of a file depend only on its contents: tables and tensors written twic
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -266,8 +268,11 @@ class Scratch:
         """Replace the file `name`."""
         final = self._path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
-        # Not named after the process: what a killed one left is replaced, and may be gigabytes.
-        temporary = final.with_suffix(".partial")
+        # What a killed process left may be gigabytes. One that was only taken for dead may still be
+        # writing: it must find its file gone, and never write into this one's.
+        for left in self._folder.glob(f"{glob.escape(name)}.*.partial"):
+            left.unlink(missing_ok=True)
+        temporary = self._folder / f"{name}.{uuid.uuid4().hex}.partial"
         write_atomically(final, safetensors_bytes(tensors, metadata), temporary)
 
     def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:

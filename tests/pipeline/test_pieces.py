@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.config import config_from_dict
@@ -106,6 +107,20 @@ def test_what_is_unfinished_of_a_forgotten_stage_goes_with_it(tmp_path: Path) ->
     directory.forget(("activations", "sae"))
     left = {path.name for path in directory.path.rglob("*") if path.is_file()}
     assert left == {"run.json", "manifest.json"}
+
+
+def test_a_process_taken_for_dead_cannot_write_into_the_snapshot_of_its_successor(
+    tmp_path: Path,
+) -> None:
+    scratch = RunDirectory(tmp_path / "run").scratch("sae")
+    scratch.save("a.b", {"x": np.zeros(1)}, {"step": "1"})
+    (tmp_path / "run/.unfinished/sae/a.b.0123.partial").write_bytes(b"half")
+    scratch.save("a.b", {"x": np.ones(1)}, {"step": "2"})
+    found = scratch.load("a.b")
+    assert found is not None
+    assert (found[0]["x"].tolist(), found[1]) == ([1.0], {"step": "2"})
+    left = [path.name for path in (tmp_path / "run/.unfinished/sae").iterdir()]
+    assert left == ["a.b.safetensors"]
 
 
 def test_whoever_makes_a_piece_shares_the_lock_and_keeps_others_out(tmp_path: Path) -> None:
