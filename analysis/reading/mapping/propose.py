@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -207,14 +208,37 @@ def _cells(table: Table) -> Mapping | None:
     if scale is None:
         return None
     for sign in ("_", ".", " ", "-"):
-        parts = [column.partition(sign) for column in rated]
-        methods = {first for first, _, _ in parts}
-        if all(rest for _, _, rest in parts) and 2 <= len(methods) <= MOST_METHODS:
-            per = min(sum(first == method for first, _, _ in parts) for method in methods)
-            if per >= 2:
-                return _completed(table, {"confidence": f"{{method}}{sign}{{feature}}"}, scale)
+        first = [column.partition(sign) for column in rated]
+        last = [column.rpartition(sign) for column in rated]
+        # `corpus_tags_12` beside `essentia_12`: the features that methods share tell where a
+        # method's name ends.
+        if _shared(last) > _shared(first):
+            items = {
+                column: {"method": method, "feature": feature}
+                for column, (method, _, feature) in zip(rated, last, strict=True)
+            }
+            return _completed(table, {"confidence": "{item}"}, scale, items)
+        if _shared(first) or _are_methods(first):
+            return _completed(table, {"confidence": f"{{method}}{sign}{{feature}}"}, scale)
     items = {column: {"method": "?", "feature": column} for column in rated}
     return _completed(table, {"confidence": "{item}"}, scale, items)
+
+
+Parts = Sequence[tuple[str, str, str]]
+
+
+def _are_methods(parts: Parts) -> bool:
+    """Whether what stands first is one of a few names with several columns each."""
+    methods = Counter(method for method, _, _ in parts)
+    whole = all(method and feature for method, _, feature in parts)
+    return whole and 2 <= len(methods) <= MOST_METHODS and min(methods.values()) >= 2
+
+
+def _shared(parts: Parts) -> int:
+    """How many features stand under several methods; 0 if these are not methods."""
+    if not _are_methods(parts):
+        return 0
+    return sum(n > 1 for n in Counter(feature for _, _, feature in parts).values())
 
 
 def _is_rating(table: Table, column: str) -> bool:

@@ -67,7 +67,8 @@ def read(folder: Path) -> Foreign:
         hook=_hook(cfg), k=round(k) if isinstance(k, int | float) else None,
         threshold=_threshold(architecture, theta, b_enc),
         subtracts_b_dec=bool(cfg.get("apply_b_dec_to_input", True)),
-        norms_first=bool(cfg.get("rescale_acts_by_decoder_norm", False)),
+        # SAELens itself reads this setting for these only.
+        norms_first="topk" in architecture and bool(cfg.get("rescale_acts_by_decoder_norm")),
         normalise=_normalisation(cfg),
     )  # fmt: skip
     return _scaled(found, folder)

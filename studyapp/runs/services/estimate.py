@@ -144,5 +144,6 @@ def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run
                 theirs = latents_of(config_from_dict(run.config))
             except PipelineError:
                 continue  # Made by a version with other fields, so not comparable.
-            return round(latents * kept / theirs) if latents and theirs else None
+            if latents and theirs:  # not known of a run with an SAE from elsewhere
+                return round(latents * kept / theirs)
     return None

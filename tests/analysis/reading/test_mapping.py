@@ -176,6 +176,14 @@ def test_items_say_what_columns_without_a_pattern_are_and_a_file_is_joined(tmp_p
     assert found.rows["participation_status"].tolist() == ["complete", "complete", "active"]
 
 
+def test_a_methods_name_may_hold_the_sign_that_ends_it(tmp_path: Path) -> None:
+    header = "participant,essentia_1,essentia_2,corpus_tags_1,corpus_tags_2\n"
+    table, mapping = proposed(tmp_path, "t", f"{header}p,1,2,3,4\nq,2,3,4,5\n".encode())
+    found = read_responses(table, mapping=mapping).ratings
+    assert set(found["method"]) == {"essentia", "corpus_tags"}
+    assert set(found["feature"]) == {"1", "2"}
+
+
 def test_what_cells_are_probably_rated_on() -> None:
     assert scale_of(["0", "100", "33,5"]) == Scale(0.0, 100.0)
     assert scale_of(["1", "7"]) == Scale(1.0, 7.0)
