@@ -232,9 +232,10 @@ def leaving(
     request: HttpRequest, participation: Participation, *, seconds: int = LEAVE_SECONDS
 ) -> dict[str, Any]:
     """Where an ending leads: back to the recruiting service, or to the next participant's turn."""
-    origin = visitor.origin_of(request, participation.study)
-    return {
-        **_named(participation.study, seconds),
-        "way_back": entry.way_back(participation=participation, origin=origin),
-        "is_kiosk": visitor.kiosk_token(request, participation.study.slug) is not None,
-    }
+    study = participation.study
+    leads: dict[str, Any] = {"is_kiosk": visitor.kiosk_token(request, study.slug) is not None}
+    if entry.came_by_service(participation):
+        origin = visitor.origin_of(request, study)
+        leads |= _named(study, seconds)
+        leads["way_back"] = entry.way_back(participation=participation, origin=origin)
+    return leads

@@ -18,6 +18,7 @@ from studyapp.core.errors import NotInvitedError
 from studyapp.models import EntryToken, Participation, Study
 from studyapp.participation.selectors import participations as selectors
 from studyapp.recruitment.services import entry, identities, tokens
+from studyapp.recruitment.services.entry import OWN_PARAMETERS
 from studyapp.studies.selectors import studies
 
 COOKIE = "place"
@@ -36,7 +37,9 @@ def identity(request: HttpRequest, slug: str) -> identities.Identity | None:
 
     Raises `BrokenLinkError` if the link is from one but the identifiers are not filled in.
     """
-    names = entry.parameters_of(studies.by_link(slug))
+    if not _is_named(request):
+        return None
+    names = _parameters(request, slug)
     if names.person not in request.GET:
         return None
     pid = request.GET[names.person].strip()
@@ -46,6 +49,8 @@ def identity(request: HttpRequest, slug: str) -> identities.Identity | None:
 
 def remember_origin(request: HttpRequest, response: HttpResponse, study: Study) -> None:
     """Keep in the browser, and only there, what the way back to another service repeats."""
+    if not _is_named(request):
+        return
     names = entry.parameters_of(study)
     given = {
         name: request.GET[parameter].strip()[: identities.MAX_LENGTH]
@@ -63,6 +68,17 @@ def remember_origin(request: HttpRequest, response: HttpResponse, study: Study) 
             httponly=True,
             samesite="Lax",
         )
+
+
+def _is_named(request: HttpRequest) -> bool:
+    """Whether the link has parameters that are not our own."""
+    return not set(request.GET) <= OWN_PARAMETERS
+
+
+def _parameters(request: HttpRequest, slug: str) -> identities.Parameters:
+    """The parameters that identify people: Prolific's, or those of the study's other service."""
+    usual = identities.Parameters()
+    return usual if usual.person in request.GET else entry.parameters_of(studies.by_link(slug))
 
 
 def origin_of(request: HttpRequest, study: Study) -> dict[str, str]:

@@ -20,7 +20,6 @@ ENDINGS = (
 """Ways in which a study ends that can have a code. Without one for the last three, people are told
 to return their submission, or to write to the researchers."""
 PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-OWN_PARAMETERS = ("t", "lang", "simulated")
 CODE = re.compile(r"[A-Za-z0-9_-]{1,20}")
 
 
@@ -41,10 +40,10 @@ class OtherService:
     def check(self) -> None:
         """Raise `StudyError` if a name or the address cannot be used."""
         for name in filter(None, (self.person_parameter, self.session_parameter)):
-            if not PARAMETER.fullmatch(name) or name in OWN_PARAMETERS:
+            if not PARAMETER.fullmatch(name) or name in entries.OWN_PARAMETERS:
                 raise StudyError(
                     f"the link's parameter is {name!r}: give a name of letters, digits and _, as "
-                    f"the service has it, but not {' or '.join(OWN_PARAMETERS)}"
+                    f"the service has it, but not {' or '.join(sorted(entries.OWN_PARAMETERS))}"
                 )
         if self.session_parameter and self.session_parameter == self.person_parameter:
             raise StudyError("a person and a submission cannot have the same parameter")

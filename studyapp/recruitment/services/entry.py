@@ -21,6 +21,8 @@ PROLIFIC_PLACEHOLDERS = (
 )
 """What a study's link ends with at Prolific, which fills the placeholders in for each person."""
 PROLIFIC_COMPLETE = f"{PROLIFIC_SUBMISSIONS}/complete"
+OWN_PARAMETERS = frozenset({"lang", "simulated", "t"})
+"""Parameters of a study's link that are ours, so that no service can have them."""
 PLACEHOLDERS = ("code", "ending", "person", "session")
 """What the way back to another service can repeat, each in braces."""
 PLACEHOLDER = re.compile(rf"{{({'|'.join(PLACEHOLDERS)})}}")
@@ -80,8 +82,6 @@ def way_back(*, participation: Participation, origin: Mapping[str, str]) -> str:
     `origin` has the identifiers that another service gave, as far as the browser still has them.
     """
     code = participation.completion_code or participation.ending_code
-    if not came_by_service(participation):
-        return ""
     return way_back_with(
         study=participation.study, code=code, ending=ending_of(participation), origin=origin
     )

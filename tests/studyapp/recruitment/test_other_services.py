@@ -71,7 +71,7 @@ def test_every_other_ending_has_its_way_back_too() -> None:
 @pytest.mark.parametrize(
     ("other", "line"),
     [
-        (OtherService("S", "t"), "but not t or lang or simulated"),
+        (OtherService("S", "t"), "but not lang or simulated or t"),
         (OtherService("S", "a b"), "a name of letters"),
         (OtherService("S", "a", "a"), "cannot have the same parameter"),
         (OtherService("", "a"), "give the service's name"),
