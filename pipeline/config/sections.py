@@ -210,6 +210,9 @@ class SaeConfig:
     prefixes: tuple[float, ...] = ()
     """Matryoshka: shares of the latents, such as 0.125, 0.25 and 0.5, of which the first so many
     must reconstruct by themselves too."""
+    scaled_start: bool = False
+    """Scale the encoder once, before the first step, so that the first reconstructions have the
+    length that fits best; see docs/saes.md."""
     together: bool = False
     """Train all SAEs of a hookpoint on the same batches, from one reading of the activations."""
     checkpoint: str = field(default="", metadata=guard(Guard.MODEL))
@@ -223,7 +226,8 @@ class SaeConfig:
     )
 
     SINCE_KEYS: ClassVar[tuple[str, ...]] = (
-        "clip_norm", "kernel", "variant", "prefixes", "together", "checkpoint", "checkpoint_hook",
+        "clip_norm", "kernel", "variant", "prefixes", "scaled_start", "together",
+        "checkpoint", "checkpoint_hook",
     )  # fmt: skip
     """Fields that runs of earlier versions do not know; in a run's key unless at their default."""
 

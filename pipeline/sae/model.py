@@ -18,6 +18,7 @@ whole corpus would not fit into memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -96,7 +97,8 @@ class TopKSae(nn.Module):
         """Initial weights, after the appendix of Gao et al.; `b_dec` [d] is given.
 
         Deviation: their code then divides the encoder by the norm of a reconstruction of random
-        unit vectors (and says that no benefit was found); here the encoder stays W_decᵀ.
+        unit vectors (and says that no benefit was found); here the encoder stays W_decᵀ unless the
+        config asks for `fit_scale`.
         """
         with torch.no_grad():
             # 1) Directions uniform on the sphere: normal draws, normalised.
@@ -108,6 +110,23 @@ class TopKSae(nn.Module):
             self.b_enc.zero_()
             # 3) x − b_dec is centred from the first step on.
             self.b_dec.copy_(b_dec)
+
+    @torch.no_grad()
+    def fit_scale(self, parts: Iterable[Tensor]) -> None:
+        """Multiply the encoder by ⟨x − b_dec, x̂ − b_dec⟩ / ‖x̂ − b_dec‖² over frames x, given in
+        parts [frame, d]: the factor that makes the reconstructions' error the smallest.
+
+        The k largest of n random projections are large, so that a tied start overshoots, the more
+        the larger k ln(n / k) / d is. On synthetic frames (`benchmarks.sae.world`) the factor is
+        0.50 at d 128, n 4,096, k 16, and 0.60 at d 256, n 16,384, k 16.
+        """
+        along, square = 0.0, 0.0
+        for x in parts:
+            restored = self.combine(self.encode(x))
+            along += float(((x - self.b_dec) * restored).sum())
+            square += float(restored.square().sum())
+        if along > 0:
+            self.W_enc.mul_(along / square)
 
     @torch.no_grad()
     def normalise_decoder(self) -> None:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from pipeline.config import SaeConfig
 from pipeline.parallel import Advance
+from pipeline.sae.evaluate import FRAMES_AT_ONCE
 from pipeline.sae.frames import Batches, Position, TrainingFrames
 from pipeline.sae.kernels import kernel_of
 from pipeline.sae.kernels.base import Encoder, Kernel
@@ -38,6 +39,8 @@ from pipeline.store.tables import TrainingRecord
 
 CENTRE_FRAMES = 16_384
 """Number of frames from which the start of b_dec and the scale are computed."""
+START_FRAMES = 4096
+"""How many of these a variant and the encoder's scale start from."""
 RECORDS = 50
 """Approximate number of rows in the training table."""
 
@@ -145,7 +148,10 @@ def start(wanted: Wanted, generator: torch.Generator, sample: Tensor, centre: Te
     variant = variant_of(wanted.config.variant, wanted.k, wanted.n_latents)
     sae = variant.sae(sample.shape[1])
     sae.initialise(generator, centre)
-    variant.begin(sae, sample)
+    first = sample[:START_FRAMES]
+    if wanted.config.scaled_start:
+        sae.fit_scale(torch.split(first, FRAMES_AT_ONCE))
+    variant.begin(sae, first)
     return sae
 
 

@@ -113,10 +113,10 @@ def test_a_run_made_before_the_saes_newer_settings_keeps_its_key() -> None:
         key(config_from_dict({"subject": SUBJECT, "sae": before | changed}))
         for changed in (
             {}, {"kernel": "bf16"}, {"variant": "batch-topk"}, {"prefixes": [0.5]},
-            {"clip_norm": 1.0}, {"together": True},
+            {"clip_norm": 1.0}, {"together": True}, {"scaled_start": True},
         )
     }  # fmt: skip
-    assert len(keys) == 6
+    assert len(keys) == 7
 
 
 def test_the_key_ignores_machine_and_paths_and_nothing_else() -> None:

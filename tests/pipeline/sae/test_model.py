@@ -59,6 +59,25 @@ def test_the_start_has_unit_directions_and_a_tied_encoder() -> None:
     assert sae.b_dec.tolist() == [1.0] * 6
 
 
+def test_a_scaled_start_reconstructs_with_the_length_that_fits_best() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 6, generator=generator) + 1.0
+    errors: dict[float | None, torch.Tensor] = {}
+    for factor in (None, 0.9, 1.0, 1.1):
+        sae = TopKSae(6, 200, 5)
+        sae.initialise(torch.Generator().manual_seed(0), torch.ones(6))
+        if factor is not None:
+            sae.fit_scale(torch.split(x, 25))
+            sae.W_enc.detach().mul_(factor)
+        errors[factor] = (x - sae.decode(sae.encode(x))).detach().square().sum()
+    assert errors[1.0] < min(errors[0.9], errors[1.1]) < errors[None]
+    # Frames that are all b_dec give no scale.
+    sae = random_sae()
+    before = sae.W_enc.clone()
+    sae.fit_scale([sae.b_dec.detach()[None]])
+    assert torch.equal(sae.W_enc, before)
+
+
 def test_the_projected_gradient_is_orthogonal_to_each_direction() -> None:
     sae = random_sae()
     x = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
