@@ -151,12 +151,17 @@ bench-scale: $(VENV)/.demo
 bench-sae: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.speed
 	$(BIN)/python -m benchmarks.sae.speed --dead 1024
+	$(BIN)/python -m benchmarks.sae.scaling
+	$(BIN)/python -m benchmarks.sae.together
 	$(BIN)/python -m benchmarks.sae.interop
 	$(BIN)/python -m benchmarks.sae.adoption
 
-# Directions that are known to be there: which of them our variants and the peers' SAEs find.
+# Directions that are known to be there: which of them our variants and the peers' SAEs find. Then
+# a wide dictionary, for the share of latents that fall silent.
 bench-sae-truth: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.sae.truth
+	$(BIN)/python -m benchmarks.sae.truth --directions 2048 --n 65536 --k 32 --steps 120 --seeds 1 \
+	  --rates 1.5e-3 --dead-after 30000 --held-out 8192 --sides "ours topk" sparsify
 
 # Runs all of compose.yaml without Docker, as root on Debian 12; reports missing packages.
 # Not part of `make bench`, since it downloads a base system and builds the image (ten minutes).

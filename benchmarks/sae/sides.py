@@ -54,17 +54,22 @@ class Side:
     """A running worker."""
 
     def __init__(self, name: str, setting: Mapping[str, Any], folder: Path) -> None:
-        self.name, self.setting = name, dict(setting)
-        self._folder, self._times = folder, list[tuple[float, float]]()
-        path = folder / f"{name.replace(' ', '-')}.json"
-        path.write_text(json.dumps(self.setting))
+        self.name, self._base = name, folder / name.replace(" ", "-")
+        self._times: list[tuple[float, float]] = []
         own = {"PYTHONPATH": str(Path.cwd())} if setting["side"] == "ours" else {"PYTHONPATH": ""}
         self._process = subprocess.Popen(
-            [python_of(setting["side"]), str(WORKER), str(path)],
+            [python_of(setting["side"]), str(WORKER)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=(folder / f"{path.stem}.log").open("w"), env=os.environ | own,
+            stderr=self._base.with_suffix(".log").open("w"), env=os.environ | own,
         )  # fmt: skip
-        self._answer()
+        self.begin(setting)
+
+    def begin(self, setting: Mapping[str, Any]) -> None:
+        """Start again with another SAE of the same side, in the same process."""
+        path = self._base.with_suffix(".json")
+        path.write_text(json.dumps(dict(setting)))
+        self._times = []
+        self._ask(f"begin {path}")
 
     def step(self, number: int, *, counted: bool = True) -> None:
         """One training step on batch `number`."""
@@ -78,11 +83,14 @@ class Side:
         return Timed(median(walls), median(cpus), min(cpus))
 
     def finish(self) -> tuple[dict[str, float], torch.Tensor]:
-        """Figures on held-out frames, and the decoder [n, d]; the worker ends."""
-        out = self._folder / f"{self.name.replace(' ', '-')}.npy"
+        """Figures on held-out frames, and the decoder [n, d]."""
+        out = self._base.with_suffix(".npy")
         found = self._ask(f"finish {out}")
-        self._process.communicate()
         return found, torch.from_numpy(np.load(out))
+
+    def close(self) -> None:
+        """End the worker."""
+        self._process.communicate()
 
     def _ask(self, line: str) -> dict[str, float]:
         if self._process.stdin is None:
@@ -99,7 +107,7 @@ class Side:
             if line.startswith("{"):
                 found: dict[str, float] = json.loads(line)
                 return found
-        log = (self._folder / f"{self.name.replace(' ', '-')}.log").read_text().strip()
+        log = self._base.with_suffix(".log").read_text().strip()
         raise PipelineError(f"{self.name} has ended: {log.rpartition(chr(10))[2][:300]}")
 
 

@@ -66,6 +66,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     base = timed.get("sparsify")
     for side in sides:
         found, _ = side.finish()
+        side.close()
         time = timed[side.name]
         ratio = f"{base.cpu / time.cpu:.2f}" if base else "–"
         print(

@@ -23,6 +23,7 @@ from pipeline.errors import PipelineError
 SIDES: dict[str, dict[str, Any]] = {
     "ours topk": {"side": "ours", "kernel": "exact"},
     "ours topk bf16": {"side": "ours", "kernel": "bf16"},
+    "ours scaled start": {"side": "ours", "scaled_start": True},
     "ours batch-topk": {"side": "ours", "variant": "batch-topk"},
     "ours jumprelu": {"side": "ours", "variant": "jumprelu"},
     "ours Matryoshka": {"side": "ours", "prefixes": [0.125, 0.25, 0.5]},
@@ -49,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (
         ("directions", 512), ("d", 128), ("n", 1024), ("k", 16), ("batch", 1024), ("steps", 1500),
-        ("seeds", 3), ("threads", 2),
+        ("seeds", 3), ("threads", 2), ("dead-after", 100_000), ("held-out", 20_480),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3, 6e-3, 1.2e-2])
@@ -66,7 +67,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             count = options.steps * options.batch
-            paths = frames_for(world, Path(folder), count, 20_480, seed=1)
+            paths = frames_for(world, Path(folder), count, options.held_out, seed=1)
             for name in options.sides:
                 print(row(name, world, paths, options, Path(folder)), flush=True)
     except PipelineError as error:
@@ -79,13 +80,16 @@ def row(
     name: str, world: World, paths: Mapping[str, str], options: argparse.Namespace, folder: Path
 ) -> str:
     """One side at its best rate."""
+    first = setting_of(name, options.rates[0], 0, paths, options)
+    side = Side(name, first, folder)
     tried = {
         rate: [
-            trained(name, rate, seed, world, paths, options, folder)
+            trained(side, setting_of(name, rate, seed, paths, options), world)
             for seed in range(options.seeds)
         ]
         for rate in options.rates
     }
+    side.close()
     rate = min(tried, key=lambda one: mean(found.figures["fvu"] for found in tried[one]))
     best = tried[rate]
     fvu, l0, dead = (mean(one.figures[key] for one in best) for key in ("fvu", "l0", "dead"))
@@ -98,20 +102,21 @@ def row(
     )
 
 
-def trained(
-    name: str, rate: float, seed: int, world: World, paths: Mapping[str, str],
-    options: argparse.Namespace, folder: Path,
-) -> Found:  # fmt: skip
+def setting_of(
+    name: str, rate: float, seed: int, paths: Mapping[str, str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """What a side is told."""
+    own = {"rate": rate, "seed": seed, "aux_k": 64, "dead": 0, "force_dead": False}
+    given = ("d", "n", "k", "batch", "steps", "dead_after", "threads")
+    return dict(paths) | {key: getattr(options, key) for key in given} | own | SIDES[name]
+
+
+def trained(side: Side, setting: Mapping[str, Any], world: World) -> Found:
     """Train one side once."""
-    setting = {
-        "d": options.d, "n": options.n, "k": options.k, "batch": options.batch,
-        "steps": options.steps, "rate": rate, "aux_k": 64, "dead": 0, "dead_after": 100_000,
-        "force_dead": False, "seed": seed, "threads": options.threads,
-    }  # fmt: skip
-    side = Side(name, dict(paths) | setting | SIDES[name], folder)
-    for step in range(options.steps):
+    side.begin(setting)
+    for step in range(setting["steps"]):
         side.step(step)
-    cpu = side.timed().cpu * options.steps
+    cpu = side.timed().cpu * setting["steps"]
     figures, decoder = side.finish()
     return Found(figures, truth(world, decoder.float()), cpu)
 

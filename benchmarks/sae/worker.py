@@ -3,6 +3,7 @@
 Run by `benchmarks.sae.sides` with the side's own Python, so it imports nothing of this project but
 for ours. It reads commands from standard input, one per line, and answers each with a line of JSON:
 
+    begin FILE    a new SAE by the setting in FILE
     step N        one full training step on batch N → wall and CPU seconds
     finish FILE   writes the decoder [n, d] to FILE → figures on the held-out frames, peak memory
 
@@ -44,6 +45,7 @@ class Ours:
             aux_k=setting["aux_k"], dead_after_frames=setting["dead_after"],
             kernel=setting.get("kernel", "exact"), variant=setting.get("variant", "topk"),
             prefixes=tuple(setting.get("prefixes", ())),
+            scaled_start=setting.get("scaled_start", False),
         )  # fmt: skip
         generator = torch.Generator().manual_seed(setting["seed"])
         wanted = Wanted(config, setting["n"], setting["k"], 0)
@@ -288,31 +290,47 @@ def peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+class Work:
+    """An SAE in training and the frames that it sees."""
+
+    def __init__(self, setting: dict[str, Any]) -> None:
+        torch.set_num_threads(setting["threads"])
+        self._setting, self._batch = setting, setting["batch"]
+        self._frames = np.load(setting["frames"], mmap_mode="r")
+        self._side = SIDES[setting["side"]](setting)
+        self._dead = torch.arange(setting["n"] - setting["dead"], setting["n"])
+
+    def step(self, number: int) -> dict[str, float]:
+        """One training step; its seconds."""
+        at = number * self._batch % (len(self._frames) - self._batch + 1)
+        x = torch.from_numpy(np.asarray(self._frames[at : at + self._batch], dtype=np.float32))
+        if self._setting["force_dead"]:
+            self._side.declare_dead(self._dead)
+        wall, cpu = time.perf_counter(), time.process_time()
+        self._side.step(x)
+        return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+    def finish(self, path: str) -> dict[str, float]:
+        """Write the decoder; figures on the held-out frames, and the peak before them."""
+        peak = peak_bytes()
+        self._side.finished()
+        frames = torch.from_numpy(np.load(self._setting["held_out"])).float()
+        found = held_out(self._side, frames)
+        np.save(path, self._side.decoder().detach().numpy())
+        return found | {"peak_bytes": peak}
+
+
 def main() -> None:
     """Answer commands until standard input ends."""
-    setting = json.loads(Path(sys.argv[1]).read_text())
-    torch.set_num_threads(setting["threads"])
-    frames = np.load(setting["frames"], mmap_mode="r")
-    side, batch = SIDES[setting["side"]](setting), setting["batch"]
-    dead = torch.arange(setting["n"] - setting["dead"], setting["n"])
-    print(json.dumps({"ready": True}), flush=True)
+    work: Work | None = None
     for line in sys.stdin:
-        command, argument = line.split()
-        if command == "step":
-            at = int(argument) * batch % (len(frames) - batch + 1)
-            x = torch.from_numpy(np.asarray(frames[at : at + batch], dtype=np.float32))
-            if setting["force_dead"]:
-                side.declare_dead(dead)
-            wall, cpu = time.perf_counter(), time.process_time()
-            side.step(x)
-            took = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-            print(json.dumps(took), flush=True)
-        else:
-            peak = peak_bytes()
-            side.finished()
-            found = held_out(side, torch.from_numpy(np.load(setting["held_out"])).float())
-            np.save(argument, side.decoder().detach().numpy())
-            print(json.dumps(found | {"peak_bytes": peak}), flush=True)
+        command, _, argument = line.strip().partition(" ")
+        answer: dict[str, Any] = {"ready": True}
+        if command == "begin":
+            work = Work(json.loads(Path(argument).read_text()))
+        elif work is not None:
+            answer = work.step(int(argument)) if command == "step" else work.finish(argument)
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
