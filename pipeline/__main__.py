@@ -1,4 +1,4 @@
-"""The command line: `python -m pipeline run | adopt | recovery | verify | steer | paper | …`.
+"""The command line: `python -m pipeline run | estimate | adopt | recovery | verify | steer | …`.
 
 An error is one line on standard error, with exit code 2.
 """
@@ -164,6 +164,26 @@ def _paper(options: argparse.Namespace) -> int:
     return 0
 
 
+def _estimate(options: argparse.Namespace) -> int:
+    from pipeline.estimate.machine import machine_of
+    from pipeline.estimate.stages import assumption, fault_of, lines, stage_costs
+
+    faults = []
+    for name, config in load_sweep(options.config).items():
+        config = config if options.corpus is None else config.with_corpus(options.corpus)
+        machine = machine_of(
+            config.machine, options.out, tflops=options.tflops, memory_gb=options.device_memory
+        )
+        costs = stage_costs(config, machine, tracks=options.tracks)
+        if name:
+            print(f"{name}:")
+        print("\n".join([*lines(costs, machine, price=options.price), assumption(config)]))
+        faults += [fault for fault in [fault_of(costs, machine)] if fault]
+    if faults:
+        raise PipelineError(faults[0])
+    return 0
+
+
 def _steer(options: argparse.Namespace) -> int:
     from pipeline.steering.settings import EvaluationConfig, SteeringConfig
     from pipeline.store.run_directory import RunDirectory
@@ -242,6 +262,40 @@ def _add_adopt(commands: Any) -> None:
         help=f"the last stage to run: {', '.join(STAGES)}",
     )  # fmt: skip
     adopted.set_defaults(command=_adopt)
+
+
+def _add_estimate(commands: Any) -> None:
+    command = commands.add_parser(
+        "estimate", help="hours, bytes, memory and dollars of each stage, before anything starts"
+    )
+    command.add_argument("config", type=Path, metavar="CONFIG.toml")
+    command.add_argument("--corpus", type=Path, metavar="DIR", help="overrides [corpus] path")
+    command.add_argument(
+        "--tracks", type=_count, metavar="N", help="number of tracks, if the corpus is not here"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR",
+        help="where the run will be, for the free disk (default: this folder)",
+    )  # fmt: skip
+    command.add_argument(
+        "--tflops", type=_positive, metavar="T",
+        help="speed of another device in fp32, in place of what is measured here",
+    )  # fmt: skip
+    command.add_argument(
+        "--device-memory", type=_positive, metavar="GB", help="memory of that device"
+    )
+    command.add_argument(
+        "--price", type=float, default=0.0, metavar="D", help="dollars per hour of the machine"
+    )
+    command.set_defaults(command=_estimate)
+
+
+def _positive(text: str) -> float:
+    """A number above 0; raises `ValueError` for anything else."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:
@@ -387,6 +441,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     steering.add_argument("--seed", type=int, help="seed for the draw of features and the music")
     steering.set_defaults(command=_steer)
+
+    _add_estimate(commands)
 
     paper = commands.add_parser(
         "paper", help="the paper's tables, figures and layer probe, from one run or several"

@@ -28,6 +28,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from benchmarks.scale.made_run import track
+from pipeline import pieces
 from pipeline.progress import SilentProgress
 from pipeline.registry import resolve
 from pipeline.run import STAGE_FUNCTIONS
@@ -134,7 +135,11 @@ def _work(stage: str, folder: Path) -> dict[str, Any]:
         made_run.embed_tracks(config, directory)
         return {}
     cpu, wall = time.process_time(), time.monotonic()
-    resolve(STAGE_FUNCTIONS, stage, "stage")(config, directory, progress=SilentProgress())
+    work = resolve(STAGE_FUNCTIONS, stage, "stage")
+    if isinstance(work, type):  # a stage that falls into pieces
+        pieces.make(work(config, directory), directory, progress=SilentProgress())
+    else:
+        work(config, directory, progress=SilentProgress())
     counts = next(iter(directory.summary("features").values()))
     return {
         "cpu": time.process_time() - cpu,

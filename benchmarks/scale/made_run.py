@@ -97,7 +97,7 @@ def track(number: int) -> TrackRecord:
     kind = number % GROUPS
     return TrackRecord(
         track=f"t{number:06d}", path="sound.flac", sha256="", seconds=SECONDS, start_seconds=0.0,
-        sample_rate=RATE, artist="", split=SPLITS[number // GROUPS % 4],
+        sample_rate=RATE, artist="", split=SPLITS[(number + number // GROUPS) % 4],
         tags=tuple(sorted({f"tag {kind % TAGS}", f"tag {(kind * 7 + 3) % TAGS}"})), caption="",
         license="", status="ok", reason="",
     )  # fmt: skip

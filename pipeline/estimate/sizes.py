@@ -1,8 +1,8 @@
 """An estimate of a run before it starts: number of tracks and SAEs, bytes on disk, cost.
 
 Bytes are computed from shapes. Times are left to callers that know how fast this machine is. No
-model is loaded: the subject's width is read from `config.json` in its folder, and is unknown for a
-hub name.
+model is loaded: the subject's width is read from `config.json` in its folder, or known for
+MusicGen's names on the hub.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from pipeline.corpus.adapters import ADAPTERS
 from pipeline.registry import resolve
 from pipeline.subjects.sources import stated_width
 
+WIDTHS = {
+    "facebook/musicgen-small": 1024,
+    "facebook/musicgen-medium": 1536,
+    "facebook/musicgen-large": 2048,
+}
 FRAMES_PER_SECOND = 50
 """Frame rate of EnCodec, the same for all sizes of MusicGen."""
 
@@ -31,7 +36,8 @@ class RunCost:
     sae_bytes: int | None
     """Weights of all SAEs, float32."""
     summary_bytes: int | None
-    """Mean and maximum of every latent in every track, float32."""
+    """What the kept latents do in the tracks, assuming `kept_share` of them; all latents, where
+    concepts are planted, can take more."""
     dollars_per_feature: float
     """Upper bound of what paid methods cost per kept feature, US dollars; 0 if none is chosen."""
 
@@ -47,7 +53,7 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
 
     Raises `PipelineError` if the config names a corpus that cannot be listed.
     """
-    width = stated_width(config.subject.model)
+    width = width_of(config.subject.model)
     tracks = _tracks(config) if tracks is None else tracks
     hookpoints = len(config.subject.hookpoints)
     each = [(expansion, k) for expansion in config.sae.expansions for k in config.sae.ks]
@@ -60,7 +66,7 @@ def cost_of(config: RunConfig, *, tracks: int | None = None) -> RunCost:
         latents=latents,
         activation_bytes=_activation_bytes(config, frames, width),
         sae_bytes=latents * width * 2 * 4 if latents and width else None,
-        summary_bytes=tracks * latents * 2 * 4 if tracks and latents else None,
+        summary_bytes=_summary_bytes(config, tracks, latents) if tracks and latents else None,
         dollars_per_feature=_dollars_per_feature(config),
     )
 
@@ -76,11 +82,39 @@ def _activation_bytes(config: RunConfig, frames: int | None, width: int | None) 
 def latents_of(config: RunConfig) -> int | None:
     """Number of latents in all SAEs together; None if the subject's width is not known here, or
     the SAE was trained elsewhere."""
-    width = stated_width(config.subject.model)
+    width = width_of(config.subject.model)
     if width is None or config.sae.checkpoint:
         return None
     each = sum(config.sae.expansions) * len(config.sae.ks) * width
     return each * len(config.subject.hookpoints)
+
+
+def width_of(model: str) -> int | None:
+    """Width of the residual stream of a folder's model or of one of MusicGen's on the hub; None if
+    it is not known."""
+    return stated_width(model) or WIDTHS.get(model)
+
+
+def kept_share(config: RunConfig) -> float:
+    """The share of latents that is assumed to be kept.
+
+    Above 0, that of the paper's SAE that kept most: 2,344 of 65,536. Under another threshold, the
+    demo's, 32 %: its dictionaries are small.
+    """
+    return 2344 / 65_536 if config.features.filter[0] == 0 else 0.32
+
+
+def kept_of(config: RunConfig, latents: int) -> int:
+    """The number of features that is assumed to be kept."""
+    return round(latents * kept_share(config))
+
+
+def _summary_bytes(config: RunConfig, tracks: int, latents: int) -> int:
+    # A kept latent fires in at most `max_rate` of the tracks; under a threshold above 0 it may be
+    # active in all. 16 bytes per entry, and 300 for what is stored of every latent.
+    threshold, _, most = config.features.filter
+    entries = kept_of(config, latents) * tracks * (most if threshold == 0 else 1.0)
+    return round(16 * entries) + 300 * latents
 
 
 def _dollars_per_feature(config: RunConfig) -> float:
