@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.utils.translation import gettext, override
 
 from analysis.errors import AnalysisError
 from analysis.reading import columns as read
+from analysis.reading.mapping import scales
 from analysis.reading.plan import PLANNABLE, read_plan
 from analysis.reading.quality import FLAGS, RUSHED_SHARE, STRAIGHT_LINE, participations
 from analysis.reading.table import read_responses
 from studyapp.exports import flags
 from studyapp.exports.columns import CONFIDENCE_LEVELS, STATUS_LEVELS
 from studyapp.models import Trial
+from studyapp.models.participation import CONFIDENCE
 from studyapp.models.studies import default_quality_rules
 from studyapp.studies import analysis_plan
 from tests.analysis.factories import paper_rows, write_csv
@@ -25,6 +29,13 @@ from tests.analysis.factories import paper_rows, write_csv
 
 def test_the_confidence_scale_has_the_same_steps() -> None:
     assert sorted(int(level.split()[0]) for level in CONFIDENCE_LEVELS) == list(read.SCALE)
+
+
+def test_a_mapping_knows_the_words_of_the_scale_in_every_language_of_the_site() -> None:
+    for language, _ in settings.LANGUAGES:
+        with override(language):
+            said = tuple(gettext(words) for _, words in sorted(CONFIDENCE))
+        assert said in scales.WORDS, language
 
 
 def test_kinds_and_statuses_are_the_site_s() -> None:
