@@ -215,10 +215,15 @@ class SaeConfig:
     length that fits best; see docs/saes.md."""
     together: bool = False
     """Train all SAEs of a hookpoint on the same batches, from one reading of the activations."""
-    checkpoint: str = field(default="", metadata=guard(Guard.MODEL))
-    """An SAE that was trained elsewhere, which is used in place of training one: a folder, or
-    OWNER/NAME or OWNER/NAME/FOLDER on the model hub, as SAELens, sparsify or dictionary_learning
-    saved it. The run then has this one SAE and one hookpoint."""
+    checkpoint: str = field(
+        default="",
+        metadata=guard(Guard.MODEL)
+        | {
+            "help": "An SAE of one hookpoint to use in place of training: a folder, or OWNER/NAME "
+            "or OWNER/NAME/FOLDER on the model hub, as SAELens, sparsify or dictionary_learning "
+            "saved it. If empty, SAEs are trained."
+        },
+    )
     checkpoint_hook: str = ""
     """What the checkpoint calls the hookpoint, if that is a name that Earwitness does not know."""
     seed: int = field(

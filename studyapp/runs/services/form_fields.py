@@ -22,7 +22,7 @@ from studyapp.runs.services.readiness import Choice
 SHOWN: dict[str, tuple[str, ...]] = {
     "corpus": ("path", "adapter", "clip_seconds"),
     "subject": ("model", "backend", "hookpoints"),
-    "sae": ("expansions", "ks", "steps", "seed"),
+    "sae": ("expansions", "ks", "steps", "seed", "checkpoint"),
     "features": ("preset",),
     "labels": ("methods", "candidates", "seed"),
     "clap": ("model",),

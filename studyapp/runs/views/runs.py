@@ -138,6 +138,7 @@ def _sections(request: HttpRequest, config: dict[str, Any]) -> list[Any]:
     offered = {
         "corpus.path": policy.corpora(),
         "subject.model": policy.models(),
+        "sae.checkpoint": policy.models(),
         "clap.model": policy.clap_models(),
     }
     return fields.filled(config, {}, offered, choices)
