@@ -126,6 +126,15 @@ def unresolved(study: Study) -> list[RecruitmentAction]:
     return list(found.order_by("pk"))
 
 
+def bonuses_paid(study: Study, target: str, cents: int) -> int:
+    """Return how many bonuses of that amount were paid for the submission through this site."""
+    paid = RecruitmentAction.objects.filter(
+        study__series=study.series_id, target=target, kind=RecruitmentAction.Kind.BONUS,
+        state=RecruitmentAction.State.CONFIRMED, content__cents=cents,
+    )  # fmt: skip
+    return paid.count()
+
+
 def action(study: Study, key: str) -> RecruitmentAction | None:
     """Return the study's action with that key."""
     found = RecruitmentAction.objects.select_related("study", "study__project")

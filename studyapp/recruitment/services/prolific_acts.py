@@ -14,6 +14,7 @@ from typing import Any
 
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import RecruitmentAction, Study
+from studyapp.recruitment import selectors
 from studyapp.recruitment.services import prolific_api, prolific_http, prolific_study
 from studyapp.recruitment.services.identities import external_key
 
@@ -146,8 +147,11 @@ def paid_so_often(submission: dict[str, Any], cents: int) -> int:
 
 
 def _note_payments(action: RecruitmentAction) -> None:
+    """Those that Prolific lists, and those that it was asked for and may not list yet."""
+    cents = action.content["cents"]
     found = prolific_http.read(f"submissions/{submission_of(action)['id']}/")
-    action.content["paid_before"] = paid_so_often(found, action.content["cents"])
+    asked = selectors.bonuses_paid(action.study, action.target, cents)
+    action.content["paid_before"] = max(paid_so_often(found, cents), asked)
 
 
 def _was_paid(action: RecruitmentAction) -> bool:

@@ -213,6 +213,32 @@ def test_an_equal_bonus_that_was_paid_before_is_not_taken_for_this_one(
     assert service.paid == [("s-ann", 150)]
 
 
+def test_a_second_equal_bonus_is_not_forgotten_while_the_first_is_not_listed_yet(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    """Prolific lists what it pays some minutes later."""
+    listed = service.submission("s-ann")["bonus_payments"]
+    actions.carry_out(action=ASKED["bonus"](study, boss), user=boss)
+    listed.clear()
+    second = ASKED["bonus"](study, boss)
+
+    def lose(asked: str) -> None:
+        if asked.endswith("/pay/"):
+            raise ConnectionAbortedError
+
+    service.before = lose
+    with pytest.raises(RecruitmentError, match="what it did is not known"):
+        actions.carry_out(action=second, user=boss)
+    service.before = None
+    second.refresh_from_db()
+    listed.append(150)
+    assert actions.settle(action=second).state == State.SENT
+    _later(second)
+    assert actions.settle(action=second).state == State.INTENDED
+    actions.carry_out(action=second, user=boss)
+    assert (second.state, service.paid) == (State.CONFIRMED, [("s-ann", 150)] * 2)
+
+
 def test_an_error_of_the_server_leaves_it_open_and_a_refusal_ends_it(
     service: Prolific, study: Study, boss: User
 ) -> None:
