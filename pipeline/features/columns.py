@@ -22,7 +22,7 @@ The file `features/NAME.columns.safetensors` (see `pipeline.features.summaries`,
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -51,41 +51,80 @@ VALUES = ("track", "mean", "max", "frame")
 def make_columns(
     config: RunConfig,
     directory: RunDirectory,
-    stored: StoredSae,
+    saes: Sequence[StoredSae],
     writer: Writer,
     validation: Collection[str],
     *,
     everything: bool,
     advance: Advance,
-) -> LatentStatistics:
-    """Encode all tracks, write the columns of the kept latents (with `everything`: of all that are
-    active in any track), and return the statistics of all latents.
+) -> dict[str, LatentStatistics]:
+    """Encode all tracks under SAEs of one hookpoint, whose activations are read once; write the
+    columns of the kept latents (with `everything`: of all that are active in any track), and return
+    the statistics of all latents of each SAE.
 
     Of the entries at most `[machine] memory_gb` are in memory; the others wait on disk.
     """
-    with writer.spill(stored.name) as folder:
-        groups = _groups_for(config, directory, stored)
-        with Spill(folder, stored.sae.n_latents, groups) as spill:
-            names: list[str] = []
-            for tracks, entries in entries_of_run(directory, stored, config.machine):
-                entries["track"] += len(names)
-                spill.add(entries)
-                names += tracks
-                advance(len(tracks))
-        columns = StoredColumns(folder)
-        statistics = LatentStatistics.zeros(stored.sae.n_latents, config.exemplars.count)
-        order = np.argsort(np.asarray(names, dtype=object), kind="stable")
-        listed = [names[place] for place in order]
-        inside = np.isin(listed, list(validation))
-        for first, last, entries in spill.groups():
-            ordered = _sorted(entries, np.argsort(order))
-            here = statistics.part(first, last)
-            here.fill(ordered, first, inside, config.features)
-            active = np.bincount(ordered["latent"] - first, minlength=last - first) > 0
-            kept = _kept(config, here, int(inside.sum()))
-            columns.add(ordered, first, active if everything else kept)
-        facts = {"edges": json.dumps(EDGES.tolist()), "columns": "active" if everything else "kept"}
-        _write(writer, stored.name, listed, columns, statistics, facts)
+    with ExitStack() as folders:
+        spills: dict[str, Spill] = {}
+        for stored in saes:
+            folder = folders.enter_context(writer.spill(stored.name))
+            groups = _groups_for(config, directory, stored, MOST_GROUPS // len(saes))
+            spills[stored.name] = Spill(folder, stored.sae.n_latents, groups)
+        names = _encoded(config, directory, saes, spills, advance)
+        return {
+            stored.name: _gathered(
+                config, stored, writer, validation, spills[stored.name], names[stored.name],
+                everything=everything,
+            )
+            for stored in saes
+        }  # fmt: skip
+
+
+def _encoded(
+    config: RunConfig,
+    directory: RunDirectory,
+    saes: Sequence[StoredSae],
+    spills: Mapping[str, Spill],
+    advance: Advance,
+) -> dict[str, list[str]]:
+    """Fill each SAE's spill, and return the tracks in the order in which its entries count them."""
+    names: dict[str, list[str]] = {stored.name: [] for stored in saes}
+    with ExitStack() as files:
+        for spill in spills.values():
+            files.enter_context(spill)
+        for sae, tracks, entries in entries_of_run(directory, saes, config.machine):
+            entries["track"] += len(names[sae])
+            spills[sae].add(entries)
+            names[sae] += tracks
+            advance(len(tracks))
+    return names
+
+
+def _gathered(
+    config: RunConfig,
+    stored: StoredSae,
+    writer: Writer,
+    validation: Collection[str],
+    spill: Spill,
+    names: Sequence[str],
+    *,
+    everything: bool,
+) -> LatentStatistics:
+    """Sort and count the entries of one SAE, and write its columns."""
+    columns = StoredColumns(spill.folder)
+    statistics = LatentStatistics.zeros(stored.sae.n_latents, config.exemplars.count)
+    order = np.argsort(np.asarray(names, dtype=object), kind="stable")
+    listed = [names[place] for place in order]
+    inside = np.isin(listed, list(validation))
+    for first, last, entries in spill.groups():
+        ordered = _sorted(entries, np.argsort(order))
+        here = statistics.part(first, last)
+        here.fill(ordered, first, inside, config.features)
+        active = np.bincount(ordered["latent"] - first, minlength=last - first) > 0
+        kept = _kept(config, here, int(inside.sum()))
+        columns.add(ordered, first, active if everything else kept)
+    facts = {"edges": json.dumps(EDGES.tolist()), "columns": "active" if everything else "kept"}
+    _write(writer, stored.name, listed, columns, statistics, facts)
     return statistics
 
 
@@ -95,12 +134,14 @@ def _kept(config: RunConfig, statistics: LatentStatistics, n_validation: int) ->
     return np.array([not reason for reason in reasons], dtype=bool)
 
 
-def _groups_for(config: RunConfig, directory: RunDirectory, stored: StoredSae) -> int:
-    """In how many groups the latents must be sorted, if every one of them were active in every
-    track."""
+def _groups_for(config: RunConfig, directory: RunDirectory, stored: StoredSae, limit: int) -> int:
+    """In how many groups the latents must be sorted, at most `limit`, if every one of them were
+    active in every track."""
     tracks = int(directory.stated("activations", "tracks", int))
     most = tracks * stored.sae.n_latents * ENTRY.itemsize * SORTING
-    return min(MOST_GROUPS, stored.sae.n_latents, 1 + int(most / (config.machine.memory_gb * 1e9)))
+    return min(
+        max(1, limit), stored.sae.n_latents, 1 + int(most / (config.machine.memory_gb * 1e9))
+    )
 
 
 class Spill:
@@ -108,6 +149,7 @@ class Spill:
 
     def __init__(self, folder: Path, n_latents: int, groups: int) -> None:
         self._edges = np.linspace(0, n_latents, groups + 1).astype(np.int64)
+        self.folder = folder
         self._paths = [folder / f"group-{number:03d}" for number in range(groups)]
 
     def __enter__(self) -> Spill:

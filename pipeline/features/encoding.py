@@ -6,7 +6,7 @@ whether a latent fires (`pipeline.features.firing`); its frame says where in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -104,13 +104,17 @@ def tracks_at_once(frames: int, n_latents: int) -> int:
 
 
 def entries_of_run(
-    directory: RunDirectory, stored: StoredSae, machine: MachineConfig
-) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """The entries of all tracks of a run, a few tracks with their names at a time, in the order of
-    the activation files, whatever the number of workers."""
-    for facts, array in checked_shards(directory, stored):
-        size = tracks_at_once(array.shape[1], stored.sae.n_latents)
-        batches = torch.split(torch.from_numpy(array), size)
-        encoded = map_in_threads(partial(entries_of, stored), batches, machine.workers)
-        for number, entries in enumerate(encoded):
-            yield facts.tracks[number * size : (number + 1) * size], entries
+    directory: RunDirectory, saes: Sequence[StoredSae], machine: MachineConfig
+) -> Iterator[tuple[str, tuple[str, ...], np.ndarray]]:
+    """The entries of all tracks of a run under SAEs of one hookpoint, whose files are read once.
+
+    Yields an SAE's name, a few tracks and their entries; for each SAE in the order of the
+    activation files, whatever the number of workers.
+    """
+    for facts, array in checked_shards(directory, saes):
+        for stored in saes:
+            size = tracks_at_once(array.shape[1], stored.sae.n_latents)
+            batches = torch.split(torch.from_numpy(array), size)
+            encoded = map_in_threads(partial(entries_of, stored), batches, machine.workers)
+            for number, entries in enumerate(encoded):
+                yield stored.name, facts.tracks[number * size : (number + 1) * size], entries

@@ -8,7 +8,7 @@ corpus that fits into one pool is read once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,14 +139,15 @@ class TrainingFrames:
 
 
 def checked_shards(
-    directory: RunDirectory, stored: StoredSae
+    directory: RunDirectory, saes: Sequence[StoredSae]
 ) -> Iterator[tuple[ShardFacts, np.ndarray]]:
-    """The activation files that an SAE reads, [track, frame, d] float16 each.
+    """The activation files that SAEs of one hookpoint read, [track, frame, d] float16 each.
 
     Raises `PipelineError` if one has a different subject, hookpoint or delay mapping.
     """
-    for facts, array in read_shards(directory, stored.facts.hookpoint):
-        _refuse_foreign(stored, facts)
+    for facts, array in read_shards(directory, saes[0].facts.hookpoint):
+        for stored in saes:
+            _refuse_foreign(stored, facts)
         yield facts, array
 
 

@@ -1,7 +1,7 @@
 """Stage `features`: summarises each latent per track, and decides which latents are kept.
 
 Input: `activations/`, `sae/`, `corpus.parquet`. Parameters: `[features]`, and `[exemplars] count`
-for the strongest tracks of each latent. Output per SAE, a piece of the stage, under `features/`:
+for the strongest tracks of each latent. Output per SAE, under `features/`:
 `NAME.parquet`, `NAME.neighbours.parquet`, `NAME.columns.safetensors`. Where the corpus has planted
 concepts, the columns of all latents that are active are stored, since `recovery` chooses among
 them; elsewhere those of the kept ones.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from pipeline.config import RunConfig
 from pipeline.corpus.tracks import usable_tracks
@@ -28,7 +29,8 @@ from pipeline.store.writers import Piece, PieceWriter, StageWriter, Writer
 
 
 class OfSaes:
-    """The work of the stage, see `pipeline.pieces.Pieces`: one piece per SAE."""
+    """The work of the stage, see `pipeline.pieces.Pieces`: one piece per SAE, or per hookpoint if
+    its SAEs were trained together; then they also read its activations together."""
 
     stage = "features"
     made_from: tuple[str, ...] = ("corpus", "activations", "sae")
@@ -36,19 +38,20 @@ class OfSaes:
 
     def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
         self._config, self._directory = config, directory
-        # Each SAE uses all of `machine.workers` for its tracks. But activations that are not stored
-        # are computed once for all who read them at about the same time.
-        self.at_once = len(directory.sae_names()) if config.machine.online else 1
+        self._groups = _groups(config, directory)
+        # Each piece uses all of `machine.workers` for its tracks. But activations that are not
+        # stored are computed once for all who read them at about the same time.
+        self.at_once = len(self._groups) if config.machine.online else 1
 
     def sizes(self) -> Mapping[str, int]:
-        """The number of tracks that each SAE reads."""
+        """The number of tracks that each piece encodes, for all its SAEs."""
         tracks = len(usable_tracks(self._directory))
-        return dict.fromkeys(self._directory.sae_names(), tracks)
+        return {piece: tracks * len(saes) for piece, saes in self._groups.items()}
 
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
-        """Summarise activations, filter latents and list neighbours of one SAE."""
-        counts = _of_sae(self._config, self._directory, writer, piece, advance)
-        writer.facts.update(counts=counts)
+        """Summarise activations, filter latents and list neighbours of the SAEs of one piece."""
+        saes = self._groups[piece]
+        writer.facts.update(_of_saes(self._config, self._directory, writer, saes, advance))
 
     def is_whole(self, piece: Piece) -> bool:
         """Always: all activations are stored."""
@@ -56,33 +59,50 @@ class OfSaes:
 
     def close(self, pieces: Sequence[Piece], writer: StageWriter, progress: Progress) -> None:
         """The counts of each SAE."""
-        for piece in pieces:
-            counts = writer.summary[piece.name] = piece.facts["counts"]
-            kept, n = counts.get("kept", 0), sum(counts.values())
-            progress.note(f"{piece.name}: {kept} of {n} features kept")
+        counts = {name: found for piece in pieces for name, found in piece.facts.items()}
+        for name in self._directory.sae_names():
+            writer.summary[name] = counts[name]
+            kept, n = counts[name].get("kept", 0), sum(counts[name].values())
+            progress.note(f"{name}: {kept} of {n} features kept")
 
 
-def _of_sae(
+def _groups(config: RunConfig, directory: RunDirectory) -> dict[str, list[str]]:
+    """The SAEs of each piece, in the run's order."""
+    names = directory.sae_names()
+    if not config.sae.together:
+        return {name: [name] for name in names}
+    found = groupby(names, key=lambda name: checkpoint.read_facts(directory, name).hookpoint)
+    return {hookpoint: list(saes) for hookpoint, saes in found}
+
+
+def _of_saes(
     config: RunConfig,
     directory: RunDirectory,
     writer: Writer,
-    name: str,
+    names: Sequence[str],
     advance: Advance,
-) -> dict[str, int]:
-    """The files of one SAE; how many latents are kept, and dropped for which reason."""
+) -> dict[str, dict[str, int]]:
+    """The files of SAEs of one hookpoint; of each, how many latents are kept, and dropped for which
+    reason."""
     split = {track.track: track.split for track in usable_tracks(directory)}
     validation = frozenset(track for track in split if split[track] == "validation")
-    stored = checkpoint.load(directory, name)
-    stored.sae.to(config.machine.device)
+    saes = [checkpoint.load(directory, name) for name in names]
+    for stored in saes:
+        stored.sae.to(config.machine.device)
     statistics = make_columns(
-        config, directory, stored, writer, validation,
+        config, directory, saes, writer, validation,
         everything=directory.path_of("concepts.json").is_file(), advance=advance,
     )  # fmt: skip
-    hookpoint = stored.facts.hookpoint
-    records = feature_records(name, hookpoint, statistics, len(validation), config.features)
-    _write(writer, stored, records, config.features.neighbours)
-    counts = Counter(record.reason or "kept" for record in records)
-    return dict(sorted(counts.items()))
+    counts = {}
+    for stored in saes:
+        records = feature_records(
+            stored.name, stored.facts.hookpoint, statistics[stored.name], len(validation),
+            config.features,
+        )  # fmt: skip
+        _write(writer, stored, records, config.features.neighbours)
+        found = Counter(record.reason or "kept" for record in records)
+        counts[stored.name] = dict(sorted(found.items()))
+    return counts
 
 
 def _write(

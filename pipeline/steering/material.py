@@ -96,7 +96,7 @@ def exemplar_means(directory: RunDirectory, stored: StoredSae) -> dict[str, Tens
     all validation tracks."""
     validation = {one.track for one in usable_tracks(directory) if one.split == "validation"}
     means: dict[str, np.ndarray] = {}
-    for facts, array in checked_shards(directory, stored):
+    for facts, array in checked_shards(directory, [stored]):
         for row, track in enumerate(facts.tracks):
             if track in validation:
                 means[track] = array[row].mean(axis=0, dtype=np.float64)

@@ -53,7 +53,7 @@ def test_every_track_is_summarised_once_in_order_of_name(finished_run: Path) -> 
     stored = checkpoint.load(directory, NAME)
     found = dense(directory, NAME)
     assert found.tracks == tuple(f"t{n:03d}" for n in range(48))
-    shards = list(checked_shards(directory, stored))
+    shards = list(checked_shards(directory, [stored]))
     # Two files, in neither of which the tracks of the other would all come first.
     assert [facts.tracks[0] for facts, _ in shards] == ["t000", "t001"]
     scale = stored.facts.activation_scale
@@ -145,4 +145,4 @@ def test_an_sae_does_not_read_another_hookpoints_files(finished_run: Path) -> No
     facts = {**vars(stored.facts), "subject_fingerprint": "another"}
     foreign = checkpoint.StoredSae("x", stored.sae, checkpoint.SaeFacts(**facts))
     with pytest.raises(PipelineError, match="belongs to subject_fingerprint another"):
-        next(checked_shards(directory, foreign))
+        next(checked_shards(directory, [foreign]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.errors import PipelineError
+from pipeline.pieces import make
 from pipeline.progress import SilentProgress
 from pipeline.run import execute, prepare
+from pipeline.stages.features import OfSaes
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
 from pipeline.subjects import extraction
@@ -63,6 +66,17 @@ def test_it_gives_the_files_of_a_run_that_stores_them_and_reads_each_track_once(
         next(read_shards(RunDirectory(directory.path), config.subject.hookpoints[0]))
     # Later stages read what the stage `features` has stored.
     execute(config, tmp_path / "run", progress=SilentProgress(), until="exemplars")
+
+
+def test_saes_that_are_encoded_together_have_the_files_of_those_encoded_alone(
+    config: RunConfig, stored: RunDirectory, tmp_path: Path
+) -> None:
+    directory = RunDirectory(shutil.copytree(stored.path, tmp_path / "copy"))
+    before = directory.digest("features")
+    alone = OfSaes(replace(config, sae=replace(config.sae, together=False)), directory)
+    assert (len(OfSaes(config, directory).sizes()), len(alone.sizes())) == (2, 4)
+    make(alone, directory, progress=SilentProgress())
+    assert directory.digest("features") == before
 
 
 def test_shards_that_do_not_fit_into_memory_are_computed_again(

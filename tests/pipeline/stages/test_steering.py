@@ -70,7 +70,7 @@ def test_beta_is_the_largest_raw_activation_over_the_exemplars(directory: RunDir
     exemplars = records_from(ExemplarRecord, directory.read_table(f"exemplars/{name}.parquet"))
     tracks = {e.track for e in exemplars if e.feature == feature.feature}
     largest = 0.0
-    for facts, array in checked_shards(directory, stored):
+    for facts, array in checked_shards(directory, [stored]):
         for row, track in enumerate(facts.tracks):
             if track in tracks:
                 frames = torch.from_numpy(array[row]).float()
