@@ -4,10 +4,11 @@ python -m benchmarks.pieces --tracks 512 --steps 400
 
 One Redis and one PostgreSQL from packages, one run directory, the shipped nano, a sweep of eight
 SAEs at two hookpoints. (1) One worker alone, undisturbed. (2) Four workers, undisturbed. (3) Four
-workers, of which two are killed with kill -9 in the middle of a piece, once in each stage. The
-stages `activations` and `sae` must have equal hashes in all three; no piece may be claimed more
-than once but those in flight; all killed pieces must be claimed again within two minutes. Each
-worker has one process with one thread, so that four of them gain what the machine has cores.
+workers, of which two are killed with kill -9 in the middle of a piece, once in `activations` and
+once in `sae`. The three stages in pieces must have equal hashes in all three; no piece may be
+claimed more than once but those in flight; all killed pieces must be claimed again within two
+minutes. Each worker has one process with one thread, so that four of them gain what the machine has
+cores.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from benchmarks.common.served import ROOT, free_port, postgresql
 from studyapp.hosting.broker import server_executable
 
 RATE = 16_000
-STAGES = ("activations", "sae")
+STAGES = ("activations", "sae", "features")
+KILLED_IN = STAGES[:2]
 WITHIN_SECONDS = 120.0
 HOOKPOINTS = ["decoder.layers.2.resid_post", "decoder.layers.3.resid_post"]
 POLL_SECONDS = 0.05
@@ -168,7 +170,7 @@ def config_of(corpus: Path, subject: Path, *, steps: int, seconds: float) -> dic
 def run(
     here: Site, config: dict[str, Any], name: str, *, workers: int, kill_in: Sequence[str] = ()
 ) -> Ran:
-    """Queue a run, let `workers` carry out both stages, and stop them.
+    """Queue a run, let `workers` carry out the stages, and stop them.
 
     In each stage of `kill_in` two of them are killed while they make a piece, and replaced.
     """
@@ -298,7 +300,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         alone = run(here, config, "alone", workers=1)
         four = run(here, config, "four", workers=4)
-        killed = run(here, config, "killed", workers=4, kill_in=STAGES)
+        killed = run(here, config, "killed", workers=4, kill_in=KILLED_IN)
     print(f"{os.cpu_count()} cores, load {load:.1f} before the start")
     print(f"{'':<16}{'one worker':>12}{'four':>12}{'ratio':>8}{'two killed':>12}")
     for stage in STAGES:
@@ -307,9 +309,9 @@ def main() -> None:
             f"{stage + ', s':<16}{one:>12.1f}{more:>12.1f}{one / more:>8.2f}"
             f"{killed.seconds[stage]:>12.1f}"
         )
-    both = [sum(ran.seconds.values()) for ran in (alone, four, killed)]
-    one, more, third = both
-    print(f"{'both, s':<16}{one:>12.1f}{more:>12.1f}{one / more:>8.2f}{third:>12.1f}")
+    whole = [sum(ran.seconds.values()) for ran in (alone, four, killed)]
+    one, more, third = whole
+    print(f"{'all, s':<16}{one:>12.1f}{more:>12.1f}{one / more:>8.2f}{third:>12.1f}")
     print(f"{'processor, s':<16}{alone.processor:>12.1f}{four.processor:>12.1f}")
     n, again = len(killed.killed), killed.recovered
     print(f"{len(alone.attempts)} pieces, {n} in flight at a kill, claimed again in {again:.1f} s")
