@@ -22,6 +22,7 @@ from pipeline.paper.latex import table_1
 from pipeline.paper.layer_probe import PERMUTATIONS, Probe
 from pipeline.paper.methods import methods_text
 from pipeline.paper.results import Results, compute
+from pipeline.paper.table_2 import Steered
 from pipeline.progress import Progress
 
 PAGE = "paper.html"
@@ -91,7 +92,7 @@ def tables(results: Results) -> Iterable[tuple[str, list[Row]]]:
         "figure_6_dots.csv": _dots(results),
         "figure_8.csv": _cells(results.captioners),
         "figure_9.csv": _ecdf(results),
-        "table_2.csv": [asdict(row) for row in results.steered],
+        "table_2.csv": [_steered(row) for row in results.steered],
         "layer_probe.csv": [_probe(row) for row in results.probes],
     }
     return [(name, rows) for name, rows in made.items() if rows]
@@ -167,6 +168,12 @@ def _ecdf(results: Results) -> list[Row]:
         for one in results.ecdfs
         for place, value in enumerate(one.values)
     ]  # fmt: skip
+
+
+def _steered(row: Steered) -> Row:
+    own = asdict(row)
+    found = own.pop("found")
+    return {**own, **found}
 
 
 def _probe(row: Probe) -> Row:

@@ -73,7 +73,7 @@ td.first, th.first { border-left: 1px solid var(--grid); }
 td.most { font-weight: 700; }
 td.none { color: var(--muted); }
 table.counts :is(td, tbody th) { white-space: nowrap; }
-table.counts :is(td, th).n { padding: .45rem .4rem .45rem .6rem; }
+table.counts :is(td, th).n { padding: .45rem .3rem .45rem .5rem; }
 """
 """What only these tables need."""
 

@@ -17,7 +17,7 @@ from pipeline.paper.sweep import Sae, Sweep
 
 Floats = npt.NDArray[np.float64]
 
-CELLS_PER_DECADE = 12
+CELLS_PER_DECADE = 8
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pipeline.paper.results import compute
 from pipeline.paper.sweep import join
 from pipeline.progress import SilentProgress
 from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ImprovedRecord, table_of
 from tests.pipeline.paper.conftest import make_run
 
 
@@ -61,6 +62,23 @@ def test_equal_runs_give_equal_bytes(report: Path, runs: list[Path]) -> None:
     assert (report / "figures" / "figure_7.pdf").read_bytes() == drawing.pdf
     for name, rows in tables(again):
         assert (report / "tables" / name).read_bytes() == as_csv(rows), name
+
+
+def test_table_2_is_on_the_page_and_in_the_csv(tmp_path: Path) -> None:
+    directory = RunDirectory(make_run(tmp_path / "run", layers=(1,)))
+    row = ImprovedRecord(
+        sae="layer1-n12-k2", hookpoint="h", intervention="add", kept=9, tried=8, seeds=2,
+        improved=2, low=0.07, high=0.59, random_tried=0, random_improved=0, random_low=None,
+        random_high=None, p=None, pool_share=0.4, improved_one_seed=3,
+    )  # fmt: skip
+    with directory.writer("steering-evaluation") as writer:
+        writer.write_table("steering/table2.parquet", table_of(ImprovedRecord, [row]))
+    html = html_of([directory.path], tmp_path / "out")
+    assert '2 of 8</td><td class="n">25.0 % <span class="interval">7.0 to 59.0</span>' in html
+    assert "was evaluated under steering" not in html
+    head, line = (tmp_path / "out/tables/table_2.csv").read_text().splitlines()
+    assert head.startswith("model,layer,expansion,k,sae,")
+    assert line.startswith("musicgen-tiny,1,2.0,2,layer1-n12-k2,h,add,9,8,2,2,")
 
 
 def test_a_folder_of_runs_stands_for_its_runs(runs: list[Path]) -> None:

@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import spearmanr, t
@@ -22,6 +21,7 @@ from pipeline.paper.published import PROBE, TABLE_1, TABLE_2, TOTAL
 from pipeline.paper.sweep import join
 from pipeline.paper.table_2 import steered
 from pipeline.store.run_directory import RunDirectory
+from pipeline.store.tables import ImprovedRecord, table_of
 from tests.pipeline.paper.conftest import EXPANSIONS, KS, LAYERS, WIDTH, make_run
 
 MODELS = {"musicgen-tiny": 0, "musicgen-tiny (random weights)": 1}
@@ -230,19 +230,19 @@ def test_table_2_is_the_papers_intervention_of_every_evaluated_sae(tmp_path: Pat
     directory = RunDirectory(make_run(tmp_path / "run"))
     assert steered(join([directory.path])) == []
     rows = [
-        {
-            "sae": sae(layer, 4, 3), "hookpoint": "", "intervention": intervention, "kept": 15,
-            "tried": 10, "seeds": 2, "improved": layer, "low": 0.1, "high": 0.5,
-            "random_tried": 10, "random_improved": 2, "p": None,
-        }
+        ImprovedRecord(
+            sae=sae(layer, 4, 3), hookpoint="", intervention=intervention, kept=15, tried=10,
+            seeds=2, improved=layer, low=0.1, high=0.5, random_tried=10, random_improved=2,
+            random_low=None, random_high=None, p=None, pool_share=0.2, improved_one_seed=1,
+        )
         for layer in LAYERS
         for intervention in ("add", "ablate")
     ]  # fmt: skip
     with directory.writer("steering-evaluation") as writer:
-        writer.write_table("steering/table2.parquet", pa.Table.from_pylist(rows))
+        writer.write_table("steering/table2.parquet", table_of(ImprovedRecord, rows))
     found = steered(join([directory.path]))
-    assert [(row.layer, row.expansion, row.k, row.improved) for row in found] == [
-        ("1", 4, 3, 1), ("4", 4, 3, 4),
+    assert [(row.layer, row.expansion, row.k, row.found) for row in found] == [
+        ("1", 4, 3, rows[0]), ("4", 4, 3, rows[2]),
     ]  # fmt: skip
 
 
