@@ -22,6 +22,7 @@ from pipeline.paper.latex import table_1
 from pipeline.paper.layer_probe import PERMUTATIONS, Probe
 from pipeline.paper.methods import methods_text
 from pipeline.paper.results import Results, compute
+from pipeline.paper.sweep import runs_in
 from pipeline.paper.table_2 import Steered
 from pipeline.progress import Progress
 
@@ -198,9 +199,9 @@ def _cell(value: Any) -> Any:
 
 def _refuse_inside(paths: Sequence[Path], out: Path) -> None:
     where = out.resolve()
-    for path in paths:
-        if where.is_relative_to(path.resolve()):
-            raise PipelineError(f"--out {out} lies in the run {path}: give a folder outside it")
+    for run in (run for path in paths for run in runs_in(path.resolve())):
+        if where.is_relative_to(run):
+            raise PipelineError(f"--out {out} lies in the run {run}: give a folder outside it")
     if out.exists() and not out.is_dir():
         raise PipelineError(f"--out {out} is a file; it must be a folder")
 

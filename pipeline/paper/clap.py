@@ -112,7 +112,7 @@ def _of(sae: Sae) -> tuple[list[Fits], list[str]]:
                 features=features,
                 mean=by_feature.mean().to_numpy(dtype=np.float64),
                 best=by_feature.max().to_numpy(dtype=np.float64),
-                labels=by_feature.size().to_numpy(dtype=np.int64),
+                labels=np.asarray(by_feature.size(), dtype=np.int64),
                 clips=tuple(clips.get(name, ()) for name in features),
                 kept=kept,
             )
