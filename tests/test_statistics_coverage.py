@@ -89,4 +89,11 @@ def test_the_whole_analysis_is_measured_as_the_report_makes_it(tmp_path: Path) -
     told = {*line["counts"], *line["absent"]}
     assert {"clmm_logit_effect", "logistic_first_label_effect", "brier", "icc_1"} <= told
     assert {"false alarms: clmm_logit_wald", "free_text_share", "repeat_same_choice"} <= told
-    assert {part.name for part in PARTS} == {"ratings", "families", "choices", "scores", "whole"}
+    assert {part.name for part in PARTS} == {
+        "ratings",
+        "families",
+        "strata",
+        "choices",
+        "scores",
+        "whole",
+    }

@@ -6,8 +6,10 @@ with z the moderator, standardised (a difference of one standard deviation; the 
 passing it), and the ε of all methods adding to 0, so that δ is the methods' average slope. δ is
 tested by Student's t, "the slope is the same under all methods" by F, with the joint model's
 degrees of freedom (`joint`). Ratings without a value of the moderator are left out of its model.
-Random effects are those of the joint model; a listener's or feature's own slope is not among them,
-which is one reason why these tests are exploratory.
+Random effects are those of the joint model; a listener's or feature's own slope is not among them.
+Of a listener's headphones or training there can be none, but over the trials answers may rise with
+one listener and fall with another. Their own trends would count as evidence about all listeners:
+the trial number is therefore a description, without interval and p.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from analysis.models.clmm import Fit, fit
 from analysis.models.data import NotFitted, prepare
 from analysis.models.joint import Joint, nodes_for
 from analysis.models.mixed import ALL_METHODS
-from analysis.reading.moderators import HEADPHONES, MODERATORS, moderator
+from analysis.reading.moderators import HEADPHONES, MODERATORS, TRIAL, moderator
 
 STUDENT = "Student's t, from the observed information of the model with this moderator"
+OWN_TRENDS = "listeners’ own trends over the trials are not in the model"
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,8 @@ def _estimates(name: str, found: Slopes, level: float) -> Iterator[Estimate]:
     for method, slope, error in zip(whose, found.slopes, found.errors, strict=True):
         half = quantile * float(error)
         interval = Interval(float(slope) - half, float(slope) + half, STUDENT)
+        if name == TRIAL:
+            interval = Interval.none(f"no interval: {OWN_TRENDS}")
         yield _quantity(name, method, found.counts, level).estimated(float(slope), interval)
 
 
@@ -156,9 +161,10 @@ def _tests(name: str, found: Slopes) -> list[HypothesisTest]:
             family="exploratory",
             statistic=statistic,
             df=df,
-            p=p,
+            p=None if name == TRIAL else p,
             n_participants=found.counts.n_participants,
             note=note,
+            reason=f"no p: {OWN_TRENDS}" if name == TRIAL else "",
         )
         for test, label, statistic, df, p, note in rows
     ]

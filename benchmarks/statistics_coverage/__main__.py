@@ -4,9 +4,10 @@
         [--resume FILE] [--processes 2] [--only-print]
 
 Parts: `ratings` (means, shares, differences, their tests), `families` (Holm and BH over three and
-five methods), `choices` (identification and candidates), `scores` (agreement, consensus, repeats,
-machines' scores, own words), `whole` (everything that `analyse` computes, mixed models included: a
-balanced fraction of the cells, a tenth of the studies).
+five methods), `strata` (differences within two studies in one table), `choices` (identification
+and candidates), `scores` (agreement, consensus, repeats, machines' scores, own words), `whole`
+(everything that `analyse` computes, mixed models included: a balanced fraction of the cells, a
+tenth of the studies).
 
 Cells: `all`; `fraction`, 32 of the ratings' cells, in which levels meet about equally often;
 `border`, those of FILE with a rate beyond its limit, the worst first (`--most` of them).
@@ -32,12 +33,14 @@ from benchmarks.statistics_coverage.cells import (
 from benchmarks.statistics_coverage.choice_forms import measure_choices
 from benchmarks.statistics_coverage.closed_forms import measure_families, measure_ratings
 from benchmarks.statistics_coverage.records import MOST_PROCESSES, Part, Records, run, tasks_of
+from benchmarks.statistics_coverage.strata import measure_strata, strata_cells
 from benchmarks.statistics_coverage.tables import border, pooled, show
 from benchmarks.statistics_coverage.whole import measure_scores, measure_whole, whole_cells
 
 PARTS = (
     Part("ratings", grid, measure_ratings, 25),
     Part("families", family_cells, measure_families, 25),
+    Part("strata", strata_cells, measure_strata, 25),
     Part("choices", choice_grid, measure_choices, 10),
     Part("scores", score_cells, measure_scores, 10),
     Part("whole", whole_cells, measure_whole, 2, share=0.1),

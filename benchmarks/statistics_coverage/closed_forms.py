@@ -52,7 +52,7 @@ def measure_ratings(cell: Cell, rng: np.random.Generator, studies: int) -> Tally
         shifts = (0.0, 0.0) if number % EVERY else (0.0, 0.0, population.shift)
         sides = draw(population, rng, shifts)
         _one_method(tally, sides[0], truth | shares)
-        _equal(tally, pair_of(sides[0], sides[1]))
+        measure_equal(tally, pair_of(sides[0], sides[1]))
         if len(sides) > 2:
             _apart(tally, pair_of(sides[2], sides[0]), population)
     return tally
@@ -78,7 +78,8 @@ EQUAL = dict.fromkeys(
 """What is true of two equal methods."""
 
 
-def _equal(tally: Tally, pair: Pair) -> None:
+def measure_equal(tally: Tally, pair: Pair) -> None:
+    """Everything about the difference of two equal methods."""
     ways = (pair.linear(pair.values).recommended,)
     tally.estimates(compare(pair, seed=0, resamples=RESAMPLES, ways=ways), EQUAL)
     tests = hypothesis_tests_of(pair, seed=int(pair.values.sum()), resamples=RESAMPLES)

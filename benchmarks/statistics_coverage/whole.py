@@ -7,6 +7,8 @@ takes to be so, the other half logistic noise.
 
 from __future__ import annotations
 
+import csv
+import json
 import tempfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from benchmarks.statistics_coverage.cells import ACCURACIES, ChoiceCell, fraction
 from benchmarks.statistics_coverage.choice_studies import (
+    OPTIONS,
     draw_choices,
     write_study,
 )
@@ -35,6 +38,9 @@ from benchmarks.statistics_coverage.population import population_of
 from benchmarks.statistics_coverage.tally import Tally
 from benchmarks.statistics_coverage.truths import of_these_listeners, truths
 
+DIMENSIONS = 16
+"""Of an embedding: the cosine of two random vectors has a standard deviation of 1/4."""
+SIMILARITIES = ("free_text_chosen", "free_text_first", "free_text_elsewhere", "free_text_gain")
 RESAMPLES = 400
 """Bootstrap resamples; the report's default is 10,000."""
 MINE = ("a", "a − b", "all methods")
@@ -80,6 +86,7 @@ def measure_scores(choice: ChoiceCell, rng: np.random.Generator, studies: int) -
         with tempfile.TemporaryDirectory() as name:
             path = write_study(Path(name), choice, methods, rng)
             tally.estimates(_without_models(path, seed=number), truth)
+            tally.estimates(_by_embedding(path, seed=number), truth, ", by an embedding")
     return tally
 
 
@@ -94,3 +101,24 @@ def _without_models(path: Path, seed: int) -> list[Estimate]:
         *describe_free_text(responses, own_words(responses, labels), "a"),
     ]
     return [e for e in found if e.recommended]
+
+
+def _by_embedding(path: Path, seed: int) -> list[Estimate]:
+    """Similarities of own words, where each text has a random vector: 0 on average between two."""
+    responses = read_responses(path)
+    labels, rng = read_labels(path.parent, responses), np.random.default_rng(seed)
+    options = [f"option_{place}" for place in range(1, OPTIONS + 1)]
+    texts = _texts(path, ["free_text", *options]) | _texts(path.parent / "labels.csv", ["text"])
+    lines = [
+        json.dumps({"text": text, "vector": rng.normal(size=DIMENSIONS).tolist()})
+        for text in sorted(texts)
+    ]
+    vectors = path.parent / "vectors.jsonl"
+    vectors.write_text("\n".join(lines), encoding="utf-8")
+    own = own_words(responses, labels, embeddings=vectors)
+    return [e for e in describe_free_text(responses, own, "a") if e.name in SIMILARITIES]
+
+
+def _texts(path: Path, columns: list[str]) -> set[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[name] for row in csv.DictReader(file) for name in columns if row[name]}

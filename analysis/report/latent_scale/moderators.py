@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.models.mixed import ALL_METHODS
-from analysis.reading.moderators import HEADPHONES, MODERATORS
+from analysis.models.moderators import OWN_TRENDS
+from analysis.reading.moderators import HEADPHONES, MODERATORS, TRIAL
 from analysis.report.cells import MOST_COLUMNS, first_up, many, stacked
 from analysis.report.page import bullets, heading, html_table, paragraph
 from analysis.report.text import escape, p_value
@@ -24,6 +25,7 @@ def moderators(summary: Summary) -> Iterator[str]:
         "Each moderator is a covariate of the joint model, on its own and times the method: does "
         "it go with higher or lower ratings, and does it do so alike under all methods? Nothing "
         "here was randomised but the order of trials."
+        + (f" That of the trials is a description: {OWN_TRENDS}." if TRIAL in asked else "")
     )
     fitted = [name for name in asked if average[name].value is not None]
     if fitted:
@@ -58,8 +60,8 @@ def _table(summary: Summary, found: dict[tuple[str, str], Estimate], names: list
     caption = (
         "<b>Table #.</b> Change on the latent scale that goes with each moderator, on average over "
         "methods and under each, with 95 % intervals. p: of no change on average, and of the same "
-        "change under all methods; not adjusted here (adjusted with all exploratory tests in "
-        "<code>tests.csv</code>)."
+        "change under all methods, where they are tested; not adjusted here (adjusted with all "
+        "exploratory tests in <code>tests.csv</code>)."
     )
     return html_table(caption, ["", "change", "p"], rows)
 

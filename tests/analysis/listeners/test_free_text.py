@@ -71,6 +71,7 @@ def test_own_names_true_to_the_label_are_closer_to_it_than_to_others(tmp_path: P
     assert gain.low is not None
     assert gain.low > 0.5
     elsewhere = found["free_text_elsewhere"].value or 0
+    assert found["free_text_elsewhere"].low is None
     assert gain.value == pytest.approx(1 - elsewhere)
 
 

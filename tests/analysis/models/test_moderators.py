@@ -86,6 +86,11 @@ def test_the_command_s_moderators_are_one_exploratory_table(tmp_path: Path) -> N
         tests = {r["name"]: r for r in csv.DictReader(file)}
     assert tests["moderator_training_by_method"]["family"] == "exploratory"
     assert tests["moderator_training_by_method"]["p_adjusted"]
+    # Listeners' own trends over the trials would count as evidence about all.
+    for name in ("moderator_trial_number", "moderator_trial_number_by_method"):
+        assert (tests[name]["p"], tests[name]["p_adjusted"]) == ("", "")
+        assert "own trends" in tests[name]["reason"]
+    assert "That of the trials is a description: listeners’ own trends" in page
     with (out / "tables" / "listeners_severity.csv").open(newline="") as file:
         severity = list(csv.DictReader(file))
     assert {r["participant"] for r in severity} == set(people)
