@@ -168,4 +168,10 @@ def _intervals(summary: Summary) -> str:
         f"Intervals are 95 % intervals with standard errors clustered by {' or '.join(units)}: "
         "Student’s t on the logit of (mean − 1)/4 for means, Student’s t for differences of means, "
         "Student’s t on the logit with the jackknife’s standard error for shares."
+        + (
+            " Differences with a confirmatory test have repeated confidence intervals, which allow "
+            "for the planned looks."
+            if summary.look
+            else ""
+        )
     )

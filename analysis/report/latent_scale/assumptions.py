@@ -8,7 +8,7 @@ from analysis.estimates.results import HypothesisTest, Summary
 from analysis.models.checks import CHECK, OMNIBUS, RATIO
 from analysis.report.cells import first_up, stacked
 from analysis.report.page import heading, html_table, paragraph
-from analysis.report.text import escape, number, p_value
+from analysis.report.text import escape, number, p_value, value
 
 MOST_RATIOS = 6
 """With more comparisons than this the ratios of spreads are in the files only."""
@@ -62,9 +62,10 @@ def _ratios(summary: Summary) -> Iterator[str]:
     found = [e for e in summary.estimates if e.name == RATIO]
     if not 0 < len(found) <= MOST_RATIOS:
         return
-    rows = [[escape(e.method), stacked(e)] for e in found]
+    rows = [[escape(e.method), stacked(e) if e.value is None else value(e)] for e in found]
     caption = (
         "<b>Table #.</b> Ratio of the spreads of ratings around a method’s level on the latent "
-        "scale, the first method’s over the second’s; 1: equally noisy."
+        "scale, the first method’s over the second’s; 1: equally noisy. Without intervals, which "
+        "would be too narrow for the reason above."
     )
     yield html_table(caption, ["", "ratio"], rows)
