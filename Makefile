@@ -84,7 +84,7 @@ bench-fuzz: $(VENV)/.test
 
 # One worker, four, and four of which two are killed, on the same sweep.
 bench-pieces: $(VENV)/.test
-	$(BIN)/python -m benchmarks.pieces
+	$(BIN)/python -m benchmarks.runs.pieces
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

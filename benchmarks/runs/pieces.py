@@ -1,6 +1,6 @@
 """Workers that share a run's pieces: killed in mid-piece, and against one worker by the clock.
 
-python -m benchmarks.pieces --tracks 512 --steps 400
+python -m benchmarks.runs.pieces --tracks 512 --steps 400
 
 One Redis and one PostgreSQL from packages, one run directory, the shipped nano, a sweep of eight
 SAEs at two hookpoints. (1) One worker alone, undisturbed. (2) Four workers, undisturbed. (3) Four

@@ -1,0 +1,1 @@
+"""Benchmarks of whole runs on a site."""
