@@ -13,6 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -397,18 +398,26 @@ POINTS = [
 ]
 
 
+def _address(folder: Path) -> str:
+    """Where another process finds the test's database; of SQLite's, which is in memory, a copy."""
+    if connection.vendor != "sqlite":
+        address = urlsplit(os.environ["DATABASE_URL"])
+        return urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
+    connection.ensure_connection()
+    with closing(sqlite3.connect(folder / "db.sqlite3")) as copy:
+        connection.connection.backup(copy)
+    return f"sqlite:///{folder / 'db.sqlite3'}"
+
+
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="copies SQLite's file")
 @pytest.mark.parametrize(("when", "what"), POINTS)
 def test_kill_9_at_any_point_pays_the_bonus_exactly_once(
     service: Prolific, study: Study, boss: User, settings: Any, tmp_path: Path, when: str, what: str
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as copy:
-        connection.connection.backup(copy)
     environment = os.environ | {
         "PROLIFIC_API": service.url, "PROLIFIC_TOKEN": TOKEN,
         "EARWITNESS_DATA": str(tmp_path),
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": _address(tmp_path),
         "EARWITNESS_PSEUDONYM_KEY": settings.PSEUDONYM_KEY,
         "DJANGO_SETTINGS_MODULE": "studyapp.settings",
     }  # fmt: skip
