@@ -22,7 +22,7 @@ from pipeline.features.summaries import matrices, open_summaries
 from pipeline.progress import Progress
 from pipeline.steering.hearing import SOUND, Ear
 from pipeline.steering.interventions import PAIR
-from pipeline.steering.plan import PLAIN, POOL, Clip, digest, plain_prompt
+from pipeline.steering.plan import PLAIN, POOL, Clip, digest
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import index_of
 from pipeline.store.run_directory import RunDirectory
@@ -102,7 +102,7 @@ def effects(
         # A clip of the pool is compared with every aim, any other with its own.
         for aim in aims if clip.intervention == POOL else [by_name[clip.feature]]:
             column = None if aim.name.startswith(PAIR) else column_of[index_of(aim.name)]
-            rows = row, plain[plain_prompt(clip, config), clip.seed]
+            rows = row, plain[clip.asked.beside(config), clip.seed]
             yield _effect(ear, clip, aim, found, rows, column, spread, config.seconds)
 
 

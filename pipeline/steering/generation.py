@@ -51,12 +51,12 @@ def steer_sae(
         for take in range(config.takes)
     ]
     progress.start(f"steering {name}", len(wanted), "clip")
-    # 2) Clips without steering, one per seed: they are the same for all features.
-    seeds = [config.seed + take for take in range(config.takes)] if wanted else []
-    made = subject.generate_many([Request(config.prompt, seed) for seed in seeds], config.seconds)
+    # 2) Clips without steering, one per prompt and seed: they are the same for all features.
+    twins = list(dict.fromkeys((one.asked.beside(config), one.seed) for one in wanted))
+    made = subject.generate_many([Request(*twin) for twin in twins], config.seconds)
     plain = {
-        seed: (_store(writer, subject, name, one), one)
-        for seed, one in zip(seeds, made, strict=True)
+        twin: (_store(writer, subject, name, clip), clip)
+        for twin, clip in zip(twins, made, strict=True)
     }
     # 3) Steered clips.
     records = []
@@ -66,7 +66,11 @@ def steer_sae(
         clips = subject.generate_many(requests, config.seconds)
         for one, clip in zip(part, clips, strict=True):
             stored = _store(writer, subject, name, clip)
-            records.append(_record(config, material, one, stored, plain[one.seed], clip))
+            records.append(
+                _record(
+                    config, material, one, stored, plain[one.asked.beside(config), one.seed], clip
+                )
+            )
         progress.advance(len(part))
     progress.finish()
     return records

@@ -55,6 +55,10 @@ class Asked:
     plain_prompt: str | None = None
     """The prompt of the clip without steering beside it; None for the config's."""
 
+    def beside(self, config: SteeringConfig) -> str:
+        """The prompt of the clip without steering that this one is compared with."""
+        return config.prompt if self.plain_prompt is None else self.plain_prompt
+
 
 @dataclass(frozen=True)
 class Material:

@@ -40,14 +40,9 @@ def planned(config: EvaluationConfig, material: Material, features: Sequence[str
     """All clips of one SAE, those without steering first and then by prompt, so that clips of equal
     prompts are generated together."""
     clips = [*_pool(config, material, features), *_of_features(config, material, features)]
-    prompts = {config.prompt: None} | {plain_prompt(one, config): None for one in clips}
+    prompts = {config.prompt: None} | {one.asked.beside(config): None for one in clips}
     every = [*_plain(config, list(prompts)), *clips]
     return sorted(every, key=lambda one: (one.asked.prompt != config.prompt, one.asked.prompt))
-
-
-def plain_prompt(clip: Clip, config: EvaluationConfig) -> str:
-    """The prompt of the clip without steering that a clip is compared with."""
-    return config.prompt if clip.asked.plain_prompt is None else clip.asked.plain_prompt
 
 
 def digest(clips: Sequence[Clip]) -> str:
