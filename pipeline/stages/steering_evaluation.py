@@ -38,7 +38,7 @@ from pipeline.steering.hearing import Ear, embed, frechet
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
 from pipeline.steering.material import exemplars_of, material_of, pairs_of
 from pipeline.steering.output_score import output_scores, selection_records
-from pipeline.steering.plan import PLAIN, planned
+from pipeline.steering.plan import planned
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
@@ -225,21 +225,12 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     writer.write_table(
         f"steering/{name}.output-scores.parquet", table_of(OutputScoreRecord, scores)
     )
-    plain = _embeddings(
-        found, [one.intervention == PLAIN and one.asked.prompt == config.prompt for one in clips]
-    )
     distances = {
-        intervention: (
-            frechet(
-                _embeddings(
-                    found,
-                    [one.intervention == intervention and one.alpha == 1.0 for one in clips],
-                ),
-                reference,
-            ),
-            frechet(plain, reference),
+        name: frechet(
+            found["embedding"][[c.intervention == name and c.alpha == 1.0 for c in clips]],
+            reference,
         )
-        for intervention in effects.interventions
+        for name in effects.interventions
     }
     return _Found(
         list(table.mean_slope_records(name, effects, each, distances)),
@@ -247,10 +238,6 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
         list(selection_records(name, scores, each)),
         list(ablation_records(name, effects)),
     )
-
-
-def _embeddings(found: evaluation.Heard, which: Sequence[bool]) -> np.ndarray:
-    return found["embedding"][np.flatnonzero(which)]
 
 
 def _exemplar_embeddings(

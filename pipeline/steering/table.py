@@ -149,10 +149,10 @@ def mean_slope_records(
     sae: str,
     effects: Effects,
     each: Sequence[SlopeRecord],
-    distances: dict[str, tuple[float, float]],
+    distances: dict[str, float],
 ) -> Iterator[MeanSlopeRecord]:
-    """Mean slopes of every intervention and measure. `distances` are the Fréchet distances of an
-    intervention's clips, and of those without steering."""
+    """Mean slopes of every intervention and measure. `distances` are the Fréchet distances of
+    each intervention's clips."""
     for intervention in effects.interventions:
         for measure in MEASURES:
             names, values = effects.slopes(intervention, measure)
@@ -161,7 +161,6 @@ def mean_slope_records(
             pool = effects.pool(names, measure)
             mean, above = estimate.clustered(values), estimate.clustered(values, pool)
             own = [r for r in each if (r.intervention, r.measure) == (intervention, measure)]
-            ours, plain = distances[intervention]
             yield MeanSlopeRecord(
                 sae=sae,
                 hookpoint=effects.rows[0].hookpoint,
@@ -181,8 +180,8 @@ def mean_slope_records(
                 own_raised=_finite(_raised(effects, intervention)),
                 own_moved=_finite(effects.at_one(intervention, lambda r: r.own_moved)),
                 others_moved=effects.at_one(intervention, lambda r: r.others_moved),
-                frechet=_finite(ours),
-                frechet_plain=_finite(plain),
+                frechet=_finite(distances[intervention]),
+                frechet_random=_finite(distances.get(OWN_RANDOM, float("nan"))),
                 loudness_lufs=_finite(effects.at_one(intervention, lambda r: r.loudness_lufs)),
                 silent_share=effects.at_one(intervention, lambda r: r.silent_share),
                 clipped_share=effects.at_one(intervention, lambda r: r.clipped_share),

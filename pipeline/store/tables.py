@@ -348,7 +348,9 @@ class MeanSlopeRecord:
     own_moved: float | None = column("mean own_moved at α = 1")
     others_moved: float = column("mean others_moved at α = 1")
     frechet: float | None = column("Fréchet distance of the clips at α = 1 to the exemplars, CLAP")
-    frechet_plain: float | None = column("the same of the clips without steering")
+    frechet_random: float | None = column(
+        "the same of as many clips along each feature's random direction"
+    )
     loudness_lufs: float | None = column("mean at α = 1", "LUFS")
     silent_share: float = column("mean at α = 1")
     clipped_share: float = column("mean at α = 1")
