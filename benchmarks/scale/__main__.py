@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.scale.made_run import track
 from pipeline import pieces
+from pipeline.parallel import torch_threads
 from pipeline.progress import SilentProgress
 from pipeline.registry import resolve
 from pipeline.run import STAGE_FUNCTIONS
@@ -136,16 +137,17 @@ def _work(stage: str, folder: Path) -> dict[str, Any]:
         return {}
     cpu, wall = time.process_time(), time.monotonic()
     work = resolve(STAGE_FUNCTIONS, stage, "stage")
-    if isinstance(work, type):  # a stage that falls into pieces
-        pieces.make(work(config, directory), directory, progress=SilentProgress())
-    else:
-        work(config, directory, progress=SilentProgress())
+    with torch_threads(config.machine):
+        if isinstance(work, type):  # a stage that falls into pieces
+            pieces.make(work(config, directory), directory, progress=SilentProgress())
+        else:
+            work(config, directory, progress=SilentProgress())
     counts = next(iter(directory.summary("features").values()))
     return {
         "cpu": time.process_time() - cpu,
         "wall": time.monotonic() - wall,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
-        "kept": counts["kept"],
+        "kept": counts.get("kept", 0),
     }
 
 
@@ -161,7 +163,8 @@ def _conclude(found: list[Measured], wide: list[Measured]) -> int:
             rows = [row for row in found if (row.latents, row.stage) == (latents, stage)]
             for less, more in list(pairwise(rows))[-1:]:
                 power = _exponent(less, more, less.cpu, more.cpu)
-                each = _exponent(less, more, less.cpu / less.kept, more.cpu / more.kept)
+                kept = max(1, less.kept), max(1, more.kept)
+                each = _exponent(less, more, less.cpu / kept[0], more.cpu / kept[1])
                 growth = _slope(less, more)
                 print(f"| {latents:,} | {stage} | {power:.2f} | {each:.2f} | {growth:.1f} |")
                 sound &= (power if stage == "features" else each) <= LIMIT_EXPONENT

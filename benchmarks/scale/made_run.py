@@ -44,7 +44,7 @@ def make_run(
 ) -> RunDirectory:
     """Write the run, with everything that the stage `features` and those after it read."""
     directory = RunDirectory(folder / "run")
-    directory.begin({"config": config_of(folder).to_dict()})
+    directory.begin({"config": config_of(folder).to_dict(), "key": "made up"})
     (folder / "corpus").mkdir()
     sound = 0.1 * np.random.default_rng(1).normal(size=int(RATE * SECONDS))
     sf.write(folder / "corpus" / "sound.flac", sound, RATE)
