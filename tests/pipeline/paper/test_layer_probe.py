@@ -25,7 +25,7 @@ from pipeline.paper.layer_probe import (
 from pipeline.paper.profiles import Profiles, profiles
 from pipeline.paper.sweep import join
 from pipeline.store.run_directory import RunDirectory
-from tests.pipeline.paper.conftest import LAYERS
+from tests.pipeline.paper.factory import LAYERS
 
 
 def made(values: np.ndarray, layers: list[str]) -> Profiles:

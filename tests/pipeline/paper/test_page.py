@@ -20,7 +20,7 @@ from pipeline.paper.sweep import join
 from pipeline.progress import SilentProgress
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ImprovedRecord, table_of
-from tests.pipeline.paper.conftest import make_run
+from tests.pipeline.paper.factory import make_run
 
 
 def html_of(runs: list[Path], out: Path) -> str:

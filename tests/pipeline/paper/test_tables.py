@@ -22,7 +22,7 @@ from pipeline.paper.sweep import join
 from pipeline.paper.table_2 import steered
 from pipeline.store.run_directory import RunDirectory
 from pipeline.store.tables import ImprovedRecord, table_of
-from tests.pipeline.paper.conftest import EXPANSIONS, KS, LAYERS, WIDTH, make_run
+from tests.pipeline.paper.factory import EXPANSIONS, KS, LAYERS, WIDTH, make_run
 
 MODELS = {"musicgen-tiny": 0, "musicgen-tiny (random weights)": 1}
 

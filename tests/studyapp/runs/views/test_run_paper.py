@@ -11,7 +11,7 @@ from django.urls import reverse
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Job, Run
 from studyapp.runs.services import paper
-from tests.pipeline.paper.conftest import make_run
+from tests.pipeline.paper.factory import make_run
 from tests.studyapp import factories
 
 pytestmark = pytest.mark.django_db
