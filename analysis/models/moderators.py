@@ -5,7 +5,9 @@
 with z the moderator, standardised (a difference of one standard deviation; the headphone check: of
 passing it), and the ε of all methods adding to 0, so that δ is the methods' average slope. δ is
 tested by Student's t, "the slope is the same under all methods" by F, with the joint model's
-degrees of freedom (`joint`). Ratings without a value of the moderator are left out of its model.
+degrees of freedom (`joint`) less one for each method's slope. Ratings without a value of the
+moderator are left out of its model.
+
 Random effects are those of the joint model; a listener's or feature's own slope is not among them.
 Of a listener's headphones or training there can be none, but over the trials answers may rise with
 one listener and fall with another. Their own trends would count as evidence about all listeners:
@@ -96,7 +98,8 @@ def _slopes(joint: Joint, found: Fit, first: int, counts: Counts) -> Slopes:
     epsilon, of_epsilon = beta[1:], covariance[1:, 1:]
     f = float(epsilon @ np.linalg.solve(of_epsilon, epsilon)) / (sets - 1)
     errors = np.sqrt(np.einsum("ij,jk,ik->i", weights, covariance, weights))
-    return Slopes(joint.answers.methods, weights @ beta, errors, f, joint.df, counts)
+    df = max(1.0, joint.df - sets)
+    return Slopes(joint.answers.methods, weights @ beta, errors, f, df, counts)
 
 
 def describe_moderators(
