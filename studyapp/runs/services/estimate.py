@@ -145,5 +145,5 @@ def _features(config: Mapping[str, Any], latents: int | None, runs: QuerySet[Run
             except PipelineError:
                 continue  # Made by a version with other fields, so not comparable.
             if latents and theirs:  # not known of a run with an SAE from elsewhere
-                return round(latents * kept / theirs)
+                return round(latents * int(kept) / theirs)
     return None
