@@ -136,7 +136,7 @@ def read_responses(
         ratings=ratings,
         accounting=accounting,
         statuses=tuple(statuses),
-        notes=(*said, *_notes(rows), *_notes_on_cells(rows, given)),
+        notes=(*said, *_notes(rows), *_notes_on_cells(rows, given, scale)),
         scale=scale,
     )
 
@@ -396,7 +396,9 @@ def _notes(rows: pd.DataFrame) -> Iterable[str]:
         yield "There is no column chosen_label or chosen_rank: choices cannot be described."
 
 
-def _notes_on_cells(rows: pd.DataFrame, methods: pd.Series[str]) -> Iterable[str]:
+def _notes_on_cells(
+    rows: pd.DataFrame, methods: pd.Series[str], scale: Scale | None
+) -> Iterable[str]:
     """Notes on cells that were read otherwise than they stand, or look wrong."""
     trimmed = int((methods != rows["method"]).sum())
     if trimmed:
@@ -411,9 +413,13 @@ def _notes_on_cells(rows: pd.DataFrame, methods: pd.Series[str]) -> Iterable[str
         n = sum(a is not None and b is not None and b < a for a, b in zip(*times, strict=True))
         if n:
             yield f"{n} rows were answered before they were shown: were clocks changed?"
-    highest = int(rows["rating"].max())
-    if highest < HIGHEST and len(rows) >= ENOUGH_TO_USE_THE_SCALE:
+    found = float(rows["rating"].max())
+    # A slider's very end is seldom met.
+    few_levels = scale is None or scale.is_ordinal
+    if few_levels and found < HIGHEST and len(rows) >= ENOUGH_TO_USE_THE_SCALE:
+        low, high = (LOWEST, HIGHEST) if scale is None else scale.ends
+        word, highest = ("confidence", found) if scale is None else ("rating", scale.outer(found))
         yield (
-            f"No confidence is above {highest}. Every figure takes the scale as {LOWEST} to "
-            f"{HIGHEST}: was it that?"
+            f"No {word} is above {highest:g}. Every figure takes the scale as {low:g} to "
+            f"{high:g}: was it that?"
         )

@@ -156,7 +156,7 @@ def of_begun(begun: Begun, folder: Path, settings: Settings) -> Analysis:
         comparisons=tuple(together(responses, done.pairs(responses.methods))),
         plan=_plan_of(study, done.plan),
         plan_fixed=done.fixed,
-        look=_look(done.look),
+        look=look_of(done.look),
         deviations=tuple(deviations(study, read, done, excluded, tests)),
         text_similarity=own.similarity if own else "",
     )
@@ -195,7 +195,7 @@ def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
     return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
 
 
-def _look(look: Look | None) -> dict[str, Any]:
+def look_of(look: Look | None) -> dict[str, Any]:
     """The look that the table is at, as data; empty without planned looks."""
     if look is None:
         return {}
@@ -233,13 +233,15 @@ def _results(
         found, made = [*found, *choices], [*made, *of_choices]
         made += [*mixed.tests[a, b], *of_choice_model[a, b]]
         tests += in_families(made, done.family, (a, b), default)
-    found = repeated(found, tests, done.look, lambda level: _differences(responses, chosen, level))
+    found = repeated(
+        found, tests, done.look, lambda level: differences_at(responses, chosen, level)
+    )
     for of_all, more in _of_all_methods(mixed.joint, responses, chosen, done):
         found, tests = [*found, *of_all], [*tests, *more]
     return Results(found, adjusted(tests, done.look), mixed.joint)
 
 
-def _differences(
+def differences_at(
     responses: Responses, pairs: Sequence[tuple[str, str]], level: float
 ) -> Iterator[Estimate]:
     """The recommended differences of each comparison at a level of confidence."""

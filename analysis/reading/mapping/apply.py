@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as AMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +48,23 @@ def mapped(table_path: Path, mapping_path: Path) -> Mapped:
         table, said = _joined(table, one, table_path.parent)
         notes += said
     _check_columns(table, mapping, mapping_path.name)
-    rows = list(_responses(table, mapping))
+    counted = [
+        (row, line)
+        for row, line in zip(table.rows, table.lines, strict=True)
+        if _counts(row, mapping)
+    ]
+    rows = list(_responses(table, counted, mapping))
     if not rows:
         raise AnalysisError(
             f"{table.name}: no row is left by {mapping_path.name}; do [keep] and [leave_out] name "
             "the right cells?"
         )
-    _number(rows)
+    _number(rows, table.name)
+    if left := len(table.rows) - len(counted):
+        notes.append(
+            f"{left} of {len(table.rows)} rows were left out by [keep] and [leave_out] of "
+            f"{mapping_path.name}."
+        )
     notes.append(f"The table was read by {mapping_path.name}: {_how(mapping)}")
     return Mapped(_as_csv(rows), tuple(notes), mapping.scale)
 
@@ -87,7 +97,9 @@ def _joined(table: Table, one: Joined, folder: Path) -> tuple[Table, list[str]]:
         for row in table.rows
     )
     lost = {row[one.on] for row in table.rows} - set(by_key)
-    said = [f"{other.name} has no row for {len(lost)} of the keys in {one.on}."] if lost else []
+    said = [*other.notes]
+    if lost:
+        said.append(f"{other.name} has no row for {len(lost)} of the keys in {one.on}.")
     return Table(table.name, (*table.columns, *more), rows, table.lines, table.notes), said
 
 
@@ -106,21 +118,28 @@ def _places(table: Table, mapping: Mapping) -> list[Place]:
     if not mapping.is_wide:
         return [Place(mapping.columns, {})]
     pattern = mapping.columns["confidence"]
-    found = []
+    found, unmet, named = [], set(mapping.items), mapping.named
     for column in table.columns:
-        fit = _regex(pattern).fullmatch(column)
-        if fit is None or ("item" in fit.groupdict() and fit["item"] not in mapping.items):
+        fit = regex_of(pattern).fullmatch(column)
+        if fit is None or column in named:
+            continue
+        if "item" in fit.groupdict() and fit["item"] not in mapping.items:
             continue
         said = dict(fit.groupdict())
+        unmet.discard(said.get("item", ""))
         own = {name: _filled(name, text, said, table) for name, text in mapping.columns.items()}
         item = mapping.items.get(said.pop("item", ""), {})
         found.append(Place(own, {**said, **item}))
     if not found:
         raise AnalysisError(f"{table.name}: no column fits {quote(pattern)}")
+    if unmet and "{item}" in pattern:
+        missing = pattern.replace("{item}", min(unmet))
+        raise AnalysisError(f"[items]: {table.name} has no column {quote(missing)}")
     return found
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
+def regex_of(pattern: str) -> re.Pattern[str]:
+    """What a column's name must be to fit a name with places."""
     parts = PLACE.split(pattern)
     # Of several places each but the last takes as little as it can: `essentia_layer3_7`.
     last = len(parts) - 2
@@ -139,13 +158,17 @@ def _filled(name: str, pattern: str, said: AMapping[str, str], table: Table) -> 
     return own
 
 
-def _responses(table: Table, mapping: Mapping) -> Iterator[dict[str, str]]:
+def _counts(row: AMapping[str, str], mapping: Mapping) -> bool:
+    return all(row[own] in cells for own, cells in mapping.keep.items()) and not any(
+        row[own] in cells for own, cells in mapping.leave_out.items()
+    )
+
+
+def _responses(
+    table: Table, rows: Sequence[tuple[AMapping[str, str], int]], mapping: Mapping
+) -> Iterator[dict[str, str]]:
     places = _places(table, mapping)
-    for row, line in zip(table.rows, table.lines, strict=True):
-        if any(row[own] not in cells for own, cells in mapping.keep.items()) or any(
-            row[own] in cells for own, cells in mapping.leave_out.items()
-        ):
-            continue
+    for row, line in rows:
         for place in places:
             # What a wide table does not have an answer to was not asked.
             if mapping.is_wide and not row[place.columns["confidence"]]:
@@ -198,13 +221,18 @@ def _rating(cell: str, scale: Scale, where: str) -> str:
     return str(LOWEST + int(step)) if scale.is_five_levels else repr(scale.inner(step))
 
 
-def _number(rows: list[dict[str, str]]) -> None:
+def _number(rows: list[dict[str, str]], name: str) -> None:
     """Trials from 1 per participation: the table's own where they tell them apart, else the order,
     by the table's number if there is one."""
     of_person: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         of_person[row["participation"]].append(row)
     kept = all(_apart(own) for own in of_person.values())
+    if not kept and any(row.get("repeat_of") for row in rows):
+        raise AnalysisError(
+            f"{name}: repeat_of names trials, so that each person's must be numbered from 1, every "
+            "number once per kind"
+        )
     for own in of_person.values():
         order = own if kept else sorted(own, key=lambda row: whole(row.get("trial", "")) or 0)
         for number, row in enumerate(order, 1):

@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping as AMapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ FURTHER = (
 """Further columns of `responses.csv` that a table may have."""
 NEEDED = ("participation", "confidence")
 PLACES = ("method", "feature", "trial", "item")
+UNSAID = "?"
+"""A proposal's method or feature that no column tells."""
 PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -64,6 +67,11 @@ class Mapping:
     def is_wide(self) -> bool:
         """Whether one row of the table holds several responses."""
         return "{" in self.columns["confidence"]
+
+    @property
+    def named(self) -> set[str]:
+        """The table's columns that have a meaning of their own, and are no response."""
+        return {*self.columns.values(), *self.keep, *self.leave_out}
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -106,6 +114,7 @@ def _check(mapping: Mapping) -> None:
     if doubled:
         raise AnalysisError(f"{doubled[0]} is in [columns] and in [constants]: leave one out")
     places = PLACE.findall(mapping.columns["confidence"])
+    _check_told(mapping, places)
     for own in mapping.columns.values():
         unknown = [place for place in PLACE.findall(own) if place not in PLACES]
         if unknown:
@@ -132,6 +141,21 @@ def _check(mapping: Mapping) -> None:
                 f"nothing says what the {name} is: name its column in [columns], or the only "
                 f"{name} in [constants]"
             )
+
+
+def _check_told(mapping: Mapping, places: Sequence[str]) -> None:
+    """Refuse what is told twice, and what a proposal left open."""
+    told = {*places, *(name for item in mapping.items.values() for name in item)}
+    doubled = sorted(told & {*mapping.columns})
+    if doubled:
+        raise AnalysisError(
+            f"{doubled[0]} is in [columns], and told by the names of columns or by [items] too: "
+            "leave one out"
+        )
+    for where, texts in (("[constants]", mapping.constants), *mapping.items.items()):
+        unsaid = [name for name, value in texts.items() if value == UNSAID]
+        if unsaid:
+            raise AnalysisError(f"{where}: {unsaid[0]} is {quote(UNSAID)}; say what it is")
 
 
 def _scale(found: Any) -> Scale:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from analysis.errors import AnalysisError
 from analysis.reading.columns import STATUSES
-from analysis.reading.mapping.mapping import FURTHER, Mapping
+from analysis.reading.mapping.apply import regex_of
+from analysis.reading.mapping.mapping import FURTHER, UNSAID, Mapping
 from analysis.reading.mapping.scales import Scale, number_in, scale_of
 from analysis.reading.mapping.tables import Table
 
@@ -51,7 +52,7 @@ def propose(table: Table) -> tuple[Mapping, tuple[str, ...]]:
     mapping = wide if wide is not None else _long(table)
     notes = [f"Proposed for {table.name}. Check every line before you use it."]
     for name in ("method", "feature"):
-        if mapping.constants.get(name) == "?":
+        if any(told.get(name) == UNSAID for told in (mapping.constants, *mapping.items.values())):
             notes.append(f"No column looks like the {name}: name it, or the only one, below.")
     return mapping, tuple(notes)
 
@@ -127,7 +128,7 @@ def _long(table: Table) -> Mapping:
     mapping = Mapping(
         columns,
         scale=scale_of(_rated(table, columns["confidence"])) or Scale(),
-        constants={name: "?" for name in ("method", "feature") if name not in columns},
+        constants={name: UNSAID for name in ("method", "feature") if name not in columns},
         keep={"trial_type": kinds} if kinds else {},
         leave_out=_left_out(table),
     )
@@ -212,15 +213,20 @@ def _cells(table: Table) -> Mapping | None:
         last = [column.rpartition(sign) for column in rated]
         # `corpus_tags_12` beside `essentia_12`: the features that methods share tell where a
         # method's name ends.
-        if _shared(last) > _shared(first):
-            items = {
-                column: {"method": method, "feature": feature}
-                for column, (method, _, feature) in zip(rated, last, strict=True)
-            }
-            return _completed(table, {"confidence": "{item}"}, scale, items)
-        if _shared(first) or _are_methods(first):
-            return _completed(table, {"confidence": f"{{method}}{sign}{{feature}}"}, scale)
-    items = {column: {"method": "?", "feature": column} for column in rated}
+        parts = last if _shared(last) > _shared(first) else first
+        if not _are_methods(parts):
+            continue
+        pattern = f"{{method}}{sign}{{feature}}"
+        made = _completed(table, {"confidence": pattern}, scale)
+        fits = {column for column in table.columns if regex_of(pattern).fullmatch(column)}
+        if parts is first and fits - made.named <= set(rated):
+            return made
+        items = {
+            column: {"method": method, "feature": feature}
+            for column, (method, _, feature) in zip(rated, parts, strict=True)
+        }
+        return _completed(table, {"confidence": "{item}"}, scale, items)
+    items = {column: {"method": UNSAID, "feature": column} for column in rated}
     return _completed(table, {"confidence": "{item}"}, scale, items)
 
 
@@ -260,21 +266,27 @@ def _completed(
 ) -> Mapping:
     """A wide mapping with the columns that are the participant's."""
     found = dict(columns)
+    told = {n for item in (items or {}).values() for n, said in item.items() if said != UNSAID}
     for role in ("participation", "method", "participation_status"):
         own = _named(table, role)
-        if own is not None and role not in found and f"{{{role}}}" not in columns["confidence"]:
+        there = role in found or role in told or f"{{{role}}}" in columns["confidence"]
+        if own is not None and not there:
             found[role] = own
+    items = {
+        key: {name: said for name, said in item.items() if name not in found}
+        for key, item in (items or {}).items()
+    }
     if "participation" not in found:
         raise AnalysisError(f"{table.name}: no column looks like a participant’s")
     places = "".join(columns.values())
     unknown = {
-        name: "?" for name in ("method", "feature")
+        name: UNSAID for name in ("method", "feature")
         if name not in found and f"{{{name}}}" not in places and not items
     }  # fmt: skip
     order = ("participation", "confidence", "method", "feature", "response_ms", "free_text",
              "participation_status")  # fmt: skip
     mapping = Mapping(
         {name: found[name] for name in order if name in found},
-        scale=scale, constants=unknown, items=items or {}, leave_out=_left_out(table),
+        scale=scale, constants=unknown, items=items, leave_out=_left_out(table),
     )  # fmt: skip
     return _with_status(table, mapping)

@@ -23,7 +23,7 @@ WORDS: tuple[tuple[str, ...], ...] = (
      "Somewhat agree", "Agree", "Strongly agree"),
     ("no", "yes"), ("nein", "ja"), ("false", "true"),
 )  # fmt: skip
-RANGES = ((1, 5), (0, 4), (1, 7), (0, 6), (0, 10), (0, 100))
+RANGES = ((0, 1), (1, 5), (0, 4), (1, 7), (0, 6), (0, 10), (0, 100))
 """Of these the first that holds all ratings is proposed."""
 MOST_LEVELS = 11
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
@@ -48,7 +48,7 @@ class Scale:
         elif not (math.isfinite(self.lowest) and self.lowest < self.highest < math.inf):
             raise AnalysisError(
                 f"[scale] lowest is {self.lowest:g} and highest {self.highest:g}; lowest must be "
-                "the smaller"
+                "the smaller (of a reversed scale name levels, the lowest first)"
             )
 
     @property

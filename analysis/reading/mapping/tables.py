@@ -74,8 +74,7 @@ def _decoded(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _of_csv(name: str, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    lines = text.split("\n", 1)
-    first = lines[0].strip()
+    first = text.split("\n", 1)[0].strip("\r ")
     named = first[4:5] if first.startswith("sep=") and len(first) == 5 else ""
     delimiter = named or _delimiter(name, text)
     csv.field_size_limit(CELL_LIMIT)

@@ -19,6 +19,7 @@ from analysis.report.cells import per_method_table, with_interval
 from analysis.report.page import figure, heading, paragraph
 from analysis.report.sections import numbered
 from analysis.report.sections_between import confirmatory, every_difference
+from analysis.report.sections_plan import look_words
 from analysis.report.text import escape
 
 PER_METHOD = ("mean_confidence", "sd_confidence", "clmm_mean_confidence")
@@ -76,7 +77,8 @@ def _body(summary: Summary, pictures: dict[str, str], scale: Scale) -> Iterator[
         f"{with_interval(summary.find('mean_confidence', m))} for <b>{escape(m)}</b>"
         for m in summary.methods
     )
-    yield paragraph(f"The mean rating, from {low:g} to {high:g}, was {means}.", "lead")
+    said = f"The mean rating, from {low:g} to {high:g}, was {means}. {look_words(summary)}"
+    yield paragraph(said.strip(), "lead")
     yield from confirmatory(summary)
     yield heading("Ratings by method", "ratings")
     caption = "<b>Table #.</b> Each method’s ratings. In brackets, 95 % intervals; counts below."

@@ -10,13 +10,14 @@ from analysis.estimates.descriptives import ALL_WAYS, mean_confidence, ratings_o
 from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of, in_families
 from analysis.estimates.intervals import LEVEL
 from analysis.estimates.method_pairs import pair_of
+from analysis.estimates.repeated import repeated
 from analysis.estimates.results import Estimate, HypothesisTest, Summary
 from analysis.models.mixed import Mixed, describe_mixed
 from analysis.reading.mapping.scales import Scale
 from analysis.reading.plan import DEFAULT_TEST
 from analysis.reading.quality import flag_counts, participations
 from analysis.reading.study import study_of
-from analysis.report.analyse import Begun, together, versions
+from analysis.report.analyse import Begun, differences_at, look_of, together, versions
 
 BETWEEN = ("difference_mean_confidence", "difference_paired_by_feature", "superiority_ratings",
            "cliffs_delta_ratings", "superiority_participant_means",
@@ -51,6 +52,7 @@ def summary_of(begun: Begun, scale: Scale) -> Summary:
         made += mixed.tests.get((a, b), [])
         kept = [test for test in made if test.name in TESTS]
         tests += in_families(kept, done.family, (a, b), DEFAULT_TEST)
+    found = repeated(found, tests, done.look, lambda level: differences_at(responses, pairs, level))
     read = begun.read
     return Summary(
         table=responses.name, table_sha256=responses.sha256, seed=done.seed,
@@ -64,6 +66,7 @@ def summary_of(begun: Begun, scale: Scale) -> Summary:
         flags=flag_counts(participations(read, done.folder)),
         versions=versions(), study=study_of(begun.study, read),
         comparisons=tuple(pairs), plan_fixed=done.fixed,
+        look=look_of(done.look),
     )  # fmt: skip
 
 

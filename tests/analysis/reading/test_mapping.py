@@ -184,7 +184,62 @@ def test_a_methods_name_may_hold_the_sign_that_ends_it(tmp_path: Path) -> None:
     assert set(found["feature"]) == {"1", "2"}
 
 
+def test_columns_of_the_listener_are_no_responses(tmp_path: Path) -> None:
+    header = "participant_id,group,hearing_loss,essentia_1,essentia_2,gemini_1,gemini_2\n"
+    table, mapping = proposed(tmp_path, "t", f"{header}p,g,12,1,2,3,4\nq,h,15,2,3,4,5\n".encode())
+    found = read_responses(table, mapping=mapping).ratings
+    assert set(found["method"]) == {"essentia", "gemini"}
+    assert set(found["participation"]) == {"p", "q"}
+    assert len(found) == 8
+    # The same by a pattern: the participant's column fits it, too.
+    by_pattern = '[columns]\nparticipation = "participant_id"\nconfidence = "{method}_{feature}"\n'
+    found = read(tmp_path, "participant_id,a_1,b_1\n1,2,3\n2,4,5\n", by_pattern).ratings
+    assert found["rating"].tolist() == [2, 3, 4, 5]
+
+
+WIDE = '[columns]\nparticipation = "who"\nconfidence = "{item}"\n[items]\n'
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (f"{WIDE}Q9 = {{method = 'm', feature = 'f'}}\nQ1 = {{method = 'm', feature = 'g'}}\n",
+         "[items]: t.csv has no column 'Q9'"),
+        (f"{WIDE}Q1 = {{method = '?', feature = 'f'}}\n", "Q1: method is '?'; say what it is"),
+        (f"{WIDE}Q1 = {{method = 'm', feature = 'f'}}\n".replace("[i", 'method = "arm"\n[i'),
+         "method is in [columns], and told by"),
+        ('[columns]\nparticipation = "who"\nconfidence = "Q1"\nmethod = "arm"\nfeature = "arm"\n'
+         'trial = "n"\nrepeat_of = "n"\n', "repeat_of names trials"),
+    ],
+)  # fmt: skip
+def test_what_would_be_lost_or_overridden_unseen_is_refused(
+    mapping: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AnalysisError) as refused:
+        read(tmp_path, "who,arm,n,Q1\np,x,1,1\np,x,1,2\n", mapping)
+    assert said in str(refused.value)
+
+
+def test_rows_that_were_left_out_are_counted_and_a_reversed_scale_is_levels(tmp_path: Path) -> None:
+    more = '[scale]\nlevels = ["5", "4", "3", "2", "1"]\n[leave_out]\nhow = ["z"]\n'
+    text = "sep=\t\nwho\thow\twhat\tsays\np\tm\tf\t1\np\tz\tg\t2\n"
+    found = read(tmp_path, text, COLUMNS + more)
+    assert found.ratings["rating"].tolist() == [5]
+    assert "1 of 2 rows were left out by [keep] and [leave_out] of m.toml." in found.notes
+
+
+@pytest.mark.parametrize(("highest", "noted"), [(7, "No rating is above 5."), (100, "")])
+def test_unused_levels_are_noted_in_the_scale_s_own_numbers(
+    highest: int, noted: str, tmp_path: Path
+) -> None:
+    rows = "".join(f"p{n},m,f,{1 + n % 5}\n" for n in range(60))
+    scale = f"[scale]\nlowest = 1\nhighest = {highest}\n"
+    notes = read(tmp_path, f"who,how,what,says\n{rows}", COLUMNS + scale).notes
+    assert [note[: len(noted)] for note in notes if "is above" in note] == [noted] * bool(noted)
+
+
 def test_what_cells_are_probably_rated_on() -> None:
+    assert scale_of(["0", "1"]) == Scale(0.0, 1.0)
     assert scale_of(["0", "100", "33,5"]) == Scale(0.0, 100.0)
     assert scale_of(["1", "7"]) == Scale(1.0, 7.0)
     assert scale_of(["yes", "No"]) == Scale(levels=("no", "yes"))

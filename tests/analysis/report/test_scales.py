@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from analysis.estimates.results import Summary
 from analysis.report.build import build_report
@@ -18,7 +20,7 @@ COLUMNS = "".join(
 
 def report(folder: Path, scale: str, cells: dict[int, str]) -> Summary:
     """The report of one study, each rating written as `cells` says."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     rows = paper_rows(participants=8, trials=5)
     for place, row in enumerate(rows):
         row["feature"] = f"f{place % 20}"
@@ -55,6 +57,25 @@ def test_a_slider_gives_the_same_means_and_p_values_and_no_ordinal_model(
     assert "The mean rating, from 0 to 100, was" in page
     assert "1 to 5" not in page
     assert "confidence" not in page.split("appendix")[0].split("</style>")[1]
+
+
+def test_looks_count_on_other_scales_too(tmp_path: Path) -> None:
+    looks = {"fractions": [0.5, 1], "spending": "pocock", "participants": 32}
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "study.json").write_text(json.dumps({"analysis_plan": {"looks": looks}}))
+    cells = {n: str(2 * n - 1) for n in range(1, 6)}
+    found = report(tmp_path / "x", "lowest = 1\nhighest = 9", cells)
+    assert (found.look["number"], found.look["counted"]) == (1, 16)
+    tested = found.confirmatory[0]
+    own = found.recommended[tested.name, tested.method]
+    assert own.interval.endswith(", repeated at look 1 of 2")
+    assert tested.df is not None
+    assert tested.statistic is not None
+    assert own.value is not None
+    half = float(stats.t.isf(found.look["level"] / 2, tested.df)) * own.value / tested.statistic
+    assert own.high == pytest.approx(own.value + half)
+    page = (tmp_path / "x" / "out" / "report.html").read_text(encoding="utf-8")
+    assert "This is look 1 of 2 planned looks" in page
 
 
 def test_few_levels_have_the_ordinal_model_too(five: Summary, tmp_path: Path) -> None:
