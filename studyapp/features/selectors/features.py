@@ -177,8 +177,8 @@ def by_place(run_pk: int, sae: str, index: int) -> Feature | None:
     """Return one feature of a run, with its view if there is one."""
     found = Feature.objects.select_related("view", "run").filter(run=run_pk)
     # A feature of a pipeline's run is named by its place, which is looked up by an index; an item
-    # of a table is named by the table.
-    named = found.filter(identifier=f"{sae}/{index}", sae=sae).first()
+    # of a table is named by the table, perhaps by another feature's place.
+    named = found.filter(identifier=f"{sae}/{index}", sae=sae, index=index).first()
     return named or found.filter(sae=sae, index=index).first()
 
 

@@ -3,8 +3,9 @@
 What remains is the participation's row with its pseudonym, study, status and time. The keyed hash
 of the outside identifiers stays too, so that the same link leads to the page that says "withdrawn"
 and cannot begin again; nobody can be identified by it. So does the hash of the address until its
-day is over: otherwise a visitor could begin any number by withdrawing each time. Exports never
-contain a withdrawn row.
+day is over: otherwise a visitor could begin any number by withdrawing each time. And so does what
+the recruiting service was asked to do about the submission: it is the record of payments. Exports
+never contain a withdrawn row.
 """
 
 from __future__ import annotations

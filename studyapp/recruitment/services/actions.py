@@ -69,7 +69,9 @@ def carry_out(*, action: RecruitmentAction, user: Person) -> RecruitmentAction:
         if action.sent_at is None:
             act.prepare(action)
     with transaction.atomic(durable=True):
-        own = RecruitmentAction.objects.filter(pk=action.pk, state=State.INTENDED)
+        own = RecruitmentAction.objects.filter(
+            pk=action.pk, state=State.INTENDED, sent_at=action.sent_at
+        )
         changed = {"sent_at": clock.now(), "content": action.content, "outcome": ""}
         if not own.update(state=State.SENT, **changed):
             raise StudyError("this step was sent or dropped before: nothing was sent now")

@@ -82,7 +82,7 @@ def configure(
             f"payment is {payment} {currency!r}: give an amount and a currency such as EUR"
         )
     check_service(study=study, service=service)
-    _check_unresolved(study, external_study)
+    _check_external(study, external_study)
     before = selectors.of_study(study)
     if before.pk is None and (earlier := selectors.version_before(study)) is not None:
         other = other or OtherService.of(earlier)
@@ -105,10 +105,19 @@ def configure(
     return row
 
 
-def _check_unresolved(study: Study, external_study: str) -> None:
-    """What was asked about one study at the service must not be sent to another one."""
+def _check_external(study: Study, external_study: str) -> None:
+    """What was asked about one study at the service must not be sent to another one.
+
+    Nor may a project name another project's study, whose own steps would then be refused.
+    """
     if selectors.of_study(study).external_study == external_study:
         return
+    is_named = bool(external_study) and study.project_id is not None
+    if is_named and selectors.is_of_another_project(study, external_study):
+        raise StudyError(
+            f"the study {external_study} at the recruiting service belongs to another project's "
+            "study"
+        )
     if selectors.unresolved(study):
         raise StudyError(
             "a step at the recruiting service is not resolved: confirm or drop it before the "

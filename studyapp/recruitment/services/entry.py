@@ -126,9 +126,12 @@ def repeats_identifiers(study: Study) -> bool:
 
 def check_return_address(address: str) -> None:
     """Raise `StudyError` unless the address is one, and its placeholders are known."""
-    parts = urlsplit(PLACEHOLDER.sub("x", address))
-    host = urlsplit(address).netloc
-    if parts.scheme not in ("https", "http") or not parts.hostname or {*"{}"} & {*host}:
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in ("https", "http") and bool(parts.hostname)
+    except ValueError:  # Such as a bracket that is not closed.
+        is_address = False
+    if not is_address or {*"{}"} & {*parts.netloc}:
         raise StudyError(f"the way back is {address[:80]!r}: give an address such as https://…")
     unknown = [name for name in re.findall(r"{([^{}]*)}", address) if name not in PLACEHOLDERS]
     if unknown or "{" in PLACEHOLDER.sub("", address):

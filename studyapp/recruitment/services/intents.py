@@ -51,9 +51,16 @@ def create(*, study: Study, draft: Draft, user: Person) -> RecruitmentAction:
 
 def publish(*, study: Study, user: Person) -> RecruitmentAction:
     """Intend to publish the study: Prolific then holds the money and invites people."""
+    actions.check_allowed(study=study, user=user)
     found = prolific_study.read(prolific_study.of_study(study))
     if study.state != Study.State.OPEN:
         raise StudyError(f"{study} is {study.state}: open it first, or people meet a closed door")
+    told = selectors.of_study(study).currency
+    if told and found.currency and told != found.currency:
+        raise StudyError(
+            f"participants are told a payment in {told}, but Prolific pays in {found.currency}: "
+            "change it in the settings"
+        )
     return _begin(study, Kind.PUBLISH, user, cost=found.cost)
 
 
@@ -68,6 +75,7 @@ def add_places(*, study: Study, more: int, user: Person) -> RecruitmentAction:
     """Intend to add places: at Prolific they can grow, but not shrink."""
     if not 1 <= more <= 10_000:
         raise StudyError(f"the number of places to add is {more}; it must be from 1 to 10000")
+    actions.check_allowed(study=study, user=user)
     found = prolific_study.read(prolific_study.of_study(study))
     content = {"more": more, "total_available_places": found.places + more}
     return _begin(study, Kind.PLACES, user, content=content, cost=found.cost_of_places(more))
@@ -77,6 +85,7 @@ def approve(*, study: Study, targets: Sequence[str], user: Person) -> Recruitmen
     """Intend to approve submissions, which pays them."""
     if not targets:
         raise StudyError("no submission was chosen")
+    actions.check_allowed(study=study, user=user)
     for one in prolific_acts.submissions_of(study, targets):
         if prolific_acts.status_of(one) != "AWAITING REVIEW":
             raise StudyError(

@@ -39,7 +39,7 @@ class Act:
     """Whether a person confirms it first: it costs money, or cannot be undone."""
     patience: timedelta = PATIENCE
     prepare: Callable[[RecruitmentAction], None] = lambda _: None
-    """Notes in the action's content, before it is sent, what `is_done` compares with."""
+    """Before it is sent first, checks it once more, or notes what `is_done` compares with."""
 
 
 def _create(action: RecruitmentAction) -> str:
@@ -79,6 +79,13 @@ def _add_places(action: RecruitmentAction) -> str:
 def _has_places(action: RecruitmentAction) -> bool:
     found = prolific_study.read(prolific_study.of_study(action.study))
     return found.places >= int(action.content["total_available_places"])
+
+
+def _check_cost(action: RecruitmentAction) -> None:
+    """What is spent must be what is confirmed: the study can be changed at Prolific meanwhile."""
+    now = prolific_study.read(prolific_study.of_study(action.study)).cost
+    if now != action.cost:
+        raise RecruitmentError(f"it costs {now} now, not {action.cost}: drop this, and ask again")
 
 
 def submission_of(action: RecruitmentAction) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def _was_paid(action: RecruitmentAction) -> bool:
 
 ACTS: dict[str, Act] = {
     Kind.CREATE: Act(_create, _was_created),
-    Kind.PUBLISH: Act(_turn("PUBLISH"), _has_status(PUBLISHED)),
+    Kind.PUBLISH: Act(_turn("PUBLISH"), _has_status(PUBLISHED), prepare=_check_cost),
     Kind.PAUSE: Act(_turn("PAUSE"), _has_status({"PAUSED"}), asks=False),
     Kind.RESUME: Act(_turn("START"), _has_status(RUNNING), asks=False),
     Kind.PLACES: Act(_add_places, _has_places),

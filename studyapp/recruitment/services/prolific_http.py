@@ -8,6 +8,7 @@ now must be read. Source: docs.prolific.com, API reference v1.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ TOO_MANY = 429
 WAITS = (0.5, 1.0, 2.0)
 """Seconds before asking again after a 429, with which Prolific answers when it is busy."""
 MOST_WORDS = 300
+IDENTIFIER = re.compile(r"\b[0-9a-f]{24}\b")
+"""Of a person, a submission or a study at Prolific."""
 
 
 class RefusedError(RecruitmentError):
@@ -159,10 +162,11 @@ def _content(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _words(answer: httpx.Response) -> str:
-    """Why Prolific refused, in its own words, on one line."""
+    """Why Prolific refused, in its own words, on one line: it is stored, so without identifiers."""
     try:
         error = answer.json().get("error")
         said = error.get("detail") or error.get("title") if isinstance(error, dict) else error
     except (ValueError, AttributeError):
         said = ""
-    return " ".join(str(said or "no reason was given").split())[:MOST_WORDS]
+    words = " ".join(str(said or "no reason was given").split())
+    return IDENTIFIER.sub("…", words)[:MOST_WORDS]

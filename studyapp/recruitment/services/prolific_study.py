@@ -61,7 +61,8 @@ class AtProlific:
     def cost_of_places(self, count: int) -> str:
         """What so many places cost, fees and tax included, as the present ones do."""
         if not (self.places and self.total_cost):
-            return f"{money(self.reward * count, self.currency)} plus Prolific’s fee"
+            # An action's cost has 60 characters.
+            return f"{money(self.reward * count, self.currency)} plus fees"
         return money(round(self.total_cost * count / self.places), self.currency)
 
 
@@ -113,10 +114,6 @@ def read(external_study: str) -> AtProlific:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecruitmentError(f"Prolific's study lacks {error}") from error
-
-
-def _currency(found: dict[str, Any]) -> str:
-    return str(found.get("presentment_currency_code") or found.get("currency_code") or "")
 
 
 def content_of(study: Study, draft: Draft, action_key: str) -> dict[str, Any]:

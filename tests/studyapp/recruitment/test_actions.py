@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -332,6 +333,45 @@ def test_only_allowed_projects_use_the_account_and_none_anothers_study(
     configuration.configure(study=theirs, external_study="../users/me")
     with pytest.raises(RecruitmentError, match="not the identifier"):
         intents.turn(study=theirs, kind="resume", user=boss)
+    theirs.project = Project.objects.create(name="Theirs")
+    theirs.save()
+    with pytest.raises(StudyError, match="belongs to another project's study"):
+        configuration.configure(study=theirs, external_study=STUDY)
+
+
+def test_a_study_that_became_dearer_is_not_published_at_the_old_cost(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    prepared("publish", study, service)
+    action = ASKED["publish"](study, boss)
+    service.study(STUDY)["total_cost"] *= 10
+    with pytest.raises(RecruitmentError, match=r"costs 280\.00 GBP now, not 28\.00 GBP"):
+        actions.carry_out(action=action, user=boss)
+    action.refresh_from_db()
+    assert (action.state, service.study(STUDY)["status"]) == (State.INTENDED, "UNPUBLISHED")
+
+
+def test_nobody_is_told_a_payment_in_another_currency_than_prolific_pays(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    prepared("publish", study, service)
+    service.study(STUDY)["currency_code"] = "USD"
+    with pytest.raises(StudyError, match="told a payment in GBP, but Prolific pays in USD"):
+        ASKED["publish"](study, boss)
+    assert not RecruitmentAction.objects.exists()
+
+
+def test_a_refusal_is_kept_without_identifiers_and_a_cost_without_a_total_fits(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    service.study(STUDY)["total_cost"] = 0
+    service.study(STUDY)["reward"] = 99_999_999
+    action = ASKED["approve"](study, boss)
+    action.full_clean()
+    assert "999999.99 GBP plus fees" in action.cost
+    said = {"error": {"detail": "Submission 5f0c9de1a2b3c4d5e6f70819 cannot be\napproved"}}
+    kept = prolific_http._words(httpx.Response(400, json=said))
+    assert kept == "Submission … cannot be approved"
 
 
 def test_an_editor_does_it_all_on_the_page(service: Prolific, study: Study, boss: User) -> None:

@@ -77,6 +77,7 @@ def test_every_other_ending_has_its_way_back_too() -> None:
         (OtherService("", "a"), "give the service's name"),
         (OtherService("S", "a", "", "javascript:alert(1)"), "an address such as https"),
         (OtherService("S", "a", "", "https://{person}.example/"), "an address such as https"),
+        (OtherService("S", "a", "", "https://[x/{person}"), "an address such as https"),
         (OtherService("S", "a", "", "https://x.example/{pid}"), "not {pid}"),
         (OtherService("S", "a", "", "https://x.example/{code"), "the way back can have"),
     ],

@@ -126,11 +126,14 @@ def _rows(text: str) -> tuple[list[str], list[Row]]:
     header = found[0][1]
     while header and not header[-1]:
         header.pop()
-    return header, [
-        # A row of another length is a fault of its own, below.
-        Row(line, dict(zip(header, cells, strict=False)) | {"": str(len(cells))})
-        for line, cells in found[1:]
-    ]
+    return header, [_row(line, header, cells) for line, cells in found[1:]]
+
+
+def _row(line: int, header: list[str], cells: list[str]) -> Row:
+    """A row's cells by column, and under "" how many it has; empty ones at its end do not count."""
+    while len(cells) > len(header) and not cells[-1]:
+        cells.pop()
+    return Row(line, dict(zip(header, cells, strict=False)) | {"": str(len(cells))})
 
 
 def _header_faults(header: list[str]) -> Iterator[Fault]:
@@ -153,9 +156,17 @@ def _candidate(row: Row, faults: list[Fault]) -> Candidate | None:
     """The row's text; None if a cell of it cannot be used, which is noted."""
     line, cells = row
     before = len(faults)
-    width = len(cells) - 1
-    if int(cells[""]) < width or any(name not in cells for name in NEEDED):
+    if any(name not in cells for name in NEEDED):
         faults.append(Fault(line, f"it has {cells['']} cells, fewer than the header"))
+        return None
+    if int(cells[""]) > len(cells) - 1:
+        faults.append(
+            Fault(
+                line,
+                f"it has {cells['']} cells, more than the header: put a text that holds the "
+                "separator in quotes",
+            )
+        )
         return None
     for name, longest in (("item", LONGEST_ITEM), ("text", LONGEST_TEXT)):
         if problem := _unusable(cells[name], longest):

@@ -34,26 +34,34 @@ def _sound(name: str, folder: Path) -> Sound | str:
         return "does not lie in the folder of clips"
     path = folder / name
     try:
-        data = path.read_bytes()
-    except (OSError, ValueError):
+        is_file = path.is_file()
+    except OSError:  # A folder that may not be entered.
+        is_file = False
+    if not is_file:
         return "is not in the folder of clips"
     if path.suffix.lower() not in SUFFIXES:
         return f"is not a sound file: {', '.join(SUFFIXES)}"
-    return _heard(path, data)
+    return _heard(path)
 
 
-def _heard(path: Path, data: bytes) -> Sound | str:
-    """Decode it whole: what a header says may be wrong."""
+def _heard(path: Path) -> Sound | str:
+    """Decode it: what a header says may be wrong. Of one that is too long, no more than needed."""
     import numpy as np
     import pyloudnorm
     import soundfile
 
     try:
-        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            samples = file.read(int(LONGEST * rate) + 1, dtype="float64", always_2d=True)
+        with path.open("rb") as data:
+            sha256 = hashlib.file_digest(data, "sha256").hexdigest()
     except (OSError, soundfile.LibsndfileError, RuntimeError):
         return "cannot be decoded"
     seconds = len(samples) / rate
-    if not SHORTEST <= seconds <= LONGEST:
+    if seconds > LONGEST:
+        return f"lasts longer than {LONGEST:g} s"
+    if seconds < SHORTEST:
         return f"lasts {seconds:.2f} s: from {SHORTEST:g} to {LONGEST:g}"
     mono = samples.mean(axis=1)
     if not np.isfinite(mono).all():
@@ -61,4 +69,4 @@ def _heard(path: Path, data: bytes) -> Sound | str:
     block = min(0.4, seconds)
     if pyloudnorm.Meter(rate, block_size=block).integrated_loudness(mono) < SILENT_LUFS:
         return "is silent"
-    return Sound(path, hashlib.sha256(data).hexdigest(), seconds)
+    return Sound(path, sha256, seconds)

@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from studyapp.features.selectors.features import by_place
 from studyapp.jobs.tasks import work
 from studyapp.models import Feature, Item, Job, Run, Study
 from studyapp.runs.services.item_tables import make as item_tables
@@ -184,6 +185,7 @@ def test_the_constants_are_those_of_the_draw_and_the_rows_of_the_template_are_ri
         ({"clip_1": "not.wav"}, "line 2: clip 'not.wav' cannot be decoded"),
         ({"clip_1": "silent.wav"}, "line 2: clip 'silent.wav' is silent"),
         ({"clip_1": "short.wav"}, "line 2: clip 'short.wav' lasts 0.01 s: from 0.2 to 600"),
+        ({"clip_1": "long.wav"}, "line 2: clip 'long.wav' lasts longer than 600 s"),
         ({"clip_1": "0.txt"}, "line 2: clip '0.txt' is not a sound file"),
         ({"clip_2": "same.wav"}, "line 2: item 'thing 0' has the sound of '0.wav' twice"),
         ({"extra": "x"}, "line 1: column 'extra' is unknown; known: item, method"),
@@ -198,6 +200,7 @@ def test_a_fault_is_named_with_its_line_and_nothing_is_made(
     shutil.copy(tmp_path / "clips" / "0.wav", tmp_path / "clips" / "same.wav")
     for name, samples in (("silent", np.zeros(8_000)), ("short", np.ones(160))):
         soundfile.write(tmp_path / "clips" / f"{name}.wav", samples, 16_000)
+    soundfile.write(tmp_path / "clips" / "long.wav", np.zeros(7_000), 11)
     rows[0] |= change
     table_made, faults = check(as_csv(rows), tmp_path / "clips")
     assert table_made is None
@@ -236,6 +239,22 @@ def test_too_few_texts_are_named_by_item_and_method(tmp_path: Path) -> None:
         as_csv(table(sounds(tmp_path / "clips"), items=1, ranks=4)), tmp_path / "clips"
     )
     assert str(faults[0]) == "method captioner has 4 different texts: at least 5"
+
+
+def test_a_text_with_a_separator_and_no_quotes_is_not_cut_off(tmp_path: Path) -> None:
+    rows = [
+        {name: row[name] for name in ("item", "method", "rank", "clip_1", "clip_2", "clip_3")}
+        | {"text": row["text"]}
+        for row in table(sounds(tmp_path / "clips"))
+    ]
+    lines = as_csv(rows).decode().splitlines()
+    lines[1] += ", and rain"
+    lines[2] += ",,"
+    _, faults = check("\n".join(lines).encode(), tmp_path / "clips")
+    assert [str(fault) for fault in faults] == [
+        "line 2: it has 8 cells, more than the header: put a text that holds the separator in "
+        "quotes"
+    ]
 
 
 CELLS = (
@@ -305,6 +324,16 @@ def test_pages_of_a_table_of_items_are_shown(tmp_path: Path, researcher: Client)
         f"{reverse('new-study')}?run={run.pk}",
     ):
         assert researcher.get(address, follow=True).status_code == 200, address
+
+
+def test_an_item_named_like_the_place_of_another_has_its_own_page(tmp_path: Path) -> None:
+    names = {"thing 0": "b/0", "thing 1": "a/2", "thing 2": "a/1"}
+    rows = [row | {"item": names[row["item"]]} for row in table(sounds(tmp_path / "clips"))]
+    made, _ = check(as_csv(rows), tmp_path / "clips")
+    assert made is not None
+    run, _ = item_tables.make(table=made, name="items of x")
+    found = [by_place(run.pk, one.sae, one.index) for one in run.features.order_by("index")]
+    assert [one.identifier for one in found if one] == ["b/0", "a/2", "a/1"]
 
 
 def test_a_table_is_uploaded_checked_by_a_worker_and_its_faults_are_shown(
