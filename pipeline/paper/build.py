@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ from pipeline.progress import Progress
 PAGE = "paper.html"
 OWN_FOLDERS = ("figures", "tables")
 """Folders that are replaced as a whole when the report is made again."""
+OWN_FILES = re.compile(r"(figure_\d\w*|table_\d|layer_probe)\.(svg|pdf|csv|tex)")
+"""What lies in them; a folder that holds anything else is somebody else's."""
 
 
 def build(
@@ -41,10 +44,12 @@ def build(
 ) -> Path:
     """Write everything under `out` and return the page's path.
 
-    Raises `PipelineError` before anything is written if the runs cannot be joined, or if `out` is
-    a file or lies in one of them: only a run's own stages write there.
+    Raises `PipelineError` before anything is written if the runs cannot be joined, if `out` is a
+    file or lies in one of them (only a run's own stages write there), or if a folder that would be
+    replaced holds other files.
     """
     _refuse_inside(paths, out)
+    _refuse_others(out)
     results = compute(paths, probe=probe, progress=progress, permutations=permutations)
     _write_all(out, files(results))
     return out / PAGE
@@ -204,6 +209,18 @@ def _refuse_inside(paths: Sequence[Path], out: Path) -> None:
             raise PipelineError(f"--out {out} lies in the run {run}: give a folder outside it")
     if out.exists() and not out.is_dir():
         raise PipelineError(f"--out {out} is a file; it must be a folder")
+
+
+def _refuse_others(out: Path) -> None:
+    """Raise `PipelineError` if a folder of `OWN_FOLDERS` holds what no report writes."""
+    for folder in OWN_FOLDERS:
+        for entry in sorted((out / folder).glob("*")):
+            hidden = entry.name.startswith(".")  # a file manager's
+            if entry.is_dir() or not (hidden or OWN_FILES.fullmatch(entry.name)):
+                raise PipelineError(
+                    f"--out {out}: its folder {folder} would be replaced as a whole, but holds "
+                    f"{entry.name}, which is no part of a report: give another folder"
+                )
 
 
 def _write_all(out: Path, found: Mapping[str, bytes]) -> None:

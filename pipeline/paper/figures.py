@@ -120,7 +120,7 @@ def _by_layer(
             if by_model or one_depth:
                 _layer_axis(ax, _layers(cells, panel if by_model else lines[0]))
             else:
-                # Subjects of different depths: the paper's small and large share no layers but 2.
+                # Subjects of different depths: the paper's small and large share two layers only.
                 most = max(len(_layers(cells, line)) for line in lines)
                 _layer_axis(ax, [str(place + 1) for place in range(most)])
             control = " (control)" if not by_model and is_control(panel) else ""

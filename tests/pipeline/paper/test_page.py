@@ -118,3 +118,9 @@ def test_runs_that_cannot_stand_in_one_table_are_refused_before_anything_is_writ
     assert "features/layer1-n12-k2.parquet of" in capsys.readouterr().err
     with pytest.raises(PipelineError, match="lies in the run"):
         build(runs, runs[0] / "paper", probe=False, progress=SilentProgress())
+    mine = out / "figures" / "mine.svg"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("")
+    assert main(["paper", str(runs[0]), "--out", str(out), "--no-probe"]) == 2
+    assert "holds mine.svg, which is no part of a report" in capsys.readouterr().err
+    assert mine.is_file()
