@@ -71,7 +71,8 @@ def generate_all(
     frames = max(1, round(seconds * facts.frame_rate))
     samples = round(frames * facts.sample_rate / facts.frame_rate)
     # 2) The text of each prompt, once; an empty one is unconditional music.
-    texts = {r.prompt: generator.text_states(r.prompt) for r in requests if r.prompt}
+    prompts = dict.fromkeys(r.prompt for r in requests if r.prompt)
+    texts = {prompt: generator.text_states(prompt) for prompt in prompts}
     lengths = [len(texts[r.prompt]) if r.prompt else 0 for r in requests]
     # 3) Codes and audio, a batch at a time; audio is cut to whole frames.
     found: dict[int, Generated] = {}
