@@ -188,19 +188,17 @@ def _steer(options: argparse.Namespace) -> int:
     from pipeline.steering.settings import EvaluationConfig, SteeringConfig
     from pipeline.store.run_directory import RunDirectory
 
+    for name in () if options.evaluate else ("sae", "rows", "random_directions"):
+        if getattr(options, name) is not None:
+            raise PipelineError(f"--{name.replace('_', '-')} needs --evaluate")
     named = (
         "features", "prompt", "seconds", "takes", "halves", "seed", "when", "beta_quantile",
-        "method", "pairs",
+        "method", "pairs", "rows", "random_directions",
     )  # fmt: skip
-    evaluated = ("rows", "random_directions")
-    chosen = {
-        name: getattr(options, name)
-        for name in (*named, *(evaluated if options.evaluate else ()))
-        if getattr(options, name) is not None
-    }
-    lists = {"alpha": "alphas", "intervention": "interventions", "schedule": "schedule"}
-    if options.evaluate:
-        lists["sae"] = "saes"
+    chosen = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    lists = {
+        "alpha": "alphas", "intervention": "interventions", "schedule": "schedule", "sae": "saes",
+    }  # fmt: skip
     for option, name in lists.items():
         if getattr(options, option):
             chosen[name] = tuple(getattr(options, option))

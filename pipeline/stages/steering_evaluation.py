@@ -38,7 +38,7 @@ from pipeline.steering.hearing import Ear, embed, frechet
 from pipeline.steering.interventions import INTERVENTIONS, PAIR, Material
 from pipeline.steering.material import exemplars_of, material_of, pairs_of
 from pipeline.steering.output_score import output_scores, selection_records
-from pipeline.steering.plan import planned
+from pipeline.steering.plan import Clip, planned
 from pipeline.steering.settings import EvaluationConfig
 from pipeline.steering.vectors import drawn_features
 from pipeline.store.run_directory import RunDirectory
@@ -225,19 +225,32 @@ def _sae(tools: _Tools, writer: StageWriter, name: str) -> _Found:
     writer.write_table(
         f"steering/{name}.output-scores.parquet", table_of(OutputScoreRecord, scores)
     )
-    distances = {
-        name: frechet(
-            found["embedding"][[c.intervention == name and c.alpha == 1.0 for c in clips]],
-            reference,
-        )
-        for name in effects.interventions
-    }
+    distances = _distances(effects, clips, found["embedding"], reference)
     return _Found(
         list(table.mean_slope_records(name, effects, each, distances)),
         list(table.improved_records(name, effects, len(material.features))),
         list(selection_records(name, scores, each)),
         list(ablation_records(name, effects)),
     )
+
+
+def _distances(
+    effects: table.Effects, clips: Sequence[Clip], embeddings: np.ndarray, reference: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Fréchet distances to the exemplars, at α = 1: of each intervention's clips, and of those of
+    the same features along their random directions, which are as many."""
+
+    def distance(intervention: str, features: Sequence[str]) -> float:
+        taken = [
+            one.intervention == intervention and one.alpha == 1.0 and one.feature in features
+            for one in clips
+        ]
+        return frechet(embeddings[taken], reference)
+
+    return {
+        name: (distance(name, own), distance(table.OWN_RANDOM, own))
+        for name, own in effects.features.items()
+    }
 
 
 def _exemplar_embeddings(

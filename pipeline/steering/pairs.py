@@ -47,7 +47,15 @@ def read_pairs(path: Path) -> list[Pair]:
         raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise PipelineError(f"{path} is not TOML: {error}") from error
-    return [_pair(entry, path) for entry in listed]
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise PipelineError(f"{path}: pairs are tables [[pair]], each with a name")
+    pairs = [_pair(entry, path) for entry in listed]
+    names = [pair.name for pair in pairs]
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise PipelineError(f"{path}: {names.count(name)} pairs are named {name!r}; each needs "
+                                "a name of its own")  # fmt: skip
+    return pairs
 
 
 def _pair(entry: dict[str, Any], path: Path) -> Pair:
@@ -59,6 +67,11 @@ def _pair(entry: dict[str, Any], path: Path) -> Pair:
                 "negative"
             )
     positive, negative = (tuple(side) for side in sides if isinstance(side, list))
+    if sorted(positive) == sorted(negative):
+        raise PipelineError(
+            f"{path}: the pair {entry.get('name')!r} has the same prompts on both sides, so they "
+            "differ in nothing"
+        )
     return Pair(str(entry.get("name", "")), positive, negative, str(entry.get("concept", "")))
 
 

@@ -149,10 +149,10 @@ def mean_slope_records(
     sae: str,
     effects: Effects,
     each: Sequence[SlopeRecord],
-    distances: dict[str, float],
+    distances: dict[str, tuple[float, float]],
 ) -> Iterator[MeanSlopeRecord]:
     """Mean slopes of every intervention and measure. `distances` are the Fréchet distances of
-    each intervention's clips."""
+    each intervention's clips, and of those of the same features along their random directions."""
     for intervention in effects.interventions:
         for measure in MEASURES:
             names, values = effects.slopes(intervention, measure)
@@ -180,8 +180,8 @@ def mean_slope_records(
                 own_raised=_finite(_raised(effects, intervention)),
                 own_moved=_finite(effects.at_one(intervention, lambda r: r.own_moved)),
                 others_moved=effects.at_one(intervention, lambda r: r.others_moved),
-                frechet=_finite(distances[intervention]),
-                frechet_random=_finite(distances.get(OWN_RANDOM, float("nan"))),
+                frechet=_finite(distances[intervention][0]),
+                frechet_random=_finite(distances[intervention][1]),
                 loudness_lufs=_finite(effects.at_one(intervention, lambda r: r.loudness_lufs)),
                 silent_share=effects.at_one(intervention, lambda r: r.silent_share),
                 clipped_share=effects.at_one(intervention, lambda r: r.clipped_share),

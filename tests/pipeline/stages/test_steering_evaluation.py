@@ -86,6 +86,9 @@ def _whole(directory: RunDirectory) -> None:
     assert (add.sae, add.tried, add.seeds) == (SAE, 2, 2)
     measured = {(row.intervention, row.measure) for row in mean_slopes(directory)}
     assert ("ablate", "similarity") in measured
+    # All have the same features here, and so the same random clips to be compared with.
+    (random,) = {r.frechet for r in mean_slopes(directory) if r.intervention == "random-direction"}
+    assert {row.frechet_random for row in mean_slopes(directory)} == {random}
     assert any("add" in line and "of 2" in line for line in lines(directory))
     assert verify(directory.path, progress=SilentProgress()) == []
 
@@ -102,6 +105,8 @@ def test_what_cannot_be_evaluated_is_one_line(
             evaluate(replace(CONFIG, **changed), directory, progress=SilentProgress())
     assert main(["steer", str(directory.path), "--evaluate", "--alpha", "2"]) == 2
     assert "an evaluation needs 1" in capsys.readouterr().err
+    assert main(["steer", str(directory.path), "--sae", SAE]) == 2
+    assert capsys.readouterr().err.endswith("--sae needs --evaluate\n")
     run = directory.read_json("run.json")
     run["config"]["subject"]["control"] = "random"
     (directory.path / "run.json").write_text(json.dumps(run))
@@ -114,6 +119,13 @@ def test_pairs_of_prompts_are_read_from_a_file(tmp_path: Path) -> None:
     assert {"tempo", "brightness"} < {pair.name for pair in listed}
     assert len(listed) >= 8
     broken = tmp_path / "pairs.toml"
-    broken.write_text('[[pair]]\nname = "tempo"\npositive = ["fast"]\n')
-    with pytest.raises(PipelineError, match="the pair 'tempo' needs lists of prompts"):
-        read_pairs(broken)
+    both = '[[pair]]\nname = "tempo"\npositive = ["fast"]\nnegative = ["{}"]\n'
+    for text, message in (
+        ('[[pair]]\nname = "tempo"\npositive = ["fast"]\n', "'tempo' needs lists of prompts"),
+        ('[pair]\nname = "tempo"\n', r"pairs are tables \[\[pair\]\]"),
+        (both.format("fast"), "'tempo' has the same prompts on both sides"),
+        (2 * both.format("slow"), "2 pairs are named 'tempo'"),
+    ):
+        broken.write_text(text)
+        with pytest.raises(PipelineError, match=message):
+            read_pairs(broken)
