@@ -36,6 +36,8 @@ def load_sweep(path: Path) -> dict[str, RunConfig]:
         return {"": config_of_file(raw, path)}
     sweep = raw.pop("sweep")
     subject = raw.get("subject", {})
+    if not isinstance(subject, dict):
+        return {"": config_of_file(raw, path)}  # which refuses it
     return {
         name: config_of_file({**raw, "subject": {**subject, **own}}, path)
         for name, own in _subjects(sweep, path).items()

@@ -20,6 +20,7 @@ def folder_of(checkpoint: str, files: Sequence[str]) -> Path:
         return Path(checkpoint)
     owner, _, rest = checkpoint.partition("/")
     name, _, inside = rest.strip("/").partition("/")
+    inside = inside.lstrip("/")  # joined to a folder, "/etc" would be that of this machine
     if not owner or not name or ".." in inside.split("/"):
         raise PipelineError(
             f"checkpoint {checkpoint!r} is not a folder here, and on the model hub a name has the "

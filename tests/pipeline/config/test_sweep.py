@@ -60,3 +60,12 @@ def test_another_form_is_refused_in_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "o").exists()
+
+
+def test_a_subject_that_is_no_section_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text('subject = "small"\n[[sweep.subjects]]\nname = "a"\n')
+    assert main(["run", str(path), "--out", str(tmp_path / "o")]) == 2
+    assert "[subject] must be a section with keys" in capsys.readouterr().err
