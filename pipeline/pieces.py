@@ -2,8 +2,8 @@
 
 A finished piece is found again after any kill: its files lie where they belong, and its record in
 `.unfinished/STAGE/` (`pipeline.store.writers`). The stage is done when it is closed, which gathers
-the records and writes its entry in the manifest. The files are the same, to the byte, whoever made
-which piece, in whichever order and however many at once.
+the records and writes its entry in the manifest. On machines of one kind the files are the same, to
+the byte, whoever made which piece, in whichever order and however many at once.
 """
 
 from __future__ import annotations

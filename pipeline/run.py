@@ -154,9 +154,14 @@ class OpenStage:
         return pieces.unfinished(self._work, self._directory)
 
     def make(self, piece: str, advance: Advance) -> None:
-        """Make one piece, unless it is finished. Raises `BusyError` if somebody works on the run
-        who does not only make pieces."""
+        """Make one piece, unless it or the stage is finished. Raises `BusyError` if somebody works
+        on the run who does not only make pieces, `PipelineError` if an earlier stage was discarded.
+        """
         with self._directory.lock(shared=True), torch_threads(self._config.machine):
+            # Between two pieces of a worker, somebody else may have closed the stage or redone one.
+            if self._directory.is_done(self._work.stage):
+                return
+            _require_earlier(self._directory, self._work.stage)
             if not pieces.is_finished(self._work, self._directory, piece):
                 pieces.make_piece(self._work, self._directory, piece, advance)
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
-from pipeline.store.safetensors import Tensors, all_tensors, safetensors_bytes, write_safetensors
+from pipeline.store.safetensors import Tensors, all_tensors, write_safetensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,9 +94,7 @@ class Writer:
                 self._publish()
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
-            for above in self._partial.parents[: self._depth]:
-                with suppress(OSError):  # not empty: another stage or piece is still writing
-                    above.rmdir()
+            self._tidy()
 
     def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
         """Let `write` fill a temporary path, rename it to `relative`, and return the new path."""
@@ -169,12 +167,13 @@ class Writer:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    _depth = 1
-    """How many folders above the partial one are removed with it if they are empty."""
-
     def _make_partial(self) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
+
+    def _tidy(self) -> None:
+        with suppress(OSError):  # not empty: a piece of another stage was killed
+            self._partial.parent.rmdir()
 
     def _publish(self) -> None:
         raise NotImplementedError
@@ -230,8 +229,6 @@ class PieceWriter(Writer):
     write the same piece, it is written twice with the same bytes.
     """
 
-    _depth = 2
-
     def __init__(self, directory: Place, stage: str, piece: str, key: str) -> None:
         super().__init__(directory, stage)
         self.piece = piece
@@ -242,6 +239,10 @@ class PieceWriter(Writer):
         self._partial.mkdir(parents=True, exist_ok=True)
         # Not a fixed name: a worker that was taken for dead may still be writing into its own.
         self._partial = Path(tempfile.mkdtemp(prefix=f"{self.piece}-", dir=self._partial))
+
+    def _tidy(self) -> None:
+        """The stage's folder stays until the stage is closed: another piece may just be making its
+        own in it."""
 
     def _publish(self) -> None:
         piece = Piece(
@@ -273,7 +274,12 @@ class Scratch:
         for left in self._folder.glob(f"{glob.escape(name)}.*.partial"):
             left.unlink(missing_ok=True)
         temporary = self._folder / f"{name}.{uuid.uuid4().hex}.partial"
-        write_atomically(final, safetensors_bytes(tensors, metadata), temporary)
+        # One tensor at a time: a snapshot of a large SAE has gigabytes.
+        with temporary.open("wb") as stream:
+            write_safetensors(stream, tensors, metadata)
+        with suppress(FileNotFoundError):  # removed as above, by whoever saves this file too
+            flush_to_disk(temporary)
+            os.replace(temporary, final)
 
     def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
         """Tensors and metadata of the file `name`; None if there is none that can be read."""
@@ -340,7 +346,9 @@ def json_bytes(value: Any) -> bytes:
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """Replace a JSON file as a whole."""
-    write_atomically(path, json_bytes(value), path.with_name(f".{path.name}.{os.getpid()}"))
+    # Not the process's number, which may be the same in two containers with one folder.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    write_atomically(path, json_bytes(value), temporary)
 
 
 def write_atomically(path: Path, data: bytes, temporary: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from pipeline.config import config_from_dict
 from pipeline.errors import BusyError, PipelineError
 from pipeline.pieces import close, make_piece, unfinished
 from pipeline.progress import SilentProgress
-from pipeline.run import execute, forget
+from pipeline.run import execute, forget, open_stage
 from pipeline.stages.activations import Shards
 from pipeline.stages.sae import Trainings
 from pipeline.store.run_directory import RunDirectory
@@ -71,6 +71,22 @@ def test_pieces_in_any_order_by_anybody_give_the_same_files(
         assert files(directory, work.stage) == files(RunDirectory(finished_run), work.stage)
 
 
+def test_a_stage_that_somebody_else_closed_or_redid_is_left_alone(
+    small_config: dict[str, Any], run_copy: Path
+) -> None:
+    """By a worker that keeps the stage open from one piece to the next."""
+    config = config_from_dict(small_config)
+    forget(run_copy, "activations")
+    stage = open_stage(config, run_copy, "activations")
+    assert stage is not None
+    execute(config, run_copy, progress=SilentProgress(), until="activations")
+    stage.make("00000", lambda _: None)
+    assert not (run_copy / ".unfinished").exists()
+    forget(run_copy, "corpus")
+    with pytest.raises(PipelineError, match="needs stage corpus, which is not done"):
+        stage.make("00000", lambda _: None)
+
+
 def test_a_track_that_was_missing_is_looked_for_again_by_the_next_attempt(
     small_config: dict[str, Any], finished_run: Path, corpus_folder: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +137,32 @@ def test_a_process_taken_for_dead_cannot_write_into_the_snapshot_of_its_successo
     assert (found[0]["x"].tolist(), found[1]) == ([1.0], {"step": "2"})
     left = [path.name for path in (tmp_path / "run/.unfinished/sae").iterdir()]
     assert left == ["a.b.safetensors"]
+
+
+def test_a_snapshot_that_a_rival_removed_while_it_was_written_is_not_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(stream: BinaryIO, *_: object) -> None:
+        Path(stream.name).unlink()
+
+    scratch = RunDirectory(tmp_path / "run").scratch("sae")
+    scratch.save("a", {"x": np.zeros(1)}, {"step": "1"})
+    monkeypatch.setattr("pipeline.store.writers.write_safetensors", removed)
+    scratch.save("a", {"x": np.ones(1)}, {"step": "2"})
+    found = scratch.load("a")
+    assert found is not None
+    assert found[1] == {"step": "1"}
+
+
+def test_a_piece_that_ends_leaves_the_folder_in_which_others_begin(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.begin({"key": "k"})
+    with directory.piece_writer("sae", "a", key="k"):
+        pass
+    assert list((directory.path / ".partial").iterdir()) == [directory.path / ".partial/sae"]
+    with directory.writer("sae"):
+        pass
+    assert not (directory.path / ".partial").exists()
 
 
 def test_whoever_makes_a_piece_shares_the_lock_and_keeps_others_out(tmp_path: Path) -> None:
