@@ -174,7 +174,7 @@ def await_pieces(lease: JobLease) -> bool:
     if _may_go_on(lease.job.pk):
         return False
     later = Now() + PIECES_PAUSE
-    _end(lease, state=Job.State.WAITING, finished_at=None, not_before=later)
+    _end(lease, state=Job.State.WAITING, finished_at=None, not_before=later, deferrals=0)
     return True
 
 
@@ -233,8 +233,9 @@ def sweep() -> int:
     freed = lost.update(state=Job.State.WAITING, losses=F("losses") + 1)
     if freed or failed:
         logger.warning("lost workers: %d jobs requeued, %d jobs failed", freed, failed)
+    # Also those that a sweeper left which was killed after its first statement.
+    _stop_pieces()
     if failed:
-        _stop_pieces()
         _wake(Q(pieces__state=Job.State.FAILED))
     queues = set(_due().values_list("queue", flat=True))
     for queue in sorted(queues):

@@ -246,6 +246,23 @@ def test_a_piece_that_lost_three_workers_wakes_its_job_at_once(notified: list[st
     assert job.pieces.get(piece="a/2").state == Job.State.STOPPED
 
 
+def test_pieces_left_by_a_sweeper_that_was_killed_are_stopped_by_the_next() -> None:
+    job = _divided("a/1", "a/2")
+    Job.objects.filter(pk=job.pk).update(state=Job.State.FAILED)
+    jobs.sweep()
+    assert set(job.pieces.values_list("state", flat=True)) == {"stopped"}
+
+
+def test_pauses_before_a_job_was_divided_do_not_count_afterwards(notified: list[str]) -> None:
+    job = jobs.enqueue(kind="run", target=9, queue="cpu")
+    Job.objects.update(deferrals=6)
+    lease = jobs.claim(job.pk)
+    assert lease is not None
+    jobs.divide(lease, kind="run_piece", pieces=["a/1"])
+    job.refresh_from_db()
+    assert (job.state, job.deferrals) == (Job.State.WAITING, 0)
+
+
 def test_other_jobs_go_before_further_pieces(notified: list[str]) -> None:
     _divided("a/1", "a/2", "b/1")
     first = jobs.claim_next("cpu")
