@@ -198,11 +198,21 @@ def _sae(of: Shapes, machine: Machine) -> StageCost:
     pool = 2 * 2 * d * min(train, POOL_FRAMES)
     # Weights, gradients and two moments, and a batch's pre-activations; of all the hookpoint's SAEs
     # if they are trained together.
-    groups = len(_hookpoints(of)) if sae.together else len(of.sizes)
+    groups, latents = _pieces(of)
     jobs = min(of.config.machine.workers, groups)
-    latents = sum(of.sizes) / groups if sae.together else max(of.sizes)
     held = 4 * 4 * 2 * d * latents + 2 * 4 * sae.batch_frames * max(of.sizes)
-    return StageCost("sae", seconds, of.cost.sae_bytes or 0, jobs * pool, jobs * held)
+    # A snapshot, of one SAE at a time: weights and moments, copied from a GPU.
+    snapshot = 0 if of.config.machine.device == "cpu" else 3 * 4 * 2 * d * max(of.sizes)
+    memory = jobs * (pool + snapshot)
+    return StageCost("sae", seconds, of.cost.sae_bytes or 0, memory, jobs * held)
+
+
+def _pieces(of: Shapes) -> tuple[int, float]:
+    """The pieces of `sae` and `features`, and the latents of all SAEs of the largest."""
+    if not of.config.sae.together:
+        return len(of.sizes), max(of.sizes)
+    groups = len(_hookpoints(of))
+    return groups, sum(of.sizes) / groups
 
 
 def _features(of: Shapes, machine: Machine) -> StageCost:
@@ -211,10 +221,11 @@ def _features(of: Shapes, machine: Machine) -> StageCost:
     seconds = 0.0
     for n in of.sizes:
         seconds += of.frames * (2 * of.width * n / machine.flops + n / machine.selected)
-    # Weights, and for each worker one batch's pre-activations, at its largest three times.
+    # Weights, of all the hookpoint's SAEs if they are encoded together, and for each worker one
+    # batch's pre-activations, at its largest three times.
     largest, workers = max(of.sizes), of.config.machine.workers
     batch = min(CELLS_AT_ONCE, 4 * of.frames / of.tracks * largest)
-    device = 2 * 4 * of.width * largest + workers * 3 * 4 * batch
+    device = 2 * 4 * of.width * _pieces(of)[1] + workers * 3 * 4 * batch
     memory = of.config.machine.memory_gb * 1e9
     return StageCost("features", seconds, of.cost.summary_bytes or 0, memory, device)
 

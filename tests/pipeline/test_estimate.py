@@ -55,6 +55,8 @@ def test_stages_take_what_their_shapes_say() -> None:
     assert costs["labels"].dollars == pytest.approx(26_370 * each, rel=1e-3)
     assert costs["labels"].hours is None
     assert costs["sae"].device > 16 * 2 * 2048 * 65_536
+    # Four SAEs of a hookpoint are encoded together.
+    assert costs["features"].device > 4 * 2 * 2048 * 2 * (8192 + 65_536)
 
 
 def test_what_a_machine_cannot_hold_is_one_line() -> None:
@@ -63,7 +65,7 @@ def test_what_a_machine_cannot_hold_is_one_line() -> None:
     small_disk = fault_of(costs, replace(MACHINE, disk=1e12))
     assert small_disk.startswith("the run needs 1,7")
     assert small_disk.endswith("and 1,000.0 GB are free there")
-    assert fault_of(costs, replace(MACHINE, memory=8e9)).startswith("stage sae needs 18.")
+    assert fault_of(costs, replace(MACHINE, memory=8e9)).startswith("stage sae needs 24.")
     assert "the device has 4.0 GB free" in fault_of(costs, replace(MACHINE, device_memory=4e9))
 
 
