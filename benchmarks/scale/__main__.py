@@ -8,7 +8,8 @@ does not depend on the number of tracks. *Exponent*: the slope of log CPU second
 between the two largest numbers of tracks; 1 is linear. CPU seconds hardly depend on what else the
 machine does. *MB per 1,000 tracks*: the growth of the peak between the same two; from it, the peak
 at 160,000 tracks and 65,536 latents. Returns 1 if that is over `LIMIT_GB` or an exponent over
-`LIMIT_EXPONENT`.
+`LIMIT_EXPONENT`; after `features` that of CPU seconds per kept feature, of which more tracks leave
+more or fewer.
 """
 
 from __future__ import annotations

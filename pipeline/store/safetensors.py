@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -75,13 +74,6 @@ def _write_tensor(stream: BinaryIO, tensor: np.ndarray | OnDisk) -> None:
     else:
         # A view, where `tobytes` would need the memory of a second array.
         stream.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
-
-
-def safetensors_bytes(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a small safetensors file."""
-    stream = io.BytesIO()
-    write_safetensors(stream, tensors, metadata)
-    return stream.getvalue()
 
 
 class TensorFile:

@@ -16,8 +16,8 @@ from pipeline.files.hashing import sha256_of
 from pipeline.progress import SilentProgress
 from pipeline.run import STAGES
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
 from pipeline.verify import verify
+from tests.pipeline.tensors import safetensors_bytes
 
 CFG = "sae/layer0-n128-k4/cfg.json"
 

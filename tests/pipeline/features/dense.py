@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.features.summaries import columns_path, dense_path, open_summaries
 from pipeline.files.hashing import sha256_of
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
+from tests.pipeline.tensors import safetensors_bytes
 
 
 class Dense(NamedTuple):

@@ -15,7 +15,7 @@ from pipeline.progress import SilentProgress
 from pipeline.run import execute
 from pipeline.store.activations import ShardFacts
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
+from tests.pipeline.tensors import safetensors_bytes
 
 SHARD = "activations/decoder.layers.0.resid_post/00000.safetensors"
 

@@ -16,7 +16,7 @@ from safetensors.numpy import load
 from pipeline.errors import PipelineError
 from pipeline.store.ledger import Ledger
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
+from tests.pipeline.tensors import safetensors_bytes
 
 
 @pytest.fixture

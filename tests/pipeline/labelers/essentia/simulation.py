@@ -22,8 +22,8 @@ from pipeline.labelers.essentia import metadata
 from pipeline.labelers.essentia.labeler import FILE, tracks_digest
 from pipeline.progress import SilentProgress
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.safetensors import safetensors_bytes
 from pipeline.store.tables import ExemplarRecord, FeatureRecord, TrackRecord, table_of
+from tests.pipeline.tensors import safetensors_bytes
 
 SAE = "layer0-n8-k2"
 SIGMOID = {
