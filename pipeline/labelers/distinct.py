@@ -20,7 +20,9 @@ def names_of(context: SaeContext, rows: Sequence[LabelCandidate]) -> Mapping[str
     labels, memo = context.config.labels, context.tables.memo
     known: dict[str, str] = memo.setdefault("names", {})
     new = sorted({row.text for row in rows if row.text} - set(known))
-    if new and labels.synonyms == "clap":
+    if not new:
+        return known
+    if labels.synonyms == "clap":
         from pipeline.clap.store import text_embeddings
 
         apart = centred(text_embeddings(context, new), text_embeddings(context, sorted(PHRASES)))

@@ -98,6 +98,7 @@ def _researcher() -> list[str]:
         "account": [], "health": [], "ready": [], "queues": [], "compare-runs": [],
         "login": [], "account_login": [], "mfa_index": [], "home": [], "new-run": [], "look": [],
         "run": [run.pk],
+        "run-paper": [run.pk], "new-items": [], "items-template": [],
         "study": [study.slug, study.version], "responses-csv": [study.slug, study.version],
         "export-zip": [study.slug, study.version], **_feature_pages(run),
     }  # fmt: skip
@@ -111,8 +112,12 @@ def _researcher() -> list[str]:
     settings.METRICS_TOKEN = "visit"
     figures = client.get(reverse("metrics"), headers={"authorization": "Bearer visit"})
     assert figures.status_code == 200
+    for name, own in {"run-paper-document": [], "run-paper-file": ["methods.txt"]}.items():
+        assert client.get(reverse(name, args=[run.pk, *own])).status_code == 404, name
     served = [
         *pages,
+        "run-paper-document",
+        "run-paper-file",
         "metrics",
         *plans,
         *_actions(client, run, study),
@@ -227,7 +232,27 @@ def _watched(client: object, study: object) -> list[str]:
                          ("edit-study", 302)):  # fmt: skip
         assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
     return ["study-flags", "participations", "participation", "preview-study", "entry-links",
-            "revoke-links", "unblind-study", "edit-study"]  # fmt: skip
+            "revoke-links", "unblind-study", "edit-study",
+            *_recruited(client, place, someone)]  # fmt: skip
+
+
+def _recruited(client: object, place: list[object], someone: str) -> list[str]:
+    """The page Recruitment of a study that no service recruits for, and a withdrawal refused."""
+    from uuid import uuid4
+
+    from django.urls import reverse
+
+    for name in ("recruitment", "recruitment-prolific"):
+        assert client.get(reverse(name, args=place)).status_code == 200, name  # type: ignore[attr-defined]
+    asked: dict[str, tuple[list[object], int]] = {
+        "recruitment-settings": (place, 302), "recruitment-ask": (place, 302),
+        "recruitment-action": ([*place, uuid4()], 404),
+        "withdraw-participation": ([*place, someone], 302),
+    }  # fmt: skip
+    for name, (arguments, status) in asked.items():
+        answer = client.post(reverse(name, args=arguments))  # type: ignore[attr-defined]
+        assert answer.status_code == status, name
+    return ["recruitment", "recruitment-prolific", *asked]
 
 
 def _projects(client: object) -> list[str]:

@@ -135,8 +135,11 @@ AFTER_FEATURES = tuple(name for name in MADE_OF if name != "quality")
     ("stage", "gone"),
     [
         ("scores", ("scores",)),
-        ("labels", ("labels", "scores", "benchmark")),
-        ("exemplars", ("exemplars", "labels", "scores", "steering", "benchmark")),
+        ("labels", ("labels", "scores", "steering-evaluation", "benchmark")),
+        (
+            "exemplars",
+            ("exemplars", "labels", "scores", "steering", "steering-evaluation", "benchmark"),
+        ),
         ("features", ("features", "exemplars", "labels", "scores", *AFTER_FEATURES)),
         ("corpus", (*STAGES, *MADE_OF)),
     ],

@@ -157,7 +157,7 @@ def resolve(request: HttpRequest, slug: str, version: int, key: UUID) -> HttpRes
 
 def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
     kind, given, user = request.POST.get("kind", ""), request.POST, request.user
-    targets = given.getlist("target")
+    targets = given.getlist("submission")
     if kind == Kind.CREATE:
         draft = _valid(DraftForm(given)).draft(_link(request, study, selectors.of_study(study)))
         return intents.create(study=study, draft=draft, user=user)

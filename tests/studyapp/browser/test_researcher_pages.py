@@ -83,6 +83,9 @@ PAGES: dict[str, Visit] = {
     "feature-list": ("feature-list", lambda w: [w.run.pk, w.run.lists.get().pk], ""),
     "study-items": ("study-items", lambda w: [w.closed.slug, 1], ""),
     "study": ("study", lambda w: [w.study.slug, 1], ""),
+    "recruitment": ("recruitment", lambda w: [w.study.slug, 1], ""),
+    "new-items": ("new-items", nothing, ""),
+    "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
     "account": ("account", nothing, ""),
@@ -102,11 +105,13 @@ NO_PAGES = {
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
     "responses-csv", "export-zip", "clip-audio", "track-audio", "steered-audio", "picture",
     "report-document", "report-file", "feature-material", "check-config", "fill-config",
+    "run-paper-document", "run-paper-file", "items-template", "recruitment-prolific",
     # Actions, which redirect to a page.
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
-    "freeze-study", "open-study", "pause-study", "close-study",
+    "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
+    "recruitment-ask", "recruitment-action", "withdraw-participation",
 }  # fmt: skip
 PARTICIPANTS = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",

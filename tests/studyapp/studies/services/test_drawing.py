@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Clip, Feature
+from studyapp.models import Clip, Feature, Run
 from studyapp.studies.selectors.studies import Candidate, PooledFeature
 from studyapp.studies.services import drawing
 
@@ -18,7 +18,7 @@ def pooled(
     index: int, *, sae: str = "a", texts: tuple[str, ...] = ("x", "y", "z"), clips: int = 10
 ) -> PooledFeature:
     """A feature `SAE/INDEX` with the texts as method m's candidates, ranks from 1."""
-    feature = Feature(identifier=f"{sae}/{index}", sae=sae, index=index)
+    feature = Feature(run=Run(), identifier=f"{sae}/{index}", sae=sae, index=index)
     candidates = tuple(Candidate(text, rank) for rank, text in enumerate(texts, 1))
     clips_ = tuple(Clip(pk=n, sha256=f"{n:064d}") for n in range(clips))
     return PooledFeature(feature, clips_, {"m": candidates})
