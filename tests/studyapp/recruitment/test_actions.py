@@ -385,7 +385,7 @@ def test_an_editor_does_it_all_on_the_page(service: Prolific, study: Study, boss
     there = client.get(place("recruitment-prolific")).content.decode()
     assert "28.00 GBP" in there
     assert "never came here" in there
-    asked = {"kind": "bonus", "target": ANN, "amount": "1.50"}
+    asked = {"kind": "bonus", "submission": ANN, "amount": "1.50"}
     page = client.post(place("recruitment-ask"), asked, follow=True).content.decode()
     assert "Pay a bonus for 2.10 GBP" in page
     assert service.paid == []
