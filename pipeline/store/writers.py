@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -69,7 +70,7 @@ class Place(Protocol):
         """The manifest as it is now."""
 
 
-class Writer:
+class Writer(ABC):
     """Writes files, and publishes them when the context is left without an error."""
 
     def __init__(self, directory: Place, stage: str) -> None:
@@ -175,8 +176,9 @@ class Writer:
         with suppress(OSError):  # not empty: a piece of another stage was killed
             self._partial.parent.rmdir()
 
+    @abstractmethod
     def _publish(self) -> None:
-        raise NotImplementedError
+        """Write last what makes the files count."""
 
 
 class StageWriter(Writer):

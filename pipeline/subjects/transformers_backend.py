@@ -17,15 +17,8 @@ from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
 from pipeline.files import weights
 from pipeline.subjects import sources
-from pipeline.subjects.base import (
-    DEFAULT_SAMPLING,
-    Generated,
-    Intervention,
-    Replacement,
-    Request,
-    Sampling,
-    SubjectFacts,
-)
+from pipeline.subjects.backend import Backend
+from pipeline.subjects.base import SubjectFacts
 from pipeline.subjects.layouts.files import is_audiocraft
 
 COMPUTED = ("embed_positions.weights", "text_encoder.encoder.embed_tokens.weight")
@@ -38,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.subjects.text import TextEncoder
 
 
-class TransformersSubject:
+class TransformersSubject(Backend):
     """The backend `transformers`: see `pipeline.subjects.base.Subject`."""
 
     def __init__(self, config: SubjectConfig, *, device: str = "cpu") -> None:
@@ -98,24 +91,6 @@ class TransformersSubject:
             found = self.stream.read(hookpoints, lambda: self._decoder(**given))
         return {name: frames_of_steps(hidden).float().cpu() for name, hidden in found.items()}
 
-    def code_losses(
-        self, codes: torch.Tensor, hookpoint: str | None = None, put: Replacement | None = None
-    ) -> torch.Tensor:
-        """Mean cross-entropy of the next code per codebook [codebook]; unconditional."""
-        from pipeline.subjects.delay import delayed_ids
-        from pipeline.subjects.losses import code_losses
-
-        ids = delayed_ids(codes, special=self.special).to(self._device)
-        return code_losses(lambda: self._logits(ids), ids, self.stream, hookpoint, put)
-
-    def steered_logits(
-        self, codes: torch.Tensor, rows: Sequence[Sequence[Intervention]]
-    ) -> torch.Tensor:
-        """Logits [row, codebook, step, card] of the next codes; unconditional."""
-        from pipeline.subjects.losses import steered_logits
-
-        return steered_logits(self._logits, codes.to(self._device), rows, self)
-
     def _logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits [batch, codebook, step, card] over delayed codes [batch, codebook, step]."""
         found = self._language_model(input_ids=ids.flatten(0, 1), use_cache=False).logits
@@ -130,32 +105,6 @@ class TransformersSubject:
             # transformers' quantizer wants the codebooks first.
             latents = self._codec.quantizer.decode(codes.transpose(0, 1).to(self._device))
         return torch.Tensor(latents.transpose(1, 2).float().cpu())
-
-    def generate(
-        self,
-        prompt: str,
-        seconds: float,
-        seed: int,
-        interventions: Sequence[Intervention] = (),
-        *,
-        sampling: Sampling = DEFAULT_SAMPLING,
-    ) -> Generated:
-        """Music for a prompt; with an empty prompt, unconditional music."""
-        request = Request(prompt, seed, tuple(interventions))
-        return self.generate_many([request], seconds, sampling=sampling)[0]
-
-    def generate_many(
-        self,
-        requests: Sequence[Request],
-        seconds: float,
-        *,
-        sampling: Sampling = DEFAULT_SAMPLING,
-        rows: int | None = None,
-    ) -> list[Generated]:
-        """The clips of all requests, in their order; see `subjects.decoding`."""
-        from pipeline.subjects.decoding import generate_all
-
-        return generate_all(self, requests, seconds, sampling=sampling, rows=rows)
 
     @property
     def special(self) -> int:
