@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.clap.base import Floats32, batches, unit
 from pipeline.errors import PipelineError
-from pipeline.files import weights
+from pipeline.files import hub, weights
 from pipeline.files.hashing import of_files
 from pipeline.files.text import read_json
 
@@ -157,12 +157,9 @@ def folder_of(model: str) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
-    except (OSError, ValueError) as error:
-        raise PipelineError(
-            f"CLAP model {name!r} is no folder here and could not be fetched from the model hub "
-            f"({type(error).__name__}); put its files into a folder and name it in [clap] model"
-        ) from error
+    return hub.folder_of(
+        name,
+        list(FILES),
+        fault=f"CLAP model {name!r} is no folder here",
+        advice="put its files into a folder and name it in [clap] model",
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.config import SubjectConfig
 from pipeline.errors import PipelineError
-from pipeline.files import text, weights
+from pipeline.files import hub, text, weights
 from pipeline.files.hashing import sha256_of
 from pipeline.subjects.layouts.files import CODEC_FILE, LM_FILE, is_audiocraft
 
@@ -94,15 +94,12 @@ def initialisation(folder: Path) -> dict[str, Any]:
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except (OSError, ValueError) as error:
-        raise PipelineError(
-            f"subject model {name!r} is not a folder here and could not be fetched from the model "
-            f"hub ({type(error).__name__}); on a machine with a connection download "
-            f"{CONFIG_FILE}, {WEIGHTS} and tokenizer.json (or audiocraft's {LM_FILE} and "
-            f"{CODEC_FILE}) from https://huggingface.co/{name}, put them into one "
-            "folder here and name that folder in [subject] model"
-        ) from error
+    return hub.folder_of(
+        name,
+        HUB_FILES,
+        fault=f"subject model {name!r} is not a folder here",
+        advice=f"on a machine with a connection download {CONFIG_FILE}, {WEIGHTS} and "
+        f"tokenizer.json (or audiocraft's {LM_FILE} and {CODEC_FILE}) from "
+        f"https://huggingface.co/{name}, put them into one folder here and name that folder in "
+        "[subject] model",
+    )

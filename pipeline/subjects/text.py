@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import PipelineError
-from pipeline.files import weights
+from pipeline.files import hub, weights
 
 FOLDER = "t5"
 """Subfolder with T5 next to audiocraft's files, which do not contain the text encoder."""
@@ -64,16 +64,12 @@ def encoder_of(folder: Path, name: str) -> TextEncoder:
 
 
 def _from_hub(name: str, place: Path) -> Path:
-    from huggingface_hub import snapshot_download
-
     wanted = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
               "spiece.model"]  # fmt: skip
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except (OSError, ValueError) as error:
-        raise PipelineError(
-            f"the text encoder {name!r} is not in {place} and could not be fetched from the model "
-            f"hub ({type(error).__name__}); on a machine with a connection download config.json, "
-            f"model.safetensors and tokenizer.json from https://huggingface.co/{name} and put them "
-            "there"
-        ) from error
+    return hub.folder_of(
+        name,
+        wanted,
+        fault=f"the text encoder {name!r} is not in {place}",
+        advice="on a machine with a connection download config.json, model.safetensors and "
+        f"tokenizer.json from https://huggingface.co/{name} and put them there",
+    )

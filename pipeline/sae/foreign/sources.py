@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.files import hub
 
 
 def folder_of(checkpoint: str, files: Sequence[str]) -> Path:
@@ -26,18 +27,12 @@ def folder_of(checkpoint: str, files: Sequence[str]) -> Path:
             f"checkpoint {checkpoint!r} is not a folder here, and on the model hub a name has the "
             "form OWNER/NAME or OWNER/NAME/FOLDER"
         )
-    folder = _fetched(f"{owner}/{name}", [f"{inside}/{file}".lstrip("/") for file in files])
+    repository = f"{owner}/{name}"
+    folder = hub.folder_of(
+        repository,
+        [f"{inside}/{file}".lstrip("/") for file in files],
+        fault=f"checkpoint {repository} is not a folder here",
+        advice="on a machine with a connection download it from "
+        f"https://huggingface.co/{repository} and name its folder here",
+    )
     return folder / inside
-
-
-def _fetched(repository: str, files: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(repository, allow_patterns=files))
-    except (OSError, ValueError) as error:
-        raise PipelineError(
-            f"checkpoint {repository} is not a folder here and could not be fetched from the model "
-            f"hub ({type(error).__name__}); on a machine with a connection download it from "
-            f"https://huggingface.co/{repository} and name its folder here"
-        ) from error
