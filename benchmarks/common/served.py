@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +33,19 @@ class Served:
 
     def python(self, code: str) -> str:
         """Run Python with Django set up in the site's environment, and return its output."""
-        begin = "import django; django.setup()\n"
-        done = subprocess.run(
-            [sys.executable, "-c", begin + code], cwd=ROOT, env=self.environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(done.stderr[-3000:])
-        return done.stdout
+        return run_python(code, self.environment)
+
+
+def run_python(code: str, environment: Mapping[str, str]) -> str:
+    """Run Python with Django set up in an environment, and return its output."""
+    begin = "import django; django.setup()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", begin + code], cwd=ROOT, env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return done.stdout
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from benchmarks.common.served import ROOT, free_port, postgresql
+from benchmarks.common.served import ROOT, free_port, postgresql, run_python
 from studyapp.hosting.broker import server_executable
 
 RATE = 16_000
@@ -97,14 +97,7 @@ class Site:
 
     def python(self, code: str) -> str:
         """Run Python with Django set up, and return its output."""
-        begin = "import django; django.setup()\n"
-        done = subprocess.run(
-            [sys.executable, "-c", begin + code], cwd=ROOT, env=self._environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(done.stderr[-3000:])
-        return done.stdout
+        return run_python(code, self._environment)
 
     def manage(self, *arguments: str) -> None:
         """Run a management command."""
