@@ -14,10 +14,10 @@ from math import isfinite
 import numpy as np
 
 from pipeline.steering import slopes as estimate
-from pipeline.steering.table import MEASURES, Effects
+from pipeline.steering.table import ABLATIONS, MEASURES, Effects
 from pipeline.store.tables import AblationRecord
 
-OWN, RANDOM = "ablate-asked", "random-ablation"
+OWN, RANDOM = ABLATIONS
 
 
 def ablation_records(sae: str, effects: Effects) -> Iterator[AblationRecord]:

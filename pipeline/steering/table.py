@@ -26,6 +26,9 @@ MEASURES = ("similarity", "label_similarity", "concept_score")
 TABLE_2, SLOPES = "steering/table2.parquet", "steering/slopes.parquet"
 SELECTION, ABLATION = "steering/selection.parquet", "steering/ablation.parquet"
 FDR = 0.05
+ABLATIONS = ("ablate-asked", "random-ablation")
+"""Made in music that labels ask for, so that random directions in other music say nothing of them:
+`causal` compares the two with one another."""
 OWN_RANDOM = "random-direction"
 """The intervention that Table 2 has beside every other: one random direction per feature."""
 
@@ -40,6 +43,7 @@ class Effects:
         self.draws = sorted({row.draw for row in rows if row.intervention == POOL})
         own = [row for row in rows if row.intervention != POOL]
         self.interventions = list(dict.fromkeys(row.intervention for row in own))
+        self.beside_random = [name for name in self.interventions if name not in ABLATIONS]
         self.features = {
             name: list(dict.fromkeys(row.feature for row in own if row.intervention == name))
             for name in self.interventions
@@ -119,7 +123,7 @@ class Effects:
 
 def slope_records(effects: Effects) -> Iterator[SlopeRecord]:
     """Slopes of every feature, intervention and measure, beside the random directions'."""
-    for intervention in effects.interventions:
+    for intervention in effects.beside_random:
         for measure in MEASURES:
             names, values = effects.slopes(intervention, measure)
             if not names:
@@ -153,7 +157,7 @@ def mean_slope_records(
 ) -> Iterator[MeanSlopeRecord]:
     """Mean slopes of every intervention and measure. `distances` are the Fréchet distances of
     each intervention's clips, and of those of the same features along their random directions."""
-    for intervention in effects.interventions:
+    for intervention in effects.beside_random:
         for measure in MEASURES:
             names, values = effects.slopes(intervention, measure)
             if not names:
@@ -200,7 +204,7 @@ def _raised(effects: Effects, intervention: str) -> float:
 def improved_records(sae: str, effects: Effects, kept: int) -> Iterator[ImprovedRecord]:
     """Table 2: how many features each intervention improved, beside random directions."""
     random = effects.improved(OWN_RANDOM)
-    for intervention in effects.interventions:
+    for intervention in effects.beside_random:
         ours = effects.improved(intervention)
         if not ours:
             continue
