@@ -49,7 +49,8 @@ def test_of_two_processes_the_first_sets_the_content_and_both_read_it(tmp_path: 
         one.stdin.flush()
     first, second = (one.communicate()[0].split() for one in writers)
     assert first == second
-    assert set(first) == {"a" * 2000, "b" * 2000}
+    # How often either is first is up to the machine; that a file is one writer's whole text is not.
+    assert set(first) <= {"a" * 2000, "b" * 2000}
     assert len(list(tmp_path.iterdir())) == len(first) == FILES
 
 
