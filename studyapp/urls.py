@@ -15,7 +15,14 @@ from studyapp.api import views as api
 from studyapp.exports import views as downloads
 from studyapp.features.views import features, lists
 from studyapp.hosting import health
-from studyapp.monitoring.views import entry_links, home, participations, recruitment, studies
+from studyapp.monitoring.views import (
+    entry_links,
+    home,
+    operation,
+    participations,
+    recruitment,
+    studies,
+)
 from studyapp.participation.views import (
     checks,
     consent,
@@ -145,6 +152,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("studies/<slug:slug>/<int:version>/flags", studies.study_flags, name="study-flags"),
     path("studies/<slug:slug>/<int:version>/unblind", studies.unblind, name="unblind-study"),
+    path("studies/<slug:slug>/<int:version>/operation/", operation.operation, name="operation"),
+    path(
+        "studies/<slug:slug>/<int:version>/operation/abandoned",
+        operation.end_abandoned,
+        name="end-abandoned",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/operation/conditions",
+        operation.switch_condition,
+        name="switch-condition",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/operation/places",
+        operation.add_places,
+        name="add-places",
+    ),
     path("studies/<slug:slug>/<int:version>/links", entry_links.entry_links, name="entry-links"),
     path(
         "studies/<slug:slug>/<int:version>/links/revoke",

@@ -263,6 +263,20 @@ def stimuli(study: Study) -> Iterator[StimulusRow]:
             yield StimulusRow(stimulus=stimulus_of, exemplar=exemplar)
 
 
+def deviations(study: Study) -> list[dict[str, Any]]:
+    """Return the recorded departures from the frozen design, oldest first, without names."""
+    return [
+        {
+            "kind": one.kind,
+            "method": one.condition.method if one.condition else None,
+            "places": one.places,
+            "reason": one.reason,
+            "at": one.at,
+        }
+        for one in study.deviations.select_related("condition")
+    ]
+
+
 def participation_counts(study: Study) -> dict[str, dict[str, int]]:
     """Status → {"real", "simulated"}: number of participations, without withdrawn ones."""
     counts: dict[str, dict[str, int]] = {}

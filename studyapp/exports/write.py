@@ -204,6 +204,7 @@ def _protocol(study: Study, *, whole: bool = True) -> dict[str, Any]:
         "analysis_plan": study.analysis_plan,
         "design_hash": study.design_hash,
         "frozen_at": cell(study.frozen_at),
+        "deviations": [one | {"at": cell(one["at"])} for one in rows.deviations(study)],
         "participations": counts,
         "simulated_participations": sum(kinds["simulated"] for kinds in counts.values()),
         "exported_at": cell(timezone.now()),

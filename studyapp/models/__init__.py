@@ -2,6 +2,7 @@
 
 from studyapp.models.audit import AuditRecord
 from studyapp.models.browsing import FeatureList, FeatureView
+from studyapp.models.deviations import Deviation
 from studyapp.models.drafts import StudyDraft
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
@@ -33,6 +34,7 @@ __all__ = [
     "Clip",
     "Condition",
     "Delivery",
+    "Deviation",
     "EntryToken",
     "Event",
     "Exemplar",

@@ -90,6 +90,11 @@ class Participation(models.Model):
                 condition=Q(consented_at=None, status="active"),
                 name="never_consented",
             ),
+            models.Index(
+                fields=["lease_expires_at"],
+                condition=Q(status="active"),
+                name="active_by_lease",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -156,6 +156,9 @@ class Study(models.Model):
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="studies"
     )
     """The owner; null for a study made on the command line, which only administrators can use."""
+    added_places = models.PositiveIntegerField(default=0)
+    """Places added while the study was under way: between participants, in each condition that is
+    on; within participants, in all. Recorded as a `Deviation`."""
     unblinded_at = models.DateTimeField(null=True, blank=True)
     """When somebody asked to see answers by method before the study was closed."""
     preview_of = models.ForeignKey(
@@ -194,6 +197,10 @@ class Condition(models.Model):
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="conditions")
     method = models.CharField(max_length=60)
+    off_at = models.DateTimeField(null=True, blank=True)
+    """When it was switched off: it gets no new participants since. Recorded as a `Deviation`."""
+    places_kept = models.PositiveIntegerField(default=0)
+    """Places that were held in it when it was switched off; they still count."""
 
     class Meta:
         ordering = ["study", "method"]

@@ -242,17 +242,18 @@ def _recruited(client: object, place: list[object], someone: str) -> list[str]:
 
     from django.urls import reverse
 
-    for name in ("recruitment", "recruitment-prolific"):
+    for name in ("recruitment", "recruitment-prolific", "operation"):
         assert client.get(reverse(name, args=place)).status_code == 200, name  # type: ignore[attr-defined]
     asked: dict[str, tuple[list[object], int]] = {
         "recruitment-settings": (place, 302), "recruitment-ask": (place, 302),
         "recruitment-action": ([*place, uuid4()], 404),
-        "withdraw-participation": ([*place, someone], 302),
+        "withdraw-participation": ([*place, someone], 302), "end-abandoned": (place, 302),
+        "switch-condition": (place, 302), "add-places": (place, 302),
     }  # fmt: skip
     for name, (arguments, status) in asked.items():
         answer = client.post(reverse(name, args=arguments))  # type: ignore[attr-defined]
         assert answer.status_code == status, name
-    return ["recruitment", "recruitment-prolific", *asked]
+    return ["recruitment", "recruitment-prolific", "operation", *asked]
 
 
 def _projects(client: object) -> list[str]:

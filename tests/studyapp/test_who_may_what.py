@@ -206,6 +206,10 @@ TABLE: dict[str, Row] = {
         "POST", editor, lambda a: [*a.version, a.participation.identifier], {"reason": "asked"}
     ),
     "preview-study": Row("POST", viewer, version),
+    "operation": Row(PAGE, viewer, version),
+    "end-abandoned": Row("POST", editor, version),
+    "switch-condition": Row("POST", editor, version, {"method": "x", "reason": "a test"}),
+    "add-places": Row("POST", editor, version, {"count": "1", "reason": "a test"}),
     "recruitment": Row(PAGE, viewer, version),
     "recruitment-settings": Row("POST", editor, version, {"entry": "link", "service": "none"}),
     "recruitment-prolific": Row(PAGE, editor, version, ok=(200,)),

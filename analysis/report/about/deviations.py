@@ -28,7 +28,7 @@ def deviations(
     tests: list[HypothesisTest],
 ) -> list[str]:
     """Every departure of this analysis from the study's plan, in words."""
-    found = [*done.departures, *_narrowed(done, excluded.responses.methods)]
+    found = [*recorded(study), *done.departures, *_narrowed(done, excluded.responses.methods)]
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     if late := too_late(study, answered):
         found.append(late)
@@ -60,6 +60,28 @@ def deviations(
         for a, b in apart
     ]
     return found + _not_made(done.family, tests, [pair for pair in pairs if pair not in apart])
+
+
+RECORDED = {
+    "condition_off": "The condition {method} was switched off",
+    "condition_on": "The condition {method} was switched on again",
+    "places_added": "Places were added ({places})",
+}
+"""Kinds of deviations that the site records while a study is under way."""
+
+
+def recorded(study: Mapping[str, Any] | None) -> list[str]:
+    """What was changed while the study was open, as its `study.json` says."""
+    given = (study or {}).get("deviations")
+    rows = [one for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
+    return [
+        RECORDED.get(str(one.get("kind")), "The design was departed from").format(
+            method=one.get("method"), places=one.get("places")
+        )
+        + f" on {str(one.get('at'))[:10]}, while the study was under way. "
+        f"Reason given: {str(one.get('reason')).rstrip('.')}."
+        for one in rows
+    ]
 
 
 def _narrowed(done: Procedure, methods: Sequence[str]) -> list[str]:

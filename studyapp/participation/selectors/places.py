@@ -43,10 +43,10 @@ def places_held(*, study: Study, now: datetime, simulated: bool = False) -> int:
 
 
 def places_by_method(*, study: Study, now: datetime, simulated: bool = False) -> dict[str, int]:
-    """Method → how many participations in its condition hold a place."""
+    """Method that is on → how many participations in its condition hold a place."""
     kind = Q(participations__simulated=simulated)
     held = Count("participations", filter=kind & holds_place(now, "participations__"))
-    conditions = study.conditions.annotate(held=held).order_by("method")
+    conditions = study.conditions.filter(off_at=None).annotate(held=held).order_by("method")
     return dict(conditions.values_list("method", "held"))
 
 

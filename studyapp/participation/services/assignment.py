@@ -59,7 +59,8 @@ def assign(*, participation: Participation) -> Participation:
         address_limit.check_placed(participation=participation)
         fixed = bool(study.design_hash)  # A preview's copy is not.
         frame = _frame_of_frozen(study.pk, study.design_hash) if fixed else frames.frame_of(study)
-        allocated = allocation.draw(frame, state, participation.seed)
+        # The state names the conditions that are on, so that a replay knows them.
+        allocated = allocation.draw(frame.only(state.held), state, participation.seed)
         _write(participation, study, allocated)
         participation.condition = _condition(study, allocated)
         participation.algorithm = allocation.ALGORITHM
@@ -166,8 +167,9 @@ def _room_in(
     if study.design == Study.Design.WITHIN:
         taken = selectors.places_held(study=study, now=now, simulated=simulated)
         return taken < frames.places(study)
+    # Whoever began in a condition that was switched off since may finish: it admits nobody else.
     asked = [condition.method] if condition is not None else list(held)
-    return any(held[method] < frames.places_per_condition(study) for method in asked)
+    return any(held.get(method, 0) < frames.places_per_condition(study) for method in asked)
 
 
 def _condition(study: Study, allocated: Allocation) -> Condition | None:

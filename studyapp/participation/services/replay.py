@@ -42,7 +42,8 @@ def replay(*, participation: Participation) -> list[ShownTrial]:
             f"this is {allocation.ALGORITHM}"
         )
     state = assignment.restored(study, participation.draw)
-    allocated = allocation.draw(frames.frame_of(study), state, participation.seed)
+    frame = frames.frame_of(study).only(state.held)
+    allocated = allocation.draw(frame, state, participation.seed)
     items = selectors.shown_items(study)
     shown = [_as_stored(trial, items) for trial in practice.trials(participation)]
     before = len(shown)

@@ -21,8 +21,8 @@ rated items; the cheapest set found is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from studyapp.core.errors import StudyError
@@ -61,13 +61,24 @@ class Frame:
     catch_trials: int = 0
     repeats: int = 0
 
+    def only(self, methods: Collection[str]) -> Frame:
+        """The frame without the conditions that are switched off: it has these methods only."""
+        if set(self.methods) <= set(methods):
+            return self
+        return replace(
+            self,
+            methods=tuple(method for method in self.methods if method in methods),
+            cells=tuple(cell for cell in self.cells if cell.method in methods),
+        )
+
 
 @dataclass(frozen=True)
 class Counts:
     """What was held when the participant consented."""
 
     held: Mapping[str, int]
-    """Method → participations that hold a place in it; unused within participants."""
+    """Method that is on → participations that hold a place in it; their number is unused within
+    participants."""
     ratings: Mapping[str, tuple[int, int]]
     """Item → (main trials that hold a place, main trials that lost it)."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from studyapp.core.text import fold
 from studyapp.models import Study
 from studyapp.studies.selectors import studies as selectors
@@ -19,14 +21,21 @@ def participations(
 
 
 def places(study: Study) -> int:
-    """Participations that the study needs to give every item its ratings."""
-    within = study.design == Study.Design.WITHIN
-    return _participations(study, study.conditions.count(), within)
+    """Participations that the study needs to give every item its ratings, and those added to it.
+
+    Between participants, a condition that was switched off has only the places held at that time.
+    Within participants that changes nothing: the others then get more ratings.
+    """
+    conditions = study.conditions.all()
+    if study.design == Study.Design.WITHIN:
+        return _participations(study, len(conditions), within=True) + study.added_places
+    each = places_per_condition(study)
+    return sum(each if one.off_at is None else one.places_kept for one in conditions)
 
 
 def places_per_condition(study: Study) -> int:
-    """Between participants: the participations that one condition needs, rounded up."""
-    return _participations(study, 1, within=False)
+    """Between participants: the participations that a condition needs, and those added to it."""
+    return _participations(study, 1, within=False) + study.added_places
 
 
 def frame_of(study: Study) -> Frame:
@@ -44,9 +53,10 @@ def frame_of(study: Study) -> Frame:
     )
 
 
-def check_draw(study: Study) -> None:
-    """Raise `StudyError` if the first participant could not be given trials."""
+def check_draw(study: Study, methods: Collection[str] | None = None) -> None:
+    """Raise `StudyError` if the first participant could not be given trials (of these methods)."""
     frame = frame_of(study)
+    frame = frame if methods is None else frame.only(methods)
     nothing = Counts(
         held=dict.fromkeys(frame.methods, 0),
         ratings={cell.item: (0, 0) for cell in frame.cells},

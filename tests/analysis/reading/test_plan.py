@@ -96,6 +96,14 @@ def test_what_cannot_be_followed_is_a_deviation(tmp_path: Path) -> None:
     assert "in place of the plan" in told
 
 
+def test_what_the_site_recorded_while_the_study_was_open_is_a_deviation(tmp_path: Path) -> None:
+    made = {"kind": "places_added", "places": 4, "at": "2026-05-01T10:00:00Z", "reason": "Lost."}
+    found = summary(tmp_path, {}, deviations=[made, "not a deviation"]).deviations
+    assert list(found) == [
+        "Places were added (4) on 2026-05-01, while the study was under way. Reason given: Lost."
+    ]
+
+
 def test_a_confirmatory_test_that_cannot_be_made_is_a_deviation(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "responses.csv", paper_rows(participants=1))
     plan = {"comparisons": [["essentia", "gemini"]]}

@@ -84,6 +84,7 @@ PAGES: dict[str, Visit] = {
     "study-items": ("study-items", lambda w: [w.closed.slug, 1], ""),
     "study": ("study", lambda w: [w.study.slug, 1], ""),
     "recruitment": ("recruitment", lambda w: [w.study.slug, 1], ""),
+    "operation": ("operation", lambda w: [w.study.slug, 1], ""),
     "new-items": ("new-items", nothing, ""),
     "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
@@ -112,6 +113,7 @@ NO_PAGES = {
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
     "recruitment-ask", "recruitment-action", "withdraw-participation",
+    "end-abandoned", "switch-condition", "add-places",
 }  # fmt: skip
 PARTICIPANTS = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
