@@ -28,7 +28,7 @@ class ParticipationError(StudyError):
 
 
 class NotHeardError(ParticipationError):
-    """An answer was given before all three sounds of its trial were played to the end."""
+    """An answer was given before all sounds of its trial were played to the end."""
 
 
 class PlaceLostError(ParticipationError):

@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar
 from studyapp.exports import flags
 from studyapp.exports.cells import cell, pseudonym, spreadsheet_safe, time_cell
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
-from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
+from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.models.participation import CONFIDENCE
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.studies import questionnaire
 from studyapp.studies.services.drawing import OPTIONS
 
@@ -196,8 +197,7 @@ ANSWER: list[Column[ResponseRow]] = [
 
 
 def _trial_type(row: TrialRow) -> str:
-    is_identification = row.study.option_policy == Study.OptionPolicy.IDENTIFICATION
-    return "identification" if is_identification else "label"
+    return row.study.kind.trial_type
 
 
 def _role(row: TrialRow) -> str:
@@ -216,7 +216,7 @@ KIND: list[Column[TrialRow]] = [
     Column("trial_type", "text",
            "What was to be done: choose a label of the method's (label), or find the feature's "
            "label among others' (identification).", _trial_type,
-           levels=("label", "identification")),
+           levels=tuple(kind.trial_type for kind in TRIAL_KINDS.values())),
     Column("prompt", "text", "What was asked of the listener, where it varies; else empty.",
            lambda r: None),
     *[_clip_role(n) for n in (1, 2, 3)],

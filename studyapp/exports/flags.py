@@ -7,7 +7,7 @@ by rules that are fixed in the study. A participation's flags have the same name
 The study's `quality_rules`, frozen with it:
 
 - `fast_seconds`: an answer is `fast` if it comes within this many seconds after the total length
-  of the sounds, the shortest time in which all three can be heard;
+  of the sounds, the shortest time in which all of them can be heard;
 - `straight_line`: minimum number of main answers from which identical answers are flagged.
 """
 
@@ -49,7 +49,7 @@ def answer_flags(row: ResponseRow) -> list[str]:
     fast = least + row.study.quality_rules["fast_seconds"] * 1000
     found = {
         "audio_error": row.listening.errors > 0,
-        "not_heard_to_the_end": row.listening.ended != {1, 2, 3},
+        "not_heard_to_the_end": not row.listening.ended >= set(row.item.numbers),
         "under_clip_length": ms < least,
         "fast": least <= ms < fast,
         "failed_catch": kind == "catch" and not row.chose_target,

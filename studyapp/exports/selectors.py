@@ -24,6 +24,7 @@ from studyapp.models import (
     Study,
     Trial,
 )
+from studyapp.models.studies import STIMULI
 from studyapp.studies.selectors.studies import main_items
 
 CHUNK = 1000
@@ -39,15 +40,20 @@ class ItemFacts:
     sae: str
     hookpoint: str
     feature: str
-    clips: tuple[str, str, str]
+    clips: tuple[str, ...]
     options: list[dict[str, Any]]
     """In the method's order."""
     method: str
     """Empty for practice and catch items, which belong to no condition."""
     seconds: float
-    """Total length of the three sounds."""
+    """Total length of the sounds."""
     target: int | None
     """Index in `options` of the correct answer, if there is one."""
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its sounds, from 1."""
+        return range(1, len(self.clips) + 1)
 
 
 @dataclass(slots=True)
@@ -292,9 +298,7 @@ def _participations(study: Study) -> QuerySet[Participation]:
 
 
 def _items(study: Study) -> QuerySet[Item]:
-    return study.items.select_related(
-        "condition", "feature__run", "stimulus_1", "stimulus_2", "stimulus_3"
-    )
+    return study.items.select_related("condition", "feature__run", *STIMULI)
 
 
 def _item_facts(study: Study) -> dict[int, ItemFacts]:
@@ -309,7 +313,7 @@ def _item_facts(study: Study) -> dict[int, ItemFacts]:
             method=item.condition.method if item.condition else "",
             seconds=sum(stimulus.seconds for stimulus in item.stimuli),
             target=item.target,
-            clips=(item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
+            clips=tuple(stimulus.sha256 for stimulus in item.stimuli),
             options=item.options,
         )
         for item in _items(study)

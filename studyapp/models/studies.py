@@ -8,6 +8,7 @@ from studyapp.models.projects import Project
 from studyapp.models.runs import Clip, Feature, Run
 from studyapp.models.series import StudySeries
 from studyapp.models.steps import default_steps
+from studyapp.models.trial_kinds import MOST_CLIPS, TRIAL_KINDS, TrialKind
 
 
 def default_languages() -> list[str]:
@@ -191,6 +192,11 @@ class Study(models.Model):
     def __str__(self) -> str:
         return f"{self.slug} v{self.version}"
 
+    @property
+    def kind(self) -> TrialKind:
+        """What its trials are."""
+        return TRIAL_KINDS[self.option_policy]
+
 
 class Condition(models.Model):
     """A level of the study's factor: one labelling method."""
@@ -251,6 +257,10 @@ class Stimulus(models.Model):
         return list(self.clip.tags) if self.clip else []
 
 
+STIMULI = tuple(f"stimulus_{number}" for number in range(1, MOST_CLIPS + 1))
+"""The columns of an item that hold its sounds."""
+
+
 class Item(models.Model):
     """A feature under a condition, with its three stimuli and its five options.
 
@@ -302,6 +312,6 @@ class Item(models.Model):
         return f"{self.study} {self.identifier}"
 
     @property
-    def stimuli(self) -> tuple[Stimulus, Stimulus, Stimulus]:
-        """The three stimuli in the order in which they are shown."""
-        return (self.stimulus_1, self.stimulus_2, self.stimulus_3)
+    def stimuli(self) -> tuple[Stimulus, ...]:
+        """Its stimuli, as many as a trial of its kind has."""
+        return tuple(found for name in STIMULI if (found := getattr(self, name)) is not None)

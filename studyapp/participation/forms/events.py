@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from studyapp.models import Event
+from studyapp.models.trial_kinds import MOST_CLIPS
 from studyapp.participation.services.events import EventData
 
 MAX_EVENTS = 200
@@ -59,7 +60,7 @@ def _event(given: dict[str, Any], sequence: str) -> EventData | None:
     at_ms, value = given.get("at_ms"), given.get("value")
     if not isinstance(trial, str) or not TOKEN.fullmatch(trial) or kind not in Event.Type.values:
         return None
-    if clip is not None and (not _is_whole(clip) or not 1 <= clip <= 3):
+    if clip is not None and (not _is_whole(clip) or not 1 <= clip <= MOST_CLIPS):
         return None
     if kind in CLIP_EVENTS and clip is None:
         return None

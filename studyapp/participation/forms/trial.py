@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from studyapp.models.participation import CONFIDENCE, Response
-from studyapp.studies.services.drawing import OPTIONS
+from studyapp.models.trial_kinds import TrialKind
 
 CONFIDENCES = tuple((value, _(wording)) for value, wording in CONFIDENCE)
 """The scale in the language of the page."""
@@ -18,14 +20,7 @@ class AnswerForm(forms.Form):
 
     trial = forms.CharField(max_length=32, widget=forms.HiddenInput)
     key = forms.CharField(max_length=32, widget=forms.HiddenInput)
-    choice = forms.TypedChoiceField(
-        coerce=int,
-        choices=[(number, str(number)) for number in range(1, OPTIONS + 1)],
-        error_messages={
-            "required": _("Choose one of the five names."),
-            "invalid_choice": _("Choose one of the five names."),
-        },
-    )
+    choice = forms.TypedChoiceField(coerce=int)
     confidence = forms.TypedChoiceField(
         coerce=int,
         choices=CONFIDENCES,
@@ -35,3 +30,10 @@ class AnswerForm(forms.Form):
         },
     )
     free_text = forms.CharField(max_length=LONGEST_LABEL, required=False, strip=True)
+
+    def __init__(self, kind: TrialKind, data: Any = None) -> None:
+        super().__init__(data)
+        choice = self.fields["choice"]
+        choice.choices = [(n, str(n)) for n in range(1, kind.positions + 1)]  # type: ignore[attr-defined] # a choice field
+        for fault in ("required", "invalid_choice"):
+            choice.error_messages[fault] = _(kind.words.choose)

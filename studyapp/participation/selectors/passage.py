@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from studyapp.models import Item, Study
 from studyapp.models.steps import Step
+from studyapp.models.studies import STIMULI
 from studyapp.participation.selectors.trials import ANSWERING_SECONDS
 from studyapp.studies.services.check_sounds import headphone_checks
 
@@ -66,6 +67,6 @@ def _rest(seconds: dict[str, float], step: Step, within: float) -> float:
 
 def _usual_pace(study: Study) -> float:
     """Seconds that a trial takes before the participant's own pace is known."""
-    lengths = [f"stimulus_{number}__seconds" for number in (1, 2, 3)]
+    lengths = [f"{name}__seconds" for name in STIMULI[: study.kind.clips]]
     found = study.items.filter(role=Item.Role.MAIN).order_by().values_list(*lengths).first()
     return sum(found or ()) + ANSWERING_SECONDS

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studyapp.models import Participation, Study, Trial
+from studyapp.models.studies import STIMULI
 
 
 @dataclass(frozen=True)
 class ShownItem:
     """What an item shows: the hashes of its clips and the texts of its options, in stored order."""
 
-    clips: tuple[str, str, str]
+    clips: tuple[str, ...]
     options: tuple[str, ...]
 
 
 def shown_items(study: Study) -> dict[str, ShownItem]:
     """Identifier → what the item shows."""
-    found = study.items.select_related("stimulus_1", "stimulus_2", "stimulus_3")
+    found = study.items.select_related(*STIMULI)
     return {
         item.identifier: ShownItem(
-            (item.stimulus_1.sha256, item.stimulus_2.sha256, item.stimulus_3.sha256),
+            tuple(stimulus.sha256 for stimulus in item.stimuli),
             tuple(option["text"] for option in item.options),
         )
         for item in found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from studyapp.models import Item, Participation, StepRecord, Study
+from studyapp.models.studies import STIMULI
+from studyapp.models.trial_kinds import MOST_CLIPS
 
 
 def trial_sound(*, participation: Participation, token: str, number: int) -> Path | None:
@@ -12,7 +14,7 @@ def trial_sound(*, participation: Participation, token: str, number: int) -> Pat
 
     Trials up to the one after the current one may be played.
     """
-    if not 1 <= number <= 3:
+    if not 1 <= number <= MOST_CLIPS:
         return None
     trials = participation.trials.order_by()
     columns = ("number", f"item__stimulus_{number}__path")
@@ -22,7 +24,7 @@ def trial_sound(*, participation: Participation, token: str, number: int) -> Pat
     place, path = asked
     earlier = trials.filter(number__lt=place, response=None)
     # One unanswered trial before it: the next one, whose sounds the page loads ahead.
-    return Path(path) if earlier.count() <= 1 else None
+    return Path(path) if path and earlier.count() <= 1 else None
 
 
 def step_sound(*, participation: Participation, token: str) -> Path | None:
@@ -35,6 +37,5 @@ def step_sound(*, participation: Participation, token: str) -> Path | None:
 
 def example_of(study: Study) -> Item | None:
     """The study's example with its stimuli: its first practice item."""
-    related = ("stimulus_1", "stimulus_2", "stimulus_3")
-    items = study.items.filter(role=Item.Role.PRACTICE).select_related(*related)
+    items = study.items.filter(role=Item.Role.PRACTICE).select_related(*STIMULI)
     return items.order_by("identifier").first()

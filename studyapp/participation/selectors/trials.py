@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 
 from studyapp.models import Event, Item, Participation, Response, Trial
+from studyapp.models.studies import STIMULI
 
 ANSWERING_SECONDS = 20.0
 """How long a trial is assumed to take besides its sounds, until the participant's pace is known."""
@@ -56,16 +57,15 @@ def progress_of(participation: Participation) -> TrialProgress:
 
 
 def item_of(trial: Trial) -> Item:
-    """The trial's item with its three stimuli, in one query."""
-    return Item.objects.select_related("stimulus_1", "stimulus_2", "stimulus_3").get(
-        pk=trial.item_id
-    )
+    """The trial's item with its stimuli, in one query."""
+    return Item.objects.select_related(*STIMULI).get(pk=trial.item_id)
 
 
 def seconds_of(trial: Trial) -> float:
-    """Total length of the trial's three sounds, seconds."""
-    lengths = [f"stimulus_{number}__seconds" for number in (1, 2, 3)]
-    seconds: float = sum(Item.objects.values_list(*lengths).get(pk=trial.item_id))
+    """Total length of the trial's sounds, seconds."""
+    lengths = [f"{name}__seconds" for name in STIMULI]
+    found = Item.objects.values_list(*lengths).get(pk=trial.item_id)
+    seconds: float = sum(length or 0.0 for length in found)
     return seconds
 
 

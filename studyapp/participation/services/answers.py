@@ -44,7 +44,7 @@ def record_response(
     """Store the answer to the current trial; the last one completes the participation.
 
     For a trial that is already answered, returns the stored answer and changes nothing. Raises
-    `NotHeardError` before all three sounds were heard, `PlaceLostError` when the lease has expired
+    `NotHeardError` before all sounds were heard, `PlaceLostError` when the lease has expired
     and the place is gone, `ParticipationError` for a trial that is not the current one or a wrong
     key.
     """
@@ -64,13 +64,14 @@ def record_response(
 
 
 def check_heard(*, trial: Trial) -> None:
-    """Raise `NotHeardError` unless all three sounds were heard to the end.
+    """Raise `NotHeardError` unless all of its sounds were heard to the end.
 
     Each needs its event `ended`, and enough time must have passed by the server's clock to hear
     them. Simulated participations may run on a faster clock. If the server's clock was set back
     after the trial was shown, it cannot tell how much time passed: then only the events count.
     """
-    missing = {1, 2, 3} - selectors.heard_clips(trial)
+    kind = trial.participation.study.kind
+    missing = set(kind.numbers) - selectors.heard_clips(trial)
     if missing:
         raise NotHeardError(f"sounds not heard to the end: {sorted(missing)}")
     if trial.participation.simulated:

@@ -11,7 +11,7 @@ from studyapp.models import Item, Participation, StepRecord, Study, Trial
 from studyapp.models.steps import Step
 from studyapp.participation.selectors import participations, sounds
 from studyapp.participation.services import steps
-from studyapp.studies.services.drawing import OPTIONS, stream
+from studyapp.studies.services.drawing import stream
 
 
 def count(study: Study) -> int:
@@ -27,7 +27,7 @@ def trials(participation: Participation) -> list[Trial]:
     study = participation.study
     if not count(study):
         return []
-    rng = stream(participation.seed, "practice")
+    rng, shown = stream(participation.seed, "practice"), study.kind.positions
     items = study.items.filter(role=Item.Role.PRACTICE).order_by("identifier")
     return [
         Trial(
@@ -37,7 +37,7 @@ def trials(participation: Participation) -> list[Trial]:
             number=number,
             token=secrets.token_urlsafe(18),
             key=secrets.token_urlsafe(18),
-            option_order=rng.sample(range(OPTIONS), OPTIONS),
+            option_order=rng.sample(range(shown), shown),
         )
         for number, item in enumerate(items[1 : 1 + count(study)], start=1)
     ]

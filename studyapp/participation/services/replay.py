@@ -20,7 +20,7 @@ class ShownTrial:
     repeats: int | None
     """Number of the trial that this one repeats."""
     item: str
-    clips: tuple[str, str, str]
+    clips: tuple[str, ...]
     """SHA-256 of each sound's bytes."""
     options: tuple[str, ...]
     """In the order shown."""

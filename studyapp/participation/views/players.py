@@ -31,7 +31,7 @@ def player(
 
 
 def trial_players(study: Study, trial: Trial, *, heard: Collection[int]) -> list[dict[str, Any]]:
-    """The trial's three players; `heard` has the numbers of the sounds played to the end."""
+    """The trial's players; `heard` has the numbers of the sounds played to the end."""
     sounds = zip(trial_sources(study, trial), trial.item.stimuli, strict=True)
     return [
         player(number, source, stimulus, heard=number in heard, outline=study.show_waveform)
@@ -40,10 +40,10 @@ def trial_players(study: Study, trial: Trial, *, heard: Collection[int]) -> list
 
 
 def trial_sources(study: Study, trial: Trial | None) -> list[str]:
-    """URLs of the trial's three sounds; none without a trial."""
+    """URLs of the trial's sounds; none without a trial."""
     if trial is None:
         return []
-    return [reverse("audio", args=[study.slug, trial.token, number]) for number in (1, 2, 3)]
+    return [reverse("audio", args=[study.slug, trial.token, n]) for n in study.kind.numbers]
 
 
 def script_strings() -> dict[str, str]:
@@ -62,7 +62,6 @@ def script_strings() -> dict[str, str]:
         "position": _("{now} of {all} seconds"),
         "playFirst": _("Please play the sound first."),
         "listenToThis": _("Please listen to this sound to the end."),
-        "listenFirst": _("Please listen to all three sounds to the end first."),
         "saving": _("Saving…"),
         "saved": _("Saved"),
         "failing": _("Not saved yet, trying again. Please keep this page open."),

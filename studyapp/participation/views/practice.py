@@ -36,14 +36,15 @@ def _feedback(request: HttpRequest, participation: Participation, trial: Trial) 
         (gettext(trial.item.options[index]["text"]), index == trial.item.target, index == chosen)
         for index in trial.option_order
     ]
-    number, total = trial.number, services.count(participation.study)
+    study = participation.study
+    number, total = trial.number, services.count(study)
     context = {
         "trial": trial,
         "is_right": chosen == trial.item.target,
         "right": gettext(trial.item.options[trial.item.target or 0]["text"]),
         "names": names,
         "because": gettext(exercise_of(trial.item).because),
-        "players": trial_players(participation.study, trial, heard={1, 2, 3}),
+        "players": trial_players(study, trial, heard=study.kind.numbers),
         "number": number,
         "total": total,
         "is_last": number == total,

@@ -50,7 +50,7 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     if given is None or given is not progress.current:
         was_answered = given is not None and hasattr(given, "response")
         return redirect_to_current_step(request, participation, saved=was_answered)
-    form = AnswerForm(request.POST)
+    form = AnswerForm(participation.study.kind, request.POST)
     if not form.is_valid():
         return _rejected(request, step, participation, form)
     data = form.cleaned_data
@@ -58,7 +58,7 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     try:
         answers.record_response(trial=given, **data)
     except NotHeardError:
-        form.add_error(None, _("Please listen to all three sounds to the end first."))
+        form.add_error(None, _(participation.study.kind.words.listen_first))
         return _rejected(request, step, participation, form)
     return redirect_to_current_step(request, participation, saved=True)
 

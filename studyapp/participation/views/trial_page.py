@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -25,6 +26,7 @@ def context(
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
     answered = sum(hasattr(one, "response") for one in numbered)
     is_practice = trial.kind == Trial.Kind.PRACTICE
+    words = {name: _(said) for name, said in asdict(study.kind.words).items()}
     return {
         "trial": trial,
         "is_practice": is_practice,
@@ -45,7 +47,8 @@ def context(
         "longest_label": LONGEST_LABEL,
         "given": {name: form[name].value() for name in form.fields} if form else {},
         "ahead": trial_sources(study, progress.following),
-        "strings": script_strings(),
+        "words": words,
+        "strings": script_strings() | {"listenFirst": words["listen_first"]},
     }
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from studyapp.models import Feature, Item, Stimulus, Study
 from studyapp.models.runs import is_control
+from studyapp.models.studies import STIMULI
 from studyapp.studies.selectors.studies import main_items
 
 
@@ -32,7 +33,7 @@ class ShownFeature:
     """A feature of the study."""
 
     feature: Feature
-    stimuli: tuple[Stimulus, Stimulus, Stimulus]
+    stimuli: tuple[Stimulus, ...]
     offers: list[Offer] = field(default_factory=list)
 
 
@@ -58,14 +59,11 @@ def shown(study: Study, start: int, size: int) -> list[ShownFeature]:
 def sound(study: Study, sha256: str) -> str:
     """The path of a sound of the study's main items, relative to the data folder; "" if unknown."""
     shown_in = Q()
-    for number in (1, 2, 3):
-        shown_in |= Q(**{f"stimulus_{number}__sha256": sha256})
+    for name in STIMULI:
+        shown_in |= Q(**{f"{name}__sha256": sha256})
     item = main_items(study).filter(shown_in).select_related(*STIMULI).first()
     stimuli = item.stimuli if item else ()
     return next((one.path for one in stimuli if one.sha256 == sha256), "")
-
-
-STIMULI = ("stimulus_1", "stimulus_2", "stimulus_3")
 
 
 def _items(study: Study, features: Sequence[int]) -> list[Item]:

@@ -21,6 +21,7 @@ from studyapp.models import (
     Study,
     StudySeries,
 )
+from studyapp.models.studies import STIMULI
 from studyapp.studies.selectors import people
 
 TOP_EXEMPLARS = 10
@@ -133,7 +134,7 @@ def main_items(study: Study) -> QuerySet[Item]:
 
 def items_of(study: Study) -> list[Item]:
     """The study's items with feature, condition and stimuli, ordered by identifier."""
-    related = ("condition", "feature", "stimulus_1", "stimulus_2", "stimulus_3")
+    related = ("condition", "feature", *STIMULI)
     return list(Item.objects.filter(study=study).select_related(*related).order_by("identifier"))
 
 

@@ -60,6 +60,8 @@ class Frame:
     """All catch items, in order."""
     catch_trials: int = 0
     repeats: int = 0
+    shown: int = OPTIONS
+    """How many options a trial shows."""
 
     def only(self, methods: Collection[str]) -> Frame:
         """The frame without the conditions that are switched off: it has these methods only."""
@@ -330,7 +332,7 @@ def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
 def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[AllocatedTrial]:
     """Main trials with catch trials between them and repeats towards the end."""
     rng = stream(seed, "options")
-    trials = [AllocatedTrial(item, MAIN, _order(rng)) for item in items]
+    trials = [AllocatedTrial(item, MAIN, _order(rng, frame.shown)) for item in items]
     trials = _with_catch(frame, trials, stream(seed, "catch"))
     return _with_repeats(frame, trials, stream(seed, "repeats"))
 
@@ -342,7 +344,7 @@ def _with_catch(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> list
     for number, item in reversed(list(enumerate(items))):
         low, high = round(number * stretch), round((number + 1) * stretch)
         place = rng.randint(min(low + 1, high), high)
-        trials.insert(place, AllocatedTrial(item, CATCH, _order(rng)))
+        trials.insert(place, AllocatedTrial(item, CATCH, _order(rng, frame.shown)))
     return trials
 
 
@@ -352,9 +354,9 @@ def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> li
     early = early[: max(frame.repeats, len(early) // 2)]
     first = len(trials) - len(trials) // 4
     for source in sorted(rng.sample(early, frame.repeats)):
-        order = _order(rng)
+        order = _order(rng, frame.shown)
         while order == trials[source].order:
-            order = _order(rng)
+            order = _order(rng, frame.shown)
         # Never right after the trial that it repeats, if another can come between them.
         low = min(max(first, source + 2), len(trials))
         place = rng.randint(low, len(trials))
@@ -362,5 +364,5 @@ def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> li
     return trials
 
 
-def _order(rng: Random) -> tuple[int, ...]:
-    return tuple(rng.sample(range(OPTIONS), OPTIONS))
+def _order(rng: Random, shown: int) -> tuple[int, ...]:
+    return tuple(rng.sample(range(shown), shown))

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from studyapp.core.text import fold
 from studyapp.models import Study
+from studyapp.models.trial_kinds import TrialKind
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import allocation
 from studyapp.studies.services.allocation import Cell, Counts, Frame
@@ -40,16 +41,16 @@ def places_per_condition(study: Study) -> int:
 
 def frame_of(study: Study) -> Frame:
     """What the study fixes for every allocation."""
-    identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
     items = selectors.offered_items(study)
     return Frame(
         methods=tuple(sorted({item.method for item in items})),
-        cells=tuple(_cell(item, identification) for item in items),
+        cells=tuple(_cell(item, study.kind) for item in items),
         trials=study.trials_per_participation,
         within=study.design == Study.Design.WITHIN,
         catch=tuple(selectors.catch_items(study)),
         catch_trials=study.catch_trials,
         repeats=study.repeat_trials,
+        shown=study.kind.positions,
     )
 
 
@@ -74,8 +75,8 @@ def _participations(study: Study, conditions: int, within: bool) -> int:
     )
 
 
-def _cell(item: selectors.OfferedItem, identification: bool) -> Cell:
-    if not identification or item.target is None:
+def _cell(item: selectors.OfferedItem, kind: TrialKind) -> Cell:
+    if not kind.has_target or item.target is None:
         return Cell(item.identifier, item.feature, item.method)
     texts = [fold(option["text"]) for option in item.options]
     target = texts.pop(item.target)

@@ -40,7 +40,6 @@ def write_items(
         pk: _option_drawer(study, methods, [one for one in pool if one.feature.run_id == pk], drawn)
         for pk in {one.feature.run_id for one in drawn}
     }
-    is_identification = study.option_policy == Study.OptionPolicy.IDENTIFICATION
     items: list[Item] = []
     for method in sorted(methods):
         condition = Condition.objects.create(study=study, method=method)
@@ -56,7 +55,7 @@ def write_items(
                     stimulus_2=second,
                     stimulus_3=third,
                     options=options[pooled.feature.run_id](pooled, method),
-                    target=0 if is_identification else None,
+                    target=0 if study.kind.has_target else None,
                 )
             )
     Item.objects.bulk_create(items)
