@@ -122,9 +122,12 @@ def main() -> None:
         rows, used = by_r(folder, "mixed_models.R")
         choices, _ = by_r(folder, "choice_models.R")
         tests, _ = by_r(folder, "confirmatory_tests.R")
+        told = len(pd.read_csv(folder / "tables" / "confirmatory_tests.csv"))
         larger = larger_models(folder, answers)
     show(rows, ours, used, len(frame))
     show_choices(choices)
+    if len(tests) < told:
+        sys.exit(f"R recomputed {len(tests)} of {told} confirmatory tests")
     in_r = [(f"{r['test']} {r['a']} {r['b']} p", r["p"], r["report_p"]) for r in tests]
     show_pairs("confirmatory test", "R", in_r)
     show_pairs("larger model", "clmm2", larger)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -85,7 +86,16 @@ class Linear:
         return BOTH if self.repeated else PARTICIPANT
 
     def variance(self, clustered_by: str) -> float:
-        """The statistic's variance under one kind of clustering."""
+        """The statistic's variance under one kind of clustering, computed once."""
+        if clustered_by not in self._variances:
+            self._variances[clustered_by] = self._variance(clustered_by)
+        return self._variances[clustered_by]
+
+    @cached_property
+    def _variances(self) -> dict[str, float]:
+        return {}
+
+    def _variance(self, clustered_by: str) -> float:
         if clustered_by == PARTICIPANT:
             return clustered_variance(self.influence, self.participant, self.n_participants)
         if clustered_by == FEATURE:

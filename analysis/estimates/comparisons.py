@@ -8,9 +8,10 @@ compares the methods on the features that both of them have.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import optimize
 
 from analysis.arrays import Floats
 from analysis.estimates.clustering import (
@@ -19,6 +20,7 @@ from analysis.estimates.clustering import (
     PARTICIPANT,
     STUDENT_FEATURE,
     STUDENT_TWO_WAY,
+    Linear,
     clusterings,
     each_way,
 )
@@ -37,6 +39,9 @@ from analysis.estimates.pigeonhole import PIGEONHOLE, pigeonhole_difference
 from analysis.estimates.results import Estimate, Interval
 from analysis.estimates.superiority import superiorities
 
+LEAST_P = 1e-12
+"""Where an interval excludes a point even at this level, the p-value is told as this bound."""
+INVERTED = "Newcombe's interval, inverted"
 NEWCOMBE = "Newcombe's hybrid of the two shares' intervals"
 STUDENT_BY = {PARTICIPANT: STUDENT, FEATURE: STUDENT_FEATURE, BOTH: STUDENT_TWO_WAY}
 
@@ -147,12 +152,34 @@ def share_difference(
 
 
 def _newcombe(pair: Pair, hits: Floats, way: str, level: float) -> Interval:
-    a, b = (pair.one_side(first, hits) for first in (True, False))
-    limits = [one.share(way, len(one.influence), level) for one in (a, b)]
+    return hybrid(pair, hits, way, lambda one, at: one.share(way, len(one.influence), at))(level)
+
+
+def mean_hybrid(pair: Pair, way: str) -> Callable[[float], Interval]:
+    """Newcombe's hybrid for the difference of means, at any level: of `Linear.mean_on_scale`.
+
+    The equivalence test is this interval inverted. Near an end of the scale a mean and its standard
+    error grow together, so that one of two one-sided t tests rejects too often. Where the true
+    difference is the bound, half a step, they reject in up to 8.2 % of 1,500 studies (10 listeners
+    × 10 features × 10 ratings), and this test in up to 5.9 % (13 designs).
+    """
+    return hybrid(pair, pair.values, way, lambda one, at: one.mean_on_scale(way, at))
+
+
+def hybrid(
+    pair: Pair, values: Floats, way: str, interval_of: Callable[[Linear, float], Interval]
+) -> Callable[[float], Interval]:
+    """`square_and_add` of the two sides' intervals, at any level.
+
+    The correlation is that of the sums of influences within clusters.
+    """
+    a, b = (pair.one_side(first, values) for first in (True, False))
     scale = math.sqrt(a.variance(way) * b.variance(way))
-    covariance = pair.linear(hits).covariance_of_sides(way)
-    correlation = max(-1.0, min(1.0, covariance / scale)) if scale > NEGLIGIBLE else 0.0
-    return square_and_add(a.value, limits[0], b.value, limits[1], correlation)
+    covariance = pair.linear(values).covariance_of_sides(way)
+    r = max(-1.0, min(1.0, covariance / scale)) if scale > NEGLIGIBLE else 0.0
+    return lambda level: square_and_add(
+        a.value, interval_of(a, level), b.value, interval_of(b, level), r
+    )
 
 
 def square_and_add(
@@ -175,3 +202,21 @@ def square_and_add(
 def _third_side(x: float, y: float, cosine: float) -> float:
     # The law of cosines; rounding can make the square of a length near 0 negative.
     return math.sqrt(max(0.0, x * x + y * y - 2 * cosine * x * y))
+
+
+def reached_at(distance: Callable[[float], float]) -> float:
+    """The p-value 1 − level at which an interval first reaches a point.
+
+    `distance` (level) is positive while the interval of that level excludes the point. A p-value
+    below `LEAST_P` is told as that bound.
+    """
+    least, most = math.log(LEAST_P), -1e-9
+
+    def at(log_p: float) -> float:
+        return distance(-math.expm1(log_p))
+
+    if at(most) <= 0:
+        return 1.0
+    if at(least) > 0:
+        return LEAST_P
+    return math.exp(float(optimize.brentq(at, least, most)))

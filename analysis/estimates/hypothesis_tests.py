@@ -10,10 +10,11 @@ and are adjusted by Benjamini and Hochberg.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from analysis.arrays import Floats
 from analysis.estimates.clustering import BOTH, Linear
+from analysis.estimates.comparisons import INVERTED, mean_hybrid, reached_at
 from analysis.estimates.ends_of_scale import EXACT_ENDS, p_at_ends
 from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT, stream, student_p
 from analysis.estimates.looks import sequential
@@ -21,12 +22,11 @@ from analysis.estimates.method_pairs import Pair, paired
 from analysis.estimates.multiplicity import benjamini_hochberg, holm
 from analysis.estimates.participant_tests import (
     Permutation,
-    equivalence,
     permutation_test,
     sign_flip_test,
     welch,
 )
-from analysis.estimates.results import HypothesisTest
+from analysis.estimates.results import HypothesisTest, Interval
 from analysis.estimates.superiority import (
     brunner_munzel,
     lost_by,
@@ -36,7 +36,7 @@ from analysis.estimates.superiority import (
 )
 from analysis.estimates.validity import reason_against
 from analysis.reading.looks import Look
-from analysis.reading.plan import DEFAULT_TEST, Plan
+from analysis.reading.plan import DEFAULT_TEST, EQUIVALENCE_TEST, Plan
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 EQUIVALENCE_BOUND = 0.5
@@ -145,16 +145,34 @@ def _by_linear(
 
 
 def _equivalence_test(pair: Pair, bound: float) -> HypothesisTest:
-    name = "equivalence_mean_confidence"
+    """Two one-sided tests (Schuirmann 1987, J. Pharmacokinetics and Biopharmaceutics 15, 657–680).
+
+    They invert `comparisons.mean_hybrid`: rejected at α if its interval of 1 − 2α is within ±bound.
+    """
+    name = EQUIVALENCE_TEST
     label = f"difference in mean confidence is {bound:g} or more, either way (equivalence, TOST)"
     way = pair.linear(pair.values).recommended
-    found = pair.standard_error(way)
-    if found is None:
+    if pair.standard_error(way) is None:
         return not_made(pair, name, label, pair.no_error(way))
-    # Of the two one-sided tests the one with the larger p decides, so its t is shown.
-    tost = equivalence(pair.linear(pair.values).value, found[0], found[1], bound)
-    t = tost.t_low if tost.p_low >= tost.p_high else tost.t_high
-    return made(pair, name, label, t, found[1], tost.p, note="the larger of two one-sided tests")
+    interval, value = mean_hybrid(pair, way), pair.linear(pair.values).value
+    p = max(_one_sided(interval, value, side * bound) for side in (-1, 1))
+    note = f"the larger of two one-sided tests; {INVERTED}, by {way}"
+    return made(pair, name, label, None, None, p, note=note)
+
+
+def _one_sided(interval: Callable[[float], Interval], value: float, bound: float) -> float:
+    """The p-value against a difference of `bound` or beyond; over a half if `value` is beyond."""
+    within = (bound - value) * bound > 0
+    upper = within == (bound > 0)
+
+    def distance(level: float) -> float:
+        """From the interval's limit next to the bound to the bound, while it is not reached."""
+        found = interval(level)
+        near = (found.high if upper else found.low) or 0.0
+        return bound - near if upper else near - bound
+
+    half = reached_at(distance) / 2
+    return half if within else 1 - half
 
 
 def _permutations(pair: Pair, name: str, seed: int, resamples: int) -> HypothesisTest:

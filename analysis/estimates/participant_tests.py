@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
-from scipy import stats
 
 from analysis.arrays import Floats
 from analysis.estimates.intervals import NEGLIGIBLE, student_p, welch_df
@@ -167,34 +166,4 @@ def welch(a: Floats, b: Floats) -> Welch | None:
         return None
     return welch_from(
         float(a.mean()), float(a.std(ddof=1)), len(a), float(b.mean()), float(b.std(ddof=1)), len(b)
-    )
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Two one-sided tests: is the difference within ±bound?"""
-
-    t_low: float
-    p_low: float
-    t_high: float
-    p_high: float
-    df: float
-
-    @property
-    def p(self) -> float:
-        """The larger of the two; the means are equivalent if it is below the significance level."""
-        return max(self.p_low, self.p_high)
-
-
-def equivalence(difference: float, se: float, df: float, bound: float) -> Equivalence:
-    """Two one-sided t tests (TOST) of |difference| ≥ `bound` against |difference| < `bound`.
-
-    Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15, 657–680; Lakens (2017), Social
-    Psychological and Personality Science 8, 355–362. `se` and `df` are the clustered ones.
-    """
-    if se <= 0 or bound <= 0:
-        raise ValueError(f"standard error {se} and bound {bound} must be above 0")
-    t_low, t_high = (difference + bound) / se, (difference - bound) / se
-    return Equivalence(
-        t_low, float(stats.t.sf(t_low, df)), t_high, float(stats.t.cdf(t_high, df)), df
     )

@@ -19,7 +19,7 @@ from analysis.models.rscript import (
     ratings_table,
 )
 from analysis.models.rscript_choices import FLOORED, choices_table
-from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST
+from analysis.reading.plan import ACCURACY_TEST, EQUIVALENCE_TEST, FIRST_LABEL_TEST
 from analysis.reading.table import Responses
 
 RATING = "rating"
@@ -119,12 +119,50 @@ mean_test <- function(d, row) {
   e <- error_of(d, row$a)
   student(e$value / e$se, e$df)
 }
+# Two one-sided tests: Newcombe's hybrid of the two means' intervals (Student's t on
+# logit((mean - 1)/4)), with the correlation of their clusters' sums, inverted.
 equivalence <- function(d, row) {
-  e <- error_of(d, row$a)
-  t <- c((e$value + row$bound) / e$se, (e$value - row$bound) / e$se)
-  p <- c(pt(t[1], e$df, lower.tail = FALSE), pt(t[2], e$df))
-  worse <- if (p[1] >= p[2]) 1 else 2
-  c(statistic = t[worse], df = e$df, p = p[worse])
+  x <- difference(d, row$a)
+  sign_of <- ifelse(d$method == row$a, 1, -1)
+  both_ways <- repeated(d)
+  variance <- function(u, p, f) if (both_ways) two_way(u, p, f) else clustered(u, p)
+  side <- function(at) {
+    own <- d[at, ]
+    w <- as.vector(weights_of(d, row$a)[own$stratum])
+    n <- ave(own$value, own$stratum, FUN = length)
+    clusters <- length(unique(own$participation))
+    if (both_ways) clusters <- min(clusters, length(unique(own$feature)))
+    v <- variance(x$u[at], own$participation, own$feature)
+    m <- sum(w * own$value / n); p <- (m - 1) / 4
+    list(m = m, v = v, p = p, se = sqrt(v) / (4 * p * (1 - p)), df = clusters - 1)
+  }
+  A <- side(d$method == row$a); B <- side(d$method != row$a)
+  covariance_by <- function(g) {
+    a <- rowsum(ifelse(sign_of > 0, x$u, 0), g); b <- rowsum(ifelse(sign_of < 0, -x$u, 0), g)
+    nrow(a) / (nrow(a) - 1) * sum(a * b)
+  }
+  covariance <- covariance_by(d$participation)
+  if (both_ways) covariance <- covariance + covariance_by(d$feature) -
+    covariance_by(paste(d$participation, d$feature, sep = "\\r"))
+  r <- max(-1, min(1, covariance / sqrt(A$v * B$v)))
+  limits <- function(one, alpha) 1 + 4 * plogis(
+    qlogis(one$p) + c(-1, 1) * qt(1 - alpha, one$df) * one$se)
+  # The limits of A - B at the level 1 - 2 alpha.
+  hybrid <- function(alpha) {
+    a <- limits(A, alpha); b <- limits(B, alpha)
+    half <- function(s, t) sqrt(max(0, s^2 + t^2 - 2 * r * s * t))
+    A$m - B$m + c(-half(A$m - a[1], b[2] - B$m), half(a[2] - A$m, B$m - b[1]))
+  }
+  one_sided <- function(bound) {
+    within <- (bound - (A$m - B$m)) * bound > 0
+    limit <- if (within == (bound > 0)) 2 else 1
+    gap <- function(q) hybrid(exp(q))[limit] - bound
+    ends <- c(log(5e-13), log(0.5) - 1e-9)
+    p <- if (gap(ends[1]) * gap(ends[2]) > 0) 5e-13 else
+      exp(uniroot(gap, ends, tol = 1e-12)$root)
+    if (within) p else 1 - p
+  }
+  c(statistic = NA, df = NA, p = max(one_sided(-row$bound), one_sided(row$bound)))
 }
 paired <- function(d, row) {
   # Every feature rated under both methods (within a study) has the same weight.
@@ -246,8 +284,12 @@ if (!is.null(found)) write.csv(found, stdout(), row.names = FALSE, na = "")
 
 
 def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> dict[str, str]:
-    """The script and its tables, by path; empty if no confirmatory test has a statistic."""
-    tests = [t for t in summary.confirmatory if t.statistic is not None]
+    """The script and its tables, by path; empty if there is no confirmatory test for it.
+
+    A test without a statistic is exact, or an interval inverted: of these it has the equivalence
+    test.
+    """
+    tests = [t for t in summary.confirmatory if t.statistic is not None or _inverted(t)]
     if not tests:
         return {}
     rows = pd.DataFrame([_row(t, summary, bound) for t in tests])
@@ -258,6 +300,10 @@ def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> 
         **ratings_table(responses),
         **of_choices,
     }
+
+
+def _inverted(t: HypothesisTest) -> bool:
+    return t.name == EQUIVALENCE_TEST and t.p is not None
 
 
 def _row(t: HypothesisTest, summary: Summary, bound: float) -> dict[str, object]:

@@ -31,11 +31,12 @@ DEFAULT_TEST = "difference_mean_confidence"
 ACCURACY_TEST = "difference_identification_corrected"
 """The default where every trial is an identification trial: accuracy is the outcome there."""
 FIRST_LABEL_TEST = "difference_share_first_label"
+EQUIVALENCE_TEST = "equivalence_mean_confidence"
 PLANNABLE = (
     DEFAULT_TEST,
     "difference_paired_by_feature",
     "superiority_ratings",
-    "equivalence_mean_confidence",
+    EQUIVALENCE_TEST,
     "permutation_participant_means",
     "sign_flip_participant_means",
     "welch_participant_means",

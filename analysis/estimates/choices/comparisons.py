@@ -11,11 +11,8 @@ side's number of clusters, and the p-value is the level at which that interval r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from scipy import optimize
 
 from analysis.arrays import Floats
 from analysis.estimates.choices.outcomes import (
@@ -25,17 +22,13 @@ from analysis.estimates.choices.outcomes import (
     corrected_interval,
     identification,
 )
-from analysis.estimates.comparisons import STUDENT_BY, square_and_add
+from analysis.estimates.comparisons import INVERTED, STUDENT_BY, reached_at, square_and_add
 from analysis.estimates.hypothesis_tests import by_student, made, not_made
 from analysis.estimates.intervals import LEVEL, NO_SPREAD, t_interval
 from analysis.estimates.method_pairs import Pair, paired_difference
 from analysis.estimates.results import Estimate, HypothesisTest, Interval
 from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST
 from analysis.reading.table import Responses
-
-LEAST_P = 1e-12
-"""Where Newcombe's interval excludes 0 even at this level, the p-value is told as this bound."""
-INVERTED = "Newcombe's interval, inverted"
 
 
 def compare_choices(
@@ -142,14 +135,9 @@ def _newcombe(pair: Pair, guess: Floats, way: str) -> Callable[[float], Interval
 def _p_of(interval: Callable[[float], Interval], value: float) -> float:
     """The p-value of no difference: the level α at which the interval of 1 − α reaches 0."""
 
-    def nearest(log_alpha: float) -> float:
+    def nearest(level: float) -> float:
         """The limit next to 0, positive while the interval excludes it."""
-        found = interval(1 - math.exp(log_alpha))
+        found = interval(level)
         return (found.low or 0.0) if value > 0 else -(found.high or 0.0)
 
-    least, most = math.log(LEAST_P), -1e-9
-    if nearest(most) <= 0:
-        return 1.0
-    if nearest(least) > 0:
-        return LEAST_P
-    return math.exp(float(optimize.brentq(nearest, least, most)))
+    return reached_at(nearest)

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.estimates.clustering import PARTICIPANT
+from analysis.estimates.comparisons import mean_hybrid
 from analysis.estimates.hypothesis_tests import adjusted, hypothesis_tests_of
 from analysis.estimates.intervals import NO_SPREAD, ONE_PARTICIPANT
 from analysis.estimates.method_pairs import Pair, pair_of
@@ -48,6 +49,31 @@ def test_the_confirmatory_test_is_welch_s_on_participants_for_one_rating_a_featu
         "permutation_participant_means",
         "brunner_munzel_participant_means",
     }
+
+
+def equivalence_p(both: Pair, bound: float) -> float:
+    tests = hypothesis_tests_of(both, seed=0, resamples=20, bound=bound)
+    found = next(t.p for t in tests if t.name == "equivalence_mean_confidence")
+    assert found is not None
+    return found
+
+
+def test_the_equivalence_test_is_newcombe_s_interval_of_the_difference_inverted(
+    tmp_path: Path,
+) -> None:
+    both = pair_of(
+        read_responses(write_csv(tmp_path / "r.csv", paper_rows())), "essentia", "gemini"
+    )
+    value = both.linear(both.values).value
+    for bound in (value + 0.1, value + 0.4):
+        p = equivalence_p(both, bound)
+        found = mean_hybrid(both, PARTICIPANT)(1 - 2 * p)
+        assert max(found.high or 0.0, -(found.low or 0.0)) == pytest.approx(bound, abs=1e-6)
+        # In the middle of the scale it is close to two one-sided t tests (Schuirmann 1987).
+        se, df = both.standard_error(PARTICIPANT) or (0.0, 0.0)
+        assert p == pytest.approx(float(stats.t.cdf((value - bound) / se, df)), abs=0.01)
+    assert equivalence_p(both, value - 0.1) > 0.5
+    assert equivalence_p(both, value) == pytest.approx(0.5)
 
 
 def test_within_participants_signs_are_flipped(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ from scipy import stats
 
 from analysis.estimates.intervals import stream
 from analysis.estimates.participant_tests import (
-    equivalence,
     permutation_test,
     sign_flip_test,
     welch,
-    welch_from,
 )
 
 # Neubert and Brunner (2007), Computational Statistics & Data Analysis 51, 5192–5204: pain scores
@@ -84,20 +82,3 @@ def test_welch_is_scipy_s() -> None:
     )
     assert welch(PAIN_Y[:1], PAIN_X) is None
     assert welch(np.array([3.0, 3]), np.array([2.0, 2])) is None
-
-
-def test_equivalence_as_in_lakens_2017() -> None:
-    # Moery and Calin-Jageman's replication of Eskine: t(182) = −2.69, p = .004 within d = ±0.43.
-    base = welch_from(5.25, 0.95, 95, 5.22, 0.83, 89)
-    assert base is not None
-    bound = 0.43 * np.sqrt((0.95**2 + 0.83**2) / 2)
-    found = equivalence(base.difference, base.se, base.df, bound)
-    assert bound == pytest.approx(0.384, abs=5e-4)
-    assert found.t_high == pytest.approx(-2.69, abs=5e-3)
-    assert found.p == pytest.approx(0.004, abs=5e-4)
-    assert found.p == found.p_high > found.p_low
-
-
-def test_equivalence_needs_a_bound() -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        equivalence(0.1, 0.2, 10, 0)
