@@ -17,6 +17,9 @@ from pipeline.errors import PipelineError
 from pipeline.parallel import keep_freed_memory
 from pipeline.progress import TqdmProgress
 from pipeline.run import STAGES, execute
+from pipeline.store.remote import is_url
+
+RUN = "a run directory, or the URL of one in a store, such as s3://BUCKET/PREFIX"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     for name, config in load_sweep(options.config).items():
         if name:
-            print(f"{options.out / name}:")
-        _run_one(config, options.out / name, options)
+            print(f"{_inside(options.out, name)}:")
+        _run_one(config, _inside(options.out, name), options)
     return 0
 
 
-def _run_one(config: RunConfig, out: Path, options: argparse.Namespace) -> None:
+def _run_one(config: RunConfig, out: Path | str, options: argparse.Namespace) -> None:
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
     if options.online:
@@ -73,8 +76,20 @@ def _adopt(options: argparse.Namespace) -> int:
         config = config.with_corpus(options.corpus)
     directory = execute(config, options.out, progress=TqdmProgress(), until=options.until)
     for name in directory.sae_names() if directory.is_done("sae") else ():
-        print(f"{directory.path}: adopted as {name}")
+        print(f"{directory}: adopted as {name}")
     return 0
+
+
+def _run_at(text: str) -> Path | str:
+    """Where a run is: a folder, or the URL of a store as it is."""
+    return text if is_url(text) else Path(text)
+
+
+def _inside(place: Path | str, name: str) -> Path | str:
+    """A folder in a folder or a store; the place itself without a name."""
+    if isinstance(place, Path):
+        return place / name
+    return f"{place.rstrip('/')}/{name}" if name else place
 
 
 def _place(name: str) -> str:
@@ -102,7 +117,7 @@ def _recovery(options: argparse.Namespace) -> int:
     return 0
 
 
-def _benchmark(directory: Path, device: str | None) -> None:
+def _benchmark(directory: Path | str, device: str | None) -> None:
     from pipeline.recovery.benchmark import benchmark
     from pipeline.recovery.benchmark_report import benchmark_lines
 
@@ -167,12 +182,16 @@ def _paper(options: argparse.Namespace) -> int:
 def _estimate(options: argparse.Namespace) -> int:
     from pipeline.estimate.machine import machine_of
     from pipeline.estimate.stages import assumption, fault_of, lines, stage_costs
+    from pipeline.store.run_directory import opened
 
     faults = []
     for name, config in load_sweep(options.config).items():
         config = config if options.corpus is None else config.with_corpus(options.corpus)
         machine = machine_of(
-            config.machine, options.out, tflops=options.tflops, memory_gb=options.device_memory
+            config.machine,
+            opened(options.out).path,
+            tflops=options.tflops,
+            memory_gb=options.device_memory,
         )
         costs = stage_costs(config, machine, tracks=options.tracks)
         if name:
@@ -213,7 +232,7 @@ def _steer(options: argparse.Namespace) -> int:
     from pipeline.stages.steering import steer
 
     steer(SteeringConfig(**chosen), directory, progress=progress, device=options.device)
-    print(f"{directory.path_of('steering')}: clips with and without steering")
+    print(f"{directory}/steering: clips with and without steering")
     return 0
 
 
@@ -249,7 +268,7 @@ def _add_adopt(commands: Any) -> None:
         "--hook", default="", metavar="NAME",
         help="what the checkpoint calls that place, if Earwitness does not know the name",
     )  # fmt: skip
-    adopted.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    adopted.add_argument("--out", type=_run_at, required=True, metavar="DIR", help=RUN)
     adopted.add_argument(
         "--config", type=Path, metavar="CONFIG.toml",
         help="corpus, filter, methods and machine, as for run; its [subject] and [sae] give way",
@@ -272,7 +291,7 @@ def _add_estimate(commands: Any) -> None:
         "--tracks", type=_count, metavar="N", help="number of tracks, if the corpus is not here"
     )
     command.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR",
+        "--out", type=_run_at, default=Path(), metavar="DIR",
         help="where the run will be, for the free disk (default: this folder)",
     )  # fmt: skip
     command.add_argument(
@@ -309,7 +328,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="carry out a run, or continue one that was interrupted")
     run.add_argument("config", type=Path, metavar="CONFIG.toml")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    run.add_argument("--out", type=_run_at, required=True, metavar="DIR", help=RUN)
     run.add_argument("--corpus", type=Path, metavar="DIR", help="overrides [corpus] path")
     run.add_argument(
         "--until",
@@ -339,7 +358,7 @@ def _parser() -> argparse.ArgumentParser:
         "quality",
         help="how well the SAEs reconstruct validation tracks, and what the subject loses",
     )
-    measured.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    measured.add_argument("dir", type=_run_at, metavar="DIR", help=RUN)
     measured.add_argument(
         "--tracks", type=_count, default=16, metavar="N",
         help="number of tracks on which the subject's loss is measured; 0 for none (default: 16)",
@@ -350,7 +369,7 @@ def _parser() -> argparse.ArgumentParser:
     recovery = commands.add_parser(
         "recovery", help="report which of the corpus's planted concepts the features recovered"
     )
-    recovery.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    recovery.add_argument("dir", type=_run_at, metavar="DIR", help=RUN)
     recovery.add_argument(
         "--control", action=argparse.BooleanOptionalAction, default=True,
         help="also run the pipeline on a randomly initialised subject, for comparison",
@@ -372,7 +391,7 @@ def _parser() -> argparse.ArgumentParser:
         "verify",
         help="check every hash, every hookpoint against its SAE, and a sample of activations",
     )
-    check.add_argument("dir", type=Path, metavar="DIR", help="a run directory")
+    check.add_argument("dir", type=_run_at, metavar="DIR", help=RUN)
     check.add_argument(
         "--sample", type=_count, default=3, metavar="N",
         help="number of tracks whose activations are recomputed; 0 for none",
@@ -383,7 +402,7 @@ def _parser() -> argparse.ArgumentParser:
 
     steering = commands.add_parser("steer", help="generate music with and without steered features")
     _add_device(steering)
-    steering.add_argument("dir", type=Path, metavar="DIR", help="a run directory with exemplars")
+    steering.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with exemplars")
     steering.add_argument(
         "--features", type=int, metavar="N", help="number of features to draw per SAE"
     )
@@ -446,7 +465,7 @@ def _parser() -> argparse.ArgumentParser:
         "paper", help="the paper's tables, figures and layer probe, from one run or several"
     )
     paper.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+        "runs", type=_run_at, nargs="+", metavar="RUN", help="a run, or a folder of runs"
     )
     paper.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     paper.add_argument(

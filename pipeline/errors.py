@@ -9,4 +9,9 @@ class PipelineError(Exception):
 
 
 class BusyError(PipelineError):
-    """Another process is currently working on the same run."""
+    """It cannot be done now, such as while another process works on the same run."""
+
+
+class AwayError(BusyError):
+    """The store that a run's files are in does not answer. What is finished is there; the same
+    command continues after it."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from platform import python_version
 from typing import Any
 
@@ -29,7 +28,7 @@ from pipeline.parallel import Advance, torch_threads
 from pipeline.pieces import Pieces
 from pipeline.progress import Progress
 from pipeline.registry import resolve
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 
 # To add a stage: write its file in pipeline/stages, add a line here at its place in the order,
 # define its tables' columns in pipeline/store/tables.py, add a row to the table in ARCHITECTURE.md.
@@ -61,7 +60,7 @@ RECORDED_PACKAGES = (
 
 def execute(
     config: RunConfig,
-    out: Path,
+    out: RunPlace,
     *,
     progress: Progress,
     until: str | None = None,
@@ -91,7 +90,9 @@ def execute(
     return directory
 
 
-def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progress) -> RunDirectory:
+def execute_stage(
+    config: RunConfig, out: RunPlace, stage: str, *, progress: Progress
+) -> RunDirectory:
     """Run one stage; do nothing if the manifest says that it is done.
 
     Raises `PipelineError` if an earlier stage is not done.
@@ -112,7 +113,7 @@ def execute_stage(config: RunConfig, out: Path, stage: str, *, progress: Progres
     return directory
 
 
-def open_stage(config: RunConfig, out: Path, stage: str) -> OpenStage | None:
+def open_stage(config: RunConfig, out: RunPlace, stage: str) -> OpenStage | None:
     """A stage whose pieces may be made by several processes; None if it is done, or is one piece.
 
     Raises `PipelineError` if an earlier stage is not done.
@@ -219,7 +220,7 @@ def _make(
         raise PipelineError(why_unfinished)
 
 
-def forget(out: Path, stage: str) -> tuple[str, ...]:
+def forget(out: RunPlace, stage: str) -> tuple[str, ...]:
     """Discard a finished stage and everything that depends on it, so that the next call re-runs it.
 
     This discards the later stages, what separate commands made from one of them (`MADE_OF`), and
@@ -229,9 +230,9 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
     process is working on the run.
     """
     _check_stage(stage)
-    directory = RunDirectory(out)
+    directory = opened(out)
     if not directory.is_done(stage):
-        raise PipelineError(f"stage {stage} of {directory.path} is not done: nothing to redo")
+        raise PipelineError(f"stage {stage} of {directory} is not done: nothing to redo")
     after = STAGES[STAGES.index(stage) :]
     after += tuple(made for made, of in MADE_OF.items() if of in after)
     with directory.lock():
@@ -244,7 +245,7 @@ def forget(out: Path, stage: str) -> tuple[str, ...]:
     return forgotten
 
 
-def prepare(config: RunConfig, out: Path) -> RunDirectory:
+def prepare(config: RunConfig, out: RunPlace) -> RunDirectory:
     """The run directory at `out`: a new one is started, an existing one must have this config.
 
     Raises `PipelineError`, saying what differs, if it is not.
@@ -258,7 +259,7 @@ def prepare(config: RunConfig, out: Path) -> RunDirectory:
         outside=outside_fingerprints(config),
         checkpoint_fingerprint=checkpoint_fingerprint(config.sae),
     )
-    directory = RunDirectory(out)
+    directory = opened(out)
     if config.machine.online:
         from pipeline.subjects import online
 
@@ -315,7 +316,7 @@ def _refuse_another(directory: RunDirectory, parts: dict[str, Any]) -> None:
     ]
     if differing:
         raise PipelineError(
-            f"{directory.path} holds a run of another config, which was not touched; "
+            f"{directory} holds a run of another config, which was not touched; "
             f"what differs: {'; '.join(differing)}. Give another --out, or delete it."
         )
 

@@ -19,7 +19,6 @@ from pipeline.config import RunConfig, config_from_dict
 from pipeline.corpus.tracks import usable_tracks
 from pipeline.devices import on_device
 from pipeline.errors import PipelineError
-from pipeline.files.hashing import sha256_of
 from pipeline.progress import Progress
 from pipeline.sae.checkpoint import SaeFacts, cfg_path, read_facts, refuse_mismatch
 from pipeline.sae.specs import SaeSpec, specs
@@ -30,7 +29,7 @@ from pipeline.store.activations import (
     shard_path,
     shard_paths,
 )
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 from pipeline.subjects import load_subject
 from pipeline.subjects.extraction import extract_tracks
 
@@ -43,7 +42,7 @@ QUANTILE = 0.9
 
 
 def verify(
-    path: Path,
+    place: RunPlace,
     *,
     progress: Progress,
     sample: int = SAMPLE_TRACKS,
@@ -53,9 +52,9 @@ def verify(
     """Every problem found in the run and its controls, one line each; empty if there are none.
 
     The activations of `sample` tracks are recomputed on `device`; pass `corpus` if the corpus is no
-    longer where the run read it. Raises `PipelineError` if `path` is not a run directory.
+    longer where the run read it. Raises `PipelineError` if `place` is not a run directory.
     """
-    directory = RunDirectory(path)
+    directory = opened(place)
     run = directory.description("config", "subject_fingerprint")
     files = {
         name: digest
@@ -73,7 +72,7 @@ def verify(
         config = on_device(config, device, progress) if sample else config
         problems.extend(wrong_activations(directory, config, sample=sample, progress=progress))
     for control in directory.nested():
-        found = verify(control.path, progress=progress, sample=sample, corpus=corpus, device=device)
+        found = verify(control, progress=progress, sample=sample, corpus=corpus, device=device)
         name = control.path.relative_to(directory.path).as_posix()
         problems.extend(f"{name}/{problem}" for problem in found)
     return problems
@@ -83,10 +82,10 @@ def _wrong_hashes(
     directory: RunDirectory, files: dict[str, str], progress: Progress
 ) -> Iterator[str]:
     for name, digest in sorted(files.items()):
-        file = directory.path_of(name)
-        if not file.is_file():
+        found = directory.files.sha256(name)
+        if found is None:
             yield f"{name}: missing"
-        elif sha256_of(file) != digest:
+        elif found != digest:
             yield f"{name}: its SHA-256 differs from the manifest"
         progress.advance()
 
@@ -96,7 +95,7 @@ def _width(directory: RunDirectory) -> int:
     width = directory.stated("activations", "subject", dict).get("width")
     if not isinstance(width, int):
         raise PipelineError(
-            f"{directory.path}: the manifest gives the subject's width as {width!r}, which is not "
+            f"{directory}: the manifest gives the subject's width as {width!r}, which is not "
             "a whole number"
         )
     return width

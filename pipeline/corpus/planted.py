@@ -48,9 +48,9 @@ def planted_concepts(directory: RunDirectory) -> list[Planted]:
 
     Raises `PipelineError` if the corpus has none.
     """
-    if not directory.path_of("concepts.json").is_file():
+    if not directory.has("concepts.json"):
         raise PipelineError(
-            f"{directory.path} has no concepts.json: its corpus has no planted concepts to recover"
+            f"{directory} has no concepts.json: its corpus has no planted concepts to recover"
         )
     tracks = usable_tracks(directory)
     listed = directory.read_json("concepts.json")["concepts"]

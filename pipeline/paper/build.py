@@ -26,6 +26,7 @@ from pipeline.paper.results import Results, compute
 from pipeline.paper.sweep import runs_in
 from pipeline.paper.table_2 import Steered
 from pipeline.progress import Progress
+from pipeline.store.run_directory import RunPlace
 
 PAGE = "paper.html"
 OWN_FOLDERS = ("figures", "tables")
@@ -35,7 +36,7 @@ OWN_FILES = re.compile(r"(figure_\d\w*|table_\d|layer_probe)\.(svg|pdf|csv|tex)"
 
 
 def build(
-    paths: Sequence[Path],
+    places: Sequence[RunPlace],
     out: Path,
     *,
     probe: bool,
@@ -48,9 +49,9 @@ def build(
     file or lies in one of them (only a run's own stages write there), or if a folder that would be
     replaced holds other files.
     """
-    _refuse_inside(paths, out)
+    _refuse_inside(places, out)
     _refuse_others(out)
-    results = compute(paths, probe=probe, progress=progress, permutations=permutations)
+    results = compute(places, probe=probe, progress=progress, permutations=permutations)
     _write_all(out, files(results))
     return out / PAGE
 
@@ -202,10 +203,10 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _refuse_inside(paths: Sequence[Path], out: Path) -> None:
+def _refuse_inside(places: Sequence[RunPlace], out: Path) -> None:
     where = out.resolve()
-    for run in (run for path in paths for run in runs_in(path.resolve())):
-        if where.is_relative_to(run):
+    for run in (run for place in places for run in runs_in(place)):
+        if where.is_relative_to(run.path):
             raise PipelineError(f"--out {out} lies in the run {run}: give a folder outside it")
     if out.exists() and not out.is_dir():
         raise PipelineError(f"--out {out} is a file; it must be a folder")

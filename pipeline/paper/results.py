@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.config import FeaturesConfig
 from pipeline.paper import clap
@@ -15,6 +14,7 @@ from pipeline.paper.prevalence import Prevalence, prevalence
 from pipeline.paper.sweep import Sweep, join
 from pipeline.paper.table_2 import Steered, steered
 from pipeline.progress import Progress
+from pipeline.store.run_directory import RunPlace
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Results:
 
 
 def compute(
-    paths: Sequence[Path], *, probe: bool, progress: Progress, permutations: int
+    places: Sequence[RunPlace], *, probe: bool, progress: Progress, permutations: int
 ) -> Results:
-    """Everything, from the run directories at `paths`; raises `PipelineError` as `join` does."""
-    sweep = join(paths)
+    """Everything, from the run directories at `places`; raises `PipelineError` as `join` does."""
+    sweep = join(places)
     scored = clap.read(sweep)
     comparable = len(scored.heard_by) <= 1
     return Results(

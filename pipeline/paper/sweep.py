@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import FeaturesConfig
 from pipeline.config.sections import parse_hookpoint
 from pipeline.errors import PipelineError
 from pipeline.sae.checkpoint import read_facts, shape_of
-from pipeline.store.run_directory import RUN_FILE, RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 
 CONTROLS = {
     "random": "random weights",
@@ -73,7 +72,7 @@ class Sae:
         """Columns [row] of a table of the run as arrays; raises `PipelineError` if it lacks one."""
         table = self.run.directory.read_table(relative)
         if missing := [name for name in names if name not in table.column_names]:
-            raise PipelineError(f"{relative} of {self.run.directory.path} lacks {missing[0]}")
+            raise PipelineError(f"{relative} of {self.run.directory} lacks {missing[0]}")
         return [table.column(name).to_numpy() for name in names]
 
     @property
@@ -104,14 +103,14 @@ class Sweep:
         return tuple(dict.fromkeys(sae.layer for sae in self.of(model)))
 
 
-def join(paths: Sequence[Path]) -> Sweep:
-    """The sweep of the runs at `paths`.
+def join(places: Sequence[RunPlace]) -> Sweep:
+    """The sweep of the runs at `places`.
 
     Raises `PipelineError` if one is no run or has no features yet, if two of them hold the same
     SAE, or if their numbers could not stand in one table.
     """
-    folders = dict.fromkeys(run for path in paths for run in runs_in(Path(path).resolve()))
-    runs = _named([_read(folder) for folder in folders])
+    found = {str(run): run for place in places for run in runs_in(place)}
+    runs = _named([_read(directory) for directory in found.values()])
     for other in runs[1:]:
         _refuse_different(runs[0], other)
     models = list(dict.fromkeys(run.model for run in runs))
@@ -121,21 +120,22 @@ def join(paths: Sequence[Path]) -> Sweep:
     return Sweep(tuple(runs), tuple(saes))
 
 
-def runs_in(path: Path) -> list[Path]:
-    """The run at `path`, or the runs in its subfolders, as a config with [sweep] makes them, in
+def runs_in(place: RunPlace) -> list[RunDirectory]:
+    """The run at `place`, or the runs in its subfolders, as a config with [sweep] makes them, in
     the order in which they were begun."""
-    if RunDirectory(path).begun:
-        return [path]
-    found = sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
-    begun = {run: str(RunDirectory(run).description().get("created_at", "")) for run in found}
-    return sorted(found, key=lambda run: begun[run]) or [path]
+    directory = opened(place)
+    if directory.begun:
+        return [directory]
+    inside = (directory.within(name) for name in directory.files.names())
+    found = [run for run in inside if run.begun]
+    begun = {str(run): str(run.description().get("created_at", "")) for run in found}
+    return sorted(found, key=lambda run: begun[str(run)]) or [directory]
 
 
-def _read(path: Path) -> Run:
-    directory = RunDirectory(path)
+def _read(directory: RunDirectory) -> Run:
     described = directory.description("config", "key")
     if not directory.is_done("features"):
-        raise PipelineError(f"stage features of {directory.path} is not done: no features to count")
+        raise PipelineError(f"stage features of {directory} is not done: no features to count")
     return Run(
         directory=directory,
         model=_model(described["config"]),
@@ -183,14 +183,14 @@ def _refuse_different(one: Run, other: Run) -> None:
     """Raise `PipelineError` naming what makes the numbers of two runs incomparable."""
     if one.corpus != other.corpus:
         raise PipelineError(
-            f"{one.directory.path} and {other.directory.path} have different corpora; "
+            f"{one.directory} and {other.directory} have different corpora; "
             "runs that are joined must share one"
         )
     for section, meaning in SHARED.items():
         ours, theirs = (_section(run, section) for run in (one, other))
         if differing := sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key)):
             raise PipelineError(
-                f"{one.directory.path} and {other.directory.path} differ in {meaning} "
+                f"{one.directory} and {other.directory} differ in {meaning} "
                 f"([{section}] {', '.join(differing)}); runs that are joined must share it"
             )
 
@@ -217,6 +217,6 @@ def _refuse_twice(saes: Sequence[Sae]) -> None:
         first = seen.setdefault((sae.model, sae.place), sae)
         if first is not sae:
             raise PipelineError(
-                f"{sae.name} of {sae.model} is in {first.run.directory.path} and in "
-                f"{sae.run.directory.path}: a table has one number for it, so give one of them"
+                f"{sae.name} of {sae.model} is in {first.run.directory} and in "
+                f"{sae.run.directory}: a table has one number for it, so give one of them"
             )

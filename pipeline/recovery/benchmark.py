@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from pipeline.recovery.probe import probes
 from pipeline.recovery.stability import Stability, other_seeds, stability
 from pipeline.recovery.stored import read_back
 from pipeline.recovery.table import ENOUGH_TRACKS, FOUND, recover
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 
 RESULT = "recovery/benchmark.json"
 RESAMPLES = 10_000
@@ -86,18 +85,18 @@ class Benchmark:
     stability: tuple[Stability, ...]
 
 
-def benchmark(path: Path, *, progress: Progress, device: str | None = None) -> Benchmark:
-    """The benchmark of the run at `path`; computed once on `device`, then read.
+def benchmark(place: RunPlace, *, progress: Progress, device: str | None = None) -> Benchmark:
+    """The benchmark of the run at `place`; computed once on `device`, then read.
 
     Raises `PipelineError` as `recover` does.
     """
-    directory = RunDirectory(path)
+    directory = opened(place)
     config = config_from_dict(directory.description("config")["config"])
     if config.subject.control != "none":
         raise PipelineError(
-            f"{directory.path} is a control itself ({config.subject.control}): no benchmark"
+            f"{directory} is a control itself ({config.subject.control}): no benchmark"
         )
-    recover(path, control=True, probe=True, progress=progress, device=device)
+    recover(place, control=True, probe=True, progress=progress, device=device)
     if directory.is_done("benchmark"):
         made_of = directory.summary("benchmark").get("made_of")
         if made_of == _made_of(directory):
@@ -123,7 +122,7 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     concepts = [c for c in planted_concepts(directory) if _counted(c)]
     if not concepts:
         raise PipelineError(
-            f"no concept of {directory.path} has {ENOUGH_TRACKS} test tracks with it and as many "
+            f"no concept of {directory} has {ENOUGH_TRACKS} test tracks with it and as many "
             "without: nothing can be graded"
         )
     # 2) The best detector of each concept among the features, and among each control's candidates.
@@ -143,7 +142,7 @@ def _compute(directory: RunDirectory, config: RunConfig, progress: Progress) -> 
     division = divide(directory, concepts, threshold=FOUND)
     if config.sae.checkpoint:
         raise PipelineError(
-            f"{directory.path}: its SAE was trained elsewhere ([sae] checkpoint); the benchmark "
+            f"{directory}: its SAE was trained elsewhere ([sae] checkpoint); the benchmark "
             "compares with SAEs trained in the same way, which cannot be made here"
         )
     seeds = other_seeds(config.sae.seed)
@@ -169,7 +168,7 @@ def _controls(
 ) -> Iterator[tuple[str, Candidates, str]]:
     """Every control's name, candidates and settings; a control that needs dictionaries has its own,
     trained in the same way."""
-    decoder = RunDirectory(directory.path_of(RANDOM_DECODER))
+    decoder = directory.within(RANDOM_DECODER)
     yield "random decoder", *_best(decoder, concepts, "; its block among the features' own")
     for kind, candidates in untrained(directory, seed=config.sae.seed, progress=progress).items():
         yield kind, candidates, UNTRAINED_SETTINGS[kind]

@@ -50,7 +50,7 @@ def standin(
 def _run(
     directory: RunDirectory, config: RunConfig, folder: str, progress: Progress
 ) -> RunDirectory:
-    out = directory.path_of(folder)
+    out = directory.within(folder)
     _share_corpus(directory, prepare(config, out))
     return execute(config, out, progress=progress, until="features")
 

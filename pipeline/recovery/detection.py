@@ -132,7 +132,7 @@ def latents(
         here = Candidates.split(directory, summaries.tracks, names, mean)
         found = here if found is None else found.joined_with(here)
     if found is None or not found.names:
-        raise PipelineError(f"no latent of {directory.path} fires on any train track")
+        raise PipelineError(f"no latent of {directory} fires on any train track")
     return found
 
 

@@ -9,7 +9,6 @@ architecture and the codec contribute).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from pipeline.config import RunConfig, config_from_dict
 from pipeline.corpus.planted import planted_concepts
@@ -20,7 +19,7 @@ from pipeline.recovery.controls import RANDOM_DECODER, random_decoder
 from pipeline.recovery.detection import BestCandidate, detections
 from pipeline.recovery.probe import Probe, probes
 from pipeline.recovery.stored import read_back
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 
 RESULT = "recovery/recovery.json"
 ENOUGH_TRACKS = 20
@@ -65,17 +64,18 @@ class Recovery:
 
 
 def recover(
-    path: Path, *, control: bool, probe: bool, progress: Progress, device: str | None = None
+    place: RunPlace, *, control: bool, probe: bool, progress: Progress, device: str | None = None
 ) -> Recovery:
-    """The recovery table of the run at `path`; computed once on `device`, later read from its file.
+    """The recovery table of the run at `place`; computed once on `device`, later read
+    from its file.
 
     Raises `PipelineError` if there is no run, its stage `features` is not done, or its corpus
     has no planted concepts.
     """
-    directory = RunDirectory(path)
+    directory = opened(place)
     run = directory.description("config")
     if not directory.is_done("features"):
-        raise PipelineError(f"{directory.path}: stage features is not done; run it first")
+        raise PipelineError(f"{directory}: stage features is not done; run it first")
     config = config_from_dict(run["config"])
     control = control and config.subject.control == "none"
     cached = _cached(directory, control=control, probe=probe)
@@ -105,7 +105,7 @@ def _cached(directory: RunDirectory, *, control: bool, probe: bool) -> Recovery 
 
 def _made_of(directory: RunDirectory) -> dict[str, str]:
     """Hashes of what the table is computed from, in the run and in its control."""
-    control = RunDirectory(directory.path_of(RANDOM_DECODER))
+    control = directory.within(RANDOM_DECODER)
     stages = ("corpus", "activations", "features")
     return {"run": directory.digest(*stages), "control": control.digest(*stages)}
 

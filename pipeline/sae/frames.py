@@ -162,7 +162,7 @@ class TrackReader:
         self._directory = directory
         self._places: dict[str, tuple[str, int, ShardFacts]] = {}
         for path in shard_paths(directory, stored.facts.hookpoint):
-            if directory.computed is None and not directory.path_of(path).is_file():
+            if directory.computed is None and not directory.has(path):
                 raise PipelineError(f"{path} is missing: the run's activations were removed")
             facts = ShardFacts.from_metadata(directory.read_metadata(path))
             _refuse_foreign(stored, facts)

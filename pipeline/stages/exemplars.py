@@ -48,12 +48,12 @@ def of_sae(
     chosen = choose(directory, name, tracks, config)
     used = sorted({row.track for rows in chosen.values() for row in rows})
     progress.start(f"exemplars {name}", len(used), "clip")
-    clips = {}
+    clips, saes = {}, directory.sae_names()
     cut = partial(_cut, config.corpus.folder(), known)
     excerpts = map_in_threads(cut, (tracks[track] for track in used), config.machine.workers)
     for track, data in zip(used, excerpts, strict=True):
         clips[track] = hashlib.sha256(data).hexdigest()
-        twins = (directory.path_of(_path(sae, clips[track])) for sae in directory.sae_names())
+        twins = (directory.files.target(_path(sae, clips[track])) for sae in saes)
         known[track] = writer.write_shared(_path(name, clips[track]), data, twins)
         progress.advance()
     progress.finish()

@@ -91,7 +91,7 @@ def _of_saes(
         stored.sae.to(config.machine.device)
     statistics = make_columns(
         config, directory, saes, writer, validation,
-        everything=directory.path_of("concepts.json").is_file(), advance=advance,
+        everything=directory.has("concepts.json"), advance=advance,
     )  # fmt: skip
     counts = {}
     for stored in saes:

@@ -69,7 +69,7 @@ def quality(
     cannot be read.
     """
     if not directory.is_done("sae"):
-        raise PipelineError(f"{directory.path}: stage sae is not done; run it first")
+        raise PipelineError(f"{directory}: stage sae is not done; run it first")
     config = on_device(
         config_from_dict(directory.description("config")["config"]), device, progress
     )

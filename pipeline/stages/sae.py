@@ -199,4 +199,4 @@ def _any_shard(directory: RunDirectory, hookpoint: str) -> ShardFacts:
     """Metadata of a hookpoint's first activation file; they are the same in all its files."""
     for path in shard_paths(directory, hookpoint):
         return ShardFacts.from_metadata(directory.read_metadata(path))
-    raise PipelineError(f"no activations of {hookpoint} in {directory.path}")
+    raise PipelineError(f"no activations of {hookpoint} in {directory}")

@@ -46,11 +46,11 @@ def steer(
     Raises `PipelineError` if the run has no exemplars or its subject has changed.
     """
     if not directory.is_done("exemplars"):
-        raise PipelineError(f"{directory.path}: stage exemplars is not done; run it first")
+        raise PipelineError(f"{directory}: stage exemplars is not done; run it first")
     run = config_from_dict(directory.description("config")["config"])
     if run.subject.control in STANDINS:
         raise PipelineError(
-            f"{directory.path} reads a control ({run.subject.control}), which cannot generate music"
+            f"{directory} reads a control ({run.subject.control}), which cannot generate music"
         )
     run = on_device(run, device, progress)
     with directory.lock(), directory.writer("steering") as writer, torch_threads(run.machine):

@@ -94,11 +94,11 @@ def evaluate(
     CLAP is missing, or the config names what does not exist.
     """
     if not directory.is_done("exemplars"):
-        raise PipelineError(f"{directory.path}: stage exemplars is not done; run it first")
+        raise PipelineError(f"{directory}: stage exemplars is not done; run it first")
     run = on_device(config_from_dict(directory.description("config")["config"]), device, progress)
     if run.subject.control in STANDINS:
         raise PipelineError(
-            f"{directory.path} reads a control ({run.subject.control}), which cannot generate music"
+            f"{directory} reads a control ({run.subject.control}), which cannot generate music"
         )
     names = _chosen_saes(config, directory)
     for name in config.interventions:
@@ -134,9 +134,7 @@ def _chosen_saes(config: EvaluationConfig, directory: RunDirectory) -> Sequence[
     known = directory.sae_names()
     unknown = [name for name in config.saes if name not in known]
     if unknown:
-        raise PipelineError(
-            f"{directory.path} has no SAE {unknown[0]!r}; it has: {', '.join(known)}"
-        )
+        raise PipelineError(f"{directory} has no SAE {unknown[0]!r}; it has: {', '.join(known)}")
     return config.saes or known
 
 
@@ -145,7 +143,7 @@ def _loaded(
 ) -> _Tools:
     clap = backends.load(run.clap)
     subject = load_subject(run.subject, device=run.machine.device)
-    has_truth = directory.path_of("concepts.json").is_file()
+    has_truth = directory.has("concepts.json")
     concepts = planted_concepts(directory) if has_truth else []
     stamp = evaluation.stamp_of(
         directory, subject.facts.fingerprint, backends.fingerprint(run.clap), config.seconds

@@ -74,9 +74,11 @@ def labels_of(directory: RunDirectory, name: str, method: str) -> dict[str, str]
     Raises `PipelineError` if `method` is given and wrote none.
     """
     written = [
-        path.stem
-        for path in sorted(directory.path_of(f"labels/{name}").glob("*.parquet"))
-        if path.stem != CONTROL_METHOD
+        method
+        for file in directory.names(f"labels/{name}")
+        if file.endswith(".parquet")
+        for method in [file.removesuffix(".parquet")]
+        if method != CONTROL_METHOD
     ]
     if method and method not in written:
         raise PipelineError(

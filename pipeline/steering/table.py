@@ -242,14 +242,14 @@ def _finite(value: float) -> float | None:
 
 def table_two(directory: RunDirectory) -> list[ImprovedRecord]:
     """Table 2 of a run, one row per SAE and intervention; empty if it was not evaluated."""
-    if not directory.path_of(TABLE_2).is_file():
+    if not directory.has(TABLE_2):
         return []
     return records_from(ImprovedRecord, directory.read_table(TABLE_2))
 
 
 def mean_slopes(directory: RunDirectory) -> list[MeanSlopeRecord]:
     """Mean slopes of a run, per SAE, intervention and measure; empty if it was not evaluated."""
-    if not directory.path_of(SLOPES).is_file():
+    if not directory.has(SLOPES):
         return []
     return records_from(MeanSlopeRecord, directory.read_table(SLOPES))
 

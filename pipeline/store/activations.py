@@ -104,7 +104,7 @@ def shard_paths(directory: RunDirectory, hookpoint: str) -> list[str]:
     if PLAN in files:
         if directory.computed is None:
             raise PipelineError(
-                f"the activations of {directory.path} are not stored: continue the run with "
+                f"the activations of {directory} are not stored: continue the run with "
                 "--online; other commands cannot read them"
             )
         return [shard_path(hookpoint, int(number)) for number in sorted(planned(directory) or {})]

@@ -7,7 +7,6 @@ shapes that are checked here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
@@ -18,7 +17,7 @@ DESCRIBED: Mapping[str, type] = {
 """The parts of `run.json` that code reads back, and their types."""
 
 
-def checked_description(found: Any, path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
+def checked_description(found: Any, path: str, needed: tuple[str, ...]) -> dict[str, Any]:
     """`found`, the contents of `run.json`; raises `PipelineError` if it lacks a needed part."""
     if not isinstance(found, dict):
         raise PipelineError(f"{path} is damaged: it is not a JSON object")
@@ -30,7 +29,7 @@ def checked_description(found: Any, path: Path, needed: tuple[str, ...]) -> dict
     return found
 
 
-def checked_manifest(found: Any, path: Path) -> dict[str, Any]:
+def checked_manifest(found: Any, path: str) -> dict[str, Any]:
     """`found`, the contents of `manifest.json`; raises `PipelineError` if a stage lacks its files,
     seconds or summary."""
     stages = found.get("stages") if isinstance(found, dict) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -20,6 +20,9 @@ SAFETENSORS_DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16",
     "int64": "I64", "int32": "I32", "int16": "I16", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
+
+MOST_HEADER = 100_000_000
+"""Bytes; the safetensors library refuses longer headers too."""
 
 
 class OnDisk(NamedTuple):
@@ -74,6 +77,17 @@ def _write_tensor(stream: BinaryIO, tensor: np.ndarray | OnDisk) -> None:
     else:
         # A view, where `tobytes` would need the memory of a second array.
         stream.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+
+
+def metadata_of(name: str, part: Callable[[int, int], bytes]) -> dict[str, str]:
+    """Metadata of a file of which `part` gives the bytes from a place to before another."""
+    length = int.from_bytes(part(0, 8), "little")
+    try:
+        header = json.loads(part(8, 8 + min(length, MOST_HEADER)))
+        found: dict[str, str] = header.get("__metadata__", {})
+    except (ValueError, AttributeError) as error:
+        raise PipelineError(f"{name} cannot be read as safetensors: {error}") from error
+    return found
 
 
 class TensorFile:

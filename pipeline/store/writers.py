@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.errors import PipelineError
 from pipeline.files.hashing import sha256_of
+from pipeline.store.files import Files, flush_to_disk
 from pipeline.store.safetensors import Tensors, all_tensors, write_safetensors
 
 if TYPE_CHECKING:
@@ -60,11 +61,8 @@ class Place(Protocol):
     """What a writer needs of the run directory that it writes into."""
 
     @property
-    def path(self) -> Path:
-        """The directory."""
-
-    def path_of(self, relative: str) -> Path:
-        """Absolute path of a file of the run; raises `PipelineError` if it leads outside."""
+    def files(self) -> Files:
+        """The files."""
 
     def manifest(self) -> dict[str, Any]:
         """The manifest as it is now."""
@@ -77,7 +75,8 @@ class Writer(ABC):
         self.directory = directory
         self.stage = stage
         self._files: dict[str, str] = {}
-        self._partial = directory.path / PARTIAL / stage
+        self._store = directory.files
+        self._partial = self._store.path / PARTIAL / stage
 
     def __enter__(self) -> Self:
         self._started = time.time()
@@ -99,7 +98,7 @@ class Writer(ABC):
 
     def write_file(self, relative: str, write: Callable[[Path], None]) -> Path:
         """Let `write` fill a temporary path, rename it to `relative`, and return the new path."""
-        final = self.directory.path_of(relative)
+        final = self._store.target(relative)
         # Keep the suffix last: soundfile and others choose the format by it.
         temporary = self._partial / f"{len(self._files):06d}-{final.name}"
         write(temporary)
@@ -107,6 +106,7 @@ class Writer(ABC):
         self._files[relative] = sha256_of(temporary)
         final.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, final)
+        self._store.send(relative, self._files[relative])
         return final
 
     def write_bytes(self, relative: str, data: bytes) -> Path:
@@ -194,7 +194,7 @@ class StageWriter(Writer):
 
     def keep(self, relative: str) -> Path:
         """Record a file that already exists, complete, as one of this stage's files."""
-        path = self.directory.path_of(relative)
+        path = self._store.target(relative)
         self._files[relative] = sha256_of(path)
         return path
 
@@ -212,7 +212,7 @@ class StageWriter(Writer):
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "summary": self.summary,
         }
-        write_json_atomically(self.directory.path / MANIFEST_FILE, manifest)
+        self._store.replace(MANIFEST_FILE, json_bytes(manifest))
 
     def _seconds(self) -> float:
         """Time in which somebody worked on the stage, pieces made at once counted once."""
@@ -250,9 +250,7 @@ class PieceWriter(Writer):
         piece = Piece(
             self.piece, self._key, self._files, self.facts, self._started, time.time()
         )  # fmt: skip
-        final = record_path(self.directory.path / SCRATCH / self.stage, self.piece)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(final, json_bytes(asdict(piece)), self._partial / "record")
+        self._store.replace(record_path(self.stage, self.piece), json_bytes(asdict(piece)))
 
 
 class Scratch:
@@ -262,81 +260,87 @@ class Scratch:
     find what is left here: whoever loads must check that it belongs to the work at hand.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, files: Files, stage: str) -> None:
+        self._files, self._stage = files, stage
+        self._folder = f"{SCRATCH}/{stage}"
 
     def save(
         self, name: str, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     ) -> None:
         """Replace the file `name`."""
-        final = self._path(name)
+        final = self._files.target(self._path(name))
         final.parent.mkdir(parents=True, exist_ok=True)
         # What a killed process left may be gigabytes. One that was only taken for dead may still be
         # writing: it must find its file gone, and never write into this one's.
-        for left in self._folder.glob(f"{glob.escape(name)}.*.partial"):
+        for left in final.parent.glob(f"{glob.escape(name)}.*.partial"):
             left.unlink(missing_ok=True)
-        temporary = self._folder / f"{name}.{uuid.uuid4().hex}.partial"
+        temporary = final.with_name(f"{name}.{uuid.uuid4().hex}.partial")
         # One tensor at a time: a snapshot of a large SAE has gigabytes.
         with temporary.open("wb") as stream:
             write_safetensors(stream, tensors, metadata)
         with suppress(FileNotFoundError):  # removed as above, by whoever saves this file too
             flush_to_disk(temporary)
             os.replace(temporary, final)
+            self._files.send(self._path(name))
 
     def load(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
         """Tensors and metadata of the file `name`; None if there is none that can be read."""
+        path = self._files.find(self._path(name), _unlisted)
         try:
-            return all_tensors(self._path(name))
+            return all_tensors(path)
         except PipelineError:
             return None
 
     def piece(self, name: str, key: str) -> Piece | None:
         """The record of a finished piece; None if there is none with this key."""
-        found = _record(record_path(self._folder, name))
+        found = self._record(record_path(self._stage, name))
         return found if found is not None and found.key == key else None
 
     def pieces(self) -> list[Piece]:
         """The records of all finished pieces, whatever their key."""
-        records = (_record(path) for path in self._folder.glob("*.json"))
+        names = [name for name in self._files.names(self._folder) if name.endswith(".json")]
+        records = (self._record(f"{self._folder}/{name}") for name in names)
         return [record for record in records if record is not None]
 
     def drop(self, piece: str) -> None:
         """Remove the record of a piece, which is then made again."""
-        record_path(self._folder, piece).unlink(missing_ok=True)
+        self._files.remove(record_path(self._stage, piece))
 
     def save_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep what was computed once for all pieces of the stage."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_json_atomically(self._folder / PLAN, plan)
+        self._files.replace(f"{self._folder}/{PLAN}", json_bytes(plan))
 
     def plan(self, key: str) -> dict[str, Any] | None:
         """What `save_plan` kept with this `key` in it; None if there is nothing of it."""
         try:
-            found: dict[str, Any] = json.loads((self._folder / PLAN).read_bytes())
-        except (OSError, ValueError):
+            found: dict[str, Any] = json.loads(self._files.read(f"{self._folder}/{PLAN}") or b"")
+        except ValueError:
             return None
         return found if found.get("key") == key else None
 
     def clear(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._files.remove_folder(self._folder)
         with suppress(OSError):  # not empty, or never made
-            self._folder.parent.rmdir()
+            self._files.target(SCRATCH).rmdir()
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.safetensors"
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}.safetensors"
+
+    def _record(self, relative: str) -> Piece | None:
+        try:
+            return Piece(**json.loads(self._files.read(relative) or b""))
+        except (ValueError, TypeError):  # TypeError: another version's fields
+            return None
 
 
-def record_path(folder: Path, piece: str) -> Path:
-    """The file of a piece's record in a stage's scratch folder."""
-    return folder / f"{piece}.json"
+def record_path(stage: str, piece: str) -> str:
+    """The file of a piece's record in a run directory."""
+    return f"{SCRATCH}/{stage}/{piece}.json"
 
 
-def _record(path: Path) -> Piece | None:
-    try:
-        return Piece(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):  # TypeError: another version's fields
-        return None
+def _unlisted(relative: str, *, fresh: bool) -> None:
+    """Scratch files are in no manifest."""
 
 
 def json_bytes(value: Any) -> bytes:
@@ -344,23 +348,3 @@ def json_bytes(value: Any) -> bytes:
     # A lone surrogate, which JSON can escape but UTF-8 cannot hold, stays escaped.
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     return text.encode(errors="backslashreplace")
-
-
-def write_json_atomically(path: Path, value: Any) -> None:
-    """Replace a JSON file as a whole."""
-    # Not the process's number, which may be the same in two containers with one folder.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    write_atomically(path, json_bytes(value), temporary)
-
-
-def write_atomically(path: Path, data: bytes, temporary: Path) -> None:
-    """Replace a file as a whole, by way of a temporary path in the same file system."""
-    temporary.write_bytes(data)
-    flush_to_disk(temporary)
-    os.replace(temporary, path)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Flush a file to disk before a rename or a manifest refers to it."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

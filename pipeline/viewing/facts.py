@@ -193,7 +193,7 @@ def steered(directory: RunDirectory, sae: str, feature: str) -> list[SteeringRec
     """The clips that `python -m pipeline steer` made with the feature turned up, sorted by prompt,
     seed and α; empty if it was not steered. Those of its rivals and controls are left out."""
     relative = f"steering/{sae}.parquet"
-    if not directory.path_of(relative).is_file():
+    if not directory.has(relative):
         return []
     table = directory.read_table(relative)
     rows = records_from(SteeringRecord, table)

@@ -8,13 +8,12 @@ the same way, so that simultaneous calls cannot exceed the budget together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import GeminiConfig, RunConfig, config_from_dict
 from pipeline.labelers.gemini.questions import GAP_SECONDS, Question, prompt_of
 from pipeline.store.ledger import Ledger
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 
 LEDGER = "labels/gemini-ledger.jsonl"
 """Path in the run directory. It is not in the manifest, since it grows while the stage runs."""
@@ -145,13 +144,13 @@ def spending_of(config: GeminiConfig, directory: RunDirectory) -> Spending:
     return Spending(config, key, own=config.ledger is None)
 
 
-def spent(run_dir: Path) -> float:
-    """US dollars that the run in `run_dir` has spent on Gemini, for all SAEs and methods, including
+def spent(place: RunPlace) -> float:
+    """US dollars that the run at `place` has spent on Gemini, for all SAEs and methods, including
     calls with an unknown outcome; 0 for a run that asked nothing.
 
     Raises `PipelineError` if there is no run or its config cannot be read.
     """
-    directory = RunDirectory(run_dir)
+    directory = opened(place)
     config = config_from_dict(directory.description("config")["config"]).gemini
     counted = spending_of(config, directory)
     for entry in ledger_of(config, directory).entries():
