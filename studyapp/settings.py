@@ -9,7 +9,8 @@ accounts `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `E
 `EARWITNESS_TOKEN_DAYS`, `EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`; for studies
 `EARWITNESS_PASSAGES_PER_ADDRESS`, `PROLIFIC_API`, `PROLIFIC_TOKEN` and `PROLIFIC_WEBHOOK_SECRET`;
 for runs `EARWITNESS_CORPORA`, `EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`,
-`EARWITNESS_GEMINI_MODELS` and `EARWITNESS_RUNS_PER_PROJECT`; for operation
+`EARWITNESS_GEMINI_MODELS`, `EARWITNESS_RUNS_PER_PROJECT`, `EARWITNESS_REMOTE` and
+`EARWITNESS_ELSEWHERE`; for operation
 `EARWITNESS_METRICS_TOKEN` and `EARWITNESS_LOGS`. Read elsewhere: `EARWITNESS_UMASK`
 (`core/umask.py`).
 """
@@ -337,6 +338,11 @@ def _prices(name: str) -> dict[str, tuple[float, float, float]]:
     return found
 
 
+REMOTE = env.str("EARWITNESS_REMOTE", default="")
+"""The store for the files of new runs, such as `s3://BUCKET/PREFIX`. Empty: the data folder."""
+ELSEWHERE = env.bool("EARWITNESS_ELSEWHERE", default=False)
+"""Whether this worker has a data folder of its own, and not the site's: it only takes runs whose
+files are in a store."""
 CORPORA = _folders("EARWITNESS_CORPORA", DATA / "corpora")
 """Folders whose subfolders are corpora that any researcher may choose for a run."""
 MODELS = _folders("EARWITNESS_MODELS", DATA / "models")

@@ -18,6 +18,7 @@ from studyapp.features.selectors import features as selectors
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Feature, FeatureView, Job, Run
+from studyapp.runs.services import folders
 
 KIND = "feature_view"
 QUEUE = Job.Queue.CPU
@@ -71,7 +72,7 @@ def steering_made(run: Run, sae: str) -> float:
 
 def steered_sound(run: Run, sae: str, clip: str) -> Path:
     """Return the path of a clip from the run's steering, by its hash."""
-    return _steering(run) / sae / "clips" / f"{clip}.flac"
+    return folders.file_of(run, f"steering/{sae}/clips/{clip}.flac")
 
 
 def is_current(feature: Feature, view: FeatureView) -> bool:

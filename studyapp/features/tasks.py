@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 def work(lease: jobs.JobLease) -> bool:
     """Make the view of the job's feature."""
     from pipeline.errors import PipelineError
-    from pipeline.store.run_directory import RunDirectory
     from pipeline.viewing.facts import SaeReader, steered
 
     feature = Feature.objects.select_related("run").filter(pk=lease.job.target).first()
     if feature is None:
         raise jobs.WorkError("the feature no longer exists")
-    reader = SaeReader(RunDirectory(folders.directory_of(run=feature.run)), feature.sae)
+    reader = SaeReader(folders.run_directory(feature.run), feature.sae)
     clips = {e.clip.track: e.clip for e in feature.exemplars.select_related("clip")}
     made = views.steering_made(feature.run, feature.sae)
     try:
@@ -36,7 +35,7 @@ def work(lease: jobs.JobLease) -> bool:
         raise jobs.WorkError(str(error)) from error
     notes: list[str] = []
     for clip in clips.values():
-        path = folders.directory_of(run=feature.run) / clip.path
+        path = folders.file_of(feature.run, clip.path)
         _draw(path, views.picture(feature.run, clip.sha256), notes)
     for row in facts.quantiles:
         if row.track not in clips:

@@ -54,6 +54,9 @@ class Run(models.Model):
     directory = models.CharField(max_length=500, unique=True)
     """Path of the run directory, absolute or relative to `EARWITNESS_DATA`. A run made here has its
     own, `runs/UUID`, which does not depend on its name."""
+    remote = models.CharField(max_length=500, blank=True)
+    """The URL of the store that has the run's files; the directory then holds copies. Empty: the
+    directory has them."""
     config = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.NEW)
     error = models.TextField(blank=True)

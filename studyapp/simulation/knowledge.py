@@ -7,7 +7,7 @@ from typing import Any
 
 from studyapp.core.text_files import decoded
 from studyapp.models import Study
-from studyapp.runs.services.folders import directory_of
+from studyapp.runs.services.folders import file_of
 from studyapp.simulation import selectors as rows
 from studyapp.simulation.check_listener import CheckSound
 from studyapp.simulation.listener import ListenerModel
@@ -38,7 +38,7 @@ def knowledge_of(study: Study) -> Knowledge:
 
 def vocabulary_of(study: Study) -> Vocabulary:
     """What names mean, from the concepts of the study's runs; a run without concepts adds none."""
-    concepts = [c for run in rows.runs(study) for c in _concepts(directory_of(run=run))]
+    concepts = [c for run in rows.runs(study) for c in _concepts(file_of(run, "concepts.json"))]
     return Vocabulary(concepts)
 
 
@@ -61,9 +61,9 @@ def true_difference(study: Study, model: ListenerModel) -> float:
     return first - second
 
 
-def _concepts(directory: Path) -> list[dict[str, Any]]:
+def _concepts(path: Path) -> list[dict[str, Any]]:
     try:
-        text = decoded((directory / "concepts.json").read_bytes())
+        text = decoded(path.read_bytes())
     except FileNotFoundError:
         return []
     concepts: list[dict[str, Any]] = json.loads(text)["concepts"]

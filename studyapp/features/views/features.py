@@ -125,7 +125,7 @@ def clip_audio(request: HttpRequest, pk: int, sha256: str) -> HttpResponse:
     clip = selectors.clip_of(pk, sha256)
     if clip is None:
         raise Http404
-    return send(request, folders.directory_of(run=clip.run) / clip.path, "audio/flac")
+    return send(request, folders.file_of(clip.run, clip.path), "audio/flac")
 
 
 @require_safe

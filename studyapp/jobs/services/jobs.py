@@ -23,6 +23,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import (
     IntegrityError,
     close_old_connections,
@@ -34,7 +35,7 @@ from django.db.models.functions import Now
 
 from studyapp.jobs.services import outages, processes
 from studyapp.jobs.services.notifications import notify_workers
-from studyapp.models import Job
+from studyapp.models import Job, Run
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,10 @@ MAX_LOSSES = 3
 MAX_PAUSE = timedelta(minutes=1)
 PIECES_PAUSE = timedelta(minutes=10)
 """A job whose pieces are under way looks again after this long; the last piece wakes it before."""
+
+
+MADE_ANYWHERE = ("run", "run_piece")
+"""Kinds of jobs that need nothing of the site's data folder if the run's files are in a store."""
 
 
 class WorkError(Exception):
@@ -146,10 +151,14 @@ def claim_sibling(lease: JobLease) -> JobLease | None:
 
 
 def _due(queue: str | None = None) -> QuerySet[Job]:
-    """Jobs that may be claimed now, the oldest first, and pieces of jobs after all others."""
+    """Jobs that this process may claim now, the oldest first, and pieces of jobs after all
+    others."""
     due = Job.objects.filter(state=Job.State.WAITING)
     due = due.order_by(F("parent").asc(nulls_first=True), "pk")
     due = due.filter(Q(not_before=None) | Q(not_before__lte=Now()))
+    if settings.ELSEWHERE:
+        stored = Run.objects.exclude(remote="").values("pk")
+        due = due.filter(kind__in=MADE_ANYWHERE, target__in=stored)
     return due if queue is None else due.filter(queue=queue)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from studyapp.models import Run, StageRecord
+from studyapp.runs.services.folders import run_directory
 
 REMOTE_METHODS = frozenset({"gemini"})
 """Labelers that call a remote service: their stage goes to the queue `api`."""
@@ -40,10 +41,9 @@ def ceiling(run: Run) -> float:
 def spent(run: Run) -> float:
     """Return the dollars in a run's ledger; 0 for a run that has not started."""
     from pipeline.labelers.gemini import costs
-    from pipeline.store.run_directory import RunDirectory
 
-    directory = settings.DATA / run.directory
-    return costs.spent(directory) if RunDirectory(directory).begun else 0.0
+    directory = run_directory(run)
+    return costs.spent(directory) if directory.begun else 0.0
 
 
 def run_in_progress(run: Run) -> Run | None:

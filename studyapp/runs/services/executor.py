@@ -16,7 +16,7 @@ from studyapp.models import Job, Project, Run, StageRecord
 from studyapp.runs.services import budget, findings, index, lifecycle, pieces, policy, stages
 from studyapp.runs.services import progress as run_progress
 from studyapp.runs.services.configs import refusals, validated
-from studyapp.runs.services.folders import directory_of, run_directory
+from studyapp.runs.services.folders import fetch, run_directory
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -83,6 +83,8 @@ def index_run(*, run: Run, lease: jobs.JobLease | None = None) -> int:
     has lost it writes nothing. Raises `PipelineError` if a file cannot be read.
     """
     directory = run_directory(run)
+    if run.remote and not settings.ELSEWHERE:
+        fetch(directory, "exemplars")
     identifier = directory.description("key")["key"][:12]
     findings.fill(run=run, files=directory)  # Where a worker died before it stored them.
     with transaction.atomic():
@@ -122,7 +124,7 @@ def _execute_stages(run: Run, lease: jobs.JobLease) -> str | None:
     """
     from pipeline.run import STAGES, execute_stage, prepare
 
-    out, executed = directory_of(run=run), False
+    out, executed = run_directory(run, partial(outages.with_retries, lease.check)), False
     for stage in STAGES:
         record = run.stages.get(stage=stage)
         if record.state == StageRecord.State.DONE:

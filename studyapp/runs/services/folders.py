@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,15 @@ from django.conf import settings
 
 from studyapp.core.errors import RunError
 from studyapp.models import Run
+from studyapp.runs.services.configs import refusals
 
 if TYPE_CHECKING:
     from pipeline.store.run_directory import RunDirectory
+
+
+logger = logging.getLogger(__name__)
+
+FETCHED_AT_ONCE = 8
 
 
 def directory_of(*, run: Run) -> Path:
@@ -21,11 +29,51 @@ def directory_of(*, run: Run) -> Path:
     return Path(settings.DATA) / run.directory
 
 
-def run_directory(run: Run) -> RunDirectory:
-    """Return the pipeline's object for the run's files."""
+def run_directory(run: Run, fence: Callable[[], None] | None = None) -> RunDirectory:
+    """Return the pipeline's object for the run's files.
+
+    A job that writes gives its `fence`, which raises if another worker has taken it over.
+    """
+    from pipeline.store.files import RemoteFiles
+    from pipeline.store.remote import Remote
     from pipeline.store.run_directory import RunDirectory
 
-    return RunDirectory(directory_of(run=run))
+    path = directory_of(run=run)
+    return RunDirectory(RemoteFiles(path, Remote(run.remote), fence) if run.remote else path)
+
+
+def file_of(run: Run, relative: str) -> Path:
+    """Return the path of a file of the run, which need not exist; copied here if it is in a store
+    only."""
+    path = directory_of(run=run) / relative
+    if run.remote and not path.is_file():
+        from pipeline.errors import PipelineError
+
+        try:
+            return run_directory(run).path_of(relative)
+        except PipelineError as error:
+            logger.warning("%s of run %s: %s", relative, run.name, error)
+    return path
+
+
+def fetch(files: RunDirectory, stage: str) -> None:
+    """Copy the files of a finished stage here, so that no page waits for them."""
+    listed = files.manifest()["stages"][stage]["files"]
+    with ThreadPoolExecutor(FETCHED_AT_ONCE) as fetchers:
+        list(fetchers.map(files.path_of, listed))
+
+
+def new_remote(directory: str) -> str:
+    """Return the URL for a new run's files, empty if they are not kept in a store.
+
+    Raises `RunError` if `EARWITNESS_REMOTE` holds a password.
+    """
+    if not settings.REMOTE:
+        return ""
+    from pipeline.store.remote import Remote
+
+    with refusals("EARWITNESS_REMOTE: "):
+        return Remote(f"{settings.REMOTE.rstrip('/')}/{directory}").url
 
 
 def new_directory() -> str:
@@ -55,16 +103,15 @@ def check_stages(files: RunDirectory) -> None:
     stages = files.manifest()["stages"]
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
-        raise RunError(f"{files.path} is not a finished run: {', '.join(missing)} not done")
+        raise RunError(f"{files} is not a finished run: {', '.join(missing)} not done")
 
 
 def check_files(files: RunDirectory, check: Callable[[], None] = lambda: None) -> None:
     """Raise `RunError` if a file differs from the manifest; `check` is called before each file."""
-    from pipeline.files.hashing import sha256_of
-
     stages = files.manifest()["stages"]
     for relative, sha256 in (pair for s in stages.values() for pair in s["files"].items()):
         check()
-        path = files.path_of(relative)
-        if not path.is_file() or sha256_of(path) != sha256:
-            raise RunError(f"{path} is missing or differs from its hash in the manifest")
+        if files.files.sha256(relative) != sha256:
+            raise RunError(
+                f"{files}/{relative} is missing or differs from its hash in the manifest"
+            )

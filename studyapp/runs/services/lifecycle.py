@@ -23,6 +23,7 @@ from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import (
     directory_of,
     new_directory,
+    new_remote,
     rows_of,
     run_directory,
 )
@@ -56,6 +57,8 @@ def create_run(
         policy.check(config)
     run = Run(name=name.strip(), config=validated(config).to_dict())
     run.directory = directory if directory and created_by is None else new_directory()
+    if run.directory != directory:
+        run.remote = new_remote(run.directory)
     if not run.name:
         raise RunError("a run needs a name")
     run.project = project
@@ -143,7 +146,7 @@ def redo_stage(*, run: Run, stage: str, by: "User | AnonymousUser | None" = None
         readiness.require(run.config)
     _undo_rows(run, stage)
     try:
-        forgotten = forget(directory_of(run=run), stage)
+        forgotten = forget(run_directory(run), stage)
     except (PipelineError, OSError) as error:
         raise RunError(f"{error}; the run is stopped, and continues once it is queued") from error
     finally:

@@ -11,7 +11,7 @@ from studyapp.core.files import Report, report_in
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Run
 from studyapp.runs.services.configs import refusals
-from studyapp.runs.services.folders import directory_of
+from studyapp.runs.services.folders import run_directory
 
 KIND = "run_paper"
 PAGE = "paper.html"
@@ -35,7 +35,7 @@ def make(*, run: Run) -> None:
     from pipeline.progress import SilentProgress
 
     with refusals("the tables cannot be made: "):
-        build([directory_of(run=run)], folder_of(run), probe=True, progress=SilentProgress())
+        build([run_directory(run)], folder_of(run), probe=True, progress=SilentProgress())
 
 
 def folder_of(run: Run) -> Path:

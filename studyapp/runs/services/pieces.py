@@ -16,7 +16,7 @@ from django.utils import timezone
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Job, Run, StageRecord
-from studyapp.runs.services.folders import directory_of
+from studyapp.runs.services.folders import run_directory
 from studyapp.runs.services.progress import PieceProgress
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def share(*, run: Run, record: StageRecord, lease: jobs.JobLease, config: RunCon
     own = lease.job.pieces.filter(piece__startswith=f"{record.stage}/")
     if failed := own.filter(state=Job.State.FAILED).first():
         raise RunError(failed.error)
-    stage = open_stage(config, directory_of(run=run), record.stage)
+    files = run_directory(run, partial(outages.with_retries, lease.check))
+    stage = open_stage(config, files, record.stage)
     if stage is None:
         return False
     if not own.exists():
@@ -62,7 +63,7 @@ def share(*, run: Run, record: StageRecord, lease: jobs.JobLease, config: RunCon
             raise BusyError(f"{n} finished pieces of {record.stage} are not to be seen yet")
         raise RunError(
             f"{n} finished pieces of {record.stage}, such as {name}, are not in "
-            f"{directory_of(run=run)}; is this folder the same on all workers?"
+            f"{files}; is this folder the same on all workers?"
         )
     outages.with_retries(partial(_divide, record, lease, stage, missing))
     return True
@@ -94,8 +95,11 @@ def make(*, run: Run, lease: jobs.JobLease, config: RunConfig) -> None:
     from pipeline.run import open_stage
 
     name, _, piece = lease.job.piece.partition("/")
+    lease.kept["fence"] = partial(outages.with_retries, lease.check)
     if "stage" not in lease.kept:
-        lease.kept["stage"] = open_stage(config, directory_of(run=run), name)
+        # The fence is that of the piece at hand, also when the stage is kept for the next one.
+        files = run_directory(run, lambda: lease.kept["fence"]())
+        lease.kept["stage"] = open_stage(config, files, name)
     stage: OpenStage | None = lease.kept["stage"]
     if stage is None:  # It is done, so this piece is.
         return

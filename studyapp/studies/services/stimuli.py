@@ -19,6 +19,7 @@ from django.conf import settings
 from studyapp.core.errors import StudyError
 from studyapp.core.storage import write_atomically
 from studyapp.models import Clip, Stimulus
+from studyapp.runs.services.folders import file_of
 from studyapp.studies.services import flac
 from studyapp.studies.services.synthesis import SAMPLE_RATE
 
@@ -113,7 +114,7 @@ def _read(clip: Clip) -> Samples:
     import soundfile
     import soxr
 
-    path = Path(settings.DATA) / clip.run.directory / clip.path
+    path = file_of(clip.run, clip.path)
     try:
         samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
