@@ -85,6 +85,7 @@ bench-fuzz: $(VENV)/.test
 # One worker, four, and four of which two are killed, on the same sweep.
 bench-pieces: $(VENV)/.test
 	$(BIN)/python -m benchmarks.runs.pieces
+	$(BIN)/python -m benchmarks.runs.pieces --s3 --workers 2 --tracks 256 --steps 200
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage

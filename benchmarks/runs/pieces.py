@@ -8,14 +8,17 @@ workers, of which two are killed with kill -9 in the middle of a piece, once in 
 once in `sae`. The three stages in pieces must have equal hashes in all three; no piece may be
 claimed more than once but those in flight; all killed pieces must be claimed again within two
 minutes. Each worker has one process with one thread, so that four of them gain what the machine has
-cores.
+cores. With `--s3` the run is on an S3 server (moto) on the loopback interface, and every worker has
+a data folder of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +36,7 @@ import numpy as np
 import soundfile as sf
 
 from benchmarks.common.served import ROOT, free_port, postgresql, run_python
+from pipeline.store.run_directory import RunDirectory
 from studyapp.hosting.broker import server_executable
 
 RATE = 16_000
@@ -63,29 +67,39 @@ class Ran:
 class Site:
     """A database, a broker and a data folder, and the workers that share them."""
 
-    def __init__(self, data: Path, database: str, broker: str) -> None:
-        self.data = data
+    def __init__(self, data: Path, database: str, broker: str, store: dict[str, str]) -> None:
+        """`store`: variables of a store for the runs; empty if they are in the data folder."""
+        self.data, self._started = data, 0
+        self._store = store
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("EARWITNESS_", "PYTEST_"))}
         self._environment = kept | {
             "EARWITNESS_DATA": str(data), "DATABASE_URL": database, "REDIS_URL": broker,
             "DJANGO_SETTINGS_MODULE": "studyapp.settings", "OMP_NUM_THREADS": "1",
+            # The same on all machines, which otherwise make their own.
+            "EARWITNESS_SECRET_KEY": secrets.token_urlsafe(48),
+            "EARWITNESS_PSEUDONYM_KEY": secrets.token_urlsafe(48),
+            **store,
         }  # fmt: skip
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_workers(self, count: int) -> None:
         """Start workers of one process each, every one as on a machine of its own."""
-        for number in range(count):
+        for number in range(self._started, self._started + count):
             command = ["-m", "celery", "-A", "studyapp.celery", "worker", "--pool", "prefork"]
             command += ["--concurrency", "1", "--queues", "cpu", "--loglevel", "WARNING"]
             command += ["--without-gossip", "--without-mingle", "--hostname", f"w{number}@bench"]
-            cache = self.data / f"cache-{number}"
+            own = {"XDG_CACHE_HOME": str(self.data / f"cache-{number}")}
+            if self._store:
+                own["EARWITNESS_DATA"] = str(self.data / f"machine-{number}")
+                own["EARWITNESS_ELSEWHERE"] = "true"
             with (self.data / f"worker-{number}.log").open("ab") as log:
                 self.workers.append(
                     subprocess.Popen(
                         [sys.executable, *command], cwd=ROOT, stdout=log, stderr=log,
-                        env=self._environment | {"XDG_CACHE_HOME": str(cache)},
+                        env=self._environment | own,
                     )
                 )  # fmt: skip
+        self._started += count
 
     def stop_workers(self) -> None:
         """Stop all workers at once."""
@@ -114,7 +128,7 @@ class Site:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site(*, s3: bool) -> Iterator[Site]:
     """An empty site with a real PostgreSQL and a real Redis, and no worker yet."""
     data = Path(tempfile.mkdtemp(prefix="ew-pieces-"))
     port = free_port()
@@ -123,8 +137,8 @@ def site() -> Iterator[Site]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        with postgresql() as database:
-            made = Site(data, database, f"redis://127.0.0.1:{port}/0")
+        with postgresql() as database, s3_server() if s3 else nullcontext({}) as store:
+            made = Site(data, database, f"redis://127.0.0.1:{port}/0", store)
             made.manage("migrate", "-v0")
             try:
                 yield made
@@ -134,6 +148,28 @@ def site() -> Iterator[Site]:
         redis.terminate()
         redis.wait()
         shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def s3_server() -> Iterator[dict[str, str]]:
+    """A server with one bucket, and the variables of those who use it, also in this process."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    os.environ |= variables
+    s3fs.S3FileSystem().mkdir("bench")
+    try:
+        yield {**variables, "EARWITNESS_REMOTE": "s3://bench/site"}
+    finally:
+        server.stop()
 
 
 def write_corpus(folder: Path, tracks: int, seconds: float) -> None:
@@ -165,25 +201,26 @@ def run(
 ) -> Ran:
     """Queue a run, let `workers` carry out the stages, and stop them.
 
-    In each stage of `kill_in` two of them are killed while they make a piece, and replaced.
+    In each stage of `kill_in` half of them are killed while they make a piece, and replaced.
     """
     number = int(here.python(QUEUE.format(name=name, config=json.dumps(json.dumps(config)))))
     killed, recovered = set[str](), 0.0
     here.start_workers(workers)
     for stage in kill_in:
-        caught = _kill_two(here, number, stage)
+        caught = _kill_half(here, number, stage, workers)
         at = time.monotonic()
         await_(partial(_claimed_again, here, number, caught), here, number)
         recovered = max(recovered, time.monotonic() - at)
         killed |= set(caught)
-        here.start_workers(2)
+        here.start_workers(len(caught))
     done = f"SELECT 1 FROM studyapp_stagerecord WHERE run_id = {number} AND state = 'done'"
     await_(lambda: bool(here.query(f"{done} AND stage = '{STAGES[-1]}'")), here, number)
     processor = sum(map(_processor_seconds, here.workers))
     here.stop_workers()
     here.python(STOP.format(number=number))
-    [(directory,)] = here.query(f"SELECT directory FROM studyapp_run WHERE id = {number}")
-    manifest = json.loads((here.data / directory / "manifest.json").read_text())["stages"]
+    row = f"SELECT directory, remote FROM studyapp_run WHERE id = {number}"
+    [(directory, remote)] = here.query(row)
+    manifest = RunDirectory(remote or here.data / directory).manifest()["stages"]
     pieces = here.query(f"SELECT piece, attempts FROM studyapp_job WHERE {_pieces_of(number)}")
     return Ran(
         hashes={stage: manifest[stage]["files"] for stage in STAGES},
@@ -224,17 +261,18 @@ def _pieces_of(number: int) -> str:
     return f"kind = 'run_piece' AND target = {number}"
 
 
-def _kill_two(here: Site, number: int, stage: str) -> dict[str, int]:
-    """Kill two workers while each makes a piece of the stage, of which one is done at least;
-    returns those pieces and how often they had been claimed."""
+def _kill_half(here: Site, number: int, stage: str, workers: int) -> dict[str, int]:
+    """Kill half of the workers while each makes a piece of the stage, of which one is done at
+    least; returns those pieces and how often they had been claimed."""
+    half = workers // 2
     sql = f"SELECT piece, attempts, worker FROM studyapp_job WHERE {_pieces_of(number)}"
     sql += f" AND piece LIKE '{stage}/%' AND state = "
 
     def caught() -> bool:
-        return len(here.query(f"{sql} 'done'")) > 0 and len(here.query(f"{sql} 'running'")) > 2
+        return len(here.query(f"{sql} 'done'")) > 0 and len(here.query(f"{sql} 'running'")) > half
 
     await_(caught, here, number)
-    held = here.query(f"{sql} 'running' ORDER BY piece")[:2]
+    held = here.query(f"{sql} 'running' ORDER BY piece")[:half]
     for _, _, worker in held:
         pool = int(worker.rpartition(":")[2])
         [master] = [one for one in here.workers if pool in _children(one.pid)]
@@ -267,7 +305,7 @@ def await_(ready: Callable[[], bool], here: Site, number: int) -> None:
 def faults(alone: Ran, four: Ran, killed: Ran) -> list[str]:
     """What is not as it must be, in lines."""
     found = []
-    for name, ran in (("four workers", four), ("two of them killed", killed)):
+    for name, ran in (("several workers", four), ("half of them killed", killed)):
         if ran.hashes != alone.hashes:
             found.append(f"{name}: other hashes than one worker's")
         again = {piece for piece, attempts in ran.attempts.items() if attempts > 1} - ran.killed
@@ -284,18 +322,20 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--s3", action="store_true")
     asked = parser.parse_args()
-    with site() as here:
+    with site(s3=asked.s3) as here:
         corpus = here.data / "corpora" / "tones"
         write_corpus(corpus, asked.tracks, asked.seconds)
         nano = ROOT / "fixtures" / "nano" / "musicgen-nano"
         config = config_of(corpus, nano, steps=asked.steps, seconds=asked.seconds)
         load = os.getloadavg()[0]
         alone = run(here, config, "alone", workers=1)
-        four = run(here, config, "four", workers=4)
-        killed = run(here, config, "killed", workers=4, kill_in=KILLED_IN)
+        four = run(here, config, "several", workers=asked.workers)
+        killed = run(here, config, "killed", workers=asked.workers, kill_in=KILLED_IN)
     print(f"{os.cpu_count()} cores, load {load:.1f} before the start")
-    print(f"{'':<16}{'one worker':>12}{'four':>12}{'ratio':>8}{'two killed':>12}")
+    print(f"{'':<16}{'one worker':>12}{asked.workers:>12}{'ratio':>8}{'half killed':>12}")
     for stage in STAGES:
         one, more = alone.seconds[stage], four.seconds[stage]
         print(
