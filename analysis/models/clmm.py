@@ -85,8 +85,8 @@ def fit(data: Data, *, link: Link = "logit", nodes: int = 1, start: Start | None
 
     `nodes` > 1: quadrature points, for a single random effect only.
     """
-    if nodes > 1 and len(data.factors) > 1:
-        raise ValueError("quadrature is for one random effect")
+    if nodes > 1 and (len(data.factors) > 1 or data.slopes):
+        raise ValueError("quadrature is for one random intercept")
     try:
         return _fit(data, link, nodes, start or Start(_start(data)))
     except linalg.LinAlgError as error:

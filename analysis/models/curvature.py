@@ -12,6 +12,7 @@ where S, the Schur complement, is dense and as large as the number of levels in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,12 +104,12 @@ def _nesting(
 
 
 class Curvature:
-    """H for weights W [rating] and standard deviations σ [effect].
+    """H for weights W [rating] and Z's entries σ [effect], of which each is a number or [rating].
 
     `LinAlgError` if H is not positive definite, which only observed weights can make it.
     """
 
-    def __init__(self, weight: Floats, layout: Layout, sigma: list[float]) -> None:
+    def __init__(self, weight: Floats, layout: Layout, sigma: Sequence[float | Floats]) -> None:
         self.layout, self.sigma = layout, sigma
         # 1) D, its inverse and determinant.
         blocks = self._blocks(weight)
@@ -129,13 +130,13 @@ class Curvature:
         """D, [block, k, k], with 1 on the diagonal of places that no level has."""
         at = self.layout
         found = np.tile(np.eye(at.block), (at.blocks, 1, 1))
-        sums = sums_within(weight, at.levels[at.fine], at.sizes[at.fine])
-        own = self.sigma[at.fine]
-        found[at.parent, at.slot, at.slot] += own**2 * sums
+        level, size, own = at.levels[at.fine], at.sizes[at.fine], self.sigma[at.fine]
+        found[at.parent, at.slot, at.slot] += sums_within(own * own * weight, level, size)
         if at.coarse is not None:
             s = self.sigma[at.coarse]
-            found[:, 0, 0] += s**2 * sums_within(sums, at.parent, at.blocks)
-            found[at.parent, 0, at.slot] = found[at.parent, at.slot, 0] = s * own * sums
+            found[:, 0, 0] += sums_within(s * s * weight, at.levels[at.coarse], at.blocks)
+            across = sums_within(s * own * weight, level, size)
+            found[at.parent, 0, at.slot] = found[at.parent, at.slot, 0] = across
         return found
 
     def _spread(self) -> Any:

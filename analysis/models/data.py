@@ -28,6 +28,9 @@ class Data:
     """For two categories: the probability g of the upper one by guessing, [rating]."""
     group: Ints | None = None
     """Nominal effects: which set of thresholds each rating has, numbered from 0, [rating]."""
+    slopes: tuple[Floats | None, ...] = ()
+    """Each random effect's covariate, [rating], whose slope is random; None (or no entry at all): a
+    random intercept, whose covariate is 1."""
     scale: Floats | None = None
     """Predictors of the logarithm of the latent scale, [rating, predictor]."""
 
@@ -45,6 +48,11 @@ class Data:
     def n_scale(self) -> int:
         """Number of predictors of the scale."""
         return 0 if self.scale is None else self.scale.shape[1]
+
+    def loadings(self, sigma: Sequence[float]) -> list[float | Floats]:
+        """Z's entry of each random effect: σ, or with a random slope σ × covariate, [rating]."""
+        slopes = self.slopes or (None,) * len(self.factors)
+        return [s if c is None else s * c for s, c in zip(sigma, slopes, strict=True)]
 
     def sizes(self) -> tuple[int, ...]:
         """Number of levels of each random effect."""

@@ -1,6 +1,7 @@
 """The random effects integrated out by Laplace's approximation, with the exact gradient.
 
-With b all random effects stacked, Z their design matrix (each entry σ of its effect), and
+With b all random effects stacked, Z their design matrix (each entry σ of its effect, times the
+covariate if the effect is a random slope), and
 h(b) = Σ log p(y | η = xβ + Zb) − b'b/2, the integral of exp h is approximated at its mode b̂ by
 
     log L ≈ h(b̂) − ½ log det H,   H = −∂²h/∂b² = I + Z'WZ,   W = diag(−∂² log p/∂η²)
@@ -72,17 +73,21 @@ class Laplace:
         """Standard deviations of the random effects."""
         return [float(s) for s in unpack(parameters, self.data).sigma]
 
+    def loadings(self, parameters: Floats) -> list[float | Floats]:
+        """Z's entry of each random effect (`Data.loadings`)."""
+        return self.data.loadings(self.sigma(parameters))
+
     def mode(self, parameters: Floats) -> ConditionalModes:
         """b̂ by Newton's method with step halving, from the last mode; h is concave in b."""
         parts = unpack(parameters, self.data)
-        sigma, fixed = self.sigma(parameters), self.data.x @ parts.beta
+        sigma, fixed = self.loadings(parameters), self.data.x @ parts.beta
         b = [start.copy() for start in self.start]
         value, found = self._at(parts, fixed, sigma, b)
         for _ in range(100):
             # 1) The Newton step H⁻¹ ∂h/∂b, with ∂h/∂b = Z' ∂log p/∂η − b.
             curvature = Curvature(found.weight, self.layout, sigma)
             score = [
-                s * sums_within(found.slope, at, n) - e
+                sums_within(s * found.slope, at, n) - e
                 for s, at, n, e in zip(sigma, self.levels, self.sizes, b, strict=True)
             ]
             step = curvature.solve(score)
@@ -102,7 +107,7 @@ class Laplace:
         return ConditionalModes(b, found, Curvature(found.weight, self.layout, sigma))
 
     def _at(
-        self, parts: Parts, fixed: Floats, sigma: list[float], b: list[Floats]
+        self, parts: Parts, fixed: Floats, sigma: list[float | Floats], b: list[Floats]
     ) -> tuple[float, Terms]:
         """h(b) and the likelihood's terms at b."""
         eta = fixed + sum(s * e[at] for s, e, at in zip(sigma, b, self.levels, strict=True))
@@ -125,11 +130,11 @@ class Laplace:
         at b̂, its movement adds −½ m' ∂(∂h/∂b)/∂(parameter).
         """
         # 1) a and H⁻¹z at each rating; t, and the adjoint m.
-        found, curvature, sigma = mode.terms, mode.curvature, self.sigma(parameters)
+        found, curvature, sigma = mode.terms, mode.curvature, self.loadings(parameters)
         a, at_levels = curvature.leverages()
         push = a * found.weight_slope
         t = [
-            s * sums_within(push, at, n)
+            sums_within(s * push, at, n)
             for s, at, n in zip(sigma, self.levels, self.sizes, strict=True)
         ]
         observed = found.observed
@@ -139,8 +144,15 @@ class Laplace:
         along = sum(s * e[at] for s, e, at in zip(sigma, m, self.levels, strict=True))
         by_eta = found.slope - 0.5 * push + 0.5 * observed * along
         by_sigma = [
-            float(np.sum(by_eta * b[at] - found.weight * own - 0.5 * found.slope * e[at]))
-            for b, at, own, e in zip(mode.b, self.levels, at_levels, m, strict=True)
+            float(np.sum(c * (by_eta * b[at] - found.weight * own - 0.5 * found.slope * e[at])))
+            for c, b, at, own, e in zip(
+                self.data.loadings([1.0] * len(sigma)),
+                mode.b,
+                self.levels,
+                at_levels,
+                m,
+                strict=True,
+            )
         ]
         # 3) Derivatives by the thresholds above and below each rating's category.
         upper = found.upper - 0.5 * a * found.weight_upper - 0.5 * found.slope_upper * along

@@ -113,7 +113,7 @@ def test_what_cannot_be_fitted_says_why() -> None:
         prepare(np.arange(40) % 5 + 1.0, x, [np.zeros(40, dtype=np.int64)])
     with pytest.raises(NotFitted, match="separation"):
         fit(prepare(1.0 + 4 * x[:, 0], x, [person]))
-    with pytest.raises(ValueError, match="one random effect"):
+    with pytest.raises(ValueError, match="one random intercept"):
         fit(crossed(0, 10, 10, 5), nodes=5)
 
 
