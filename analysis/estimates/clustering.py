@@ -185,6 +185,11 @@ class Linear:
         variance = self._logit_variance(clustered_by) if 0 < self.value < 1 else 0.0
         return share_interval(self.value, variance, n, clusters, level=level, by=clustered_by)
 
+    def share_logit_variance(self, clustered_by: str, n: float) -> float:
+        """The variance of logit(share) that `share` takes: at least that of n independent units."""
+        least = 1 / (n * self.value * (1 - self.value))
+        return max(self._logit_variance(clustered_by), least)
+
     def on_logit(self, clustered_by: str, level: float) -> Interval:
         """Interval of a mean of numbers from 0 to 1, or the like: Student's t on its logit.
 

@@ -1,8 +1,9 @@
 """What listeners chose: the method's first label, the right label, and how far they agreed.
 
-Choices are distinguished by `chosen_label`, else by `chosen_rank`. The share of choices of the
-method's first label is over the trials that are not identification trials; those are described in
-`identification`.
+Choices are distinguished by `chosen_label`, else by `chosen_rank`. "None of these fits" is an
+answer in the shares of answers, and no choice in consensus and agreement. The share of choices of
+the method's first label is over the trials that are not identification trials; those are
+described in `identification`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis.arrays import Floats, Ints
-from analysis.estimates.choices.outcomes import UNKNOWN_CHANCE, candidates, options_of, rank_of
+from analysis.estimates.choices.outcomes import (
+    UNKNOWN_CHANCE,
+    answered,
+    candidates,
+    none_fits,
+    options_of,
+    rank_of,
+)
 from analysis.estimates.descriptives import Ratings, rating_share, ratings_of
 from analysis.estimates.intervals import (
     LEVEL,
@@ -110,6 +118,7 @@ def describe_choices(
     if choices is None:
         return []
     return [
+        *_none_fits(responses, method, level),
         *_first_label(responses, method, level),
         *describe_identification(responses, method, level),
         *describe_ranks(responses, method, level),
@@ -118,18 +127,35 @@ def describe_choices(
     ]
 
 
+NONE = "share of answers that are “none of these fits”"
+
+
+def _none_fits(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
+    """How often no label fitted, where a listener could say so, and how often one fitted well."""
+    if responses.none_fits is None:
+        return
+    frame = answered(responses)
+    frame = frame[frame["method"] == method]
+    ratings, none = ratings_of(frame, method), none_fits(frame).to_numpy(dtype=bool)
+    yield from rating_share(ratings, none.astype(np.float64), "share_none_of_these", NONE, level)
+    fits = (~none & (ratings.values >= 4)).astype(np.float64)
+    label = "share of all answers, “none of these fits” among them, with a label and confidence ≥ 4"
+    yield from rating_share(ratings, fits, "share_label_at_least_4", label, level)
+
+
 def _first_label(responses: Responses, method: str, level: float) -> Iterator[Estimate]:
     """Share of choices that are the method's first label, and its expected value by chance."""
     trials = candidates(responses).of(method)
     if trials.frame.empty:
         return
     ratings, rank = trials.ratings(method), rank_of(trials.frame)
-    label = "share of choices that are the method’s first label"
+    what = "choices" if trials.chosen.all() else "answers (“none of these fits” among them)"
+    label = f"share of {what} that are the method’s first label"
     yield from rating_share(ratings, trials.hit, "share_first_label", label, level)
     yield chance(trials, ratings, "share_first_label_chance", label, level)
-    label = "share of choices that are a label from another feature"
+    label = f"share of {what} that are a label from another feature"
     name = "share_label_elsewhere"
-    if rank.min() != 0 and _only_own_labels(trials.frame):
+    if not np.any(rank == 0) and _only_own_labels(trials.frame):
         why = "no label from another feature was offered"
         yield ratings.quantity(name, label, "share", level).not_estimable(why)
         return

@@ -2,7 +2,9 @@
 
 Under `identification`: accuracy, accuracy corrected for chance, d′, and confidence in right and in
 wrong answers with its type-2 AUROC. Under `candidates`: confidence by the rank of the chosen label.
-Trials may differ in their number of options. Only choices with a confidence count.
+Trials may differ in their number of options. Only choices with a confidence count. "None of these
+fits" counts as not right; it is left out of confidence given the choice, and where it was answered
+there is no d′, whose model has no such answer.
 """
 
 from __future__ import annotations
@@ -52,12 +54,26 @@ def describe_identification(
         return
     ratings = trials.ratings(method)
     label = "share of identification trials answered with the feature’s own label"
-    yield from rating_share(ratings, trials.hit, "identification_accuracy", label, level)
-    yield chance(trials, ratings, "identification_chance", label, level)
-    yield _corrected(trials, ratings, level)
-    yield _d_prime(trials, ratings, level)
-    yield from _given(trials, ratings, level)
-    yield _type_2(trials, ratings, level)
+    yield from recognition(trials, ratings, IDENTIFICATION, label, level)
+    chosen = trials.only(trials.chosen)
+    if len(chosen.hit):
+        yield from _given(chosen, chosen.ratings(method), level)
+        yield _type_2(chosen, chosen.ratings(method), level)
+
+
+IDENTIFICATION, INTRUDER = "identification", "intruder"
+SENSITIVE = {IDENTIFICATION: "identification", INTRUDER: "finding the intruder"}
+"""What a d′ is of, in words."""
+
+
+def recognition(
+    trials: Trials, ratings: Ratings, prefix: str, label: str, level: float
+) -> Iterator[Estimate]:
+    """Accuracy (`label` in words), its expected value under chance, corrected for it, and d′."""
+    yield from rating_share(ratings, trials.hit, f"{prefix}_accuracy", label, level)
+    yield chance(trials, ratings, f"{prefix}_chance", label, level)
+    yield _corrected(trials, ratings, prefix, level)
+    yield _d_prime(trials, ratings, prefix, level)
 
 
 def chance(trials: Trials, ratings: Ratings, name: str, label: str, level: float) -> Estimate:
@@ -69,10 +85,10 @@ def chance(trials: Trials, ratings: Ratings, name: str, label: str, level: float
     return quantity.estimated(float(trials.guess.mean()), fixed)
 
 
-def _corrected(trials: Trials, ratings: Ratings, level: float) -> Estimate:
+def _corrected(trials: Trials, ratings: Ratings, prefix: str, level: float) -> Estimate:
     """The mean of `Trials.corrected`, with the interval of accuracy, corrected likewise."""
     label = "accuracy corrected for chance (0: random choice, 1: always right)"
-    quantity = ratings.quantity("identification_corrected", label, "share", level)
+    quantity = ratings.quantity(f"{prefix}_corrected", label, "share", level)
     if not trials.known:
         return quantity.not_estimable(UNKNOWN_CHANCE)
     linear = ratings.linear(trials.corrected)
@@ -112,16 +128,18 @@ def _gap(accuracy: float, options: Ints) -> Callable[[float], float]:
     return lambda d: gap(d) - accuracy
 
 
-def _d_prime(trials: Trials, ratings: Ratings, level: float) -> Estimate:
+def _d_prime(trials: Trials, ratings: Ratings, prefix: str, level: float) -> Estimate:
     """d′ at the observed accuracy, with the interval's limits at the limits of accuracy.
 
     An accuracy pooled over listeners and features gives the d′ of that pool, which is below the
     mean of their own d′ where they differ.
     """
-    label = "sensitivity d′ of identification, among the options offered (0: random choice)"
-    quantity = ratings.quantity("identification_d_prime", label, "none", level)
+    label = f"sensitivity d′ of {SENSITIVE[prefix]}, among the options offered (0: random choice)"
+    quantity = ratings.quantity(f"{prefix}_d_prime", label, "none", level)
     if not trials.known:
         return quantity.not_estimable(UNKNOWN_CHANCE)
+    if not trials.chosen.all():
+        return quantity.not_estimable("d′ has no model for the answer “none of these fits”")
     accuracy, options = float(trials.hit.mean()), trials.options
     value = d_prime(accuracy, options)
     if value is None:
@@ -159,7 +177,7 @@ def _mean_of(
     """Mean confidence of the trials `kept`, with the interval of any mean rating."""
     if not np.any(kept):
         return quantity.not_estimable(absent)
-    part = Trials(trials.frame[kept], trials.hit[kept], trials.options[kept])
+    part = trials.only(kept)
     own = part.ratings(quantity.method)
     linear = own.linear(own.values)
     interval = linear.mean_on_scale(linear.recommended, quantity.level)
@@ -196,6 +214,9 @@ def describe_ranks(responses: Responses, method: str, level: float = LEVEL) -> I
     It describes who chose what; it does not say that a rank makes listeners confident.
     """
     trials = candidates(responses).of(method)
+    if trials.frame.empty:
+        return
+    trials = trials.only(trials.chosen)
     if trials.frame.empty:
         return
     ratings, rank = trials.ratings(method), rank_of(trials.frame)

@@ -21,7 +21,7 @@ def describe_repeats(responses: Responses, method: str, level: float = LEVEL) ->
         return
     ratings = ratings_of(pairs, method)
     measures = {
-        "repeat_same_choice": ("share of repeats with the same label chosen", "same_choice"),
+        "repeat_same_choice": ("share of repeats with the same choice", "same_choice"),
         "repeat_same_confidence": ("share of repeats with the same confidence", "same_confidence"),
     }
     for name, (label, column) in measures.items():

@@ -6,6 +6,7 @@ not listed here are free text or identifiers and are taken as they are.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ KINDS = ("main", "practice", "catch", "repeat")
 STATUSES = ("active", "complete", "refused", "screened_out", "returned", "timed_out")
 DEFAULT_STATUSES = ("complete",)
 """Participation statuses that enter the estimates, unless the command or the plan names others."""
+
+PAIR, INTRUDER = "pair", "intruder"
+TRIAL_TYPES = ("label", "identification", PAIR, INTRUDER)
+CHOSEN, NONE_OF_THESE, NO_DIFFERENCE = "chosen", "none_of_these", "no_difference"
+ANSWERS = (CHOSEN, NONE_OF_THESE, NO_DIFFERENCE)
+ROLES = ("steered", "prompt", "random", "plain")
+"""How a clip of a pair was made; a comparison is named after the first of these that is in it."""
 
 LOWEST, HIGHEST = 1, 5
 """The confidence scale, from "Not confident at all" to "Completely confident"."""
@@ -65,10 +73,20 @@ def time_of(text: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+def number(text: str) -> float | None:
+    """The finite number in a cell, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 _MILLISECONDS = _between(0, 10**11)
 _COUNT = _between(0, 10**9)
 _RANK = _between(1, 10**6)
 _POSITION = _between(1, 5)
+_NUMBER = Level(lambda text: text == "" or number(text) is not None, "a number")
 
 LEVELS: dict[str, Level] = {
     "confidence": _between(LOWEST, HIGHEST),
@@ -80,8 +98,10 @@ LEVELS: dict[str, Level] = {
     "chosen_position": _POSITION,
     "chosen_rank": _RANK,
     **{f"option_rank_{i}": _RANK for i in range(1, 6)},
-    **{f"plays_{i}": _COUNT for i in range(1, 4)},
-    **{f"heard_ms_{i}": _MILLISECONDS for i in range(1, 4)},
+    **{f"plays_{i}": _COUNT for i in range(1, 6)},
+    **{f"heard_ms_{i}": _MILLISECONDS for i in range(1, 6)},
+    "answer": _one_of((*ANSWERS, "")),
+    **{f"clip_strength_{i}": _NUMBER for i in range(1, 4)},
     "response_ms": _MILLISECONDS,
     "hidden_ms": _MILLISECONDS,
     "simulated": Level(lambda text: text.lower() in ("true", "false", ""), "true or false"),

@@ -3,7 +3,8 @@
 A plan may have these entries, all of them optional:
 
 - `comparisons`: pairs of methods, `[["essentia", "gemini"]]`, the first minus the second;
-- `confirmatory`: names of tests (`PLANNABLE`); Holm's family is these tests of these comparisons;
+- `confirmatory`: names of tests (`PLANNABLE`, `PAIR_KINDS`); Holm's family is these tests of these
+  comparisons, and those of pairs for each method;
 - `equivalence_bound`, `statuses`, `resamples`, `seed`: as the command's options of those names;
 - `looks`: when the tests are made before the study ends, and how they spend α (`looks`);
 - `text`: prose, shown unchanged.
@@ -47,6 +48,19 @@ PLANNABLE = (
     "logistic_identification_wald",
     "logistic_first_label_wald",
 )
+PAIR_TEST = "pair_"
+DOSES = f"{PAIR_TEST}doses"
+PAIR_KINDS = (
+    f"{PAIR_TEST}steered_plain",
+    f"{PAIR_TEST}steered_random",
+    f"{PAIR_TEST}steered_prompt",
+    DOSES,
+    f"{PAIR_TEST}prompt_plain",
+    f"{PAIR_TEST}prompt_random",
+    f"{PAIR_TEST}random_plain",
+)
+"""Comparisons within pair trials, whose tests a plan can name too: they have no pair of methods,
+but are made for each method's labels."""
 OPTIONS = ("comparisons", "equivalence_bound", "statuses", "resamples", "seed")
 KNOWN = (*OPTIONS, "confirmatory", "looks", "text")
 MOST_TEXT = 10_000
@@ -89,6 +103,10 @@ class Plan:
         tests = (default,) if self.confirmatory is None else self.confirmatory
         return test in tests and (self.comparisons is None or pair in self.comparisons)
 
+    def family_of_pairs(self, test: str, default: str = "") -> bool:
+        """Whether a comparison within pairs is confirmatory; `default` if none is named."""
+        return test in ((default,) if self.confirmatory is None else self.confirmatory)
+
 
 def read_plan(study: Mapping[str, Any] | None) -> Plan:
     """The plan in a `study.json`; a malformed entry is refused in one line."""
@@ -97,7 +115,7 @@ def read_plan(study: Mapping[str, Any] | None) -> Plan:
         raise refused_entry("analysis_plan", given, "a JSON object")
     return Plan(
         comparisons=_comparisons(given.get("comparisons")),
-        confirmatory=_names(given.get("confirmatory"), "confirmatory", PLANNABLE),
+        confirmatory=_names(given.get("confirmatory"), "confirmatory", (*PLANNABLE, *PAIR_KINDS)),
         equivalence_bound=_number(given.get("equivalence_bound"), "equivalence_bound"),
         statuses=_names(given.get("statuses"), "statuses", STATUSES),
         resamples=_whole(given.get("resamples"), "resamples", LEAST_RESAMPLES, MOST_RESAMPLES),

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import whole
 from analysis.reading.companions import clip_seconds, read_study
-from analysis.reading.table import Responses
+from analysis.reading.table import CLIP, NO_METHOD, Responses, of_clips
 
 Figures: TypeAlias = "dict[str, pd.Series[Any]]"
 """Name of a column to its values, one for each participation that has one."""
@@ -103,7 +103,7 @@ def _kind(rows: pd.DataFrame, kind: str) -> pd.Series[bool]:
 
 
 def _all_of(methods: pd.Series[str]) -> str:
-    return " + ".join(sorted(set(methods)))
+    return " + ".join(sorted({method or NO_METHOD for method in methods}))
 
 
 def passed(rows: pd.DataFrame) -> pd.Series[bool] | None:
@@ -138,7 +138,10 @@ def repeat_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     if repeats.empty or "repeat_of" not in rows.columns:
         return repeats.iloc[:0]
     main = rows[_kind(rows, "main")]
-    columns = [c for c in ("chosen_label", "chosen_rank") if c in rows.columns][:1]
+    choice = _choices(rows)
+    columns = [] if choice is None else ["choice"]
+    if choice is not None:
+        main, repeats = (f.assign(choice=choice.reindex(f.index)) for f in (main, repeats))
     first = main.assign(trial_number=_numbers(main["trial"]))[
         ["participation", "trial_number", "rating", *columns]
     ]
@@ -150,6 +153,28 @@ def repeat_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     for column in columns:
         pairs = pairs.assign(same_choice=pairs[column] == pairs[f"{column}_first"])
     return pairs.reset_index(drop=True)
+
+
+def _choices(rows: pd.DataFrame) -> pd.Series[str] | None:
+    """What was chosen: a label, or in pairs and intruder trials a clip, wherever it was shown.
+
+    None where the table does not tell labels apart, and has no other trials.
+    """
+    named = [rows[c] for c in ("chosen_label", "chosen_rank") if c in rows.columns]
+    if not named and not of_clips(rows).any():
+        return None
+    label = named[0] if named else pd.Series("", index=rows.index, dtype=object)
+    return label.where(~of_clips(rows), _chosen_clip(rows))
+
+
+def _chosen_clip(rows: pd.DataFrame) -> pd.Series[str]:
+    """The clip at the chosen position; empty where none was chosen."""
+    found = pd.Series("", index=rows.index, dtype=object)
+    if "chosen_position" in rows.columns:
+        for column in (c for c in rows.columns if CLIP.fullmatch(c)):
+            here = rows["chosen_position"].map(whole) == whole(column.removeprefix("clip_"))
+            found = found.where(~here, rows[column])
+    return found
 
 
 def _numbers(cells: pd.Series[str]) -> pd.Series[float]:
@@ -200,15 +225,18 @@ def _times(main: pd.DataFrame, folder: Path | None) -> Figures:
 
 
 def _lengths(timed: pd.DataFrame, folder: Path | None) -> pd.Series[float] | None:
-    """Milliseconds that each trial's three clips last together; None unless all are known."""
-    clips = [f"clip_{i}" for i in range(1, 4)]
-    if folder is None or not set(clips) <= set(timed.columns):
+    """Milliseconds that each trial's clips last together; None unless all are known.
+
+    A pair has two clips, an intruder trial five, every other trial three.
+    """
+    clips = [column for column in timed.columns if CLIP.fullmatch(column)]
+    if folder is None or not {"clip_1", "clip_2", "clip_3"} <= set(clips):
         return None
     seconds = clip_seconds(folder)
     if seconds is None:
         return None
     total = sum(
-        (timed[clip].map(seconds).astype(float) for clip in clips),
+        (timed[clip].map(seconds | {"": 0.0}).astype(float) for clip in clips),
         start=pd.Series(0.0, index=timed.index),
     )
-    return None if total.isna().any() else 1000 * total
+    return None if (total.isna() | (total == 0)).any() else 1000 * total

@@ -6,7 +6,8 @@ shows them: the header is row 1, the first response row 2.
 
 A row enters the estimates if its `kind` is main, its participation's status is among those asked
 for (by default only `complete`), a confidence was given, and it is the participant's first rating
-of the feature under the method. All other rows are counted.
+of the feature under the method (of a pair or an intruder trial: of these clips). All other rows are
+counted. `analysis.reading.trial_kinds` keeps label trials apart from pairs and intruder trials.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +27,10 @@ from analysis.errors import AnalysisError, quote
 from analysis.reading.columns import (
     DEFAULT_STATUSES,
     HIGHEST,
+    INTRUDER,
     LEVELS,
     LOWEST,
+    PAIR,
     REQUIRED,
     STATUSES,
     TIMES,
@@ -40,11 +44,16 @@ from analysis.reading.text_files import decoded, read_bytes
 METHOD_LIMIT = 40
 """More methods than this probably mean that columns were mixed up."""
 
+NO_METHOD = "(no method)"
+"""Stands for the method of a trial that has none."""
+
 RUN_SEPARATOR = "\x1f"
 """Separates run and feature in a feature's key; it occurs in no identifier."""
 
 ENOUGH_TO_USE_THE_SCALE = 50
 """With so many rows and no rating at the top of the scale, its levels may have been others."""
+
+CLIP = re.compile(r"clip_[1-5]")
 
 CELL_LIMIT = 1_000_000
 """Longest cell that is read, characters."""
@@ -88,6 +97,8 @@ class Responses:
     """What must be read before any figure: whose answers these are, what was pooled."""
     scale: Scale | None = None
     """Another scale than that of five levels, whose ratings then are its `inner` numbers."""
+    none_fits: pd.DataFrame | None = None
+    """The answers "none of these fits", where they were taken out of `ratings` (`trial_kinds`)."""
 
     @property
     def methods(self) -> list[str]:
@@ -256,6 +267,9 @@ def _check_identifiers(name: str, rows: pd.DataFrame) -> None:
         mask = rows[column].str.strip() == ""
         if column in ("method", "feature"):
             mask &= main
+        if column == "method":
+            # An intruder trial has no label, so that it needs no method.
+            mask &= type_of(rows) != INTRUDER
         if mask.any():
             row, _ = _first(rows, mask, column)
             raise AnalysisError(f"{name}: row {row}: {column} is empty")
@@ -304,6 +318,18 @@ def _is_main(rows: pd.DataFrame) -> pd.Series[bool]:
     return pd.Series(True, index=rows.index)
 
 
+def type_of(rows: pd.DataFrame) -> pd.Series[str]:
+    """Each row's kind of trial; empty where the table does not say, as for label trials."""
+    if "trial_type" in rows.columns:
+        return rows["trial_type"]
+    return pd.Series("", index=rows.index, dtype=object)
+
+
+def of_clips(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are pairs and intruder trials: their answer is a clip, not a label."""
+    return type_of(rows).isin((PAIR, INTRUDER))
+
+
 def _with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     """Add `feature_key`, unique across runs, and `rating`, the confidence as a number (0: none)."""
     key = rows["feature"]
@@ -349,8 +375,22 @@ def _ratings(rows: pd.DataFrame, statuses: tuple[str, ...]) -> tuple[pd.DataFram
 
 def _second_ratings(rated: pd.DataFrame) -> pd.Series[bool]:
     """Whether a row is not the first, by trial, of its participant, method and feature."""
-    in_order = rated.assign(order=rated["trial"].map(whole)).sort_values("order", kind="stable")
-    return in_order.duplicated(["participation", "method", "feature_key"]).reindex(rated.index)
+    order, shown = rated["trial"].map(whole), _shown(rated)
+    in_order = rated.assign(order=order, shown=shown).sort_values("order", kind="stable")
+    once = ["participation", "method", "feature_key", "shown"]
+    return in_order.duplicated(once).reindex(rated.index)
+
+
+def _shown(rows: pd.DataFrame) -> pd.Series[str]:
+    """What tells two pairs, or intruder trials, of one feature apart: their clips, in any order.
+
+    The same for all label trials of a feature, however its clips were drawn.
+    """
+    apart = rows[of_clips(rows)]
+    clips = apart[[c for c in apart.columns if CLIP.fullmatch(c)]].to_numpy()
+    kinds = zip(type_of(apart), clips, strict=True)
+    named = [RUN_SEPARATOR.join([kind, *sorted(row)]) for kind, row in kinds]
+    return pd.Series(named, index=apart.index, dtype=object).reindex(rows.index, fill_value="")
 
 
 def _by_method(main: pd.DataFrame, counted: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -358,7 +398,7 @@ def _by_method(main: pd.DataFrame, counted: pd.DataFrame) -> dict[str, dict[str,
     for method in sorted(main["method"].unique()):
         own, kept = main[main["method"] == method], counted[counted["method"] == method]
         people, stayed = own["participation"].nunique(), kept["participation"].nunique()
-        found[str(method)] = {
+        found[str(method) or NO_METHOD] = {
             "participations": people,
             "not_counted": people - stayed,
             "responses": len(kept),
@@ -377,6 +417,13 @@ def accounting_of(before: Accounting, kept: pd.DataFrame) -> Accounting:
     )
 
 
+def accounting_within(
+    rows: pd.DataFrame, statuses: tuple[str, ...], kept: pd.DataFrame
+) -> Accounting:
+    """The accounting of some rows, of which `kept` enter the estimates."""
+    return accounting_of(_ratings(rows, statuses)[1], kept)
+
+
 def _why_nothing(accounting: Accounting, statuses: Iterable[str]) -> str:
     if not accounting.rows_by_kind.get("main"):
         return "no response of kind main: nothing to estimate"
@@ -392,7 +439,7 @@ def _notes(rows: pd.DataFrame) -> Iterable[str]:
         yield "There is no column participation_status: every participation is taken as complete."
     if "run" not in rows.columns:
         yield "There is no column run: features are told apart by their identifier alone."
-    if {"chosen_rank", "chosen_label"}.isdisjoint(rows.columns):
+    if not of_clips(rows).all() and {"chosen_rank", "chosen_label"}.isdisjoint(rows.columns):
         yield "There is no column chosen_label or chosen_rank: choices cannot be described."
 
 

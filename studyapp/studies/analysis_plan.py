@@ -26,6 +26,13 @@ TESTS = (
     "difference_share_first_label",
     "logistic_identification_wald",
     "logistic_first_label_wald",
+    "pair_steered_plain",
+    "pair_steered_random",
+    "pair_steered_prompt",
+    "pair_doses",
+    "pair_prompt_plain",
+    "pair_prompt_random",
+    "pair_random_plain",
 )
 """Tests that a plan can name confirmatory."""
 STATUSES = tuple(s for s in Participation.Status.values if s != Participation.Status.WITHDRAWN)

@@ -5,6 +5,10 @@ label, and chance is 1 / number of options, which may differ between trials. Und
 hit is the method's first label (`chosen_rank` 1); it is offered in every trial, so chance is
 1 / number of options too, but no option is wrong, so its share is not corrected for chance.
 
+"None of these fits", where it could be answered, is an answer like any other: neither the right
+option nor the method's first label. Chance stays 1 / number of labels offered, that of somebody who
+always guesses among the labels: whoever may also answer "none" hits less often by guessing.
+
 The number of options is counted in the columns `option_1`, `option_2`, …; a table without them does
 not say what chance is.
 """
@@ -16,6 +20,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.arrays import Floats, Ints
@@ -24,7 +29,7 @@ from analysis.estimates.descriptives import Ratings, ratings_of
 from analysis.estimates.method_pairs import Pair, pair_from
 from analysis.estimates.results import Interval
 from analysis.estimates.strata import comparable
-from analysis.reading.columns import whole
+from analysis.reading.columns import NONE_OF_THESE, whole
 from analysis.reading.table import Responses
 
 _OPTION = re.compile(r"option_[0-9]+")
@@ -63,7 +68,7 @@ def identification_trials(frame: pd.DataFrame) -> pd.DataFrame:
     """The identification trials in which an option was chosen."""
     if "chosen_position" not in frame.columns:
         return frame.iloc[:0]
-    return frame[identified(frame) & (frame["chosen_position"] != "")]
+    return frame[identified(frame) & ((frame["chosen_position"] != "") | none_fits(frame))]
 
 
 def candidate_trials(frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +77,9 @@ def candidate_trials(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.iloc[:0]
     rest = frame[~identified(frame)]
     # Without the chosen label, an empty rank is a choice too: of a label from another feature.
-    return rest[rest["chosen_label"] != ""] if "chosen_label" in frame.columns else rest
+    if "chosen_label" not in frame.columns:
+        return rest
+    return rest[(rest["chosen_label"] != "") | none_fits(rest)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,15 @@ class Trials:
     frame: pd.DataFrame
     hit: Floats
     options: Ints
+
+    @property
+    def chosen(self) -> npt.NDArray[np.bool_]:
+        """Whether a label was chosen, [rating]; else the answer was "none of these fits"."""
+        return ~none_fits(self.frame).to_numpy(dtype=bool)
+
+    def only(self, keep: npt.NDArray[np.bool_]) -> Trials:
+        """Some of the trials."""
+        return Trials(self.frame[keep], self.hit[keep], self.options[keep])
 
     @property
     def known(self) -> bool:
@@ -104,13 +120,11 @@ class Trials:
 
     def of(self, *methods: str) -> Trials:
         """The trials of these methods."""
-        keep = self.frame["method"].isin(methods).to_numpy(dtype=bool)
-        return Trials(self.frame[keep], self.hit[keep], self.options[keep])
+        return self.only(self.frame["method"].isin(methods).to_numpy(dtype=bool))
 
     def comparing(self, a: str, b: str) -> Trials:
         """The trials of two methods in the studies and versions that have both."""
-        keep = comparable(self.frame, a, b).to_numpy(dtype=bool)
-        return Trials(self.frame[keep], self.hit[keep], self.options[keep])
+        return self.only(comparable(self.frame, a, b).to_numpy(dtype=bool))
 
     def ratings(self, method: str) -> Ratings:
         """The confidence of one method's trials."""
@@ -144,7 +158,7 @@ def corrected_interval(linear: Linear, g: float, way: str, level: float) -> Inte
 
 def identification(responses: Responses) -> Trials:
     """The identification trials; a hit is the right option."""
-    frame = identification_trials(responses.ratings)
+    frame = identification_trials(answered(responses))
     if frame.empty:
         return Trials(frame, np.zeros(0), np.zeros(0, dtype=np.int64))
     right = frame["chosen_position"].map(whole) == frame["target_position"].map(whole)
@@ -153,12 +167,31 @@ def identification(responses: Responses) -> Trials:
 
 def candidates(responses: Responses) -> Trials:
     """The other trials with a choice; a hit is the method's first label."""
-    frame = candidate_trials(responses.ratings)
+    frame = candidate_trials(answered(responses))
     if frame.empty:
         return Trials(frame, np.zeros(0), np.zeros(0, dtype=np.int64))
     return Trials(frame, (rank_of(frame) == 1).astype(np.float64), options_of(frame))
 
 
+NO_LABEL = -1
+"""The rank of "none of these fits"."""
+
+
 def rank_of(frame: pd.DataFrame) -> Ints:
     """The method's own rank of each chosen label, [rating]; 0 for one from another feature."""
-    return frame["chosen_rank"].map(whole).fillna(0).to_numpy(dtype=np.int64)
+    rank = frame["chosen_rank"].map(whole).fillna(0).astype(np.int64)
+    return rank.where(~none_fits(frame), NO_LABEL).to_numpy(dtype=np.int64)
+
+
+def none_fits(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which answers are "none of these fits"."""
+    if "answer" not in frame.columns:
+        return pd.Series(False, index=frame.index)
+    return frame["answer"] == NONE_OF_THESE
+
+
+def answered(responses: Responses) -> pd.DataFrame:
+    """The ratings, and after them the answers "none of these fits"."""
+    if responses.none_fits is None:
+        return responses.ratings
+    return pd.concat([responses.ratings, responses.none_fits], ignore_index=True)

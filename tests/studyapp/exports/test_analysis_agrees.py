@@ -15,7 +15,7 @@ from django.utils.translation import gettext, override
 from analysis.errors import AnalysisError
 from analysis.reading import columns as read
 from analysis.reading.mapping import scales
-from analysis.reading.plan import PLANNABLE, read_plan
+from analysis.reading.plan import PAIR_KINDS, PLANNABLE, read_plan
 from analysis.reading.quality import FLAGS, RUSHED_SHARE, STRAIGHT_LINE, participations
 from analysis.reading.table import read_responses
 from studyapp.exports import flags
@@ -112,4 +112,4 @@ def test_the_site_refuses_the_plans_that_the_analysis_would(
 
 
 def test_a_plan_can_name_the_same_tests_on_both_sides() -> None:
-    assert analysis_plan.TESTS == PLANNABLE
+    assert (*PLANNABLE, *PAIR_KINDS) == analysis_plan.TESTS
