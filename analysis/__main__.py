@@ -4,7 +4,8 @@ An option that is not given follows the study's plan, in `study.json` beside the
 
 `python -m analysis map FILE` proposes what the columns of any table mean, and `--mapping M` reports
 with it.
-`python -m analysis design …` plans a study: power, width of the interval, the cheapest design.
+`python -m analysis design …` plans a study: power, width of the interval, the cheapest design;
+`python -m analysis design pairs …` plans a study of pairs.
 """
 
 from __future__ import annotations
@@ -107,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _design(words: Sequence[str]) -> int:
-    from analysis.design import run
+    from analysis.design import run, run_pairs
 
-    print(run(words))
+    print(run_pairs(words[1:]) if words[:1] == ["pairs"] else run(words))
     return 0
 
 

@@ -7,6 +7,7 @@ options, is analysed, its report's own `mixed_models.R`, `choice_models.R` and
 `confirmatory_tests.R` are run by `Rscript`, and the table shows each number of both, their
 difference, and the seconds of the ordinal models. `ordinal::clmm2`, which has thresholds and scale
 by method but a single random effect, is compared on a model of participants only, with ten nodes.
+The dose–response of simulated pairs is compared with `glmer` by the report's `dose_models.R`.
 Needs R with the packages ordinal and lme4 (Debian: r-base-core, r-cran-ordinal, r-cran-lme4).
 """
 
@@ -28,16 +29,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.design import PairDesign, simulate_pairs
 from analysis.models.assumptions import fit_nominal, fit_scale
 from analysis.models.joint import Answers, answers_of, fit_joint
 from analysis.models.link_functions import LINKS, Link
 from analysis.models.rscript import r_files
 from analysis.models.rscript_choices import choice_files
 from analysis.models.rscript_confirmatory import confirmatory_files
+from analysis.pairs.doses import describe_doses
+from analysis.pairs.rscript import dose_files
 from analysis.reading.plan import PLANNABLE
 from analysis.report.analyse import analyse
 from analysis.report.settings import Settings
 from analysis.threads import one_thread
+from benchmarks.statistics_coverage.pairs import pairs_of_study
 
 TOLERANCE = 1e-3
 
@@ -131,6 +136,20 @@ def main() -> None:
     in_r = [(f"{r['test']} {r['a']} {r['b']} p", r["p"], r["report_p"]) for r in tests]
     show_pairs("confirmatory test", "R", in_r)
     show_pairs("larger model", "clmm2", larger)
+    show_pairs("dose–response of pairs", "glmer", dose_models())
+
+
+def dose_models() -> list[tuple[str, str, str]]:
+    """The dose–response of simulated pairs, by the script of the report: name, R's, ours."""
+    design = PairDesign(listeners=40, features=30, share=0.65, doses=(0.5, 1, 2))
+    pairs = pairs_of_study(simulate_pairs(design, np.random.default_rng(0)))
+    with tempfile.TemporaryDirectory() as name:
+        for relative, text in dose_files({"a": describe_doses(pairs, "a")[1]}).items():
+            target = Path(name) / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        rows, _ = by_r(Path(name), "dose_models.R")
+    return [(row["parameter"], row["glmer"], row["report"]) for row in rows]
 
 
 CLMM2 = """

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -173,7 +174,18 @@ def fewest_of_features(
     return smallest(of, least=1, most=most, wanted=wanted)
 
 
-def smallest(of: Callable[[int], Power], *, least: int, most: int, wanted: float) -> Power | None:
+class Powered(Protocol):
+    """Anything that has a power."""
+
+    @property
+    def power(self) -> float:
+        """From 0 to 1."""
+
+
+Found = TypeVar("Found", bound=Powered)
+
+
+def smallest(of: Callable[[int], Found], *, least: int, most: int, wanted: float) -> Found | None:
     """The power of the smallest number that reaches `wanted`; `of` must not fall."""
     # 1) Double the number until the power is reached.
     low, high = least, max(least + 1, 2 * least)
@@ -301,11 +313,12 @@ def run(arguments: Sequence[str]) -> str:
             None if best is None else dataclasses.asdict(best[0]) | {"cost": best[1]}
         )
     if given.json is not None:
-        _write(given.json, answer)
+        write(given.json, answer)
     return "\n".join(lines)
 
 
-def _write(path: Path, answer: dict[str, object]) -> None:
+def write(path: Path, answer: dict[str, object]) -> None:
+    """The answer as JSON."""
     try:
         path.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

@@ -97,16 +97,29 @@ def _against_confidence(
     ratings = ratings_of(kept, method)
     label = f"Spearman’s correlation of {name} of the chosen label and confidence in it"
     plain = ratings.quantity(f"spearman_{name}_confidence", label, "none", level)
-    linear = spearman(score[np.isfinite(score)], ratings)
-    if linear is None:
-        yield plain.not_estimable("the score or the confidence is the same everywhere")
-        return
-    interval = _fisher(linear, level)
-    yield plain.estimated(linear.value, interval)
     rank = kept["rank_number"].to_numpy(dtype=np.int64)
-    reliability = _icc_of_a_rating(ratings, rank, stream(seed, f"reliability {name} {method}"))
+    rng = stream(seed, f"reliability {name} {method}")
+    yield from correlation(plain, score[np.isfinite(score)], ratings, rank, rng)
+
+
+def correlation(
+    quantity: Quantity, score: Floats, ratings: Ratings, judged: Ints, rng: np.random.Generator
+) -> Iterator[Estimate]:
+    """Spearman's correlation of a score and `ratings.values`, plain and corrected for their noise.
+
+    `judged` [rating] tells apart what was judged within a feature, whose ratings are repeated.
+    """
+    linear = spearman(score, ratings)
+    if linear is None:
+        yield quantity.not_estimable("the score or the answers are the same everywhere")
+        return
+    interval = _fisher(linear, quantity.level)
+    yield quantity.estimated(linear.value, interval)
+    reliability = _icc_of_a_rating(ratings, judged, rng)
     corrected = dataclasses.replace(
-        plain, name=f"{plain.name}_corrected", label=f"{label}, corrected for the listeners’ noise"
+        quantity,
+        name=f"{quantity.name}_corrected",
+        label=f"{quantity.label}, corrected for the listeners’ noise",
     )
     yield _disattenuated(corrected, linear.value, interval, reliability)
 

@@ -19,7 +19,12 @@ from analysis.models.rscript import (
     ratings_table,
 )
 from analysis.models.rscript_choices import FLOORED, choices_table
-from analysis.reading.plan import ACCURACY_TEST, EQUIVALENCE_TEST, FIRST_LABEL_TEST
+from analysis.reading.plan import (
+    ACCURACY_TEST,
+    EQUIVALENCE_TEST,
+    FIRST_LABEL_TEST,
+    PAIR_KINDS,
+)
 from analysis.reading.table import Responses
 
 RATING = "rating"
@@ -287,9 +292,10 @@ def confirmatory_files(summary: Summary, responses: Responses, bound: float) -> 
     """The script and its tables, by path; empty if there is no confirmatory test for it.
 
     A test without a statistic is exact, or an interval inverted: of these it has the equivalence
-    test.
+    test. It has none of the tests within pairs.
     """
-    tests = [t for t in summary.confirmatory if t.statistic is not None or _inverted(t)]
+    made = [t for t in summary.confirmatory if t.statistic is not None or _inverted(t)]
+    tests = [t for t in made if t.name not in PAIR_KINDS]
     if not tests:
         return {}
     rows = pd.DataFrame([_row(t, summary, bound) for t in tests])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from analysis.models.latent_levels import Levels, latent_levels, table_of
 from analysis.models.mixed import describe_mixed
 from analysis.models.mixed_choices import describe_choice_models
 from analysis.models.moderators import describe_moderators
+from analysis.pairs.describe import PairResults, describe_kinds
 from analysis.reading.companions import read_study
 from analysis.reading.exclusions import Excluded, exclude
 from analysis.reading.labels import Labels, read_labels
@@ -52,6 +53,7 @@ from analysis.reading.population import people_only
 from analysis.reading.quality import flag_counts, participations, straight_line
 from analysis.reading.study import study_of
 from analysis.reading.table import RUN_SEPARATOR, Responses, read_responses
+from analysis.reading.trial_kinds import kinds_of
 from analysis.report.about.deviations import deviations
 from analysis.report.about.ranked import Group, Ranked, by_sae, ranked
 from analysis.report.settings import Procedure, Settings, procedure_of
@@ -86,6 +88,8 @@ class Analysis:
     """Bound of the equivalence test, steps of the scale."""
     levels: tuple[tuple[Levels, pd.DataFrame], ...] = ()
     """Listeners' severity and features' difficulty, each with its table (`latent_levels`)."""
+    of_kinds: PairResults = field(default_factory=PairResults)
+    """What pairs and intruder trials show, whose estimates are in the summary too."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,22 @@ class Begun:
     done: Procedure
     read: Responses
     excluded: Excluded
+
+    def of_kinds(self, *, without: bool = False) -> PairResults:
+        """What pairs and intruder trials show; `without` the exclusions."""
+        responses = self.read if without else self.excluded.responses
+        labels, folder = read_labels(self.done.folder, responses), self.done.folder
+        kinds, done = kinds_of(responses), self.done
+        return describe_kinds(kinds, labels, folder, done.family, seed=done.seed, look=done.look)
+
+    def of_labels(self) -> Begun | None:
+        """The same of the label trials; None if there are none."""
+        read, kept = (kinds_of(one).labels for one in (self.read, self.excluded.responses))
+        if read is None or kept is None:
+            return None
+        return dataclasses.replace(
+            self, read=read, excluded=dataclasses.replace(self.excluded, responses=kept)
+        )
 
 
 def begin(table_path: Path, settings: Settings) -> Begun:
@@ -124,15 +144,18 @@ def analyse(table_path: Path, settings: Settings) -> Analysis:
 
 
 def of_begun(begun: Begun, folder: Path, settings: Settings) -> Analysis:
-    """Compute everything of ratings on five levels."""
-    study, done, read, excluded = begun.study, begun.done, begun.read, begun.excluded
-    responses = excluded.responses
-    quality = participations(read, folder)
+    """Compute everything of ratings on five levels, in a table that has label trials."""
+    labelled = begun.of_labels()
+    if labelled is None:
+        raise AnalysisError("the table has no label trials: use build_report")
+    study, done, read, excluded = begun.study, begun.done, labelled.read, labelled.excluded
+    responses, of_kinds = excluded.responses, begun.of_kinds()
+    quality = participations(begun.read, folder)
     labels = read_labels(folder, responses)
     own = own_words(
         responses, labels, embeddings=settings.embeddings, command=settings.embed_command
     )
-    results = _results(responses, labels, own, done)
+    results = _results(responses, labels, own, done, of_kinds)
     tests = results.tests
     summary = Summary(
         table=responses.name,
@@ -148,13 +171,13 @@ def of_begun(begun: Begun, folder: Path, settings: Settings) -> Analysis:
         warnings=responses.warnings,
         exclusions=tuple(dataclasses.asdict(e) for e in excluded.exclusions),
         exclusion_source=excluded.source,
-        without_exclusions=_without(read, labels, excluded, settings, done),
+        without_exclusions=_without(begun, labelled.read, labels, settings),
         flags=flag_counts(quality),
         versions=versions(),
         study=study_of(study, read),
         sample=read_sample(folder, read, responses),
         comparisons=tuple(together(responses, done.pairs(responses.methods))),
-        plan=_plan_of(study, done.plan),
+        plan=plan_of(study, done.plan),
         plan_fixed=done.fixed,
         look=look_of(done.look),
         deviations=tuple(deviations(study, read, done, excluded, tests)),
@@ -174,6 +197,7 @@ def of_begun(begun: Begun, folder: Path, settings: Settings) -> Analysis:
         joint=results.joint,
         bound=done.bound,
         levels=_levels(results.joint, responses),
+        of_kinds=of_kinds,
     )
 
 
@@ -190,7 +214,7 @@ def _levels(joint: Joint | None, responses: Responses) -> tuple[tuple[Levels, pd
     return tuple(found)
 
 
-def _plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
+def plan_of(study: Mapping[str, Any] | None, plan: Plan) -> dict[str, Any]:
     """The plan as data; empty without a plan."""
     return dataclasses.asdict(plan) if (study or {}).get("analysis_plan") else {}
 
@@ -213,9 +237,13 @@ class Results:
 
 
 def _results(
-    responses: Responses, labels: Labels | None, own: OwnWords | None, done: Procedure
+    responses: Responses,
+    labels: Labels | None,
+    own: OwnWords | None,
+    done: Procedure,
+    of_kinds: PairResults,
 ) -> Results:
-    """Every estimate and every test of a table."""
+    """Every estimate and every test of a table's label trials, with those of other trials."""
     found: list[Estimate] = []
     tests: list[HypothesisTest] = []
     for method in responses.methods:
@@ -238,6 +266,7 @@ def _results(
     )
     for of_all, more in _of_all_methods(mixed.joint, responses, chosen, done):
         found, tests = [*found, *of_all], [*tests, *more]
+    found, tests = [*found, *of_kinds.estimates], [*tests, *of_kinds.tests]
     return Results(found, adjusted(tests, done.look), mixed.joint)
 
 
@@ -288,13 +317,17 @@ def _of_method(
 
 
 def _without(
-    read: Responses, labels: Labels | None, excluded: Excluded, settings: Settings, done: Procedure
+    begun: Begun, read: Responses, labels: Labels | None, settings: Settings
 ) -> tuple[Estimate, ...]:
-    """Every recommended estimate over all responses, if the rules excluded any."""
-    if len(excluded.responses.ratings) == len(read.ratings):
+    """Every recommended estimate over all responses, if the rules excluded any.
+
+    `read`: the label trials of `begun.read`.
+    """
+    if len(begun.excluded.responses.ratings) == len(begun.read.ratings):
         return ()
     own = own_words(read, labels, embeddings=settings.embeddings, command=settings.embed_command)
-    found = _results(read, labels, own, done).estimates
+    of_kinds = begun.of_kinds(without=True)
+    found = _results(read, labels, own, begun.done, of_kinds).estimates
     return tuple(e for e in found if e.recommended)
 
 

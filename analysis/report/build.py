@@ -4,8 +4,9 @@
 `report.html`, `summary.json`, `estimates.csv`, `tests.csv`, tables under `tables/` and as LaTeX
 under `latex/`, `methods.txt` (a methods section), `figures/*.svg` and, if mixed models were fitted,
 `mixed_models.R`, `choice_models.R` and `bayes_models.R`; with confirmatory tests
-`confirmatory_tests.R`. It returns the `Summary`. The same table, companions, seed and number of
-resamples give the same bytes.
+`confirmatory_tests.R`; with a dose–response of pairs `dose_models.R`. It returns the `Summary`. The
+same table, companions, seed and number of resamples give the same bytes. A table without label
+trials has no LaTeX and no methods section.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from analysis.models.rscript import r_files
 from analysis.models.rscript_bayes import bayes_files
 from analysis.models.rscript_choices import choice_files
 from analysis.models.rscript_confirmatory import confirmatory_files
+from analysis.pairs.describe import PairResults
+from analysis.pairs.intruders import features_table as intruder_table
+from analysis.pairs.rscript import dose_files
 from analysis.reading.mapping.scales import Scale
+from analysis.reading.quality import participations, straight_line
+from analysis.reading.table import Responses
+from analysis.reading.trial_kinds import kinds_of
 from analysis.report import figures, figures_listeners, page, sections
 from analysis.report.about.latex import latex_tables
 from analysis.report.about.paste import as_text
@@ -37,6 +44,8 @@ from analysis.report.scales import build as scale_build
 from analysis.report.scales import estimates as scale_estimates
 from analysis.report.settings import Settings
 from analysis.report.text import spreadsheet_safe
+from analysis.report.trial_kinds import build as kinds_build
+from analysis.report.trial_kinds import figures as kinds_figures
 from analysis.threads import one_thread
 
 LATENT = {"participant": "listeners_severity", "feature": "features_difficulty"}
@@ -81,8 +90,11 @@ def build_report(
         begun = begin(table_path, settings)
         if begun.read.scale is not None:
             return _on_another_scale(begun, begun.read.scale, out)
+        if begun.of_labels() is None:
+            return _without_labels(begun, out)
         analysis = of_begun(begun, table_path.parent, settings)
-    write_all(out, files(analysis, draw(analysis)))
+    made = files(analysis, draw(analysis))
+    write_all(out, made | _of_kinds(begun.excluded.responses, analysis.of_kinds))
     return analysis.summary
 
 
@@ -94,6 +106,30 @@ def _on_another_scale(begun: Begun, scale: Scale, out: Path) -> Summary:
     made["tests.csv"] = rows_csv(HypothesisTest, summary.tests)
     write_all(out, made)
     return summary
+
+
+def _without_labels(begun: Begun, out: Path) -> Summary:
+    """The report of a table of pairs, of intruder trials, or of both."""
+    results, read = begun.of_kinds(), begun.read
+    summary = kinds_build.summary_of(begun, results, begun.of_kinds(without=True))
+    line, drawings = straight_line(begun.study), kinds_figures.drawn(results)
+    made = kinds_build.files(summary, results, drawings, line)
+    made["estimates.csv"] = rows_csv(Estimate, summary.estimates)
+    made["tests.csv"] = rows_csv(HypothesisTest, summary.tests)
+    made["tables/participations.csv"] = frame_csv(participations(read, begun.done.folder))
+    made |= _of_kinds(begun.excluded.responses, results) | _without(summary)
+    write_all(out, made)
+    return summary
+
+
+def _of_kinds(responses: Responses, results: PairResults) -> dict[str, str]:
+    """The files of pairs and intruder trials; `responses`: the table with all kinds of trials."""
+    intruders = kinds_of(responses).intruders
+    tables = {} if intruders is None else {"tables/intruders.csv": intruder_table(intruders)}
+    return {
+        **{path: frame_csv(table) for path, table in tables.items()},
+        **dose_files(results.models),
+    }
 
 
 def draw(analysis: Analysis) -> list[figures.Figure]:
@@ -114,7 +150,7 @@ def draw(analysis: Analysis) -> list[figures.Figure]:
         drawn.append(figures_listeners.scores(name, analysis.points[name]))
     if analysis.curves:
         drawn.append(figures.reliability_diagram(analysis.curves))
-    return drawn
+    return drawn + kinds_figures.drawn(analysis.of_kinds)
 
 
 def _consensus(summary: Summary) -> figures.Figure | None:

@@ -6,7 +6,9 @@ Small functions that return HTML. Every text from the table goes through `text.e
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 from analysis.report.figures import Figure
 from analysis.report.palette import VARIABLES, themed
@@ -161,13 +163,19 @@ def _cell(content: str) -> str:
 
 
 def figure(drawing: Figure) -> str:
-    """A figure with its alt text and caption; `sections` puts in its number for the #."""
+    """A figure with its alt text and caption; `numbered` puts in its number for the #."""
     alt = escape(drawing.alt)
     svg = themed(drawing.svg).replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
     return (
         f'<figure id="figure-{drawing.name}"><div class="plot">{svg}</div>'
         f"<figcaption><b>Figure #.</b> {escape(drawing.caption)}</figcaption></figure>"
     )
+
+
+def numbered(body: str, kind: str) -> str:
+    """Put the numbers of tables or figures in, in the order of the page."""
+    numbers = count(1)
+    return re.sub(f"<b>{kind} #", lambda _: f"<b>{kind} {next(numbers)}", body)
 
 
 def standalone(drawing: Figure) -> str:

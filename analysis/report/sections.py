@@ -6,9 +6,7 @@ a methods section to paste; all that is left is an appendix.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from itertools import count
 
 from analysis.report.about.computed import computed, every_estimate
 from analysis.report.about.data import data
@@ -22,7 +20,7 @@ from analysis.report.figures import Figure
 from analysis.report.latent_scale.assumptions import assumptions, omnibus
 from analysis.report.latent_scale.levels import latent_levels
 from analysis.report.latent_scale.moderators import moderators
-from analysis.report.page import figure, heading, paragraph
+from analysis.report.page import figure, heading, numbered, paragraph
 from analysis.report.sections_between import (
     confirmatory,
     differences,
@@ -33,6 +31,7 @@ from analysis.report.sections_model import joint_model
 from analysis.report.sections_plan import plan
 from analysis.report.sections_quality import quality
 from analysis.report.sections_words import words
+from analysis.report.trial_kinds.sections import lead, sections
 
 PER_METHOD = (
     "mean_confidence",
@@ -57,6 +56,8 @@ MAIN = (
     "share_at_least_4",
     "share_first_label",
     "share_first_label_chance",
+    "share_none_of_these",
+    "share_label_at_least_4",
 )
 """The rows of the first table; all others are in the appendix."""
 
@@ -66,7 +67,7 @@ def report(analysis: Analysis, drawings: Sequence[Figure]) -> tuple[str, list[st
     summary, pictures = analysis.summary, {d.name: figure(d) for d in drawings}
     body = "\n".join(
         [
-            *opening(summary),
+            *opening(summary, lead(summary, analysis.of_kinds, whole=not summary.comparisons)),
             *confirmatory(summary),
             *_exploratory(analysis, pictures),
             *participants(summary),
@@ -79,12 +80,6 @@ def report(analysis: Analysis, drawings: Sequence[Figure]) -> tuple[str, list[st
         body = numbered(body, kind)
     title = summary.study.title or summary.table
     return f"Results: {title}", [with_contents(body)]
-
-
-def numbered(body: str, kind: str) -> str:
-    """Put the numbers of tables or figures in, in the order of the page."""
-    numbers = count(1)
-    return re.sub(f"<b>{kind} #", lambda _: f"<b>{kind} {next(numbers)}", body)
 
 
 def _exploratory(analysis: Analysis, pictures: dict[str, str]) -> Iterator[str]:
@@ -105,6 +100,7 @@ def _exploratory(analysis: Analysis, pictures: dict[str, str]) -> Iterator[str]:
     yield from (pictures[name] for name in ("distribution", "means") if name in pictures)
     yield from differences(summary, pictures)
     yield from features(analysis.ranks, analysis.groups, pictures)
+    yield from sections(summary, analysis.of_kinds, pictures, rank=3)
 
 
 def _appendix(analysis: Analysis, pictures: dict[str, str]) -> Iterator[str]:

@@ -51,7 +51,7 @@ MOST_PAIRS = 6
 
 def confirmatory(summary: Summary) -> Iterator[str]:
     """The tests that were named beforehand, apart from all others; nothing with a single method."""
-    if len(summary.methods) < 2:
+    if len(summary.methods) < 2 and not summary.confirmatory:
         return
     yield heading("Confirmatory results", "confirmatory")
     tests = summary.confirmatory

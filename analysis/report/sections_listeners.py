@@ -12,6 +12,8 @@ CHOICES = (
     "share_first_label",
     "share_first_label_chance",
     "share_label_elsewhere",
+    "share_none_of_these",
+    "share_label_at_least_4",
     "identification_accuracy",
     "identification_chance",
     "identification_corrected",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.estimates.results import Summary
-from analysis.reading.plan import ACCURACY_TEST
+from analysis.reading.plan import ACCURACY_TEST, PAIR_KINDS
 from analysis.report.page import bullets, heading, paragraph
 from analysis.report.text import escape, number, percent
 
@@ -15,7 +15,11 @@ def plan(summary: Summary) -> Iterator[str]:
     late = summary.plan_fixed == "after"
     yield heading("Analysis plan" if late else "Preregistration", "plan")
     planned = summary.plan or summary.exclusion_source in ("plan", "deviation")
-    if not planned:
+    if not planned and not summary.confirmatory and not summary.methods:
+        yield paragraph(
+            "No analysis plan was provided with the table, and no test is confirmatory."
+        )
+    elif not planned:
         yield paragraph(
             "No analysis plan was provided with the table. The confirmatory test of each "
             f"comparison, {_default(summary)}, is this program’s default and was not "
@@ -81,6 +85,8 @@ def look_words(summary: Summary) -> str:
 
 def _default(summary: Summary) -> str:
     """The default confirmatory test of this study, in words."""
+    if summary.confirmatory and all(t.name in PAIR_KINDS for t in summary.confirmatory):
+        return f"that {summary.confirmatory[0].label}"
     accuracy = any(t.name == ACCURACY_TEST for t in summary.confirmatory)
     return f"the difference in {'accuracy corrected for chance' if accuracy else 'mean confidence'}"
 

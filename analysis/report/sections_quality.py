@@ -16,6 +16,8 @@ MAIN = (
     "share_first_label",
     "identification_accuracy",
     "difference_mean_confidence",
+    "pair_steered_plain",
+    "intruder_accuracy",
 )
 REPEATS = ("repeat_same_choice", "repeat_same_confidence")
 SOURCES = {

@@ -25,14 +25,15 @@ def verdict(summary: Summary) -> str:
     found, family = summary.recommended, summary.confirmatory
     if not any(name == DEFAULT_TEST for name, _ in found):
         return " ".join(_not_compared(summary))
-    said = _of_family(family, found, 1 - summary.level) if family else exploratory(summary)
+    said = of_family(family, found, 1 - summary.level) if family else exploratory(summary)
     shown = [said, look_words(summary), *_not_compared(summary)]
     return " ".join(text for text in shown if text)
 
 
-def _of_family(
+def of_family(
     family: Sequence[HypothesisTest], found: dict[tuple[str, str], Estimate], level: float
 ) -> str:
+    """What the confirmatory tests say, of which there is at least one."""
     if len(family) == 1:
         return _single(family[0], found, level)
     rejected = [t for t in family if t.p_adjusted is not None and t.p_adjusted < level]

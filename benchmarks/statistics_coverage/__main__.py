@@ -5,9 +5,9 @@
 
 Parts: `ratings` (means, shares, differences, their tests), `families` (Holm and BH over three and
 five methods), `strata` (differences within two studies in one table), `choices` (identification
-and candidates), `scores` (agreement, consensus, repeats, machines' scores, own words), `whole`
-(everything that `analyse` computes, mixed models included: a balanced fraction of the cells, a
-tenth of the studies).
+and candidates), `scores` (agreement, consensus, repeats, machines' scores, own words), `pairs`
+(shares, slopes and strengths of pair trials), `whole` (everything that `analyse` computes, mixed
+models included: a balanced fraction of the cells, a tenth of the studies).
 
 Cells: `all`; `fraction`, 32 of the ratings' cells, in which levels meet about equally often;
 `border`, those of FILE with a rate beyond its limit, the worst first (`--most` of them).
@@ -32,6 +32,7 @@ from benchmarks.statistics_coverage.cells import (
 )
 from benchmarks.statistics_coverage.choice_forms import measure_choices
 from benchmarks.statistics_coverage.closed_forms import measure_families, measure_ratings
+from benchmarks.statistics_coverage.pairs import measure_pairs, pair_cells
 from benchmarks.statistics_coverage.records import MOST_PROCESSES, Part, Records, run, tasks_of
 from benchmarks.statistics_coverage.strata import measure_strata, strata_cells
 from benchmarks.statistics_coverage.tables import border, pooled, show
@@ -43,6 +44,7 @@ PARTS = (
     Part("strata", strata_cells, measure_strata, 25),
     Part("choices", choice_grid, measure_choices, 10),
     Part("scores", score_cells, measure_scores, 10),
+    Part("pairs", pair_cells, measure_pairs, 20),
     Part("whole", whole_cells, measure_whole, 2, share=0.1),
 )
 

@@ -15,7 +15,7 @@ from analysis.estimates.hypothesis_tests import (
 from analysis.estimates.results import HypothesisTest
 from analysis.estimates.strata import comparable
 from analysis.reading.exclusions import Excluded
-from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST, Plan, too_late
+from analysis.reading.plan import ACCURACY_TEST, FIRST_LABEL_TEST, PAIR_KINDS, Plan, too_late
 from analysis.reading.table import Responses
 from analysis.report.settings import Procedure
 
@@ -28,7 +28,32 @@ def deviations(
     tests: list[HypothesisTest],
 ) -> list[str]:
     """Every departure of this analysis from the study's plan, in words."""
-    found = [*recorded(study), *done.departures, *_narrowed(done, excluded.responses.methods)]
+    methods = excluded.responses.methods
+    found = [*common_deviations(study, read, done, excluded, tests), *_narrowed(done, methods)]
+    for a, b in done.plan.comparisons or ():
+        found += [
+            f"The plan compares {a} with {b}; there are no ratings of {missing}."
+            for missing in (a, b)
+            if missing not in methods
+        ]
+    pairs = done.pairs(methods)
+    apart = [pair for pair in pairs if not comparable(excluded.responses.ratings, *pair).any()]
+    found += [
+        f"{a} was not compared with {b}: no study and no version in the table has both."
+        for a, b in apart
+    ]
+    return found + _not_made(done.family, tests, [pair for pair in pairs if pair not in apart])
+
+
+def common_deviations(
+    study: Mapping[str, Any] | None,
+    read: Responses,
+    done: Procedure,
+    excluded: Excluded,
+    tests: Sequence[HypothesisTest],
+) -> list[str]:
+    """Those that need no comparison of methods: all of a table without label trials."""
+    found = [*recorded(study), *done.departures]
     answered = read.rows["answered_at"].tolist() if read.has("answered_at") else []
     if late := too_late(study, answered):
         found.append(late)
@@ -46,20 +71,16 @@ def deviations(
         for e in excluded.exclusions
         if not e.applied and excluded.source == "plan"
     ]
-    methods = excluded.responses.methods
-    for a, b in done.plan.comparisons or ():
-        found += [
-            f"The plan compares {a} with {b}; there are no ratings of {missing}."
-            for missing in (a, b)
-            if missing not in methods
-        ]
-    pairs = done.pairs(methods)
-    apart = [pair for pair in pairs if not comparable(excluded.responses.ratings, *pair).any()]
     found += [
-        f"{a} was not compared with {b}: no study and no version in the table has both."
-        for a, b in apart
+        f"The plan’s confirmatory test {test} was not made: there is no such pair with a choice."
+        for test in done.family.confirmatory or ()
+        if test in PAIR_KINDS and test not in {t.name for t in tests}
     ]
-    return found + _not_made(done.family, tests, [pair for pair in pairs if pair not in apart])
+    return found + [
+        f"The plan’s confirmatory test {t.name} of {t.method} could not be made: {t.reason}."
+        for t in tests
+        if done.family.named and t.family == CONFIRMATORY and t.p is None
+    ]
 
 
 RECORDED = {
@@ -117,21 +138,15 @@ NEEDS = {
 def _not_made(
     plan: Plan, tests: list[HypothesisTest], pairs: Sequence[tuple[str, str]]
 ) -> list[str]:
-    """The plan's confirmatory tests that could not be made, with the reason."""
+    """The plan's confirmatory tests of comparisons that were not made, with the reason."""
     made = {(t.name, t.method) for t in tests}
     names = [
         f"{a} − {b}" for a, b in pairs if plan.comparisons is None or (a, b) in plan.comparisons
     ]
-    absent = [
+    return [
         f"The plan’s confirmatory test {test} of {name} was not made: "
         f"{NEEDS.get(test, 'it does not apply to this design')}."
         for test in plan.confirmatory or ()
         for name in names
-        if (test, name) not in made
+        if (test, name) not in made and test not in PAIR_KINDS
     ]
-    impossible = [
-        f"The plan’s confirmatory test {t.name} of {t.method} could not be made: {t.reason}."
-        for t in tests
-        if plan.named and t.family == CONFIRMATORY and t.p is None
-    ]
-    return absent + impossible

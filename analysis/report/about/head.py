@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analysis.estimates.results import Summary
 from analysis.reading.plan import DEFAULT_TEST
@@ -18,8 +18,8 @@ CONTENTS = "<!-- contents -->"
 _HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 
 
-def opening(summary: Summary) -> Iterator[str]:
-    """Everything above the first section."""
+def opening(summary: Summary, further: Iterable[str] = ()) -> Iterator[str]:
+    """Everything above the first section; `further`: paragraphs at the end of the lead."""
     yield f"<header><h1>{escape(summary.study.title or 'Listeners’ answers to the labels')}</h1>"
     yield paragraph(" · ".join(facts(summary)), "quiet")
     if summary.study.design_hash:
@@ -29,6 +29,7 @@ def opening(summary: Summary) -> Iterator[str]:
         yield f'<p class="warning" role="note"><strong>{escape(warning)}</strong></p>'
     yield from recognition(summary)
     yield paragraph(_headline(summary), "lead")
+    yield from further
     yield CONTENTS
 
 
@@ -48,7 +49,8 @@ def facts(summary: Summary) -> Iterator[str]:
     yield (
         f"{escape(summary.table)}: {many(counted['n_ratings'], 'rating')} by "
         f"{many(counted['n_participants'], 'participant')} of "
-        f"{many(counted['n_features'], 'feature')} under {many(len(summary.methods), 'method')}"
+        f"{many(counted['n_features'], 'feature')}"
+        + (f" under {many(len(summary.methods), 'method')}" if summary.methods else "")
     )
 
 

@@ -16,8 +16,7 @@ from analysis.report import figures, page
 from analysis.report.about.data import data
 from analysis.report.about.head import facts, with_contents
 from analysis.report.cells import per_method_table, with_interval
-from analysis.report.page import figure, heading, paragraph
-from analysis.report.sections import numbered
+from analysis.report.page import figure, heading, numbered, paragraph
 from analysis.report.sections_between import confirmatory, every_difference
 from analysis.report.sections_plan import look_words
 from analysis.report.text import escape
