@@ -34,6 +34,7 @@ from studyapp.participation.views import (
     media,
     practice,
     preview,
+    problem,
     questionnaire,
     styleguide,
     trial,
@@ -214,6 +215,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         participations.withdraw_participation,
         name="withdraw-participation",
     ),
+    path(
+        "studies/<slug:slug>/<int:version>/problems/",
+        participations.problems,
+        name="problems",
+    ),
     path("studies/<slug:slug>/<int:version>/preview", preview.preview_study, name="preview-study"),
     path("studies/<slug:slug>/<int:version>/edit", drafts.edit_study, name="edit-study"),
     path(
@@ -260,6 +266,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("s/<slug:slug>/withdraw/", withdraw.withdraw, name="withdraw"),
     path("s/<slug:slug>/language/", language.language, name="language"),
     path("s/<slug:slug>/sound/<slug:token>", media.sound, name="sound"),
+    path("s/<slug:slug>/problem/", problem.problem, name="problem"),
+    path("s/<slug:slug>/stay", events.stay, name="stay"),
     path("s/<slug:slug>/events", events.events, name="events"),
     path("s/<slug:slug>/audio/<slug:token>/<int:number>", media.audio, name="audio"),
 ]

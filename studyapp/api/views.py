@@ -113,7 +113,7 @@ def _study(request: HttpRequest, slug: str, version: int) -> Study | None:
 def _summary(request: HttpRequest, found: Study) -> dict[str, Any]:
     own = [found.slug, found.version]
     address = request.build_absolute_uri
-    names = ("responses", "participants", "trials", "events", "labels", "stimuli")
+    names = ("responses", "participants", "trials", "events", "problems", "labels", "stimuli")
     return {
         "study": found.slug,
         "study_version": found.version,

@@ -16,6 +16,7 @@ from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.models.participation import CONFIDENCE
 from studyapp.models.trial_kinds import TRIAL_KINDS
+from studyapp.participation.services import browsers
 from studyapp.studies import questionnaire
 from studyapp.studies.services.drawing import OPTIONS
 
@@ -273,8 +274,19 @@ def _training_answers(participation: Participation) -> str:
     return "|".join(f"{one.name}={answers[one.name]}" for one in asked if one.name in answers)
 
 
+def _device(name: str) -> Callable[[Participation], Any]:
+    return lambda p: p.device.get(name)
+
+
 STEP_COLUMNS: list[Column[Participation]] = [
     Column("language", "text", "Language of the pages.", lambda p: p.language),
+    Column("browser", "text", "Family of the browser.", _device("browser")),
+    Column("browser_version", "integer", "Its major version.", _device("version")),
+    Column("operating_system", "text", "Family of the operating system.", _device("system")),
+    Column("touch", "boolean", "Whether the device's main pointer is a finger.", _device("touch"),
+           levels=("true", "false")),
+    Column("viewport", "text", "Window under 600 CSS pixels wide, under 1024, or wider.",
+           _device("viewport"), levels=browsers.VIEWPORTS),
     Column("consent_version", "text", "SHA-256 of the consent text that was agreed to.",
            lambda p: p.consent_version),
     Column("screened_for", "text", "Why it was screened out.", lambda p: p.screened_for,

@@ -19,6 +19,7 @@ from studyapp.models import (
     Item,
     LabelCandidate,
     Participation,
+    ProblemReport,
     Response,
     Stimulus,
     Study,
@@ -229,6 +230,17 @@ def events(study: Study) -> Iterator[Event]:
     query = (
         Event.objects.filter(participation__in=_participations(study))
         .select_related("participation", "trial")
+        .order_by("participation_id", "pk")
+    )
+    yield from query.iterator(chunk_size=CHUNK)
+
+
+def problems(study: Study) -> Iterator[ProblemReport]:
+    """Yield every report of a technical problem, by participation and in the order received."""
+    query = (
+        ProblemReport.objects.filter(participation__in=_participations(study))
+        .select_related("participation", "trial")
+        .defer("participation__draw")
         .order_by("participation_id", "pk")
     )
     yield from query.iterator(chunk_size=CHUNK)

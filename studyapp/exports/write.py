@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from django.utils import timezone
 
 from studyapp.core.snapshot import snapshot
-from studyapp.exports import codebook, columns, parquet, psychds
+from studyapp.exports import codebook, columns, parquet, psychds, reports
 from studyapp.exports import flags as quality
 from studyapp.exports import selectors as rows
 from studyapp.exports.cells import cell
@@ -145,6 +145,7 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
         "participants": (columns.PARTICIPANTS, lambda: _flagged(study)),
         "trials": (columns.TRIALS, lambda: rows.trials(study)),
         "events": (columns.EVENTS, lambda: rows.events(study)),
+        "problems": (reports.PROBLEMS, lambda: rows.problems(study)),
         "labels": (labels, lambda: rows.labels(study)),
         "stimuli": (columns.STIMULI, lambda: rows.stimuli(study)),
     }

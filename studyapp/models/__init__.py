@@ -13,6 +13,7 @@ from studyapp.models.participation import (
     StepRecord,
     Trial,
 )
+from studyapp.models.problems import ProblemReport
 from studyapp.models.projects import Invitation, Membership, Project, Role
 from studyapp.models.recruitment import Delivery, EntryToken, Recruitment, RecruitmentAction
 from studyapp.models.runs import (
@@ -48,6 +49,7 @@ __all__ = [
     "LabelCandidate",
     "Membership",
     "Participation",
+    "ProblemReport",
     "Project",
     "Recruitment",
     "RecruitmentAction",

@@ -68,6 +68,9 @@ class Participation(models.Model):
     """Why the participation was screened out; empty otherwise."""
     language = models.CharField(max_length=10, default="en")
     """Of the pages; one of the study's languages."""
+    device = models.JSONField(default=dict, blank=True)
+    """Coarse, as `participation.services.browsers` describes it: `browser`, `version`, `system`,
+    `touch`, `viewport`. Written with the consent, whose page lists it."""
     consent_version = models.CharField(max_length=64, blank=True)
     """SHA-256 of the consent text that was accepted, in the language in which it was shown."""
     created_at = models.DateTimeField(auto_now_add=True)

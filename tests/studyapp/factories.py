@@ -19,6 +19,7 @@ import soundfile
 from django.conf import settings
 from numpy.typing import NDArray
 
+from studyapp.exports import write
 from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
 from studyapp.models.steps import paper_steps
 from studyapp.studies.services import lifecycle
@@ -166,3 +167,9 @@ def make_study(
     if state == Study.State.CLOSED:
         lifecycle.close(study)
     return study
+
+
+def exported(study: Study, table: str) -> tuple[Any, list[dict[str, Any]]]:
+    """A table of the study's export: its definition, and its rows by name."""
+    file, rows = write.tables(study)[table]
+    return file, [file.record(row) for row in rows()]

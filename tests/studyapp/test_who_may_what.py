@@ -200,7 +200,7 @@ TABLE: dict[str, Row] = {
     "plan-discard": Row("POST", draft, a_draft),
     # Studies
     "study": Row(PAGE, viewer, version), "study-flags": Row(PAGE, viewer, version),
-    "participations": Row(PAGE, viewer, version),
+    "participations": Row(PAGE, viewer, version), "problems": Row(PAGE, viewer, version),
     "participation": Row(PAGE, viewer, lambda a: [*a.version, a.participation.identifier]),
     "withdraw-participation": Row(
         "POST", editor, lambda a: [*a.version, a.participation.identifier], {"reason": "asked"}
@@ -242,8 +242,9 @@ TABLE: dict[str, Row] = {
     "language": Row("POST", everybody, slug),
     **{name: participant() for name in (
         "consent", "instructions", "device", "volume", "headphones", "practice", "trial",
-        "questionnaire", "thanks", "ended", "withdraw",
+        "questionnaire", "thanks", "ended", "withdraw", "problem",
     )},
+    "stay": Row("POST", participant_of_a(403), slug, ok=(200,)),
     "events": Row("POST", participant_of_a(403), slug, ok=(400,)),
     "audio": Row(SAFE, participant_of_a(404), sound, ok=(200,)),
     "sound": Row(SAFE, participant_of_a(404), lambda a: [a.study.slug, "x"], ok=(404,)),

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 
-from studyapp.models import Participation, Study, Trial
+from studyapp.models import Participation, ProblemReport, Study, Trial
 from studyapp.monitoring.selectors.steps import pages_of
 
 PAGE = 50
 """Participations on one page of the list."""
+NEWEST_PROBLEMS = 200
+"""Reports of problems on their page; an export has all."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def named(study: Study, identifier: str) -> Participation | None:
     if found is not None:
         found.study = study
     return found
+
+
+def problems(study: Study) -> list[ProblemReport]:
+    """The newest reports of technical problems."""
+    found = ProblemReport.objects.filter(participation__study=study)
+    found = found.select_related("participation", "trial").defer("participation__draw")
+    return list(found.order_by("-pk")[:NEWEST_PROBLEMS])
 
 
 def is_inactive(participation: Participation) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from studyapp.models import Event, Participation, StepRecord, Trial
+from studyapp.models import Event, Participation, ProblemReport, StepRecord, Trial
 from studyapp.models.steps import Step
 
 
@@ -50,6 +50,9 @@ def moments(participation: Participation) -> list[Moment]:
         found.append(Moment(record.begun_at, f"reached {record.step}"))
         if record.done_at is not None:
             found.append(Moment(record.done_at, f"finished {record.step}", _outcome(record)))
+    for one in ProblemReport.objects.filter(participation=participation):
+        detail = f"{one.get_kind_display()}, at {one.page}"
+        found.append(Moment(one.reported_at, "reported a technical problem", detail))
     if participation.finished_at is not None:
         found.append(Moment(participation.finished_at, participation.get_status_display()))
     return sorted(found, key=lambda moment: moment.at)

@@ -48,6 +48,8 @@ class Monitor:
     """People who are taking part at this moment; in a rehearsal, simulated ones too."""
     places: int
     complete: int
+    problems: int
+    """Reports of technical problems."""
     blind: bool
     unblinded_at: datetime | None
     running: bool
@@ -88,6 +90,7 @@ def monitor(study: Study) -> Monitor:
         inside=active if study.rehearsal else active - active_simulated,
         places=places,
         complete=complete if study.rehearsal else complete - simulated,
+        problems=selectors.problems(study),
         blind=blind,
         unblinded_at=study.unblinded_at,
         running=study.state in Study.UNDER_WAY,

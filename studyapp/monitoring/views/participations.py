@@ -29,6 +29,14 @@ def participations(request: HttpRequest, slug: str, version: int) -> HttpRespons
 
 
 @require_GET
+def problems(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Technical problems that participants reported, newest first."""
+    study = study_for(request, slug, version)
+    context = {"study": study, "reports": selectors.problems(study)}
+    return render(request, "researcher/problems.html", context)
+
+
+@require_GET
 def participation(request: HttpRequest, slug: str, version: int, identifier: str) -> HttpResponse:
     """One participation step by step, from its rows and events; blinded as long as the study is."""
     study = study_for(request, slug, version)

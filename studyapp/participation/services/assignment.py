@@ -95,6 +95,19 @@ def keep_place(*, participation: Participation) -> None:
         leases.renew(participation=participation)
 
 
+def extend_place(*, participation: Participation) -> int:
+    """Restart the lease of somebody who is still there. Returns for how many seconds it lasts now.
+
+    0 if there is no place to hold: it was given to others, or the participation has ended.
+    """
+    try:
+        keep_place(participation=participation)
+    except PlaceLostError:
+        return 0
+    leases.renew(participation=participation)
+    return leases.seconds_left(participation)
+
+
 def locked_study(participation: Participation) -> Study:
     """The participation's study (or preview), locked until the commit so that no place changes."""
     return Study.with_previews.select_for_update(no_key=True).get(pk=participation.study_id)

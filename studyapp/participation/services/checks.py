@@ -183,6 +183,17 @@ def count_of(participation: Participation, record: StepRecord) -> Count:
     return Count(number=len(answered) + 1, most=len(answered) + left, done=rounds / kinds)
 
 
+def was_wrong(record: StepRecord) -> bool:
+    """Whether an answer of the round that is under way was wrong: one more, and it is failed.
+
+    Telling it early lets people put their headphones on, and helps nobody guess: the trials are
+    independent of one another.
+    """
+    check = current_trial(record)["check"]
+    answered = [trial for trial in record.data["trials"] if trial["given"] is not None]
+    return any(one["given"] != one["answer"] for one in answered if one["check"] == check)
+
+
 def headphone_result(participation: Participation) -> bool | None:
     """The result of the headphone check; None if the participant was given none."""
     if Step.HEADPHONES not in participation.study.steps:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.utils import timezone
+
 from studyapp.core import clock
 from studyapp.core.errors import ParticipationError
 from studyapp.models import Participation, Response, Study
@@ -47,6 +49,17 @@ def check(*, participation: Participation) -> None:
     expires = participation.lease_expires_at
     if expires is None or expires <= clock.now():
         raise ParticipationError(f"the lease of {participation} has expired")
+
+
+def seconds_left(participation: Participation) -> int:
+    """How long the place is still held, for the warning on the page: 0 without a place.
+
+    By this machine's clock, to save every page a query; what decides is the database's.
+    """
+    expires = participation.lease_expires_at
+    if expires is None or participation.status != Participation.Status.ACTIVE:
+        return 0
+    return max(0, round((expires - timezone.now()).total_seconds()))
 
 
 def has_expired(participation: Participation, now: datetime) -> bool:

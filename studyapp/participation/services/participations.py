@@ -7,6 +7,8 @@ that begins or ends something locks the participation's row first and then check
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -86,8 +88,12 @@ def begin(
         raise
 
 
-def consent(*, participation: Participation) -> Participation:
+def consent(
+    *, participation: Participation, device: Mapping[str, Any] | None = None
+) -> Participation:
     """Record the consent and draw condition and trials, in one transaction.
+
+    `device` is what the consent page said would be recorded of the participant's device.
 
     Raises what `assignment.assign` raises, also if the participation has already ended; then
     nothing is recorded.
@@ -97,7 +103,7 @@ def consent(*, participation: Participation) -> Participation:
     with transaction.atomic():
         assignment.assign(participation=participation)
         tokens.use_token(participation=participation)
-        _set_once(participation, "consented_at", consent_version=version)
+        _set_once(participation, "consented_at", consent_version=version, device=dict(device or {}))
     return participation
 
 
@@ -139,7 +145,7 @@ def complete(participation: Participation) -> None:
     participation.save(update_fields=fields)
 
 
-def _set_once(participation: Participation, field: str, **others: str) -> None:
+def _set_once(participation: Participation, field: str, **others: Any) -> None:
     """Set a time and any other fields, only once and only while the participation is active."""
     Participation.objects.filter(
         pk=participation.pk, status=Participation.Status.ACTIVE, **{field: None}

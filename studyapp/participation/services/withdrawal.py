@@ -16,7 +16,7 @@ from django.db import transaction
 
 from studyapp.core import audit, clock
 from studyapp.core.errors import ParticipationError
-from studyapp.models import Event, Participation, StepRecord, Trial
+from studyapp.models import Event, Participation, ProblemReport, StepRecord, Trial
 from studyapp.participation.services import assignment
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def withdraw_on_request(
 
 def _delete_answers(row: Participation) -> None:
     Event.objects.filter(participation=row).delete()
+    ProblemReport.objects.filter(participation=row).delete()
     # Repeats first: each refers to the trial that it repeats.
     Trial.objects.filter(participation=row, kind=Trial.Kind.REPEAT).delete()
     Trial.objects.filter(participation=row).delete()
@@ -87,6 +88,7 @@ def _clear_row(row: Participation) -> None:
     row.completion_code = ""
     row.condition = None
     row.draw = {}
+    row.device = {}
     row.seed = 0
     row.screened_for = ""
     row.consent_version = ""

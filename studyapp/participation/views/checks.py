@@ -79,6 +79,7 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
         "count": count,
         "is_second": bool(record.data["passed"]),
         "was_passed": any(record.data["passed"].values()),
+        "was_wrong": checks.was_wrong(record),
         "places": [(1, _("The first")), (2, _("The second")), (3, _("The third"))],
         "form": form,
         "strings": script_strings(),

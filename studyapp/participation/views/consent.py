@@ -15,6 +15,7 @@ from studyapp.core.errors import (
 from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
 from studyapp.participation.forms.consent import ConsentForm
+from studyapp.participation.services import browsers
 from studyapp.participation.services import participations as services
 from studyapp.participation.views.endings import ending
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
@@ -28,8 +29,10 @@ def consent(request: HttpRequest, participation: Participation) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["decision"] == "refuse":
             return redirect_to_step_page(services.refuse(participation=participation))
+        device = browsers.described(request.headers.get("User-Agent", "")) | form.device()
         try:
-            return redirect_to_step_page(services.consent(participation=participation))
+            agreed = services.consent(participation=participation, device=device)
+            return redirect_to_step_page(agreed)
         except NotInvitedError:
             return _ending(request, "uninvited", participation, status=403)
         except StudyFullError:
@@ -62,6 +65,35 @@ def _facts(study: Study, language: str) -> list[tuple[str, str, str]]:
         ("retention", _("Storage of data"), texts.of_study(study, "retention", language)),
         ("ethics_approval", _("Ethics approval"), study.ethics_approval),
     ]
-    return [
+    stated = [
         (name, value, language if own.get(key) else first) for key, name, value in facts if value
     ]
+    return [*stated, *((name, value, language) for name, value in _of_the_site(study))]
+
+
+def _of_the_site(study: Study) -> list[tuple[str, str]]:
+    """What holds in every study, or follows from the settings, in the language of the page."""
+    needs = study.headphones_required and Step.HEADPHONES in study.steps
+    facts = [
+        (
+            _("Headphones"),
+            _("You need them: a short check comes first, and only those who pass it can take part.")
+            if needs
+            else "",
+        ),
+        (
+            _("Your place"),
+            _(
+                "It is held while you are active on the pages. You are warned before it is given "
+                "to someone else, and one click keeps it."
+            ),
+        ),
+        (
+            _("Your device"),
+            _(
+                "We record the kind of browser with its main version, the operating system, "
+                "whether you use a touchscreen, and whether the window is narrow, medium or wide."
+            ),
+        ),
+    ]
+    return [(name, value) for name, value in facts if value]

@@ -20,7 +20,7 @@ from studyapp.models import Participation, Study
 from studyapp.models.steps import Step
 from studyapp.participation.selectors import participations as selectors
 from studyapp.participation.selectors.passage import passage
-from studyapp.participation.services import assignment
+from studyapp.participation.services import assignment, leases
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
 from studyapp.studies.selectors import studies
@@ -89,6 +89,7 @@ def render_step(
     full = study_context(study, participation.language) | {
         "page": step.value,
         "participation": participation,
+        "seconds_left": leases.seconds_left(participation),
     }
     name = f"participant/{template or step.value}.html"
     return render(request, name, full | context, status=status)

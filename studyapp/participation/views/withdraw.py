@@ -34,5 +34,8 @@ def withdraw(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _confirmation(request: HttpRequest, participation: Participation) -> HttpResponse:
-    context = study_context(participation.study, participation.language) | {"page": "withdraw"}
+    context = study_context(participation.study, participation.language) | {
+        "page": "withdraw",
+        "participation": participation,
+    }
     return render(request, "participant/withdraw.html", context)

@@ -86,6 +86,7 @@ PAGES: dict[str, Visit] = {
     "recruitment": ("recruitment", lambda w: [w.study.slug, 1], ""),
     "operation": ("operation", lambda w: [w.study.slug, 1], ""),
     "new-items": ("new-items", nothing, ""),
+    "problems": ("problems", lambda w: [w.study.slug, 1], ""),
     "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
@@ -118,6 +119,7 @@ NO_PAGES = {
 PARTICIPANTS = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
     "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
+    "problem", "stay",
 }  # fmt: skip
 """In `test_pages.py`."""
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studyapp.exports import codebook, columns
+from studyapp.exports import codebook, columns, reports
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "codebook.md"
 
@@ -11,6 +11,7 @@ def test_the_document_is_made_from_the_columns() -> None:
     # After a change of the columns, write what `as_markdown` returns here into the document.
     files = [
         columns.RESPONSES, columns.PARTICIPANTS, columns.TRIALS, columns.EVENTS,
+        reports.PROBLEMS,
         columns.labels_file(["clap"]), columns.STIMULI,
     ]  # fmt: skip
     assert DOCUMENT.read_text(encoding="utf-8") == codebook.as_markdown(files)

@@ -86,8 +86,8 @@ CONTRACT = [
     "strength",
 ]
 FILES = {
-    "responses.csv", "participants.csv", "trials.csv", "events.csv", "labels.csv", "stimuli.csv",
-    "study.json", "codebook.json", "codebook.md", "dataset_description.json",
+    "responses.csv", "participants.csv", "trials.csv", "events.csv", "problems.csv", "labels.csv",
+    "stimuli.csv", "study.json", "codebook.json", "codebook.md", "dataset_description.json",
 }  # fmt: skip
 
 
