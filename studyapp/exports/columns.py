@@ -17,7 +17,7 @@ from studyapp.models import Event, LabelCandidate, Participation, Trial
 from studyapp.models.participation import CONFIDENCE
 from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.participation.services import browsers
-from studyapp.studies import questionnaire
+from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.services.drawing import OPTIONS
 
 Row = TypeVar("Row", contravariant=True)
@@ -356,6 +356,29 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
            lambda p: p.instructed_at),
     Column("finished_at", "time", "When the participation ended, UTC.", lambda p: p.finished_at),
 ])  # fmt: skip
+
+
+def participants_file(study: Study) -> File[Participation]:
+    """Return `participants.csv`, with one column for each of the study's own questions."""
+    asked = own_questions.of_study(study.own_questions, study.languages[0])
+    columns = [*PARTICIPANTS.columns, *map(_own_question, asked)]
+    return File(PARTICIPANTS.name, PARTICIPANTS.row_is, columns)
+
+
+def _own_question(one: own_questions.OwnQuestion) -> Column[Participation]:
+    kind = {"text": "text", "number": "number"}.get(one.kind, "integer")
+    read = _asked(one.name)
+
+    def value(participation: Participation) -> Any:
+        given = read(participation)
+        if given is None or kind == "text":
+            return given
+        return int(given) if kind == "integer" else float(given)
+
+    levels = tuple(text if one.kind == "scale" else f"{code} {text}" for code, text in one.codes)
+    meaning = f"Own question, empty if left out: {one.text}"
+    return Column(one.name, kind, meaning, value, levels=levels)
+
 
 EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
     Column("participation", "text", "Pseudonym, the same in every file.",

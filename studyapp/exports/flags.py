@@ -21,7 +21,7 @@ from studyapp.models import Participation
 
 ANSWER_FLAGS = (
     "audio_error", "not_heard_to_the_end", "under_clip_length", "fast", "failed_catch",
-    "changed_label",
+    "changed_label", "play_rules",
 )  # fmt: skip
 PARTICIPATION_FLAGS = (
     "failed_catch", "same_confidence", "same_position", "rushed", "inconsistent",
@@ -53,9 +53,22 @@ def answer_flags(row: ResponseRow) -> list[str]:
         "under_clip_length": ms < least,
         "fast": least <= ms < fast,
         "failed_catch": kind == "catch" and not row.chose_target,
+        "play_rules": _breaks_rules(row),
         "changed_label": kind == "repeat" and row.chosen_before not in (None, row.chosen_index),
     }
     return [name for name in ANSWER_FLAGS if found[name]]
+
+
+def _breaks_rules(row: ResponseRow) -> bool:
+    """Whether a sound was begun more often, or elsewhere, than the study's players allow.
+
+    A page that was loaded again in the middle of a sound counts its start twice.
+    """
+    study, heard = row.study, row.listening
+    too_often = study.most_plays and any(n > study.most_plays for n in heard.starts.values())
+    is_fixed = study.from_start or study.most_plays
+    resumed = study.from_start and sum(heard.plays.values()) > sum(heard.starts.values())
+    return bool(too_often or (is_fixed and heard.seeks) or resumed)
 
 
 def facts(row: ResponseRow) -> Facts:

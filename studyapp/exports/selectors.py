@@ -26,6 +26,7 @@ from studyapp.models import (
     Trial,
 )
 from studyapp.models.studies import STIMULI
+from studyapp.participation.selectors.trials import START_MS
 from studyapp.studies.selectors.studies import main_items
 
 CHUNK = 1000
@@ -62,6 +63,9 @@ class Listening:
     """Totals over the events of one trial."""
 
     plays: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    starts: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    """How many of the plays began at the sound's start."""
+    seeks: int = 0
     heard_ms: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
     hidden_ms: int = 0
     ended: set[int] = field(default_factory=set)
@@ -351,20 +355,23 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
         Event.objects.filter(participation__in=participations, trial__isnull=False)
         .order_by()
         .values_list("trial_id", "clip", "type")
-        .annotate(n=Count("pk"), ms=Sum("value"))
+        .annotate(n=Count("pk"), ms=Sum("value"), late=Count("pk", filter=Q(value__gte=START_MS)))
     )
     # Plain strings, because looking up and comparing enumeration members takes seven times as long.
     kinds = Event.Type
     play, heard, ended = kinds.PLAY.value, kinds.HEARD.value, kinds.ENDED.value
-    visible, error = kinds.VISIBLE.value, kinds.ERROR.value
-    for pk, clip, kind, n, ms in rows:
+    visible, error, seek = kinds.VISIBLE.value, kinds.ERROR.value, kinds.SEEK.value
+    for pk, clip, kind, n, ms, late in rows:
         trial = figures[pk]
         if kind == play and clip:
             trial.plays[clip] = n
+            trial.starts[clip] = n - late
         elif kind == heard and clip:
             trial.heard_ms[clip] = ms or 0
         elif kind == ended and clip:
             trial.ended.add(clip)
+        elif kind == seek:
+            trial.seeks += n
         elif kind == visible:
             trial.hidden_ms += ms or 0
         elif kind == error:

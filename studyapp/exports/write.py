@@ -142,7 +142,7 @@ def tables(study: Study) -> dict[str, tuple[File[Any], Callable[[], Iterable[Any
     labels = columns.labels_file(rows.scorers(study))
     return {
         "responses": (columns.RESPONSES, lambda: rows.responses(study)),
-        "participants": (columns.PARTICIPANTS, lambda: _flagged(study)),
+        "participants": (columns.participants_file(study), lambda: _flagged(study)),
         "trials": (columns.TRIALS, lambda: rows.trials(study)),
         "events": (columns.EVENTS, lambda: rows.events(study)),
         "problems": (reports.PROBLEMS, lambda: rows.problems(study)),

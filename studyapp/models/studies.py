@@ -116,6 +116,13 @@ class Study(models.Model):
     show_waveform = models.BooleanField(default=False)
     """Whether the players draw the outline of their sounds. Its loudness can then be seen, and a
     name such as "growing louder" be chosen without listening."""
+    hear_before_choosing = models.PositiveSmallIntegerField(default=0)
+    """Seconds of each of a trial's sounds to be heard before a label can be chosen; of a shorter
+    sound, all of it. An answer is saved only after all were heard to the end, whatever this is."""
+    most_plays = models.PositiveSmallIntegerField(default=0)
+    """How often each sound of a trial can be begun; 0: as often as people like."""
+    from_start = models.BooleanField(default=False)
+    """Whether each play begins at the start: no position can be chosen, and a pause goes back."""
     practice_trials = models.PositiveSmallIntegerField(default=2)
     check_sounds = models.JSONField(default=dict, blank=True)
     """Written by `studies.services.check_sounds`: files and right answers."""
@@ -132,6 +139,8 @@ class Study(models.Model):
     questions = models.JSONField(default=dict, blank=True)
     """How musical training is asked: {"musical_training": "own" or "gold-msi", "wording":
     {language: {item number: text}}}; empty for our own questions."""
+    own_questions = models.JSONField(default=list, blank=True)
+    """The researcher's own questions, as `studies.own_questions` describes them."""
     codes = models.JSONField(default=dict, blank=True)
     """Fixed codes set up at a recruiting service, by ending: `complete`, `screened_out`,
     `no_consent`, `incompatible_device`; without one, each participation gets its own. Also `full`,

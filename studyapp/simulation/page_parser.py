@@ -22,6 +22,8 @@ class Page:
     """URLs of the audio elements, in order."""
     seconds: list[float] = field(default_factory=list)
     """Length of each sound."""
+    most_plays: int = 0
+    """How often each sound may be played; 0: as often as one likes."""
     events: str = ""
     """Where events are sent."""
     answers: dict[str, list[str]] = field(default_factory=dict)
@@ -70,6 +72,8 @@ class _Reader(HTMLParser):
             self.page.buttons.setdefault(given["name"], given.get("value", ""))
         elif tag == "audio":
             self.page.sounds.append(given.get("src", ""))
+        elif tag == "ol" and "players" in classes:
+            self.page.most_plays = int(given.get("data-most-plays", "0"))
         elif tag == "li" and "player" in classes:
             self.page.seconds.append(float(given.get("data-seconds", "0")))
         elif tag == "input":

@@ -161,7 +161,8 @@ class Walker:
         """Post the events that a browser's player would send."""
         events, clock = [], 400.0
         for clip, seconds in enumerate(page.seconds, start=1):
-            for _ in range(1 + (self.listener.rng.random() < REPLAY_PROBABILITY)):
+            is_replayed = self.listener.rng.random() < REPLAY_PROBABILITY
+            for _ in range(1 + (is_replayed and page.most_plays != 1)):
                 length = seconds * 1000
                 events.append(self._event(page, clip, "play", clock))
                 events.append(self._event(page, clip, "heard", clock + length, length))

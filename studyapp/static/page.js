@@ -37,6 +37,9 @@
       for (const radio of form.querySelectorAll("input[type='radio']")) {
         if (draft[radio.name] === radio.value) radio.checked = true;
       }
+      for (const field of form.querySelectorAll("textarea, input[type='number']")) {
+        if (!field.value) field.value = draft[field.name] || "";
+      }
       form.addEventListener("input", () => {
         const { csrfmiddlewaretoken, ...kept } = chosen();
         storage.set(draftKey, kept);

@@ -24,6 +24,12 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.state = root.querySelector(".player-state");
       this.message = root.querySelector(".player-message");
       this.heardMs = 0;
+      this.allMs = Number(root.dataset.heardMs || 0); // on earlier visits too, where the study has a rule
+      const { mostPlays, fromStart } = root.parentElement.dataset;
+      this.mostPlays = Number(mostPlays || 0); // 0: no limit
+      this.fromStart = fromStart !== undefined;
+      this.starts = Number(root.dataset.starts || 0);
+      this.slider.disabled = this.fromStart || this.mostPlays > 0; // a limit means nothing if one can go back
       this.wasPlayed = false;
       this.last = 0;
       this.retries = 0;
@@ -33,6 +39,9 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
     }
 
     get heard() { return this.root.classList.contains("heard"); }
+    /* A sound that was not heard to the end can always be played: otherwise nobody could go on. */
+    get playsLeft() { return this.mostPlays ? Math.max(0, this.mostPlays - this.starts) : Infinity; }
+    get isSpent() { return this.heard && this.playsLeft === 0 && this.audio.currentTime === 0; }
     get playing() { return !this.audio.paused && !this.audio.ended; }
     /* A browser that loads nothing before the first tap is not loading. */
     get loading() {
@@ -61,6 +70,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
     toggle() {
       active = this;
       if (this.playing) { this.audio.pause(); return; }
+      if (this.isSpent) { say(text("noPlays")); return; }
       for (const other of players) if (other !== this) other.audio.pause();
       if (this.audio.error) this.audio.load();
       this.audio.play().catch(() => {}); // a rejection shows as an error event or as a player that does not start
@@ -76,6 +86,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
     started() {
       this.last = this.audio.currentTime;
       this.wasPlayed = true;
+      if (this.audio.currentTime === 0) this.starts += 1;
       this.root.classList.remove("failed", "skipped");
       this.warn("");
       note("play", this.number, 1000 * this.audio.currentTime);
@@ -87,13 +98,14 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       this.moved();
       if (!this.audio.ended) note("pause", this.number, 1000 * this.audio.currentTime);
       this.tell();
+      if (this.fromStart && !this.audio.ended) { this.audio.currentTime = 0; this.last = 0; }
       this.show();
     }
 
     /* Adds up the sound that was played; a jump does not count. */
     moved() {
       const step = this.audio.currentTime - this.last;
-      if (!this.audio.seeking && step > 0 && step < 2) this.heardMs += 1000 * step;
+      if (!this.audio.seeking && step > 0 && step < 2) { this.heardMs += 1000 * step; this.allMs += 1000 * step; }
       this.last = this.audio.currentTime;
       if (this.heardMs >= 5000) this.tell();
       this.draw();
@@ -164,6 +176,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
     show() {
       this.root.classList.toggle("playing", this.playing);
       this.root.classList.toggle("loading", this.loading);
+      if (this.mostPlays) this.button.setAttribute("aria-disabled", String(this.isSpent));
       this.button.setAttribute("aria-label", text(this.playing ? "pause" : "play", { n: this.number }));
       this.state.textContent = this.described();
     }
@@ -173,7 +186,14 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       if (classList.contains("failed")) return text("failed");
       if (this.loading) return text("loading");
       if (this.playing) return `${Math.floor(this.audio.currentTime)} / ${Math.round(this.seconds)} s`;
-      return text(this.heard ? "heard" : classList.contains("skipped") ? "skipped" : "unheard");
+      const state = text(this.heard ? "heard" : classList.contains("skipped") ? "skipped" : "unheard");
+      return this.heard && this.mostPlays ? this.left() : state;
+    }
+
+    /* How often it can still be played, once it was heard. */
+    left() {
+      const n = this.playsLeft;
+      return text(n === 0 ? "noPlays" : n === 1 ? "lastPlay" : "playsLeft", { n });
     }
 
     draw() {

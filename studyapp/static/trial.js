@@ -26,10 +26,23 @@
   });
   const allHeard = () => players.every((player) => player.heard);
 
+  /* The study may ask to listen first: until then no name can be chosen. The server checks it too. */
+  const choosing = document.getElementById("choosing");
+  const leastMs = 1000 * Number(choosing.dataset.hearFirst || 0);
+  const isHeardEnough = (player) => player.heard || player.allMs >= Math.min(leastMs, 1000 * player.seconds);
+  function allowChoosing() {
+    if (choosing.disabled && players.every(isHeardEnough)) choosing.disabled = false;
+  }
+  if (leastMs && !players.every(isHeardEnough)) {
+    choosing.disabled = true;
+    for (const player of players) for (const type of ["timeupdate", "ended"]) player.audio.addEventListener(type, allowChoosing);
+  }
+
   function showHeard(byTrial) {
     for (const player of players) {
       if ((byTrial[trial] || []).includes(player.number)) { player.root.classList.add("heard"); player.show(); }
     }
+    allowChoosing();
   }
 
   /* Loads the next trial's sounds into the browser's cache once this trial's are loaded. */

@@ -149,6 +149,22 @@ SETTINGS = (
             "--show-waveform", "draw the outline of each sound in its player",
             help="The outline shows loudness: a name such as “growing louder” can then be chosen "
             "by eye.", added_later=True),
+    Setting("hear_before_choosing", "Seconds of each sound to hear before a label can be chosen",
+            "trials", "--hear-before-choosing",
+            help="0: a label can be chosen at any time. An answer is saved only once all three "
+            "sounds were heard to the end, whatever is set here.", limits=(0, 600),
+            editable=True, added_later=True),
+    Setting("most_plays", "Most plays of each sound", "trials", "--most-plays",
+            help="0: as often as people like. With a limit, no position can be chosen. A sound "
+            "that was not yet heard to the end can always be played.", limits=(0, 100),
+            editable=True, added_later=True),
+    Setting("from_start", "Every play begins at the start of the sound", "trials", "--from-start",
+            help="No position can be chosen, and a pause goes back to the start.",
+            editable=True, added_later=True),
+    Setting("own_questions", option="--questions", metavar="LANGUAGE=FILE",
+            option_help="own questions after the trials; the file has one paragraph per question: "
+            "NAME (KIND): TEXT, its answers below it, one per line",
+            editable=True, added_later=True),
     Setting("institution", "Institution", "texts", "--institution",
             "who runs the study, shown on the consent page",
             help="Who runs the study. Shown on the consent page.", editable=True,

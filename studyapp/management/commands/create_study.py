@@ -21,6 +21,7 @@ from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.services.item_tables import make as item_tables
 from studyapp.runs.services.item_tables.check import COLUMNS, check
+from studyapp.studies import own_questions
 from studyapp.studies.questionnaire import wording_of
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.selectors.studies import main_items, methods_of
@@ -223,6 +224,20 @@ def _gold_msi(given: list[str]) -> dict[str, Any]:
     return {"musical_training": "gold-msi", "wording": wording}
 
 
+def _own_questions(given: list[str]) -> list[dict[str, Any]]:
+    """Return `Study.own_questions` with the texts in the files."""
+    texts = {}
+    for language, file in _pairs(given, Path).items():
+        try:
+            texts[language] = decoded(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise CommandError(f"--questions {language}={file}: {error}") from error
+    try:
+        return own_questions.joined(texts)
+    except ValueError as error:
+        raise CommandError(f"--questions: {error}") from error
+
+
 def _steps(given: str) -> list[str]:
     return paper_steps() if given == "paper" else [step.strip() for step in given.split(",")]
 
@@ -233,6 +248,7 @@ READ: dict[str, Callable[[Any], Any]] = {
     "strata": _words,
     "languages": lambda given: given.split(","),
     "questions": _gold_msi,
+    "own_questions": _own_questions,
     "quality_rules": lambda given: _pairs(given, float),
     "codes": lambda given: _pairs(given, str),
 }

@@ -16,6 +16,7 @@ from studyapp.monitoring.services import flags as flag_services
 from studyapp.monitoring.services import overview
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services.entry import PROLIFIC_PLACEHOLDERS
+from studyapp.studies import listening
 from studyapp.studies.services import blinding, consent_facts
 from studyapp.studies.views.access import study_for
 from studyapp.wizard.services import drafts
@@ -35,6 +36,11 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "prolific_link": link + PROLIFIC_PLACEHOLDERS,
         "shows_methods": blinding.items_may_be_seen(study),
         "recruitment": recruitment_row,
+        "listening": listening.in_words(
+            hear_before_choosing=study.hear_before_choosing,
+            most_plays=study.most_plays,
+            from_start=study.from_start,
+        ),
         "has_tokens": recruitment_selectors.has_tokens(study),
         "steps": [*study.steps, Step.THANKS.value],
         "kinds": EntryToken.Kind.choices,

@@ -16,6 +16,7 @@ STEP_SECONDS = {
     Step.QUESTIONNAIRE: 60.0,
 }  # fmt: skip
 """How long a careful participant is assumed to stay at each step without trials."""
+OWN_QUESTION_SECONDS = 8.0
 CHECK_SECONDS = 50.0
 """The same for one headphone check of six sounds."""
 NOMINAL_TRIAL = 45.0
@@ -54,6 +55,8 @@ def _seconds(study: Study, trial: float) -> dict[str, float]:
         Step.HEADPHONES: CHECK_SECONDS * len(headphone_checks(study)),
         Step.PRACTICE: trial * study.practice_trials,
         Step.TRIAL: trial * shown,
+        Step.QUESTIONNAIRE: STEP_SECONDS[Step.QUESTIONNAIRE]
+        + OWN_QUESTION_SECONDS * len(study.own_questions),
     }
     return {name: known[Step(name)] for name in study.steps}
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
+from django.db.models import Count, Sum
+
 from studyapp.models import Event, Item, Participation, Response, Trial
 from studyapp.models.studies import STIMULI
 
 ANSWERING_SECONDS = 20.0
 """How long a trial is assumed to take besides its sounds, until the participant's pace is known."""
+
+
+START_MS = 250
+"""A play that begins later than this continues an earlier one, or was begun at a chosen place."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,16 @@ def item_of(trial: Trial) -> Item:
     return Item.objects.select_related(*STIMULI).get(pk=trial.item_id)
 
 
-def seconds_of(trial: Trial) -> float:
-    """Total length of the trial's sounds, seconds."""
+def lengths_of(trial: Trial) -> tuple[float, ...]:
+    """Lengths of the trial's sounds, seconds."""
     lengths = [f"{name}__seconds" for name in STIMULI]
     found = Item.objects.values_list(*lengths).get(pk=trial.item_id)
-    seconds: float = sum(length or 0.0 for length in found)
-    return seconds
+    return tuple(length for length in found if length is not None)
+
+
+def seconds_of(trial: Trial) -> float:
+    """Total length of the trial's sounds, seconds."""
+    return sum(lengths_of(trial))
 
 
 def heard_clips(trial: Trial) -> set[int]:
@@ -87,6 +97,20 @@ def heard_by_token(*, participation: Participation, tokens: set[str]) -> dict[st
         if clip is not None:
             heard.setdefault(token, []).append(clip)
     return heard
+
+
+def starts_of(trial: Trial) -> dict[int, int]:
+    """Clip → how often it was begun at its start, according to the events."""
+    begun = Event.objects.filter(trial=trial, type=Event.Type.PLAY).exclude(value__gte=START_MS)
+    rows = begun.order_by().values("clip").annotate(n=Count("pk")).values_list("clip", "n")
+    return {clip: n for clip, n in rows if clip is not None}
+
+
+def heard_ms_of(trial: Trial) -> dict[int, int]:
+    """Clip → milliseconds of it that were played, repetitions included."""
+    heard = Event.objects.filter(trial=trial, type=Event.Type.HEARD)
+    rows = heard.order_by().values("clip").annotate(ms=Sum("value")).values_list("clip", "ms")
+    return {clip: ms or 0 for clip, ms in rows if clip is not None}
 
 
 def shown_options(trial: Trial) -> list[tuple[int, str]]:

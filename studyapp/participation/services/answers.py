@@ -74,11 +74,26 @@ def check_heard(*, trial: Trial) -> None:
     missing = set(kind.numbers) - selectors.heard_clips(trial)
     if missing:
         raise NotHeardError(f"sounds not heard to the end: {sorted(missing)}")
+    _check_listening(trial)
     if trial.participation.simulated:
         return
     elapsed = _elapsed_ms(trial)
     if 0 <= elapsed < HEARD_SHARE * selectors.seconds_of(trial) * 1000:
         raise NotHeardError("less time has passed than the sounds last")
+
+
+def _check_listening(trial: Trial) -> None:
+    """Raise `NotHeardError` if the study asks for more seconds than the events report.
+
+    When a label was chosen only the page knows; that it was heard long enough is checked here.
+    """
+    least = trial.participation.study.hear_before_choosing
+    if not least:
+        return
+    heard = selectors.heard_ms_of(trial)
+    for clip, seconds in enumerate(selectors.lengths_of(trial), start=1):
+        if heard.get(clip, 0) < HEARD_SHARE * 1000 * min(least, seconds):
+            raise NotHeardError(f"sound {clip} was heard for less than {least} seconds")
 
 
 def _stored(trial: Trial) -> Response | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 
@@ -17,7 +18,7 @@ def begin_questionnaire(*, participation: Participation) -> None:
     steps.begin(participation=participation, step=Step.QUESTIONNAIRE, make=dict)
 
 
-def record_questionnaire(*, participation: Participation, answers: Mapping[str, str]) -> None:
+def record_questionnaire(*, participation: Participation, answers: Mapping[str, Any]) -> None:
     """Store the answers and complete, in one transaction. Skipped questions are not stored.
 
     Raises `ParticipationError` if this is not the current step or the place is lost.
@@ -27,6 +28,10 @@ def record_questionnaire(*, participation: Participation, answers: Mapping[str, 
         steps.pass_step(
             participation=row,
             step=Step.QUESTIONNAIRE,
-            data={"answers": {name: code for name, code in answers.items() if code}},
+            data={
+                "answers": {
+                    name: str(given) for name, given in answers.items() if given not in (None, "")
+                }
+            },
         )
         complete(row)

@@ -15,7 +15,7 @@ from studyapp.participation.selectors.sounds import example_of
 from studyapp.participation.services import checks, practice
 from studyapp.participation.services import participations as services
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
-from studyapp.participation.views.players import player, script_strings
+from studyapp.participation.views.players import player, rules_in_words, script_strings
 from studyapp.studies.services.synthetic_items import exercise_of
 
 
@@ -27,6 +27,7 @@ def instructions(request: HttpRequest, participation: Participation) -> HttpResp
     text = texts.of_study(participation.study, "instructions_text", participation.language)
     context = {
         "text": texts.render(text),
+        "rules_in_words": rules_in_words(participation.study),
         "has_practice": practice.count(participation.study),
         "headphones": checks.headphone_result(participation),
     }

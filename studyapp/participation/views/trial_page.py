@@ -13,7 +13,12 @@ from studyapp.participation.forms.trial import CONFIDENCES, LONGEST_LABEL, Answe
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.selectors.passage import passage
 from studyapp.participation.selectors.trials import TrialProgress
-from studyapp.participation.views.players import script_strings, trial_players, trial_sources
+from studyapp.participation.views.players import (
+    rules_in_words,
+    script_strings,
+    trial_players,
+    trial_sources,
+)
 
 
 def context(
@@ -41,6 +46,8 @@ def context(
         "is_final": len(progress.answered) + 1 == len(progress.trials)
         and study.steps[-1] == Step.TRIAL,
         "players": trial_players(study, trial, heard=heard),
+        "rules": study,
+        "rules_in_words": rules_in_words(study) if has_rules(study) else [],
         "options": shown_options(trial),
         "confidences": CONFIDENCES,
         "form": form,
@@ -50,6 +57,11 @@ def context(
         "words": words,
         "strings": script_strings() | {"listenFirst": words["listen_first"]},
     }
+
+
+def has_rules(study: Study) -> bool:
+    """Whether the study sets how its sounds are played."""
+    return bool(study.most_plays or study.from_start or study.hear_before_choosing)
 
 
 def shown_options(trial: Trial) -> list[tuple[int, str]]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from studyapp import texts
 from studyapp.core.errors import StudyError
 from studyapp.models import Study, steps
-from studyapp.studies import questionnaire
+from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.services.synthetic_items import MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import every_setting
 
@@ -59,6 +59,11 @@ def check(study: Study) -> None:
         or _unwieldy_text(study)
         or _practice(study)
         or questionnaire.problem_with(study.questions, study.languages)
+        or own_questions.problem_with(
+            study.own_questions,
+            study.languages,
+            is_asked=steps.Step.QUESTIONNAIRE in study.steps,
+        )
     )
     if problem:
         raise StudyError(problem)

@@ -91,6 +91,14 @@ class TrialsForm(StepForm):
         Group("Five labels to choose from", ("option_policy",)),
         Group("Conditions per participant", ("design",)),
         Group("Sounds and players", ("loudness_lufs", "show_waveform"), folded=True),
+        Group(
+            "Listening",
+            ("hear_before_choosing", "most_plays", "from_start"),
+            "The pages enforce this, and tell people before they begin. What the site then sees of "
+            "the sounds is checked: too little listening refuses an answer, other breaches are "
+            "flagged play_rules in the export.",
+            folded=True,
+        ),
     )
     option_policy = forms.ChoiceField(
         widget=forms.RadioSelect,

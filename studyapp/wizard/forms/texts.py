@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 
 from studyapp import texts
-from studyapp.studies import questionnaire
+from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.services.protocol import FACTS, TEXTS, default_text
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.base import Group, StepForm, field_of
@@ -20,6 +20,13 @@ WORDING = (
     "order, with empty lines between them. First the item, then its seven answers, one per line."
 )
 
+OWN_QUESTIONS = (
+    "Asked after the trials, on the questionnaire’s page; all can be skipped. One paragraph per "
+    "question, with empty lines between them. Its first line is NAME (KIND): TEXT. KIND is text, "
+    "number, “number 0 to 100”, choice with its answers below it, one per line, or “scale 1 to 7” "
+    "with the words of its two ends below it. The export has a column q_NAME for each. Every "
+    "language of the study has the same questions."
+)
 OWN = (*TEXTS, *FACTS)
 """What each further language has of its own."""
 
@@ -39,6 +46,26 @@ class WordingField(forms.CharField):
             return questionnaire.wording_of(text) if text else {}
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
+
+
+class QuestionsField(forms.CharField):
+    """A language's own questions as text; its clean value is that text, which can be understood."""
+
+    def __init__(self, code: str, language: str) -> None:
+        super().__init__(
+            required=False, label=f"Questions in {language}", max_length=20_000,
+            widget=forms.Textarea(attrs={"rows": 8}),
+        )  # fmt: skip
+        self.code = code
+
+    def clean(self, value: Any) -> str:
+        """Parse the questions; the error names the one that cannot be understood."""
+        text = str(super().clean(value))
+        try:
+            own_questions.joined({self.code: text})
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        return text
 
 
 class TextsForm(StepForm):
@@ -81,6 +108,8 @@ class TextsForm(StepForm):
         questions = answers["questions"]
         for language, wording in questions.get("wording", {}).items():
             shown[f"wording__{language}"] = questionnaire.wording_as_text(wording)
+        for code, _ in settings.LANGUAGES:
+            shown[f"asked__{code}"] = own_questions.as_text(answers["own_questions"], code)
         return shown | {"musical_training": questions.get("musical_training", "own")}
 
     def arrange(self) -> None:
@@ -102,6 +131,10 @@ class TextsForm(StepForm):
             Group("Questions on musical training", ("musical_training", *wordings), WORDING, True)
         )
         for code, language in settings.LANGUAGES:
+            self.fields[f"asked__{code}"] = QuestionsField(code, language)
+        asked = tuple(f"asked__{code}" for code, _ in settings.LANGUAGES)
+        groups.append(Group("Your own questions", asked, OWN_QUESTIONS, True))
+        for code, language in settings.LANGUAGES:
             for name in OWN:
                 field = field_of(setting(name), required=False, help_text="")
                 if name.endswith("_text"):
@@ -115,6 +148,7 @@ class TextsForm(StepForm):
 
     def clean(self) -> dict[str, Any]:
         """Refuse wording that was pasted without choosing the index: it would be lost."""
+        self._check_own_questions()
         data: dict[str, Any] = super().clean() or {}
         is_own = data.get("musical_training") == "own"
         was_own = self.answers["questions"].get("musical_training") != "gold-msi"
@@ -126,9 +160,24 @@ class TextsForm(StepForm):
             )
         return data
 
+    def _check_own_questions(self) -> None:
+        """All languages of the study must ask the same."""
+        try:
+            own_questions.joined(self._asked(self.cleaned_data))
+        except ValueError as error:
+            self.add_error(f"asked__{self.cleaned_data['language']}", str(error))
+
+    def _asked(self, data: dict[str, Any]) -> dict[str, str]:
+        """Language → text of the own questions, the study's first language first."""
+        spoken = [data.get("language", ""), *data.get("further", ())]
+        return {code: text for code in spoken if (text := data.get(f"asked__{code}"))}
+
     def plain(self) -> Answers:
         """Join the languages into one list; default texts follow the first language."""
         data = dict(self.cleaned_data)
+        own_asked = own_questions.joined(self._asked(data))
+        for code, _ in settings.LANGUAGES:
+            del data[f"asked__{code}"]
         first = data.pop("language")
         further = [one for one in data.pop("further") if one != first]
         own: dict[str, dict[str, str]] = {}
@@ -143,6 +192,7 @@ class TextsForm(StepForm):
                 data[f"{name}_text"] = default_text([first], name)
         return data | {
             "languages": [first, *further], "texts": own, "questions": self._questions(data),
+            "own_questions": own_asked,
         }  # fmt: skip
 
     def _questions(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from django.conf import settings
 
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import Step
+from studyapp.studies import listening
 from studyapp.studies.services.protocol import FACTS
 from studyapp.studies.settings import setting
 from studyapp.wizard.forms.checks import STEP_NAMES
 from studyapp.wizard.services.answers import Answers, participants
 
+RULES = ("hear_before_choosing", "most_plays", "from_start")
 Facts = list[tuple[str, str]]
 
 
@@ -32,6 +34,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Design", Study.Design(answers["design"]).label),
             ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
             ("Outline of each sound", "drawn" if answers["show_waveform"] else "not drawn"),
+            ("Listening", listening.in_words(**{name: answers[name] for name in RULES})),
         ],
         "size": [
             ("Participants needed", str(participants(answers))),
@@ -48,6 +51,7 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Contact", answers["contact"] or "none"),
             *((setting(name).label, answers[name] or "not stated") for name in FACTS),
             ("Musical training", _training(answers)),
+            ("Own questions", str(len(answers["own_questions"]) or "none")),
         ],
         "recruitment": _recruitment(answers),
     }

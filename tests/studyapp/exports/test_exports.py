@@ -304,7 +304,7 @@ def test_the_zip_holds_the_exports_files_byte_by_byte(
         if path.is_file()
     }
     assert held == there
-    assert len(held) == 22
+    assert len(held) == 25
 
 
 def test_the_zip_leaves_piece_by_piece_while_rows_are_read(

@@ -80,7 +80,7 @@ def test_psych_ds_has_its_description_and_its_names(tmp_path: Path) -> None:
     assert (described["@context"], described["@type"]) == ("https://schema.org/", "Dataset")
     measured = {variable["name"] for variable in described["variableMeasured"]}
     data = sorted((out / "data").iterdir())
-    assert len(data) == 6
+    assert len(data) == 7
     for path in data:
         assert path.name.endswith("_data.csv")
         with path.open(encoding="utf-8", newline="") as file:

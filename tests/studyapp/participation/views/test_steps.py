@@ -48,6 +48,11 @@ def test_what_was_met_is_exported(client: Client, study: Study) -> None:
         name: said[name] for name in said if name in {one.name for one in columns.STEP_COLUMNS}
     } == {
         "language": "en",
+        "browser": "other",
+        "browser_version": None,
+        "operating_system": "other",
+        "touch": "",
+        "viewport": None,
         "consent_version": participation.consent_version,
         "screened_for": "",
         "volume_passed": "true",
@@ -94,6 +99,10 @@ def test_refusing_ends_with_a_separate_code(client: Client, study: Study) -> Non
     assert participation.completion_code == ""
 
 
+ALWAYS = ("Your place", "Your device")
+"""Facts that every study states."""
+
+
 def test_the_consent_page_lists_the_facts_and_its_text_is_on_record(client: Client) -> None:
     study = make_study(
         institution="The university", retention="ten years", ethics_approval="IRB 77/2026",
@@ -107,6 +116,7 @@ def test_the_consent_page_lists_the_facts_and_its_text_is_on_record(client: Clie
     assert facts == {
         "Payment": "2.50 EUR", "Carried out by": "The university", "Contact": study.contact,
         "Storage of data": "ten years", "Ethics approval": "IRB 77/2026",
+        **{name: facts[name] for name in ALWAYS},
     }  # fmt: skip
     client.post(f"/s/{study.slug}/language/", {"language": "de"})
     german = client.get(f"/s/{study.slug}/consent/").content.decode()
@@ -123,7 +133,7 @@ def test_what_participants_get_in_words_takes_the_place_of_the_payment(client: C
     study = make_study(compensation="half an hour of course credit", contact="")
     passages.enter(client, study)
     page = client.get(f"/s/{study.slug}/consent/").content.decode()
-    assert re.findall(r"<dt>(.*?)</dt>", page) == ["Duration", "Payment"]
+    assert re.findall(r"<dt>(.*?)</dt>", page) == ["Duration", "Payment", *ALWAYS]
     assert "half an hour of course credit" in page
 
 
