@@ -111,7 +111,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studyapp.core.middleware.NeverCacheMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "studyapp.core.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -167,7 +167,11 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية"), ("ja", "日本語")]
+"""Of participants' pages. To add one: a line here, its file in `studyapp/locale/`, its texts in
+`studyapp/texts/`; `manage.py translations` says what is missing."""
+RESEARCHERS_LANGUAGES = ("en", "de")
+"""Of all other pages, where only the login and the errors are translated."""
 LOCALE_PATHS = [BASE_DIR / "studyapp" / "locale"]
 USE_I18N = True
 USE_TZ = True

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
 from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 
 from studyapp.core.numbers import whole
@@ -31,6 +34,7 @@ MAX_NUMBER = 2**63 - 1
 """The largest primary key that a row can have."""
 FORM = "application/x-www-form-urlencoded"
 FILES = "multipart/form-data"
+PARTICIPANTS_PATH = "/s/"
 
 
 def takes_files(view: View) -> View:
@@ -50,6 +54,21 @@ class NeverCacheMiddleware:
         if not response.has_header("Cache-Control"):
             add_never_cache_headers(response)
         return response
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The language that the browser asks for, on other pages only of `RESEARCHERS_LANGUAGES`.
+
+    Participants' pages choose among their study's languages.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Activate it for this request."""
+        super().process_request(request)
+        is_participants = request.path_info.startswith(PARTICIPANTS_PATH)
+        if not is_participants and request.LANGUAGE_CODE not in settings.RESEARCHERS_LANGUAGES:
+            translation.activate(settings.LANGUAGE_CODE)
+            request.LANGUAGE_CODE = settings.LANGUAGE_CODE
 
 
 class OddRequestMiddleware:

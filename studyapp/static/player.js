@@ -185,7 +185,7 @@ earwitness.players = ({ note = () => {}, onReady = () => {}, onHeard = () => {} 
       const { classList } = this.root;
       if (classList.contains("failed")) return text("failed");
       if (this.loading) return text("loading");
-      if (this.playing) return `${Math.floor(this.audio.currentTime)} / ${Math.round(this.seconds)} s`;
+      if (this.playing) return text("elapsed", { now: Math.floor(this.audio.currentTime), all: Math.round(this.seconds) });
       const state = text(this.heard ? "heard" : classList.contains("skipped") ? "skipped" : "unheard");
       return this.heard && this.mostPlays ? this.left() : state;
     }

@@ -99,6 +99,7 @@ def script_strings() -> dict[str, str]:
         "lastPlay": _("1 play left"),
         "playsLeft": _("{n} plays left"),
         "noPlays": _("No plays left"),
+        "elapsed": _("{now} / {all} s"),
         "loading": _("Loading…"),
         "skipped": _("Part skipped"),
         "failed": _("Not loaded"),

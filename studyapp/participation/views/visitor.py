@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from studyapp.core.errors import NotInvitedError
 from studyapp.models import EntryToken, Participation, Study
@@ -114,10 +114,13 @@ def is_simulation(request: HttpRequest, slug: str) -> bool:
 def language_of(request: HttpRequest, study: Study) -> str:
     """The language that the link (`?lang=`) or the browser asks for, else the study's first."""
     asked = request.GET.get("lang", "")
-    if asked in study.languages:
-        return asked
-    spoken = translation.get_language_from_request(request)
-    return spoken if spoken in study.languages else str(study.languages[0])
+    spoken = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+    for code in (asked, *(code for code, _ in spoken)):
+        # A region's language counts as the language: `de-at` is served in `de`.
+        for one in (code, code.partition("-")[0]):
+            if one in study.languages:
+                return one
+    return str(study.languages[0])
 
 
 def remember(response: HttpResponse, participation: Participation) -> None:

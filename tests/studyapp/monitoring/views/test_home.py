@@ -343,6 +343,7 @@ def test_the_administration_edits_drafts_by_their_rules_and_nothing_frozen(
         "design": "between", "repeat_trials": "0", "codes": "{}",
         "quality_rules": '{"fast_seconds": 2, "straight_line": 5}',
         "languages": '["en"]', "texts": "{}", "debrief_text": "d", "questions": "{}",
+        "hear_before_choosing": "0", "most_plays": "0", "own_questions": "[]",
     }  # fmt: skip
     assert researcher.post(address, form).status_code == 302
     study.refresh_from_db()

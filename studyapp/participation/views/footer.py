@@ -1,4 +1,4 @@
-"""'I have a technical problem': a report from any page, thanks, and ways to go on."""
+"""What the foot of every page leads to: another language, and the report of a technical problem."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.utils import translation
+from django.views.decorators.http import require_http_methods, require_POST
 
 from studyapp.models import Participation
 from studyapp.participation.forms.problems import KINDS, ProblemForm
-from studyapp.participation.services import browsers, problems
+from studyapp.participation.services import browsers, problems, steps
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
-from studyapp.participation.views.pages import in_language, study_context
+from studyapp.participation.views.pages import study_context
 from studyapp.studies.selectors import studies
+
+
+@login_not_required
+@require_POST
+def language(request: HttpRequest, slug: str) -> HttpResponse:
+    """Continue in another of the study's languages."""
+    participation = visitor.participation_of(request, slug)
+    if participation is not None:
+        steps.choose_language(
+            participation=participation, language=request.POST.get("language", "")
+        )
+    return HttpResponseRedirect(reverse("start", args=[slug]))
 
 
 @login_not_required
@@ -29,10 +42,13 @@ def problem(request: HttpRequest, slug: str) -> HttpResponse:
         browser = browsers.described(request.headers.get("User-Agent", ""))
         problems.report(participation=participation, browser=browser, **form.cleaned_data)
         return HttpResponseRedirect(f"{reverse('problem', args=[slug])}?sent=1")
-    return in_language(participation.language, _page, request, participation, form)
+    with translation.override(participation.language):
+        return _problem_page(request, participation, form)
 
 
-def _page(request: HttpRequest, participation: Participation, form: ProblemForm) -> HttpResponse:
+def _problem_page(
+    request: HttpRequest, participation: Participation, form: ProblemForm
+) -> HttpResponse:
     context = study_context(participation.study, participation.language) | {
         "page": "problem",
         "participation": participation,
