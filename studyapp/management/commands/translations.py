@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from studyapp.core import translations
+from studyapp.texts import translations
 
 
 class Command(BaseCommand):

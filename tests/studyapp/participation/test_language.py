@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.template.base import Lexer, TokenType
 from django.test import Client
 
-from studyapp.core import translations
+from studyapp.texts import translations
 from tests.studyapp.factories import make_study
 
 SITE = translations.SITE
