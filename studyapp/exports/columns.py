@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from studyapp.exports import flags
 from studyapp.exports.cells import cell, pseudonym, spreadsheet_safe, time_cell
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
-from studyapp.models import Event, LabelCandidate, Participation, Trial
+from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
 from studyapp.models.participation import CONFIDENCE
 from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.participation.services import browsers
