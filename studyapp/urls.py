@@ -86,6 +86,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/import", runs.import_run, name="import-run"),
     path("runs/compare/", runs.compare, name="compare-runs"),
     path("queues/", runs.queues, name="queues"),
+    path("runs/<int:pk>/delete", runs.delete_run, name="delete-run"),
     path("runs/<int:pk>/stop", runs.stop_run, name="stop-run"),
     path("runs/<int:pk>/redo/<slug:stage>", runs.redo_stage, name="redo-stage"),
     path("runs/<int:pk>/queue", runs.queue_run, name="queue-run"),
@@ -238,6 +239,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         results.report_file,
         name="report-file",
     ),
+    path("studies/<slug:slug>/<int:version>/delete", actions.delete_study, name="delete-study"),
     *(
         path(
             f"studies/<slug:slug>/<int:version>/{action}",

@@ -179,6 +179,7 @@ TABLE: dict[str, Row] = {
     "new-study": Row(FORM, editors_somewhere, ok=(200, 422)),
     # Runs
     "run": Row(PAGE, viewer, run), "stop-run": Row("POST", editor, run),
+    "delete-run": Row("POST", editor, run),
     "queue-run": Row("POST", editor, run),
     "redo-stage": Row("POST", editor, lambda a: [a.run.pk, "labels"]),
     "run-paper": Row(FORM, of_project("viewer", post="editor"), run),
@@ -220,7 +221,7 @@ TABLE: dict[str, Row] = {
     "unblind-study": Row("POST", editor, version, {"reason": "to see"}),
     "edit-study": Row("POST", editor, version), "freeze-study": Row("POST", editor, version),
     "open-study": Row("POST", editor, version), "pause-study": Row("POST", editor, version),
-    "close-study": Row("POST", editor, version),
+    "close-study": Row("POST", editor, version), "delete-study": Row("POST", editor, version),
     "responses-csv": Row(PAGE, viewer, version, ok=(200,)),
     "export-zip": Row(PAGE, viewer, version, ok=(200,)),
     "results": Row(FORM, of_project("viewer", post="editor"), version),

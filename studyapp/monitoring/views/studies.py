@@ -45,6 +45,9 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "steps": [*study.steps, Step.THANKS.value],
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),
+        "can_delete": may(request.user, study.project, Role.EDITOR)
+        and not context["monitor"].states
+        and study.state != Study.State.OPEN,
         "is_behind": drafts.is_behind(study),
         "unstated": consent_facts.missing_of(study) if study.state == Study.State.DRAFT else [],
         "can_be_unblinded": study.state in (Study.State.FROZEN, *Study.UNDER_WAY)

@@ -5,6 +5,7 @@ run's job executes the run (`runs/services/executor.py`). Imported runs are in
 `runs/services/imports.py`.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,6 +181,30 @@ def give_run(*, run: Run, project: Project | None) -> None:
     if idle.update(project=project) != 1:
         raise RunError(f"run {run.name!r} is under way; stop it first")
     run.project = project
+
+
+def is_empty(run: Run) -> bool:
+    """Whether the run holds nothing that anyone could miss, and nothing works on it."""
+    is_used = run.features.exists() or run.studies.exists()
+    return run.state not in Run.UNDER_WAY and not is_used
+
+
+def delete_empty(*, run: Run) -> None:
+    """Delete a run without features, and its files if the site put them there.
+
+    Raises `RunError` if it is under way, has features, or a study uses it.
+    """
+    with transaction.atomic():
+        locked = Run.objects.select_for_update().get(pk=run.pk)
+        if not is_empty(locked):
+            raise RunError(
+                f"run {run.name!r} is under way, has features, or is used by a study: it is kept"
+            )
+        locked.delete()
+    own = settings.DATA / "runs"
+    folder = directory_of(run=run)
+    if run.origin == Run.Origin.SITE and folder.parent == own and not rows_of(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def recover_runs() -> int:

@@ -17,7 +17,7 @@ from studyapp.core import audit
 from studyapp.core.errors import RunError
 from studyapp.core.middleware import takes_files
 from studyapp.core.numbers import whole
-from studyapp.core.permissions import projects_of, visible
+from studyapp.core.permissions import may, projects_of, visible
 from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Role
 from studyapp.runs import selectors
@@ -47,6 +47,9 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "overview": overview,
         "run": overview.run,
+        "can_delete": not part
+        and services.is_empty(overview.run)
+        and may(request.user, run.project, Role.EDITOR),
         "awaits_findings": awaits_findings,
         "found": {} if part else findings.page(overview.findings, whole="all" in request.GET),
         "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
@@ -229,6 +232,20 @@ def stop_run(request: HttpRequest, pk: int) -> HttpResponse:
     except RunError as error:
         messages.error(request, f"{error}.")
     return redirect("run", pk=run.pk)
+
+
+@require_POST
+def delete_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a run that has no features."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        services.delete_empty(run=run)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+        return redirect("run", pk=pk)
+    audit.note(user=request.user, action="deleted a run", target=run, project=run.project)
+    messages.success(request, f"{run} was deleted.")
+    return redirect("home")
 
 
 @require_GET

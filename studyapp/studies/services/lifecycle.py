@@ -108,6 +108,25 @@ def discard(study: Study) -> None:
         series.release(study.series)
 
 
+def delete_empty(study: Study) -> None:
+    """Delete a study that nobody took part in, with its personal links.
+
+    Raises `StudyError` while it is open, if anyone has followed its link, simulated listeners
+    included, or if something was asked of a recruiting service for it.
+    """
+    with transaction.atomic():
+        locked = Study.objects.select_for_update().get(pk=study.pk)
+        if locked.state == Study.State.OPEN:
+            raise StudyError(f"{study} is open: pause or close it first")
+        if locked.participations.exists():
+            raise StudyError(f"{study} has participations: what people gave is kept")
+        if recruitment_selectors.actions(locked, newest=1):
+            raise StudyError(f"{study} has asked something of a recruiting service: that is kept")
+        preview_copies.sweep(study=locked)
+        locked.delete()
+        series.release(study.series)
+
+
 def update_study(*, study: Study, **changes: Any) -> Study:
     """Change a draft. Raises `StudyError` if it is frozen or a setting is not editable."""
     known = sorted(editable())

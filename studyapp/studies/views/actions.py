@@ -22,6 +22,21 @@ STUDY_ACTIONS: dict[str, Callable[[Study], Study]] = {
 
 
 @require_POST
+def delete_study(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Delete a study that nobody took part in."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    name, project = str(study), study.project
+    try:
+        lifecycle.delete_empty(study)
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+        return redirect("study", slug=slug, version=version)
+    audit.note(user=request.user, action="deleted a study", target=name, project=project)
+    messages.success(request, f"{name} was deleted.")
+    return redirect("home")
+
+
+@require_POST
 def study_action(request: HttpRequest, slug: str, version: int, action: str) -> HttpResponse:
     """Freeze, open, pause or close."""
     study = study_for(request, slug, version, Role.EDITOR)
