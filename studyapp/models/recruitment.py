@@ -132,6 +132,7 @@ class RecruitmentAction(models.Model):
         REJECT = "reject", "Reject a submission"
         RETURN = "return", "Ask for a submission’s return"
         BONUS = "bonus", "Pay a bonus"
+        MESSAGE = "message", "Send a message"
 
     class State(models.TextChoices):
         INTENDED = "intended", "waiting for your confirmation"
@@ -148,7 +149,8 @@ class RecruitmentAction(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.INTENDED)
     target = models.CharField(max_length=64, blank=True)
-    """Keyed hash of the submission (`Participation.external_key`); empty if it is the study."""
+    """Keyed hash of the submission (`Participation.external_key`); empty if it is the study, or
+    several submissions, which `content` then has as `targets`."""
     content = models.JSONField(default=dict, blank=True)
     """What exactly is asked: a number of places, an amount, a reason."""
     cost = models.CharField(max_length=60, blank=True)

@@ -124,14 +124,14 @@ class SubmissionsForm(forms.Form):
 
     amount = forms.DecimalField(
         required=False, max_value=MOST_BONUS, min_value=Decimal("0.01"), decimal_places=2,
-        label="Bonus",
+        label="Bonus for each",
     )  # fmt: skip
     category = forms.ChoiceField(
         required=False, choices=[("", "–"), *CATEGORIES.items()], label="Category"
     )
     reason = forms.CharField(
         required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3}),
-        label="Reason, which the participant reads",
+        label="Reason or message, which participants read",
         help_text=f"For a rejection at least {REASON_CHARACTERS} characters.",
     )  # fmt: skip
 

@@ -129,10 +129,10 @@ def unresolved(study: Study) -> list[RecruitmentAction]:
 def bonuses_paid(study: Study, target: str, cents: int) -> int:
     """Return how many bonuses of that amount were paid for the submission through this site."""
     paid = RecruitmentAction.objects.filter(
-        study__series=study.series_id, target=target, kind=RecruitmentAction.Kind.BONUS,
+        study__series=study.series_id, kind=RecruitmentAction.Kind.BONUS,
         state=RecruitmentAction.State.CONFIRMED, content__cents=cents,
-    )  # fmt: skip
-    return paid.count()
+    ).values_list("target", "content__targets")  # fmt: skip
+    return sum(target in (one, *(several or ())) for one, several in paid)
 
 
 def action(study: Study, key: str) -> RecruitmentAction | None:

@@ -170,28 +170,28 @@ def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
         return intents.add_places(study=study, more=more, user=user)
     if kind == Kind.APPROVE:
         return intents.approve(study=study, targets=targets, user=user)
-    return _asked_of_one(kind, study, targets, _valid(SubmissionsForm(given)), user)
+    return _asked_of_ticked(kind, study, targets, _valid(SubmissionsForm(given)), user)
 
 
-def _asked_of_one(
+def _asked_of_ticked(
     kind: str, study: Study, targets: list[str], form: SubmissionsForm, user: Any
 ) -> RecruitmentAction:
-    if len(targets) != 1:
-        raise StudyError(f"{len(targets)} submissions were ticked: tick one for this")
     data = form.cleaned_data
     if kind == Kind.REJECT:
         return intents.reject(
-            study=study, target=targets[0], category=data["category"], reason=data["reason"],
+            study=study, targets=targets, category=data["category"], reason=data["reason"],
             user=user,
         )  # fmt: skip
     if kind == Kind.RETURN:
         return intents.ask_for_return(
-            study=study, target=targets[0], reason=data["reason"], user=user
+            study=study, targets=targets, reason=data["reason"], user=user
         )
+    if kind == Kind.MESSAGE:
+        return intents.write(study=study, targets=targets, body=data["reason"], user=user)
     if kind == Kind.BONUS:
         if data["amount"] is None:
             raise StudyError("give the bonus's amount")
-        return intents.pay_bonus(study=study, target=targets[0], amount=data["amount"], user=user)
+        return intents.pay_bonus(study=study, targets=targets, amount=data["amount"], user=user)
     raise StudyError(f"{kind[:20]!r} is not a step that Prolific knows")
 
 

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from studyapp.core import audit, clock, permissions
 from studyapp.core.errors import RecruitmentError, StudyError
 from studyapp.models import Recruitment, RecruitmentAction, Study
-from studyapp.recruitment.services.prolific_acts import ACTS
+from studyapp.recruitment.services.prolific_acts import ACTS, targets_of
 from studyapp.recruitment.services.prolific_http import UncertainError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def intend(*, action: RecruitmentAction) -> RecruitmentAction:
     """
     try:
         with transaction.atomic(durable=True):
+            _check_free(action)
             action.save(force_insert=True)
     except IntegrityError as error:
         raise StudyError(
@@ -53,6 +54,23 @@ def intend(*, action: RecruitmentAction) -> RecruitmentAction:
             "done"
         ) from error
     return action
+
+
+def _check_free(action: RecruitmentAction) -> None:
+    """Raise `StudyError` if one of the action's submissions has an unresolved step already.
+
+    The study's row is locked, so that two people cannot ask for the same at once.
+    """
+    Study.objects.select_for_update(no_key=True).get(pk=action.study_id)
+    mine = set(targets_of(action))
+    others = RecruitmentAction.objects.filter(
+        study=action.study_id, state__in=RecruitmentAction.UNRESOLVED
+    )
+    if any(mine & set(targets_of(one)) for one in others):
+        raise StudyError(
+            "an earlier step is not resolved: confirm it, drop it, or ask Prolific whether it was "
+            "done"
+        )
 
 
 def carry_out(*, action: RecruitmentAction, user: Person) -> RecruitmentAction:
@@ -68,6 +86,7 @@ def carry_out(*, action: RecruitmentAction, user: Person) -> RecruitmentAction:
             return _confirm(action, action.reference)
         if action.sent_at is None:
             act.prepare(action)
+        _check_cost(action)
     with transaction.atomic(durable=True):
         own = RecruitmentAction.objects.filter(
             pk=action.pk, state=State.INTENDED, sent_at=action.sent_at
@@ -77,6 +96,13 @@ def carry_out(*, action: RecruitmentAction, user: Person) -> RecruitmentAction:
             raise StudyError("this step was sent or dropped before: nothing was sent now")
         _note(action, user, f"prolific: {action.kind}")
     return _send(action)
+
+
+def _check_cost(action: RecruitmentAction) -> None:
+    """What is spent must be what is confirmed: the study can be changed at Prolific meanwhile."""
+    cost = ACTS[action.kind].cost
+    if cost is not None and (now := cost(action)) != action.cost:
+        raise RecruitmentError(f"it costs {now} now, not {action.cost}: drop this, and ask again")
 
 
 def _send(action: RecruitmentAction) -> RecruitmentAction:
@@ -125,7 +151,8 @@ def settle(*, action: RecruitmentAction) -> RecruitmentAction:
         own = RecruitmentAction.objects.filter(
             pk=action.pk, state=State.SENT, sent_at=action.sent_at
         )
-        own.update(state=State.INTENDED, outcome="Prolific says that it was not done")
+        cost = action.cost if act.cost is None else act.cost(action)
+        own.update(state=State.INTENDED, cost=cost, outcome="Prolific says that it was not done")
     action.refresh_from_db()
     return action
 

@@ -100,9 +100,9 @@ def approve(*, study: Study, targets: Sequence[str], user: Person) -> Recruitmen
 
 
 def reject(
-    *, study: Study, target: str, category: str, reason: str, user: Person
+    *, study: Study, targets: Sequence[str], category: str, reason: str, user: Person
 ) -> RecruitmentAction:
-    """Intend to reject a submission, which is not paid; this cannot be undone."""
+    """Intend to reject submissions, which are not paid; this cannot be undone."""
     if category not in CATEGORIES:
         raise StudyError(f"the category is {category[:40]!r}: choose one of the list")
     if len(reason.strip()) < REASON_CHARACTERS:
@@ -111,38 +111,73 @@ def reject(
             f"{REASON_CHARACTERS}, which the participant reads"
         )
     content = {"rejection_category": category, "message": reason.strip()[:2000]}
-    return _begin(study, Kind.REJECT, user, target=target, content=content)
+    return _begin_for(study, Kind.REJECT, user, targets, content)
 
 
-def ask_for_return(*, study: Study, target: str, reason: str, user: Person) -> RecruitmentAction:
-    """Intend to ask a participant to return the submission, which is then not paid."""
+def ask_for_return(
+    *, study: Study, targets: Sequence[str], reason: str, user: Person
+) -> RecruitmentAction:
+    """Intend to ask participants to return their submissions, which are then not paid."""
     if not reason.strip():
         raise StudyError("give a reason, which the participant reads")
     content = {"reason": reason.strip()[:500]}
-    return _begin(study, Kind.RETURN, user, target=target, content=content)
+    return _begin_for(study, Kind.RETURN, user, targets, content)
 
 
-def pay_bonus(*, study: Study, target: str, amount: Decimal, user: Person) -> RecruitmentAction:
-    """Intend to pay a bonus. It is set up at Prolific, which says the cost and pays nothing yet."""
+def write(*, study: Study, targets: Sequence[str], body: str, user: Person) -> RecruitmentAction:
+    """Intend to send participants a message through Prolific."""
+    if not body.strip():
+        raise StudyError("the message has no words")
+    content = {"body": body.strip()[:2000]}
+    return _begin_for(study, Kind.MESSAGE, user, targets, content)
+
+
+def pay_bonus(
+    *, study: Study, targets: Sequence[str], amount: Decimal, user: Person
+) -> RecruitmentAction:
+    """Intend to pay each a bonus of that amount.
+
+    It is set up at Prolific, which says the cost and pays nothing yet.
+    """
     if not 0 < amount <= MOST_BONUS or amount != amount.quantize(Decimal("0.01")):
         raise StudyError(f"the bonus is {amount}; give an amount up to {MOST_BONUS}, such as 1.50")
+    if not targets:
+        raise StudyError("no submission was chosen")
     actions.check_allowed(study=study, user=user)
     external_study = prolific_study.of_study(study)
-    [submission] = prolific_acts.submissions_of(study, [target])
+    paid = prolific_acts.submissions_of(study, targets)
+    lines = [f"{submission['id']},{amount:.2f}" for submission in paid]
     currency = prolific_study.read(external_study).currency
     answer = prolific_http.send(
         "POST", "submissions/bonus-payments/",
-        {"study_id": external_study, "csv_bonuses": f"{submission['id']},{amount:.2f}"},
+        {"study_id": external_study, "csv_bonuses": "\n".join(lines)},
     )  # fmt: skip
     try:
         reference, total = str(answer["id"]), round(answer["total_amount"])
     except (KeyError, TypeError) as error:
         raise RecruitmentError(f"Prolific's answer lacks {error}; nothing was paid") from error
     content = {"amount": f"{amount:.2f}", "cents": int(amount * CENTS)}
-    return _begin(
-        study, Kind.BONUS, user, target=target, content=content, reference=reference,
+    return _begin_for(
+        study, Kind.BONUS, user, targets, content, reference=reference,
         cost=money(total, currency),
     )  # fmt: skip
+
+
+def _begin_for(
+    study: Study,
+    kind: str,
+    user: Person,
+    targets: Sequence[str],
+    content: dict[str, Any],
+    **fields: Any,
+) -> RecruitmentAction:
+    """Store an action on one submission or several."""
+    if not targets:
+        raise StudyError("no submission was chosen")
+    if len(targets) == 1:
+        return _begin(study, kind, user, target=targets[0], content=content, **fields)
+    content |= {"targets": list(dict.fromkeys(targets))}
+    return _begin(study, kind, user, content=content, **fields)
 
 
 def _begin(study: Study, kind: str, user: Person, **fields: Any) -> RecruitmentAction:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from studyapp.core.errors import RecruitmentError
 from studyapp.models import RecruitmentAction, Study
@@ -39,7 +40,10 @@ class Act:
     """Whether a person confirms it first: it costs money, or cannot be undone."""
     patience: timedelta = PATIENCE
     prepare: Callable[[RecruitmentAction], None] = lambda _: None
-    """Before it is sent first, checks it once more, or notes what `is_done` compares with."""
+    """Before it is sent first, notes what `is_done` compares with."""
+    cost: Callable[[RecruitmentAction], str] | None = None
+    """What it costs now, if that can change before it is sent: then it must be what is confirmed,
+    and it is read again when a step that was interrupted waits for a person again."""
 
 
 def _create(action: RecruitmentAction) -> str:
@@ -68,6 +72,10 @@ def _has_status(wanted: set[str]) -> Callable[[RecruitmentAction], bool]:
     return is_done
 
 
+def _cost_of_publishing(action: RecruitmentAction) -> str:
+    return prolific_study.read(prolific_study.of_study(action.study)).cost
+
+
 def _add_places(action: RecruitmentAction) -> str:
     """The whole number is sent, not how many more, so that sending it twice adds nothing."""
     path = f"studies/{prolific_study.of_study(action.study)}/"
@@ -81,29 +89,24 @@ def _has_places(action: RecruitmentAction) -> bool:
     return found.places >= int(action.content["total_available_places"])
 
 
-def _check_cost(action: RecruitmentAction) -> None:
-    """What is spent must be what is confirmed: the study can be changed at Prolific meanwhile."""
-    now = prolific_study.read(prolific_study.of_study(action.study)).cost
-    if now != action.cost:
-        raise RecruitmentError(f"it costs {now} now, not {action.cost}: drop this, and ask again")
-
-
-def submission_of(action: RecruitmentAction) -> dict[str, Any]:
-    """Return the submission that the action is about. Raises `RecruitmentError` if it is gone."""
-    return submissions_of(action.study, [action.target])[0]
+def targets_of(action: RecruitmentAction) -> list[str]:
+    """Return the keyed hashes of the submissions that the action is about; none for a study's."""
+    return list(action.content.get("targets") or filter(None, [action.target]))
 
 
 def submissions_of(study: Study, targets: Sequence[str]) -> list[dict[str, Any]]:
     """Return the submissions with these keyed hashes. Raises `RecruitmentError` if one is gone."""
     wanted = set(targets)
-    found = [
-        one
-        for one in prolific_api.submissions(prolific_study.of_study(study))
-        if external_key(pid=str(one["participant_id"]), session=str(one["id"])) in wanted
-    ]
+    listed = prolific_api.submissions(prolific_study.of_study(study))
+    found = [one for one in listed if _target(one) in wanted]
     if not found or len(found) < len(wanted):
         raise RecruitmentError("Prolific's list does not have this submission")
     return found
+
+
+def _target(submission: dict[str, Any]) -> str:
+    """The keyed hash of a submission."""
+    return external_key(pid=str(submission["participant_id"]), session=str(submission["id"]))
 
 
 def _approve(action: RecruitmentAction) -> str:
@@ -117,14 +120,48 @@ def _are_approved(action: RecruitmentAction) -> bool:
     return all(status_of(one) == "APPROVED" for one in found)
 
 
-def _reject(action: RecruitmentAction) -> str:
-    path = f"submissions/{submission_of(action)['id']}/transition/"
-    prolific_http.send("POST", path, {"action": "REJECT", **action.content})
-    return ""
+Submission = dict[str, Any]
 
 
-def _is_rejected(action: RecruitmentAction) -> bool:
-    return status_of(submission_of(action)) == "REJECTED"
+def _for_each(
+    ask: Callable[[RecruitmentAction, Submission], None],
+    is_done: Callable[[RecruitmentAction, Submission], bool],
+) -> tuple[Callable[[RecruitmentAction], str], Callable[[RecruitmentAction], bool]]:
+    """Return how Prolific is asked, one submission after another, and whether all are done.
+
+    Where it was done before, nothing is sent: after an interruption only the rest is asked for.
+    """
+
+    def send(action: RecruitmentAction) -> str:
+        found = submissions_of(action.study, targets_of(action))
+        for done, one in enumerate(found):
+            if not is_done(action, one):
+                try:
+                    ask(action, one)
+                except prolific_http.UncertainError:
+                    raise
+                except RecruitmentError as error:
+                    if not done:
+                        raise
+                    said = f"done for {done} of {len(found)}, then: {error}"
+                    raise RecruitmentError(said) from error
+        return ""
+
+    def are_done(action: RecruitmentAction) -> bool:
+        found = submissions_of(action.study, targets_of(action))
+        return all(is_done(action, one) for one in found)
+
+    return send, are_done
+
+
+def _reject(action: RecruitmentAction, submission: Submission) -> None:
+    given = {name: action.content[name] for name in ("rejection_category", "message")}
+    path = f"submissions/{submission['id']}/transition/"
+    prolific_http.send("POST", path, {"action": "REJECT", **given})
+
+
+def _is_rejected(action: RecruitmentAction, submission: Submission) -> bool:
+    return status_of(submission) == "REJECTED"
 
 
 def status_of(submission: dict[str, Any]) -> str:
@@ -132,15 +169,25 @@ def status_of(submission: dict[str, Any]) -> str:
     return str(submission["status"]).upper().replace("_", " ").replace("-", " ")
 
 
-def _ask_back(action: RecruitmentAction) -> str:
-    path = f"submissions/{submission_of(action)['id']}/request-return/"
+def _ask_back(action: RecruitmentAction, submission: Submission) -> None:
+    path = f"submissions/{submission['id']}/request-return/"
     prolific_http.send("POST", path, {"request_return_reasons": [action.content["reason"]]})
-    return ""
 
 
-def _was_asked_back(action: RecruitmentAction) -> bool:
-    found = submission_of(action)
-    return bool(found.get("return_requested")) or status_of(found) == "RETURNED"
+def _was_asked_back(action: RecruitmentAction, submission: Submission) -> bool:
+    return bool(submission.get("return_requested")) or status_of(submission) == "RETURNED"
+
+
+def _write(action: RecruitmentAction, submission: Submission) -> None:
+    study = prolific_study.of_study(action.study)
+    content = {"recipient_id": submission["participant_id"], "study_id": study}
+    prolific_http.send("POST", "messages/", content | {"body": action.content["body"]})
+
+
+def _was_written(action: RecruitmentAction, submission: Submission) -> bool:
+    """Whether the person has a message with these very words: Prolific has no key for one."""
+    found = prolific_http.read(f"messages/?user_id={quote(str(submission['participant_id']))}")
+    return action.content["body"] in [one.get("body") for one in found.get("results") or ()]
 
 
 def _pay(action: RecruitmentAction) -> str:
@@ -153,28 +200,43 @@ def paid_so_often(submission: dict[str, Any], cents: int) -> int:
     return [round(one) for one in submission.get("bonus_payments") or ()].count(cents)
 
 
+def _payments(action: RecruitmentAction) -> dict[str, int]:
+    """Target → how many bonuses of the action's amount Prolific lists for it."""
+    listed = submissions_of(action.study, targets_of(action))
+    found = {_target(one): prolific_http.read(f"submissions/{one['id']}/") for one in listed}
+    cents = action.content["cents"]
+    return {target: paid_so_often(one, cents) for target, one in found.items()}
+
+
 def _note_payments(action: RecruitmentAction) -> None:
     """Those that Prolific lists, and those that it was asked for and may not list yet."""
     cents = action.content["cents"]
-    found = prolific_http.read(f"submissions/{submission_of(action)['id']}/")
-    asked = selectors.bonuses_paid(action.study, action.target, cents)
-    action.content["paid_before"] = max(paid_so_often(found, cents), asked)
+    action.content["paid_before"] = {
+        target: max(n, selectors.bonuses_paid(action.study, target, cents))
+        for target, n in _payments(action).items()
+    }
 
 
 def _was_paid(action: RecruitmentAction) -> bool:
-    """Whether there is one payment of that amount more than before it was sent."""
-    found = prolific_http.read(f"submissions/{submission_of(action)['id']}/")
-    return paid_so_often(found, action.content["cents"]) > int(action.content["paid_before"])
+    """Whether any has one payment of that amount more than before it was sent.
+
+    All are paid by one request, so one of them tells for all; to ask again would pay it twice.
+    """
+    before = action.content["paid_before"]
+    if not isinstance(before, dict):  # As it was stored when a bonus was for one submission only.
+        before = {action.target: int(before)}
+    return any(n > before[target] for target, n in _payments(action).items())
 
 
 ACTS: dict[str, Act] = {
     Kind.CREATE: Act(_create, _was_created),
-    Kind.PUBLISH: Act(_turn("PUBLISH"), _has_status(PUBLISHED), prepare=_check_cost),
+    Kind.PUBLISH: Act(_turn("PUBLISH"), _has_status(PUBLISHED), cost=_cost_of_publishing),
     Kind.PAUSE: Act(_turn("PAUSE"), _has_status({"PAUSED"}), asks=False),
     Kind.RESUME: Act(_turn("START"), _has_status(RUNNING), asks=False),
     Kind.PLACES: Act(_add_places, _has_places),
     Kind.APPROVE: Act(_approve, _are_approved),
-    Kind.REJECT: Act(_reject, _is_rejected),
-    Kind.RETURN: Act(_ask_back, _was_asked_back),
+    Kind.REJECT: Act(*_for_each(_reject, _is_rejected)),
+    Kind.RETURN: Act(*_for_each(_ask_back, _was_asked_back)),
+    Kind.MESSAGE: Act(*_for_each(_write, _was_written)),
     Kind.BONUS: Act(_pay, _was_paid, patience=PAYMENT_PATIENCE, prepare=_note_payments),
 }

@@ -44,6 +44,8 @@ class Prolific(ThreadingHTTPServer):
         self.bulks: dict[str, list[tuple[str, int]]] = {}
         self.paid: list[tuple[str, int]] = []
         """Every bonus that was paid: submission and cents."""
+        self.messages: list[tuple[str, str]] = []
+        """Every message that was sent: participant and words."""
         self.broken = 0
         """If set, every response has that status, and nothing is done."""
         self.busy = 0
@@ -127,6 +129,10 @@ class Handler(BaseHTTPRequestHandler):
                 return self._list()
             case ["submissions", name]:
                 return self.server.submission(name) | {"study_id": STUDY}
+            case ["messages"]:
+                who = self._query()["user_id"]
+                found = [{"body": body} for to, body in self.server.messages if to == who]
+                return {"results": found}
             case ["studies"]:
                 return self._page([*self.server.studies.values()])
             case ["studies", name]:
@@ -141,6 +147,9 @@ class Handler(BaseHTTPRequestHandler):
                 return _turn(self.server.study(name), given)
             case ["submissions", "bonus-payments"]:
                 return self._set_up(given)
+            case ["messages"]:
+                self.server.messages.append((given["recipient_id"], given["body"]))
+                return {}
             case ["bulk-bonus-payments", name, "pay"]:
                 return self._pay(name)
             case ["submissions", "bulk-approve"]:

@@ -23,6 +23,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from studyapp.core import clock
 from studyapp.core.errors import RecruitmentError, StudyError
 from studyapp.models import AuditRecord, Membership, Project, RecruitmentAction, Role, Study
 from studyapp.recruitment.services import actions, configuration, intents, prolific_http
@@ -75,15 +76,16 @@ ASKED: dict[str, Ask] = {
     "places": lambda s, u: intents.add_places(study=s, more=5, user=u),
     "approve": lambda s, u: intents.approve(study=s, targets=[ANN], user=u),
     "reject": lambda s, u: intents.reject(
-        study=s, target=ANN, category="FAILED_CHECK", reason=REASON, user=u
+        study=s, targets=[ANN], category="FAILED_CHECK", reason=REASON, user=u
     ),
-    "return": lambda s, u: intents.ask_for_return(study=s, target=ANN, reason="No data", user=u),
-    "bonus": lambda s, u: intents.pay_bonus(study=s, target=ANN, amount=Decimal("1.50"), user=u),
+    "return": lambda s, u: intents.ask_for_return(study=s, targets=[ANN], reason="No data", user=u),
+    "message": lambda s, u: intents.write(study=s, targets=[ANN], body="Thank you.", user=u),
+    "bonus": lambda s, u: intents.pay_bonus(study=s, targets=[ANN], amount=Decimal("1.50"), user=u),
 }
 COSTS = {
     "create": "10.00 GBP plus Prolific’s fee, once it is published", "publish": "28.00 GBP",
     "places": "14.00 GBP", "approve": "2.80 GBP, of the money that Prolific holds", "reject": "",
-    "return": "", "bonus": "2.10 GBP",
+    "return": "", "message": "", "bonus": "2.10 GBP",
 }  # fmt: skip
 
 
@@ -104,14 +106,85 @@ def outcome(kind: str, service: Prolific) -> object:
         "create": len(service.studies) - 1, "publish": there["status"],
         "places": there["total_available_places"], "approve": ann["status"],
         "reject": ann["status"], "return": bool(ann["return_requested"]),
-        "bonus": service.paid,
+        "bonus": service.paid, "message": service.messages,
     }[kind]  # fmt: skip
 
 
 ONCE = {
     "create": 1, "publish": "ACTIVE", "places": 15, "approve": "APPROVED", "reject": "REJECTED",
-    "return": True, "bonus": [("s-ann", 150)],
+    "return": True, "bonus": [("s-ann", 150)], "message": [("ann", "Thank you.")],
 }  # fmt: skip
+
+
+BOB = external_key(pid="bob", session="s-bob")
+BOTH: dict[str, Ask] = {
+    "reject": lambda s, u: intents.reject(
+        study=s, targets=[ANN, BOB], category="NO_DATA", reason=REASON, user=u
+    ),
+    "return": lambda s, u: intents.ask_for_return(
+        study=s, targets=[ANN, BOB], reason="No data", user=u
+    ),
+    "message": lambda s, u: intents.write(study=s, targets=[ANN, BOB], body="Hello.", user=u),
+    "bonus": lambda s, u: intents.pay_bonus(
+        study=s, targets=[ANN, BOB], amount=Decimal("1.50"), user=u
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_several_at_once_are_done_once_each_even_after_a_break_between_them(
+    service: Prolific, study: Study, boss: User, kind: str
+) -> None:
+    service.submit("bob", "s-bob", "AWAITING REVIEW")
+    action = BOTH[kind](study, boss)
+    assert action.cost == ("4.20 GBP" if kind == "bonus" else "")
+    calls: list[str] = []
+
+    def breaks(what: str) -> None:
+        calls.append(what)
+        if what.startswith("POST"):
+            service.broken, service.after = 500, None  # done, but nobody heard of it
+
+    service.after = breaks
+    with pytest.raises(RecruitmentError, match="not known"):
+        actions.carry_out(action=action, user=boss)
+    service.broken = 0
+    action.refresh_from_db()
+    assert action.state == State.SENT
+    with pytest.raises(StudyError, match="an earlier step is not resolved"):
+        ASKED["return"](study, boss)
+    long_ago = timedelta(hours=2)
+    RecruitmentAction.objects.update(sent_at=action.sent_at - long_ago)
+    action.refresh_from_db()
+    if actions.settle(action=action).state == State.INTENDED:
+        actions.carry_out(action=action, user=boss)
+    action.refresh_from_db()
+    assert action.state == State.CONFIRMED
+    done = [service.submission(name) for name in ("s-ann", "s-bob")]
+    assert {
+        "reject": [one["status"] for one in done] == ["REJECTED"] * 2,
+        "return": all(one["return_requested"] for one in done),
+        "message": service.messages == [("ann", "Hello."), ("bob", "Hello.")],
+        "bonus": service.paid == [("s-ann", 150), ("s-bob", 150)],
+    }[kind]
+
+
+def test_a_publication_that_waits_again_says_what_it_costs_now(
+    service: Prolific, study: Study, boss: User
+) -> None:
+    service.study(STUDY)["status"] = "UNPUBLISHED"
+    action = intents.publish(study=study, user=boss)
+    service.before = lambda what: setattr(service, "broken", 500) if "transition" in what else None
+    with pytest.raises(RecruitmentError):
+        actions.carry_out(action=action, user=boss)
+    service.broken, service.before = 0, None
+    service.study(STUDY).update(status="UNPUBLISHED", total_cost=9900.0)
+    RecruitmentAction.objects.update(sent_at=clock.now() - timedelta(hours=1))
+    action.refresh_from_db()
+    assert actions.settle(action=action).cost == "99.00 GBP"
+    service.study(STUDY)["total_cost"] = 5000.0
+    with pytest.raises(RecruitmentError, match="50.00 GBP now, not 99.00"):
+        actions.carry_out(action=action, user=boss)
 
 
 @pytest.mark.parametrize("kind", ASKED)
@@ -270,12 +343,14 @@ def test_pausing_and_resuming_ask_nothing(service: Prolific, study: Study, boss:
 @pytest.mark.parametrize(
     ("ask", "line"),
     [
-        (lambda s, u: intents.pay_bonus(study=s, target=ANN, amount=Decimal(0), user=u), "is 0"),
-        (lambda s, u: intents.pay_bonus(study=s, target=ANN, amount=Decimal(5000), user=u), "5000"),
+        (lambda s, u: intents.pay_bonus(study=s, targets=[ANN], amount=Decimal(0), user=u), "is 0"),
+        (lambda s, u: intents.pay_bonus(
+            study=s, targets=[ANN], amount=Decimal(5000), user=u), "5000"),
         (lambda s, u: intents.approve(study=s, targets=["x"], user=u), "does not have this"),
         (lambda s, u: intents.approve(study=s, targets=[], user=u), "no submission was chosen"),
         (lambda s, u: intents.reject(
-            study=s, target=ANN, category="OTHER", reason="Too bad", user=u), "has 7 characters"),
+            study=s, targets=[ANN], category="OTHER", reason="Too bad", user=u),
+         "has 7 characters"),
         (lambda s, u: intents.add_places(study=s, more=0, user=u), "it must be from 1"),
         (lambda s, u: intents.create(
             study=s, user=u, draft=Draft("d", "l", 9, 5)), "already has the study"),
