@@ -183,7 +183,7 @@ def test_a_publication_that_waits_again_says_what_it_costs_now(
     action.refresh_from_db()
     assert actions.settle(action=action).cost == "99.00 GBP"
     service.study(STUDY)["total_cost"] = 5000.0
-    with pytest.raises(RecruitmentError, match="50.00 GBP now, not 99.00"):
+    with pytest.raises(RecruitmentError, match=r"50\.00 GBP now, not 99\.00"):
         actions.carry_out(action=action, user=boss)
 
 
