@@ -186,6 +186,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="recruitment-settings",
     ),
     path(
+        "studies/<slug:slug>/<int:version>/recruitment/people",
+        recruitment.add_people,
+        name="recruitment-people",
+    ),
+    path(
         "studies/<slug:slug>/<int:version>/recruitment/prolific",
         recruitment.at_prolific,
         name="recruitment-prolific",
@@ -253,6 +258,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("hooks/prolific", hooks.prolific_hook, name="prolific-hook"),
     # Participants
     path("s/<slug:slug>/", entry.start, name="start"),
+    path("s/<slug:slug>/mturk", entry.mturk, name="mturk"),
     path("s/<slug:slug>/next", entry.next_participant, name="next"),
     path("s/<slug:slug>/consent/", consent.consent, name="consent"),
     path("s/<slug:slug>/instructions/", instructions.instructions, name="instructions"),

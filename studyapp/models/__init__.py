@@ -15,7 +15,14 @@ from studyapp.models.participation import (
 )
 from studyapp.models.problems import ProblemReport
 from studyapp.models.projects import Invitation, Membership, Project, Role
-from studyapp.models.recruitment import Delivery, EntryToken, Recruitment, RecruitmentAction
+from studyapp.models.recruitment import (
+    Delivery,
+    EntryToken,
+    ListedPerson,
+    PersonList,
+    Recruitment,
+    RecruitmentAction,
+)
 from studyapp.models.runs import (
     Clip,
     Exemplar,
@@ -47,8 +54,10 @@ __all__ = [
     "Item",
     "Job",
     "LabelCandidate",
+    "ListedPerson",
     "Membership",
     "Participation",
+    "PersonList",
     "ProblemReport",
     "Project",
     "Recruitment",

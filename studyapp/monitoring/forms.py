@@ -31,8 +31,12 @@ class SettingsForm(RecruitmentForm):
         fields = (
             "entry", "service", "external_study", "payment", "currency", "service_name",
             "person_parameter", "session_parameter", "return_address", "excluded",
+            "excluded_lists",
         )  # fmt: skip
-        widgets = {"excluded": forms.CheckboxSelectMultiple}
+        widgets = {
+            "excluded": forms.CheckboxSelectMultiple,
+            "excluded_lists": forms.CheckboxSelectMultiple,
+        }
         labels = {
             "entry": "Who may enter",
             "service": "Recruiting service",
@@ -44,6 +48,7 @@ class SettingsForm(RecruitmentForm):
             "session_parameter": "Parameter that identifies a submission, if there is one",
             "return_address": "Where it takes people back",
             "excluded": "Whoever took part in these studies cannot begin",
+            "excluded_lists": "Nobody on these lists can begin",
         }
         help_texts = {
             "person_parameter": "For SONA, survey_code; for CloudResearch, participantId. Only a "
@@ -56,16 +61,20 @@ class SettingsForm(RecruitmentForm):
         }
 
     def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
-        """Offer the other studies of the project."""
+        """Offer the other studies and the lists of the project."""
         super().__init__(*args, **kwargs)
         offered: Any = self.fields["excluded"]
         offered.queryset = selectors.series_of_project(study)
-        if not offered.queryset.exists():
-            del self.fields["excluded"]
+        lists: Any = self.fields["excluded_lists"]
+        lists.queryset = selectors.lists_of_project(study)
+        lists.label_from_instance = lambda one: f"{one} ({one.size} people)"
+        for name in ("excluded", "excluded_lists"):
+            if not self.fields[name].queryset.exists():  # type: ignore[attr-defined] # it has one
+                del self.fields[name]
 
     def main(self) -> list[forms.BoundField]:
         """The fields that every study needs."""
-        others = {*OTHER, "excluded"}
+        others = {*OTHER, "excluded", "excluded_lists"}
         return [self[name] for name in self.fields if name not in others]
 
     def of_another(self) -> list[forms.BoundField]:
@@ -81,6 +90,18 @@ class SettingsForm(RecruitmentForm):
     def clean_currency(self) -> str:
         """In capitals."""
         return str(self.cleaned_data["currency"]).upper()
+
+
+class PeopleForm(forms.Form):
+    """People for a list, by their identifiers at the recruiting service."""
+
+    name = forms.CharField(max_length=100, label="Name of the list")
+    people = forms.CharField(
+        max_length=3_000_000,
+        label="Their identifiers at the service, one per line",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Only keyed hashes of them are stored, so the list cannot be shown again.",
+    )
 
 
 class DraftForm(forms.Form):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from studyapp.models import (
     EntryToken,
+    ListedPerson,
     Participation,
+    PersonList,
     Recruitment,
     RecruitmentAction,
     Study,
@@ -62,13 +64,22 @@ def of_person(study: Study, person_key: str) -> Participation | None:
 
 
 def took_part_before(study: Study, person_key: str) -> bool:
-    """Whether the person consented to a study whose participants this study excludes."""
+    """Whether the person consented to a study that this one excludes, or is on a list that it
+    keeps out."""
     if not person_key:
         return False
     earlier = Recruitment.excluded.through.objects.filter(recruitment__study=study)
     found = Participation.objects.filter(
         person_key=person_key, study__series__in=earlier.values("studyseries")
     )
+    listed = ListedPerson.objects.filter(
+        person_key=person_key,
+        list__in=Recruitment.excluded_lists.through.objects.filter(recruitment__study=study).values(
+            "personlist"
+        ),
+    )
+    if listed.exists():
+        return True
     took_part = Q(status=Participation.Status.WITHDRAWN) | Q(consented_at__isnull=False)
     return found.filter(took_part).exists()
 
@@ -78,6 +89,12 @@ def series_of_project(study: Study) -> QuerySet[StudySeries]:
     if study.project_id is None:
         return StudySeries.objects.none()
     return StudySeries.objects.filter(project=study.project_id).exclude(pk=study.series_id)
+
+
+def lists_of_project(study: Study) -> QuerySet[PersonList]:
+    """Return the lists of people of the study's project, with their numbers of people."""
+    found = PersonList.objects.filter(project=study.project_id)
+    return found.annotate(size=Count("people"))
 
 
 def version_before(study: Study) -> Recruitment | None:

@@ -17,7 +17,7 @@ PUBLIC = {
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
     "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
-    "problem", "stay",
+    "problem", "stay", "mturk",
 }  # fmt: skip
 """Pages without a login; each has its own check, or shows nobody's data."""
 

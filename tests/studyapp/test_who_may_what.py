@@ -213,6 +213,7 @@ TABLE: dict[str, Row] = {
     "add-places": Row("POST", editor, version, {"count": "1", "reason": "a test"}),
     "recruitment": Row(PAGE, viewer, version),
     "recruitment-settings": Row("POST", editor, version, {"entry": "link", "service": "none"}),
+    "recruitment-people": Row("POST", editor, version, {"name": "n", "people": "5f0000000000"}),
     "recruitment-prolific": Row(PAGE, editor, version, ok=(200,)),
     "recruitment-ask": Row("POST", editor, version, {"kind": "reject"}),
     "recruitment-action": Row("POST", editor, lambda a: [*a.version, a.action.key], {"do": "x"}),
@@ -240,6 +241,7 @@ TABLE: dict[str, Row] = {
     "api-table": Row(PAGE, by_token(of_study=True), lambda a: [*a.version, "labels"], ok=(200,)),
     # Participants
     "start": Row(SAFE, everybody, slug), "next": Row("POST", everybody, slug),
+    "mturk": Row(SAFE, everybody, slug, ok=(404,)),
     "language": Row("POST", everybody, slug),
     **{name: participant() for name in (
         "consent", "instructions", "device", "volume", "headphones", "practice", "trial",

@@ -23,6 +23,7 @@ from studyapp.models import Recruitment, RecruitmentAction, Role, Study
 from studyapp.models.steps import Step
 from studyapp.monitoring.forms import (
     DraftForm,
+    PeopleForm,
     PlacesForm,
     SettingsForm,
     SubmissionsForm,
@@ -34,6 +35,7 @@ from studyapp.recruitment.services import (
     actions,
     configuration,
     intents,
+    person_lists,
     prolific_people,
     prolific_study,
 )
@@ -54,6 +56,7 @@ def recruitment(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     context = {
         "study": study,
         "recruitment": row,
+        "people_form": PeopleForm(),
         "settings_form": SettingsForm(instance=row if row.pk else None, study=study),
         "unresolved": [(one, names.get(one.target, "")) for one in unresolved],
         "done": [(one, names.get(one.target, "")) for one in done],
@@ -80,14 +83,36 @@ def change_settings(request: HttpRequest, slug: str, version: int) -> HttpRespon
     except StudyError as error:
         messages.error(request, f"{error}.")
     else:
-        excluded = ", ".join(str(one) for one in form.cleaned_data.get("excluded", ()))
-        given = form.cleaned_data | {"excluded": excluded}
+        given = dict(form.cleaned_data)
+        for name in ("excluded", "excluded_lists"):
+            given[name] = ", ".join(str(one) for one in form.cleaned_data.get(name, ()))
         plain = {name: str(given[name]) for name in form.changed_data}
         audit.note(
             user=request.user, action="set recruitment", target=study, project=study.project,
             **plain,
         )  # fmt: skip
         messages.success(request, "Recruitment was changed.")
+    return redirect("recruitment", slug, version)
+
+
+@require_POST
+def add_people(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Add people to a list of the project, and keep them out of this study."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    form = PeopleForm(request.POST)
+    try:
+        data = _valid(form).cleaned_data
+        found = person_lists.identifiers_in(data["people"])
+        row, fresh = person_lists.add(project=study.project, name=data["name"], identifiers=found)
+        configuration.keep_out(study=study, people=row)
+    except StudyError as error:
+        messages.error(request, f"{error}.")
+    else:
+        audit.note(
+            user=request.user, action="kept people out", target=study, project=study.project,
+            list=row.name, added=fresh,
+        )  # fmt: skip
+        messages.success(request, f"{fresh} people were added to {row}; none of them can begin.")
     return redirect("recruitment", slug, version)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
+from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
+from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from studyapp.core.addresses import counted_address
@@ -26,12 +31,16 @@ from studyapp.participation.services import participations as services
 from studyapp.participation.services import steps
 from studyapp.participation.views import visitor
 from studyapp.participation.views.endings import ending
-from studyapp.participation.views.pages import redirect_to_step_page
+from studyapp.participation.views.pages import redirect_to_step_page, study_context
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import entry, tokens
 from studyapp.recruitment.services.identities import Identity
 from studyapp.studies.selectors import studies
 
+MTURK_SITES = ("https://www.mturk.com", "https://workersandbox.mturk.com")
+MTURK = "https://*.mturk.com"
+NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"
+"""What Mechanical Turk sends while a worker only looks at a task."""
 REFUSED_ENTRY = {
     BrokenLinkError: "broken_link",
     TakenPartError: "taken_part",
@@ -79,6 +88,38 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     visitor.remember(response, participation)
     visitor.remember_origin(request, response, participation.study)
     return response
+
+
+@xframe_options_exempt
+@csp_update({"frame-ancestors": [MTURK], "form-action": [MTURK]})
+@login_not_required
+@require_safe
+def mturk(request: HttpRequest, slug: str) -> HttpResponse:
+    """The external question of Mechanical Turk: a frame that leads to the study and takes the code.
+
+    The study itself opens in a tab of its own, since browsers keep no cookies of a frame.
+    """
+    study = studies.by_link(slug)
+    names = entry.parameters_of(study)
+    worker = request.GET.get("workerId", "")
+    submit_to = request.GET.get("turkSubmitTo", "")
+    assignment = request.GET.get("assignmentId", "")
+    is_preview = assignment in ("", NOT_ACCEPTED)
+    is_mturk = names.person == "workerId" and (is_preview or submit_to in MTURK_SITES)
+    if study is None or not is_mturk or not (worker or is_preview):
+        return ending(request, "unknown", status=404)
+    language = visitor.language_of(request, study)
+    found = {names.person: worker} | ({names.session: assignment} if names.session else {})
+    context = study_context(study, language) | {
+        "page": "mturk",
+        "is_preview": is_preview,
+        "assignment": assignment,
+        "submit_to": submit_to,
+        "link": f"{reverse('start', args=[slug])}?{urlencode(found)}",
+        "other_languages": [],
+    }
+    with translation.override(language):
+        return render(request, "participant/mturk.html", context)
 
 
 @login_not_required

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Recruitment, Study, StudySeries
+from studyapp.models import PersonList, Recruitment, Study, StudySeries
 from studyapp.models.steps import Step
 from studyapp.recruitment import selectors
 from studyapp.recruitment.services import codes
@@ -63,11 +63,13 @@ def configure(
     currency: str = "",
     other: OtherService | None = None,
     excluded: Iterable[StudySeries] | None = None,
+    excluded_lists: Iterable[PersonList] | None = None,
 ) -> Recruitment:
     """Set how the study admits participants, and what it pays for a complete participation.
 
-    `other` says how another service than Prolific is reached, and `excluded` whose participants
-    cannot begin; None leaves them as they are, or as the version before has them.
+    `other` says how another service than Prolific is reached, `excluded` whose participants cannot
+    begin, and `excluded_lists` who else; None leaves them as they are, or as the version before has
+    them.
 
     Raises `StudyError` for an unknown value, for a payment without a currency, and as
     `check_service` does.
@@ -87,6 +89,8 @@ def configure(
     if before.pk is None and (earlier := selectors.version_before(study)) is not None:
         other = other or OtherService.of(earlier)
         excluded = earlier.excluded.all() if excluded is None else excluded
+        if excluded_lists is None:
+            excluded_lists = earlier.excluded_lists.all()
     if other is not None:
         other.check()
     row, _ = Recruitment.objects.update_or_create(
@@ -102,7 +106,17 @@ def configure(
     )
     if excluded is not None:
         row.excluded.set(excluded)
+    if excluded_lists is not None:
+        row.excluded_lists.set(excluded_lists)
     return row
+
+
+def keep_out(*, study: Study, people: PersonList) -> None:
+    """Let nobody on the list begin the study. Raises `StudyError` for another project's list."""
+    if people.project_id != study.project_id:
+        raise StudyError(f"the list {people} belongs to another project than {study}")
+    row, _ = Recruitment.objects.get_or_create(study=study)
+    row.excluded_lists.add(people)
 
 
 def _check_external(study: Study, external_study: str) -> None:

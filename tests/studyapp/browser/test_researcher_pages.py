@@ -114,13 +114,13 @@ NO_PAGES = {
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
-    "recruitment-ask", "recruitment-action", "withdraw-participation",
+    "recruitment-ask", "recruitment-action", "recruitment-people", "withdraw-participation",
     "end-abandoned", "switch-condition", "add-places",
 }  # fmt: skip
 PARTICIPANTS = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
     "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
-    "problem", "stay",
+    "problem", "stay", "mturk",
 }  # fmt: skip
 """In `test_pages.py`."""
 
