@@ -6,7 +6,8 @@ in the data folder), `REDIS_URL` (default: the embedded broker there), `EARWITNE
 this machine, in the data folder); for the web `EARWITNESS_HOSTS`, `EARWITNESS_HTTPS`,
 `EARWITNESS_PROXIES`, `EARWITNESS_TRUSTED_PROXIES`, `EARWITNESS_MEDIA` and `EARWITNESS_DEBUG`; for
 accounts `EARWITNESS_SECOND_FACTOR` (`optional`, the default, or `required`), `EARWITNESS_PROJECTS`,
-`EARWITNESS_TOKEN_DAYS`, `EARWITNESS_EMAIL_URL` and `EARWITNESS_EMAIL_FROM`; for studies
+`EARWITNESS_TOKEN_DAYS`, `EARWITNESS_EMAIL_URL`, `EARWITNESS_EMAIL_FROM`, and `EARWITNESS_OIDC_URL`
+with `EARWITNESS_OIDC_CLIENT`, `EARWITNESS_OIDC_SECRET` and `EARWITNESS_OIDC_NAME`; for studies
 `EARWITNESS_PASSAGES_PER_ADDRESS`, `PROLIFIC_API`, `PROLIFIC_TOKEN` and `PROLIFIC_WEBHOOK_SECRET`;
 for runs `EARWITNESS_CORPORA`, `EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`,
 `EARWITNESS_GEMINI_MODELS`, `EARWITNESS_RUNS_PER_PROJECT`, `EARWITNESS_REMOTE` and
@@ -19,8 +20,10 @@ import ipaddress
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -206,6 +209,38 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 # allauth counts in the cache, separately in each web process; axes counts in the database.
 ACCOUNT_RATE_LIMITS = False
+OIDC_URL = env.str("EARWITNESS_OIDC_URL", default="")
+"""Issuer of an OpenID Connect service, such as https://orcid.org or a university's: researchers who
+connected their account to it can log in through it. Nobody gets an account by it. Empty: off."""
+OIDC_NAME = env.str("EARWITNESS_OIDC_NAME", default="ORCID" if "orcid.org" in OIDC_URL else "")
+"""What the button is called."""
+if OIDC_URL:
+    _oidc = {name: env.str(f"EARWITNESS_OIDC_{name}", default="") for name in ("CLIENT", "SECRET")}
+    if not (all(_oidc.values()) and OIDC_NAME and urlsplit(OIDC_URL).hostname):
+        raise ImproperlyConfigured(
+            f"EARWITNESS_OIDC_URL is {OIDC_URL!r}: it must be an address, and needs "
+            "EARWITNESS_OIDC_CLIENT, EARWITNESS_OIDC_SECRET and EARWITNESS_OIDC_NAME"
+        )
+    if find_spec("jwt") is None:
+        raise ImproperlyConfigured("EARWITNESS_OIDC_URL needs the extra login: earwitness[login]")
+    INSTALLED_APPS += [
+        "allauth.socialaccount",
+        "allauth.socialaccount.providers.openid_connect",
+    ]
+    SOCIALACCOUNT_PROVIDERS = {
+        "openid_connect": {
+            "OAUTH_PKCE_ENABLED": True,
+            "APPS": [
+                {
+                    "provider_id": "oidc",
+                    "name": OIDC_NAME,
+                    "client_id": _oidc["CLIENT"],
+                    "secret": _oidc["SECRET"],
+                    "settings": {"server_url": OIDC_URL.rstrip("/")},
+                }
+            ],
+        }
+    }
 MFA_ADAPTER = "studyapp.accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "studyapp.accounts.forms.second_factor.CodeForm",
@@ -279,6 +314,10 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+if OIDC_URL:
+    # The button posts to us, and we redirect: browsers count that as the form's target.
+    _origin = "{0.scheme}://{0.netloc}".format(urlsplit(OIDC_URL))
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(_origin)
 
 PROJECTS = env.str("EARWITNESS_PROJECTS", default="administrators")
 """Who may create projects: `administrators` (and accounts with the permission) or `members`."""

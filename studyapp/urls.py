@@ -5,6 +5,7 @@ from allauth.account.decorators import secure_admin_login
 from allauth.mfa.base import views as mfa_views
 from allauth.mfa.recovery_codes import views as recovery_views
 from allauth.mfa.totp import views as totp_views
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
@@ -50,17 +51,48 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 # Its own page for changing passwords would not count wrong ones.
 admin.site.password_change = passwords.change  # type: ignore[method-assign,assignment]
 
+
+login = allauth_views.LoginView.as_view(
+    extra_context={"oidc_name": settings.OIDC_NAME if settings.OIDC_URL else ""}
+)
+
+
+def sign_on() -> list[URLPattern]:
+    """The pages of a login through another service; none unless the environment names one."""
+    if not settings.OIDC_URL:
+        return []
+    from allauth.socialaccount import views as connected
+    from allauth.socialaccount.providers.openid_connect import views as openid
+
+    public = login_not_required
+    return [
+        path("oidc/<slug:provider_id>/", public(openid.login), name="openid_connect_login"),
+        path(
+            "oidc/<slug:provider_id>/back/", public(openid.callback), name="openid_connect_callback"
+        ),
+        path("oidc/", public(connected.login_error), name="socialaccount_login_error"),
+        path(
+            "oidc/cancelled",
+            public(connected.login_cancelled),
+            name="socialaccount_login_cancelled",
+        ),
+        path("account/", account.account, name="socialaccount_connections"),
+        path("account/oidc/disconnect", account.disconnect, name="oidc-disconnect"),
+    ]
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    *sign_on(),
     path("admin/", admin.site.urls),
     path("healthz", health.health, name="health"),
     path("readyz", health.ready, name="ready"),
     path("metrics", health.prometheus, name="metrics"),
     # Researchers
     path("", home.home, name="home"),
-    path("login/", allauth_views.login, name="login"),
+    path("login/", login, name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
     # allauth finds these pages by its own names for them.
-    path("login/", allauth_views.login, name="account_login"),
+    path("login/", login, name="account_login"),
     path("login/code/", mfa_views.authenticate, name="mfa_authenticate"),
     path("account/", account.account, name="mfa_index"),
     path("account/again/", allauth_views.reauthenticate, name="account_reauthenticate"),

@@ -9,7 +9,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from studyapp.accounts import selectors
-from studyapp.accounts.services import tokens
+from studyapp.accounts.services import connections, tokens
+from studyapp.accounts.services.connections import is_connected
 from studyapp.accounts.services.second_factor import has_second_factor
 from studyapp.accounts.views.access import user_of
 from studyapp.core.permissions import may_make_projects, projects_of, role_in
@@ -26,9 +27,19 @@ def account(request: HttpRequest) -> HttpResponse:
         "token_days": settings.TOKEN_DAYS,
         "sends_mail": bool(settings.EMAIL_URL),
         "second_factor": has_second_factor(user),
+        "oidc_name": settings.OIDC_NAME if settings.OIDC_URL else "",
+        "is_connected": is_connected(user),
         "secret": request.session.pop("new_token", ""),
     }
     return render(request, "researcher/account.html", context)
+
+
+@require_POST
+def disconnect(request: HttpRequest) -> HttpResponse:
+    """Log in by password only, from now on."""
+    connections.disconnect(user=user_of(request))
+    messages.success(request, f"Your account is no longer connected to {settings.OIDC_NAME}.")
+    return redirect("account")
 
 
 @require_POST
