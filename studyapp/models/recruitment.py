@@ -201,10 +201,13 @@ class PersonList(models.Model):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "name"],
-                nulls_distinct=False,
-                name="one_person_list_per_project_and_name",
-            )
+                fields=["project", "name"], name="one_person_list_per_project_and_name"
+            ),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(project=None),
+                name="one_person_list_per_name_without_project",
+            ),
         ]
 
     def __str__(self) -> str:
