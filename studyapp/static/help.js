@@ -49,12 +49,13 @@
   if (box) holdPlace(box);
 
   function holdPlace(box) {
-    const WARN_MS = 180000, LOOK_MS = 1000, BETWEEN_MS = 60000;
+    const LOOK_MS = 1000, BETWEEN_MS = 60000;
+    const whole = 1000 * Number(box.dataset.whole); // the shortest lease that the study gives
+    const WARN_MS = Math.min(180000, whole / 3);
     const said = box.querySelector("p");
     const csrf = document.querySelector("input[name='csrfmiddlewaretoken']")?.value || "";
-    let lasts = 1000 * Number(box.dataset.seconds);
-    let ends = Date.now() + lasts;
-    let asked = Date.now();
+    let ends = Date.now() + 1000 * Number(box.dataset.seconds);
+    let asked = 0;
     let isAsking = false;
 
     async function stay() {
@@ -71,24 +72,24 @@
 
     function held({ seconds }) {
       if (!seconds) { location.reload(); return; } // the page then says what has become of the place
-      lasts = 1000 * seconds;
-      ends = Date.now() + lasts;
+      ends = Date.now() + 1000 * seconds;
       look();
     }
 
     function look() {
       const left = ends - Date.now();
-      if (left > Math.min(WARN_MS, lasts / 3)) { box.hidden = true; said.textContent = ""; return; }
-      const text = left > 0 ? box.dataset.soon : box.dataset.over;
-      const shown = text.replace("{minutes}", Math.max(1, Math.ceil(left / 60000)));
+      if (left > WARN_MS) { box.hidden = true; said.textContent = ""; return; }
+      const minutes = Math.ceil(left / 60000);
+      const text = left <= 0 ? box.dataset.over : minutes > 1 ? box.dataset.soon : box.dataset.last;
+      const shown = text.replace("{minutes}", minutes);
       box.hidden = false;
       if (said.textContent !== shown) said.textContent = shown; // announced once, not each second
     }
 
-    /* Half of the time is left: activity alone renews it, at most once a minute. */
+    /* Under half of the time is left: activity alone renews it, at most once a minute. */
     function active() {
       const now = Date.now();
-      if (ends - now < lasts / 2 && now - asked > BETWEEN_MS) stay();
+      if (ends - now < whole / 2 && now - asked > BETWEEN_MS) stay();
     }
 
     box.querySelector("button").addEventListener("click", stay);

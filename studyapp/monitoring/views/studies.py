@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -26,7 +28,8 @@ from studyapp.wizard.services import drafts
 def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     """One version of a study, its state and its figures; for htmx only the part that changes."""
     study = study_for(request, slug, version)
-    context = {"study": study, "monitor": overview.monitor(study)}
+    monitor = overview.monitor(study)
+    context: dict[str, Any] = {"study": study, "monitor": monitor}
     if getattr(request, "htmx", False):
         return render(request, "researcher/study_progress.html", context | {"is_update": True})
     recruitment_row = recruitment_selectors.of_study(study)
@@ -46,7 +49,7 @@ def study_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "kinds": EntryToken.Kind.choices,
         "can_edit": may(request.user, study.project, Role.EDITOR),
         "can_delete": may(request.user, study.project, Role.EDITOR)
-        and not context["monitor"].states
+        and not monitor.states
         and study.state != Study.State.OPEN,
         "is_behind": drafts.is_behind(study),
         "unstated": consent_facts.missing_of(study) if study.state == Study.State.DRAFT else [],

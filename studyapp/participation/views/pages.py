@@ -90,6 +90,7 @@ def render_step(
         "page": step.value,
         "participation": participation,
         "seconds_left": leases.seconds_left(participation),
+        "shortest_lease": round(leases.first_length(study).total_seconds()),
     }
     name = f"participant/{template or step.value}.html"
     return render(request, name, full | context, status=status)

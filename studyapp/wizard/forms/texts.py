@@ -54,7 +54,7 @@ class QuestionsField(forms.CharField):
     def __init__(self, code: str, language: str) -> None:
         super().__init__(
             required=False, label=f"Questions in {language}", max_length=20_000,
-            widget=forms.Textarea(attrs={"rows": 8}),
+            widget=forms.Textarea(attrs={"rows": 8, "dir": "auto"}),
         )  # fmt: skip
         self.code = code
 
@@ -137,6 +137,7 @@ class TextsForm(StepForm):
         for code, language in settings.LANGUAGES:
             for name in OWN:
                 field = field_of(setting(name), required=False, help_text="")
+                field.widget.attrs["dir"] = "auto"
                 if name.endswith("_text"):
                     field.widget.attrs["rows"] = 5
                 self.fields[f"{name}__{code}"] = field
