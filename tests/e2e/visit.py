@@ -41,6 +41,9 @@ def _participant() -> list[str]:
     for token in record.data["sounds"]:
         assert client.get(f"/s/tiny/sound/{token}").status_code == 200
     assert client.post("/s/tiny/language/", {"language": "de"}).status_code == 302
+    assert client.get("/s/tiny/problem/").status_code == 200
+    assert client.post("/s/tiny/stay").status_code == 200
+    assert client.get("/s/tiny/mturk").status_code == 404
     assert client.get("/s/tiny/withdraw/").status_code == 200
     assert client.post("/s/tiny/withdraw/").status_code == 302
     client = Client()
@@ -58,7 +61,7 @@ def _participant() -> list[str]:
     steps = ("device", "volume", "headphones", "practice", "questionnaire")
     return [
         "start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio",
-        "language", "sound", "withdraw", *steps,
+        "language", "sound", "withdraw", "problem", "stay", "mturk", *steps,
     ]  # fmt: skip
 
 
@@ -222,7 +225,7 @@ def _watched(client: object, study: object) -> list[str]:
 
     place = [study.slug, study.version]  # type: ignore[attr-defined]
     someone = study.participations.latest("pk").identifier  # type: ignore[attr-defined]
-    for name in ("study-flags", "participations", "participation"):
+    for name in ("study-flags", "participations", "participation", "problems"):
         arguments = [*place, someone] if name == "participation" else place
         assert client.get(reverse(name, args=arguments)).status_code == 200, name  # type: ignore[attr-defined]
     begun = client.post(reverse("preview-study", args=place))  # type: ignore[attr-defined]
@@ -231,7 +234,7 @@ def _watched(client: object, study: object) -> list[str]:
     for name, status in (("entry-links", 200), ("revoke-links", 302), ("unblind-study", 302),
                          ("edit-study", 302)):  # fmt: skip
         assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
-    return ["study-flags", "participations", "participation", "preview-study", "entry-links",
+    return ["study-flags", "participations", "participation", "problems", "preview-study", "entry-links",
             "revoke-links", "unblind-study", "edit-study",
             *_recruited(client, place, someone)]  # fmt: skip
 
@@ -246,6 +249,7 @@ def _recruited(client: object, place: list[object], someone: str) -> list[str]:
         assert client.get(reverse(name, args=place)).status_code == 200, name  # type: ignore[attr-defined]
     asked: dict[str, tuple[list[object], int]] = {
         "recruitment-settings": (place, 302), "recruitment-ask": (place, 302),
+        "recruitment-people": (place, 302), "delete-study": (place, 302),
         "recruitment-action": ([*place, uuid4()], 404),
         "withdraw-participation": ([*place, someone], 302), "end-abandoned": (place, 302),
         "switch-condition": (place, 302), "add-places": (place, 302),
@@ -342,6 +346,8 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     assert refused.status_code == 422
     stopped = client.post(reverse("stop-run", args=[run.pk]))  # type: ignore[attr-defined]
     assert stopped.status_code == 302
+    refused = client.post(reverse("delete-run", args=[run.pk]))  # type: ignore[attr-defined]
+    assert refused.status_code == 302
     again = client.post(reverse("queue-run", args=[run.pk]))  # type: ignore[attr-defined]
     assert again.status_code == 302
     feature = run.features.all()[0]  # type: ignore[attr-defined]
@@ -359,6 +365,7 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         "redo-stage",
         "import-run",
         "stop-run",
+        "delete-run",
         "queue-run",
         "feature-redraw",
         "freeze-study",
