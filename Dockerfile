@@ -23,7 +23,7 @@ COPY fixtures fixtures
 COPY deploy deploy
 COPY manage.py ./
 # The proxy runs under the same user id, so that files need not be readable by others.
-RUN pip install -c requirements/constraints.txt -e ".[site,pipeline,gemini,s3]" \
+RUN pip install -c requirements/constraints.txt -e ".[site,login,pipeline,gemini,s3]" \
     && useradd --create-home --uid 10001 earwitness && mkdir -m 700 /data && chown earwitness /data
 USER earwitness
 VOLUME /data
