@@ -113,7 +113,7 @@ def test_the_database_is_of_the_version_that_the_image_can_back_up(
 
 def test_the_image_has_every_method_that_it_is_given_a_key_for() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert '".[site,pipeline,gemini,s3]"' in dockerfile
+    assert '".[site,login,pipeline,gemini,s3]"' in dockerfile
 
 
 def test_the_health_check_passes_under_the_documented_settings(

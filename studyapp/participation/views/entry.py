@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from csp.decorators import csp_update
+from csp.decorators import csp_replace
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -91,7 +91,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @xframe_options_exempt
-@csp_update({"frame-ancestors": [MTURK], "form-action": [MTURK]})
+@csp_replace({"frame-ancestors": [MTURK], "form-action": ["'self'", MTURK]})
 @login_not_required
 @require_safe
 def mturk(request: HttpRequest, slug: str) -> HttpResponse:
