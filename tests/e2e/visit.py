@@ -234,8 +234,8 @@ def _watched(client: object, study: object) -> list[str]:
     for name, status in (("entry-links", 200), ("revoke-links", 302), ("unblind-study", 302),
                          ("edit-study", 302)):  # fmt: skip
         assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
-    return ["study-flags", "participations", "participation", "problems", "preview-study", "entry-links",
-            "revoke-links", "unblind-study", "edit-study",
+    return ["study-flags", "participations", "participation", "problems", "preview-study",
+            "entry-links", "revoke-links", "unblind-study", "edit-study",
             *_recruited(client, place, someone)]  # fmt: skip
 
 
