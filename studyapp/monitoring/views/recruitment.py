@@ -201,6 +201,8 @@ def _asked(request: HttpRequest, study: Study) -> RecruitmentAction:
 def _asked_of_ticked(
     kind: str, study: Study, targets: list[str], form: SubmissionsForm, user: Any
 ) -> RecruitmentAction:
+    if not targets:
+        raise StudyError("no submission was ticked")
     data = form.cleaned_data
     if kind == Kind.REJECT:
         return intents.reject(

@@ -135,7 +135,13 @@ def _for_each(
     def send(action: RecruitmentAction) -> str:
         found = submissions_of(action.study, targets_of(action))
         for done, one in enumerate(found):
-            if not is_done(action, one):
+            try:
+                known = is_done(action, one)
+            except RecruitmentError as error:
+                raise prolific_http.UncertainError(
+                    f"done for {done} of {len(found)}, then {error}"
+                ) from error
+            if not known:
                 try:
                     ask(action, one)
                 except prolific_http.UncertainError:
