@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0014_messages_of_recruitment"),
+        ("studyapp", "0015_messages_of_recruitment"),
     ]
 
     operations = [

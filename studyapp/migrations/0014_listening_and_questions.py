@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0012_problem_reports"),
+        ("studyapp", "0013_problem_reports"),
     ]
 
     operations = [

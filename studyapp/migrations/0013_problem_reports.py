@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0011_running_changes"),
+        ("studyapp", "0012_runs_in_a_store"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studyapp", "0013_listening_and_questions"),
+        ("studyapp", "0014_listening_and_questions"),
     ]
 
     operations = [
