@@ -11,9 +11,8 @@ with `EARWITNESS_OIDC_CLIENT`, `EARWITNESS_OIDC_SECRET` and `EARWITNESS_OIDC_NAM
 `EARWITNESS_PASSAGES_PER_ADDRESS`, `PROLIFIC_API`, `PROLIFIC_TOKEN` and `PROLIFIC_WEBHOOK_SECRET`;
 for runs `EARWITNESS_CORPORA`, `EARWITNESS_MODELS`, `EARWITNESS_GEMINI_BUDGET`,
 `EARWITNESS_GEMINI_MODELS`, `EARWITNESS_RUNS_PER_PROJECT`, `EARWITNESS_REMOTE` and
-`EARWITNESS_ELSEWHERE`; for operation
-`EARWITNESS_METRICS_TOKEN` and `EARWITNESS_LOGS`. Read elsewhere: `EARWITNESS_UMASK`
-(`core/umask.py`).
+`EARWITNESS_ELSEWHERE`; for operation `EARWITNESS_METRICS_TOKEN`, `EARWITNESS_PRIVATE_WEBHOOKS` and
+`EARWITNESS_LOGS`. Read elsewhere: `EARWITNESS_UMASK` (`core/umask.py`).
 """
 
 import ipaddress
@@ -113,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "studyapp.core.middleware.NeverCacheMiddleware",
+    "studyapp.core.middleware.TimeZoneMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "studyapp.core.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -404,6 +404,9 @@ if RUNS_PER_PROJECT < 1:
     raise ImproperlyConfigured(
         f"EARWITNESS_RUNS_PER_PROJECT is {RUNS_PER_PROJECT}: it must be 1 or more"
     )
+
+PRIVATE_WEBHOOKS = env.bool("EARWITNESS_PRIVATE_WEBHOOKS", default=False)
+"""Whether projects' webhooks may have private addresses, and http instead of https."""
 
 METRICS_TOKEN = env.str("EARWITNESS_METRICS_TOKEN", default="")
 LOGS = env.str("EARWITNESS_LOGS", default="line")

@@ -19,8 +19,10 @@ from studyapp.hosting import health
 from studyapp.monitoring.views import (
     entry_links,
     home,
+    notices,
     operation,
     participations,
+    playback,
     recruitment,
     studies,
 )
@@ -135,6 +137,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke-token"),
     path("projects/", projects.make_project, name="make-project"),
     path("projects/<int:pk>/", projects.project, name="project"),
+    path("projects/<int:pk>/notices/", notices.notices, name="notices"),
+    path("projects/<int:pk>/notices/change", notices.change_notices, name="change-notices"),
     path("projects/<int:pk>/invite", projects.invite, name="invite"),
     path("projects/<int:pk>/members/<int:member>", projects.change_member, name="change-member"),
     path(
@@ -197,6 +201,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="switch-condition",
     ),
     path(
+        "studies/<slug:slug>/<int:version>/operation/time-zone",
+        operation.time_zone,
+        name="time-zone",
+    ),
+    path(
         "studies/<slug:slug>/<int:version>/operation/places",
         operation.add_places,
         name="add-places",
@@ -246,6 +255,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/",
         participations.participation,
         name="participation",
+    ),
+    path(
+        "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/playback/",
+        playback.playback,
+        name="playback",
     ),
     path(
         "studies/<slug:slug>/<int:version>/participations/<slug:identifier>/withdraw",

@@ -32,10 +32,15 @@ def _refuse_another_installation(**_: Any) -> None:
 @worker_ready.connect
 def start_sweeping(**_: Any) -> None:
     """Look regularly for jobs that a lost worker or a lost broker left behind, and for old rows."""
+    from studyapp.monitoring.services import notices
     from studyapp.participation.services import abandonment, address_limit
     from studyapp.runs.services import lifecycle
     from studyapp.studies.services import preview_copies
 
     jobs.start_sweeper(
-        lifecycle.recover_runs, address_limit.sweep, preview_copies.sweep_old, abandonment.sweep
+        lifecycle.recover_runs,
+        address_limit.sweep,
+        preview_copies.sweep_old,
+        abandonment.sweep,
+        notices.sweep,
     )

@@ -21,7 +21,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
 
 from studyapp.core.numbers import whole
@@ -69,6 +69,17 @@ class LanguageMiddleware(LocaleMiddleware):
         if not is_participants and request.LANGUAGE_CODE not in settings.RESEARCHERS_LANGUAGES:
             translation.activate(settings.LANGUAGE_CODE)
             request.LANGUAGE_CODE = settings.LANGUAGE_CODE
+
+
+class TimeZoneMiddleware:
+    """Every request begins in UTC, whatever study's time zone the one before it was shown in."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(None):
+            return self.get_response(request)
 
 
 class OddRequestMiddleware:

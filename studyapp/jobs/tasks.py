@@ -22,6 +22,7 @@ WORK: dict[str, str] = {
     "run_findings": "studyapp.runs.tasks.make_findings",
     "run_paper": "studyapp.runs.tasks.make_paper",
     "report": "studyapp.results.tasks.work",
+    "notice": "studyapp.monitoring.tasks.send_notice",
     "make_study": "studyapp.wizard.tasks.make",
     "power": "studyapp.wizard.tasks.estimate",
 }

@@ -6,6 +6,7 @@ from studyapp.models.deviations import Deviation
 from studyapp.models.drafts import StudyDraft
 from studyapp.models.installation import Installation
 from studyapp.models.jobs import Job
+from studyapp.models.notices import Notice, NoticeSettings
 from studyapp.models.participation import (
     Event,
     Participation,
@@ -56,6 +57,8 @@ __all__ = [
     "LabelCandidate",
     "ListedPerson",
     "Membership",
+    "Notice",
+    "NoticeSettings",
     "Participation",
     "PersonList",
     "ProblemReport",

@@ -14,6 +14,8 @@ class StudySeries(models.Model):
         Project, null=True, blank=True, on_delete=models.PROTECT, related_name="series"
     )
     """Null for studies made on the command line, which only administrators can use."""
+    time_zone = models.CharField(max_length=64, default="UTC")
+    """Of the times on researchers' pages, such as `America/New_York`; files have UTC."""
 
     class Meta:
         verbose_name_plural = "study series"

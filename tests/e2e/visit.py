@@ -225,8 +225,8 @@ def _watched(client: object, study: object) -> list[str]:
 
     place = [study.slug, study.version]  # type: ignore[attr-defined]
     someone = study.participations.latest("pk").identifier  # type: ignore[attr-defined]
-    for name in ("study-flags", "participations", "participation", "problems"):
-        arguments = [*place, someone] if name == "participation" else place
+    for name in ("study-flags", "participations", "participation", "problems", "playback"):
+        arguments = [*place, someone] if name in ("participation", "playback") else place
         assert client.get(reverse(name, args=arguments)).status_code == 200, name  # type: ignore[attr-defined]
     begun = client.post(reverse("preview-study", args=place))  # type: ignore[attr-defined]
     assert client.get(begun.headers["Location"]).status_code == 200  # type: ignore[attr-defined]
@@ -234,7 +234,8 @@ def _watched(client: object, study: object) -> list[str]:
     for name, status in (("entry-links", 200), ("revoke-links", 302), ("unblind-study", 302),
                          ("edit-study", 302)):  # fmt: skip
         assert client.post(reverse(name, args=place), sent).status_code == status, name  # type: ignore[attr-defined]
-    return ["study-flags", "participations", "participation", "problems", "preview-study",
+    return ["study-flags", "participations", "participation", "problems", "playback",
+            "preview-study",
             "entry-links", "revoke-links", "unblind-study", "edit-study",
             *_recruited(client, place, someone)]  # fmt: skip
 
@@ -253,6 +254,7 @@ def _recruited(client: object, place: list[object], someone: str) -> list[str]:
         "recruitment-action": ([*place, uuid4()], 404),
         "withdraw-participation": ([*place, someone], 302), "end-abandoned": (place, 302),
         "switch-condition": (place, 302), "add-places": (place, 302),
+        "time-zone": (place, 302),
     }  # fmt: skip
     for name, (arguments, status) in asked.items():
         answer = client.post(reverse(name, args=arguments))  # type: ignore[attr-defined]
@@ -275,12 +277,15 @@ def _projects(client: object) -> list[str]:
     page = client.get(reverse("project", args=[project.pk])).content.decode()  # type: ignore[attr-defined]
     secret = page.split("/join/")[1].split("/")[0]
     assert client.get(reverse("invitation", args=[secret])).status_code == 200  # type: ignore[attr-defined]
+    notices = client.get(reverse("notices", args=[project.pk]))  # type: ignore[attr-defined]
+    assert notices.status_code == 200
+    post("change-notices", [project.pk], quiet_hours="8")
     post("withdraw-invitation", [project.pk, project.invitations.get().pk])
     post("change-member", [project.pk, Membership.objects.get(project=project).pk], role="owner")
     post("make-token", [], name="visited")
     post("revoke-token", [ApiToken.objects.get(name="visited").pk])
     return ["make-project", "invite", "project", "invitation", "withdraw-invitation",
-            "change-member", "make-token", "revoke-token"]  # fmt: skip
+            "change-member", "make-token", "revoke-token", "notices", "change-notices"]  # fmt: skip
 
 
 def _api(study: object) -> list[str]:

@@ -203,6 +203,7 @@ TABLE: dict[str, Row] = {
     "study": Row(PAGE, viewer, version), "study-flags": Row(PAGE, viewer, version),
     "participations": Row(PAGE, viewer, version), "problems": Row(PAGE, viewer, version),
     "participation": Row(PAGE, viewer, lambda a: [*a.version, a.participation.identifier]),
+    "playback": Row(PAGE, viewer, lambda a: [*a.version, a.participation.identifier]),
     "withdraw-participation": Row(
         "POST", editor, lambda a: [*a.version, a.participation.identifier], {"reason": "asked"}
     ),
@@ -210,6 +211,7 @@ TABLE: dict[str, Row] = {
     "operation": Row(PAGE, viewer, version),
     "end-abandoned": Row("POST", editor, version),
     "switch-condition": Row("POST", editor, version, {"method": "x", "reason": "a test"}),
+    "time-zone": Row("POST", editor, version, {"time_zone": "UTC"}),
     "add-places": Row("POST", editor, version, {"count": "1", "reason": "a test"}),
     "recruitment": Row(PAGE, viewer, version),
     "recruitment-settings": Row("POST", editor, version, {"entry": "link", "service": "none"}),
@@ -232,6 +234,8 @@ TABLE: dict[str, Row] = {
     "study-sound": Row(SAFE, editor, lambda a: [*a.version, a.stimulus], ok=(200,)),
     # Projects
     "project": Row(PAGE, viewer, project),
+    "notices": Row(PAGE, owner, project),
+    "change-notices": Row("POST", owner, project, {"quiet_hours": "8"}),
     "invite": Row("POST", owner, project, {"role": "viewer"}),
     "change-member": Row("POST", owner, lambda a: [a.project.pk, a.member.pk], {"role": "none"}),
     "withdraw-invitation": Row("POST", owner, lambda a: [a.project.pk, a.invitation.pk]),

@@ -211,6 +211,11 @@ def defer(lease: JobLease) -> None:
     _end(lease, state=Job.State.WAITING, finished_at=None, **due)
 
 
+def postpone(lease: JobLease, pause: timedelta) -> None:
+    """Put the job back for that long, because what it needs did not work this time."""
+    _end(lease, state=Job.State.WAITING, finished_at=None, not_before=Now() + pause)
+
+
 def note_progress(lease: JobLease) -> None:
     """Note that a piece of the job is finished, and reset the counts of losses and deferrals."""
     Job.objects.filter(lease.condition()).update(losses=0, deferrals=0)

@@ -1,8 +1,9 @@
-"""Quality flags, counted while a study runs."""
+"""Quality flags while a study runs: how often each was raised, for whom, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from studyapp.exports import flags as quality
@@ -12,29 +13,72 @@ from studyapp.studies.selectors import people
 
 NEWEST = 300
 """Flags are counted over this many of the newest complete participations."""
+REASONS = {
+    "failed_catch": "chose a wrong label in {failed_catch} of {catch} catch trials",
+    "same_confidence": "gave the same confidence in all {main} main trials",
+    "same_position": "chose the same position in all {main} main trials",
+    "rushed": "answered {under} of {main} main trials in less time than the sounds last",
+    "inconsistent": "chose another label in every one of {repeat} repeats",
+    "submission_unverified": "the recruiting service could not be asked about the submission",
+    "submission_unknown": "the recruiting service does not know the submission",
+}
+"""Flag → what it says of a participation, with its numbers."""
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """A participation with flags."""
+
+    identifier: str
+    simulated: bool
+    reasons: list[str]
 
 
 @dataclass(frozen=True)
 class Flags:
-    """How often each flag was raised among the newest complete participations."""
+    """The flags of the newest complete participations."""
 
     participations: int
-    flagged: int
     counts: list[tuple[str, int]]
     """Flag, in words, and number of participations that have it."""
+    flagged: list[Flagged]
+    """Newest first."""
 
 
 def flags(study: Study) -> Flags:
     """Flags by the study's own rules; they are for information only and change nothing."""
     counted = study.participations.filter(people.counted(study))
     complete = counted.filter(status=Participation.Status.COMPLETE)
-    newest = list(complete.order_by("-pk").values_list("pk", flat=True)[:NEWEST])
-    counts: Counter[str] = Counter()
-    flagged = 0
-    for _, answers in rows.responses_of(study, among=newest):
+    fields = ("identifier", "simulated", "submission", "study")
+    newest = {one.pk: one for one in complete.only(*fields).order_by("-pk")[:NEWEST]}
+    raised: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {}
+    for pk, answers in rows.responses_of(study, among=list(newest)):
         facts = [quality.facts(row) for row in answers]
         own = quality.participation_flags(facts, study.quality_rules)
-        counts.update(own)
-        flagged += bool(own)
-    known = [(name.replace("_", " "), counts[name]) for name in quality.PARTICIPATION_FLAGS]
-    return Flags(len(newest), flagged, known)
+        raised[pk] = own + quality.submission_flags(newest[pk])
+        reasons[pk] = [REASONS[name].format_map(_numbers(facts)) for name in raised[pk]]
+    counts = Counter(name for own in raised.values() for name in own)
+    known = (*quality.PARTICIPATION_FLAGS, *(n for n in quality.SUBMISSION_FLAGS if counts[n]))
+    return Flags(
+        participations=len(newest),
+        counts=[(name.replace("_", " "), counts[name]) for name in known],
+        flagged=[
+            Flagged(one.identifier, one.simulated, reasons[pk])
+            for pk, one in newest.items()
+            if raised.get(pk)
+        ],
+    )
+
+
+def _numbers(facts: Sequence[quality.Facts]) -> Mapping[str, int]:
+    """What the reasons count."""
+    kinds = Counter(one.kind for one in facts)
+    main = [one for one in facts if one.kind == "main"]
+    return {
+        "main": len(main),
+        "catch": kinds["catch"],
+        "repeat": kinds["repeat"],
+        "failed_catch": sum("failed_catch" in one.flags for one in facts),
+        "under": sum("under_clip_length" in one.flags for one in main),
+    }

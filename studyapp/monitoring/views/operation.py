@@ -1,7 +1,8 @@
-"""What can be changed while a study runs: abandoned participations, conditions, places."""
+"""What can be changed while a study runs: who is ended, conditions, places, the time zone."""
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -9,13 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from studyapp.core import audit
 from studyapp.core.errors import StudyError
 from studyapp.core.numbers import whole
 from studyapp.core.permissions import may
 from studyapp.models import Role, Study
 from studyapp.monitoring.services import deviations
 from studyapp.participation.services import abandonment
-from studyapp.studies.services import frames
+from studyapp.studies.services import frames, series
 from studyapp.studies.views.access import study_for
 
 
@@ -32,6 +34,7 @@ def operation(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         "conditions": study.conditions.order_by("method"),
         "places": frames.places(study),
         "deviations": study.deviations.select_related("condition"),
+        "zones": sorted(zoneinfo.available_timezones()),
     }
     return render(request, "researcher/operation.html", context)
 
@@ -76,6 +79,23 @@ def add_places(request: HttpRequest, slug: str, version: int) -> HttpResponse:
         )  # fmt: skip
         study.refresh_from_db()
         return f"Places were added: the study has {frames.places(study)} now."
+
+    return _changed(request, study, change)
+
+
+@require_POST
+def time_zone(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    """Show the study's times in another time zone."""
+    study = study_for(request, slug, version, Role.EDITOR)
+    name = request.POST.get("time_zone", "").strip()
+
+    def change() -> str:
+        series.set_time_zone(study.series, name)
+        audit.note(
+            user=request.user, action="set time zone", target=study, project=study.project,
+            time_zone=name,
+        )  # fmt: skip
+        return f"Times are in {name} now."
 
     return _changed(request, study, change)
 

@@ -84,7 +84,7 @@ def every_study() -> QuerySet[Study]:
 
 def version_of(slug: str, version: int) -> Study | None:
     """One version of a study."""
-    found = Study.objects.select_related("project")
+    found = Study.objects.select_related("project", "series")
     return found.filter(slug=slug, version=version).first()
 
 

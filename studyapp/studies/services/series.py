@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zoneinfo
+
 from studyapp.core.errors import StudyError
 from studyapp.models import Project, StudySeries
 from studyapp.studies.selectors import studies as selectors
@@ -33,6 +35,13 @@ def claim(*, slug: str, project: Project | None) -> StudySeries:
     locked = StudySeries.objects.select_for_update().get(pk=found.pk)
     _check_own(locked, slug, project)
     return locked
+
+
+def set_time_zone(series: StudySeries, name: str) -> None:
+    """Show researchers the times of all versions in that zone. Raises `StudyError` if unknown."""
+    if name not in zoneinfo.available_timezones():
+        raise StudyError(f"time zone is {name[:64]!r}: give one such as Europe/Berlin or UTC")
+    StudySeries.objects.filter(pk=series.pk).update(time_zone=name)
 
 
 def release(series: StudySeries) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils import timezone
 
 from studyapp.core.object_access import require
 from studyapp.models import Role, Study
@@ -12,9 +13,14 @@ from studyapp.studies.services import blinding
 
 
 def study_for(request: HttpRequest, slug: str, version: int, least: Role = Role.VIEWER) -> Study:
-    """The version of a study; 404 or 403 unless the user has that role in its project."""
+    """The version of a study; 404 or 403 unless the user has that role in its project.
+
+    From then on, the request's page has its times in the study's own time zone.
+    """
     missing = f"There is no version {version} of a study {slug}."
-    return require(request, studies.version_of(slug, version), least, missing=missing)
+    study = require(request, studies.version_of(slug, version), least, missing=missing)
+    timezone.activate(study.series.time_zone)  # `TimeZoneMiddleware` takes it back.
+    return study
 
 
 def data_for(request: HttpRequest, slug: str, version: int) -> Study:

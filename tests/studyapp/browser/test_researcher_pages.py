@@ -85,6 +85,7 @@ PAGES: dict[str, Visit] = {
     "study": ("study", lambda w: [w.study.slug, 1], ""),
     "recruitment": ("recruitment", lambda w: [w.study.slug, 1], ""),
     "operation": ("operation", lambda w: [w.study.slug, 1], ""),
+    "playback": ("playback", lambda w: [w.study.slug, 1, w.study.participations.first()], ""),
     "new-items": ("new-items", nothing, ""),
     "problems": ("problems", lambda w: [w.study.slug, 1], ""),
     "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
@@ -92,6 +93,7 @@ PAGES: dict[str, Visit] = {
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
     "account": ("account", nothing, ""),
     "project": ("project", lambda w: [w.project.pk], ""),
+    "notices": ("notices", lambda w: [w.project.pk], ""),
     "invitation": ("invitation", lambda w: [w.secret], ""),
     "look": ("look", nothing, ""),
 }
@@ -115,7 +117,7 @@ NO_PAGES = {
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
     "recruitment-ask", "recruitment-action", "recruitment-people", "withdraw-participation",
-    "end-abandoned", "switch-condition", "add-places",
+    "end-abandoned", "switch-condition", "add-places", "time-zone", "change-notices",
 }  # fmt: skip
 PARTICIPANTS = {
     "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -187,3 +187,31 @@ def test_people_who_were_ended_read_that_their_time_has_run_out(user: User) -> N
     abandonment.end_all(study=study, user=user)
     page = client.get(f"/s/{study.slug}/", follow=True)
     assert "Your time has run out" in page.content.decode()
+
+
+def test_times_are_in_the_study_s_own_zone_on_its_pages_and_in_utc_on_the_next_request(
+    user: User,
+) -> None:
+    study, other = make_study(), make_study()
+    client = Client()
+    client.force_login(user)
+    moment = datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
+    someone = passages.reach_trials(Client(), study)
+    Participation.objects.filter(pk=someone.pk).update(created_at=moment, consented_at=moment)
+    Study.objects.filter(pk__in=(study.pk, other.pk)).update(frozen_at=moment)
+    address = reverse("time-zone", args=[study.slug, 1])
+    assert (
+        "such as Europe/Berlin"
+        in client.post(address, {"time_zone": "Mars/Base"}, follow=True).content.decode()
+    )
+    client.post(address, {"time_zone": "Asia/Tokyo"})
+
+    def page(name: str, of: Study, *more: str) -> str:
+        return client.get(reverse(name, args=[of.slug, 1, *more])).content.decode()
+
+    assert "2026-01-06 08:30 JST" in page("study", study)
+    assert "2026-01-06 08:30" in page("participations", study)
+    assert "2026-01-06 08:30:00" in page("participation", study, someone.identifier)
+    assert "2026-01-05 23:30 UTC" in page("study", other)
+    study.refresh_from_db()
+    assert protocol(study)["frozen_at"] == "2026-01-05T23:30:00+00:00"

@@ -14,12 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from studyapp.core.errors import StudyError
+from studyapp.exports import flags as quality
 from studyapp.models import AuditRecord, EntryToken, Participation, Study
 from studyapp.monitoring.selectors import participations as selectors
 from studyapp.monitoring.selectors import timeline
 from studyapp.monitoring.selectors.overview import Pace
 from studyapp.monitoring.services import overview as monitoring
-from studyapp.monitoring.services.flags import flags
+from studyapp.monitoring.services.flags import REASONS, flags
 from studyapp.recruitment.services import configuration, entry
 from studyapp.studies.services import blinding, lifecycle
 from tests.studyapp import passages
@@ -96,17 +97,30 @@ def test_a_study_without_a_payment_has_no_cost() -> None:
     assert monitoring.monitor(make_study()).cost is None
 
 
-def test_flags_are_counted_by_the_studys_rules(study: Study) -> None:
-    complete(study)
+def test_flags_list_people_and_reasons_by_the_studys_rules(
+    researcher: Client, study: Study
+) -> None:
+    someone = complete(study)
     found = flags(study)
-    assert (found.participations, found.flagged) == (1, 0)
+    assert (found.participations, found.flagged) == (1, [])
     Study.objects.filter(pk=study.pk).update(
         quality_rules={"fast_seconds": 2.0, "straight_line": 3}
     )
     study.refresh_from_db()
     found = flags(study)
-    assert found.flagged == 1
+    assert [(one.identifier, one.reasons) for one in found.flagged] == [
+        (someone.identifier, [
+            "gave the same confidence in all 3 main trials",
+            "chose the same position in all 3 main trials",
+        ])
+    ]  # fmt: skip
     assert dict(found.counts)["same confidence"] == 1
+    page = researcher.get(place(study, "study-flags")).content.decode()
+    assert place(study, "playback", someone.identifier) in page
+
+
+def test_every_flag_has_a_reason() -> None:
+    assert set(REASONS) == {*quality.PARTICIPATION_FLAGS, *quality.SUBMISSION_FLAGS}
 
 
 def test_no_page_says_a_method_or_an_answer_before_the_closing(
@@ -117,6 +131,7 @@ def test_no_page_says_a_method_or_an_answer_before_the_closing(
     pages = [
         place(study, "study"), place(study, "participations"), place(study, "study-flags"),
         place(study, "participation", someone.identifier),
+        place(study, "playback", someone.identifier),
     ]  # fmt: skip
     for page in pages:
         text = researcher.get(page).content.decode()
@@ -295,7 +310,8 @@ def test_queries_do_not_grow_with_the_number_of_participants(
     someone = complete(study)
     inactive(study, "device")
     names = [("study", ()), ("participations", ()), ("study-flags", ()),
-             ("participation", (someone.identifier,))]  # fmt: skip
+             ("participation", (someone.identifier,)),
+             ("playback", (someone.identifier,))]  # fmt: skip
     pages = [place(study, name, *more) for name, more in names]
     few = [queries(lambda page=page: researcher.get(page)) for page in pages]
     complete(study)
@@ -305,6 +321,7 @@ def test_queries_do_not_grow_with_the_number_of_participants(
     assert few == many
     assert dict(zip([name for name, _ in names], few, strict=True)) == {
         "study": 16, "participations": 6, "study-flags": 8, "participation": 8,
+        "playback": 7,
     }  # fmt: skip
 
 

@@ -1,0 +1,96 @@
+"""Reads for notices: who wants some, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from studyapp.models import (
+    Job,
+    Notice,
+    NoticeSettings,
+    Participation,
+    Project,
+    Response,
+    Run,
+    Study,
+    StudyDraft,
+)
+from studyapp.studies.selectors import people
+
+RECENT = timedelta(days=1)
+"""Failures are looked for among jobs that ended within this time."""
+OF_RUNS = ("run", "import_run", "item_table", "run_findings", "run_paper")
+OF_STUDIES = ("report",)
+OF_DRAFTS = ("make_study", "power")
+"""Kinds of jobs by what their target is. Jobs of single pages are shown where they were asked."""
+NEWEST = 20
+
+
+def wanted() -> list[NoticeSettings]:
+    """Settings that name a channel."""
+    rows = NoticeSettings.objects.exclude(mail_to="", webhook="").select_related("project")
+    return list(rows)
+
+
+def settings_of(project: Project) -> NoticeSettings:
+    """The project's settings; without any, an unsaved row with nothing in it."""
+    found = NoticeSettings.objects.filter(project=project).first()
+    return found or NoticeSettings(project=project)
+
+
+def by_id(pk: int) -> Notice | None:
+    """The notice with its project."""
+    return Notice.objects.select_related("project").filter(pk=pk).first()
+
+
+def newest(project: Project) -> list[Notice]:
+    """The project's last notices."""
+    return list(project.notices.all()[:NEWEST])
+
+
+def open_studies(project: Project) -> list[Study]:
+    """The project's studies that take participants."""
+    found = project.studies.filter(state=Study.State.OPEN, preview_of=None)
+    return list(found.prefetch_related("conditions"))
+
+
+def complete(study: Study) -> int:
+    """Participations that count and are complete."""
+    own = study.participations.filter(people.counted(study))
+    return own.filter(status=Participation.Status.COMPLETE).count()
+
+
+def last_answer(study: Study) -> datetime | None:
+    """When somebody answered last; before the first answer, when the study was frozen."""
+    own = people.counted(study, "trial__participation__")
+    answers = Response.objects.filter(own, trial__participation__study=study)
+    found: datetime | None = answers.aggregate(at=Max("answered_at"))["at"]
+    return found or study.frozen_at
+
+
+def failed_jobs(project: Project, *, since: datetime) -> Iterator[tuple[Job, str]]:
+    """Jobs of the project's runs, studies and drafts that failed lately, and whose they were."""
+    after = max(since, timezone.now() - RECENT)
+    failed = Job.objects.filter(state=Job.State.FAILED, parent=None, finished_at__gte=after)
+    runs = Run.objects.filter(project=project)
+    studies = Study.objects.filter(project=project)
+    drafts = StudyDraft.objects.filter(project=project)
+    own = (
+        Q(kind__in=OF_RUNS, target__in=runs.values("pk"))
+        | Q(kind__in=OF_STUDIES, target__in=studies.values("pk"))
+        | Q(kind__in=OF_DRAFTS, target__in=drafts.values("pk"))
+    )
+    for job in failed.filter(own).order_by("pk"):
+        yield job, _name(job)
+
+
+def _name(job: Job) -> str:
+    if job.kind in OF_RUNS:
+        return f"run {Run.objects.get(pk=job.target)}"
+    if job.kind in OF_STUDIES:
+        return f"study {Study.objects.get(pk=job.target)}"
+    return f"draft {job.target}"

@@ -1,0 +1,204 @@
+"""Tells a project's researchers, by mail and webhook, what happened while they were away.
+
+A worker looks every minute: a study's last place was completed, a job failed, nobody has answered
+for some hours. Each event makes one `Notice`, and a job sends it, again and again at growing
+intervals until both channels have it. No request of a page ever sends anything.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from studyapp.core import audit
+from studyapp.core.errors import StudyError
+from studyapp.core.keys import keyed_hash
+from studyapp.jobs.services import jobs
+from studyapp.models import Job, Notice, NoticeSettings, Project, Study
+from studyapp.monitoring.selectors import notices as selectors
+from studyapp.monitoring.services import webhooks
+from studyapp.studies.services import frames
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+KIND = "notice"
+"""Kind of the job that sends one; see `studyapp.jobs.tasks.WORK`."""
+SALT = "earwitness.webhook"
+SWEEP_SECONDS = 60.0
+_swept: list[float] = []
+"""When this process looked last."""
+WAITS = tuple(timedelta(minutes=one) for one in (1, 5, 30, 120, 480, 1440))
+"""Pauses after the first, second … failed try; after the last one the notice is given up."""
+MOST_ADDRESSES = 5
+LONGEST = 400
+"""Characters of all mail addresses together."""
+
+
+def secret_of(row: NoticeSettings) -> str:
+    """Return the secret that signs the project's messages: 64 hexadecimal digits."""
+    return keyed_hash(SALT, f"{row.project_id} {row.secret_number}")
+
+
+def configure(
+    *,
+    project: Project,
+    mail_to: str,
+    webhook: str,
+    quiet_hours: int | None,
+    user: User | AnonymousUser,
+) -> NoticeSettings:
+    """Set where a project's notices go. Raises `StudyError` for an address that cannot be used."""
+    addresses = [one.strip() for one in mail_to.split(",") if one.strip()]
+    _check_mail(addresses)
+    if webhook:
+        webhooks.check(webhook)
+    if quiet_hours is not None and not 1 <= quiet_hours <= 720:
+        raise StudyError(f"{quiet_hours} hours without an answer: it must be from 1 to 720")
+    values = {"mail_to": ", ".join(addresses), "webhook": webhook, "quiet_hours": quiet_hours}
+    row, _ = NoticeSettings.objects.update_or_create(project=project, defaults=values)
+    audit.note(
+        user=user, action="set notices", target=project, project=project, mail_to=row.mail_to,
+        webhook=webhook, quiet_hours=quiet_hours,
+    )  # fmt: skip
+    return row
+
+
+def change_secret(*, row: NoticeSettings, user: User | AnonymousUser) -> None:
+    """Sign with another secret from now on, after the present one became known."""
+    row.secret_number += 1
+    row.save(update_fields=["secret_number"])
+    audit.note(user=user, action="changed webhook secret", target=row.project, project=row.project)
+
+
+def send_test(*, project: Project) -> Notice:
+    """Send a notice that says that notices arrive."""
+    key = f"test:{secrets.token_hex(8)}"
+    subject = f"Test of the notices of {project}"
+    return _make(project, Notice.Kind.TEST, key, subject) or Notice.objects.get(key=key)
+
+
+def sweep() -> None:
+    """Look for what happened, at most once a minute per worker."""
+    if not _swept or time.monotonic() - _swept[-1] >= SWEEP_SECONDS:
+        _swept[:] = [time.monotonic()]
+        look()
+
+
+def look() -> None:
+    """Make a notice of everything that happened and has none."""
+    for row in selectors.wanted():
+        for study in selectors.open_studies(row.project):
+            _look_at(row, study)
+        for job, name in selectors.failed_jobs(row.project, since=row.since):
+            subject = f"Failed: {job.kind.replace('_', ' ')} of {name}"
+            _make(row.project, Notice.Kind.FAILED, f"job:{job.pk}", subject,
+                  error=job.error[:300], of=name)  # fmt: skip
+
+
+def deliver(lease: jobs.JobLease) -> bool:
+    """Send the notice of the job by each channel that has not had it. True: it is tried again."""
+    notice = selectors.by_id(lease.job.target)
+    if notice is None:
+        return False
+    row = selectors.settings_of(notice.project)
+    faults = [str(fault) for fault in _sent(notice, row)]
+    notice.tries += 1
+    notice.fault = "; ".join(faults)[:300]
+    notice.save(update_fields=["mailed_at", "posted_at", "tries", "fault"])
+    if not faults:
+        return False
+    if notice.tries > len(WAITS):
+        raise jobs.WorkError(f"given up after {notice.tries} tries: {notice.fault}")
+    jobs.postpone(lease, WAITS[notice.tries - 1])
+    return True
+
+
+def _look_at(row: NoticeSettings, study: Study) -> None:
+    about = {"study": study.slug, "version": study.version}
+    complete, places = selectors.complete(study), frames.places(study)
+    if complete >= places:
+        _make(row.project, Notice.Kind.FULL, f"full:{study.pk}:{places}",
+              f"{study} is full: {complete} of {places} participations are complete",
+              complete=complete, places=places, **about)  # fmt: skip
+        return
+    last = selectors.last_answer(study)
+    hours = row.quiet_hours
+    if hours and last and timezone.now() - last >= timedelta(hours=hours):
+        _make(row.project, Notice.Kind.QUIET, f"quiet:{study.pk}:{last.isoformat()}",
+              f"{study}: nobody has answered for {hours} hours", last_answer=last.isoformat(),
+              complete=complete, places=places, **about)  # fmt: skip
+
+
+def _make(
+    project: Project, kind: Notice.Kind, key: str, subject: str, **content: Any
+) -> Notice | None:
+    """Make the notice and its job; None if what happened has one already."""
+    with transaction.atomic():
+        notice, made = Notice.objects.get_or_create(
+            project=project, key=key,
+            defaults={"kind": kind, "subject": subject[:200], "content": content},
+        )  # fmt: skip
+        if made:
+            jobs.enqueue(kind=KIND, target=notice.pk, queue=Job.Queue.API)
+    return notice if made else None
+
+
+def _sent(notice: Notice, row: NoticeSettings) -> Iterator[Exception]:
+    """Send by each channel; yields what went wrong."""
+    if row.mail_to and notice.mailed_at is None:
+        try:
+            _mail(notice, row)
+            notice.mailed_at = timezone.now()
+        except (OSError, StudyError) as error:  # SMTP's errors are OSErrors.
+            yield StudyError(f"mail: {str(error) or type(error).__name__}")
+    if row.webhook and notice.posted_at is None:
+        try:
+            webhooks.post(address=row.webhook, body=body_of(notice), secret=secret_of(row))
+            notice.posted_at = timezone.now()
+        except webhooks.WebhookError as error:
+            yield error
+
+
+def body_of(notice: Notice) -> bytes:
+    """Return what the webhook gets. No participant, answer or method is in it."""
+    about = {
+        "id": notice.pk,
+        "kind": notice.kind,
+        "project": notice.project.name,
+        "subject": notice.subject,
+        "made_at": notice.made_at.isoformat(),
+    }
+    return json.dumps(about | notice.content, sort_keys=True).encode()
+
+
+def _mail(notice: Notice, row: NoticeSettings) -> None:
+    if not settings.EMAIL_URL:
+        raise StudyError("EARWITNESS_EMAIL_URL is not set, so this site sends no mail")
+    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in notice.content.items()]
+    text = "\n".join([notice.subject, "", *lines, f"project: {notice.project.name}"])
+    subject = " ".join(f"[Earwitness] {notice.subject}".split())
+    send_mail(subject, text, None, row.mail_to.split(", "))
+
+
+def _check_mail(addresses: list[str]) -> None:
+    if len(addresses) > MOST_ADDRESSES:
+        raise StudyError(f"{len(addresses)} mail addresses: at most {MOST_ADDRESSES}")
+    if (length := len(", ".join(addresses))) > LONGEST:
+        raise StudyError(f"the mail addresses have {length} characters: at most {LONGEST}")
+    for one in addresses:
+        try:
+            validate_email(one)
+        except ValidationError:
+            raise StudyError(f"{one[:80]!r} is not a mail address") from None
