@@ -9,7 +9,7 @@ It is a multinomial logit, whose likelihood is concave and is maximised by Newto
 ties it is a logistic regression. Standard errors take trials of a listener as
 dependent, and trials about a feature where features were judged more than once (sandwich): the
 influence of a trial on a strength is H⁻¹ times its score. By listener only, an interval of the
-latter covered 79.0 to 82.2 % in studies of 40 listeners × 10 features, and is not given.
+latter covered 79.0 to 82.0 % in studies of 40 listeners × 10 features, and is not given.
 
 Strengths are comparable only among arms that chains of comparisons join, won and lost in both
 directions (Ford 1957, American Mathematical Monthly 64, 28–33); the others are not estimable.
