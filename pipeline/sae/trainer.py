@@ -212,13 +212,14 @@ class Training:
         # 2) Which latents are dead, this batch included.
         self._note_firing(latents, len(x))
         # 3) L + α L_aux (Gao et al.), means over frames and dimensions, and over the prefixes of a
-        #    Matryoshka SAE. AuxK must not change what the living latents learn, so the error is
-        #    detached there.
-        error = x - reconstructions[-1].detach()
-        losses = [F.mse_loss(each, x) for each in reconstructions]
-        loss = torch.stack(losses).mean() + penalty + self._aux_loss(x, scores, encoder, error)
+        #    Matryoshka SAE. AuxK must not change what the living latents learn, so the errors are
+        #    detached. Nobody asks for the value of L: its gradient, −2 (x − x̂), is all it takes.
+        errors = [x - each.detach() for each in reconstructions]
+        gradients = [each * (-2 / (x.numel() * len(errors))) for each in errors]
+        besides = penalty + self._aux_loss(x, scores, encoder, errors[-1])
+        ends = [*reconstructions, besides] if besides.requires_grad else reconstructions
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(ends, [*gradients, None][: len(ends)])
         # 4) Keep the rows of W_dec at unit norm: project the gradient, step, then normalise what
         #    Adam's own scaling has still changed.
         self._sae.project_decoder_gradient()
@@ -226,7 +227,7 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self._sae.parameters(), self._config.clip_norm)
         self._optimiser.step()
         self._sae.normalise_decoder()
-        return error
+        return errors[-1]
 
     def _reconstructions(self, latents: Latents) -> list[Tensor]:
         """x̂, [frame, d], by the latents of each prefix, all of them last."""
