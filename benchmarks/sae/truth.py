@@ -1,9 +1,11 @@
 """Which known directions do SAEs find? Ours, by variant, and three peers', at equal frames.
 
 The world is `benchmarks.sae.world`. Every side sees the same frames in the same order, at each of
-the same learning rates; the table gives each side at the rate of its smallest held-out FVU, over
-seeds. *cosine*: mean over directions of the largest cosine with any latent. *found*: directions
-with a cosine of 0.9 or more. *MCC*: mean cosine of the best one-to-one matching.
+the same learning rates; the table gives each side at the rate of its smallest held-out FVU (with
+`--every-rate` at each), means over seeds. *cosine*: mean over directions of the largest cosine with
+any latent. *found*: directions with a cosine of 0.9 or more, and in brackets the fewest and most of
+any seed. *MCC*: mean cosine of the best one-to-one matching. *missed*: directions not found per
+seed, of those that are parents or children in hierarchical pairs, in correlated ones, and in none.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -54,14 +56,22 @@ def main() -> int:
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3, 6e-3, 1.2e-2])
+    for name in ("correlated", "hierarchical"):
+        parser.add_argument(f"--{name}", type=float, default=1 / 8)
+    parser.add_argument("--every-rate", action="store_true")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     options = parser.parse_args()
-    world = World(options.directions, options.d)
+    world = World(
+        options.directions, options.d,
+        correlated=options.correlated, hierarchical=options.hierarchical,
+    )  # fmt: skip
     print(
-        f"{options.directions} directions, d {options.d}, n {options.n}, k {options.k}, "
-        f"{options.steps:,} × {options.batch:,} frames, {options.seeds} seeds\n\n"
-        "| side | rate | FVU | L0 | dead | cosine | found | MCC | CPU s |\n"
-        "|---|---|---|---|---|---|---|---|---|",
+        f"{options.directions} directions ({options.correlated:.3g} in correlated pairs, "
+        f"{options.hierarchical:.3g} in hierarchical), d {options.d}, n {options.n}, "
+        f"k {options.k}, {options.steps:,} × {options.batch:,} frames, {options.seeds} seeds\n\n"
+        "| side | rate | FVU | L0 | dead | cosine | found | MCC | "
+        f"missed: {', '.join(world.kinds())} | CPU s |\n"
+        "|---|---|---|---|---|---|---|---|---|---|",
         flush=True,
     )
     try:
@@ -79,7 +89,7 @@ def main() -> int:
 def row(
     name: str, world: World, paths: Mapping[str, str], options: argparse.Namespace, folder: Path
 ) -> str:
-    """One side at its best rate."""
+    """One side at its best rate, or at each."""
     first = setting_of(name, options.rates[0], 0, paths, options)
     side = Side(name, first, folder)
     tried = {
@@ -90,15 +100,25 @@ def row(
         for rate in options.rates
     }
     side.close()
-    rate = min(tried, key=lambda one: mean(found.figures["fvu"] for found in tried[one]))
-    best = tried[rate]
-    fvu, l0, dead = (mean(one.figures[key] for one in best) for key in ("fvu", "l0", "dead"))
+    best = min(tried, key=lambda one: mean(found.figures["fvu"] for found in tried[one]))
+    shown = options.rates if options.every_rate else [best]
+    return "\n".join(line(name, rate, tried[rate]) for rate in shown)
+
+
+def line(name: str, rate: float, seeds: Sequence[Found]) -> str:
+    """Means over seeds."""
+    fvu, l0, dead = (mean(one.figures[key] for one in seeds) for key in ("fvu", "l0", "dead"))
     cosine, found, mcc = (
-        mean(getattr(one.truth, key) for one in best) for key in ("mean_cosine", "found", "mcc")
+        mean(getattr(one.truth, key) for one in seeds) for key in ("mean_cosine", "found", "mcc")
+    )
+    every = [one.truth.found for one in seeds]
+    missed = (
+        f"{mean(one.truth.missed[kind] for one in seeds):.3g}" for kind in seeds[0].truth.missed
     )
     return (
-        f"| {name} | {rate:g} | {fvu:.4f} | {l0:.1f} | {dead:.1%} | {cosine:.3f} | {found:.1%} | "
-        f"{mcc:.3f} | {mean(one.cpu for one in best):.0f} |"
+        f"| {name} | {rate:g} | {fvu:.4f} | {l0:.1f} | {dead:.1%} | {cosine:.3f} | {found:.1%} "
+        f"[{min(every):.1%}, {max(every):.1%}] | {mcc:.3f} | {', '.join(missed)} | "
+        f"{mean(one.cpu for one in seeds):.0f} |"
     )
 
 

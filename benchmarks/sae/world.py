@@ -7,7 +7,8 @@ with unit directions w_i [d], drawn uniformly; strengths s_i uniform between 1 a
 - direction i fires at a rate that falls as 1 / (i + 10) (Zipf), 10 directions per frame in sum;
 - in an eighth of the directions as pairs, the second fires in half the frames of the first besides
   (correlated);
-- in another eighth as pairs, the second fires only where the first does (hierarchical).
+- in another eighth as pairs, the second, the child, fires only where the first, the parent, does
+  (hierarchical). Both shares can be set.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class World:
     count: int
     width: int
     seed: int = 0
+    correlated: float = 1 / 8
+    """Share of the directions that are in correlated pairs."""
+    hierarchical: float = 1 / 8
+    """Share of the directions that are in hierarchical pairs."""
     directions: Tensor = field(init=False, repr=False)
     """[direction, d], of unit norm."""
     rates: Tensor = field(init=False, repr=False)
@@ -60,18 +65,36 @@ class World:
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def _pairs(self) -> tuple[int, int]:
+        """How many pairs are correlated, and how many hierarchical."""
+        return int(self.count * self.correlated / 2), int(self.count * self.hierarchical / 2)
+
+    def kinds(self) -> dict[str, Tensor]:
+        """The places of the directions of each kind."""
+        beside, below = self._pairs
+        places = torch.arange(self.count)
+        pairs = places[2 * beside : 2 * (beside + below)]
+        return {
+            "parents": pairs[::2],
+            "children": pairs[1::2],
+            "correlated": places[: 2 * beside],
+            "single": places[2 * (beside + below) :],
+        }
+
     def frames(self, count: int, generator: torch.Generator) -> Tensor:
         """`count` new frames [frame, d], float32."""
         shape = (count, self.count)
         active = torch.rand(shape, generator=generator) < self.rates
-        # 1) Correlated: directions 0 and 1, 2 and 3, …, an eighth of them all.
-        pairs = self.count // 16
-        first, second = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
-        along = torch.rand((count, pairs), generator=generator) < 0.5
-        active[:, second] |= active[:, first] & along
-        # 2) Hierarchical: the next eighth.
-        first, second = slice(2 * pairs, 4 * pairs, 2), slice(2 * pairs + 1, 4 * pairs, 2)
-        active[:, second] = active[:, first] & along
+        beside, below = self._pairs
+        along = torch.rand((count, max(beside, below)), generator=generator) < 0.5
+        # 1) Correlated: directions 0 and 1, 2 and 3, …
+        first, second = slice(0, 2 * beside, 2), slice(1, 2 * beside, 2)
+        active[:, second] |= active[:, first] & along[:, :beside]
+        # 2) Hierarchical: the next ones.
+        end = 2 * (beside + below)
+        first, second = slice(2 * beside, end, 2), slice(2 * beside + 1, end, 2)
+        active[:, second] = active[:, first] & along[:, :below]
         strengths = active * (1 + torch.rand(shape, generator=generator))
         noise = NOISE * torch.randn((count, self.width), generator=generator)
         return strengths @ self.directions + self.offset + noise
@@ -98,6 +121,8 @@ class Truth:
     """Share of the directions with a latent of cosine `FOUND` or more."""
     mcc: float
     """Mean cosine under the best one-to-one matching of directions and latents."""
+    missed: dict[str, int]
+    """Directions not found, by kind."""
 
 
 def truth(world: World, decoder: Tensor) -> Truth:
@@ -109,4 +134,5 @@ def truth(world: World, decoder: Tensor) -> Truth:
         mean_cosine=float(largest.mean()),
         found=float((largest >= FOUND).float().mean()),
         mcc=float(cosines[rows, columns].mean()),
+        missed={kind: int((largest[at] < FOUND).sum()) for kind, at in world.kinds().items()},
     )
