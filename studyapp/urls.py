@@ -124,6 +124,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/stop", runs.stop_run, name="stop-run"),
     path("runs/<int:pk>/redo/<slug:stage>", runs.redo_stage, name="redo-stage"),
     path("runs/<int:pk>/queue", runs.queue_run, name="queue-run"),
+    path("runs/<int:pk>/measure", runs.measure_run, name="measure-run"),
     path("runs/<int:pk>/paper/", paper.paper_page, name="run-paper"),
     path("runs/<int:pk>/paper/paper.html", paper.paper_document, name="run-paper-document"),
     path("runs/<int:pk>/paper/files/<path:name>", paper.paper_file, name="run-paper-file"),

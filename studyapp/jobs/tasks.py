@@ -21,6 +21,7 @@ WORK: dict[str, str] = {
     "item_table": "studyapp.runs.tasks.check_items",
     "run_findings": "studyapp.runs.tasks.make_findings",
     "run_paper": "studyapp.runs.tasks.make_paper",
+    "run_quality": "studyapp.runs.tasks.measure_saes",
     "report": "studyapp.results.tasks.work",
     "notice": "studyapp.monitoring.tasks.send_notice",
     "make_study": "studyapp.wizard.tasks.make",

@@ -1,11 +1,12 @@
-"""Jobs of runs: execute a run's stages, check an imported run, make the figures of a run's page."""
+"""Jobs of runs: execute a run's stages, check an imported run, make the figures of a run's page,
+measure its SAEs."""
 
 from __future__ import annotations
 
 from studyapp.core.errors import RunError
-from studyapp.jobs.services import jobs
+from studyapp.jobs.services import jobs, outages
 from studyapp.models import Run
-from studyapp.runs.services import executor, findings, imports, paper
+from studyapp.runs.services import executor, findings, imports, paper, quality
 from studyapp.runs.services.item_tables import uploads
 
 
@@ -59,6 +60,24 @@ def make_paper(lease: jobs.JobLease) -> bool:
         raise jobs.WorkError("the run no longer exists")
     try:
         paper.make(run=run)
+    except RunError as error:
+        raise jobs.WorkError(str(error)) from error
+    return False
+
+
+def measure_saes(lease: jobs.JobLease) -> bool:
+    """Measure the SAEs of a finished run. Return True if the job was put back, because another
+    process is working in the run's folder."""
+    from pipeline.errors import BusyError
+
+    run = Run.objects.filter(pk=lease.job.target).first()
+    if run is None:
+        raise jobs.WorkError("the run no longer exists")
+    try:
+        quality.make(run=run, check=jobs.Checker(lease))
+    except BusyError:
+        outages.with_retries(lambda: jobs.defer(lease))
+        return True
     except RunError as error:
         raise jobs.WorkError(str(error)) from error
     return False

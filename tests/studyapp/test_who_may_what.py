@@ -180,7 +180,7 @@ TABLE: dict[str, Row] = {
     # Runs
     "run": Row(PAGE, viewer, run), "stop-run": Row("POST", editor, run),
     "delete-run": Row("POST", editor, run),
-    "queue-run": Row("POST", editor, run),
+    "queue-run": Row("POST", editor, run), "measure-run": Row("POST", editor, run),
     "redo-stage": Row("POST", editor, lambda a: [a.run.pk, "labels"]),
     "run-paper": Row(FORM, of_project("viewer", post="editor"), run),
     "run-paper-document": Row(PAGE, viewer, run, ok=(200,)),

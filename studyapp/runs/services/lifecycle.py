@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 KIND, IMPORT_KIND, ITEMS_KIND = "run", "import_run", "item_table"
+QUALITY_KIND = "run_quality"
+"""The SAEs of a finished run are measured; see `runs/services/quality.py`."""
 STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""
@@ -107,7 +109,7 @@ def queue_run(*, run: Run, by: "User | AnonymousUser | None" = None) -> None:
     If the user who made the run may no longer start it, `by` becomes responsible for it. Raises
     `RunError` if the run is queued, running or done, or if its project or `by` may not start it.
     """
-    _check_project(run)
+    check_project(run)
     now: dict[str, Any] = {"state": Run.State.QUEUED, "error": ""}
     if by is not None and policy.must_take_over(run, by):
         now["created_by"] = by.pk
@@ -241,7 +243,7 @@ def queue_of(*, config: Mapping[str, Any], stage: str) -> str:
 
 
 @transaction.atomic
-def _check_project(run: Run) -> None:
+def check_project(run: Run) -> None:
     """Raise `RunError` if the project may not start runs, or has reached its limit."""
     if run.project_id is None:
         return
@@ -250,10 +252,13 @@ def _check_project(run: Run) -> None:
     if not project.may_start_runs:
         raise RunError(f"project {project} may not start runs; an administrator can allow it")
     under_way = Run.objects.filter(project=project, state__in=Run.UNDER_WAY)
-    count = under_way.exclude(pk=run.pk).count()
+    measured = Job.objects.filter(
+        kind=QUALITY_KIND, state__in=Job.UNFINISHED, target__in=project.runs.values("pk")
+    )
+    count = under_way.exclude(pk=run.pk).count() + measured.exclude(target=run.pk).count()
     if count >= settings.RUNS_PER_PROJECT:
         raise RunError(
-            f"project {project} has {count} runs waiting or running, of at most "
+            f"project {project} has {count} runs waiting, running or being measured, of at most "
             f"{settings.RUNS_PER_PROJECT}; wait for one to finish, or stop one"
         )
 
@@ -285,7 +290,7 @@ def _check_redo(run: Run, stage: str) -> None:
         raise RunError(f"run {others[0].name!r} uses the same folder, so its files cannot change")
     if stage not in STAGES:
         raise RunError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
-    _check_project(run)
+    check_project(run)
     with refusals():
         files = run_directory(run)
         if not files.is_done(stage):

@@ -19,14 +19,14 @@ from studyapp.core.middleware import takes_files
 from studyapp.core.numbers import whole
 from studyapp.core.permissions import may, projects_of, visible
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Role
+from studyapp.models import Job, Role
 from studyapp.runs import selectors
 from studyapp.runs.forms import ImportForm, RunForm, checked_config
 from studyapp.runs.services import findings as finding_services
 from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
-from studyapp.runs.services import policy, readiness
+from studyapp.runs.services import policy, quality, readiness
 from studyapp.runs.services.estimate import estimate_of
 from studyapp.runs.views import findings
 from studyapp.runs.views.access import run_for
@@ -39,6 +39,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: its stages, summaries and excluded tracks; for htmx only its progress."""
     run = run_for(request, pk)
     awaits_findings = finding_services.request(run)
+    measuring = quality.newest(run)
     overview = selectors.overview(run)
     part = bool(getattr(request, "htmx", False))
     if part and request.GET.get("seen", overview.stamp) != overview.stamp:
@@ -51,6 +52,11 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
         and services.is_empty(overview.run)
         and may(request.user, run.project, Role.EDITOR),
         "awaits_findings": awaits_findings,
+        "is_measuring": measuring is not None and measuring.state in Job.UNFINISHED,
+        "not_measured": measuring.error
+        if measuring and measuring.state == Job.State.FAILED
+        else "",
+        "may_measure": quality.may_have(run) and may(request.user, run.project, Role.EDITOR),
         "found": {} if part else findings.page(overview.findings, whole="all" in request.GET),
         "others": visible(request.user, selectors.finished()).exclude(pk=pk)[:20],
     }
@@ -216,6 +222,19 @@ def redo_stage(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     try:
         services.redo_stage(run=run, stage=stage, by=request.user)
         what = f"re-ran {stage}"
+        audit.note(user=request.user, action=what, target=run, project=run.project)
+    except RunError as error:
+        messages.error(request, f"{error}.")
+    return redirect("run", pk=run.pk)
+
+
+@require_POST
+def measure_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a worker measure what the subject loses with each SAE of a finished run."""
+    run = run_for(request, pk, Role.EDITOR)
+    try:
+        quality.request(run=run, by=request.user)
+        what = "had the SAEs measured of"
         audit.note(user=request.user, action=what, target=run, project=run.project)
     except RunError as error:
         messages.error(request, f"{error}.")

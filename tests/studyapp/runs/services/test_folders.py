@@ -183,7 +183,9 @@ def test_a_project_has_so_many_runs_under_way(settings: Any) -> None:
 
     first = start()
     start()
-    with pytest.raises(RunError, match="has 2 runs waiting or running, of at most 2"):
+    with pytest.raises(
+        RunError, match="has 2 runs waiting, running or being measured, of at most 2"
+    ):
         start()
     assert Run.objects.count() == 2
     lifecycle.stop_run(run=first)
