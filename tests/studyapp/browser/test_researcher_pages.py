@@ -112,7 +112,7 @@ NO_PAGES = {
     "run-paper-document", "run-paper-file", "items-template", "recruitment-prolific",
     # Actions, which redirect to a page.
     "delete-run", "delete-study",
-    "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
+    "logout", "import-run", "stop-run", "queue-run", "measure-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
