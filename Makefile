@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LOCK := requirements/constraints.txt requirements/no-deps.txt requirements/audiocraft.txt requirements/laion-clap.txt pyproject.toml
 PORT ?= 8000
 
-.PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
+.PHONY: demo test lint unit e2e chromium bench bench-sae bench-sae-rates bench-sae-truth bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity \
   bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-steering bench-scale bench-fuzz bench-pieces bench-rehearsal lock clean help
 .DELETE_ON_ERROR:
 
@@ -148,14 +148,20 @@ bench-scale: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.scale
 
 # A training step of ours beside those of sparsify, SAELens and dictionary_learning, each in an
-# environment of its own under data/peers (4 GB). Not part of `make bench`, since it installs these.
+# environment of its own under data/peers (4 GB, made by the first call). Without these about eleven
+# minutes on two quiet cores. Not part of `make bench`, since it installs them.
 bench-sae: $(VENV)/.demo
-	$(BIN)/python -m benchmarks.sae.speed
-	$(BIN)/python -m benchmarks.sae.speed --dead 1024
+	$(BIN)/python -m benchmarks.sae.speed --rounds 5
+	$(BIN)/python -m benchmarks.sae.speed --rounds 5 --dead 1024
 	$(BIN)/python -m benchmarks.sae.scaling
-	$(BIN)/python -m benchmarks.sae.together
+	$(BIN)/python -m benchmarks.sae.together --steps 12
 	$(BIN)/python -m benchmarks.sae.interop
 	$(BIN)/python -m benchmarks.sae.adoption
+
+# What other learning rates, batches, warm-ups and decays give on finished runs; see docs/saes.md.
+bench-sae-rates: $(VENV)/.demo
+	$(BIN)/python -m benchmarks.sae.chosen_rate data/runs/demo data/runs/recovery
+	$(BIN)/python -m benchmarks.sae.schedule data/runs/demo
 
 # Directions that are known to be there: which of them our variants and the peers' SAEs find. Then
 # a wide dictionary, for the share of latents that fall silent.
