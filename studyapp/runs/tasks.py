@@ -74,7 +74,7 @@ def measure_saes(lease: jobs.JobLease) -> bool:
     if run is None:
         raise jobs.WorkError("the run no longer exists")
     try:
-        quality.make(run=run, check=jobs.Checker(lease))
+        quality.make(run=run, lease=lease)
     except BusyError:
         outages.with_retries(lambda: jobs.defer(lease))
         return True

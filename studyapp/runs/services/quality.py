@@ -1,12 +1,12 @@
 """How good a finished run's SAEs are, measured by a worker when its page asks for it.
 
 The same as `python -m pipeline quality`: what the subject loses when an SAE's reconstruction
-replaces its stream. Opening the run's page makes the figures from the file (`findings.request`).
+replaces its stream. Opening the run's page has the figures made from the file (`findings.request`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from django.db import transaction
 
 from studyapp.core.errors import RunError
 from studyapp.jobs import selectors as job_selectors
-from studyapp.jobs.services import jobs
+from studyapp.jobs.services import jobs, outages
 from studyapp.models import Job, Run
-from studyapp.runs.services import lifecycle, policy
+from studyapp.runs.services import findings, lifecycle, policy
 from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import run_directory
 
@@ -54,14 +54,16 @@ def newest(run: Run) -> Job | None:
     return job_selectors.newest(kind=KIND, target=run.pk)
 
 
-def make(*, run: Run, check: Callable[[], None]) -> None:
-    """Measure the SAEs, calling `check` after each. Called by the task.
+def make(*, run: Run, lease: jobs.JobLease) -> None:
+    """Measure the SAEs. Called by the task.
 
     Raises `RunError` with one line, `BusyError` if another process is working in the folder.
     """
     from pipeline.errors import BusyError
     from pipeline.progress import SilentProgress
     from pipeline.stages.quality import quality
+
+    check = jobs.Checker(lease)
 
     class Checked(SilentProgress):
         def advance(self, n: int = 1) -> None:
@@ -74,8 +76,11 @@ def make(*, run: Run, check: Callable[[], None]) -> None:
         policy.check(run.config)
     try:
         with refusals("the SAEs cannot be measured: "):
-            quality(run_directory(run), progress=Checked())
+            files = run_directory(run, partial(outages.with_retries, lease.check))
+            quality(files, progress=Checked())
     except RunError as error:
         if isinstance(error.__cause__, BusyError):
             raise error.__cause__ from error
         raise
+    if run.remote:  # The site would not notice the new file in the store.
+        findings.store(run=run, stage=findings.MEASURED, files=files)

@@ -111,8 +111,8 @@ NO_PAGES = {
     "report-document", "report-file", "feature-material", "check-config", "fill-config",
     "run-paper-document", "run-paper-file", "items-template", "recruitment-prolific",
     # Actions, which redirect to a page.
-    "delete-run", "delete-study",
-    "logout", "import-run", "stop-run", "queue-run", "measure-run", "redo-stage", "make-token", "revoke-token",
+    "delete-run", "delete-study", "measure-run",
+    "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
     "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
