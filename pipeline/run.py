@@ -167,6 +167,16 @@ class OpenStage:
                 pieces.make_piece(self._work, self._directory, piece, advance)
 
 
+def measure(directory: RunDirectory, *, progress: Progress) -> None:
+    """Measure the SAEs of a run, as `python -m pipeline quality` does.
+
+    Raises `PipelineError` as `pipeline.stages.quality.quality` does.
+    """
+    from pipeline.stages.quality import quality
+
+    quality(directory, progress=progress)
+
+
 def _check_weights(config: RunConfig, directory: RunDirectory, until: str) -> None:
     """Raise `PipelineError` if a model lacks a tensor, before hours are spent on earlier stages."""
     due = [stage for stage in STAGES[: STAGES.index(until) + 1] if not directory.is_done(stage)]

@@ -61,7 +61,7 @@ def make(*, run: Run, lease: jobs.JobLease) -> None:
     """
     from pipeline.errors import BusyError
     from pipeline.progress import SilentProgress
-    from pipeline.stages.quality import quality
+    from pipeline.run import measure
 
     check = jobs.Checker(lease)
 
@@ -77,7 +77,7 @@ def make(*, run: Run, lease: jobs.JobLease) -> None:
     try:
         with refusals("the SAEs cannot be measured: "):
             files = run_directory(run, partial(outages.with_retries, lease.check))
-            quality(files, progress=Checked())
+            measure(files, progress=Checked())
     except RunError as error:
         if isinstance(error.__cause__, BusyError):
             raise error.__cause__ from error
