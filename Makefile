@@ -68,7 +68,7 @@ chromium:
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "Chromium is missing: install it with 'sudo apt-get install chromium', then run this again." >&2; exit 1; fi; }
 
-bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-pieces
+bench: bench-simulated bench-statistics bench-ordinal bench-browser bench-export bench-parity bench-extraction bench-arrivals bench-kills bench-load bench-pages bench-clap bench-detection bench-recovery bench-scale bench-fuzz bench-machines bench-pieces
 
 bench-browser: $(VENV)/.test
 	$(BIN)/python -m benchmarks.feature_browser --database sqlite
@@ -81,6 +81,10 @@ bench-export: $(VENV)/.test
 bench-fuzz: $(VENV)/.test
 	$(BIN)/python -m benchmarks.fuzz --database sqlite
 	$(BIN)/python -m benchmarks.fuzz --database postgresql
+
+# How often people, people with assistive technology, and programs would get the flag machine_like.
+bench-machines: $(VENV)/.test
+	$(BIN)/python -m benchmarks.machines.signs
 
 # One worker, four, and four of which two are killed, on the same sweep.
 bench-pieces: $(VENV)/.test

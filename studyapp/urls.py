@@ -312,6 +312,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("s/<slug:slug>/device/", checks.device, name="device"),
     path("s/<slug:slug>/volume/", checks.volume, name="volume"),
     path("s/<slug:slug>/headphones/", checks.headphones, name="headphones"),
+    path("s/<slug:slug>/hearing/", checks.hearing, name="hearing"),
     path("s/<slug:slug>/practice/", practice.practice, name="practice"),
     path("s/<slug:slug>/trial/", trial.trial, name="trial"),
     path("s/<slug:slug>/questionnaire/", questionnaire.questionnaire, name="questionnaire"),

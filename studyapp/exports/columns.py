@@ -4,14 +4,16 @@ CSV, Parquet, JSON and the codebook are all made from these definitions. Values 
 exported as it was typed. The spreadsheet-safe variant is a separate file.
 """
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from studyapp.exports import flags
+from studyapp.exports import flags, machines
 from studyapp.exports.cells import cell, pseudonym, spreadsheet_safe, time_cell
+from studyapp.exports.machines import Watched
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
 from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
 from studyapp.models.participation import CONFIDENCE
@@ -324,6 +326,58 @@ STEP_COLUMNS: list[Column[Participation]] = [
            _training_answers),
 ]  # fmt: skip
 
+
+def _watched(read: Callable[[Watched], Any]) -> Callable[[Participation], Any]:
+    """Return a reader that is empty in studies that do not watch for machines."""
+
+    def value(participation: Participation) -> Any:
+        watched = getattr(participation, "watched", None)  # set by `write`
+        return None if watched is None else read(watched)
+
+    return value
+
+
+def _sum_of(name: str) -> Callable[[Participation], Any]:
+    return _watched(lambda w: sum(getattr(one, name) for one in w.trials))
+
+
+def _median_of(name: str) -> Callable[[Participation], Any]:
+    def median(watched: Watched) -> float | None:
+        values = [getattr(one, name) for one in watched.trials]
+        known = [value for value in values if value is not None]
+        return statistics.median(known) if known else None
+
+    return _watched(median)
+
+
+MACHINE_COLUMNS: list[Column[Participation]] = [
+    Column("tone_heard", "boolean", "Whether the highest of three tones was found; this and the "
+           "columns after it are empty unless the study looks for programs among its listeners.",
+           _watched(lambda w: w.was_right("highest")), levels=("true", "false")),
+    Column("beats_heard", "boolean", "Whether the beats of a drum were counted right.",
+           _watched(lambda w: w.was_right("beats")), levels=("true", "false")),
+    Column("pastes", "integer", "How often text was pasted into the field for an own label.",
+           _sum_of("pastes")),
+    Column("keys", "integer", "Keys pressed in the field for an own label.", _sum_of("keys")),
+    Column("key_interval_ms", "number", "Median over trials of the median time between keys.",
+           _median_of("interval_ms"), unit="ms"),
+    Column("key_spread_ms", "number",
+           "Median over trials of the interquartile range of the times between keys.",
+           _median_of("spread_ms"), unit="ms"),
+    Column("pointer_moves", "integer", "Movements of a mouse that the trials' pages saw.",
+           _sum_of("moves")),
+    Column("pointer_presses", "integer", "Presses of a mouse that they saw.",
+           _sum_of("presses")),
+    Column("answered_after_ms", "number",
+           "Median over trials of the time from the end of the sound that ended last to the "
+           "answer.", _median_of("after_ms"), unit="ms"),
+    Column("machine_signs", "text",
+           f"Signs of a program in place of a person, joined by |; {machines.THRESHOLD} or more "
+           f"give the flag {machines.FLAG}. A sign is no proof.",
+           _watched(lambda w: "|".join(machines.signs(w))), levels=tuple(machines.SIGNS)),
+]  # fmt: skip
+"""Signals of how pages were used, in studies with `watch_machines`; last, as they came later."""
+
 PARTICIPANTS: File[Participation] = File("participants.csv", "one participation", [
     Column("study", "text", "Short name of the study.", lambda p: p.study.slug),
     Column("study_version", "integer", "Version of the frozen protocol.",
@@ -344,7 +398,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
     Column("flags", "text",
            "What a reader should know of the participation, joined by |. Flags exclude nobody.",
            lambda p: "|".join(getattr(p, "flags", ())),
-           levels=(*flags.PARTICIPATION_FLAGS, *flags.SUBMISSION_FLAGS)),
+           levels=(*flags.PARTICIPATION_FLAGS, *flags.SUBMISSION_FLAGS, machines.FLAG)),
     *STEP_COLUMNS,
     Column("assignment_algorithm", "text", "Version of the algorithm that drew the trials.",
            lambda p: p.algorithm),
@@ -355,6 +409,7 @@ PARTICIPANTS: File[Participation] = File("participants.csv", "one participation"
     Column("instructed_at", "time", "When the instructions were read, UTC.",
            lambda p: p.instructed_at),
     Column("finished_at", "time", "When the participation ended, UTC.", lambda p: p.finished_at),
+    *MACHINE_COLUMNS,
 ])  # fmt: skip
 
 
@@ -391,7 +446,8 @@ EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
     Column("at_ms", "integer", "Since the page was opened, by the page's clock.",
            lambda e: e.at_ms, unit="ms"),
     Column("value", "integer",
-           "For heard: sound played since the last such event. For visible: time hidden.",
+           "For heard: sound played since the last such event. For visible: time hidden. For "
+           "paste: characters. For keys, pointer and presses: how many, without a unit.",
            lambda e: e.value, unit="ms"),
     Column("received_at", "time", "When the server stored it, UTC.", lambda e: e.received_at),
     Column("simulated", "boolean", "Whether a simulated listener's page sent it.",

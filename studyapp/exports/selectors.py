@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from studyapp.core.batches import batched
 from studyapp.models import (
@@ -71,6 +71,13 @@ class Listening:
     ended: set[int] = field(default_factory=set)
     """Clips that were played to the end."""
     errors: int = 0
+    last_end_ms: int | None = None
+    """When the sound that ended last ended, by the page's clock."""
+    watched: dict[str, int] = field(default_factory=dict)
+    """How the page was used, where the study records it: event → its largest value."""
+    focus_ms: dict[str, int] = field(default_factory=dict)
+    """When the page last lost and gained the focus, by the page's clock."""
+    had_input: bool = False
 
 
 TRIAL_COLUMNS = (
@@ -355,13 +362,21 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
         Event.objects.filter(participation__in=participations, trial__isnull=False)
         .order_by()
         .values_list("trial_id", "clip", "type")
-        .annotate(n=Count("pk"), ms=Sum("value"), late=Count("pk", filter=Q(value__gte=START_MS)))
+        .annotate(
+            n=Count("pk"),
+            ms=Sum("value"),
+            late=Count("pk", filter=Q(value__gte=START_MS)),
+            most=Max("value"),
+            last=Max("at_ms"),
+        )
     )
     # Plain strings, because looking up and comparing enumeration members takes seven times as long.
     kinds = Event.Type
     play, heard, ended = kinds.PLAY.value, kinds.HEARD.value, kinds.ENDED.value
     visible, error, seek = kinds.VISIBLE.value, kinds.ERROR.value, kinds.SEEK.value
-    for pk, clip, kind, n, ms, late in rows:
+    focus, watched = (kinds.BLUR.value, kinds.FOCUS.value), {one.value for one in Event.WATCHED}
+    first, paste = kinds.FIRST_INTERACTION.value, kinds.PASTE.value
+    for pk, clip, kind, n, ms, late, most, last in rows:
         trial = figures[pk]
         if kind == play and clip:
             trial.plays[clip] = n
@@ -370,10 +385,19 @@ def _listening(participations: Iterable[int]) -> dict[int, Listening]:
             trial.heard_ms[clip] = ms or 0
         elif kind == ended and clip:
             trial.ended.add(clip)
+            trial.last_end_ms = max(last, trial.last_end_ms or 0)
         elif kind == seek:
             trial.seeks += n
         elif kind == visible:
             trial.hidden_ms += ms or 0
         elif kind == error:
             trial.errors += n
+        elif kind == first:
+            trial.had_input = True
+        elif kind in focus:
+            trial.focus_ms[kind] = last
+            trial.watched[kind] = n
+        elif kind in watched:
+            # Sums grow until the answer, which may be sent more than once; pastes are counted.
+            trial.watched[kind] = n if kind == paste else most or 0
     return dict(figures)

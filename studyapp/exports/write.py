@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from django.utils import timezone
 
 from studyapp.core.snapshot import snapshot
-from studyapp.exports import codebook, columns, parquet, psychds, reports
+from studyapp.exports import codebook, columns, machines, parquet, psychds, reports, watching
 from studyapp.exports import flags as quality
 from studyapp.exports import selectors as rows
 from studyapp.exports.cells import cell
@@ -181,12 +181,17 @@ def _flagged(study: Study) -> Iterator[Participation]:
     answers = rows.responses_of(study)
     key, group = next(answers, (None, []))
     for participation in rows.participations(study):
-        facts: list[quality.Facts] = []
+        group_of: list[rows.ResponseRow] = []
         if participation.pk == key:
-            facts = [quality.facts(row) for row in group]
+            group_of = group
             key, group = next(answers, (None, []))
+        facts = [quality.facts(row) for row in group_of]
         flags = quality.participation_flags(facts, study.quality_rules)
         flags += quality.submission_flags(participation)
+        if study.watch_machines:
+            seen = watching.watched(participation, group_of)
+            participation.watched = seen  # type: ignore[attr-defined]  # the same
+            flags += [machines.FLAG] if machines.is_flagged(machines.signs(seen)) else []
         participation.flags = flags  # type: ignore[attr-defined]  # read only by its column
         yield participation
 

@@ -255,6 +255,21 @@ class Event(models.Model):
         VISIBLE = "visible", "visible"
         FIRST_INTERACTION = "first_interaction", "first interaction"
         ERROR = "error", "error"
+        # How the page was used, only in studies that `watch_machines`; nothing of any content.
+        PASTE = "paste", "text pasted"
+        KEYS = "keys", "keys pressed in the text"
+        KEY_INTERVAL = "key_interval", "median time between keys"
+        KEY_SPREAD = "key_spread", "interquartile range of the times between keys"
+        POINTER = "pointer", "movements of the pointer"
+        PRESSES = "presses", "presses of the pointer"
+        BLUR = "blur", "focus lost"
+        FOCUS = "focus", "focus gained"
+
+    WATCHED = (
+        Type.PASTE, Type.KEYS, Type.KEY_INTERVAL, Type.KEY_SPREAD, Type.POINTER, Type.PRESSES,
+        Type.BLUR, Type.FOCUS,
+    )  # fmt: skip
+    """What only studies that `watch_machines` record."""
 
     participation = models.ForeignKey(
         Participation, on_delete=models.CASCADE, related_name="events"
@@ -268,7 +283,8 @@ class Event(models.Model):
     at_ms = models.PositiveBigIntegerField()
     """Milliseconds since the page was opened, by the page's monotonic clock."""
     value = models.PositiveBigIntegerField(null=True, blank=True)
-    """`heard`: milliseconds of sound since the last such event; `visible`: milliseconds hidden."""
+    """`heard`: milliseconds of sound since the last such event; `visible`: milliseconds hidden;
+    `paste`: characters; `keys`, `pointer`, `presses`: how many; `key_…`: milliseconds."""
     sequence = models.CharField(max_length=40)
     """Opaque, made by the page, so that an event that is sent twice is stored once."""
     received_at = models.DateTimeField(auto_now_add=True)

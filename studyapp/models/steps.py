@@ -21,6 +21,7 @@ class Step(StrEnum):
     DEVICE = "device"
     VOLUME = "volume"
     HEADPHONES = "headphones"
+    HEARING = "hearing"
     INSTRUCTIONS = "instructions"
     PRACTICE = "practice"
     TRIAL = "trial"
@@ -34,6 +35,7 @@ STEPS = (
     Step.DEVICE,
     Step.VOLUME,
     Step.HEADPHONES,
+    Step.HEARING,
     Step.INSTRUCTIONS,
     Step.PRACTICE,
     Step.TRIAL,
@@ -50,8 +52,19 @@ def default_steps() -> list[str]:
 
 
 def all_steps() -> list[str]:
-    """All steps that a study can have."""
-    return [step.value for step in STEPS]
+    """All steps that can be chosen: `hearing` follows from the setting `watch_machines`."""
+    return [step.value for step in STEPS if step != Step.HEARING]
+
+
+def with_hearing(steps: Sequence[str], *, wanted: bool) -> list[str]:
+    """The steps with the two questions that only listening answers, or without them.
+
+    Everything else stays as it is, so that `problem_with` sees what was given.
+    """
+    rest = [step for step in steps if step != Step.HEARING]
+    later = STEPS[STEPS.index(Step.HEARING) + 1 :]
+    place = next((n for n, step in enumerate(rest) if step in later), len(rest))
+    return [*rest[:place], Step.HEARING.value, *rest[place:]] if wanted else rest
 
 
 def paper_steps() -> list[str]:

@@ -123,6 +123,9 @@ class Study(models.Model):
     """How often each sound of a trial can be begun; 0: as often as people like."""
     from_start = models.BooleanField(default=False)
     """Whether each play begins at the start: no position can be chosen, and a pause goes back."""
+    watch_machines = models.BooleanField(default=False)
+    """Whether pages report how they are used, without content, and two questions are asked that
+    only listening answers, so that programs among the listeners can be flagged."""
     practice_trials = models.PositiveSmallIntegerField(default=2)
     check_sounds = models.JSONField(default=dict, blank=True)
     """Written by `studies.services.check_sounds`: files and right answers."""

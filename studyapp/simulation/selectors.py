@@ -56,7 +56,7 @@ def check_answers(study: Study) -> dict[str, tuple[str, int]]:
     """SHA-256 of a sound of the checks → the check and its right answer."""
     return {
         Path(sound["path"]).stem: (check, sound["answer"])
-        for check in ("tones", "huggins", "antiphase")
+        for check in ("tones", "huggins", "antiphase", "highest", "beats")
         for sound in study.check_sounds.get(check, ())
     }
 

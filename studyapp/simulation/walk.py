@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from studyapp.simulation.check_listener import CheckListener, CheckSound
+from studyapp.simulation.check_listener import TONES_COUNTED, CheckListener, CheckSound
 from studyapp.simulation.knowledge import Knowledge
 from studyapp.simulation.listener import Answer, Listener
 from studyapp.simulation.page_parser import Page, parse
@@ -104,6 +104,13 @@ class Walker:
                 self.check_listener.count_tones(self._check_sound(page.sounds[1]), self.rng)
             )
         }
+
+    def _hearing(self, page: Page) -> dict[str, str]:
+        """Say which tone is the highest, and count the beats as well as soft tones are counted."""
+        highest, beats = (self._check_sound(source).answer for source in page.sounds)
+        if self.rng.random() >= TONES_COUNTED:
+            beats = 4 if beats == 3 else 3
+        return {"highest": str(highest), "beats": str(beats)}
 
     def _headphones(self, page: Page) -> dict[str, str]:
         """Choose one of three intervals."""
@@ -235,6 +242,7 @@ ANSWERS: dict[str, Callable[[Walker, Page], dict[str, str]]] = {
     "device": Walker._device,
     "volume": Walker._volume,
     "headphones": Walker._headphones,
+    "hearing": Walker._hearing,
     "questionnaire": Walker._questionnaire,
 }
 """Kind of page → how it is answered; on any other page the first button is pressed."""

@@ -19,6 +19,8 @@
     url: form.dataset.events, csrf, prefix, trial, onHeard: (heard) => showHeard(heard),
   });
 
+  const watched = "watch" in form.dataset ? earwitness.watch(form, note) : null;
+
   let aheadLoaded = false;
   let submitting = false;
   const { players, keys } = earwitness.players({
@@ -99,6 +101,7 @@
       return;
     }
     for (const player of players) player.audio.pause();
+    watched?.tell();
     const body = new URLSearchParams(new FormData(form)).toString();
     storage.set(draftKey, { ...fields(), sent: true });
     submitting = true;

@@ -177,6 +177,14 @@ SETTINGS = (
             "how long data are kept, shown on the consent page",
             help="Such as: kept for ten years on the university’s servers, then deleted. Shown on "
             "the consent page.", editable=True, added_later=True),
+    Setting("watch_machines", "Look for programs among the listeners", "checks",
+            "--watch-machines",
+            "report how pages are used and ask two questions that only listening answers, so that "
+            "programs among the listeners can be flagged",
+            help="Pages report, without any content, whether text is pasted, how evenly it is "
+            "typed, how much the pointer moves, and whether the page has the focus; two questions "
+            "are asked that only listening answers. The consent page says so. Nobody is excluded.",
+            added_later=True),
     # Not copied: after a rehearsal comes the real study, and no step asks about it.
     Setting("rehearsal", option="--rehearsal", copied=False, added_later=True,
             option_help="not real data: simulated listeners may take part beside people, all "

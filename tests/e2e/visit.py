@@ -58,7 +58,9 @@ def _participant() -> list[str]:
     passages.enter(other, study)
     other.post("/s/tiny/consent/", {"decision": "refuse"})
     assert other.get("/s/tiny/ended/").status_code == 200
-    steps = ("device", "volume", "headphones", "practice", "questionnaire")
+    # Only studies that look for programs among their listeners have this step; here it leads on.
+    assert client.get("/s/tiny/hearing/").status_code == 302
+    steps = ("device", "volume", "headphones", "hearing", "practice", "questionnaire")
     return [
         "start", "consent", "instructions", "trial", "thanks", "ended", "events", "audio",
         "language", "sound", "withdraw", "problem", "stay", "mturk", *steps,

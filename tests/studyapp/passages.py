@@ -56,6 +56,8 @@ def pass_step(client: Client, study: Study, participation: Participation, step: 
         trials = records[step]["trials"]
         first = next(trial for trial in trials if trial["given"] is None)
         return client.post(page, {"token": first["token"], "choice": first["answer"]})
+    if step == "hearing":
+        return client.post(page, {"token": records[step]["token"], **records[step]["targets"]})
     given: dict[str, dict[str, Any]] = {
         "consent": {"decision": "agree"},
         "device": {"sound": "on", "storage": "on", "width": "800"},

@@ -15,9 +15,9 @@ PUBLIC = {
     "login", "account_login", "admin:login", "logout", "mfa_authenticate", "invitation",
     "password-forgotten", "password-sent", "password-link",
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
-    "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
-    "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
-    "problem", "stay", "mturk",
+    "start", "next", "consent", "instructions", "device", "volume", "headphones", "hearing",
+    "practice", "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound",
+    "events", "audio", "problem", "stay", "mturk",
 }  # fmt: skip
 """Pages without a login; each has its own check, or shows nobody's data."""
 

@@ -248,7 +248,7 @@ TABLE: dict[str, Row] = {
     "mturk": Row(SAFE, everybody, slug, ok=(404,)),
     "language": Row("POST", everybody, slug),
     **{name: participant() for name in (
-        "consent", "instructions", "device", "volume", "headphones", "practice", "trial",
+        "consent", "instructions", "device", "volume", "headphones", "hearing", "practice", "trial",
         "questionnaire", "thanks", "ended", "withdraw", "problem",
     )},
     "stay": Row("POST", participant_of_a(403), slug, ok=(200,)),

@@ -16,7 +16,7 @@ from studyapp.core.errors import StudyError
 from studyapp.core.text_files import decoded
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
-from studyapp.models.steps import STEPS, paper_steps
+from studyapp.models.steps import all_steps, paper_steps
 from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
 from studyapp.runs.services.item_tables import make as item_tables
@@ -31,7 +31,7 @@ from studyapp.studies.settings import SETTINGS, Setting
 Value = TypeVar("Value", str, float, Path)
 OFFERED = [one for one in SETTINGS if one.option]
 HELP = {
-    "steps": f"comma-separated, of {','.join(STEPS)}; or 'paper'; default: all",
+    "steps": f"comma-separated, of {','.join(all_steps())}; or 'paper'; default: all",
     "strata": f"what features are stratified by, comma-separated, of {','.join(drawing.STRATA)}",
     "quality_rules": f"RULE is one of {', '.join(quality_rules.RULES)}",
     "codes": f"ENDING is one of {', '.join(configuration.ENDINGS)}",

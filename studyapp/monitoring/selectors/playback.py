@@ -23,8 +23,13 @@ after the trial was first shown was opened again."""
 AFTER_MS = 500
 """How long a trial's axis goes on after the last thing that happened."""
 ANSWERED = "answered"
-UNSHOWN = frozenset({Event.Type.HEARD.value})
-"""Sums of sound, reported again and again: the plays show the same."""
+UNSHOWN = frozenset(
+    kind.value for kind in (
+        Event.Type.HEARD, Event.Type.KEYS, Event.Type.KEY_INTERVAL, Event.Type.KEY_SPREAD,
+        Event.Type.POINTER, Event.Type.PRESSES,
+    )
+)  # fmt: skip
+"""Sums, which say nothing of a moment."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from studyapp.exports import flags as quality
+from studyapp.exports import machines, watching
 from studyapp.exports import selectors as rows
 from studyapp.models import Participation, Study
 from studyapp.studies.selectors import people
@@ -50,7 +51,10 @@ def flags(study: Study) -> Flags:
     counted = study.participations.filter(people.counted(study))
     complete = counted.filter(status=Participation.Status.COMPLETE)
     fields = ("identifier", "simulated", "submission", "study")
-    newest = {one.pk: one for one in complete.only(*fields).order_by("-pk")[:NEWEST]}
+    found = complete.only(*fields).order_by("-pk")
+    if study.watch_machines:
+        found = found.prefetch_related("steps_taken")
+    newest = {one.pk: one for one in found[:NEWEST]}
     raised: dict[int, list[str]] = {}
     reasons: dict[int, list[str]] = {}
     for pk, answers in rows.responses_of(study, among=list(newest)):
@@ -58,8 +62,14 @@ def flags(study: Study) -> Flags:
         own = quality.participation_flags(facts, study.quality_rules)
         raised[pk] = own + quality.submission_flags(newest[pk])
         reasons[pk] = [REASONS[name].format_map(_numbers(facts)) for name in raised[pk]]
+        if study.watch_machines:
+            signs = machines.signs(watching.watched(newest[pk], answers))
+            if machines.is_flagged(signs):
+                raised[pk].append(machines.FLAG)
+                reasons[pk] += [machines.SIGNS[sign] for sign in signs]
     counts = Counter(name for own in raised.values() for name in own)
-    known = (*quality.PARTICIPATION_FLAGS, *(n for n in quality.SUBMISSION_FLAGS if counts[n]))
+    rare = (*quality.SUBMISSION_FLAGS, machines.FLAG)
+    known = (*quality.PARTICIPATION_FLAGS, *(name for name in rare if counts[name]))
     return Flags(
         participations=len(newest),
         counts=[(name.replace("_", " "), counts[name]) for name in known],

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from studyapp.participation.forms.events import MAX_MILLISECONDS
-from studyapp.studies.services.check_sounds import TONE_COUNTS
+from studyapp.studies.services.check_sounds import BEAT_COUNTS, TONE_COUNTS
 
 
 class DeviceForm(forms.Form):
@@ -67,4 +67,21 @@ class IntervalForm(EvidenceForm):
         coerce=int,
         choices=[(number, str(number)) for number in (1, 2, 3)],
         error_messages={"required": _("Choose one of the three.")},
+    )
+
+
+class HearingForm(EvidenceForm):
+    """Which of three tones is the highest, and how many beats there are."""
+
+    asks = "beats"
+    token = forms.CharField(max_length=32)
+    highest = forms.TypedChoiceField(
+        coerce=int,
+        choices=[("1", "1"), ("2", "2"), ("3", "3")],
+        error_messages={"required": _("Say which tone is the highest.")},
+    )
+    beats = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(str(number), str(number)) for number in BEAT_COUNTS],
+        error_messages={"required": _("Say how many beats you heard.")},
     )

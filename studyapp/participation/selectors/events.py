@@ -29,7 +29,11 @@ class TrialEvents:
 def locked(pk: int) -> Participation:
     """The participation with its status and its study's state, its row locked until the commit."""
     found = Participation.objects.select_for_update(of=("self",), no_key=True)
-    return found.select_related("study").only("status", "simulated", "study__state").get(pk=pk)
+    return (
+        found.select_related("study")
+        .only("status", "simulated", "study__state", "study__watch_machines")
+        .get(pk=pk)
+    )
 
 
 def trial_events(participation: Participation, tokens: Collection[str]) -> dict[str, TrialEvents]:

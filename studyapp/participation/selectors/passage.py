@@ -13,7 +13,7 @@ from studyapp.studies.services.check_sounds import headphone_checks
 
 STEP_SECONDS = {
     Step.CONSENT: 60.0, Step.DEVICE: 10.0, Step.VOLUME: 45.0, Step.INSTRUCTIONS: 60.0,
-    Step.QUESTIONNAIRE: 60.0,
+    Step.HEARING: 30.0, Step.QUESTIONNAIRE: 60.0,
 }  # fmt: skip
 """How long a careful participant is assumed to stay at each step without trials."""
 OWN_QUESTION_SECONDS = 8.0

@@ -25,6 +25,8 @@ HEADPHONE_PASS = 5
 """Right answers of six needed to pass: guessing passes in 13 of 729 cases (Milne et al. 2021). A
 check ends as soon as its result is certain, which does not change how often guessing passes."""
 VOLUME_ATTEMPTS = 3
+HEARING_QUESTIONS = ("highest", "beats")
+"""Which of three tones is the highest; how many beats there are."""
 CHOICE = secrets.SystemRandom()
 Evidence = Mapping[str, int]
 """What a page saw before an answer: `plays`; milliseconds `heard_ms`, `hidden_ms`, `page_ms`."""
@@ -192,6 +194,41 @@ def was_wrong(record: StepRecord) -> bool:
     check = current_trial(record)["check"]
     answered = [trial for trial in record.data["trials"] if trial["given"] is not None]
     return any(one["given"] != one["answer"] for one in answered if one["check"] == check)
+
+
+def begin_hearing(*, participation: Participation) -> StepRecord:
+    """The record of the two questions that only listening answers, with a sound for each."""
+    study = participation.study
+
+    def make() -> steps.Data:
+        data: steps.Data = {"sounds": {}, "targets": {}}
+        for question in HEARING_QUESTIONS:
+            sound: Sound = CHOICE.choice(study.check_sounds[question])
+            token = secrets.token_urlsafe(18)
+            data["sounds"][token] = sound["path"]
+            data["targets"][question] = sound["answer"]
+            data["token"] = token
+        return data
+
+    return steps.begin(participation=participation, step=Step.HEARING, make=make)
+
+
+def answer_hearing(
+    *,
+    participation: Participation,
+    token: str,
+    highest: int,
+    beats: int,
+    evidence: Evidence = NO_EVIDENCE,
+) -> None:
+    """Store both answers, once; they are judged only in exports, and nobody is told."""
+    with transaction.atomic():
+        record = steps.locked(participation=participation, step=Step.HEARING)
+        if record.data["token"] != token:
+            raise ParticipationError("the answers are not for these sounds")
+        given = {"highest": highest, "beats": beats}
+        data = record.data | {"given": given, "evidence": dict(evidence)}
+        steps.pass_step(participation=participation, step=Step.HEARING, data=data)
 
 
 def headphone_result(participation: Participation) -> bool | None:

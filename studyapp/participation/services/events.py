@@ -65,7 +65,12 @@ def _store(participation: Participation, events: Sequence[EventData]) -> set[str
     if row.status not in ACCEPTING_STATUSES or row.study.state not in Study.UNDER_WAY:
         return set()
     stored = selectors.known_sequences(row, {event.sequence for event in events})
-    fresh = {event.sequence: event for event in events if event.sequence not in stored}
+    taken = set(Event.Type.values) - (set() if row.study.watch_machines else set(Event.WATCHED))
+    fresh = {
+        event.sequence: event
+        for event in events
+        if event.sequence not in stored and event.type in taken
+    }
     rows: list[Event] = []
     for trial in selectors.trial_events(row, {event.trial for event in fresh.values()}).values():
         if _is_accepted(trial):

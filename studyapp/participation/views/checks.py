@@ -8,12 +8,17 @@ from django.utils.translation import gettext as _
 
 from studyapp.models import Participation
 from studyapp.models.steps import Step
-from studyapp.participation.forms.checks import CountForm, DeviceForm, IntervalForm
+from studyapp.participation.forms.checks import CountForm, DeviceForm, HearingForm, IntervalForm
 from studyapp.participation.services import checks, steps
 from studyapp.participation.views.pages import page, redirect_to_current_step, render_step
 from studyapp.participation.views.players import player, script_strings
-from studyapp.studies.services.check_sounds import TONE_COUNTS
-from studyapp.studies.services.synthesis import REFERENCE_SECONDS, TRIAL_SECONDS
+from studyapp.studies.services.check_sounds import BEAT_COUNTS, TONE_COUNTS
+from studyapp.studies.services.synthesis import (
+    BEATS_SECONDS,
+    REFERENCE_SECONDS,
+    TONES_SECONDS,
+    TRIAL_SECONDS,
+)
 
 
 @page(Step.DEVICE)
@@ -88,3 +93,28 @@ def headphones(request: HttpRequest, participation: Participation) -> HttpRespon
     return render_step(
         request, Step.HEADPHONES, participation, context, status=status, within=count.done
     )
+
+
+@page(Step.HEARING)
+def hearing(request: HttpRequest, participation: Participation) -> HttpResponse:
+    """Two questions that reading the page does not answer."""
+    record = checks.begin_hearing(participation=participation)
+    form = HearingForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        checks.answer_hearing(participation=participation, **form.answer())
+        return redirect_to_current_step(request, participation, saved=True)
+    slug = participation.study.slug
+    sources = [reverse("sound", args=[slug, token]) for token in record.data["sounds"]]
+    context = {
+        "players": [
+            player(1, sources[0], seconds=TONES_SECONDS),
+            player(2, sources[1], seconds=BEATS_SECONDS),
+        ],
+        "token": record.data["token"],
+        "places": [(1, _("The first")), (2, _("The second")), (3, _("The third"))],
+        "counts": BEAT_COUNTS,
+        "form": form,
+        "strings": script_strings(),
+    }
+    status = 422 if request.method == "POST" else 200
+    return render_step(request, Step.HEARING, participation, context, status=status)

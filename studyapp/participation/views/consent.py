@@ -95,5 +95,16 @@ def _of_the_site(study: Study) -> list[tuple[str, str]]:
                 "whether you use a touchscreen, and whether the window is narrow, medium or wide."
             ),
         ),
+        (
+            _("What the pages record"),
+            _(
+                "To recognise computer programs among the listeners, the pages record, without any "
+                "content, whether text is pasted, how evenly it is typed, how much the pointer "
+                "moves and whether the page is in the foreground, and two questions can only be "
+                "answered by listening. Nobody is excluded automatically."
+            )
+            if study.watch_machines
+            else "",
+        ),
     ]
     return [(name, value) for name, value in facts if value]

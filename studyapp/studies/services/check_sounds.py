@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HUGGINS_VARIANTS = 4
 TONE_COUNTS = (2, 3, 4, 5)
 TONE_VARIANTS = 2
+BEAT_COUNTS = (3, 4, 5, 6, 7)
+HEARING_VARIANTS = 3
+"""Sounds per right answer of the two questions that only listening answers."""
 
 
 class Sound(TypedDict):
@@ -34,6 +37,8 @@ class CheckSounds(TypedDict, total=False):
     tones: list[Sound]
     huggins: list[Sound]
     antiphase: list[Sound]
+    highest: list[Sound]
+    beats: list[Sound]
 
 
 def make_check_sounds(study: Study) -> CheckSounds:
@@ -49,6 +54,9 @@ def make_check_sounds(study: Study) -> CheckSounds:
             sounds["huggins"] = _huggins(study)
         if "antiphase" in kinds:
             sounds["antiphase"] = _antiphase(study)
+    if Step.HEARING in study.steps:
+        sounds["highest"] = _highest(study)
+        sounds["beats"] = _beats(study)
     return sounds
 
 
@@ -96,6 +104,25 @@ def _antiphase(study: Study) -> list[Sound]:
         for target in (1, 2, 3)
         for other in (1, 2, 3)
         if other != target
+    ]
+
+
+def _highest(study: Study) -> list[Sound]:
+    return [
+        Sound(
+            path=_write(synthesis.three_tones(highest=place, variant=n), study, "three tones"),
+            answer=place,
+        )
+        for place in (1, 2, 3)
+        for n in range(HEARING_VARIANTS)
+    ]
+
+
+def _beats(study: Study) -> list[Sound]:
+    return [
+        Sound(path=_write(synthesis.beats(count=count, variant=n), study, "beats"), answer=count)
+        for count in BEAT_COUNTS
+        for n in range(HEARING_VARIANTS)
     ]
 
 

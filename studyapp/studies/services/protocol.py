@@ -35,6 +35,7 @@ def unsaved(*, slug: str, **given: Any) -> Study:
     for name, one in table.items():
         value = given.get(name)
         setattr(study, name, one.default if value is None else _plain(value))
+    study.steps = steps.with_hearing(study.steps, wanted=study.watch_machines)
     study.quality_rules = table["quality_rules"].default | study.quality_rules
     if given.get("headphone_check") is None and steps.Step.HEADPHONES not in study.steps:
         study.headphone_check = Study.HeadphoneCheck.NONE

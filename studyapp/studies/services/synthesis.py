@@ -28,6 +28,9 @@ INTERVAL_SECONDS = 1.0
 GAP_SECONDS = 0.5
 TRIAL_SECONDS = 3 * INTERVAL_SECONDS + 2 * GAP_SECONDS
 REFERENCE_SECONDS = 6.0
+TONES_SECONDS = 3.0
+BEATS_SECONDS = 4.5
+"""Of every number of beats: the length of the sound does not tell how many there are."""
 HUGGINS_HZ = 600.0
 HUGGINS_WIDTH = 0.06
 """Half the width of the band, as a share of its centre."""
@@ -79,6 +82,28 @@ def soft_tones(*, count: int, variant: int, reference_rms: float) -> Samples:
     for number in range(count):
         at = round((0.25 + number * slot + rng.uniform(0, slot - 0.5)) * SAMPLE_RATE)
         sound[at : at + len(tone)] = tone
+    return sound
+
+
+def three_tones(*, highest: int, variant: int) -> Samples:
+    """Three tones, one of them higher than the others by five semitones or more."""
+    rng = _rng("three tones", highest, variant)
+    low = float(rng.uniform(196.0, 262.0))
+    notes = [low, low * 2 ** (int(rng.integers(1, 4)) / 12)]
+    notes.insert(highest - 1, low * 2 ** (int(rng.integers(8, 12)) / 12))
+    return _melody(notes, each=TONES_SECONDS / 3, partials=(1.0, 0.4, 0.2), decay=2.0)
+
+
+def beats(*, count: int, variant: int) -> Samples:
+    """`count` beats of one drum, evenly spaced, then silence."""
+    import numpy as np
+
+    rng = _rng("beats", count, variant)
+    each = float(rng.uniform(0.45, 0.6))
+    strokes = _strokes([110.0] * count, each, ((1.0, 1.0), (1.59, 0.5), (2.14, 0.3)), 9.0)
+    heard = _cut(strokes, min(each * count, BEATS_SECONDS))
+    sound = np.zeros(round(BEATS_SECONDS * SAMPLE_RATE))
+    sound[: len(heard)] = heard
     return sound
 
 

@@ -18,7 +18,7 @@ from studyapp.wizard.services.answers import Answers
 
 WIDEST = CONFIDENCE[0][0] - CONFIDENCE[-1][0]
 """The largest possible difference between two answers, in points of the scale."""
-OPTIONAL = [step for step in STEPS if step not in NEEDED]
+OPTIONAL = [step for step in STEPS if step not in (*NEEDED, Step.HEARING)]
 STEP_NAMES = {
     Step.DEVICE: "Device check", Step.VOLUME: "Volume check", Step.HEADPHONES: "Headphone check",
     Step.PRACTICE: "Example and practice", Step.QUESTIONNAIRE: "Questionnaire at the end",
@@ -45,6 +45,7 @@ class ChecksForm(StepForm):
         Group("Headphones and practice",
               ("headphone_check", "headphones_required", "practice_trials")),
         Group("Additional trials", ("catch_trials", "repeat_trials")),
+        Group("Programs among the listeners", ("watch_machines",), folded=True),
         Group("Flags", ("fast_seconds", "straight_line"), folded=True),
         Group("Exclusion rules", (*LIMITS, "switches"), "Leave empty for none.", folded=True),
         Group("Analysis plan", ("comparisons", "equivalence_bound", "looks", "plan_text"),

@@ -90,9 +90,11 @@ def _checks(answers: Answers) -> Facts:
         ("Headphone check", _headphones(answers)),
         ("Practice trials", str(answers["practice_trials"] if practice else 0)),
         ("Catch trials, repeats", f"{answers['catch_trials']}, {answers['repeat_trials']}"),
+        ("Programs among the listeners",
+         "looked for" if answers["watch_machines"] else "not looked for"),
         ("Exclusion rules", ", ".join(rules) or "none"),
         ("Confirmatory", ", ".join(pairs) or "none"),
-    ]
+    ]  # fmt: skip
 
 
 def _headphones(answers: Answers) -> str:

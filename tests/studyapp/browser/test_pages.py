@@ -13,7 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from studyapp.models import Participation, Response, Study
+from studyapp import exports
+from studyapp.models import Event, Participation, Response, Study
 from studyapp.models.steps import all_steps
 from studyapp.studies import own_questions
 from studyapp.studies.services import lifecycle as study_services
@@ -25,14 +26,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 WIDTHS = (360, 768, 1440)
 PICTURES = Path(settings.BASE_DIR) / "test-output" / "pages"
 STEPS = {
-    "consent", "device", "volume", "headphones", "instructions", "practice", "feedback", "trial",
-    "questionnaire", "thanks",
+    "consent", "device", "volume", "headphones", "hearing", "instructions", "practice", "feedback",
+    "trial", "questionnaire", "thanks",
 }  # fmt: skip
 
 
 @pytest.fixture
 def study(db: None) -> Study:
-    return study_of(languages=["en", "de"])
+    return study_of(languages=["en", "de"], watch_machines=True)
 
 
 def study_of(**options: object) -> Study:
@@ -90,6 +91,15 @@ def test_every_page_by_mouse_is_accessible_and_pictured(page: Page, study: Study
     headphones = participation.steps_taken.get(step="headphones").data
     assert headphones["passed"] == {"huggins": True}
     check_evidence(participation)
+    # This browser is driven by a program, whose mouse is at once where it presses.
+    assert "no_movement" in signs_of(study)
+
+
+def signs_of(study: Study) -> list[str]:
+    """The signs of a program in the study's only participation."""
+    file, read = exports.tables(study)["participants"]
+    [row] = [file.record(one) for one in read()]
+    return [one for one in str(row["machine_signs"]).split("|") if one]
 
 
 def check_evidence(participation: Participation) -> None:
@@ -111,6 +121,10 @@ def test_every_page_with_only_the_keyboard(page: Page, study: Study) -> None:
     assert participation.completion_code
     answers = Response.objects.filter(trial__kind="main").values_list("choice", "free_text")
     assert list(answers) == [(3, "12 3 gongs")] * 2
+    keys = Event.objects.filter(type="keys", trial__kind="main").values_list("value", flat=True)
+    assert all(value >= len("12 3 gongs") for value in keys)
+    assert not Event.objects.filter(type="presses", value__gt=0).exists()
+    assert "no_movement" not in signs_of(study)
 
 
 def test_a_check_takes_no_answer_before_its_sound_was_played(page: Page, study: Study) -> None:

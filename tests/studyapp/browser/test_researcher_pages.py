@@ -120,9 +120,9 @@ NO_PAGES = {
     "end-abandoned", "switch-condition", "add-places", "time-zone", "change-notices",
 }  # fmt: skip
 PARTICIPANTS = {
-    "start", "next", "consent", "instructions", "device", "volume", "headphones", "practice",
-    "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound", "events", "audio",
-    "problem", "stay", "mturk",
+    "start", "next", "consent", "instructions", "device", "volume", "headphones", "hearing",
+    "practice", "trial", "questionnaire", "thanks", "ended", "withdraw", "language", "sound",
+    "events", "audio", "problem", "stay", "mturk",
 }  # fmt: skip
 """In `test_pages.py`."""
 

@@ -133,6 +133,13 @@ class Mouse(Hand):
         self.check("choice", self.right_place())
         self.click("Continue")
 
+    def hearing(self) -> None:
+        """Play both sounds, give the right answers."""
+        self.play_a_moment()
+        for name, target in self.data("hearing")["targets"].items():
+            self.check(name, target)
+        self.click("Continue")
+
     def play_a_moment(self) -> None:
         """Play the last sound, which the check asks about, until some of it was heard."""
         self.page.locator(".player-button").last.click()
@@ -204,6 +211,15 @@ class Keyboard(Hand):
         self.page.keyboard.press("Space")
         self.heard_a_moment()
         self.page.keyboard.press(str(self.right_place()))
+        self.press_on("form[data-safe] button")
+
+    def hearing(self) -> None:
+        """Play the beats, choose the first answers."""
+        self.press_on(".player[data-clip='2'] button")
+        self.heard_a_moment()
+        for name in ("highest", "beats"):
+            self.tab_to(f"input[name={name}]")
+            self.page.keyboard.press("Space")
         self.press_on("form[data-safe] button")
 
     def instructions(self) -> None:

@@ -26,7 +26,7 @@ DESIGN_HASH = "f2038d97ef4d3b7a4bcb89d07fa5a37dd6fa73b3ad7a1c6cce8884c96568c7f5"
 ADDED_LATER = {
     "show_waveform": False, "selection": "random", "best_by": "", "listed": [], "list_name": "",
     "institution": "", "compensation": "", "retention": "", "hear_before_choosing": 0,
-    "most_plays": 0, "from_start": False, "own_questions": [],
+    "most_plays": 0, "from_start": False, "own_questions": [], "watch_machines": False,
 }  # fmt: skip
 """Settings that were added after that; a study that was frozen before is hashed without them."""
 DESIGN_IN_JSON = "39fca5cc67a24217779666305200101597c5b2c69a83f6979eeea9c164dd1d64"

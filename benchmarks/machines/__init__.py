@@ -1,0 +1,1 @@
+"""Benchmarks of what tells programs from people."""
