@@ -163,6 +163,8 @@ class TextsForm(StepForm):
 
     def _check_own_questions(self) -> None:
         """All languages of the study must ask the same."""
+        if "language" not in self.cleaned_data:
+            return  # which is refused by itself
         try:
             own_questions.joined(self._asked(self.cleaned_data))
         except ValueError as error:

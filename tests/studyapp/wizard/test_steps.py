@@ -12,7 +12,7 @@ from analysis.reading import exclusions
 from studyapp import texts
 from studyapp.models import LabelCandidate, Run, StudyDraft
 from studyapp.models.steps import all_steps
-from studyapp.studies import questionnaire
+from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS
 from studyapp.studies.services import lifecycle, protocol
 from studyapp.studies.settings import every_setting, setting
@@ -174,6 +174,30 @@ def test_gold_msi_in_the_researchers_words_and_another_loudness(
     post(researcher, texts_page, musical_training="own")
     draft.refresh_from_db()
     assert draft.answers["questions"] == {}
+
+
+def test_own_questions_are_written_as_text_and_every_language_asks_the_same(
+    researcher: Client, run: Run
+) -> None:
+    draft = begun(run)
+    texts_page = reverse("plan-step", args=[draft.pk, "texts"])
+    english, german = "age (number 18 to 99): How old?", "age (number 18 to 98): Wie alt?"
+    data = shown(researcher.get(texts_page)) | {"further": ["de"], "asked__en": english}
+    odd = researcher.post(texts_page, data | {"asked__de": "Wie alt?"})
+    assert "a question begins with NAME" in odd.content.decode()
+    other = researcher.post(texts_page, data | {"asked__de": german})
+    assert "de: age must have the name, kind, limits" in other.content.decode()
+    none = researcher.post(texts_page, data)
+    assert "the own questions are missing in de" in none.content.decode()
+    right = german.replace("98", "99")
+    post(researcher, texts_page, further=["de"], asked__en=english, asked__de=right)
+    draft.refresh_from_db()
+    study = protocol.unsaved(**settings_of(answered(draft)))
+    assert own_questions.as_text(study.own_questions, "de") == right
+    assert shown(researcher.get(texts_page))["asked__en"] == english
+    post(researcher, texts_page, asked__en="", asked__de="")
+    draft.refresh_from_db()
+    assert draft.answers["own_questions"] == []
 
 
 def test_other_methods_make_the_pairs_void_and_other_runs_the_saes(
