@@ -18,7 +18,7 @@ from pipeline.run import STAGES
 from studyapp.accounts.services.accounts import machine_login
 from studyapp.hosting.serving import ServingError, Site
 from studyapp.management.commands import demo
-from studyapp.management.commands.create_study import _gold_msi
+from studyapp.management.commands.create_study import _gold_msi, _own_questions
 from studyapp.management.run_bars import RunBars
 from studyapp.models import Project, Run, StageRecord, Study
 from studyapp.studies.questionnaire import GOLD_MSI_ITEMS, GOLD_MSI_STEPS
@@ -87,6 +87,8 @@ def test_a_study_is_made_with_every_setting(tmp_path: Path) -> None:
         (["known", "--quality", "fast_seconds=soon"], "is not NAME=VALUE"),
         (["known", "--strata", "colour"], "strata must be from"),
         (["known", "--gold-msi", "en=nowhere.txt"], "en=nowhere.txt: .*No such file"),
+        (["known", "--questions", "en=nowhere.txt"], "en=nowhere.txt: .*No such file"),
+        (["known", "--most-plays", "101"], "most_plays is 101: it must be from 0 to 100"),
         (["nothing"], "there is no run 'nothing'"),
         (["known", "--methods", "gemini"], "has no labels by gemini"),
         (["known", "--features", "99"], "99"),
@@ -277,3 +279,13 @@ def test_a_table_without_a_column_is_refused_in_a_line(tmp_path: Path) -> None:
         writer.write_table(f"exemplars/{run_directories.SAE}.parquet", table.drop(["feature"]))
     with pytest.raises(CommandError, match=r"lacks the column or feature 'feature'$"):
         call_command("import_run", str(tmp_path / "run"), "--name", "theirs")
+
+
+def test_own_questions_come_from_a_file_of_each_language(tmp_path: Path) -> None:
+    file = tmp_path / "en.txt"
+    file.write_text("age (number): How old?", encoding="utf-8-sig")
+    [question] = _own_questions([f"en={file}"])
+    assert (question["name"], question["kind"]) == ("age", "number")
+    file.write_text("How old?", encoding="utf-8")
+    with pytest.raises(CommandError, match="--questions: en, .*a question begins with NAME"):
+        _own_questions([f"en={file}"])
