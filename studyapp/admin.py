@@ -283,6 +283,23 @@ class StepRecordAdmin(ReadOnly):
     list_select_related = ("participation",)
 
 
+@admin.register(models.ProblemReport)
+class ProblemReportAdmin(ReadOnly):
+    """Technical problems that participants reported."""
+
+    list_display = ("participation", "page", "kind", "words", "reported_at")
+    list_filter = ("kind", "page")
+    list_select_related = ("participation",)
+
+
+@admin.register(models.PersonList)
+class PersonListAdmin(ReadOnly):
+    """Lists of people whom studies keep out; the people are keyed hashes."""
+
+    list_display = ("name", "project", "created_at")
+    list_select_related = ("project",)
+
+
 @admin.register(models.Response)
 class ResponseAdmin(ReadOnly):
     """Answers. They are never edited."""

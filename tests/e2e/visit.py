@@ -13,7 +13,7 @@ HEAVY = (
 ADMIN_MODELS = (
     "run", "stagerecord", "clip", "feature", "exemplar", "labelcandidate", "study", "condition",
     "stimulus", "item", "participation", "trial", "response", "event", "steprecord",
-    "recruitment", "entrytoken", "delivery",
+    "recruitment", "entrytoken", "delivery", "problemreport", "personlist",
 )  # fmt: skip
 
 

@@ -287,5 +287,5 @@ def test_own_questions_come_from_a_file_of_each_language(tmp_path: Path) -> None
     [question] = _own_questions([f"en={file}"])
     assert (question["name"], question["kind"]) == ("age", "number")
     file.write_text("How old?", encoding="utf-8")
-    with pytest.raises(CommandError, match="--questions: en, .*a question begins with NAME"):
+    with pytest.raises(CommandError, match=r"--questions: en, .*a question begins with NAME"):
         _own_questions([f"en={file}"])
