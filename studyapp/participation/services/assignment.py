@@ -98,13 +98,16 @@ def keep_place(*, participation: Participation) -> None:
 def extend_place(*, participation: Participation) -> int:
     """Restart the lease of somebody who is still there. Returns for how many seconds it lasts now.
 
-    0 if there is no place to hold: it was given to others, or the participation has ended.
+    0 if there is no place to hold: it was given to others, or the participation has ended. Without
+    progress nobody holds a place for longer than `leases.LONGEST_HOLD`.
     """
     try:
         keep_place(participation=participation)
     except PlaceLostError:
         return 0
-    leases.renew(participation=participation)
+    begun = participation.assigned_at
+    if begun is not None and clock.now() - begun < leases.LONGEST_HOLD:
+        leases.renew(participation=participation)
     return leases.seconds_left(participation)
 
 

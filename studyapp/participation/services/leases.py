@@ -16,6 +16,10 @@ from studyapp.models import Participation, Response, Study
 BEFORE_FIRST_ANSWER = timedelta(minutes=15)
 """The longest lease before the first answer, practice included; shorter where the study's is."""
 
+LONGEST_HOLD = timedelta(hours=12)
+"""How long after it was given a place can be held by activity on a page alone; answers always
+renew it."""
+
 
 def length(study: Study) -> timedelta:
     """How long a place is held without activity, once something has been answered."""

@@ -147,6 +147,10 @@ def test_a_place_is_held_for_those_who_are_there_and_no_other(client: Client) ->
     assert 'data-seconds="6' in page or 'data-seconds="5' in page
     said = client.post(f"/s/{study.slug}/stay").json()
     assert said["seconds"] > 14 * 60
+    # A script that only asks does not hold a place for days.
+    ages_ago = timezone.now() - timedelta(days=1)
+    Participation.objects.filter(pk=first.pk).update(assigned_at=ages_ago, lease_expires_at=soon)
+    assert client.post(f"/s/{study.slug}/stay").json()["seconds"] <= 60
     gone = timezone.now() - timedelta(hours=1)
     Participation.objects.filter(pk=first.pk).update(lease_expires_at=gone)
     others = [Client() for _ in study.conditions.all()]
