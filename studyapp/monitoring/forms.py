@@ -51,8 +51,10 @@ class SettingsForm(RecruitmentForm):
             "excluded_lists": "Nobody on these lists can begin",
         }
         help_texts = {
-            "person_parameter": "For SONA, survey_code; for CloudResearch, participantId. Only a "
-            "keyed hash of its value is stored, so that each person can take part only once.",
+            "person_parameter": "For SONA, survey_code; for CloudResearch, participantId; for "
+            "Mechanical Turk, workerId, with assignmentId below, and this study’s link with mturk "
+            "at its end as the external question. Only a keyed hash of its value is stored, so "
+            "that each person can take part only once.",
             "return_address": "{code} stands for the completion code, {ending} for the kind of "
             "end (complete, screened_out, no_consent …), {person} and {session} for what the "
             "link had, such as https://….sona-systems.com/webstudy_credit.aspx?experiment_id=1"
