@@ -215,8 +215,9 @@ connected their account to it can log in through it. Nobody gets an account by i
 OIDC_NAME = env.str("EARWITNESS_OIDC_NAME", default="ORCID" if "orcid.org" in OIDC_URL else "")
 """What the button is called."""
 if OIDC_URL:
-    _oidc = {name: env.str(f"EARWITNESS_OIDC_{name}", default="") for name in ("CLIENT", "SECRET")}
-    if not (all(_oidc.values()) and OIDC_NAME and urlsplit(OIDC_URL).hostname):
+    _client = env.str("EARWITNESS_OIDC_CLIENT", default="")
+    _secret = env.str("EARWITNESS_OIDC_SECRET", default="")
+    if not (_client and _secret and OIDC_NAME and urlsplit(OIDC_URL).hostname):
         raise ImproperlyConfigured(
             f"EARWITNESS_OIDC_URL is {OIDC_URL!r}: it must be an address, and needs "
             "EARWITNESS_OIDC_CLIENT, EARWITNESS_OIDC_SECRET and EARWITNESS_OIDC_NAME"
@@ -234,8 +235,8 @@ if OIDC_URL:
                 {
                     "provider_id": "oidc",
                     "name": OIDC_NAME,
-                    "client_id": _oidc["CLIENT"],
-                    "secret": _oidc["SECRET"],
+                    "client_id": _client,
+                    "secret": _secret,
                     "settings": {"server_url": OIDC_URL.rstrip("/")},
                 }
             ],
