@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -137,7 +137,8 @@ def site(*, s3: bool) -> Iterator[Site]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        with postgresql() as database, s3_server() if s3 else nullcontext({}) as store:
+        with postgresql() as database, ExitStack() as servers:
+            store = servers.enter_context(s3_server()) if s3 else {}
             made = Site(data, database, f"redis://127.0.0.1:{port}/0", store)
             made.manage("migrate", "-v0")
             try:
