@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.writers import StageWriter
+from pipeline.store.writers import Writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,8 +23,10 @@ class SharedTables:
     """
 
     directory: RunDirectory
-    writer: StageWriter | None = None
-    """The writer of the stage that is running."""
+    writer: Writer | None = None
+    """The writer of the stage or piece that is running."""
+    ready: frozenset[str] = frozenset()
+    """Files of the running stage that finished pieces of it have made."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """Values kept from one call to the next, by a key that contains all that they depend on."""
     unfinished: str = ""
@@ -73,8 +75,10 @@ class SharedTables:
         return tensors
 
     def _owns(self, relative: str) -> bool:
-        """Whether the file belongs to the running stage: each stage writes into its own folder."""
-        return self.writer is not None and relative.startswith(f"{self.writer.stage}/")
+        """Whether the file is to be made here: each stage writes into its own folder."""
+        if self.writer is None or relative in self.ready:
+            return False
+        return relative.startswith(f"{self.writer.stage}/")
 
     def _written(
         self,

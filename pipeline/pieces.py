@@ -1,4 +1,4 @@
-"""Stages whose work falls into pieces that do not read one another's results.
+"""Stages whose work falls into pieces, each made once what it needs of the others is finished.
 
 A finished piece is found again after any kill: its files lie where they belong, and its record in
 `.unfinished/STAGE/` (`pipeline.store.writers`). The stage is done when it is closed, which gathers
@@ -8,7 +8,7 @@ the byte, whoever made which piece, in whichever order and however many at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -37,6 +37,9 @@ class Pieces(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """The size of each piece, by name, in order."""
 
+    def needs(self, piece: str) -> Collection[str]:
+        """The pieces of the stage that must be finished before this one is made."""
+
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Make one piece, and call `advance` until its size is reached. May be called from
         several threads."""
@@ -54,8 +57,11 @@ def make(work: Pieces, directory: RunDirectory, *, progress: Progress) -> None:
     sizes, missing = work.sizes(), unfinished(work, directory)
     progress.start(work.stage, sum(sizes.values()), work.unit)
     progress.advance(sum(size for name, size in sizes.items() if name not in missing))
-    jobs = [partial(make_piece, work, directory, name) for name in missing]
-    run_jobs(jobs, work.at_once, progress)
+    while now := ready(work, missing):
+        jobs = [partial(make_piece, work, directory, name) for name in now]
+        run_jobs(jobs, work.at_once, progress)
+        # Not looked up again: what was made and is not to be seen is noticed when all is closed.
+        missing = {name: size for name, size in missing.items() if name not in now}
     progress.finish()
     close(work, directory, progress=progress)
 
@@ -75,6 +81,13 @@ def unfinished(work: Pieces, directory: RunDirectory) -> dict[str, int]:
         name: size
         for name, size in work.sizes().items()
         if directory.finished_piece(work.stage, name, key=key) is None
+    }
+
+
+def ready(work: Pieces, missing: Mapping[str, int]) -> dict[str, int]:
+    """Those of the missing pieces that need no other of them."""
+    return {
+        name: size for name, size in missing.items() if missing.keys().isdisjoint(work.needs(name))
     }
 
 

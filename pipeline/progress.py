@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Never, Protocol
 
 if TYPE_CHECKING:
@@ -41,6 +42,29 @@ class SilentProgress:
 
     def finish(self) -> None:
         """Do nothing."""
+
+
+class PieceSteps(SilentProgress):
+    """Reports the steps of a piece of a stage, but never more than its size; keeps the notes."""
+
+    def __init__(self, advance: Callable[[int], None], size: int) -> None:
+        self._advance, self._left = advance, size
+        self.notes: list[str] = []
+
+    def advance(self, n: int = 1) -> None:
+        """Report what still fits."""
+        steps = min(n, self._left)
+        self._left -= steps
+        if steps:
+            self._advance(steps)
+
+    def note(self, text: str) -> None:
+        """Keep the line for the end of the stage."""
+        self.notes.append(text)
+
+    def complete(self) -> None:
+        """Report the steps that are left."""
+        self.advance(self._left)
 
 
 class TqdmProgress:

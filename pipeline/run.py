@@ -39,8 +39,8 @@ STAGE_FUNCTIONS: dict[str, str] = {
     "sae": "pipeline.stages.sae.Trainings",
     "features": "pipeline.stages.features.OfSaes",
     "exemplars": "pipeline.stages.exemplars.run",
-    "labels": "pipeline.stages.labels.run",
-    "scores": "pipeline.stages.scores.run",
+    "labels": "pipeline.stages.labels.OfMethods",
+    "scores": "pipeline.stages.scores.OfScorers",
 }
 STAGES: tuple[str, ...] = tuple(STAGE_FUNCTIONS)
 ADOPTION = "pipeline.stages.adoption.run"
@@ -154,6 +154,10 @@ class OpenStage:
         """Name and size of the pieces that are not finished."""
         return pieces.unfinished(self._work, self._directory)
 
+    def ready(self, missing: Mapping[str, int]) -> dict[str, int]:
+        """Those of the pieces that are not finished which need no other of them."""
+        return pieces.ready(self._work, missing)
+
     def make(self, piece: str, advance: Advance) -> None:
         """Make one piece, unless it or the stage is finished. Raises `BusyError` if somebody works
         on the run who does not only make pieces, `PipelineError` if an earlier stage was discarded.
@@ -213,10 +217,7 @@ def _make(
     progress: Progress,
     again: bool = False,
 ) -> None:
-    """Run a stage; with `again`, make pieces again for which something was missing.
-
-    Raises `PipelineError` if the stage returns a reason why it is not done yet.
-    """
+    """Run a stage; with `again`, make pieces again for which something was missing."""
     found = _carrying_out(config, stage)
     if isinstance(found, type):
         work = found(config, directory)
@@ -225,9 +226,7 @@ def _make(
         with torch_threads(config.machine):
             pieces.make(work, directory, progress=progress)
         return
-    why_unfinished: str | None = found(config, directory, progress=progress)
-    if why_unfinished:
-        raise PipelineError(why_unfinished)
+    found(config, directory, progress=progress)
 
 
 def forget(out: RunPlace, stage: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ the scorer `reading` evaluates labels by that on tracks that were not used to ma
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from pipeline.config import RunConfig
@@ -27,6 +27,9 @@ class Labeler(ABC):
 
     takes_variant: ClassVar[bool] = False
     """Whether the method can be named `METHOD@VARIANT`; each variant is a separate method."""
+    one_piece: ClassVar[bool] = False
+    """Whether one process labels all SAEs, by all variants: so for a service that is paid, because
+    the budget is checked once, against what all of them need and what the ledger says."""
 
     def __init__(self, variant: str = "") -> None:
         self.variant = variant
@@ -45,6 +48,11 @@ class Labeler(ABC):
     def sources(self, config: RunConfig) -> tuple[str, ...]:
         """The methods whose labels this one uses; they are run first."""
         return ()
+
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """What is computed once for all SAEs of the run: the table's or file's name, and what
+        makes it. Each is a piece of the stage, which others wait for."""
+        return {}
 
     def prepare(self, context: SaeContext) -> None:  # noqa: B027 - most need nothing
         """Compute what is slow or shared by all SAEs of the run, reporting progress."""

@@ -23,7 +23,7 @@ leaves fewer than `FEWEST`, the rejected phrases are appended to the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,9 +71,9 @@ class Scores:
 class Descriptors(Labeler):
     """Labels features by the signal descriptors of their exemplars."""
 
-    def prepare(self, context: SaeContext) -> None:
-        """Measure the descriptors of all usable tracks."""
-        measured(context)
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """The descriptors of all usable tracks."""
+        return {"descriptors": measured}
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]

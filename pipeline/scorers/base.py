@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 from pipeline.config import RunConfig
 from pipeline.context import SaeContext
@@ -32,6 +33,14 @@ class Scorer(ABC):
         """Fingerprint of the model that scores all methods' labels alike (column `heard_by`); empty
         where each method's own detector is used."""
         return ""
+
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """What is computed once for all SAEs and methods of the run, as for labelers."""
+        return {}
+
+    uses_texts: ClassVar[bool] = False
+    """Whether it compares texts by CLAP: then all texts of the run are embedded first, together,
+    since an embedding's last digits depend on the texts that are embedded with it."""
 
     @abstractmethod
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:

@@ -9,7 +9,7 @@ kinds, so that similarity to the whole track cannot help; Student's interval ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +42,17 @@ class Pieces:
 class Localisation(ClapScorer):
     """AUROC of CLAP's similarity among the pieces of a track."""
 
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """CLAP's embeddings of the pieces of all test tracks."""
+        return {"clap-pieces": _pieces_of_tracks}
+
     def score(self, context: SaeContext, method: str) -> Iterator[ScoreRecord]:
         """One record for each label of `method`; see the module."""
         found = labelled(context, method)
         if found is None:
             return
         # 1) Embeddings [test track, piece, width], and which pieces fire.
-        sounds = piece_embeddings(context, context.config.scores.window_seconds)
+        sounds = _pieces_of_tracks(context)
         pieces = pieces_of(context, sounds.shape[1])
         for feature, own in by_feature(found.labels).items():
             graded = pieces[feature]
@@ -74,6 +78,10 @@ def areas_within(texts: Floats32, sounds: Floats32, graded: Pieces) -> Floats:
         ],
         axis=1,
     )
+
+
+def _pieces_of_tracks(context: SaeContext) -> Floats32:
+    return piece_embeddings(context, context.config.scores.window_seconds)
 
 
 def pieces_of(context: SaeContext, count: int) -> dict[str, Pieces]:

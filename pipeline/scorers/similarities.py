@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,12 @@ RIVALS = 200
 
 class ClapScorer(Scorer):
     """A scorer that uses CLAP, the same model for every method."""
+
+    uses_texts: ClassVar[bool] = True
+
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """CLAP's embeddings of all usable tracks."""
+        return {"clap-tracks": track_embeddings}
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """CLAP's files."""

@@ -14,7 +14,7 @@ whoever needs activations computes them (`pipeline.subjects.online`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from threading import Lock
@@ -75,6 +75,10 @@ class Shards:
         if self._config.machine.online:
             return {}
         return {name: len(tracks) for name, tracks in self._plan["shards"].items()}
+
+    def needs(self, piece: str) -> Collection[str]:
+        """None of the others."""
+        return ()
 
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Write one file per hookpoint; none if no track of the shard has activations."""

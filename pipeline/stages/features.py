@@ -10,7 +10,7 @@ them; elsewhere those of the kept ones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from pipeline.config import RunConfig
@@ -47,6 +47,10 @@ class OfSaes:
         """The number of tracks that each piece encodes, for all its SAEs."""
         tracks = len(usable_tracks(self._directory))
         return {piece: tracks * len(saes) for piece, saes in self._groups.items()}
+
+    def needs(self, piece: str) -> Collection[str]:
+        """None of the others."""
+        return ()
 
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Summarise activations, filter latents and list neighbours of the SAEs of one piece."""

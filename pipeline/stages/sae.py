@@ -9,7 +9,7 @@ last snapshot (`pipeline.sae.snapshots`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from itertools import groupby
@@ -59,6 +59,10 @@ class Trainings:
     def sizes(self) -> Mapping[str, int]:
         """The number of steps of each training, over all its SAEs."""
         return {name: self._config.sae.steps * len(group) for name, group in self._groups.items()}
+
+    def needs(self, piece: str) -> Collection[str]:
+        """None of the others."""
+        return ()
 
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Train, evaluate and store the SAEs of one piece."""

@@ -3,42 +3,193 @@
 Input: `labels/`, `features/`, `corpus.parquet`. Parameters: `[scores]`. Output per SAE and scorer:
 `scores/NAME/SCORER.parquet`, one method after another; also CLAP's embeddings, if a scorer uses
 them. A label that cannot be scored has a row of status `failed` and is counted.
+
+A piece of the stage is what scorers compute once per run, or the scores of one method's labels of
+one SAE by one scorer, which wait in the scratch space until the stage is closed.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from pipeline import pieces
 from pipeline.cache import SharedTables
 from pipeline.config import RunConfig
 from pipeline.context import SaeContext, open_context
-from pipeline.progress import Progress
+from pipeline.corpus.tracks import usable_tracks
+from pipeline.errors import PipelineError
+from pipeline.parallel import Advance
+from pipeline.progress import PieceSteps, Progress
 from pipeline.scorers import scorer
 from pipeline.scorers.base import Scorer
 from pipeline.store.run_directory import RunDirectory
-from pipeline.store.tables import ScoreRecord, table_of
+from pipeline.store.tables import FeatureRecord, ScoreRecord, records_from, table_of
+from pipeline.store.writers import Piece, PieceWriter, StageWriter
+
+SHARED, TEXTS = "shared.", "texts"
+"""How the names of pieces begin that are computed once per run; the piece of texts' embeddings."""
+MODEL = ("clap", "clap stamp")
+"""The loaded CLAP, and its fingerprint, among the values that are kept."""
 
 
 def run(config: RunConfig, directory: RunDirectory, *, progress: Progress) -> None:
     """Score the labels of every SAE and method with every scorer of the config."""
-    scorers = {name: scorer(name) for name in config.scores.scorers}
-    with directory.writer("scores") as writer:
-        tables = SharedTables(directory, writer)
-        for sae in directory.sae_names():
-            context = open_context(config, directory, sae, progress=progress, tables=tables)
+    pieces.make(OfScorers(config, directory), directory, progress=progress)
+
+
+class Graded(NamedTuple):
+    """Whose labels a piece scores, and how."""
+
+    sae: str
+    scorer: str
+    method: str
+
+
+class OfScorers:
+    """The work of the stage, see `pipeline.pieces.Pieces`."""
+
+    stage = "scores"
+    made_from: tuple[str, ...] = ("corpus", "activations", "sae", "features", "exemplars", "labels")
+    unit = "feature"
+    at_once = 1  # Each piece uses all of `machine.workers` for its tracks.
+
+    def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
+        self._config, self._directory = config, directory
+        self._scorers = {name: scorer(name) for name in config.scores.scorers}
+        self._saes = directory.sae_names()
+        self._graded = {
+            ".".join(graded): graded
+            for sae in self._saes
+            for name in self._scorers
+            for method in config.labels.methods
+            for graded in [Graded(sae, name, method)]
+        }
+        self._memo: dict[Any, Any] = {}
+        """What this process keeps from one piece to the next."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """The number of tracks of what is computed once, of features of the others."""
+        shared = {f"{SHARED}{name}": self._tracks for name in self._shared}
+        if any(one.uses_texts for one in self._scorers.values()):
+            shared[f"{SHARED}{TEXTS}"] = 1
+        return shared | {piece: self._kept[of.sae] for piece, of in self._graded.items()}
+
+    def needs(self, piece: str) -> Collection[str]:
+        """What the piece's scorer computes once per run."""
+        if piece not in self._graded:
+            return ()
+        grading = self._scorers[self._graded[piece].scorer]
+        names = [*grading.shared(), *([TEXTS] if grading.uses_texts else [])]
+        return {f"{SHARED}{name}" for name in names}
+
+    def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
+        """Compute what is shared, or the scores of one method's labels."""
+        steps = PieceSteps(advance, self.sizes()[piece])
+        if piece in self._graded:
+            self._score(piece, writer, steps)
+        else:
+            self._compute(piece.removeprefix(SHARED), writer, steps)
+        steps.complete()
+
+    def is_whole(self, piece: Piece) -> bool:
+        """Always: scores lack nothing."""
+        return True
+
+    def close(self, pieces: Sequence[Piece], writer: StageWriter, progress: Progress) -> None:
+        """Write the tables, one method after another, and their counts."""
+        scratch = self._directory.scratch(self.stage)
+        for sae in self._saes:
             writer.summary[sae] = {}
-            for name, grading in scorers.items():
+            for name in self._scorers:
                 graded = {
-                    method: score_labels(context, method, name, grading)
-                    for method in config.labels.methods
+                    method: records_from(
+                        ScoreRecord, scratch.table(".".join(Graded(sae, name, method)))
+                    )
+                    for method in self._config.labels.methods
                 }
                 rows = [row for records in graded.values() for row in records]
                 writer.write_table(f"scores/{sae}/{name}.parquet", table_of(ScoreRecord, rows))
                 writer.summary[sae][name] = {
                     method: counted(records) for method, records in graded.items()
                 }
+
+    def _compute(self, name: str, writer: PieceWriter, steps: PieceSteps) -> None:
+        """Compute what is shared, from nothing that was kept but the loaded model."""
+        model = {key: self._memo[key] for key in MODEL if key in self._memo}
+        tables = SharedTables(self._directory, writer, memo=model)
+        make = self._embed_texts if name == TEXTS else self._shared[name]
+        make(self._context(self._saes[0], tables, steps))
+        self._memo |= {key: tables.memo[key] for key in MODEL if key in tables.memo}
+
+    def _score(self, piece: str, writer: PieceWriter, steps: PieceSteps) -> None:
+        of = self._graded[piece]
+        grading = self._scorers[of.scorer]
+        if grading.uses_texts and "clap texts" not in self._memo:
+            self._memo["clap texts"] = self._embedded()
+        tables = SharedTables(self._directory, writer, self._made_for(piece), self._memo)
+        context = self._context(of.sae, tables, steps)
+        rows = score_labels(context, of.method, of.scorer, grading)
+        scratch = self._directory.scratch(self.stage)
+        scratch.save_table(piece, table_of(ScoreRecord, rows))
+
+    def _made_for(self, piece: str) -> frozenset[str]:
+        """The files that are computed once, which this piece reads."""
+        key, files = pieces.key_of(self, self._directory), set[str]()
+        for name in self.needs(piece):
+            found = self._directory.finished_piece(self.stage, name, key=key)
+            files |= set(found.files) if found is not None else set()
+        return frozenset(files)
+
+    def _embed_texts(self, context: SaeContext) -> None:
+        """Embed the distinct texts of all labels of the run, sorted."""
+        from pipeline.clap.store import text_embeddings
+
+        texts: set[str] = set()
+        for sae in self._saes:
+            here = self._context(sae, context.tables, context.progress)
+            for method in self._config.labels.methods:
+                texts |= {label.text for label in here.labels(method) if label.status == "ok"}
+        names = sorted(texts)
+        rows = text_embeddings(context, names) if names else np.zeros((0, 0), dtype=np.float32)
+        listed = np.frombuffer(json.dumps(names).encode(), dtype=np.uint8)
+        scratch = self._directory.scratch(self.stage)
+        scratch.save(TEXTS, {"embeddings": rows, "names": listed}, {})
+
+    def _embedded(self) -> dict[str, Any]:
+        """The embedding of each text of the run."""
+        found = self._directory.scratch(self.stage).load(TEXTS)
+        if found is None:
+            raise PipelineError("stage scores: the embeddings of texts that were made are gone")
+        names = json.loads(found[0]["names"].tobytes())
+        return dict(zip(names, found[0]["embeddings"], strict=True))
+
+    def _context(self, sae: str, tables: SharedTables, progress: Progress) -> SaeContext:
+        return open_context(self._config, self._directory, sae, progress=progress, tables=tables)
+
+    @cached_property
+    def _shared(self) -> dict[str, Callable[[SaeContext], object]]:
+        own = self._scorers.values()
+        return {name: make for grading in own for name, make in grading.shared().items()}
+
+    @cached_property
+    def _tracks(self) -> int:
+        return len(usable_tracks(self._directory))
+
+    @cached_property
+    def _kept(self) -> dict[str, int]:
+        """The number of kept features of each SAE."""
+        tables = {s: self._directory.read_table(f"features/{s}.parquet") for s in self._saes}
+        return {
+            sae: sum(row.kept for row in records_from(FeatureRecord, table))
+            for sae, table in tables.items()
+        }
 
 
 def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -> list[ScoreRecord]:
@@ -52,7 +203,7 @@ def score_labels(context: SaeContext, method: str, name: str, grading: Scorer) -
     return rows
 
 
-def counted(records: list[ScoreRecord]) -> dict[str, Any]:
+def counted(records: Sequence[ScoreRecord]) -> dict[str, Any]:
     """Counts for the manifest: labels, labels without a score, median score of rank-1 labels."""
     best = [row.score for row in records if row.rank == 1 and row.score is not None]
     return {

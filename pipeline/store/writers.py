@@ -109,6 +109,12 @@ class Writer(ABC):
         self._store.send(relative, self._files[relative])
         return final
 
+    def keep(self, relative: str) -> Path:
+        """Record a file that already exists, complete, as one of those written here."""
+        path = self._store.target(relative)
+        self._files[relative] = sha256_of(path)
+        return path
+
     def write_bytes(self, relative: str, data: bytes) -> Path:
         """Write `data` unchanged."""
 
@@ -191,12 +197,6 @@ class StageWriter(Writer):
         super().__init__(directory, stage)
         self.summary: dict[str, Any] = {}
         self._pieces: Sequence[Piece] = ()
-
-    def keep(self, relative: str) -> Path:
-        """Record a file that already exists, complete, as one of this stage's files."""
-        path = self._store.target(relative)
-        self._files[relative] = sha256_of(path)
-        return path
 
     def take(self, pieces: Sequence[Piece]) -> None:
         """Record the files of all pieces of the stage, which were hashed as they were written."""
@@ -305,6 +305,26 @@ class Scratch:
     def drop(self, piece: str) -> None:
         """Remove the record of a piece, which is then made again."""
         self._files.remove(record_path(self._stage, piece))
+
+    def save_table(self, name: str, table: pa.Table) -> None:
+        """Replace the table `name`, which is part of no stage's files."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        stream = pa.BufferOutputStream()
+        pq.write_table(table, stream)
+        self._files.replace(f"{self._folder}/{name}.parquet", stream.getvalue().to_pybytes())
+
+    def table(self, name: str) -> pa.Table:
+        """The table `name`; raises `PipelineError` if there is none that can be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        relative = f"{self._folder}/{name}.parquet"
+        try:
+            return pq.read_table(pa.BufferReader(self._files.read(relative) or b""))
+        except pa.ArrowException as error:
+            raise PipelineError(f"{self._files}/{relative} is not a table: {error}") from error
 
     def save_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep what was computed once for all pieces of the stage."""

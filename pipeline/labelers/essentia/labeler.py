@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -99,9 +99,9 @@ class Essentia(Labeler):
             )
         metadata.heads(config.essentia)
 
-    def prepare(self, context: SaeContext) -> None:
-        """Compute the tags of all usable tracks."""
-        tags_of(context)
+    def shared(self) -> Mapping[str, Callable[[SaeContext], object]]:
+        """The tags of all usable tracks."""
+        return {"essentia": tags_of}
 
     def label(
         self, context: SaeContext, features: Sequence[FeatureRecord]

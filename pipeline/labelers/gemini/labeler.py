@@ -41,6 +41,7 @@ class Gemini(Labeler):
     """Labels features by asking Gemini."""
 
     takes_variant: ClassVar[bool] = True
+    one_piece: ClassVar[bool] = True
 
     def outside(self, config: RunConfig) -> Mapping[str, str]:
         """Fingerprint of the prompt and the schema."""

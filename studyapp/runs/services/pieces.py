@@ -77,9 +77,10 @@ def _divide(
     record.total, record.done = total, total - sum(missing.values())
     record.started_at = record.heartbeat_at = timezone.now()
     record.unit = stage.unit[:30]
-    record.note = f"{len(missing)} pieces for all workers of the queue {lease.job.queue}"
+    now = stage.ready(missing)
+    record.note = f"{len(now)} pieces for all workers of the queue {lease.job.queue}"
     record.save(update_fields=["total", "done", "unit", "started_at", "heartbeat_at", "note"])
-    jobs.divide(lease, kind=KIND, pieces=_named(record, missing))
+    jobs.divide(lease, kind=KIND, pieces=_named(record, now))
 
 
 def _named(record: StageRecord, pieces: dict[str, int]) -> list[str]:

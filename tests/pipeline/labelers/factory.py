@@ -105,7 +105,7 @@ def make_run(folder: Path, **sections: Any) -> tuple[RunConfig, RunDirectory]:
         }
     )
     directory = RunDirectory(folder / "run")
-    directory.begin({"config": config.to_dict()})
+    directory.begin({"config": config.to_dict(), "key": "0" * 64})
     activations = _activations(tracks)
     with directory.writer("corpus") as writer:
         writer.write_table("corpus.parquet", table_of(TrackRecord, tracks))

@@ -16,7 +16,12 @@ from pipeline.store.run_directory import RunDirectory
 from studyapp.jobs.tasks import work_on
 from studyapp.models import Job, Run
 from studyapp.runs.services import lifecycle
-from tests.pipeline.conftest import corpus_folder, small_config, subject_folder  # noqa: F401
+from tests.pipeline.conftest import (  # noqa: F401
+    corpus_folder,
+    finished_run,
+    small_config,
+    subject_folder,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +111,33 @@ def test_a_stopped_run_stops_its_pieces(run: Run) -> None:
     assert set(Job.objects.values_list("state", flat=True)) == {"stopped"}
     work_on("cpu")
     assert not RunDirectory(settings.DATA / run.directory).is_done("activations")
+
+
+def test_what_is_computed_once_per_run_comes_before_what_reads_it(
+    small_config: dict[str, Any],  # noqa: F811 - the fixture
+    finished_run: Path,  # noqa: F811
+    tmp_path: Path,
+    notified: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("studyapp.runs.services.executor.index_run", _index)
+    monkeypatch.setattr("pipeline.run.STAGES", STAGES[:6])
+    run = lifecycle.create_run(name="labels", config=small_config, created_by=None)
+    lifecycle.queue_run(run=run)
+    shutil.copytree(finished_run, settings.DATA / run.directory)
+    run.stages.exclude(stage="labels").update(state="done")
+    made = []
+    while Job.objects.filter(state__in=Job.UNFINISHED).exists():
+        before = set(Job.objects.values_list("piece", flat=True))
+        work_on("cpu")
+        made.append(sorted(set(Job.objects.values_list("piece", flat=True)) - before))
+    run.refresh_from_db()
+    assert (run.state, run.error) == (Run.State.DONE, "")
+    saes = sorted(RunDirectory(finished_run).sae_names())
+    assert [wave for wave in made if wave] == [
+        [*(f"labels/{sae}.corpus-tags" for sae in saes), "labels/shared.descriptors"],
+        [f"labels/{sae}.descriptors" for sae in saes],
+    ]
+    alone = shutil.copytree(finished_run, tmp_path / "alone")
+    execute_stage(config_from_dict(run.config), alone, "labels", progress=SilentProgress())
+    assert files(settings.DATA / run.directory) == files(alone)
