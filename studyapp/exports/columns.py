@@ -15,7 +15,7 @@ from studyapp.exports import flags, machines
 from studyapp.exports.cells import cell, pseudonym, spreadsheet_safe, time_cell
 from studyapp.exports.machines import Watched
 from studyapp.exports.selectors import ResponseRow, StimulusRow, TrialRow
-from studyapp.models import Event, LabelCandidate, Participation, Study, Trial
+from studyapp.models import Event, LabelCandidate, Participation, Response, Study, Trial
 from studyapp.models.participation import CONFIDENCE
 from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.participation.services import browsers
@@ -26,6 +26,7 @@ Row = TypeVar("Row", contravariant=True)
 
 CONFIDENCE_LEVELS = tuple(f"{value} {wording}" for value, wording in CONFIDENCE)
 STATUS_LEVELS = tuple(s for s in Participation.Status.values if s != "withdrawn")
+ROLES = ("exemplar", "synthesised", "plain", "steered", "random", "prompt", "intruder")
 POSITIONS = tuple(map(str, range(1, OPTIONS + 1)))
 
 
@@ -90,7 +91,7 @@ def _writer(column: Column[Row]) -> Callable[[Row], Any]:
 
 def _clip(n: int) -> Column[TrialRow]:
     return Column(f"clip_{n}", "text", f"SHA-256 of the audio file that was played as clip {n}.",
-                  lambda r: r.item.clips[n - 1])  # fmt: skip
+                  lambda r: r.sounds[n - 1].clip if n <= len(r.sounds) else None)  # fmt: skip
 
 
 def _shown(name: str, key: str, type_: str, meaning: str) -> list[Column[TrialRow]]:
@@ -98,24 +99,29 @@ def _shown(name: str, key: str, type_: str, meaning: str) -> list[Column[TrialRo
     return [Column(f"{name}_{n}", type_, meaning.format(n=n), _option(key, n)) for n in range(1, 6)]
 
 
+def _of_heard(row: ResponseRow, total: str, n: int) -> int | None:
+    """A total of clip n; None if the trial had no such clip."""
+    return getattr(row.listening, total)[n] if n <= len(row.sounds) else None
+
+
 def _plays(n: int) -> Column[ResponseRow]:
     return Column(f"plays_{n}", "integer", f"How often clip {n} was started.",
-                  lambda r: r.listening.plays[n])  # fmt: skip
+                  lambda r: _of_heard(r, "plays", n))  # fmt: skip
 
 
 def _heard(n: int) -> Column[ResponseRow]:
     return Column(f"heard_ms_{n}", "integer",
                   f"Sound of clip {n} that was played, repetitions included.",
-                  lambda r: r.listening.heard_ms[n], unit="ms")  # fmt: skip
+                  lambda r: _of_heard(r, "heard_ms", n), unit="ms")  # fmt: skip
 
 
 def _option(key: str, number: int) -> Callable[[TrialRow], Any]:
-    return lambda row: row.options[number - 1][key]
+    return lambda row: row.options[number - 1][key] if row.options else None
 
 
-def _chosen(row: ResponseRow) -> dict[str, Any]:
-    option: dict[str, Any] = row.options[row.response.choice - 1]
-    return option
+def _chosen(row: ResponseRow, key: str) -> Any:
+    choice = row.response.choice
+    return row.options[choice - 1][key] if row.options and choice is not None else None
 
 
 def _target(row: TrialRow) -> int | None:
@@ -174,11 +180,12 @@ ANSWER: list[Column[ResponseRow]] = [
     Column("chosen_position", "integer", "Position of the option that was chosen.",
            lambda r: r.response.choice, levels=POSITIONS),
     Column("chosen_label", "text", "Text of the option that was chosen.",
-           lambda r: _chosen(r)["text"]),
+           lambda r: _chosen(r, "text")),
     Column("chosen_rank", "integer",
            "The method's own rank of the chosen label; empty for another feature's label.",
-           lambda r: _chosen(r)["rank"]),
-    Column("confidence", "integer", "How confident the participant is that the name fits.",
+           lambda r: _chosen(r, "rank")),
+    Column("confidence", "integer", "How confident the participant is that the name fits, or "
+           "of the sound chosen.",
            lambda r: r.response.confidence, levels=CONFIDENCE_LEVELS),
     Column("free_text", "text", "A name of the participant's own; optional.",
            lambda r: r.response.free_text),
@@ -203,33 +210,77 @@ def _trial_type(row: TrialRow) -> str:
     return row.study.kind.trial_type
 
 
-def _role(row: TrialRow) -> str:
-    return "exemplar" if row.item.feature else "synthesised"
+def _of_sound(name: str, n: int) -> Callable[[TrialRow], Any]:
+    return lambda row: getattr(row.sounds[n - 1], name) if n <= len(row.sounds) else None
 
 
 def _clip_role(n: int) -> Column[TrialRow]:
     return Column(f"clip_role_{n}", "text",
-                  f"What clip {n} was: the feature's exemplar, or made by code (practice, catch).",
-                  _role, levels=("exemplar", "synthesised"))  # fmt: skip
+                  f"What clip {n} was: the feature's exemplar, or made by code (practice, catch). "
+                  "Of a pair: generated without steering, with the feature steered, with a "
+                  "control in its place, or from a prompt with the label. An intruder is an "
+                  "exemplar of another feature.",
+                  _of_sound("role", n), levels=ROLES)  # fmt: skip
+
+
+def _strength(row: TrialRow) -> float | None:
+    return max((one.strength for one in row.sounds if one.strength is not None), default=None)
+
+
+def _answer(row: TrialRow) -> str | None:
+    """Of a response or, in `trials.csv`, of a trial that may have none."""
+    given = row.response if isinstance(row, ResponseRow) else getattr(row.trial, "response", None)
+    return given.answer if given else None
+
+
+def _all_sounds(name: str, type_: str, meaning: str, key: str) -> list[Column[TrialRow]]:
+    return [Column(f"{name}_{n}", type_, meaning.format(n=n), _of_sound(key, n)) for n in (1, 2, 3)]
 
 
 KIND: list[Column[TrialRow]] = [
     Column("simulated", "boolean", "Whether a simulated listener answered, not a person.",
            lambda r: r.participation.simulated, levels=("true", "false")),
     Column("trial_type", "text",
-           "What was to be done: choose a label of the method's (label), or find the feature's "
-           "label among others' (identification).", _trial_type,
+           "What was to be done: choose a label of the method's (label), find the feature's "
+           "label among others' (identification), say which of two sounds has more of a label "
+           "(pair), or which of five is of another feature (intruder).", _trial_type,
            levels=tuple(kind.trial_type for kind in TRIAL_KINDS.values())),
-    Column("prompt", "text", "What was asked of the listener, where it varies; else empty.",
-           lambda r: None),
+    Column("prompt", "text", "What was asked of the listener, where it varies; else empty. Of a "
+           "pair: the label.", lambda r: r.item.prompt or None),
     *[_clip_role(n) for n in (1, 2, 3)],
-    Column("strength", "number", "Strength of the steering of what was played; empty without any.",
-           lambda r: None),
+    Column("strength", "number", "Strength of the steering of what was played; empty without any. "
+           "Of a pair: the larger of the two.", _strength),
 ]  # fmt: skip
 """The kind of trial and of listener; last, so that the other columns keep their positions."""
 
+STEERED: list[Column[TrialRow]] = [
+    *_all_sounds("clip_strength", "number", "Of a pair: the dose α of clip {n}, 0 for one without "
+                 "steering.", "strength"),
+    *_all_sounds("clip_intervention", "text", "Of a pair: what was done to generate clip {n}, a "
+                 "name of the pipeline's interventions; empty for one without steering.",
+                 "intervention"),
+    Column("steering_seed", "integer", "Of a pair: the seed that both clips were generated with.",
+           lambda r: r.item.seed),
+    Column("answer", "text",
+           "Whether something was chosen, or that nothing fits, or that there is no difference; "
+           "empty without an answer.", _answer, levels=tuple(Response.Answer.values)),
+]  # fmt: skip
+"""What later kinds of trial have; after all others, so that those keep their positions."""
+
+FURTHER: list[Column[TrialRow]] = [
+    *[_clip(n) for n in (4, 5)],
+    *[_clip_role(n) for n in (4, 5)],
+]
+FURTHER_HEARD: list[Column[ResponseRow]] = [
+    *[_plays(n) for n in (4, 5)],
+    *[_heard(n) for n in (4, 5)],
+]
+"""Of trials with more than three sounds."""
+
 RESPONSES: File[ResponseRow] = File(
-    "responses.csv", "one response", [*IDENTITY, *SHOWN, *ANSWER, *KIND]
+    "responses.csv",
+    "one response",
+    [*IDENTITY, *SHOWN, *ANSWER, *KIND, *STEERED, *FURTHER, *FURTHER_HEARD],
 )
 
 TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered or not", [
@@ -238,7 +289,7 @@ TRIALS: File[TrialRow] = File("trials.csv", "one trial that was drawn, answered 
            lambda r: r.trial.shown_at),
     Column("answered", "boolean", "Whether there is a response.",
            lambda r: hasattr(r.trial, "response"), levels=("true", "false")),
-    *KIND,
+    *KIND, *STEERED, *FURTHER,
 ])  # fmt: skip
 
 
@@ -442,7 +493,7 @@ EVENTS: File[Event] = File("events.csv", "one event on a participant's page", [
            lambda e: e.trial.number if e.trial else None),
     Column("type", "text", "What happened.", lambda e: e.type, levels=tuple(Event.Type.values)),
     Column("clip", "integer", "Which clip it concerns.", lambda e: e.clip,
-           levels=("1", "2", "3")),
+           levels=POSITIONS),
     Column("at_ms", "integer", "Since the page was opened, by the page's clock.",
            lambda e: e.at_ms, unit="ms"),
     Column("value", "integer",
@@ -458,13 +509,13 @@ STIMULI: File[StimulusRow] = File("stimuli.csv", "one stimulus of one feature", 
     Column("clip", "text", "SHA-256 of the audio file that is played.",
            lambda r: r.stimulus.sha256),
     Column("run", "text", "Identifier of the pipeline run.",
-           lambda r: r.exemplar.feature.run.identifier),
+           lambda r: r.feature.run.identifier),
     Column("feature", "text", "The feature that it stands for.",
-           lambda r: r.exemplar.feature.identifier),
-    Column("track", "text", "The corpus's track from which it was cut.",
-           lambda r: r.exemplar.clip.track),
+           lambda r: r.feature.identifier),
+    Column("track", "text", "The corpus's track from which it was cut; empty if it was generated.",
+           lambda r: r.exemplar.clip.track if r.exemplar else None),
     Column("exemplar_rank", "integer", "1 is the feature's strongest exemplar.",
-           lambda r: r.exemplar.rank),
+           lambda r: r.exemplar.rank if r.exemplar else None),
     Column("seconds", "number", "Length.", lambda r: r.stimulus.seconds, unit="s"),
     Column("loudness", "number", "Integrated loudness of the stored audio, ITU-R BS.1770.",
            lambda r: r.stimulus.loudness_lufs, unit="LUFS"),

@@ -37,7 +37,8 @@ class Facts:
     """What the flags of a participation use from one of its answers."""
 
     kind: str
-    position: int
+    position: int | None
+    """None if nothing was chosen."""
     confidence: int
     flags: tuple[str, ...]
 
@@ -49,7 +50,7 @@ def answer_flags(row: ResponseRow) -> list[str]:
     fast = least + row.study.quality_rules["fast_seconds"] * 1000
     found = {
         "audio_error": row.listening.errors > 0,
-        "not_heard_to_the_end": not row.listening.ended >= set(row.item.numbers),
+        "not_heard_to_the_end": not row.listening.ended >= set(row.study.kind.numbers),
         "under_clip_length": ms < least,
         "fast": least <= ms < fast,
         "failed_catch": kind == "catch" and not row.chose_target,

@@ -16,6 +16,7 @@ from studyapp.core.batches import batched
 from studyapp.models import (
     Event,
     Exemplar,
+    Feature,
     Item,
     LabelCandidate,
     Participation,
@@ -26,11 +27,24 @@ from studyapp.models import (
     Trial,
 )
 from studyapp.models.studies import STIMULI
+from studyapp.models.trial_kinds import in_order
 from studyapp.participation.selectors.trials import START_MS
 from studyapp.studies.selectors.studies import main_items
 
 CHUNK = 1000
+NOTHING = -1
+"""In place of an index, for an answer that chose nothing."""
 NOT_WITHDRAWN = ~Q(status=Participation.Status.WITHDRAWN)
+
+
+class Sound(NamedTuple):
+    """One sound of an item."""
+
+    clip: str
+    role: str
+    strength: float | None
+    """α; None where nothing is steered."""
+    intervention: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,31 +56,29 @@ class ItemFacts:
     sae: str
     hookpoint: str
     feature: str
-    clips: tuple[str, ...]
+    sounds: tuple[Sound, ...]
+    """In the stored order, as are the options."""
     options: list[dict[str, Any]]
-    """In the method's order."""
     method: str
     """Empty for practice and catch items, which belong to no condition."""
     seconds: float
     """Total length of the sounds."""
     target: int | None
-    """Index in `options` of the correct answer, if there is one."""
-
-    @property
-    def numbers(self) -> range:
-        """The numbers of its sounds, from 1."""
-        return range(1, len(self.clips) + 1)
+    """Index in `options`, or in `sounds` where one is chosen, of the correct answer, if any."""
+    prompt: str
+    seed: int | None
+    """Of a pair: what both sounds were generated with."""
 
 
 @dataclass(slots=True)
 class Listening:
     """Totals over the events of one trial."""
 
-    plays: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
-    starts: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    plays: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    starts: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     """How many of the plays began at the sound's start."""
     seeks: int = 0
-    heard_ms: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0, 3: 0})
+    heard_ms: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     hidden_ms: int = 0
     ended: set[int] = field(default_factory=set)
     """Clips that were played to the end."""
@@ -85,11 +97,11 @@ TRIAL_COLUMNS = (
     "trial__option_order", "trial__shown_at",
 )  # fmt: skip
 """The fields of `ShownTrial`, read from a response."""
-ANSWER_COLUMNS = ("choice", "confidence", "free_text", "response_ms", "answered_at")
+ANSWER_COLUMNS = ("answer", "choice", "confidence", "free_text", "response_ms", "answered_at")
 """The fields of `Answer`."""
 FIRST_COLUMNS = (
     "trial__repeat_of__number", "trial__repeat_of__option_order",
-    "trial__repeat_of__response__choice",
+    "trial__repeat_of__response__answer", "trial__repeat_of__response__choice",
 )  # fmt: skip
 """For a repeat: fields of the repeated trial and its answer."""
 
@@ -109,7 +121,8 @@ class ShownTrial(NamedTuple):
 class Answer(NamedTuple):
     """A response as an export reads it."""
 
-    choice: int
+    answer: str
+    choice: int | None
     confidence: int
     free_text: str
     response_ms: int
@@ -118,13 +131,15 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial with its participation and item; options in the order shown."""
+    """A trial with its participation and item; sounds and options in the order shown."""
 
     study: Study
     trial: Trial | ShownTrial
     participation: Participation
     item: ItemFacts
+    sounds: list[Sound]
     options: list[dict[str, Any]]
+    """Empty where a sound is chosen."""
     repeat_of: int | None
 
 
@@ -139,9 +154,8 @@ class ResponseRow(TrialRow):
 
     @property
     def chosen_index(self) -> int:
-        """Index of the chosen option in the item's order."""
-        index: int = self.trial.option_order[self.response.choice - 1]
-        return index
+        """Index of what was chosen in the item's order; `NOTHING` if nothing was."""
+        return _index(self.trial.option_order, self.response.choice)
 
     @property
     def chose_target(self) -> bool:
@@ -149,12 +163,17 @@ class ResponseRow(TrialRow):
         return self.item.target is not None and self.chosen_index == self.item.target
 
 
+def _index(order: list[int], choice: int | None) -> int:
+    return NOTHING if choice is None else order[choice - 1]
+
+
 @dataclass(frozen=True)
 class StimulusRow:
-    """A stimulus of the study, as an exemplar of one feature."""
+    """A stimulus of the study, as a sound of one feature: an exemplar, if it is one."""
 
     stimulus: Stimulus
-    exemplar: Exemplar
+    feature: Feature
+    exemplar: Exemplar | None
 
 
 def studies_named(slug: str, version: int | None = None) -> list[Study]:
@@ -183,14 +202,16 @@ def responses(study: Study, *, among: list[int] | None = None) -> Iterator[Respo
         listening = _listening(people)
         for row, trial in zip(chunk, shown, strict=True):
             item = facts[trial.item_id]
+            sounds, options = _in_order(study, item, trial.option_order)
             yield ResponseRow(
                 study=study,
                 trial=trial,
                 participation=people[trial.participation_id],
                 item=item,
-                options=[item.options[index] for index in trial.option_order],
-                repeat_of=row[-3],
-                chosen_before=None if row[-1] is None else row[-2][row[-1] - 1],
+                sounds=sounds,
+                options=options,
+                repeat_of=row[-4],
+                chosen_before=None if row[-2] is None else _index(row[-3], row[-1]),
                 response=Answer(*row[: len(ANSWER_COLUMNS)]),
                 listening=listening.get(trial.pk) or Listening(),
             )
@@ -278,18 +299,23 @@ def scorers(study: Study) -> list[str]:
 def stimuli(study: Study) -> Iterator[StimulusRow]:
     """Yield every stimulus of the study, once per feature of which it is an exemplar."""
     chosen: dict[tuple[int | None, int | None], Stimulus] = {}
+    features: dict[int | None, Feature] = {}
     for item in _items(study).filter(role=Item.Role.MAIN):
         for stimulus in item.stimuli:
             chosen[item.feature_id, stimulus.clip_id] = stimulus
+        if item.feature is not None:
+            features[item.feature_id] = item.feature
     query = (
         Exemplar.objects.filter(feature__in=main_items(study).values("feature"))
         .select_related("feature__run", "clip")
         .order_by("feature__run", "feature__sae", "feature__index", "rank")
     )
     for exemplar in query.iterator(chunk_size=CHUNK):
-        stimulus_of = chosen.get((exemplar.feature_id, exemplar.clip_id))
+        stimulus_of = chosen.pop((exemplar.feature_id, exemplar.clip_id), None)
         if stimulus_of is not None:
-            yield StimulusRow(stimulus=stimulus_of, exemplar=exemplar)
+            yield StimulusRow(stimulus_of, exemplar.feature, exemplar)
+    for (feature, _), other in chosen.items():
+        yield StimulusRow(other, features[feature], None)
 
 
 def deviations(study: Study) -> list[dict[str, Any]]:
@@ -336,21 +362,43 @@ def _item_facts(study: Study) -> dict[int, ItemFacts]:
             method=item.condition.method if item.condition else "",
             seconds=sum(stimulus.seconds for stimulus in item.stimuli),
             target=item.target,
-            clips=tuple(stimulus.sha256 for stimulus in item.stimuli),
+            sounds=tuple(_sounds(item)),
             options=item.options,
+            prompt=item.prompt,
+            seed=item.steering_seed,
         )
         for item in _items(study)
     }
 
 
+def _sounds(item: Item) -> Iterator[Sound]:
+    """What each sound of an item was; only those of pairs differ."""
+    role = "exemplar" if item.feature_id else "synthesised"
+    for number, stimulus in enumerate(item.stimuli):
+        if number < len(item.sounds):
+            yield Sound(stimulus.sha256, **item.sounds[number])
+        else:
+            yield Sound(stimulus.sha256, role, None)
+
+
+def _in_order(
+    study: Study, item: ItemFacts, order: list[int]
+) -> tuple[list[Sound], list[dict[str, Any]]]:
+    """Sounds and options in the order in which a trial shows them."""
+    sounds = in_order(item.sounds, order, study.kind)
+    return sounds, [] if study.kind.picks_sound else [item.options[index] for index in order]
+
+
 def _trial_parts(study: Study, trial: Trial, facts: dict[int, ItemFacts]) -> dict[str, Any]:
     item = facts[trial.item_id]
+    sounds, options = _in_order(study, item, trial.option_order)
     return {
         "study": study,
         "trial": trial,
         "participation": trial.participation,
         "item": item,
-        "options": [item.options[index] for index in trial.option_order],
+        "sounds": sounds,
+        "options": options,
         "repeat_of": trial.repeat_of.number if trial.repeat_of else None,
     }
 

@@ -32,6 +32,7 @@ from studyapp.models.runs import (
     Run,
     StageFindings,
     StageRecord,
+    SteeredClip,
 )
 from studyapp.models.series import StudySeries
 from studyapp.models.studies import Condition, Item, Stimulus, Study
@@ -70,6 +71,7 @@ __all__ = [
     "Run",
     "StageFindings",
     "StageRecord",
+    "SteeredClip",
     "StepRecord",
     "Stimulus",
     "Study",

@@ -174,7 +174,8 @@ class Trial(models.Model):
     key = models.CharField(max_length=32)
     """Opaque idempotency key that is sent with the answer."""
     option_order = models.JSONField()
-    """Five indices into the item's options: position 1 shows `options[option_order[0]]`."""
+    """Indices into the item's options, or into its stimuli where a sound is chosen: position 1
+    shows `options[option_order[0]]`."""
     shown_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -218,8 +219,15 @@ class Response(models.Model):
     """The answer to a trial: exactly one, even if it is sent several times."""
 
     trial = models.OneToOneField(Trial, on_delete=models.CASCADE, related_name="response")
-    choice = models.PositiveSmallIntegerField()
-    """Position chosen, 1–5, in the order shown."""
+
+    class Answer(models.TextChoices):
+        CHOSEN = "chosen", "chosen"
+        NONE_OF_THESE = "none_of_these", "none of these fits"
+        NO_DIFFERENCE = "no_difference", "no difference"
+
+    answer = models.CharField(max_length=20, choices=Answer.choices, default=Answer.CHOSEN)
+    choice = models.PositiveSmallIntegerField(null=True, blank=True)
+    """Position chosen, 1–5, in the order shown; null if nothing was chosen."""
     confidence = models.PositiveSmallIntegerField()
     """A value of `CONFIDENCE`."""
     free_text = models.TextField(blank=True, max_length=500)
@@ -230,7 +238,9 @@ class Response(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(choice__gte=1, choice__lte=5), name="choice_is_1_to_5"
+                condition=Q(answer="chosen", choice__gte=1, choice__lte=5)
+                | (~Q(answer="chosen") & Q(choice=None)),
+                name="choice_is_1_to_5_or_none",
             ),
             models.CheckConstraint(
                 condition=Q(confidence__gte=1, confidence__lte=5), name="confidence_is_1_to_5"
@@ -238,7 +248,7 @@ class Response(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.trial}: {self.choice}, confidence {self.confidence}"
+        return f"{self.trial}: {self.choice or self.answer}, confidence {self.confidence}"
 
 
 class Event(models.Model):
@@ -279,7 +289,7 @@ class Event(models.Model):
     )
     type = models.CharField(max_length=20, choices=Type.choices)
     clip = models.PositiveSmallIntegerField(null=True, blank=True)
-    """1 to 3, if the event concerns a clip."""
+    """1 to 5, if the event concerns a clip."""
     at_ms = models.PositiveBigIntegerField()
     """Milliseconds since the page was opened, by the page's monotonic clock."""
     value = models.PositiveBigIntegerField(null=True, blank=True)

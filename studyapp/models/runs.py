@@ -244,6 +244,35 @@ class Exemplar(models.Model):
         return f"{self.feature} #{self.rank}"
 
 
+class SteeredClip(models.Model):
+    """A clip that was generated with an intervention on a feature, and the same clip without.
+
+    The rows of `steering/SAE.parquet`, which `python -m pipeline steer` writes after the run.
+    """
+
+    feature = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="steered")
+    clip = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="+")
+    plain = models.ForeignKey(Clip, on_delete=models.CASCADE, related_name="+")
+    intervention = models.CharField(max_length=60)
+    strength = models.FloatField()
+    """α."""
+    seed = models.BigIntegerField()
+    prompt = models.TextField(blank=True)
+    """The text that it was generated from."""
+
+    class Meta:
+        ordering = ["feature", "intervention", "strength", "seed"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["feature", "intervention", "strength", "seed"],
+                name="one_steered_clip_per_dose_and_seed",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} {self.intervention}@{self.strength:g}, seed {self.seed}"
+
+
 class LabelCandidate(models.Model):
     """One text from one method for one feature; rank 1 is the method's best."""
 

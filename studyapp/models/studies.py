@@ -49,6 +49,8 @@ class Study(models.Model):
     class OptionPolicy(models.TextChoices):
         CANDIDATES = "candidates", "the method's own candidates"
         IDENTIFICATION = "identification", "the best candidate among those of other features"
+        PAIR = "pair", "two generated sounds: which has more of a label?"
+        INTRUDER = "intruder", "four sounds of a feature and one of another: which is it?"
 
     class Design(models.TextChoices):
         BETWEEN = "between", "one condition per participation"
@@ -78,6 +80,13 @@ class Study(models.Model):
     option_policy = models.CharField(
         max_length=20, choices=OptionPolicy.choices, default=OptionPolicy.CANDIDATES
     )
+    """The kind of trial, a name in `trial_kinds.TRIAL_KINDS`; its first kinds differed only in
+    their options."""
+    contrasts = models.JSONField(default=list, blank=True)
+    """For pairs: what is set against what, such as `add@1/plain`; see `studies/contrasts.py`."""
+    may_choose_none = models.BooleanField(default=False)
+    """Whether a trial has one more answer, which chooses nothing: that none of the labels fits, or
+    that there is no difference."""
     design = models.CharField(max_length=10, choices=Design.choices, default=Design.BETWEEN)
     saes = models.JSONField(default=list, blank=True)
     """SAEs of the runs from which features are drawn; all of them if empty."""
@@ -274,8 +283,9 @@ STIMULI = tuple(f"stimulus_{number}" for number in range(1, MOST_CLIPS + 1))
 
 
 class Item(models.Model):
-    """A feature under a condition, with its three stimuli and its five options.
+    """A feature under a condition, with its stimuli and its options.
 
+    Where a sound is chosen, there are no options, and `target` is an index in the stimuli.
     Practice and catch items have synthesised sounds and a right answer but no feature and no
     condition; they are the same for everybody.
     """
@@ -295,12 +305,28 @@ class Item(models.Model):
     )
     target = models.PositiveSmallIntegerField(null=True, blank=True)
     """Index in `options` of the right answer, if there is one."""
+    variant = models.CharField(max_length=120, blank=True)
+    """For pairs: the contrast, one of the study's."""
+    prompt = models.CharField(max_length=300, blank=True)
+    """The label that is asked about, where an item asks about one."""
+    steering_seed = models.BigIntegerField(null=True, blank=True)
+    """The seed that both sounds of a pair were generated with."""
+    sounds = models.JSONField(default=list, blank=True)
+    """What each stimulus is, where they differ: `{"role", "intervention", "strength"}`."""
     identifier = models.CharField(max_length=40)
     """Unique within the study, such as `i0042`; `item` in every export."""
     stimulus_1 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
     stimulus_2 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
-    stimulus_3 = models.ForeignKey(Stimulus, on_delete=models.PROTECT, related_name="+")
-    options = models.JSONField()
+    stimulus_3 = models.ForeignKey(
+        Stimulus, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    stimulus_4 = models.ForeignKey(
+        Stimulus, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    stimulus_5 = models.ForeignKey(
+        Stimulus, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    options = models.JSONField(default=list, blank=True)
     """Five of `{"text", "source", "rank"}`: `source` is the method or `feature:SAE/INDEX`, `rank`
     the method's own rank of the text, null for a label from another feature. Stored in the
     method's order, shown in the trial's."""
@@ -308,7 +334,9 @@ class Item(models.Model):
     class Meta:
         ordering = ["study", "identifier"]
         constraints = [
-            models.UniqueConstraint(fields=["condition", "feature"], name="one_item_per_cell"),
+            models.UniqueConstraint(
+                fields=["condition", "feature", "variant"], name="one_item_per_cell"
+            ),
             models.UniqueConstraint(fields=["study", "identifier"], name="one_item_per_identifier"),
             models.CheckConstraint(
                 condition=~Q(role="main") | Q(condition__isnull=False, feature__isnull=False),

@@ -23,17 +23,23 @@ class Knowledge:
     vocabulary: Vocabulary
     checks: dict[str, CheckSound] = field(default_factory=dict)
     """SHA-256 of a sound of the checks → what it is."""
+    trial_type: str = "label"
+    amounts: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Label that is asked about, SHA-256 of a sound → how much the sound has of it."""
 
 
 def knowledge_of(study: Study) -> Knowledge:
     """What listeners of the study know."""
     vocabulary = vocabulary_of(study)
     tags = rows.tags_by_sound(study)
-    for sound, name in rows.right_names(study).items():
+    for sound, name in (rows.right_names(study) | rows.names_of_alike(study)).items():
         tags[sound] = [name, *sorted(vocabulary.meaning(name))]
     answers = rows.check_answers(study)
     checks = {sound: CheckSound(*known) for sound, known in answers.items()}
-    return Knowledge(tags, vocabulary, checks)
+    amounts = rows.amounts(study)
+    for _, sound in amounts:
+        tags.setdefault(sound, [])
+    return Knowledge(tags, vocabulary, checks, study.kind.trial_type, amounts)
 
 
 def vocabulary_of(study: Study) -> Vocabulary:
@@ -50,6 +56,11 @@ def expected_by_method(study: Study, model: ListenerModel) -> dict[str, float]:
         value = model.expected_confidence(vocabulary.fits(item.tags, item.names))
         expected.setdefault(item.method, []).append(value)
     return {method: sum(values) / len(values) for method, values in sorted(expected.items())}
+
+
+def expected_by_contrast(study: Study, model: ListenerModel) -> dict[str, float]:
+    """Contrast → expected share of answers that choose its first sound."""
+    return {name: model.share(both) for name, both in rows.contrasts(study).items()}
 
 
 def true_difference(study: Study, model: ListenerModel) -> float:

@@ -11,11 +11,16 @@ one-dimensional integral, which `expected_confidence` computes numerically: with
 normal distribution function, the largest perceived fit is at most m with probability
 Π Φ((m − ability fᵢ) / noise), and given m the confidence exceeds threshold t with probability
 Φ((floor + slope m − t) / √(bias² + slip²)).
+
+Of two sounds the listener chooses the one that seems to have more of what is asked. What a sound
+has is the strength of its steering if the feature was steered, and nothing otherwise: `dose` is the
+slope of a logistic regression of the choice on the difference of strengths, without a position
+bias.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import erf, hypot, sqrt
+from math import erf, exp, hypot, log, sqrt
 from random import Random
 
 THRESHOLDS = (1.5, 2.5, 3.5, 4.5)
@@ -39,6 +44,8 @@ class ListenerModel:
     """Standard deviation of the shift per listener, on the latent scale."""
     slip: float = 0.5
     """Standard deviation of the shift per answer, on the latent scale."""
+    dose: float = 1.5
+    """Of two sounds: log-odds of choosing the one whose steering is stronger by 1."""
 
     def listener(self, rng: Random) -> "Listener":
         """One listener of the population."""
@@ -64,6 +71,11 @@ class ListenerModel:
             below = until
         return mean
 
+    def share(self, amounts: Sequence[float]) -> float:
+        """Probability of choosing the first of two sounds with these amounts of what is asked."""
+        first, second = amounts
+        return 1 / (1 + exp(-self.dose * (first - second)))
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -88,6 +100,20 @@ class Listener:
         perceived = [model.ability * fit + self.rng.gauss(0, model.noise) for fit in fits]
         best = max(perceived)
         latent = model.floor + model.slope * best + self.bias + self.rng.gauss(0, model.slip)
+        confidence = 1 + sum(latent > threshold for threshold in THRESHOLDS)
+        return Answer(choice=1 + perceived.index(best), confidence=confidence)
+
+    def compare(self, amounts: Sequence[float]) -> Answer:
+        """Choose among sounds with these amounts of what is asked, and say how confidently.
+
+        Each amount is perceived with Gumbel noise, so that of two sounds one is chosen by a
+        logistic function of the difference: `ListenerModel.share`. The confidence follows how far
+        the choice seems above the others.
+        """
+        model = self.model
+        perceived = [model.dose * one - log(-log(1 - self.rng.random())) for one in amounts]
+        best, next_best = sorted(perceived, reverse=True)[:2]
+        latent = model.floor + best - next_best + self.bias + self.rng.gauss(0, model.slip)
         confidence = 1 + sum(latent > threshold for threshold in THRESHOLDS)
         return Answer(choice=1 + perceived.index(best), confidence=confidence)
 

@@ -16,6 +16,8 @@ class Page:
     has_form: bool = False
     fields: dict[str, str] = field(default_factory=dict)
     """Hidden inputs."""
+    prompt: str = ""
+    """The label that the trial asks about, if it does."""
     options: dict[int, str] = field(default_factory=dict)
     """Position → text, for the radio buttons `choice`."""
     sounds: list[str] = field(default_factory=list)
@@ -76,6 +78,8 @@ class _Reader(HTMLParser):
             self.page.most_plays = int(given.get("data-most-plays", "0"))
         elif tag == "li" and "player" in classes:
             self.page.seconds.append(float(given.get("data-seconds", "0")))
+        elif tag == "q":
+            self._text = "prompt"
         elif tag == "input":
             self._input(given)
         elif tag == "span" and "text" in classes and self._position:
@@ -84,7 +88,7 @@ class _Reader(HTMLParser):
             self._text = "code"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("h1", "span"):
+        if tag in ("h1", "span", "q"):
             self._text = ""
         if tag == "label":
             self._position = 0
@@ -94,6 +98,8 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._text == "heading":
             self.page.heading += data.strip()
+        elif self._text == "prompt":
+            self.page.prompt += data
         elif self._text == "code":
             self.page.code += data.strip()
         elif self._text == "option":

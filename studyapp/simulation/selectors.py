@@ -1,7 +1,9 @@
 """Reads for simulated listeners: the tags of a study's sounds by their bytes, and the names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studyapp.models import Item, Run, Study
 from studyapp.models.studies import STIMULI
@@ -48,8 +50,51 @@ def right_names(study: Study) -> dict[str, str]:
     return {
         stimulus.sha256: str(item.options[item.target or 0]["text"])
         for item in found
+        if item.options
         for stimulus in item.stimuli
     }
+
+
+def names_of_alike(study: Study) -> dict[str, str]:
+    """SHA-256 of a sound of an intruder's practice or catch trial → what tells it from others."""
+    if study.kind.has_labels:
+        return {}
+    found: dict[str, str] = {}
+    for item in study.items.exclude(role=Item.Role.MAIN).select_related(*STIMULI):
+        intruder, *alike = item.stimuli
+        found |= {one.sha256: f"sound {item.identifier}" for one in alike}
+        found.setdefault(intruder.sha256, f"not {item.identifier}")
+    return found
+
+
+RIGHT = 3.0
+"""How much the right sound of a practice or catch trial has of what is asked."""
+
+
+def amounts(study: Study) -> dict[tuple[str, str], float]:
+    """Label that is asked about, SHA-256 of a sound → how much the sound has of it."""
+    found: dict[tuple[str, str], float] = {}
+    for item in study.items.exclude(prompt="").select_related(*STIMULI):
+        for number, stimulus in enumerate(item.stimuli):
+            if item.role == Item.Role.MAIN:
+                amount = amount_of(item.sounds[number])
+            else:
+                amount = RIGHT if number == item.target else 0.0
+            found[item.prompt, stimulus.sha256] = amount
+    return found
+
+
+def amount_of(sound: Mapping[str, Any]) -> float:
+    """What a sound of a pair has of its label: the strength if its feature was steered."""
+    return float(sound["strength"]) if sound["role"] == "steered" else 0.0
+
+
+def contrasts(study: Study) -> dict[str, list[float]]:
+    """Contrast → the amounts of its two sounds."""
+    rows = (
+        main_items(study).exclude(variant="").order_by("variant").values_list("variant", "sounds")
+    )
+    return {variant: [amount_of(one) for one in sounds] for variant, sounds in rows}
 
 
 def check_answers(study: Study) -> dict[str, tuple[str, int]]:

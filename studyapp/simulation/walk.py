@@ -138,11 +138,11 @@ class Walker:
         return self.listener.rng
 
     def _trial(self, page: Page, result: WalkResult) -> Page:
-        """Listen to all three sounds, answer, and open the next page."""
-        tags = [self._listen(source) for source in page.sounds]
+        """Listen to all sounds, answer, and open the next page."""
+        heard = [self._listen(source) for source in page.sounds]
         self._post_events(page)
-        names = [page.options[position] for position in sorted(page.options)]
-        answer = self.listener.answer(self.knowledge.vocabulary.fits(tags, names))
+        answer = ANSWERERS[self.knowledge.trial_type](self, page, heard)
+        tags = self.knowledge.tags[heard[0]]
         data = page.fields | {
             "choice": str(answer.choice),
             "confidence": str(answer.confidence),
@@ -156,13 +156,30 @@ class Walker:
         self.on_answer(acknowledged)
         return self._open(self._place)
 
-    def _listen(self, source: str) -> list[str]:
-        """The tags of the sound at that URL, recognised by its bytes."""
+    def _named(self, page: Page, heard: list[str]) -> Answer:
+        """Choose the name that fits what the sounds share."""
+        tags = [self.knowledge.tags[one] for one in heard]
+        names = [page.options[position] for position in sorted(page.options)]
+        return self.listener.answer(self.knowledge.vocabulary.fits(tags, names))
+
+    def _compared(self, page: Page, heard: list[str]) -> Answer:
+        """Choose the sound that has more of what the page asks about."""
+        known = self.knowledge.amounts
+        return self.listener.compare([known.get((page.prompt, one), 0.0) for one in heard])
+
+    def _odd_one(self, page: Page, heard: list[str]) -> Answer:
+        """Choose the sound that shares the fewest tags with the others."""
+        tags = [{*self.knowledge.tags[one]} for one in heard]
+        shared = [sum(len(one & other) for other in tags) - len(one) for one in tags]
+        return self.listener.compare([-float(one) for one in shared])
+
+    def _listen(self, source: str) -> str:
+        """The SHA-256 of the sound at that URL, by which the listener knows it."""
         response = self._ask("GET", urljoin(self._here, source))
         digest = hashlib.sha256(response.content).hexdigest()
         if response.status_code != 200 or digest not in self.knowledge.tags:
             raise WalkError(f"a sound came with status {response.status_code} and unknown bytes")
-        return self.knowledge.tags[digest]
+        return digest
 
     def _post_events(self, page: Page) -> None:
         """Post the events that a browser's player would send."""
@@ -194,9 +211,9 @@ class Walker:
         }
         return event if value is None else event | {"value": round(value)}
 
-    def _own_name(self, tags: list[list[str]]) -> str:
-        if tags[0] and self.listener.rng.random() < OWN_NAME_PROBABILITY:
-            return self.listener.rng.choice(tags[0])
+    def _own_name(self, tags: list[str]) -> str:
+        if tags and self.listener.rng.random() < OWN_NAME_PROBABILITY:
+            return self.listener.rng.choice(tags)
         return ""
 
     def _open(self, url: str) -> Page:
@@ -238,6 +255,13 @@ class Walker:
             pause = min(LONGEST_PAUSE, 2 * pause)
 
 
+ANSWERERS: dict[str, Callable[[Walker, Page, list[str]], Answer]] = {
+    "label": Walker._named,
+    "identification": Walker._named,
+    "pair": Walker._compared,
+    "intruder": Walker._odd_one,
+}
+"""Trial type → how what was heard is answered."""
 ANSWERS: dict[str, Callable[[Walker, Page], dict[str, str]]] = {
     "device": Walker._device,
     "volume": Walker._volume,

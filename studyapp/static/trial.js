@@ -66,6 +66,7 @@
     const draft = storage.get(draftKey);
     if (!draft) return;
     for (const name of ["choice", "confidence"]) {
+      if (draft[name] === null || draft[name] === undefined) continue; // 0 is an answer too
       const radio = form.querySelector(`input[name="${name}"][value="${Number(draft[name])}"]`);
       if (radio && !form.querySelector(`input[name="${name}"]:checked`)) radio.checked = true;
     }

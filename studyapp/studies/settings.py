@@ -87,8 +87,8 @@ SETTINGS = (
             help="Shown to participants.", fallback="What do these sounds share?", editable=True),
     Setting("seed", "Random seed", "features", "--seed", fallback=0,
             help="The same seed and run always give the same study."),
-    Setting("option_policy", "Five labels to choose from", "trials", "--policy",
-            "how the five labels of a trial are chosen"),
+    Setting("option_policy", "What a trial asks", "trials", "--policy",
+            "what a trial shows: five labels, chosen in one of two ways, or a pair of sounds"),
     Setting("features_wanted", "Features", "features", "--features",
             "how many features are drawn", limits=(1, 10_000)),
     Setting("ratings_per_item", "Ratings per item", "size", "--ratings",
@@ -151,7 +151,7 @@ SETTINGS = (
             "by eye.", added_later=True),
     Setting("hear_before_choosing", "Seconds of each sound to hear before a label can be chosen",
             "trials", "--hear-before-choosing",
-            help="0: a label can be chosen at any time. An answer is saved only once all three "
+            help="0: a label can be chosen at any time. An answer is saved only once all "
             "sounds were heard to the end, whatever is set here.", limits=(0, 600),
             editable=True, added_later=True),
     Setting("most_plays", "Most plays of each sound", "trials", "--most-plays",
@@ -165,6 +165,13 @@ SETTINGS = (
             option_help="own questions after the trials; the file has one paragraph per question: "
             "NAME (KIND): TEXT, its answers below it, one per line",
             editable=True, added_later=True),
+    Setting("contrasts", option="--contrasts",
+            option_help="for pairs: what is set against what, comma-separated, such as "
+            "add@1/plain,add@1/random-direction@1; default: all that the steered clips allow",
+            added_later=True),
+    Setting("may_choose_none", "One more answer: none of these fits, or no difference", "trials",
+            "--may-choose-none", "offer one more answer: none of these fits, or no difference",
+            added_later=True),
     Setting("institution", "Institution", "texts", "--institution",
             "who runs the study, shown on the consent page",
             help="Who runs the study. Shown on the consent page.", editable=True,

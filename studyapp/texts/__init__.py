@@ -24,12 +24,28 @@ LANGUAGES = tuple(sorted(path.parent.name for path in FOLDER.glob("*/consent.md"
 
 
 @cache
-def default(name: str, language: str = "en") -> str:
-    """The default text of that name (one of `NAMES`) and language (of `LANGUAGES`), Markdown."""
+def default(name: str, language: str = "en", trial_type: str = "") -> str:
+    """The default text of that name (one of `NAMES`) and language (of `LANGUAGES`), Markdown.
+
+    Trials of a type that has its own file, such as `instructions-pair.md`, get that one.
+    """
     if name not in NAMES or language not in LANGUAGES:
         known = f"{', '.join(NAMES)} in {', '.join(LANGUAGES)}"
         raise KeyError(f"no text {name!r} in {language!r}; known: {known}")
-    return (FOLDER / language / f"{name}.md").read_text(encoding="utf-8").strip()
+    text = _file(name, language, trial_type)
+    return text.replace("{task}", _file("task", language, trial_type)) if "{task}" in text else text
+
+
+def stock(name: str) -> set[str]:
+    """The default texts of that name in every language and for every type of trial."""
+    types = {path.stem.partition("-")[2] for path in FOLDER.glob("*/*.md")}
+    return {default(name, language, one) for language in LANGUAGES for one in types}
+
+
+def _file(name: str, language: str, trial_type: str) -> str:
+    own = FOLDER / language / f"{name}-{trial_type}.md"
+    path = own if own.is_file() else FOLDER / language / f"{name}.md"
+    return path.read_text(encoding="utf-8").strip()
 
 
 def of_study(study: Study, field: str, language: str) -> str:

@@ -13,6 +13,7 @@ from studyapp.models import (
     LabelCandidate,
     Project,
     Run,
+    SteeredClip,
     Study,
     StudyDraft,
     StudySeries,
@@ -97,6 +98,12 @@ def methods_of(runs: Sequence[Run], saes: Sequence[str] = ()) -> list[Method]:
     )  # fmt: skip
     methods = [Method(row["method"], row["n"]) for row in rows if row["runs"] == len(runs)]
     return sorted(methods, key=lambda method: (method.is_control, method.name))
+
+
+def steered_seeds(runs: Sequence[int]) -> int:
+    """How many seeds the steered clips of these runs were generated with."""
+    rows = SteeredClip.objects.filter(feature__run__in=runs).order_by()
+    return rows.values("seed").distinct().count()
 
 
 def free_slug(word: str = "listening") -> str:

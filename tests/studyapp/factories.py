@@ -20,7 +20,15 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from studyapp.exports import write
-from studyapp.models import Clip, Exemplar, Feature, LabelCandidate, Run, Study
+from studyapp.models import (
+    Clip,
+    Exemplar,
+    Feature,
+    LabelCandidate,
+    Run,
+    SteeredClip,
+    Study,
+)
 from studyapp.models.steps import paper_steps
 from studyapp.studies.services import lifecycle
 
@@ -126,6 +134,44 @@ def make_features(
         for rank in range(candidates)
     )  # fmt: skip
     return features
+
+
+def make_steered(
+    features: Sequence[Feature],
+    *,
+    sides: Sequence[tuple[str, float]] = (("add", 1.0), ("add", 2.0), ("random-direction", 1.0)),
+    seeds: int = 6,
+    seconds: float = 1.0,
+    envelope: Envelope = lambda time: np.ones_like(time),
+) -> None:
+    """Steered clips of the features, and one clip without steering for each seed."""
+    run = features[0].run
+    plain = [make_clip(run, number=9_000 + seed, seconds=seconds) for seed in range(seeds)]
+    SteeredClip.objects.bulk_create(
+        SteeredClip(
+            feature=feature, plain=plain[seed], intervention=name, strength=dose, seed=seed,
+            clip=make_clip(
+                run, number=10_000 + 997 * n + 31 * seed + number, seconds=seconds,
+                envelope=envelope,
+            ),
+        )
+        for n, feature in enumerate(features)
+        for number, (name, dose) in enumerate(sides)
+        for seed in range(seeds)
+    )  # fmt: skip
+
+
+def make_pair_study(
+    *, features: int = 6, trials: int = 3, seconds: float = 1.0, **options: Any
+) -> Study:
+    """A study of pairs, each a steered clip and the same without steering unless told otherwise."""
+    run = make_run()
+    made = make_features(run, count=features)
+    make_steered(made, seeds=trials, seconds=seconds)
+    given = {
+        "option_policy": "pair", "contrasts": ["add@1/plain"], "trials_per_participation": trials,
+    }  # fmt: skip
+    return make_study(run=run, features=features, **given | options)
 
 
 def _feature(run: Run, sae: str, index: int, count: int) -> Feature:

@@ -46,7 +46,7 @@ FIELDS = (
     "width",
     "sound", "storage", "leave", "seen", "q", "sae", "layer", "rate_min", "strength_min", "effect",
     "trials_per_participation", "ratings_per_item", "lease_minutes", "loudness_lufs",
-    "option_policy",
+    "option_policy", "contrasts", "may_choose_none",
     "design", "practice_trials", "entry", "service", "payment", "currency", "code_complete", "look",
     "for", "parquet", "age", "training", "device", "hearing", "action", "_selected_action", "p",
     "corpus.path", "sae.steps", "labels.methods", "subject.model", "corpus.clip_seconds",

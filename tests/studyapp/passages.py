@@ -76,12 +76,13 @@ def current(participation: Participation) -> Trial:
     return trial
 
 
-def hear(client: Client, study: Study, trial: Trial, clips: tuple[int, ...] = (1, 2, 3)) -> None:
-    """Send `ended` for the clips, and pretend that the trial was shown ten minutes ago."""
+def hear(client: Client, study: Study, trial: Trial, clips: tuple[int, ...] | None = None) -> None:
+    """Send `ended` for the clips, all by default, and pretend that the trial was shown ten minutes
+    ago."""
     events = [
         {"trial": trial.token, "clip": clip, "type": "ended", "at_ms": 1000 * clip,
          "sequence": f"{trial.token[:8]}-{clip}"}
-        for clip in clips
+        for clip in (study.kind.numbers if clips is None else clips)
     ]  # fmt: skip
     response = client.post(f"/s/{study.slug}/events", events, content_type="application/json")
     assert response.status_code == 200, response.content

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import models
 
-from studyapp.core.errors import StudyError
+from studyapp.core.errors import RunError, StudyError
 from studyapp.core.text_files import decoded
 from studyapp.management.study_bar import create_with_bar
 from studyapp.models import Recruitment, Run, Study
 from studyapp.models.steps import all_steps, paper_steps
 from studyapp.recruitment.services import configuration
 from studyapp.runs import selectors as run_selectors
+from studyapp.runs.services import steered
 from studyapp.runs.services.item_tables import make as item_tables
 from studyapp.runs.services.item_tables.check import COLUMNS, check
 from studyapp.studies import own_questions
@@ -73,6 +74,7 @@ class Command(BaseCommand):
         if options["items"] and not settings.get("features_wanted"):
             settings["features_wanted"] = run.features.count()
         try:
+            _find_steered(run, settings, options)
             self._create(run, settings, options)
         except BaseException:
             if is_new:
@@ -197,6 +199,17 @@ def _run(name: str) -> Run:
     return run
 
 
+def _find_steered(run: Run, settings: dict[str, Any], options: dict[str, Any]) -> None:
+    """Read again what the runs' steering made, if the study is of pairs."""
+    if settings["option_policy"] != Study.OptionPolicy.PAIR:
+        return
+    try:
+        for one in [run, *(_run(name) for name in _words(options["more_runs"]))]:
+            steered.refresh(one)
+    except RunError as error:
+        raise CommandError(str(error)) from error
+
+
 def _words(given: str) -> list[str]:
     return [word.strip() for word in given.split(",") if word.strip()]
 
@@ -245,6 +258,7 @@ def _steps(given: str) -> list[str]:
 READ: dict[str, Callable[[Any], Any]] = {
     "steps": _steps,
     "saes": _words,
+    "contrasts": _words,
     "strata": _words,
     "languages": lambda given: given.split(","),
     "questions": _gold_msi,

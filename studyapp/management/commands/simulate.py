@@ -14,7 +14,11 @@ from studyapp.models import Study
 from studyapp.participation.services import practice
 from studyapp.participation.views import visitor
 from studyapp.simulation import crowd
-from studyapp.simulation.knowledge import expected_by_method, knowledge_of
+from studyapp.simulation.knowledge import (
+    expected_by_contrast,
+    expected_by_method,
+    knowledge_of,
+)
 from studyapp.simulation.listener import ListenerModel
 from studyapp.studies.selectors import people
 
@@ -42,6 +46,12 @@ class Command(BaseCommand):
             "--bias", type=float, default=model.bias, help="SD of the listeners' bias"
         )
         parser.add_argument(
+            "--dose",
+            type=float,
+            default=model.dose,
+            help="of pairs: log-odds of choosing the sound whose steering is stronger by 1",
+        )
+        parser.add_argument(
             "--headphones", type=float, default=0.9, help="share of listeners who wear headphones"
         )
         parser.add_argument(
@@ -54,7 +64,9 @@ class Command(BaseCommand):
         for name in ("participants", "concurrency"):
             if options[name] < 1:
                 raise CommandError(f"--{name} is {options[name]}; it must be at least 1")
-        model = ListenerModel(ability=options["ability"], bias=options["bias"])
+        model = ListenerModel(
+            ability=options["ability"], bias=options["bias"], dose=options["dose"]
+        )
         listeners = crowd.Crowd(
             link=urljoin(options["url"], reverse("start", args=[study.slug])),
             token=visitor.simulation_token(study),
@@ -82,8 +94,12 @@ class Command(BaseCommand):
         say(f"seconds    {outcome.seconds:.1f}")
         for ending, count in outcome.endings.items():
             say(f"ended      {count} × {ending}")
-        for method, value in expected_by_method(study, model).items():
-            say(f"expected   mean confidence {value:.3f} for {method}")
+        if study.kind.picks_sound:
+            for contrast, share in expected_by_contrast(study, model).items():
+                say(f"expected   share {share:.3f} for the first of {contrast}")
+        elif study.kind.has_labels:
+            for method, value in expected_by_method(study, model).items():
+                say(f"expected   mean confidence {value:.3f} for {method}")
         if outcome.failures:
             raise CommandError(f"{len(outcome.failures)} stopped; the first: {outcome.failures[0]}")
 

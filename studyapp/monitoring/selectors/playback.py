@@ -15,6 +15,7 @@ from typing import Any
 
 from studyapp.models import Event, Participation, Trial
 from studyapp.models.studies import STIMULI
+from studyapp.models.trial_kinds import in_order
 from studyapp.participation.selectors.trials import shown_options
 
 SENT_WITHIN_MS = 5_000
@@ -49,7 +50,7 @@ class Span:
     """A stretch of a trial's axis, in thousandths of its length: a bar in its row."""
 
     row: int
-    """0 to 2: a sound was played; 3: the page was hidden."""
+    """From 0: a sound was played; after the sounds: the page was hidden."""
     x: float
     width: float
 
@@ -85,6 +86,11 @@ class PlayedTrial:
             if one.type in (Event.Type.SEEK, ANSWERED, Event.Type.ERROR)
         ]
 
+    @property
+    def height(self) -> int:
+        """Of the chart: a row for each sound, and one for the page."""
+        return 12 * (len(self.seconds) + 1)
+
     def data(self) -> dict[str, Any]:
         """What the page's script needs."""
         return {
@@ -116,7 +122,12 @@ def _played(trial: Trial, events: Sequence[Event]) -> PlayedTrial:
         options=shown_options(trial),
         moments=moments,
         length=last + AFTER_MS,
-        seconds=[stimulus.seconds for stimulus in trial.item.stimuli],
+        seconds=[
+            stimulus.seconds
+            for stimulus in in_order(
+                trial.item.stimuli, trial.option_order, trial.participation.study.kind
+            )
+        ],
     )
 
 
@@ -159,7 +170,8 @@ def _spans(played: PlayedTrial) -> list[Span]:
     kinds = Event.Type
     for one in [*played.moments, Moment(played.length, "", "")]:
         starts = one.type in (kinds.PLAY, kinds.HIDDEN)
-        row = 3 if one.type in (kinds.HIDDEN, kinds.VISIBLE) else (one.clip or 0) - 1
+        is_of_page = one.type in (kinds.HIDDEN, kinds.VISIBLE)
+        row = len(played.seconds) if is_of_page else (one.clip or 0) - 1
         if one.type == kinds.SEEK or (starts and row in begun):
             continue
         if starts:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import translation
-from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -17,6 +14,7 @@ from studyapp.models import Participation
 from studyapp.monitoring.selectors import participations as selectors
 from studyapp.monitoring.selectors import playback as played
 from studyapp.participation.forms.trial import CONFIDENCES
+from studyapp.participation.views.trial_page import words_of
 from studyapp.studies.services import blinding
 from studyapp.studies.views.access import study_for
 
@@ -41,7 +39,8 @@ def playback(request: HttpRequest, slug: str, version: int, identifier: str) -> 
     trials = played.played(found)
     with translation.override(found.language):
         confidences = [(value, str(text)) for value, text in CONFIDENCES]
-        words = {name: gettext(said) for name, said in asdict(study.kind.words).items()}
+        words = words_of(study)
+        words["question"] = words["question"].format(prompt="…")
     context = {
         "study": study,
         "participation": found,

@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from studyapp.models import Study
 from studyapp.models.participation import CONFIDENCE, Response
-from studyapp.models.trial_kinds import TrialKind
+from studyapp.models.trial_kinds import NONE
 
 CONFIDENCES = tuple((value, _(wording)) for value, wording in CONFIDENCE)
 """The scale in the language of the page."""
@@ -31,9 +32,10 @@ class AnswerForm(forms.Form):
     )
     free_text = forms.CharField(max_length=LONGEST_LABEL, required=False, strip=True)
 
-    def __init__(self, kind: TrialKind, data: Any = None) -> None:
+    def __init__(self, study: Study, data: Any = None) -> None:
         super().__init__(data)
-        choice = self.fields["choice"]
-        choice.choices = [(n, str(n)) for n in range(1, kind.positions + 1)]  # type: ignore[attr-defined] # a choice field
+        kind, choice = study.kind, self.fields["choice"]
+        offered = [*range(1, kind.positions + 1), *([NONE] if study.may_choose_none else [])]
+        choice.choices = [(value, str(value)) for value in offered]  # type: ignore[attr-defined] # a choice field
         for fault in ("required", "invalid_choice"):
             choice.error_messages[fault] = _(kind.words.choose)

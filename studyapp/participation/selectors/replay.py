@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studyapp.models import Participation, Study, Trial
 from studyapp.models.studies import STIMULI
+from studyapp.models.trial_kinds import TrialKind, in_order
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,11 @@ class ShownItem:
 
     clips: tuple[str, ...]
     options: tuple[str, ...]
+
+    def in_order(self, order: Sequence[int], kind: TrialKind) -> tuple[tuple[str, ...], ...]:
+        """Clips and options as a trial with that order shows them."""
+        clips = tuple(in_order(self.clips, order, kind))
+        return clips, () if kind.picks_sound else tuple(self.options[index] for index in order)
 
 
 def shown_items(study: Study) -> dict[str, ShownItem]:

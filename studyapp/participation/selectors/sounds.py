@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studyapp.models import Item, Participation, StepRecord, Study
 from studyapp.models.studies import STIMULI
-from studyapp.models.trial_kinds import MOST_CLIPS
+from studyapp.models.trial_kinds import MOST_CLIPS, TRIAL_KINDS, in_order
 
 
 def trial_sound(*, participation: Participation, token: str, number: int) -> Path | None:
@@ -17,11 +17,13 @@ def trial_sound(*, participation: Participation, token: str, number: int) -> Pat
     if not 1 <= number <= MOST_CLIPS:
         return None
     trials = participation.trials.order_by()
-    columns = ("number", f"item__stimulus_{number}__path")
-    asked = trials.filter(token=token).values_list(*columns).first()
+    columns = ("number", "option_order", "item__study__option_policy")
+    paths = [f"item__{name}__path" for name in STIMULI]
+    asked = trials.filter(token=token).values_list(*columns, *paths).first()
     if asked is None:
         return None
-    place, path = asked
+    place, order, policy, *stored = asked
+    path = in_order(stored, order, TRIAL_KINDS[policy])[number - 1]
     earlier = trials.filter(number__lt=place, response=None)
     # One unanswered trial before it: the next one, whose sounds the page loads ahead.
     return Path(path) if path and earlier.count() <= 1 else None

@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 
 from django.db.models import Count, Sum
+from django.utils.translation import gettext
 
 from studyapp.models import Event, Item, Participation, Response, Trial
 from studyapp.models.studies import STIMULI
@@ -114,8 +115,11 @@ def heard_ms_of(trial: Trial) -> dict[int, int]:
 
 
 def shown_options(trial: Trial) -> list[tuple[int, str]]:
-    """Position and text of the five options, in the order in which this trial shows them."""
+    """Position and text of the options, in the order in which this trial shows them."""
     options = trial.item.options
+    if not options:  # One of the sounds is chosen.
+        places = range(1, len(trial.option_order) + 1)
+        return [(place, gettext("Sound {n}").format(n=place)) for place in places]
     return [(place, options[index]["text"]) for place, index in enumerate(trial.option_order, 1)]
 
 

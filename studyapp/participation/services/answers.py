@@ -12,6 +12,7 @@ from studyapp.core import clock
 from studyapp.core.errors import NotHeardError, ParticipationError
 from studyapp.models import Participation, Response, Trial
 from studyapp.models.steps import Step
+from studyapp.models.trial_kinds import NONE
 from studyapp.participation.selectors import participations as participation_selectors
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.services import assignment, leases, steps
@@ -43,6 +44,7 @@ def record_response(
 ) -> Response:
     """Store the answer to the current trial; the last one completes the participation.
 
+    `choice` is a position, or `NONE` for the answer that chooses nothing.
     For a trial that is already answered, returns the stored answer and changes nothing. Raises
     `NotHeardError` before all sounds were heard, `PlaceLostError` when the lease has expired
     and the place is gone, `ParticipationError` for a trial that is not the current one or a wrong
@@ -109,9 +111,11 @@ def _answer(trial: Trial, choice: int, confidence: int, key: str, free_text: str
     _check_turn(participation, trial, progress, key)
     leases.check(participation=participation)
     check_heard(trial=trial)
+    none = participation.study.kind.none_answer
     response = Response.objects.create(
         trial=trial,
-        choice=choice,
+        choice=None if choice == NONE else choice,
+        answer=none if choice == NONE else Response.Answer.CHOSEN,
         confidence=confidence,
         free_text=free_text,
         response_ms=_response_ms(trial),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from studyapp.core.errors import StudyError
 from studyapp.models import Participation, Trial
+from studyapp.models.trial_kinds import TrialKind
 from studyapp.participation.selectors import replay as selectors
 from studyapp.participation.services import assignment, practice
 from studyapp.studies.services import allocation, frames
@@ -45,29 +46,29 @@ def replay(*, participation: Participation) -> list[ShownTrial]:
     frame = frames.frame_of(study).only(state.held)
     allocated = allocation.draw(frame, state, participation.seed)
     items = selectors.shown_items(study)
-    shown = [_as_stored(trial, items) for trial in practice.trials(participation)]
+    shown = [_as_stored(trial, items, study.kind) for trial in practice.trials(participation)]
     before = len(shown)
     for number, one in enumerate(allocated.trials, start=before + 1):
         item = items[one.item]
         repeats = None if one.repeats is None else before + 1 + one.repeats
-        options = tuple(item.options[index] for index in one.order)
-        shown.append(ShownTrial(number, one.kind, repeats, one.item, item.clips, options))
+        seen = item.in_order(one.order, study.kind)
+        shown.append(ShownTrial(number, one.kind, repeats, one.item, *seen))
     return shown
 
 
 def stored(*, participation: Participation) -> list[ShownTrial]:
     """The same trials as stored in their rows."""
-    items = selectors.shown_items(participation.study)
-    return [_as_stored(trial, items) for trial in selectors.shown_trials(participation)]
+    items, kind = selectors.shown_items(participation.study), participation.study.kind
+    return [_as_stored(trial, items, kind) for trial in selectors.shown_trials(participation)]
 
 
-def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem]) -> ShownTrial:
-    item = items[trial.item.identifier]
+def _as_stored(trial: Trial, items: dict[str, selectors.ShownItem], kind: TrialKind) -> ShownTrial:
+    clips, options = items[trial.item.identifier].in_order(trial.option_order, kind)
     return ShownTrial(
         number=trial.number,
         kind=trial.kind,
         repeats=trial.repeat_of.number if trial.repeat_of else None,
         item=trial.item.identifier,
-        clips=item.clips,
-        options=tuple(item.options[index] for index in trial.option_order),
+        clips=clips,
+        options=options,
     )

@@ -1,4 +1,4 @@
-"""The instructions page, with the study's example: three sounds, five names, one marked."""
+"""The instructions page, with the study's example: its sounds and the right answer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from studyapp import texts
-from studyapp.models import Participation
+from studyapp.models import Participation, Trial
 from studyapp.models.steps import Step
 from studyapp.participation.selectors.sounds import example_of
 from studyapp.participation.services import checks, practice
 from studyapp.participation.services import participations as services
+from studyapp.participation.views import trial_page
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
 from studyapp.participation.views.players import player, rules_in_words, script_strings
 from studyapp.studies.services.synthetic_items import exercise_of
@@ -57,6 +58,8 @@ def _example(participation: Participation) -> dict[str, Any]:
             (gettext(option["text"]), index == example.target)
             for index, option in enumerate(example.options)
         ],
+        "question": trial_page.question(study, Trial(item=example, kind=Trial.Kind.PRACTICE)),
+        "right": gettext("Sound {n}").format(n=(example.target or 0) + 1),
         "because": gettext(exercise_of(example).because),
         "strings": script_strings(),
     }

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from studyapp.models import Stimulus, Study, Trial
+from studyapp.models.trial_kinds import in_order
 from studyapp.participation.selectors import trials as selectors
 
 
@@ -41,7 +42,8 @@ def player(
 
 def trial_players(study: Study, trial: Trial, *, heard: Collection[int]) -> list[dict[str, Any]]:
     """The trial's players; `heard` has the numbers of the sounds played to the end."""
-    sounds = zip(trial_sources(study, trial), trial.item.stimuli, strict=True)
+    stimuli = in_order(trial.item.stimuli, trial.option_order, study.kind)
+    sounds = zip(trial_sources(study, trial), stimuli, strict=True)
     starts = selectors.starts_of(trial) if study.most_plays else {}
     played = selectors.heard_ms_of(trial) if study.hear_before_choosing else {}
     return [
@@ -73,8 +75,8 @@ def rules_in_words(study: Study) -> list[str]:
     if least:
         rules.append(
             ngettext(
-                "You can choose a name once you have heard %(n)s second of each sound.",
-                "You can choose a name once you have heard %(n)s seconds of each sound.",
+                "You can choose once you have heard %(n)s second of each sound.",
+                "You can choose once you have heard %(n)s seconds of each sound.",
                 least,
             )
             % {"n": least}

@@ -9,6 +9,7 @@ from studyapp.models import Participation, Trial
 from studyapp.models.steps import Step
 from studyapp.participation.selectors.trials import item_of
 from studyapp.participation.services import practice as services
+from studyapp.participation.views import trial_page
 from studyapp.participation.views.pages import page, redirect_to_step_page, render_step
 from studyapp.participation.views.players import script_strings, trial_players
 from studyapp.participation.views.trial import show_trial, take_answer
@@ -31,19 +32,18 @@ def practice(request: HttpRequest, participation: Participation) -> HttpResponse
 
 def _feedback(request: HttpRequest, participation: Participation, trial: Trial) -> HttpResponse:
     trial.item = item_of(trial)
-    chosen = trial.option_order[trial.response.choice - 1]
-    names = [
-        (gettext(trial.item.options[index]["text"]), index == trial.item.target, index == chosen)
-        for index in trial.option_order
-    ]
-    study = participation.study
+    study, choice = participation.study, trial.response.choice
+    chosen = None if choice is None else trial.option_order[choice - 1]
+    shown = zip(trial.option_order, trial_page.shown_options(study, trial), strict=True)
+    names = [(text, index == trial.item.target, index == chosen) for index, (_, text) in shown]
     number, total = trial.number, services.count(study)
     context = {
         "trial": trial,
         "is_right": chosen == trial.item.target,
-        "right": gettext(trial.item.options[trial.item.target or 0]["text"]),
+        "right": next(text for text, is_right, _ in names if is_right),
         "names": names,
-        "because": gettext(exercise_of(trial.item).because),
+        "question": trial_page.question(study, trial),
+        "because": "" if study.kind.picks_sound else gettext(exercise_of(trial.item).because),
         "players": trial_players(study, trial, heard=study.kind.numbers),
         "number": number,
         "total": total,

@@ -50,7 +50,7 @@ def take_answer(request: HttpRequest, step: Step, participation: Participation) 
     if given is None or given is not progress.current:
         was_answered = given is not None and hasattr(given, "response")
         return redirect_to_current_step(request, participation, saved=was_answered)
-    form = AnswerForm(participation.study.kind, request.POST)
+    form = AnswerForm(participation.study, request.POST)
     if not form.is_valid():
         return _rejected(request, step, participation, form)
     data = form.cleaned_data

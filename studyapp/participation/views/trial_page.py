@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from studyapp.models import Study, Trial
 from studyapp.models.steps import Step
+from studyapp.models.trial_kinds import NONE
 from studyapp.participation.forms.trial import CONFIDENCES, LONGEST_LABEL, AnswerForm
 from studyapp.participation.selectors import trials as selectors
 from studyapp.participation.selectors.passage import passage
@@ -31,7 +33,6 @@ def context(
     seconds = sum(stimulus.seconds for stimulus in trial.item.stimuli)
     answered = sum(hasattr(one, "response") for one in numbered)
     is_practice = trial.kind == Trial.Kind.PRACTICE
-    words = {name: _(said) for name, said in asdict(study.kind.words).items()}
     return {
         "trial": trial,
         "is_practice": is_practice,
@@ -48,14 +49,16 @@ def context(
         "players": trial_players(study, trial, heard=heard),
         "rules": study,
         "rules_in_words": rules_in_words(study) if has_rules(study) else [],
-        "options": shown_options(trial),
+        "options": shown_options(study, trial),
         "confidences": CONFIDENCES,
         "form": form,
         "longest_label": LONGEST_LABEL,
         "given": {name: form[name].value() for name in form.fields} if form else {},
         "ahead": trial_sources(study, progress.following),
-        "words": words,
-        "strings": script_strings() | {"listenFirst": words["listen_first"]},
+        "words": words_of(study),
+        "question": question(study, trial),
+        "none": NONE,
+        "strings": script_strings() | {"listenFirst": _(study.kind.words.listen_first)},
     }
 
 
@@ -64,9 +67,25 @@ def has_rules(study: Study) -> bool:
     return bool(study.most_plays or study.from_start or study.hear_before_choosing)
 
 
-def shown_options(trial: Trial) -> list[tuple[int, str]]:
+def words_of(study: Study) -> dict[str, str]:
+    """What a trial's page says, in its language."""
+    return {name: _(said) if said else "" for name, said in asdict(study.kind.words).items()}
+
+
+def question(study: Study, trial: Trial) -> str:
+    """What is asked, with the label that it is about, if any; practice labels are translated."""
+    said, prompt = _(study.kind.words.question), trial.item.prompt
+    if not prompt:
+        return said
+    if trial.kind == Trial.Kind.PRACTICE:
+        return format_html(said, prompt=format_html('<q dir="auto">{}</q>', _(prompt)))
+    asked = format_html('<q dir="auto" lang="{}">{}</q>', study.languages[0], prompt)
+    return format_html(said, prompt=asked)
+
+
+def shown_options(study: Study, trial: Trial) -> list[tuple[int, str]]:
     """Position and text; practice options are our own texts and follow the page's language."""
     options = selectors.shown_options(trial)
-    if trial.kind != Trial.Kind.PRACTICE:
+    if trial.kind != Trial.Kind.PRACTICE or study.kind.picks_sound:
         return options
     return [(position, _(text)) for position, text in options]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Min, Q
 
 from studyapp.models import Feature, Item, Stimulus, Study
 from studyapp.models.runs import is_control
@@ -16,11 +16,12 @@ from studyapp.studies.selectors.studies import main_items
 
 @dataclass(frozen=True)
 class Offer:
-    """The five options of a feature under one method."""
+    """What a feature shows under one method: five options, or a pair of sounds and a label."""
 
     method: str
     options: list[dict[str, Any]]
     """Each also says whether it is the method's `own` for this feature, and if it `is_target`."""
+    item: Item
 
     @property
     def is_control(self) -> bool:
@@ -45,14 +46,15 @@ def number_of_features(study: Study) -> int:
 def shown(study: Study, start: int, size: int) -> list[ShownFeature]:
     """Up to `size` features from number `start` on, with what each method offers: four queries."""
     condition = study.conditions.order_by("method").first()
-    ordered = main_items(study).filter(condition=condition).order_by("identifier")
-    keys = list(ordered.values_list("feature", flat=True)[start : start + size])
+    ordered = main_items(study).filter(condition=condition).order_by().values("feature")
+    first = ordered.annotate(first=Min("identifier")).order_by("first")
+    keys = list(first.values_list("feature", flat=True)[start : start + size])
     found: dict[int, ShownFeature] = {}
     for item in _items(study, keys):
         if item.feature is None or item.condition is None:
             continue
         row = found.setdefault(item.feature.pk, ShownFeature(item.feature, item.stimuli))
-        row.offers.append(Offer(item.condition.method, _options(item)))
+        row.offers.append(Offer(item.condition.method, _options(item), item))
     return [found[key] for key in keys]
 
 

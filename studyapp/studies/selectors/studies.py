@@ -18,6 +18,7 @@ from studyapp.models import (
     LabelCandidate,
     Participation,
     Run,
+    SteeredClip,
     Study,
     StudySeries,
 )
@@ -43,6 +44,9 @@ class Candidate:
         return fold(self.name or self.text)
 
 
+SteeredKey = tuple[str, float, int]
+
+
 @dataclass(frozen=True)
 class PooledFeature:
     """A kept feature with everything that an item needs."""
@@ -52,6 +56,8 @@ class PooledFeature:
     """Clips of the top exemplars, strongest first."""
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     """Method → its successful candidates, best first, one of each group of near-synonyms."""
+    steered: dict[SteeredKey, SteeredClip] = field(default_factory=dict)
+    """Intervention, dose and seed → clip; only for studies of pairs."""
 
 
 def series_named(slug: str) -> StudySeries | None:
@@ -104,27 +110,38 @@ def saes_of(run: Run) -> list[str]:
     return sorted(run.features.order_by().values_list("sae", flat=True).distinct())
 
 
-def pool(*, run: Run, methods: Sequence[str], saes: Sequence[str] = ()) -> list[PooledFeature]:
+def pool(
+    *, run: Run, methods: Sequence[str], saes: Sequence[str] = (), steered: bool = False
+) -> list[PooledFeature]:
     """Every kept feature of the run with its clips and candidates, ordered by SAE and index.
 
-    Only of these SAEs, if any are named.
+    Only of these SAEs, if any are named; with the clips of the run's steering if asked for.
     """
+    generated = _steered_by_feature(run) if steered else {}
     clips = _clips_by_feature(run)
     candidates = _candidates_by_feature(run, methods)
     features = Feature.objects.filter(run=run).select_related("run").order_by("sae", "index")
     if saes:
         features = features.filter(sae__in=saes)
     return [
-        PooledFeature(feature, tuple(clips[feature.pk]), candidates[feature.pk])
+        PooledFeature(
+            feature, tuple(clips[feature.pk]), candidates[feature.pk], generated.get(feature.pk, {})
+        )
         for feature in features
     ]
 
 
 def pools(
-    *, runs: Sequence[Run], methods: Sequence[str], saes: Sequence[str] = ()
+    *,
+    runs: Sequence[Run],
+    methods: Sequence[str],
+    saes: Sequence[str] = (),
+    steered: bool = False,
 ) -> list[PooledFeature]:
     """The pools of several runs, one after the other."""
-    return [one for run in runs for one in pool(run=run, methods=methods, saes=saes)]
+    return [
+        one for run in runs for one in pool(run=run, methods=methods, saes=saes, steered=steered)
+    ]
 
 
 def main_items(study: Study) -> QuerySet[Item]:
@@ -145,6 +162,14 @@ def _clips_by_feature(run: Run) -> dict[int, list[Clip]]:
         if exemplar.clip not in clips[exemplar.feature_id]:
             clips[exemplar.feature_id].append(exemplar.clip)
     return clips
+
+
+def _steered_by_feature(run: Run) -> dict[int, dict[SteeredKey, SteeredClip]]:
+    found: dict[int, dict[SteeredKey, SteeredClip]] = defaultdict(dict)
+    rows = SteeredClip.objects.filter(feature__run=run).select_related("clip__run", "plain__run")
+    for row in rows:
+        found[row.feature_id][row.intervention, row.strength, row.seed] = row
+    return found
 
 
 def _candidates_by_feature(
@@ -172,6 +197,8 @@ class OfferedItem:
     method: str
     options: list[dict[str, Any]]
     target: int | None
+    seed: int | None = None
+    """Of a pair: what both of its sounds were generated with."""
 
 
 def offered_items(study: Study) -> list[OfferedItem]:
@@ -179,12 +206,30 @@ def offered_items(study: Study) -> list[OfferedItem]:
     rows = main_items(study).order_by("identifier")
     names = (
         "identifier", "feature__run__identifier", "feature__identifier", "condition__method",
-        "options", "target",
+        "options", "target", "steering_seed",
     )  # fmt: skip
     return [
-        OfferedItem(identifier, f"{run}/{feature}", method, options, target)
-        for identifier, run, feature, method, options, target in rows.values_list(*names)
+        OfferedItem(identifier, f"{run}/{feature}", *rest)
+        for identifier, run, feature, *rest in rows.values_list(*names)
     ]
+
+
+def most_alike(study: Study) -> int:
+    """The largest number of features whose pairs have the same seed; at least 1."""
+    counted = main_items(study).order_by().values("steering_seed")
+    found = counted.annotate(n=Count("feature", distinct=True)).values_list("n", flat=True)
+    return max(found, default=1)
+
+
+def dosed(runs: Sequence[Run]) -> list[tuple[str, float]]:
+    """The interventions and doses that every one of these runs has steered clips of."""
+    rows = SteeredClip.objects.filter(feature__run__in=runs).order_by()
+    each = rows.values("intervention", "strength").annotate(
+        runs=Count("feature__run", distinct=True)
+    )
+    return sorted(
+        (row["intervention"], row["strength"]) for row in each if row["runs"] == len(runs)
+    )
 
 
 def catch_items(study: Study) -> list[str]:

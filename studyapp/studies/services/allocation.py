@@ -12,6 +12,12 @@ that fulfil this, one with the fewest ratings is taken, exactly: a minimum-cost 
 to features whose cost grows with the square of a cell's ratings. Ties go to the cell that lost
 fewer participants, then by lot.
 
+*Alike.* Where several cells have one condition and one feature, only the cheapest can be taken,
+which is as good as any: a participation has at most one of them.
+
+*Order.* The order in which a trial shows its options is random; where `balanced`, the first stored
+one comes equally often at every position over the main trials of a participation.
+
 *Identification.* No label is both target and distractor within one participation: two items
 conflict if the target of one is a distractor of the other. A set without conflicts is searched for
 among all items, then in each half of a two-colouring of the conflicts (distractors are drawn so
@@ -40,6 +46,7 @@ class Cell:
 
     item: str
     feature: str
+    """What a participation has at most once: the feature, or what it shares with others."""
     method: str
     target: str = ""
     """Folded text of the right answer, in identification."""
@@ -62,6 +69,8 @@ class Frame:
     repeats: int = 0
     shown: int = OPTIONS
     """How many options a trial shows."""
+    balanced: bool = False
+    """Whether the first stored option is equally often at each position."""
 
     def only(self, methods: Collection[str]) -> Frame:
         """The frame without the conditions that are switched off: it has these methods only."""
@@ -113,6 +122,7 @@ def draw(frame: Frame, state: Counts, seed: int) -> Allocation:
     costs = _costs(frame, state, seed)
     cells = [cell for cell in frame.cells if cell.method in quotas]
     chosen = _free_of_conflicts(cells, quotas, costs) if cells[0].target else None
+    cells = _cheapest_alike(cells, costs.of)
     if chosen is None:
         chosen = _cheapest(cells, quotas, costs.of)
     items = sorted(cell.item for cell in chosen)
@@ -199,6 +209,16 @@ def _cheapest(
         for feature, taker in _path(method, offers, taken, of, costs):
             taken[feature] = taker
     return [of[method, feature] for feature, method in taken.items()]
+
+
+def _cheapest_alike(cells: Sequence[Cell], costs: Mapping[str, int]) -> list[Cell]:
+    """Of each condition and feature its cheapest cell."""
+    least: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        known = least.setdefault((cell.method, cell.feature), cell)
+        if costs[cell.item] < costs[known.item]:
+            least[cell.method, cell.feature] = cell
+    return list(least.values())
 
 
 def _offers(cells: Sequence[Cell], method: str, count: int, costs: Mapping[str, int]) -> list[Cell]:
@@ -332,7 +352,10 @@ def _halves(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
 def _in_order(frame: Frame, items: Sequence[str], seed: int) -> Iterable[AllocatedTrial]:
     """Main trials with catch trials between them and repeats towards the end."""
     rng = stream(seed, "options")
-    trials = [AllocatedTrial(item, MAIN, _order(rng, frame.shown)) for item in items]
+    orders = [_order(rng, frame.shown) for _ in items]
+    if frame.balanced:
+        orders = _balanced(orders, rng)
+    trials = [AllocatedTrial(item, MAIN, order) for item, order in zip(items, orders, strict=True)]
     trials = _with_catch(frame, trials, stream(seed, "catch"))
     return _with_repeats(frame, trials, stream(seed, "repeats"))
 
@@ -362,6 +385,22 @@ def _with_repeats(frame: Frame, trials: list[AllocatedTrial], rng: Random) -> li
         place = rng.randint(low, len(trials))
         trials.insert(place, AllocatedTrial(trials[source].item, REPEAT, order, repeats=source))
     return trials
+
+
+def _balanced(orders: Sequence[tuple[int, ...]], rng: Random) -> list[tuple[int, ...]]:
+    """The orders with the first stored option moved, so that it is equally often at each position.
+
+    What is left over if their number cannot be divided goes to positions by lot.
+    """
+    shown = len(orders[0])
+    places = [n % shown for n in range(shown * (len(orders) // shown))]
+    places += rng.sample(range(shown), len(orders) - len(places))
+    rng.shuffle(places)
+    moved = []
+    for order, place in zip(orders, places, strict=True):
+        rest = [index for index in order if index != 0]
+        moved.append((*rest[:place], 0, *rest[place:]))
+    return moved
 
 
 def _order(rng: Random, shown: int) -> tuple[int, ...]:

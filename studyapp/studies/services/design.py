@@ -16,6 +16,8 @@ from studyapp.models import Item, Study
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.settings import every_setting
 
+LATER = ("variant", "prompt", "steering_seed", "sounds")
+"""Columns of items that came after studies had been frozen."""
 ITEMS = "items"
 """The part that describes the items. It is the longest; a summary leaves it out."""
 
@@ -74,10 +76,14 @@ def _withheld(study: Study, whole: bool) -> set[str]:
 
 def _described(item: Item) -> dict[str, Any]:
     cell = {} if item.role == Item.Role.MAIN else {"role": item.role, "target": item.target}
-    return cell | {
+    # What an item of the first kinds does not have is left out: frozen studies keep their hash.
+    own = {name: getattr(item, name) for name in LATER}
+    later = {name: value for name, value in own.items() if value not in (None, "", [])}
+    shown = {
         "identifier": item.identifier,
         "method": item.condition.method if item.condition else "",
         "feature": item.feature.identifier if item.feature else "",
         "stimuli": [stimulus.sha256 for stimulus in item.stimuli],
         "options": item.options,
     }
+    return cell | later | shown

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import TypedDict
 
 from studyapp.core.errors import StudyError
-from studyapp.models import Clip, Run
+from studyapp.core.text import fold
+from studyapp.models import Clip, Run, Study
+from studyapp.studies import contrasts
+from studyapp.studies.contrasts import PROMPT, Contrast, Side
 from studyapp.studies.selectors.studies import Candidate, PooledFeature
 
 OPTIONS = 5
 OWN_CANDIDATES = 3
 """A feature needs this many distinct candidates from every method."""
 CLIPS = 3
+ALIKE = 4
+"""Clips of the feature among which an intruder is hidden."""
 THIRDS = ("low", "middle", "high")
 STRATA = ("sae", "layer", "rate", "score")
 """What features can be stratified by; rate and score in thirds of the kept features."""
@@ -37,8 +43,21 @@ def stream(seed: int, name: str) -> random.Random:
     return random.Random(f"{seed}:{name}")  # noqa: S311 - a draw that can be repeated, not a secret
 
 
+Reasons = Callable[[PooledFeature, Iterable[str]], list[str]]
+"""Says why a feature cannot be in a study of these methods; nothing if it can be."""
+
+
+def reasons_of(study: Study) -> Reasons:
+    """What decides which features can be in a study of that kind of trial."""
+    if study.kind.steered:
+        return partial(_reasons_against_pairs, [contrasts.read(one) for one in study.contrasts])
+    if not study.kind.has_labels:
+        return _reasons_against_intruders
+    return reasons_against
+
+
 def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
-    """Why the feature cannot be in a study of these methods; empty if it can be."""
+    """Why the feature cannot be in a study of these methods that shows labels."""
     reasons = [
         f"fewer than {OWN_CANDIDATES} candidates by {method}"
         for method in methods
@@ -47,6 +66,91 @@ def reasons_against(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
     if len(pooled.clips) < CLIPS:
         reasons.append(f"fewer than {CLIPS} exemplars")
     return reasons
+
+
+def _reasons_against_pairs(
+    wanted: Sequence[Contrast], pooled: PooledFeature, methods: Iterable[str]
+) -> list[str]:
+    reasons = [f"no label by {one}" for one in methods if not pooled.candidates.get(one)]
+    missing = [side for side in sides_of(wanted) if not _seeds(pooled, side)]
+    if missing:
+        return [*reasons, *(f"no steered clip of {side}" for side in missing)]
+    if not common_seeds(pooled, wanted):
+        reasons.append("no seed that all contrasts have")
+    asked = [clip.prompt for (name, _, _), clip in pooled.steered.items() if name == PROMPT]
+    if any(side.intervention == PROMPT for side in sides_of(wanted)):
+        # The prompt had one method's label; it would be unfair to ask about another's.
+        reasons += [
+            f"prompted with another label than {method}'s"
+            for method in methods
+            if pooled.candidates.get(method)
+            and not any(fold(best(pooled, method).text) in fold(text) for text in asked)
+        ]
+    return reasons
+
+
+def _reasons_against_intruders(pooled: PooledFeature, methods: Iterable[str]) -> list[str]:
+    return [] if len(pooled.clips) >= ALIKE else [f"fewer than {ALIKE} exemplars"]
+
+
+def draw_intruder(
+    *, pooled: PooledFeature, pool: Sequence[PooledFeature], seed: int
+) -> tuple[Clip, list[Clip]]:
+    """A clip of another feature, and four of the feature's own.
+
+    The other feature is of the same run and SAE and no near neighbour, the clip no exemplar of the
+    feature and of none of its tracks. Raises `StudyError` if there is none.
+    """
+    here, lot = pooled.feature, stream(seed, f"intruder:{pooled.feature.identifier}")
+    own = lot.sample(pooled.clips, ALIKE)
+    known, tracks = {clip.pk for clip in pooled.clips}, {clip.track for clip in pooled.clips}
+    near = {here.identifier, *here.neighbours}
+    others = [
+        one
+        for one in pool
+        if one.feature.run_id == here.run_id
+        and one.feature.sae == here.sae
+        and one.feature.identifier not in near
+    ]
+    lot.shuffle(others)
+    for other in others:
+        clips = [one for one in other.clips if one.pk not in known and one.track not in tracks]
+        if clips:
+            return lot.choice(clips), own
+    raise StudyError(f"no other feature of {here.sae} has a clip that could be {here}'s intruder")
+
+
+def sides_of(wanted: Iterable[Contrast]) -> list[Side]:
+    """The generated clips that these contrasts need, besides those without steering."""
+    sides = dict.fromkeys(side for one in wanted for side in one.sides)
+    return [side for side in sides if side.intervention]
+
+
+def common_seeds(pooled: PooledFeature, wanted: Sequence[Contrast]) -> set[int]:
+    """The seeds for which the feature has every clip that the contrasts need."""
+    return set.intersection(*(_seeds(pooled, side) for side in sides_of(wanted)))
+
+
+def _seeds(pooled: PooledFeature, side: Side) -> set[int]:
+    return {seed for name, dose, seed in pooled.steered if Side(name, dose) == side}
+
+
+def draw_seeds(
+    *, drawn: Sequence[PooledFeature], wanted: Sequence[Contrast], seed: int
+) -> list[int]:
+    """For each feature the seed of its clips, so that all seeds are used about equally often.
+
+    The clip without steering is the same for all features of a seed, and nobody may hear it twice:
+    whoever recognised it would know which sound is steered.
+    """
+    lot, used = stream(seed, "seeds"), Counter[int]()
+    chosen: list[int] = []
+    for pooled in drawn:
+        offered = sorted(common_seeds(pooled, wanted))
+        lot.shuffle(offered)
+        chosen.append(min(offered, key=lambda one: used[one]))
+        used[chosen[-1]] += 1
+    return chosen
 
 
 def shares(
@@ -81,6 +185,7 @@ def draw_features(
     wanted: int,
     seed: int,
     strata: Sequence[str] = ("sae",),
+    reasons: Reasons = reasons_against,
 ) -> list[PooledFeature]:
     """`wanted` eligible features, stratified, in random order.
 
@@ -89,7 +194,7 @@ def draw_features(
     `wanted` are eligible.
     """
     stratum = strata_of(pool, strata)
-    eligible = [pooled for pooled in pool if not reasons_against(pooled, methods)]
+    eligible = [pooled for pooled in pool if not reasons(pooled, methods)]
     given = _nested(
         kept=Counter(stratum[key(pooled)] for pooled in pool),
         eligible=Counter(stratum[key(pooled)] for pooled in eligible),

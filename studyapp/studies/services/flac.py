@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-STREAMINFO, SEEKTABLE = 0, 3
+STREAMINFO, PADDING, SEEKTABLE = 0, 1, 3
 LAST = 0x80
 TAIL = 3
 """Frames at the end without a seek point: Chromium needs some after the one it jumps to."""
@@ -32,6 +32,20 @@ def for_playing(data: bytes) -> bytes:
     )
     blocks = _block(STREAMINFO, info) + _block(SEEKTABLE | LAST, points)
     return data[:4] + blocks + data[start:]
+
+
+def padded(data: bytes, size: int) -> bytes:
+    """A file of `for_playing` with a padding block, so that it has exactly `size` bytes.
+
+    Raises `ValueError` if it is too long for that.
+    """
+    _, start = _stream_info(data)
+    room = size - len(data) - 4
+    if room < 0:
+        raise ValueError(f"the file has {len(data)} bytes, which cannot be made {size}")
+    table = 4 + 4 + int.from_bytes(data[5:8], "big")
+    blocks = data[:table] + bytes([data[table] & ~LAST]) + data[table + 1 : start]
+    return blocks + _block(PADDING | LAST, bytes(room)) + data[start:]
 
 
 def _stream_info(data: bytes) -> tuple[bytes, int]:

@@ -13,12 +13,24 @@ from studyapp.studies.services.allocation import Cell, Counts, Frame
 
 
 def participations(
-    *, features: int, ratings: int, trials: int, conditions: int, within: bool
+    *,
+    features: int,
+    ratings: int,
+    trials: int,
+    conditions: int,
+    within: bool,
+    variants: int = 1,
+    most_alike: int = 1,
 ) -> int:
-    """How many participations of that many trials give every item its ratings."""
+    """How many participations of that many trials give every item its ratings.
+
+    A feature has `variants` items under a condition. Of the `most_alike` features that share their
+    sounds, one participation gets only one item.
+    """
+    items, alike = features * variants * ratings, most_alike * variants * ratings
     if within:
-        return -(-conditions * features * ratings // trials)
-    return conditions * -(-features * ratings // trials)
+        return max(-(-conditions * items // trials), conditions * alike)
+    return conditions * max(-(-items // trials), alike)
 
 
 def places(study: Study) -> int:
@@ -51,6 +63,7 @@ def frame_of(study: Study) -> Frame:
         catch_trials=study.catch_trials,
         repeats=study.repeat_trials,
         shown=study.kind.positions,
+        balanced=study.kind.picks_sound,
     )
 
 
@@ -72,11 +85,16 @@ def _participations(study: Study, conditions: int, within: bool) -> int:
         trials=study.trials_per_participation,
         conditions=conditions,
         within=within,
+        variants=max(1, len(study.contrasts)),
+        most_alike=selectors.most_alike(study) if study.kind.steered else 1,
     )
 
 
 def _cell(item: selectors.OfferedItem, kind: TrialKind) -> Cell:
-    if not kind.has_target or item.target is None:
+    if kind.steered:
+        # All features of a seed share the sound without steering, which nobody may hear twice.
+        return Cell(item.identifier, f"seed {item.seed}", item.method)
+    if kind.picks_sound or not kind.has_target or item.target is None:
         return Cell(item.identifier, item.feature, item.method)
     texts = [fold(option["text"]) for option in item.options]
     target = texts.pop(item.target)

@@ -14,7 +14,7 @@ from studyapp.jobs.services import jobs
 from studyapp.models import Item, Job, Response, Run, Study, StudySeries
 from studyapp.recruitment import selectors as recruitment_selectors
 from studyapp.recruitment.services import configuration
-from studyapp.studies import analysis_plan
+from studyapp.studies import analysis_plan, contrasts
 from studyapp.studies.selectors import studies as selectors
 from studyapp.studies.services import (
     check_sounds,
@@ -55,14 +55,16 @@ def create_study(
     or a clip without sound.
     """
     study = _unsaved([run, *more_runs], settings)
-    seed = study.seed
     runs = [run, *more_runs]
+    _check_choices(study)
+    if not study.kind.has_labels:
+        methods = [study.kind.trial_type]
     check(study, runs, methods)
-    pool = selectors.pools(runs=runs, methods=methods, saes=study.saes)
+    pool = selectors.pools(runs=runs, methods=methods, saes=study.saes, steered=study.kind.steered)
     study.left_out = selection.left_out(study, pool, methods)
     drawn = selection.choose(study, pool, methods)
-    clips = {one.feature.pk: drawing.draw_clips(pooled=one, seed=seed) for one in drawn}
-    stimuli = items.make_stimuli(clips, study.loudness_lufs, progress)
+    planned = items.draw_items(study, methods, pool, drawn)
+    stimuli = items.make_stimuli(planned, study, progress)
     study.check_sounds = dict(check_sounds.make_check_sounds(study))
     with transaction.atomic():
         if replaces is not None:
@@ -71,7 +73,7 @@ def create_study(
         study.version = _next_version(study.series)
         study.save()
         study.runs.add(*runs)
-        items.write_items(study, methods, pool, drawn, clips, stimuli)
+        items.write_items(study, planned, stimuli)
         seconds = next(iter(stimuli.values())).seconds
         Item.objects.bulk_create(synthetic_items.practice_items(study=study, seconds=seconds))
         Item.objects.bulk_create(synthetic_items.catch_items(study=study, seconds=seconds))
@@ -94,6 +96,8 @@ def _unsaved(runs: Sequence[Run], settings: Mapping[str, Any]) -> Study:
         given["features_wanted"] = len(set(given.get("listed") or [1]))
     if given["selection"] == Study.Selection.BEST and not given.get("best_by"):
         given["best_by"] = selection.default_best_by(runs)
+    if given.get("option_policy") == Study.OptionPolicy.PAIR and not given.get("contrasts"):
+        given["contrasts"] = contrasts.proposed(selectors.dosed(runs))
     return protocol.unsaved(**given)
 
 
@@ -222,10 +226,19 @@ def check(study: Study, runs: Sequence[Run], methods: Sequence[str]) -> None:
     if len({run.pk for run in runs}) != len(runs):
         raise StudyError(f"the same run is given twice: {', '.join(map(str, runs))}")
     for run in runs:
-        _check_methods(run, methods)
+        if study.kind.has_labels:
+            _check_methods(run, methods)
     _check_saes(runs, study.saes)
     selection.check(study, runs)
     _check_words(study, methods)
+
+
+def _check_choices(study: Study) -> None:
+    """Check what everything else depends on."""
+    for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
+        value = getattr(study, name)
+        if value not in choices.values:
+            raise StudyError(f"{name} is {value!r}; known: {', '.join(choices.values)}")
 
 
 def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
@@ -238,6 +251,7 @@ def _check_saes(runs: Sequence[Run], saes: Sequence[str]) -> None:
 
 def _check_numbers(study: Study) -> None:
     """Check every number; the message names value and limits."""
+    _check_choices(study)
     for one in every_setting():
         value = getattr(study, one.name)
         if one.limits and not one.limits[0] <= value <= one.limits[1]:
@@ -264,10 +278,12 @@ def _check_plan(study: Study) -> None:
 
 def _check_extra_trials(study: Study) -> None:
     """Check the design, and the trials that are extra to the main ones."""
-    for name, choices in (("design", Study.Design), ("option_policy", Study.OptionPolicy)):
-        value = getattr(study, name)
-        if value not in choices.values:
-            raise StudyError(f"{name} is {value!r}; known: {', '.join(choices.values)}")
+    if study.may_choose_none and not study.kind.none_answer:
+        raise StudyError(f"may_choose_none does not fit trials of the kind {study.option_policy}")
+    if study.kind.steered and (problem := contrasts.problem_with(study.contrasts)):
+        raise StudyError(problem)
+    if study.contrasts and not study.kind.steered:
+        raise StudyError(f"contrasts are for pairs, but option_policy is {study.option_policy}")
     limits = {
         "catch_trials": min(len(synthetic_items.CATCHES), study.trials_per_participation),
         "repeat_trials": study.trials_per_participation // 2,

@@ -10,6 +10,7 @@ from django.conf import settings
 from studyapp import texts
 from studyapp.core.errors import StudyError
 from studyapp.models import Study, steps
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.services.synthetic_items import MOST_PRACTICE_TRIALS
 from studyapp.studies.settings import every_setting
@@ -45,10 +46,10 @@ def unsaved(*, slug: str, **given: Any) -> Study:
     return study
 
 
-def default_text(languages: Sequence[str], name: str) -> str:
+def default_text(languages: Sequence[str], name: str, trial_type: str = "") -> str:
     """The default text in the study's first language; in English if it has none."""
     first = next(iter(languages), "en")
-    return texts.default(name, first if first in texts.LANGUAGES else "en")
+    return texts.default(name, first if first in texts.LANGUAGES else "en", trial_type)
 
 
 def check(study: Study) -> None:
@@ -87,7 +88,13 @@ def _plain(value: Any) -> Any:
 def _set_default_text(study: Study, name: str, given: str | None) -> None:
     """Consent and instructions are never empty; an empty debrief was left out on purpose."""
     if given is None or (not given and name != "debrief"):
-        setattr(study, f"{name}_text", default_text(study.languages, name))
+        setattr(study, f"{name}_text", default_text(study.languages, name, _type_of(study)))
+
+
+def _type_of(study: Study) -> str:
+    """Its trials' type; none of a kind that `lifecycle.check` will refuse."""
+    kind = TRIAL_KINDS.get(study.option_policy)
+    return kind.trial_type if kind else ""
 
 
 def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -101,13 +108,13 @@ def _texts(study: Study, given: Mapping[str, Mapping[str, str]]) -> dict[str, An
 def _own(study: Study, language: str) -> dict[str, str]:
     """The title unchanged, and the default texts if the study uses them in its first language."""
     first = study.languages[0]
-    title = {"title": study.title}
+    title, trial_type = {"title": study.title}, _type_of(study)
     if language not in texts.LANGUAGES or first not in texts.LANGUAGES:
         return title
     return title | {
-        f"{name}_text": texts.default(name, language)
+        f"{name}_text": texts.default(name, language, trial_type)
         for name in texts.NAMES
-        if getattr(study, f"{name}_text") == texts.default(name, first)
+        if getattr(study, f"{name}_text") == texts.default(name, first, trial_type)
     }
 
 

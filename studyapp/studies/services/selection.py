@@ -56,9 +56,10 @@ def choose(
     if study.selection == Selection.RANDOM:
         return drawing.draw_features(
             pool=pool, methods=methods, wanted=study.features_wanted, seed=study.seed,
-            strata=study.strata,
+            strata=study.strata, reasons=drawing.reasons_of(study),
         )  # fmt: skip
-    eligible = [one for one in considered(study, pool) if not drawing.reasons_against(one, methods)]
+    reasons = drawing.reasons_of(study)
+    eligible = [one for one in considered(study, pool) if not reasons(one, methods)]
     if study.selection == Selection.BEST:
         eligible = _by_score(study, eligible)
     if len(eligible) < study.features_wanted:
@@ -71,7 +72,8 @@ def choose(
 def left_out(study: Study, pool: Sequence[PooledFeature], methods: Sequence[str]) -> dict[str, Any]:
     """Counts of the features that cannot be chosen; one with two reasons counts under both."""
     considering = considered(study, pool)
-    reasons = [drawing.reasons_against(pooled, methods) for pooled in considering]
+    reasons_against = drawing.reasons_of(study)
+    reasons = [reasons_against(pooled, methods) for pooled in considering]
     if study.selection == Selection.BEST:
         scored = _scores(study, considering)
         for pooled, found in zip(considering, reasons, strict=True):

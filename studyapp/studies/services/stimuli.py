@@ -38,24 +38,27 @@ LOUDNESS_TOLERANCE = 0.1
 """How far the stored sound may be from the target, LU."""
 
 
-def make_stimulus(*, clip: Clip, loudness_lufs: float, seconds: float | None = None) -> Stimulus:
+def make_stimulus(
+    *, clip: Clip, loudness_lufs: float, seconds: float | None = None, equal_size: bool = False
+) -> Stimulus:
     """The stimulus of a clip at that loudness and length (default: the clip's own).
 
-    A second call returns the same row. Raises `StudyError` if the clip's file is missing, cannot
-    be decoded, or is silent.
+    With `equal_size` its file has as many bytes as any other of that length. A second call returns
+    the same row. Raises `StudyError` if the clip's file is missing, unreadable or silent.
     """
     samples = _fit(_read(clip), seconds if seconds is not None else clip.seconds)
-    return _stimulus(samples, loudness_lufs, clip, f"clip {clip.sha256[:12]} of {clip.run}")
+    name = f"clip {clip.sha256[:12]} of {clip.run}"
+    return _stimulus(samples, loudness_lufs, clip, name, equal_size)
 
 
 def make_synthetic_stimulus(
-    *, samples: Samples, loudness_lufs: float, seconds: float, name: str
+    *, samples: Samples, loudness_lufs: float, seconds: float, name: str, equal_size: bool = False
 ) -> Stimulus:
     """The stimulus of a synthesised sound (mono, at `SAMPLE_RATE`), made as for a clip.
 
     A second call returns the same row. `name` is for the error about a silent one (`StudyError`).
     """
-    return _stimulus(_fit(samples, seconds), loudness_lufs, None, name)
+    return _stimulus(_fit(samples, seconds), loudness_lufs, None, name, equal_size)
 
 
 def store_sound(*, samples: Samples, loudness_lufs: float | None, name: str) -> str:
@@ -76,9 +79,13 @@ def rms_of(path: str) -> float:
     return float(np.sqrt(np.mean(_decode((Path(settings.DATA) / path).read_bytes()) ** 2)))
 
 
-def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: str) -> Stimulus:
+def _stimulus(
+    samples: Samples, loudness_lufs: float, clip: Clip | None, name: str, equal_size: bool
+) -> Stimulus:
     """The row of these samples, its file written first."""
     data, loudness = _encode_at(samples, loudness_lufs, name)
+    if equal_size:
+        data = flac.padded(data, _largest(len(samples)))
     sha256 = hashlib.sha256(data).hexdigest()
     path = Path("stimuli") / f"{sha256}.flac"
     _store(Path(settings.DATA) / path, data)
@@ -93,6 +100,11 @@ def _stimulus(samples: Samples, loudness_lufs: float, clip: Clip | None, name: s
         },
     )
     return stimulus
+
+
+def _largest(samples: int) -> int:
+    """Bytes that no FLAC file of that many samples reaches: uncompressed, with room for headers."""
+    return 2 * samples + samples // 32 + 8192
 
 
 def common_length(lengths: list[float]) -> float:

@@ -119,7 +119,7 @@ def drum_beat(*, seconds: float, variant: int) -> Samples:
     """Regular low thuds; each variant has its own tempo."""
     import numpy as np
 
-    each = (0.5, 0.4, 0.6)[variant % 3]
+    each = (0.5, 0.4, 0.6, 0.45)[variant]
     time = _time(each)
     pitch = 50 + 90 * np.exp(-time * 30)
     thud = np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE) * np.exp(-time * 9)
@@ -132,7 +132,7 @@ def rising(*, seconds: float, variant: int) -> Samples:
     import numpy as np
 
     time = _time(seconds)
-    low, octaves = ((150.0, 2.5), (220.0, 2.0), (110.0, 3.0))[variant % 3]
+    low, octaves = ((150.0, 2.5), (220.0, 2.0), (110.0, 3.0), (180.0, 2.2))[variant]
     pitch = low * 2 ** (octaves * time / seconds)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     return np.asarray(sum(np.sin(k * phase) / k**1.5 for k in (1, 2, 3)), dtype=np.float64)
@@ -152,7 +152,7 @@ def siren(*, seconds: float, variant: int) -> Samples:
     import numpy as np
 
     time = _time(seconds)
-    pitch = 700 + 350 * np.sin(2 * np.pi * (0.8, 1.0, 1.3)[variant] * time)
+    pitch = 700 + 350 * np.sin(2 * np.pi * (0.8, 1.0, 1.3, 1.15)[variant] * time)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     return np.asarray(np.sin(phase) + 0.3 * np.sin(2 * phase), dtype=np.float64)
 
@@ -161,7 +161,7 @@ def clock(*, seconds: float, variant: int) -> Samples:
     """Short regular clicks, every second one lower."""
     import numpy as np
 
-    each = round((0.5, 0.4, 0.3)[variant] * SAMPLE_RATE)
+    each = round((0.5, 0.4, 0.3, 0.35)[variant] * SAMPLE_RATE)
     click_time = _time(0.1)
     sound = np.zeros(round(seconds * SAMPLE_RATE) + len(click_time))
     for number, start in enumerate(range(0, round(seconds * SAMPLE_RATE), each)):
@@ -176,7 +176,7 @@ def beeps(*, seconds: float, variant: int) -> Samples:
     import numpy as np
 
     time = _time(seconds)
-    pitch, rate = ((1000.0, 2.0), (1200.0, 2.5), (850.0, 1.6))[variant]
+    pitch, rate = ((1000.0, 2.0), (1200.0, 2.5), (850.0, 1.6), (1100.0, 1.8))[variant]
     gate = np.clip(40 * np.sin(2 * np.pi * rate * time), 0.0, 1.0)
     return np.asarray(np.sin(2 * np.pi * pitch * time) * gate, dtype=np.float64)
 
@@ -185,7 +185,7 @@ def hum(*, seconds: float, variant: int) -> Samples:
     """One steady deep tone."""
     import numpy as np
 
-    time, pitch = _time(seconds), (100.0, 120.0, 90.0)[variant]
+    time, pitch = _time(seconds), (100.0, 120.0, 90.0, 110.0)[variant]
     partials = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in (1, 2, 3, 4))
     return np.asarray(partials, dtype=np.float64)
 

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_noop as _
 
 from studyapp.models import Item, Study
 from studyapp.models.steps import Step
+from studyapp.models.studies import STIMULI
+from studyapp.models.trial_kinds import TrialKind
 from studyapp.studies.services import stimuli, synthesis
 from studyapp.studies.services.drawing import Option
 
@@ -98,7 +100,7 @@ def practice_items(*, study: Study, seconds: float) -> list[Item]:
     return [
         _item(
             study=study, role=Item.Role.PRACTICE, identifier=f"x{number:02d}", make=exercise.make,
-            names=exercise.names, seconds=seconds,
+            other=EXERCISES[number % len(EXERCISES)].make, names=exercise.names, seconds=seconds,
         )
         for number, exercise in enumerate(EXERCISES[: 1 + study.practice_trials], start=1)
     ]  # fmt: skip
@@ -111,7 +113,7 @@ def catch_items(*, study: Study, seconds: float) -> list[Item]:
     return [
         _item(
             study=study, role=Item.Role.CATCH, identifier=f"c{number:02d}", make=one.make,
-            names=one.names, seconds=seconds,
+            other=CATCHES[number % len(CATCHES)].make, names=one.names, seconds=seconds,
         )
         for number, one in enumerate(CATCHES, start=1)
     ]  # fmt: skip
@@ -123,25 +125,43 @@ def exercise_of(item: Item) -> Exercise:
 
 
 def _item(
-    *, study: Study, role: Item.Role, identifier: str, make: Maker, names: Names, seconds: float
+    *,
+    study: Study,
+    role: Item.Role,
+    identifier: str,
+    make: Maker,
+    other: Maker,
+    names: Names,
+    seconds: float,
 ) -> Item:
-    """An item with three variants of the sound, not yet saved; the first label is the right one."""
-    first, second, third = (
+    """An item of these sounds, not yet saved; the first label, or the first sound, is right."""
+    kind = study.kind
+    sounds = [
         stimuli.make_synthetic_stimulus(
-            samples=make(seconds=seconds, variant=variant),
+            samples=maker(seconds=seconds, variant=variant),
             loudness_lufs=study.loudness_lufs,
             seconds=seconds,
             name=names[0],
+            equal_size=kind.picks_sound,
         )
-        for variant in range(3)
-    )
+        for maker, variant in _variants(kind, make, other)
+    ]
+    options = [] if kind.picks_sound else names
     return Item(
         study=study,
         role=role,
         identifier=identifier,
-        stimulus_1=first,
-        stimulus_2=second,
-        stimulus_3=third,
-        options=[Option(text=name, source=str(role), rank=None) for name in names],
+        options=[Option(text=name, source=str(role), rank=None) for name in options],
+        prompt=names[0] if kind.picks_sound and kind.has_labels else "",
         target=0,
+        **dict(zip(STIMULI, sounds, strict=False)),
     )
+
+
+def _variants(kind: TrialKind, own: Maker, other: Maker) -> list[tuple[Maker, int]]:
+    """The sounds of an item: one in three variants, or the right one and another."""
+    if kind.picks_sound and kind.has_labels:
+        return [(own, 0), (other, 0)]
+    if kind.picks_sound:
+        return [(other, 0), *((own, variant) for variant in range(kind.clips - 1))]
+    return [(own, variant) for variant in range(kind.clips)]

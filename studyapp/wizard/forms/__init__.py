@@ -19,7 +19,7 @@ from studyapp.wizard.forms.texts import TextsForm
 FORMS: dict[str, type[StepForm]] = {
     form.step: form
     for form in (
-        SourcesForm, MethodsForm, FeaturesForm, TrialsForm, SizeForm, ChecksForm, TextsForm,
+        SourcesForm, MethodsForm, TrialsForm, FeaturesForm, SizeForm, ChecksForm, TextsForm,
         RecruitmentForm,
     )
 }  # fmt: skip

@@ -23,7 +23,8 @@ class Group:
     folded: bool = False
     """Whether they are collapsed at first."""
     when: str = ""
-    """The values of `selection`, separated by spaces, under which they count; empty for all."""
+    """The values of `selection` or `option_policy`, separated by spaces, under which they count;
+    empty for all."""
     opened_by: str = ""
     """The choice that opens them, whatever is chosen but `none`."""
 

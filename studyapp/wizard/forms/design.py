@@ -6,9 +6,23 @@ from typing import Any
 
 from django import forms
 
+from studyapp.core.errors import RunError
+from studyapp.runs.services import steered
+from studyapp.studies import contrasts
+from studyapp.studies.selectors.studies import dosed
 from studyapp.wizard import selectors
 from studyapp.wizard.forms.base import Group, StepForm, recruitment_field
 from studyapp.wizard.services.answers import Answers
+
+PAIR = (
+    "Two generated sounds and the feature’s best label: which of the two has more of it? "
+    "Chance level is 50 %"
+)
+PAIRS = (
+    "What is set against what, if trials are pairs. Each is an item of its own for every feature; "
+    "both sounds of a pair have the same seed."
+)
+SIDES = {"add": "steered", "prompt": "prompted with the label", "plain": "not steered"}
 
 
 class SourcesForm(StepForm):
@@ -58,6 +72,16 @@ class SourcesForm(StepForm):
         """The raw values of a field, as the browser sent them."""
         return list(self.fields[name].widget.value_from_datadict(self.data, self.files, name) or ())
 
+    def clean_runs(self) -> list[int]:
+        """Read again what their steering made, which may be newer than the run."""
+        given: list[int] = self.cleaned_data["runs"]
+        try:
+            for run in selectors.runs_named(given):
+                steered.refresh(run)
+        except RunError as error:
+            raise forms.ValidationError(f"{error}.") from error
+        return given
+
     def clean_saes(self) -> list[str]:
         """Return an empty list if all of them are chosen."""
         given = list(self.cleaned_data["saes"])
@@ -87,8 +111,9 @@ class TrialsForm(StepForm):
 
     step = "trials"
     title = "Kind of trial"
-    groups = (
-        Group("Five labels to choose from", ("option_policy",)),
+    groups: tuple[Group, ...] = (
+        Group("What a trial asks", ("option_policy",)),
+        Group("Further answer", ("may_choose_none",)),
         Group("Conditions per participant", ("design",)),
         Group("Sounds and players", ("loudness_lufs", "show_waveform"), folded=True),
         Group(
@@ -112,8 +137,15 @@ class TrialsForm(StepForm):
                 "The feature’s best label among four labels of other features: which is right? "
                 "Chance level is 20 %",
             ),
+            (
+                "intruder",
+                "Four sounds of the feature and one of another: which does not belong? No labels "
+                "are shown, so there is one condition, whatever methods are chosen. Chance level "
+                "is 20 %",
+            ),
         ],
     )
+    contrasts = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     design = forms.ChoiceField(
         widget=forms.RadioSelect,
         choices=[
@@ -121,6 +153,27 @@ class TrialsForm(StepForm):
             ("within", "Every method for every participant, each feature once"),
         ],
     )
+
+    def arrange(self) -> None:
+        """Offer pairs, and their contrasts, if the runs have steered clips."""
+        offered = contrasts.proposed(dosed(self.sources))
+        offered += [one for one in self.answers["contrasts"] if one not in offered]
+        if not offered:
+            del self.fields["contrasts"]
+            return
+        policy = self.fields["option_policy"]
+        policy.choices = [*policy.choices, ("pair", PAIR)]  # type: ignore[attr-defined] # a choice field
+        self.fields["contrasts"].choices = [(one, in_words(one)) for one in offered]  # type: ignore[attr-defined] # a choice field
+        self.initial["contrasts"] = self.answers["contrasts"] or offered
+        pairs = Group("Pairs", ("contrasts",), PAIRS, when="pair")
+        self.groups = (self.groups[0], pairs, *self.groups[1:])
+
+    def plain(self) -> Answers:
+        """Contrasts belong to pairs only."""
+        data = dict(self.cleaned_data)
+        if data["option_policy"] != "pair" or "contrasts" not in self.fields:
+            data["contrasts"] = []
+        return data
 
 
 class SizeForm(StepForm):
@@ -160,7 +213,24 @@ class SizeForm(StepForm):
             raise forms.ValidationError(
                 f"{trials} trials need {trials} features, but only {features} are drawn."
             )
+        if self.answers["option_policy"] == "pair":
+            seeds = selectors.steered_seeds(self.answers["runs"])
+            if trials > seeds:
+                raise forms.ValidationError(
+                    f"{trials} pairs need as many seeds, since nobody may hear a sound twice, but "
+                    f"the clips have {seeds}."
+                )
         return trials
+
+
+def in_words(contrast: str) -> str:
+    """A contrast as the page says it."""
+    sides = []
+    for side in contrasts.read(contrast).sides:
+        name = side.intervention or contrasts.PLAIN
+        dose = f", α = {side.strength:g}" if side.intervention not in ("", contrasts.PROMPT) else ""
+        sides.append(f"{SIDES.get(name, name)}{dose}")
+    return " against ".join(sides)
 
 
 def _of_method(method: selectors.Method) -> str:

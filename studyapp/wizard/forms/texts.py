@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings
 
 from studyapp import texts
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.studies import own_questions, questionnaire
 from studyapp.studies.services.protocol import FACTS, TEXTS, default_text
 from studyapp.studies.settings import setting
@@ -190,13 +191,16 @@ class TextsForm(StepForm):
                 own[code] = {name: text for name, text in given.items() if text}
         data["title"] = data.pop("title_")
         for name in texts.NAMES:
-            stock = [texts.default(name, one) for one in texts.LANGUAGES]
-            if data[f"{name}_text"].replace("\r\n", "\n").strip() in stock:
-                data[f"{name}_text"] = default_text([first], name)
+            if data[f"{name}_text"].replace("\r\n", "\n").strip() in texts.stock(name):
+                data[f"{name}_text"] = default_text([first], name, self._trial_type)
         return data | {
             "languages": [first, *further], "texts": own, "questions": self._questions(data),
             "own_questions": own_asked,
         }  # fmt: skip
+
+    @property
+    def _trial_type(self) -> str:
+        return TRIAL_KINDS[self.answers["option_policy"]].trial_type
 
     def _questions(self, data: dict[str, Any]) -> dict[str, Any]:
         """`Study.questions`; its fields are taken out of `data`. Our own stay as they were."""

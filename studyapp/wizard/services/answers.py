@@ -14,8 +14,10 @@ from typing import Any
 from studyapp import texts
 from studyapp.models import Recruitment, Study, StudyDraft
 from studyapp.models.steps import Step
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.recruitment import selectors as recruitment_selectors
-from studyapp.studies.selectors.studies import pools
+from studyapp.studies import contrasts
+from studyapp.studies.selectors.studies import dosed, pools
 from studyapp.studies.services import frames, selection
 from studyapp.studies.services.protocol import default_text
 from studyapp.studies.services.quality_rules import RULES
@@ -24,7 +26,7 @@ from studyapp.wizard import selectors
 
 Answers = dict[str, Any]
 STEPS = (
-    "sources", "methods", "features", "trials", "size", "checks", "texts", "recruitment",
+    "sources", "methods", "trials", "features", "size", "checks", "texts", "recruitment",
 )  # fmt: skip
 """The steps in order; the review comes after them."""
 IN_PIECES = frozenset({"quality_rules", "analysis_plan"})
@@ -35,6 +37,8 @@ RECRUITMENT = ("entry", "service", "external_study", "payment", "currency")
 """Answers that become the study's recruitment, not a setting."""
 CHOICE = ("selection", "best_by", "listed")
 """Answers that say which features are chosen."""
+TRIALS = ("option_policy", "contrasts")
+"""Answers that say what a trial is."""
 CURRENCY = "EUR"
 LOOKS = [0.33, 0.67, 1]
 """Shares of the planned participants after which results are looked at, if the plan has looks."""
@@ -57,6 +61,8 @@ def answered(draft: StudyDraft, *, with_eligible: bool = False) -> Answers:
     answers: Answers = sources | {"methods": _default_methods(methods)} | given
     if answers.get("selection") == Study.Selection.BEST and not answers.get("best_by"):
         answers["best_by"] = selection.default_best_by(runs)
+    if answers.get("option_policy") == Study.OptionPolicy.PAIR and not answers.get("contrasts"):
+        answers["contrasts"] = contrasts.proposed(dosed(runs))
     if "features_wanted" not in given:
         found = eligible(answers) if with_eligible else None
         bound = min((m.named for m in methods if m.name in answers["methods"]), default=0)
@@ -81,12 +87,13 @@ def _default_methods(methods: list[selectors.Method]) -> list[str]:
 def _defaults(answers: Answers) -> Answers:
     """The defaults of the table, then what follows from runs, methods and features."""
     table = {one.name: one.default for one in carried_over() if one.name not in IN_PIECES}
-    trials = answers.get(
-        "trials_per_participation",
-        min(table["trials_per_participation"], answers["features_wanted"]),
-    )
+    kind = TRIAL_KINDS[answers.get("option_policy") or table["option_policy"]]
+    most = [table["trials_per_participation"], answers["features_wanted"]]
+    if kind.steered:
+        most.append(max(1, selectors.steered_seeds(answers["runs"])))
+    trials = answers.get("trials_per_participation", min(most))
     languages = answers.get("languages", table["languages"])
-    own = {f"{name}_text": default_text(languages, name) for name in texts.NAMES}
+    own = {f"{name}_text": default_text(languages, name, kind.trial_type) for name in texts.NAMES}
     return table | own | {
         "slug": answers.get("slug") or selectors.free_slug(),
         # Here the defaults differ from those of `create_study`: agreement can be estimated.
@@ -132,21 +139,33 @@ def eligible(answers: Answers) -> Eligible | None:
     if sum(sae.features for sae in saes) > COUNTED_FEATURES:
         return None
     methods = answers["methods"]
-    asked = {name: answers[name] for name in CHOICE if answers.get(name)}
-    pool = pools(runs=runs, methods=methods, saes=chosen)
-    found = selection.left_out(Study(**asked), pool, methods)
+    asked = {name: answers[name] for name in (*CHOICE, *TRIALS) if answers.get(name)}
+    study = Study(**asked)
+    pool = pools(runs=runs, methods=methods, saes=chosen, steered=study.kind.steered)
+    found = selection.left_out(study, pool, methods)
     return Eligible(found["features"], found["eligible"], found["reasons"])
 
 
 def participants(answers: Answers) -> int:
     """Complete participations needed for the requested ratings, over all conditions."""
+    kind = TRIAL_KINDS[answers["option_policy"]]
     return frames.participations(
         features=answers["features_wanted"],
         ratings=answers["ratings_per_item"],
         trials=answers["trials_per_participation"],
-        conditions=max(1, len(answers["methods"])),
+        conditions=max(1, len(answers["methods"])) if kind.has_labels else 1,
         within=answers["design"] == Study.Design.WITHIN,
+        variants=max(1, len(answers["contrasts"])),
+        most_alike=_most_alike(answers),
     )
+
+
+def _most_alike(answers: Answers) -> int:
+    """Of pairs: how many features will share a seed, spread evenly."""
+    if not TRIAL_KINDS[answers["option_policy"]].steered:
+        return 1
+    seeds = max(1, selectors.steered_seeds(answers["runs"]))
+    return -(-int(answers["features_wanted"]) // seeds)
 
 
 def settings_of(answers: Answers) -> dict[str, Any]:
@@ -164,7 +183,9 @@ def answers_of(study: Study) -> Answers:
     whole = [one for one in carried_over() if one.name not in IN_PIECES]
     answers: Answers = {one.name: one.value_of(study) for one in whole} | study.quality_rules
     answers["runs"] = list(study.runs.order_by("pk").values_list("pk", flat=True))
-    answers["methods"] = list(study.conditions.order_by("method").values_list("method", flat=True))
+    if study.kind.has_labels:
+        named = study.conditions.order_by("method").values_list("method", flat=True)
+        answers["methods"] = list(named)
     plan = study.analysis_plan
     asked = (*ASKED_OF_PLAN, "looks") if _spending(plan) else ASKED_OF_PLAN
     answers |= {
@@ -192,7 +213,8 @@ def _spending(plan: dict[str, Any]) -> str:
 def _plan_of(answers: Answers) -> dict[str, Any]:
     """The analysis plan: the parts that no step asks for, and the answers to the others."""
     plan: dict[str, Any] = dict(answers["plan_kept"])
-    if answers["comparisons"] is not None and len(answers["methods"]) > 1:
+    labels = not TRIAL_KINDS[answers["option_policy"]].picks_sound
+    if labels and answers["comparisons"] is not None and len(answers["methods"]) > 1:
         plan = {"confirmatory": [TEST]} | plan | {"comparisons": answers["comparisons"]}
     if answers["equivalence_bound"]:
         plan["equivalence_bound"] = answers["equivalence_bound"]

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from studyapp.core.errors import StudyError
+from studyapp import texts
+from studyapp.core.errors import RunError, StudyError
 from studyapp.jobs.services import jobs
 from studyapp.models import FeatureList, Job, Run, Study, StudyDraft
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.recruitment.services import configuration
+from studyapp.runs.services import steered
 from studyapp.studies.selectors import feature_lists
 from studyapp.studies.services import consent_facts, lifecycle, protocol
-from studyapp.studies.settings import every_setting
+from studyapp.studies.settings import every_setting, setting
 from studyapp.wizard import selectors
 from studyapp.wizard.services.answers import (
     CHOICE,
     RECRUITMENT,
     STEPS,
+    TRIALS,
     Answers,
     answered,
     answers_of,
@@ -34,10 +38,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 VOID = {
-    "runs": ("saes", "methods", "comparisons", *CHOICE, "list_name", "features_wanted"),
+    "runs": (
+        "saes", "methods", "comparisons", *CHOICE, *TRIALS, "list_name", "features_wanted",
+    ),
     "methods": ("comparisons",),
-}
+    "contrasts": ("features_wanted",),
+}  # fmt: skip
 """Answer → the answers that become void when it changes."""
+TEXTS = tuple(f"{name}_text" for name in texts.NAMES)
 KIND = "make_study"
 """Of the job that makes the study, in `studyapp.jobs.tasks.WORK`."""
 REPORT_SECONDS = 0.5
@@ -55,6 +63,10 @@ def begin_of_list(*, row: FeatureList, created_by: User | None) -> StudyDraft:
     """A draft of a study of the list's features. Raises `StudyError` if it has none."""
     if not row.members:
         raise StudyError(f"the list {row.name!r} has no features")
+    try:
+        steered.refresh(row.run)
+    except RunError as error:
+        raise StudyError(str(error)) from error
     draft = begin(created_by=created_by, run=row.run)
     listed = {"listed": feature_lists.listed(row), "list_name": row.name}
     return answer(draft=draft, step="", given=listed | {"selection": Study.Selection.LIST.value})
@@ -73,6 +85,10 @@ def answer(*, draft: StudyDraft, step: str, given: Mapping[str, Any]) -> StudyDr
         void = {name for one in changed & set(VOID) for name in VOID[one]}
         if answers.get("selection") == Study.Selection.LIST and changed & {"methods", "saes"}:
             void.add("features_wanted")
+        if "option_policy" in given and _shows_other_things(answers, given):
+            # Default texts follow the kind of trial; what somebody wrote stays.
+            void |= {name for name in TEXTS if answers.get(name) in texts.stock(name[:-5])}
+            void.add("features_wanted")
         answers = {kept: answers[kept] for kept in answers if kept not in void}
         row.answers = answers | dict(given)
         row.step = step or row.step
@@ -81,6 +97,14 @@ def answer(*, draft: StudyDraft, step: str, given: Mapping[str, Any]) -> StudyDr
         row.save(update_fields=["answers", "step", "project", "changed_at"])
     draft.refresh_from_db()
     return draft
+
+
+def _shows_other_things(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the new kind of trial needs other features and texts than the old one."""
+    usual = setting("option_policy").default
+    kinds = [TRIAL_KINDS[one.get("option_policy") or usual] for one in (before, after)]
+    old, new = ((kind.steered, kind.has_labels) for kind in kinds)
+    return old != new
 
 
 def discard(draft: StudyDraft) -> None:
@@ -182,7 +206,8 @@ def is_behind(study: Study) -> bool:
     own = answers_of(study)
     if answers["payment"] is None:
         own["currency"] = answers["currency"]  # of no amount, so it is not kept
-    return any(own[name] != answers[name] for name in ("runs", "methods", *RECRUITMENT))
+    asked = [name for name in ("runs", "methods", *RECRUITMENT) if name in own]
+    return any(own[name] != answers[name] for name in asked)
 
 
 def _recruit(study: Study, answers: Answers) -> None:

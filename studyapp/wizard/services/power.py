@@ -15,6 +15,7 @@ from django.db import transaction
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Study, StudyDraft
+from studyapp.models.trial_kinds import TRIAL_KINDS
 from studyapp.results import services as results
 from studyapp.studies.services.frames import participations
 from studyapp.wizard.services.answers import TEST, Answers, pairs
@@ -74,6 +75,8 @@ def question(answers: Answers) -> dict[str, Any]:
 
 def request(*, draft: StudyDraft, answers: Answers) -> Estimate:
     """The estimate for these answers, if there is one; otherwise a worker is asked for it."""
+    if TRIAL_KINDS[answers["option_policy"]].picks_sound:
+        return Estimate(problem="the power of pairs is not estimated here")
     if len(answers["methods"]) < 2:
         return Estimate(problem="with one method there is nothing to compare")
     asked = question(answers)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from studyapp.models import Clip, Study
+from studyapp.models import Clip, SteeredClip, Study
 from studyapp.models.steps import Step
 from studyapp.participation.selectors.passage import passage
 from studyapp.participation.selectors.trials import ANSWERING_SECONDS
 from studyapp.studies.services import protocol
-from studyapp.studies.services.drawing import CLIPS
 from studyapp.wizard.services.answers import Answers, settings_of
 
 CENT = Decimal("0.01")
@@ -33,10 +32,18 @@ class Price:
 
 def minutes_of(answers: Answers) -> int:
     """How long one participation takes, from the first page to the last, as the pages estimate."""
-    seconds = Clip.objects.filter(run__in=answers["runs"]).values_list("seconds", flat=True).first()
-    pace = CLIPS * (seconds or USUAL_SECONDS) + ANSWERING_SECONDS
     study = protocol.unsaved(**settings_of(answers))
+    seconds = _seconds(study, answers["runs"]) or USUAL_SECONDS
+    pace = study.kind.clips * seconds + ANSWERING_SECONDS
     return passage(study, Step(study.steps[0]), pace=pace).minutes_left
+
+
+def _seconds(study: Study, runs: Sequence[int]) -> float | None:
+    """The length of a sound; None if the runs have none yet."""
+    if study.kind.steered:
+        steered = SteeredClip.objects.filter(feature__run__in=runs)
+        return steered.values_list("clip__seconds", flat=True).first()
+    return Clip.objects.filter(run__in=runs).values_list("seconds", flat=True).first()
 
 
 def price_of(participants: int, *, answers: Answers, minutes: int) -> Price:

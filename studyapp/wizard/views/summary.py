@@ -30,7 +30,9 @@ def of(answers: Answers, runs: list[Run]) -> dict[str, Facts]:
             ("Seed", str(answers["seed"])),
         ],
         "trials": [
-            ("Options", Study.OptionPolicy(answers["option_policy"]).label),
+            ("Kind of trial", Study.OptionPolicy(answers["option_policy"]).label),
+            *([("Pairs", ", ".join(answers["contrasts"]))] if answers["contrasts"] else []),
+            ("Further answer", "offered" if answers["may_choose_none"] else "not offered"),
             ("Design", Study.Design(answers["design"]).label),
             ("Loudness", f"{answers['loudness_lufs']:g} LUFS"),
             ("Outline of each sound", "drawn" if answers["show_waveform"] else "not drawn"),

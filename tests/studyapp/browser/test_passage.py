@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from studyapp.models import Event, Participation, Response, Study
-from tests.studyapp.factories import make_features, make_run, make_study
+from tests.studyapp.factories import make_features, make_pair_study, make_run, make_study
 
 WATCH_SHIFTS = """
 window.shift = 0;
@@ -122,6 +122,28 @@ def test_a_whole_study_by_keyboard(page: Page, study: Study) -> None:
     expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
     answers = Response.objects.values_list("choice", "confidence", "free_text")
     assert list(answers) == [(3, 4, "12 3 gongs")] * 2
+
+
+def test_pairs_by_keyboard_on_a_phone(page: Page) -> None:
+    """Two players and two sounds to choose from, in reach and accessible; 0 chooses neither."""
+    study = make_pair_study(features=2, trials=2, seconds=0.6, may_choose_none=True)
+    page.set_viewport_size({"width": 360, "height": 740})
+    to_first_trial(page, study)
+    for number, key in ((1, "2"), (2, "0")):
+        expect_trial(page, number)
+        check_accessibility(page)
+        for clip in (1, 2):
+            page.keyboard.press("Space")
+            expect(page.locator(f".player[data-clip='{clip}']")).to_have_class(re.compile("heard"))
+        page.keyboard.press(key)
+        expect(page.locator(f"input[name=choice][value='{key}']")).to_be_checked()
+        page.get_by_label("Fairly confident").check()
+        check_accessibility(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        page.get_by_role("button", name=re.compile("Save and")).click()
+    expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
+    answers = Response.objects.order_by("pk").values_list("answer", "choice")
+    assert list(answers) == [("chosen", 2), ("no_difference", None)]
 
 
 def press_on(page: Page, name: str) -> None:

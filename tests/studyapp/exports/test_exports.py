@@ -84,6 +84,18 @@ CONTRACT = [
     "clip_role_2",
     "clip_role_3",
     "strength",
+    *(f"clip_strength_{n}" for n in (1, 2, 3)),
+    *(f"clip_intervention_{n}" for n in (1, 2, 3)),
+    "steering_seed",
+    "answer",
+    "clip_4",
+    "clip_5",
+    "clip_role_4",
+    "clip_role_5",
+    "plays_4",
+    "plays_5",
+    "heard_ms_4",
+    "heard_ms_5",
 ]
 FILES = {
     "responses.csv", "participants.csv", "trials.csv", "events.csv", "problems.csv", "labels.csv",

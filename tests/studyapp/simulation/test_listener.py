@@ -36,3 +36,12 @@ def test_the_expectation_is_the_mean_over_many_listeners(fits: list[float]) -> N
     answers = [model.listener(rng).answer(fits).confidence for _ in range(40_000)]
     # Standard error: a spread of at most 2 over 200.
     assert mean(answers) == pytest.approx(model.expected_confidence(fits), abs=0.03)
+
+
+def test_of_two_sounds_the_first_is_chosen_as_a_logistic_function_says() -> None:
+    model = ListenerModel(dose=0.8)
+    rng = Random(3)
+    for amounts in ([2.0, 0.0], [0.5, 1.0], [0.0, 0.0]):
+        chosen = [model.listener(rng).compare(amounts).choice for _ in range(4000)]
+        assert abs(chosen.count(1) / 4000 - model.share(amounts)) < 0.035
+    assert {model.listener(rng).compare([9.0, 0.0]).confidence for _ in range(50)} == {5}

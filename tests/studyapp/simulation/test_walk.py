@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from io import StringIO
 from pathlib import Path
@@ -38,6 +39,23 @@ def test_listeners_finish_a_study(live_server: Any, tmp_path: Path) -> None:
     answers = {(n["trial"], n["answer"]["choice"], n["answer"]["confidence"]) for n in lines}
     assert stored == answers
     assert len(lines) == 12
+
+
+def test_listeners_choose_the_steered_sound_as_often_as_their_slope_says(live_server: Any) -> None:
+    study = factories.make_pair_study(
+        features=8, trials=8, contrasts=["add@2/plain"], ratings_per_item=4, catch_trials=2,
+    )  # fmt: skip
+    said = _simulate(live_server, study, "--participants", "8", "--dose", "0.7")
+    share = 1 / (1 + math.exp(-1.4))
+    assert f"expected   share {share:.3f} for the first of add@2/plain" in said
+    answers = Response.objects.select_related("trial")
+    chosen = [one for one in answers if one.trial.kind == "main"]
+    steered = sum(one.trial.option_order[one.choice - 1] == 0 for one in chosen)
+    assert len(chosen) == 64
+    # Four standard errors either side of the expectation.
+    assert abs(steered - 64 * share) < 4 * math.sqrt(64 * share * (1 - share))
+    first = sum(one.choice == 1 for one in chosen)
+    assert 16 < first < 48
 
 
 def test_listeners_pass_every_kind_of_trial_and_know_an_obvious_sound(live_server: Any) -> None:

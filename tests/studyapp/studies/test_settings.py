@@ -27,6 +27,7 @@ ADDED_LATER = {
     "show_waveform": False, "selection": "random", "best_by": "", "listed": [], "list_name": "",
     "institution": "", "compensation": "", "retention": "", "hear_before_choosing": 0,
     "most_plays": 0, "from_start": False, "own_questions": [], "watch_machines": False,
+    "contrasts": [], "may_choose_none": False,
 }  # fmt: skip
 """Settings that were added after that; a study that was frozen before is hashed without them."""
 DESIGN_IN_JSON = "39fca5cc67a24217779666305200101597c5b2c69a83f6979eeea9c164dd1d64"

@@ -260,3 +260,42 @@ def test_no_step_grows_with_its_run(researcher: Client, run: Run) -> None:
     many = [queries(lambda page=page: researcher.get(page)) for page in pages]
     assert few == many
     assert max(few) <= 13
+
+
+def test_pairs_are_offered_where_there_are_steered_clips_and_make_a_study(
+    researcher: Client, run: Run
+) -> None:
+    draft = begun(run)
+    address = reverse("plan-step", args=[draft.pk, "trials"])
+    assert "contrasts" not in researcher.get(address).context["form"].fields
+    factories.make_steered(list(run.features.all()), seeds=4)
+    offered = [
+        value for value, _ in researcher.get(address).context["form"]["contrasts"].field.choices
+    ]
+    assert offered == ["add@1/plain", "add@2/plain", "add@1/random-direction@1", "add@2/add@1"]
+    post(researcher, address, option_policy="pair", may_choose_none="on",
+         contrasts=["add@1/plain", "add@2/plain"])  # fmt: skip
+    size = reverse("plan-step", args=[draft.pk, "size"])
+    post(researcher, size, trials_per_participation=4, ratings_per_item=1)
+    study = made(researcher, draft)
+    assert study.items.filter(role="main").count() == 12 * len(factories.METHODS) * 2
+    assert (study.option_policy, study.may_choose_none) == ("pair", True)
+    assert study.analysis_plan == {}
+    assert study.instructions_text == texts.default("instructions", "en", "pair")
+    assert "two at a time" in study.consent_text
+    page = researcher.get(reverse("study-items", args=[study.slug, study.version]))
+    assert page.content.decode().count("add@2/plain, seed") == 12 * len(factories.METHODS)
+    assert_copied(study)
+
+
+def test_texts_follow_the_kind_of_trial_unless_somebody_wrote_them(
+    researcher: Client, run: Run
+) -> None:
+    factories.make_steered(list(run.features.all()), seeds=4)
+    draft = begun(run)
+    post(researcher, reverse("plan-step", args=[draft.pk, "texts"]), debrief_text="Ours.")
+    post(researcher, reverse("plan-step", args=[draft.pk, "trials"]), option_policy="pair")
+    draft.refresh_from_db()
+    found = answered(draft)
+    assert found["debrief_text"] == "Ours."
+    assert found["instructions_text"] == texts.default("instructions", "en", "pair")

@@ -88,8 +88,11 @@ def test_every_row_says_who_and_what_kind_of_trial(study: Study, simulated: bool
     file, rows = exports.tables(study)["responses"]
     [*_, last] = rows()
     record = file.record(last)
-    assert list(record)[-7:] == ["simulated", "trial_type", "prompt", "clip_role_1", "clip_role_2",
-                                 "clip_role_3", "strength"]  # fmt: skip
+    first = list(record).index("simulated")
+    assert list(record)[first : first + 7] == [
+        "simulated", "trial_type", "prompt", "clip_role_1", "clip_role_2", "clip_role_3",
+        "strength",
+    ]  # fmt: skip
     assert (record["trial_type"], record["clip_role_3"]) == ("label", "exemplar")
     assert (record["prompt"], record["strength"]) == (None, None)
 

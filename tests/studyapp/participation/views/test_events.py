@@ -62,7 +62,7 @@ def test_the_same_call_twice_stores_once(client: Client, study: Study, trial: Tr
 @pytest.mark.parametrize(
     "changes",
     [
-        {"type": "dance"}, {"type": 3}, {"type": ["ended"]}, {"clip": 0}, {"clip": 4},
+        {"type": "dance"}, {"type": 3}, {"type": ["ended"]}, {"clip": 0}, {"clip": 6},
         {"clip": "1"}, {"clip": True}, {"clip": None}, {"at_ms": -1}, {"at_ms": None},
         {"at_ms": "5"}, {"at_ms": 2**60}, {"at_ms": True}, {"value": -1}, {"value": "x"},
         {"trial": None}, {"trial": 7}, {"trial": "unknown"}, {"trial": "a b"}, {"trial": "é"},

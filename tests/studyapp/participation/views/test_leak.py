@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from studyapp.models import Participation, Study
 from studyapp.participation.views import media, trial_page
+from studyapp.studies.services import flac
 from tests.studyapp import passages
-from tests.studyapp.factories import METHODS, make_study
+from tests.studyapp.factories import METHODS, make_pair_study, make_study
 
 pytestmark = pytest.mark.django_db
 PEOPLE = 40
@@ -42,9 +43,10 @@ class Recorder(Client):
 
     def __init__(self, study: Study) -> None:
         super().__init__()
-        self.texts = sorted(
-            {option["text"] for item in study.items.all() for option in item.options}, key=len
-        )[::-1]
+        items = list(study.items.all())
+        shown = {option["text"] for item in items for option in item.options}
+        self.texts = sorted(shown | {item.prompt for item in items}, key=len)[::-1]
+        self.hashes_sounds = not study.kind.picks_sound
         self.text: list[str] = []
         self.figures: defaultdict[str, list[tuple[float, ...]]] = defaultdict(list)
 
@@ -62,8 +64,10 @@ class Recorder(Client):
             for text in self.texts:
                 page = page.replace(f">{text}<", "><")
             content = page.encode()
-        else:
+        elif self.hashes_sounds or not path.startswith("/s/") or "/audio/" not in path:
             page = hashlib.sha256(content).hexdigest()
+        else:
+            page = ""  # The two sounds of a pair differ: that is what is listened to.
         length = {"content-length"}  # counts the options' texts; the stripped length is kept
         headers = [f"{k}: {v}" for k, v in response.items() if k.lower() not in length]
         self.text.append("\n".join([path, *headers, OWN.sub('"TOKEN"', page)]))
@@ -86,6 +90,14 @@ def receive(study: Study, number: int) -> tuple[Recorder, str]:
 
 def guessed_right(study: Study) -> dict[str, int]:
     """Kind of features → how many of the participations' methods were guessed right."""
+    received = [receive(study, number) for number in range(PEOPLE)]
+    return guessed(
+        [client for client, _ in received], [method == METHODS[0] for _, method in received]
+    )
+
+
+def guessed(clients: list[Recorder], truth: list[bool]) -> dict[str, int]:
+    """Kind of features → for how many of the recorders the truth was guessed right."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.feature_selection import SelectKBest
     from sklearn.linear_model import LogisticRegression
@@ -93,8 +105,7 @@ def guessed_right(study: Study) -> dict[str, int]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    received = [receive(study, number) for number in range(PEOPLE)]
-    labels = np.array([method == METHODS[0] for _, method in received])
+    labels = np.array(truth)
     assert labels.sum() == PEOPLE / 2
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     lines = {"token_pattern": r"[^\n<>]+", "lowercase": False, "binary": True, "min_df": 2}
@@ -105,8 +116,8 @@ def guessed_right(study: Study) -> dict[str, int]:
         ),
     }
     data: dict[str, Any] = {
-        "figures": figures([client for client, _ in received]),
-        "text": ["\n".join(client.text) for client, _ in received],
+        "figures": figures(clients),
+        "text": ["\n".join(client.text) for client in clients],
     }
     return {
         name: int((cross_val_predict(model, data[name], labels, cv=folds) == labels).sum())
@@ -145,6 +156,44 @@ def study() -> Study:
 def test_what_is_received_tells_the_method_no_better_than_chance(study: Study) -> None:
     right = guessed_right(study)
     assert max(right.values()) <= CHANCE_LIMIT, right
+
+
+def receive_pairs(study: Study, number: int) -> list[tuple[Recorder, bool]]:
+    """What was received with each trial of one participation, and whether the steered sound was
+    the first."""
+    found = []
+    client = Recorder(study)
+    someone = passages.reach_trials(client, study, PROLIFIC_PID=f"p{number}", SESSION_ID="s")
+    for trial in someone.trials.order_by("number"):
+        own = Recorder(study)
+        own.cookies = client.cookies
+        own.get(f"/s/{study.slug}/trial/")
+        for clip in study.kind.numbers:
+            own.get(f"/s/{study.slug}/audio/{trial.token}/{clip}")
+        passages.hear(own, study, trial)
+        passages.answer(own, study, trial)
+        found.append((own, trial.option_order[0] == 0))
+    return found
+
+
+def pairs_guessed_right(**options: Any) -> dict[str, int]:
+    """Kind of features → in how many of forty trials it was guessed which sound is steered."""
+    study = make_pair_study(features=2, trials=2, ratings_per_item=PEOPLE // 4, **options)
+    received = [one for number in range(PEOPLE // 2) for one in receive_pairs(study, number)]
+    return guessed([client for client, _ in received], [is_first for _, is_first in received])
+
+
+def test_what_is_received_does_not_tell_which_sound_is_steered() -> None:
+    right = pairs_guessed_right()
+    assert max(right.values()) <= CHANCE_LIMIT, right
+
+
+def test_sizes_that_differ_would_tell_which_sound_is_steered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flac, "padded", lambda data, size: data)
+    right = pairs_guessed_right()
+    assert right["figures"] >= LEAK_LIMIT, right
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
