@@ -28,7 +28,7 @@ from analysis.estimates.intervals import LEVEL, student_quantile
 from analysis.estimates.results import Counts, Estimate, Interval, Quantity
 from analysis.models.clmm import Fit, fit
 from analysis.models.data import Data, NotFitted
-from analysis.models.joint import SINGULAR
+from analysis.models.joint import MOST_LEVELS, SINGULAR
 from analysis.models.mixed import DROPPED, sigma_interval
 from analysis.pairs.trials import Arm, Pairs
 
@@ -129,6 +129,12 @@ def fit_doses(doses: Doses) -> DoseModel:
     effects = doses.random()
     if not effects:
         raise NotFitted("no listener and no feature has two trials")
+    smaller = min(int(doses.listener.max()), int(doses.feature.max())) + 1
+    if smaller > MOST_LEVELS:
+        raise NotFitted(
+            f"{smaller} listeners or features, over {MOST_LEVELS} in the smaller of the two: the "
+            "mixed logistic model is not fitted"
+        )
     allowed = tuple(effects)
     while True:
         try:

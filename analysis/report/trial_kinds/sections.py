@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from analysis.estimates.hypothesis_tests import EXPLORATORY
 from analysis.estimates.results import Estimate, Summary
 from analysis.pairs.describe import PairResults
 from analysis.pairs.intruders import ALL_FEATURES
 from analysis.pairs.trials import sides_of
 from analysis.reading.plan import PAIR_KINDS
 from analysis.report.cells import per_method_table, with_interval
-from analysis.report.page import heading, paragraph
+from analysis.report.page import heading, html_table, paragraph
 from analysis.report.sections_verdict import of_family
-from analysis.report.text import escape, percent
+from analysis.report.text import escape, p_value, percent
 
 LED = PAIR_KINDS[:3]
 """The comparisons that the lead tells."""
@@ -94,8 +95,28 @@ def _pairs(
         )
     shares = [name for name in names if name.startswith(PAIR_KINDS) and "_at_" not in name]
     yield _table(own, "Choices between two clips, with 95 % intervals.", [*shares, *CHECKS])
+    yield from _tests(summary)
     yield from _doses(own, names, pictures)
     yield from _strengths(own, names, pictures)
+
+
+def _tests(summary: Summary) -> Iterator[str]:
+    """The tests within pairs that are not confirmatory."""
+    rows = [
+        [
+            f"{escape(t.method)}: {escape(t.label)}",
+            p_value(t.p) if t.p is not None else escape(t.reason),
+            "" if t.p_adjusted is None else p_value(t.p_adjusted),
+        ]
+        for t in summary.tests
+        if t.name in PAIR_KINDS and t.family == EXPLORATORY
+    ]
+    if rows:
+        caption = (
+            "<b>Table #.</b> Exploratory tests of pairs, with the null hypothesis in the first "
+            "column, adjusted by Benjamini and Hochberg’s method."
+        )
+        yield html_table(caption, ["", "p", "adjusted p"], rows)
 
 
 CHECKS = ("pair_first_clip", "pair_clap_agrees", "pair_repeat_same_choice")

@@ -102,6 +102,8 @@ def test_the_page_tells_what_pairs_show_and_has_its_files(tmp_path: Path) -> Non
     assert 'id="figure-doses"' in text
     assert 'id="figure-strengths"' in text
     assert "confirmatory tests" in text
+    null = "the steered clip and the randomly steered clip are chosen equally often"
+    assert f"alto: {null}" in text
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {"dose_models.R", "estimates.csv"}
 
 
