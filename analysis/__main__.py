@@ -92,6 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         default=(),
         help="exploratory models of what goes with higher or lower ratings",
     )
+    parser.add_argument(
+        "--paper",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="a folder for a paper: every table as LaTeX and CSV, figures as SVG and PDF, a "
+        "methods section, BibTeX of the methods used",
+    )
     return parser
 
 
@@ -158,6 +166,7 @@ def _report(words: Sequence[str]) -> int:
         embed_command=given.embed_command,
         moderators=given.moderators,
         mapping=given.mapping,
+        paper=given.paper,
     )
     for warning in summary.warnings:
         print(f"analysis: note: {warning}", file=sys.stderr)

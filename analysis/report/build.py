@@ -40,6 +40,7 @@ from analysis.report.about.paste import as_text
 from analysis.report.analyse import Analysis, Begun, begin, of_begun
 from analysis.report.latent_scale.figures import cuts, levels
 from analysis.report.output import write_all
+from analysis.report.paper import build as paper_build
 from analysis.report.scales import build as scale_build
 from analysis.report.scales import estimates as scale_estimates
 from analysis.report.settings import Settings
@@ -50,6 +51,9 @@ from analysis.threads import one_thread
 
 LATENT = {"participant": "listeners_severity", "feature": "features_difficulty"}
 """The tables of `latent_levels`."""
+
+Made = tuple[Summary, list[figures.Figure], dict[str, str]]
+"""A report: what was estimated, its figures, and its files by path."""
 
 
 def build_report(
@@ -67,10 +71,12 @@ def build_report(
     feature_pages: Mapping[str, str] | None = None,
     moderators: Sequence[str] = (),
     mapping: Path | None = None,
+    paper: Path | None = None,
 ) -> Summary:
     """Read the table, compute every estimate, write the report under `out`.
 
-    An argument that is None is as the study's plan says (`study.json`), else the default
+    With `paper`, what a paper's author takes from it is written there too (`report.paper`). An
+    argument that is None is as the study's plan says (`study.json`), else the default
     (`Settings`). Raises `AnalysisError`, with one line for the user, before anything is written.
     """
     settings = Settings(
@@ -86,29 +92,35 @@ def build_report(
         moderators=tuple(moderators),
         mapping=mapping,
     )
-    with one_thread():
+    if paper is not None:
+        paper_build.check(paper, out)
+    with one_thread(), figures.with_pdfs() as pdfs:
         begun = begin(table_path, settings)
         if begun.read.scale is not None:
-            return _on_another_scale(begun, begun.read.scale, out)
-        if begun.of_labels() is None:
-            return _without_labels(begun, out)
-        analysis = of_begun(begun, table_path.parent, settings)
-    made = files(analysis, draw(analysis))
-    write_all(out, made | _of_kinds(begun.excluded.responses, analysis.of_kinds))
-    return analysis.summary
+            summary, drawings, made = _on_another_scale(begun, begun.read.scale)
+        elif begun.of_labels() is None:
+            summary, drawings, made = _without_labels(begun)
+        else:
+            analysis = of_begun(begun, table_path.parent, settings)
+            summary, drawings = analysis.summary, draw(analysis)
+            made = files(analysis, drawings)
+            made |= _of_kinds(begun.excluded.responses, analysis.of_kinds)
+    write_all(out, made)
+    if paper is not None:
+        write_all(paper, paper_build.files(summary, made, drawings, pdfs))
+    return summary
 
 
-def _on_another_scale(begun: Begun, scale: Scale, out: Path) -> Summary:
+def _on_another_scale(begun: Begun, scale: Scale) -> Made:
     summary = scale_estimates.summary_of(begun, scale)
     drawings = scale_build.draw(summary, begun.excluded.responses, scale)
     made = scale_build.files(summary, drawings, scale)
     made["estimates.csv"] = rows_csv(Estimate, summary.estimates)
     made["tests.csv"] = rows_csv(HypothesisTest, summary.tests)
-    write_all(out, made)
-    return summary
+    return summary, drawings, made
 
 
-def _without_labels(begun: Begun, out: Path) -> Summary:
+def _without_labels(begun: Begun) -> Made:
     """The report of a table of pairs, of intruder trials, or of both."""
     results, read = begun.of_kinds(), begun.read
     summary = kinds_build.summary_of(begun, results, begun.of_kinds(without=True))
@@ -118,8 +130,7 @@ def _without_labels(begun: Begun, out: Path) -> Summary:
     made["tests.csv"] = rows_csv(HypothesisTest, summary.tests)
     made["tables/participations.csv"] = frame_csv(participations(read, begun.done.folder))
     made |= _of_kinds(begun.excluded.responses, results) | _without(summary)
-    write_all(out, made)
-    return summary
+    return summary, drawings, made
 
 
 def _of_kinds(responses: Responses, results: PairResults) -> dict[str, str]:

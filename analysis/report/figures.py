@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,7 @@ def canvas(height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Can
         "axes.spines.right": False,
         "axes.unicode_minus": True,
         "svg.hashsalt": "earwitness",
+        "pdf.fonttype": 42,
     }
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # A name in a script that the font for measuring lacks is still drawn, in the reader's font.
@@ -94,8 +96,31 @@ def canvas(height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Can
         yield figure, axes
 
 
+_pdfs: ContextVar[dict[str, bytes] | None] = ContextVar("pdfs", default=None)
+
+
+@contextmanager
+def with_pdfs() -> Iterator[dict[str, bytes]]:
+    """Figures that are drawn in this block are made as PDF too, by name."""
+    made: dict[str, bytes] = {}
+    token = _pdfs.set(made)
+    try:
+        yield made
+    finally:
+        _pdfs.reset(token)
+
+
+def _pdf_of(figure: Canvas) -> bytes:
+    """The figure as PDF on white, with its text as text; no date, so that bytes do not change."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="pdf", facecolor="white", metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
 def svg_of(figure: Canvas, name: str) -> str:
     """The figure as SVG, its ids made unique by `name`, so that pages may hold several."""
+    if (pdfs := _pdfs.get()) is not None:
+        pdfs[name] = _pdf_of(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()

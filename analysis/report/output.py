@@ -14,8 +14,8 @@ OWN_FOLDERS = ("figures", "tables", "latex")
 """Folders in the output that belong to the report and are replaced as a whole."""
 
 
-def write_all(out: Path, files: Mapping[str, str]) -> None:
-    """Write `files` (relative path to text) under `out`.
+def write_all(out: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write `files` (relative path to text or bytes) under `out`.
 
     They are written to a temporary folder beside `out` and then moved there. Files of an earlier
     report are replaced; other files in `out` are not touched.
@@ -29,7 +29,7 @@ def write_all(out: Path, files: Mapping[str, str]) -> None:
         for relative, content in files.items():
             path = made / relative
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode("utf-8"))
+            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
         _move_in(made, out)
     except OSError as error:
         reason = (error.strerror or "cannot be written").lower()

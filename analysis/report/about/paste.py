@@ -157,7 +157,14 @@ def _analysis(summary: Summary) -> Iterator[str]:
         yield f"Exclusions: {rules}." if rules else "No exclusion rule could be applied."
     else:
         yield "Nobody was excluded by a rule."
-    yield "All estimates were computed with Earwitness [version] (python -m analysis)."
+    if any("bootstrap" in e.interval for e in summary.estimates):
+        yield f"Bootstrap intervals rest on {summary.resamples:,} resamples (seed {summary.seed})."
+    versions = ", ".join(
+        f"{name.capitalize() if name == 'python' else name} {version}"
+        for name, version in summary.versions.items()
+    )
+    by = f"Earwitness [version] (python -m analysis; {versions})" if versions else "Earwitness"
+    yield f"All estimates were computed with {by}."
 
 
 def _intervals(summary: Summary) -> str:
