@@ -392,7 +392,7 @@ CORPORA = _folders("EARWITNESS_CORPORA", DATA / "corpora")
 MODELS = _folders("EARWITNESS_MODELS", DATA / "models")
 """Models that any researcher may choose: subfolders of these folders, and names on the hub."""
 GEMINI_BUDGET = env.float("EARWITNESS_GEMINI_BUDGET", default=10.0)
-"""US dollars that all runs of a project together may spend on Gemini."""
+"""US dollars that all runs of a project together may spend on paid services."""
 GEMINI_MODELS = _prices("EARWITNESS_GEMINI_MODELS")
 """Gemini models that any researcher may use in addition to the default, with their prices."""
 RUNS_PER_PROJECT = env.int("EARWITNESS_RUNS_PER_PROJECT", default=4)

@@ -17,7 +17,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every visitor of a test has one address; the tests of the limit set it.
 os.environ["EARWITNESS_PASSAGES_PER_ADDRESS"] = "0"
-for name in ("DATABASE_URL", "REDIS_URL", "GEMINI_API_KEY", "EARWITNESS_SECRET_KEY"):
+for name in (
+    "DATABASE_URL", "REDIS_URL", "EARWITNESS_SECRET_KEY", "GEMINI_API_KEY",
+    "EARWITNESS_AUDIO_CHAT_KEY", "EARWITNESS_AUDIO_CHAT_URL", "EARWITNESS_AUDIO_CHAT_MODELS",
+):  # fmt: skip
     os.environ.pop(name, None)
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 

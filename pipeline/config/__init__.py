@@ -14,9 +14,16 @@ from pipeline.config.methods import (
     EnsembleConfig,
     EssentiaConfig,
     FreeTextConfig,
-    GeminiConfig,
 )
-from pipeline.config.run_config import RunConfig
+from pipeline.config.remote import (
+    AskedConfig,
+    AudioChatConfig,
+    CaptionerConfig,
+    GeminiConfig,
+    Prices,
+    RemoteConfig,
+)
+from pipeline.config.run_config import PAID_METHODS, RunConfig
 from pipeline.config.sections import (
     CorpusConfig,
     ExemplarsConfig,
@@ -30,8 +37,11 @@ from pipeline.config.sections import (
 from pipeline.config.sweep import load_sweep
 
 __all__ = [
-    "ClapConfig", "CorpusConfig", "EnsembleConfig", "EssentiaConfig", "ExemplarsConfig",
-    "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig", "MachineConfig",
-    "RunConfig", "SaeConfig", "ScoresConfig", "SubjectConfig",
+    "PAID_METHODS",
+    "AskedConfig", "AudioChatConfig", "CaptionerConfig", "ClapConfig", "CorpusConfig",
+    "EnsembleConfig", "EssentiaConfig",
+    "ExemplarsConfig", "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig",
+    "MachineConfig", "Prices", "RemoteConfig", "RunConfig", "SaeConfig", "ScoresConfig",
+    "SubjectConfig",
     "config_from_dict", "load_config", "load_sweep",
 ]  # fmt: skip

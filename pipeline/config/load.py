@@ -23,6 +23,7 @@ Section = TypeVar("Section")
 
 METHOD_PATHS = (
     ("essentia", "models"), ("gemini", "prompt"), ("gemini", "ledger"),
+    ("audio_chat", "prompt"), ("audio_chat", "ledger"), ("captioner", "prompt"),
     ("free_text", "responses"), ("ensemble", "responses"),
 )  # fmt: skip
 """Further paths, by section and key, that are relative to the config's folder."""
@@ -164,19 +165,16 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
     """The config with absolute paths; a subject that is not a folder is left as a hub name."""
     if config.corpus.path is not None:
         config = config.with_corpus(base / config.corpus.path.expanduser())
-    folder = base / Path(config.subject.model).expanduser()
-    looks_like_path = config.subject.model.startswith((".", "/", "~"))
-    if folder.is_dir() or looks_like_path:
-        subject = replace(config.subject, model=str(folder.resolve()))
-        config = replace(config, subject=subject)
+    subject = replace(config.subject, model=_place_of(config.subject.model, base))
+    config = replace(config, subject=subject)
     if (base / Path(config.clap.model).expanduser()).exists() and config.clap.model:
         model = str((base / Path(config.clap.model).expanduser()).resolve())
         config = replace(config, clap=replace(config.clap, model=model))
     if config.sae.checkpoint:
-        folder = base / Path(config.sae.checkpoint).expanduser()
-        if folder.is_dir() or config.sae.checkpoint.startswith((".", "/", "~")):
-            sae = replace(config.sae, checkpoint=str(folder.resolve()))
-            config = replace(config, sae=sae)
+        sae = replace(config.sae, checkpoint=_place_of(config.sae.checkpoint, base))
+        config = replace(config, sae=sae)
+    captioners = tuple(_place_of(model, base) for model in config.captioner.models)
+    config = replace(config, captioner=replace(config.captioner, models=captioners))
     for section, name in METHOD_PATHS:
         values = getattr(config, section)
         path = getattr(values, name)
@@ -184,3 +182,11 @@ def _with_absolute_paths(config: RunConfig, base: Path) -> RunConfig:
             made = replace(values, **{name: (base / path.expanduser()).resolve()})
             config = replace(config, **{section: made})
     return config
+
+
+def _place_of(model: str, base: Path) -> str:
+    """The absolute path of a model's folder; a name on the hub is left as it is."""
+    folder = base / Path(model).expanduser()
+    if folder.is_dir() or model.startswith((".", "/", "~")):
+        return str(folder.resolve())
+    return model

@@ -11,8 +11,8 @@ from pipeline.config.methods import (
     EnsembleConfig,
     EssentiaConfig,
     FreeTextConfig,
-    GeminiConfig,
 )
+from pipeline.config.remote import AudioChatConfig, CaptionerConfig, GeminiConfig
 from pipeline.config.sections import (
     CorpusConfig,
     ExemplarsConfig,
@@ -25,8 +25,11 @@ from pipeline.config.sections import (
 )
 from pipeline.errors import PipelineError
 
-METHOD_SECTIONS = ("clap", "essentia", "gemini", "free_text", "ensemble")
+METHOD_SECTIONS = ("clap", "essentia", "gemini", "audio_chat", "captioner", "free_text", "ensemble")
 """Sections that belong to a run's key only if one of its methods or scorers uses them."""
+
+PAID_METHODS = {"gemini": "gemini", "audio-chat": "audio_chat"}
+"""Labeling methods that ask a paid service, and the section with its prices and budget."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class RunConfig:
     clap: ClapConfig = field(default_factory=ClapConfig)
     essentia: EssentiaConfig = field(default_factory=EssentiaConfig)
     gemini: GeminiConfig = field(default_factory=GeminiConfig)
+    audio_chat: AudioChatConfig = field(default_factory=AudioChatConfig)
+    captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
     free_text: FreeTextConfig = field(default_factory=FreeTextConfig)
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
@@ -86,12 +91,25 @@ class RunConfig:
         return replace(self, corpus=replace(self.corpus, path=folder))
 
     def with_ceiling(self, dollars: float) -> RunConfig:
-        """The same config with a Gemini budget of at most `dollars`; a negative limit counts as 0.
+        """The same config with budgets for paid services of at most `dollars` together; a negative
+        limit counts as 0.
 
-        The budget is not part of the run's key. What the run has already spent counts against it.
+        Services that the run's methods ask share the limit equally. Budgets are not part of the
+        run's key. What the run has already spent counts against them.
         """
-        least = max(0.0, min(self.gemini.budget_dollars, dollars))
-        return replace(self, gemini=replace(self.gemini, budget_dollars=least))
+        each = max(0.0, dollars) / max(1, len(self.paid_sections()))
+        return replace(
+            self,
+            gemini=replace(self.gemini, budget_dollars=min(self.gemini.budget_dollars, each)),
+            audio_chat=replace(
+                self.audio_chat, budget_dollars=min(self.audio_chat.budget_dollars, each)
+            ),
+        )
+
+    def paid_sections(self) -> set[str]:
+        """The sections of the paid services that the run's methods ask."""
+        families = {method.partition("@")[0] for method in self.labels.methods}
+        return {section for method, section in PAID_METHODS.items() if method in families}
 
 
 def _plain(value: Any) -> Any:

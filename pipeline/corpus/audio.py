@@ -144,12 +144,18 @@ def levels_of(samples: np.ndarray, sample_rate: int) -> Levels:
 
 def flac_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
     """[channel, sample] as a 16-bit FLAC file without tags; more than two channels are averaged."""
+    return file_bytes(samples, sample_rate, "FLAC")
+
+
+def file_bytes(samples: np.ndarray, sample_rate: int, kind: str) -> bytes:
+    """[channel, sample] as a 16-bit file of that kind, such as FLAC or WAV, without tags; more than
+    two channels are averaged."""
     import soundfile as sf
 
     if samples.shape[0] > 2:
         samples = samples.mean(axis=0, keepdims=True)
     stream = BytesIO()
-    sf.write(stream, samples.T, sample_rate, format="FLAC", subtype="PCM_16")
+    sf.write(stream, samples.T, sample_rate, format=kind, subtype="PCM_16")
     return stream.getvalue()
 
 

@@ -119,12 +119,11 @@ def _summary_bytes(config: RunConfig, tracks: int, latents: int) -> int:
 
 def _dollars_per_feature(config: RunConfig) -> float:
     """Cost at the config's prices of a feature whose exemplars all have the maximum length."""
-    paid = [one for one in config.labels.methods if one.partition("@")[0] == "gemini"]
-    if not paid:
+    if not config.paid_sections():
         return 0.0
-    from pipeline.labelers.gemini.costs import cost_per_question
+    from pipeline.labelers.remote.accounts import dollars_per_feature
 
-    return len(paid) * cost_per_question(config)
+    return dollars_per_feature(config)
 
 
 def _tracks(config: RunConfig) -> int | None:

@@ -2,7 +2,7 @@
 
 What is counted is what grows with the corpus and the SAEs; the formulas stand at each stage. Hours
 of methods that read the sound themselves (descriptors, essentia) and of remote ones are not known
-beforehand: only Gemini's price is.
+beforehand: only the price of paid services is.
 """
 
 from __future__ import annotations

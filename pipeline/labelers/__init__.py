@@ -23,6 +23,8 @@ LABELERS: dict[str, str] = {
     "essentia-paper": "pipeline.labelers.essentia.labeler.EssentiaPaper",
     "essentia-relative": "pipeline.labelers.essentia.labeler.EssentiaRelative",
     "gemini": "pipeline.labelers.gemini.labeler.Gemini",
+    "audio-chat": "pipeline.labelers.audio_chat.labeler.AudioChat",
+    "captioner": "pipeline.labelers.captioner.labeler.CaptionerLabeler",
     "free-text": "pipeline.labelers.free_text.FreeText",
     "ensemble": "pipeline.labelers.ensemble.Ensemble",
     "random-label": "pipeline.labelers.random_label.RandomLabel",
@@ -36,6 +38,9 @@ ABOUT: dict[str, str] = {
     "essentia-relative": "The same classifiers, ranked by how far the exemplars differ.",
     "gemini": "A large model listens and proposes names. Costs money; needs a key, a connection "
     "and the package google-genai.",
+    "audio-chat": "Any model behind an OpenAI-compatible address that takes audio. May cost money; "
+    "needs an address, a price, and perhaps a key.",
+    "captioner": "A music captioner on this machine listens. Needs its files, and a GPU for speed.",
     "free-text": "What listeners wrote in an earlier study. Needs its responses.csv.",
     "ensemble": "Merges the labels of the other methods. Needs at least one of them.",
     "random-label": "Control: the labels of another feature. Needs another method.",

@@ -21,8 +21,8 @@ from pipeline.paper.sweep import Sae, Sweep
 Floats = npt.NDArray[np.float64]
 
 SCORER = "clap"
-CAPTIONERS = ("gemini",)
-"""Methods in which a captioning model writes the labels; `gemini@MODEL` are others of them."""
+CAPTIONERS = ("gemini", "audio-chat", "captioner")
+"""Methods in which a captioning model writes the labels; `METHOD@MODEL` are others of them."""
 ALL_METHODS = "best of all methods"
 THRESHOLDS = 101
 """Points of a coverage curve."""

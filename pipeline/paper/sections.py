@@ -275,8 +275,8 @@ def _captioners(results: Results, pictures: dict[str, str]) -> list[str]:
     head = heading("Figures 8 and 9: captioning models", "figure-8")
     if "figure_8" not in pictures:
         why = results.no_clap or (
-            "No captioning model labelled these runs: add gemini, or gemini@MODEL for several, to "
-            "[labels] methods."
+            "No captioning model labelled these runs: add gemini, audio-chat@MODEL or "
+            "captioner@MODEL, one or several, to [labels] methods."
         )
         return [head, paragraph(escape(why), "quiet")]
     return [head, pictures["figure_8"], pictures["figure_9"]]

@@ -190,6 +190,7 @@ def run_copy(finished_run: Path, tmp_path: Path) -> Path:
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """What methods need beyond a run: models, a server that speaks the Gemini API, answers."""
     from tests.pipeline.clap.tiny_clap import save_tiny_clap
+    from tests.pipeline.labelers.captioner.tiny import save_qwen2_audio
     from tests.pipeline.labelers.essentia.frozen_graphs import save_tiny_models
     from tests.pipeline.labelers.factory import Outside, write_responses
     from tests.pipeline.labelers.gemini.server import serving
@@ -200,6 +201,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
         yield Outside(
             clap=save_tiny_clap(folder / "clap"),
             essentia=save_tiny_models(folder / "essentia"),
+            captioner=save_qwen2_audio(folder / "captioner"),
             gemini_url=server.url,
             responses=write_responses(folder / "responses.csv"),
         )

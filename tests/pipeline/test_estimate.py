@@ -13,7 +13,7 @@ from pipeline.config import RunConfig, config_from_dict, load_config
 from pipeline.errors import PipelineError
 from pipeline.estimate.machine import Machine
 from pipeline.estimate.stages import fault_of, stage_costs
-from pipeline.labelers.gemini.costs import cost_per_question
+from pipeline.labelers.remote.accounts import dollars_per_feature
 from pipeline.paper.published import TABLE_1, TRACKS
 from pipeline.sae.specs import specs
 
@@ -51,7 +51,7 @@ def test_stages_take_what_their_shapes_say() -> None:
     assert costs["features"].hours == pytest.approx(hours)
     assert costs["corpus"].hours == pytest.approx(1.6e6 / 100 / 3600)
     # 2,344 of 65,536 latents are assumed to be kept, and Gemini is asked once about each.
-    each = cost_per_question(paper("large"))
+    each = dollars_per_feature(paper("large"))
     assert costs["labels"].dollars == pytest.approx(26_370 * each, rel=1e-3)
     assert costs["labels"].hours is None
     assert costs["sae"].device > 16 * 2 * 2048 * 65_536

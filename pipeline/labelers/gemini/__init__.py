@@ -1,1 +1,1 @@
-"""Labels from Gemini: questions, the ledger of calls, reading the answers, and their cost."""
+"""Gemini: its API, batch jobs, and which hosts may receive the key."""

@@ -17,19 +17,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pipeline.config import GeminiConfig
-from pipeline.labelers.gemini import costs, faults
-from pipeline.labelers.gemini.answers import fault_of, version_of
-from pipeline.labelers.gemini.calls import Calls
-from pipeline.labelers.gemini.faults import LONGEST_WAIT, UnansweredError
-from pipeline.labelers.gemini.questions import Question, body_of
-from pipeline.labelers.gemini.service import left_over, over_budget
+from pipeline.labelers.gemini.api import GeminiApi, body_of
+from pipeline.labelers.remote import costs, faults
+from pipeline.labelers.remote.calls import Calls
+from pipeline.labelers.remote.faults import LONGEST_WAIT, UnansweredError
+from pipeline.labelers.remote.questions import Question
+from pipeline.labelers.remote.service import left_over, over_budget
 
-if TYPE_CHECKING:
-    from google.genai import Client
-
+GRPC_OF_THE_QUESTION = (3, 11)
+"""INVALID_ARGUMENT and OUT_OF_RANGE. Lines of a batch have gRPC or HTTP codes."""
 JOB_BYTES = 200_000_000
 """Approximate maximum size of a job's file; the service accepts ten times as much."""
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED",
@@ -41,9 +40,8 @@ Part = tuple[list[Question], io.BytesIO]
 
 
 def ask(
-    config: GeminiConfig,
+    api: GeminiApi,
     calls: Calls,
-    client: Client,
     questions: Sequence[Question],
     sound: Callable[[Question], bytes],
     advance: Callable[[], None],
@@ -53,52 +51,57 @@ def ask(
     Raises `UnansweredError` if a job is refused, the service cannot be reached, the budget does not
     cover the next job, or questions have no answer; jobs made before that are fetched anyway.
     """
-    config = replace(config, batch=True)  # A job costs half, even if `batch` has been unset since.
+    api = _halved(api)
     new = [asked for asked in questions if not calls.in_job(asked.key)]
     stop: UnansweredError | None = None
     try:
         with _as_unanswered(calls):
-            for part in _parts(config, new, sound):
-                _submit(config, calls, client, part)
+            for part in _parts(api, new, sound):
+                _submit(api, calls, part)
     except UnansweredError as error:
         stop = error
     models = {asked.key: asked.model for asked in questions}
     with _as_unanswered(calls):
-        left = _fetch_all(config, calls, client, models, advance)
+        left = _fetch_all(api, calls, models, advance)
     if stop is not None:
         raise stop
-    if left and config.unanswered == "stop":
-        raise UnansweredError(left_over(len(left), left[-1]))
+    if left and api.config.unanswered == "stop":
+        raise UnansweredError(left_over(api, len(left), left[-1]))
 
 
-def find(config: GeminiConfig, calls: Calls, client: Client, questions: Sequence[Question]) -> None:
+def _halved(api: GeminiApi) -> GeminiApi:
+    """The same service at the price of batch jobs, even if `batch` has been unset since."""
+    return GeminiApi(replace(api.config, batch=True))
+
+
+def find(api: GeminiApi, calls: Calls, questions: Sequence[Question]) -> None:
     """Record the jobs of questions whose process was killed before it knew the jobs' names.
 
     Raises `UnansweredError` if the service cannot be reached.
     """
-    config = replace(config, batch=True)
+    api = _halved(api)
     lost: dict[str, list[Question]] = {}
     for asked in questions:
         if name := calls.batch_of(asked.key):
             lost.setdefault(name, []).append(asked)
     with _as_unanswered(calls):
-        for job in client.batches.list() if lost else ():
+        for job in api.client.batches.list() if lost else ():
             if job.display_name in lost and not calls.was_fetched(str(job.name)):
                 name = str(job.display_name)
-                _record_found_job(config, calls, str(job.name), name, lost.pop(name))
+                _record_found_job(api, calls, str(job.name), name, lost.pop(name))
     for asked in (one for found in lost.values() for one in found):
         if calls.in_progress(asked.key):
             calls.unanswered(asked.key, "the batch job was never created")
 
 
 def _record_found_job(
-    config: GeminiConfig, calls: Calls, job: str, name: str, questions: Sequence[Question]
+    api: GeminiApi, calls: Calls, job: str, name: str, questions: Sequence[Question]
 ) -> None:
     """Record a job that was found, with all its questions, including those of other runs."""
     keys = calls.in_batch(name)
     for asked in questions:
         if not calls.in_progress(asked.key):  # Given up before: it counts towards the budget again.
-            dollars = calls.dollars_to_reserve(costs.estimated(config, asked))
+            dollars = calls.dollars_to_reserve(costs.estimated(api, asked))
             calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
     calls.submitted(job, keys)
 
@@ -128,14 +131,14 @@ def _transport_failures() -> tuple[type[Exception], ...]:
 
 
 def _parts(
-    config: GeminiConfig, questions: Sequence[Question], sound: Callable[[Question], bytes]
+    api: GeminiApi, questions: Sequence[Question], sound: Callable[[Question], bytes]
 ) -> Iterator[Part]:
     """Questions with their JSON lines, in groups of at most about `JOB_BYTES`, each made when the
     one before it was submitted."""
     part: list[Question] = []
     lines = io.BytesIO()
     for asked in questions:
-        body = body_of(config, asked, sound(asked))
+        body = body_of(api.config, asked, sound(asked))
         line = json.dumps({"key": asked.key, "request": body}).encode() + b"\n"
         if part and lines.tell() + len(line) > JOB_BYTES:
             yield part, lines
@@ -146,30 +149,30 @@ def _parts(
         yield part, lines
 
 
-def _submit(config: GeminiConfig, calls: Calls, client: Client, part: Part) -> None:
+def _submit(api: GeminiApi, calls: Calls, part: Part) -> None:
     """Create the job for one part."""
     questions, _ = part
     keys = [asked.key for asked in questions]
     name = "earwitness-" + hashlib.sha256("".join(keys).encode()).hexdigest()[:20]
-    calls.submitted(_create_job(config, calls, client, part, name), keys)
+    calls.submitted(_create_job(api, calls, part, name), keys)
 
 
-def _create_job(config: GeminiConfig, calls: Calls, client: Client, part: Part, name: str) -> str:
+def _create_job(api: GeminiApi, calls: Calls, part: Part, name: str) -> str:
     """The name of a new job; raises `UnansweredError` if the budget does not cover it."""
     from google.genai import errors
 
     failures: tuple[type[Exception], ...] = (errors.APIError, *_transport_failures())
     questions, lines = part
-    likely = [calls.dollars_to_reserve(costs.estimated(config, asked)) for asked in questions]
-    if calls.dollars + sum(likely) > config.budget_dollars:
-        raise UnansweredError(over_budget(config, calls.dollars))
+    likely = [calls.dollars_to_reserve(costs.estimated(api, asked)) for asked in questions]
+    if calls.dollars + sum(likely) > api.config.budget_dollars:
+        raise UnansweredError(over_budget(api, calls.dollars))
     upload: Any = {"mime_type": "application/jsonl", "display_name": name}
     lines.seek(0)
-    file = client.files.upload(file=lines, config=upload)
+    file = api.client.files.upload(file=lines, config=upload)
     for asked, dollars in zip(questions, likely, strict=True):
         calls.begin(asked.key, asked.feature, batch=name, dollars=dollars)
     try:
-        made = client.batches.create(
+        made = api.client.batches.create(
             model=questions[0].model, src=str(file.name), config={"display_name": name}
         )
     except failures as error:
@@ -181,9 +184,8 @@ def _create_job(config: GeminiConfig, calls: Calls, client: Client, part: Part, 
 
 
 def _fetch_all(
-    config: GeminiConfig,
+    api: GeminiApi,
     calls: Calls,
-    client: Client,
     models: Mapping[str, str],
     advance: Callable[[], None],
 ) -> list[str]:
@@ -195,18 +197,16 @@ def _fetch_all(
     for job, keys in calls.jobs().items():
         # Runs that share a ledger fetch only their own jobs.
         if models.keys() & set(keys):
-            left += _fetch(config, calls, client, job, {key: models.get(key, "") for key in keys})
+            left += _fetch(api, calls, job, {key: models.get(key, "") for key in keys})
             for _ in keys:
                 advance()
     return left
 
 
-def _fetch(
-    config: GeminiConfig, calls: Calls, client: Client, job: str, models: Mapping[str, str]
-) -> list[str]:
+def _fetch(api: GeminiApi, calls: Calls, job: str, models: Mapping[str, str]) -> list[str]:
     """Wait for a job, record its replies, and return why any questions have no answer."""
-    found = _none_if_404(lambda: _ended(config, client, job))
-    replies = found and _none_if_404(lambda: _replies(config, client, found))
+    found = _none_if_404(lambda: _ended(api, job))
+    replies = found and _none_if_404(lambda: _replies(api, found))
     if found is None or replies is None:
         # Its questions remain in progress, since they may have been charged.
         calls.fetched(job)
@@ -218,9 +218,9 @@ def _fetch(
         if "response" in entry:
             reply = entry["response"]
             whole = reply if isinstance(reply, dict) else {"unreadable": str(reply)[:300]}
-            calls.answered(key, whole, config)
-            if model and fault_of(whole, model) == "model":
-                left.append(f"{model} was asked but {version_of(whole) or 'another'} answered")
+            calls.answered(key, whole, api.paid(model, whole))
+            if model and api.fault_of(whole, model) == "model":
+                left.append(f"{model} was asked but {api.version_of(whole) or 'another'} answered")
         elif reason := _record_failure(calls, key, entry.get("error") or {}, state):
             left.append(reason)
     calls.fetched(job)
@@ -239,12 +239,12 @@ def _none_if_404(call: Callable[[], Found]) -> Found | None:
         raise
 
 
-def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[str, Any]]:
+def _replies(api: GeminiApi, job: Any) -> dict[str, dict[str, Any]]:
     """The lines of a job's results, by key; empty if it has no results."""
     replies: dict[str, dict[str, Any]] = {}
     if job.dest is not None and job.dest.file_name:
         name = job.dest.file_name
-        data = _with_retries(config, lambda: client.files.download(file=name))
+        data = _with_retries(api.config, lambda: api.client.files.download(file=name))
         if faults.is_page(data[:300].decode(errors="replace")):
             raise UnansweredError("a web page came instead of a batch's results; start again")
         for line in data.split(b"\n"):
@@ -252,13 +252,13 @@ def _replies(config: GeminiConfig, client: Client, job: Any) -> dict[str, dict[s
     return replies
 
 
-def _ended(config: GeminiConfig, client: Client, job: str) -> Any:
+def _ended(api: GeminiApi, job: str) -> Any:
     """Wait until the job has ended, and return it."""
     while True:
-        found = _with_retries(config, lambda: client.batches.get(name=job))
+        found = _with_retries(api.config, lambda: api.client.batches.get(name=job))
         if found.state and found.state.name in ENDED:
             return found
-        time.sleep(config.poll_seconds)
+        time.sleep(api.config.poll_seconds)
 
 
 def _with_retries(config: GeminiConfig, call: Callable[[], Found]) -> Found:
@@ -282,7 +282,7 @@ def _record_failure(calls: Calls, key: str, error: Any, state: str) -> str:
     if not isinstance(error, dict):
         error = {"message": str(error)}
     code, message = error.get("code"), calls.clean(str(error.get("message") or ""))[:200]
-    http = 400 if code in faults.GRPC_OF_THE_QUESTION else code
+    http = 400 if code in GRPC_OF_THE_QUESTION else code
     if isinstance(http, int) and faults.speaks_of_the_question(http, str(error)):
         calls.unanswered(key, faults.refusal(http, message), final=True)
         return ""

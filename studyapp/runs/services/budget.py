@@ -1,6 +1,6 @@
 """The budget for remote services, which all runs of a project share.
 
-A run's spending is read from its ledger, so payments still count when a run fails or is stopped.
+A run's spending is read from its ledgers, so payments still count when a run fails or is stopped.
 Only one run of a project may use paid services at a time: two would each be given the same
 remainder.
 """
@@ -15,13 +15,13 @@ from django.conf import settings
 from studyapp.models import Run, StageRecord
 from studyapp.runs.services.folders import run_directory
 
-REMOTE_METHODS = frozenset({"gemini"})
-"""Labelers that call a remote service: their stage goes to the queue `api`."""
-
 
 def is_remote(method: str) -> bool:
-    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) uses a paid remote service."""
-    return method.partition("@")[0] in REMOTE_METHODS
+    """Whether a labeling method (`METHOD` or `METHOD@MODEL`) uses a paid remote service; its stage
+    goes to the queue `api`."""
+    from pipeline.config import PAID_METHODS
+
+    return method.partition("@")[0] in PAID_METHODS
 
 
 def is_paid(config: Mapping[str, Any]) -> bool:
@@ -39,11 +39,11 @@ def ceiling(run: Run) -> float:
 
 
 def spent(run: Run) -> float:
-    """Return the dollars in a run's ledger; 0 for a run that has not started."""
-    from pipeline.labelers.gemini import costs
+    """Return the dollars in a run's ledgers; 0 for a run that has not started."""
+    from pipeline.labelers.remote import accounts
 
     directory = run_directory(run)
-    return costs.spent(directory) if directory.begun else 0.0
+    return accounts.spent(directory) if directory.begun else 0.0
 
 
 def run_in_progress(run: Run) -> Run | None:

@@ -63,7 +63,9 @@ def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None)
             "features": features,
             "most_dollars": (found.latents or 0) * found.dollars_per_feature,
             "dollars": None if features is None else features * found.dollars_per_feature,
-            "budget": config.get("gemini", {}).get("budget_dollars"),
+            "budget": sum(
+                getattr(checked, section).budget_dollars for section in checked.paid_sections()
+            ),
         }
 
 

@@ -182,12 +182,12 @@ def _ceiling_for(run: Run) -> float:
     from pipeline.errors import BusyError
 
     if other := budget.run_in_progress(run):
-        raise BusyError(f"run {other.name!r} of the same project is using Gemini")
+        raise BusyError(f"run {other.name!r} of the same project is using a paid service")
     with refusals():
         ceiling = budget.ceiling(run)
     if ceiling <= 0:
         raise RunError(
-            f"project {run.project} has spent its ${settings.GEMINI_BUDGET:g} budget for Gemini; "
-            "an administrator can raise EARWITNESS_GEMINI_BUDGET"
+            f"project {run.project} has spent its ${settings.GEMINI_BUDGET:g} budget for paid "
+            "services; an administrator can raise EARWITNESS_GEMINI_BUDGET"
         )
     return ceiling

@@ -19,6 +19,7 @@ from django.conf import settings
 from studyapp.core.errors import RunError
 from studyapp.core.permissions import may_start_runs, running_projects
 from studyapp.models import Run
+from studyapp.runs.services.configs import refusals
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -31,7 +32,7 @@ NAMED_IN_A_REFUSAL = 8
 MAX_CALLS = 4
 """Maximum number of simultaneous calls of a paid service; the same as a config's default."""
 METHOD_LISTS = (("labels", "methods"), ("ensemble", "methods"))
-"""Fields with methods, which may include a remote model: `gemini@MODEL`."""
+"""Fields with methods, which may include a remote model, such as `gemini@MODEL`."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,21 @@ def check(config: Mapping[str, Any]) -> None:
     """Raise `RunError` if a config (validated or not) names something that is not offered."""
     from pipeline.config import RunConfig
     from pipeline.config.guard import guarded_fields
+    from pipeline.labelers.audio_chat.prices import flat
 
     for one in guarded_fields(RunConfig):
         section = config.get(one.section)
         if isinstance(section, Mapping) and one.name in section:
             value = section[one.name]
-            if value != one.default:
+            # A stored config has a list where its dataclass has a tuple.
+            if (tuple(value) if isinstance(value, list) else value) != one.default:
                 _CHECKS[one.guard.name](one, value)
     for model in _remote_models(config):
         if model not in _prices():
             raise RunError(_not_offered("the model of gemini@MODEL", [*_prices()]))
+    for model in _chat_models(config):
+        if model not in map(flat, _chat_offered()):
+            raise RunError(_not_offered("the model of audio-chat@MODEL", _chat_offered()))
 
 
 def check_maker(run: Run) -> None:
@@ -153,7 +159,13 @@ def with_site_values(config: Mapping[str, Any]) -> dict[str, Any]:
         "dollars_per_million_text": max(one.text for one in used),
         "dollars_per_million_output": max(one.output for one in used),
     }
-    return {**config, "machine": machine, "gemini": gemini}
+    chat = config.get("audio_chat", {})
+    audio_chat = {
+        **chat,
+        "concurrency": min(int(chat.get("concurrency", MAX_CALLS)), MAX_CALLS),
+        "budget_dollars": float(settings.GEMINI_BUDGET),
+    }
+    return {**config, "machine": machine, "gemini": gemini, "audio_chat": audio_chat}
 
 
 def folder_of_clips(value: str, user: User | AnonymousUser) -> Path:
@@ -178,13 +190,15 @@ def _is_corpus(one: Guarded, value: Any) -> None:
 
 
 def _is_model(one: Guarded, value: Any) -> None:
-    if value not in _hub_names() and not _lies_in(value, settings.MODELS):
-        raise RunError(_not_offered(str(one), models()))
+    for model in value if isinstance(value, list | tuple) else [value]:
+        if model not in _hub_names() and not _lies_in(model, settings.MODELS):
+            raise RunError(_not_offered(str(one), models()))
 
 
 def _is_remote_model(one: Guarded, value: Any) -> None:
-    if value not in _prices():
-        raise RunError(_not_offered(str(one), [*_prices()]))
+    offered = _chat_offered() if one.section == "audio_chat" else [*_prices()]
+    if value not in offered:
+        raise RunError(_not_offered(str(one), offered))
 
 
 def _refuse_file(one: Guarded, value: Any) -> None:
@@ -264,17 +278,43 @@ def _prices() -> dict[str, Prices]:
 
 def _remote_models(config: Mapping[str, Any]) -> list[str]:
     """Return the remote models in a config: its own, and the variants of its methods."""
-    named = []
+    named = [variant for variant in _variants(config, "gemini") if variant]
+    gemini = config.get("gemini")
+    own = gemini.get("model") if isinstance(gemini, Mapping) else None
+    return [*named, *([own] if isinstance(own, str) and own else [])]
+
+
+def _chat_models(config: Mapping[str, Any]) -> list[str]:
+    """Return the models of a config's `audio-chat`, as variants of the method.
+
+    Without a variant it is the section's model, which `_is_remote_model` checks; empty if that is
+    missing, which is refused too.
+    """
+    from pipeline.labelers.audio_chat.prices import flat
+
+    chat = config.get("audio_chat")
+    own = flat(str(chat.get("model", ""))) if isinstance(chat, Mapping) else ""
+    return [variant or own for variant in _variants(config, "audio-chat")]
+
+
+def _chat_offered() -> list[str]:
+    """Return the models of the OpenAI-compatible service that the administrator offers."""
+    from pipeline.labelers.audio_chat.prices import offered
+
+    with refusals():
+        return [*offered()]
+
+
+def _variants(config: Mapping[str, Any], family: str) -> list[str]:
+    """Return the variants of a method in a config; the method without one counts as empty."""
+    found = []
     for section, name in METHOD_LISTS:
         given = config.get(section)
         methods = given.get(name) if isinstance(given, Mapping) else None
         for method in methods if isinstance(methods, list | tuple) else ():
-            family, _, variant = str(method).partition("@")
-            if family == "gemini" and variant:
-                named.append(variant)
-    gemini = config.get("gemini")
-    own = gemini.get("model") if isinstance(gemini, Mapping) else None
-    return [*named, *([own] if isinstance(own, str) and own else [])]
+            own, _, variant = str(method).partition("@")
+            found += [variant] * (own == family)
+    return found
 
 
 def _not_offered(what: str, offered: list[str]) -> str:

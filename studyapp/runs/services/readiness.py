@@ -19,7 +19,7 @@ from studyapp.runs.services.configs import refusals, validated
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
-OWN_SECTIONS = ("clap", "essentia", "gemini", "free_text", "ensemble")
+OWN_SECTIONS = ("clap", "essentia", "gemini", "audio_chat", "captioner", "free_text", "ensemble")
 """Sections of a config that say where methods and scorers find what they need."""
 
 

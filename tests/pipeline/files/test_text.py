@@ -11,7 +11,7 @@ import pytest
 from pipeline.config import GeminiConfig, config_from_dict, load_config
 from pipeline.errors import PipelineError
 from pipeline.files.text import first_line, json_of, lines_of, read_csv, read_json, read_text
-from pipeline.labelers.gemini.questions import prompt_of
+from pipeline.labelers.remote.questions import prompt_of
 from pipeline.labelers.study_responses import NEEDED, answers
 
 TEXT = "caption: ä café \u2028 ♪\n"
@@ -135,4 +135,4 @@ def test_an_answer_with_an_odd_number_is_refused_in_a_line(tmp_path: Path, value
 def test_an_empty_prompt_is_refused_before_it_is_paid_for(tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_text("\ufeff \n")
     with pytest.raises(PipelineError, match=r"prompt\.txt is empty"):
-        prompt_of(GeminiConfig(prompt=tmp_path / "prompt.txt"))
+        prompt_of(GeminiConfig(prompt=tmp_path / "prompt.txt"), "gemini")

@@ -56,6 +56,7 @@ class Outside:
 
     clap: Path
     essentia: Path
+    captioner: Path
     gemini_url: str
     responses: Path
 
@@ -69,6 +70,11 @@ class Outside:
             "gemini": {
                 "base_url": self.gemini_url, "requests_per_minute": 1e6, "timeout_seconds": 20.0,
             },
+            "audio_chat": {
+                "base_url": f"{self.gemini_url}/v1", "model": "listener",
+                "prices": ["listener=0/0/0"], "requests_per_minute": 1e6, "timeout_seconds": 20.0,
+            },
+            "captioner": {"models": [str(self.captioner)], "max_tokens": 100},
             "free_text": {"responses": str(self.responses), "run": HEARD_RUN},
             "ensemble": {"methods": ["descriptors", "corpus-tags"]},
         }  # fmt: skip

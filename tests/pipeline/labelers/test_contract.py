@@ -60,7 +60,7 @@ def test_a_feature_without_exemplars_fails_with_a_reason_and_no_text(
 def test_every_text_reads_every_usable_track(context: SaeContext, method: str) -> None:
     texts = sorted({row.text for row in labels(context, method) if row.text})
     reading = labeler(method).reading(context, texts)
-    if method in ("gemini", "free-text"):
+    if method in ("gemini", "audio-chat", "captioner", "free-text"):
         assert reading is None
         return
     assert reading is not None

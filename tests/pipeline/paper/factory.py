@@ -26,7 +26,7 @@ EXPANSIONS = (2, 4)
 KS = (2, 3)
 SPLITS = ("train", "validation", "validation", "test", "test")
 TRACKS = 100
-METHODS = ("descriptors", "gemini", "gemini@other", "random-label")
+METHODS = ("descriptors", "gemini", "captioner@other", "random-label")
 REASONS = ("", "", "", "r = 0", "r > 0.25", "r < 0.01", "fires in fewer than 5 tracks", "")
 """Of each latent in turn; empty where it is kept."""
 FILTER = {"threshold": 0.0, "min_rate": 0.01, "max_rate": 0.25, "min_tracks": 5}

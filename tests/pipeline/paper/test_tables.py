@@ -133,7 +133,7 @@ def test_figure_3_and_8_are_means_over_features_whose_shared_exemplars_count(
         assert float(row["high"]) - mean == pytest.approx(half)
         assert mean - float(row["low"]) == pytest.approx(half)
         assert "share exemplar clips" in row["interval"]
-    captioned = [row for row in found if row["method"].startswith("gemini")]
+    captioned = [row for row in found if row["method"] in ("gemini", "captioner@other")]
     assert read(report, "figure_8.csv") == captioned
     assert {row["method"] for row in found if row["control"] == "true"} == {"random-label"}
 
@@ -170,7 +170,7 @@ def test_figure_4_is_the_share_of_kept_features_whose_best_label_reaches_a_thres
 ) -> None:
     found = read(report, "figure_4.csv")
     real = {row["method"] for row in found} - {"random-label", "best of all methods"}
-    assert real == {"descriptors", "gemini", "gemini@other"}
+    assert real == {"descriptors", "gemini", "captioner@other"}
     for row in found[::67]:
         run = runs[MODELS[row["model"]]]
         methods = real if row["method"] == "best of all methods" else {row["method"]}
@@ -213,7 +213,7 @@ def test_figure_9_is_the_cumulative_distribution_of_features(
 ) -> None:
     found = read(report, "figure_9.csv")
     for model, run in MODELS.items():
-        for method in ("gemini", "gemini@other"):
+        for method in ("gemini", "captioner@other"):
             values = sorted(
                 fmean(scores)
                 for layer in LAYERS

@@ -1,5 +1,7 @@
 """A server with the part of the Gemini API that is used: answers, faults, uploads, batches.
 
+It speaks OpenAI's dialect too, `/v1/chat/completions`, with the same answers and faults.
+
 What a question gets is decided by the order in which questions are first seen, so that a test
 knows how many of each kind there are. It keeps count of whole answers a question: what is paid.
 """
@@ -60,6 +62,27 @@ def reply_of(text: str, model: str, finish: str = "STOP") -> dict[str, Any]:
     }
 
 
+def completion_of(reply: dict[str, Any], fault: str = "") -> dict[str, Any]:
+    """The same reply as a chat completion."""
+    made: dict[str, Any] = {"model": reply["modelVersion"], "choices": [], "id": "chatcmpl-1"}
+    for candidate in reply.get("candidates", []):
+        finish = {"STOP": "stop", "MAX_TOKENS": "length"}[candidate["finishReason"]]
+        message = {"role": "assistant", "content": candidate["content"]["parts"][0]["text"]}
+        made["choices"].append({"message": message, "finish_reason": finish})
+    if "promptFeedback" in reply:
+        made["choices"] = [{"message": {"content": ""}, "finish_reason": "content_filter"}]
+    if fault == "broke off":
+        made["choices"][0]["finish_reason"] = "error"
+    if usage := reply.get("usageMetadata"):
+        audio = usage["promptTokensDetails"][0]["tokenCount"]
+        made["usage"] = {
+            "prompt_tokens": usage["promptTokenCount"],
+            "completion_tokens": usage["candidatesTokenCount"],
+            "prompt_tokens_details": {"audio_tokens": audio},
+        }
+    return made
+
+
 class GeminiServer(ThreadingHTTPServer):
     """`fault(number, tries)` names what goes wrong with the try of a question, if anything."""
 
@@ -83,6 +106,10 @@ class GeminiServer(ThreadingHTTPServer):
         """How batch jobs end; none but this one has answers."""
         self.page = False
         """Whether a proxy's page comes in place of whatever is fetched."""
+        self.takes_schema = True
+        """Whether chat completions take a JSON schema; one of another dialect refuses it."""
+        self.heard: list[dict[str, str]] = []
+        """The headers of every chat completion."""
         self.batch_fault = 0
         """The HTTP code with which new batch jobs are refused, if any."""
 
@@ -93,9 +120,14 @@ class GeminiServer(ThreadingHTTPServer):
 
     def number_of(self, body: Any) -> tuple[int, int]:
         """A question's number, by its prompt and sound, and how many tries it had before."""
-        parts = body["contents"][0]["parts"]
+        if "messages" in body:
+            # Its prompt is longer where the schema is given in words: the sound is the question.
+            parts = [body["messages"][0]["content"][1]]
+            inline = parts[0]["input_audio"]
+        else:
+            parts = body["contents"][0]["parts"]
+            inline = parts[0].get("inlineData") or parts[0]["inline_data"]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        inline = parts[0].get("inlineData") or parts[0]["inline_data"]
         # The package writes the URL's alphabet, a batch file the other one.
         data = base64.b64decode(inline["data"].replace("-", "+").replace("_", "/"))
         sound = hashlib.sha256(data).hexdigest()
@@ -128,6 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._batch(found[1], json.loads(data))
         elif found := re.fullmatch(r"/v1beta/models/(.+):generateContent", self.path):
             self._answer(found[1], json.loads(data))
+        elif self.path == "/v1/chat/completions":
+            self.server.heard.append({name.lower(): value for name, value in self.headers.items()})
+            self._chat(json.loads(data))
         else:
             self._send(404, {"error": {"code": 404, "message": self.path, "status": "NOT_FOUND"}})
 
@@ -151,6 +186,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.models[model] += 1
         fault = self.server.fault(number, tries)
         key = self.headers.get("x-goog-api-key", "")
+        if not self._fails(number, fault, key):
+            self._paid(number, json.dumps(self._reply(number, model, fault, key)).encode())
+
+    def _chat(self, body: Any) -> None:
+        if not self.server.takes_schema and "response_format" in body:
+            refused = {"message": "response_format is not known here", "type": "invalid_request"}
+            self._send(400, {"error": refused})
+            return
+        number, tries = self.server.number_of(body)
+        self.server.models[body["model"]] += 1
+        fault = self.server.fault(number, tries)
+        key = self.headers.get("authorization", "").removeprefix("Bearer ")
+        if not self._fails(number, fault, key):
+            reply = completion_of(self._reply(number, body["model"], fault, key), fault)
+            self._paid(number, json.dumps(reply).encode())
+
+    def _fails(self, number: int, fault: str, key: str) -> bool:
+        """Whether a fault is not of the answer but of the connection, and was served."""
         if fault == "hang":
             self.server.closing.wait(self.server.hang_seconds)
             self.close_connection = True
@@ -162,8 +215,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._raw(200, PAGE)
         elif fault == "broken body":
             self._paid(number, b'{"candidates": [')
+        elif fault == "502 inside":
+            self._send(200, {"error": {"code": 502, "message": "the server behind failed"}})
         else:
-            self._paid(number, json.dumps(self._reply(number, model, fault, key)).encode())
+            return False
+        return True
 
     def _reply(self, number: int, model: str, fault: str, key: str) -> dict[str, Any]:
         if fault == "broken answer":

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.labelers.gemini.answers import UnusableAnswer, answer_of, fault_of
+from pipeline.config import GeminiConfig
+from pipeline.labelers.gemini.api import GeminiApi
+from pipeline.labelers.remote.answers import UnusableAnswer
 from tests.pipeline.labelers.gemini.server import reply_of
 
 MODEL = "gemini-3.5-flash-lite"
+API = GeminiApi(GeminiConfig())
 BEAT = {"name": "steady beat", "confidence": 0.9, "description": "d"}
 BELLS = {"name": "bells", "confidence": 0.5, "description": "e"}
 WHOLE = {
@@ -21,7 +24,7 @@ TEXT = json.dumps(WHOLE, indent=1)
 
 
 def names(text: str, finish: str = "STOP") -> list[str]:
-    return [one.name for one in answer_of(reply_of(text, MODEL, finish), MODEL).concepts]
+    return [one.name for one in API.answer_of(reply_of(text, MODEL, finish), MODEL).concepts]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ def names(text: str, finish: str = "STOP") -> list[str]:
     ],
 )
 def test_a_whole_answer_is_found_whatever_it_is_wrapped_in(text: str) -> None:
-    answer = answer_of(reply_of(text, MODEL), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL), MODEL)
     assert [one.name for one in answer.concepts] == ["steady beat", "bells"]
     assert answer.overall is not None
     assert answer.overall.name == "o"
@@ -66,7 +69,7 @@ def test_a_whole_answer_is_found_whatever_it_is_wrapped_in(text: str) -> None:
 )
 def test_one_bad_concept_costs_none_of_the_good_ones(bad: Any, note: str) -> None:
     text = json.dumps({**WHOLE, "concepts": [BEAT, bad, BELLS]})
-    answer = answer_of(reply_of(text, MODEL), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL), MODEL)
     assert [one.name for one in answer.concepts] == ["steady beat", "bells"]
     assert answer.note == f"1 of 3 concepts left out: {note}"
     assert answer.fault == "malformed"
@@ -75,7 +78,7 @@ def test_one_bad_concept_costs_none_of_the_good_ones(bad: Any, note: str) -> Non
 @pytest.mark.parametrize("missing", ["overall_name", "overall_summary", "overall_confidence"])
 def test_concepts_stand_without_the_overall_name(missing: str) -> None:
     text = json.dumps({name: value for name, value in WHOLE.items() if name != missing})
-    answer = answer_of(reply_of(text, MODEL), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL), MODEL)
     assert len(answer.concepts) == 2
     assert answer.overall is None
     assert answer.note == f"no overall name: {missing} is missing" or missing.endswith("confidence")
@@ -88,7 +91,7 @@ def test_a_list_of_concepts_without_the_object_around_it_is_one() -> None:
 @pytest.mark.parametrize("finish", ["STOP", "MAX_TOKENS"])
 @pytest.mark.parametrize("text", [TEXT[: TEXT.index('"bells"') + 3], "```json\n" + TEXT[:130]])
 def test_the_whole_concepts_of_a_cut_answer_are_kept_and_marked(text: str, finish: str) -> None:
-    answer = answer_of(reply_of(text, MODEL, finish), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL, finish), MODEL)
     assert [one.name for one in answer.concepts] == ["steady beat"]
     assert answer.fault == ("cut" if finish == "MAX_TOKENS" else "malformed")
     assert answer.note.endswith("the 1 whole concepts of it are kept")
@@ -96,7 +99,7 @@ def test_the_whole_concepts_of_a_cut_answer_are_kept_and_marked(text: str, finis
 
 def test_the_percentages_of_a_cut_answer_are_read_as_such() -> None:
     text = TEXT.replace("0.9", "90").replace("0.5", "50").partition("]")[0]
-    answer = answer_of(reply_of(text, MODEL, "MAX_TOKENS"), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL, "MAX_TOKENS"), MODEL)
     assert [(one.name, one.confidence) for one in answer.concepts] == [
         ("steady beat", 0.9), ("bells", 0.5),
     ]  # fmt: skip
@@ -104,7 +107,7 @@ def test_the_percentages_of_a_cut_answer_are_read_as_such() -> None:
 
 
 def test_an_answer_at_the_limit_that_is_whole_all_the_same_is_kept_whole() -> None:
-    answer = answer_of(reply_of(TEXT, MODEL, "MAX_TOKENS"), MODEL)
+    answer = API.answer_of(reply_of(TEXT, MODEL, "MAX_TOKENS"), MODEL)
     assert len(answer.concepts) == 2
     assert answer.overall is not None
     assert answer.fault == "cut"
@@ -134,14 +137,14 @@ def test_an_answer_at_the_limit_that_is_whole_all_the_same_is_kept_whole() -> No
 def test_what_holds_no_concept_says_why(text: str, finish: str, fault: str, reason: str) -> None:
     reply = reply_of(text, MODEL, finish)
     with pytest.raises(UnusableAnswer) as refused:
-        answer_of(reply, MODEL)
+        API.answer_of(reply, MODEL)
     assert str(refused.value).startswith(reason)
-    assert fault_of(reply, MODEL) == fault
+    assert API.fault_of(reply, MODEL) == fault
 
 
 def test_another_models_answer_is_none() -> None:
-    assert fault_of(reply_of(TEXT, "gemini-0-cheap"), MODEL) == "model"
-    assert fault_of(reply_of(TEXT, f"models/{MODEL}-001"), MODEL) == ""
+    assert API.fault_of(reply_of(TEXT, "gemini-0-cheap"), MODEL) == "model"
+    assert API.fault_of(reply_of(TEXT, f"models/{MODEL}-001"), MODEL) == ""
 
 
 def test_halves_of_characters_do_not_reach_a_table() -> None:
@@ -154,7 +157,7 @@ def test_halves_of_characters_do_not_reach_a_table() -> None:
 )
 def test_a_reply_of_an_odd_form_is_malformed(candidate: Any) -> None:
     reply = {"modelVersion": MODEL, "candidates": [candidate]}
-    assert fault_of(reply, MODEL) == "malformed"
+    assert API.fault_of(reply, MODEL) == "malformed"
 
 
 OF = "confidence is {!r}, not from 0 to 1"
@@ -183,7 +186,7 @@ OF = "confidence is {!r}, not from 0 to 1"
 def test_an_answer_that_is_spelt_otherwise_is_read_and_what_was_mended_is_said(
     text: str, note: str
 ) -> None:
-    answer = answer_of(reply_of(text, MODEL), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL), MODEL)
     assert [(one.name, one.confidence) for one in answer.concepts] == [
         ("steady beat", 0.9), ("bells", 0.5),
     ]  # fmt: skip
@@ -195,7 +198,7 @@ def test_an_answer_that_is_spelt_otherwise_is_read_and_what_was_mended_is_said(
 @pytest.mark.parametrize("odd", ["high", 9, True, None, -0.5, 101, "NaN", 1e400])
 def test_a_confidence_that_could_mean_anything_is_not_guessed(odd: Any) -> None:
     text = json.dumps({**WHOLE, "concepts": [{"name": "hum", "confidence": odd}, BEAT]})
-    answer = answer_of(reply_of(text, MODEL), MODEL)
+    answer = API.answer_of(reply_of(text, MODEL), MODEL)
     assert [one.name for one in answer.concepts] == ["steady beat"]
     assert answer.note == f"1 of 2 concepts left out: {OF.format(odd)}"
 
@@ -205,19 +208,19 @@ def test_grades_up_to_ten_are_not_taken_for_percentages() -> None:
         {"concepts": [{"name": "a", "confidence": 9}, {"name": "b", "confidence": 7}]}
     )
     with pytest.raises(UnusableAnswer, match="confidence is 9, not from 0 to 1"):
-        answer_of(reply_of(text, MODEL), MODEL)
+        API.answer_of(reply_of(text, MODEL), MODEL)
 
 
 @pytest.mark.parametrize("text", ["{'concepts': [open('x')]}", "[" * 5000, "{'a': {1, 2}}", "{{}}"])
 def test_python_that_is_more_than_plain_values_is_malformed(text: str) -> None:
-    assert fault_of(reply_of(text, MODEL), MODEL) == "malformed"
+    assert API.fault_of(reply_of(text, MODEL), MODEL) == "malformed"
 
 
 @pytest.mark.parametrize("first", [{}, {"finishReason": "SAFETY"}, {"content": {"parts": []}}])
 def test_the_first_candidate_that_has_a_text_is_the_answer(first: dict[str, Any]) -> None:
     reply = reply_of(TEXT, MODEL)
     reply["candidates"].insert(0, first)
-    assert len(answer_of(reply, MODEL).concepts) == 2
+    assert len(API.answer_of(reply, MODEL).concepts) == 2
 
 
 @pytest.mark.parametrize(
@@ -225,4 +228,4 @@ def test_the_first_candidate_that_has_a_text_is_the_answer(first: dict[str, Any]
     [("stop", ""), (1, ""), ("FinishReason.STOP", ""), ("2", "cut"), (3, "blocked"), (0, "")],
 )
 def test_the_end_of_an_answer_is_known_in_every_spelling(finish: Any, fault: str) -> None:
-    assert fault_of(reply_of(TEXT, MODEL, finish), MODEL) == fault
+    assert API.fault_of(reply_of(TEXT, MODEL, finish), MODEL) == fault

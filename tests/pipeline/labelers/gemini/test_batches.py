@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.labelers.gemini.calls import UNKNOWN
-from pipeline.labelers.gemini.costs import LEDGER, spent
+from pipeline.labelers.remote.accounts import spent
+from pipeline.labelers.remote.calls import unknown
 from pipeline.store.ledger import Ledger
 from pipeline.store.run_directory import RunDirectory
 from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving
 from tests.pipeline.labelers.gemini.test_money import DEARER, PRICE, ended, reasons
-from tests.pipeline.labelers.gemini.test_service import change, label, settings
+from tests.pipeline.labelers.gemini.test_service import LEDGER, change, label, settings
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_results_that_the_service_has_no_more_end_the_job(tmp_path: Path) -> Non
         server.files.clear()
         assert "no longer has the batch job" in ended(tmp_path / "again")
         label(tmp_path / "again")
-    assert reasons(tmp_path / "again") == [UNKNOWN] * 3
+    assert reasons(tmp_path / "again") == [unknown("gemini")] * 3
 
 
 def test_a_page_in_place_of_the_job_or_its_results_loses_none(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from pipeline.config import GeminiConfig, config_from_dict
 from pipeline.errors import PipelineError
-from pipeline.labelers.gemini.calls import Calls
-from pipeline.labelers.gemini.costs import LEDGER, Spending, spent
-from pipeline.labelers.gemini.faults import is_final
+from pipeline.labelers.gemini.api import GeminiApi
+from pipeline.labelers.remote.accounts import spent
+from pipeline.labelers.remote.calls import Calls
+from pipeline.labelers.remote.faults import is_final
+from pipeline.labelers.remote.spending import Spending
 from pipeline.progress import SilentProgress
 from pipeline.run import _make
 from pipeline.store.ledger import Ledger
@@ -22,6 +24,7 @@ from tests.pipeline.conftest import KEY
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving
 from tests.pipeline.labelers.gemini.test_service import (
+    LEDGER,
     MODEL,
     change,
     label,
@@ -126,7 +129,7 @@ def test_a_price_or_budget_that_is_no_amount_is_refused(name: str, value: float)
 
 
 def counted(entries: list[dict[str, Any]], run: str = "r", *, own: bool = False) -> float:
-    spending = Spending(GeminiConfig(), run, own=own)
+    spending = Spending(lambda reply: GeminiApi(GeminiConfig()).paid(MODEL, reply), run, own=own)
     for entry in entries:
         spending.take(entry)
     return spending.dollars

@@ -17,9 +17,10 @@ import pytest
 from pipeline.cache import SharedTables
 from pipeline.context import SaeContext, open_context
 from pipeline.errors import PipelineError
-from pipeline.labelers.gemini.calls import UNKNOWN, Calls
-from pipeline.labelers.gemini.costs import LEDGER
-from pipeline.labelers.gemini.questions import Question, question, sound_of
+from pipeline.labelers.gemini.api import GeminiApi
+from pipeline.labelers.remote.calls import Calls, unknown
+from pipeline.labelers.remote.costs import ledger_path
+from pipeline.labelers.remote.questions import Question, question, sound_of
 from pipeline.progress import SilentProgress
 from pipeline.stages import labels
 from pipeline.store.tables import LabelCandidate, OverallRecord, records_from
@@ -32,6 +33,7 @@ HANGS = (3, 103)
 """Before the kill and after it. Few: each takes as long as the time-out, which must be longer than
 any answer takes on a machine under load, for what is given up too early is paid twice."""
 MODEL = "gemini-3.5-flash-lite"
+LEDGER = ledger_path("gemini")
 SAYS = {
     "": "",
     "broken answer": "malformed answer: its text is not JSON",
@@ -104,7 +106,7 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
         said = process.communicate()[0]
         _, directory = many.opened(tmp_path)
         assert not directory.is_done("labels")
-        unknown = in_progress(tmp_path)
+        lost = in_progress(tmp_path)
         for _ in range(3):
             process = start(tmp_path)
             output = process.communicate(timeout=300)[0]
@@ -115,8 +117,8 @@ def test_every_feature_is_named_or_failed_with_a_reason_and_none_is_paid_twice(
     assert process.returncode == 0
     # What another model answered is kept, and counted, and is no answer: that one is asked again.
     assert {number for number, count in server.paid.items() if count > 1} <= {120}
-    assert len(unknown) <= 16
-    assert reasons(rows_of(tmp_path)) == expected(tmp_path, server, unknown)
+    assert len(lost) <= 16
+    assert reasons(rows_of(tmp_path)) == expected(tmp_path, server, lost)
     assert KEY.encode() not in said
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
@@ -127,7 +129,8 @@ def questions(folder: Path) -> tuple[SaeContext, list[Question]]:
     context = open_context(
         config, directory, many.SAE, progress=SilentProgress(), tables=SharedTables(directory)
     )
-    return context, [question(context, feature.feature, MODEL) for feature in context.features]
+    api = GeminiApi(config.gemini)
+    return context, [question(context, feature.feature, MODEL, api) for feature in context.features]
 
 
 def in_progress(folder: Path) -> set[str]:
@@ -146,14 +149,17 @@ def reasons(rows: list[LabelCandidate]) -> dict[str, str]:
     return found
 
 
-def expected(folder: Path, server: GeminiServer, unknown: set[str]) -> dict[str, str]:
+def expected(folder: Path, server: GeminiServer, lost: set[str]) -> dict[str, str]:
     """What each feature's row must say, from what the server did to its question."""
     context, asked = questions(folder)
-    sounds = [hashlib.sha256(sound_of(context, one)).hexdigest() for one in asked]
+    api = GeminiApi(context.config.gemini)
+    sounds = [hashlib.sha256(sound_of(context, api, one)).hexdigest() for one in asked]
     assert len(set(sounds)) == FEATURES
     # A call that was killed before the server saw it has no number: under way it was all the same.
     return {
-        one.feature: UNKNOWN if one.feature in unknown else SAYS[fault(server.sounds[sound], 9)]
+        one.feature: unknown("gemini")
+        if one.feature in lost
+        else SAYS[fault(server.sounds[sound], 9)]
         for one, sound in zip(asked, sounds, strict=True)
     }
 

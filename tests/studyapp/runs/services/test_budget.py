@@ -1,4 +1,4 @@
-"""One Gemini budget for all runs of a project."""
+"""One budget for paid services for all runs of a project."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_money_spent_by_one_run_is_not_left_for_another(project: Project) -> Non
     assert budget(first) == pytest.approx(5.0)
     assert budget(second) == pytest.approx(2.0)
     pay(second, 2.5)
-    with pytest.raises(RunError, match=r"project Hearing has spent its \$5 budget for Gemini"):
+    with pytest.raises(
+        RunError, match=r"project Hearing has spent its \$5 budget for paid services"
+    ):
         executor._config_for(make(project), "labels")
 
 
@@ -88,11 +90,22 @@ def test_a_given_budget_is_never_raised(project: Project) -> None:
     assert budget(make(None, gemini={"budget_dollars": 50.0})) == 50.0
 
 
+def test_two_services_of_one_run_share_the_budget(project: Project) -> None:
+    both = {"methods": ["gemini", "audio-chat@lab--listener"]}
+    run = make(project, labels=both, audio_chat={"prices": ["lab/listener=1/1/1"]})
+    made = executor._config_for(run, "labels")
+    assert (made.gemini.budget_dollars, made.audio_chat.budget_dollars) == (2.5, 2.5)
+    pay(run, 1.0)
+    ledger = RunDirectory(folders.directory_of(run=run)).ledger("labels/audio-chat-ledger.jsonl")
+    ledger.add({"event": "asked", "key": "k", "run": "k" * 64, "dollars": 0.5})
+    assert run_money.spent(run) == pytest.approx(1.5)
+
+
 def test_two_runs_of_a_project_do_not_spend_the_same_money(project: Project) -> None:
     first, second = make(project), make(project)
     Run.objects.filter(pk=first.pk).update(state=Run.State.RUNNING)
     StageRecord.objects.create(run=first, stage="labels", order=5, state="running")
-    with pytest.raises(BusyError, match="of the same project is using Gemini"):
+    with pytest.raises(BusyError, match="of the same project is using a paid service"):
         executor._config_for(second, "labels")
     assert executor._config_for(second, "sae").gemini.budget_dollars == 10.0
     first.stages.update(state="done")

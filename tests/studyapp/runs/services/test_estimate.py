@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import GeminiConfig
-from pipeline.labelers.gemini.costs import price
+from pipeline.labelers.gemini.api import GeminiApi
 from studyapp.core.text import hours_in_words
 from studyapp.runs.services import configs, lifecycle
 from studyapp.runs.services.estimate import estimate_of
@@ -34,9 +34,9 @@ def test_a_paid_method_has_its_price_a_feature(tmp_path: Path) -> None:
               "dollars_per_million_output": 2.5}  # fmt: skip
     estimate = estimate_of(config(tmp_path, "gemini", "descriptors", **prices))
     prompt = len(
-        (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/gemini/prompt.txt").read_text()
+        (Path(lifecycle.__file__).parents[3] / "pipeline/labelers/remote/prompt.txt").read_text()
     )
-    expected = price(GeminiConfig(**prices), round(32 * 84.5), -(-prompt // 4), 800)
+    expected = GeminiApi(GeminiConfig(**prices)).price("", round(32 * 84.5), -(-prompt // 4), 800)
     assert estimate["dollars_per_feature"] == pytest.approx(expected)
     assert 0.004 < expected < 0.006
     assert estimate["most_dollars"] == pytest.approx(192 * expected)

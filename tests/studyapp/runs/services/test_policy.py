@@ -90,6 +90,13 @@ def test_what_is_offered_may_be_named(offered: Path, editor: User) -> None:
         ("gemini", lambda _: {"dollars_per_million_audio": 1e-9}),
         ("labels", lambda _: {"methods": ["gemini@gemini-2.5-pro"]}),
         ("ensemble", lambda _: {"methods": ["gemini@gemini-2.5-pro"]}),
+        ("audio_chat", lambda _: {"base_url": "https://attacker.example/v1"}),
+        ("audio_chat", lambda _: {"model": "lab/other"}),
+        ("audio_chat", lambda _: {"prices": ["lab/other=0/0/0"]}),
+        ("audio_chat", lambda _: {"budget_dollars": 1e6}),
+        ("captioner", lambda f: {"models": ["facebook/musicgen-small", str(f / "secret")]}),
+        ("labels", lambda _: {"methods": ["audio-chat"]}),
+        ("labels", lambda _: {"methods": ["audio-chat@lab--other"]}),
         ("free_text", lambda f: {"responses": str(f / "secret/key")}),
         ("ensemble", lambda f: {"responses": str(f / "secret/key")}),
     ],
@@ -101,6 +108,20 @@ def test_nothing_else_may_be(
         make(offered, editor, **{section: values(offered)})
     assert "\n" not in str(refused.value)
     assert not Run.objects.exists()
+
+
+def test_models_of_another_service_are_what_the_administrator_offers(
+    offered: Path, editor: User, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.GEMINI_BUDGET = 7.0
+    monkeypatch.setenv("EARWITNESS_AUDIO_CHAT_MODELS", "lab/listener=40/2.5/10")
+    methods = ["audio-chat@lab--listener", "descriptors"]
+    run = make(offered, editor, labels={"methods": methods}, audio_chat={"concurrency": 99})
+    chat = policy.with_site_values(run.config)["audio_chat"]
+    assert (chat["concurrency"], chat["budget_dollars"]) == (4, 7.0)
+    policy.check({"labels": {"methods": ["audio-chat"]}, "audio_chat": {"model": "lab/listener"}})
+    with pytest.raises(RunError, match="choose from: lab/listener"):
+        policy.check({"labels": {"methods": ["audio-chat@lab--other"]}})
 
 
 def test_an_administrator_and_the_command_line_name_what_they_like(offered: Path) -> None:

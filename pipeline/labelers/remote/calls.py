@@ -3,7 +3,7 @@
 The ledger gets a line before every call and one after it, so that the calls of a killed process are
 known. No run that shares the ledger asks an answered question again, unless the config says so. A
 call that was started but neither answered nor given up may have been charged. A refusal is final
-only if it is about the question itself (`gemini.faults`).
+only if it is about the question itself (`remote.faults`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-from pipeline.config import GeminiConfig
-from pipeline.labelers.gemini.costs import Spending, paid
-from pipeline.labelers.gemini.faults import is_final
+from pipeline.labelers.remote.faults import is_final
+from pipeline.labelers.remote.spending import Spending
 from pipeline.store.ledger import Ledger
 
-UNKNOWN = (
-    "the call was under way when the process was killed and may have been paid for; "
-    'set [gemini] unknown = "ask" to ask again'
-)
+
+def unknown(section: str) -> str:
+    """Why a feature has no label if nobody knows how the call about it ended."""
+    return (
+        "the call was under way when the process was killed and may have been paid for; "
+        f'set [{section}] unknown = "ask" to ask again'
+    )
+
+
+def without(secret: str, text: str) -> str:
+    """The text in one line, without the API key."""
+    text = " ".join(text.split())
+    return text.replace(secret, "[key]") if secret else text
 
 
 class Calls:
@@ -31,7 +39,7 @@ class Calls:
     def __init__(self, ledger: Ledger, secret: str, spending: Spending | None = None) -> None:
         self._ledger = ledger
         self._secret = secret
-        self._spending = spending or Spending(GeminiConfig(), "", own=True)
+        self._spending = spending or Spending(lambda reply: None, "", own=True)
         self._lock = Lock()
         self._replies: dict[str, dict[str, Any]] = {}
         self._reasons: dict[str, str] = {}
@@ -104,11 +112,12 @@ class Calls:
         entry = {"event": "asked", "key": key, "feature": feature, "batch": batch}
         self._add({**entry, "run": self._spending.run, "dollars": dollars})
 
-    def answered(self, key: str, reply: Mapping[str, Any], config: GeminiConfig) -> None:
-        """Record the complete reply and its cost at the prices of `config`; an unreadable reply
-        costs what was reserved for it."""
+    def answered(self, key: str, reply: Mapping[str, Any], dollars: float | None) -> None:
+        """Record the complete reply and its cost; None: what was reserved for it, since the reply
+        does not say."""
         self._here.add(key)
-        dollars = self._spending.reserved_for(key) if "unreadable" in reply else paid(config, reply)
+        if dollars is None:
+            dollars = self._spending.reserved_for(key)
         self._add({"event": "answered", "key": key, "dollars": dollars, "reply": dict(reply)})
 
     def unanswered(
@@ -130,8 +139,7 @@ class Calls:
 
     def clean(self, text: str) -> str:
         """The text in one line, without the API key."""
-        text = " ".join(text.split())
-        return text.replace(self._secret, "[key]") if self._secret else text
+        return without(self._secret, text)
 
     def _add(self, entry: dict[str, Any]) -> None:
         entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **entry}

@@ -1,7 +1,7 @@
-"""Calls the API at a limited rate, several calls at a time, with retries, within the budget.
+"""Calls a service at a limited rate, several calls at a time, with retries, within the budget.
 
 Retried, with jitter and respecting Retry-After: 408, 429, 5xx, time-outs, lost connections; see
-`gemini.faults` for the codes. A rejected key, an unknown model, an answer from another model, an
+`remote.faults` for the codes. A rejected key, an unknown model, an answer from another model, an
 outage or a spent budget stops the method: calls in progress are completed and recorded, and a later
 start asks the other questions. The first call after a start is made alone. So only one call is
 charged, not `concurrency` calls, if another model answers; and its cost improves the estimates.
@@ -20,35 +20,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.config import GeminiConfig
-from pipeline.labelers.gemini import costs, faults
-from pipeline.labelers.gemini.address import base_url_of
-from pipeline.labelers.gemini.answers import is_model, version_of
-from pipeline.labelers.gemini.calls import Calls
-from pipeline.labelers.gemini.faults import LONGEST_WAIT, UnansweredError
-from pipeline.labelers.gemini.questions import SCHEMA, Question
-
-if TYPE_CHECKING:
-    from google.genai import Client
-
-
-def make_client(config: GeminiConfig, key: str) -> Client:
-    """A client that does not retry by itself.
-
-    Raises `PipelineError` if the config names a host that may not receive the key.
-    """
-    from google.genai import Client, types
-
-    options = types.HttpOptions(
-        base_url=base_url_of(config),
-        api_version="v1beta",
-        timeout=round(1000 * config.timeout_seconds),
-        # A redirect would send the key to wherever it leads.
-        client_args={"follow_redirects": False},
-    )
-    return Client(api_key=key, http_options=options)
+from pipeline.labelers.remote import costs
+from pipeline.labelers.remote.api import Api, Outcome
+from pipeline.labelers.remote.calls import Calls
+from pipeline.labelers.remote.faults import LONGEST_WAIT, UnansweredError
+from pipeline.labelers.remote.questions import Question
 
 
 @dataclass
@@ -68,35 +46,15 @@ class Pace:
         return not stop.wait(turn - now)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of a call: a reply, or the reason why there is none."""
-
-    reply: dict[str, Any] | None = None
-    reason: str = ""
-    wait: float | None = None
-    """Seconds before a retry; 0 leaves it to the backoff, None means no retry."""
-    final: bool = False
-    """Whether the refusal of the question is final."""
-    perhaps: bool = False
-    """Whether the call may have been charged without a reply."""
-
-
 class Service:
     """Asks questions and records every call and reply in the ledger."""
 
-    def __init__(
-        self,
-        config: GeminiConfig,
-        calls: Calls,
-        client: Client,
-        sound: Callable[[Question], bytes],
-    ) -> None:
-        self._config = config
+    def __init__(self, api: Api, calls: Calls, sound: Callable[[Question], bytes]) -> None:
+        self._api = api
+        self._config = api.config
         self._calls = calls
-        self._client = client
         self._sound = sound
-        self._pace = Pace(config.requests_per_minute)
+        self._pace = Pace(api.config.requests_per_minute)
         self._stop = Event()
         self._first_call_done = Event()
         """Set when the first call of this start has ended."""
@@ -124,7 +82,7 @@ class Service:
         if self._why:
             raise UnansweredError(self._why)
         if self._unanswered and self._config.unanswered == "stop":
-            raise UnansweredError(left_over(len(self._unanswered), self._unanswered[-1]))
+            raise UnansweredError(left_over(self._api, len(self._unanswered), self._unanswered[-1]))
 
     def _ask(self, asked: Question, first: bool) -> None:
         """Ask one question until there is a reply or a reason to give up."""
@@ -141,7 +99,7 @@ class Service:
         for attempt in range(self._config.attempts):
             if not self._pace.wait(self._stop) or not self._begin(asked):
                 return
-            found = self._call(asked, sound)
+            found = self._api.call(asked, sound)
             self._record(asked, found)
             self._first_call_done.set()
             if found.wait is None:
@@ -155,69 +113,22 @@ class Service:
     def _record(self, asked: Question, found: Outcome) -> None:
         """Record the outcome of a call in the ledger."""
         if found.reply is not None:
-            self._calls.answered(asked.key, found.reply, self._config)
+            paid = self._api.paid(asked.model, found.reply)
+            self._calls.answered(asked.key, found.reply, paid)
             self._check_model(asked, found.reply)
         else:
             self._calls.unanswered(
                 asked.key, found.reason, final=found.final, perhaps=found.perhaps
             )
-
-    def _call(self, asked: Question, sound: bytes) -> Outcome:
-        from google.genai import errors, types
-
-        timeouts, losses = faults.transport_errors()
-        try:
-            response = self._client.models.generate_content(
-                model=asked.model,
-                contents=[types.Part.from_bytes(data=sound, mime_type="audio/flac"), asked.prompt],
-                config=types.GenerateContentConfig(
-                    temperature=self._config.temperature,
-                    response_mime_type="application/json",
-                    response_schema=SCHEMA,
-                ),
-            )
-        except errors.APIError as error:
-            return self._outcome_of_error(error)
-        except timeouts as error:
-            reason = f"no answer within {self._config.timeout_seconds:g} s"
-            return Outcome(reason=reason, wait=0.0, perhaps=_may_have_been_sent(error))
-        except losses as error:
-            reason = self._calls.clean(f"connection lost: {type(error).__name__}")
-            return Outcome(reason=reason, wait=0.0, perhaps=_may_have_been_sent(error))
-        except (ValueError, errors.UnknownApiResponseError) as error:
-            # If the package failed to parse the body as JSON, `doc` holds all of it.
-            text = self._calls.clean(str(getattr(error, "doc", error)))[:300]
-            if faults.is_page(text):
-                return Outcome(reason=f"a web page came instead of an answer: {text}", wait=0.0)
-            # There was a reply, which may have been charged, but not in the API's format.
-            return Outcome(reply={"unreadable": text})
-        reply = response.model_dump(
-            mode="json", by_alias=True, exclude_none=True,
-            exclude={"sdk_http_response", "parsed", "automatic_function_calling_history"},
-        )  # fmt: skip
-        return Outcome(reply=reply)
-
-    def _outcome_of_error(self, error: Any) -> Outcome:
-        """The outcome for an error of the API."""
-        code = int(error.code or 0)
-        text = self._calls.clean(f"{error.status or ''}: {error.message or ''}")[:200]
-        if faults.speaks_of_the_question(code, f"{error.status} {error.details}"):
-            return Outcome(reason=faults.refusal(code, text), final=True)
-        reason = f"HTTP {code} {text}"
-        if faults.may_pass(code):
-            return Outcome(reason=reason, wait=faults.asked_to_wait(error))
-        # The key, the model or the account is the problem, so the next call would fail too.
-        self._stop_method(
-            f"Gemini refuses: {reason}; solve this and start again to ask the other questions"
-        )
-        return Outcome(reason=reason)
+        if found.stop:
+            self._stop_method(found.stop)
 
     def _check_model(self, asked: Question, reply: dict[str, Any]) -> None:
         """Note that the service responds; stop the method if another model answered."""
         with self._lock:
             self._in_a_row = 0
-        version = version_of(reply)
-        if "unreadable" not in reply and not is_model(version, asked.model):
+        version = self._api.version_of(reply)
+        if "unreadable" not in reply and not self._api.is_model(version, asked.model):
             self._stop_method(
                 f"{asked.model} was asked but {version or 'an unnamed model'} answered: the "
                 "service changed the model, so the method stops; set the model that you want"
@@ -226,12 +137,12 @@ class Service:
     def _begin(self, asked: Question) -> bool:
         """Record the call in the ledger if the budget covers it; else stop and return False."""
         with self._lock:
-            dollars = self._calls.dollars_to_reserve(costs.estimated(self._config, asked))
+            dollars = self._calls.dollars_to_reserve(costs.estimated(self._api, asked))
             spent = self._calls.dollars
             if spent + dollars <= self._config.budget_dollars:
                 self._calls.begin(asked.key, asked.feature, dollars=dollars)
                 return True
-        self._stop_method(over_budget(self._config, spent))
+        self._stop_method(over_budget(self._api, spent))
         return False
 
     def _give_up(self, reason: str) -> None:
@@ -242,7 +153,7 @@ class Service:
             self._in_a_row += 1
             outage = self._in_a_row >= max(2, self._config.concurrency)
         if outage:
-            self._stop_method(left_over(len(self._unanswered), reason))
+            self._stop_method(left_over(self._api, len(self._unanswered), reason))
 
     def _stop_method(self, why: str) -> None:
         with self._lock:
@@ -255,23 +166,18 @@ class Service:
         return min(LONGEST_WAIT, self._config.backoff_seconds * float(2**attempt) * jitter)
 
 
-def _may_have_been_sent(error: Exception) -> bool:
-    """Whether the question may have reached the service before the transport failed."""
-    return type(error).__name__ not in faults.NEVER_SENT
-
-
-def left_over(count: int, reason: str) -> str:
+def left_over(api: Api, count: int, reason: str) -> str:
     """The message that some questions have no answer yet."""
     questions = "1 question has" if count == 1 else f"{count} questions have"
     return (
-        f"Gemini: {questions} no answer yet ({reason}); answers are kept: start again to ask "
-        'the rest, or set [gemini] unanswered = "fail" to go on without them'
+        f"{api.service}: {questions} no answer yet ({reason}); answers are kept: start again to "
+        f'ask the rest, or set [{api.section}] unanswered = "fail" to go on without them'
     )
 
 
-def over_budget(config: GeminiConfig, spent: float) -> str:
+def over_budget(api: Api, spent: float) -> str:
     """The message that the next call would exceed the budget."""
     return (
-        f"the budget of ${config.budget_dollars:.2f} is spent (${spent:.2f}, including calls in "
-        "progress); answers are kept: raise [gemini] budget_dollars to go on"
+        f"the budget of ${api.config.budget_dollars:.2f} is spent (${spent:.2f}, including calls "
+        f"in progress); answers are kept: raise [{api.section}] budget_dollars to go on"
     )

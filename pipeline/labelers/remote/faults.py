@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 LONGEST_WAIT = 120.0
 """Maximum wait between two attempts, whatever the service asks for, seconds."""
@@ -20,14 +19,13 @@ OF_THE_QUESTION = (400, 413, 414, 422)
 """HTTP codes after which the same question would be refused again."""
 RETRIED = (408, 409, 425, 429, 499)
 """HTTP codes, besides all 5xx, after which a retry may help."""
-GRPC_OF_THE_QUESTION = (3, 11)
-"""INVALID_ARGUMENT and OUT_OF_RANGE. Lines of a batch have gRPC or HTTP codes."""
 NOT_OF_THE_QUESTION = (
     "api_key_invalid", "api key", "failed_precondition", "location is not supported", "billing",
-    "quota", "overloaded", "<html",
+    "quota", "overloaded", "<html", "credit", "model_not_found", "not a valid model",
+    "does not exist", "not support", "audio(s) may be provided",
 )  # fmt: skip
 """Words in an HTTP 400 that is not about the question: the key, the account's country or billing, a
-proxy's page."""
+proxy's page, a model that is not there or does not listen."""
 PAGE = re.compile(r"[^{]*<(html|!doctype)", re.IGNORECASE)
 """The start of a web page; JSON that mentions such a tag has a bracket before it."""
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
@@ -61,7 +59,7 @@ def speaks_of_the_question(code: int, text: str) -> bool:
 
 def is_page(text: str) -> bool:
     """Whether `text`, which is not JSON, is a web page of a proxy or portal, so that the question
-    did not reach Gemini."""
+    did not reach the service."""
     return PAGE.match(text) is not None
 
 
@@ -80,19 +78,20 @@ def transport_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exceptio
     )
 
 
-def asked_to_wait(error: Any) -> float:
-    """Seconds to wait according to a refusal's header or RetryInfo; 0 if it does not say."""
-    header = ""
-    if getattr(error, "response", None) is not None:
-        header = str((getattr(error.response, "headers", None) or {}).get("retry-after") or "")
-    told = re.search(r"'retryDelay': '([0-9.]+)s'", str(error.details))
+def seconds_to_wait(header: str) -> float:
+    """Seconds to wait according to a reply's Retry-After, a number or a date; 0 if it has none."""
     if re.fullmatch(r"[0-9.]+", header):
-        seconds = float(header)
-    elif header:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            seconds = 0.0
-    else:
-        seconds = float(told.group(1)) if told else 0.0
+        return _within(float(header))
+    try:
+        return _within((parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _within(seconds: float) -> float:
     return min(LONGEST_WAIT, max(0.0, seconds))
+
+
+def may_have_been_sent(error: Exception) -> bool:
+    """Whether the question may have reached the service before the transport failed."""
+    return type(error).__name__ not in NEVER_SENT

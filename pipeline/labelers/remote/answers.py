@@ -1,4 +1,4 @@
-"""Turns a raw reply into concepts, or into the reason why it contains none.
+"""Turns the text of a reply into concepts, or into the reason why it contains none.
 
 Every reply was paid for, so its usable parts are used: JSON in a code fence or among other words, a
 list of concepts without the object around it, the good concepts beside a bad one, the complete
@@ -15,16 +15,8 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-from pipeline.labelers.gemini.written import content_of, field, values
+from pipeline.labelers.remote.written import content_of, field, values
 
-BLOCKED = frozenset(
-    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"}
-)
-FINISHES = (
-    "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER",
-    "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL",
-)  # fmt: skip
-"""Finish reasons, indexed by their numbers in the API."""
 CUT = "truncated answer: the limit of tokens was reached"
 LONGEST_NAME = 120
 """Maximum length of a concept's name, in characters."""
@@ -78,87 +70,16 @@ class _BadPart(Exception):  # noqa: N818 - it ends one concept, not the answer
     """A part of the answer that cannot be used; the message says why."""
 
 
-def version_of(reply: Mapping[str, Any]) -> str:
-    """The model that answered, according to the reply; empty if the reply does not say."""
-    return str(reply.get("modelVersion") or "").removeprefix("models/")
+def answer_in(text: str, *, cut: bool) -> Answer:
+    """The answer in a reply's text; `cut`: it ended at the limit of tokens.
 
-
-def is_model(version: str, asked: str) -> bool:
-    """Whether `version` is the model asked for, or a numbered release of it (`NAME-001`)."""
-    return bool(re.fullmatch(re.escape(asked.removeprefix("models/")) + r"(-\d{3})?", version))
-
-
-def fault_of(reply: Mapping[str, Any], asked_model: str) -> str:
-    """What is wrong with a reply, as in `UnusableAnswer.fault`; empty if nothing is wrong."""
-    try:
-        return answer_of(reply, asked_model).fault
-    except UnusableAnswer as error:
-        return error.fault
-
-
-def answer_of(reply: Mapping[str, Any], asked_model: str) -> Answer:
-    """The answer in a raw reply; raises `UnusableAnswer` with the reason if there is none."""
-    if "unreadable" in reply:
-        raise UnusableAnswer("malformed", "malformed answer: the reply is not JSON")
-    version = version_of(reply)
-    text, cut = _text(reply)
-    if not is_model(version, asked_model):
-        raise UnusableAnswer(
-            "model", f"answered by {version or 'an unnamed model'}, not by {asked_model}"
-        )
+    Raises `UnusableAnswer` with the reason if there is none.
+    """
     content, note = content_of(text)
     if content is None:
         return _rescued(text, cut)
     answer = _checked(content, note)
     return replace(answer, fault="cut", note=answer.note or CUT) if cut else answer
-
-
-def _text(reply: Mapping[str, Any]) -> tuple[str, bool]:
-    """The answer's text, and whether it was cut off; raises `UnusableAnswer` if there is none."""
-    try:
-        return _text_in(reply)
-    except (AttributeError, TypeError, KeyError) as error:
-        raise UnusableAnswer("malformed", "malformed answer: the reply has an odd form") from error
-
-
-def _text_in(reply: Mapping[str, Any]) -> tuple[str, bool]:
-    block = (reply.get("promptFeedback") or {}).get("blockReason")
-    if block:
-        raise UnusableAnswer("blocked", f"blocked: the question, for {block}")
-    candidates = reply.get("candidates") or []
-    if not candidates:
-        raise UnusableAnswer("empty", "empty answer: no candidate")
-    first = next((one for one in candidates if _has_answer(one)), candidates[0])
-    finish = _finish(first)
-    if finish in BLOCKED:
-        raise UnusableAnswer("blocked", f"blocked: the answer, for {finish}")
-    if finish not in ("STOP", "MAX_TOKENS"):
-        raise UnusableAnswer("empty", f"no answer: ended by {finish}")
-    text = _text_of(first)
-    if not text.strip() and finish == "STOP":
-        raise UnusableAnswer("empty", "empty answer: no text")
-    return text, finish == "MAX_TOKENS"
-
-
-def _has_answer(candidate: Any) -> bool:
-    """Whether a candidate ended normally or at the token limit, and contains text."""
-    if not isinstance(candidate, dict) or _finish(candidate) not in ("STOP", "MAX_TOKENS"):
-        return False
-    return bool(_text_of(candidate).strip())
-
-
-def _text_of(candidate: Mapping[str, Any]) -> str:
-    parts = (candidate.get("content") or {}).get("parts") or []
-    return "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
-
-
-def _finish(candidate: Mapping[str, Any]) -> str:
-    """Why a candidate ended, as the API's word; proxies may pass it on as `stop`, as
-    `FinishReason.STOP` or as its number in the API."""
-    given = str(candidate.get("finishReason") or "STOP").rpartition(".")[2].strip()
-    if given.isdecimal() and int(given) < len(FINISHES):
-        return FINISHES[int(given)]
-    return given.upper()
 
 
 def _rescued(text: str, cut: bool) -> Answer:

@@ -1,0 +1,1 @@
+"""Any service with OpenAI's `/v1/chat/completions` that takes audio."""

@@ -1,0 +1,1 @@
+"""Music captioners that run on this machine."""
