@@ -65,11 +65,14 @@ def _words_of(content: Any) -> str:
 def tokens_of(reply: Mapping[str, Any]) -> tuple[int, int, int] | None:
     """The tokens that a reply counts: audio, prompt, answer; None if it counts none."""
     usage = reply.get("usage")
-    if not isinstance(usage, Mapping) or not usage.get("prompt_tokens"):
+    if not isinstance(usage, Mapping):
         return None
-    whole = int(usage["prompt_tokens"])
-    details = usage.get("prompt_tokens_details") or {}
-    # Not broken down: assume the more expensive kind.
-    sound = details.get("audio_tokens")
-    sound = whole if sound is None else min(whole, int(sound))
-    return sound, whole - sound, int(usage.get("completion_tokens") or 0)
+    details = usage.get("prompt_tokens_details")
+    audio = details.get("audio_tokens") if isinstance(details, Mapping) else None
+    try:
+        whole, answer = int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0)
+        # Not broken down: assume the more expensive kind.
+        sound = whole if audio is None else min(whole, int(audio))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (sound, whole - sound, answer) if min(whole, sound, answer) >= 0 and whole else None

@@ -174,9 +174,10 @@ class Captioner:
         text = self._processor.apply_chat_template(
             [message], add_generation_prompt=True, tokenize=False
         )
+        # Without `padding`: the extractor then fills a sound to the length that the encoder takes.
         made = self._processor(
             text=[text + PREFILL], audio=list(sounds), sampling_rate=self.sample_rate,
-            return_tensors="pt", padding=True,
+            return_tensors="pt",
         ).to(self._device)  # fmt: skip
         # Spectrograms are float32; the weights may not be.
         kind = self._model.dtype

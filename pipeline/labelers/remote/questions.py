@@ -154,7 +154,9 @@ def question(context: SaeContext, feature: str, model: str, asks: Asks) -> Quest
     prompt = prompt.replace("{clips}", str(len(clips)))
     prompt = prompt.replace("{concepts}", str(config.concepts))
     whole = {
-        "model": model, "prompt": prompt, "schema": SCHEMA, "temperature": config.temperature,
+        "model": model, "prompt": prompt, "schema": SCHEMA,
+        # A model on this machine answers greedily and has no such setting.
+        "temperature": getattr(config, "temperature", None),
         "clips": [clip.clip for clip in clips], "clip_seconds": config.clip_seconds,
         "encoding": f"{asks.encoding}, {ENCODING}",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.labelers import labeler
 from pipeline.labelers.audio_chat.address import KEY, URL, endpoint_of
 from pipeline.labelers.audio_chat.prices import VARIABLE
-from pipeline.labelers.audio_chat.replies import is_model
+from pipeline.labelers.audio_chat.replies import is_model, tokens_of
 from pipeline.labelers.remote.accounts import spent
 from tests.pipeline.labelers.gemini import many
 from tests.pipeline.labelers.gemini.server import GeminiServer, serving
@@ -214,3 +214,21 @@ def test_a_redirection_does_not_take_the_key_along(tmp_path: Path) -> None:
 )
 def test_which_name_in_a_reply_is_the_model_asked_for(version: str, asked: str, same: bool) -> None:
     assert is_model(version, asked) is same
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 7}, (100, 0, 7)),
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"audio_tokens": 60}}, (60, 40, 0)),
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"audio_tokens": 160}}, (100, 0, 0)),
+        ({"prompt_tokens": 100, "prompt_tokens_details": None}, (100, 0, 0)),
+        ({"prompt_tokens": "many"}, None),
+        ({"prompt_tokens": -5}, None),
+        ({}, None),
+        ("a lot", None),
+        (None, None),
+    ],
+)
+def test_what_a_reply_does_not_count_costs_what_was_reserved(usage: Any, tokens: Any) -> None:
+    assert tokens_of({"usage": usage}) == tokens
