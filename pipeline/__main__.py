@@ -236,6 +236,68 @@ def _steer(options: argparse.Namespace) -> int:
     return 0
 
 
+def _find(options: argparse.Namespace) -> int:
+    from pipeline.clap import backends
+    from pipeline.recovery import queries
+    from pipeline.scorers.meaning import embedded, found, meanings
+    from pipeline.store.run_directory import RunDirectory
+
+    directory = RunDirectory(options.dir)
+    config = config_from_dict(directory.description("config")["config"])
+    if options.clap:
+        config = replace(config, clap=replace(config.clap, model=options.clap))
+    model = backends.load(config.clap)
+    query = None if options.planted else embedded(options.query, model)
+    all_ = meanings(config, directory, progress=TqdmProgress())
+    if query is None:
+        print("\n".join(queries.lines(queries.queries(directory, all_, model), all_)))
+        return 0
+    print(f"{'feature':<24} {'nearest label':<32} by label by sound")
+    for one in found(all_, query, by=options.by, most=options.top):
+        label = f"{one.label} ({one.method})" if one.label else "none"
+        print(f"{one.feature:<24} {label:<32} {one.label_cosine:>8.3f} {one.sound_cosine:>8.3f}")
+    return 0
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from pipeline.devices import on_device
+    from pipeline.store.run_directory import RunDirectory
+    from pipeline.viewing.listening import listen
+
+    directory, progress = RunDirectory(options.dir), TqdmProgress()
+    config = config_from_dict(directory.description("config")["config"])
+    if options.subject:
+        config = replace(config, subject=replace(config.subject, model=_place(options.subject)))
+    config = on_device(config, options.device, progress)
+    heard = listen(config, directory, options.sound, progress=progress)
+    print(f"{heard.firing} kept features fire in {heard.seconds:.1f} s; the strongest:")
+    print(f"{'feature':<24} of its maximum  peak at  fires  when")
+    for one in heard.features[: options.top]:
+        when = ", ".join(f"{start:.2f}–{end:.2f}" for start, end in one.spans[:6])
+        more = f" and {len(one.spans) - 6} more" if len(one.spans) > 6 else ""
+        print(
+            f"{one.feature:<24} {one.relative:>13.0%}  {one.peak_seconds:>5.2f} s  "
+            f"{one.share:>5.0%}  {when} s{more}"
+        )
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from pipeline.files.text import lines_of, read_text
+    from pipeline.store.run_directory import RunDirectory
+    from pipeline.viewing.bundle import bundle
+
+    directory = RunDirectory(options.dir)
+    config = config_from_dict(directory.description("config")["config"])
+    named = [*options.feature]
+    if options.features is not None:
+        named += [line.strip() for line in lines_of(read_text(options.features)) if line.strip()]
+    progress = TqdmProgress()
+    page = bundle(config, directory, named, options.out, title=options.title, progress=progress)
+    print(page)
+    return 0
+
+
 def _point(text: str) -> tuple[float, float]:
     """SECONDS:WEIGHT; raises `ValueError` for anything else."""
     seconds, weight = text.split(":")
@@ -305,6 +367,58 @@ def _add_estimate(commands: Any) -> None:
         "--price", type=float, default=0.0, metavar="D", help="dollars per hour of the machine"
     )
     command.set_defaults(command=_estimate)
+
+
+def _add_find(commands: Any) -> None:
+    command = commands.add_parser(
+        "find", help="find features by meaning: a query in words, compared by the run's CLAP"
+    )
+    command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with labels")
+    command.add_argument("query", nargs="?", default="", help="such as 'plucked strings'")
+    command.add_argument(
+        "--by", choices=("label", "sound"), default="label",
+        help="order by the nearest label, or by the exemplars' sound (default: label)",
+    )  # fmt: skip
+    command.add_argument(
+        "--top", type=_count, default=10, metavar="N", help="how many features (default: 10)"
+    )
+    command.add_argument(
+        "--planted", action="store_true",
+        help="query every planted concept that a kept feature detects: where does it come?",
+    )  # fmt: skip
+    command.add_argument("--clap", metavar="MODEL", help="another CLAP, or where it lies here")
+    command.set_defaults(command=_find)
+
+
+def _add_listen(commands: Any) -> None:
+    command = commands.add_parser(
+        "listen", help="send a sound of your own through a run's SAEs: what fires, and when"
+    )
+    command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with features")
+    command.add_argument("sound", type=Path, metavar="SOUND", help="0.5 to 30 seconds")
+    command.add_argument(
+        "--top", type=_count, default=10, metavar="N", help="how many features (default: 10)"
+    )
+    command.add_argument("--subject", metavar="MODEL", help="where the run's subject lies here")
+    _add_device(command)
+    command.set_defaults(command=_listen)
+
+
+def _add_bundle(commands: Any) -> None:
+    command = commands.add_parser(
+        "bundle", help="chosen features as pages that open without a server, for a supplement"
+    )
+    command.add_argument("dir", type=_run_at, metavar="DIR", help=f"{RUN}, with labels")
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    command.add_argument(
+        "--features", type=Path, metavar="FILE",
+        help="one feature per line, such as a list downloaded from the site",
+    )  # fmt: skip
+    command.add_argument(
+        "--feature", action="append", default=[], metavar="SAE/INDEX", help="repeatable"
+    )
+    command.add_argument("--title", default="", help="heading of the first page")
+    command.set_defaults(command=_bundle)
 
 
 def _positive(text: str) -> float:
@@ -460,6 +574,9 @@ def _parser() -> argparse.ArgumentParser:
     steering.set_defaults(command=_steer)
 
     _add_estimate(commands)
+    _add_find(commands)
+    _add_listen(commands)
+    _add_bundle(commands)
 
     paper = commands.add_parser(
         "paper", help="the paper's tables, figures and layer probe, from one run or several"

@@ -58,13 +58,14 @@ class SharedTables:
         """
         key = (relative, tuple(sorted(stamp.items())))
         if key not in self.memo:
-            self.memo[key] = self._stored(relative, stamp) or self._written(relative, stamp, make())
+            self.memo[key] = self.stored(relative, stamp) or self._written(relative, stamp, make())
         found: Mapping[str, npt.NDArray[Any]] = self.memo[key]
         return found
 
-    def _stored(
+    def stored(
         self, relative: str, stamp: Mapping[str, str]
     ) -> Mapping[str, npt.NDArray[Any]] | None:
+        """The tensors at `relative` if they were made under the same stamp; else None."""
         if not self.directory.path_of(relative).is_file():
             return None
         tensors, metadata = self.directory.read_tensors(relative)

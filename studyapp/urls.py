@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, path
 from studyapp.accounts.views import account, invitation, passwords, projects
 from studyapp.api import views as api
 from studyapp.exports import views as downloads
-from studyapp.features.views import features, lists
+from studyapp.features.views import features, lists, searches
 from studyapp.hosting import health
 from studyapp.monitoring.views import (
     entry_links,
@@ -163,6 +163,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         features.feature_redraw,
         name="feature-redraw",
     ),
+    path("runs/<int:pk>/searches/words", searches.search_words, name="search-words"),
+    path("runs/<int:pk>/searches/sound", searches.search_sound, name="search-sound"),
+    path("runs/<int:pk>/searches/<int:number>/", searches.search_page, name="feature-search"),
     path("runs/<int:pk>/lists/add", lists.add_to_list, name="add-to-list"),
     path("runs/<int:pk>/lists/<int:number>/", lists.list_page, name="feature-list"),
     path("runs/<int:pk>/lists/<int:number>/change", lists.change_list, name="change-list"),

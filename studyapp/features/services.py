@@ -1,8 +1,9 @@
-"""The parts of a feature's page that a worker makes when the page is first opened.
+"""What workers make of features: the parts of a page, and answers to searches.
 
 Spectrograms and the sounds of quantile tracks are in `EARWITNESS_DATA/views/RUN/`, outside the run
 directory, which only the pipeline writes. All of it can be made again: delete the folder together
-with the run's rows of `FeatureView`, without which a page has its view made.
+with the run's rows of `FeatureView`, without which a page has its view made. The embeddings that
+searches compare with are there too; a sound that was sent in is deleted when it was answered.
 """
 
 from __future__ import annotations
@@ -10,21 +11,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils import timezone
 
+from studyapp.core.errors import RunError
+from studyapp.core.storage import write_atomically
 from studyapp.features.selectors import features as selectors
+from studyapp.features.selectors.searches import KIND as SEARCH
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs
-from studyapp.models import Feature, FeatureView, Job, Run
+from studyapp.models import Feature, FeatureSearch, FeatureView, Job, Run
 from studyapp.runs.services import folders
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
 KIND = "feature_view"
+
 QUEUE = Job.Queue.CPU
 MAX_WAITING = 16
 """Limit on a run's views that wait or are being made. Opening a page requests one, so a script that
 opens every page would otherwise fill the queue ahead of everyone else's work."""
+MAX_SEARCHES = 4
+"""Limit on a run's searches that wait or are under way."""
+MAX_WORDS = 300
+"""Characters of a search, as in `pipeline.scorers.meaning`."""
+MAX_SOUND_BYTES = 2_500_000
+"""Of a sound that is sent in; a request has at most 3 MiB."""
 
 
 def current_view(feature: Feature) -> tuple[FeatureView | None, Job | None]:
@@ -52,6 +67,80 @@ def request(feature: Feature) -> Job | None:
     if waiting.count() >= MAX_WAITING:
         return waiting.filter(target=feature.pk).first()
     return jobs.enqueue(kind=KIND, target=feature.pk, queue=QUEUE)
+
+
+def ask_words(*, run: Run, words: str, by: User | None) -> FeatureSearch:
+    """Have a worker look for features by meaning; what was found before is used again.
+
+    Raises `RunError` for no words, too many, and while too many of the run's searches wait.
+    """
+    text = " ".join(words.split())
+    if not 1 <= len(text) <= MAX_WORDS:
+        raise RunError(f"a search has 1 to {MAX_WORDS} characters; this has {len(text)}")
+    return _ask(run, FeatureSearch.Kind.WORDS, text, "", by)
+
+
+def ask_sound(*, run: Run, name: str, data: bytes, by: User | None) -> FeatureSearch:
+    """Have a worker send a sound through the run's SAEs.
+
+    Raises `RunError` for an empty or large file, and while too many of the run's searches wait.
+    """
+    if not 1 <= len(data) <= MAX_SOUND_BYTES:
+        raise RunError(
+            f"the sound has {len(data):,} bytes; it must have 1 to {MAX_SOUND_BYTES:,}: send a "
+            "shorter one, or FLAC, Ogg or MP3"
+        )
+    digest = hashlib.sha256(data).hexdigest()
+    write_atomically(asked_sound(run, digest), data)
+    text = " ".join(name.replace("\0", "").split())[:MAX_WORDS] or "a sound"
+    return _ask(run, FeatureSearch.Kind.SOUND, text, digest, by)
+
+
+def _ask(run: Run, kind: str, text: str, sound: str, by: User | None) -> FeatureSearch:
+    now = timezone.now()
+    row, is_new = FeatureSearch.objects.get_or_create(
+        run=run, kind=kind, text=text, sound=sound, defaults={"created_by": by, "asked_at": now}
+    )
+    if row.found is not None and run.finished_at is not None and row.asked_at < run.finished_at:
+        row.found, row.asked_at = None, now
+        row.save(update_fields=["found", "asked_at"])
+    if row.found is None and _enqueue(row) is None:
+        if is_new:
+            row.delete()
+        raise RunError("too many searches of this run wait already: try again in a minute")
+    return row
+
+
+def _enqueue(row: FeatureSearch) -> Job | None:
+    """Enqueue a search's job; None if too many of the run's searches wait."""
+    own = FeatureSearch.objects.filter(run=row.run_id).values("pk")
+    waiting = Job.objects.filter(kind=SEARCH, state__in=Job.UNFINISHED, target__in=own)
+    if waiting.exclude(target=row.pk).count() >= MAX_SEARCHES:
+        return None
+    return jobs.enqueue(kind=SEARCH, target=row.pk, queue=QUEUE)
+
+
+def answer(row: FeatureSearch, found: Mapping[str, Any]) -> None:
+    """Store what a worker found, and delete the sound."""
+    row.found = dict(found)
+    row.save(update_fields=["found"])
+    forget_sound(row)
+
+
+def forget_sound(row: FeatureSearch) -> None:
+    """Delete the sound that was sent in, if there is one: only what was found in it is kept."""
+    if row.sound:
+        asked_sound(row.run, row.sound).unlink(missing_ok=True)
+
+
+def asked_sound(run: Run, digest: str) -> Path:
+    """Return the path of a sound that was sent in, by its hash."""
+    return folder(run) / f"sent-{digest}"
+
+
+def meanings_file(run: Run) -> Path:
+    """Return the path of the embeddings that searches compare with."""
+    return folder(run) / "meanings.safetensors"
 
 
 def store(*, feature: Feature, facts: Mapping[str, Any], notes: Sequence[str]) -> FeatureView:

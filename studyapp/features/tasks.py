@@ -1,18 +1,23 @@
-"""Makes a feature's view: figures from the run's files, spectrograms, sounds at quantiles."""
+"""Makes a feature's view: figures from the run's files, spectrograms, sounds at quantiles.
+
+Answers searches too: words by the run's CLAP, sounds by its subject and SAEs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as views
 from studyapp.jobs.services import jobs
-from studyapp.models import Feature
+from studyapp.models import Feature, FeatureSearch
 from studyapp.runs.services import folders
 
 if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+    from pipeline.store.run_directory import RunDirectory
     from pipeline.store.tables import TrackRecord
     from pipeline.viewing.facts import SaeReader
 
@@ -47,6 +52,58 @@ def work(lease: jobs.JobLease) -> bool:
     steering = {"steering": [asdict(row) for row in amplified], "steering_made": made}
     views.store(feature=feature, facts=facts.to_dict() | steering, notes=list(dict.fromkeys(notes)))
     return False
+
+
+def search(lease: jobs.JobLease) -> bool:
+    """Answer the job's search."""
+    from pipeline.config import config_from_dict
+    from pipeline.errors import PipelineError
+
+    row = FeatureSearch.objects.select_related("run").filter(pk=lease.job.target).first()
+    if row is None:
+        raise jobs.WorkError("the search no longer exists")
+    directory = folders.run_directory(row.run)
+    try:
+        config = config_from_dict(directory.description("config")["config"])
+        is_words = row.kind == FeatureSearch.Kind.WORDS
+        found = (_by_words if is_words else _by_sound)(row, config, directory)
+    except PipelineError as error:
+        views.forget_sound(row)
+        raise jobs.WorkError(str(error)) from error
+    lease.check()
+    views.answer(row, found)
+    return False
+
+
+def _by_words(row: FeatureSearch, config: RunConfig, directory: RunDirectory) -> dict[str, Any]:
+    """The nearest features by label and by sound."""
+    from pipeline.clap import backends
+    from pipeline.progress import SilentProgress
+    from pipeline.scorers import meaning
+
+    path = views.meanings_file(row.run)
+    stamp = meaning.stamp_of(config, directory)
+    known = meaning.Meanings.load(path) if path.is_file() else None
+    if known is None or known.stamp != stamp:
+        known = meaning.meanings(config, directory, progress=SilentProgress())
+        known.save(path)
+    query = meaning.embedded(row.text, backends.load(config.clap))
+    ways = {way: meaning.found(known, query, by=way) for way in meaning.WAYS}
+    return {way: [asdict(one) for one in found] for way, found in ways.items()}
+
+
+def _by_sound(row: FeatureSearch, config: RunConfig, directory: RunDirectory) -> dict[str, Any]:
+    """The features that fire in the sound that was sent in."""
+    from pipeline.devices import on_device
+    from pipeline.progress import SilentProgress
+    from pipeline.viewing.listening import listen
+
+    sound = views.asked_sound(row.run, row.sound)
+    if not sound.is_file():
+        raise jobs.WorkError("the sound is no longer here: send it again")
+    progress = SilentProgress()
+    # The run may have been made on a GPU that this worker lacks.
+    return listen(on_device(config, None, progress), directory, sound, progress=progress).to_dict()
 
 
 def _draw(sound: Path, picture: Path, notes: list[str]) -> None:

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 # one line that is shown to users, or `jobs.LeaseLostError`.
 WORK: dict[str, str] = {
     "feature_view": "studyapp.features.tasks.work",
+    "feature_search": "studyapp.features.tasks.search",
     "run": "studyapp.runs.tasks.work",
     "run_piece": "studyapp.runs.tasks.make_piece",
     "import_run": "studyapp.runs.tasks.check_import",

@@ -1,7 +1,7 @@
 """The rows of the site. Rules that a database can hold stand here as named constraints."""
 
 from studyapp.models.audit import AuditRecord
-from studyapp.models.browsing import FeatureList, FeatureView
+from studyapp.models.browsing import FeatureList, FeatureSearch, FeatureView
 from studyapp.models.deviations import Deviation
 from studyapp.models.drafts import StudyDraft
 from studyapp.models.installation import Installation
@@ -50,6 +50,7 @@ __all__ = [
     "Exemplar",
     "Feature",
     "FeatureList",
+    "FeatureSearch",
     "FeatureView",
     "Installation",
     "Invitation",

@@ -1,4 +1,4 @@
-"""What people see and choose of features: views that a worker makes, and lists."""
+"""What people see and choose of features: views that a worker makes, searches, and lists."""
 
 from django.conf import settings
 from django.db import models
@@ -29,6 +29,8 @@ class FeatureList(models.Model):
     name = models.CharField(max_length=100)
     members = models.JSONField(default=list)
     """Identifiers of features, each once. They stay the same if the run is indexed again."""
+    notes = models.JSONField(default=dict, blank=True)
+    """Member → what somebody wrote about it."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -42,6 +44,44 @@ class FeatureList(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def project(self) -> Project | None:
+        """The owner, which is the run's."""
+        return self.run.project
+
+
+class FeatureSearch(models.Model):
+    """A question about the features of a run, which a worker answers: words, or a sound."""
+
+    class Kind(models.TextChoices):
+        WORDS = "words", "words"
+        SOUND = "sound", "sound"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="searches")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    text = models.CharField(max_length=300)
+    """The words; of a sound, the name of its file as it was given."""
+    sound = models.CharField(max_length=64, blank=True)
+    """SHA-256 of a sound's bytes, under which it is stored; empty for words."""
+    found = models.JSONField(null=True, blank=True)
+    """What the worker found (`features.tasks`); None until it has."""
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    """When it was asked for last: what is older than the run's labels is made again."""
+
+    class Meta:
+        ordering = ["-asked_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "kind", "text", "sound"], name="one_search_per_run_and_question"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def project(self) -> Project | None:

@@ -109,7 +109,12 @@ def _researcher() -> list[str]:
     }  # fmt: skip
     assert client.get(reverse("login")).status_code == 200
     client.force_login(get_user_model().objects.get(username="researcher"))
-    plans = [*_plans(client, run), *_lists(client, run), *_watched(client, study)]
+    plans = [
+        *_plans(client, run),
+        *_lists(client, run),
+        *_searches(client, run),
+        *_watched(client, study),
+    ]
     for name, arguments in pages.items():
         response = client.get(reverse(name, args=arguments))
         _ = b"".join(response.streaming_content) if response.streaming else response.content
@@ -205,6 +210,28 @@ def _lists(client: object, run: object) -> list[str]:
     draft = StudyDraft.objects.latest("pk")
     assert client.post(reverse("plan-discard", args=[draft.pk])).status_code == 302  # type: ignore[attr-defined]
     return ["add-to-list", "feature-list", "list-text", "study-of-list", "change-list"]
+
+
+def _searches(client: object, run: object) -> list[str]:
+    """Searches by words and by a sound, without the workers' part."""
+    from django.core.files.uploadedfile import SimpleUploadedFile
+    from django.urls import reverse
+
+    from studyapp.models import FeatureSearch, Job
+
+    own = [run.pk]  # type: ignore[attr-defined]
+    sound = SimpleUploadedFile("a.flac", b"a sound")
+    for name, sent in {
+        "search-words": {"words": "bells"},
+        "search-sound": {"sound": sound},
+    }.items():
+        assert client.post(reverse(name, args=own), sent).status_code == 302, name  # type: ignore[attr-defined]
+    for row in FeatureSearch.objects.filter(run=run):
+        address = reverse("feature-search", args=[*own, row.pk])
+        assert client.get(address).status_code == 200  # type: ignore[attr-defined]
+    FeatureSearch.objects.filter(run=run).delete()
+    Job.objects.filter(kind="feature_search").delete()
+    return ["search-words", "search-sound", "feature-search"]
 
 
 def _items(client: object, place: list[object]) -> list[str]:

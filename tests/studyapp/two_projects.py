@@ -18,6 +18,7 @@ from studyapp.models import (
     ApiToken,
     Feature,
     FeatureList,
+    FeatureSearch,
     Invitation,
     Membership,
     Participation,
@@ -51,6 +52,7 @@ class Side:
     trial: Trial
     draft: StudyDraft
     listed: FeatureList
+    search: FeatureSearch
     member: Membership
     invitation: Invitation
     action: RecruitmentAction
@@ -133,6 +135,9 @@ def make_side(name: str) -> Side:
             project=project, answers={"runs": [run.pk]}, created_by=people["owner"]
         ),
         listed=FeatureList.objects.create(run=run, name="n", members=[feature.identifier]),
+        search=FeatureSearch.objects.create(
+            run=run, kind="words", text="n", asked_at=timezone.now()
+        ),
         member=project.memberships.get(role="viewer"), invitation=invitation, secret=secret,
         action=RecruitmentAction.objects.create(study=study, kind="pause"),
         token=token, callers=callers,

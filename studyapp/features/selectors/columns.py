@@ -88,6 +88,7 @@ AGREEMENT = Column(
     wide=True,
 )
 RATE = Column("rate", "Rate", "The share of validation tracks in which the feature fires.")
+NOTE = Column("note", "Note", "What somebody wrote about the feature on this list.")
 STRENGTH = Column(
     "strength", "Strength", "The feature’s largest activation in any validation track.", wide=True
 )

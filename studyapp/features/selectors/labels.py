@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from studyapp.core.text import fold
-from studyapp.features.selectors.columns import Cell, Column, cells_of
+from studyapp.features.selectors.columns import NOTE, Cell, Column, cells_of
 from studyapp.models import Clip, Exemplar, Feature, FeatureView, LabelCandidate
 from studyapp.models.runs import is_control
 
@@ -90,6 +90,11 @@ def rows(
         Row(one, _lines(labels[one.pk], words), clips.get(one.pk), cells_of(columns, one))
         for one in features
     ]
+
+
+def with_note(row: Row, notes: Mapping[str, str]) -> Row:
+    """The row with the list's note about its feature as its last cell."""
+    return replace(row, cells=[*row.cells, Cell(NOTE, notes.get(row.feature.identifier, ""))])
 
 
 def marked(text: str, words: Iterable[str]) -> tuple[tuple[str, bool], ...]:

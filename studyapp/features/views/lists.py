@@ -13,8 +13,8 @@ from studyapp.core.errors import StudyError
 from studyapp.core.numbers import whole
 from studyapp.core.permissions import may
 from studyapp.features.selectors import features as selectors
-from studyapp.features.selectors.columns import columns_of
-from studyapp.features.selectors.labels import rows
+from studyapp.features.selectors.columns import NOTE, columns_of
+from studyapp.features.selectors.labels import rows, with_note
 from studyapp.features.views.asked import Asked
 from studyapp.models import FeatureList, Role, Run
 from studyapp.runs.views.access import run_for
@@ -62,11 +62,12 @@ def list_page(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     row = _list(run, number)
     start = whole(request.GET.get("from", "")) or 0
     columns = columns_of(run)
+    shown = rows(feature_lists.members(row, start, PAGE), columns)
     context = {
         "run": run,
         "list": row,
-        "rows": rows(feature_lists.members(row, start, PAGE), columns),
-        "columns": columns,
+        "rows": [with_note(one, row.notes) for one in shown],
+        "columns": [*columns, NOTE],
         "start": start,
         "later": start + PAGE if start + PAGE < len(row.members) else 0,
         "can_edit": may(request.user, run.project, Role.EDITOR),
@@ -85,6 +86,9 @@ def change_list(request: HttpRequest, pk: int, number: int) -> HttpResponse:
             messages.success(request, f"“{row}” was deleted.")
         elif what == "rename":
             services.rename(row=row, name=request.POST.get("name", ""))
+        elif what == "note":
+            named = request.POST.getlist("feature")
+            services.annotate(row=row, features=named, note=request.POST.get("note", ""))
         elif what == "remove":
             services.remove(row=row, features=request.POST.getlist("feature"))
         else:

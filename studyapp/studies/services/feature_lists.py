@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST = 10_000
 """Members of a list; a study has no more features either."""
 NAME_LENGTH = 100
+NOTE_LENGTH = 500
 
 
 def add(
@@ -47,7 +48,27 @@ def remove(*, row: FeatureList, features: Collection[str]) -> FeatureList:
     with transaction.atomic():
         row = FeatureList.objects.select_for_update().get(pk=row.pk)
         row.members = [one for one in row.members if one not in features]
-        row.save(update_fields=["members", "changed_at"])
+        row.notes = {name: note for name, note in row.notes.items() if name in row.members}
+        row.save(update_fields=["members", "notes", "changed_at"])
+    return row
+
+
+def annotate(*, row: FeatureList, features: Collection[str], note: str) -> FeatureList:
+    """Write a note about members of the list; an empty one deletes theirs.
+
+    Raises `StudyError` for no feature, and for a note that is too long.
+    """
+    note = " ".join(note.replace("\0", " ").split())
+    if len(note) > NOTE_LENGTH:
+        raise StudyError(f"a note has at most {NOTE_LENGTH} characters; this has {len(note)}")
+    if not features:
+        raise StudyError("no feature was chosen: tick those that the note is about")
+    with transaction.atomic():
+        row = FeatureList.objects.select_for_update().get(pk=row.pk)
+        for name in set(features) & set(row.members):
+            row.notes = {**row.notes, name: note}
+        row.notes = {name: text for name, text in row.notes.items() if text}
+        row.save(update_fields=["notes", "changed_at"])
     return row
 
 

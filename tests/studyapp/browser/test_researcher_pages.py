@@ -22,12 +22,23 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from studyapp.accounts.services import accounts, projects, tokens
 from studyapp.core.storage import write_atomically
 from studyapp.features import services as feature_views
-from studyapp.models import Feature, FeatureList, Job, Project, Role, Run, StageRecord, Study
+from studyapp.models import (
+    Feature,
+    FeatureList,
+    FeatureSearch,
+    Job,
+    Project,
+    Role,
+    Run,
+    StageRecord,
+    Study,
+)
 from studyapp.results import services as results
 from studyapp.runs.services import configs, feature_columns, findings, lifecycle
 from tests.studyapp import factories, passages, run_findings
@@ -70,6 +81,11 @@ def of_feature(world: World) -> list[Any]:
 
 
 # A new researchers' page needs a row here.
+def search_of(kind: str) -> Callable[[Any], list[Any]]:
+    """The page of the run's search of that kind."""
+    return lambda w: [w.run.pk, w.run.searches.get(kind=kind).pk]
+
+
 PAGES: dict[str, Visit] = {
     "home": ("home", nothing, ""),
     "new-run": ("new-run", nothing, ""),
@@ -81,6 +97,8 @@ PAGES: dict[str, Visit] = {
     "features-none": ("features", lambda w: [w.run.pk], "?q=zzz"),
     "feature": ("feature", of_feature, ""),
     "feature-list": ("feature-list", lambda w: [w.run.pk, w.run.lists.get().pk], ""),
+    "feature-search": ("feature-search", search_of("words"), ""),
+    "feature-search-sound": ("feature-search", search_of("sound"), ""),
     "study-items": ("study-items", lambda w: [w.closed.slug, 1], ""),
     "study": ("study", lambda w: [w.study.slug, 1], ""),
     "recruitment": ("recruitment", lambda w: [w.study.slug, 1], ""),
@@ -114,7 +132,8 @@ NO_PAGES = {
     "delete-run", "delete-study", "measure-run",
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",
     "make-project", "invite", "change-member", "withdraw-invitation", "feature-redraw",
-    "add-to-list", "change-list", "study-of-list", "list-text", "study-sound",
+    "search-words", "search-sound", "add-to-list", "change-list", "study-of-list", "list-text",
+    "study-sound",
     "freeze-study", "open-study", "pause-study", "close-study", "recruitment-settings",
     "recruitment-ask", "recruitment-action", "recruitment-people", "withdraw-participation",
     "end-abandoned", "switch-condition", "add-places", "time-zone", "change-notices",
@@ -133,6 +152,28 @@ STUDY_MAKING = {
     "entry-links", "revoke-links",
 }  # fmt: skip
 """In `test_workspace.py`."""
+
+
+def make_searches(run: Run, features: list[str]) -> None:
+    """An answered search by words, and one by a sound."""
+    near = [
+        {"feature": one, "label": "steady beat", "method": "descriptors", "label_cosine": 0.9,
+         "sound_cosine": 0.2}
+        for one in features
+    ]  # fmt: skip
+    heard = [
+        {"feature": one, "max_activation": 3.0, "relative": 1.27, "peak_seconds": 2.85,
+         "share": 0.04, "spans": [[at / 5, at / 5 + 0.1] for at in range(12)]}
+        for one in features
+    ]  # fmt: skip
+    answers = {
+        "words": {"label": near, "sound": near},
+        "sound": {"features": heard, "firing": 41, "seconds": 8.0},
+    }
+    for kind, found in answers.items():
+        FeatureSearch.objects.create(
+            run=run, kind=kind, text="a steady beat", found=found, asked_at=timezone.now()
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +195,8 @@ def world(ada: User) -> World:
     feature_columns.fill(run)
     stages(run)
     members = [feature.identifier for feature in run.features.all()[:3]]
-    FeatureList.objects.create(run=run, name="The best", members=members)
+    FeatureList.objects.create(run=run, name="The best", members=members, notes={members[0]: "a"})
+    make_searches(run, members)
     study = factories.make_study(features=4)
     other = Client()
     passages.finish(other, study, passages.reach_trials(other, study))

@@ -192,3 +192,23 @@ def test_the_sounds_of_a_draft_are_heard_by_its_editors(researcher: Client) -> N
     assert sound in page.content.decode()
     assert researcher.get(sound).content[:4] == b"fLaC"
     assert researcher.get(reverse("study-sound", args=[study.slug, 1, "abc"])).status_code == 404
+
+
+def test_notes_are_of_members_and_go_with_them(client: Client, run: Run) -> None:
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    names = [one.identifier for one in run.features.order_by("index")[:3]]
+    row = FeatureList.objects.create(run=run, name="n", members=names)
+    address = reverse("change-list", args=[run.pk, row.pk])
+    said = {"what": "note", "feature": [names[0], names[2], "other/1"], "note": " bells,  <b>soft "}
+    page = client.post(address, said, follow=True).content.decode()
+    assert page.count("bells, &lt;b&gt;soft") == 2 * 2, (
+        "once for wide screens, once for narrow ones"
+    )
+    row.refresh_from_db()
+    assert row.notes == {names[0]: "bells, <b>soft", names[2]: "bells, <b>soft"}
+    client.post(address, {"what": "note", "feature": [names[0]], "note": ""})
+    client.post(address, {"what": "remove", "feature": [names[2]]})
+    row.refresh_from_db()
+    assert row.notes == {}
+    text = client.post(address, {"what": "note", "note": "x"}, follow=True).content.decode()
+    assert "tick those that the note is about" in text
