@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline import devices
 from pipeline.config import RunConfig, config_from_dict, load_config, load_sweep
 from pipeline.errors import PipelineError
 from pipeline.parallel import keep_freed_memory
-from pipeline.progress import TqdmProgress
-from pipeline.run import STAGES, execute
+from pipeline.progress import SilentProgress, TqdmProgress
+from pipeline.run import STAGES, execute, train
 from pipeline.store.remote import is_url
+from pipeline.store.run_directory import RunDirectory
 
 RUN = "a run directory, or the URL of one in a store, such as s3://BUCKET/PREFIX"
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     options = _parser().parse_args(arguments)
     try:
+        if devices.is_under_torchrun() and options.command is not _run:
+            raise PipelineError("torchrun is for the command run only: give python -m pipeline")
         code: int = options.command(options)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -41,27 +45,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    for name, config in load_sweep(options.config).items():
-        if name:
-            print(f"{_inside(options.out, name)}:")
-        _run_one(config, _inside(options.out, name), options)
+    runs = {
+        _inside(options.out, name): _with_options(config, options)
+        for name, config in load_sweep(options.config).items()
+    }
+    for out, config in runs.items():
+        if out != options.out and devices.is_first():
+            print(f"{out}:")
+        _run_one(config, out, options)
     return 0
 
 
-def _run_one(config: RunConfig, out: Path | str, options: argparse.Namespace) -> None:
+def _with_options(config: RunConfig, options: argparse.Namespace) -> RunConfig:
     if options.corpus is not None:
         config = config.with_corpus(options.corpus)
     if options.online:
         config = replace(config, machine=replace(config.machine, online=True))
+    return config
+
+
+def _run_one(config: RunConfig, out: Path | str, options: argparse.Namespace) -> None:
     until = "activations" if options.sweep else options.until
-    directory = execute(config, out, progress=TqdmProgress(), until=until, redo=options.redo)
+    if devices.is_under_torchrun():
+        directory = _train(config, out, options)
+    else:
+        directory = execute(config, out, progress=TqdmProgress(), until=until, redo=options.redo)
     if options.sweep:
         from pipeline.stages.sweep import lines, sweep
 
         print("\n".join(lines(sweep(config, directory, progress=TqdmProgress()))))
         return
-    for stage, entry in directory.manifest()["stages"].items():
-        print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
+    if devices.is_first():
+        for stage, entry in directory.manifest()["stages"].items():
+            print(f"{stage:12} {entry['seconds']:8.1f} s  {len(entry['files'])} files")
+
+
+def _train(config: RunConfig, out: Path | str, options: argparse.Namespace) -> RunDirectory:
+    if options.sweep or options.redo or options.until != "sae":
+        raise PipelineError(
+            "torchrun trains the SAEs of a run and nothing else: give --until sae, and neither "
+            "--sweep nor --redo (which python -m pipeline run has, with --until activations)"
+        )
+    progress = TqdmProgress() if devices.is_first() else SilentProgress()
+    return train(config, out, progress=progress)
 
 
 def _adopt(options: argparse.Namespace) -> int:
@@ -144,7 +170,6 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _quality(options: argparse.Namespace) -> int:
     from pipeline.stages.quality import lines, quality
-    from pipeline.store.run_directory import RunDirectory
 
     records = quality(
         RunDirectory(options.dir),
@@ -205,7 +230,6 @@ def _estimate(options: argparse.Namespace) -> int:
 
 def _steer(options: argparse.Namespace) -> int:
     from pipeline.steering.settings import EvaluationConfig, SteeringConfig
-    from pipeline.store.run_directory import RunDirectory
 
     for name in () if options.evaluate else ("sae", "rows", "random_directions"):
         if getattr(options, name) is not None:

@@ -4,11 +4,32 @@ a GPU can be read, verified and steered on a machine without one.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
 from pipeline.progress import Progress
+
+
+def is_under_torchrun() -> bool:
+    """Whether torchrun started this process, and others beside it."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this is the first of torchrun's processes, or none of them."""
+    return not is_under_torchrun() or os.environ["RANK"] == "0"
+
+
+def attempt() -> str:
+    """How often torchrun has started its processes again."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
+def of_this_process(device: str) -> str:
+    """The device of one of torchrun's processes: each of a machine's has a GPU of its own."""
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device.startswith("cuda") else device
 
 
 def on_device(config: RunConfig, device: str | None, progress: Progress) -> RunConfig:

@@ -8,6 +8,7 @@ within a stage that falls into pieces after the last finished piece (`pipeline.p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
@@ -88,6 +89,57 @@ def execute(
             if stage == until:
                 break
     return directory
+
+
+def train(config: RunConfig, out: RunPlace, *, progress: Progress) -> RunDirectory:
+    """Make the stage `sae` with all processes that torchrun started, each of which calls this.
+
+    Only the first of them writes. Raises `PipelineError` if an earlier stage is not done, or if the
+    run's SAEs cannot be trained in this way.
+    """
+    from pipeline.sae.ranks import joined
+    from pipeline.stages.sae import Trainings
+
+    device = devices.of_this_process(config.machine.device)
+    config = replace(config, machine=replace(config.machine, device=device))
+    devices.require(device)
+    directory = opened(out)
+    _refuse_to_share(config, directory)
+    directory = prepare(config, directory)
+    _require_earlier(directory, Trainings.stage)
+    together = joined(device)
+    with torch_threads(config.machine):
+        work = Trainings(config, directory, together)
+        if together.first:
+            with directory.lock():
+                together.agreed(_missing(work, directory))
+                if not directory.is_done(work.stage):
+                    pieces.make(work, directory, progress=progress)
+        else:
+            for piece in together.agreed(None):
+                work.take_part(piece)
+    return directory
+
+
+def _missing(work: Pieces, directory: RunDirectory) -> list[str]:
+    done = directory.is_done(work.stage)
+    return [] if done else list(pieces.unfinished(work, directory))
+
+
+def _refuse_to_share(config: RunConfig, directory: RunDirectory) -> None:
+    """Raise `PipelineError` if several processes cannot train the run's SAEs together."""
+    if config.machine.online:
+        raise PipelineError(
+            "torchrun: every process would compute all activations of a run that does not store "
+            "them; run without --online"
+        )
+    if config.sae.checkpoint:
+        raise PipelineError("torchrun: [sae] checkpoint is adopted, so there is nothing to train")
+    if not (directory.begun and directory.is_done("activations")):
+        raise PipelineError(
+            f"torchrun trains SAEs only, and {directory} has no activations yet: first run "
+            "the same command with python in place of torchrun, and --until activations"
+        )
 
 
 def execute_stage(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.sae.checkpoint import StoredSae, refuse_mismatch
+from pipeline.sae.ranks import ALONE, Ranks
 from pipeline.store.activations import ShardFacts, read_shards, shard_paths
 from pipeline.store.run_directory import RunDirectory
 
@@ -38,6 +39,8 @@ class Batches(Iterator[Tensor]):
 
     A pool smaller than `size` is a batch of its own. `position` may be stored at any time; batches
     made from it continue as these would have. They read the current pass's pools up to it again.
+    Each of the processes of `ranks` gets its share of every batch, all of them together the batches
+    of one process.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Batches(Iterator[Tensor]):
         size: int,
         generator: torch.Generator,
         position: Position | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._frames, self._size, self._generator = frames, size, generator
+        self._ranks = ranks
         if position is not None:
             generator.set_state(position.order)
         self.position = Position(generator.get_state(), 0)
@@ -70,7 +75,7 @@ class Batches(Iterator[Tensor]):
                         continue
                     self.position = Position(self.position.order, self.position.taken + 1)
                     if self.position.taken > skipped:
-                        yield pool[rows]
+                        yield pool[self._ranks.share(rows)]
             skipped = 0
             if not found:
                 raise PipelineError("no train track has activations: the SAE has nothing to learn")
@@ -97,10 +102,14 @@ class TrainingFrames:
         self._cached: Tensor | None = None
 
     def batches(
-        self, size: int, generator: torch.Generator, position: Position | None = None
+        self,
+        size: int,
+        generator: torch.Generator,
+        position: Position | None = None,
+        ranks: Ranks = ALONE,
     ) -> Batches:
         """Shuffled batches of `size` frames, from `position` on (None: from the start)."""
-        return Batches(self, size, generator, position)
+        return Batches(self, size, generator, position, ranks)
 
     def sample(self, size: int, generator: torch.Generator) -> Tensor:
         """Up to `size` frames [frame, d] float32 from the first pool."""

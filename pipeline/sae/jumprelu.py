@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from pipeline.sae.kernels.base import Encoder
 from pipeline.sae.model import Latents, TopKSae
+from pipeline.sae.ranks import ALONE, Ranks
 from pipeline.sae.variants import CANDIDATES, Fired, threshold_for, with_threshold
 
 BANDWIDTH = 0.1
@@ -77,7 +78,7 @@ class JumpRelu:
         shift = _trained(sae).log_threshold.detach().exp() - _bandwidth(sae) / 2
         return encoder._replace(b_enc=encoder.b_enc - shift)
 
-    def fire(self, sae: TopKSae, found: Latents) -> Fired:
+    def fire(self, sae: TopKSae, found: Latents, ranks: Ranks = ALONE) -> Fired:
         """z, and the penalty."""
         epsilon = _bandwidth(sae)
         # `found` has u = ReLU(y − θ + ε/2): over 0 from the lower edge of the window on.
@@ -89,7 +90,7 @@ class JumpRelu:
         # y H(y − θ), whose derivative by θ is −θ K / ε, and by y H.
         at = theta.detach()
         values = (found.values + at - epsilon / 2) * fires + at * (step - fires)
-        l0 = step.sum(dim=1).mean()
+        l0 = ranks.mean(step.sum(dim=1))
         return Fired(Latents(values, found.indices), PENALTY * (l0 / self.k - 1).square())
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:

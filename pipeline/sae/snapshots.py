@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pipeline.sae.frames import Position
 from pipeline.sae.model import TopKSae
+from pipeline.sae.ranks import Ranks
 from pipeline.store.tables import TrainingRecord
 from pipeline.store.writers import Scratch
 
@@ -94,17 +95,11 @@ class StoredSnapshots:
             silent.copy_(tensors["silent"])
             for name, weight in sae.named_parameters():
                 weight.copy_(tensors[name])
-                # Adam makes its state in its first step; the layout in memory must be the weight's.
-                optimiser.state[weight] = {
-                    "step": tensors[f"{name}.step"].to(weight.device),
-                    **{
-                        moment: torch.empty_like(weight).copy_(tensors[f"{name}.{moment}"])
-                        for moment in MOMENTS
-                    },
-                }
-        history = [TrainingRecord(**record) for record in state["history"]]
-        position = Position(tensors["order"], state["taken"])
-        return Resumed(state["step"], position, history)
+                held = optimiser.state[weight] = _adam_state(weight)
+                held["step"].copy_(tensors[f"{name}.step"])
+                for moment in MOMENTS:
+                    held[moment].copy_(tensors[f"{name}.{moment}"])
+        return _resumed(state, tensors["order"])
 
     def save(
         self, sae: TopKSae, optimiser: torch.optim.Adam, silent: Tensor, *,
@@ -116,12 +111,53 @@ class StoredSnapshots:
             held = optimiser.state[weight]
             tensors |= {name: weight.detach(), f"{name}.step": held["step"]}
             tensors |= {f"{name}.{moment}": held[moment] for moment in MOMENTS}
-        state = {
-            "step": step, "taken": position.taken, "history": [asdict(one) for one in history]
-        }  # fmt: skip
+        state = _in_json(Resumed(step, position, list(history)))
         arrays: dict[str, np.ndarray] = {key: value.cpu().numpy() for key, value in tensors.items()}
         self.scratch.save(self.name, arrays, {"key": self._key, "state": json.dumps(state)})
 
     @property
     def _key(self) -> str:
         return f"{self.key} torch {torch.__version__}"
+
+
+def shared(
+    found: Resumed | None,
+    sae: TopKSae,
+    optimiser: torch.optim.Adam,
+    silent: Tensor,
+    ranks: Ranks,
+) -> Resumed | None:
+    """Where the first process continues, whose weights, moments and silent frames all others take.
+
+    Only the first process reads snapshots: another machine may not see the newest one yet.
+    """
+    if ranks.count == 1:
+        return found
+    own = None if found is None else [_in_json(found), found.position.order.tolist()]
+    state = ranks.agreed(own)
+    ranks.overwrite(sae.parameters())
+    if state is None:
+        return None
+    ranks.overwrite([silent])
+    for weight in sae.parameters():
+        held = optimiser.state[weight] = optimiser.state[weight] or _adam_state(weight)
+        ranks.overwrite(held[name] for name in ("step", *MOMENTS))
+    return _resumed(state[0], torch.tensor(state[1], dtype=torch.uint8))
+
+
+def _adam_state(weight: Tensor) -> dict[str, Tensor]:
+    """What Adam makes in its first step; the layout in memory must be the weight's."""
+    step = torch.zeros((), device=weight.device)
+    return {"step": step} | {moment: torch.zeros_like(weight) for moment in MOMENTS}
+
+
+def _in_json(resumed: Resumed) -> dict[str, Any]:
+    """All but the generator's state."""
+    history = [asdict(one) for one in resumed.history]
+    return {"step": resumed.step, "taken": resumed.position.taken, "history": history}
+
+
+def _resumed(state: dict[str, Any], order: Tensor) -> Resumed:
+    """The inverse of `_in_json`."""
+    history = [TrainingRecord(**record) for record in state["history"]]
+    return Resumed(state["step"], Position(order, state["taken"]), history)

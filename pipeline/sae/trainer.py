@@ -32,8 +32,9 @@ from pipeline.sae.kernels import kernel_of
 from pipeline.sae.kernels.base import Encoder, Kernel
 from pipeline.sae.kernels.dense import DENSE_SHARE, Dense
 from pipeline.sae.model import Latents, TopKSae, geometric_median
+from pipeline.sae.ranks import ALONE, Ranks
 from pipeline.sae.rates import rate_of
-from pipeline.sae.snapshots import NoSnapshots, Snapshots
+from pipeline.sae.snapshots import NoSnapshots, Snapshots, shared
 from pipeline.sae.variants import variant_of
 from pipeline.store.tables import TrainingRecord
 
@@ -86,12 +87,17 @@ def train(
 
 
 def train_alone(
-    wanted: Wanted, frames: TrainingFrames, *, device: str, advance: Advance
+    wanted: Wanted,
+    frames: TrainingFrames,
+    *,
+    device: str,
+    advance: Advance,
+    ranks: Ranks = ALONE,
 ) -> TrainedSae:
     """Train one SAE, whose seed also orders the frames; the same weights, to the bit, if it was
-    interrupted and continues from a snapshot."""
+    interrupted and continues from a snapshot with as many processes."""
     generator = torch.Generator().manual_seed(wanted.seed)
-    return _train([wanted], [generator], generator, frames, device, advance)[0]
+    return _train([wanted], [generator], generator, frames, device, advance, ranks)[0]
 
 
 def train_together(
@@ -101,6 +107,7 @@ def train_together(
     order_seed: int,
     device: str,
     advance: Advance,
+    ranks: Ranks = ALONE,
 ) -> list[TrainedSae]:
     """Train SAEs of equal `batch_frames`, `steps` and `centre` on the same batches, read once.
 
@@ -108,7 +115,7 @@ def train_together(
     """
     generators = [torch.Generator().manual_seed(one.seed) for one in wanted]
     order = torch.Generator().manual_seed(order_seed)
-    return _train(wanted, generators, order, frames, device, advance)
+    return _train(wanted, generators, order, frames, device, advance, ranks)
 
 
 def _train(
@@ -118,22 +125,23 @@ def _train(
     frames: TrainingFrames,
     device: str,
     advance: Advance,
+    ranks: Ranks,
 ) -> list[TrainedSae]:
     config = wanted[0].config
     # 1) Centre [d] and scale of the raw activations: x is normalised as x / scale.
     sample = frames.sample(CENTRE_FRAMES, order)
     centre = geometric_median(sample) if config.centre == "geometric_median" else sample.mean(0)
-    scale = float((sample - centre).square().mean().sqrt().clamp_min(1e-12))
+    scale = ranks.agreed(float((sample - centre).square().mean().sqrt().clamp_min(1e-12)))
     # 2) Initialise in normalised units, or continue from a snapshot.
     trainings = []
     for one, generator in zip(wanted, generators, strict=True):
         sae = start(one, generator, sample / scale, centre / scale)
-        trainings.append(Training(one, sae.to(device)))
+        trainings.append(Training(one, sae.to(device), ranks))
     positions = [training.resume() for training in trainings]
     first = min(range(len(trainings)), key=lambda place: trainings[place].step)
     advance(sum(training.step for training in trainings))
     # 3) Train on shuffled frames, on `device`.
-    batches = frames.batches(config.batch_frames, order, positions[first])
+    batches = frames.batches(config.batch_frames, order, positions[first], ranks)
     for step in range(trainings[first].step + 1, config.steps + 1):
         x = next(batches).to(device, torch.float32) / scale
         for training in trainings:
@@ -156,12 +164,16 @@ def start(wanted: Wanted, generator: torch.Generator, sample: Tensor, centre: Te
 
 
 class Training:
-    """One SAE in training: its weights, its optimiser, and how long each latent has not fired."""
+    """One SAE in training: its weights, its optimiser, and how long each latent has not fired.
 
-    def __init__(self, wanted: Wanted, sae: TopKSae) -> None:
+    Each process of `ranks` has one of it, all with the same state.
+    """
+
+    def __init__(self, wanted: Wanted, sae: TopKSae, ranks: Ranks = ALONE) -> None:
         self.step = 0
         """Steps done."""
         self._wanted, self._config, self._sae = wanted, wanted.config, sae
+        self._ranks = ranks
         self._rate = rate_of(self._config, sae.n_latents)
         self._kernel = kernel_of(self._config.kernel, str(sae.W_dec.device))
         self._variant = variant_of(self._config.variant, sae.k, sae.n_latents)
@@ -172,21 +184,23 @@ class Training:
 
     def resume(self) -> Position | None:
         """Continue from the newest snapshot, if there is one; returns where its batches were."""
-        found = self._wanted.snapshots.load(self._sae, self._optimiser, self._silent_frames)
+        parts = self._sae, self._optimiser, self._silent_frames
+        found = self._wanted.snapshots.load(*parts) if self._ranks.first else None
+        found = shared(found, *parts, self._ranks)
         if found is None:
             return None
         self.step, self._history = found.step, found.history
         return found.position
 
     def advance(self, x: Tensor, batches: Batches) -> None:
-        """One step on x [frame, d], normalised, the newest of `batches`; about `RECORDS` of the
-        steps are recorded, the last among them."""
+        """One step on x [frame, d], normalised, this process's share of the newest of `batches`;
+        about `RECORDS` of the steps are recorded, the last among them."""
         self.step += 1
-        error = self._step(x)
+        error, share = self._step(x)
         last = self.step == self._config.steps
         if last or self.step % max(1, self._config.steps // RECORDS) == 0:
-            self._history.append(self._record(x, error))
-        if self._wanted.snapshots.due(self.step, last=last):
+            self._history.append(self._record(x, error, share))
+        if self._ranks.first and self._wanted.snapshots.due(self.step, last=last):
             self._wanted.snapshots.save(
                 self._sae, self._optimiser, self._silent_frames,
                 step=self.step, position=batches.position, history=self._history,
@@ -198,8 +212,9 @@ class Training:
         sae = self._variant.finished(sae, sample).requires_grad_(False)
         return TrainedSae(sae, scale, self._history)
 
-    def _step(self, x: Tensor) -> Tensor:
-        """One optimiser step; returns the error x − x̂ [frame, d] that it began with."""
+    def _step(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One optimiser step; returns the error x − x̂ [frame, d] that it began with, and which
+        share of the batch's frames these are."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate * schedule(self.step, self._config)
         # 1) Forward pass. The scores [frame, n] are kept for AuxK: it ranks dead latents, whose
@@ -207,19 +222,23 @@ class Training:
         encoder = self._variant.encoder(self._sae)
         scores = self._kernel.scores(encoder, x)
         found = self._kernel.top(encoder, x, scores, self._variant.candidates)
-        latents, penalty = self._variant.fire(self._sae, found)
+        latents, penalty = self._variant.fire(self._sae, found, self._ranks)
         reconstructions = self._reconstructions(latents)
         # 2) Which latents are dead, this batch included.
-        self._note_firing(latents, len(x))
+        share = len(x) / self._note_firing(latents, len(x))
         # 3) L + α L_aux (Gao et al.), means over frames and dimensions, and over the prefixes of a
         #    Matryoshka SAE. AuxK must not change what the living latents learn, so the errors are
         #    detached. Nobody asks for the value of L: its gradient, −2 (x − x̂), is all it takes.
+        #    Weighted by their share, the gradients of all processes add up to the batch's.
         errors = [x - each.detach() for each in reconstructions]
-        gradients = [each * (-2 / (x.numel() * len(errors))) for each in errors]
-        besides = penalty + self._aux_loss(x, scores, encoder, errors[-1])
+        gradients = [each * (-2 / (x.numel() * len(errors)) * share) for each in errors]
+        besides = penalty + self._aux_loss(x, scores, encoder, errors[-1]) * share
         ends = [*reconstructions, besides] if besides.requires_grad else reconstructions
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(ends, [*gradients, None][: len(ends)])
+        for weight in self._sae.parameters():
+            if weight.grad is not None:
+                self._ranks.total(weight.grad)
         # 4) Keep the rows of W_dec at unit norm: project the gradient, step, then normalise what
         #    Adam's own scaling has still changed.
         self._sae.project_decoder_gradient()
@@ -227,7 +246,7 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self._sae.parameters(), self._config.clip_norm)
         self._optimiser.step()
         self._sae.normalise_decoder()
-        return errors[-1]
+        return errors[-1], share
 
     def _reconstructions(self, latents: Latents) -> list[Tensor]:
         """x̂, [frame, d], by the latents of each prefix, all of them last."""
@@ -243,11 +262,18 @@ class Training:
             low = high
         return found
 
-    def _note_firing(self, latents: Latents, n_frames: int) -> None:
-        """Add the batch's frames to every latent's count, then reset those that fired in it."""
+    def _note_firing(self, latents: Latents, n_frames: int) -> Tensor:
+        """Add the batch's frames to every latent's count, then reset those that fired in it;
+        returns how many frames all processes have of the batch."""
+        # By latent: in how many processes it fired; last: the number of frames.
+        seen = self._silent_frames.new_zeros(len(self._silent_frames) + 1)
         # A boolean index waits for the GPU: its result's size has to be known here.
-        self._silent_frames += n_frames
-        self._silent_frames[latents.indices[latents.values > 0]] = 0
+        seen[latents.indices[latents.values > 0]] = 1
+        seen[-1] = n_frames
+        seen = self._ranks.total(seen)
+        self._silent_frames += seen[-1]
+        self._silent_frames[seen[:-1] > 0] = 0
+        return seen[-1]
 
     @property
     def _dead(self) -> Tensor:
@@ -283,10 +309,12 @@ class Training:
         explained = kernel.combine(latents, self._sae.W_dec.index_select(0, dead))
         return self._config.aux_weight * F.mse_loss(explained, error)
 
-    def _record(self, x: Tensor, error: Tensor) -> TrainingRecord:
-        """Figures of one batch, before its step; variance about the batch's own mean."""
-        mse = float(error.square().mean())
-        variance = float((x - x.mean(dim=0)).square().mean())
+    def _record(self, x: Tensor, error: Tensor, share: Tensor) -> TrainingRecord:
+        """Figures of one batch, before its step; variance about the batch's own mean. A process
+        weighs by its `share` of the frames."""
+        mse = float(self._ranks.total(error.square().mean() * share))
+        mean = self._ranks.total(x.mean(dim=0) * share)
+        variance = float(self._ranks.total((x - mean).square().mean() * share))
         return TrainingRecord(
             step=self.step,
             batch_mse=mse,

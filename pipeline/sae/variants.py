@@ -24,6 +24,7 @@ from pipeline.registry import resolve
 from pipeline.sae.evaluate import FRAMES_AT_ONCE
 from pipeline.sae.kernels.base import Encoder
 from pipeline.sae.model import Latents, ThresholdSae, TopKSae
+from pipeline.sae.ranks import ALONE, Ranks
 
 # To add a variant: a class with the interface of `Variant`, a line here, its name in
 # `pipeline.config.sections.VARIANTS`, a row in the table above.
@@ -61,8 +62,9 @@ class Variant(Protocol):
     def encoder(self, sae: TopKSae) -> Encoder:
         """What candidates are ranked by: the encoder, with biases of the variant's."""
 
-    def fire(self, sae: TopKSae, found: Latents) -> Fired:
-        """Those of the candidates of a training batch that fire, the others set to 0."""
+    def fire(self, sae: TopKSae, found: Latents, ranks: Ranks = ALONE) -> Fired:
+        """Those of the candidates of a training batch that fire, the others set to 0. Each of
+        `ranks` has some of the batch's frames."""
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:
         """The SAE to store; `sample` [frame, d] are train frames, normalised."""
@@ -95,7 +97,7 @@ class TopK:
         """The encoder as it is."""
         return Encoder.of(sae)
 
-    def fire(self, sae: TopKSae, found: Latents) -> Fired:
+    def fire(self, sae: TopKSae, found: Latents, ranks: Ranks = ALONE) -> Fired:
         """All of them."""
         return Fired(found)
 
@@ -113,9 +115,9 @@ class BatchTopK(TopK):
         # Deviation: no frame has more than 4 k, so that latents stay [frame, 4 k].
         self.candidates = min(CANDIDATES * k, n_latents)
 
-    def fire(self, sae: TopKSae, found: Latents) -> Fired:
+    def fire(self, sae: TopKSae, found: Latents, ranks: Ranks = ALONE) -> Fired:
         """The k · B largest of the batch's B frames."""
-        over = found.values > _cut(found.values, self.k)
+        over = found.values > _cut(ranks.gathered(found.values.detach()), self.k)
         return Fired(Latents(found.values * over, found.indices))
 
     def finished(self, sae: TopKSae, sample: Tensor) -> TopKSae:
@@ -141,7 +143,7 @@ def threshold_for(sae: TopKSae, sample: Tensor, candidates: int) -> float:
 def _cut(values: Tensor, k: int) -> Tensor:
     """The value that exactly k · B of `values` [frame, candidate] exceed, but for ties; 0 if fewer
     than that are over 0."""
-    flat = values.detach().flatten()
+    flat = values.flatten()
     place = len(flat) - k * len(values)
     return flat.kthvalue(place).values if place > 0 else flat.new_zeros(())
 

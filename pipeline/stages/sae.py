@@ -4,7 +4,8 @@ Input: `activations/`, `corpus.parquet`. Parameters: `[sae]`. Output: `sae/NAME/
 hookpoint, expansion and k. Each is evaluated on the validation split, see `pipeline.sae.evaluate`.
 With `[sae] checkpoint` an SAE is adopted instead (`pipeline.stages.adoption`).
 A piece of the stage is what one training makes; a training that was interrupted continues from its
-last snapshot (`pipeline.sae.snapshots`).
+last snapshot (`pipeline.sae.snapshots`). Under torchrun several processes share each training
+(`pipeline.sae.ranks`); the first of them evaluates and writes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipeline.progress import Progress
 from pipeline.sae import checkpoint
 from pipeline.sae.evaluate import HeldOut, evaluate, frames_of_tracks
 from pipeline.sae.frames import TrainingFrames
+from pipeline.sae.ranks import ALONE, Ranks
 from pipeline.sae.rates import rate_of
 from pipeline.sae.snapshots import StoredSnapshots
 from pipeline.sae.specs import SaeSpec, seed_of, specs
@@ -48,13 +50,15 @@ class Trainings:
     made_from: tuple[str, ...] = ("corpus", "activations")
     unit = "step"
 
-    def __init__(self, config: RunConfig, directory: RunDirectory) -> None:
-        self._config, self._directory = config, directory
+    def __init__(self, config: RunConfig, directory: RunDirectory, ranks: Ranks = ALONE) -> None:
+        self._config, self._directory, self._ranks = config, directory, ranks
         width = int(directory.summary("activations")["subject"]["width"])
         self._wanted = list(specs(config, width))
         self._groups = _groups(self._wanted, together=config.sae.together)
         # Activations that are not stored are computed for all hookpoints at once.
         self.at_once = len(self._groups) if config.machine.online else config.machine.workers
+        if ranks.count > 1:  # All processes must go through the trainings in one order.
+            self.at_once = 1
 
     def sizes(self) -> Mapping[str, int]:
         """The number of steps of each training, over all its SAEs."""
@@ -67,11 +71,15 @@ class Trainings:
     def do(self, piece: str, writer: PieceWriter, advance: Advance) -> None:
         """Train, evaluate and store the SAEs of one piece."""
         group = self._groups[piece]
-        made = _train(group, self._config, self._directory, self._splits, advance)
+        made = self._evaluated(group, self._trained(group, advance))
         for spec, one in zip(group, made, strict=True):
-            _store(spec, one, self._config, self._directory, writer)
+            _store(spec, one, self._config, self._directory, writer, self._ranks)
             figures = None if one.figures is None else asdict(one.figures)
             writer.facts[spec.name] = {"validation": figures, "words": _in_words(spec, one)}
+
+    def take_part(self, piece: str) -> None:
+        """Train with the process that makes this piece."""
+        self._trained(self._groups[piece], lambda _: None)
 
     def is_whole(self, piece: Piece) -> bool:
         """Always: a training lacks nothing."""
@@ -88,6 +96,33 @@ class Trainings:
                 writer.summary["validation"][name] = facts[name]["validation"]
             progress.note(f"{name}: {facts[name]['words']}")
 
+    def _trained(self, group: Sequence[SaeSpec], advance: Advance) -> list[TrainedSae]:
+        """The SAEs of one piece, all of one hookpoint."""
+        config, device = self._config, self._config.machine.device
+        frames = TrainingFrames(self._directory, group[0].hookpoint, self._splits["train"])
+        wanted = [_wanted(spec, config, self._directory) for spec in group]
+        if config.sae.together:
+            # One order for all hookpoints: what is computed for one is then wanted by the others
+            # next.
+            order_seed = seed_of(config.sae.seed, "")
+            return train_together(
+                wanted, frames, order_seed=order_seed, device=device, advance=advance,
+                ranks=self._ranks,
+            )  # fmt: skip
+        return [train_alone(wanted[0], frames, device=device, advance=advance, ranks=self._ranks)]
+
+    def _evaluated(self, group: Sequence[SaeSpec], trained: Sequence[TrainedSae]) -> list[Made]:
+        """With their figures on validation frames."""
+        made = []
+        for one in trained:
+            sae = one.sae.to(self._config.machine.device)
+            held_out = frames_of_tracks(
+                self._directory, group[0].hookpoint, self._splits["validation"]
+            )
+            made.append(Made(one, evaluate(sae, held_out, scale=one.scale)))
+            sae.cpu()
+        return made
+
     @cached_property
     def _splits(self) -> dict[str, frozenset[str]]:
         usable = usable_tracks(self._directory)
@@ -103,34 +138,6 @@ def _groups(wanted: Sequence[SaeSpec], *, together: bool) -> dict[str, list[SaeS
         return {spec.name: [spec] for spec in wanted}
     found = groupby(wanted, key=lambda spec: spec.hookpoint)
     return {hookpoint: list(group) for hookpoint, group in found}
-
-
-def _train(
-    group: Sequence[SaeSpec],
-    config: RunConfig,
-    directory: RunDirectory,
-    splits: Mapping[str, frozenset[str]],
-    advance: Advance,
-) -> list[Made]:
-    """The SAEs of one piece, all of one hookpoint."""
-    hookpoint, device = group[0].hookpoint, config.machine.device
-    frames = TrainingFrames(directory, hookpoint, splits["train"])
-    wanted = [_wanted(spec, config, directory) for spec in group]
-    if config.sae.together:
-        # One order for all hookpoints: what is computed for one is then wanted by the others next.
-        order_seed = seed_of(config.sae.seed, "")
-        trained = train_together(
-            wanted, frames, order_seed=order_seed, device=device, advance=advance
-        )
-    else:
-        trained = [train_alone(wanted[0], frames, device=device, advance=advance)]
-    made = []
-    for one in trained:
-        sae = one.sae.to(device)
-        held_out = frames_of_tracks(directory, hookpoint, splits["validation"])
-        made.append(Made(one, evaluate(sae, held_out, scale=one.scale)))
-        sae.cpu()
-    return made
 
 
 def _wanted(spec: SaeSpec, config: RunConfig, directory: RunDirectory) -> Wanted:
@@ -159,7 +166,12 @@ def _in_words(spec: SaeSpec, made: Made) -> str:
 
 
 def _store(
-    spec: SaeSpec, made: Made, config: RunConfig, directory: RunDirectory, writer: PieceWriter
+    spec: SaeSpec,
+    made: Made,
+    config: RunConfig,
+    directory: RunDirectory,
+    writer: PieceWriter,
+    ranks: Ranks,
 ) -> None:
     """Write one SAE with its metadata and its training history."""
     trained, figures = made
@@ -179,15 +191,17 @@ def _store(
         validation_cosine=figures.cosine if figures else None,
     )
     checkpoint.save(
-        writer, spec.name, trained.sae, facts, _training(config.sae, spec),
+        writer, spec.name, trained.sae, facts, _training(config.sae, spec, ranks),
         densities=figures.densities if figures else (),
     )  # fmt: skip
     history = table_of(TrainingRecord, trained.history)
     writer.write_table(f"sae/{spec.name}/training.parquet", history)
 
 
-def _training(config: SaeConfig, spec: SaeSpec) -> dict[str, Any]:
+def _training(config: SaeConfig, spec: SaeSpec, ranks: Ranks) -> dict[str, Any]:
     """How an SAE was trained, for whoever reads its `cfg.json`: what the config leaves open too."""
+    # Stated only where it is so: files of one process are those of earlier versions.
+    processes = {"processes": ranks.count} if ranks.count > 1 else {}
     return {
         "variant": config.variant,
         "prefixes": list(config.prefixes),
@@ -196,6 +210,7 @@ def _training(config: SaeConfig, spec: SaeSpec) -> dict[str, Any]:
         "batch_frames": config.batch_frames,
         "learning_rate": rate_of(config, spec.n_latents),
         "seed": seed_of(config.seed, spec.name),
+        **processes,
     }
 
 

@@ -92,7 +92,7 @@ def stepped(case: Case, kernel: str) -> tuple[Tensor, dict[str, Tensor]]:
     training._kernel = FAST.get(kernel, Dense)()
     training._silent_frames[torch.randperm(case.n, generator=generator)[: case.dead]] = 1e6
     training.step = 5
-    error = training._step(x)
+    error, _ = training._step(x)
     gradients = {}
     for name, weight in sae.named_parameters():
         assert weight.grad is not None

@@ -86,7 +86,8 @@ def test_thresholds_get_the_derivatives_of_a_smoothed_step() -> None:
     y, theta = sae.preactivations(x).detach(), sae.log_threshold.detach().exp()
     z = y * (y > theta)
     rows = sae.W_dec.detach().clone()
-    error = training._step(x)
+    error, share = training._step(x)
+    assert float(share) == 1
     torch.testing.assert_close(error, x - z @ rows)
     epsilon = BANDWIDTH * 4
     window = ((y - theta).abs() < epsilon / 2).float()
