@@ -49,6 +49,11 @@ def _run(options: argparse.Namespace) -> int:
         _inside(options.out, name): _with_options(config, options)
         for name, config in load_sweep(options.config).items()
     }
+    if not options.anyway and not devices.is_under_torchrun():
+        from pipeline.estimate.room import require_room
+
+        until = "activations" if options.sweep else options.until
+        require_room(runs, until=until, redo=options.redo)
     for out, config in runs.items():
         if out != options.out and devices.is_first():
             print(f"{out}:")
@@ -487,6 +492,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--online", action="store_true",
         help="do not store activations, but compute them when they are read; needs [sae] together",
+    )  # fmt: skip
+    run.add_argument(
+        "--anyway", action="store_true",
+        help="start even if, by the estimate, memory or disk cannot hold the run",
     )  # fmt: skip
     run.set_defaults(command=_run)
 

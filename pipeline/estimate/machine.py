@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from pipeline import devices
@@ -90,16 +91,33 @@ def measured(config: MachineConfig, place: Path) -> Machine:
         product = _per_second(lambda: x @ encoder, device) * 2 * 256 * 1024 * 8192
         selected = _per_second(lambda: found.topk(32, dim=1, sorted=False), device) * found.numel()
         copied = _per_second(lambda: large.mul_(1.0), device) * large.numel() * 4 * 2
-    free = _free_memory()
+    memory, device_memory, disk = _free(device, place)
     return Machine(
         flops=product * at_once,
         selected=selected * at_once,
         copied=copied,
         decoded=_decoded() * min(config.workers, os.cpu_count() or 1),
-        memory=free,
-        device_memory=free if device == "cpu" else float(torch.cuda.mem_get_info(device)[0]),
-        disk=float(shutil.disk_usage(_existing(place)).free),
+        memory=memory,
+        device_memory=device_memory,
+        disk=disk,
     )
+
+
+def unmeasured(config: MachineConfig, place: Path) -> Machine:
+    """What this machine can hold, at once: it counts as infinitely fast."""
+    memory, device_memory, disk = _free(config.device, place)
+    return Machine(inf, inf, inf, inf, memory, device_memory, disk)
+
+
+def _free(device: str, place: Path) -> tuple[float, float, float]:
+    """Bytes that are free in memory, on the device and on the disk of `place`."""
+    memory = _free_memory()
+    on_device = memory
+    if device != "cpu":
+        import torch
+
+        on_device = float(torch.cuda.mem_get_info(device)[0])
+    return memory, on_device, float(shutil.disk_usage(_existing(place)).free)
 
 
 def _at_once(config: MachineConfig) -> int:

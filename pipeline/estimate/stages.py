@@ -216,7 +216,8 @@ def _pieces(of: Shapes) -> tuple[int, float]:
 
 
 def _features(of: Shapes, machine: Machine) -> StageCost:
-    from pipeline.features.encoding import CELLS_AT_ONCE
+    from pipeline.features.columns import SORTING
+    from pipeline.features.encoding import CELLS_AT_ONCE, ENTRY
 
     seconds = 0.0
     for n in of.sizes:
@@ -226,7 +227,9 @@ def _features(of: Shapes, machine: Machine) -> StageCost:
     largest, workers = max(of.sizes), of.config.machine.workers
     batch = min(CELLS_AT_ONCE, 4 * of.frames / of.tracks * largest)
     device = 2 * 4 * of.width * _pieces(of)[1] + workers * 3 * 4 * batch
-    memory = of.config.machine.memory_gb * 1e9
+    # What is sorted in memory at once: all latents of all tracks, if they fit.
+    entries = of.tracks * largest * ENTRY.itemsize * SORTING
+    memory = min(of.config.machine.memory_gb * 1e9, entries)
     return StageCost("features", seconds, of.cost.summary_bytes or 0, memory, device)
 
 
@@ -248,8 +251,10 @@ def _labels(of: Shapes) -> StageCost:
 def _scores(of: Shapes, machine: Machine) -> StageCost:
     if not CLAP_SCORERS & set(of.config.scores.scorers):
         return StageCost("scores", 0.0, 0.0, 0.0)
-    crops = of.tracks * -(-of.config.corpus.clip_seconds // 10.0)
-    seconds = crops * CLAP_FLOPS / machine.flops + of.seconds / machine.decoded
+    # Train tracks are not heard.
+    heard = 1 - of.config.corpus.train_share
+    crops = heard * of.tracks * -(-of.config.corpus.clip_seconds // 10.0)
+    seconds = crops * CLAP_FLOPS / machine.flops + heard * of.seconds / machine.decoded
     # Embeddings of 512 dimensions, in the table and while they are gathered; the model.
     embeddings = of.tracks * 512 * 4
     return StageCost("scores", seconds, embeddings, 2 * embeddings + 0.8e9)

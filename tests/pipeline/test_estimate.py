@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,13 @@ from pipeline.__main__ import main
 from pipeline.config import RunConfig, config_from_dict, load_config
 from pipeline.errors import PipelineError
 from pipeline.estimate.machine import Machine
+from pipeline.estimate.room import _bytes_there, require_room
 from pipeline.estimate.stages import fault_of, stage_costs
 from pipeline.labelers.remote.accounts import dollars_per_feature
 from pipeline.paper.published import TABLE_1, TRACKS
 from pipeline.sae.specs import specs
+from pipeline.store.run_directory import RunDirectory
+from tests.pipeline.test_main import toml_of
 
 MACHINE = Machine(
     flops=1e12, selected=1e10, copied=1e11, decoded=100.0, memory=64e9, device_memory=48e9,
@@ -95,3 +100,43 @@ def test_the_command_prints_a_table_or_refuses(
     error = capsys.readouterr().err
     assert error.startswith("error: the run needs")
     assert error.count("\n") == 1
+
+
+def test_a_run_that_cannot_be_held_is_refused_before_anything_starts(
+    small_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "run.toml", tmp_path / "run"
+    path.write_text(
+        toml_of({**small_config, "sae": {**small_config["sae"], "batch_frames": 10**10}})
+    )
+    command = ["run", str(path), "--out", str(out)]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: stage sae needs 10,2")
+    assert error.endswith("and run --anyway starts all the same\n")
+    assert error.count("\n") == 1
+    assert not out.exists()
+    # What is not asked for yet need not fit.
+    assert main([*command, "--until", "corpus"]) == 0
+    assert main([*command, "--until", "activations", "--anyway"]) == 0
+
+
+def test_only_what_is_still_to_be_made_must_fit(
+    small_config: dict[str, Any], run_copy: Path
+) -> None:
+    config, manifest = config_from_dict(small_config), run_copy / "manifest.json"
+    counted = json.loads(manifest.read_text())
+    counted["stages"]["corpus"]["summary"]["usable"]["train"] = 2 * 10**10
+    manifest.write_text(json.dumps(counted))
+    require_room({run_copy: config}, until="exemplars")
+    with pytest.raises(PipelineError, match=r"^the run needs .* of disk"):
+        require_room({run_copy: config}, redo="activations")
+
+
+def test_files_that_are_there_or_will_be_replaced_need_no_room(run_copy: Path) -> None:
+    directory = RunDirectory(run_copy)
+    with directory.piece_writer("labels", "a", key="k") as writer:
+        writer.write_bytes("labels/a", bytes(1000))
+    files = directory.manifest()["stages"]["sae"]["files"]
+    size = sum(directory.path_of(name).stat().st_size for name in files)
+    assert _bytes_there(directory, ["sae", "labels"]) == size + 1000
