@@ -85,7 +85,7 @@ def embed_tracks(config: RunConfig, directory: RunDirectory) -> None:
     drawn = np.random.default_rng(2).normal(size=(len(context.tracks), width)).astype(np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     with directory.writer("scores") as writer:
-        writer.write_tensors(store.TRACKS_FILE, {"tracks": drawn}, store.stamp(context))
+        writer.write_tensors(store.TRACKS_FILE, {"tracks": drawn}, store.track_stamp(context))
     # Not `forget`, which would delete the file: it waits for the stage, as after a kill.
     manifest = directory.manifest()
     del manifest["stages"]["scores"]

@@ -47,8 +47,8 @@ def ready(config: ClapConfig) -> None:
     resolve(BACKENDS, config.backend, "CLAP backend").ready(model_of(config))
 
 
-def load(config: ClapConfig) -> Clap:
-    """The model, loaded."""
+def load(config: ClapConfig, *, device: str = "cpu") -> Clap:
+    """The model, loaded onto a torch device."""
     backend = resolve(BACKENDS, config.backend, "CLAP backend")
-    made: Clap = backend(model_of(config), batch=config.batch)
+    made: Clap = backend(model_of(config), batch=config.batch, device=device)
     return made

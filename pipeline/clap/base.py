@@ -54,7 +54,12 @@ def crops(sound: Floats32, clap: Clap) -> list[Floats32]:
 
 def embed_whole(sound: Floats32, clap: Clap) -> Floats32:
     """[width]: the mean over the sound's crops, normalised again."""
-    mean = clap.embed_sounds(crops(sound, clap)).mean(axis=0, keepdims=True)
+    return whole(clap.embed_sounds(crops(sound, clap)))
+
+
+def whole(embedded: Floats32) -> Floats32:
+    """[width] of a sound from the embeddings [crop, width] of its crops."""
+    mean = embedded.mean(axis=0, keepdims=True)
     return np.asarray(unit(mean)[0], dtype=np.float32)
 
 

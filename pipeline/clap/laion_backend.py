@@ -30,10 +30,10 @@ WHERE_TOKENIZER = "https://huggingface.co/FacebookAI/roberta-base"
 class LaionClap:
     """A checkpoint of laion-clap without fusion: HTSAT for sounds, RoBERTa for texts."""
 
-    def __init__(self, model: str, *, batch: int = 16) -> None:
+    def __init__(self, model: str, *, batch: int = 16, device: str = "cpu") -> None:
         checkpoint, tokenizer = files_of(model)
         weights = weights_of(checkpoint)
-        self._batch = batch
+        self._batch, self._device = batch, device
         try:
             self._model = laion_modules.build(weights)
             self._model.load_state_dict(weights)
@@ -42,7 +42,7 @@ class LaionClap:
             raise PipelineError(
                 f"{checkpoint} holds no model of HTSAT and RoBERTa without fusion: {reason}"
             ) from error
-        self._model.eval()
+        self._model.eval().to(device)
         audio = self._model.audio_cfg
         self.sample_rate = int(audio.sample_rate)
         self.window_seconds = audio.clip_samples / audio.sample_rate
@@ -74,7 +74,8 @@ class LaionClap:
                 {"waveform": torch.from_numpy(one), "longer": torch.tensor([False])} for one in some
             ]
             with torch.inference_mode():
-                parts.append(self._model.get_audio_embedding(given).float().numpy())
+                # The package moves its inputs to where the model is.
+                parts.append(self._model.get_audio_embedding(given).float().cpu().numpy())
         return np.concatenate(parts)
 
     def embed_texts(self, texts: Sequence[str]) -> Floats32:
@@ -85,11 +86,13 @@ class LaionClap:
         for part in batches(texts, self._batch):
             made = self._tokenizer.encode_batch(list(part))
             given = {
-                "input_ids": torch.tensor([one.ids for one in made]),
-                "attention_mask": torch.tensor([one.attention_mask for one in made]),
+                "input_ids": torch.tensor([one.ids for one in made], device=self._device),
+                "attention_mask": torch.tensor(
+                    [one.attention_mask for one in made], device=self._device
+                ),
             }
             with torch.inference_mode():
-                parts.append(self._model.get_text_embedding(given).float().numpy())
+                parts.append(self._model.get_text_embedding(given).float().cpu().numpy())
         return np.concatenate(parts)
 
 

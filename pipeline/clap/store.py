@@ -1,6 +1,8 @@
 """Embeddings of a run's tracks, of pieces of them, and of its labels: computed once and stored.
 
-All rows have norm 1, so an inner product is a cosine.
+All rows have norm 1, so an inner product is a cosine. They are computed on `[machine] device`: on a
+CPU one track after another, so that a track's embedding is the same to the bit whatever tracks
+there are beside it; on a GPU `[clap] batch` tracks at a time.
 """
 
 from __future__ import annotations
@@ -13,13 +15,15 @@ from functools import partial
 import numpy as np
 
 from pipeline.clap import backends
-from pipeline.clap.base import Clap, Floats32, embed_whole
+from pipeline.clap.base import Clap, Floats32, batches, crops, whole
 from pipeline.context import SaeContext
 from pipeline.corpus import audio
 from pipeline.parallel import map_in_threads, torch_threads
 from pipeline.store.tables import TrackRecord
 
 TRACKS_FILE = "scores/clap-tracks.safetensors"
+USED_SPLITS = ("validation", "test")
+"""Of exemplars, and of the tracks that labels are graded on."""
 PIECES_FILE = "scores/clap-pieces.safetensors"
 
 
@@ -27,14 +31,18 @@ def loaded(context: SaeContext) -> Clap:
     """The run's CLAP, loaded once per stage."""
     memo = context.tables.memo
     if "clap" not in memo:
-        memo["clap"] = backends.load(context.config.clap)
+        config = context.config
+        memo["clap"] = backends.load(config.clap, device=config.machine.device)
     found: Clap = memo["clap"]
     return found
 
 
 def track_embeddings(context: SaeContext) -> Floats32:
-    """[track, width] of every usable track's excerpt, in the context's order."""
-    made = context.tables.tensors(TRACKS_FILE, stamp(context), partial(_embed_tracks, context))
+    """[track, width] of the tracks' excerpts in the context's order; NaN for train tracks, which no
+    label is made from or graded on."""
+    made = context.tables.tensors(
+        TRACKS_FILE, track_stamp(context), partial(_embed_tracks, context)
+    )
     return np.asarray(made["tracks"], dtype=np.float32)
 
 
@@ -59,8 +67,12 @@ def text_embeddings(context: SaeContext, texts: Sequence[str]) -> Floats32:
 
 def _embed_tracks(context: SaeContext) -> dict[str, Floats32]:
     """Embeddings [track, width], each the mean over a track's crops."""
-    model = loaded(context)
-    return {"tracks": np.stack(_of_each(context, "tracks", context.tracks, partial(_whole, model)))}
+    used = context.in_split(*USED_SPLITS)
+    tracks = [record for record, is_used in zip(context.tracks, used, strict=True) if is_used]
+    made = np.stack(_of_each(context, "tracks", tracks, partial(_wholes, loaded(context))))
+    rows = np.full((len(used), made.shape[1]), np.nan, dtype=np.float32)
+    rows[used] = made
+    return {"tracks": rows}
 
 
 def _embed_pieces(context: SaeContext, seconds: float) -> dict[str, Floats32]:
@@ -77,33 +89,46 @@ def _of_each(
     context: SaeContext,
     what: str,
     tracks: Sequence[TrackRecord],
-    embed: Callable[[SaeContext, TrackRecord], Floats32],
+    embed: Callable[[SaeContext, Sequence[TrackRecord]], list[Floats32]],
 ) -> list[Floats32]:
-    """Embeddings of each track, several tracks at a time."""
+    """What `embed` makes of each track; on a GPU it is given several at a time."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
     machine, rows = context.config.machine, []
+    groups = batches(tracks, 1 if machine.device == "cpu" else context.config.clap.batch)
     context.progress.start(f"scores clap {what}", len(tracks), "track")
     # One BLAS thread per worker: the extractor's spectrograms otherwise wait for one another.
     with torch_threads(machine), threadpool_limits(1):
-        for row in map_in_threads(partial(embed, context), tracks, machine.workers):
-            rows.append(row)
-            context.progress.advance()
+        for found in map_in_threads(partial(embed, context), groups, machine.workers):
+            rows += found
+            context.progress.advance(len(found))
     context.progress.finish()
     return rows
 
 
-def _whole(model: Clap, context: SaeContext, record: TrackRecord) -> Floats32:
-    """[width]: one track's embedding."""
-    return embed_whole(_sound(context, record, model), model)
+def _wholes(model: Clap, context: SaeContext, records: Sequence[TrackRecord]) -> list[Floats32]:
+    """[width] of each track."""
+    parts = [crops(_sound(context, record, model), model) for record in records]
+    return [whole(embedded) for embedded in _embedded(model, parts)]
 
 
-def _pieces(model: Clap, seconds: float, context: SaeContext, record: TrackRecord) -> Floats32:
-    """[piece, width]: whole pieces only, but the first in any case."""
+def _pieces(
+    model: Clap, seconds: float, context: SaeContext, records: Sequence[TrackRecord]
+) -> list[Floats32]:
+    """[piece, width] of each track: whole pieces only, but the first in any case."""
     length = round(seconds * model.sample_rate)
-    sound = _sound(context, record, model)
-    starts = range(0, max(len(sound) - length, 0) + 1, length)
-    return model.embed_sounds([sound[start : start + length] for start in starts])
+    parts = []
+    for record in records:
+        sound = _sound(context, record, model)
+        starts = range(0, max(len(sound) - length, 0) + 1, length)
+        parts.append([sound[start : start + length] for start in starts])
+    return _embedded(model, parts)
+
+
+def _embedded(model: Clap, parts: Sequence[Sequence[Floats32]]) -> list[Floats32]:
+    """[part, width] of each track, all parts of all tracks embedded together."""
+    made = model.embed_sounds([sound for own in parts for sound in own])
+    return np.split(made, np.cumsum([len(own) for own in parts])[:-1])
 
 
 def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:
@@ -112,6 +137,11 @@ def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:
         start_seconds=record.start_seconds, seconds=record.seconds,
     )  # fmt: skip
     return sound
+
+
+def track_stamp(context: SaeContext) -> dict[str, str]:
+    """`stamp`, and which tracks have an embedding."""
+    return {**stamp(context), "splits": ", ".join(USED_SPLITS)}
 
 
 def stamp(context: SaeContext) -> dict[str, str]:

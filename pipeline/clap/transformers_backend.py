@@ -28,12 +28,12 @@ FILES = ("*.json", "*.safetensors", "*.txt")
 class TransformersClap:
     """A `ClapModel` with its extractor and tokenizer."""
 
-    def __init__(self, model: str, *, batch: int = 16) -> None:
+    def __init__(self, model: str, *, batch: int = 16, device: str = "cpu") -> None:
         from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
         folder = folder_of(model)
         _require_clap(folder / "config.json")
-        self._batch = batch
+        self._batch, self._device = batch, device
         loading: Any = ClapModel.from_pretrained
         loaded, info = loading(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
@@ -42,7 +42,7 @@ class TransformersClap:
             f"CLAP folder {folder}", info, held=weights.names_in(folder.glob("*.safetensors")),
             allowed=COMPUTED,
         )  # fmt: skip
-        self._model = loaded.float().eval()
+        self._model = loaded.float().eval().to(device)
         self._feature_extractor = AutoFeatureExtractor.from_pretrained(
             folder, local_files_only=True
         )
@@ -79,12 +79,11 @@ class TransformersClap:
                 list(some), sampling_rate=self.sample_rate, return_tensors="pt"
             )
             # No sound is longer than the window: `base.crops` has cut them.
-            longer = torch.zeros(len(some), 1, dtype=torch.bool)
+            longer = torch.zeros(len(some), 1, dtype=torch.bool, device=self._device)
+            features = made["input_features"].float().to(self._device)
             with torch.inference_mode():
-                output = self._model.get_audio_features(
-                    input_features=made["input_features"].float(), is_longer=longer
-                )
-            parts.append(output.pooler_output.float().numpy())
+                output = self._model.get_audio_features(input_features=features, is_longer=longer)
+            parts.append(output.pooler_output.float().cpu().numpy())
         return unit(np.concatenate(parts))
 
     def embed_texts(self, texts: Sequence[str]) -> Floats32:
@@ -98,11 +97,12 @@ class TransformersClap:
             made = self._tokenizer(
                 list(some), padding=True, truncation=True, max_length=limit, return_tensors="pt"
             )
+            made = made.to(self._device)
             with torch.inference_mode():
                 output = self._model.get_text_features(
                     input_ids=made["input_ids"], attention_mask=made["attention_mask"]
                 )
-            parts.append(output.pooler_output.float().numpy())
+            parts.append(output.pooler_output.float().cpu().numpy())
         return unit(np.concatenate(parts))
 
 

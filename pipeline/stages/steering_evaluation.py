@@ -141,7 +141,7 @@ def _chosen_saes(config: EvaluationConfig, directory: RunDirectory) -> Sequence[
 def _loaded(
     config: EvaluationConfig, run: RunConfig, directory: RunDirectory, progress: Progress
 ) -> _Tools:
-    clap = backends.load(run.clap)
+    clap = backends.load(run.clap, device=run.machine.device)
     subject = load_subject(run.subject, device=run.machine.device)
     has_truth = directory.has("concepts.json")
     concepts = planted_concepts(directory) if has_truth else []

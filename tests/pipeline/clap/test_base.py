@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pipeline.clap import backends
-from pipeline.clap.base import crop_starts, embed_whole
+from pipeline.clap.base import crop_starts, crops, embed_whole, whole
+from pipeline.clap.store import _embedded
 from pipeline.clap.transformers_backend import TransformersClap, check
 from pipeline.config import ClapConfig
 from pipeline.errors import PipelineError
@@ -30,12 +31,12 @@ def test_crops_reach_from_the_start_to_the_end_and_leave_nothing_out() -> None:
 def test_a_long_sound_is_the_mean_of_its_crops_and_the_same_twice(outside: Outside) -> None:
     model = TransformersClap(str(outside.clap))
     sound = np.random.default_rng(0).normal(scale=0.1, size=5 * RATE).astype(np.float32)
-    whole = embed_whole(sound, model)
+    embedded = embed_whole(sound, model)
     starts = [round(start * RATE) for start in crop_starts(5.0, 2.0)]
     parts = model.embed_sounds([sound[start : start + 2 * RATE] for start in starts])
     mean = parts.mean(axis=0)
-    np.testing.assert_allclose(whole, mean / np.linalg.norm(mean), atol=1e-6)
-    np.testing.assert_array_equal(whole, embed_whole(sound, model))
+    np.testing.assert_allclose(embedded, mean / np.linalg.norm(mean), atol=1e-6)
+    np.testing.assert_array_equal(embedded, embed_whole(sound, model))
 
 
 def test_sounds_embedded_in_threads_are_embedded_as_one_by_one(outside: Outside) -> None:
@@ -45,6 +46,17 @@ def test_sounds_embedded_in_threads_are_embedded_as_one_by_one(outside: Outside)
     one_by_one = [embed_whole(sound, model) for sound in sounds]
     in_threads = map_in_threads(partial(embed_whole, clap=model), sounds, 3)
     np.testing.assert_array_equal(one_by_one, list(in_threads))
+
+
+def test_tracks_embedded_together_are_embedded_as_one_by_one(outside: Outside) -> None:
+    """As on a GPU, where several tracks' crops are one batch; on a CPU each track is by itself."""
+    model = TransformersClap(str(outside.clap))
+    random = np.random.default_rng(0)
+    sounds = [random.normal(scale=0.1, size=n * RATE).astype(np.float32) for n in (3, 1, 5)]
+    together = _embedded(model, [crops(sound, model) for sound in sounds])
+    assert [len(part) for part in together] == [2, 1, 3]
+    one_by_one = [embed_whole(sound, model) for sound in sounds]
+    np.testing.assert_allclose([whole(part) for part in together], one_by_one, atol=1e-6)
 
 
 def test_another_model_has_another_fingerprint(outside: Outside, tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.clap import backends
 from pipeline.config import ClapConfig, config_from_dict
+from pipeline.corpus.tracks import usable_in_table_order
 from pipeline.labelers import LABELERS
 from pipeline.progress import SilentProgress
 from pipeline.scorers import FORMER_NAMES, SCORERS
@@ -82,6 +85,11 @@ def test_embeddings_that_are_there_are_not_made_again(tmp_path: Path, outside: O
     labels.run(config, directory, progress=SilentProgress())
     scores.run(config, directory, progress=SilentProgress())
     embeddings = directory.path_of("scores/clap-tracks.safetensors")
+    rows = directory.read_tensors("scores/clap-tracks.safetensors")[0]["tracks"]
+    splits = [record.split for record in usable_in_table_order(directory)]
+    # No label is made from a train track or graded on one.
+    assert [bool(np.isnan(row).all()) for row in rows] == [split == "train" for split in splits]
+    assert not np.isnan(rows[[split != "train" for split in splits]]).any()
     before = embeddings.stat().st_mtime_ns
     scores.run(config, directory, progress=SilentProgress())
     assert embeddings.stat().st_mtime_ns == before
