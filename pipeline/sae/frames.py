@@ -8,7 +8,7 @@ corpus that fits into one pool is read once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -180,6 +180,11 @@ class TrackReader:
 
     def __contains__(self, track: str) -> bool:
         return track in self._places
+
+    def in_file_order(self, tracks: Iterable[str]) -> list[str]:
+        """The tracks as they lie in their files: where these are computed when they are read, each
+        is computed once."""
+        return sorted(tracks, key=lambda track: self._places[track][:2])
 
     def read(self, track: str) -> tuple[ShardFacts, Tensor]:
         """The metadata of a track's file, and its activations [frame, d] float32."""

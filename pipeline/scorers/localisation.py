@@ -140,7 +140,7 @@ def _firing_pieces(
     seconds = context.config.scores.window_seconds
     whole = {r.track: max(1, int(r.seconds / seconds + 1e-6)) for r in _test_tracks(context)}
     reader, found = TrackReader(context.directory, stored), {}
-    for track in (track for track in wanted if wanted[track]):
+    for track in reader.in_file_order(track for track in wanted if wanted[track]):
         places = sorted(wanted[track])
         latents = torch.tensor([context.features[place].index for place in places])
         # 1) Activations [frame, feature] and the piece that the middle of each frame lies in;

@@ -16,6 +16,8 @@ from pipeline.errors import PipelineError
 from pipeline.pieces import make
 from pipeline.progress import SilentProgress
 from pipeline.run import execute, prepare
+from pipeline.sae import checkpoint
+from pipeline.sae.frames import TrackReader
 from pipeline.stages.features import OfSaes
 from pipeline.store.activations import read_shards
 from pipeline.store.run_directory import RunDirectory
@@ -92,6 +94,28 @@ def test_shards_that_do_not_fit_into_memory_are_computed_again(
             assert facts == their_facts
             np.testing.assert_array_equal(array, theirs)
     assert len(directory.computed._kept) == 1
+
+
+def test_tracks_that_are_read_in_the_order_of_files_compute_each_shard_once(
+    config: RunConfig, stored: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `localisation` reads them; in the order of the corpus the two shards alternate."""
+    execute(online(config), tmp_path / "run", progress=SilentProgress(), until="activations")
+    directory = prepare(online(config), tmp_path / "run")
+    assert isinstance(directory.computed, OnlineShards)
+    directory.computed._limit = 1
+    computed: list[str] = []
+
+    def counting(shard: str) -> Any:
+        computed.append(shard)
+        return original(shard)
+
+    original = directory.computed._computed
+    monkeypatch.setattr(directory.computed, "_computed", counting)
+    reader = TrackReader(directory, checkpoint.load(stored, stored.sae_names()[0]))
+    for track in reader.in_file_order(f"t{number:03d}" for number in range(0, 48, 3)):
+        reader.read(track)
+    assert len(computed) == 2
 
 
 def test_saes_trained_one_by_one_need_stored_activations(config: RunConfig, tmp_path: Path) -> None:
