@@ -45,8 +45,11 @@ def mean_over_features(values: Floats, clips: Sequence[Sequence[str]]) -> Mean:
     found again. With e = y − ȳ, M the matrix that subtracts the mean, and
     E[e'e] = σ0² (F − 1) + σ1² tr(MW), E[e'We] = σ0² tr(MW) + σ1² tr(MWMW), the two are estimated by
     moments, neither below 0, so that the subtracted mean does not hide what all features share.
-    Where σ1² comes out below 0, it counts as 0 while σ0² stays as it was estimated: the interval is
-    then wider than need be.
+    Where σ1² comes out below 0, it counts as 0 while σ0² stays as it was estimated. The interval is
+    then 1 to 22 % wider than that of independent features, which would be enough if they shared
+    nothing; but such estimates occur where they do share too. In 19 simulated designs (12 to 400
+    features, 400 repetitions each) the narrower interval covered 88.5 to 98.2 %, this one 89.5 to
+    98.5 %; with 30 features that shared as much as each has of its own, 93.0 and 95.0 %.
     Then Var(ȳ) = (σ0² F + σ1² 1'W1) / F², never less than the e'e / ((F − 1) F) of independent
     features. The interval is Student's with min(F, number of different clips) − 1 degrees of
     freedom. Coverage: docs/paper.md.
