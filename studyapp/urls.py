@@ -141,6 +141,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<int:pk>/notices/", notices.notices, name="notices"),
     path("projects/<int:pk>/notices/change", notices.change_notices, name="change-notices"),
     path("projects/<int:pk>/invite", projects.invite, name="invite"),
+    path("projects/<int:pk>/paper/", paper.joined_page, name="joined-paper"),
+    path("projects/<int:pk>/paper/paper.html", paper.joined_document, name="joined-paper-document"),
+    path("projects/<int:pk>/paper/files/<path:name>", paper.joined_file, name="joined-paper-file"),
     path("projects/<int:pk>/members/<int:member>", projects.change_member, name="change-member"),
     path(
         "projects/<int:pk>/invitations/<int:invitation>/withdraw",

@@ -34,7 +34,7 @@ from pipeline.config.sections import (
     ScoresConfig,
     SubjectConfig,
 )
-from pipeline.config.sweep import load_sweep
+from pipeline.config.sweep import expanded, load_sweep
 
 __all__ = [
     "PAID_METHODS",
@@ -43,5 +43,5 @@ __all__ = [
     "ExemplarsConfig", "FeaturesConfig", "FreeTextConfig", "GeminiConfig", "LabelsConfig",
     "MachineConfig", "Prices", "RemoteConfig", "RunConfig", "SaeConfig", "ScoresConfig",
     "SubjectConfig",
-    "config_from_dict", "load_config", "load_sweep",
+    "config_from_dict", "expanded", "load_config", "load_sweep",
 ]  # fmt: skip

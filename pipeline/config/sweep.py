@@ -31,31 +31,44 @@ def load_sweep(path: Path) -> dict[str, RunConfig]:
 
     Raises `PipelineError` as `load_config` does, and if the section [sweep] is of another form.
     """
-    raw = raw_config(path)
+    try:
+        sections = expanded(raw_config(path))
+    except SweepError as error:
+        raise PipelineError(f"config {path}: {error}") from error
+    return {name: config_of_file(raw, path) for name, raw in sections.items()}
+
+
+class SweepError(PipelineError):
+    """The section [sweep] is of another form."""
+
+
+def expanded(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The sections of every run's config, unchecked, by its name; one without a name if there is no
+    [sweep]. Raises `SweepError`."""
     if "sweep" not in raw:
-        return {"": config_of_file(raw, path)}
-    sweep = raw.pop("sweep")
-    subject = raw.get("subject", {})
+        return {"": dict(raw)}
+    shared = {name: section for name, section in raw.items() if name != "sweep"}
+    subject = shared.get("subject", {})
     if not isinstance(subject, dict):
-        return {"": config_of_file(raw, path)}  # which refuses it
+        return {"": shared}  # which is refused as a config
     return {
-        name: config_of_file({**raw, "subject": {**subject, **own}}, path)
-        for name, own in _subjects(sweep, path).items()
+        name: {**shared, "subject": {**subject, **own}}
+        for name, own in subjects_of(raw["sweep"]).items()
     }
 
 
-def _subjects(sweep: Any, path: Path) -> dict[str, Mapping[str, Any]]:
-    """Each subject's keys of [subject], by its name."""
+def subjects_of(sweep: Any) -> dict[str, dict[str, Any]]:
+    """Each subject's own keys of [subject], by its name, of a section [sweep]."""
     entries = sweep.get("subjects") if isinstance(sweep, dict) and len(sweep) == 1 else None
     if not isinstance(entries, list) or not entries:
-        raise PipelineError(f"config {path}: [sweep] holds one list, [[sweep.subjects]]")
-    found: dict[str, Mapping[str, Any]] = {}
+        raise SweepError("[sweep] holds one list, [[sweep.subjects]]")
+    found: dict[str, dict[str, Any]] = {}
     for entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not NAME.fullmatch(name) or name in found:
-            raise PipelineError(
-                f"config {path}: [[sweep.subjects]] name is {name!r:.60}; each needs a name of its "
-                "own, of letters, digits, '.', '_' and '-', which becomes its folder"
+            raise SweepError(
+                f"[[sweep.subjects]] name is {name!r:.60}; each needs a name of its own, of "
+                "letters, digits, '.', '_' and '-', which becomes its folder"
             )
         found[name] = {key: value for key, value in entry.items() if key != "name"}
     return found

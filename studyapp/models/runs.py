@@ -303,3 +303,13 @@ class LabelCandidate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.feature} {self.method} #{self.rank}: {self.text}"
+
+
+class JoinedRuns(models.Model):
+    """The runs of a project that were last joined into the paper's tables."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="joined")
+    runs = models.ManyToManyField(Run, related_name="+")
+
+    def __str__(self) -> str:
+        return f"runs of {self.project} that were joined"

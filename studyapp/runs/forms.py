@@ -12,7 +12,7 @@ from studyapp.core.permissions import projects_of, running_projects
 from studyapp.core.text_files import decoded
 from studyapp.models import Project, Role
 from studyapp.runs.services import policy, readiness
-from studyapp.runs.services.configs import config_from_toml, read_toml
+from studyapp.runs.services.configs import Configs, configs_from_toml
 from studyapp.runs.services.form_fields import written
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ NOBODYS = "Administrators only"
 
 
 class RunForm(forms.Form):
-    """A new run: its name, and its config as TOML (typed or as a file) or as fields."""
+    """A new run, or with [sweep] one per subject: its name, and its config as TOML (typed or as a
+    file) or as fields."""
 
     name = forms.CharField(max_length=100)
     config = forms.CharField(required=False, max_length=MAX_CONFIG_BYTES, widget=forms.Textarea)
@@ -41,7 +42,8 @@ class RunForm(forms.Form):
             project.required, project.empty_label = False, NOBODYS
 
     def clean(self) -> dict[str, Any]:
-        """Require exactly one valid config; `cleaned_data["parsed"]` is its plain dict."""
+        """Require exactly one valid config; `cleaned_data["configs"]` has the plain dict of each
+        run, by its subject's name."""
         data = super().clean() or {}
         text = data.get("config", "").strip()
         if data.get("config_file"):
@@ -54,8 +56,8 @@ class RunForm(forms.Form):
             text = text or written("", self.data)
             if not text:
                 raise forms.ValidationError("Give a config: fill in the fields, or enter its text.")
-            data["parsed"] = checked_config(text, trusted=self.is_trusted)
-            readiness.require(data["parsed"])
+            data["configs"] = checked_configs(text, trusted=self.is_trusted)
+            readiness.require(*data["configs"].values())
         except RunError as error:
             raise forms.ValidationError(str(error)) from error
         return data
@@ -120,11 +122,10 @@ class ImportForm(forms.Form):
         self.fields["project"].queryset = projects  # type: ignore[attr-defined] # a model choice
 
 
-def checked_config(text: str, *, trusted: bool) -> dict[str, Any]:
-    """Return a config's plain dict; unless `trusted`, it may only name what is offered here.
+def checked_configs(text: str, *, trusted: bool) -> Configs:
+    """Return the plain dict of every run's config, by its subject's name; unless `trusted`, they
+    may only name what is offered here.
 
     Raises `RunError`. Names that are not offered are refused before the disk is accessed.
     """
-    if not trusted:
-        policy.check(read_toml(text))
-    return config_from_toml(text=text)
+    return configs_from_toml(text=text, check=(lambda _: None) if trusted else policy.check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
-from studyapp.models import Run
+from studyapp.models import Project, Run
 from studyapp.runs.services import executor, findings, imports, paper, quality
 from studyapp.runs.services.item_tables import uploads
 
@@ -78,6 +78,18 @@ def measure_saes(lease: jobs.JobLease) -> bool:
     except BusyError:
         outages.with_retries(lambda: jobs.defer(lease))
         return True
+    except RunError as error:
+        raise jobs.WorkError(str(error)) from error
+    return False
+
+
+def join_paper(lease: jobs.JobLease) -> bool:
+    """Join the runs that were chosen of a project into the paper's tables and figures."""
+    project = Project.objects.filter(pk=lease.job.target).first()
+    if project is None:
+        raise jobs.WorkError("the project no longer exists")
+    try:
+        paper.make_joined(project=project)
     except RunError as error:
         raise jobs.WorkError(str(error)) from error
     return False

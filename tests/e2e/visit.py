@@ -304,6 +304,11 @@ def _projects(client: object) -> list[str]:
     project = Project.objects.get(name="visited")
     post("invite", [project.pk], role="viewer")
     page = client.get(reverse("project", args=[project.pk])).content.decode()  # type: ignore[attr-defined]
+    paper = client.get(reverse("joined-paper", args=[project.pk])).content.decode()  # type: ignore[attr-defined]
+    assert "No run of this project has finished yet" in paper
+    for name, own in {"joined-paper-document": [], "joined-paper-file": ["methods.txt"]}.items():
+        made = client.get(reverse(name, args=[project.pk, *own]))  # type: ignore[attr-defined]
+        assert made.status_code == 404, name
     secret = page.split("/join/")[1].split("/")[0]
     assert client.get(reverse("invitation", args=[secret])).status_code == 200  # type: ignore[attr-defined]
     notices = client.get(reverse("notices", args=[project.pk]))  # type: ignore[attr-defined]
@@ -314,7 +319,8 @@ def _projects(client: object) -> list[str]:
     post("make-token", [], name="visited")
     post("revoke-token", [ApiToken.objects.get(name="visited").pk])
     return ["make-project", "invite", "project", "invitation", "withdraw-invitation",
-            "change-member", "make-token", "revoke-token", "notices", "change-notices"]  # fmt: skip
+            "change-member", "make-token", "revoke-token", "notices", "change-notices",
+            "joined-paper", "joined-paper-document", "joined-paper-file"]  # fmt: skip
 
 
 def _api(study: object) -> list[str]:

@@ -122,10 +122,10 @@ def make_side(name: str) -> Side:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / results.PAGE).write_text("<!doctype html><title>Report</title>")
     (folder / "summary.json").write_text("{}")
-    folder = paper.folder_of(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / paper.PAGE).write_text("<!doctype html><title>The paper</title>")
-    (folder / "methods.txt").write_text("")
+    for folder in (paper.folder_of(run), paper.folder_of_joined(project)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / paper.PAGE).write_text("<!doctype html><title>The paper</title>")
+        (folder / "methods.txt").write_text("")
     return Side(
         project=project, run=run, feature=feature, clip=clip, stimulus=participation.trials.filter(
             kind="main"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,10 @@ from studyapp.core.errors import RunError
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
+Configs = dict[str, dict[str, Any]]
+"""The configs of one run or several, by their subjects' names."""
+MAX_SUBJECTS = 20
+"""A page checks and estimates the run of each while it is typed."""
 MAX_LINE = 500
 """Limit of an error message, which may quote a value of any length; characters."""
 
@@ -24,6 +28,24 @@ def config_from_toml(*, text: str, base: Path | None = None) -> dict[str, Any]:
     Raises `RunError` if it is not TOML or if the pipeline refuses it.
     """
     return validated(read_toml(text), base=base).to_dict()
+
+
+def configs_from_toml(*, text: str, check: Callable[[Mapping[str, Any]], None]) -> Configs:
+    """Parse and validate a TOML config that may have [sweep]: the config of every run, by its
+    subject's name; one without a name if there is no [sweep].
+
+    `check` is called with the sections of each before anything on the disk is looked at. Raises
+    `RunError` as `config_from_toml` and `check` do.
+    """
+    from pipeline.config import expanded
+
+    with refusals():
+        sections = expanded(read_toml(text))
+    if len(sections) > MAX_SUBJECTS:
+        raise RunError(f"[sweep] has {len(sections)} subjects, over the limit of {MAX_SUBJECTS}")
+    for raw in sections.values():
+        check(raw)
+    return {name: validated(raw).to_dict() for name, raw in sections.items()}
 
 
 def read_toml(text: str) -> dict[str, Any]:

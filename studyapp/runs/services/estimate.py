@@ -28,6 +28,36 @@ LISTINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".tar")
 REMEMBERED_SECONDS = 300
 
 
+def estimates_of(
+    configs: Mapping[str, Mapping[str, Any]], *, runs: QuerySet[Run]
+) -> dict[str, Any]:
+    """Estimate the runs of these configs, by their subjects' names: `estimate` as of one run, for
+    all together, and `subjects`, each with its own, if they are a sweep."""
+    found = {name: estimate_of(config, runs=runs) for name, config in configs.items()}
+    first = next(iter(found.values()))
+    if "" in found:
+        return {"estimate": first, "subjects": []}
+    return {"estimate": _in_all(list(found.values())), "subjects": list(found.items())}
+
+
+def _in_all(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sum estimates; what is not known of one run is not known of all."""
+    summed = {
+        name: None if any(one[name] is None for one in each) else sum(one[name] for one in each)
+        for name in (
+            "saes",
+            "latents",
+            "total_bytes",
+            "hours",
+            "features",
+            "dollars",
+            "most_dollars",
+        )
+    }
+    hours = summed["hours"]
+    return each[0] | summed | {"duration": None if hours is None else hours_in_words(hours)}
+
+
 def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None) -> dict[str, Any]:
     """Estimate what a run with this config will take.
 
@@ -56,6 +86,7 @@ def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None)
         return {
             **asdict(found),
             "total_bytes": found.total_bytes,
+            "shape": _shape(checked),
             "too_large": checked.corpus.path is not None and tracks is None,
             "hours": hours,
             "duration": None if hours is None else hours_in_words(hours),
@@ -67,6 +98,15 @@ def estimate_of(config: Mapping[str, Any], *, runs: QuerySet[Run] | None = None)
                 getattr(checked, section).budget_dollars for section in checked.paid_sections()
             ),
         }
+
+
+def _shape(config: "RunConfig") -> tuple[tuple[int, str], ...]:
+    """Return what the number of SAEs is the product of: numbers and what is counted."""
+    hookpoints, sae = config.subject.hookpoints, config.sae
+    own = [(len(hookpoints), "hookpoint")]
+    if not sae.checkpoint:
+        own += [(len(sae.expansions), "expansion"), (len(sae.ks), "k")]
+    return tuple(own)
 
 
 def _tracks(config: "RunConfig") -> int | None:

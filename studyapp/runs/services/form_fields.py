@@ -6,6 +6,7 @@ is valid. The TOML text always contains the whole config: fields are read from i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -16,6 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
+from studyapp.core.errors import RunError
 from studyapp.runs.services.configs import config_from_toml, read_toml, refusals
 from studyapp.runs.services.readiness import Choice
 
@@ -30,6 +32,10 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "machine": ("device",),
 }
 """Section → the fields in the form; all others are only in the text."""
+FURTHER = "further_subjects"
+"""The field that is a section of its own, [sweep]."""
+Subjects = dict[str, dict[str, Any]]
+"""What each subject of [sweep] has of its own, by its name."""
 NAMES = {"sae": "SAEs", "clap": "CLAP"}
 
 
@@ -69,10 +75,12 @@ def sections() -> tuple[tuple[str, tuple[Field, ...]], ...]:
     from pipeline.config import RunConfig
 
     kinds = get_type_hints(RunConfig)
-    return tuple(
-        (NAMES.get(section, section.capitalize()), tuple(_fields(section, kinds[section], shown)))
-        for section, shown in SHOWN.items()
-    )
+    found = []
+    for section, shown in SHOWN.items():
+        own = _fields(section, kinds[section], shown)
+        further = [_further_field()] if section == "subject" else []
+        found.append((NAMES.get(section, section.capitalize()), (*own, *further)))
+    return tuple(found)
 
 
 def filled(
@@ -107,6 +115,15 @@ def filled(
     ]
 
 
+def _further_field() -> Field:
+    """The field for the subjects that [sweep] has beside that of [subject]."""
+    return Field(
+        section="sweep", name=FURTHER, kind="list", default="", choices=(), numeric=False,
+        help="Each becomes a run of its own, with the same SAEs on the same corpus: a control "
+        f"({', '.join(_controls())}) or another model.",
+    )  # fmt: skip
+
+
 def _named(places: Sequence[str]) -> list[tuple[str, str]]:
     """Return places with their names: only the folder's name, if it is unique."""
     names = {place: PurePath(place).name if place.startswith("/") else place for place in places}
@@ -119,6 +136,9 @@ def values_of(config: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for _, own in sections():
         for field in own:
+            if field.name == FURTHER:
+                shown[field.key] = ", ".join(further(config))
+                continue
             given = _section(config, field.section).get(field.name)
             many = field.kind == "many"
             if isinstance(given, list):
@@ -138,6 +158,9 @@ def written(text: str, data: Mapping[str, Any]) -> str:
     config = read(text)
     for _, own in sections():
         for field in (one for one in own if one.key in data):
+            if field.name == FURTHER:
+                _write_further(config, str(data[field.key]))
+                continue
             section = _section(config, field.section)
             value = _value(field, data, section.get(field.name))
             if value is None:
@@ -180,7 +203,7 @@ def at_fault(line: str) -> str:
     """Return the element id of the field that an error is about, e.g. `[sae] ks is …`, or ""."""
     for _, own in sections():
         for field in own:
-            if line.startswith(f"[{field.section}] {field.name}"):
+            if line.startswith((f"[{field.section}] {field.name}", f"[[{field.section}.")):
                 return field.html_id
     return ""
 
@@ -282,3 +305,63 @@ def _typed(entry: str, field: Field) -> Any:
         except ValueError:
             continue
     return entry
+
+
+def _controls() -> tuple[str, ...]:
+    """Return the names of the controls, which may be named like a model."""
+    from pipeline.config.sections import CONTROLS
+
+    return tuple(one for one in CONTROLS if one != "none")
+
+
+def further(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the subjects that differ from [subject]."""
+    return [name for name, own in (_subjects(config) or {}).items() if own]
+
+
+def _write_further(config: dict[str, Any], entry: str) -> None:
+    """Write the field's entry, names separated by commas, into a config.
+
+    What the config has under a name stays as it is; any other name is that of a control or a model.
+    A section [sweep] that the pipeline refuses stays too, so that its author can mend it.
+    """
+    before = _subjects(config)
+    wanted = [part.strip() for part in entry.split(",") if part.strip()]
+    if before is None or wanted == further(config):
+        return
+    if not wanted:
+        config.pop("sweep", None)
+        return
+    found = {name: own for name, own in before.items() if not own or name in wanted}
+    if not before:
+        found[_name_of(_model(config), found)] = {}
+    for part in wanted:
+        if part not in before:
+            own = {"control" if part in _controls() else "model": part}
+            found[_name_of(part, found)] = own
+    config["sweep"] = {"subjects": [{"name": name, **own} for name, own in found.items()]}
+
+
+def _subjects(config: Mapping[str, Any]) -> Subjects | None:
+    """The subjects of [sweep], none if there is no such section; None if it is refused."""
+    from pipeline.config.sweep import subjects_of
+
+    if "sweep" not in config:
+        return {}
+    try:
+        with refusals():
+            return subjects_of(config["sweep"])
+    except RunError:
+        return None
+
+
+def _model(config: Mapping[str, Any]) -> str:
+    subject = config.get("subject")
+    return str(subject.get("model", "")) if isinstance(subject, Mapping) else ""
+
+
+def _name_of(place: str, taken: Mapping[str, Any]) -> str:
+    """A free name for a subject: the last part of its place, as far as a folder may have it."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePath(place).name).strip("-._") or "subject"
+    names = (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.models import Job, Project, Run, StageRecord
+from studyapp.runs.selectors import NAME_LENGTH
 from studyapp.runs.services import budget, policy, readiness, stages
 from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import (
@@ -62,8 +63,11 @@ def create_run(
     run.directory = directory if directory and created_by is None else new_directory()
     if run.directory != directory:
         run.remote = new_remote(run.directory)
-    if not run.name:
-        raise RunError("a run needs a name")
+    if not 0 < len(run.name) <= NAME_LENGTH:
+        raise RunError(
+            f"the name {run.name!r} has {len(run.name)} characters; a run needs one of 1 to "
+            f"{NAME_LENGTH}"
+        )
     run.project = project
     run.created_by_id = created_by.pk if created_by else None
     run.origin = Run.Origin.SITE if created_by else Run.Origin.COMMAND
@@ -87,6 +91,25 @@ def start_run(
     run = create_run(name=name, config=config, created_by=created_by, project=project)
     queue_run(run=run)
     return run
+
+
+@transaction.atomic
+def start_runs(
+    *,
+    name: str,
+    configs: Mapping[str, Mapping[str, Any]],
+    created_by: AbstractBaseUser | None,
+    project: Project | None = None,
+) -> list[Run]:
+    """Create and queue a run of each config, all or none; several have their subject's name, the
+    config's key, in their own. Raises `RunError` as `start_run` does."""
+    return [
+        start_run(
+            name=f"{name.strip()} ({subject})" if subject else name,
+            config=config, created_by=created_by, project=project,
+        )
+        for subject, config in configs.items()
+    ]  # fmt: skip
 
 
 def change_config(*, run: Run, config: Mapping[str, Any]) -> None:

@@ -33,17 +33,18 @@ class Choice:
     """Why this machine cannot do it now, and what to do; empty if it can."""
 
 
-def missing(config: Mapping[str, Any]) -> list[str]:
-    """Return what is missing for a run of this config, one line each, with what to do."""
+def missing(*configs: Mapping[str, Any]) -> list[str]:
+    """Return what is missing for runs of these configs, one line each, with what to do."""
     from pipeline import readiness
 
     with refusals():
-        return readiness.missing(validated(config))
+        lines = [line for config in configs for line in readiness.missing(validated(config))]
+    return list(dict.fromkeys(lines))
 
 
-def require(config: Mapping[str, Any]) -> None:
-    """Raise `RunError` if something is missing for a run of this config."""
-    if lines := missing(config):
+def require(*configs: Mapping[str, Any]) -> None:
+    """Raise `RunError` if something is missing for runs of these configs."""
+    if lines := missing(*configs):
         raise RunError(f"This run cannot start here: {'; '.join(lines)}")
 
 

@@ -19,15 +19,15 @@ from studyapp.core.middleware import takes_files
 from studyapp.core.numbers import whole
 from studyapp.core.permissions import may, projects_of, visible
 from studyapp.jobs import selectors as job_selectors
-from studyapp.models import Job, Role
+from studyapp.models import Job, Role, Run
 from studyapp.runs import selectors
-from studyapp.runs.forms import ImportForm, RunForm, checked_config
+from studyapp.runs.forms import ImportForm, RunForm, checked_configs
 from studyapp.runs.services import findings as finding_services
 from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
 from studyapp.runs.services import policy, quality, readiness
-from studyapp.runs.services.estimate import estimate_of
+from studyapp.runs.services.estimate import estimates_of
 from studyapp.runs.views import findings
 from studyapp.runs.views.access import run_for
 
@@ -74,19 +74,27 @@ def new_run(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         user = request.user if request.user.is_authenticated else None
         try:
-            run = services.start_run(
+            runs = services.start_runs(
                 name=data["name"],
-                config=data["parsed"],
+                configs=data["configs"],
                 created_by=user,
                 project=data["project"],
             )
         except RunError as error:
             form.add_error(None, str(error))
         else:
-            audit.note(user=request.user, action="started", target=run, project=run.project)
-            return redirect("run", pk=run.pk)
+            return _started(request, runs)
     status = 422 if form.errors else 200
     return _new_run(request, form, ImportForm(projects=projects_of(request.user)), status)
+
+
+def _started(request: HttpRequest, runs: list[Run]) -> HttpResponse:
+    for run in runs:
+        audit.note(user=request.user, action="started", target=run, project=run.project)
+    if len(runs) == 1:
+        return redirect("run", pk=runs[0].pk)
+    messages.success(request, f"{len(runs)} runs have been started.")
+    return redirect("home")
 
 
 @require_POST
@@ -163,14 +171,16 @@ def _assessment(request: HttpRequest, text: str) -> dict[str, Any]:
         return {"fault": str(error), "unreadable": True}
     trusted = policy.is_trusted(request.user)
     try:
-        config = checked_config(text, trusted=trusted)
-        lacks = readiness.missing(config)
-        estimate = estimate_of(config, runs=visible(request.user, selectors.every_run()))
+        configs = checked_configs(text, trusted=trusted)
+        lacks = readiness.missing(*configs.values())
+        known = visible(request.user, selectors.every_run())
+        found = estimates_of(configs, runs=known)
     except RunError as error:
         return {"fault": str(error), "fault_at": fields.at_fault(str(error))}
     if not trusted:
-        estimate["project_budget"] = settings.GEMINI_BUDGET
-    return {"estimate": estimate, "lacks": lacks, "facts": selectors.facts(config)}
+        found["estimate"]["project_budget"] = settings.GEMINI_BUDGET
+    facts = selectors.facts(configs.get("", configs))
+    return {**found, "lacks": lacks, "facts": facts}
 
 
 @require_POST

@@ -107,6 +107,7 @@ PAGES: dict[str, Visit] = {
     "new-items": ("new-items", nothing, ""),
     "problems": ("problems", lambda w: [w.study.slug, 1], ""),
     "run-paper": ("run-paper", lambda w: [w.run.pk], ""),
+    "joined-paper": ("joined-paper", lambda w: [w.project.pk], ""),
     "results": ("results", lambda w: [w.study.slug, 1], ""),
     "results-closed": ("results", lambda w: [w.closed.slug, 1], ""),
     "account": ("account", nothing, ""),
@@ -127,7 +128,8 @@ NO_PAGES = {
     "health", "ready", "metrics", "prolific-hook", "api-studies", "api-study", "api-table",
     "responses-csv", "export-zip", "clip-audio", "track-audio", "steered-audio", "picture",
     "report-document", "report-file", "feature-material", "check-config", "fill-config",
-    "run-paper-document", "run-paper-file", "items-template", "recruitment-prolific",
+    "run-paper-document", "run-paper-file", "joined-paper-document", "joined-paper-file",
+    "items-template", "recruitment-prolific",
     # Actions, which redirect to a page.
     "delete-run", "delete-study", "measure-run",
     "logout", "import-run", "stop-run", "queue-run", "redo-stage", "make-token", "revoke-token",

@@ -39,6 +39,8 @@ def every() -> dict[str, form_fields.Field]:
 def test_every_field_is_one_of_the_configs_with_its_default_and_help() -> None:
     sections = get_type_hints(RunConfig)
     for key, field in every().items():
+        if field.name == form_fields.FURTHER:
+            continue  # a section of its own
         own = {one.name: one for one in fields_of(sections[field.section])}
         default = own[field.name].default
         shown = ", ".join(map(str, default)) if isinstance(default, tuple) else str(default or "")
@@ -137,3 +139,26 @@ def test_the_pipeline_refuses_by_itself(data: dict[str, Any], line: str, at: str
 def test_a_text_that_is_not_toml_is_left_unchanged() -> None:
     with pytest.raises(RunError, match="not TOML"):
         form_fields.written("[sae", {"sae.ks": "4"})
+
+
+def test_further_subjects_are_a_sweep_and_keep_what_the_text_says_of_them() -> None:
+    text = form_fields.written(TEXT, {"sweep.further_subjects": "random, a/musicgen-large"})
+    assert tomllib.loads(text)["sweep"] == {
+        "subjects": [
+            {"name": "nano"},
+            {"name": "random", "control": "random"},
+            {"name": "musicgen-large", "model": "a/musicgen-large"},
+        ]
+    }
+    key = "sweep.further_subjects"
+    assert form_fields.values_of(tomllib.loads(text))[key] == "random, musicgen-large"
+    own = text.replace('control = "random"', 'control = "random", control_seed = 3')
+    fewer = tomllib.loads(form_fields.written(own, {key: "random"}))
+    assert fewer["sweep"]["subjects"] == [
+        {"name": "nano"}, {"name": "random", "control": "random", "control_seed": 3},
+    ]  # fmt: skip
+    assert "sweep" not in tomllib.loads(form_fields.written(own, {key: ""}))
+    broken = TEXT + "[sweep]\nks = [1]\n"
+    assert tomllib.loads(form_fields.written(broken, {key: ""}))["sweep"] == {"ks": [1]}
+    line = "[[sweep.subjects]] name is ''; each needs a name of its own"
+    assert form_fields.at_fault(line) == "field-sweep-further_subjects"
