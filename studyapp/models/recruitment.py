@@ -14,6 +14,33 @@ from studyapp.models.series import StudySeries
 from studyapp.models.studies import Study
 
 
+class PersonList(models.Model):
+    """People whom studies of a project can keep out, such as those of a study made elsewhere."""
+
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="person_lists"
+    )
+    """The owner; null for a list made on the command line for studies without a project."""
+    name = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"], name="one_person_list_per_project_and_name"
+            ),
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(project=None),
+                name="one_person_list_per_name_without_project",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Recruitment(models.Model):
     """Where a study's participants come from. Without one, anyone with the link can enter.
 
@@ -48,7 +75,7 @@ class Recruitment(models.Model):
     """Where another service takes people back, with placeholders such as {code} and {person}."""
     excluded = models.ManyToManyField(StudySeries, blank=True, related_name="+")
     """Studies of the same project: whoever took part in one cannot begin this one."""
-    excluded_lists = models.ManyToManyField("PersonList", blank=True, related_name="+")
+    excluded_lists = models.ManyToManyField(PersonList, blank=True, related_name="+")
     """Lists of the same project: nobody on one can begin this study."""
     reconciled_at = models.DateTimeField(null=True, blank=True)
     """When the service's list of submissions was last compared with the participations."""
@@ -185,33 +212,6 @@ class RecruitmentAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.study}: {self.get_kind_display()}, {self.get_state_display()}"
-
-
-class PersonList(models.Model):
-    """People whom studies of a project can keep out, such as those of a study made elsewhere."""
-
-    project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="person_lists"
-    )
-    """The owner; null for a list made on the command line for studies without a project."""
-    name = models.CharField(max_length=100)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["project", "name"], name="one_person_list_per_project_and_name"
-            ),
-            models.UniqueConstraint(
-                fields=["name"],
-                condition=Q(project=None),
-                name="one_person_list_per_name_without_project",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class ListedPerson(models.Model):

@@ -115,10 +115,13 @@ def missing(language: str) -> Missing:
     return Missing(
         strings=tuple(sorted(lacking)),
         stale=tuple(sorted(m for m in stale if translated.get(m) != made.get(m))),
-        texts=tuple(
-            name for name in texts.NAMES if not (texts.FOLDER / language / f"{name}.md").is_file()
-        ),
+        texts=tuple(sorted(_texts("en") - _texts(language))),
     )
+
+
+def _texts(language: str) -> set[str]:
+    """Names of the default texts that are there, those of single kinds of trial included."""
+    return {path.stem for path in (texts.FOLDER / language).glob("*.md")}
 
 
 def _folder(language: str) -> Path:

@@ -24,4 +24,6 @@ def disconnect(*, user: User) -> None:
 
 def _of(user: User) -> QuerySet[Any]:
     # Not imported: without the service, allauth has no such table.
-    return apps.get_model("socialaccount", "SocialAccount")._default_manager.filter(user=user)
+    accounts: Any = apps.all_models["socialaccount"]["socialaccount"]
+    found: QuerySet[Any] = accounts.objects.filter(user=user)
+    return found

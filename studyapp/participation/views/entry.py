@@ -91,7 +91,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @xframe_options_exempt
-@csp_replace({"frame-ancestors": [MTURK], "form-action": ["'self'", MTURK]})
+@csp_replace({"frame-ancestors": [MTURK], "form-action": ["'self'", MTURK]})  # type: ignore[untyped-decorator] # csp's
 @login_not_required
 @require_safe
 def mturk(request: HttpRequest, slug: str) -> HttpResponse:
