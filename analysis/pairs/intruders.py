@@ -39,7 +39,7 @@ def intruders_of(responses: Responses) -> Trials:
     clips = [column for column in frame.columns if CLIP.fullmatch(column)]
     heard = (frame[clips] != "").sum(axis=1).to_numpy(dtype=np.int64)
     options = np.where(heard >= 2, heard, 0).astype(np.int64)
-    return Trials(frame, hit.to_numpy(dtype=np.float64), options)
+    return Trials(frame, np.asarray(hit, dtype=np.float64), options)
 
 
 def describe_intruders(

@@ -85,12 +85,12 @@ class Pairs:
     @property
     def hit(self) -> Floats:
         """1 where the focal clip was chosen, 0 the other one, ½ no difference."""
-        return np.where(self.focal_first, self.answer, 1 - self.answer)
+        return np.asarray(np.where(self.focal_first, self.answer, 1 - self.answer))
 
     @property
     def decided(self) -> Bools:
         """Whether one of the clips was chosen."""
-        return self.answer != TIE
+        return np.asarray(self.answer != TIE)
 
     @property
     def focal(self) -> list[Arm]:
@@ -105,12 +105,18 @@ class Pairs:
 
     def only(self, keep: Bools) -> Pairs:
         """Some of the trials."""
-        arms = (
+        first, second = (
             tuple(a for a, kept in zip(side, keep, strict=True) if kept)
             for side in (self.first, self.second)
         )
-        rest = (own[keep] for own in (self.kind, self.focal_first, self.answer))
-        return Pairs(self.frame[keep], *arms, *rest)
+        return Pairs(
+            self.frame[keep],
+            first,
+            second,
+            self.kind[keep],
+            self.focal_first[keep],
+            self.answer[keep],
+        )
 
     def of(self, method: str) -> Pairs:
         """The trials about one method's labels."""

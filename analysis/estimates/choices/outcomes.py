@@ -180,7 +180,7 @@ NO_LABEL = -1
 def rank_of(frame: pd.DataFrame) -> Ints:
     """The method's own rank of each chosen label, [rating]; 0 for one from another feature."""
     rank = frame["chosen_rank"].map(whole).fillna(0).astype(np.int64)
-    return rank.where(~none_fits(frame), NO_LABEL).to_numpy(dtype=np.int64)
+    return np.asarray(rank.where(~none_fits(frame), NO_LABEL), dtype=np.int64)
 
 
 def none_fits(frame: pd.DataFrame) -> pd.Series[bool]:
