@@ -225,6 +225,7 @@ def test_every_page_in_another_script_by_keyboard(
 ) -> None:
     """Nothing but the study's own labels is left in English; also as on a screen at 400 % zoom."""
     study = study_of(
+        watch_machines=True,
         languages=[language], headphone_check="huggins", most_plays=2, hear_before_choosing=1,
         own_questions=own_questions.joined({language: "q (number 0 to 9): 数 عدد?"}),
     )  # fmt: skip
