@@ -139,6 +139,16 @@ def _sound(context: SaeContext, record: TrackRecord, model: Clap) -> Floats32:
     return sound
 
 
+def stored_tracks(context: SaeContext) -> Floats32 | None:
+    """`track_embeddings` if the run has them, from an earlier version of train tracks too; None if
+    it has none."""
+    for stamped in (track_stamp(context), stamp(context)):
+        found = context.tables.stored(TRACKS_FILE, stamped)
+        if found is not None:
+            return np.asarray(found["tracks"], dtype=np.float32)
+    return None
+
+
 def track_stamp(context: SaeContext) -> dict[str, str]:
     """`stamp`, and which tracks have an embedding."""
     return {**stamp(context), "splits": ", ".join(USED_SPLITS)}

@@ -21,7 +21,7 @@ import numpy as np
 
 from pipeline.clap import backends
 from pipeline.clap.base import Floats32, embed_whole
-from pipeline.clap.store import TRACKS_FILE, stamp, text_embeddings
+from pipeline.clap.store import stored_tracks, text_embeddings
 from pipeline.config import RunConfig
 from pipeline.context import SaeContext, open_context
 from pipeline.corpus import audio
@@ -213,9 +213,8 @@ def _labels(
 def _sounds(context: SaeContext) -> Floats32:
     """[feature, width]: the mean of each feature's exemplars; zeros without any."""
     names = [one.feature for one in context.features]
-    stored = context.tables.stored(TRACKS_FILE, stamp(context))
-    if stored is not None:
-        tracks = np.asarray(stored["tracks"], dtype=np.float32)
+    tracks = stored_tracks(context)
+    if tracks is not None:
         rows = [tracks[context.exemplar_places(name)] for name in names]
     else:
         clips = _clips(context, names)
