@@ -11,7 +11,7 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Feature, FeatureSearch, Job, Run
 
 KIND = "feature_search"
-SHOWN_SPANS = 6
+SHOWN_SPANS = 2
 LABEL = Column(
     "near",
     "Nearest label",
@@ -31,7 +31,7 @@ RELATIVE = Column(
     "tracks. It can be above 100 %.",
 )
 SHARE = Column("share", "Fires", "The share of the sound’s frames in which the feature fires.")
-WHEN = Column("when", "When", "When it fires, in seconds from the start; the peak is marked by ▲.")
+WHEN = Column("when", "When", "The peak (▲), and when it fires first, seconds; +N: more often.")
 
 
 def by_id(run: Run, pk: int) -> FeatureSearch | None:
@@ -73,9 +73,9 @@ def _near(one: dict[str, Any]) -> list[Cell]:
 
 def _heard(one: dict[str, Any]) -> list[Cell]:
     spans = [f"{start:.1f}–{end:.1f}" for start, end in one["spans"][:SHOWN_SPANS]]
-    more = f" and {len(one['spans']) - SHOWN_SPANS} more" * (len(one["spans"]) > SHOWN_SPANS)
+    more = f" +{len(one['spans']) - SHOWN_SPANS}" * (len(one["spans"]) > SHOWN_SPANS)
     return [
         Cell(RELATIVE, f"{one['relative']:.0%}"),
         Cell(SHARE, f"{one['share']:.0%}"),
-        Cell(WHEN, f"{', '.join(spans)}{more}", f"▲ {one['peak_seconds']:.1f} s"),
+        Cell(WHEN, f"▲ {one['peak_seconds']:.1f} s", f"{', '.join(spans)}{more}"),
     ]
