@@ -6,8 +6,9 @@ from __future__ import annotations
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Project, Run
-from studyapp.runs.services import executor, findings, imports, paper, quality
+from studyapp.runs.services import executor, imports
 from studyapp.runs.services.item_tables import uploads
+from studyapp.runs.services.results import findings, paper, quality
 
 
 def work(lease: jobs.JobLease) -> bool:

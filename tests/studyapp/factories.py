@@ -168,7 +168,7 @@ def make_pair_study(
     run = make_run()
     made = make_features(run, count=features)
     make_steered(made, seeds=trials, seconds=seconds)
-    given = {
+    given: dict[str, Any] = {
         "option_policy": "pair", "contrasts": ["add@1/plain"], "trials_per_participation": trials,
     }  # fmt: skip
     return make_study(run=run, features=features, **given | options)

@@ -31,7 +31,8 @@ from studyapp.models import (
     Trial,
 )
 from studyapp.results import services as results
-from studyapp.runs.services import feature_columns, paper
+from studyapp.runs.services import feature_columns
+from studyapp.runs.services.results import paper
 from tests.studyapp import factories, passages
 
 ROLES = ("viewer", "editor", "owner")

@@ -49,7 +49,7 @@ def by_id(pk: int) -> Notice | None:
 
 def newest(project: Project) -> list[Notice]:
     """The project's last notices."""
-    return list(project.notices.all()[:NEWEST])
+    return list(Notice.objects.filter(project=project)[:NEWEST])
 
 
 def open_studies(project: Project) -> list[Study]:

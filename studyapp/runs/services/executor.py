@@ -13,10 +13,11 @@ from django.utils import timezone
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Job, Project, Run, StageRecord
-from studyapp.runs.services import budget, findings, index, lifecycle, pieces, policy, stages
+from studyapp.runs.services import budget, index, lifecycle, pieces, policy, stages
 from studyapp.runs.services import progress as run_progress
 from studyapp.runs.services.configs import refusals, validated
 from studyapp.runs.services.folders import fetch, run_directory
+from studyapp.runs.services.results import findings
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KIND, IMPORT_KIND, ITEMS_KIND = "run", "import_run", "item_table"
 QUALITY_KIND = "run_quality"
-"""The SAEs of a finished run are measured; see `runs/services/quality.py`."""
+"""The SAEs of a finished run are measured; see `runs/services/results/quality.py`."""
 STARTABLE = (Run.State.NEW, Run.State.FAILED, Run.State.STOPPED)
 HEAVY_STAGES = frozenset({"activations", "sae", "features", "labels", "scores"})
 """Stages that use the config's device."""

@@ -17,7 +17,7 @@ from studyapp.core.numbers import whole
 from studyapp.core.permissions import may
 from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Job, Role
-from studyapp.runs.services import paper
+from studyapp.runs.services.results import paper
 from studyapp.runs.views.access import run_for
 
 

@@ -22,12 +22,13 @@ from studyapp.jobs import selectors as job_selectors
 from studyapp.models import Job, Role, Run
 from studyapp.runs import selectors
 from studyapp.runs.forms import ImportForm, RunForm, checked_configs
-from studyapp.runs.services import findings as finding_services
 from studyapp.runs.services import form_fields as fields
 from studyapp.runs.services import imports as import_services
 from studyapp.runs.services import lifecycle as services
-from studyapp.runs.services import policy, quality, readiness
+from studyapp.runs.services import policy, readiness
 from studyapp.runs.services.estimate import estimates_of
+from studyapp.runs.services.results import findings as finding_services
+from studyapp.runs.services.results import quality
 from studyapp.runs.views import findings
 from studyapp.runs.views.access import run_for
 

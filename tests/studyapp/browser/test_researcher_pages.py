@@ -40,7 +40,8 @@ from studyapp.models import (
     Study,
 )
 from studyapp.results import services as results
-from studyapp.runs.services import configs, feature_columns, findings, lifecycle
+from studyapp.runs.services import configs, feature_columns, lifecycle
+from studyapp.runs.services.results import findings
 from tests.studyapp import factories, passages, run_findings
 from tests.studyapp.features.test_views import _facts
 

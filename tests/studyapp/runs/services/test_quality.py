@@ -14,7 +14,8 @@ from django.urls import reverse
 from studyapp.core.errors import RunError
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Job, Project, Run
-from studyapp.runs.services import folders, lifecycle, quality
+from studyapp.runs.services import folders, lifecycle
+from studyapp.runs.services.results import quality
 from tests.pipeline.conftest import (  # noqa: F401
     corpus_folder,
     finished_run,

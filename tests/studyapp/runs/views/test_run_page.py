@@ -17,7 +17,8 @@ from django.urls import reverse
 
 from studyapp.jobs.tasks import work
 from studyapp.models import Job, Run, StageFindings
-from studyapp.runs.services import findings, folders, imports
+from studyapp.runs.services import folders, imports
+from studyapp.runs.services.results import findings
 from studyapp.runs.views.run_charts import BINS, kept_chart
 from tests.studyapp import factories, run_directories, run_findings
 from tests.studyapp.run_findings import DENSITIES, FILTER, LATENTS, METHODS, SAES, SCORERS, TRACKS

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Job, JoinedRuns, Project, Run
-from studyapp.runs.services import paper
+from studyapp.runs.services.results import paper
 from tests.pipeline.paper.factory import make_run
 from tests.studyapp import factories
 

@@ -16,9 +16,10 @@ from studyapp.core.errors import RunError
 from studyapp.jobs import selectors as job_selectors
 from studyapp.jobs.services import jobs, outages
 from studyapp.models import Job, Run
-from studyapp.runs.services import findings, lifecycle, policy
+from studyapp.runs.services import lifecycle, policy
 from studyapp.runs.services.configs import refusals
 from studyapp.runs.services.folders import run_directory
+from studyapp.runs.services.results import findings
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User

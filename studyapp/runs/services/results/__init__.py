@@ -1,0 +1,1 @@
+"""What is made of a run that was made: stored figures, the paper's tables, measured SAEs."""
