@@ -82,6 +82,9 @@ def test_what_cannot_be_measured_is_one_line_on_the_page(
     assert job.state == Job.State.FAILED
     assert "stage sae is not done" in job.error
     assert "\n" not in job.error
+    # In the part of the page that is loaded again while a worker measures.
+    part = researcher.get(reverse("run", args=[run.pk]), headers={"hx-request": "true"})
+    assert "stage sae is not done" in part.content.decode()
 
 
 def test_it_counts_as_a_run_of_its_project_and_is_of_finished_runs_made_here(
