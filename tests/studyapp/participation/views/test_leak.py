@@ -14,6 +14,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,12 @@ from numpy.typing import NDArray
 
 from studyapp.models import Participation, Study
 from studyapp.participation.views import media, trial_page
+from studyapp.runs.services.item_tables import make as item_tables
+from studyapp.runs.services.item_tables.check import check
 from studyapp.studies.services import flac
 from tests.studyapp import passages
 from tests.studyapp.factories import METHODS, make_pair_study, make_study
+from tests.studyapp.runs.services.test_item_tables import as_csv, sounds, table
 
 pytestmark = pytest.mark.django_db
 PEOPLE = 40
@@ -91,9 +95,8 @@ def receive(study: Study, number: int) -> tuple[Recorder, str]:
 def guessed_right(study: Study) -> dict[str, int]:
     """Kind of features → how many of the participations' methods were guessed right."""
     received = [receive(study, number) for number in range(PEOPLE)]
-    return guessed(
-        [client for client, _ in received], [method == METHODS[0] for _, method in received]
-    )
+    one = min(method for _, method in received)
+    return guessed([client for client, _ in received], [method == one for _, method in received])
 
 
 def guessed(clients: list[Recorder], truth: list[bool]) -> dict[str, int]:
@@ -154,6 +157,18 @@ def study() -> Study:
 
 
 def test_what_is_received_tells_the_method_no_better_than_chance(study: Study) -> None:
+    right = guessed_right(study)
+    assert max(right.values()) <= CHANCE_LIMIT, right
+
+
+def test_nor_in_a_study_of_items_from_a_table(tmp_path: Path) -> None:
+    clips = sounds(tmp_path / "clips", 3 * TRIALS)
+    found, faults = check(as_csv(table(clips, items=TRIALS)), tmp_path / "clips")
+    assert found is not None, faults
+    run, _ = item_tables.make(table=found, name="things")
+    study = make_study(
+        run=run, features=TRIALS, ratings_per_item=PEOPLE // 2, methods=("captioner", "human")
+    )
     right = guessed_right(study)
     assert max(right.values()) <= CHANCE_LIMIT, right
 
