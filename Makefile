@@ -93,6 +93,7 @@ bench-pieces: $(VENV)/.test
 
 bench-simulated: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.simulated_coverage
+	$(BIN)/python -m benchmarks.simulated.pairs
 
 bench-statistics: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.statistics_coverage --processes 2 --resume data/statistics.jsonl

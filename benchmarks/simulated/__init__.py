@@ -1,0 +1,1 @@
+"""Simulated listeners over real HTTP, and what the analysis makes of their answers."""
