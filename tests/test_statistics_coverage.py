@@ -95,5 +95,6 @@ def test_the_whole_analysis_is_measured_as_the_report_makes_it(tmp_path: Path) -
         "strata",
         "choices",
         "scores",
+        "pairs",
         "whole",
     }

@@ -380,6 +380,8 @@ def _actions(client: object, run: object, study: object) -> list[str]:
     assert checked.status_code == 200
     filled = client.post(reverse("fill-config"), {"config": config, "labels.methods": "gemini"})  # type: ignore[attr-defined]
     assert filled.status_code == 200
+    measured = client.post(reverse("measure-run", args=[run.pk]))  # type: ignore[attr-defined]
+    assert measured.status_code == 302
     kept = client.post(reverse("redo-stage", args=[run.pk, "labels"]))  # type: ignore[attr-defined]
     assert kept.status_code == 302
     refused = client.post(reverse("import-run"), {"name": "x", "directory": "/nowhere"})  # type: ignore[attr-defined]
@@ -402,6 +404,7 @@ def _actions(client: object, run: object, study: object) -> list[str]:
         *_items(client, place),
         "check-config",
         "fill-config",
+        "measure-run",
         "redo-stage",
         "import-run",
         "stop-run",

@@ -216,7 +216,7 @@ TABLE: dict[str, Row] = {
     "preview-study": Row("POST", viewer, version),
     "operation": Row(PAGE, viewer, version),
     "end-abandoned": Row("POST", editor, version),
-    "switch-condition": Row("POST", editor, version, {"method": "x", "reason": "a test"}),
+    "switch-condition": Row("POST", editor, version, {"condition": "x", "reason": "a test"}),
     "time-zone": Row("POST", editor, version, {"time_zone": "UTC"}),
     "add-places": Row("POST", editor, version, {"count": "1", "reason": "a test"}),
     "recruitment": Row(PAGE, viewer, version),

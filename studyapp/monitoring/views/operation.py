@@ -59,7 +59,7 @@ def switch_condition(request: HttpRequest, slug: str, version: int) -> HttpRespo
 
     def change() -> str:
         made = turn(
-            study=study, method=request.POST.get("method", ""),
+            study=study, method=request.POST.get("condition", ""),
             reason=request.POST.get("reason", ""), user=request.user,
         )  # fmt: skip
         return f"Recorded: {made.get_kind_display()} ({made.condition.method})."  # type: ignore[union-attr]

@@ -346,7 +346,8 @@ def test_targets_are_large_and_nothing_overflows(page: Page, study: Study, width
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     small = page.evaluate(
         "() => [...document.querySelectorAll('button, .option, textarea, .wave')].filter("
-        "(node) => { const box = node.getBoundingClientRect();"
+        "(node) => { if (!node.checkVisibility()) return false;"
+        " const box = node.getBoundingClientRect();"
         " return box.height < 44 || box.width < 44; }).map((node) => node.outerHTML)"
     )
     assert small == []

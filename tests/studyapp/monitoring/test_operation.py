@@ -160,7 +160,7 @@ def test_added_places_admit_people_and_export_and_report_name_every_deviation(
     consented(study)
     client.post(
         reverse("switch-condition", args=[study.slug, 1]),
-        {"method": METHODS[0], "to": "off", "reason": "broken"},
+        {"condition": METHODS[0], "to": "off", "reason": "broken"},
     )
 
     told = json.loads(json.dumps(protocol(study)))

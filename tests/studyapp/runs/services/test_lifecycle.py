@@ -17,7 +17,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from pipeline.errors import BusyError, PipelineError
 from pipeline.run import STAGES
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 from studyapp.core.errors import RunError
 from studyapp.jobs.services import jobs
 from studyapp.jobs.tasks import work
@@ -58,7 +58,7 @@ def _execute(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None
     monkeypatch.setattr("pipeline.run.execute_stage", stage)
     monkeypatch.setattr("pipeline.run.open_stage", lambda *_: None)
     # The folders that are made here hold the key of no config.
-    monkeypatch.setattr("pipeline.run.prepare", lambda _, out: RunDirectory(out))
+    monkeypatch.setattr("pipeline.run.prepare", lambda _, out: opened(out))
 
 
 def test_a_run_gets_the_whole_config_and_a_directory() -> None:
@@ -72,7 +72,7 @@ def test_a_run_gets_the_whole_config_and_a_directory() -> None:
     ("name", "config", "line"),
     [
         ("a", {"subjekt": {}}, "unknown section 'subjekt'; known: subject, corpus"),
-        (" ", CONFIG, "a run needs a name"),
+        (" ", CONFIG, "a run needs one of 1 to 100"),
         ("taken", CONFIG, "already exists"),
     ],
 )
@@ -125,12 +125,12 @@ def test_a_run_is_executed_and_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
     run, seen = _queued(), []
     run_directories.make(folders.directory_of(run=run))
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         seen.append(name)
         progress.start(name, 3, "track")
         progress.advance(2)
         progress.finish()
-        return RunDirectory(out)
+        return opened(out)
 
     _execute(monkeypatch, stage)
     task(run.pk)
@@ -249,12 +249,12 @@ def test_a_stopped_run_is_left_by_its_worker_and_continues_when_queued(
     run, seen = _queued(), []
     run_directories.make(folders.directory_of(run=run))
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         seen.append(name)
         if seen == ["corpus", "activations"]:
             lifecycle.stop_run(run=run)
         progress.start(name, 3, "track")
-        return RunDirectory(out)
+        return opened(out)
 
     _execute(monkeypatch, stage)
     task(run.pk)
@@ -274,11 +274,11 @@ def test_a_worker_that_lost_its_job_writes_nothing_more(monkeypatch: pytest.Monk
     run = _queued()
     run_directories.make(folders.directory_of(run=run))
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         # Its lease ran out while it stood still, and another worker has the job now.
         Job.objects.update(state=Job.State.WAITING)
         assert jobs.claim(Job.objects.get().pk) is not None
-        return RunDirectory(out)
+        return opened(out)
 
     _execute(monkeypatch, stage)
     task(run.pk)
@@ -298,9 +298,9 @@ def test_stages_go_to_the_queue_of_their_workers(monkeypatch: pytest.MonkeyPatch
     run_directories.make(folders.directory_of(run=run))
     monkeypatch.setattr(lifecycle, "queue_of", lambda *, config, stage: queues.get(stage, "cpu"))
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         seen.append((Job.objects.get().queue, name))
-        return RunDirectory(out)
+        return opened(out)
 
     _execute(monkeypatch, stage)
     for _ in range(10):
@@ -362,9 +362,9 @@ def test_deaths_are_counted_for_each_stage_apart(monkeypatch: pytest.MonkeyPatch
     Job.objects.update(losses=2)
     seen: list[int] = []
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         seen.append(Job.objects.get().losses)
-        return RunDirectory(out)
+        return opened(out)
 
     _execute(monkeypatch, stage)
     task(run.pk)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from pipeline.store.run_directory import RunDirectory
+from pipeline.store.run_directory import RunDirectory, RunPlace, opened
 from studyapp.core.errors import RunError
 from studyapp.jobs.tasks import work
 from studyapp.models import AuditRecord, Clip, Exemplar, Job, LabelCandidate, Run, StageRecord
@@ -60,9 +60,9 @@ def test_the_worker_re_runs_the_stage_and_indexes_the_run(
     fresh = run_directories.make(tmp_path / "fresh", features=2)
     made = []
 
-    def stage(config: Any, out: Path, name: str, *, progress: Any) -> RunDirectory:
+    def stage(config: Any, out: RunPlace, name: str, *, progress: Any) -> RunDirectory:
         """Do what the pipeline does: write the stage's files, and its entry last."""
-        directory = RunDirectory(out)
+        directory = opened(out)
         made.append(name)
         with directory.writer(name) as writer:
             for relative in fresh.manifest()["stages"][name]["files"]:
