@@ -26,13 +26,17 @@ class TrialEvents:
     hidden_ms: int
 
 
-def locked(pk: int) -> Participation:
-    """The participation with its status and its study's state, its row locked until the commit."""
+def locked(pk: int) -> Participation | None:
+    """The participation with its status and its study's state, its row locked until the commit.
+
+    None if it has gone meanwhile, as that of a preview does.
+    """
     found = Participation.objects.select_for_update(of=("self",), no_key=True)
     return (
         found.select_related("study")
         .only("status", "simulated", "study__state", "study__watch_machines")
-        .get(pk=pk)
+        .filter(pk=pk)
+        .first()
     )
 
 

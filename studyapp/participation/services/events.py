@@ -62,6 +62,8 @@ def record_events(
 def _store(participation: Participation, events: Sequence[EventData]) -> set[str]:
     """Store new events under a lock on the participation's row. Returns all stored sequences."""
     row = selectors.locked(participation.pk)
+    if row is None:
+        return set()
     if row.status not in ACCEPTING_STATUSES or row.study.state not in Study.UNDER_WAY:
         return set()
     stored = selectors.known_sequences(row, {event.sequence for event in events})

@@ -56,6 +56,14 @@ def test_a_closed_study_accepts_no_events_and_its_export_does_not_change(
     assert b"".join(exports.responses_as_csv(study)) == before
 
 
+def test_events_of_a_participation_that_has_gone_are_ignored(trial: Trial) -> None:
+    """A preview's page sends its last events when the next preview has deleted it."""
+    someone = Participation.objects.get(pk=trial.participation_id)
+    Participation.objects.filter(pk=someone.pk).delete()
+    late = [event(trial, "s1")]
+    assert services.record_events(participation=someone, events=late) == ([], ["s1"])
+
+
 def test_a_paused_study_takes_them(study: Study, trial: Trial) -> None:
     lifecycle.pause(study)
     assert send(trial, event(trial, "s1")) == (["s1"], [])
